@@ -1,0 +1,97 @@
+"""The database: declarative base, engines per role, transactions that belong to one tenant."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, MetaData, text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.settings import Settings
+
+Vnd = Annotated[int, mapped_column(BigInteger)]
+Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Sessions = async_sessionmaker[AsyncSession]
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; names of constraints are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012 (SQLAlchemy's own form)
+
+
+class OrgRow(Base):
+    """A row of one tenant. `org_id` leads every key: border and, one day, distribution key."""
+
+    __abstract__ = True
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-2)
+    id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-1)
+
+
+def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -> AsyncEngine:
+    """Open a pool for one database role, with the statement and lock timeouts of the settings.
+
+    Args:
+        url: postgresql+psycopg://role:password@host:port/database (or plain postgresql://).
+        settings: where the limits come from.
+        pool_size: connections to keep, when other than the setting.
+    """
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg" + url.removeprefix("postgresql")
+    options = (
+        f"-c statement_timeout={settings.statement_timeout_ms}"
+        f" -c lock_timeout={settings.lock_timeout_ms}"
+        " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+    )
+    return create_async_engine(
+        url,
+        pool_size=pool_size or settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_pool_timeout_s,
+        pool_pre_ping=False,
+        pool_recycle=1_800,
+        connect_args={
+            "options": options,
+            "application_name": f"phopay-{settings.process_name}",
+            "connect_timeout": 5,
+            "prepare_threshold": 3,
+        },
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    """Make the factory of sessions on one engine; objects stay readable after commit."""
+    return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+
+@asynccontextmanager
+async def open_org_transaction(sessions: Sessions, org_id: UUID) -> AsyncIterator[AsyncSession]:
+    """Open one transaction that sees and writes only one tenant's rows; commit at its end."""
+    async with sessions.begin() as session:
+        await enter_org(session, org_id)
+        yield session
+
+
+async def enter_org(session: AsyncSession, org_id: UUID) -> None:
+    """Bind the running transaction to one tenant. It ends with the transaction (SET LOCAL)."""
+    await session.execute(
+        text("SELECT set_config('app.org_id', :org_id, true)"), {"org_id": str(org_id)}
+    )

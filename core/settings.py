@@ -1,0 +1,61 @@
+"""What an operator can set, read once at the start from PHOPAY_… variables."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit, its default and why. Secrets have no default.
+
+    `DATABASE_URL` is the owner's address and only migrations use it; the hub and the worker connect
+    with the roles `phopay_app` and `phopay_worker`, whose passwords follow from `secret_key`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PHOPAY_", frozen=True, extra="ignore")
+
+    database_url: SecretStr  # PHOPAY_DATABASE_URL; the CLI fills it from DATABASE_URL
+    app_database_url: SecretStr  # role phopay_app
+    worker_database_url: SecretStr  # role phopay_worker
+    # Encrypts provider secrets and signs nothing else; lives outside the database, so that a
+    # stolen backup holds no usable key. 32 bytes, URL-safe base64.
+    secret_key: SecretStr
+    public_url: str = "http://127.0.0.1:8000"  # how phones reach the hub; printed in links
+    is_production: bool = False  # secure cookies, HSTS, no demo hints
+    # One word per process for logs and for the database's application_name.
+    process_name: str = "hub"
+    log_format: Literal["console", "json"] = "json"
+    # Whose X-Forwarded-For is believed; nobody's by default.
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    # 16 connections serve a process on two cores; more only queue inside PostgreSQL.
+    database_pool_size: int = Field(default=16, ge=2, le=200)
+    # A request that waits longer for a connection is answered 503 and costs nobody else time.
+    database_pool_timeout_s: int = Field(default=5, ge=1, le=60)
+    # No statement of a request needs longer; a runaway one must not hold locks.
+    statement_timeout_ms: int = Field(default=10_000, ge=100)
+    # Waiting for a row lock longer than this answers "busy" (RELIABILITY.md F25).
+    lock_timeout_ms: int = Field(default=3_000, ge=50)
+    bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
+    # Credits are still watched for after expiry this long before the bill is tidied away.
+    bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
+    data_dir: Path = Path(".phopay")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        """Read "10.0.0.1,10.0.0.2" as two addresses."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def refuse_placeholder(cls, value: SecretStr) -> SecretStr:
+        """Refuse to start on a placeholder or a short key."""
+        key = value.get_secret_value()
+        if len(key) < 43 or "change" in key.lower():
+            msg = "PHOPAY_SECRET_KEY must be 32 random bytes in URL-safe base64"
+            raise ValueError(msg)
+        return value
