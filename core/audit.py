@@ -1,0 +1,80 @@
+"""Who changed what, from what to what, and why: one row for each change, never edited."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import OrgRow
+from core.ids import new_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who acts: a person, a key or the hub itself."""
+
+    kind: str  # "staff", "api_key", "system"
+    id: UUID | None
+    name: str  # as shown in the log
+    request_id: str = ""
+
+
+SYSTEM = Actor(kind="system", id=None, name="hub")
+
+
+class AuditRow(OrgRow):
+    """One change. The application's role may insert and read these rows, nothing else."""
+
+    __tablename__ = "audit_log"
+
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str]
+    action: Mapped[str]  # past tense, "bill.cancelled"
+    object_kind: Mapped[str]
+    object_id: Mapped[UUID]
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    reason: Mapped[str | None]
+    request_id: Mapped[str]
+    recorded_at: Mapped[datetime]
+
+
+def record_change(
+    session: AsyncSession,
+    *,
+    org_id: UUID,
+    actor: Actor,
+    action: str,
+    object_kind: str,
+    object_id: UUID,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str | None = None,
+    now: datetime,
+) -> None:
+    """Add one audit row to the running transaction: it commits with the change or not at all.
+
+    `before` and `after` hold JSON values only, and never a secret or a password.
+    """
+    session.add(
+        AuditRow(
+            org_id=org_id,
+            id=new_id(),
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            actor_name=actor.name,
+            action=action,
+            object_kind=object_kind,
+            object_id=object_id,
+            before=before,
+            after=after,
+            reason=reason,
+            request_id=actor.request_id,
+            recorded_at=now,
+        )
+    )

@@ -1,0 +1,24 @@
+"""Answers that were given under an Idempotency-Key."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base
+
+
+class IdempotencyKey(Base):
+    """One key of one caller on one route: what was asked (hash) and which resource answered it."""
+
+    __tablename__ = "idempotency_keys"
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    caller_id: Mapped[UUID] = mapped_column(primary_key=True)  # API key or staff
+    route: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)  # SHA-256 of the parsed body
+    status: Mapped[int] = mapped_column(SmallInteger)
+    resource_id: Mapped[UUID]
+    created_at: Mapped[datetime]  # kept 7 days

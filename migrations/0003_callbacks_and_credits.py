@@ -1,0 +1,257 @@
+"""Endpoints, notices, credits, matches and breaks.
+
+Locks: none, the tables are new. Survives the release still running: it does not know them.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.create_table(
+        "callback_endpoints",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("is_sandbox", sa.Boolean(), nullable=False),
+        sa.Column("sealed_secrets", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_key_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ask_url", sa.String(), nullable=True),
+        sa.Column("sealed_ask_token", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id"], ["organisations.id"], name=op.f("fk_callback_endpoints_org_id")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_callback_endpoints")),
+        sa.UniqueConstraint("org_id", "address", name=op.f("uq_callback_endpoints_org_id_address")),
+    )
+    op.create_table(
+        "endpoint_accounts",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "endpoint_id"],
+            ["callback_endpoints.org_id", "callback_endpoints.id"],
+            name=op.f("fk_endpoint_accounts_org_id_endpoint_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "receiving_account_id"],
+            ["receiving_accounts.org_id", "receiving_accounts.id"],
+            name=op.f("fk_endpoint_accounts_org_id_receiving_account_id"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "org_id", "endpoint_id", "receiving_account_id", name=op.f("pk_endpoint_accounts")
+        ),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("skew_s", sa.Integer(), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "endpoint_id"],
+            ["callback_endpoints.org_id", "callback_endpoints.id"],
+            name=op.f("fk_notices_org_id_endpoint_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_notices")),
+    )
+    op.create_index("ix_notices_endpoint", "notices", ["org_id", "endpoint_id", "id"], unique=False)
+    op.create_index(
+        "ix_notices_unhandled",
+        "notices",
+        ["org_id", "next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("handled_at IS NULL"),
+    )
+    op.create_table(
+        "rejections",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("refusal", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("skew_s", sa.Integer(), nullable=True),
+        sa.Column("body_start", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "endpoint_id"],
+            ["callback_endpoints.org_id", "callback_endpoints.id"],
+            name=op.f("fk_rejections_org_id_endpoint_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_rejections")),
+    )
+    op.create_index(
+        "ix_rejections_endpoint", "rejections", ["org_id", "endpoint_id", "id"], unique=False
+    )
+    op.create_table(
+        "credits",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
+        sa.Column("direction", sa.String(), nullable=False),
+        sa.Column("bank_reference", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("provider_transaction_id", sa.String(), nullable=False),
+        sa.Column("provider_order_id", sa.String(), nullable=True),
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
+        sa.Column("virtual_account", sa.String(), nullable=True),
+        sa.Column("memo", sa.String(), nullable=False),
+        sa.Column("amount_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("payer_name", sa.String(), nullable=True),
+        sa.Column("payer_account", sa.String(), nullable=True),
+        sa.Column("payer_bank", sa.String(), nullable=True),
+        sa.Column("is_date_only", sa.Boolean(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_credits_amount_positive")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "receiving_account_id"],
+            ["receiving_accounts.org_id", "receiving_accounts.id"],
+            name=op.f("fk_credits_org_id_receiving_account_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_credits")),
+        sa.UniqueConstraint(
+            "org_id",
+            "receiving_account_id",
+            "direction",
+            "bank_reference",
+            name=op.f("uq_credits_org_id_receiving_account_id_direction_bank_reference"),
+        ),
+        sa.UniqueConstraint(
+            "org_id",
+            "receiving_account_id",
+            "provider",
+            "provider_transaction_id",
+            name="uq_credits_provider_transaction",
+        ),
+    )
+    op.create_index(
+        "ix_credits_account_time",
+        "credits",
+        ["org_id", "receiving_account_id", "occurred_at"],
+        unique=False,
+    )
+    op.create_table(
+        "matches",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("credit_id", sa.Uuid(), nullable=False),
+        sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("payee_id", sa.Uuid(), nullable=True),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("applied_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.Column("suggested_bill_id", sa.Uuid(), nullable=True),
+        sa.Column("matched_by", sa.String(), nullable=False),
+        sa.Column("matched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "bill_id"],
+            ["bills.org_id", "bills.id"],
+            name=op.f("fk_matches_org_id_bill_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "credit_id"],
+            ["credits.org_id", "credits.id"],
+            name=op.f("fk_matches_org_id_credit_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_matches")),
+    )
+    op.create_index("ix_matches_bill", "matches", ["org_id", "bill_id"], unique=False)
+    op.create_index(
+        "ix_matches_payee", "matches", ["org_id", "payee_id", "matched_at"], unique=False
+    )
+    op.create_index(
+        "uq_matches_in_force",
+        "matches",
+        ["org_id", "credit_id"],
+        unique=True,
+        postgresql_where=sa.text("reversed_at IS NULL"),
+    )
+    op.create_table(
+        "sightings",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("credit_id", sa.Uuid(), nullable=False),
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("provider_transaction_id", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("is_contradiction", sa.Boolean(), nullable=False),
+        sa.Column("told", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "credit_id"],
+            ["credits.org_id", "credits.id"],
+            name=op.f("fk_sightings_org_id_credit_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_sightings")),
+        sa.UniqueConstraint(
+            "org_id",
+            "credit_id",
+            "provider",
+            "provider_transaction_id",
+            "fingerprint",
+            name=op.f("uq_sightings_org_id_credit_id_provider_provider_transaction_id_fingerprint"),
+        ),
+    )
+    op.create_index("ix_sightings_credit", "sightings", ["org_id", "credit_id"], unique=False)
+    op.create_table(
+        "breaks",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("credit_id", sa.Uuid(), nullable=True),
+        sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("amount_vnd", sa.BigInteger(), nullable=True),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.String(), nullable=True),
+        sa.Column("resolution", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_breaks")),
+        sa.UniqueConstraint(
+            "org_id", "kind", "subject_id", name=op.f("uq_breaks_org_id_kind_subject_id")
+        ),
+    )
+    op.create_index(
+        "ix_breaks_open",
+        "breaks",
+        ["org_id", "opened_at"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_table("breaks")
+    op.drop_table("sightings")
+    op.drop_table("matches")
+    op.drop_table("credits")
+    op.drop_table("rejections")
+    op.drop_table("notices")
+    op.drop_table("endpoint_accounts")
+    op.drop_table("callback_endpoints")

@@ -1,0 +1,92 @@
+"""Ledger accounts, transfers, and events.
+
+Locks: none, the tables are new. Survives the release still running: it does not know them.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.create_table(
+        "ledger_accounts",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"], ["organisations.id"], name=op.f("fk_ledger_accounts_org_id")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "code", "subject_id", name=op.f("pk_ledger_accounts")),
+    )
+    op.create_table(
+        "transfers",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("debit_code", sa.String(), nullable=False),
+        sa.Column("debit_subject_id", sa.Uuid(), nullable=False),
+        sa.Column("credit_code", sa.String(), nullable=False),
+        sa.Column("credit_subject_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("cause_kind", sa.String(), nullable=False),
+        sa.Column("cause_id", sa.Uuid(), nullable=False),
+        sa.Column("step", sa.SmallInteger(), nullable=False),
+        sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(debit_code, debit_subject_id) <> (credit_code, credit_subject_id)",
+            name=op.f("ck_transfers_two_accounts"),
+        ),
+        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_transfers_amount_positive")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "credit_code", "credit_subject_id"],
+            ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
+            name="fk_transfers_credit",
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "debit_code", "debit_subject_id"],
+            ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
+            name="fk_transfers_debit",
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_transfers")),
+        sa.UniqueConstraint(
+            "org_id", "cause_id", "step", name=op.f("uq_transfers_org_id_cause_id_step")
+        ),
+    )
+    op.create_index(
+        "ix_transfers_credit",
+        "transfers",
+        ["org_id", "credit_subject_id", "credit_code", "posted_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_transfers_debit",
+        "transfers",
+        ["org_id", "debit_subject_id", "debit_code", "posted_at"],
+        unique=False,
+    )
+    op.create_table(
+        "events",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("payee_id", sa.Uuid(), nullable=True),
+        sa.Column("receiving_account_id", sa.Uuid(), nullable=True),
+        sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_events")),
+    )
+    op.create_index("ix_events_recorded", "events", ["org_id", "recorded_at"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_table("events")
+    op.drop_table("transfers")
+    op.drop_table("ledger_accounts")

@@ -1,0 +1,97 @@
+"""Staff, sessions, API keys.
+
+Locks: none, the tables are new. Survives the release still running: it does not know them.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.create_table(
+        "logins",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organisations.id"], name=op.f("fk_logins_org_id")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_logins")),
+    )
+    op.create_table(
+        "staff",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("login", sa.String(length=64), nullable=False),
+        sa.Column("display_name", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String(), nullable=False),
+        sa.Column("roles", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("payee_id", sa.Uuid(), nullable=True),
+        sa.Column("failed_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "payee_id"],
+            ["payees.org_id", "payees.id"],
+            name=op.f("fk_staff_org_id_payee_id"),
+        ),
+        sa.ForeignKeyConstraint(["org_id"], ["organisations.id"], name=op.f("fk_staff_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_staff")),
+    )
+    op.create_table(
+        "staff_sessions",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("user_agent", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "staff_id"],
+            ["staff.org_id", "staff.id"],
+            name=op.f("fk_staff_sessions_org_id_staff_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_staff_sessions")),
+        sa.UniqueConstraint(
+            "org_id", "token_hash", name=op.f("uq_staff_sessions_org_id_token_hash")
+        ),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("prefix", sa.String(length=12), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("scopes", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["org_id"], ["organisations.id"], name=op.f("fk_api_keys_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("org_id", "prefix", name=op.f("uq_api_keys_org_id_prefix")),
+    )
+    op.create_table(
+        "setup_tokens",
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_setup_tokens")),
+    )
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_table("setup_tokens")
+    op.drop_table("api_keys")
+    op.drop_table("staff_sessions")
+    op.drop_table("staff")
+    op.drop_table("logins")

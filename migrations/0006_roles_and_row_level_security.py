@@ -1,0 +1,103 @@
+"""What each database role may do, and the border between tenants.
+
+The roles themselves are made by `ops.roles` before the first migration, since roles belong to the
+server and not to one database. Only the owner migrates.
+
+Locks: ACCESS EXCLUSIVE on each table for an instant. Survives the release still running: the roles
+gain rights and lose none.
+"""
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+# Columns that may be changed after a row was written. A table that is not named here is
+# insert-only for the application: transfers, credits, sightings, audit rows, events, rejections.
+APP_MAY_UPDATE = {
+    "organisations": "name",
+    "organisation_codes": "next_serial",
+    "payees": "name, place, closed_at",
+    "receiving_accounts": (
+        "status, approved_by, approved_at, test_credit_id, activated_at, retired_at"
+    ),
+    "payee_accounts": "status, approved_by, approved_at, activated_at, ended_at, holder_told_at",
+    "bills": "paid_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
+    "callback_endpoints": (
+        "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, revoked_at"
+    ),
+    "notices": "handled_at, outcome, attempts, next_attempt_at",
+    "matches": "reversed_at",
+    "breaks": "closed_at, closed_by, resolution",
+    "staff": (
+        "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"
+    ),
+    "staff_sessions": "last_seen_at, expires_at, revoked_at",
+    "api_keys": "last_used_at, expires_at, revoked_at",
+    "setup_tokens": "used_at",
+}
+APP_MAY_DELETE = ["endpoint_accounts"]
+WORKER_MAY_UPDATE = {"bills": "status"}
+WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "staff_sessions"]
+
+TENANT_TABLES = [
+    "payees",
+    "receiving_accounts",
+    "payee_accounts",
+    "audit_log",
+    "idempotency_keys",
+    "bills",
+    "callback_endpoints",
+    "endpoint_accounts",
+    "notices",
+    "rejections",
+    "credits",
+    "matches",
+    "sightings",
+    "breaks",
+    "ledger_accounts",
+    "transfers",
+    "events",
+    "staff",
+    "staff_sessions",
+    "api_keys",
+]
+# Read before a tenant is known; listed with the reason in docs/tenancy.md.
+OPEN_TABLES = ["organisations", "organisation_codes", "logins", "setup_tokens"]
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+
+
+def upgrade() -> None:
+    """Grant by column, and let the application see one organisation per transaction."""
+    op.execute("GRANT USAGE ON SCHEMA public TO phopay_app, phopay_worker, phopay_gate")
+    for table in TENANT_TABLES + OPEN_TABLES:
+        op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
+        op.execute(f"GRANT SELECT ON {table} TO phopay_worker")
+    for table, columns in APP_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    for table in APP_MAY_DELETE:
+        op.execute(f"GRANT DELETE ON {table} TO phopay_app")
+    for table, columns in WORKER_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_worker")
+    for table in WORKER_MAY_DELETE:
+        op.execute(f"GRANT DELETE ON {table} TO phopay_worker")
+    for table in TENANT_TABLES:
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
+
+
+def downgrade() -> None:
+    """Take the policies and every grant back."""
+    for table in TENANT_TABLES:
+        op.execute(f"DROP POLICY all_rows ON {table}")
+        op.execute(f"DROP POLICY own_rows ON {table}")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    for table in TENANT_TABLES + OPEN_TABLES:
+        op.execute(f"REVOKE ALL ON {table} FROM phopay_app, phopay_worker")
+    op.execute("REVOKE USAGE ON SCHEMA public FROM phopay_app, phopay_worker, phopay_gate")

@@ -1,0 +1,29 @@
+"""Events: what happened, for screens now and for outgoing webhooks later."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import OrgRow
+
+
+class Event(OrgRow):
+    """One thing that happened, written in the transaction that made it happen.
+
+    Ids rise with time but commit in any order: a reader replays an overlap and drops the ids that
+    it has seen.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_recorded", "org_id", "recorded_at"),)
+
+    kind: Mapped[str]  # "bill.paid", "counter_sale.received", …
+    payee_id: Mapped[UUID | None]
+    receiving_account_id: Mapped[UUID | None]  # with no payee: all who share the account hear it
+    bill_id: Mapped[UUID | None]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    recorded_at: Mapped[datetime]

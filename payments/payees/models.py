@@ -1,0 +1,157 @@
+"""Organisations, the payees inside them, and the bank accounts that their codes name."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base, OrgRow
+
+
+class OrgKind(StrEnum):
+    """What sort of tenant this is; words on screens, no rule depends on it."""
+
+    CITY = "city"
+    MARKET_BOARD = "market_board"
+    PARKING_OPERATOR = "parking_operator"
+    OFFICE = "office"
+    BUSINESS = "business"
+
+
+class AccountStatus(StrEnum):
+    """A receiving account's way from a proposal to taking money."""
+
+    PROPOSED = "proposed"  # named by one person
+    APPROVED = "approved"  # a second person agreed; a test transfer is awaited
+    ACTIVE = "active"  # the test transfer was reported by the bank
+    RETIRED = "retired"
+
+
+class LinkStatus(StrEnum):
+    """Whether a payee's codes name this account."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"  # waits until its account is active
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class Organisation(Base):
+    """A tenant. Not tenant data itself: name and code are public, everyone's requests need them."""
+
+    __tablename__ = "organisations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(4), unique=True)  # the one in new references
+    name: Mapped[str]
+    kind: Mapped[str]
+    is_live: Mapped[bool]  # live organisations refuse sandbox endpoints and simulated credits
+    created_at: Mapped[datetime]
+
+
+class OrganisationCode(Base):
+    """Every code that ever named an organisation in a reference, and its next free serial."""
+
+    __tablename__ = "organisation_codes"
+    __table_args__ = (
+        CheckConstraint("next_serial BETWEEN 0 AND 729000000", name="serial_in_range"),  # 30^6
+        ForeignKeyConstraint(["org_id"], ["organisations.id"]),
+    )
+
+    code: Mapped[str] = mapped_column(String(4), primary_key=True)
+    org_id: Mapped[UUID]
+    next_serial: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class Payee(OrgRow):
+    """Who money is for inside an organisation: a vendor household, a lot, the office itself."""
+
+    __tablename__ = "payees"
+    __table_args__ = (ForeignKeyConstraint(["org_id"], ["organisations.id"]),)
+
+    name: Mapped[str]
+    place: Mapped[str]  # where to find it: "Chợ Đồng Xa, dãy B, quầy 12"
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class ReceivingAccount(OrgRow):
+    """A bank account that codes may name. Its holder owns it, not the hub.
+
+    (BIN, number) is unique in the whole hub among accounts in use, so that one organisation
+    cannot listen to another's money; retired ones free their number.
+    """
+
+    __tablename__ = "receiving_accounts"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id"], ["organisations.id"]),
+        Index(
+            "uq_receiving_accounts_bin_number",
+            "bin",
+            text("upper(account_number)"),
+            unique=True,
+            postgresql_where=text("status IN ('approved', 'active')"),
+        ),
+        CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
+    )
+
+    bin: Mapped[str] = mapped_column(String(6))
+    account_number: Mapped[str] = mapped_column(String(19))
+    holder_name: Mapped[str]
+    status: Mapped[str]
+    test_reference: Mapped[str] = mapped_column(String(13))  # memo of the test transfer
+    proposed_by: Mapped[UUID]
+    proposed_at: Mapped[datetime]
+    approved_by: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None]
+    test_credit_id: Mapped[UUID | None]  # the bank's report of the test transfer
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+
+
+class PayeeAccount(OrgRow):
+    """Which account a payee's codes name, since when, and by whose decision.
+
+    Stalls may share one account; a virtual account tells them apart. A payee has at most one
+    link in force, and a virtual account leads to at most one payee.
+    """
+
+    __tablename__ = "payee_accounts"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "payee_id"], ["payees.org_id", "payees.id"]),
+        ForeignKeyConstraint(
+            ["org_id", "receiving_account_id"],
+            ["receiving_accounts.org_id", "receiving_accounts.id"],
+        ),
+        Index(
+            "uq_payee_accounts_in_force",
+            "org_id",
+            "payee_id",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index(
+            "uq_payee_accounts_virtual_account",
+            "org_id",
+            "receiving_account_id",
+            text("upper(virtual_account)"),
+            unique=True,
+            postgresql_where=text("status = 'active' AND virtual_account IS NOT NULL"),
+        ),
+        Index("ix_payee_accounts_account", "org_id", "receiving_account_id"),
+        CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
+    )
+
+    payee_id: Mapped[UUID]
+    receiving_account_id: Mapped[UUID]
+    virtual_account: Mapped[str | None] = mapped_column(String(19))
+    status: Mapped[str]
+    proposed_by: Mapped[UUID]
+    proposed_at: Mapped[datetime]
+    approved_by: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None]
+    activated_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    holder_told_at: Mapped[datetime | None]  # the payee's people confirmed that they saw it
