@@ -1,0 +1,106 @@
+"""What every process of an installation is told: addresses, role passwords, the secret key.
+
+Only one secret is stored, the secret key; the passwords of the database roles follow from it, so
+nothing else has to be handed from one process to another or kept in step.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ops.errors import CannotStart
+from ops.postgres import Cluster
+
+DATABASE = "phopay"
+OWNER = "phopay_owner"
+APP, GATE, WORKER = "phopay_app", "phopay_gate", "phopay_worker"
+SERVICE_ROLES = (APP, GATE, WORKER)
+SECRET_KEY_BYTES = 32
+SET_BY_HAND = ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL", "PHOPAY_PUBLIC_URL")
+
+
+def read_or_make_secret_key(data_dir: Path) -> str:
+    """Return the installation's secret key; the first start makes it, readable by us only.
+
+    PHOPAY_SECRET_KEY goes first, for installations that keep their secrets elsewhere.
+    """
+    if given := os.environ.get("PHOPAY_SECRET_KEY"):
+        return given
+    path = data_dir / "secret_key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        # O_EXCL: of two first starts at the same instant one makes the key, the other reads it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        key = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode("ascii")
+        file.write(key + "\n")
+    return key
+
+
+def derive_role_password(secret_key: str, role: str) -> str:
+    """Return the password of one database role: an HMAC of its name under the secret key."""
+    digest = hmac.new(secret_key.encode(), f"database-role:{role}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")
+
+
+def role_passwords(secret_key: str) -> dict[str, str]:
+    """Return the passwords of all roles that PhoPay makes."""
+    return {role: derive_role_password(secret_key, role) for role in (OWNER, *SERVICE_ROLES)}
+
+
+def read_database_url() -> str | None:
+    """Return the owner's address of an external database, or None for the embedded one."""
+    given = os.environ.get("PHOPAY_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if not given:
+        return None
+    try:
+        url = make_url(given)
+    except ArgumentError as problem:
+        raise CannotStart("DATABASE_URL is not an address of the form postgresql://…") from problem
+    if url.get_backend_name() not in ("postgresql", "postgres") or not url.username:
+        msg = "DATABASE_URL must look like postgresql://owner:password@host:5432/phopay"
+        raise CannotStart(msg)
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def embedded_owner_url(cluster: Cluster, secret_key: str, *, database: str = DATABASE) -> str:
+    """Return the owner's address in the embedded cluster."""
+    return cluster.dsn(OWNER, database, derive_role_password(secret_key, OWNER))
+
+
+def build_environment(
+    owner_url: str, secret_key: str, data_dir: Path, *, public_url: str | None = None
+) -> dict[str, str]:
+    """Return the PHOPAY_… variables that core.settings.Settings reads, for one installation.
+
+    Args:
+        owner_url: postgresql:// address of the role that migrates.
+        secret_key: the installation's key.
+        data_dir: PhoPay's folder.
+        public_url: how phones reach the hub, when it is not to stay the default.
+    """
+    url = make_url(owner_url)
+    built = {
+        "PHOPAY_DATABASE_URL": owner_url,
+        "PHOPAY_APP_DATABASE_URL": _as_role(url, APP, secret_key),
+        "PHOPAY_WORKER_DATABASE_URL": _as_role(url, WORKER, secret_key),
+        "PHOPAY_SECRET_KEY": secret_key,
+        "PHOPAY_DATA_DIR": str(data_dir.resolve()),
+    }
+    if public_url:
+        built["PHOPAY_PUBLIC_URL"] = public_url
+    # What an administrator set by hand stands, such as a pooler's address for the application.
+    return {**built, **{name: os.environ[name] for name in SET_BY_HAND if os.environ.get(name)}}
+
+
+def _as_role(url: URL, role: str, secret_key: str) -> str:
+    password = derive_role_password(secret_key, role)
+    return url.set(username=role, password=password).render_as_string(hide_password=False)

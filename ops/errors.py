@@ -1,0 +1,44 @@
+"""Why a command cannot go on, worded for the person at the terminal."""
+
+
+class CannotStart(Exception):
+    """A command stops before or while it starts; the message says what to do about it.
+
+    Not a HubError: it is printed by the CLI and never becomes an HTTP answer, so it has no public
+    code and no place in docs/errors.md.
+    """
+
+
+class PortBusy(CannotStart):
+    """Somebody else listens on a port that was asked for."""
+
+    def __init__(self, port: int, *, used_for: str, option: str) -> None:
+        super().__init__(
+            f"Port {port} for {used_for} is in use by another program.\n"
+            f"Stop that program, or choose another port: {option} {port + 1}"
+        )
+        self.port = port
+
+
+class DiskFull(CannotStart):
+    """There is no room left where the data lie."""
+
+    def __init__(self, place: object) -> None:
+        super().__init__(
+            f"The disk is full at {place}.\n"
+            "Free some space (at least 500 MB), or choose another folder: --data DIR"
+        )
+
+
+class OtherPostgresVersion(CannotStart):
+    """The data folder was written by another major version of PostgreSQL."""
+
+    def __init__(self, folder: object, *, found: str, expected: int) -> None:
+        super().__init__(
+            f"{folder} holds a database of PostgreSQL {found}; this PhoPay brings {expected}, "
+            "which cannot read it.\n"
+            f"Keep the data: dump them with the PhoPay that wrote them or with PostgreSQL {found} "
+            "(pg_dump -Fc phopay), start here with a new folder (--data DIR), and load them with "
+            "pg_restore.\n"
+            f"Without need for the data: move {folder} away and start again."
+        )
