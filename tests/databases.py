@@ -27,6 +27,7 @@ from ops.roles import ensure_embedded_database
 TEST_SECRET_KEY = base64.urlsafe_b64encode(b"phopay tests phopay tests phopay").decode("ascii")
 TEMPLATE = "phopay_template"
 DEBIAN_BINARIES = "/usr/lib/postgresql/{major}/bin"
+MEMORY_FREE_BYTES_MIN = 2 * 2**30
 _serial = itertools.count(1)
 
 
@@ -62,7 +63,7 @@ def chosen_binaries() -> Path | None:
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
     """Make a folder that PostgreSQL's account can pass through (pytest's own is closed to it)."""
-    folder = Path(tempfile.mkdtemp(prefix="phopay-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="phopay-test-", dir=_quick_root()))
     folder.chmod(0o711)
     try:
         yield folder
@@ -110,3 +111,11 @@ def fresh_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[Da
     finally:
         with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
             superuser.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def _quick_root() -> str | None:
+    """Prefer memory: a clone makes 400 files, which took 0.4 s on a disk and 0.03 s there."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_FREE_BYTES_MIN:
+        return str(memory)
+    return None
