@@ -1,0 +1,102 @@
+"""The banks and wallets that a VietQR can name, by BIN, and links that open their apps."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+from urllib.parse import quote, urlencode
+
+LINK: Final = "https://dl.vietqr.io/pay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bank:
+    """One bank or wallet. The BIN names it; codes differ between lists and are for show only."""
+
+    bin: str
+    code: str
+    name: str  # "Ngân hàng TMCP Á Châu"
+    short_name: str  # "ACB"
+    swift: str | None
+    transfer_supported: bool | None  # its app pays by scanning a VietQR; None: not known
+    receive_supported: bool | None  # it can be paid by VietQR; None: not known
+    lookup_supported: bool | None  # apps show the holder's name of its accounts; None: not known
+    app: str | None  # its app's name in deep links; None: no link is known
+    app_prefilled_since: str | None  # since when its app fills in what a link says
+    transfer_code: str | None  # its name as a receiver in deep links
+    deprecated: bool  # an older name whose BIN another row has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepLink:
+    """A link that opens one bank's app on the payer's phone."""
+
+    bank: Bank  # the payer's bank
+    url: str
+    is_prefilled: bool  # False: the app only opens, so show account, amount and memo to copy
+
+
+def find_bank(bin: str) -> Bank | None:  # noqa: A002  the field's name in the NAPAS profile
+    """Return the bank that has this BIN today, None for a BIN that no list has."""
+    return _banks_by_bin().get(bin)
+
+
+def list_banks() -> tuple[Bank, ...]:
+    """Return every bank once, under its present name, by short name."""
+    return _banks_by_short_name()
+
+
+def list_deep_links(
+    *,
+    bin: str,  # noqa: A002  the field's name in the NAPAS profile
+    account: str,
+    amount_vnd: int | None = None,
+    purpose: str | None = None,
+    name: str | None = None,
+    return_url: str | None = None,
+) -> tuple[DeepLink, ...]:
+    """Return a link per bank app for paying this account, the apps that fill it in first.
+
+    An app that is only opened gets a link without the payment's facts: they would serve nobody.
+
+    Source: vietqr.io changelog (template; `bn` and `url` since 2.15 of 2025-10-31; the apps that
+    fill in: OCB, ACB, BIDV, VietinBank, MB).
+    """
+    receiver = find_bank(bin)
+    facts: dict[str, str] = {}
+    if receiver is not None and receiver.transfer_code is not None:
+        facts["ba"] = f"{account}@{receiver.transfer_code}"
+        optional = (
+            ("am", None if amount_vnd is None else str(amount_vnd)),
+            ("tn", purpose),
+            ("bn", name),
+            ("url", return_url),
+        )
+        facts.update((key, value) for key, value in optional if value)
+    links = [_link(bank, facts) for bank in list_banks() if bank.app is not None]
+    return tuple(sorted(links, key=lambda link: not link.is_prefilled))
+
+
+def _link(bank: Bank, facts: dict[str, str]) -> DeepLink:
+    assert bank.app is not None
+    is_prefilled = bank.app_prefilled_since is not None and bool(facts)
+    query = {"app": bank.app, **(facts if is_prefilled else {})}
+    return DeepLink(
+        bank=bank,
+        url=f"{LINK}?{urlencode(query, safe='@', quote_via=quote)}",
+        is_prefilled=is_prefilled,
+    )
+
+
+@cache
+def _banks_by_bin() -> dict[str, Bank]:
+    text = resources.files("payments.vietqr").joinpath("banks.json").read_text("utf-8")
+    banks = [Bank(**row) for row in json.loads(text)["banks"]]
+    # An older name goes first, so that the present one takes its BIN over.
+    return {bank.bin: bank for bank in sorted(banks, key=lambda bank: not bank.deprecated)}
+
+
+@cache
+def _banks_by_short_name() -> tuple[Bank, ...]:
+    return tuple(sorted(_banks_by_bin().values(), key=lambda bank: bank.short_name.casefold()))
