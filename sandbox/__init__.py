@@ -1,0 +1,1 @@
+"""A pretend world of banks and payment providers that speaks the real contracts over HTTP."""

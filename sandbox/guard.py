@@ -1,0 +1,45 @@
+"""What every answer and request is checked for, whatever its route."""
+
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
+
+
+class Guard:
+    """Strict headers on every answer; no unsafe request from another site's page.
+
+    The sandbox has no login, so a page that somebody happens to visit must not be able to drive
+    it through their browser. Programs send no Sec-Fetch-Site and pass.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse cross-site writes, then add the headers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+            await send(message)
+
+        site = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
+        if scope["method"] not in SAFE_METHODS and site not in (b"none", b"same-origin"):
+            await send_guarded({"type": "http.response.start", "status": 403, "headers": []})
+            await send_guarded({"type": "http.response.body", "body": b"cross-site request"})
+            return
+        await self.app(scope, receive, send_guarded)
