@@ -28,9 +28,10 @@ SET_BY_HAND = ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL", "PHOPAY_
 def read_or_make_secret_key(data_dir: Path) -> str:
     """Return the installation's secret key; the first start makes it, readable by us only.
 
-    PHOPAY_SECRET_KEY goes first, for installations that keep their secrets elsewhere.
+    PHOPAY_SECRET_KEY or PHOPAY_SECRET_KEY_FILE goes first, for installations that keep their
+    secrets elsewhere.
     """
-    if given := os.environ.get("PHOPAY_SECRET_KEY"):
+    if given := _read_secret("PHOPAY_SECRET_KEY"):
         return given
     path = data_dir / "secret_key"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -57,8 +58,11 @@ def role_passwords(secret_key: str) -> dict[str, str]:
 
 
 def read_database_url() -> str | None:
-    """Return the owner's address of an external database, or None for the embedded one."""
-    given = os.environ.get("PHOPAY_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    """Return the owner's address of an external database, or None for the embedded one.
+
+    Read from PHOPAY_DATABASE_URL or DATABASE_URL, or from the file that either names with _FILE.
+    """
+    given = _read_secret("PHOPAY_DATABASE_URL") or _read_secret("DATABASE_URL")
     if not given:
         return None
     try:
@@ -99,6 +103,19 @@ def build_environment(
         built["PHOPAY_PUBLIC_URL"] = public_url
     # What an administrator set by hand stands, such as a pooler's address for the application.
     return {**built, **{name: os.environ[name] for name in SET_BY_HAND if os.environ.get(name)}}
+
+
+def _read_secret(name: str) -> str | None:
+    """Read a variable, or the file that NAME_FILE names (how containers are given secrets)."""
+    if value := os.environ.get(name):
+        return value
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as problem:
+        raise CannotStart(f"{name}_FILE: {path} cannot be read ({problem.strerror}).") from problem
 
 
 def _as_role(url: URL, role: str, secret_key: str) -> str:

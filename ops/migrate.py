@@ -5,9 +5,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
+
+from ops.errors import CannotStart
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # Apart from the numbered files, since Alembic takes every .py beside them for a revision.
@@ -37,11 +40,32 @@ def downgrade(owner_url: str, revision: str) -> None:
     command.downgrade(build_config(owner_url), revision)
 
 
+def move_to(owner_url: str, revision: str) -> None:
+    """Bring a database to a revision, whichever way it lies; "base" is before the first."""
+    script = ScriptDirectory.from_config(build_config(owner_url))
+    known = [step.revision for step in script.walk_revisions()]  # newest first
+    if revision not in ("base", "head", *known):
+        raise CannotStart(f"There is no revision {revision!r}; known are {', '.join(known)}")
+    current = read_current(owner_url)
+    is_back = revision == "base" or (
+        current is not None and revision in known[known.index(current) :]
+    )
+    if is_back:
+        downgrade(owner_url, revision)
+    else:
+        upgrade(owner_url, revision)
+
+
 def read_current(owner_url: str) -> str | None:
     """Return the revision a database is at, or None before the first."""
     engine = create_engine(as_psycopg_url(owner_url), poolclass=NullPool)
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def read_newest() -> str | None:
+    """Return the newest revision that the project knows."""
+    return ScriptDirectory.from_config(build_config("postgresql://")).get_current_head()
 
 
 def as_psycopg_url(url: str) -> str:

@@ -1,0 +1,66 @@
+"""Which database a command works on: the one of DATABASE_URL, or our own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops.console import say
+from ops.environment import (
+    build_environment,
+    embedded_owner_url,
+    read_database_url,
+    read_or_make_secret_key,
+    role_passwords,
+)
+
+
+@contextmanager
+def open_database(
+    data_dir: Path,
+    *,
+    may_prepare: bool,
+    postgres_port: int | None = None,
+    public_url: str | None = None,
+) -> Iterator[dict[str, str]]:
+    """Give the PHOPAY_… variables of a database that is up, for the length of a with block.
+
+    Our own PostgreSQL is started (or shared) and always prepared. One that DATABASE_URL names is
+    prepared only where `may_prepare`: the hub and the worker of a city do without the owner's
+    password, so that `migrate` alone has it.
+
+    Args:
+        data_dir: PhoPay's folder.
+        may_prepare: make roles and migrate in an external database.
+        postgres_port: for our own server; a free one by default.
+        public_url: how phones reach the hub.
+
+    Raises:
+        CannotStart: with what to do about it.
+    """
+    # Imported here: the tools of integrators need none of it and start in a tenth of a second.
+    from ops import migrate
+    from ops.postgres import running_postgres
+    from ops.roles import ensure_embedded_database, ensure_roles
+
+    secret_key = read_or_make_secret_key(data_dir)
+    external = read_database_url()
+    if external is not None:
+        if may_prepare:
+            ensure_roles(external, role_passwords(secret_key))
+            _migrate(migrate.read_current(external), external)
+        yield build_environment(external, secret_key, data_dir, public_url=public_url)
+        return
+    with running_postgres(data_dir, port=postgres_port) as cluster:
+        ensure_embedded_database(cluster, role_passwords(secret_key))
+        owner_url = embedded_owner_url(cluster, secret_key)
+        _migrate(migrate.read_current(owner_url), owner_url)
+        yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
+
+
+def _migrate(current: str | None, owner_url: str) -> None:
+    from ops import migrate
+
+    newest = migrate.read_newest()
+    if current != newest:
+        say(f"Migrating the database from {current or 'empty'} to {newest}")
+        migrate.upgrade(owner_url)

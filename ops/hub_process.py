@@ -1,0 +1,40 @@
+"""One process of the hub, serving on a socket that its parent has bound.
+
+Run as `python -m ops.hub_process FD`. The parent keeps the socket, so a process that dies refuses
+nobody: its siblings, or its successor, accept what waits.
+"""
+
+import socket
+import sys
+
+import uvicorn
+
+from core.settings import Settings
+
+# Streams of events never end by themselves; after this they are cut (clients reconnect).
+GRACEFUL_STOP_S = 5
+KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
+
+
+def main(descriptor: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    config = uvicorn.Config(
+        "api.main:create_app",
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,  # the hub logs its requests itself, with their ids
+        log_level="warning",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    listener = socket.socket(fileno=descriptor)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,95 @@
+"""Runs the hub: a bound socket and the processes that serve it."""
+
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from ops.console import say
+from ops.database import open_database
+from ops.errors import CannotStart, PortBusy
+from ops.processes import Child, Family, describe_end, family, restart_ended
+
+BACKLOG = 2048
+READY_TIMEOUT_S = 60.0
+
+
+def bind(host: str, port: int, *, used_for: str, option: str) -> socket.socket:
+    """Bind a listening socket now, so that a busy port is known before anything is started.
+
+    Raises:
+        PortBusy: somebody else has it.
+        CannotStart: the address cannot be bound for another reason.
+    """
+    family_of = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family_of, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as problem:
+        listener.close()
+        if problem.errno in (98, 48):  # EADDRINUSE of Linux and macOS
+            raise PortBusy(port, used_for=used_for, option=option) from None
+        raise CannotStart(f"Cannot listen on {host} port {port}: {problem.strerror}") from problem
+    return listener
+
+
+def start_hub(
+    running: Family, listener: socket.socket, environment: Mapping[str, str], *, name: str = "hub"
+) -> Child:
+    """Start one process of the hub on a bound socket."""
+    descriptor = listener.fileno()
+    command = [sys.executable, "-m", "ops.hub_process", str(descriptor)]
+    told = {**environment, "PHOPAY_PROCESS_NAME": name}
+    return running.start(name, command, told, pass_fds=[descriptor])
+
+
+def wait_until_ready(url: str, running: Family, *, is_any_answer_enough: bool = False) -> None:
+    """Wait until an address answers 2xx, or anything at all where that is enough.
+
+    Raises:
+        CannotStart: a process of the family ended, or it took too long.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (our own address)
+                return
+        except OSError as problem:  # URLError and HTTPError are OSErrors
+            if is_any_answer_enough and isinstance(problem, urllib.error.HTTPError):
+                return
+            if (ended := running.find_ended()) is not None:
+                raise CannotStart(describe_end(ended)) from problem
+            if time.monotonic() > deadline:
+                raise CannotStart(f"{url} does not answer: {problem}") from problem
+        time.sleep(0.1)
+
+
+def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: int | None) -> None:
+    """Serve the hub with a number of processes, replacing any that ends, until stopped."""
+    with (
+        bind(host, port, used_for="the hub", option="--port") as listener,
+        open_database(
+            data_dir,
+            may_prepare=False,
+            postgres_port=postgres_port,
+            public_url=f"http://127.0.0.1:{port}",
+        ) as environment,
+        family() as running,
+    ):
+        for number in range(workers):
+            start_hub(running, listener, environment, name=f"hub-{number + 1}")
+        say(f"The hub listens on http://{host}:{port} ({workers} processes); Ctrl-C stops it")
+        restart_ended(
+            running, lambda ended: _replace(running, listener, environment, name=ended.name)
+        )
+
+
+def _replace(
+    running: Family, listener: socket.socket, environment: Mapping[str, str], *, name: str
+) -> None:
+    start_hub(running, listener, environment, name=name)
