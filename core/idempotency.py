@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, SmallInteger, String
+from sqlalchemy import Index, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
@@ -13,6 +13,7 @@ class IdempotencyKey(Base):
     """One key of one caller on one route: what was asked (hash) and which resource answered it."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created", "created_at", postgresql_using="brin"),)
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     caller_id: Mapped[UUID] = mapped_column(primary_key=True)  # API key or staff

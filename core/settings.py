@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     # Encrypts provider secrets and signs nothing else; lives outside the database, so that a
     # stolen backup holds no usable key. 32 bytes, URL-safe base64.
     secret_key: SecretStr
+    # The key before the last change, so that what it sealed can still be opened (docs/tenancy.md).
+    previous_secret_key: SecretStr | None = None
     public_url: str = "http://127.0.0.1:8000"  # how phones reach the hub; printed in links
     is_production: bool = False  # secure cookies, HSTS, no demo hints
     # One word per process for logs and for the database's application_name.
@@ -37,6 +39,14 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=10_000, ge=100)
     # Waiting for a row lock longer than this answers "busy" (RELIABILITY.md F25).
     lock_timeout_ms: int = Field(default=3_000, ge=50)
+    # A signed-in browser that asks nothing for this long is signed out: one market day.
+    session_idle_s: int = Field(default=12 * 3_600, ge=300)
+    # However busy, a session ends: a stolen cookie is worth a week at most.
+    session_max_s: int = Field(default=7 * 86_400, ge=3_600)
+    # A request's body; routes that take batches or pictures say their own limit.
+    body_bytes_max: int = Field(default=65_536, ge=1_024)
+    # Open screens of one process; each holds a connection and about 60 kB.
+    streams_max: int = Field(default=2_000, ge=1)
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the bill is tidied away.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)

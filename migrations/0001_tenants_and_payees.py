@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
         sa.UniqueConstraint("code", name=op.f("uq_organisations_code")),
+        sa.UniqueConstraint("id", "is_live", name=op.f("uq_organisations_id_is_live")),
     )
     op.create_table(
         "organisation_codes",
@@ -66,6 +67,18 @@ def upgrade() -> None:
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
+            "status <> 'active' OR (test_credit_id IS NOT NULL AND activated_at IS NOT NULL)",
+            name=op.f("ck_receiving_accounts_tested"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('proposed', 'approved', 'active', 'retired')",
+            name=op.f("ck_receiving_accounts_status_known"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('approved', 'active') OR approved_by IS NOT NULL",
+            name=op.f("ck_receiving_accounts_approved"),
+        ),
+        sa.CheckConstraint(
             "approved_by IS NULL OR approved_by <> proposed_by",
             name=op.f("ck_receiving_accounts_two_people"),
         ),
@@ -75,11 +88,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_receiving_accounts")),
     )
     op.create_index(
-        "uq_receiving_accounts_bin_number",
+        "uq_receiving_accounts_active",
         "receiving_accounts",
         ["bin", sa.literal_column("upper(account_number)")],
         unique=True,
-        postgresql_where=sa.text("status IN ('approved', 'active')"),
+        postgresql_where=sa.text("status = 'active'"),
+    )
+    op.create_index(
+        "uq_receiving_accounts_own",
+        "receiving_accounts",
+        ["org_id", "bin", sa.literal_column("upper(account_number)")],
+        unique=True,
     )
     op.create_table(
         "payee_accounts",
@@ -96,6 +115,15 @@ def upgrade() -> None:
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("holder_told_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('proposed', 'approved', 'active', 'former', 'ended')",
+            name=op.f("ck_payee_accounts_status_known"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('approved', 'active', 'former') OR approved_by IS NOT NULL",
+            name=op.f("ck_payee_accounts_approved"),
+        ),
         sa.CheckConstraint(
             "approved_by IS NULL OR approved_by <> proposed_by",
             name=op.f("ck_payee_accounts_two_people"),
@@ -111,6 +139,9 @@ def upgrade() -> None:
             name=op.f("fk_payee_accounts_org_id_receiving_account_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_payee_accounts")),
+        sa.UniqueConstraint(
+            "org_id", "id", "payee_id", "receiving_account_id", name="uq_payee_accounts_link"
+        ),
     )
     op.create_index(
         "ix_payee_accounts_account",
@@ -130,7 +161,7 @@ def upgrade() -> None:
         "payee_accounts",
         ["org_id", "receiving_account_id", sa.literal_column("upper(virtual_account)")],
         unique=True,
-        postgresql_where=sa.text("status = 'active' AND virtual_account IS NOT NULL"),
+        postgresql_where=sa.text("status IN ('active', 'former') AND virtual_account IS NOT NULL"),
     )
     op.create_table(
         "audit_log",
@@ -162,6 +193,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "org_id", "caller_id", "route", "key", name=op.f("pk_idempotency_keys")
         ),
+    )
+    op.create_index(
+        "ix_idempotency_keys_created",
+        "idempotency_keys",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
     )
 
 

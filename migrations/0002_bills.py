@@ -16,6 +16,7 @@ def upgrade() -> None:
         "bills",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("link_id", sa.Uuid(), nullable=False),
         sa.Column("payee_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
         sa.Column("virtual_account", sa.String(length=19), nullable=True),
@@ -25,6 +26,7 @@ def upgrade() -> None:
         sa.Column("public_token", sa.String(length=22), nullable=False),
         sa.Column("amount_vnd", sa.BigInteger(), nullable=True),
         sa.Column("paid_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("received_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("purpose", sa.String(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
@@ -36,31 +38,35 @@ def upgrade() -> None:
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
+            "status IN ('open', 'part_paid', 'paid', 'over_paid', 'expired', 'cancelled',"
+            " 'part_refunded', 'refunded')",
+            name=op.f("ck_bills_status_known"),
+        ),
+        sa.CheckConstraint(
             "amount_vnd BETWEEN 1 AND 499999999", name=op.f("ck_bills_amount_in_range")
         ),
-        sa.CheckConstraint("paid_vnd >= 0", name=op.f("ck_bills_paid_not_negative")),
-        sa.ForeignKeyConstraint(
-            ["org_id", "payee_id"],
-            ["payees.org_id", "payees.id"],
-            name=op.f("fk_bills_org_id_payee_id"),
+        sa.CheckConstraint(
+            "amount_vnd IS NULL OR paid_vnd <= amount_vnd", name=op.f("ck_bills_paid_within_amount")
         ),
+        sa.CheckConstraint("paid_vnd >= 0", name=op.f("ck_bills_paid_not_negative")),
+        sa.CheckConstraint("received_vnd >= paid_vnd", name=op.f("ck_bills_received_covers_paid")),
         sa.ForeignKeyConstraint(
-            ["org_id", "receiving_account_id"],
-            ["receiving_accounts.org_id", "receiving_accounts.id"],
-            name=op.f("fk_bills_org_id_receiving_account_id"),
+            ["org_id", "link_id", "payee_id", "receiving_account_id"],
+            [
+                "payee_accounts.org_id",
+                "payee_accounts.id",
+                "payee_accounts.payee_id",
+                "payee_accounts.receiving_account_id",
+            ],
+            name="fk_bills_link",
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_bills")),
         sa.UniqueConstraint("org_id", "public_token", name=op.f("uq_bills_org_id_public_token")),
         sa.UniqueConstraint("org_id", "reference", name=op.f("uq_bills_org_id_reference")),
+        postgresql_with={"fillfactor": 80},
     )
+    op.create_index("ix_bills_amount", "bills", ["org_id", "payee_id", "amount_vnd"], unique=False)
     op.create_index("ix_bills_payee", "bills", ["org_id", "payee_id", "id"], unique=False)
-    op.create_index(
-        "ix_bills_unpaid",
-        "bills",
-        ["org_id", "payee_id", "amount_vnd"],
-        unique=False,
-        postgresql_where=sa.text("status IN ('open', 'part_paid')"),
-    )
     op.create_index(
         "uq_bills_provider_order",
         "bills",

@@ -17,6 +17,7 @@ def upgrade() -> None:
         "callback_endpoints",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("org_is_live", sa.Boolean(), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -27,8 +28,14 @@ def upgrade() -> None:
         sa.Column("sealed_ask_token", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "NOT (org_is_live AND is_sandbox)",
+            name=op.f("ck_callback_endpoints_no_sandbox_in_live"),
+        ),
         sa.ForeignKeyConstraint(
-            ["org_id"], ["organisations.id"], name=op.f("fk_callback_endpoints_org_id")
+            ["org_id", "org_is_live"],
+            ["organisations.id", "organisations.is_live"],
+            name=op.f("fk_callback_endpoints_org_id_org_is_live"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_callback_endpoints")),
         sa.UniqueConstraint("org_id", "address", name=op.f("uq_callback_endpoints_org_id_address")),
@@ -38,6 +45,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("endpoint_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
+        sa.Column("account_number", sa.String(length=19), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "endpoint_id"],
             ["callback_endpoints.org_id", "callback_endpoints.id"],
@@ -51,6 +59,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "org_id", "endpoint_id", "receiving_account_id", name=op.f("pk_endpoint_accounts")
         ),
+    )
+    op.create_index(
+        "uq_endpoint_accounts_number",
+        "endpoint_accounts",
+        ["org_id", "endpoint_id", sa.literal_column("upper(account_number)")],
+        unique=True,
     )
     op.create_table(
         "notices",
@@ -122,6 +136,11 @@ def upgrade() -> None:
         sa.Column("is_date_only", sa.Boolean(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "bank_reference <> '' AND provider_transaction_id <> ''",
+            name=op.f("ck_credits_ids_not_empty"),
+        ),
+        sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("ck_credits_direction_known")),
         sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_credits_amount_positive")),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
@@ -159,13 +178,16 @@ def upgrade() -> None:
         sa.Column("payee_id", sa.Uuid(), nullable=True),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("named", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("applied_vnd", sa.BigInteger(), nullable=False),
         sa.Column("is_late", sa.Boolean(), nullable=False),
         sa.Column("suggested_bill_id", sa.Uuid(), nullable=True),
-        sa.Column("matched_by", sa.String(), nullable=False),
+        sa.Column("matched_by", sa.Uuid(), nullable=True),
         sa.Column("matched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reversed_by", sa.Uuid(), nullable=True),
         sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("applied_vnd >= 0", name=op.f("ck_matches_applied_not_negative")),
         sa.ForeignKeyConstraint(
             ["org_id", "bill_id"],
             ["bills.org_id", "bills.id"],
@@ -181,6 +203,13 @@ def upgrade() -> None:
     op.create_index("ix_matches_bill", "matches", ["org_id", "bill_id"], unique=False)
     op.create_index(
         "ix_matches_payee", "matches", ["org_id", "payee_id", "matched_at"], unique=False
+    )
+    op.create_index(
+        "ix_matches_waiting",
+        "matches",
+        ["org_id", "named"],
+        unique=False,
+        postgresql_where=sa.text("reversed_at IS NULL AND verdict = 'no_bill'"),
     )
     op.create_index(
         "uq_matches_in_force",
@@ -213,7 +242,7 @@ def upgrade() -> None:
             "provider",
             "provider_transaction_id",
             "fingerprint",
-            name=op.f("uq_sightings_org_id_credit_id_provider_provider_transaction_id_fingerprint"),
+            name="uq_sightings_told",
         ),
     )
     op.create_index("ix_sightings_credit", "sightings", ["org_id", "credit_id"], unique=False)
@@ -225,22 +254,27 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("credit_id", sa.Uuid(), nullable=True),
         sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("amount_vnd", sa.BigInteger(), nullable=True),
         sa.Column("detail", sa.String(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("closed_by", sa.String(), nullable=True),
+        sa.Column("closed_by", sa.Uuid(), nullable=True),
         sa.Column("resolution", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_breaks")),
-        sa.UniqueConstraint(
-            "org_id", "kind", "subject_id", name=op.f("uq_breaks_org_id_kind_subject_id")
-        ),
     )
     op.create_index(
         "ix_breaks_open",
         "breaks",
         ["org_id", "opened_at"],
         unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "uq_breaks_open",
+        "breaks",
+        ["org_id", "kind", "subject_id"],
+        unique=True,
         postgresql_where=sa.text("closed_at IS NULL"),
     )
 

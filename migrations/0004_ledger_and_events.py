@@ -54,9 +54,7 @@ def upgrade() -> None:
             name="fk_transfers_debit",
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_transfers")),
-        sa.UniqueConstraint(
-            "org_id", "cause_id", "step", name=op.f("uq_transfers_org_id_cause_id_step")
-        ),
+        sa.UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_transfers_cause"),
     )
     op.create_index(
         "ix_transfers_credit",

@@ -15,20 +15,23 @@ down_revision = "0005"
 # Columns that may be changed after a row was written. A table that is not named here is
 # insert-only for the application: transfers, credits, sightings, audit rows, events, rejections.
 APP_MAY_UPDATE = {
-    "organisations": "name",
+    "organisations": "name, code",
     "organisation_codes": "next_serial",
     "payees": "name, place, closed_at",
     "receiving_accounts": (
-        "status, approved_by, approved_at, test_credit_id, activated_at, retired_at"
+        "holder_name, status, test_reference, proposed_by, proposed_at, approved_by, approved_at,"
+        " test_credit_id, activated_at, retired_at"
     ),
-    "payee_accounts": "status, approved_by, approved_at, activated_at, ended_at, holder_told_at",
-    "bills": "paid_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
+    "payee_accounts": (
+        "status, approved_by, approved_at, activated_at, ended_at, holder_told_at, holder_told_by"
+    ),
+    "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (
         "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, revoked_at"
     ),
     "notices": "handled_at, outcome, attempts, next_attempt_at",
-    "matches": "reversed_at",
-    "breaks": "closed_at, closed_by, resolution",
+    "matches": "reversed_at, reversed_by",
+    "breaks": "owner_id, closed_at, closed_by, resolution",
     "staff": (
         "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"
     ),
@@ -37,7 +40,8 @@ APP_MAY_UPDATE = {
     "setup_tokens": "used_at",
 }
 APP_MAY_DELETE = ["endpoint_accounts"]
-WORKER_MAY_UPDATE = {"bills": "status"}
+# Reports and sweeps need no password, key or session.
+WORKER_MAY_NOT_READ = ["staff", "api_keys", "callback_endpoints", "logins", "setup_tokens"]
 WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "staff_sessions"]
 
 TENANT_TABLES = [
@@ -67,6 +71,11 @@ OPEN_TABLES = ["organisations", "organisation_codes", "logins", "setup_tokens"]
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+READ_BY_ALL = {
+    "organisations": OWN_ROWS.replace("org_id =", "id ="),
+    "organisation_codes": OWN_ROWS,
+    "logins": OWN_ROWS,
+}
 
 
 def upgrade() -> None:
@@ -74,13 +83,13 @@ def upgrade() -> None:
     op.execute("GRANT USAGE ON SCHEMA public TO phopay_app, phopay_worker, phopay_gate")
     for table in TENANT_TABLES + OPEN_TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
-        op.execute(f"GRANT SELECT ON {table} TO phopay_worker")
+        if table not in WORKER_MAY_NOT_READ:
+            op.execute(f"GRANT SELECT ON {table} TO phopay_worker")
+    op.execute("GRANT SELECT ON alembic_version TO phopay_app, phopay_worker")
     for table, columns in APP_MAY_UPDATE.items():
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
     for table in APP_MAY_DELETE:
         op.execute(f"GRANT DELETE ON {table} TO phopay_app")
-    for table, columns in WORKER_MAY_UPDATE.items():
-        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_worker")
     for table in WORKER_MAY_DELETE:
         op.execute(f"GRANT DELETE ON {table} TO phopay_worker")
     for table in TENANT_TABLES:
@@ -90,10 +99,22 @@ def upgrade() -> None:
             f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
         )
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
+    # Everyone may read who a code or a login belongs to; only the organisation itself may add or
+    # change its own rows.
+    for table, own in READ_BY_ALL.items():
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"CREATE POLICY read_by_all ON {table} FOR SELECT USING (true)")
+        op.execute(f"CREATE POLICY add_own ON {table} FOR INSERT TO phopay_app WITH CHECK ({own})")
+        op.execute(f"CREATE POLICY change_own ON {table} FOR UPDATE TO phopay_app USING ({own})")
 
 
 def downgrade() -> None:
     """Take the policies and every grant back."""
+    for table in READ_BY_ALL:
+        for policy in ("read_by_all", "add_own", "change_own"):
+            op.execute(f"DROP POLICY {policy} ON {table}")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    op.execute("REVOKE SELECT ON alembic_version FROM phopay_app, phopay_worker")
     for table in TENANT_TABLES:
         op.execute(f"DROP POLICY all_rows ON {table}")
         op.execute(f"DROP POLICY own_rows ON {table}")

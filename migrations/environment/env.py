@@ -1,14 +1,24 @@
 """Alembic's environment: the owner's connection, short locks, every model of the project."""
 
+from importlib import import_module
+
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-import payments.bills.models
-import payments.callbacks.models
-import payments.ledger.models
-import payments.outbox.models
-import payments.payees.models  # noqa: F401 (imported for their tables)
 from core.db import Base
+
+# Imported for their tables.
+for module in (
+    "api.auth.models",
+    "core.audit",
+    "core.idempotency",
+    "payments.bills.models",
+    "payments.callbacks.models",
+    "payments.ledger.models",
+    "payments.outbox.models",
+    "payments.payees.models",
+):
+    import_module(module)
 
 LOCK_TIMEOUT_MS = 5_000  # a migration that cannot get its lock gives way to the city's traffic
 STATEMENT_TIMEOUT_MS = 600_000

@@ -30,21 +30,29 @@ class Bill(OrgRow):
     __table_args__ = (
         UniqueConstraint("org_id", "reference"),
         UniqueConstraint("org_id", "public_token"),
-        ForeignKeyConstraint(["org_id", "payee_id"], ["payees.org_id", "payees.id"]),
+        # The account is the payee's own, by a link that two people agreed to.
         ForeignKeyConstraint(
-            ["org_id", "receiving_account_id"],
-            ["receiving_accounts.org_id", "receiving_accounts.id"],
+            ["org_id", "link_id", "payee_id", "receiving_account_id"],
+            [
+                "payee_accounts.org_id",
+                "payee_accounts.id",
+                "payee_accounts.payee_id",
+                "payee_accounts.receiving_account_id",
+            ],
+            name="fk_bills_link",
         ),
         CheckConstraint("amount_vnd BETWEEN 1 AND 499999999", name="amount_in_range"),
         CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
-        Index("ix_bills_payee", "org_id", "payee_id", "id"),
-        Index(
-            "ix_bills_unpaid",
-            "org_id",
-            "payee_id",
-            "amount_vnd",
-            postgresql_where=text("status IN ('open', 'part_paid')"),
+        CheckConstraint("amount_vnd IS NULL OR paid_vnd <= amount_vnd", name="paid_within_amount"),
+        CheckConstraint("received_vnd >= paid_vnd", name="received_covers_paid"),
+        CheckConstraint(
+            "status IN ('open', 'part_paid', 'paid', 'over_paid', 'expired', 'cancelled',"
+            " 'part_refunded', 'refunded')",
+            name="status_known",
         ),
+        Index("ix_bills_payee", "org_id", "payee_id", "id"),
+        # Not partial on status: an index that holds no changing column keeps settling updates HOT.
+        Index("ix_bills_amount", "org_id", "payee_id", "amount_vnd"),
         Index(
             "uq_bills_provider_order",
             "org_id",
@@ -53,8 +61,10 @@ class Bill(OrgRow):
             unique=True,
             postgresql_where=text("provider_order_id IS NOT NULL"),
         ),
+        {"postgresql_with": {"fillfactor": 80}},  # room on the page for the paid version
     )
 
+    link_id: Mapped[UUID]  # the payee's account link when the bill was made
     payee_id: Mapped[UUID]
     receiving_account_id: Mapped[UUID]
     virtual_account: Mapped[str | None] = mapped_column(String(19))  # as in the code, if any
@@ -63,7 +73,8 @@ class Bill(OrgRow):
     reference: Mapped[str] = mapped_column(String(13))
     public_token: Mapped[str] = mapped_column(String(22))  # opens the pay page, 128 random bits
     amount_vnd: Mapped[Vnd | None]  # None: the payer decides
-    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
+    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # applied, never above amount
+    received_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # with what was too much
     purpose: Mapped[str]  # for people: what is being paid
     external_id: Mapped[str | None]  # the integrator's own number
     status: Mapped[str]

@@ -26,9 +26,13 @@ class CallbackEndpoint(OrgRow):
     __tablename__ = "callback_endpoints"
     __table_args__ = (
         UniqueConstraint("org_id", "address"),
-        ForeignKeyConstraint(["org_id"], ["organisations.id"]),
+        ForeignKeyConstraint(
+            ["org_id", "org_is_live"], ["organisations.id", "organisations.is_live"]
+        ),
+        CheckConstraint("NOT (org_is_live AND is_sandbox)", name="no_sandbox_in_live"),
     )
 
+    org_is_live: Mapped[bool]
     address: Mapped[str] = mapped_column(String(64))  # the random part of its URL
     provider: Mapped[str]
     name: Mapped[str]  # for people
@@ -55,11 +59,20 @@ class EndpointAccount(Base):
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
         ),
+        # Providers send no BIN: one number may mean one account only, per endpoint.
+        Index(
+            "uq_endpoint_accounts_number",
+            "org_id",
+            "endpoint_id",
+            text("upper(account_number)"),
+            unique=True,
+        ),
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
     receiving_account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_number: Mapped[str] = mapped_column(String(19))
 
 
 class Notice(OrgRow):
@@ -132,12 +145,17 @@ class Credit(OrgRow):
             ["receiving_accounts.org_id", "receiving_accounts.id"],
         ),
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
+        CheckConstraint("direction IN ('in', 'out')", name="direction_known"),
+        CheckConstraint(
+            "bank_reference <> '' AND provider_transaction_id <> ''", name="ids_not_empty"
+        ),
         Index("ix_credits_account_time", "org_id", "receiving_account_id", "occurred_at"),
     )
 
     receiving_account_id: Mapped[UUID]
     direction: Mapped[str]  # "in" or "out"; only money in settles bills
-    bank_reference: Mapped[str]  # the bank's own id; unique only within that account
+    # The bank's own id, upper case, unique only within that account; "provider:id" without one.
+    bank_reference: Mapped[str]
     provider: Mapped[str]
     provider_transaction_id: Mapped[str]
     provider_order_id: Mapped[str | None]
@@ -185,7 +203,15 @@ class Match(OrgRow):
         ),
         ForeignKeyConstraint(["org_id", "credit_id"], ["credits.org_id", "credits.id"]),
         ForeignKeyConstraint(["org_id", "bill_id"], ["bills.org_id", "bills.id"]),
+        CheckConstraint("applied_vnd >= 0", name="applied_not_negative"),
         Index("ix_matches_bill", "org_id", "bill_id"),
+        # Money that named something not there yet: judged again when it appears.
+        Index(
+            "ix_matches_waiting",
+            "org_id",
+            "named",
+            postgresql_where=text("reversed_at IS NULL AND verdict = 'no_bill'"),
+        ),
         Index("ix_matches_payee", "org_id", "payee_id", "matched_at"),
     )
 
@@ -194,12 +220,14 @@ class Match(OrgRow):
     payee_id: Mapped[UUID | None]
     rule: Mapped[str]
     verdict: Mapped[str]
+    named: Mapped[str | None]  # the reference or provider's order that the credit names
     reason: Mapped[str]
     applied_vnd: Mapped[Vnd]  # to the bill or as a sale; the rest waits in unapplied receipts
     is_late: Mapped[bool]
     suggested_bill_id: Mapped[UUID | None]  # "của khách này?": same amount, one open bill
-    matched_by: Mapped[str]  # "hub" or the name of a person
+    matched_by: Mapped[UUID | None]  # a person, or None: the hub's own rules
     matched_at: Mapped[datetime]
+    reversed_by: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
 
 
@@ -211,7 +239,12 @@ class Sighting(OrgRow):
         ForeignKeyConstraint(["org_id", "credit_id"], ["credits.org_id", "credits.id"]),
         Index("ix_sightings_credit", "org_id", "credit_id"),
         UniqueConstraint(
-            "org_id", "credit_id", "provider", "provider_transaction_id", "fingerprint"
+            "org_id",
+            "credit_id",
+            "provider",
+            "provider_transaction_id",
+            "fingerprint",
+            name="uq_sightings_told",
         ),
     )
 
@@ -246,7 +279,14 @@ class Break(OrgRow):
 
     __tablename__ = "breaks"
     __table_args__ = (
-        UniqueConstraint("org_id", "kind", "subject_id"),
+        Index(
+            "uq_breaks_open",
+            "org_id",
+            "kind",
+            "subject_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
         Index("ix_breaks_open", "org_id", "opened_at", postgresql_where=text("closed_at IS NULL")),
     )
 
@@ -254,9 +294,10 @@ class Break(OrgRow):
     subject_id: Mapped[UUID]  # the credit, notice or bill that it is about
     credit_id: Mapped[UUID | None]
     bill_id: Mapped[UUID | None]
+    owner_id: Mapped[UUID | None]  # who takes care of it
     amount_vnd: Mapped[Vnd | None]
     detail: Mapped[str]
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
-    closed_by: Mapped[str | None]
+    closed_by: Mapped[UUID | None]
     resolution: Mapped[str | None]

@@ -34,7 +34,7 @@ class LedgerAccount(Base):
 class Transfer(OrgRow):
     """An amount that moved from one account to another. Balanced by construction.
 
-    (cause, step) is unique: the same cause cannot post twice.
+    (kind of cause, cause, step) is unique: the same cause cannot post twice.
     """
 
     __tablename__ = "transfers"
@@ -49,7 +49,7 @@ class Transfer(OrgRow):
             ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
             name="fk_transfers_credit",
         ),
-        UniqueConstraint("org_id", "cause_id", "step"),
+        UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_transfers_cause"),
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
         CheckConstraint(
             "(debit_code, debit_subject_id) <> (credit_code, credit_subject_id)",

@@ -4,7 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, OrgRow
@@ -34,7 +41,8 @@ class LinkStatus(StrEnum):
 
     PROPOSED = "proposed"
     APPROVED = "approved"  # waits until its account is active
-    ACTIVE = "active"
+    ACTIVE = "active"  # new codes name it
+    FORMER = "former"  # replaced, but printed codes still hang: its money is still this payee's
     ENDED = "ended"
 
 
@@ -42,6 +50,7 @@ class Organisation(Base):
     """A tenant. Not tenant data itself: name and code are public, everyone's requests need them."""
 
     __tablename__ = "organisations"
+    __table_args__ = (UniqueConstraint("id", "is_live"),)  # endpoints refer to both
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(String(4), unique=True)  # the one in new references
@@ -80,21 +89,39 @@ class Payee(OrgRow):
 class ReceivingAccount(OrgRow):
     """A bank account that codes may name. Its holder owns it, not the hub.
 
-    (BIN, number) is unique in the whole hub among accounts in use, so that one organisation
-    cannot listen to another's money; retired ones free their number.
+    (BIN, number) is unique in the whole hub among active accounts: whoever shows by a test transfer
+    that the bank reports to them has it. Within an organisation a number keeps its row for ever,
+    so that what was credited to it is known again after it was retired and came back.
     """
 
     __tablename__ = "receiving_accounts"
     __table_args__ = (
         ForeignKeyConstraint(["org_id"], ["organisations.id"]),
         Index(
-            "uq_receiving_accounts_bin_number",
+            "uq_receiving_accounts_active",
             "bin",
             text("upper(account_number)"),
             unique=True,
-            postgresql_where=text("status IN ('approved', 'active')"),
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index(
+            "uq_receiving_accounts_own",
+            "org_id",
+            "bin",
+            text("upper(account_number)"),
+            unique=True,
+        ),
+        CheckConstraint(
+            "status IN ('proposed', 'approved', 'active', 'retired')", name="status_known"
         ),
         CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
+        CheckConstraint(
+            "status NOT IN ('approved', 'active') OR approved_by IS NOT NULL", name="approved"
+        ),
+        CheckConstraint(
+            "status <> 'active' OR (test_credit_id IS NOT NULL AND activated_at IS NOT NULL)",
+            name="tested",
+        ),
     )
 
     bin: Mapped[str] = mapped_column(String(6))
@@ -138,7 +165,17 @@ class PayeeAccount(OrgRow):
             "receiving_account_id",
             text("upper(virtual_account)"),
             unique=True,
-            postgresql_where=text("status = 'active' AND virtual_account IS NOT NULL"),
+            postgresql_where=text("status IN ('active', 'former') AND virtual_account IS NOT NULL"),
+        ),
+        UniqueConstraint(
+            "org_id", "id", "payee_id", "receiving_account_id", name="uq_payee_accounts_link"
+        ),
+        CheckConstraint(
+            "status IN ('proposed', 'approved', 'active', 'former', 'ended')", name="status_known"
+        ),
+        CheckConstraint(
+            "status NOT IN ('approved', 'active', 'former') OR approved_by IS NOT NULL",
+            name="approved",
         ),
         Index("ix_payee_accounts_account", "org_id", "receiving_account_id"),
         CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
@@ -154,4 +191,5 @@ class PayeeAccount(OrgRow):
     approved_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    holder_told_at: Mapped[datetime | None]  # the payee's people confirmed that they saw it
+    holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …
+    holder_told_by: Mapped[UUID | None]  # … and this is who

@@ -1,0 +1,62 @@
+"""What can be wrong with a bill, or with asking for one."""
+
+from uuid import UUID
+
+from core.errors import HubError, Kind
+
+
+class BillNotFound(HubError):
+    """No such bill in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "bill_not_found", "Bill not found"
+
+    def __init__(self, name: object) -> None:
+        super().__init__(f"No bill {str(name)!r} was found.")
+
+
+class BillIdTaken(HubError):
+    """A client-made id names another bill already."""
+
+    kind, code, title = Kind.CONFLICT, "bill_id_taken", "The id names another bill"
+
+    def __init__(self, bill_id: UUID) -> None:
+        super().__init__(f"The id {bill_id} belongs to a bill with other facts. Make a new id.")
+
+
+class IdempotencyKeyReused(HubError):
+    """The same Idempotency-Key came with another body."""
+
+    kind, code, title = Kind.CONFLICT, "idempotency_key_reused", "The key was used for another body"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another body in the last 7 days. Repeat a request"
+            " with the same body, or make a new key for a new bill."
+        )
+
+
+class BillNotCancellable(HubError):
+    """Only what is not settled can be cancelled."""
+
+    kind, code, title = Kind.CONFLICT, "bill_not_cancellable", "The bill cannot be cancelled"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The bill is {status}; only an open or part-paid bill can be cancelled.")
+
+
+class BadCursor(HubError):
+    """The page cursor was not made by this list."""
+
+    kind, code, title = Kind.INVALID, "bad_cursor", "The cursor cannot be read"
+
+    def __init__(self) -> None:
+        super().__init__("Use the `next_cursor` of the previous page unchanged, or leave it out.")
+
+
+class ReferencesUsedUp(HubError):
+    """An organisation has used 729 million references and needs another code."""
+
+    kind, code, title = Kind.UNAVAILABLE, "references_used_up", "No references left"
+
+    def __init__(self, org_code: str) -> None:
+        super().__init__(f"{org_code} has used every reference of its codes. Add another code.")

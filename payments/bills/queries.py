@@ -1,0 +1,309 @@
+"""All SQL of bills."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_token
+from payments.bills.errors import BillNotFound
+from payments.bills.rules import BillFacts, BillRequest, Repeatable
+from payments.payees.rules import PayeeRoute
+
+COLUMNS = """
+    b.org_id, b.id, b.payee_id, p.name, p.place, b.receiving_account_id, a.bin,
+    a.account_number, b.virtual_account, a.holder_name, b.rail, b.provider_order_id, b.reference,
+    b.public_token, b.amount_vnd, b.paid_vnd, b.received_vnd, b.purpose, b.external_id,
+    b.status, b.is_late, b.created_by, b.created_at, b.expires_at, b.monitor_until,
+    b.paid_at, b.cancelled_at
+"""
+FIELDS = (
+    "org_id", "id", "payee_id", "payee_name", "place", "receiving_account_id", "bin",
+    "account_number", "virtual_account", "holder_name", "rail", "provider_order_id", "reference",
+    "public_token", "amount_vnd", "paid_vnd", "received_vnd", "purpose", "external_id",
+    "status", "is_late", "created_by", "created_at", "expires_at", "monitor_until",
+    "paid_at", "cancelled_at",
+)  # fmt: skip
+FROM_BILLS = """
+    FROM bills b
+    JOIN payees p ON p.org_id = b.org_id AND p.id = b.payee_id
+    JOIN receiving_accounts a ON a.org_id = b.org_id AND a.id = b.receiving_account_id
+"""
+
+INSERT_KEYS = text("""
+    INSERT INTO idempotency_keys (
+        org_id, caller_id, route, key, body_hash, status, resource_id, created_at)
+    SELECT :org_id, t.caller_id, t.route, t.key, t.body_hash, 201, t.resource_id, :now
+    FROM unnest(
+        CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]),
+        CAST(:body_hashes AS bytea[]), CAST(:resource_ids AS uuid[]))
+        AS t (caller_id, route, key, body_hash, resource_id)
+    ORDER BY t.caller_id, t.route, t.key
+    ON CONFLICT DO NOTHING
+    RETURNING resource_id
+""")
+
+FIND_KEYS = text("""
+    SELECT k.caller_id, k.route, k.key, k.body_hash, k.resource_id
+    FROM idempotency_keys k
+    JOIN unnest(CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]))
+        AS t (caller_id, route, key)
+      ON k.caller_id = t.caller_id AND k.route = t.route AND k.key = t.key
+    WHERE k.org_id = :org_id
+""")
+
+INSERT_BILLS = text("""
+    INSERT INTO bills (
+        org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
+        public_token, amount_vnd, purpose, external_id, status, created_by, created_at,
+        expires_at, monitor_until)
+    SELECT :org_id, t.id, t.link_id, t.payee_id, t.account_id, t.virtual_account, 'vietqr',
+           t.reference, t.token, t.amount_vnd, t.purpose, t.external_id, 'open', t.created_by, :now,
+           t.expires_at, t.monitor_until
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:link_ids AS uuid[]), CAST(:payee_ids AS uuid[]),
+        CAST(:account_ids AS uuid[]),
+        CAST(:virtual_accounts AS text[]), CAST(:references AS text[]), CAST(:tokens AS text[]),
+        CAST(:amounts_vnd AS bigint[]), CAST(:purposes AS text[]), CAST(:external_ids AS text[]),
+        CAST(:created_bys AS uuid[]), CAST(:expires_ats AS timestamptz[]),
+        CAST(:monitor_untils AS timestamptz[]))
+        AS t (id, link_id, payee_id, account_id, virtual_account, reference, token, amount_vnd,
+              purpose, external_id, created_by, expires_at, monitor_until)
+    ON CONFLICT (org_id, id) DO NOTHING
+    RETURNING id
+""")
+
+GET_BY_IDS = text(
+    f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.id = ANY(CAST(:ids AS uuid[]))"
+)
+GET_BY_TOKEN = text(
+    f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.public_token = :token"
+)
+GET_BY_REFERENCE = text(
+    f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.reference = :reference"
+)
+LOCK_BILL = text("SELECT status FROM bills WHERE org_id = :org_id AND id = :id FOR NO KEY UPDATE")
+CANCEL_BILL = text("""
+    UPDATE bills SET status = 'cancelled', cancelled_at = :now
+    WHERE org_id = :org_id AND id = :id
+""")
+LIST_BILLS = text(f"""
+    SELECT {COLUMNS} {FROM_BILLS}
+    WHERE b.org_id = :org_id
+      AND (CAST(:before_id AS uuid) IS NULL OR b.id < :before_id)
+      AND (CAST(:payee_id AS uuid) IS NULL OR b.payee_id = :payee_id)
+      AND (CAST(:reference AS text) IS NULL OR b.reference = :reference)
+      AND (CAST(:external_id AS text) IS NULL OR b.external_id = :external_id)
+      AND (CAST(:since AS timestamptz) IS NULL OR b.created_at >= :since)
+      AND (CAST(:until AS timestamptz) IS NULL OR b.created_at < :until)
+      AND (CAST(:statuses AS text[]) IS NULL
+           OR CASE WHEN b.status IN ('open', 'part_paid') AND b.expires_at <= :now
+                   THEN 'expired' ELSE b.status END = ANY(CAST(:statuses AS text[])))
+    ORDER BY b.id DESC LIMIT :limit
+""")
+FIND_SAME_AMOUNT = text("""
+    SELECT id FROM bills
+    WHERE org_id = :org_id AND payee_id = :payee_id AND amount_vnd = :amount_vnd
+      AND status IN ('open', 'part_paid') AND paid_vnd = 0 AND created_at <= :now
+      AND monitor_until > :now
+    ORDER BY id DESC LIMIT 2
+""")
+TIDY_EXPIRED = text("""
+    UPDATE bills SET status = 'expired'
+    WHERE org_id = :org_id AND id IN (
+        SELECT id FROM bills
+        WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0 AND monitor_until < :now
+        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+""")
+
+
+def read_bill(row: Row[Any]) -> BillFacts:
+    """Make facts of a row that selected COLUMNS."""
+    return BillFacts(**dict(zip(FIELDS, row, strict=True)))
+
+
+async def insert_keys_once(
+    session: AsyncSession,
+    org_id: UUID,
+    keyed: Sequence[tuple[Repeatable, UUID]],
+    *,
+    now: datetime,
+) -> set[UUID]:
+    """Store Idempotency-Keys with the resource each makes; return the resources that are first."""
+    rows = await session.execute(
+        INSERT_KEYS,
+        {
+            "org_id": org_id,
+            "caller_ids": [key.caller_id for key, _ in keyed],
+            "routes": [key.route for key, _ in keyed],
+            "keys": [key.key for key, _ in keyed],
+            "body_hashes": [key.body_hash for key, _ in keyed],
+            "resource_ids": [resource_id for _, resource_id in keyed],
+            "now": now,
+        },
+    )
+    return set(rows.scalars())
+
+
+async def find_keys(
+    session: AsyncSession, org_id: UUID, repeatables: Sequence[Repeatable]
+) -> dict[tuple[UUID, str, str], tuple[bytes, UUID]]:
+    """Find stored keys: (caller, route, key) → (hash of the first body, its resource)."""
+    rows = await session.execute(
+        FIND_KEYS,
+        {
+            "org_id": org_id,
+            "caller_ids": [key.caller_id for key in repeatables],
+            "routes": [key.route for key in repeatables],
+            "keys": [key.key for key in repeatables],
+        },
+    )
+    return {(row[0], row[1], row[2]): (bytes(row[3]), row[4]) for row in rows}
+
+
+async def insert_bills_once(
+    session: AsyncSession,
+    org_id: UUID,
+    wanted: Sequence[tuple[UUID, BillRequest, PayeeRoute, str]],
+    *,
+    now: datetime,
+) -> set[UUID]:
+    """Store bills (id, request, route, reference); return the ids that this call stored."""
+    rows = await session.execute(
+        INSERT_BILLS,
+        {
+            "org_id": org_id,
+            "ids": [bill_id for bill_id, *_ in wanted],
+            "link_ids": [route.link_id for _, _, route, _ in wanted],
+            "payee_ids": [request.payee_id for _, request, _, _ in wanted],
+            "account_ids": [route.receiving_account_id for _, _, route, _ in wanted],
+            "virtual_accounts": [route.virtual_account for _, _, route, _ in wanted],
+            "references": [reference for *_, reference in wanted],
+            "tokens": [new_token() for _ in wanted],
+            "amounts_vnd": [request.amount_vnd for _, request, _, _ in wanted],
+            "purposes": [request.purpose for _, request, _, _ in wanted],
+            "external_ids": [request.external_id for _, request, _, _ in wanted],
+            "created_bys": [request.created_by for _, request, _, _ in wanted],
+            "expires_ats": [request.expires_at for _, request, _, _ in wanted],
+            "monitor_untils": [request.monitor_until for _, request, _, _ in wanted],
+            "now": now,
+        },
+    )
+    return set(rows.scalars())
+
+
+async def find_bills(
+    session: AsyncSession, org_id: UUID, ids: Collection[UUID]
+) -> dict[UUID, BillFacts]:
+    """Find bills by id."""
+    rows = await session.execute(GET_BY_IDS, {"org_id": org_id, "ids": list(ids)})
+    return {bill.id: bill for bill in map(read_bill, rows)}
+
+
+async def get_bill(session: AsyncSession, org_id: UUID, bill_id: UUID) -> BillFacts:
+    """Return one bill.
+
+    Raises:
+        BillNotFound: there is none in this organisation.
+    """
+    found = await find_bills(session, org_id, [bill_id])
+    if bill_id not in found:
+        raise BillNotFound(bill_id)
+    return found[bill_id]
+
+
+async def get_bill_by_token(session: AsyncSession, org_id: UUID, token: str) -> BillFacts:
+    """Return the bill that a public link opens.
+
+    Raises:
+        BillNotFound: no bill has this token.
+    """
+    row = (await session.execute(GET_BY_TOKEN, {"org_id": org_id, "token": token})).one_or_none()
+    if row is None:
+        raise BillNotFound("…")
+    return read_bill(row)
+
+
+async def get_bill_by_reference(session: AsyncSession, org_id: UUID, reference: str) -> BillFacts:
+    """Return the bill with this reference.
+
+    Raises:
+        BillNotFound: there is none in this organisation.
+    """
+    values = {"org_id": org_id, "reference": reference}
+    row = (await session.execute(GET_BY_REFERENCE, values)).one_or_none()
+    if row is None:
+        raise BillNotFound(reference)
+    return read_bill(row)
+
+
+async def lock_status(session: AsyncSession, org_id: UUID, bill_id: UUID) -> str:
+    """Lock a bill and return its stored status.
+
+    Raises:
+        BillNotFound: there is none in this organisation.
+    """
+    values = {"org_id": org_id, "id": bill_id}
+    status: str | None = (await session.execute(LOCK_BILL, values)).scalar_one_or_none()
+    if status is None:
+        raise BillNotFound(bill_id)
+    return status
+
+
+async def mark_cancelled(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, now: datetime
+) -> None:
+    """Write the cancellation of a locked bill."""
+    await session.execute(CANCEL_BILL, {"org_id": org_id, "id": bill_id, "now": now})
+
+
+async def list_bills(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    before_id: UUID | None = None,
+    payee_id: UUID | None = None,
+    reference: str | None = None,
+    external_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    statuses: Sequence[str] | None = None,
+    limit: int,
+    now: datetime,
+) -> list[BillFacts]:
+    """List bills, newest id first; every filter that is given must hold."""
+    rows = await session.execute(
+        LIST_BILLS,
+        {
+            "org_id": org_id,
+            "before_id": before_id,
+            "payee_id": payee_id,
+            "reference": reference,
+            "external_id": external_id,
+            "since": since,
+            "until": until,
+            "statuses": None if statuses is None else list(statuses),
+            "limit": limit,
+            "now": now,
+        },
+    )
+    return [read_bill(row) for row in rows]
+
+
+async def find_only_same_amount(
+    session: AsyncSession, org_id: UUID, *, payee_id: UUID, amount_vnd: int, now: datetime
+) -> UUID | None:
+    """Find the one unpaid bill of a payee with just this amount; None if none or several."""
+    values = {"org_id": org_id, "payee_id": payee_id, "amount_vnd": amount_vnd, "now": now}
+    ids = list((await session.execute(FIND_SAME_AMOUNT, values)).scalars())
+    return ids[0] if len(ids) == 1 else None
+
+
+async def tidy_expired(session: AsyncSession, org_id: UUID, *, limit: int, now: datetime) -> int:
+    """Store the expiry of bills that nobody watches any more; return how many."""
+    values = {"org_id": org_id, "now": now, "limit": limit}
+    result = await session.execute(TIDY_EXPIRED, values)
+    return int(result.rowcount)  # type: ignore[attr-defined]

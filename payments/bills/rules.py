@@ -1,0 +1,139 @@
+"""What a bill is at an instant, and what a request for one says. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from core.clock import hanoi_day
+from payments.bills.models import BillStatus
+from payments.payees.rules import PayeeRoute
+from payments.vietqr import build, transfer_code
+
+UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
+CANCELLABLE: Final = UNPAID
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repeatable:
+    """What makes a request repeatable: who asked, under which key, and what (hash of the body)."""
+
+    caller_id: UUID
+    route: str
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BillRequest:
+    """One bill that is asked for."""
+
+    payee_id: UUID
+    amount_vnd: int | None
+    purpose: str
+    expires_at: datetime
+    monitor_until: datetime
+    created_by: UUID
+    id: UUID | None = None
+    external_id: str | None = None
+    repeatable: Repeatable | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BillFacts:
+    """A bill as the rules, screens and the API see it."""
+
+    org_id: UUID
+    id: UUID
+    payee_id: UUID
+    payee_name: str
+    place: str
+    receiving_account_id: UUID
+    bin: str
+    account_number: str
+    virtual_account: str | None
+    holder_name: str
+    rail: str
+    provider_order_id: str | None
+    reference: str
+    public_token: str
+    amount_vnd: int | None
+    paid_vnd: int  # applied, never more than the amount
+    received_vnd: int  # with what was too much
+    purpose: str
+    external_id: str | None
+    status: str  # as stored; see effective_status
+    is_late: bool
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime
+    monitor_until: datetime
+    paid_at: datetime | None
+    cancelled_at: datetime | None
+
+    @property
+    def code_account(self) -> str:
+        """The number that the code names: the virtual account where there is one."""
+        return self.virtual_account or self.account_number
+
+    @property
+    def vietqr(self) -> str:
+        """The payload of the code that pays this bill."""
+        return build(
+            transfer_code(
+                bin=self.bin,
+                account=self.code_account,
+                amount_vnd=self.missing_vnd,
+                purpose=self.reference,
+                is_dynamic=self.amount_vnd is not None,
+            )
+        )
+
+    @property
+    def missing_vnd(self) -> int | None:
+        """What is still owed, in đồng; the whole amount once nothing is; None for open amounts."""
+        if self.amount_vnd is None:
+            return None
+        missing = self.amount_vnd - self.paid_vnd
+        return missing if missing > 0 else self.amount_vnd
+
+
+def effective_status(status: str, *, expires_at: datetime, now: datetime) -> BillStatus:
+    """Return the status at an instant: an unpaid bill past its time is expired, swept or not."""
+    if status in (BillStatus.OPEN, BillStatus.PART_PAID) and now >= expires_at:
+        return BillStatus.EXPIRED
+    return BillStatus(status)
+
+
+def is_late(occurred_at: datetime, *, is_date_only: bool, expires_at: datetime) -> bool:
+    """Tell whether money came after a bill's time, by the bank's clock.
+
+    A line that has a date and no time is never late on the day of expiry.
+    """
+    if is_date_only:
+        return hanoi_day(occurred_at) > hanoi_day(expires_at)
+    return occurred_at > expires_at
+
+
+def is_same_request(bill: BillFacts, request: BillRequest) -> bool:
+    """Tell whether a client-made id came again for the same bill."""
+    return (bill.payee_id, bill.amount_vnd, bill.purpose, bill.external_id) == (
+        request.payee_id,
+        request.amount_vnd,
+        request.purpose,
+        request.external_id,
+    )
+
+
+def payload_of(route: PayeeRoute, *, reference: str, amount_vnd: int | None) -> str:
+    """Write the code for a route without a stored bill (static codes have no reference)."""
+    return build(
+        transfer_code(
+            bin=route.bin,
+            account=route.code_account,
+            amount_vnd=amount_vnd,
+            purpose=reference or None,
+            is_dynamic=amount_vnd is not None,
+        )
+    )

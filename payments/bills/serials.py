@@ -1,0 +1,52 @@
+"""Where references come from: a process takes a run of serials at a time and hands them out."""
+
+import asyncio
+from collections import deque
+from typing import Final
+from uuid import UUID
+
+from core.db import Sessions, open_org_transaction
+from payments.bills.errors import ReferencesUsedUp
+from payments.bills.references import ALPHABET, SERIAL_CHARS, make_reference
+from payments.payees.queries import take_serials
+from payments.payees.rules import OrgFacts
+
+# One row update per this many bills. What a process leaves unused when it ends is a gap, harmless.
+RUN_LENGTH: Final = 1_000
+SERIAL_COUNT: Final = len(ALPHABET) ** SERIAL_CHARS
+
+
+class ReferenceSource:
+    """Hands out references that no other process has. One per process."""
+
+    def __init__(self, sessions: Sessions, *, run_length: int = RUN_LENGTH) -> None:
+        self._sessions = sessions
+        self._run_length = run_length
+        self._free: dict[UUID, deque[tuple[str, int]]] = {}  # (code, serial), per organisation
+        self._locks: dict[UUID, asyncio.Lock] = {}
+
+    async def take(self, org: OrgFacts, count: int) -> list[str]:
+        """Return fresh references.
+
+        A run is committed before it is used: had it shared the bill's transaction, a rollback
+        would give the same serials to somebody else.
+
+        Raises:
+            ReferencesUsedUp: the organisation needs another code.
+        """
+        free = self._free.setdefault(org.id, deque())
+        if len(free) < count:
+            async with self._locks.setdefault(org.id, asyncio.Lock()):
+                while len(free) < count:
+                    free.extend(await self._take_run(org, max(self._run_length, count)))
+        return [
+            make_reference(code, serial) for code, serial in (free.popleft() for _ in range(count))
+        ]
+
+    async def _take_run(self, org: OrgFacts, wanted: int) -> list[tuple[str, int]]:
+        async with open_org_transaction(self._sessions, org.id) as session:
+            run = await take_serials(session, org.id, wanted=wanted, serials_max=SERIAL_COUNT)
+        if run is None:
+            raise ReferencesUsedUp(org.code)
+        code, first = run
+        return [(code, serial) for serial in range(first, first + wanted)]

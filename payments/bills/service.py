@@ -1,0 +1,163 @@
+"""Opening, reading and cancelling bills."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.ids import new_id
+from payments.bills import queries
+from payments.bills.errors import BillIdTaken, BillNotCancellable, IdempotencyKeyReused
+from payments.bills.models import BillStatus
+from payments.bills.rules import (
+    CANCELLABLE,
+    BillFacts,
+    BillRequest,
+    Repeatable,
+    is_same_request,
+)
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+from payments.payees.errors import PayeeHasNoAccount
+from payments.payees.queries import find_routes
+
+Opened = BillFacts | Exception
+
+
+async def open_bills(
+    session: AsyncSession,
+    org_id: UUID,
+    requests: Sequence[BillRequest],
+    references: Sequence[str],
+    *,
+    now: datetime,
+) -> list[Opened]:
+    """Open bills in a handful of statements, however many they are.
+
+    Args:
+        references: one fresh reference per request; those of repeats stay unused.
+
+    Returns:
+        Per request, in order: the bill (the first one's current state if it is a repeat), or what
+        is wrong with it. An answer that is an error wrote nothing for its request.
+
+    Raises:
+        BillIdTaken: a client-made id collided inside a batch of several; try them one by one.
+    """
+    assert len(requests) == len(references)
+    answers: dict[int, Opened] = {}
+    routes = await find_routes(session, org_id, {request.payee_id for request in requests})
+    for i, request in enumerate(requests):
+        if request.payee_id not in routes:
+            answers[i] = PayeeHasNoAccount(request.payee_id)
+    ids = [request.id or new_id() for request in requests]
+    repeats = await _claim_keys(session, org_id, requests, ids, skip=answers, now=now)
+    wanted = [
+        (ids[i], request, routes[request.payee_id], references[i])
+        for i, request in enumerate(requests)
+        if i not in answers and i not in repeats
+    ]
+    stored = await queries.insert_bills_once(session, org_id, wanted, now=now) if wanted else set()
+    known_ids = {bill_id for bill_id, *_ in wanted} - stored
+    known_ids |= {answer for answer in repeats.values() if isinstance(answer, UUID)}
+    new_ids = {bill_id for bill_id, *_ in wanted} & stored
+    bills = await queries.find_bills(session, org_id, known_ids | new_ids)
+    is_answered: set[UUID] = set()
+    for i, request in enumerate(requests):
+        if i in answers:
+            continue
+        repeat = repeats.get(i)
+        if isinstance(repeat, Exception):
+            answers[i] = repeat
+            continue
+        bill = bills[repeat or ids[i]]
+        is_first = repeat is None and ids[i] in new_ids and ids[i] not in is_answered
+        is_answered.add(bill.id)
+        if repeat is None and not is_first and not is_same_request(bill, request):
+            if request.repeatable is not None:
+                raise BillIdTaken(bill.id)  # its key was written: roll back
+            answers[i] = BillIdTaken(bill.id)
+            continue
+        answers[i] = bill
+    return [answers[i] for i in range(len(requests))]
+
+
+async def cancel_bill(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> BillFacts:
+    """Cancel a bill that is not settled. Cancelling twice answers like the first time.
+
+    What was already paid stays recorded; a part-paid bill's money is shown as due for refund.
+
+    Raises:
+        BillNotFound, BillNotCancellable
+    """
+    status = await queries.lock_status(session, org_id, bill_id)
+    if status == BillStatus.CANCELLED:
+        return await queries.get_bill(session, org_id, bill_id)
+    if status not in CANCELLABLE:
+        raise BillNotCancellable(status)
+    await queries.mark_cancelled(session, org_id, bill_id, now=now)
+    bill = await queries.get_bill(session, org_id, bill_id)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="bill.cancelled",
+        object_kind="bill",
+        object_id=bill_id,
+        before={"status": status},
+        after={"status": bill.status, "paid_vnd": bill.paid_vnd},
+        reason=reason,
+        now=now,
+    )
+    cancelled = NewEvent(
+        kind=EventKind.BILL_CANCELLED,
+        payee_id=bill.payee_id,
+        bill_id=bill.id,
+        data={"reference": bill.reference, "paid_vnd": bill.paid_vnd},
+    )
+    await outbox.record(session, org_id, [cancelled], now=now)
+    return bill
+
+
+async def _claim_keys(
+    session: AsyncSession,
+    org_id: UUID,
+    requests: Sequence[BillRequest],
+    ids: Sequence[UUID],
+    *,
+    skip: dict[int, Opened],
+    now: datetime,
+) -> dict[int, UUID | Exception]:
+    """Write the Idempotency-Keys; say which requests are repeats, and of which bill."""
+    keyed = [
+        (i, request.repeatable, ids[i])
+        for i, request in enumerate(requests)
+        if request.repeatable is not None and i not in skip
+    ]
+    if not keyed:
+        return {}
+    pairs = [(key, bill_id) for _, key, bill_id in keyed]
+    first = await queries.insert_keys_once(session, org_id, pairs, now=now)
+    again = [(i, key) for i, key, bill_id in keyed if bill_id not in first]
+    if not again:
+        return {}
+    known = await queries.find_keys(session, org_id, [key for _, key in again])
+    answers: dict[int, UUID | Exception] = {}
+    for i, key in again:
+        body_hash, bill_id = known[_name(key)]
+        answers[i] = bill_id if body_hash == key.body_hash else IdempotencyKeyReused()
+    return answers
+
+
+def _name(key: Repeatable) -> tuple[UUID, str, str]:
+    return key.caller_id, key.route, key.key

@@ -1,0 +1,62 @@
+"""What can be wrong with callbacks, credits and their corrections."""
+
+from uuid import UUID
+
+from core.errors import HubError, Kind
+
+
+class EndpointNotFound(HubError):
+    """No such callback endpoint in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "endpoint_not_found", "Callback endpoint not found"
+
+    def __init__(self, endpoint_id: UUID) -> None:
+        super().__init__(f"This organisation has no callback endpoint {endpoint_id}.")
+
+
+class SandboxRefused(HubError):
+    """A live organisation takes no sandbox endpoint."""
+
+    kind, code, title = Kind.CONFLICT, "sandbox_refused", "Live organisations take real money only"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This organisation is live: it refuses sandbox endpoints and simulated credits."
+            " Use a test organisation to try things out."
+        )
+
+
+class UnknownProvider(HubError):
+    """No adapter has this name."""
+
+    kind, code, title = Kind.INVALID, "unknown_provider", "Unknown provider"
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"No provider is called {name!r}. Use one of: {', '.join(known)}.")
+
+
+class BadSecret(HubError):
+    """A signing secret is too short or in the wrong form."""
+
+    kind, code, title = Kind.INVALID, "bad_secret", "The secret cannot be used"
+
+
+class CreditNotFound(HubError):
+    """No such credit in this organisation, or not of this payee."""
+
+    kind, code, title = Kind.NOT_FOUND, "credit_not_found", "Payment not found"
+
+    def __init__(self, credit_id: UUID) -> None:
+        super().__init__(f"No payment {credit_id} was found.")
+
+
+class CreditNotCorrectable(HubError):
+    """The present explanation of a credit does not allow this correction."""
+
+    kind, code, title = Kind.CONFLICT, "credit_not_correctable", "The payment cannot be changed"
+
+
+class ProviderDidNotAnswer(HubError):
+    """A provider was asked and did not answer in time, or not in its own form."""
+
+    kind, code, title = Kind.UNAVAILABLE, "provider_did_not_answer", "The provider did not answer"

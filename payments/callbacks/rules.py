@@ -1,0 +1,268 @@
+"""Deciding what a credit is: which bill or payee, by which rule, and how much of it. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from payments.bills.models import BillStatus
+from payments.bills.references import ReferenceRule, find_references
+from payments.bills.rules import is_late
+from payments.callbacks.models import BreakKind, MatchRule
+
+SETTLEABLE: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
+
+
+class Verdict(StrEnum):
+    """What one credit does."""
+
+    SETTLE = "settle"  # the bill's amount is reached exactly
+    PART = "part"  # short: the bill stays part-paid
+    OVER = "over"  # the rest waits in unapplied receipts
+    CLOSED_BILL = "closed_bill"  # paid already, or cancelled: a refund is due
+    COUNTER_SALE = "counter_sale"
+    UNASSIGNED = "unassigned"  # a shared account: a stall must claim it
+    WRONG_ACCOUNT = "wrong_account"
+    SEVERAL_BILLS = "several_bills"
+    NO_BILL = "no_bill"  # a well-formed reference that names nothing here
+    ACCOUNT_TEST = "account_test"
+    NOT_TAKINGS = "not_takings"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditFacts:
+    """A stored incoming credit, as far as matching needs it."""
+
+    id: UUID
+    receiving_account_id: UUID
+    virtual_account: str | None
+    provider: str
+    provider_order_id: str | None
+    memo: str
+    amount_vnd: int
+    occurred_at: datetime
+    is_date_only: bool
+    payer_name: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class BillState:
+    """A locked bill while a batch is being settled; it changes as its credits are applied."""
+
+    id: UUID
+    payee_id: UUID
+    receiving_account_id: UUID
+    virtual_account: str | None
+    rail: str
+    provider_order_id: str | None
+    reference: str
+    amount_vnd: int | None
+    paid_vnd: int
+    status: str
+    is_late: bool
+    expires_at: datetime
+    paid_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountDesk:
+    """Who trades on one receiving account, for money that names no bill."""
+
+    receiving_account_id: UUID
+    test_reference: str
+    is_waiting_for_test: bool
+    payee_ids: tuple[UUID, ...]  # every payee whose codes name it
+    payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a credit is. `applied_vnd` goes to takings, the rest to unapplied receipts."""
+
+    verdict: Verdict
+    rule: MatchRule
+    reason: str
+    applied_vnd: int = 0
+    bill_id: UUID | None = None
+    payee_id: UUID | None = None
+    is_late: bool = False
+    opens_break: BreakKind | None = None
+
+
+def judge_credit(bill: BillState, credited_vnd: int) -> Verdict:
+    """Decide what one credit does to the bill it names, on that bill's own account.
+
+    Money a bank has taken is never refused: what no rule applies goes to unapplied receipts with
+    its reason. An expired bill is still settled, because the payer did pay.
+    """
+    if bill.status not in SETTLEABLE:
+        return Verdict.CLOSED_BILL
+    if bill.amount_vnd is None:
+        return Verdict.SETTLE
+    missing_vnd = bill.amount_vnd - bill.paid_vnd
+    if credited_vnd < missing_vnd:
+        return Verdict.PART
+    return Verdict.SETTLE if credited_vnd == missing_vnd else Verdict.OVER
+
+
+def apply_credit(bill: BillState, verdict: Verdict, credited_vnd: int, *, now: datetime) -> int:
+    """Move the bill on and return how much of the credit it takes, in đồng."""
+    if verdict is Verdict.CLOSED_BILL:
+        return 0
+    missing_vnd = credited_vnd if bill.amount_vnd is None else bill.amount_vnd - bill.paid_vnd
+    applied_vnd = min(credited_vnd, missing_vnd)
+    bill.paid_vnd += applied_vnd
+    if verdict is Verdict.PART:
+        bill.status = BillStatus.PART_PAID
+    else:
+        bill.status = BillStatus.PAID if verdict is Verdict.SETTLE else BillStatus.OVER_PAID
+        bill.paid_at = now
+    return applied_vnd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """What a credit says about what it is for."""
+
+    order_id: str | None
+    own: tuple[tuple[str, ReferenceRule], ...]  # references of this organisation
+    foreign: tuple[str, ...]  # well-formed references of other organisations
+
+
+def read_names(credit: CreditFacts, org_codes: Collection[str]) -> Names:
+    """Find what a credit names: a provider's order, references in its memo."""
+    found = find_references(credit.memo)
+    return Names(
+        order_id=credit.provider_order_id,
+        own=tuple((one.reference, one.rule) for one in found if one.org_code in org_codes),
+        foreign=tuple(one.reference for one in found if one.org_code not in org_codes),
+    )
+
+
+def decide(
+    credit: CreditFacts,
+    names: Names,
+    desk: AccountDesk,
+    bills: Sequence[BillState],
+    *,
+    now: datetime,
+) -> Decision:
+    """Decide what a credit is, and apply it to the bill it names.
+
+    Args:
+        bills: every bill of this organisation that `names` names, locked; changed in place.
+
+    Never by amount alone. First the provider's order, then references, then whose code was used.
+    """
+    by_order = [
+        bill
+        for bill in bills
+        if names.order_id is not None
+        and bill.provider_order_id == names.order_id
+        and bill.rail == credit.provider
+    ]
+    if by_order:
+        return _decide_bill(credit, by_order[0], MatchRule.PROVIDER_ORDER, now=now)
+    rule_of = dict(names.own)
+    if desk.test_reference in rule_of:
+        return _decide_test(desk)
+    named = [bill for bill in bills if bill.reference in rule_of]
+    if len(named) > 1:  # "pays A, and B again": the open one is meant; two open ones are not clear
+        named = [bill for bill in named if bill.status in SETTLEABLE] or named
+    if len(named) > 1:
+        return Decision(
+            verdict=Verdict.SEVERAL_BILLS,
+            rule=MatchRule.NONE,
+            reason=f"the memo names {len(named)} bills",
+            opens_break=BreakKind.SEVERAL_REFERENCES,
+        )
+    if named:
+        rule = MatchRule(rule_of[named[0].reference].value)
+        return _decide_bill(credit, named[0], rule, now=now)
+    if rule_of:
+        return Decision(
+            verdict=Verdict.NO_BILL,
+            rule=MatchRule.NONE,
+            reason=f"no bill has the reference {next(iter(rule_of))}",
+            opens_break=BreakKind.UNKNOWN_REFERENCE,
+        )
+    if names.foreign:
+        return Decision(
+            verdict=Verdict.WRONG_ACCOUNT,
+            rule=MatchRule.NONE,
+            reason=f"{names.foreign[0]} belongs to another organisation",
+            opens_break=BreakKind.WRONG_ACCOUNT,
+        )
+    return _decide_counter_sale(credit, desk)
+
+
+def _decide_bill(
+    credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
+) -> Decision:
+    is_other_virtual = (
+        bill.virtual_account is not None
+        and credit.virtual_account is not None
+        and bill.virtual_account.upper() != credit.virtual_account.upper()
+    )
+    if bill.receiving_account_id != credit.receiving_account_id or is_other_virtual:
+        return Decision(
+            verdict=Verdict.WRONG_ACCOUNT,
+            rule=rule,
+            reason=f"{bill.reference} was paid into another account than its own",
+            opens_break=BreakKind.WRONG_ACCOUNT,
+        )
+    verdict = judge_credit(bill, credit.amount_vnd)
+    before = bill.status
+    late = verdict is not Verdict.CLOSED_BILL and is_late(
+        credit.occurred_at, is_date_only=credit.is_date_only, expires_at=bill.expires_at
+    )
+    applied_vnd = apply_credit(bill, verdict, credit.amount_vnd, now=now)
+    bill.is_late = bill.is_late or late
+    needs_refund = verdict in (Verdict.CLOSED_BILL, Verdict.OVER)
+    return Decision(
+        verdict=verdict,
+        rule=rule,
+        reason=f"{bill.reference} by {rule.value}, bill was {before}",
+        applied_vnd=applied_vnd,
+        bill_id=bill.id,
+        payee_id=bill.payee_id,
+        is_late=late,
+        opens_break=BreakKind.REFUND_DUE if needs_refund else None,
+    )
+
+
+def _decide_test(desk: AccountDesk) -> Decision:
+    return Decision(
+        verdict=Verdict.ACCOUNT_TEST,
+        rule=MatchRule.ACCOUNT_TEST,
+        reason="the memo holds the account's test reference",
+    )
+
+
+def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
+    if credit.virtual_account is not None:
+        payee_id = desk.payee_by_virtual_account.get(credit.virtual_account.upper())
+        if payee_id is not None:
+            return Decision(
+                verdict=Verdict.COUNTER_SALE,
+                rule=MatchRule.VIRTUAL_ACCOUNT,
+                reason="no reference; the virtual account is this payee's",
+                applied_vnd=credit.amount_vnd,
+                payee_id=payee_id,
+            )
+    if len(desk.payee_ids) == 1:
+        return Decision(
+            verdict=Verdict.COUNTER_SALE,
+            rule=MatchRule.SOLE_PAYEE,
+            reason="no reference; only this payee uses the account",
+            applied_vnd=credit.amount_vnd,
+            payee_id=desk.payee_ids[0],
+        )
+    return Decision(
+        verdict=Verdict.UNASSIGNED,
+        rule=MatchRule.NONE,
+        reason=f"no reference; {len(desk.payee_ids)} payees share the account",
+        opens_break=BreakKind.UNASSIGNED,
+    )

@@ -1,0 +1,123 @@
+"""All SQL of the ledger. Nothing outside this package touches transfers."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from payments.ledger.models import AccountCode
+from payments.ledger.rules import AccountKey, NewTransfer
+
+INSERT_ACCOUNTS = text("""
+    INSERT INTO ledger_accounts (org_id, code, subject_id, opened_at)
+    SELECT :org_id, code, subject_id, :now
+    FROM unnest(CAST(:codes AS text[]), CAST(:subject_ids AS uuid[])) AS t (code, subject_id)
+    ON CONFLICT DO NOTHING
+""")
+
+INSERT_TRANSFERS = text("""
+    INSERT INTO transfers (
+        org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id,
+        amount_vnd, cause_kind, cause_id, step, effective_at, posted_at)
+    SELECT :org_id, t.*, :now
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:debit_codes AS text[]), CAST(:debit_subjects AS uuid[]),
+        CAST(:credit_codes AS text[]), CAST(:credit_subjects AS uuid[]),
+        CAST(:amounts_vnd AS bigint[]), CAST(:cause_kinds AS text[]), CAST(:cause_ids AS uuid[]),
+        CAST(:steps AS smallint[]), CAST(:effective_ats AS timestamptz[])) AS t
+""")
+
+SUM_BALANCE = text("""
+    SELECT coalesce(sum(CASE WHEN credit_code = :code AND credit_subject_id = :subject_id
+                             THEN amount_vnd ELSE -amount_vnd END), 0)::bigint
+    FROM transfers
+    WHERE org_id = :org_id
+      AND ((credit_code = :code AND credit_subject_id = :subject_id)
+           OR (debit_code = :code AND debit_subject_id = :subject_id))
+""")
+
+SUM_TURNOVER = text("""
+    SELECT coalesce(sum(CASE WHEN credit_code = :code THEN amount_vnd ELSE 0 END), 0)::bigint,
+           coalesce(sum(CASE WHEN debit_code = :code THEN amount_vnd ELSE 0 END), 0)::bigint
+    FROM transfers
+    WHERE org_id = :org_id AND posted_at >= :since AND posted_at < :until
+      AND ((credit_code = :code AND credit_subject_id = :subject_id)
+           OR (debit_code = :code AND debit_subject_id = :subject_id))
+""")
+
+SUM_ALL = text("""
+    SELECT code, sum(amount_vnd)::bigint FROM (
+        SELECT credit_code AS code, amount_vnd FROM transfers WHERE org_id = :org_id
+        UNION ALL
+        SELECT debit_code, -amount_vnd FROM transfers WHERE org_id = :org_id) AS legs
+    GROUP BY code
+""")
+
+
+async def insert_accounts_once(
+    session: AsyncSession, org_id: UUID, keys: Iterable[AccountKey], *, now: datetime
+) -> None:
+    """Open the accounts that are not there yet."""
+    wanted = list(keys)
+    await session.execute(
+        INSERT_ACCOUNTS,
+        {
+            "org_id": org_id,
+            "codes": [key.code.value for key in wanted],
+            "subject_ids": [key.subject_id for key in wanted],
+            "now": now,
+        },
+    )
+
+
+async def insert_transfers(
+    session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
+) -> None:
+    """Post transfers; one cause can post each of its steps once only (unique key)."""
+    await session.execute(
+        INSERT_TRANSFERS,
+        {
+            "org_id": org_id,
+            "ids": [new_id() for _ in transfers],
+            "debit_codes": [t.debit.code.value for t in transfers],
+            "debit_subjects": [t.debit.subject_id for t in transfers],
+            "credit_codes": [t.credit.code.value for t in transfers],
+            "credit_subjects": [t.credit.subject_id for t in transfers],
+            "amounts_vnd": [t.amount_vnd for t in transfers],
+            "cause_kinds": [t.cause_kind for t in transfers],
+            "cause_ids": [t.cause_id for t in transfers],
+            "steps": [t.step for t in transfers],
+            "effective_ats": [t.effective_at for t in transfers],
+            "now": now,
+        },
+    )
+
+
+async def sum_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:
+    """Return credits minus debits of one account, in đồng, over all time."""
+    values = {"org_id": org_id, "code": key.code.value, "subject_id": key.subject_id}
+    return int((await session.execute(SUM_BALANCE, values)).scalar_one())
+
+
+async def sum_turnover(
+    session: AsyncSession, org_id: UUID, key: AccountKey, *, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return (credited_vnd, debited_vnd) of one account, posted in [since, until)."""
+    values = {
+        "org_id": org_id,
+        "code": key.code.value,
+        "subject_id": key.subject_id,
+        "since": since,
+        "until": until,
+    }
+    credited_vnd, debited_vnd = (await session.execute(SUM_TURNOVER, values)).one()
+    return int(credited_vnd), int(debited_vnd)
+
+
+async def sum_by_code(session: AsyncSession, org_id: UUID) -> dict[AccountCode, int]:
+    """Return credits minus debits per kind of account; their sum is zero."""
+    rows = await session.execute(SUM_ALL, {"org_id": org_id})
+    return {AccountCode(code): int(net_vnd) for code, net_vnd in rows}

@@ -1,0 +1,71 @@
+"""Posting, and reading balances. A posted transfer is never changed: corrections post again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.ledger import queries
+from payments.ledger.models import AccountCode
+from payments.ledger.rules import AccountKey, NewTransfer
+
+
+def bank_clearing(receiving_account_id: UUID) -> AccountKey:
+    """Money that a callback told of and no statement has confirmed yet."""
+    return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
+
+
+def unapplied(receiving_account_id: UUID) -> AccountKey:
+    """Money whose reason is not known, or that is too much."""
+    return AccountKey(code=AccountCode.UNAPPLIED, subject_id=receiving_account_id)
+
+
+def takings(payee_id: UUID) -> AccountKey:
+    """What a payee sold or was owed, and has been paid."""
+    return AccountKey(code=AccountCode.TAKINGS, subject_id=payee_id)
+
+
+def not_takings(payee_id: UUID) -> AccountKey:
+    """A payee's own money that came through the same account."""
+    return AccountKey(code=AccountCode.NOT_TAKINGS, subject_id=payee_id)
+
+
+async def open_payee_accounts(
+    session: AsyncSession, org_id: UUID, payee_id: UUID, *, now: datetime
+) -> None:
+    """Open what a new payee needs. Safe to repeat."""
+    keys = [takings(payee_id), not_takings(payee_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_receiving_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what a new receiving account needs. Safe to repeat."""
+    keys = [bank_clearing(receiving_account_id), unapplied(receiving_account_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def post(
+    session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
+) -> None:
+    """Post transfers in the running transaction; amounts are above zero and accounts exist."""
+    assert all(transfer.amount_vnd > 0 for transfer in transfers)
+    if transfers:
+        await queries.insert_transfers(session, org_id, transfers, now=now)
+
+
+async def read_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:
+    """Return an account's balance in đồng: credits minus debits."""
+    return await queries.sum_balance(session, org_id, key)
+
+
+async def read_takings(
+    session: AsyncSession, org_id: UUID, payee_id: UUID, *, since: datetime, until: datetime
+) -> int:
+    """Return what a payee took in [since, until), corrections deducted, in đồng."""
+    credited_vnd, debited_vnd = await queries.sum_turnover(
+        session, org_id, takings(payee_id), since=since, until=until
+    )
+    return credited_vnd - debited_vnd

@@ -1,0 +1,33 @@
+"""What can happen that someone outside wants to hear about."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class EventKind(StrEnum):
+    """Public names: screens and, later, webhooks depend on them."""
+
+    BILL_PAID = "bill.paid"
+    BILL_PART_PAID = "bill.part_paid"
+    BILL_OVER_PAID = "bill.over_paid"
+    BILL_CREDITED_AGAIN = "bill.credited_again"  # paid already, or cancelled
+    BILL_CANCELLED = "bill.cancelled"
+    COUNTER_SALE = "counter_sale.received"
+    CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
+    CREDIT_UNEXPLAINED = "credit.unexplained"
+    CREDIT_CORRECTED = "credit.corrected"
+    ACCOUNT_TESTED = "account.tested"
+    ACCOUNT_CHANGED = "account.changed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewEvent:
+    """One event to be written with the change it tells of."""
+
+    kind: EventKind
+    payee_id: UUID | None = None
+    receiving_account_id: UUID | None = None
+    bill_id: UUID | None = None
+    data: dict[str, Any] = field(default_factory=dict)

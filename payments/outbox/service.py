@@ -1,0 +1,18 @@
+"""Telling others what happened, in the transaction in which it happens."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.outbox import queries
+from payments.outbox.rules import NewEvent
+
+
+async def record(
+    session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
+) -> None:
+    """Write events; they exist if and only if the transaction commits."""
+    if events:
+        await queries.insert_events(session, org_id, events, now=now)

@@ -1,0 +1,103 @@
+"""What can be wrong with organisations, payees and their accounts."""
+
+from uuid import UUID
+
+from core.errors import HubError, Kind
+
+
+class OrganisationCodeTaken(HubError):
+    """Another organisation has this code."""
+
+    kind, code, title = Kind.CONFLICT, "organisation_code_taken", "The code is taken"
+
+    def __init__(self, org_code: str) -> None:
+        super().__init__(f"The organisation code {org_code!r} is in use. Choose another.")
+
+
+class BadOrganisationCode(HubError):
+    """A code is four characters of the reference alphabet."""
+
+    kind, code, title = Kind.INVALID, "bad_organisation_code", "The code cannot be used"
+
+    def __init__(self, org_code: str) -> None:
+        super().__init__(
+            f"{org_code!r} cannot be an organisation code: use four characters of"
+            " 23456789ABCDEFGHJKMNPQRSTVWXYZ (no 0 O 1 I L U)."
+        )
+
+
+class OrganisationNotFound(HubError):
+    """No organisation has this code."""
+
+    kind, code, title = Kind.NOT_FOUND, "organisation_not_found", "Organisation not found"
+
+    def __init__(self, org_code: str) -> None:
+        super().__init__(f"No organisation has the code {org_code!r}.")
+
+
+class PayeeNotFound(HubError):
+    """No such payee in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "payee_not_found", "Payee not found"
+
+    def __init__(self, payee_id: UUID) -> None:
+        super().__init__(f"This organisation has no payee {payee_id}.")
+
+
+class PayeeHasNoAccount(HubError):
+    """A payee cannot be paid before its account was approved and tested."""
+
+    kind, code, title = Kind.CONFLICT, "payee_has_no_account", "No tested account yet"
+
+    def __init__(self, payee_id: UUID) -> None:
+        super().__init__(
+            f"The payee {payee_id} has no receiving account in force. A second person must approve"
+            " its account, and a test transfer must arrive first."
+        )
+
+
+class AccountLinkNotFound(HubError):
+    """No such proposal or link."""
+
+    kind, code, title = Kind.NOT_FOUND, "account_link_not_found", "Account not found"
+
+    def __init__(self, link_id: UUID) -> None:
+        super().__init__(f"This organisation has no account link {link_id}.")
+
+
+class AccountTaken(HubError):
+    """(BIN, number) is in use, here or in another organisation."""
+
+    kind, code, title = Kind.CONFLICT, "account_taken", "The account is in use elsewhere"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This bank account, or this virtual account, is already in use in the hub."
+            " Check the number, or ask the city's administrator."
+        )
+
+
+class BadAccount(HubError):
+    """The bank or the number cannot be right."""
+
+    kind, code, title = Kind.INVALID, "bad_account", "The account cannot be right"
+
+
+class SecondPersonNeeded(HubError):
+    """Who proposed an account cannot approve it."""
+
+    kind, code, title = Kind.FORBIDDEN, "second_person_needed", "A second person is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You proposed this account, so another person with the right to approve must agree."
+        )
+
+
+class AccountLinkNotProposed(HubError):
+    """Only a proposal can be approved or refused."""
+
+    kind, code, title = Kind.CONFLICT, "account_link_not_proposed", "Already decided"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This account link is {status}; only a proposal can be decided.")

@@ -1,0 +1,199 @@
+"""All SQL of organisations, payees and receiving accounts.
+
+Locks are FOR NO KEY UPDATE (`key_share=True`): a credit or bill being inserted holds KEY SHARE on
+its account through the foreign key; a stronger lock would wait for it, or deadlock with it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.payees.errors import AccountLinkNotFound, OrganisationNotFound, PayeeNotFound
+from payments.payees.models import (
+    LinkStatus,
+    Organisation,
+    OrganisationCode,
+    Payee,
+    PayeeAccount,
+    ReceivingAccount,
+)
+from payments.payees.rules import OrgFacts, PayeeRoute
+
+LIST_MAX = 500
+
+FIND_ROUTES = text("""
+    SELECT l.id, p.id, p.name, p.place, a.id, a.bin, a.account_number, l.virtual_account,
+           a.holder_name
+    FROM payee_accounts l
+    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
+    JOIN receiving_accounts a ON a.org_id = l.org_id AND a.id = l.receiving_account_id
+    WHERE l.org_id = :org_id AND l.payee_id = ANY(CAST(:payee_ids AS uuid[]))
+      AND l.status = 'active' AND a.status = 'active' AND p.closed_at IS NULL
+""")
+
+TAKE_SERIALS = text("""
+    UPDATE organisation_codes SET next_serial = next_serial + :wanted
+    WHERE code = (
+        SELECT code FROM organisation_codes
+        WHERE org_id = :org_id AND next_serial + :wanted <= :serials_max
+        ORDER BY code LIMIT 1 FOR UPDATE)
+    RETURNING code, next_serial - :wanted
+""")
+
+
+async def find_organisation(session: AsyncSession, code: str) -> OrgFacts | None:
+    """Find the organisation that has, or ever had, this code."""
+    row = (
+        await session.execute(
+            select(Organisation.id, Organisation.code, Organisation.name, Organisation.is_live)
+            .join(OrganisationCode, OrganisationCode.org_id == Organisation.id)
+            .where(OrganisationCode.code == code)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return OrgFacts(id=row.id, code=row.code, name=row.name, is_live=row.is_live)
+
+
+async def get_organisation(session: AsyncSession, code: str) -> OrgFacts:
+    """Return the organisation with this code.
+
+    Raises:
+        OrganisationNotFound: there is none.
+    """
+    found = await find_organisation(session, code)
+    if found is None:
+        raise OrganisationNotFound(code)
+    return found
+
+
+async def list_organisations(session: AsyncSession) -> Sequence[Organisation]:
+    """List organisations by code, at most LIST_MAX."""
+    query = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
+    return (await session.scalars(query)).all()
+
+
+async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
+    """Return one payee.
+
+    Raises:
+        PayeeNotFound: there is none in this organisation.
+    """
+    payee = await session.get(Payee, (org_id, payee_id))
+    if payee is None:
+        raise PayeeNotFound(payee_id)
+    return payee
+
+
+async def list_payees(session: AsyncSession, org_id: UUID) -> Sequence[Payee]:
+    """List the payees that are not closed, at most LIST_MAX, in the order they were added."""
+    query = select(Payee).where(Payee.org_id == org_id, Payee.closed_at.is_(None))
+    return (await session.scalars(query.order_by(Payee.id).limit(LIST_MAX))).all()
+
+
+async def find_routes(
+    session: AsyncSession, org_id: UUID, payee_ids: Collection[UUID]
+) -> dict[UUID, PayeeRoute]:
+    """Find where the money of these payees goes; those without an account in force are left out."""
+    values = {"org_id": org_id, "payee_ids": list(payee_ids)}
+    names = [field.name for field in fields(PayeeRoute)]  # the order of the query's columns
+    rows = await session.execute(FIND_ROUTES, values)
+    routes = (PayeeRoute(**dict(zip(names, row, strict=True))) for row in rows)
+    return {route.payee_id: route for route in routes}
+
+
+async def lock_account_by_number(
+    session: AsyncSession, org_id: UUID, *, bin_: str, account_number: str
+) -> ReceivingAccount | None:
+    """Find and lock this organisation's own row of an account, in use or retired."""
+    query = (
+        select(ReceivingAccount)
+        .where(
+            ReceivingAccount.org_id == org_id,
+            ReceivingAccount.bin == bin_,
+            func.upper(ReceivingAccount.account_number) == account_number.upper(),
+        )
+        .with_for_update(key_share=True)
+    )
+    return await session.scalar(query)
+
+
+async def lock_account(session: AsyncSession, org_id: UUID, account_id: UUID) -> ReceivingAccount:
+    """Lock one receiving account that is known to exist."""
+    query = (
+        select(ReceivingAccount)
+        .filter_by(org_id=org_id, id=account_id)
+        .with_for_update(key_share=True)
+    )
+    return (await session.scalars(query)).one()
+
+
+async def lock_link(session: AsyncSession, org_id: UUID, link_id: UUID) -> PayeeAccount:
+    """Lock one link between a payee and an account.
+
+    Raises:
+        AccountLinkNotFound: there is none in this organisation.
+    """
+    query = (
+        select(PayeeAccount).filter_by(org_id=org_id, id=link_id).with_for_update(key_share=True)
+    )
+    link = await session.scalar(query)
+    if link is None:
+        raise AccountLinkNotFound(link_id)
+    return link
+
+
+async def lock_links_of_account(
+    session: AsyncSession, org_id: UUID, account_id: UUID, status: LinkStatus
+) -> Sequence[PayeeAccount]:
+    """Lock the links of an account that have this status, in the order of their ids."""
+    query = (
+        select(PayeeAccount)
+        .filter_by(org_id=org_id, receiving_account_id=account_id, status=status.value)
+        .order_by(PayeeAccount.id)
+        .with_for_update(key_share=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def lock_link_in_force(
+    session: AsyncSession, org_id: UUID, payee_id: UUID
+) -> PayeeAccount | None:
+    """Lock the link that a payee's codes use now."""
+    query = (
+        select(PayeeAccount)
+        .filter_by(org_id=org_id, payee_id=payee_id, status=LinkStatus.ACTIVE.value)
+        .with_for_update(key_share=True)
+    )
+    return await session.scalar(query)
+
+
+async def list_links(
+    session: AsyncSession, org_id: UUID
+) -> Sequence[tuple[PayeeAccount, ReceivingAccount, Payee]]:
+    """List account links that have not ended with their account and payee, at most LIST_MAX."""
+    query = (
+        select(PayeeAccount, ReceivingAccount, Payee)
+        .join(
+            ReceivingAccount,
+            (ReceivingAccount.org_id == PayeeAccount.org_id)
+            & (ReceivingAccount.id == PayeeAccount.receiving_account_id),
+        )
+        .join(Payee, (Payee.org_id == PayeeAccount.org_id) & (Payee.id == PayeeAccount.payee_id))
+        .where(PayeeAccount.org_id == org_id, PayeeAccount.status != LinkStatus.ENDED.value)
+        .order_by(PayeeAccount.id)
+        .limit(LIST_MAX)
+    )
+    return [row.tuple() for row in await session.execute(query)]
+
+
+async def take_serials(
+    session: AsyncSession, org_id: UUID, *, wanted: int, serials_max: int
+) -> tuple[str, int] | None:
+    """Take a run of serials: (organisation code, first serial), or None if all are used."""
+    values = {"org_id": org_id, "wanted": wanted, "serials_max": serials_max}
+    row = (await session.execute(TAKE_SERIALS, values)).one_or_none()
+    return None if row is None else (row[0], row[1])

@@ -1,0 +1,60 @@
+"""What a payee's codes name, and which accounts can be right at all. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from payments.payees.errors import BadAccount
+
+ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, at most 19
+HOLDER_CHARS_MAX: Final = 70
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrgFacts:
+    """What every use case needs of the organisation it runs in."""
+
+    id: UUID
+    code: str
+    name: str
+    is_live: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PayeeRoute:
+    """Where a payee's money goes: the account in force, as its codes name it."""
+
+    link_id: UUID
+    payee_id: UUID
+    payee_name: str
+    place: str
+    receiving_account_id: UUID
+    bin: str
+    account_number: str
+    virtual_account: str | None
+    holder_name: str
+
+    @property
+    def code_account(self) -> str:
+        """The number that a VietQR names: the virtual account where there is one."""
+        return self.virtual_account or self.account_number
+
+
+def check_account(
+    *, is_known_bank: bool, bin_: str, account_number: str, virtual_account: str | None, holder: str
+) -> None:
+    """Refuse what no bank could have given.
+
+    Raises:
+        BadAccount: says which part and what it must look like.
+    """
+    if not is_known_bank:
+        raise BadAccount(f"No bank in Việt Nam has the BIN {bin_!r}. Choose one from the list.")
+    for number in filter(None, (account_number, virtual_account)):
+        if not ACCOUNT_NUMBER.fullmatch(number):
+            raise BadAccount(
+                f"An account number has 4 to 19 letters and digits; {number!r} does not."
+            )
+    if not 2 <= len(holder.strip()) <= HOLDER_CHARS_MAX:
+        raise BadAccount("Give the holder's name as the bank prints it, 2 to 70 characters.")
