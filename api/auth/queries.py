@@ -1,0 +1,262 @@
+"""All SQL about people, sessions and keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth.errors import ApiKeyNotFound, StaffNotFound
+from api.auth.models import ApiKey, Login, SetupToken, Staff, StaffSession
+from payments.payees.models import Organisation, OrganisationCode, Payee
+
+LIST_MAX = 500
+# Any number: setups from several addresses at once go one after another.
+SETUP_LOCK = 0x5E70
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSession:
+    """A session with what a request needs to know about its person."""
+
+    session_id: UUID
+    staff_id: UUID
+    display_name: str
+    roles: Sequence[str]
+    payee_id: UUID | None
+    last_seen_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    disabled_at: datetime | None
+
+
+_SESSION = select(
+    StaffSession.id.label("session_id"),
+    StaffSession.staff_id,
+    Staff.display_name,
+    Staff.roles,
+    Staff.payee_id,
+    StaffSession.last_seen_at,
+    StaffSession.expires_at,
+    StaffSession.revoked_at,
+    Staff.disabled_at,
+).join(Staff, (Staff.org_id == StaffSession.org_id) & (Staff.id == StaffSession.staff_id))
+
+
+async def find_org(session: AsyncSession, code: str) -> Row[UUID, str, str, str, bool] | None:
+    """Return (id, code, name, kind, is_live) of the organisation that has or had this code."""
+    wanted = (
+        select(
+            Organisation.id,
+            Organisation.code,
+            Organisation.name,
+            Organisation.kind,
+            Organisation.is_live,
+        )
+        .join(OrganisationCode, OrganisationCode.org_id == Organisation.id)
+        .where(OrganisationCode.code == code)
+    )
+    return (await session.execute(wanted)).one_or_none()
+
+
+async def find_session(
+    session: AsyncSession, org_id: UUID, token_hash: bytes
+) -> FoundSession | None:
+    """Return the session with this token, open or not."""
+    wanted = _SESSION.where(StaffSession.org_id == org_id, StaffSession.token_hash == token_hash)
+    row = (await session.execute(wanted)).one_or_none()
+    return FoundSession(**row._asdict()) if row else None
+
+
+async def find_session_by_id(
+    session: AsyncSession, org_id: UUID, session_id: UUID
+) -> FoundSession | None:
+    """Return one session, open or not."""
+    wanted = _SESSION.where(StaffSession.org_id == org_id, StaffSession.id == session_id)
+    row = (await session.execute(wanted)).one_or_none()
+    return FoundSession(**row._asdict()) if row else None
+
+
+async def touch_session(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, now: datetime
+) -> None:
+    """Say that a session was in use."""
+    await session.execute(
+        update(StaffSession)
+        .where(StaffSession.org_id == org_id, StaffSession.id == session_id)
+        .values(last_seen_at=now)
+    )
+
+
+async def revoke_sessions(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    *,
+    but: UUID | None = None,
+    now: datetime,
+) -> None:
+    """End all of a person's sessions, except perhaps one."""
+    ending = update(StaffSession).where(
+        StaffSession.org_id == org_id,
+        StaffSession.staff_id == staff_id,
+        StaffSession.revoked_at.is_(None),
+    )
+    if but is not None:
+        ending = ending.where(StaffSession.id != but)
+    await session.execute(ending.values(revoked_at=now))
+
+
+async def revoke_session(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, now: datetime
+) -> None:
+    """End one session; ending it again changes nothing."""
+    await session.execute(
+        update(StaffSession)
+        .where(
+            StaffSession.org_id == org_id,
+            StaffSession.id == session_id,
+            StaffSession.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+
+
+async def find_login(session: AsyncSession, name: str) -> Login | None:
+    """Return whose login a normalised name is."""
+    return await session.get(Login, name)
+
+
+async def insert_login_once(session: AsyncSession, login: Login) -> bool:
+    """Take a login name; False when somebody in the hub has it."""
+    taken = await session.execute(
+        insert(Login)
+        .values(name=login.name, org_id=login.org_id, staff_id=login.staff_id)
+        .on_conflict_do_nothing(index_elements=["name"])
+        .returning(Login.name)
+    )
+    return taken.scalar_one_or_none() is not None
+
+
+async def get_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff:
+    """Return one person or raise StaffNotFound."""
+    found = await session.get(Staff, (org_id, staff_id))
+    if found is None:
+        raise StaffNotFound
+    return found
+
+
+async def lock_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff:
+    """Return one person, locked until the transaction ends, or raise StaffNotFound."""
+    wanted = (
+        select(Staff)
+        .where(Staff.org_id == org_id, Staff.id == staff_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(wanted)
+    if found is None:
+        raise StaffNotFound
+    return found
+
+
+async def list_staff(
+    session: AsyncSession, org_id: UUID, *, payee_id: UUID | None = None
+) -> Sequence[Staff]:
+    """Return up to LIST_MAX people, the newest first; of one payee when one is named."""
+    wanted = select(Staff).where(Staff.org_id == org_id)
+    if payee_id is not None:
+        wanted = wanted.where(Staff.payee_id == payee_id)
+    return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(LIST_MAX))).all()
+
+
+async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
+    """Return the active administrators, locked: of two who leave at once, one stays."""
+    wanted = (
+        select(Staff.id)
+        .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
+        .where(Staff.roles.contains(["admin"]))
+        .order_by(Staff.id)
+        .with_for_update()
+    )
+    return (await session.scalars(wanted)).all()
+
+
+async def has_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> bool:
+    """Whether the organisation has this payee."""
+    wanted = select(Payee.id).where(Payee.org_id == org_id, Payee.id == payee_id)
+    return await session.scalar(wanted) is not None
+
+
+async def find_key_by_prefix(session: AsyncSession, org_id: UUID, prefix: str) -> ApiKey | None:
+    """Return the key with this prefix, valid or not."""
+    return await session.scalar(
+        select(ApiKey).where(ApiKey.org_id == org_id, ApiKey.prefix == prefix)
+    )
+
+
+async def find_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Return one key, valid or not."""
+    return await session.get(ApiKey, (org_id, key_id))
+
+
+async def lock_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey:
+    """Return one key, locked until the transaction ends, or raise ApiKeyNotFound."""
+    found = await session.scalar(
+        select(ApiKey).where(ApiKey.org_id == org_id, ApiKey.id == key_id).with_for_update()
+    )
+    if found is None:
+        raise ApiKeyNotFound
+    return found
+
+
+async def list_keys(session: AsyncSession, org_id: UUID) -> Sequence[ApiKey]:
+    """Return up to LIST_MAX keys, the newest first."""
+    wanted = select(ApiKey).where(ApiKey.org_id == org_id).order_by(ApiKey.id.desc())
+    return (await session.scalars(wanted.limit(LIST_MAX))).all()
+
+
+async def write_key_use(session: AsyncSession, org_id: UUID, key_id: UUID, *, at: datetime) -> None:
+    """Say when a key was last used; several processes may tell, the latest counts."""
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.org_id == org_id, ApiKey.id == key_id)
+        .values(last_used_at=func.greatest(func.coalesce(ApiKey.last_used_at, at), at))
+    )
+
+
+async def lock_setup(session: AsyncSession) -> None:
+    """Let one set-up at a time look and write, over all processes."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
+
+
+async def has_any_login(session: AsyncSession) -> bool:
+    """Whether anybody can sign in to this hub."""
+    return await session.scalar(select(Login.name).limit(1)) is not None
+
+
+async def use_setup_token(session: AsyncSession, token_hash: bytes, *, now: datetime) -> bool:
+    """Use a token up; False when it is unknown or was used."""
+    used = await session.execute(
+        update(SetupToken)
+        .where(SetupToken.token_hash == token_hash, SetupToken.used_at.is_(None))
+        .values(used_at=now)
+        .returning(SetupToken.created_at)
+    )
+    return used.scalar_one_or_none() is not None
+
+
+async def close_setup_tokens(session: AsyncSession, *, now: datetime) -> None:
+    """Use up every token that is still open."""
+    await session.execute(
+        update(SetupToken).where(SetupToken.used_at.is_(None)).values(used_at=now)
+    )
+
+
+async def list_organisations(session: AsyncSession) -> Sequence[Organisation]:
+    """Return up to LIST_MAX organisations by code."""
+    wanted = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
+    return (await session.scalars(wanted)).all()

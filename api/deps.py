@@ -1,0 +1,259 @@
+"""What a route asks for: its transaction, the time, who is calling, and what they may do."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth.callers import COOKIE, Caller, Directory, Org
+from api.auth.errors import CrossSiteRequest, OrganisationNotFound
+from api.auth.rules import Permission
+from core import clock
+from core.db import Sessions, open_org_transaction
+from core.errors import Forbidden, HubError, Unauthenticated
+from core.settings import Settings
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# These two name the schemes in OpenAPI; what they find is verified by `identify_caller`.
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
+)
+_cookie = APIKeyCookie(
+    name=COOKIE, auto_error=False, scheme_name="Session", description="Set by POST /v1/sessions"
+)
+
+
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_Cookie = Annotated[str | None, Depends(_cookie)]
+
+
+def read_clock() -> datetime:
+    """The one place where a request learns what time it is."""
+    return clock.read_clock()
+
+
+def read_settings(request: Request) -> Settings:
+    """The settings that the process started with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def read_sessions(request: Request) -> Sessions:
+    """The session factory of the hub's role, for routes that open their own transactions."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+def read_directory(request: Request) -> Directory:
+    """Who is who, as this process knows it."""
+    directory: Directory = request.app.state.directory
+    return directory
+
+
+Now = Annotated[datetime, Depends(read_clock)]
+TheSettings = Annotated[Settings, Depends(read_settings)]
+TheSessions = Annotated[Sessions, Depends(read_sessions)]
+TheDirectory = Annotated[Directory, Depends(read_directory)]
+
+
+async def find_caller(
+    request: Request,
+    directory: TheDirectory,
+    now: Now,
+    bearer: _Bearer,
+    cookie: _Cookie,
+) -> Caller | None:
+    """Return who asks, or None for a stranger. A credential that is not valid is an error.
+
+    Raises:
+        ApiKeyNotValid, SessionEnded: see Directory.
+        CrossSiteRequest: a cookie with an unsafe method, sent by another site's page.
+    """
+    if bearer is not None:
+        found = await directory.identify_key(bearer.credentials, now=now)
+    elif cookie:
+        if request.method not in SAFE_METHODS:
+            check_same_site(request)
+        found = await directory.identify_cookie(cookie, now=now)
+    else:
+        return None
+    found = replace(found, request_id=request.state.request_id)
+    request.state.caller = found
+    return found
+
+
+async def identify_caller(
+    request: Request, caller: Annotated[Caller | None, Depends(find_caller)]
+) -> Caller:
+    """Return who asks, at home: the organisation they belong to, whatever the address names."""
+    if caller is None:
+        raise Unauthenticated("Sign in, or send an API key.")
+    return caller
+
+
+async def peek_caller(
+    request: Request, directory: TheDirectory, now: Now, bearer: _Bearer, cookie: _Cookie
+) -> Caller | None:
+    """Return who asks, or None: on public pages an old cookie makes a stranger, not an error."""
+    try:
+        return await find_caller(request, directory, now, bearer, cookie)
+    except HubError:
+        return None
+
+
+async def act_for_organisation(
+    request: Request,
+    caller: Annotated[Caller, Depends(identify_caller)],
+    directory: TheDirectory,
+) -> Caller:
+    """Return the caller as acting for the organisation of the address.
+
+    `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
+    """
+    code = request.path_params.get("org_code") or request.query_params.get("org")
+    acting = await directory.act_for(caller, code)
+    request.state.caller = acting
+    return acting
+
+
+HomeCaller = Annotated[Caller, Depends(identify_caller)]
+CurrentCaller = Annotated[Caller, Depends(act_for_organisation)]
+MaybeCaller = Annotated[Caller | None, Depends(peek_caller)]
+
+
+async def find_path_org(request: Request, directory: TheDirectory) -> Org:
+    """Return the organisation that `{org_code}` of a public address names."""
+    org = await directory.find_org(str(request.path_params["org_code"]))
+    if org is None:
+        raise OrganisationNotFound
+    return org
+
+
+PathOrg = Annotated[Org, Depends(find_path_org)]
+
+
+async def _open_transaction(
+    sessions: TheSessions, caller: CurrentCaller
+) -> AsyncIterator[AsyncSession]:
+    """One request, one transaction: commit when the route returns, roll back when it raises."""
+    async with open_org_transaction(sessions, caller.org_id) as session:
+        yield session
+
+
+async def _open_home_transaction(
+    sessions: TheSessions, caller: HomeCaller
+) -> AsyncIterator[AsyncSession]:
+    async with open_org_transaction(sessions, caller.home.id) as session:
+        yield session
+
+
+async def _open_path_transaction(
+    sessions: TheSessions, org: PathOrg
+) -> AsyncIterator[AsyncSession]:
+    async with open_org_transaction(sessions, org.id) as session:
+        yield session
+
+
+async def _open_unbound_transaction(sessions: TheSessions) -> AsyncIterator[AsyncSession]:
+    async with sessions.begin() as session:
+        yield session
+
+
+# scope="function": commit BEFORE the client is answered. FastAPI's default (since 0.118)
+# sends the answer first, so a failed commit would follow a "201 Created".
+Tx = Annotated[AsyncSession, Depends(_open_transaction, scope="function")]
+HomeTx = Annotated[AsyncSession, Depends(_open_home_transaction, scope="function")]
+# Public pages whose address names the organisation: /p/CODE-token, callbacks, …
+PathOrgTx = Annotated[AsyncSession, Depends(_open_path_transaction, scope="function")]
+# Sees the four tables that are nobody's (docs/tenancy.md) and no tenant's rows.
+UnboundTx = Annotated[AsyncSession, Depends(_open_unbound_transaction, scope="function")]
+
+
+def requires(permission: Permission) -> Any:
+    """Let a route be called only by who holds a permission. A test finds routes without one.
+
+    `dependencies=[requires(Permission.BILLS_OPEN)]`, or where the route needs to know who:
+    `caller: Annotated[Caller, requires(Permission.BILLS_OPEN)]`.
+    """
+    return Depends(_checks[permission])
+
+
+def _make_check(permission: Permission) -> Callable[..., Awaitable[Caller]]:
+    async def check_permission(caller: CurrentCaller) -> Caller:
+        if permission not in caller.permissions:
+            raise Forbidden(f"This needs the permission {permission.value}.")
+        return caller
+
+    check_permission.declares = permission  # type: ignore[attr-defined]
+    return check_permission
+
+
+# One function for each permission, so that a request that needs it twice checks it once.
+_checks: Final = {permission: _make_check(permission) for permission in Permission}
+
+
+async def _check_signed_in(caller: HomeCaller) -> Caller:
+    return caller
+
+
+async def _let_anyone_in() -> None:
+    """Marks a route that needs no caller."""
+
+
+_check_signed_in.declares = "signed_in"  # type: ignore[attr-defined]
+_let_anyone_in.declares = "public"  # type: ignore[attr-defined]
+
+# For what people do with their own login.
+signed_in: Final[Any] = Depends(_check_signed_in)
+# `dependencies=[public]` says that a route is meant to be open to strangers.
+public: Final[Any] = Depends(_let_anyone_in)
+
+
+def check_same_site(request: Request) -> None:
+    """Refuse an unsafe request with a cookie unless one of our own pages sent it.
+
+    Browsers say so themselves in Sec-Fetch-Site; older ones send Origin, which must be ours.
+
+    Raises:
+        CrossSiteRequest: neither header says that the sender was ours.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise CrossSiteRequest
+        return
+    origin = request.headers.get("origin") or request.headers.get("referer")
+    if origin is None or not _is_own_origin(request, origin):
+        raise CrossSiteRequest
+
+
+def check_not_cross_site(request: Request) -> None:
+    """Refuse what a browser sends for another site, where programs without cookies may come too."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site in ("cross-site", "same-site"):
+        raise CrossSiteRequest
+    if site is None and origin is not None and not _is_own_origin(request, origin):
+        raise CrossSiteRequest
+
+
+def _is_own_origin(request: Request, origin: str) -> bool:
+    sent = urlsplit(origin)
+    settings: Settings = request.app.state.settings
+    public_url = urlsplit(settings.public_url)
+    own = {(public_url.scheme, public_url.netloc), (request.url.scheme, request.url.netloc)}
+    return (sent.scheme, sent.netloc) in own
+
+
+def safe_next(path: str | None) -> str:
+    """Return where to go after signing in: a path of our own, or the front page."""
+    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
+        return path
+    return "/"

@@ -1,0 +1,107 @@
+"""Events as open pages hear them: which screen wants which, and how they are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+READ_MAX: Final = 1_000
+
+_READ = text("""
+    SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
+    FROM events
+    WHERE org_id = :org_id AND id > :floor
+      AND (:every OR payee_id = ANY(:payee_ids) OR bill_id = ANY(:bill_ids)
+           OR (payee_id IS NULL AND receiving_account_id = ANY(:account_ids)))
+    ORDER BY id LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEvent:
+    """One row of `events`; `data` is JSON text in one line, as it goes to the page."""
+
+    id: UUID
+    kind: str
+    payee_id: UUID | None
+    account_id: UUID | None
+    bill_id: UUID | None
+    data: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """What one screen wants to hear of its organisation; nothing named means everything.
+
+    A payee's screen also hears, by `account_id`, what nobody of a shared account was given yet.
+    """
+
+    payee_id: UUID | None = None
+    account_id: UUID | None = None
+    bill_id: UUID | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all events of the organisation are wanted."""
+        return self.payee_id is None and self.account_id is None and self.bill_id is None
+
+    def covers(self, event: LiveEvent) -> bool:
+        """Whether this screen is to hear an event."""
+        if self.is_everything:
+            return True
+        if self.bill_id is not None and event.bill_id == self.bill_id:
+            return True
+        if event.payee_id is None:
+            return self.account_id is not None and event.account_id == self.account_id
+        return event.payee_id == self.payee_id
+
+
+async def read_events(
+    session: AsyncSession,
+    org_id: UUID,
+    interests: Sequence[Interest],
+    *,
+    since: datetime,
+    limit: int = READ_MAX,
+) -> list[LiveEvent]:
+    """Read what any of these screens wants, oldest first, in one query."""
+    rows = await session.execute(
+        _READ,
+        {
+            "org_id": org_id,
+            "floor": first_id_at(since),
+            "every": any(i.is_everything for i in interests),
+            "payee_ids": [i.payee_id for i in interests if i.payee_id],
+            "bill_ids": [i.bill_id for i in interests if i.bill_id],
+            "account_ids": [i.account_id for i in interests if i.account_id],
+            "limit": limit,
+        },
+    )
+    return [
+        LiveEvent(
+            id=row[0],
+            kind=row[1],
+            payee_id=row[2],
+            account_id=row[3],
+            bill_id=row[4],
+            data=row[5],
+            recorded_at=row[6],
+        )
+        for row in rows
+    ]
+
+
+def first_id_at(instant: datetime) -> UUID:
+    """Return the lowest UUIDv7 of an instant: ids above it were made then or later."""
+    milliseconds = max(0, int(instant.timestamp() * 1_000))
+    return UUID(int=milliseconds << 80)
+
+
+def instant_of(event_id: UUID) -> datetime:
+    """Return when a UUIDv7 was made."""
+    return datetime.fromtimestamp((event_id.int >> 80) / 1_000, UTC)

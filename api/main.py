@@ -1,0 +1,131 @@
+"""The hub's web application: what is open while it runs, and which routes it has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from api import background, openapi
+from api.auth.callers import Directory
+from api.errors import install_error_handlers
+from api.live import Broadcaster
+from api.middleware import RequestFrame, StaticHeaders
+from api.routes import docs, health
+from core.db import make_sessions, open_engine
+from core.settings import Settings
+
+log = structlog.get_logger()
+
+STATIC_DIR: Final = Path(__file__).parent / "static"
+KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+
+# Every router of the hub; screens after the API, so that /v1 is looked at first.
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    docs.router,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; nothing is opened before its lifespan starts.
+
+    Serve it with `proxy_headers=False`: whose X-Forwarded-For counts is a setting of the hub
+    (`PHOPAY_TRUSTED_PROXIES`), and uvicorn's own default would believe anything on this machine.
+    """
+    settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
+    app = FastAPI(
+        title="PhoPay",
+        summary="A city's own cashless payment hub: VietQR codes that confirm themselves.",
+        description=openapi.DESCRIPTION,
+        version=openapi.VERSION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan,
+        docs_url=None,  # their pages call a CDN; ours are api/routes/docs.py
+        redoc_url=None,
+        openapi_url=None,
+        openapi_tags=openapi.TAGS,
+        redirect_slashes=False,
+        max_body_size=settings.body_bytes_max,
+        middleware=_middleware(settings),
+    )
+    app.state.settings = settings
+    app.state.is_closing = False
+    install_error_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", _static_files(), name="static")
+    openapi.install(app)
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first: who is asking must be known before it is logged."""
+    frame = Middleware(RequestFrame, is_production=settings.is_production)
+    if not settings.trusted_proxies:
+        return [frame]
+    trusted = list(settings.trusted_proxies)
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted), frame]
+
+
+def _static_files() -> StaticHeaders:
+    files = StaticFiles(directory=STATIC_DIR, follow_symlink=False)
+    # Names carry no hash: browsers ask again after an hour, and get 304 while nothing changed.
+    return StaticHeaders(files, max_age_s=lambda path: 86_400 if "/fonts/" in path else 3_600)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    engine = open_engine(settings.app_database_url.get_secret_value(), settings)
+    sessions = make_sessions(engine)
+    app.state.engine = engine
+    app.state.sessions = sessions
+    app.state.directory = Directory(
+        sessions=sessions, session_idle=timedelta(seconds=settings.session_idle_s)
+    )
+    app.state.broadcaster = Broadcaster(
+        settings.app_database_url.get_secret_value(), sessions, streams_max=settings.streams_max
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        await stack.enter_async_context(app.state.broadcaster.running())
+        await stack.enter_async_context(_writing_key_uses(app.state.directory))
+        await stack.enter_async_context(background.running(app))
+        log.info("hub.started", public_url=settings.public_url)
+        yield
+        app.state.is_closing = True
+    log.info("hub.stopped")
+
+
+@asynccontextmanager
+async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
+    """Write now and then when API keys were last used, and once more at the end."""
+
+    async def write_for_ever() -> None:
+        while True:
+            await asyncio.sleep(KEY_USES_WRITTEN_EVERY_S)
+            await _write_key_uses(directory)
+
+    task = asyncio.create_task(write_for_ever(), name="key-uses")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await _write_key_uses(directory)
+
+
+async def _write_key_uses(directory: Directory) -> None:
+    try:
+        await directory.write_key_uses()
+    except Exception as error:  # a note for people: it may be lost, requests may not
+        log.warning("key_uses.not_written", error=type(error).__name__)
