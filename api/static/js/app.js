@@ -1,0 +1,88 @@
+// What every page does: remember language and colours, copy texts, count down. No inline code
+// anywhere: the pages say what they want by data attributes (docs/screens.md).
+
+const THEMES = ["light", "dark", "sunlight"];
+const YEAR_S = 365 * 24 * 3600;
+
+/** Keep a choice in a cookie, so that the next page arrives in the right colours already. */
+function keep(name, value) {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `${name}=${value}; path=/; max-age=${YEAR_S}; samesite=lax${secure}`;
+}
+
+function currentTheme() {
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  return document.documentElement.dataset.theme ?? (isDark ? "dark" : "light");
+}
+
+function chooseTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  keep("phopay_theme", theme);
+}
+
+async function copy(button) {
+  const word = button.querySelector("[data-copy-word]");
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    selectText(button.previousElementSibling); // plain http: copy by hand
+    return;
+  }
+  const before = word?.textContent;
+  if (!word || before === button.dataset.copiedWord) return;
+  word.textContent = button.dataset.copiedWord;
+  announce(button.dataset.copiedWord);
+  setTimeout(() => (word.textContent = before), 2000);
+}
+
+function selectText(element) {
+  if (element) getSelection().selectAllChildren(element);
+}
+
+/** Say a short text to screen readers. */
+export function announce(text) {
+  let region = document.getElementById("announcer");
+  if (!region) {
+    region = document.createElement("div");
+    region.id = "announcer";
+    region.className = "sr-only";
+    region.setAttribute("role", "status");
+    document.body.append(region);
+  }
+  region.textContent = text;
+}
+
+/** Draw every time ring; one that ends tells its page by "phopay:expired". */
+function tick() {
+  for (const ring of document.querySelectorAll("[data-until]")) {
+    const leftS = Math.max(0, Math.ceil((Date.parse(ring.dataset.until) - Date.now()) / 1000));
+    const share = Math.min(100, (leftS / Number(ring.dataset.wholeS)) * 100);
+    ring.querySelector(".left")?.setAttribute("stroke-dasharray", `${share} 100`);
+    (ring.querySelector("text") ?? ring).textContent = clockText(leftS);
+    if (leftS === 0 && !ring.dataset.ended) {
+      ring.dataset.ended = "yes";
+      ring.dispatchEvent(new CustomEvent("phopay:expired", { bubbles: true }));
+    }
+  }
+}
+
+function clockText(leftS) {
+  if (leftS >= 6000) return `${Math.floor(leftS / 3600)} h`;
+  return `${Math.floor(leftS / 60)}:${String(leftS % 60).padStart(2, "0")}`;
+}
+
+const ACTIONS = "[data-copy], [data-next-theme], [data-choose-lang], [data-print]";
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(ACTIONS);
+  if (!button) return;
+  if (button.dataset.copy !== undefined) copy(button);
+  if (button.dataset.print !== undefined) print();
+  if (button.dataset.chooseLang) keep("phopay_lang", button.dataset.chooseLang);
+  if (button.dataset.nextTheme !== undefined) {
+    chooseTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
+  }
+});
+
+tick();
+setInterval(tick, 1000);
