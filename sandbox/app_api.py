@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.codes import read_payload, read_picture
-from sandbox.errors import BadRequest, NotFound
+from sandbox.errors import BadRequest, CodeUnreadable, NotFound
 from sandbox.settings import IMAGE_BYTES_MAX
 from sandbox.wire import answer_json, read_json, world_of
 
@@ -63,11 +63,17 @@ async def look_up(request: Request) -> Response:
 
 
 async def decode(request: Request) -> Response:
-    """Read the QR code in a picture sent as the body: {"payload"}."""
+    """Read the QR code in a picture sent as the body: {"payload"}, "" while there is none.
+
+    A camera sends many frames before one holds a code, so "no code" is no error here.
+    """
     picture = await request.body()
     if len(picture) > IMAGE_BYTES_MAX:
         raise BadRequest("The picture is larger than 8 MiB.")
-    return answer_json({"payload": await to_thread.run_sync(read_picture, picture)})
+    try:
+        return answer_json({"payload": await to_thread.run_sync(read_picture, picture)})
+    except CodeUnreadable as error:
+        return answer_json({"payload": "", "detail": str(error)})
 
 
 ROUTES: Final = [

@@ -53,7 +53,7 @@ class World:
         self.subscription_faults: dict[str, FaultProfile] = {}
         self.account_faults: dict[Key, FaultProfile] = {}
         self._slow: set[asyncio.Task[None]] = set()
-        self._next_subscription = 1
+        self.next_subscription = 1
         self.is_changed = False
         self._start_over(settings.seed, settings.time_scale)
 
@@ -70,7 +70,7 @@ class World:
         self.subscription_faults.clear()
         if not keep_setup:
             self.subscriptions.clear()
-            self._next_subscription = 1
+            self.next_subscription = 1
         self._start_over(seed, time_scale)
         if keep_setup:
             for account in accounts:
@@ -97,8 +97,8 @@ class World:
         elif subscription.provider == "payos":
             subscription.client_id = f"client-{secrets.token_hex(8)}"
         subscription.api_key = subscription.api_key or f"key-{secrets.token_hex(16)}"
-        subscription.id = f"sub-{self._next_subscription}"
-        self._next_subscription += 1
+        subscription.id = f"sub-{self.next_subscription}"
+        self.next_subscription += 1
         self.subscriptions[subscription.id] = subscription
         self.is_changed = True
         return subscription
