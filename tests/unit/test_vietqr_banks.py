@@ -1,0 +1,104 @@
+"""The bank list and the links that open bank apps."""
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from payments.vietqr.banks import find_bank, list_banks, list_deep_links
+
+SHARED_BANKS = Path(__file__).parents[2] / "../shared/data/banks.json"
+
+
+@pytest.mark.parametrize(
+    ("number", "short_name"),
+    [
+        ("970436", "Vietcombank"),
+        ("970415", "VietinBank"),
+        ("546034", "CAKE by VPBank"),
+        ("971025", "MoMo"),
+        ("458761", "HSBC Vietnam"),
+    ],
+)
+def test_a_bank_is_found_by_its_bin(number: str, short_name: str) -> None:
+    bank = find_bank(number)
+
+    assert bank is not None
+    assert (bank.bin, bank.short_name) == (number, short_name)
+
+
+@pytest.mark.parametrize("number", ["", "000000", "VCB", "97043", "９７０４３６"])
+def test_what_is_no_bin_finds_no_bank(number: str) -> None:
+    assert find_bank(number) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "present"), [("970406", "Vikki Bank"), ("970414", "MBV"), ("970449", "LPBank")]
+)
+def test_a_renamed_bank_is_found_under_its_present_name(number: str, present: str) -> None:
+    bank = find_bank(number)
+
+    assert bank is not None
+    assert (bank.short_name, bank.deprecated) == (present, False)
+
+
+def test_every_bank_stands_once_with_six_digits_and_names() -> None:
+    banks = list_banks()
+
+    assert len(banks) == 71
+    assert len({bank.bin for bank in banks}) == 71
+    assert all(bank.bin.isdigit() and len(bank.bin) == 6 for bank in banks)
+    assert all(bank.name and bank.short_name and bank.code for bank in banks)
+
+
+def test_the_list_says_what_the_shared_one_says() -> None:
+    if not SHARED_BANKS.exists():
+        pytest.skip("banks.json lies outside the repository and is not here")
+    rows = json.loads(SHARED_BANKS.read_text("utf-8"))["banks"]
+    present = {row["bin"]: row for row in rows if row["bin"] and not row["deprecated"]}
+    present["970406"] = next(row for row in rows if row["key"] == "vikki")
+    for number, row in present.items():
+        bank = find_bank(number)
+        assert bank is not None
+        facts = (bank.code, bank.name, bank.swift, bank.transfer_supported, bank.lookup_supported)
+        wanted = ("code", "name", "swift_code", "transfer_supported", "lookup_supported")
+        assert facts == tuple(row[key] for key in wanted)
+
+
+def test_five_apps_fill_the_transfer_in_and_come_first() -> None:
+    links = list_deep_links(
+        bin="970415",
+        account="22102025",
+        amount_vnd=2_000,
+        purpose="PPHNDX CJF3X84",
+        name="PHO LAN & CO",
+        return_url="https://pay.example/p/1?a=b",
+    )
+
+    filled = [link for link in links if link.is_prefilled]
+    assert {link.bank.app for link in filled} == {"ocb", "acb", "bidv", "icb", "mb"}
+    assert links[:5] == tuple(filled)
+    url = next(link.url for link in filled if link.bank.app == "mb")
+    assert url.startswith("https://dl.vietqr.io/pay?app=mb&ba=22102025@icb&am=2000&tn=PPHNDX%20CJF")
+    assert parse_qs(urlsplit(url).query) == {
+        "app": ["mb"],
+        "ba": ["22102025@icb"],
+        "am": ["2000"],
+        "tn": ["PPHNDX CJF3X84"],
+        "bn": ["PHO LAN & CO"],
+        "url": ["https://pay.example/p/1?a=b"],
+    }
+
+
+def test_an_app_that_only_opens_learns_nothing_of_the_payment() -> None:
+    links = list_deep_links(bin="970415", account="22102025", amount_vnd=2_000)
+
+    assert {link.url for link in links if not link.is_prefilled} >= {
+        "https://dl.vietqr.io/pay?app=vcb",
+        "https://dl.vietqr.io/pay?app=tcb",
+    }
+
+
+def test_a_receiving_bank_without_a_name_in_links_fills_nothing_in() -> None:
+    assert not any(link.is_prefilled for link in list_deep_links(bin="970409", account="1"))
