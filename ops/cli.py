@@ -103,11 +103,9 @@ def _add_running(commands: "Parsers") -> None:
 
 def _demo(options: "Options") -> int:
     from ops.demo import run_demo
-    from ops.frontend import ensure_frontend
     from ops.processes import stop_on_signals
 
     stop_on_signals()
-    ensure_frontend()
     run_demo(
         port=options.port,
         sandbox_port=options.sandbox_port,
@@ -119,12 +117,10 @@ def _demo(options: "Options") -> int:
 
 
 def _serve(options: "Options") -> int:
-    from ops.frontend import ensure_frontend
     from ops.processes import stop_on_signals
     from ops.serving import serve
 
     stop_on_signals()
-    ensure_frontend()
     serve(
         host=options.host,
         port=options.port,

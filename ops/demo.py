@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ops.console import say
 from ops.database import open_database
+from ops.frontend import ensure_frontend
 from ops.processes import family
 from ops.serving import bind, start_hub, wait_until_ready
 
@@ -32,6 +33,7 @@ def run_demo(
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(HOST, port, used_for="the hub", option="--port"))
         bind(HOST, sandbox_port, used_for="the sandbox", option="--sandbox-port").close()
+        ensure_frontend()
         say("Starting PostgreSQL")
         environment = stack.enter_context(
             open_database(

@@ -3,6 +3,7 @@
 Run as `python -m ops.frontend`, or by the commands that serve pages.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 FRONTEND = ROOT / "api" / "frontend"
 VENDOR = ROOT / "api" / "static" / "vendor"
 STAMP = VENDOR / "built-from"
+LOCK = ROOT / ".phopay" / "frontend.lock"
 NODE_TOOLS = ROOT / ".phopay" / "tools" / "node"
 NODE_MAJOR_MIN = 20
 # Tailwind reads class names from these, so the CSS follows from them as well.
@@ -36,19 +38,13 @@ def ensure_frontend() -> None:
     if not (FRONTEND / "package.json").exists():
         return
     wanted = _fingerprint(_list_sources())
-    if STAMP.exists() and STAMP.read_text(encoding="ascii") == wanted:
+    if _is_built_from(wanted):
         return
-    node, npm = find_node()
-    lock = FRONTEND / "package-lock.json"
-    installed = FRONTEND / "node_modules" / ".installed-from"
-    locked = _fingerprint([lock, FRONTEND / "package.json"])
-    if not installed.exists() or installed.read_text(encoding="ascii") != locked:
-        say("Bringing the front-end packages")
-        _run([*npm, "ci", "--ignore-scripts", "--no-fund", "--no-audit"], node)
-        installed.write_text(locked, encoding="ascii")
-    say("Building the front end")
-    _run([node, "build.mjs"], node)
-    STAMP.write_text(wanted, encoding="ascii")
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two starts one builds, the other waits
+        if not _is_built_from(wanted):
+            _build(wanted)
 
 
 def find_node() -> tuple[str, list[str]]:
@@ -61,6 +57,24 @@ def find_node() -> tuple[str, list[str]]:
         _install_node()
     node = str(package / "bin" / "node")
     return node, [node, str(package / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def _is_built_from(wanted: str) -> bool:
+    return STAMP.exists() and STAMP.read_text(encoding="ascii") == wanted
+
+
+def _build(wanted: str) -> None:
+    node, npm = find_node()
+    lock = FRONTEND / "package-lock.json"
+    installed = FRONTEND / "node_modules" / ".installed-from"
+    locked = _fingerprint([lock, FRONTEND / "package.json"])
+    if not installed.exists() or installed.read_text(encoding="ascii") != locked:
+        say("Bringing the front-end packages")
+        _run([*npm, "ci", "--ignore-scripts", "--no-fund", "--no-audit"], node)
+        installed.write_text(locked, encoding="ascii")
+    say("Building the front end")
+    _run([node, "build.mjs"], node)
+    STAMP.write_text(wanted, encoding="ascii")
 
 
 def _install_node() -> None:

@@ -62,19 +62,21 @@ def _ensure_as_owner(owner: psycopg.Connection, passwords: Mapping[str, str]) ->
     ).fetchone()
     assert row is not None
     may_make, database = bool(row[0]), str(row[1])
+    _limit_database(owner, database)  # a role that is there may lack only the right to come in
     lacking = [r for r in SERVICE_ROLES if not _can_log_in(owner, r, passwords[r])]
     if lacking and not may_make:
         raise CannotStart(_ask_administrator(owner, lacking, passwords))
     for role in lacking:
         _make_role(owner, role, passwords[role])
-    _limit_database(owner, database)
+    if lacking:
+        _limit_database(owner, database)
 
 
 def _can_log_in(owner: psycopg.Connection, role: str, password: str) -> bool:
     """Whether a role exists and takes its password, as the service itself will find out."""
     info = {**owner.info.get_parameters(), "password": password, "user": role}
     try:
-        with psycopg.connect(psycopg.conninfo.make_conninfo("", **info, connect_timeout=10)):
+        with psycopg.connect(psycopg.conninfo.make_conninfo("", **info)):
             return True
     except psycopg.OperationalError:
         return False
@@ -97,7 +99,10 @@ def _limit_database(connection: psycopg.Connection, database: str) -> None:
     """Let nobody in but the roles that are named; schema rights are the migrations' matter."""
     name = sql.Identifier(database)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-    for role in SERVICE_ROLES:
+    known = connection.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(SERVICE_ROLES)]
+    )
+    for (role,) in known.fetchall():
         connection.execute(
             sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(role))
         )

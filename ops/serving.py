@@ -6,11 +6,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from ops.console import say
 from ops.database import open_database
 from ops.errors import CannotStart, PortBusy
+from ops.frontend import ensure_frontend
 from ops.processes import Child, Family, describe_end, family, restart_ended
 
 BACKLOG = 2048
@@ -71,25 +73,23 @@ def wait_until_ready(url: str, running: Family, *, is_any_answer_enough: bool = 
 
 def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: int | None) -> None:
     """Serve the hub with a number of processes, replacing any that ends, until stopped."""
-    with (
-        bind(host, port, used_for="the hub", option="--port") as listener,
-        open_database(
-            data_dir,
-            may_prepare=False,
-            postgres_port=postgres_port,
-            public_url=f"http://127.0.0.1:{port}",
-        ) as environment,
-        family() as running,
-    ):
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind(host, port, used_for="the hub", option="--port"))
+        ensure_frontend()
+        environment = stack.enter_context(
+            open_database(
+                data_dir,
+                may_prepare=False,
+                postgres_port=postgres_port,
+                public_url=f"http://127.0.0.1:{port}",
+            )
+        )
+        running = stack.enter_context(family())
         for number in range(workers):
             start_hub(running, listener, environment, name=f"hub-{number + 1}")
         say(f"The hub listens on http://{host}:{port} ({workers} processes); Ctrl-C stops it")
-        restart_ended(
-            running, lambda ended: _replace(running, listener, environment, name=ended.name)
-        )
 
+        def replace(ended: Child) -> None:
+            start_hub(running, listener, environment, name=ended.name)
 
-def _replace(
-    running: Family, listener: socket.socket, environment: Mapping[str, str], *, name: str
-) -> None:
-    start_hub(running, listener, environment, name=name)
+        restart_ended(running, replace)

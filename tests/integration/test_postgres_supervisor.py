@@ -56,8 +56,8 @@ def parent(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
         process.kill()
 
 
-def a_cluster(folder: Path, **options: int) -> Cluster:
-    return Cluster(folder, bin_dir=chosen_binaries(), **options)
+def a_cluster(folder: Path, *, port: int | None = None) -> Cluster:
+    return Cluster(folder, bin_dir=chosen_binaries(), port=port)
 
 
 def wait_until(is_true: Callable[[], bool]) -> bool:
