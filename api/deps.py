@@ -6,18 +6,23 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth.callers import COOKIE, Caller, Directory, Org
-from api.auth.errors import CrossSiteRequest, OrganisationNotFound
+from api.auth.errors import CrossSiteRequest
+from api.auth.passwords import Passwords
 from api.auth.rules import Permission
+from api.auth.sign_in import SignIns
 from core import clock
 from core.db import Sessions, open_org_transaction
 from core.errors import Forbidden, HubError, Unauthenticated
+from core.sealing import Sealer
 from core.settings import Settings
+from payments.payees.errors import OrganisationNotFound
 
+ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # These two name the schemes in OpenAPI; what they find is verified by `identify_caller`.
@@ -58,10 +63,31 @@ def read_directory(request: Request) -> Directory:
     return directory
 
 
+def read_passwords(request: Request) -> Passwords:
+    """Hashes and verifies passwords."""
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+def read_sign_ins(request: Request) -> SignIns:
+    """Lets people in and out."""
+    sign_ins: SignIns = request.app.state.sign_ins
+    return sign_ins
+
+
+def read_sealer(request: Request) -> Sealer:
+    """Seals and opens provider secrets."""
+    sealer: Sealer = request.app.state.sealer
+    return sealer
+
+
 Now = Annotated[datetime, Depends(read_clock)]
 TheSettings = Annotated[Settings, Depends(read_settings)]
 TheSessions = Annotated[Sessions, Depends(read_sessions)]
 TheDirectory = Annotated[Directory, Depends(read_directory)]
+ThePasswords = Annotated[Passwords, Depends(read_passwords)]
+TheSignIns = Annotated[SignIns, Depends(read_sign_ins)]
+TheSealer = Annotated[Sealer, Depends(read_sealer)]
 
 
 async def find_caller(
@@ -113,12 +139,13 @@ async def act_for_organisation(
     request: Request,
     caller: Annotated[Caller, Depends(identify_caller)],
     directory: TheDirectory,
+    org: Annotated[str | None, Query(max_length=4, description=ORG_DESCRIPTION)] = None,
 ) -> Caller:
     """Return the caller as acting for the organisation of the address.
 
     `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
     """
-    code = request.path_params.get("org_code") or request.query_params.get("org")
+    code = request.path_params.get("org_code") or org
     acting = await directory.act_for(caller, code)
     request.state.caller = acting
     return acting
@@ -131,9 +158,10 @@ MaybeCaller = Annotated[Caller | None, Depends(peek_caller)]
 
 async def find_path_org(request: Request, directory: TheDirectory) -> Org:
     """Return the organisation that `{org_code}` of a public address names."""
-    org = await directory.find_org(str(request.path_params["org_code"]))
+    code = str(request.path_params["org_code"])
+    org = await directory.find_org(code)
     if org is None:
-        raise OrganisationNotFound
+        raise OrganisationNotFound(code)
     return org
 
 

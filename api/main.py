@@ -15,11 +15,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import background, openapi
 from api.auth.callers import Directory
+from api.auth.passwords import Passwords
+from api.auth.sign_in import SignIns
 from api.errors import install_error_handlers
 from api.live import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
-from api.routes import docs, health
+from api.routes import docs, health, keys, organisations, sessions, setup, staff
 from core.db import make_sessions, open_engine
+from core.sealing import Sealer
 from core.settings import Settings
 
 log = structlog.get_logger()
@@ -30,6 +33,11 @@ KEY_USES_WRITTEN_EVERY_S: Final = 10.0
 # Every router of the hub; screens after the API, so that /v1 is looked at first.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    setup.router,
+    sessions.router,
+    organisations.router,
+    staff.router,
+    keys.router,
     docs.router,
 )
 
@@ -91,6 +99,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.directory = Directory(
         sessions=sessions, session_idle=timedelta(seconds=settings.session_idle_s)
     )
+    app.state.passwords = Passwords()
+    app.state.sign_ins = SignIns(
+        sessions=sessions,
+        passwords=app.state.passwords,
+        session_max=timedelta(seconds=settings.session_max_s),
+    )
+    app.state.sealer = Sealer.from_settings(settings)
     app.state.broadcaster = Broadcaster(
         settings.app_database_url.get_secret_value(), sessions, streams_max=settings.streams_max
     )

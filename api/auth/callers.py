@@ -11,14 +11,16 @@ from typing import Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from api.auth import queries
-from api.auth.errors import ApiKeyNotValid, OrganisationNotFound, SessionEnded
+from api.auth.errors import ApiKeyNotValid, SessionEnded
 from api.auth.models import Role
-from api.auth.rules import API_SCOPES, Permission, permissions_of
+from api.auth.rules import API_SCOPES, CITY_ONLY, Permission, permissions_of
 from core.audit import Actor
 from core.db import Sessions, open_org_transaction
 from core.errors import Forbidden
 from core.ids import hash_token
+from payments.payees.errors import OrganisationNotFound
 from payments.payees.models import OrgKind
+from payments.payees.rules import OrgFacts
 
 COOKIE: Final = "phopay_session"
 # Verified keys are remembered, since keys come thousands of times a second. A revoked key
@@ -38,26 +40,20 @@ COOKIE_VALUE: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})\.([A-Za-z0-9_-]{43})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Org:
+class Org(OrgFacts):
     """The facts about an organisation that every request needs."""
 
-    id: UUID
-    code: str
-    name: str
     kind: str
-    is_live: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who asks, and for which organisation: `org_…` is the one acted for, `home` where they belong.
+    """Who asks, and for which organisation: `org` is the one acted for, `home` where they belong.
 
     The two differ only for administrators of the city.
     """
 
-    org_id: UUID
-    org_code: str
-    is_live: bool
+    org: Org
     home: Org
     kind: Literal["staff", "api_key"]
     id: UUID
@@ -67,6 +63,16 @@ class Caller:
     payee_id: UUID | None  # owners and cashiers see this payee only
     session_id: UUID | None  # of staff
     request_id: str = ""
+
+    @property
+    def org_id(self) -> UUID:
+        """The organisation acted for."""
+        return self.org.id
+
+    @property
+    def org_code(self) -> str:
+        """The code of the organisation acted for, as new references carry it."""
+        return self.org.code
 
     @property
     def actor(self) -> Actor:
@@ -176,9 +182,7 @@ class Directory:
             raise ApiKeyNotValid
         scopes = frozenset(Permission(s) for s in key.scopes if s in API_SCOPES)
         return Caller(
-            org_id=org.id,
-            org_code=org.code,
-            is_live=org.is_live,
+            org=org,
             home=org,
             kind="api_key",
             id=key.id,
@@ -222,15 +226,13 @@ class Directory:
             if now - found.last_seen_at >= USE_WRITTEN_EVERY:
                 await queries.touch_session(session, org.id, found.session_id, now=now)
         return Caller(
-            org_id=org.id,
-            org_code=org.code,
-            is_live=org.is_live,
+            org=org,
             home=org,
             kind="staff",
             id=found.staff_id,
             name=found.display_name,
             roles=frozenset(found.roles),
-            permissions=permissions_of(found.roles),
+            permissions=permissions_of(found.roles) - _withheld(org),
             payee_id=found.payee_id,
             session_id=found.session_id,
         )
@@ -279,5 +281,10 @@ class Directory:
             raise Forbidden("You do not work for this organisation.")
         org = await self.find_org(code)
         if org is None:
-            raise OrganisationNotFound
-        return replace(caller, org_id=org.id, org_code=org.code, is_live=org.is_live)
+            raise OrganisationNotFound(code)
+        return replace(caller, org=org)
+
+
+def _withheld(org: Org) -> frozenset[Permission]:
+    """Return what no role gives in this organisation: only the city manages organisations."""
+    return frozenset() if org.kind == OrgKind.CITY else CITY_ONLY

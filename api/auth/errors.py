@@ -131,19 +131,10 @@ class ScopeNotGrantable(HubError):
         super().__init__(f"You cannot give a key these scopes: {', '.join(scopes)}.")
 
 
-class OrganisationNotFound(HubError):
-    """No organisation has this code."""
+class WrongPassword(HubError):
+    """The present password, asked for before a change, is not right."""
 
-    kind, code, title = Kind.NOT_FOUND, "organisation_not_found", "Organisation not found"
+    kind, code, title = Kind.INVALID, "wrong_password", "Wrong password"
 
     def __init__(self) -> None:
-        super().__init__("No organisation has this code.")
-
-
-class OrganisationCodeTaken(HubError):
-    """Another organisation uses, or once used, this code; references would be mixed up."""
-
-    kind, code, title = Kind.CONFLICT, "organisation_code_taken", "Code taken"
-
-    def __init__(self, code: str) -> None:
-        super().__init__(f"The code {code!r} is taken; choose another.")
+        super().__init__("The present password is not right.")

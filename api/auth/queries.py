@@ -154,7 +154,7 @@ async def lock_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Sta
     wanted = (
         select(Staff)
         .where(Staff.org_id == org_id, Staff.id == staff_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     found = await session.scalar(wanted)
@@ -180,7 +180,7 @@ async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[U
         .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
         .where(Staff.roles.contains(["admin"]))
         .order_by(Staff.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.scalars(wanted)).all()
 
@@ -206,7 +206,9 @@ async def find_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey 
 async def lock_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey:
     """Return one key, locked until the transaction ends, or raise ApiKeyNotFound."""
     found = await session.scalar(
-        select(ApiKey).where(ApiKey.org_id == org_id, ApiKey.id == key_id).with_for_update()
+        select(ApiKey)
+        .where(ApiKey.org_id == org_id, ApiKey.id == key_id)
+        .with_for_update(key_share=True)
     )
     if found is None:
         raise ApiKeyNotFound
@@ -238,11 +240,17 @@ async def has_any_login(session: AsyncSession) -> bool:
     return await session.scalar(select(Login.name).limit(1)) is not None
 
 
-async def use_setup_token(session: AsyncSession, token_hash: bytes, *, now: datetime) -> bool:
-    """Use a token up; False when it is unknown or was used."""
+async def use_setup_token(
+    session: AsyncSession, token_hash: bytes, *, made_after: datetime, now: datetime
+) -> bool:
+    """Use a token up; False when it is unknown, too old, or was used."""
     used = await session.execute(
         update(SetupToken)
-        .where(SetupToken.token_hash == token_hash, SetupToken.used_at.is_(None))
+        .where(
+            SetupToken.token_hash == token_hash,
+            SetupToken.used_at.is_(None),
+            SetupToken.created_at > made_after,
+        )
         .values(used_at=now)
         .returning(SetupToken.created_at)
     )
@@ -256,7 +264,11 @@ async def close_setup_tokens(session: AsyncSession, *, now: datetime) -> None:
     )
 
 
-async def list_organisations(session: AsyncSession) -> Sequence[Organisation]:
-    """Return up to LIST_MAX organisations by code."""
+async def list_organisations(
+    session: AsyncSession, *, only: UUID | None = None
+) -> Sequence[Organisation]:
+    """Return up to LIST_MAX organisations by code, or only one."""
     wanted = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
+    if only is not None:
+        wanted = wanted.where(Organisation.id == only)
     return (await session.scalars(wanted)).all()

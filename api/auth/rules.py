@@ -36,7 +36,7 @@ class Permission(StrEnum):
     STAFF_MANAGE = "staff.manage"
     KEYS_MANAGE = "keys.manage"
     ORGANISATIONS_READ = "organisations.read"
-    ORGANISATIONS_MANAGE = "organisations.manage"  # of the city only, rule `may_act_for`
+    ORGANISATIONS_MANAGE = "organisations.manage"  # of the city only
 
 
 P = Permission
@@ -64,6 +64,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
 }
+# Held only by administrators of the city's own organisation, whatever their role elsewhere.
+CITY_ONLY: Final = frozenset({P.ORGANISATIONS_MANAGE})
 ROLE_NAMES: Final = frozenset(role.value for role in Role)
 # What a machine may be trusted with: never people, keys, or where money goes.
 API_SCOPES: Final = frozenset(
@@ -103,7 +105,7 @@ def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
 
 def may_grant(granter: frozenset[Permission], roles: Iterable[str]) -> bool:
     """Nobody grants what they lack: a manager makes cashiers, but no administrator or approver."""
-    return permissions_of(roles) <= granter
+    return permissions_of(roles) - CITY_ONLY <= granter
 
 
 def normalise_login(name: str) -> str:

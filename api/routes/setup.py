@@ -1,0 +1,55 @@
+"""The first start: the one-time token becomes the city's organisation and its administrator."""
+
+from fastapi import APIRouter, Request, status
+
+from api.auth import service
+from api.auth.errors import PasswordRefused, SetupClosed
+from api.auth.models import Role
+from api.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, public
+from api.errors import may_answer
+from api.schemas.identity import OrganisationRead, SetupCreate
+from payments.payees.errors import OrganisationCodeTaken
+from payments.payees.models import OrgKind
+from payments.payees.service import create_organisation
+
+router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=may_answer(SetupClosed, PasswordRefused, OrganisationCodeTaken),
+)
+async def set_up(
+    request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now
+) -> OrganisationRead:
+    """Make the city's organisation and its first administrator, once."""
+    check_not_cross_site(request)
+    await service.use_setup_token(tx, body.token.get_secret_value(), now=now)
+    org = await create_organisation(
+        tx,
+        code=body.organisation_code,
+        name=body.organisation_name,
+        kind=OrgKind.CITY,
+        is_live=body.is_live,
+        now=now,
+    )
+    await service.add_staff(
+        tx,
+        org.id,
+        granter=service.HUB,
+        passwords=passwords,
+        login=body.login,
+        display_name=body.display_name,
+        password=body.password.get_secret_value(),
+        roles=[Role.ADMIN],
+        now=now,
+    )
+    return OrganisationRead(
+        id=org.id,
+        code=org.code,
+        name=org.name,
+        kind=OrgKind.CITY,
+        is_live=org.is_live,
+        created_at=now,
+    )
