@@ -123,7 +123,7 @@ def test_the_facts_of_a_payment() -> None:
 
 
 def test_spaces_and_order_in_the_body_do_not_matter() -> None:
-    spaced = json.dumps(dict(reversed(CASSO_NOTICE.items())), indent=1).encode()
+    spaced = json.dumps(dict(reversed(list(CASSO_NOTICE.items()))), indent=1).encode()
     assert CASSO.verify(casso(body=spaced), SECRETS, now=NOON).is_valid
 
 

@@ -47,7 +47,7 @@ def test_the_facts_of_a_payment() -> None:
 
 
 def test_fields_are_read_by_name_in_any_order() -> None:
-    backwards = dict(reversed(SEPAY_NOTICE.items()))
+    backwards = dict(reversed(list(SEPAY_NOTICE.items())))
     assert HMAC.read(to_json(backwards)) == HMAC.read(to_json(SEPAY_NOTICE))
 
 
