@@ -4,11 +4,13 @@ Run as `python -m ops.hub_process FD`. The parent keeps the socket, so a process
 nobody: its siblings, or its successor, accept what waits.
 """
 
+import contextlib
 import socket
 import sys
 
 import uvicorn
 
+from core.logging import set_up_logging
 from core.settings import Settings
 
 # Streams of events never end by themselves; after this they are cut (clients reconnect).
@@ -19,21 +21,23 @@ KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
 def main(descriptor: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
         "api.main:create_app",
         factory=True,
         loop="uvloop",
         http="httptools",
         access_log=False,  # the hub logs its requests itself, with their ids
+        log_config=None,
         log_level="warning",
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # api/main.py believes the proxies of the settings, and no others
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     listener = socket.socket(fileno=descriptor)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # The hub closes its streams and ends its requests within 5 s of the signal.
 STOP_TIMEOUT_S = 10.0
 LAST_LINES = 20
+# A process may be killed now and then; one that cannot run would only fill the log.
+RESTARTS_MAX = 10
+RESTARTS_WITHIN_S = 60.0
 
 
 class Stopped(KeyboardInterrupt):
@@ -144,14 +148,22 @@ def describe_end(child: Child) -> str:
 
 
 def restart_ended(running: Family, restart: Callable[[Child], None]) -> None:
-    """Replace children that end, for ever; a child that keeps ending is replaced once a second."""
+    """Replace children that end, for ever.
+
+    Raises:
+        CannotStart: they keep ending, RESTARTS_MAX times within RESTARTS_WITHIN_S.
+    """
+    restarted: deque[float] = deque(maxlen=RESTARTS_MAX)
     while True:
         ended = running.find_ended()
         if ended is not None:
             time.sleep(0.5)  # as in watch
+            now = time.monotonic()
+            if len(restarted) == RESTARTS_MAX and now - restarted[0] < RESTARTS_WITHIN_S:
+                raise CannotStart(f"{describe_end(ended)}\nIt keeps ending: giving up.")
+            restarted.append(now)
             say(f"{describe_end(ended)} Starting it again")
             running.children.remove(ended)
-            time.sleep(0.5)
             restart(ended)
         time.sleep(0.2)
 

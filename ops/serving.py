@@ -87,9 +87,17 @@ def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: 
         running = stack.enter_context(family())
         for number in range(workers):
             start_hub(running, listener, environment, name=f"hub-{number + 1}")
+        wait_until_ready(f"http://{_reachable(host)}:{port}/health/live", running)
         say(f"The hub listens on http://{host}:{port} ({workers} processes); Ctrl-C stops it")
 
         def replace(ended: Child) -> None:
             start_hub(running, listener, environment, name=ended.name)
 
         restart_ended(running, replace)
+
+
+def _reachable(host: str) -> str:
+    """Return where this machine reaches a listener of all addresses."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
