@@ -65,7 +65,7 @@ class PaymentRequests:
 
     def __init__(self, bank: Bank, seed: int, public_url: str) -> None:
         self._bank = bank
-        self._rng = Random(f"payos:{seed}")
+        self._seed = seed
         self._public_url = public_url
         self.by_id: dict[str, PaymentRequest] = {}
         self._by_order: dict[tuple[str, int], PaymentRequest] = {}
@@ -96,12 +96,14 @@ class PaymentRequests:
         if len(self.by_id) >= PAYMENT_REQUESTS_MAX:
             raise SandboxFull(f"At most {PAYMENT_REQUESTS_MAX} payment requests.")
         bin_, parent = merchant.accounts[0]
-        number = self._virtual_number(bin_)
+        # A generator per order, so that a restart does not hand out the same ids again.
+        rng = Random(f"payos:{self._seed}:{len(self.by_id)}")
+        number = self._virtual_number(bin_, rng)
         virtual = self._bank.open_virtual(bin_, number, parent)
-        token = "CS" + self._letters(9)
+        token = "CS" + _letters(rng, 9)
         text = description.replace("-", "").replace("#", "")
         request = PaymentRequest(
-            id=f"{self._rng.getrandbits(128):032x}", client_id=merchant.client_id,
+            id=f"{rng.getrandbits(128):032x}", client_id=merchant.client_id,
             order_code=order_code, amount_vnd=amount_vnd, description=f"{token} {text}".strip(),
             bin=bin_, number=virtual.number, holder=virtual.holder, created_at=now,
             expires_at=expires_at, return_url=return_url, cancel_url=cancel_url,
@@ -147,16 +149,13 @@ class PaymentRequests:
         self._by_order[(request.client_id, request.order_code)] = request
         self._by_account[request.number.upper()] = request
 
-    def _letters(self, count: int) -> str:
-        return "".join(self._rng.choices(TOKEN_LETTERS, k=count))
-
-    def _virtual_number(self, bin_: str) -> str:
+    def _virtual_number(self, bin_: str, rng: Random) -> str:
         """Return a free number in the form seen at MB (VQRQ…, 13) or ACB (LOCCASS…, 16)."""
         while True:
             if bin_ == "970416":
-                number = "LOCCASS" + "".join(self._rng.choices("0123456789", k=9))
+                number = "LOCCASS" + "".join(rng.choices("0123456789", k=9))
             else:
-                number = "VQRQ" + self._letters(9)
+                number = "VQRQ" + _letters(rng, 9)
             if self._bank.find(bin_, number) is None:
                 return number
 
@@ -174,6 +173,10 @@ def qr_text(bin_: str, number: str, amount_vnd: int, purpose: str) -> str:
         + "6304"
     )  # fmt: skip
     return text + f"{crc_hqx(text.encode(), 0xFFFF):04X}"
+
+
+def _letters(rng: Random, count: int) -> str:
+    return "".join(rng.choices(TOKEN_LETTERS, k=count))
 
 
 def _tlv(tag: str, value: str) -> str:
