@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from core.clock import hanoi_day
 from payments.bills.models import BillStatus
 from payments.bills.references import ReferenceRule, find_references
 from payments.bills.rules import is_late
@@ -60,6 +61,7 @@ class BillState:
     reference: str
     amount_vnd: int | None
     paid_vnd: int
+    received_vnd: int
     status: str
     is_late: bool
     expires_at: datetime
@@ -72,7 +74,7 @@ class AccountDesk:
 
     receiving_account_id: UUID
     test_reference: str
-    is_waiting_for_test: bool
+    approved_at: datetime | None  # money from before is not this organisation's to explain
     payee_ids: tuple[UUID, ...]  # every payee whose codes name it
     payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
 
@@ -109,6 +111,7 @@ def judge_credit(bill: BillState, credited_vnd: int) -> Verdict:
 
 def apply_credit(bill: BillState, verdict: Verdict, credited_vnd: int, *, now: datetime) -> int:
     """Move the bill on and return how much of the credit it takes, in đồng."""
+    bill.received_vnd += credited_vnd
     if verdict is Verdict.CLOSED_BILL:
         return 0
     missing_vnd = credited_vnd if bill.amount_vnd is None else bill.amount_vnd - bill.paid_vnd
@@ -129,6 +132,11 @@ class Names:
     order_id: str | None
     own: tuple[tuple[str, ReferenceRule], ...]  # references of this organisation
     foreign: tuple[str, ...]  # well-formed references of other organisations
+
+    @property
+    def named(self) -> str | None:
+        """The one name to remember a credit by, if what it names is not there yet."""
+        return self.own[0][0] if self.own else self.order_id
 
 
 def read_names(credit: CreditFacts, org_codes: Collection[str]) -> Names:
@@ -164,7 +172,7 @@ def decide(
         and bill.rail == credit.provider
     ]
     if by_order:
-        return _decide_bill(credit, by_order[0], MatchRule.PROVIDER_ORDER, now=now)
+        return decide_bill(credit, by_order[0], MatchRule.PROVIDER_ORDER, now=now)
     rule_of = dict(names.own)
     if desk.test_reference in rule_of:
         return _decide_test(desk)
@@ -180,12 +188,12 @@ def decide(
         )
     if named:
         rule = MatchRule(rule_of[named[0].reference].value)
-        return _decide_bill(credit, named[0], rule, now=now)
-    if rule_of:
+        return decide_bill(credit, named[0], rule, now=now)
+    if names.named is not None:
         return Decision(
             verdict=Verdict.NO_BILL,
             rule=MatchRule.NONE,
-            reason=f"no bill has the reference {next(iter(rule_of))}",
+            reason=f"no bill has the reference or order {names.named}",
             opens_break=BreakKind.UNKNOWN_REFERENCE,
         )
     if names.foreign:
@@ -198,9 +206,10 @@ def decide(
     return _decide_counter_sale(credit, desk)
 
 
-def _decide_bill(
+def decide_bill(
     credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
 ) -> Decision:
+    """Decide what a credit does to the bill that is meant, and apply it (changes `bill`)."""
     is_other_virtual = (
         bill.virtual_account is not None
         and credit.virtual_account is not None
@@ -242,6 +251,13 @@ def _decide_test(desk: AccountDesk) -> Decision:
 
 
 def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
+    if desk.approved_at is None or hanoi_day(credit.occurred_at) < hanoi_day(desk.approved_at):
+        return Decision(
+            verdict=Verdict.UNASSIGNED,
+            rule=MatchRule.NONE,
+            reason="no reference; from before the account was approved here",
+            opens_break=BreakKind.UNASSIGNED,
+        )
     if credit.virtual_account is not None:
         payee_id = desk.payee_by_virtual_account.get(credit.virtual_account.upper())
         if payee_id is not None:

@@ -1,0 +1,140 @@
+"""Plain rows that travel between settlement and its SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from payments.callbacks.models import BreakKind
+from payments.callbacks.rules import BillState, Decision
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewNotice:
+    """A verified message to be stored."""
+
+    id: UUID
+    endpoint_id: UUID
+    provider: str
+    source: str  # "callback" or "asked"
+    body: bytes
+    headers: dict[str, str]  # without secrets
+    skew_s: int | None
+    received_at: datetime
+
+
+class ClaimedNotice(NamedTuple):
+    """A stored message that this transaction is to settle."""
+
+    id: UUID
+    endpoint_id: UUID
+    provider: str
+    body: bytes
+    received_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeOutcome:
+    """How far a notice got: handled, or to be looked at again."""
+
+    notice_id: UUID
+    outcome: str
+    handled_at: datetime | None
+    next_attempt_at: datetime | None = None
+
+
+class ListedAccount(NamedTuple):
+    """An account that an endpoint may speak for."""
+
+    endpoint_id: UUID
+    receiving_account_id: UUID
+    number: str  # upper case
+    is_sandbox: bool
+    status: str
+    test_reference: str
+    approved_at: datetime | None
+
+
+class TradingLink(NamedTuple):
+    """A payee whose codes name, or named, an account."""
+
+    receiving_account_id: UUID
+    payee_id: UUID
+    virtual_account: str | None  # upper case
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewCredit:
+    """A bank transaction on a known account, to be stored once."""
+
+    id: UUID
+    receiving_account_id: UUID
+    direction: str
+    bank_reference: str
+    provider: str
+    provider_transaction_id: str
+    provider_order_id: str | None
+    notice_id: UUID
+    virtual_account: str | None
+    memo: str
+    amount_vnd: int
+    payer_name: str | None
+    payer_account: str | None
+    payer_bank: str | None
+    is_date_only: bool
+    occurred_at: datetime
+    received_at: datetime
+
+
+class StoredCredit(NamedTuple):
+    """What is compared when a transaction is told again."""
+
+    id: UUID
+    receiving_account_id: UUID
+    direction: str
+    bank_reference: str
+    provider: str
+    provider_transaction_id: str
+    amount_vnd: int
+    memo: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewSighting:
+    """A known credit told again, differently."""
+
+    id: UUID
+    credit_id: UUID
+    notice_id: UUID
+    provider: str
+    provider_transaction_id: str
+    fingerprint: bytes
+    is_contradiction: bool
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewMatch:
+    """What a credit was found to be."""
+
+    id: UUID
+    credit_id: UUID
+    decision: Decision
+    named: str | None
+    bill_after: BillState | None = None  # as this credit left it; a later one may move it on
+    suggested_bill_id: UUID | None = None
+    matched_by: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewBreak:
+    """Something unexplained, or to be done by a person."""
+
+    kind: BreakKind
+    subject_id: UUID
+    detail: str
+    credit_id: UUID | None = None
+    bill_id: UUID | None = None
+    amount_vnd: int | None = None
