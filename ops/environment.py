@@ -61,6 +61,7 @@ def read_database_url() -> str | None:
     """Return the owner's address of an external database, or None for the embedded one.
 
     Read from PHOPAY_DATABASE_URL or DATABASE_URL, or from the file that either names with _FILE.
+    Its password may lie in a file of its own, DATABASE_PASSWORD_FILE.
     """
     given = _read_secret("PHOPAY_DATABASE_URL") or _read_secret("DATABASE_URL")
     if not given:
@@ -72,6 +73,8 @@ def read_database_url() -> str | None:
     if url.get_backend_name() not in ("postgresql", "postgres") or not url.username:
         msg = "DATABASE_URL must look like postgresql://owner:password@host:5432/phopay"
         raise CannotStart(msg)
+    if url.password is None and (password := _read_secret("DATABASE_PASSWORD")):
+        url = url.set(password=password)
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
