@@ -4,6 +4,7 @@ A catalogue is one TOML file per screen and language, api/locales/vi/counter.tom
 is asked for as "counter.paid". Why not gettext: docs/adr/0003-two-languages-in-one-catalogue.md.
 """
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ DEFAULT_LANGUAGE: Final[Language] = "vi"
 LANGUAGE_COOKIE: Final = "phopay_lang"  # holds "vi" or "en"; set when a person uses the switch
 
 LOCALES: Final = Path(__file__).parent / "locales"
+
+_WEIGHT: Final = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110 §12.4.2
 
 
 class Words:
@@ -89,14 +92,9 @@ def _wish_for(lang: str, accept_language: str) -> float:
     """Return the highest q of a language in the header (en-GB counts for en), 0 if it is absent."""
     best = 0.0
     for part in accept_language.split(",")[:20]:
-        name, _, parameters = part.strip().partition(";")
-        if name.strip().lower().split("-")[0] != lang:
-            continue
-        weight = parameters.strip().removeprefix("q=") if parameters else "1"
-        try:
-            best = max(best, min(1.0, float(weight)))
-        except ValueError:
-            continue
+        name, _, weight = part.replace(" ", "").lower().partition(";")
+        if name.split("-")[0] == lang and (q := _WEIGHT.fullmatch(weight or "q=1")):
+            best = max(best, float(q[1]))
     return best
 
 

@@ -1,5 +1,6 @@
 """A loopback server for screens without a hub: api/static, and pages that a test puts up."""
 
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,11 +13,15 @@ from api.templating import CONTENT_SECURITY_POLICY
 API = Path(__file__).parents[2] / "api"
 
 
+# Called with the query string; returns status, content type and body.
+Answer = Callable[[str], tuple[int, str, str]]
+
+
 class StaticSite:
-    """Serve /static/ from api/static, and `pages` (path → HTML), with the hub's policy."""
+    """Serve /static/ from api/static, and what a test puts up, with the hub's policy."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, str] = {}
+        self.pages: dict[str, Answer] = {}
         handler = partial(_Handler, self.pages, directory=str(API))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
@@ -28,7 +33,11 @@ class StaticSite:
 
     def put(self, path: str, html: str) -> str:
         """Put a page up; returns its address."""
-        self.pages[path] = html
+        return self.answer(path, lambda _query: (200, "text/html; charset=utf-8", html))
+
+    def answer(self, path: str, answer: Answer) -> str:
+        """Let a function answer a path; returns its address."""
+        self.pages[path] = answer
         return self.url + path
 
     def __enter__(self) -> "StaticSite":
@@ -49,16 +58,17 @@ class StaticSite:
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, pages: dict[str, str], *arguments: Any, **options: Any) -> None:
+    def __init__(self, pages: dict[str, Answer], *arguments: Any, **options: Any) -> None:
         self.pages = pages
         super().__init__(*arguments, **options)
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
-        page = self.pages.get(self.path.partition("?")[0])
-        if page is not None:
-            body = page.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if answer := self.pages.get(path):
+            status, content_type, text = answer(query)
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -31,16 +31,16 @@ SPELLED = [
     (20_000, "hai mươi nghìn"),
     (21_500, "hai mươi mốt nghìn năm trăm"),
     (1_000_001, "một triệu không trăm linh một"),
-    (499_999_999, "bốn trăm chín mươi chín triệu chín trăm chín mươi chín nghìn "
-                  "chín trăm chín mươi chín"),
+    (409_990_900, "bốn trăm linh chín triệu chín trăm chín mươi nghìn chín trăm"),
     (1_000_000_000, "một tỷ"),
     (1_000_000_005, "một tỷ không trăm linh năm"),
     (2_050_000_000, "hai tỷ không trăm năm mươi triệu"),
     (1_005_000_000_000, "một nghìn không trăm linh năm tỷ"),
     (10**15, "một triệu tỷ"),
-]  # fmt: skip
+]
 
-VALUES = dict(zip("không một hai ba bốn năm sáu bảy tám chín".split(), range(10), strict=True))
+DIGITS = ["không", "một", "hai", "ba", "bốn", "năm", "sáu", "bảy", "tám", "chín"]
+VALUES = {word: digit for digit, word in enumerate(DIGITS)}
 VALUES |= {"mốt": 1, "tư": 4, "lăm": 5}
 
 

@@ -1,0 +1,51 @@
+"""The line that brings news to a screen, through a hub that goes away and comes back."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.static_site import StaticSite
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+
+STREAM = "text/event-stream"
+
+
+def event(number: int) -> str:
+    return f'id: {number}\nevent: paid\ndata: {{"amount_vnd": {number}000}}\n\n'
+
+
+def test_listener_survives_a_restart_and_hands_each_event_over_once(
+    new_page: OpenPage, static_site: StaticSite
+) -> None:
+    asked: list[str] = []
+
+    def stream(query: str) -> tuple[int, str, str]:
+        asked.append(query)
+        if len(asked) == 1:
+            return 200, STREAM, "retry: 50\n\n" + event(1) + event(2)
+        if len(asked) == 2:  # the browser's own second try: a proxy answers for the hub
+            return 503, "text/plain", "restarting"
+        return 200, STREAM, "retry: 60000\n\n" + event(2) + event(3)
+
+    static_site.answer("/events", stream)
+    page = new_page()
+    page.goto(static_site.put("/live", "<!doctype html><title>Live</title>"))
+    page.evaluate("""async () => {
+        const { listen } = await import("/static/js/live.js");
+        window.heard = [];
+        window.signals = [];
+        window.stop = listen("/events", { paid: (data) => heard.push(data.amount_vnd) }, {
+            onSignal: (isLive) => signals.push(isLive),
+        });
+    }""")
+
+    page.wait_for_function("() => heard.length >= 3")
+
+    assert page.evaluate("heard") == [1000, 2000, 3000]
+    assert asked[2] == "last_event_id=2"
+    assert page.evaluate("signals").index(False) > page.evaluate("signals").index(True)
+    page.evaluate("stop()")
