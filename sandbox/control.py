@@ -56,7 +56,7 @@ class AccountName(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, froz
 class NewSubscription(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Who is to be called back. `secret` is the provider's secret in that provider's sense."""
 
-    provider: Literal["payos", "sepay_hmac", "sepay_apikey", "casso", "vietqrvn"]
+    provider: Literal["payos", "sepay", "sepay_apikey", "casso", "vietqrvn"]
     url: str = ""
     secret: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
     username: str = ""
@@ -262,7 +262,8 @@ async def resend(request: Request) -> Response:
     if delivery is None:
         raise NotFound("There is no such delivery.")
     subscription = world.subscription(delivery.subscription_id)
-    world.dispatcher.resend(subscription, delivery, world.message_again(delivery))
+    again = world.message_again(subscription, delivery)
+    world.dispatcher.resend(subscription, delivery, again)
     return answer_json(delivery, 202)
 
 

@@ -7,6 +7,7 @@ all at once or not at all.
 import asyncio
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Final
@@ -160,32 +161,23 @@ class World:
     def announce(self, line: Line) -> list[Delivery]:
         """Tell every subscriber of the line's account, each with its own faults."""
         deliveries: list[Delivery] = []
-        request = self.requests.record(line)
+        self.requests.record(line)
         for subscription in list(self.subscriptions.values()):
             if not subscription.url or not subscription.hears(line):
                 continue
-            own = self._is_payos_of(subscription, line)
-            message = Message(
-                line=line, amount_vnd=line.amount_vnd, memo=line.memo,
-                order_code=request.order_code if request and own else 0,
-                payment_link_id=request.id if request and own else "",
-            )  # fmt: skip
+            message = self._message(subscription, line)
             profile = self._profile_for(subscription, line)
             deliveries += self.dispatcher.announce(subscription, profile, message)
         self.is_changed = True
         return deliveries
 
-    def message_again(self, delivery: Delivery) -> Message:
+    def message_again(self, subscription: Subscription, delivery: Delivery) -> Message:
         """Rebuild the message of a logged delivery, to send it again."""
         line = self.bank.lines.get(delivery.line_id)
         if line is None:
             raise NotFound(f"Line {delivery.line_id} is no longer kept.")
-        request = self.requests.find_by_account(line.virtual_number)
-        return Message(
-            line=line, amount_vnd=delivery.amount_vnd, memo=delivery.memo,
-            order_code=request.order_code if request else 0,
-            payment_link_id=request.id if request else "",
-        )  # fmt: skip
+        message = self._message(subscription, line)
+        return replace(message, amount_vnd=delivery.amount_vnd, memo=delivery.memo)
 
     def ping_message(self, subscription: Subscription) -> Message:
         """Return a provider's test message: it names no money that ever moved."""
@@ -252,10 +244,22 @@ class World:
                 return profile
         return HONEST
 
-    def _is_payos_of(self, subscription: Subscription, line: Line) -> bool:
+    def _message(self, subscription: Subscription, line: Line) -> Message:
+        """Tell a line. payOS adds the order that the line's virtual account belongs to.
+
+        Money without an order gets orderCode 0 and a link id of its own: an assumption that lets
+        a payOS endpoint hear of static codes as well.
+        """
         request = self.requests.find_by_account(line.virtual_number)
-        return (
-            subscription.provider == "payos"
-            and request is not None
-            and request.client_id == subscription.client_id
+        if request is not None and request.client_id == subscription.client_id:
+            order_code, link_id = request.order_code, request.id
+        else:
+            link = Random(f"link:{self.seed}:{line.id}").getrandbits(128)
+            order_code, link_id = 0, f"{link:032x}"
+        return Message(
+            line=line,
+            amount_vnd=line.amount_vnd,
+            memo=line.memo,
+            order_code=order_code,
+            payment_link_id=link_id,
         )

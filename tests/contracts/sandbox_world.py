@@ -75,12 +75,13 @@ class Receiver:
     heard: list[Heard] = field(default_factory=list)
     statuses: list[int] = field(default_factory=lambda: [200])
     answer: Any = field(default_factory=lambda: {"success": True})
+    token: str = "t0ken"
 
     async def hear(self, request: Request) -> Response:
         body = await request.body()
         self.heard.append(Heard(request.url.path, dict(request.headers), body, time.monotonic()))
         if request.url.path.endswith("/api/token_generate"):
-            return JSONResponse({"access_token": "t0ken", "token_type": "Bearer"})
+            return JSONResponse({"access_token": self.token, "token_type": "Bearer"})
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return JSONResponse(self.answer, status)
 

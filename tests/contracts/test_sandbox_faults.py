@@ -49,7 +49,7 @@ def pay(sandbox: httpx.Client, **facts: Any) -> dict[str, Any]:
 
 
 def test_copies_arrive_with_the_same_id(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, duplicates=9)
     credit(sandbox)
     assert len({heard.json["id"] for heard in receiver.wait_for(10)}) == 1
@@ -59,7 +59,7 @@ def test_copies_arrive_with_the_same_id(sandbox: httpx.Client, receiver: Receive
 def test_a_shuffled_window_arrives_in_another_order(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, reorder_window=6)
     sent = [credit(sandbox)["id"] for _ in range(6)]
     arrived = [heard.json["id"] for heard in receiver.wait_for(6)]
@@ -72,7 +72,7 @@ def test_a_shuffled_window_arrives_in_another_order(
 def test_an_unfilled_window_goes_out_after_its_time(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, reorder_window=100)
     credit(sandbox)
     assert len(receiver.wait_for(1)) == 1
@@ -81,7 +81,7 @@ def test_an_unfilled_window_goes_out_after_its_time(
 def test_a_dropped_callback_is_in_the_log_and_nowhere_else(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, drop_percent=100)
     credit(sandbox)
     log = log_of(sandbox)
@@ -90,7 +90,7 @@ def test_a_dropped_callback_is_in_the_log_and_nowhere_else(
 
 
 def test_a_profile_can_last_for_some_lines_only(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, drop_percent=100, lines_left=2)
     for _ in range(3):
         credit(sandbox)
@@ -110,7 +110,7 @@ def test_a_wrong_amount_is_told_and_the_line_stays_true(
 
 
 def test_the_same_id_comes_with_two_amounts(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, same_id_other_amount_percent=100)
     credit(sandbox)
     one, other = receiver.wait_for(2)
@@ -119,7 +119,7 @@ def test_the_same_id_comes_with_two_amounts(sandbox: httpx.Client, receiver: Rec
 
 
 def test_a_skewed_clock_shows_in_the_signed_time(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     credit(sandbox)
     misbehave(sandbox, clock_skew_s=-600)
     credit(sandbox)
@@ -130,7 +130,7 @@ def test_a_skewed_clock_shows_in_the_signed_time(sandbox: httpx.Client, receiver
 
 def test_a_silent_provider_speaks_after_twenty_minutes(receiver: Receiver) -> None:
     with a_sandbox(time_scale=0.0003) as sandbox:  # twenty minutes last 360 ms
-        subscribe(sandbox, "sepay_hmac", receiver.url)
+        subscribe(sandbox, "sepay", receiver.url)
         misbehave(sandbox, silent_s=1_200)
         credit(sandbox)
         assert sandbox.get("/control/log").json()["counts"]["by_state"] == {"waiting": 1}
@@ -142,14 +142,14 @@ def test_a_silent_provider_speaks_after_twenty_minutes(receiver: Receiver) -> No
 def test_a_silent_provider_may_lose_what_it_did_not_say(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave(sandbox, silent_s=86_400, silent_then="lose")
     credit(sandbox)
     assert log_of(sandbox)["counts"]["by_state"] == {"dropped": 1}
 
 
 def test_a_payer_pays_twice_under_two_ft_numbers(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave_at_the_stall(sandbox, pay_twice_percent=100)
     pay(sandbox)
     first, second = receiver.wait_for(2)
@@ -159,7 +159,7 @@ def test_a_payer_pays_twice_under_two_ft_numbers(sandbox: httpx.Client, receiver
 
 
 def test_a_slow_transfer_is_booked_later(sandbox: httpx.Client, receiver: Receiver) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave_at_the_stall(sandbox, settle_after_s=1_000)
     paid = pay(sandbox)
     assert paid["line_id"] == 0
@@ -171,7 +171,7 @@ def test_a_slow_transfer_is_booked_later(sandbox: httpx.Client, receiver: Receiv
 def test_an_accounts_profile_also_rules_its_callbacks(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    subscribe(sandbox, "sepay_hmac", receiver.url)
+    subscribe(sandbox, "sepay", receiver.url)
     misbehave_at_the_stall(sandbox, drop_percent=100)
     credit(sandbox)
     assert log_of(sandbox)["counts"]["by_state"] == {"dropped": 1}
@@ -183,7 +183,7 @@ def run_of(sandbox: httpx.Client, seed: int, url: str) -> list[tuple[Any, ...]]:
     sandbox.post("/control/pace", json={"memo_style": "lossy"}).raise_for_status()
     account = {**STALL_KEY, "holder": "HO KINH DOANH QUAY 7"}
     sandbox.post("/control/accounts", json=account).raise_for_status()
-    subscribe(sandbox, "sepay_hmac", url)
+    subscribe(sandbox, "sepay", url)
     misbehave(sandbox, drop_percent=30, wrong_amount_percent=30, duplicates=1, duplicate_percent=40)
     for n in range(12):
         pay(sandbox, memo=f"PPMOXA23456{n}")

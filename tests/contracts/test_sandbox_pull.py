@@ -30,7 +30,7 @@ LIST = "/userapi/transactions/list"
 @pytest.fixture
 def sandbox() -> Iterator[httpx.Client]:
     with a_sandbox() as client:
-        subscribe(client, "sepay_hmac", "", api_key="pull-me")
+        subscribe(client, "sepay", "", api_key="pull-me")
         client.headers["Authorization"] = "Bearer pull-me"
         yield client
 
@@ -117,7 +117,7 @@ def test_casso_lists_pages_with_signed_amounts(sandbox: httpx.Client) -> None:
 
 def test_a_restart_keeps_accounts_subscriptions_and_never_repeats_an_id(tmp_path: Path) -> None:
     with a_sandbox(data_dir=tmp_path) as sandbox:
-        subscribe(sandbox, "sepay_hmac", "", api_key="pull-me")
+        subscribe(sandbox, "sepay", "", api_key="pull-me")
         before = credit(sandbox)
         paid = sandbox.post("/api/pay", json={**STALL_KEY, "amount_vnd": 7_000}).json()
         slow = {**STALL_KEY, "amount_vnd": 9_000, "after_s": 86_400, "payer": "b"}

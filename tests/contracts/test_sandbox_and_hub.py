@@ -1,0 +1,112 @@
+"""The sandbox's senders and the hub's adapters were written apart: they meet here, on the wire."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from payments.callbacks.providers import VIETQRVN, find_provider
+from payments.callbacks.providers.contract import (
+    EndpointSecrets,
+    Provider,
+    RawCallback,
+    Refusal,
+    Verification,
+)
+from tests.contracts.sandbox_world import (
+    STALL,
+    Heard,
+    Receiver,
+    a_receiver,
+    a_sandbox,
+    credit,
+    log_of,
+    subscribe,
+)
+
+SECRETS = EndpointSecrets(keys=("s3cret-of-the-test",), username="bank")
+NAMES = ["payos", "sepay", "sepay_apikey", "casso", "vietqrvn"]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[httpx.Client]:
+    with a_sandbox() as client:
+        yield client
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as receiver:
+        receiver.answer = {"error": False, "errorReason": "", "toastMessage": "", "object": {}}
+        granted = VIETQRVN.issue_token(SECRETS, now=datetime.now(UTC))
+        receiver.token = json.loads(granted.body)["access_token"]
+        yield receiver
+
+
+def hub_adapter(name: str) -> Provider:
+    adapter = find_provider(name)
+    assert adapter is not None
+    return adapter
+
+
+def verify(name: str, heard: Heard, key: str = SECRETS.keys[0]) -> Verification:
+    callback = RawCallback(headers=heard.headers, body=heard.body, subpath=heard.path.strip("/"))
+    secrets = EndpointSecrets(keys=(key,), username="bank")
+    return hub_adapter(name).verify(callback, secrets, now=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hub_verifies_and_reads_what_the_sandbox_sends(
+    sandbox: httpx.Client, receiver: Receiver, name: str
+) -> None:
+    subscribe(sandbox, name, receiver.url, username="bank")
+    line = credit(sandbox, 20_000, memo="cảm ơn PPMOXA234567K")
+    assert log_of(sandbox)["counts"]["by_state"] == {"delivered": 1}
+
+    heard = receiver.heard[-1]
+
+    assert verify(name, heard).is_valid
+    [told] = hub_adapter(name).read(heard.body).transactions
+    assert (told.amount_vnd, told.memo) == (20_000, "cảm ơn PPMOXA234567K")
+    assert (told.bank_reference, told.account_number) == (line["reference"], STALL["number"])
+    assert (told.direction, told.is_simulated) == ("in", False)
+    assert abs((datetime.now(UTC) - told.occurred_at).total_seconds()) < 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hub_refuses_a_spoiled_signature_and_another_key(
+    sandbox: httpx.Client, receiver: Receiver, name: str
+) -> None:
+    subscribe(sandbox, name, receiver.url, username="bank")
+    faults = {"subscription": "sub-1", "profile": {"wrong_signature_percent": 100}}
+    sandbox.post("/control/faults", json=faults).raise_for_status()
+    credit(sandbox)
+    log_of(sandbox)
+
+    spoiled = receiver.heard[-1]
+
+    assert verify(name, spoiled).refusal is Refusal.BAD_SIGNATURE
+    assert not verify(name, spoiled, key="another").is_valid
+
+
+def test_the_hub_calls_a_skewed_clock_stale(sandbox: httpx.Client, receiver: Receiver) -> None:
+    subscribe(sandbox, "sepay", receiver.url)
+    faults = {"subscription": "sub-1", "profile": {"clock_skew_s": -360}}
+    sandbox.post("/control/faults", json=faults).raise_for_status()
+    credit(sandbox)
+    log_of(sandbox)
+    assert verify("sepay", receiver.heard[-1]).refusal is Refusal.STALE_TIMESTAMP
+
+
+@pytest.mark.parametrize("name", ["payos", "casso", "sepay"])
+def test_the_hub_sees_that_a_ping_is_no_money(
+    sandbox: httpx.Client, receiver: Receiver, name: str
+) -> None:
+    subscribe(sandbox, name, receiver.url)
+    sandbox.post("/control/subscriptions/sub-1/ping").raise_for_status()
+    [heard] = receiver.wait_for(1)
+    assert verify(name, heard).is_valid
+    reading = hub_adapter(name).read(heard.body)
+    assert reading.is_ping or all(told.is_simulated for told in reading.transactions)
