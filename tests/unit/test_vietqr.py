@@ -30,6 +30,7 @@ from payments.vietqr import (
     transfer_code,
 )
 from payments.vietqr.crc import crc16
+from payments.vietqr.tlv import read_tlv
 from tests.unit.vietqr_codes import codes
 from tests.unit.vietqr_vectors import INVALID, VALID, read_shared
 
@@ -212,6 +213,9 @@ def test_a_checksum_counts_in_either_case_and_nothing_else() -> None:
         (sealed(a_payload()[:-8].replace("QRIBFTTA", "QRXXXXXX")), "vietqr_bad_value"),
         (sealed(a_payload()[:-8].replace("5303704", "5303840")), "vietqr_bad_value"),
         ("000201+1", "vietqr_malformed"),
+        (sealed(a_payload()[:-8] + "8X01a"), "vietqr_malformed"),
+        (sealed(a_payload()[:-8] + "8²01a"), "vietqr_malformed"),
+        (sealed(a_payload()[:-8] + " 801a"), "vietqr_malformed"),
         ("000201²²00", "vietqr_malformed"),
     ],
 )
@@ -307,6 +311,15 @@ def test_cash_at_an_atm_may_leave_its_amount_open() -> None:
     code = a_transfer(amount_vnd=None, service=Service.QRCASH)
 
     assert parse(build(code)).service is Service.QRCASH
+
+
+def test_objects_stand_in_ascending_order_whatever_they_are() -> None:
+    others = (("02", "x"), ("40", "x"), ("65", "x"), ("99", "x"))
+    payload = build(dataclasses.replace(a_transfer(merchant_name="PHO"), others=others))
+
+    tags = list(read_tlv(payload))
+    assert tags[:-1] == sorted(tags[:-1])
+    assert tags[-1] == "63"
 
 
 def test_a_static_code_may_carry_an_amount() -> None:

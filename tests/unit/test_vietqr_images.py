@@ -21,7 +21,6 @@ from payments.vietqr.cards import (
 )
 from payments.vietqr.images import (
     PICTURES_KEPT,
-    QUIET_MODULES,
     draw_png,
     draw_svg,
     find_matrix,
@@ -87,7 +86,15 @@ def test_a_plain_code_is_read_by_another_reader(module_px: int) -> None:
     picture = opened(draw_png(PAYLOAD, module_px=module_px))
 
     assert read_by_another(picture) == [PAYLOAD]
-    assert picture.width == (len(find_matrix(PAYLOAD)) + 2 * QUIET_MODULES) * module_px
+    assert picture.width == (len(find_matrix(PAYLOAD)) + 8) * module_px
+
+
+def test_four_light_modules_lie_around_a_code() -> None:
+    picture = opened(draw_png(PAYLOAD, module_px=1)).convert("L")
+
+    size = picture.width
+    dark = picture.point(lambda grey: 255 - grey).getbbox()
+    assert dark == (4, 4, size - 4, size - 4)
 
 
 def test_the_svg_draws_the_same_modules() -> None:
