@@ -139,7 +139,7 @@ def _write_amount(field: str, amount_vnd: int) -> str:
     if not 1 <= amount_vnd <= TRANSFER_VND_MAX:
         detail = f"is {amount_vnd}, must be whole đồng from 1 to {TRANSFER_VND_MAX}."
         raise VietQrNotWritable(field, detail)
-    return write_tlv(field, str(amount_vnd))
+    return write_tlv(field, f"{amount_vnd:d}")
 
 
 def _write_tip(code: VietQr) -> str:

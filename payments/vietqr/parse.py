@@ -38,7 +38,8 @@ ADDITIONAL_TAGS: Final = frozenset(f"{n:02d}" for n in range(1, 10))
 LANGUAGE_TAGS: Final = frozenset(["00", "01", "02"])
 SCHEME_TAGS: Final = frozenset(map(str, range(26, 52)))  # EMVCo: templates of payment schemes
 
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Control characters, and those that turn the direction of writing: they could dress up a name.
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 CRC: Final = re.compile(r"[0-9A-Fa-f]{4}", re.ASCII)
 BIN: Final = re.compile(r"[0-9]{6}")
 AMOUNT: Final = re.compile(r"([0-9]{1,13})\.?")

@@ -203,6 +203,7 @@ def test_a_checksum_counts_in_either_case_and_nothing_else() -> None:
         ("0" * 513, "vietqr_too_long"),
         (b"\xff\xfe", "vietqr_not_text"),
         ("00020101\x0021", "vietqr_not_text"),
+        (a_payload()[:-8] + "5904a\u202ebc", "vietqr_not_text"),
         (a_payload()[:-8], "vietqr_malformed"),
         (a_payload()[6:], "vietqr_malformed"),
         (sealed(a_payload()[:-8] + "5802VN"), "vietqr_repeated_field"),
