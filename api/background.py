@@ -1,12 +1,29 @@
-"""What runs beside the requests of a process: settling, gathering. Started by api/main.py."""
+"""What runs beside the requests of a process: gathering, settling. Started by api/main.py."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
+
+from core.clock import read_clock
+from core.db import Sessions
+from payments.bills.desk import BillDesk
+from payments.callbacks.intake import Intake
+from payments.callbacks.settler import Settler
 
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[None]:
     """Start what belongs to this process and stop it, finished, before the engines close."""
-    yield
+    sessions: Sessions = app.state.sessions
+    settler = Settler(sessions, read_clock=read_clock)
+    intake = Intake(sessions, app.state.sealer, settler)
+    desk = BillDesk(sessions, read_clock=read_clock)
+    app.state.settler, app.state.intake, app.state.bill_desk = settler, intake, desk
+    async with httpx.AsyncClient(follow_redirects=False) as client:
+        app.state.http_client = client
+        yield
+        await desk.drain()
+        await intake.drain()
+        await settler.close()

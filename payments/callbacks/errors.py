@@ -41,6 +41,15 @@ class BadSecret(HubError):
     kind, code, title = Kind.INVALID, "bad_secret", "The secret cannot be used"
 
 
+class BadAskUrl(HubError):
+    """Only a sandbox is asked at an address of the organisation's choice."""
+
+    kind, code, title = Kind.INVALID, "bad_ask_url", "The address cannot be asked"
+
+    def __init__(self) -> None:
+        super().__init__("Only a sandbox endpoint may be asked at another address. Leave it out.")
+
+
 class CreditNotFound(HubError):
     """No such credit in this organisation, or not of this payee."""
 

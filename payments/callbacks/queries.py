@@ -4,6 +4,7 @@ Rows are locked FOR NO KEY UPDATE: foreign keys of other transactions hold KEY S
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from payments.callbacks.records import (
     NewCredit,
     NewMatch,
     NewNotice,
+    NewRejection,
     NewSighting,
     NoticeOutcome,
     StoredCredit,
@@ -244,6 +246,19 @@ FIND_WAITING_MATCHES = text("""
     LIMIT 200
 """)
 
+DELETE_ENDPOINT_ACCOUNTS = text("""
+    DELETE FROM endpoint_accounts WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+""")
+
+INSERT_REJECTION = text("""
+    INSERT INTO rejections (
+        org_id, id, endpoint_id, refusal, detail, skew_s, body_start, received_at)
+    SELECT :org_id, :id, :endpoint_id, :refusal, :detail, :skew_s, :body_start, :received_at
+    WHERE (SELECT count(*) FROM rejections
+           WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND received_at > :since
+          ) < :kept_max
+""")
+
 WAKE_NOTICES = text("""
     UPDATE notices SET next_attempt_at = :now
     WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND handled_at IS NULL
@@ -290,6 +305,25 @@ async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[
             "received_ats": [n.received_at for n in notices],
         },
     )
+
+
+async def insert_rejection(
+    session: AsyncSession,
+    org_id: UUID,
+    rejection: NewRejection,
+    *,
+    since: datetime,
+    kept_max: int,
+) -> None:
+    """Keep a refused message, unless this endpoint has enough of them since then."""
+    values = {"org_id": org_id, "since": since, "kept_max": kept_max, **asdict(rejection)}
+    await session.execute(INSERT_REJECTION, values)
+
+
+async def delete_endpoint_accounts(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> None:
+    """Forget which accounts an endpoint may speak for; the caller lists them anew."""
+    values = {"org_id": org_id, "endpoint_id": endpoint_id}
+    await session.execute(DELETE_ENDPOINT_ACCOUNTS, values)
 
 
 async def claim_notices(

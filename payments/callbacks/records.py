@@ -23,6 +23,19 @@ class NewNotice:
     received_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewRejection:
+    """A message that was not believed."""
+
+    id: UUID
+    endpoint_id: UUID
+    refusal: str
+    detail: str
+    skew_s: int | None
+    body_start: bytes
+    received_at: datetime
+
+
 class ClaimedNotice(NamedTuple):
     """A stored message that this transaction is to settle."""
 

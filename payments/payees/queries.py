@@ -76,6 +76,17 @@ async def list_organisations(session: AsyncSession) -> Sequence[Organisation]:
     return (await session.scalars(query)).all()
 
 
+async def list_org_facts(session: AsyncSession, org_ids: Collection[UUID]) -> list[OrgFacts]:
+    """Return the facts of these organisations; who is not found is left out."""
+    query = select(
+        Organisation.id, Organisation.code, Organisation.name, Organisation.is_live
+    ).where(Organisation.id.in_(org_ids))
+    return [
+        OrgFacts(id=row.id, code=row.code, name=row.name, is_live=row.is_live)
+        for row in await session.execute(query)
+    ]
+
+
 async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
     """Return one payee.
 

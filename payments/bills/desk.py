@@ -1,0 +1,54 @@
+"""Opening bills for many callers at once: one commit carries whatever waits.
+
+One of these lives in each process. A lone request is written alone and at once.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from core.db import Sessions, open_org_transaction
+from core.gather import Gatherer
+from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.serials import ReferenceSource
+from payments.bills.service import Opened, open_bills
+from payments.payees.rules import OrgFacts
+
+BILLS_A_COMMIT_MAX: Final = 500
+WAITING_MAX: Final = 5_000
+WRITES_AT_ONCE_MAX: Final = 6
+
+
+class BillDesk:
+    """Opens bills; commits before it answers."""
+
+    def __init__(self, sessions: Sessions, *, read_clock: Callable[[], datetime]) -> None:
+        self._sessions = sessions
+        self._read_clock = read_clock
+        self._references = ReferenceSource(sessions)
+        self._orgs: dict[UUID, OrgFacts] = {}
+        self._requests: Gatherer[UUID, BillRequest, BillFacts] = Gatherer(
+            self._open,
+            items_max=BILLS_A_COMMIT_MAX,
+            waiting_max=WAITING_MAX,
+            flushes_max=WRITES_AT_ONCE_MAX,
+        )
+
+    async def open_bill(self, org: OrgFacts, request: BillRequest) -> BillFacts:
+        """Open one bill, or return the one that the same request opened before.
+
+        Raises:
+            PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused, ReferencesUsedUp, Busy
+        """
+        self._orgs[org.id] = org
+        return await self._requests.submit(request, key=org.id)
+
+    async def drain(self) -> None:
+        """Wait until what was accepted is written (at shutdown)."""
+        await self._requests.drain()
+
+    async def _open(self, org_id: UUID, requests: Sequence[BillRequest]) -> list[Opened]:
+        references = await self._references.take(self._orgs[org_id], len(requests))
+        async with open_org_transaction(self._sessions, org_id) as session:
+            return await open_bills(session, org_id, requests, references, now=self._read_clock())

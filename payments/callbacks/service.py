@@ -1,0 +1,261 @@
+"""Callback endpoints: making, rotating and revoking them, and storing what they receive."""
+
+import json
+import secrets as random_secrets
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.ids import new_id, new_token
+from core.sealing import Sealer
+from payments.callbacks import queries
+from payments.callbacks.errors import (
+    BadAskUrl,
+    BadSecret,
+    EndpointNotFound,
+    SandboxRefused,
+    UnknownProvider,
+)
+from payments.callbacks.models import CallbackEndpoint, EndpointAccount
+from payments.callbacks.providers import PROVIDERS
+from payments.callbacks.providers.contract import KEYS_MAX, EndpointSecrets
+from payments.callbacks.records import NewNotice
+from payments.payees.errors import BadAccount
+from payments.payees.models import ReceivingAccount
+from payments.payees.rules import OrgFacts
+
+# Providers whose secret the hub may choose; the others issue it themselves.
+GENERATES_SECRET: Final = frozenset({"sepay", "sepay_apikey", "vietqrvn"})
+SECRET_CHARS: Final = range(16, 257)
+NAME_CHARS_MAX: Final = 80
+
+
+async def create_endpoint(
+    session: AsyncSession,
+    org: OrgFacts,
+    *,
+    provider: str,
+    name: str,
+    secret: str | None,
+    is_sandbox: bool,
+    account_ids: Collection[UUID],
+    ask_url: str | None,
+    ask_token: str | None,
+    sealer: Sealer,
+    actor: Actor,
+    now: datetime,
+) -> tuple[CallbackEndpoint, EndpointSecrets]:
+    """Make an address for one provider to call.
+
+    Args:
+        secret: the signing secret that the provider issued; None where the hub may choose one.
+        account_ids: the receiving accounts that it may speak for.
+        ask_url: where to ask instead of at the provider's own address; sandbox endpoints only.
+        ask_token: the API token with which the provider answers questions.
+
+    Returns:
+        The endpoint, and its secrets in clear: the only time that they are shown.
+
+    Raises:
+        UnknownProvider, BadSecret, BadAccount, BadAskUrl
+        SandboxRefused: a live organisation asked for a sandbox endpoint.
+    """
+    if provider not in PROVIDERS:
+        raise UnknownProvider(provider, sorted(PROVIDERS))
+    if org.is_live and is_sandbox:
+        raise SandboxRefused
+    if ask_url is not None and not is_sandbox:
+        # The hub would send a token there, or reach into its own network.
+        raise BadAskUrl
+    secrets = EndpointSecrets(
+        keys=(_check_secret(provider, secret),),
+        username=f"phopay-{new_token()[:10]}" if provider == "vietqrvn" else None,
+    )
+    endpoint_id = new_id()
+    endpoint = CallbackEndpoint(
+        org_id=org.id,
+        id=endpoint_id,
+        org_is_live=org.is_live,
+        address=f"{org.code}-{new_token()}",
+        provider=provider,
+        name=name,
+        is_sandbox=is_sandbox,
+        sealed_secrets=_seal(sealer, org.id, endpoint_id, secrets),
+        ask_url=ask_url,
+        sealed_ask_token=None
+        if ask_token is None
+        else sealer.seal(ask_token.encode(), org_id=org.id, object_id=endpoint_id),
+        created_at=now,
+    )
+    session.add(endpoint)
+    await session.flush()
+    await _list_accounts(session, org.id, endpoint_id, account_ids)
+    _record(session, endpoint, actor, "endpoint.created", now, {"accounts": len(account_ids)})
+    return endpoint, secrets
+
+
+async def set_accounts(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    account_ids: Collection[UUID],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Say which accounts an endpoint may speak for; notices that waited are judged at once.
+
+    Raises:
+        EndpointNotFound, BadAccount
+    """
+    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    await queries.delete_endpoint_accounts(session, org_id, endpoint_id)
+    await _list_accounts(session, org_id, endpoint_id, account_ids)
+    await queries.wake_notices(session, org_id, endpoint_id, now=now)
+    after = {"accounts": [str(account_id) for account_id in account_ids]}
+    _record(session, endpoint, actor, "endpoint.accounts_set", now, after)
+
+
+async def rotate_secret(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    *,
+    secret: str | None,
+    overlap: timedelta,
+    sealer: Sealer,
+    actor: Actor,
+    now: datetime,
+) -> EndpointSecrets:
+    """Give an endpoint a new secret; the old one holds for the overlap.
+
+    Raises:
+        EndpointNotFound, BadSecret
+    """
+    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    old = open_secrets(endpoint, sealer, now=now)
+    new_key = _check_secret(endpoint.provider, secret)
+    secrets = EndpointSecrets(keys=(new_key, old.keys[0])[:KEYS_MAX], username=old.username)
+    endpoint.sealed_secrets = _seal(sealer, org_id, endpoint_id, secrets)
+    endpoint.previous_key_until = now + overlap
+    await session.flush()
+    _record(
+        session,
+        endpoint,
+        actor,
+        "endpoint.secret_rotated",
+        now,
+        {"previous_key_until": endpoint.previous_key_until.isoformat()},
+    )
+    return secrets
+
+
+async def revoke_endpoint(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, actor: Actor, now: datetime
+) -> None:
+    """Close an address for good. Revoking twice answers like the first time.
+
+    Raises:
+        EndpointNotFound
+    """
+    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    if endpoint.revoked_at is None:
+        endpoint.revoked_at = now
+        await session.flush()
+        _record(session, endpoint, actor, "endpoint.revoked", now, {})
+
+
+async def get_endpoint(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> CallbackEndpoint:
+    """Return one endpoint.
+
+    Raises:
+        EndpointNotFound: there is none in this organisation.
+    """
+    endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
+    if endpoint is None:
+        raise EndpointNotFound(endpoint_id)
+    return endpoint
+
+
+async def store_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
+    """Store verified messages as they came. Acknowledge only after the commit."""
+    await queries.insert_notices(session, org_id, notices)
+
+
+def open_secrets(endpoint: CallbackEndpoint, sealer: Sealer, *, now: datetime) -> EndpointSecrets:
+    """Decrypt an endpoint's secrets; a previous key is left out once its time is over."""
+    plain = sealer.unseal(endpoint.sealed_secrets, org_id=endpoint.org_id, object_id=endpoint.id)
+    told = json.loads(plain)
+    keys = tuple(told["keys"])
+    if endpoint.previous_key_until is None or now >= endpoint.previous_key_until:
+        keys = keys[:1]
+    return EndpointSecrets(keys=keys, username=told["username"])
+
+
+def _seal(sealer: Sealer, org_id: UUID, endpoint_id: UUID, secrets: EndpointSecrets) -> bytes:
+    plain = json.dumps({"keys": secrets.keys, "username": secrets.username}).encode()
+    return sealer.seal(plain, org_id=org_id, object_id=endpoint_id)
+
+
+def _check_secret(provider: str, secret: str | None) -> str:
+    if secret is None:
+        if provider not in GENERATES_SECRET:
+            raise BadSecret(f"{provider} issues the secret itself: paste it here.")
+        return random_secrets.token_urlsafe(32)
+    if len(secret) not in SECRET_CHARS or not secret.isprintable():
+        raise BadSecret(
+            f"A secret has {SECRET_CHARS.start} to {SECRET_CHARS.stop - 1} printable characters."
+        )
+    return secret
+
+
+async def _list_accounts(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, account_ids: Collection[UUID]
+) -> None:
+    query = select(ReceivingAccount).where(
+        ReceivingAccount.org_id == org_id, ReceivingAccount.id.in_(account_ids)
+    )
+    accounts = (await session.scalars(query)).all()
+    if len(accounts) != len(set(account_ids)):
+        raise BadAccount("One of the receiving accounts is not this organisation's.")
+    numbers = [account.account_number.upper() for account in accounts]
+    if len(set(numbers)) != len(numbers):
+        raise BadAccount(
+            "Two of these accounts have the same number at different banks; providers send no bank,"
+            " so give each its own endpoint."
+        )
+    session.add_all(
+        EndpointAccount(
+            org_id=org_id,
+            endpoint_id=endpoint_id,
+            receiving_account_id=account.id,
+            account_number=account.account_number,
+        )
+        for account in accounts
+    )
+    await session.flush()
+
+
+def _record(
+    session: AsyncSession,
+    endpoint: CallbackEndpoint,
+    actor: Actor,
+    action: str,
+    now: datetime,
+    after: Mapping[str, object],
+) -> None:
+    record_change(
+        session,
+        org_id=endpoint.org_id,
+        actor=actor,
+        action=action,
+        object_kind="endpoint",
+        object_id=endpoint.id,
+        after={"provider": endpoint.provider, "name": endpoint.name, **after},
+        now=now,
+    )

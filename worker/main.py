@@ -1,0 +1,168 @@
+"""The worker: the same use cases as the hub's, started by the clock.
+
+It settles what a dead hub process left, judges credits again whose bill has appeared, tidies bills
+that nobody watches any more, and deletes what has outlived its retention.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.logging import set_up_logging
+from core.settings import Settings
+from payments.bills.queries import tidy_expired
+from payments.callbacks.corrections import judge_again
+from payments.callbacks.queries import find_backlog, find_waiting
+from payments.callbacks.settler import Settler
+from payments.payees.queries import list_org_facts
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
+JUDGE_EVERY_S: Final = 2.0
+TIDY_EVERY_S: Final = 60.0
+RETENTION_EVERY_S: Final = 600.0
+FAILED_PAUSE_S: Final = 5.0
+TIDY_MAX: Final = 1_000  # bills of one organisation in one transaction
+DELETE_MAX: Final = 5_000  # rows of one table in one transaction
+
+# How long rows are kept that are not evidence. Notices, credits, matches, transfers and audit rows
+# are kept for ever.
+RETENTION: Final = {
+    "idempotency_keys": ("created_at", timedelta(days=7)),
+    "events": ("recorded_at", timedelta(days=30)),
+    "rejections": ("received_at", timedelta(days=30)),
+    "staff_sessions": ("expires_at", timedelta(days=30)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the worker's duties work with."""
+
+    app_sessions: Sessions  # one organisation per transaction, as the hub
+    worker_sessions: Sessions  # sees all organisations, may delete what has had its time
+    settler: Settler
+
+
+async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
+    """Settle notices that are stored and not handled; return how many were handled."""
+    async with desk.worker_sessions.begin() as session:
+        org_ids = await find_backlog(session, now=now)
+        orgs = await list_org_facts(session, org_ids)
+    handled = 0
+    for org in orgs:
+        handled += await desk.settler.settle(org)
+    if handled:
+        log.info("backlog.swept", notices=handled)
+    return handled
+
+
+async def judge_waiting(desk: Desk, *, now: datetime) -> int:
+    """Judge credits again whose bill was not there yet; return how many are explained now."""
+    async with desk.worker_sessions.begin() as session:
+        waiting = await find_waiting(session)
+        orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
+    explained = 0
+    for org_id, credit_id in waiting:
+        async with open_org_transaction(desk.app_sessions, org_id) as session:
+            explained += await judge_again(session, orgs[org_id], credit_id, now=now)
+    return explained
+
+
+async def tidy_bills(desk: Desk, *, now: datetime) -> int:
+    """Store the expiry of bills past their monitoring window; return how many."""
+    async with desk.worker_sessions.begin() as session:
+        query = text("""
+            SELECT DISTINCT org_id FROM bills
+            WHERE status = 'open' AND paid_vnd = 0 AND monitor_until < :now""")
+        org_ids = list((await session.execute(query, {"now": now})).scalars())
+    tidied = 0
+    for org_id in org_ids:
+        async with open_org_transaction(desk.app_sessions, org_id) as session:
+            tidied += await tidy_expired(session, org_id, limit=TIDY_MAX, now=now)
+    return tidied
+
+
+async def delete_outlived(desk: Desk, *, now: datetime) -> int:
+    """Delete rows past their retention, a bounded number at a time; return how many."""
+    deleted = 0
+    for table, (column, kept_for) in RETENTION.items():
+        async with desk.worker_sessions.begin() as session:
+            statement = text(
+                f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 (our own names)
+                f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
+            )
+            values = {"before": now - kept_for, "limit": DELETE_MAX}
+            result = await session.execute(statement, values)
+            deleted += result.rowcount  # type: ignore[attr-defined]
+    return deleted
+
+
+DUTIES: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
+    (SWEEP_EVERY_S, sweep_backlog),
+    (JUDGE_EVERY_S, judge_waiting),
+    (TIDY_EVERY_S, tidy_bills),
+    (RETENTION_EVERY_S, delete_outlived),
+)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Do every duty by its clock until told to stop; finish what is under way."""
+    app_engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=4)
+    worker_engine = open_engine(
+        settings.worker_database_url.get_secret_value(), settings, pool_size=4
+    )
+    app_sessions = make_sessions(app_engine)
+    settler = Settler(app_sessions, read_clock=read_clock)
+    desk = Desk(
+        app_sessions=app_sessions, worker_sessions=make_sessions(worker_engine), settler=settler
+    )
+    log.info("worker.started")
+    try:
+        async with asyncio.TaskGroup() as group:
+            for every_s, duty in DUTIES:
+                group.create_task(_repeat(desk, duty, every_s, stop))
+    finally:
+        await settler.close()
+        await app_engine.dispose()
+        await worker_engine.dispose()
+    log.info("worker.stopped")
+
+
+async def _repeat(
+    desk: Desk, duty: Callable[..., Awaitable[int]], every_s: float, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        pause_s = every_s
+        try:
+            await duty(desk, now=read_clock())
+        except Exception as error:
+            log.error("duty.failed", duty=duty.__name__, error=repr(error))
+            pause_s = max(every_s, FAILED_PAUSE_S)
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=pause_s)
+        except TimeoutError:
+            continue
+
+
+def main() -> None:
+    """Run the worker until SIGTERM or Ctrl-C."""
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    set_up_logging(process_name="worker", log_format=settings.log_format)
+
+    async def run_until_signal() -> None:
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await run(settings, stop)
+
+    asyncio.run(run_until_signal())
