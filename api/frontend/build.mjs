@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const MODULES = join(HERE, "node_modules");
 const VENDOR = join(HERE, "../static/vendor");
-const NEXT = `${VENDOR}.next`; // built beside it, then put in its place: no half-made folder
+const NEXT = join(MODULES, ".vendor"); // built aside, then put in its place: never half-made
 
 const FONT_FILES = ["latin", "vietnamese"].flatMap((subset) =>
   [400, 600, 700].map((weight) => `be-vietnam-pro-${subset}-${weight}-normal.woff2`),

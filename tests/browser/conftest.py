@@ -20,11 +20,12 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One headless browser for this folder, at PHOPAY_CHROMIUM or where Debian puts it.
+    """One headless browser for this package, at PHOPAY_CHROMIUM or where Debian puts it.
 
     Not for the whole session: while it is open Playwright keeps an event loop running in this
     thread, and asynchronous tests elsewhere could not start theirs. For the same reason a
     browser test is a plain function, and what it needs from the hub it asks over HTTP.
+    (The empty __init__.py makes this folder a package; without it the scope is the session.)
     """
     need(Path(CHROMIUM).exists(), f"no Chromium at {CHROMIUM} (set PHOPAY_CHROMIUM)")
     need(VENDOR.exists(), "api/static/vendor is not built (python -m ops.frontend)")
