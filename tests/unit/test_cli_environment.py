@@ -40,7 +40,7 @@ def test_the_environment_is_what_the_settings_accept(
     for name, value in built.items():
         monkeypatch.setenv(name, value)
 
-    settings = Settings()
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
 
     app = urlsplit(settings.app_database_url.get_secret_value())
     assert (app.username, app.hostname, app.path) == ("phopay_app", "db", "/hub")
