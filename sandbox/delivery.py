@@ -215,10 +215,14 @@ class Dispatcher:
                 window.flush.cancel()
                 window.flush = None
             rng.shuffle(held)
-            for place, (delivery, one, message) in enumerate(held):
+            turn = asyncio.Event()
+            turn.set()
+            for delivery, one, message in held:
                 delivery.faults = (*delivery.faults, "reorder")
-                # A tenth of a second between them keeps the new order on the wire.
-                self._start(subscription, delivery, one, message, gap_s=place * 0.1)
+                # Each waits for the one before it, so that the new order holds on the wire.
+                following = asyncio.Event()
+                self._start(subscription, delivery, one, message, turns=(turn, following))
+                turn = following
 
         if len(window.held) >= profile.reorder_window:
             release()
@@ -234,9 +238,9 @@ class Dispatcher:
         message: Message,
         *,
         attempts_max: int | None = None,
-        gap_s: float = 0,
+        turns: tuple[asyncio.Event, asyncio.Event] | None = None,
     ) -> None:
-        run = self._run(subscription, delivery, one, message, attempts_max, gap_s)
+        run = self._run(subscription, delivery, one, message, attempts_max, turns)
         task = asyncio.get_running_loop().create_task(run)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -248,16 +252,20 @@ class Dispatcher:
         one: Planned,
         message: Message,
         attempts_max: int | None,
-        gap_s: float,
+        turns: tuple[asyncio.Event, asyncio.Event] | None,
     ) -> None:
         waits_s = self.providers[subscription.provider].waits_s[:attempts_max]
         try:
-            await self._sleep(delivery, one.wait_s + gap_s)
+            if turns:
+                await turns[0].wait()
+            await self._sleep(delivery, one.wait_s)
             for wait_s in waits_s:
                 await self._sleep(delivery, wait_s)
                 if not await self._outlast_silence(subscription.id, delivery):
                     return
                 answer = await self._attempt(subscription, delivery, message)
+                if turns:
+                    turns[1].set()
                 if answer.outcome is not Outcome.RETRY:
                     return
             delivery.state = "failed"
@@ -266,6 +274,9 @@ class Dispatcher:
             if delivery.state not in FINISHED:
                 delivery.state = "cancelled"
             raise
+        finally:
+            if turns:
+                turns[1].set()
 
     async def _sleep(self, delivery: Delivery, wait_s: float) -> None:
         if wait_s:
