@@ -41,6 +41,8 @@ CHANNEL: Final = "phopay_events"
 WAKE_OVERLAP: Final = timedelta(seconds=3)
 LOOK_OVERLAP: Final = timedelta(seconds=30)
 LOOK_EVERY_S: Final = 5.0
+# A page is drawn a moment before its stream opens: what happened in between is told.
+OPENING_OVERLAP: Final = timedelta(seconds=3)
 # After a reconnect; pages drop the ids that they have seen (DESIGN: one payment, step 5).
 REPLAY_OVERLAP: Final = timedelta(seconds=60)
 REPLAY_MAX: Final = 500
@@ -95,7 +97,7 @@ class _Feed:
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         self._newest = clock.read_clock()
         # What happened before this feed began belongs to replays.
-        self._began = first_id_at(self._newest - WAKE_OVERLAP)
+        self._began = first_id_at(self._newest - OPENING_OVERLAP)
 
     async def run(self) -> None:
         """Look when woken, and every few seconds without."""
@@ -281,7 +283,7 @@ async def stream_events(
         request: its `state.caller`, if any, is checked again every 30 s and the stream then ends.
         payee_id, account_id, bill_id: see Interest; none means the whole organisation.
         last_event_id: of the Last-Event-ID header; what came since then (and 60 s before) is sent
-            again. None replays nothing. Unreadable ids count as None.
+            again. None, or an unreadable one, is a fresh page: the last 3 s are sent.
         shape: makes an event's data (JSON in one line), or None to leave it out. Public pages use
             it to say less than the row holds.
 
@@ -371,8 +373,9 @@ class _Stream:
 
     async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
         if self.after is None:
-            return
-        since = instant_of(self.after) - REPLAY_OVERLAP
+            since = clock.read_clock() - OPENING_OVERLAP
+        else:
+            since = instant_of(self.after) - REPLAY_OVERLAP
         async with open_org_transaction(self.broadcaster.sessions, self.org_id) as session:
             events = await read_events(
                 session, self.org_id, [self.interest], since=since, limit=REPLAY_MAX + 1

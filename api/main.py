@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -61,7 +62,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=None,
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,
-        max_body_size=settings.body_bytes_max,
         middleware=_middleware(settings),
     )
     app.state.settings = settings
@@ -76,11 +76,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: who is asking must be known before it is logged."""
-    frame = Middleware(RequestFrame, is_production=settings.is_production)
+    inner = [
+        Middleware(RequestFrame, is_production=settings.is_production),
+        # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
+        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),
+    ]
     if not settings.trusted_proxies:
-        return [frame]
+        return inner
     trusted = list(settings.trusted_proxies)
-    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted), frame]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted), *inner]
 
 
 def _static_files() -> StaticHeaders:

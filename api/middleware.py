@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, answer_unexpected
-from core.errors import InvalidRequest
+from core.errors import BodyTooLarge, InvalidRequest
 from core.ids import new_id
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ SECURITY_HEADERS: Final = (
 HSTS: Final = "max-age=31536000; includeSubDomains"
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET_PATHS: Final = ("/health/", "/static/")
+TOO_LARGE: Final = 413
 PATH_CHARS_MAX: Final = 2_048
 # Random tokens stand in these addresses; a log line must not open what they open.
 _TOKEN_IN_PATH: Final = re.compile(r"(/[2-9A-HJKMNP-TV-Z]{4}-)[A-Za-z0-9_-]{12,}")
@@ -62,12 +63,20 @@ class RequestFrame:
         request_id = choose_request_id(request.headers.get("x-request-id"))
         request.state.request_id = request_id
         status = 0
+        is_replaced = False
 
         async def send_framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_replaced
+            if is_replaced:
+                return
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                if status == TOO_LARGE and is_plain(headers):
+                    too_large = BodyTooLarge("The request body is over this address's limit.")
+                    await answer_problem(request, too_large)(scope, receive, send_framed)
+                    is_replaced = True
+                    return
                 headers["X-Request-Id"] = request_id
                 for name, value in self.headers:
                     headers.setdefault(name, value)
@@ -125,6 +134,11 @@ class StaticHeaders:
             await send(message)
 
         await self.app(scope, receive, send_cached)
+
+
+def is_plain(headers: MutableHeaders) -> bool:
+    """Whether this is the bare text that Starlette's body limit answers by itself."""
+    return headers.get("content-type", "").startswith("text/plain")
 
 
 def choose_request_id(offered: str | None) -> str:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, any_, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth.errors import ApiKeyNotFound, StaffNotFound
-from api.auth.models import ApiKey, Login, SetupToken, Staff, StaffSession
+from api.auth.models import ApiKey, Login, Role, SetupToken, Staff, StaffSession
 from payments.payees.models import Organisation, OrganisationCode, Payee
 
 LIST_MAX = 500
@@ -178,7 +178,7 @@ async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[U
     wanted = (
         select(Staff.id)
         .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
-        .where(Staff.roles.contains(["admin"]))
+        .where(literal(Role.ADMIN.value) == any_(Staff.roles))
         .order_by(Staff.id)
         .with_for_update(key_share=True)
     )

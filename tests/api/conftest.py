@@ -1,0 +1,28 @@
+"""A running hub for each test of the API."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+
+from core.settings import Settings
+from tests.api.city import Hub, running_hub
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    """Logs without colours, pictures of the stack, and the values of local variables."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+
+
+@pytest.fixture
+async def hub(settings: Settings) -> AsyncIterator[Hub]:
+    """The hub on a loopback port, with an empty database."""
+    async with running_hub(settings) as running:
+        yield running

@@ -1,0 +1,353 @@
+"""Live screens: what is told to whom, what survives a lost wake-up, and when a stream ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import anyio
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI, Request
+from sqlalchemy import text
+from starlette.responses import StreamingResponse
+
+import api.live
+from api.auth.callers import Caller
+from api.auth.rules import Permission
+from api.deps import public, requires
+from api.live import LiveEvent, stream_events
+from api.main import create_app
+from core.clock import read_clock
+from core.db import open_org_transaction
+from core.ids import new_id
+from core.settings import Settings
+from payments.outbox.models import Event
+from tests.api.city import Hub, found_city, found_market, running_hub
+
+pytestmark = pytest.mark.anyio
+
+
+def with_streams(settings: Settings) -> FastAPI:
+    """The hub with one route for staff and one for strangers."""
+    app = create_app(settings)
+
+    @app.get("/v1/live")
+    async def stream(
+        request: Request,
+        caller: Annotated[Caller, requires(Permission.EVENTS_READ)],
+        payee_id: UUID | None = None,
+        account_id: UUID | None = None,
+        bill_id: UUID | None = None,
+    ) -> StreamingResponse:
+        return await stream_events(
+            request,
+            org_id=caller.org_id,
+            payee_id=payee_id,
+            account_id=account_id,
+            bill_id=bill_id,
+        )
+
+    @app.get("/live/{org_id}/{bill_id}", dependencies=[public])
+    async def stream_bill(request: Request, org_id: UUID, bill_id: UUID) -> StreamingResponse:
+        def only_kind(event: LiveEvent) -> str | None:
+            return "{}" if event.kind.startswith("bill.") else None
+
+        return await stream_events(request, org_id=org_id, bill_id=bill_id, shape=only_kind)
+
+    return app
+
+
+@pytest.fixture
+async def hub(settings: Settings) -> AsyncIterator[Hub]:
+    """The hub with those routes."""
+    async with running_hub(settings, with_streams(settings)) as running:
+        yield running
+
+
+class Screen:
+    """An open page: hears events as an EventSource does."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.lines = answer.aiter_lines()
+
+    async def hear(self, *, within_s: float = 5) -> dict[str, str]:
+        """Return the fields of the next event that has data."""
+        fields: dict[str, str] = {}
+        with anyio.fail_after(within_s):
+            async for line in self.lines:
+                name, _, value = line.partition(": ")
+                if line.startswith(":") or name == "retry":
+                    continue
+                if line:
+                    fields[name] = value
+                elif "data" in fields:
+                    return fields
+        raise EOFError
+
+    async def hear_end(self, *, within_s: float = 5) -> list[dict[str, str]]:
+        """Return what still comes before the stream ends."""
+        heard = []
+        while True:
+            try:
+                heard.append(await self.hear(within_s=within_s))
+            except EOFError:
+                return heard
+
+
+@asynccontextmanager
+async def watching(
+    client: httpx.AsyncClient, address: str = "/v1/live", **headers: str
+) -> AsyncIterator[Screen]:
+    """Open a stream and wait for its first line."""
+    async with client.stream("GET", address, headers=headers) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        screen = Screen(answer)
+        async for line in screen.lines:
+            if line == ": hello":
+                break
+        yield screen
+
+
+async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **facts: Any) -> UUID:
+    """Write an event as the outbox does, with or without its wake-up."""
+    event_id = facts.pop("event_id", None) or new_id()
+    async with open_org_transaction(hub.app.state.sessions, org_id) as session:
+        session.add(
+            Event(
+                org_id=org_id,
+                id=event_id,
+                kind=kind,
+                data={"amount_vnd": 20_000, "note": "hai\nmươi"},
+                recorded_at=read_clock(),
+                **facts,
+            )
+        )
+        if notify:
+            await session.execute(
+                text("SELECT pg_notify('phopay_events', :org)"), {"org": str(org_id)}
+            )
+    return event_id
+
+
+async def org_of(browser: httpx.AsyncClient) -> UUID:
+    return UUID((await browser.get("/v1/organisations")).json()[0]["id"])
+
+
+async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
+
+    async with watching(admin, f"/v1/live?payee_id={mine}") as screen:
+        await happen(hub, org_id, "bill.paid", payee_id=theirs)
+        event_id = await happen(hub, org_id, "bill.paid", payee_id=mine)
+        heard = await screen.hear()
+
+    assert heard["id"] == str(event_id)
+    assert heard["event"] == "bill.paid"
+    assert heard["data"] == '{"note": "hai\\nmươi", "amount_vnd": 20000}'
+
+
+async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, mine, account = await org_of(admin), uuid4(), uuid4()
+
+    async with watching(admin, f"/v1/live?payee_id={mine}&account_id={account}") as screen:
+        await happen(hub, org_id, "a", payee_id=uuid4(), receiving_account_id=account)
+        await happen(hub, org_id, "b", receiving_account_id=uuid4())
+        await happen(hub, org_id, "c", receiving_account_id=account)
+        heard = await screen.hear()
+
+    assert heard["event"] == "c"
+
+
+async def test_no_organisation_hears_another(hub: Hub) -> None:
+    admin = await found_city(hub)
+    city_id, market_id = await org_of(admin), await found_market(admin)
+
+    async with watching(admin) as city, watching(admin, "/v1/live?org=DXA2") as market:
+        await happen(hub, market_id, "of.market")
+        await happen(hub, city_id, "of.city")
+
+        assert (await city.hear())["event"] == "of.city"
+        assert (await market.hear())["event"] == "of.market"
+
+
+async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.live, "LOOK_EVERY_S", 0.3)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen:
+        await happen(hub, org_id, "bill.paid", notify=False)
+        assert (await screen.hear())["event"] == "bill.paid"
+
+
+async def test_the_hub_listens_again_when_its_connection_was_cut(hub: Hub, database: Any) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    broadcaster = hub.app.state.broadcaster
+    async with watching(admin) as screen:
+        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        async with await psycopg.AsyncConnection.connect(
+            database.app_url, autocommit=True
+        ) as other:
+            cut = await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'phopay-live' AND datname = current_database()"
+            )
+            assert await cut.fetchall() == [(True,)]
+        await happen(hub, org_id, "while.deaf")
+        first = await screen.hear()
+        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        await happen(hub, org_id, "heard.again")
+        second = await screen.hear(within_s=2)
+
+    assert (first["event"], second["event"]) == ("while.deaf", "heard.again")
+
+
+async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        early_id = new_id()
+        await happen(hub, org_id, "made.second")
+        assert (await screen.hear())["event"] == "made.second"
+        await happen(hub, org_id, "made.first.committed.last", event_id=early_id)
+        assert (await screen.hear())["event"] == "made.first.committed.last"
+        await happen(hub, org_id, "last")
+        assert (await screen.hear())["event"] == "last"
+
+
+async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        await happen(hub, org_id, "first")
+        seen = await screen.hear()
+    await happen(hub, org_id, "missed")
+
+    async with watching(admin, **{"Last-Event-ID": seen["id"]}) as screen:
+        replayed = [await screen.hear(), await screen.hear()]
+        await happen(hub, org_id, "fresh")
+        fresh = await screen.hear()
+
+    # The overlap repeats "first": a page drops the ids that it has seen.
+    assert [event["event"] for event in replayed] == ["first", "missed"]
+    assert fresh["event"] == "fresh"
+
+
+async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    minutes_ago = api.live.first_id_at(read_clock() - timedelta(minutes=2))
+    await happen(hub, org_id, "old", event_id=minutes_ago)
+    await happen(hub, org_id, "while.the.page.was.drawn")
+
+    for last in ("", "not-an-id"):
+        async with watching(admin, **{"Last-Event-ID": last}) as screen:
+            assert (await screen.hear())["event"] == "while.the.page.was.drawn"
+
+
+async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+
+    async with watching(hub.client, f"/live/{org_id}/{bill_id}") as screen:
+        await happen(hub, org_id, "bill.paid", bill_id=uuid4())
+        await happen(hub, org_id, "payer.name", bill_id=bill_id)
+        await happen(hub, org_id, "bill.paid", bill_id=bill_id)
+        heard = await screen.hear()
+
+    assert (heard["event"], heard["data"]) == ("bill.paid", "{}")
+
+
+async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.live, "QUEUE_MAX", 5)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    broadcaster = hub.app.state.broadcaster
+    with broadcaster.subscribed(org_id, api.live.Interest()) as slow:
+        async with watching(admin) as quick:
+            for number in range(10):
+                await happen(hub, org_id, f"event.{number}")
+                assert (await quick.hear())["event"] == f"event.{number}"
+
+    assert slow.is_cut_off
+    queued = [slow.queue.get_nowait() for _ in range(slow.queue.qsize())]
+    assert [event and event.kind for event in queued] == [*(f"event.{n}" for n in range(5)), None]
+
+
+async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen:
+        for number in range(100):
+            await happen(hub, org_id, f"event.{number}")
+        heard = [(await screen.hear())["event"] for _ in range(100)]
+
+    assert heard == [f"event.{number}" for number in range(100)]
+
+
+async def test_a_stream_ends_when_its_session_does(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.live, "RECHECK_S", 0.2)
+    monkeypatch.setattr(api.live, "HEARTBEAT_S", 0.1)
+    admin = await found_city(hub)
+
+    async with watching(admin) as screen:
+        await admin.delete("/v1/sessions")
+        heard = await screen.hear_end()
+
+    assert [event["event"] for event in heard] == ["signed-out"]
+
+
+async def test_one_caller_cannot_open_streams_without_end(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.live, "STREAMS_PER_CALLER", 2)
+    admin = await found_city(hub)
+
+    async with watching(admin), watching(admin):
+        refused = await admin.get("/v1/live")
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    await asyncio.sleep(0.2)
+    async with watching(admin):
+        pass
+
+
+async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> None:
+    async with running_hub(settings, with_streams(settings)) as hub:
+        admin = await found_city(hub)
+        async with watching(admin) as screen:
+            hub.app.state.broadcaster.close()
+            assert await screen.hear_end(within_s=1) == []
+        async with watching(admin) as late:
+            assert await late.hear_end(within_s=1) == []
+
+
+async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
+    admin = await found_city(hub)
+    async with watching(admin):
+        assert len(hub.app.state.broadcaster._feeds) == 1
+    with anyio.fail_after(3):
+        while hub.app.state.broadcaster._feeds:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert hub.app.state.broadcaster._streams.total() == 0
+
+
+def test_an_instant_and_the_ids_made_in_it_agree() -> None:
+    now = read_clock()
+    assert abs(api.live.instant_of(new_id()) - now) < timedelta(seconds=1)
+    assert api.live.first_id_at(now - timedelta(seconds=2)) < new_id()
