@@ -181,7 +181,10 @@ def _migrate(options: "Options") -> int:
 
     is_change_wanted = not options.show and options.to is None
     with open_database(
-        options.data, may_prepare=is_change_wanted, postgres_port=options.postgres_port
+        options.data,
+        may_prepare=is_change_wanted,
+        is_migration_wanted=is_change_wanted,
+        postgres_port=options.postgres_port,
     ) as environment:
         owner_url = environment["PHOPAY_DATABASE_URL"]
         if options.to is not None:

@@ -19,6 +19,7 @@ def open_database(
     data_dir: Path,
     *,
     may_prepare: bool,
+    is_migration_wanted: bool = True,
     postgres_port: int | None = None,
     public_url: str | None = None,
 ) -> Iterator[dict[str, str]]:
@@ -31,6 +32,7 @@ def open_database(
     Args:
         data_dir: PhoPay's folder.
         may_prepare: make roles and migrate in an external database.
+        is_migration_wanted: bring a database that is prepared up to the newest revision.
         postgres_port: for our own server; a free one by default.
         public_url: how phones reach the hub.
 
@@ -47,13 +49,15 @@ def open_database(
     if external is not None:
         if may_prepare:
             ensure_roles(external, role_passwords(secret_key))
-            _migrate(migrate.read_current(external), external)
+            if is_migration_wanted:
+                _migrate(migrate.read_current(external), external)
         yield build_environment(external, secret_key, data_dir, public_url=public_url)
         return
     with running_postgres(data_dir, port=postgres_port) as cluster:
         ensure_embedded_database(cluster, role_passwords(secret_key))
         owner_url = embedded_owner_url(cluster, secret_key)
-        _migrate(migrate.read_current(owner_url), owner_url)
+        if is_migration_wanted:
+            _migrate(migrate.read_current(owner_url), owner_url)
         yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
 
 

@@ -96,3 +96,17 @@ def test_migrate_brings_an_empty_database_up_and_back(cluster: Cluster) -> None:
         assert migrate("--to", "0001") == "0001"
         assert migrate("--to", "base") == "empty"
         assert migrate("--to", "head") == newest
+
+
+def test_showing_the_revision_of_our_own_database_changes_nothing() -> None:
+    with reachable_folder() as folder:
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-m", "ops.cli", "migrate", "--show", "--data", str(folder)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=True,
+            )
+            assert done.stdout == "empty\n"
