@@ -21,7 +21,7 @@ from api.auth.sign_in import SignIns
 from api.errors import install_error_handlers
 from api.live import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
-from api.routes import docs, health, keys, organisations, sessions, setup, staff
+from api.routes import callbacks, docs, health, keys, organisations, sessions, setup, staff
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
@@ -39,6 +39,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations.router,
     staff.router,
     keys.router,
+    callbacks.router,
     docs.router,
 )
 
