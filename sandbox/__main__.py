@@ -7,6 +7,7 @@ import uvicorn
 
 from sandbox.main import create_app
 from sandbox.settings import Settings
+from sandbox.snapshot import SnapshotUnreadable
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -14,10 +15,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = _read_options(arguments)
     settings = Settings(
         host=options.host, port=options.port, data_dir=options.data, seed=options.seed,
-        time_scale=options.time_scale, hub_url=options.hub_url,
+        time_scale=options.time_scale, hub_url=options.hub_url, url=options.url,
     )  # fmt: skip
+    try:
+        app = create_app(settings)
+    except SnapshotUnreadable as error:
+        raise SystemExit(f"sandbox: {error}") from error
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -34,6 +39,7 @@ def _read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--time-scale", type=float, default=1.0, help="0.01 runs retry schedules 100 times faster"
     )
+    parser.add_argument("--url", default="", help="how others reach it, if not by host and port")
     parser.add_argument("--hub-url", default="", help="linked from the front page")
     return parser.parse_args(arguments)
 

@@ -62,6 +62,7 @@ class Account(msgspec.Struct, kw_only=True):
     number: str
     holder: str
     balance_vnd: int = 0
+    opening_vnd: int = 0  # what it was opened with, to which a reset returns it
     parent: str = ""  # number of the account that a virtual one collects for
     payer: str = ""  # how a payer is picked in the app and in /api/pay; "" receives only
     is_closed: bool = False
@@ -173,7 +174,12 @@ class Bank:
             AlreadyThere: the number belongs to somebody else.
         """
         account = Account(
-            bin=bin_, number=number, holder=holder, balance_vnd=balance_vnd, payer=payer
+            bin=bin_,
+            number=number,
+            holder=holder,
+            balance_vnd=balance_vnd,
+            opening_vnd=balance_vnd,
+            payer=payer,
         )
         return self._add(account)
 

@@ -161,7 +161,8 @@ async def subscribe(request: Request) -> Response:
         id="", provider=new.provider, url=new.url, secret=new.secret, username=new.username,
         client_id=new.client_id, api_key=new.api_key, accounts=accounts, send=new.send,
     )  # fmt: skip
-    return answer_json(world.subscribe(subscription), 201)
+    registered, is_new = world.subscribe(subscription)
+    return answer_json(registered, 201 if is_new else 200)
 
 
 async def list_subscriptions(request: Request) -> Response:
@@ -219,6 +220,7 @@ async def transfer(request: Request) -> Response:
     """Book a raw credit or debit with an arbitrary memo, and tell the subscribers."""
     raw = await read_json(request, RawTransfer)
     world = world_of(request)
+    world.check_room()
     line = world.bank.book_raw(
         raw.bin, raw.number, raw.amount_vnd, raw.memo, direction=raw.direction,
         reference=raw.reference, counter=(raw.payer_bin, raw.payer_number),

@@ -16,7 +16,6 @@ from typing import Literal
 import httpx
 import msgspec
 
-from sandbox.errors import SandboxFull
 from sandbox.faults import FaultProfile, Planned, plan
 from sandbox.providers.contract import Answer, Message, Outcome, Provider, Subscription
 from sandbox.settings import DELIVERIES_MAX, PENDING_MAX, SENDS_AT_ONCE_MAX
@@ -177,13 +176,13 @@ class Dispatcher:
             self._client = None
 
     def _enter(self, subscription: Subscription, message: Message, one: Planned) -> Delivery:
-        if self.pending() >= PENDING_MAX:
-            raise SandboxFull(f"{PENDING_MAX} callbacks are waiting already.")
+        is_full = self.pending() >= PENDING_MAX
+        faults = (*one.faults, "sandbox_full") if is_full else one.faults
         delivery = Delivery(
             id=self._next_id, subscription_id=subscription.id, provider=subscription.provider,
             line_id=message.line.id, reference=message.line.reference, kind=one.kind,
-            amount_vnd=one.amount_vnd, memo=one.memo, faults=one.faults,
-            state="dropped" if one.is_dropped else "waiting",
+            amount_vnd=one.amount_vnd, memo=one.memo, faults=faults,
+            state="dropped" if one.is_dropped or is_full else "waiting",
         )  # fmt: skip
         self._next_id += 1
         self.planned_by_kind[one.kind] += 1
@@ -193,9 +192,8 @@ class Dispatcher:
         return delivery
 
     def _evict_oldest(self) -> None:
-        oldest = next((d for d in self.log.values() if d.state in FINISHED), None)
-        if oldest is None:
-            raise SandboxFull(f"{DELIVERIES_MAX} callbacks are unfinished.")
+        # More are kept than can be pending, so there is a finished one.
+        oldest = next(d for d in self.log.values() if d.state in FINISHED)
         self._evicted[oldest.state] += 1
         del self.log[oldest.id]
 

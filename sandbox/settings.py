@@ -32,10 +32,12 @@ class Settings:
     time_scale: float = 1.0
     hub_url: str = ""  # shown as a link on the front page, e.g. http://127.0.0.1:8000
 
+    url: str = ""  # how phones reach the sandbox, where that is not host and port
+
     @property
     def public_url(self) -> str:
         """The address that the sandbox prints in links to itself."""
-        return f"http://{self.host}:{self.port}"
+        return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     def __post_init__(self) -> None:
         """Refuse a clock that stands still or runs backwards."""

@@ -7,6 +7,7 @@ and at the end; after a crash the counters go on 1,000 further, so that no id is
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Final
@@ -19,16 +20,19 @@ from sandbox.payment_requests import PaymentRequest
 from sandbox.providers.contract import Subscription
 from sandbox.world import World
 
+VERSION: Final = 1
 FILE_NAME: Final = "sandbox.json"
 KEPT_ROWS: Final = 1_000
 ORDINALS_SKIPPED: Final = 1_000
 WRITE_EVERY_S: Final = 1.0
 
+LOG: Final = logging.getLogger(__name__)
+
 
 class Snapshot(msgspec.Struct, kw_only=True):
     """The file's content. `version` changes when an older file can no longer be read."""
 
-    version: int = 1
+    version: int = VERSION
     seed: int
     next_ordinal: int
     next_subscription: int
@@ -69,7 +73,8 @@ def take(world: World) -> Snapshot:
 
 
 def restore(world: World, kept: Snapshot) -> None:
-    """Put a snapshot into a fresh world."""
+    """Put a snapshot into a fresh world; its seed goes before the one of the start."""
+    world.start_over(kept.seed, world.dispatcher.time_scale)
     bank = world.bank
     bank.accounts = {account.key: account for account in kept.accounts}
     bank.lines = {line.id: line for line in kept.lines}
@@ -84,7 +89,11 @@ def restore(world: World, kept: Snapshot) -> None:
 
 
 def load(world: World, folder: Path) -> bool:
-    """Restore the folder's snapshot if there is one of the same seed; tell whether it was."""
+    """Restore the folder's snapshot if there is one; tell whether there was.
+
+    Raises:
+        SnapshotUnreadable: it is damaged, or was written by another version.
+    """
     file = folder / FILE_NAME
     if not file.exists():
         return False
@@ -93,8 +102,9 @@ def load(world: World, folder: Path) -> bool:
     except msgspec.DecodeError as error:
         msg = f"{file} cannot be read ({error}). Move it away to start with an empty sandbox."
         raise SnapshotUnreadable(msg) from error
-    if kept.version != 1 or kept.seed != world.seed:
-        return False
+    if kept.version != VERSION:
+        msg = f"{file} is of version {kept.version}, not {VERSION}. Move it away to start empty."
+        raise SnapshotUnreadable(msg)
     restore(world, kept)
     return True
 
@@ -116,4 +126,8 @@ async def keep_saving(world: World, folder: Path) -> None:
         await asyncio.sleep(WRITE_EVERY_S)
         if world.is_changed:
             world.is_changed = False
-            save(world, folder)
+            try:
+                save(world, folder)
+            except OSError as error:  # a full disk must not stop the banks
+                world.is_changed = True
+                LOG.warning("snapshot not written: %s", error)

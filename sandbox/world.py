@@ -56,27 +56,30 @@ class World:
         self._slow: set[asyncio.Task[None]] = set()
         self.next_subscription = 1
         self.is_changed = False
-        self._start_over(settings.seed, settings.time_scale)
+        self.start_over(settings.seed, settings.time_scale)
 
     async def reset(self, seed: int, *, keep_setup: bool) -> None:
         """Forget all movements; with `keep_setup` accounts and subscriptions stay as they were set.
 
-        Balances of kept accounts go back to what the sandbox was started with: payers to their
-        opening balance, receivers to zero.
+        Kept accounts have the balance again that they were opened with.
         """
         await self.close()
-        accounts = list(self.bank.accounts.values())
+        # A payment request's account goes with its request.
+        accounts = [
+            account
+            for account in self.bank.accounts.values()
+            if not self.requests.find_by_account(account.number)
+        ]
         time_scale = self.dispatcher.time_scale
         self.account_faults.clear()
         self.subscription_faults.clear()
         if not keep_setup:
             self.subscriptions.clear()
             self.next_subscription = 1
-        self._start_over(seed, time_scale)
+        self.start_over(seed, time_scale)
         if keep_setup:
             for account in accounts:
-                if not account.payer and not self.requests.find_by_account(account.number):
-                    self._reopen(account)
+                self._reopen(account)
         self.is_changed = True
 
     async def close(self) -> None:
@@ -86,8 +89,21 @@ class World:
         await asyncio.gather(*self._slow, return_exceptions=True)
         await self.dispatcher.close()
 
-    def subscribe(self, subscription: Subscription) -> Subscription:
-        """Register who is to be called back; its id is given here, in order: sub-1, sub-2, …"""
+    def subscribe(self, subscription: Subscription) -> tuple[Subscription, bool]:
+        """Register who is to be called back; its id is given here, in order: sub-1, sub-2, …
+
+        The same provider and address again changes the subscription that is there, so that a hub
+        which registers at every start is not called twice. True means that it is new.
+        """
+        for known in self.subscriptions.values():
+            if known.url and (known.provider, known.url) == (
+                subscription.provider,
+                subscription.url,
+            ):
+                known.secret, known.username = subscription.secret, subscription.username
+                known.accounts, known.send = subscription.accounts, subscription.send
+                self.is_changed = True
+                return known, False
         if subscription.provider not in PROVIDERS:
             raise BadRequest(f"provider must be one of {', '.join(PROVIDERS)}.")
         if len(self.subscriptions) >= SUBSCRIPTIONS_MAX:
@@ -102,7 +118,7 @@ class World:
         self.next_subscription += 1
         self.subscriptions[subscription.id] = subscription
         self.is_changed = True
-        return subscription
+        return subscription, True
 
     def unsubscribe(self, subscription_id: str) -> None:
         """Forget a subscription; its log stays."""
@@ -148,6 +164,7 @@ class World:
         """
         target = self.bank.look_up(bin_, number)
         profile = self.account_faults.get(target.key, HONEST)
+        self.check_room()
         payment = self.bank.send(payer, bin_, number, amount_vnd, memo, at=self.clock())
         self._book(payment, after_s or profile.settle_after_s)
         rng = Random(f"payers:{self.bank.seed}:{payment.ft}")
@@ -157,6 +174,11 @@ class World:
             self._book(again, after_s or profile.settle_after_s)
         self.is_changed = True
         return payment
+
+    def check_room(self) -> None:
+        """Refuse new money while too many callbacks or slow transfers are under way."""
+        if self.dispatcher.pending() + len(self._slow) >= PENDING_MAX:
+            raise SandboxFull(f"{PENDING_MAX} callbacks are under way already.")
 
     def announce(self, line: Line) -> list[Delivery]:
         """Tell every subscriber of the line's account, each with its own faults."""
@@ -194,7 +216,7 @@ class World:
             payment_link_id="124c33293c43417ab7879e14c8d9eb18" if is_payos else "",
         )  # fmt: skip
 
-    def _start_over(self, seed: int, time_scale: float) -> None:
+    def start_over(self, seed: int, time_scale: float) -> None:
         self.seed = seed
         self.bank = Bank(seed, self._mangle)
         self.requests = PaymentRequests(self.bank, seed, self.settings.public_url)
@@ -209,7 +231,13 @@ class World:
         if account.parent:
             self.bank.open_virtual(account.bin, account.number, account.parent, account.holder)
         else:
-            self.bank.open_account(account.bin, account.number, account.holder)
+            self.bank.open_account(
+                account.bin,
+                account.number,
+                account.holder,
+                balance_vnd=account.opening_vnd,
+                payer=account.payer,
+            )
 
     def _mangle(self, transit: Transit) -> str:
         return memos.mangle(transit, seed=self.seed, style=self.style)
@@ -218,8 +246,6 @@ class World:
         if not after_s:
             self.announce(self.bank.settle(payment, at=self.clock()))
             return
-        if len(self._slow) >= PENDING_MAX:
-            raise SandboxFull(f"{PENDING_MAX} slow transfers are in flight already.")
         task = asyncio.get_running_loop().create_task(self._book_later(payment, after_s))
         self._slow.add(task)
         task.add_done_callback(self._slow.discard)

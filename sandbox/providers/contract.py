@@ -29,9 +29,8 @@ class Subscription(msgspec.Struct, kw_only=True):
         """Tell whether this line is one that the subscriber is told about."""
         if self.send == "in" and line.direction != "in":
             return False
-        numbers = {(bin_, number.upper()) for bin_, number in self.accounts}
-        mine = {(line.bin, line.number.upper()), (line.bin, line.virtual_number.upper())}
-        return bool(numbers & mine)
+        told = {(line.bin, line.number.upper()), (line.bin, line.virtual_number.upper())}
+        return any((bin_, number.upper()) in told for bin_, number in self.accounts)
 
 
 @dataclass(frozen=True, kw_only=True)

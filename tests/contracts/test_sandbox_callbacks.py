@@ -12,6 +12,7 @@ import pytest
 
 from tests.contracts.sandbox_world import (
     STALL,
+    STALL_KEY,
     Receiver,
     a_receiver,
     a_sandbox,
@@ -251,3 +252,14 @@ def with_crc(text: str) -> str:
             crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
         crc &= 0xFFFF
     return f"{text}{crc:04X}"
+
+
+def test_registering_the_same_address_again_changes_it_and_does_not_call_twice(
+    sandbox: httpx.Client, receiver: Receiver
+) -> None:
+    first = subscribe(sandbox, "casso", receiver.url)
+    wanted = {"provider": "casso", "url": receiver.url, "secret": "new", "accounts": [STALL_KEY]}
+    again = sandbox.post("/control/subscriptions", json=wanted)
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    credit(sandbox)
+    assert len(log_of(sandbox)["deliveries"]) == 1
