@@ -173,6 +173,9 @@ def _add_database(commands: "Parsers") -> None:
     _add_data(seed)
     _add_port(seed)
     _add_sandbox_port(seed)
+    seed.add_argument(
+        "--new-passwords", action="store_true", help="give everybody of the city a new one"
+    )
 
 
 def _migrate(options: "Options") -> int:
@@ -202,8 +205,13 @@ def _seed(options: "Options") -> int:
     ) as environment:
         hub_url = f"http://127.0.0.1:{options.port}"
         sandbox_url = f"http://127.0.0.1:{options.sandbox_port}"
-        for line in seed_city(environment, hub_url=hub_url, sandbox_url=sandbox_url):
-            print(line)
+        lines = seed_city(
+            environment,
+            hub_url=hub_url,
+            sandbox_url=sandbox_url,
+            has_new_passwords=options.new_passwords,
+        )
+        print("\n".join(lines))
     return 0
 
 

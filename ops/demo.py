@@ -1,6 +1,7 @@
 """A whole city on one machine: PostgreSQL, a seeded hub, its worker and the sandbox bank."""
 
 import contextlib
+import os
 import sys
 import webbrowser
 from pathlib import Path
@@ -58,16 +59,21 @@ def run_demo(
         running.watch()
 
 
-def seed_city(environment: dict[str, str], *, hub_url: str, sandbox_url: str) -> list[str]:
+def seed_city(
+    environment: dict[str, str],
+    *,
+    hub_url: str,
+    sandbox_url: str,
+    has_new_passwords: bool = False,
+) -> list[str]:
     """Fill the demo city, unless it is there; return what to tell the person (logins)."""
-    import os
-
-    from ops import demo_city
+    from ops import demo_city  # it needs all of the hub, which no other command's start waits for
 
     os.environ.update(environment)
     say("Seeding the demo city")
-    lines: list[str] = demo_city.seed(hub_url=hub_url, sandbox_url=sandbox_url)
-    return lines
+    return demo_city.seed(
+        hub_url=hub_url, sandbox_url=sandbox_url, has_new_passwords=has_new_passwords
+    )
 
 
 def _welcome(hub_url: str, sandbox_url: str, lines: list[str]) -> str:
