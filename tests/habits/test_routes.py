@@ -1,0 +1,96 @@
+"""Every route says who may call it, and OpenAPI says everything a route may answer."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from api.auth.rules import Permission
+from api.main import create_app
+from api.middleware import StaticHeaders
+from api.openapi import declaration_of
+from core.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    """The application, never started."""
+    return create_app(
+        Settings(
+            database_url="postgresql://x",
+            app_database_url="postgresql://x",
+            worker_database_url="postgresql://x",
+            secret_key="k" * 43,
+        )
+    )
+
+
+def all_routes(app: FastAPI) -> Iterator[RouteContext]:
+    yield from iter_route_contexts(app.routes)
+
+
+def test_every_route_declares_a_permission_or_that_it_is_public(app: FastAPI) -> None:
+    declared = {}
+    for route in all_routes(app):
+        if isinstance(route.original_route, Mount):
+            # Files that anyone may have; anything else that is mounted must be looked at.
+            mounted = route.original_route.app
+            assert isinstance(mounted, StaticHeaders), route.path
+            assert isinstance(mounted.app, StaticFiles)
+            continue
+        says = declaration_of(route)
+        assert says in {*Permission, "public", "signed_in"}, (
+            f"{sorted(route.methods or ())} {route.path} declares no permission: add"
+            " requires(Permission.…), signed_in or public of api/deps.py"
+        )
+        declared[route.path] = says
+    assert len(declared) >= 12
+    assert declared["/v1/staff"] in (Permission.STAFF_READ, Permission.STAFF_MANAGE)
+    assert declared["/v1/sessions"] in ("public", "signed_in")
+
+
+def test_a_route_without_a_declaration_is_found() -> None:
+    forgetful = FastAPI()
+
+    @forgetful.get("/forgotten")
+    async def forgotten() -> None: ...
+
+    route = next(r for r in iter_route_contexts(forgetful.routes) if r.path == "/forgotten")
+    assert declaration_of(route) is None
+
+
+def test_openapi_declares_every_error_as_a_problem(app: FastAPI) -> None:
+    described = app.openapi()
+    codes_seen = set()
+    for path, item in described["paths"].items():
+        for method, operation in item.items():
+            where = f"{method} {path}"
+            assert operation.get("summary"), where
+            assert operation.get("description"), f"{where} has no docstring"
+            responses = operation["responses"]
+            assert any(status.startswith(("2", "3")) for status in responses), where
+            if not path.startswith("/v1/callbacks/"):  # answered in each provider's own form
+                assert {"422", "429", "500", "503"} <= set(responses), where
+            for status, answer in responses.items():
+                if status >= "400" and status != "default":
+                    content = answer.get("content", {})
+                    if "application/problem+json" not in content:
+                        assert path.startswith("/v1/callbacks/"), f"{where} {status}"
+                        continue
+                    problem = content["application/problem+json"]
+                    assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}, where
+                    codes_seen |= set(problem["examples"])
+    assert {"login_taken", "api_key_closed", "busy", "forbidden"} <= codes_seen
+    assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+def test_openapi_says_how_to_sign_in_and_what_is_needed(app: FastAPI) -> None:
+    described = app.openapi()
+    assert set(described["components"]["securitySchemes"]) == {"ApiKey", "Session"}
+    staff = described["paths"]["/v1/staff"]["post"]
+    assert staff["x-permission"] == "staff.manage"
+    assert {next(iter(way)) for way in staff["security"]} == {"ApiKey", "Session"}
+    assert described["paths"]["/v1/setup"]["post"]["security"] == []
