@@ -154,17 +154,7 @@ class Cluster:
         Args:
             fast: close sessions and write a checkpoint; otherwise as after a crash.
         """
-        watchdog, self._watchdog = self._watchdog, None
-        if watchdog is not None:
-            assert watchdog.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                watchdog.stdin.write(b"fast\n" if fast else b"immediate\n")
-                watchdog.stdin.close()
-            try:
-                watchdog.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                watchdog.kill()
-                watchdog.wait()
+        self._end_watchdog(b"fast" if fast else b"immediate")
         if self._own_socket_dir is not None:
             shutil.rmtree(self._own_socket_dir, ignore_errors=True)
             self._own_socket_dir = None
@@ -175,13 +165,9 @@ class Cluster:
         self.is_guest = False
 
     def crash(self) -> None:
-        """Kill the server with SIGKILL, for tests; `start` recovers from it."""
-        pid = self.postmaster_pid
-        assert pid is not None
+        """Kill the server with SIGKILL, for tests; `start` recovers from it, on the same port."""
         assert not self.is_guest
-        os.kill(pid, 9)
-        if self._watchdog is not None:
-            self._watchdog.wait(STOP_TIMEOUT_S)
+        self._end_watchdog(b"kill")
         self.stop()
 
     def is_alive(self) -> bool:
@@ -189,6 +175,20 @@ class Cluster:
         if self.is_guest:
             return self._try_connect() is None
         return self._watchdog is not None and self._watchdog.poll() is None
+
+    def _end_watchdog(self, wish: bytes) -> None:
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is None:
+            return
+        assert watchdog.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            watchdog.stdin.write(wish + b"\n")
+            watchdog.stdin.close()
+        try:
+            watchdog.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            watchdog.kill()
+            watchdog.wait()
 
     # The start, step by step
 
@@ -325,7 +325,10 @@ class Cluster:
 
     def _run_server(self) -> str | None:
         """Start server and watchdog; None once it answers, else what it said before it ended."""
-        self.port = self._wanted_port or _find_free_port()
+        if self._wanted_port:
+            self.port = self._wanted_port
+        elif not (self.port and _is_port_free(self.port)):  # a restart keeps its address
+            self.port = _find_free_port()
         if self._wanted_port and not _is_port_free(self._wanted_port):
             raise PortBusy(self._wanted_port, used_for="PostgreSQL", option="--postgres-port")
         listen = {

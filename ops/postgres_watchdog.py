@@ -6,7 +6,9 @@ Run as a program of its own, with only the standard library:
 
 Standard input is the lifeline. The parent holds the other end; the kernel closes it when the parent
 dies, even by kill -9, and then the server is stopped. A parent that wants to choose writes one word
-first: "fast" (roll back and close) or "immediate" (as after a crash).
+first: "fast" (roll back and close), "immediate" (as after a crash) or "kill" (a crash, for tests).
+
+A server that something else kills (as the kernel does when memory runs out) is started again.
 
 The process ignores SIGINT: a Ctrl-C in the terminal is for the parent, which stops the server last.
 """
@@ -18,6 +20,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +29,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # recovered from the log at the next start.
 FAST_STOP_S = 15.0
 IMMEDIATE_STOP_S = 5.0
-STOP_SIGNALS = {b"fast": signal.SIGINT, b"immediate": signal.SIGQUIT}
+STOP_SIGNALS = {b"fast": signal.SIGINT, b"immediate": signal.SIGQUIT, b"kill": signal.SIGKILL}
+# The children of a killed server hold its shared memory for moments; until then a start fails.
+RESTART_FOR_S = 20.0
+RESTART_PAUSE_S = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -36,10 +42,19 @@ def main(arguments: list[str]) -> int:
     uid, gid = (int(account[1]), int(account[2])) if account else (None, None)
     woken = _listen_for_signals()
     with Path(log_path).open("ab") as log:
-        server = _start_server(arguments[split + 1 :], log=log, uid=uid, gid=gid)
-        wish = _wait_for_end(server, woken)
-        if server.poll() is None:
-            _stop(server, wish)
+        killed_at: float | None = None
+        while True:
+            server = _start_server(arguments[split + 1 :], log=log, uid=uid, gid=gid)
+            wish = _wait_for_end(server, woken)
+            if server.poll() is None:
+                _stop(server, wish)
+                break
+            if server.returncode < 0:  # killed; one that ends by itself says why and stays down
+                killed_at = time.monotonic()
+            if killed_at is None or time.monotonic() - killed_at > RESTART_FOR_S:
+                break
+            if select.select([0], [], [], RESTART_PAUSE_S)[0]:
+                break
     return server.returncode if server.returncode >= 0 else 128 - server.returncode
 
 

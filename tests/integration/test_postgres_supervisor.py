@@ -122,14 +122,39 @@ def test_what_was_committed_survives_a_killed_server(folder: Path) -> None:
         with psycopg.connect(cluster.dsn()) as connection:
             connection.execute("CREATE TABLE kept (n int)")
             connection.execute("INSERT INTO kept SELECT generate_series(1, 10000)")
+        port = cluster.port
         cluster.crash()
         assert not cluster.is_alive()
 
         cluster.start()
 
+        assert cluster.port == port
         with psycopg.connect(cluster.dsn()) as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (10_000,)
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
+
+
+def test_a_server_that_something_kills_comes_back_by_itself(folder: Path) -> None:
+    with running_postgres(folder, bin_dir=chosen_binaries()) as cluster:
+        with psycopg.connect(cluster.dsn()) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+        killed = cluster.postmaster_pid
+        assert killed is not None
+
+        os.kill(killed, signal.SIGKILL)
+
+        assert wait_until(lambda: can_connect(cluster))
+        assert cluster.postmaster_pid != killed
+        with psycopg.connect(cluster.dsn()) as connection:
+            assert connection.execute("SELECT to_regclass('kept')").fetchone() == ("kept",)
+
+
+def can_connect(cluster: Cluster) -> bool:
+    try:
+        with psycopg.connect(cluster.dsn(), connect_timeout=5):
+            return True
+    except psycopg.OperationalError:
+        return False
 
 
 def test_a_second_start_shares_the_server_and_does_not_stop_it(folder: Path) -> None:
