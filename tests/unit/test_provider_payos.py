@@ -56,6 +56,11 @@ def test_the_registration_test_is_a_ping_and_never_money() -> None:
     assert reading.transactions == ()
 
 
+def test_order_0_is_no_order() -> None:
+    assert read_with(orderCode=0).provider_order_id is None
+    assert read_with(orderCode=1).provider_order_id == "1"
+
+
 @pytest.mark.parametrize(
     "real", [{"orderCode": 124}, {"description": "CSSW5YI4T28 VQRIO123"}, {"reference": "FT1"}]
 )

@@ -140,7 +140,7 @@ class PayOS:
                     memo=read_memo(data.get("description")),
                     account_number=read_id(data.get("accountNumber"), Fault.ACCOUNT),
                     virtual_account=find_id(data.get("virtualAccountNumber"), Fault.ACCOUNT),
-                    provider_order_id=find_id(data.get("orderCode"), Fault.ORDER),
+                    provider_order_id=_find_order(data.get("orderCode")),
                     occurred_at=occurred_at,
                     is_date_only=is_date_only,
                     payer_name=find_name(data.get("counterAccountName")),
@@ -237,6 +237,12 @@ def _header_text(value: Any) -> str:
     if type(value) is str:
         return value
     return "" if value is None else js_text(value)
+
+
+def _find_order(value: Any) -> str | None:
+    """Read an orderCode; orders are numbered from 1, so 0 is money that pays none."""
+    order = find_id(value, Fault.ORDER)
+    return None if order == "0" else order
 
 
 def _is_ping(data: dict[str, Any]) -> bool:
