@@ -17,9 +17,10 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from core.money import format_vnd
-from sandbox.bank import BANKS, VIETNAM
+from sandbox.bank import BANKS
 from sandbox.codes import Code, read_payload, read_picture
 from sandbox.errors import BadRequest, CodeUnreadable, NotFound, SandboxError
+from sandbox.ft_numbers import VIETNAM
 from sandbox.settings import IMAGE_BYTES_MAX, INTENTS_MAX
 from sandbox.wire import world_of
 from sandbox.words import LANGUAGES, words

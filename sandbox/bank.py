@@ -5,8 +5,7 @@ The sum of all balances, the money in flight and the outside world is zero at ev
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta, timezone
-from random import Random
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -20,14 +19,8 @@ from sandbox.errors import (
     OverNapasLimit,
     SandboxFull,
 )
+from sandbox.ft_numbers import ft_number
 from sandbox.settings import ACCOUNTS_MAX, LINES_MAX
-
-# Việt Nam keeps UTC+7 all year.
-VIETNAM: Final = timezone(timedelta(hours=7), "ICT")
-# Transfers from 22:00 on may be booked the next day (payOS FAQ).
-LATE_HOUR: Final = 22
-SUNDAY: Final = 6
-FT_DIGITS: Final = 9
 
 
 class BankInfo(NamedTuple):
@@ -124,30 +117,6 @@ class Transit(msgspec.Struct, kw_only=True, frozen=True):
     holder: str
     reference: str
     at: datetime
-
-
-def booking_day(at: datetime) -> date:
-    """Return the day the bank books a transfer on.
-
-    From 22:00 it is the next day; a Sunday is booked on Monday, a Saturday stays. Inferred from
-    three dated FT numbers of MB (docs/sandbox.md), not from a bank's own document.
-    """
-    local = at.astimezone(VIETNAM)
-    day = local.date() + timedelta(days=1 if local.hour >= LATE_HOUR else 0)
-    return day + timedelta(days=1) if day.weekday() == SUNDAY else day
-
-
-def ft_number(ordinal: int, at: datetime, seed: int) -> str:
-    """Return a reference in MB's form: FT + yyddd of the booking day + nine digits.
-
-    The digits are the ordinal under a seeded one-to-one map, so they look random and never repeat
-    below 10**9 transfers.
-    """
-    rng = Random(f"ft:{seed}")
-    factor = rng.randrange(10**8, 10**9) * 10 + rng.choice((1, 3, 7, 9))
-    digits = (ordinal * factor + rng.randrange(10**FT_DIGITS)) % 10**FT_DIGITS
-    day = booking_day(at)
-    return f"FT{day:%y%j}{digits:0{FT_DIGITS}d}"
 
 
 class Bank:

@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from core.money import format_vnd
 from sandbox.app_pages import render
-from sandbox.bank import BANKS, VIETNAM
+from sandbox.bank import BANKS
 from sandbox.delivery import Delivery
 from sandbox.faults import FaultProfile
+from sandbox.ft_numbers import VIETNAM
 from sandbox.memos import Style
 from sandbox.wire import world_of
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from sandbox.bank import BANKS, VIETNAM, Transit
+from sandbox.bank import BANKS, Transit
+from sandbox.ft_numbers import VIETNAM
 
 # Bank apps refuse or cut longer texts; 210 is what NAPAS messages carry at most.
 MEMO_CHARS_MAX: Final = 210

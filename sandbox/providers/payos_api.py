@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.bank import BANKS, VIETNAM, Line
+from sandbox.bank import BANKS, Line
 from sandbox.errors import AlreadyThere, NotFound, SandboxError
+from sandbox.ft_numbers import VIETNAM
 from sandbox.payment_requests import PaymentRequest
 from sandbox.providers.contract import Subscription
 from sandbox.providers.payos import sign, sign_create

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.bank import VIETNAM, Line
+from sandbox.bank import Line
 from sandbox.errors import BadRequest, SandboxError
+from sandbox.ft_numbers import VIETNAM
 from sandbox.providers.casso import pull_row as casso_row
 from sandbox.providers.sepay import pull_row as sepay_row
 from sandbox.wire import answer_json, read_whole, world_of

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 import httpx
 import msgspec
 
-from sandbox.bank import BANKS, VIETNAM, Line
+from sandbox.bank import BANKS, Line
+from sandbox.ft_numbers import VIETNAM
 from sandbox.providers.contract import Answer, Message, Subscription, judge_2xx, post, spoil
 
 MINUTE_S: Final = 60

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.bank import VIETNAM, Account, Bank, booking_day, ft_number
+from sandbox.bank import Account, Bank
 from sandbox.errors import AccountUnknown, AlreadyThere, BadRequest, NotEnoughMoney, OverNapasLimit
+from sandbox.ft_numbers import VIETNAM, booking_day, ft_number
 
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)  # a Friday, 12:00 in Việt Nam
 VCB, MB = "970436", "970422"
