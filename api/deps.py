@@ -36,46 +36,47 @@ _cookie = APIKeyCookie(
 )
 
 
+# All are `async`: FastAPI runs a plain function in a thread, which costs more than they do.
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 _Cookie = Annotated[str | None, Depends(_cookie)]
 
 
-def read_clock() -> datetime:
+async def read_clock() -> datetime:
     """The one place where a request learns what time it is."""
     return clock.read_clock()
 
 
-def read_settings(request: Request) -> Settings:
+async def read_settings(request: Request) -> Settings:
     """The settings that the process started with."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def read_sessions(request: Request) -> Sessions:
+async def read_sessions(request: Request) -> Sessions:
     """The session factory of the hub's role, for routes that open their own transactions."""
     sessions: Sessions = request.app.state.sessions
     return sessions
 
 
-def read_directory(request: Request) -> Directory:
+async def read_directory(request: Request) -> Directory:
     """Who is who, as this process knows it."""
     directory: Directory = request.app.state.directory
     return directory
 
 
-def read_passwords(request: Request) -> Passwords:
+async def read_passwords(request: Request) -> Passwords:
     """Hashes and verifies passwords."""
     passwords: Passwords = request.app.state.passwords
     return passwords
 
 
-def read_sign_ins(request: Request) -> SignIns:
+async def read_sign_ins(request: Request) -> SignIns:
     """Lets people in and out."""
     sign_ins: SignIns = request.app.state.sign_ins
     return sign_ins
 
 
-def read_sealer(request: Request) -> Sealer:
+async def read_sealer(request: Request) -> Sealer:
     """Seals and opens provider secrets."""
     sealer: Sealer = request.app.state.sealer
     return sealer
@@ -90,19 +91,15 @@ TheSignIns = Annotated[SignIns, Depends(read_sign_ins)]
 TheSealer = Annotated[Sealer, Depends(read_sealer)]
 
 
-async def find_caller(
-    request: Request,
-    directory: TheDirectory,
-    now: Now,
-    bearer: _Bearer,
-    cookie: _Cookie,
-) -> Caller | None:
+async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
     """Return who asks, or None for a stranger. A credential that is not valid is an error.
 
     Raises:
         ApiKeyNotValid, SessionEnded: see Directory.
         CrossSiteRequest: a cookie with an unsafe method, sent by another site's page.
     """
+    directory: Directory = request.app.state.directory
+    now = clock.read_clock()
     if bearer is not None:
         found = await directory.identify_key(bearer.credentials, now=now)
     elif cookie:
@@ -125,12 +122,10 @@ async def identify_caller(
     return caller
 
 
-async def peek_caller(
-    request: Request, directory: TheDirectory, now: Now, bearer: _Bearer, cookie: _Cookie
-) -> Caller | None:
+async def peek_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
     """Return who asks, or None: on public pages an old cookie makes a stranger, not an error."""
     try:
-        return await find_caller(request, directory, now, bearer, cookie)
+        return await find_caller(request, bearer, cookie)
     except HubError:
         return None
 
@@ -138,7 +133,6 @@ async def peek_caller(
 async def act_for_organisation(
     request: Request,
     caller: Annotated[Caller, Depends(identify_caller)],
-    directory: TheDirectory,
     org: Annotated[str | None, Query(max_length=4, description=ORG_DESCRIPTION)] = None,
 ) -> Caller:
     """Return the caller as acting for the organisation of the address.
@@ -146,6 +140,7 @@ async def act_for_organisation(
     `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
     """
     code = request.path_params.get("org_code") or org
+    directory: Directory = request.app.state.directory
     acting = await directory.act_for(caller, code)
     request.state.caller = acting
     return acting
@@ -156,9 +151,10 @@ CurrentCaller = Annotated[Caller, Depends(act_for_organisation)]
 MaybeCaller = Annotated[Caller | None, Depends(peek_caller)]
 
 
-async def find_path_org(request: Request, directory: TheDirectory) -> Org:
+async def find_path_org(request: Request) -> Org:
     """Return the organisation that `{org_code}` of a public address names."""
     code = str(request.path_params["org_code"])
+    directory: Directory = request.app.state.directory
     org = await directory.find_org(code)
     if org is None:
         raise OrganisationNotFound(code)

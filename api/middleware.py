@@ -50,9 +50,10 @@ class RequestFrame:
 
     def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
         self.app = app
-        self.headers = [*SECURITY_HEADERS]
+        headers = [*SECURITY_HEADERS]
         if is_production:
-            self.headers.append(("Strict-Transport-Security", HSTS))
+            headers.append(("Strict-Transport-Security", HSTS))
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; anything but HTTP passes through."""
@@ -71,15 +72,15 @@ class RequestFrame:
                 return
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
+                headers: list[tuple[bytes, bytes]] = message.setdefault("headers", [])
                 if status == TOO_LARGE and is_plain(headers):
                     too_large = BodyTooLarge("The request body is over this address's limit.")
                     await answer_problem(request, too_large)(scope, receive, send_framed)
                     is_replaced = True
                     return
-                headers["X-Request-Id"] = request_id
-                for name, value in self.headers:
-                    headers.setdefault(name, value)
+                has = {name.lower() for name, _ in headers}
+                headers.append((b"x-request-id", request_id.encode()))
+                headers.extend(header for header in self.headers if header[0] not in has)
             await send(message)
 
         started = time.perf_counter()
@@ -136,9 +137,9 @@ class StaticHeaders:
         await self.app(scope, receive, send_cached)
 
 
-def is_plain(headers: MutableHeaders) -> bool:
+def is_plain(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether this is the bare text that Starlette's body limit answers by itself."""
-    return headers.get("content-type", "").startswith("text/plain")
+    return any(n == b"content-type" and v.startswith(b"text/plain") for n, v in headers)
 
 
 def choose_request_id(offered: str | None) -> str:

@@ -1,9 +1,11 @@
 """Every route says who may call it, and OpenAPI says everything a route may answer."""
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -60,6 +62,24 @@ def test_a_route_without_a_declaration_is_found() -> None:
 
     route = next(r for r in iter_route_contexts(forgetful.routes) if r.path == "/forgotten")
     assert declaration_of(route) is None
+
+
+def test_no_route_or_dependency_waits_for_a_thread(app: FastAPI) -> None:
+    for route in all_routes(app):
+        dependant = getattr(route, "dependant", None)
+        for call in calls_of(dependant) if dependant else ():
+            is_async = (
+                inspect.iscoroutinefunction(call)
+                or inspect.isasyncgenfunction(call)
+                or inspect.iscoroutinefunction(type(call).__call__)
+            )
+            assert is_async, f"{route.path}: make {call} async, a thread costs 0.1 ms"
+
+
+def calls_of(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from calls_of(inner)
 
 
 def test_openapi_declares_every_error_as_a_problem(app: FastAPI) -> None:
