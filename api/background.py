@@ -2,15 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import httpx
 from fastapi import FastAPI
 
+from api.auth.rate_limit import RateLimit
 from core.clock import read_clock
 from core.db import Sessions
 from payments.bills.desk import BillDesk
 from payments.callbacks.intake import Intake
 from payments.callbacks.settler import Settler
+
+# A vendor may ask the provider again after this long; providers count questions too.
+CHECK_EVERY_S: Final = 3.0
 
 
 @asynccontextmanager
@@ -21,6 +26,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     intake = Intake(sessions, app.state.sealer, settler)
     desk = BillDesk(sessions, read_clock=read_clock)
     app.state.settler, app.state.intake, app.state.bill_desk = settler, intake, desk
+    app.state.check_limit = RateLimit(1, per_s=CHECK_EVERY_S)
     async with httpx.AsyncClient(follow_redirects=False) as client:
         app.state.http_client = client
         yield

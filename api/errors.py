@@ -1,6 +1,7 @@
 """Errors on the wire: the only place that knows HTTP numbers. One shape, RFC 9457."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
@@ -168,13 +169,18 @@ async def _answer_hub_error(request: Request, error: Exception) -> Response:
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    violations = [
-        # Never `input` or `ctx`: a password or an account number would come back in the answer.
-        Violation(field=write_path(found["loc"]), code=found["type"], detail=found["msg"])
-        for found in error.errors()[:VIOLATIONS_MAX]
-    ]
+    violations = list_violations(error.errors())
     detail = "; ".join(f"{v.field or 'body'}: {v.detail}" for v in violations[:3])
     return answer_problem(request, InvalidRequest(detail, violations=violations))
+
+
+def list_violations(found: Sequence[Any], *, within: tuple[int | str, ...] = ()) -> list[Violation]:
+    """Say what pydantic found wrong, and where; `within` is where the checked value stands."""
+    return [
+        # Never `input` or `ctx`: a password or an account number would come back in the answer.
+        Violation(field=write_path((*within, *one["loc"])), code=one["type"], detail=one["msg"])
+        for one in found[:VIOLATIONS_MAX]
+    ]
 
 
 def write_path(location: tuple[int | str, ...]) -> str:

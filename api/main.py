@@ -21,7 +21,18 @@ from api.auth.sign_in import SignIns
 from api.errors import install_error_handlers
 from api.live import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
-from api.routes import callbacks, docs, health, keys, organisations, sessions, setup, staff
+from api.routes import (
+    bills,
+    callbacks,
+    docs,
+    endpoints,
+    health,
+    keys,
+    organisations,
+    sessions,
+    setup,
+    staff,
+)
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
@@ -40,6 +51,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     staff.router,
     keys.router,
     callbacks.router,
+    bills.router,
+    endpoints.router,
     docs.router,
 )
 

@@ -44,6 +44,15 @@ class BillDesk:
         self._orgs[org.id] = org
         return await self._requests.submit(request, key=org.id)
 
+    async def take_reference(self, org: OrgFacts) -> str:
+        """Return a fresh reference for something else than a bill: an account's test transfer.
+
+        Raises:
+            ReferencesUsedUp
+        """
+        (reference,) = await self._references.take(org, 1)
+        return reference
+
     async def drain(self) -> None:
         """Wait until what was accepted is written (at shutdown)."""
         await self._requests.drain()

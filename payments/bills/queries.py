@@ -8,10 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.ids import new_token
 from payments.bills.errors import BillNotFound
-from payments.bills.rules import BillFacts, BillRequest, Repeatable
-from payments.payees.rules import PayeeRoute
+from payments.bills.rules import BillFacts, Repeatable
 
 COLUMNS = """
     b.org_id, b.id, b.payee_id, p.name, p.place, b.receiving_account_id, a.bin,
@@ -165,31 +163,27 @@ async def find_keys(
 
 
 async def insert_bills_once(
-    session: AsyncSession,
-    org_id: UUID,
-    wanted: Sequence[tuple[UUID, BillRequest, PayeeRoute, str]],
-    *,
-    now: datetime,
+    session: AsyncSession, org_id: UUID, bills: Sequence[tuple[BillFacts, UUID]]
 ) -> set[UUID]:
-    """Store bills (id, request, route, reference); return the ids that this call stored."""
+    """Store new bills, each with its account link; return the ids that this call stored."""
     rows = await session.execute(
         INSERT_BILLS,
         {
             "org_id": org_id,
-            "ids": [bill_id for bill_id, *_ in wanted],
-            "link_ids": [route.link_id for _, _, route, _ in wanted],
-            "payee_ids": [request.payee_id for _, request, _, _ in wanted],
-            "account_ids": [route.receiving_account_id for _, _, route, _ in wanted],
-            "virtual_accounts": [route.virtual_account for _, _, route, _ in wanted],
-            "references": [reference for *_, reference in wanted],
-            "tokens": [new_token() for _ in wanted],
-            "amounts_vnd": [request.amount_vnd for _, request, _, _ in wanted],
-            "purposes": [request.purpose for _, request, _, _ in wanted],
-            "external_ids": [request.external_id for _, request, _, _ in wanted],
-            "created_bys": [request.created_by for _, request, _, _ in wanted],
-            "expires_ats": [request.expires_at for _, request, _, _ in wanted],
-            "monitor_untils": [request.monitor_until for _, request, _, _ in wanted],
-            "now": now,
+            "ids": [bill.id for bill, _ in bills],
+            "link_ids": [link_id for _, link_id in bills],
+            "payee_ids": [bill.payee_id for bill, _ in bills],
+            "account_ids": [bill.receiving_account_id for bill, _ in bills],
+            "virtual_accounts": [bill.virtual_account for bill, _ in bills],
+            "references": [bill.reference for bill, _ in bills],
+            "tokens": [bill.public_token for bill, _ in bills],
+            "amounts_vnd": [bill.amount_vnd for bill, _ in bills],
+            "purposes": [bill.purpose for bill, _ in bills],
+            "external_ids": [bill.external_id for bill, _ in bills],
+            "created_bys": [bill.created_by for bill, _ in bills],
+            "expires_ats": [bill.expires_at for bill, _ in bills],
+            "monitor_untils": [bill.monitor_until for bill, _ in bills],
+            "now": bills[0][0].created_at,
         },
     )
     return set(rows.scalars())

@@ -1,7 +1,7 @@
 """What a bill is at an instant, and what a request for one says. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +13,10 @@ from payments.vietqr import build, transfer_code
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
 CANCELLABLE: Final = UNPAID
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
+VIETQR_RAIL: Final = "vietqr"
+# Ids that clients make are UUIDv7 of about now: lists are in the order of ids.
+ID_AGE_MAX: Final = timedelta(days=35)
+ID_AHEAD_MAX: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +120,19 @@ def is_late(occurred_at: datetime, *, is_date_only: bool, expires_at: datetime) 
     return occurred_at > expires_at
 
 
+def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
+    """Say what is wrong with an id that a client made, or None.
+
+    It must be a UUIDv7 whose time is at most 35 days past and 10 minutes ahead.
+    """
+    if bill_id.version != 7:
+        return "An id of your own must be a UUIDv7 (RFC 9562)."
+    made_at = datetime.fromtimestamp((bill_id.int >> 80) / 1_000, UTC)
+    if not now - ID_AGE_MAX <= made_at <= now + ID_AHEAD_MAX:
+        return "The id's time must be within the last 35 days and the next 10 minutes."
+    return None
+
+
 def is_same_request(bill: BillFacts, request: BillRequest) -> bool:
     """Tell whether a client-made id came again for the same bill."""
     return (bill.payee_id, bill.amount_vnd, bill.purpose, bill.external_id) == (
@@ -126,14 +143,56 @@ def is_same_request(bill: BillFacts, request: BillRequest) -> bool:
     )
 
 
-def payload_of(route: PayeeRoute, *, reference: str, amount_vnd: int | None) -> str:
-    """Write the code for a route without a stored bill (static codes have no reference)."""
+def new_bill(
+    org_id: UUID,
+    bill_id: UUID,
+    request: BillRequest,
+    route: PayeeRoute,
+    *,
+    reference: str,
+    public_token: str,
+    now: datetime,
+) -> BillFacts:
+    """Make the facts of a bill that is about to be stored on its payee's route."""
+    return BillFacts(
+        org_id=org_id,
+        id=bill_id,
+        payee_id=request.payee_id,
+        payee_name=route.payee_name,
+        place=route.place,
+        receiving_account_id=route.receiving_account_id,
+        bin=route.bin,
+        account_number=route.account_number,
+        virtual_account=route.virtual_account,
+        holder_name=route.holder_name,
+        rail=VIETQR_RAIL,
+        provider_order_id=None,
+        reference=reference,
+        public_token=public_token,
+        amount_vnd=request.amount_vnd,
+        paid_vnd=0,
+        received_vnd=0,
+        purpose=request.purpose,
+        external_id=request.external_id,
+        status=BillStatus.OPEN.value,
+        is_late=False,
+        created_by=request.created_by,
+        created_at=now,
+        expires_at=request.expires_at,
+        monitor_until=request.monitor_until,
+        paid_at=None,
+        cancelled_at=None,
+    )
+
+
+def printed_payload(route: PayeeRoute, *, amount_vnd: int | None = None) -> str:
+    """Write the code that hangs at a stall: static, without a reference, at will with a price."""
     return build(
         transfer_code(
             bin=route.bin,
             account=route.code_account,
             amount_vnd=amount_vnd,
-            purpose=reference or None,
-            is_dynamic=amount_vnd is not None,
+            purpose=None,
+            is_dynamic=False,
         )
     )

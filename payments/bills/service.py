@@ -1,13 +1,14 @@
 """Opening, reading and cancelling bills."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
-from core.ids import new_id
+from core.ids import new_id, new_token
 from payments.bills import queries
 from payments.bills.errors import BillIdTaken, BillNotCancellable, IdempotencyKeyReused
 from payments.bills.models import BillStatus
@@ -17,11 +18,13 @@ from payments.bills.rules import (
     BillRequest,
     Repeatable,
     is_same_request,
+    new_bill,
 )
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 from payments.payees.errors import PayeeHasNoAccount
 from payments.payees.queries import find_routes
+from payments.payees.rules import PayeeRoute
 
 Opened = BillFacts | Exception
 
@@ -54,16 +57,19 @@ async def open_bills(
             answers[i] = PayeeHasNoAccount(request.payee_id)
     ids = [request.id or new_id() for request in requests]
     repeats = await _claim_keys(session, org_id, requests, ids, skip=answers, now=now)
-    wanted = [
-        (ids[i], request, routes[request.payee_id], references[i])
+    new = [
+        _make_bill(org_id, ids[i], request, routes, references[i], now)
         for i, request in enumerate(requests)
         if i not in answers and i not in repeats
     ]
-    stored = await queries.insert_bills_once(session, org_id, wanted, now=now) if wanted else set()
-    known_ids = {bill_id for bill_id, *_ in wanted} - stored
-    known_ids |= {answer for answer in repeats.values() if isinstance(answer, UUID)}
-    new_ids = {bill_id for bill_id, *_ in wanted} & stored
-    bills = await queries.find_bills(session, org_id, known_ids | new_ids)
+    links = [(bill, routes[bill.payee_id].link_id) for bill in new]
+    new_ids = await queries.insert_bills_once(session, org_id, links) if links else set()
+    # An id that came twice is stored once: what is in the table decides for the second.
+    times = Counter(bill.id for bill in new)
+    bills = {bill.id: bill for bill in new if bill.id in new_ids and times[bill.id] == 1}
+    wanted = times.keys() | {answer for answer in repeats.values() if isinstance(answer, UUID)}
+    if unread := wanted - bills.keys():
+        bills |= await queries.find_bills(session, org_id, unread)
     is_answered: set[UUID] = set()
     for i, request in enumerate(requests):
         if i in answers:
@@ -157,6 +163,25 @@ async def _claim_keys(
         body_hash, bill_id = known[_name(key)]
         answers[i] = bill_id if body_hash == key.body_hash else IdempotencyKeyReused()
     return answers
+
+
+def _make_bill(
+    org_id: UUID,
+    bill_id: UUID,
+    request: BillRequest,
+    routes: Mapping[UUID, PayeeRoute],
+    reference: str,
+    now: datetime,
+) -> BillFacts:
+    return new_bill(
+        org_id,
+        bill_id,
+        request,
+        routes[request.payee_id],
+        reference=reference,
+        public_token=new_token(),
+        now=now,
+    )
 
 
 def _name(key: Repeatable) -> tuple[UUID, str, str]:

@@ -78,7 +78,11 @@ async def ask_about_account(
             "The provider of this account cannot be asked. Look into the bank's own app."
         )
     answers = await asyncio.gather(
-        *(_ask_sepay(client, question, now) for question in questions), return_exceptions=True
+        *(
+            asyncio.wait_for(_ask_sepay(client, question, now), ANSWER_TIMEOUT_S)
+            for question in questions
+        ),
+        return_exceptions=True,
     )
     heard = [
         (question, rows)

@@ -14,6 +14,42 @@ class EndpointNotFound(HubError):
         super().__init__(f"This organisation has no callback endpoint {endpoint_id}.")
 
 
+class EndpointRevoked(HubError):
+    """A revoked endpoint stays closed and gets no new secret."""
+
+    kind, code, title = Kind.CONFLICT, "endpoint_revoked", "The endpoint is revoked"
+
+    def __init__(self) -> None:
+        super().__init__("This endpoint was revoked. Make a new one.")
+
+
+class DeliveryNotFound(HubError):
+    """No such message at this endpoint."""
+
+    kind, code, title = Kind.NOT_FOUND, "delivery_not_found", "Delivery not found"
+
+    def __init__(self, delivery_id: UUID) -> None:
+        super().__init__(f"This endpoint received no message {delivery_id}.")
+
+
+class BreakNotFound(HubError):
+    """No such break in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "break_not_found", "Break not found"
+
+    def __init__(self, break_id: UUID) -> None:
+        super().__init__(f"This organisation has no break {break_id}.")
+
+
+class BreakClosed(HubError):
+    """A break is closed once; its resolution stays."""
+
+    kind, code, title = Kind.CONFLICT, "break_closed", "Already resolved"
+
+    def __init__(self) -> None:
+        super().__init__("This break was resolved before.")
+
+
 class SandboxRefused(HubError):
     """A live organisation takes no sandbox endpoint."""
 

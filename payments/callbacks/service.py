@@ -18,6 +18,7 @@ from payments.callbacks.errors import (
     BadAskUrl,
     BadSecret,
     EndpointNotFound,
+    EndpointRevoked,
     SandboxRefused,
     UnknownProvider,
 )
@@ -33,6 +34,7 @@ from payments.payees.rules import OrgFacts
 GENERATES_SECRET: Final = frozenset({"sepay", "sepay_apikey", "vietqrvn"})
 SECRET_CHARS: Final = range(16, 257)
 NAME_CHARS_MAX: Final = 80
+LIST_MAX: Final = 500
 
 
 async def create_endpoint(
@@ -113,7 +115,7 @@ async def set_accounts(
     Raises:
         EndpointNotFound, BadAccount
     """
-    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
     await queries.delete_endpoint_accounts(session, org_id, endpoint_id)
     await _list_accounts(session, org_id, endpoint_id, account_ids)
     await queries.wake_notices(session, org_id, endpoint_id, now=now)
@@ -135,9 +137,11 @@ async def rotate_secret(
     """Give an endpoint a new secret; the old one holds for the overlap.
 
     Raises:
-        EndpointNotFound, BadSecret
+        EndpointNotFound, EndpointRevoked, BadSecret
     """
-    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    if endpoint.revoked_at is not None:
+        raise EndpointRevoked
     old = open_secrets(endpoint, sealer, now=now)
     new_key = _check_secret(endpoint.provider, secret)
     secrets = EndpointSecrets(keys=(new_key, old.keys[0])[:KEYS_MAX], username=old.username)
@@ -163,23 +167,42 @@ async def revoke_endpoint(
     Raises:
         EndpointNotFound
     """
-    endpoint = await get_endpoint(session, org_id, endpoint_id)
+    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
     if endpoint.revoked_at is None:
         endpoint.revoked_at = now
         await session.flush()
         _record(session, endpoint, actor, "endpoint.revoked", now, {})
 
 
-async def get_endpoint(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> CallbackEndpoint:
-    """Return one endpoint.
+async def get_endpoint(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, is_to_change: bool = False
+) -> CallbackEndpoint:
+    """Return one endpoint, locked if it is to be changed: of two changes the second sees the first.
 
     Raises:
         EndpointNotFound: there is none in this organisation.
     """
-    endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
+    lock = {"key_share": True} if is_to_change else None
+    endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id), with_for_update=lock)
     if endpoint is None:
         raise EndpointNotFound(endpoint_id)
     return endpoint
+
+
+async def list_endpoints(session: AsyncSession, org_id: UUID) -> Sequence[CallbackEndpoint]:
+    """List the endpoints, revoked ones too, newest first, at most LIST_MAX."""
+    query = select(CallbackEndpoint).where(CallbackEndpoint.org_id == org_id)
+    return (await session.scalars(query.order_by(CallbackEndpoint.id.desc()).limit(LIST_MAX))).all()
+
+
+async def list_endpoint_accounts(
+    session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
+) -> Sequence[EndpointAccount]:
+    """List which accounts these endpoints may speak for, by number."""
+    query = select(EndpointAccount).where(
+        EndpointAccount.org_id == org_id, EndpointAccount.endpoint_id.in_(endpoint_ids)
+    )
+    return (await session.scalars(query.order_by(EndpointAccount.account_number))).all()
 
 
 async def store_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:

@@ -1,0 +1,169 @@
+"""Requests and answers about callback endpoints and what they received."""
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+
+from api.schemas.fields import Body, NameText, Read
+from payments.callbacks.providers import PROVIDERS
+
+OVERLAP_S_MAX: Final = 7 * 86_400
+ACCOUNTS_MAX: Final = 100
+ASK_URL_CHARS_MAX: Final = 200
+# What names an account or signs a message in the bodies of the five providers.
+_SENSITIVE: Final = re.compile(
+    r'("(?:\w*account\w*|sign|signature|token)"\s*:\s*")([^"]*)"', re.IGNORECASE
+)
+
+ProviderName = StrEnum("ProviderName", {name.upper(): name for name in PROVIDERS})  # type: ignore[misc]
+
+Secret = Annotated[
+    SecretStr,
+    Field(
+        min_length=16,
+        max_length=256,
+        examples=["5f2c9d1e8b7a4c60a1d2e3f4b5c6d7e8"],
+        description="What the provider issued; null where the hub may make one (sepay,"
+        " sepay_apikey, vietqrvn).",
+    ),
+]
+AccountIds = Annotated[
+    list[UUID],
+    Field(max_length=ACCOUNTS_MAX, description="The receiving accounts that it may speak for."),
+]
+
+
+class EndpointCreate(Body):
+    """An address for one provider to call."""
+
+    provider: ProviderName
+    name: NameText
+    secret: Secret | None = None
+    is_sandbox: bool = Field(default=False, description="Refused in a live organisation.")
+    account_ids: AccountIds
+    ask_url: (
+        Annotated[str, Field(max_length=ASK_URL_CHARS_MAX, pattern=r"^https?://\S+$")] | None
+    ) = Field(default=None, description="Where a sandbox is asked; never for a real provider.")
+    ask_token: Annotated[SecretStr, Field(min_length=1, max_length=500)] | None = Field(
+        default=None, description='API token for asking the provider ("kiểm tra giao dịch").'
+    )
+
+
+class EndpointAccounts(Body):
+    """The accounts that an endpoint may speak for from now on."""
+
+    account_ids: AccountIds
+
+
+class EndpointRotate(Body):
+    """A new secret, and how long the old one holds beside it."""
+
+    secret: Secret | None = None
+    overlap_s: Annotated[int, Field(strict=True, ge=0, le=OVERLAP_S_MAX)] = 86_400
+
+    @property
+    def overlap(self) -> timedelta:
+        """As a timedelta."""
+        return timedelta(seconds=self.overlap_s)
+
+
+class EndpointAccountRead(Read):
+    """An account that an endpoint speaks for."""
+
+    id: UUID
+    account_number: str = Field(description="Its last four characters.")
+
+
+class EndpointRead(Read):
+    """A callback endpoint, without its secrets."""
+
+    id: UUID
+    provider: str
+    name: str
+    is_sandbox: bool
+    url: str = Field(
+        description="What to enter at the provider.",
+        examples=["https://pay.example.vn/v1/callbacks/sepay/DXA2-Q0hlY2tlZCBhbmQgb2s"],
+    )
+    accounts: list[EndpointAccountRead]
+    can_be_asked: bool
+    previous_key_until: datetime | None = Field(description="Rotation: both keys hold until then.")
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class EndpointSecretsRead(Read):
+    """Secrets in clear, shown this once."""
+
+    secret: str
+    username: str | None = Field(description="For providers that log in (vietqrvn).")
+
+
+class EndpointMade(EndpointRead, EndpointSecretsRead):
+    """A new endpoint with its secrets, which are shown this once."""
+
+
+class EndpointCounts(Read):
+    """What an endpoint received in the last 24 hours."""
+
+    believed: int
+    rejected: int
+    waiting: int = Field(description="Stored and not settled yet, of any age.")
+    skew_s_max: int | None = Field(description="The greatest lag of the provider's clock.")
+
+
+class EndpointDetail(EndpointRead):
+    """An endpoint and how it does."""
+
+    last_day: EndpointCounts
+
+
+class EndpointsRead(Read):
+    """All endpoints of the organisation."""
+
+    endpoints: list[EndpointRead]
+
+
+class DeliveryRead(Read):
+    """One message: believed, or why not."""
+
+    id: UUID
+    is_believed: bool
+    source: str = Field(description="`callback`, or `asked` when the hub asked.")
+    outcome: str | None = Field(description="What became of it; null while it waits.")
+    refusal: str | None = Field(description="Why it was not believed.", examples=["bad_signature"])
+    detail: str
+    skew_s: int | None = Field(description="Our clock minus the signature's.")
+    received_at: datetime
+    handled_at: datetime | None
+    attempts: int
+    body_bytes: int
+
+
+class DeliveryPage(Read):
+    """A page of deliveries, newest first."""
+
+    deliveries: list[DeliveryRead]
+    next_cursor: str | None
+
+
+class DeliveryBody(Read):
+    """What a message said, with account numbers and signatures hidden."""
+
+    id: UUID
+    body: str
+
+
+def hide_sensitive(body: bytes) -> str:
+    """Return a provider's message as text, account numbers as their last four characters."""
+    text = body.decode("utf-8", errors="replace").replace("\0", "\ufffd")
+    return _SENSITIVE.sub(_hide, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    is_account = "account" in found[1].lower()
+    return f'{found[1]}…{found[2][-4:] if is_account and len(found[2]) > 4 else ""}"'
