@@ -7,7 +7,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc"),
-    pytest.mark.skipif(find_spec("ops.demo_city") is None, reason="the demo city is not built yet"),
 ]
 
 
