@@ -1,12 +1,13 @@
 """An error as a page: what happened and what to do next, in Vietnamese and English."""
 
-from html import escape
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
+from api.templating import templates
 from core.errors import Kind
 
 LOGIN_PATH: Final = "/login"
@@ -62,29 +63,19 @@ WORDS: Final[dict[Kind, tuple[str, str, str, str]]] = {
         "Nothing was lost. Wait a few seconds and reload.",
     ),
 }
-PAGE: Final = """<!doctype html>
-<html lang="vi">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title_vi} · PhoPay</title>
-<link rel="stylesheet" href="/static/vendor/app.css">
-</head>
-<body>
-<main class="mx-auto max-w-md p-6">
-<h1 class="text-2xl font-bold">{title_vi}</h1>
-<p class="mt-2">{next_vi}</p>
-<div lang="en" class="mt-6">
-<h2 class="text-lg font-semibold">{title_en}</h2>
-<p class="mt-2">{next_en}</p>
-<p class="mt-2">{detail}</p>
-</div>
-<p class="mt-6"><a class="btn btn-primary" href="/">Về trang đầu · Home</a></p>
-<p class="mt-6 text-sm">Mã yêu cầu · Request id: <code>{request_id}</code> (<code>{code}</code>)</p>
-</main>
-</body>
-</html>
-"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorPage:
+    """Everything templates/error.html may use; the reader's language comes first there."""
+
+    title_vi: str
+    next_vi: str
+    title_en: str
+    next_en: str
+    detail: str  # in English, as programs get it
+    request_id: str
+    code: str
 
 
 def wants_html(request: Request) -> bool:
@@ -103,13 +94,15 @@ def draw_error_page(
         wanted = path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{LOGIN_PATH}?next={quote(wanted, safe='')}", 303)
     title_vi, next_vi, title_en, next_en = WORDS[kind]
-    page = PAGE.format(
+    page = ErrorPage(
         title_vi=title_vi,
         next_vi=next_vi,
         title_en=title_en,
         next_en=next_en,
-        detail=escape(problem["detail"]),
-        request_id=escape(problem["request_id"]),
-        code=escape(problem["code"]),
+        detail=problem["detail"],
+        request_id=problem["request_id"],
+        code=problem["code"],
     )
-    return HTMLResponse(page, problem["status"], headers)
+    return templates.TemplateResponse(
+        request, "error.html", asdict(page), status_code=problem["status"], headers=headers
+    )

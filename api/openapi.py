@@ -22,6 +22,7 @@ from core.errors import (
     TooManyRequests,
     Unauthenticated,
 )
+from payments.payees.errors import OrganisationNotFound
 
 VERSION: Final = "0.1.0"
 DESCRIPTION: Final = """\
@@ -106,7 +107,7 @@ def _complete(operation: dict[str, Any], declares: str | None, method: str) -> N
         errors += NEEDS_CALLER
         if declares != "signed_in":
             operation["x-permission"] = declares
-            errors.append(Forbidden)
+            errors += [Forbidden, OrganisationNotFound]  # the latter for `?org=`
         if method not in ("get", "head"):
             errors.append(CrossSiteRequest)
     else:

@@ -30,9 +30,7 @@ class Market:
         self, login: str, *roles: str, payee_id: UUID | None = None
     ) -> httpx.AsyncClient:
         """Let somebody of the market sign in."""
-        answer = await employ(
-            self.admin, login, *roles, org=self.stall.org.code, payee_id=payee_id
-        )
+        answer = await employ(self.admin, login, *roles, org=self.stall.org.code, payee_id=payee_id)
         assert answer.status_code == 201, answer.text
         return await self.hub.browser(login)
 

@@ -51,7 +51,13 @@ async def test_the_configured_proxy_is_believed(settings: Settings) -> None:
 
 
 async def test_every_answer_has_the_security_headers(hub: Hub) -> None:
-    for path in ("/health/live", "/v1/nothing", "/docs", "/static/js/docs.js", "/static/nothing"):
+    for path in (
+        "/health/live",
+        "/v1/nothing",
+        "/docs",
+        "/static/js/api_docs.js",
+        "/static/nothing",
+    ):
         headers = (await hub.client.get(path)).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -75,9 +81,9 @@ async def test_production_asks_for_tls_everywhere(settings: Settings) -> None:
 
 
 async def test_files_are_kept_by_browsers_and_checked_by_etag(hub: Hub) -> None:
-    first = await hub.client.get("/static/js/docs.js")
+    first = await hub.client.get("/static/js/api_docs.js")
     again = await hub.client.get(
-        "/static/js/docs.js", headers={"If-None-Match": first.headers["etag"]}
+        "/static/js/api_docs.js", headers={"If-None-Match": first.headers["etag"]}
     )
 
     assert first.headers["cache-control"] == "public, max-age=3600"
