@@ -82,7 +82,7 @@ def _welcome(hub_url: str, sandbox_url: str, lines: list[str]) -> str:
         f"  PhoPay        {hub_url}",
         f"  Sandbox bank  {sandbox_url}",
         "",
-        *(f"  {line}" for line in lines),
+        *(f"  {line}".rstrip() for line in lines),
         "",
         "  Ctrl-C stops everything.",
         "",
