@@ -238,9 +238,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_sightings")),
         sa.UniqueConstraint(
             "org_id",
-            "credit_id",
             "provider",
             "provider_transaction_id",
+            "credit_id",
             "fingerprint",
             name="uq_sightings_told",
         ),

@@ -239,10 +239,10 @@ class Sighting(OrgRow):
         ForeignKeyConstraint(["org_id", "credit_id"], ["credits.org_id", "credits.id"]),
         Index("ix_sightings_credit", "org_id", "credit_id"),
         UniqueConstraint(
-            "org_id",
-            "credit_id",
+            "org_id",  # in an order that also finds what a provider's transaction was paired with
             "provider",
             "provider_transaction_id",
+            "credit_id",
             "fingerprint",
             name="uq_sightings_told",
         ),

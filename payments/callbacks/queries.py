@@ -109,6 +109,17 @@ FIND_OTHER_CHANNEL = text("""
     ORDER BY c.id LIMIT 1
 """)
 
+FIND_SIGHTED = text("""
+    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
+           c.provider_transaction_id, c.amount_vnd, c.memo
+    FROM sightings s
+    JOIN credits c ON c.org_id = s.org_id AND c.id = s.credit_id
+    WHERE s.org_id = :org_id AND s.provider = :provider
+      AND s.provider_transaction_id = :transaction_id AND NOT s.is_contradiction
+      AND c.receiving_account_id = :account_id
+    ORDER BY c.id LIMIT 1
+""")
+
 INSERT_CREDITS = text("""
     INSERT INTO credits (
         org_id, id, receiving_account_id, direction, bank_reference, provider,
@@ -429,6 +440,20 @@ async def find_other_channel(
         },
     )
     return found
+
+
+async def find_sighted(
+    session: AsyncSession, org_id: UUID, credit: NewCredit
+) -> StoredCredit | None:
+    """Find the credit that this provider's transaction was found to be the same money as."""
+    values = {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "provider": credit.provider,
+        "transaction_id": credit.provider_transaction_id,
+    }
+    row = (await session.execute(FIND_SIGHTED, values)).one_or_none()
+    return None if row is None else StoredCredit(*row)
 
 
 async def insert_credits_once(

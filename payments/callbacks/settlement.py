@@ -170,12 +170,11 @@ async def _settle_credits(
     session: AsyncSession, batch: Batch, listed: Sequence[ListedAccount]
 ) -> None:
     org_id, now = batch.org.id, batch.now
-    arrived = await _drop_other_channels(session, batch)
-    stored = await queries.insert_credits_once(session, org_id, arrived) if arrived else set()
-    told_again = [credit for credit in arrived if credit.id not in stored]
+    stored, told_elsewhere = await _store_credits(session, batch)
+    told_again = [c for c in batch.arrived if c.id not in stored and c.id not in told_elsewhere]
     if told_again:
         await _compare_repeats(session, batch, told_again)
-    fresh = [credit for credit in arrived if credit.id in stored]
+    fresh = [credit for credit in batch.arrived if credit.id in stored]
     incoming = [credit for credit in fresh if credit.direction == Direction.IN]
     for credit in fresh:
         word = "outgoing" if credit.direction == Direction.OUT else "credited"
@@ -191,39 +190,63 @@ async def _settle_credits(
         await _note_tests(session, batch, matches, facts)
 
 
-async def _drop_other_channels(session: AsyncSession, batch: Batch) -> list[NewCredit]:
-    """Take out money that another provider already told of; keep that as a sighting.
+async def _store_credits(session: AsyncSession, batch: Batch) -> tuple[set[UUID], set[UUID]]:
+    """Store what is new; return (ids stored now, ids that were dealt with as told before).
 
-    Two providers that report on one account rarely agree on ids. The same account, direction,
-    amount and reference in the memo, within a quarter of an hour, from another provider that has
-    not been paired yet, is the same money. Accounts with one provider skip all of this.
+    The accounts that one provider reports on, nearly all, go in one statement. On the others the
+    credits go one by one, under a lock of the account, since two providers rarely agree on ids.
     """
     org_id = batch.org.id
     shared = await queries.lock_shared_channels(
         session, org_id, {credit.receiving_account_id for credit in batch.arrived}
     )
-    if not shared:
-        return batch.arrived
-    kept: list[NewCredit] = []
+    alone = [c for c in batch.arrived if c.receiving_account_id not in shared]
+    stored = await queries.insert_credits_once(session, org_id, alone) if alone else set()
+    told_elsewhere: set[UUID] = set()
     for credit in batch.arrived:
-        found = find_references(credit.memo)
-        known: UUID | None = None
-        if credit.receiving_account_id in shared and found:
-            known = await queries.find_other_channel(
-                session,
-                org_id,
-                credit,
-                reference=found[0].reference,
-                since=credit.occurred_at - SAME_MONEY_WITHIN,
-                until=credit.occurred_at + SAME_MONEY_WITHIN,
-            )
-        if known is None:
-            kept.append(credit)
+        if credit.receiving_account_id not in shared:
             continue
-        sighting = _new_sighting(credit, known, told={"bank_reference": credit.bank_reference})
-        await queries.insert_sightings(session, org_id, [sighting], now=batch.now)
-        batch.outcomes[credit.notice_id] = "same_money"
-    return kept
+        if await _is_told_elsewhere(session, batch, credit):
+            told_elsewhere.add(credit.id)
+        else:
+            stored |= await queries.insert_credits_once(session, org_id, [credit])
+    return stored, told_elsewhere
+
+
+async def _is_told_elsewhere(session: AsyncSession, batch: Batch, credit: NewCredit) -> bool:
+    """Find out whether this money was told of before; keep another provider's word as a sighting.
+
+    The same account, direction, amount and reference in the memo, within a quarter of an hour,
+    from another provider that has not been paired with it yet, is the same money.
+    """
+    org_id = batch.org.id
+    if await queries.find_credits(session, org_id, [credit]):
+        # Known by its own keys: a repeat, which must not be paired with other money.
+        await _compare_repeats(session, batch, [credit])
+        return True
+    first = await queries.find_sighted(session, org_id, credit)
+    if first is not None:  # it was paired before, and is told again
+        again = _judge_repeat(batch, first, credit)
+        if again is not None:
+            await queries.insert_sightings(session, org_id, [again], now=batch.now)
+        return True
+    found = find_references(credit.memo)
+    if not found:
+        return False
+    known = await queries.find_other_channel(
+        session,
+        org_id,
+        credit,
+        reference=found[0].reference,
+        since=credit.occurred_at - SAME_MONEY_WITHIN,
+        until=credit.occurred_at + SAME_MONEY_WITHIN,
+    )
+    if known is None:
+        return False
+    sighting = _new_sighting(credit, known, told={"bank_reference": credit.bank_reference})
+    await queries.insert_sightings(session, org_id, [sighting], now=batch.now)
+    batch.outcomes[credit.notice_id] = "same_money"
+    return True
 
 
 async def _compare_repeats(
@@ -242,26 +265,35 @@ async def _compare_repeats(
         if first is None:
             provider_key = (account_id, credit.provider, credit.provider_transaction_id)
             first = by_provider[provider_key]
-        differences = find_differences(first, credit)
-        if not differences:
-            batch.outcomes.setdefault(credit.notice_id, "repeat")
-            continue
-        batch.outcomes[credit.notice_id] = "contradicted"
-        sighting = _new_sighting(credit, first.id, told=differences, is_contradiction=True)
-        sightings.append(sighting)
-        names = ", ".join(sorted(differences))
-        batch.breaks.append(
-            NewBreak(
-                kind=BreakKind.CONTRADICTION,
-                subject_id=first.id,
-                credit_id=first.id,
-                amount_vnd=credit.amount_vnd,
-                detail=f"told again with another {names}; the first telling stands",
-            )
-        )
-        log.warning("credit.contradicted", credit=str(first.id), facts=names)
+        sighting = _judge_repeat(batch, first, credit)
+        if sighting is not None:
+            sightings.append(sighting)
     if sightings:
         await queries.insert_sightings(session, batch.org.id, sightings, now=batch.now)
+
+
+def _judge_repeat(batch: Batch, first: StoredCredit, credit: NewCredit) -> NewSighting | None:
+    """Note what telling a transaction again says; return what is to be kept of it."""
+    differences = find_differences(first, credit)
+    if not differences:
+        batch.outcomes.setdefault(credit.notice_id, "repeat")
+        if credit.provider == first.provider:
+            return None
+        # Another provider agrees: kept, so that its next telling is not taken for this one.
+        return _new_sighting(credit, first.id, told={})
+    batch.outcomes[credit.notice_id] = "contradicted"
+    names = ", ".join(sorted(differences))
+    batch.breaks.append(
+        NewBreak(
+            kind=BreakKind.CONTRADICTION,
+            subject_id=first.id,
+            credit_id=first.id,
+            amount_vnd=credit.amount_vnd,
+            detail=f"told again with another {names}; the first telling stands",
+        )
+    )
+    log.warning("credit.contradicted", credit=str(first.id), facts=names)
+    return _new_sighting(credit, first.id, told=differences, is_contradiction=True)
 
 
 def find_differences(first: StoredCredit, again: NewCredit) -> dict[str, list[Any]]:

@@ -1,0 +1,237 @@
+"""One process of a race: prepares its calls, waits at a barrier, and runs them at one signal.
+
+Run by tests/concurrency/races.py as `python -m tests.concurrency.racer`. A line of JSON on standard
+input says what to race; "ready" goes out once every call stands at the barrier with its connection
+open and its transaction begun; the next line lets them all go.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from core.audit import Actor
+from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.errors import HubError
+from core.ids import new_id
+from core.sealing import Sealer
+from core.settings import Settings
+from payments.bills.desk import BillDesk
+from payments.bills.rules import BillRequest, Repeatable
+from payments.bills.serials import ReferenceSource
+from payments.bills.service import cancel_bill
+from payments.callbacks import corrections, queries, service
+from payments.callbacks.settlement import settle_notices
+from payments.callbacks.settler import Settler
+from payments.payees.rules import OrgFacts
+from payments.payees.service import approve_account
+
+CONNECTIONS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a race, as it stands at the barrier."""
+
+    sessions: Sessions
+    settings: Settings
+    desk: BillDesk
+    references: ReferenceSource
+    org: OrgFacts
+    now: datetime
+    said: dict[str, Any]
+    go: Callable[[], Awaitable[int]]
+
+    def id(self, name: str) -> UUID:
+        return UUID(self.said[name])
+
+    @property
+    def actor(self) -> Actor:
+        number = int(self.said.get("actor", 9))
+        return Actor(kind="staff", id=UUID(int=number), name=f"person {number}")
+
+
+async def settle_one(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        claimed = await queries.claim_notice(session, call.org.id, call.id("notice_id"))
+        await call.go()
+        return str(await settle_notices(session, call.org, claimed, now=call.now))
+
+
+async def settle_all(call: Call) -> str:
+    await call.go()
+    settler = Settler(call.sessions, read_clock=lambda: call.now)
+    return str(await settler.settle(call.org))
+
+
+async def judge(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        credit_id = call.id("credit_id")
+        return str(await corrections.judge_again(session, call.org, credit_id, now=call.now))
+
+
+async def claim(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        await corrections.claim_credit(
+            session,
+            call.org.id,
+            call.id("credit_id"),
+            payee_id=call.id("payee_id"),
+            actor=call.actor,
+            now=call.now,
+        )
+    return "claimed"
+
+
+async def confirm(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        await corrections.confirm_for_bill(
+            session,
+            call.org.id,
+            call.id("credit_id"),
+            bill_id=call.id("bill_id"),
+            payee_id=call.id("payee_id"),
+            actor=call.actor,
+            now=call.now,
+        )
+    return "confirmed"
+
+
+async def cancel(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        bill = await cancel_bill(
+            session, call.org.id, call.id("bill_id"), actor=call.actor, reason=None, now=call.now
+        )
+    return bill.status
+
+
+async def approve(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        link = await approve_account(
+            session, call.org.id, call.id("link_id"), actor=call.actor, now=call.now
+        )
+    return link.status
+
+
+async def open_bill(call: Call) -> str:
+    request = BillRequest(
+        payee_id=call.id("payee_id"),
+        amount_vnd=call.said["amount_vnd"],
+        purpose="race",
+        expires_at=call.now + timedelta(minutes=15),
+        monitor_until=call.now + timedelta(days=1),
+        created_by=UUID(int=9),
+        id=UUID(call.said["id"]) if "id" in call.said else new_id(),
+        repeatable=Repeatable(
+            caller_id=UUID(int=9), route="bills", key=call.said["key"], body_hash=b"same"
+        )
+        if "key" in call.said
+        else None,
+    )
+    await call.go()
+    return str((await call.desk.open_bill(call.org, request)).id)
+
+
+async def take_references(call: Call) -> str:
+    await call.go()
+    return " ".join(await call.references.take(call.org, call.said["count"]))
+
+
+async def rotate(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        secrets = await service.rotate_secret(
+            session,
+            call.org.id,
+            call.id("endpoint_id"),
+            secret=None,
+            overlap=timedelta(days=1),
+            sealer=Sealer.from_settings(call.settings),
+            actor=call.actor,
+            now=call.now,
+        )
+    return secrets.keys[0]
+
+
+CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
+    one.__name__: one
+    for one in (
+        settle_one, settle_all, judge, claim, confirm, cancel, approve, open_bill,
+        take_references, rotate,
+    )
+}  # fmt: skip
+
+
+async def run_race(settings: Settings, race: dict[str, Any]) -> list[str]:
+    """Run the calls of one race; answer what each returned, or the name of its error."""
+    engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=12)
+    sessions = make_sessions(engine)
+    now = datetime.fromisoformat(race["now"])
+    desk = BillDesk(sessions, read_clock=lambda: now)
+    references = ReferenceSource(sessions, run_length=race.get("run_length", 1_000))
+    calls: list[dict[str, Any]] = race["calls"]
+    barrier = asyncio.Barrier(len(calls) + 1)
+    org = OrgFacts(**{**race["org"], "id": UUID(race["org"]["id"])})
+
+    async def run_call(said: dict[str, Any]) -> str:
+        call = Call(
+            sessions=sessions,
+            settings=settings,
+            desk=desk,
+            references=references,
+            org=org,
+            now=now,
+            said=said,
+            go=barrier.wait,
+        )
+        try:
+            return await CALLS[said["what"]](call)
+        except HubError as error:
+            return type(error).__name__
+
+    await _open_connections(sessions)
+    tasks = [asyncio.create_task(run_call(said)) for said in calls]
+    while barrier.n_waiting < len(tasks):
+        if any(task.done() for task in tasks):
+            break  # it failed before the barrier: gather below says why
+        await asyncio.sleep(0.002)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    if barrier.n_waiting == len(tasks):
+        await barrier.wait()
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await engine.dispose()
+
+
+async def _open_connections(sessions: Sessions) -> None:
+    """Fill the pool, so that no call has to connect after the signal."""
+    opened = asyncio.Barrier(CONNECTIONS)
+
+    async def open_one() -> None:
+        async with sessions() as session:
+            await session.connection()
+            await opened.wait()
+
+    await asyncio.gather(*(open_one() for _ in range(CONNECTIONS)))
+
+
+def main() -> None:
+    """Run races until standard input ends."""
+    settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    for line in sys.stdin:
+        print(json.dumps(asyncio.run(run_race(settings, json.loads(line)))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What people and programs ask for at the same instant, in two processes."""
+
+from uuid import UUID
+
+import pytest
+
+from core.db import Sessions, open_org_transaction
+from core.ids import new_id
+from core.sealing import Sealer
+from core.settings import Settings
+from payments.bills.references import make_reference
+from payments.callbacks import service
+from payments.payees.service import propose_account
+from tests.builders import (
+    MANAGER,
+    NOON,
+    VCB,
+    Stall,
+    a_bill,
+    an_id_number,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.races import Races
+from tests.concurrency.tenants import a_neighbour, a_new_stall, count_rows, find_credit
+from tests.databases import Database
+from tests.integration.invariants import find_violations
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_new_stall(app_sessions)
+
+
+async def test_of_two_stalls_that_claim_a_credit_at_once_one_has_it(
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+) -> None:
+    neighbour = await a_neighbour(app_sessions, stall)
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_sessions, stall)
+    credit_id = await find_credit(app_sessions, stall)
+
+    claims = [
+        {"what": "claim", "credit_id": credit_id, "payee_id": payee_id}
+        for payee_id in (stall.payee_id, neighbour) * 3
+    ]
+    answers = races.run(stall.org, claims)
+
+    winner, loser = ("claimed", "CreditNotCorrectable")
+    assert sorted([answers[0], answers[1]]) == sorted([winner, loser])
+    assert answers in ([winner, loser] * 3, [loser, winner] * 3)  # the same tap twice is no error
+    assert await count_rows(app_sessions, stall, "matches") == 2
+    assert (await read_ledger(app_sessions, stall))["unapplied"] == 0
+    assert find_violations(database.owner_url) == []
+
+
+async def test_a_sale_is_confirmed_for_one_of_two_bills_at_once(
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+) -> None:
+    bills = [await a_bill(app_sessions, stall, amount_vnd=30_000) for _ in range(2)]
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_sessions, stall)
+    credit_id = await find_credit(app_sessions, stall)
+
+    answers = races.run(
+        stall.org,
+        [
+            {
+                "what": "confirm",
+                "credit_id": credit_id,
+                "bill_id": bill.id,
+                "payee_id": stall.payee_id,
+            }
+            for bill in bills
+        ],
+    )
+
+    assert sorted(answers) == ["CreditNotCorrectable", "confirmed"]
+    statuses = sorted([(await read_status(app_sessions, stall, bill))[0] for bill in bills])
+    assert statuses == ["open", "paid"]
+    assert find_violations(database.owner_url) == []
+
+
+async def test_one_idempotency_key_twenty_times_at_once_is_one_bill(
+    app_sessions: Sessions, stall: Stall, races: Races
+) -> None:
+    call = {
+        "what": "open_bill",
+        "payee_id": stall.payee_id,
+        "amount_vnd": 20_000,
+        "key": "đơn hàng 7",
+    }
+
+    answers = races.run(stall.org, [call] * 20)
+
+    assert len(set(answers)) == 1
+    assert UUID(answers[0])
+    assert await count_rows(app_sessions, stall, "bills") == 1
+
+
+async def test_one_client_made_id_twenty_times_at_once_is_one_bill(
+    app_sessions: Sessions, stall: Stall, races: Races
+) -> None:
+    call = {
+        "what": "open_bill",
+        "payee_id": stall.payee_id,
+        "amount_vnd": 20_000,
+        "id": new_id(),
+    }
+
+    answers = races.run(stall.org, [call] * 20)
+
+    assert set(answers) == {str(call["id"])}
+    assert await count_rows(app_sessions, stall, "bills") == 1
+
+
+async def test_two_processes_never_hand_out_the_same_reference(stall: Stall, races: Races) -> None:
+    answers = races.run(stall.org, [{"what": "take_references", "count": 7}] * 20, run_length=5)
+
+    handed_out = [reference for answer in answers for reference in answer.split()]
+    assert len(handed_out) == 140
+    assert len(set(handed_out)) == 140
+
+
+async def test_of_two_people_who_approve_at_once_one_does(
+    app_sessions: Sessions, stall: Stall, races: Races
+) -> None:
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        link = await propose_account(
+            session,
+            stall.org.id,
+            payee_id=stall.payee_id,
+            is_known_bank=True,
+            bin_=VCB,
+            account_number=f"07{an_id_number():08d}",
+            virtual_account=None,
+            holder_name="NGUYEN THI A",
+            test_reference=make_reference(stall.org.code, 600),
+            actor=MANAGER,
+            now=NOON,
+        )
+
+    answers = races.run(
+        stall.org,
+        [{"what": "approve", "link_id": link.id, "actor": person} for person in (11, 12, 13, 14)],
+    )
+
+    assert sorted(answers) == ["AccountLinkNotProposed"] * 3 + ["approved"]
+    decided = f"action = 'account.approved' AND object_id = '{link.id}'"
+    assert await count_rows(app_sessions, stall, "audit_log", decided) == 1
+
+
+async def test_two_rotations_at_once_both_hold(
+    app_sessions: Sessions, stall: Stall, races: Races, settings: Settings
+) -> None:
+    """Each of the two secrets was shown to somebody, who enters it at the provider now."""
+    sealer = Sealer.from_settings(settings)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        endpoint, _ = await service.create_endpoint(
+            session,
+            stall.org,
+            provider="sepay",
+            name="SePay",
+            secret=None,
+            is_sandbox=False,
+            account_ids=[stall.account_id],
+            ask_url=None,
+            ask_token=None,
+            sealer=sealer,
+            actor=MANAGER,
+            now=NOON,
+        )
+
+    for _ in range(8):
+        shown = races.run(stall.org, [{"what": "rotate", "endpoint_id": endpoint.id}] * 2)
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            stored = await service.get_endpoint(session, stall.org.id, endpoint.id)
+            keys = service.open_secrets(stored, sealer, now=NOON).keys
+        assert sorted(keys) == sorted(shown)
+
+    rotated = "action = 'endpoint.secret_rotated'"
+    assert await count_rows(app_sessions, stall, "audit_log", rotated) == 16

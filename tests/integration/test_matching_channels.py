@@ -1,0 +1,187 @@
+"""One account that two providers report on: the same money is one credit, whatever the order."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from core.db import Sessions
+from payments.bills.rules import BillFacts
+from tests.builders import (
+    NOON,
+    Stall,
+    a_bill,
+    list_breaks,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.tenants import a_new_stall, another_endpoint, casso_body, list_outcomes
+from tests.databases import Database
+from tests.integration.invariants import find_violations
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def sepay(app_sessions: Sessions) -> Stall:
+    return await a_new_stall(app_sessions)
+
+
+@pytest.fixture
+async def casso(app_sessions: Sessions, sepay: Stall) -> Stall:
+    """The same stall as Casso sees it."""
+    return await another_endpoint(app_sessions, sepay, provider="casso")
+
+
+@pytest.fixture
+async def bill(app_sessions: Sessions, sepay: Stall) -> BillFacts:
+    return await a_bill(app_sessions, sepay)
+
+
+def from_sepay(stall: Stall, bill: BillFacts, number: int = 71) -> bytes:
+    reference = f"FT{number}"
+    return sepay_body(
+        stall,
+        amount_vnd=20_000,
+        memo=bill.reference,
+        transaction_id=number,
+        bank_reference=reference,
+    )
+
+
+def from_casso(stall: Stall, bill: BillFacts, number: int = 88) -> bytes:
+    return casso_body(stall, amount_vnd=20_000, memo=bill.reference, transaction_id=number)
+
+
+async def test_two_providers_in_one_batch_make_one_credit(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts, database: Database
+) -> None:
+    await store(app_sessions, sepay, from_sepay(sepay, bill))
+    await store(app_sessions, casso, from_casso(casso, bill))
+
+    await settle(app_sessions, sepay)
+
+    assert await list_outcomes(app_sessions, sepay) == ["same_money", "settle"]
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(database.owner_url) == []
+
+
+@pytest.mark.parametrize("is_one_batch", [False, True])
+async def test_a_repeat_of_what_the_second_provider_told_is_no_new_money(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts, is_one_batch: bool
+) -> None:
+    await store(app_sessions, sepay, from_sepay(sepay, bill))
+    for _ in range(3):
+        await store(app_sessions, casso, from_casso(casso, bill))
+        if not is_one_batch:
+            await settle(app_sessions, sepay)
+    await settle(app_sessions, sepay)
+
+    outcomes = await list_outcomes(app_sessions, sepay)
+    assert outcomes == ["repeat", "repeat", "same_money", "settle"]
+    assert (await read_ledger(app_sessions, sepay))["clearing"] == -20_000
+    assert await list_breaks(app_sessions, sepay) == []
+
+
+async def test_what_the_second_provider_contradicts_later_is_evidence_and_no_money(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    await store(app_sessions, sepay, from_sepay(sepay, bill))
+    await store(app_sessions, casso, from_casso(casso, bill))
+    await settle(app_sessions, sepay)
+
+    other = casso_body(casso, amount_vnd=90_000, memo=bill.reference, transaction_id=88)
+    await store(app_sessions, casso, other)
+    await settle(app_sessions, sepay)
+
+    outcomes = await list_outcomes(app_sessions, sepay)
+    assert outcomes == ["contradicted", "same_money", "settle"]
+    assert (await read_ledger(app_sessions, sepay))["clearing"] == -20_000
+    assert await list_breaks(app_sessions, sepay) == ["contradiction"]
+
+
+@pytest.mark.parametrize("is_one_batch", [False, True])
+@pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
+async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_tellings(
+    app_sessions: Sessions,
+    sepay: Stall,
+    casso: Stall,
+    bill: BillFacts,
+    order: tuple[str, ...],
+    is_one_batch: bool,
+) -> None:
+    """A, B: the two payments as SePay tells them; a, b: as Casso does. No id is shared."""
+    told = {
+        "A": (sepay, from_sepay(sepay, bill, 1)),
+        "B": (sepay, from_sepay(sepay, bill, 2)),
+        "a": (casso, from_casso(casso, bill, 3)),
+        "b": (casso, from_casso(casso, bill, 4)),
+    }
+    for one in order:
+        await store(app_sessions, *told[one])
+        if not is_one_batch:
+            await settle(app_sessions, sepay)
+    await settle(app_sessions, sepay)
+
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
+    assert (await list_outcomes(app_sessions, sepay)).count("same_money") == 2
+
+
+async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    """Two payments: SePay repeats the first while only Casso has told of the second."""
+    told = [
+        (sepay, from_sepay(sepay, bill, 1)),
+        (casso, from_casso(casso, bill, 3)),
+        (casso, from_casso(casso, bill, 4)),
+        (sepay, from_sepay(sepay, bill, 1)),
+        (sepay, from_sepay(sepay, bill, 2)),
+    ]
+    for stall, body in told:
+        await store(app_sessions, stall, body)
+        await settle(app_sessions, sepay)
+
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
+
+
+async def test_a_provider_that_agreed_on_an_id_may_tell_of_more_money(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    """Casso repeats SePay's bank reference, then tells of a second payment that SePay lost."""
+    agreed = casso_body(casso, amount_vnd=20_000, memo=bill.reference, bank_reference="FT1")
+    await store(app_sessions, sepay, from_sepay(sepay, bill, 1))
+    await store(app_sessions, casso, agreed)
+    await store(app_sessions, casso, from_casso(casso, bill, 4))
+
+    await settle(app_sessions, sepay)
+
+    assert await list_outcomes(app_sessions, sepay) == ["closed_bill", "repeat", "settle"]
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
+
+
+async def test_the_same_amount_a_quarter_of_an_hour_apart_is_other_money(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    await store(app_sessions, sepay, from_sepay(sepay, bill))
+    later = NOON + timedelta(minutes=16)
+    body = casso_body(casso, amount_vnd=20_000, memo=bill.reference, occurred_at=later)
+    await store(app_sessions, casso, body)
+
+    await settle(app_sessions, sepay)
+
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
+
+
+async def test_money_without_a_reference_is_never_taken_for_the_same_by_its_amount(
+    app_sessions: Sessions, sepay: Stall, casso: Stall
+) -> None:
+    await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=20_000, memo="an trua"))
+    await store(app_sessions, casso, casso_body(casso, amount_vnd=20_000, memo="an trua"))
+
+    await settle(app_sessions, sepay)
+
+    assert (await read_ledger(app_sessions, sepay))["clearing"] == -40_000
