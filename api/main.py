@@ -22,16 +22,23 @@ from api.errors import install_error_handlers
 from api.live import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
 from api.routes import (
+    accounts,
     bills,
+    breaks,
     callbacks,
     docs,
     endpoints,
+    events,
     health,
     keys,
     organisations,
+    payees,
     sessions,
     setup,
     staff,
+)
+from api.routes import (
+    credits as credit_routes,
 )
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
@@ -53,6 +60,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     callbacks.router,
     bills.router,
     endpoints.router,
+    payees.router,
+    accounts.router,
+    credit_routes.router,
+    breaks.router,
+    events.router,
     docs.router,
 )
 

@@ -38,6 +38,7 @@ TAGS: Final = [
     {"name": "organisations", "description": "The tenants of the hub."},
     {"name": "payees", "description": "Who money is for, and their receiving accounts."},
     {"name": "bills", "description": "What is owed once, and its VietQR code."},
+    {"name": "payments", "description": "What came in, what it is, and what nothing explains."},
     {"name": "callbacks", "description": "What banks and providers say."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

@@ -44,6 +44,15 @@ class PayeeNotFound(HubError):
         super().__init__(f"This organisation has no payee {payee_id}.")
 
 
+class PayeeClosed(HubError):
+    """A payee that was closed is not changed any more and gets no new account."""
+
+    kind, code, title = Kind.CONFLICT, "payee_closed", "The payee is closed"
+
+    def __init__(self) -> None:
+        super().__init__("This payee is closed. Add a new one if it trades again.")
+
+
 class PayeeHasNoAccount(HubError):
     """A payee cannot be paid before its account was approved and tested."""
 
@@ -101,3 +110,12 @@ class AccountLinkNotProposed(HubError):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"This account link is {status}; only a proposal can be decided.")
+
+
+class AccountNotAwaitingTest(HubError):
+    """Only an account that is not in force yet has a test transfer to make."""
+
+    kind, code, title = Kind.CONFLICT, "account_not_awaiting_test", "No test transfer is awaited"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This account is {status}; it needs no test transfer.")

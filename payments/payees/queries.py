@@ -8,10 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from payments.payees.errors import AccountLinkNotFound, OrganisationNotFound, PayeeNotFound
+from payments.payees.errors import (
+    AccountLinkNotFound,
+    OrganisationNotFound,
+    PayeeHasNoAccount,
+    PayeeNotFound,
+)
 from payments.payees.models import (
     LinkStatus,
     Organisation,
@@ -23,6 +28,7 @@ from payments.payees.models import (
 from payments.payees.rules import OrgFacts, PayeeRoute
 
 LIST_MAX = 500
+IN_USE = frozenset(LinkStatus) - {LinkStatus.ENDED}
 
 FIND_ROUTES = text("""
     SELECT l.id, p.id, p.name, p.place, a.id, a.bin, a.account_number, l.virtual_account,
@@ -99,10 +105,57 @@ async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Paye
     return payee
 
 
+async def lock_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
+    """Lock one payee.
+
+    Raises:
+        PayeeNotFound: there is none in this organisation.
+    """
+    query = select(Payee).filter_by(org_id=org_id, id=payee_id).with_for_update(key_share=True)
+    payee = await session.scalar(query)
+    if payee is None:
+        raise PayeeNotFound(payee_id)
+    return payee
+
+
 async def list_payees(session: AsyncSession, org_id: UUID) -> Sequence[Payee]:
     """List the payees that are not closed, at most LIST_MAX, in the order they were added."""
     query = select(Payee).where(Payee.org_id == org_id, Payee.closed_at.is_(None))
     return (await session.scalars(query.order_by(Payee.id).limit(LIST_MAX))).all()
+
+
+async def list_payees_page(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    payee_id: UUID | None,
+    before_id: UUID | None,
+    with_closed: bool,
+    limit: int,
+) -> Sequence[Payee]:
+    """List payees, the newest first; without the closed ones unless they are asked for."""
+    query = select(Payee).where(Payee.org_id == org_id)
+    if not with_closed:
+        query = query.where(Payee.closed_at.is_(None))
+    if payee_id is not None:
+        query = query.where(Payee.id == payee_id)
+    if before_id is not None:
+        query = query.where(Payee.id < before_id)
+    return (await session.scalars(query.order_by(Payee.id.desc()).limit(limit))).all()
+
+
+async def get_route(session: AsyncSession, org_id: UUID, payee_id: UUID) -> PayeeRoute:
+    """Return where a payee's money goes.
+
+    Raises:
+        PayeeNotFound: there is none in this organisation.
+        PayeeHasNoAccount: it has no account in force, or is closed.
+    """
+    routes = await find_routes(session, org_id, [payee_id])
+    if payee_id not in routes:
+        await get_payee(session, org_id, payee_id)
+        raise PayeeHasNoAccount(payee_id)
+    return routes[payee_id]
 
 
 async def find_routes(
@@ -182,11 +235,11 @@ async def lock_link_in_force(
     return await session.scalar(query)
 
 
-async def list_links(
-    session: AsyncSession, org_id: UUID
-) -> Sequence[tuple[PayeeAccount, ReceivingAccount, Payee]]:
-    """List account links that have not ended with their account and payee, at most LIST_MAX."""
-    query = (
+AccountLink = tuple[PayeeAccount, ReceivingAccount, Payee]
+
+
+def _select_links(org_id: UUID) -> Select[PayeeAccount, ReceivingAccount, Payee]:
+    return (
         select(PayeeAccount, ReceivingAccount, Payee)
         .join(
             ReceivingAccount,
@@ -194,11 +247,40 @@ async def list_links(
             & (ReceivingAccount.id == PayeeAccount.receiving_account_id),
         )
         .join(Payee, (Payee.org_id == PayeeAccount.org_id) & (Payee.id == PayeeAccount.payee_id))
-        .where(PayeeAccount.org_id == org_id, PayeeAccount.status != LinkStatus.ENDED.value)
-        .order_by(PayeeAccount.id)
-        .limit(LIST_MAX)
+        .where(PayeeAccount.org_id == org_id)
     )
-    return [row.tuple() for row in await session.execute(query)]
+
+
+async def list_links(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    payee_id: UUID | None = None,
+    statuses: Collection[LinkStatus] = IN_USE,
+    before_id: UUID | None = None,
+    limit: int = LIST_MAX,
+) -> Sequence[AccountLink]:
+    """List account links with their account and payee, newest first; ended ones only if asked."""
+    query = _select_links(org_id).where(PayeeAccount.status.in_([one.value for one in statuses]))
+    if payee_id is not None:
+        query = query.where(PayeeAccount.payee_id == payee_id)
+    if before_id is not None:
+        query = query.where(PayeeAccount.id < before_id)
+    query = query.order_by(PayeeAccount.id.desc()).limit(limit)
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def get_link(session: AsyncSession, org_id: UUID, link_id: UUID) -> AccountLink:
+    """Return one account link with its account and payee.
+
+    Raises:
+        AccountLinkNotFound: there is none in this organisation.
+    """
+    query = _select_links(org_id).where(PayeeAccount.id == link_id)
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise AccountLinkNotFound(link_id)
+    return row[0], row[1], row[2]
 
 
 async def take_serials(

@@ -6,9 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from payments.payees.errors import BadAccount
+from payments.vietqr import build, transfer_code
 
 ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, at most 19
 HOLDER_CHARS_MAX: Final = 70
+TEST_TRANSFER_VND: Final = 1_000  # small enough to risk, and no app refuses it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +41,19 @@ class PayeeRoute:
     def code_account(self) -> str:
         """The number that a VietQR names: the virtual account where there is one."""
         return self.virtual_account or self.account_number
+
+
+def transfer_test_payload(*, bin_: str, code_account: str, test_reference: str) -> str:
+    """Write the code that somebody pays to show that the bank reports on a new account."""
+    return build(
+        transfer_code(
+            bin=bin_,
+            account=code_account,
+            amount_vnd=TEST_TRANSFER_VND,
+            purpose=test_reference,
+            is_dynamic=True,
+        )
+    )
 
 
 def check_account(

@@ -6,6 +6,7 @@ people of the payee are told on their own screen.
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +24,7 @@ from payments.payees.errors import (
     AccountLinkNotProposed,
     AccountTaken,
     OrganisationCodeTaken,
+    PayeeClosed,
     SecondPersonNeeded,
 )
 from payments.payees.models import (
@@ -83,6 +85,60 @@ async def add_payee(
     return payee
 
 
+async def change_payee(
+    session: AsyncSession,
+    org_id: UUID,
+    payee_id: UUID,
+    *,
+    name: str | None = None,
+    place: str | None = None,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> Payee:
+    """Rename a payee or say where it is now; None leaves as is.
+
+    Raises:
+        PayeeNotFound, PayeeClosed
+    """
+    payee = await queries.lock_payee(session, org_id, payee_id)
+    if payee.closed_at is not None:
+        raise PayeeClosed
+    before = {"name": payee.name, "place": payee.place}
+    payee.name = payee.name if name is None else name
+    payee.place = payee.place if place is None else place
+    after = {"name": payee.name, "place": payee.place}
+    if after != before:
+        await session.flush()
+        _record_payee(session, payee, actor, "payee.changed", now, before, after, reason)
+    return payee
+
+
+async def close_payee(
+    session: AsyncSession,
+    org_id: UUID,
+    payee_id: UUID,
+    *,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> Payee:
+    """Let a payee open no more bills. Money that still comes is recorded. Twice is like once.
+
+    Raises:
+        PayeeNotFound
+    """
+    payee = await queries.lock_payee(session, org_id, payee_id)
+    if payee.closed_at is None:
+        payee.closed_at = now
+        await session.flush()
+        after = {"closed_at": now.isoformat()}
+        _record_payee(
+            session, payee, actor, "payee.closed", now, {"closed_at": None}, after, reason
+        )
+    return payee
+
+
 async def propose_account(
     session: AsyncSession,
     org_id: UUID,
@@ -105,7 +161,7 @@ async def propose_account(
             is new to the organisation.
 
     Raises:
-        BadAccount, PayeeNotFound
+        BadAccount, PayeeNotFound, PayeeClosed
     """
     check_account(
         is_known_bank=is_known_bank,
@@ -115,7 +171,9 @@ async def propose_account(
         holder=holder_name,
     )
     assert actor.id is not None
-    await queries.get_payee(session, org_id, payee_id)
+    payee = await queries.get_payee(session, org_id, payee_id)
+    if payee.closed_at is not None:
+        raise PayeeClosed
     account = await queries.lock_account_by_number(
         session, org_id, bin_=bin_, account_number=account_number
     )
@@ -276,6 +334,30 @@ async def _put_in_force(
         },
     )
     await outbox.record(session, link.org_id, [changed], now=now)
+
+
+def _record_payee(
+    session: AsyncSession,
+    payee: Payee,
+    actor: Actor,
+    action: str,
+    now: datetime,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    reason: str | None,
+) -> None:
+    record_change(
+        session,
+        org_id=payee.org_id,
+        actor=actor,
+        action=action,
+        object_kind="payee",
+        object_id=payee.id,
+        before=before,
+        after=after,
+        reason=reason,
+        now=now,
+    )
 
 
 def _record_link(

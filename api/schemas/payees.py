@@ -1,0 +1,173 @@
+"""Requests and answers about payees, their codes and their receiving accounts."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.fields import Body, NameText, Read, ReasonText
+from core.logging import mask_tail
+from payments.payees.models import AccountStatus, LinkStatus
+from payments.payees.queries import AccountLink
+from payments.payees.rules import HOLDER_CHARS_MAX
+from payments.vietqr.banks import find_bank
+
+PlaceText = Annotated[NameText, Field(examples=["Chợ Đồng Xa, dãy B, quầy 12"])]
+Bin = Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["970436"])]
+AccountNumber = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4,19}$", examples=["0123456789"])]
+
+
+class PayeeCreate(Body):
+    """Who money is for: a vendor household, a lot, the office itself."""
+
+    name: Annotated[NameText, Field(examples=["Phở Thìn"])]
+    place: PlaceText
+
+
+class PayeePatch(Body):
+    """What to change; what is left out stays."""
+
+    name: NameText | None = None
+    place: PlaceText | None = None
+    is_closed: bool | None = Field(
+        default=None, description="True closes the payee for good; it can open no more bills."
+    )
+    reason: ReasonText | None = None
+
+
+class PayeeRead(Read):
+    """A payee."""
+
+    id: UUID
+    name: str
+    place: str
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class PayeePage(Read):
+    """A page of payees, newest first."""
+
+    payees: list[PayeeRead]
+    next_cursor: str | None
+
+
+class CodeLinks(Read):
+    """Where the code is drawn."""
+
+    qr_svg: str
+    qr_png: str
+    card_png: str
+
+
+class CodeRead(Read):
+    """A code that is not a bill's: printed at a stall."""
+
+    vietqr: str
+    bin: str
+    bank: str | None
+    account_number: str
+    holder_name: str
+    amount_vnd: int | None
+    links: CodeLinks
+
+
+class AccountPropose(Body):
+    """The account that a payee's codes should name from now on."""
+
+    bin: Bin
+    account_number: AccountNumber
+    holder_name: Annotated[
+        NameText,
+        Field(
+            min_length=2,
+            max_length=HOLDER_CHARS_MAX,
+            examples=["NGUYEN THI LAN"],
+            description="As the bank prints it.",
+        ),
+    ]
+    virtual_account: AccountNumber | None = Field(
+        default=None, description="Tells stalls that share an account apart."
+    )
+
+
+class AccountRefuse(Body):
+    """Why a proposal is turned down."""
+
+    reason: ReasonText
+
+
+class AccountRead(Read):
+    """A payee's account link and the account behind it."""
+
+    id: UUID = Field(description="Of the link: approve, refuse and acknowledge it by this id.")
+    payee_id: UUID
+    payee_name: str
+    receiving_account_id: UUID
+    bin: str
+    bank: str | None
+    account_number: str = Field(description="Whole for who handles accounts, else its tail.")
+    virtual_account: str | None
+    holder_name: str
+    status: LinkStatus
+    account_status: AccountStatus
+    test_reference: str | None = Field(description="Memo of the test transfer that is awaited.")
+    proposed_by: UUID
+    proposed_at: datetime
+    approved_by: UUID | None
+    approved_at: datetime | None
+    activated_at: datetime | None
+    ended_at: datetime | None
+    holder_told_at: datetime | None = Field(description="When one of the payee's people saw it.")
+
+    @classmethod
+    def of(cls, found: AccountLink, *, is_whole: bool) -> "AccountRead":
+        """Describe a link; `is_whole` shows the account numbers."""
+        link, account, payee = found
+        bank = find_bank(account.bin)
+        return cls(
+            id=link.id,
+            payee_id=link.payee_id,
+            payee_name=payee.name,
+            receiving_account_id=account.id,
+            bin=account.bin,
+            bank=None if bank is None else bank.short_name,
+            account_number=_show(account.account_number, is_whole),
+            virtual_account=link.virtual_account and _show(link.virtual_account, is_whole),
+            holder_name=account.holder_name,
+            status=LinkStatus(link.status),
+            account_status=AccountStatus(account.status),
+            test_reference=account.test_reference if _awaits_test(account) else None,
+            proposed_by=link.proposed_by,
+            proposed_at=link.proposed_at,
+            approved_by=link.approved_by,
+            approved_at=link.approved_at,
+            activated_at=link.activated_at,
+            ended_at=link.ended_at,
+            holder_told_at=link.holder_told_at,
+        )
+
+
+class AccountPage(Read):
+    """A page of account links, newest first."""
+
+    accounts: list[AccountRead]
+    next_cursor: str | None
+
+
+class TestCodeRead(Read):
+    """The code of an account's test transfer."""
+
+    vietqr: str
+    amount_vnd: int
+    test_reference: str
+    qr_svg: str
+
+
+def _show(number: str, is_whole: bool) -> str:
+    return number if is_whole else mask_tail(number)
+
+
+def _awaits_test(account: Any) -> bool:
+    return account.status in (AccountStatus.PROPOSED, AccountStatus.APPROVED)

@@ -1,0 +1,50 @@
+"""Breaks: what people decide about what nothing explains."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from payments.callbacks.errors import BreakClosed, BreakNotFound
+from payments.callbacks.models import Break
+
+
+async def close_break(
+    session: AsyncSession,
+    org_id: UUID,
+    break_id: UUID,
+    *,
+    resolution: str,
+    actor: Actor,
+    now: datetime,
+) -> Break:
+    """Write down how a break was resolved. The same words twice answer like the first time.
+
+    Raises:
+        BreakNotFound
+        BreakClosed: it was resolved otherwise before, by a person or by what explained it.
+    """
+    query = select(Break).filter_by(org_id=org_id, id=break_id).with_for_update(key_share=True)
+    found = await session.scalar(query)
+    if found is None:
+        raise BreakNotFound(break_id)
+    if found.closed_at is not None:
+        if found.resolution == resolution:
+            return found
+        raise BreakClosed
+    found.closed_at, found.closed_by, found.resolution = now, actor.id, resolution
+    await session.flush()
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="break.closed",
+        object_kind="break",
+        object_id=break_id,
+        before={"kind": found.kind, "amount_vnd": found.amount_vnd},
+        after={"resolution": resolution},
+        now=now,
+    )
+    return found
