@@ -66,7 +66,7 @@ def check_account(
     """
     if not is_known_bank:
         raise BadAccount(f"No bank in Việt Nam has the BIN {bin_!r}. Choose one from the list.")
-    for number in filter(None, (account_number, virtual_account)):
+    for number in (account_number, *filter(None, [virtual_account])):
         if not ACCOUNT_NUMBER.fullmatch(number):
             raise BadAccount(
                 f"An account number has 4 to 19 letters and digits; {number!r} does not."

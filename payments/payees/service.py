@@ -279,7 +279,8 @@ async def note_test_transfer(
         False if the account was not waiting for it (not approved yet, or active already).
 
     Raises:
-        AccountTaken: the number is active elsewhere; the transaction goes on without the change.
+        AccountTaken: the number is active elsewhere, or a link's virtual account is another
+            payee's; the transaction goes on without that change.
     """
     account = await queries.lock_account(session, org_id, account_id)
     if account.status != AccountStatus.APPROVED:
@@ -292,8 +293,15 @@ async def note_test_transfer(
     except IntegrityError as error:
         raise AccountTaken from error  # another organisation proved first that it is theirs
     links = await queries.lock_links_of_account(session, org_id, account_id, LinkStatus.APPROVED)
+    taken: IntegrityError | None = None
     for link in links:
-        await _put_in_force(session, link, account, SYSTEM, now)
+        try:
+            async with session.begin_nested():
+                await _put_in_force(session, link, account, SYSTEM, now)
+        except IntegrityError as error:
+            taken = error  # it stays approved, and the other links are put in force
+    if taken is not None:
+        raise AccountTaken from taken
     return True
 
 

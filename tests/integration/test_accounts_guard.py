@@ -1,0 +1,313 @@
+"""How an account comes into a payee's codes: two people, a test transfer, and nobody else's number.
+
+The rules of an overlaid sticker and a bad manager, on a real database.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.audit import Actor
+from core.db import Sessions, open_org_transaction
+from payments.bills.references import make_reference
+from payments.payees.errors import (
+    AccountLinkNotProposed,
+    BadAccount,
+    PayeeHasNoAccount,
+    SecondPersonNeeded,
+)
+from payments.payees.models import PayeeAccount
+from payments.payees.queries import find_routes
+from payments.payees.service import approve_account, propose_account, refuse_account
+from tests.builders import (
+    APPROVER,
+    MANAGER,
+    NOON,
+    VCB,
+    Stall,
+    a_bill,
+    a_payee,
+    a_stall,
+    list_breaks,
+    list_events,
+    pay,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+
+pytestmark = pytest.mark.anyio
+
+NEW_NUMBER = "0555666777"
+TEST_MEMO = make_reference("HKXM", 900)
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_stall(app_sessions)
+
+
+async def propose(
+    sessions: Sessions,
+    stall: Stall,
+    *,
+    payee_id: UUID | None = None,
+    number: str = NEW_NUMBER,
+    virtual_account: str | None = None,
+    test_reference: str = TEST_MEMO,
+    actor: Actor = MANAGER,
+) -> PayeeAccount:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        return await propose_account(
+            session,
+            stall.org.id,
+            payee_id=payee_id or stall.payee_id,
+            is_known_bank=True,
+            bin_=VCB,
+            account_number=number,
+            virtual_account=virtual_account,
+            holder_name="TRAN VAN B",
+            test_reference=test_reference,
+            actor=actor,
+            now=NOON,
+        )
+
+
+async def approve(
+    sessions: Sessions, stall: Stall, link: PayeeAccount, *, actor: Actor = APPROVER
+) -> str:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        return (await approve_account(session, stall.org.id, link.id, actor=actor, now=NOON)).status
+
+
+async def listen_to(sessions: Sessions, stall: Stall, link: PayeeAccount, number: str) -> None:
+    """Let the stall's endpoint speak for the account of a link."""
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        await session.execute(
+            text("INSERT INTO endpoint_accounts VALUES (:o, :e, :a, :n)"),
+            {
+                "o": stall.org.id,
+                "e": stall.endpoint_id,
+                "a": link.receiving_account_id,
+                "n": number,
+            },
+        )
+
+
+async def tell(
+    sessions: Sessions, stall: Stall, *, memo: str, number: str = NEW_NUMBER, amount_vnd: int = 1_000
+) -> None:
+    body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, account_number=number)
+    await store(sessions, stall, body)
+    await settle(sessions, stall)
+
+
+async def read_states(sessions: Sessions, stall: Stall, link: PayeeAccount) -> tuple[str, str]:
+    """Return (state of the link, state of its account)."""
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        rows = await session.execute(
+            text("""SELECT l.status, a.status FROM payee_accounts l
+                    JOIN receiving_accounts a ON a.id = l.receiving_account_id
+                    WHERE l.id = :id"""),
+            {"id": link.id},
+        )
+        link_status, account_status = rows.one()
+        return link_status, account_status
+
+
+async def find_account_in_force(sessions: Sessions, stall: Stall) -> UUID:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        routes = await find_routes(session, stall.org.id, [stall.payee_id])
+        return routes[stall.payee_id].receiving_account_id
+
+
+async def test_who_proposed_an_account_cannot_approve_it(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link = await propose(app_sessions, stall)
+
+    with pytest.raises(SecondPersonNeeded):
+        await approve(app_sessions, stall, link, actor=MANAGER)
+
+    assert await read_states(app_sessions, stall, link) == ("proposed", "proposed")
+
+
+async def test_who_proposed_the_account_cannot_approve_another_payees_link_to_it(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    """Otherwise two managers of two stalls would let one number in by one decision each."""
+    await propose(app_sessions, stall, actor=MANAGER)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        neighbour = await a_payee(session, stall.org)
+    link = await propose(app_sessions, stall, payee_id=neighbour, actor=APPROVER)
+
+    with pytest.raises(SecondPersonNeeded):
+        await approve(app_sessions, stall, link, actor=MANAGER)
+
+
+async def test_an_approved_account_waits_for_its_test_transfer(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link = await propose(app_sessions, stall)
+    await approve(app_sessions, stall, link)
+    await listen_to(app_sessions, stall, link, NEW_NUMBER)
+
+    assert await read_states(app_sessions, stall, link) == ("approved", "approved")
+    assert await find_account_in_force(app_sessions, stall) == stall.account_id
+
+    await tell(app_sessions, stall, memo=f"MBVCB.1.{TEST_MEMO}.CT tu 001")
+
+    assert await read_states(app_sessions, stall, link) == ("active", "active")
+    assert await find_account_in_force(app_sessions, stall) == link.receiving_account_id
+    events = await list_events(app_sessions, stall)
+    assert "account.changed" in events
+    assert "account.tested" in events
+
+
+async def test_money_with_another_memo_activates_no_account(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link = await propose(app_sessions, stall)
+    await approve(app_sessions, stall, link)
+    await listen_to(app_sessions, stall, link, NEW_NUMBER)
+
+    await tell(app_sessions, stall, memo="thu tien")
+
+    assert await read_states(app_sessions, stall, link) == ("approved", "approved")
+
+
+async def test_a_test_transfer_before_the_approval_waits_for_it(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link = await propose(app_sessions, stall)
+    await listen_to(app_sessions, stall, link, NEW_NUMBER)
+    await tell(app_sessions, stall, memo=TEST_MEMO)
+    assert await read_states(app_sessions, stall, link) == ("proposed", "proposed")
+    assert await list_breaks(app_sessions, stall) == ["unknown_account"]
+
+    await approve(app_sessions, stall, link)
+    await settle(app_sessions, stall, now=NOON + timedelta(hours=1))
+
+    assert await read_states(app_sessions, stall, link) == ("active", "active")
+
+
+async def test_a_replaced_account_is_listened_to_and_its_money_stays_the_payees(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    """Its printed codes still hang, and a bill opened before names it."""
+    before = await a_bill(app_sessions, stall, amount_vnd=20_000)
+    link = await propose(app_sessions, stall)
+    await approve(app_sessions, stall, link)
+    await listen_to(app_sessions, stall, link, NEW_NUMBER)
+    await tell(app_sessions, stall, memo=TEST_MEMO)
+
+    assert await pay(app_sessions, stall, before) == "settle"
+    assert await pay(app_sessions, stall, before, amount_vnd=7_000, memo="x") == "counter_sale"
+
+    assert (await read_ledger(app_sessions, stall))["takings"] == 27_000
+    after = await a_bill(app_sessions, stall, amount_vnd=20_000)
+    assert after.account_number == NEW_NUMBER
+
+
+async def test_a_bill_names_the_account_that_was_in_force_when_it_was_opened(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link = await propose(app_sessions, stall)
+    await approve(app_sessions, stall, link)
+    await listen_to(app_sessions, stall, link, NEW_NUMBER)
+    bill = await a_bill(app_sessions, stall)
+    await tell(app_sessions, stall, memo=TEST_MEMO)
+
+    await tell(app_sessions, stall, memo=bill.reference, amount_vnd=20_000)
+
+    assert (await read_status(app_sessions, stall, bill))[0] == "open"
+    assert await list_breaks(app_sessions, stall) == ["wrong_account"]
+
+
+async def test_a_number_that_another_organisation_has_stops_neither_side(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    """Both are told of a test transfer; who was first has it, the other's batch goes on."""
+    first = await a_stall(app_sessions, code="HKXN")
+    link = await propose(app_sessions, stall, number=first.account_number)
+    await approve(app_sessions, stall, link)
+    await listen_to(app_sessions, stall, link, first.account_number)
+    bill = await a_bill(app_sessions, stall)
+    test = sepay_body(
+        stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=first.account_number
+    )
+    paid = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+    await store(app_sessions, stall, test, paid)
+
+    assert await settle(app_sessions, stall) == 2
+
+    assert await read_states(app_sessions, stall, link) == ("approved", "approved")
+    assert (await read_status(app_sessions, stall, bill))[0] == "paid"
+    assert await list_breaks(app_sessions, stall) == ["foreign_account"]
+    assert await find_account_in_force(app_sessions, first) == first.account_id
+
+
+async def test_a_virtual_account_of_two_payees_leads_to_the_first_and_alarms(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    """Two links to one new account name the same virtual account; both were approved."""
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        neighbour = await a_payee(session, stall.org)
+    mine = await propose(app_sessions, stall, virtual_account="VA0001")
+    theirs = await propose(app_sessions, stall, payee_id=neighbour, virtual_account="va0001")
+    await approve(app_sessions, stall, mine)
+    await approve(app_sessions, stall, theirs)
+    await listen_to(app_sessions, stall, mine, NEW_NUMBER)
+
+    await store(
+        app_sessions,
+        stall,
+        sepay_body(stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER),
+    )
+
+    assert await settle(app_sessions, stall) == 1
+    assert await read_states(app_sessions, stall, mine) == ("active", "active")
+    assert await read_states(app_sessions, stall, theirs) == ("approved", "active")
+    assert await list_breaks(app_sessions, stall) == ["foreign_account"]
+
+
+async def test_a_refused_account_takes_no_bill_and_can_be_proposed_again(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        newcomer = await a_payee(session, stall.org)
+    link = await propose(app_sessions, stall, payee_id=newcomer)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await refuse_account(
+            session, stall.org.id, link.id, actor=APPROVER, reason="sai chủ", now=NOON
+        )
+
+    assert await read_states(app_sessions, stall, link) == ("ended", "retired")
+    with pytest.raises(AccountLinkNotProposed):
+        await approve(app_sessions, stall, link)
+    orphan = Stall(
+        org=stall.org,
+        payee_id=newcomer,
+        account_id=link.receiving_account_id,
+        account_number=NEW_NUMBER,
+        endpoint_id=stall.endpoint_id,
+    )
+    with pytest.raises(AssertionError) as refused:
+        await a_bill(app_sessions, orphan)
+    assert isinstance(refused.value.args[0], PayeeHasNoAccount)
+
+    again = await propose(app_sessions, stall, payee_id=newcomer)
+    assert again.receiving_account_id == link.receiving_account_id  # known by its own row
+    assert await read_states(app_sessions, stall, again) == ("proposed", "proposed")
+
+
+@pytest.mark.parametrize("number", ["123", "1234 5678", "9" * 20, "0123-456", ""])
+async def test_what_no_bank_prints_is_refused(
+    app_sessions: Sessions, stall: Stall, number: str
+) -> None:
+    with pytest.raises(BadAccount):
+        await propose(app_sessions, stall, number=number)
