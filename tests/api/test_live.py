@@ -143,10 +143,14 @@ async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hu
     admin = await found_city(hub)
     org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
 
-    async with watching(admin, f"/v1/live?payee_id={mine}") as screen:
-        await happen(hub, org_id, "bill.paid", payee_id=theirs)
+    async with (
+        watching(admin, f"/v1/live?payee_id={mine}") as screen,
+        watching(admin, f"/v1/live?payee_id={theirs}") as neighbour,
+    ):
+        other_id = await happen(hub, org_id, "bill.paid", payee_id=theirs)
         event_id = await happen(hub, org_id, "bill.paid", payee_id=mine)
         heard = await screen.hear()
+        assert (await neighbour.hear())["id"] == str(other_id)
 
     assert heard["id"] == str(event_id)
     assert heard["event"] == "bill.paid"
@@ -217,7 +221,7 @@ async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> Non
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
-        early_id = new_id()
+        early_id = UUID(int=api.live.first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
         await happen(hub, org_id, "made.second")
         assert (await screen.hear())["event"] == "made.second"
         await happen(hub, org_id, "made.first.committed.last", event_id=early_id)

@@ -131,6 +131,28 @@ async def test_the_last_administrator_stays(hub: Hub) -> None:
     assert (await admin.get("/v1/me")).json()["code"] == "session_ended"
 
 
+async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
+    hub: Hub, owner_sessions: Sessions
+) -> None:
+    admin = await found_city(hub)
+    lan_id = (await employ(admin, "lan", "finance", "approver")).json()["id"]
+    lan = await hub.browser("lan")
+
+    await admin.patch(f"/v1/staff/{lan_id}", json={"display_name": "Chị Lan"})
+    assert (await lan.get("/v1/me")).json()["name"] == "Chị Lan"
+    await admin.patch(f"/v1/staff/{lan_id}", json={"roles": ["finance"], "reason": "đổi việc"})
+
+    assert (await lan.get("/v1/me")).json()["code"] == "session_ended"
+    async with owner_sessions.begin() as session:
+        rows = await session.scalars(
+            select(AuditRow).where(AuditRow.action == "staff.changed").order_by(AuditRow.id)
+        )
+        renamed, demoted = rows.all()
+    assert renamed.after["display_name"] == "Chị Lan"
+    assert demoted.before["roles"] == ["approver", "finance"]
+    assert (demoted.after["roles"], demoted.reason) == (["finance"], "đổi việc")
+
+
 async def test_nobody_promotes_themselves(hub: Hub) -> None:
     admin = await found_city(hub)
     minh_id = (await employ(admin, "minh", "manager")).json()["id"]
