@@ -1,8 +1,8 @@
 """The demo city as a newcomer meets it: real processes, callbacks of all five providers."""
 
-import asyncio
 import contextlib
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,8 +19,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from core.db import make_sessions, open_engine
-from core.settings import Settings
 from ops.database import open_database
 from ops.demo_places import (
     DONG_XA,
@@ -32,12 +29,10 @@ from ops.demo_places import (
     THUONG_THANH,
     Place,
 )
-from payments.bills.desk import BillDesk
-from payments.bills.rules import BillFacts, BillRequest
-from payments.payees.queries import get_organisation
 from tests.databases import reachable_folder
 
 ROOT = Path(__file__).parents[2]
+TOUR = ROOT / "docs" / "tour.md"
 START_S = 90.0  # a first start builds the front end and makes a database folder
 STOP_S = 30.0
 # A second on an idle machine; this machine may run other tests.
@@ -63,6 +58,18 @@ class Demo:
     def logins(self) -> dict[str, str]:
         """Passwords by login."""
         return dict(re.findall(r"^ +([a-z]+\.[a-z0-9.]+) +([a-z0-9-]{14}) ", self.told, re.M))
+
+    @property
+    def api_key(self) -> str:
+        """The key of chợ Đồng Xa."""
+        found = re.search(r"pp_test_CDXA_\S+", self.told)
+        assert found
+        return found[0]
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that carries it."""
+        return {"Authorization": f"Bearer {self.api_key}"}
 
     def ask(self, query: str, **values: object) -> list[dict[str, Any]]:
         """Look into the database as its owner."""
@@ -181,32 +188,23 @@ def wait_until(is_true: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def open_bill(demo: Demo, place: Place, amount_vnd: int) -> BillFacts:
-    """Open a bill of a place's first stall."""
-    settings = Settings.model_validate(
-        {name.removeprefix("PHOPAY_").lower(): value for name, value in demo.environment.items()}
-    )
-    now = datetime.now(UTC)
-    request = BillRequest(
-        payee_id=demo.payee_of(place),
-        amount_vnd=amount_vnd,
-        purpose="",
-        expires_at=now + timedelta(minutes=15),
-        monitor_until=now + timedelta(days=1),
-        created_by=UUID(int=1),
-    )
-
-    async def open_it() -> BillFacts:
-        engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=2)
-        sessions = make_sessions(engine)
-        try:
-            async with sessions.begin() as session:
-                org = await get_organisation(session, place.code)
-            return await BillDesk(sessions, read_clock=lambda: now).open_bill(org, request)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(open_it())
+def open_bill(demo: Demo, place: Place, amount_vnd: int) -> dict[str, Any]:
+    """Open a bill of a place's first stall: with the API key, or as the city's administrator."""
+    wanted = {"payee_id": str(demo.payee_of(place)), "amount_vnd": amount_vnd}
+    if place is DONG_XA:
+        answer = demo.hub.post("/v1/bills", json=wanted, headers=demo.bearer)
+    else:
+        sign_in(demo, "quantri.hn", demo.logins["quantri.hn"])
+        answer = demo.hub.post(
+            "/v1/bills",
+            json=wanted,
+            params={"org": place.code},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        )
+        demo.hub.cookies.clear()
+    assert answer.status_code == 201, answer.text
+    bill: dict[str, Any] = answer.json()
+    return bill
 
 
 def test_the_first_start_tells_a_login_for_everybody_and_they_work(demo: Demo) -> None:
@@ -215,13 +213,11 @@ def test_the_first_start_tells_a_login_for_everybody_and_they_work(demo: Demo) -
     assert demo.logins.keys() == {row["login"] for row in people}
     for login in ("quantri.hn", "chu.dx.a12"):
         sign_in(demo, login, demo.logins[login])
+        demo.hub.cookies.clear()
 
 
 def test_the_key_that_it_tells_is_let_in(demo: Demo) -> None:
-    found = re.search(r"pp_test_CDXA_\S+", demo.told)
-    assert found
-
-    answer = demo.hub.get("/v1/me", headers={"Authorization": f"Bearer {found[0]}"})
+    answer = demo.hub.get("/v1/me", headers=demo.bearer)
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["organisation"] == "CDXA"
@@ -242,11 +238,11 @@ def test_a_bill_that_is_paid_in_the_sandbox_is_settled_by_its_provider(
 ) -> None:
     bill = open_bill(demo, place, 20_000)
 
-    matched = demo.match_of(demo.pay(payload=bill.vietqr))
+    matched = demo.match_of(demo.pay(payload=bill["vietqr"]))
 
     assert matched["provider"] == place.provider
-    assert (matched["verdict"], matched["payee_id"]) == ("settle", bill.payee_id)
-    (row,) = demo.ask("SELECT status FROM bills WHERE id = %(id)s", id=bill.id)
+    assert (matched["verdict"], matched["payee_id"]) == ("settle", demo.payee_of(place))
+    (row,) = demo.ask("SELECT status FROM bills WHERE id = %(id)s", id=bill["id"])
     assert row["status"] == "paid"
 
 
@@ -279,6 +275,32 @@ def test_money_on_an_account_that_stalls_share_waits_for_one_of_them(demo: Demo)
     assert (matched["verdict"], matched["payee_id"]) == ("unassigned", None)
 
 
+def test_every_command_of_the_tour_answers_as_the_tour_says(demo: Demo) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", TOUR.read_text(encoding="utf-8"), re.M | re.S)
+    script = "".join(blocks)
+    for told, true in (
+        ("http://127.0.0.1:8000", str(demo.hub.base_url)),
+        ("http://127.0.0.1:8001", str(demo.sandbox.base_url)),
+        ("pp_test_CDXA_…", demo.api_key),
+    ):
+        assert told in script
+        script = script.replace(told, true)
+    # Each promise is printed behind what the command before it answered.
+    script = re.sub(
+        r"^# → (.*)$", lambda told: f"echo '→' {shlex.quote(told[1])}", script, flags=re.M
+    )
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    promised = [(lines[i - 1], f"{line[2:]}") for i, line in enumerate(lines) if line[:1] == "→"]
+    assert len(promised) >= 10
+    assert [answered for answered, _ in promised] == [told for _, told in promised]
+
+
 def test_seeding_again_changes_nothing_and_says_so(demo: Demo) -> None:
     counted = "SELECT (SELECT count(*) FROM staff), (SELECT count(*) FROM payee_accounts)"
     before = demo.ask(counted), list_subscriptions(demo)
@@ -301,20 +323,20 @@ def test_a_sandbox_that_forgot_everything_is_told_again(demo: Demo) -> None:
 
 
 def test_new_passwords_replace_the_old_ones(demo: Demo) -> None:
-    told = Demo(demo.folder, demo.hub, demo.sandbox, demo.seed_again("--new-passwords"))
+    old = demo.logins
 
-    assert told.logins.keys() == demo.logins.keys()
-    sign_in(demo, "duyet.hk", told.logins["duyet.hk"])
-    refused = demo.hub.post(
-        "/v1/sessions", json={"login": "duyet.hk", "password": demo.logins["duyet.hk"]}
-    )
+    demo.told = demo.seed_again("--new-passwords")
+
+    assert demo.logins.keys() == old.keys()
+    sign_in(demo, "duyet.hk", demo.logins["duyet.hk"])
+    demo.hub.cookies.clear()
+    refused = demo.hub.post("/v1/sessions", json={"login": "duyet.hk", "password": old["duyet.hk"]})
     assert refused.status_code == 401
 
 
 def sign_in(demo: Demo, login: str, password: str) -> None:
     answer = demo.hub.post("/v1/sessions", json={"login": login, "password": password})
     assert answer.status_code == 201, answer.text
-    demo.hub.cookies.clear()
 
 
 def list_subscriptions(demo: Demo) -> list[dict[str, Any]]:
