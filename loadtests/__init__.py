@@ -1,0 +1,1 @@
+"""Load tests: what is measured beside the hub, and the checks that nothing was lost."""

@@ -1,0 +1,170 @@
+"""The city that a run happens in: made by the hub's own services, under the hub's own role."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from api.auth.callers import Caller, Org
+from api.auth.keys import add_key
+from api.auth.rules import API_SCOPES, Permission
+from core.audit import Actor
+from core.db import Sessions, open_org_transaction
+from core.ids import new_id
+from core.sealing import Sealer
+from payments.bills.references import ALPHABET
+from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.serials import ReferenceSource
+from payments.bills.service import open_bills
+from payments.callbacks.service import create_endpoint
+from payments.payees.models import OrgKind
+from payments.payees.rules import OrgFacts
+from payments.payees.service import (
+    add_payee,
+    approve_account,
+    create_organisation,
+    note_test_transfer,
+    propose_account,
+)
+
+ORGANISATIONS: Final = 10
+PAYEES_EACH: Final = 20
+BIN: Final = "970436"
+BILLS_A_COMMIT: Final = 500
+VALID_FOR: Final = timedelta(hours=2)  # no bill of a run expires during the run
+MANAGER: Final = Actor(kind="staff", id=UUID(int=1), name="manager")
+APPROVER: Final = Actor(kind="staff", id=UUID(int=2), name="approver")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stall:
+    """A payee with a receiving account of its own."""
+
+    payee_id: UUID
+    account_id: UUID
+    account_number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """One organisation: its stalls, its SePay endpoint and an API key."""
+
+    org: OrgFacts
+    address: str
+    secret: str
+    keys: tuple[str, ...]
+    stalls: list[Stall] = field(default_factory=list)
+
+
+async def found_market(
+    sessions: Sessions, sealer: Sealer, number: int, *, now: datetime, keys: int = 2
+) -> Market:
+    """Make an organisation whose stalls can be paid and call the API."""
+    code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
+    async with sessions.begin() as session:
+        org = await create_organisation(
+            session,
+            code=code,
+            name=f"Chợ {code}",
+            kind=OrgKind.MARKET_BOARD,
+            is_live=True,
+            now=now,
+        )
+    references = ReferenceSource(sessions, run_length=PAYEES_EACH)
+    tests = await references.take(org, PAYEES_EACH)
+    stalls = []
+    async with open_org_transaction(sessions, org.id) as session:
+        for i, test_reference in enumerate(tests):
+            payee = await add_payee(
+                session, org.id, name="Phở gia truyền", place=f"Quầy {i}", actor=MANAGER, now=now
+            )
+            account_number = f"{number:04d}{i:06d}"
+            link = await propose_account(
+                session,
+                org.id,
+                payee_id=payee.id,
+                is_known_bank=True,
+                bin_=BIN,
+                account_number=account_number,
+                virtual_account=None,
+                holder_name="NGUYEN THI A",
+                test_reference=test_reference,
+                actor=MANAGER,
+                now=now,
+            )
+            await approve_account(session, org.id, link.id, actor=APPROVER, now=now)
+            account_id = link.receiving_account_id
+            await note_test_transfer(session, org.id, account_id, new_id(), now=now)
+            stall = Stall(payee_id=payee.id, account_id=account_id, account_number=account_number)
+            stalls.append(stall)
+        endpoint, secrets = await create_endpoint(
+            session,
+            org,
+            provider="sepay",
+            name="SePay",
+            secret=None,
+            is_sandbox=False,
+            account_ids=[stall.account_id for stall in stalls],
+            ask_url=None,
+            ask_token=None,
+            sealer=sealer,
+            actor=MANAGER,
+            now=now,
+        )
+        caller = _manager_of(org)
+        scopes = [Permission.BILLS_OPEN, Permission.EVENTS_READ]
+        made = [
+            await add_key(session, caller, name="till", scopes=scopes, now=now) for _ in range(keys)
+        ]
+    return Market(
+        org=org,
+        address=endpoint.address,
+        secret=secrets.keys[0],
+        keys=tuple(key.text for key in made),
+        stalls=stalls,
+    )
+
+
+async def open_market_bills(
+    sessions: Sessions, market: Market, amounts_vnd: Sequence[int], *, now: datetime
+) -> list[BillFacts]:
+    """Open one bill per amount, at one stall after the other."""
+    references = ReferenceSource(sessions)
+    bills: list[BillFacts] = []
+    for start in range(0, len(amounts_vnd), BILLS_A_COMMIT):
+        requests = [
+            BillRequest(
+                payee_id=market.stalls[(start + i) % len(market.stalls)].payee_id,
+                amount_vnd=amount_vnd,
+                purpose="Phở bò",
+                expires_at=now + VALID_FOR,
+                monitor_until=now + VALID_FOR + timedelta(days=1),
+                created_by=UUID(int=3),
+            )
+            for i, amount_vnd in enumerate(amounts_vnd[start : start + BILLS_A_COMMIT])
+        ]
+        fresh = await references.take(market.org, len(requests))
+        async with open_org_transaction(sessions, market.org.id) as session:
+            opened = await open_bills(session, market.org.id, requests, fresh, now=now)
+        for bill in opened:
+            assert isinstance(bill, BillFacts), bill
+            bills.append(bill)
+    return bills
+
+
+def _manager_of(org: OrgFacts) -> Caller:
+    home = Org(
+        id=org.id, code=org.code, name=org.name, is_live=org.is_live, kind=OrgKind.MARKET_BOARD
+    )
+    return Caller(
+        org=home,
+        home=home,
+        kind="staff",
+        id=UUID(int=1),
+        name="manager",
+        roles=frozenset({"manager"}),
+        permissions=frozenset(API_SCOPES),
+        payee_id=None,
+        session_id=None,
+    )

@@ -1,0 +1,106 @@
+"""The listener: a process of its own that keeps vendors' live streams open and times each event.
+
+Run as `python -m loadtests.listener JOB LOG`. It prints "ready" when every stream has said hello,
+and ends when it heard as many events as it was told to expect, or after its time.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import httptools
+import uvloop
+
+from loadtests.wire import Heard, ListeningJob, ListeningLog, read, write
+
+READY_TIMEOUT_S = 30.0
+
+
+class Listener:
+    """Collects what all streams say."""
+
+    def __init__(self, job: ListeningJob) -> None:
+        loop = asyncio.get_running_loop()
+        self.job = job
+        self.events: list[Heard] = []
+        self.is_ready = loop.create_future()
+        self.is_done = loop.create_future()
+        self._silent = len(job.streams)
+
+    def greet(self) -> None:
+        """A stream said its first word."""
+        self._silent -= 1
+        if self._silent == 0:
+            self.is_ready.set_result(None)
+
+    def give_up(self, reason: str) -> None:
+        """A stream was refused."""
+        if not self.is_ready.done():
+            self.is_ready.set_exception(RuntimeError(reason))
+
+    def hear(self, stream: int, data: str) -> None:
+        """Note an event."""
+        self.events.append(Heard(time.monotonic(), stream, data))
+        if len(self.events) >= self.job.events_expected and not self.is_done.done():
+            self.is_done.set_result(None)
+
+
+class Stream(asyncio.Protocol):
+    """One open stream of server-sent events."""
+
+    def __init__(self, listener: Listener, number: int) -> None:
+        self._listener = listener
+        self._number = number
+        self._parser = httptools.HttpResponseParser(self)
+        self._text = b""
+        self._has_greeted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the stream."""
+        job = self._listener.job
+        path, headers = job.streams[self._number]
+        cast(asyncio.Transport, transport).write(
+            f"GET {path} HTTP/1.1\r\nHost: {job.host}:{job.port}\r\n"
+            f"Accept: text/event-stream\r\n{headers}\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Take whole events off the text."""
+        status = self._parser.get_status_code()
+        if status != 200:
+            self._listener.give_up(f"a stream was answered {status}: {body[:300]!r}")
+            return
+        if not self._has_greeted:
+            self._has_greeted = True
+            self._listener.greet()
+        *whole, self._text = (self._text + body).split(b"\n\n")
+        for event in whole:
+            for line in event.split(b"\n"):
+                if line.startswith(b"data: "):
+                    self._listener.hear(self._number, line[6:].decode())
+
+
+async def listen(job: ListeningJob) -> ListeningLog:
+    """Open the streams, say "ready" and listen."""
+    loop = asyncio.get_running_loop()
+    listener = Listener(job)
+    for number in range(len(job.streams)):
+        await loop.create_connection(
+            lambda number=number: Stream(listener, number),  # type: ignore[misc]
+            job.host,
+            job.port,
+        )
+    await asyncio.wait_for(listener.is_ready, READY_TIMEOUT_S)
+    print("ready", flush=True)
+    await asyncio.wait([listener.is_done], timeout=job.timeout_s)
+    return ListeningLog(events=listener.events)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[2]), uvloop.run(listen(read(Path(sys.argv[1]), ListeningJob))))

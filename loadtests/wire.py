@@ -1,0 +1,77 @@
+"""What the parent tells the sending and listening processes, and what they write down."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Call(msgspec.Struct, array_like=True):
+    """One HTTP request to send, again until it is acknowledged."""
+
+    path: str
+    headers: str  # whole lines, each ended by CR LF
+    body: bytes
+    secret: str = ""  # of a SePay endpoint: signed at the moment of sending
+
+
+class SendingJob(msgspec.Struct):
+    """What one sender does."""
+
+    host: str
+    port: int
+    connections: int
+    calls: list[Call]
+    calls_per_s: float | None = None  # None: as fast as answers come
+
+
+class Answered(msgspec.Struct, array_like=True):
+    """One attempt as the sender saw it; times are of the machine's monotonic clock."""
+
+    call: int  # position in the job
+    status: int  # 0: the connection broke
+    sent_at_s: float  # where calls are paced: when it was due
+    answered_at_s: float
+
+
+class SendingLog(msgspec.Struct):
+    """The sender's own log: every attempt, in the order of the answers."""
+
+    answers: list[Answered]
+    cpu_s: float
+
+
+class ListeningJob(msgspec.Struct):
+    """What one listener does: opens streams and writes down what it hears."""
+
+    host: str
+    port: int
+    streams: list[tuple[str, str]]  # (path, header lines)
+    events_expected: int
+    timeout_s: float
+
+
+class Heard(msgspec.Struct, array_like=True):
+    """One server-sent event and when its last byte was read."""
+
+    at_s: float
+    stream: int
+    data: str
+
+
+class ListeningLog(msgspec.Struct):
+    """Everything that was heard."""
+
+    events: list[Heard]
+
+
+def write(path: Path, value: msgspec.Struct) -> None:
+    """Write a struct for another process."""
+    path.write_bytes(msgspec.msgpack.encode(value))
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """Read what `write` wrote."""
+    return msgspec.msgpack.decode(path.read_bytes(), type=kind)
