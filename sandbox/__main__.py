@@ -13,13 +13,13 @@ from sandbox.snapshot import SnapshotUnreadable
 def main(arguments: list[str] | None = None) -> None:
     """Read the options and serve until interrupted."""
     options = _read_options(arguments)
-    settings = Settings(
-        host=options.host, port=options.port, data_dir=options.data, seed=options.seed,
-        time_scale=options.time_scale, hub_url=options.hub_url, url=options.url,
-    )  # fmt: skip
     try:
+        settings = Settings(
+            host=options.host, port=options.port, data_dir=options.data, seed=options.seed,
+            time_scale=options.time_scale, hub_url=options.hub_url, url=options.url,
+        )  # fmt: skip
         app = create_app(settings)
-    except SnapshotUnreadable as error:
+    except (SnapshotUnreadable, ValueError) as error:
         raise SystemExit(f"sandbox: {error}") from error
     uvicorn.run(
         app,

@@ -40,7 +40,10 @@ class Settings:
         return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     def __post_init__(self) -> None:
-        """Refuse a clock that stands still or runs backwards."""
+        """Refuse a clock that stands still or runs backwards, and a port that wraps around."""
+        if not 0 <= self.port <= 65_535:
+            msg = f"port must be 0 to 65535, not {self.port}"
+            raise ValueError(msg)
         if not 0 < self.time_scale <= 1000:
             msg = f"time_scale must be above 0 and at most 1000, not {self.time_scale}"
             raise ValueError(msg)
