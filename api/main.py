@@ -31,6 +31,7 @@ from api.routes import (
     events,
     health,
     keys,
+    opening,
     organisations,
     payees,
     sessions,
@@ -40,6 +41,7 @@ from api.routes import (
 from api.routes import (
     credits as credit_routes,
 )
+from api.screens import counter, counter_bills, home, login, sales, stall_code
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
@@ -51,13 +53,15 @@ KEY_USES_WRITTEN_EVERY_S: Final = 10.0
 
 # Every router of the hub; screens after the API, so that /v1 is looked at first.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    opening.router,  # the busiest first: routes are tried in order
+    callbacks.router,
     health.router,
+    opening.batches,
     setup.router,
     sessions.router,
     organisations.router,
     staff.router,
     keys.router,
-    callbacks.router,
     bills.router,
     endpoints.router,
     payees.router,
@@ -66,6 +70,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks.router,
     events.router,
     docs.router,
+    home.router,
+    login.router,
+    counter.router,
+    counter_bills.router,
+    sales.router,
+    stall_code.router,
 )
 
 

@@ -1,149 +1,51 @@
 """Bills: open, read, list, cancel, and look after a payment that does not show."""
 
-import asyncio
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, cast
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answers import PICTURE_RESPONSES, answer_json, answer_picture
 from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import Now, TheSessions, Tx, requires
-from api.errors import describe_problem, list_violations, may_answer, status_of
+from api.errors import may_answer
 from api.schemas.bills import (
-    BatchRead,
     BillCancel,
-    BillCreate,
     BillPage,
     BillRead,
-    BillsCreate,
     CheckRead,
     ExternalId,
-    hash_request,
     write_bill,
 )
 from api.schemas.credits import CreditsRead
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
 from core.db import open_org_transaction
-from core.errors import Forbidden, HubError, InvalidRequest, Violation
-from core.ids import new_id
 from core.settings import Settings
-from payments.bills.desk import BillDesk
 from payments.bills.errors import (
     BadCursor,
-    BillIdTaken,
     BillNotCancellable,
     BillNotFound,
-    IdempotencyKeyReused,
-    ReferencesUsedUp,
 )
 from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.rules import (
-    IDEMPOTENCY_KEY_CHARS_MAX,
     BillFacts,
-    BillRequest,
-    Repeatable,
-    judge_client_id,
 )
 from payments.bills.service import cancel_bill
 from payments.callbacks.asking import ask_about_account
 from payments.callbacks.errors import ProviderDidNotAnswer
 from payments.callbacks.views import list_bill_credits
-from payments.payees.errors import PayeeHasNoAccount
 from payments.vietqr.banks import find_bank
 from payments.vietqr.cards import QrCard, draw_card_png
 from payments.vietqr.images import draw_png, draw_svg
 
 router = APIRouter(prefix="/v1/bills", tags=["bills"])
 
-ROUTE: Final = "POST /v1/bills"
-BATCH_BYTES_MAX: Final = 1_000_000
-
-Opener = Annotated[Caller, requires(Permission.BILLS_OPEN)]
 Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Canceller = Annotated[Caller, requires(Permission.BILLS_CANCEL)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[\x21-\x7e]+$",
-        max_length=IDEMPOTENCY_KEY_CHARS_MAX,
-        description="Repeating a request with its key answers the same bill as it stands now."
-        " Kept 7 days for this caller and route; another body under the same key is refused.",
-        examples=["order-000123-1"],
-    ),
-]
-BatchKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]+$",
-        max_length=IDEMPOTENCY_KEY_CHARS_MAX - len("#499"),
-        description="Makes each item repeatable under KEY#0, KEY#1, …; see POST /v1/bills.",
-    ),
-]
-REPLAYED: Final = {
-    "headers": {
-        "Idempotent-Replayed": {
-            "description": "`true` when an earlier request opened the bill.",
-            "schema": {"type": "string", "enum": ["true"]},
-        }
-    }
-}
-
-
-@router.post(
-    "",
-    status_code=201,
-    response_model=BillRead,
-    responses={
-        **may_answer(
-            PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused, ReferencesUsedUp, Forbidden
-        ),
-        201: REPLAYED,
-    },
-)
-async def open_bill(
-    request: Request,
-    body: BillCreate,
-    caller: Opener,
-    now: Now,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
-    """Open a bill and get the VietQR code that pays it. Answered after the commit."""
-    settings: Settings = request.app.state.settings
-    wanted = _ask_for(body, caller, settings, idempotency_key, now)
-    desk: BillDesk = request.app.state.bill_desk
-    bill = await desk.open_bill(caller.org, wanted)
-    shown = _show(request, caller, bill, now)
-    if _is_replayed(bill, wanted, now):
-        return answer_json(shown, status=201, headers={"Idempotent-Replayed": "true"})
-    return answer_json(shown, status=201)
-
-
-@router.post("/batch", response_model=BatchRead, max_body_size=BATCH_BYTES_MAX)
-async def open_bills(
-    request: Request,
-    body: BillsCreate,
-    caller: Opener,
-    now: Now,
-    idempotency_key: BatchKey = None,
-) -> Response:
-    """Open up to 500 bills. Each is answered for itself, in order: a bill or a problem.
-
-    With an Idempotency-Key each item is repeatable: item 3 has the key `KEY#3`.
-    """
-    answers = await asyncio.gather(
-        *(
-            _open_item(request, caller, item, i, idempotency_key, now)
-            for i, item in enumerate(body.bills)
-        )
-    )
-    return answer_json({"results": answers})
 
 
 @router.get("", response_model=BillPage, responses=may_answer(BadCursor))
@@ -175,7 +77,7 @@ async def list_bills_page(
         limit=limit + 1,
         now=now,
     )
-    shown = [_show(request, caller, bill, now) for bill in found[:limit]]
+    shown = [show(request, caller, bill, now) for bill in found[:limit]]
     return answer_json({"bills": shown, "next_cursor": next_cursor(found, limit)})
 
 
@@ -183,7 +85,7 @@ async def list_bills_page(
 async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now: Now) -> Response:
     """Show a bill as it stands now."""
     bill = await find_own_bill(tx, caller, bill_id)
-    return answer_json(_show(request, caller, bill, now))
+    return answer_json(show(request, caller, bill, now))
 
 
 @router.get(
@@ -238,7 +140,7 @@ async def cancel(
     bill = await cancel_bill(
         tx, caller.org_id, bill_id, actor=caller.actor, reason=body.reason, now=now
     )
-    return answer_json(_show(request, caller, bill, now))
+    return answer_json(show(request, caller, bill, now))
 
 
 @router.post(
@@ -268,7 +170,7 @@ async def check_bill(
     )
     async with open_org_transaction(sessions, caller.org_id) as tx:
         bill = await get_bill(tx, caller.org_id, bill_id)
-    shown = _show(request, caller, bill, now)
+    shown = show(request, caller, bill, now)
     return answer_json({"rows": asked.rows, "providers": asked.providers, "bill": shown})
 
 
@@ -305,62 +207,7 @@ def card_of(bill: BillFacts) -> QrCard:
     )
 
 
-async def _open_item(
-    request: Request, caller: Caller, item: dict[str, Any], i: int, key: str | None, now: datetime
-) -> dict[str, Any]:
-    try:
-        body = _read_item(item, i)
-        wanted = _ask_for(
-            body, caller, request.app.state.settings, None if key is None else f"{key}#{i}", now
-        )
-        bill = await cast(BillDesk, request.app.state.bill_desk).open_bill(caller.org, wanted)
-    except HubError as error:
-        problem = describe_problem(error, caller.request_id)
-        status = status_of(error)
-        return {"status": status, "is_replayed": False, "bill": None, "problem": problem}
-    return {
-        "status": 201,
-        "is_replayed": _is_replayed(bill, wanted, now),
-        "bill": _show(request, caller, bill, now),
-        "problem": None,
-    }
-
-
-def _read_item(item: dict[str, Any], i: int) -> BillCreate:
-    try:
-        return BillCreate.model_validate(item)
-    except ValidationError as error:
-        violations = list_violations(error.errors(), within=("bills", i))
-        raise InvalidRequest(f"bills[{i}] is not valid.", violations=violations) from None
-
-
-def _ask_for(
-    body: BillCreate, caller: Caller, settings: Settings, key: str | None, now: datetime
-) -> BillRequest:
-    if caller.payee_id is not None and body.payee_id != caller.payee_id:
-        raise Forbidden("You work for another payee.")
-    if body.id is not None and (fault := judge_client_id(body.id, now=now)):
-        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
-    expires_at = now + timedelta(seconds=body.valid_for_s or settings.bill_valid_for_s)
-    return BillRequest(
-        payee_id=body.payee_id,
-        amount_vnd=body.amount_vnd,
-        purpose=body.purpose,
-        external_id=body.external_id,
-        expires_at=expires_at,
-        monitor_until=expires_at + timedelta(seconds=settings.bill_monitored_for_s),
-        created_by=caller.id,
-        id=body.id or new_id(),
-        repeatable=None
-        if key is None
-        else Repeatable(caller_id=caller.id, route=ROUTE, key=key, body_hash=hash_request(body)),
-    )
-
-
-def _is_replayed(bill: BillFacts, wanted: BillRequest, now: datetime) -> bool:
-    return bill.id != wanted.id or bill.created_at < now
-
-
-def _show(request: Request, caller: Caller, bill: BillFacts, now: datetime) -> dict[str, Any]:
+def show(request: Request, caller: Caller, bill: BillFacts, now: datetime) -> dict[str, Any]:
+    """Return a bill as this hub's API shows it."""
     settings: Settings = request.app.state.settings
     return write_bill(bill, org_code=caller.org.code, public_url=settings.public_url, now=now)
