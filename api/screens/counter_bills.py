@@ -1,0 +1,254 @@
+"""A bill at the counter: its code, how it stands, cancelling, and asking the bank about it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.answers import answer_picture
+from api.auth.rate_limit import RateLimit
+from api.auth.rules import Permission
+from api.deps import Now, TheSealer, TheSessions, TheSettings, Tx, requires
+from api.screens.amounts import read_amount
+from api.screens.counter import keypad_page
+from api.screens.frame import Stall, TheStall, go, name_bank, read_frame, render
+from api.screens.verdicts import Verdict, told_by_sale, word_verdict
+from api.templating import language_of
+from core.db import open_org_transaction
+from core.settings import Settings
+from core.vnd_words import spell_vnd
+from payments.bills.errors import BillIdTaken, BillNotFound
+from payments.bills.models import BillStatus
+from payments.bills.queries import get_bill
+from payments.bills.rules import BillFacts, BillRequest, effective_status, judge_client_id
+from payments.bills.service import cancel_bill
+from payments.callbacks.asking import ask_about_account
+from payments.callbacks.errors import ProviderDidNotAnswer
+from payments.callbacks.queries_sales import list_of_bill
+from payments.vietqr.images import draw_svg
+
+router = APIRouter(prefix="/counter/bills", include_in_schema=False)
+
+NOTE_CHARS_MAX: Final = 100
+# "I have paid!" is checked a few times a minute, not hundreds: the bank is asked each time.
+CHECKS: Final = RateLimit(10, per_s=60)
+WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
+Checked = Literal["", "nothing", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BillPage:
+    """What templates/counter_bill.html may use, already worded for a person."""
+
+    bill_id: UUID
+    state: str  # a BillStatus at this instant
+    code_vnd: int  # what the code asks for
+    code_words: str  # always Vietnamese: it is read back to the customer
+    reference: str
+    bank: str
+    account: str
+    holder_name: str
+    note: str
+    pay_path: str  # the customer's own page
+    expires_at: str  # ISO 8601
+    valid_for_s: int
+    is_waiting: bool  # the code is shown
+    is_timed: bool  # and counts down
+    can_cancel: bool
+    can_renew: bool
+    verdict: Verdict | None  # what the last payment for it was
+    checked: Checked  # what asking the bank found
+
+
+@router.post("", dependencies=[requires(Permission.BILLS_OPEN)])
+async def open_bill(
+    request: Request,
+    stall: TheStall,
+    sessions: TheSessions,
+    settings: TheSettings,
+    now: Now,
+    amount: Annotated[str, Form(max_length=40)] = "",
+    quick: Annotated[str, Form(max_length=40)] = "",
+    plain: Annotated[str, Form(max_length=1)] = "",
+    note: Annotated[str, Form(max_length=1_000)] = "",
+    bill_id: Annotated[UUID | None, Form()] = None,
+) -> Response:
+    """Open a bill of the keyed amount and show its code. The same form sent twice opens one."""
+    amount_vnd = read_amount(quick or amount, is_plain=plain == "1")
+    purpose = _clean(note)
+    if amount_vnd is None:
+        async with open_org_transaction(sessions, stall.org_id) as session:
+            frame = await read_frame(session, stall, here="keypad", now=now)
+        page = keypad_page(typed=amount, note=purpose, is_amount_bad=True)
+        return render(request, "counter.html", frame, page, status=422)
+    if bill_id is not None and judge_client_id(bill_id, now=now) is not None:
+        bill_id = None
+    bill = await _open(request, stall, settings, amount_vnd, purpose, bill_id, now)
+    return go(stall.path(f"/bills/{bill.id}"))
+
+
+@router.get("/{bill_id}", dependencies=[requires(Permission.BILLS_READ)])
+async def show_bill(
+    request: Request,
+    bill_id: UUID,
+    stall: TheStall,
+    tx: Tx,
+    settings: TheSettings,
+    now: Now,
+    checked: Checked = "",
+) -> Response:
+    """Show a bill's code while it waits, and what became of it."""
+    bill = await _get_own(tx, stall, bill_id)
+    frame = await read_frame(tx, stall, here="keypad", now=now)
+    credits_in = await list_of_bill(tx, stall.org_id, bill_id)
+    verdict = (
+        word_verdict(told_by_sale(credits_in[-1]), language_of(request)) if credits_in else None
+    )
+    status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
+    code_vnd = bill.missing_vnd or 0
+    can_open = stall.caller.may(Permission.BILLS_OPEN)
+    page = BillPage(
+        bill_id=bill.id,
+        state=status.value,
+        code_vnd=code_vnd,
+        code_words=spell_vnd(code_vnd),
+        reference=bill.reference,
+        bank=name_bank(bill.bin),
+        account=bill.code_account,
+        holder_name=bill.holder_name,
+        note=bill.purpose,
+        pay_path=f"/p/{stall.caller.org_code}-{bill.public_token}",
+        expires_at=bill.expires_at.isoformat(),
+        valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
+        # A part of the money is here: the rest may come whenever it comes.
+        is_waiting=status is BillStatus.OPEN or bill.status == BillStatus.PART_PAID,
+        is_timed=status is BillStatus.OPEN,
+        can_cancel=status in (*WAITING, BillStatus.EXPIRED)
+        and stall.caller.may(Permission.BILLS_CANCEL),
+        can_renew=status is BillStatus.EXPIRED and bill.paid_vnd == 0 and can_open,
+        verdict=verdict,
+        checked=checked,
+    )
+    return render(request, "counter_bill.html", frame, page)
+
+
+@router.get("/{bill_id}/code.svg", dependencies=[requires(Permission.BILLS_READ)])
+async def draw_code(request: Request, bill_id: UUID, stall: TheStall, tx: Tx) -> Response:
+    """Draw the code for what is still missing."""
+    payload = (await _get_own(tx, stall, bill_id)).vietqr
+    return await answer_picture(
+        request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
+    )
+
+
+@router.post("/{bill_id}/renew", dependencies=[requires(Permission.BILLS_OPEN)])
+async def renew_bill(
+    request: Request,
+    bill_id: UUID,
+    stall: TheStall,
+    sessions: TheSessions,
+    settings: TheSettings,
+    now: Now,
+) -> Response:
+    """Open the same bill again after its time; the old code's money is still recorded."""
+    async with open_org_transaction(sessions, stall.org_id) as session:
+        old = await _get_own(session, stall, bill_id)
+    if old.amount_vnd is None or old.paid_vnd or now < old.expires_at:
+        return go(stall.path(f"/bills/{bill_id}"))
+    bill = await _open(request, stall, settings, old.amount_vnd, old.purpose, None, now)
+    return go(stall.path(f"/bills/{bill.id}"))
+
+
+@router.post("/{bill_id}/cancel", dependencies=[requires(Permission.BILLS_CANCEL)])
+async def cancel(bill_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
+    """Cancel a bill that nobody paid.
+
+    Raises:
+        BillNotFound, BillNotCancellable
+    """
+    bill = await _get_own(tx, stall, bill_id)
+    await cancel_bill(
+        tx, stall.org_id, bill.id, actor=stall.caller.actor, reason="at the counter", now=now
+    )
+    return go(stall.path(f"/bills/{bill_id}"))
+
+
+@router.post("/{bill_id}/check", dependencies=[requires(Permission.BILLS_READ)])
+async def check_bill(
+    request: Request,
+    bill_id: UUID,
+    stall: TheStall,
+    sessions: TheSessions,
+    sealer: TheSealer,
+    now: Now,
+) -> Response:
+    """Ask the bank, within five seconds, whether money came for this bill.
+
+    Raises:
+        TooManyRequests: this stall asks too often.
+    """
+    CHECKS.take(str(stall.payee_id))
+    async with open_org_transaction(sessions, stall.org_id) as session:
+        before = await _get_own(session, stall, bill_id)
+    state = request.app.state
+    try:
+        await ask_about_account(
+            sessions,
+            state.settler,
+            sealer,
+            state.http_client,
+            stall.caller.org,
+            before.receiving_account_id,
+            now=now,
+        )
+    except ProviderDidNotAnswer:
+        return go(stall.path(f"/bills/{bill_id}", checked="failed"))
+    async with open_org_transaction(sessions, stall.org_id) as session:
+        after = await get_bill(session, stall.org_id, bill_id)
+    if after.received_vnd > before.received_vnd:  # the page itself says what came
+        return go(stall.path(f"/bills/{bill_id}"))
+    return go(stall.path(f"/bills/{bill_id}", checked="nothing"))
+
+
+async def _open(
+    request: Request,
+    stall: Stall,
+    settings: Settings,
+    amount_vnd: int,
+    purpose: str,
+    bill_id: UUID | None,
+    now: datetime,
+) -> BillFacts:
+    expires_at = now + timedelta(seconds=settings.bill_valid_for_s)
+    wanted = BillRequest(
+        payee_id=stall.payee_id,
+        amount_vnd=amount_vnd,
+        purpose=purpose,
+        expires_at=expires_at,
+        monitor_until=expires_at + timedelta(seconds=settings.bill_monitored_for_s),
+        created_by=stall.caller.id,
+        id=bill_id,
+    )
+    desk = request.app.state.bill_desk
+    try:
+        bill: BillFacts = await desk.open_bill(stall.caller.org, wanted)
+    except BillIdTaken:  # the browser went back and another amount was keyed into the old form
+        bill = await desk.open_bill(stall.caller.org, replace(wanted, id=None))
+    return bill
+
+
+async def _get_own(session: AsyncSession, stall: Stall, bill_id: UUID) -> BillFacts:
+    """Return a bill of this stall; another stall's is not found."""
+    bill = await get_bill(session, stall.org_id, bill_id)
+    if bill.payee_id != stall.payee_id:
+        raise BillNotFound(bill_id)
+    return bill
+
+
+def _clean(note: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in note)
+    return " ".join(printable.split())[:NOTE_CHARS_MAX]

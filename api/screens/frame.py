@@ -1,0 +1,202 @@
+"""Which stall a counter's screen is for, and what every screen of it shows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import RedirectResponse, Response
+
+from api.auth.callers import Caller
+from api.auth.rules import Permission
+from api.deps import CurrentCaller
+from api.middleware import no_store
+from api.templating import templates
+from core.clock import day_bounds, hanoi_day
+from core.errors import InvalidRequest
+from core.logging import mask_tail
+from payments.callbacks.queries_sales import count_sales
+from payments.ledger.service import read_takings
+from payments.payees.models import LinkStatus, PayeeAccount, ReceivingAccount
+from payments.payees.queries import find_routes, get_payee
+from payments.payees.rules import PayeeRoute
+from payments.vietqr.banks import find_bank
+
+COUNTER: Final = "/counter"
+CHANGES_MAX: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stall:
+    """The stall that a request is about, and who stands there."""
+
+    caller: Caller
+    payee_id: UUID
+    suffix: str  # "?payee=…" where the address must say which stall; "" for its own staff
+
+    @property
+    def org_id(self) -> UUID:
+        """The organisation that the stall belongs to."""
+        return self.caller.org_id
+
+    def path(self, path: str = "", **query: object) -> str:
+        """Return an address of this stall's counter: path("/sales", checked="found")."""
+        text = f"{COUNTER}{path}{self.suffix}"
+        if not query:
+            return text
+        return f"{text}{'&' if self.suffix else '?'}{urlencode(query)}"
+
+
+async def find_stall(
+    caller: CurrentCaller,
+    payee: Annotated[UUID | None, Query(description="The stall, for who works for none")] = None,
+) -> Stall | None:
+    """Return the stall of the address, or the caller's own; None if it must be chosen first.
+
+    Raises:
+        Forbidden: the caller works for another payee.
+    """
+    payee_id = caller.narrow_payee(payee)
+    if payee_id is None:
+        return None
+    query = {}
+    if caller.payee_id is None:
+        query["payee"] = str(payee_id)
+    if caller.org_id != caller.home.id:
+        query["org"] = caller.org_code
+    suffix = f"?{urlencode(query)}" if query else ""
+    return Stall(caller=caller, payee_id=payee_id, suffix=suffix)
+
+
+async def require_stall(stall: Annotated[Stall | None, Depends(find_stall)]) -> Stall:
+    """Return the stall that a form or a stream is about.
+
+    Raises:
+        InvalidRequest: a manager's address names none.
+    """
+    if stall is None:
+        raise InvalidRequest("Choose a stall first.")
+    return stall
+
+
+MaybeStall = Annotated[Stall | None, Depends(find_stall)]
+TheStall = Annotated[Stall, Depends(require_stall)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountChange:
+    """The account that money goes to was changed, and nobody of the stall has seen it yet."""
+
+    link_id: UUID
+    bank: str
+    account: str  # only its end
+    holder_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What templates/counter_base.html may use, already worded for a person."""
+
+    stall_name: str
+    place: str
+    route: PayeeRoute | None  # None: no account in force, it cannot be paid yet
+    can_open: bool
+    can_sort: bool
+    can_confirm: bool  # may say "Tôi đã thấy" for the stall
+    is_own_stall: bool  # its staff; others chose it from a list
+    is_live: bool  # False: an organisation whose money is pretend
+    today_vnd: int
+    today_count: int
+    changes: tuple[AccountChange, ...]
+    suffix: str
+    here: str  # which of the counter's screens this is: "keypad", "sales", "code"
+
+
+async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: datetime) -> Frame:
+    """Read what every screen of a stall's counter shows.
+
+    Raises:
+        PayeeNotFound: a manager's address names a stall of nobody's.
+    """
+    payee = await get_payee(session, stall.org_id, stall.payee_id)
+    routes = await find_routes(session, stall.org_id, [stall.payee_id])
+    today_vnd, today_count = await read_today(session, stall, now=now)
+    caller = stall.caller
+    return Frame(
+        stall_name=payee.name,
+        place=payee.place,
+        route=routes.get(stall.payee_id),
+        can_open=caller.may(Permission.BILLS_OPEN),
+        can_sort=caller.may(Permission.SALES_SORT),
+        can_confirm=caller.payee_id is not None and caller.may(Permission.ACCOUNTS_ACKNOWLEDGE),
+        is_own_stall=caller.payee_id is not None,
+        is_live=caller.org.is_live,
+        today_vnd=today_vnd,
+        today_count=today_count,
+        changes=await list_changes(session, stall.org_id, stall.payee_id),
+        suffix=stall.suffix,
+        here=here,
+    )
+
+
+async def read_today(session: AsyncSession, stall: Stall, *, now: datetime) -> tuple[int, int]:
+    """Return today's takings in đồng, and how many payments are in them."""
+    since, until = day_bounds(hanoi_day(now))
+    org_id, payee_id = stall.org_id, stall.payee_id
+    today_vnd = await read_takings(session, org_id, payee_id, since=since, until=until)
+    return today_vnd, await count_sales(session, org_id, payee_id, since=since, until=until)
+
+
+async def list_changes(
+    session: AsyncSession, org_id: UUID, payee_id: UUID
+) -> tuple[AccountChange, ...]:
+    """List the changes of a stall's account that its people have not confirmed, newest first."""
+    query = (
+        select(PayeeAccount, ReceivingAccount)
+        .join(
+            ReceivingAccount,
+            (ReceivingAccount.org_id == PayeeAccount.org_id)
+            & (ReceivingAccount.id == PayeeAccount.receiving_account_id),
+        )
+        .where(
+            PayeeAccount.org_id == org_id,
+            PayeeAccount.payee_id == payee_id,
+            PayeeAccount.status == LinkStatus.ACTIVE.value,
+            PayeeAccount.holder_told_at.is_(None),
+        )
+        .order_by(PayeeAccount.id.desc())
+        .limit(CHANGES_MAX)
+    )
+    return tuple(
+        AccountChange(
+            link_id=link.id,
+            bank=name_bank(account.bin),
+            account=mask_tail(account.account_number),
+            holder_name=account.holder_name,
+        )
+        for link, account in await session.execute(query)
+    )
+
+
+def name_bank(bin_: str) -> str:
+    """Return a bank's short name, or its BIN where the list has none."""
+    bank = find_bank(bin_)
+    return bank.short_name if bank else bin_
+
+
+def render(
+    request: Request, template: str, frame: Frame, page: Any = None, *, status: int = 200
+) -> Response:
+    """Render a screen of the counter; `page` is its own documented dataclass."""
+    facts = {} if page is None else {"page": page}
+    shown = {**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, **facts}
+    return no_store(templates.TemplateResponse(request, template, shown, status_code=status))
+
+
+def go(path: str) -> Response:
+    """Send a browser on after a form (303: by GET)."""
+    return RedirectResponse(path, 303)

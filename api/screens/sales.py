@@ -1,0 +1,233 @@
+"""What a stall took today, why each payment is its own, and putting in order what is not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from api.auth.rules import Permission
+from api.deps import Now, TheSealer, TheSessions, Tx, requires
+from api.i18n import translate
+from api.screens.counter_bills import CHECKS
+from api.screens.frame import TheStall, go, read_frame, render
+from api.screens.verdicts import status_of, told_by_sale, word_payer
+from api.templating import language_of
+from core.clock import HANOI, day_bounds, hanoi_day
+from core.db import open_org_transaction
+from core.errors import HubError, Kind
+from payments.callbacks.asking import ask_about_account
+from payments.callbacks.corrections import (
+    claim_credit,
+    confirm_for_bill,
+    mark_not_takings,
+    mark_takings_again,
+)
+from payments.callbacks.errors import ProviderDidNotAnswer
+from payments.callbacks.queries_sales import Sale, list_sales
+from payments.callbacks.rules import Verdict
+from payments.payees.errors import PayeeHasNoAccount
+from payments.payees.queries import find_routes
+
+router = APIRouter(prefix="/counter/sales", include_in_schema=False)
+
+Told = Literal["", "new", "some", "failed", "taken", "moved"]
+COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaleRow:
+    """One payment of the day, already worded for a person."""
+
+    credit_id: UUID
+    time: str  # "14:05"
+    payer: str
+    memo: str
+    status: str  # of parts.STATES
+    state_word: str  # instead of that state's own word, or ""
+    why: str
+    amount_vnd: int
+    is_counted: bool
+    bill_path: str
+    asks: str  # "" or the bill that it may be for: "Của khách này: Phở bò?"
+    asks_bill_id: UUID | None
+    can_claim: bool
+    can_take_out: bool
+    can_put_back: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalesPage:
+    """What templates/counter_sales.html may use."""
+
+    rows: Sequence[SaleRow]
+    told: Told  # what the form before this page did
+
+
+@router.get("", dependencies=[requires(Permission.SALES_READ)])
+async def show_sales(
+    request: Request, stall: TheStall, tx: Tx, now: Now, told: Told = ""
+) -> Response:
+    """Show the payments of today, newest first."""
+    frame = await read_frame(tx, stall, here="sales", now=now)
+    since, until = day_bounds(hanoi_day(now))
+    sales = await list_sales(tx, stall.org_id, stall.payee_id, since=since, until=until)
+    lang = language_of(request)
+    page = SalesPage(rows=[_word_row(sale, lang, stall.suffix) for sale in sales], told=told)
+    return render(request, "counter_sales.html", frame, page)
+
+
+@router.post("/check", dependencies=[requires(Permission.BILLS_READ)])
+async def check_account(
+    request: Request, stall: TheStall, sessions: TheSessions, sealer: TheSealer, now: Now
+) -> Response:
+    """Ask the bank, within five seconds, for payments that it has not told of.
+
+    Raises:
+        PayeeHasNoAccount: the stall cannot be paid at all.
+        TooManyRequests: this stall asks too often.
+    """
+    CHECKS.take(str(stall.payee_id))
+    since, until = day_bounds(hanoi_day(now))
+    org_id, payee_id = stall.org_id, stall.payee_id
+    async with open_org_transaction(sessions, org_id) as session:
+        routes = await find_routes(session, org_id, [payee_id])
+        before = await list_sales(session, org_id, payee_id, since=since, until=until)
+    if payee_id not in routes:
+        raise PayeeHasNoAccount(payee_id)
+    state = request.app.state
+    try:
+        await ask_about_account(
+            sessions,
+            state.settler,
+            sealer,
+            state.http_client,
+            stall.caller.org,
+            routes[payee_id].receiving_account_id,
+            now=now,
+        )
+    except ProviderDidNotAnswer:
+        return go(stall.path("/sales", told="failed"))
+    async with open_org_transaction(sessions, org_id) as session:
+        after = await list_sales(session, org_id, payee_id, since=since, until=until)
+    return go(stall.path("/sales", told="new" if len(after) > len(before) else "some"))
+
+
+@router.post("/{credit_id}/claim", dependencies=[requires(Permission.SALES_SORT)])
+async def claim(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
+    """Take an unassigned payment of a shared account: the first stall that says so has it."""
+    try:
+        async with open_org_transaction(sessions, stall.org_id) as session:
+            await claim_credit(
+                session,
+                stall.org_id,
+                credit_id,
+                payee_id=stall.payee_id,
+                actor=stall.caller.actor,
+                now=now,
+            )
+    except HubError as error:
+        return _go_on(stall.path("/sales", told="taken"), error)
+    return go(stall.path("/sales"))
+
+
+@router.post("/{credit_id}/confirm", dependencies=[requires(Permission.SALES_SORT)])
+async def confirm(
+    credit_id: UUID,
+    stall: TheStall,
+    sessions: TheSessions,
+    now: Now,
+    bill_id: Annotated[UUID, Form()],
+) -> Response:
+    """Say that a counter sale was a customer paying this bill: "Của khách này?"."""
+    try:
+        async with open_org_transaction(sessions, stall.org_id) as session:
+            await confirm_for_bill(
+                session,
+                stall.org_id,
+                credit_id,
+                bill_id=bill_id,
+                payee_id=stall.payee_id,
+                actor=stall.caller.actor,
+                now=now,
+            )
+    except HubError as error:
+        return _go_on(stall.path("/sales", told="moved"), error)
+    return go(stall.path(f"/bills/{bill_id}"))
+
+
+@router.post("/{credit_id}/not-takings", dependencies=[requires(Permission.SALES_SORT)])
+async def take_out(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
+    """Take family money out of the takings: "Không phải tiền hàng"."""
+    try:
+        async with open_org_transaction(sessions, stall.org_id) as session:
+            await mark_not_takings(
+                session,
+                stall.org_id,
+                credit_id,
+                payee_id=stall.payee_id,
+                actor=stall.caller.actor,
+                reason="",
+                now=now,
+            )
+    except HubError as error:
+        return _go_on(stall.path("/sales", told="moved"), error)
+    return go(stall.path("/sales"))
+
+
+@router.post("/{credit_id}/takings", dependencies=[requires(Permission.SALES_SORT)])
+async def put_back(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
+    """Undo "Không phải tiền hàng"."""
+    try:
+        async with open_org_transaction(sessions, stall.org_id) as session:
+            await mark_takings_again(
+                session,
+                stall.org_id,
+                credit_id,
+                payee_id=stall.payee_id,
+                actor=stall.caller.actor,
+                now=now,
+            )
+    except HubError as error:
+        return _go_on(stall.path("/sales", told="moved"), error)
+    return go(stall.path("/sales"))
+
+
+def _go_on(path: str, error: HubError) -> Response:
+    """Show the list as it stands now when somebody was faster; other errors are the edge's."""
+    if error.kind is Kind.CONFLICT:
+        return go(path)
+    raise error
+
+
+def _word_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
+    told = told_by_sale(sale)
+    state_word = {
+        Verdict.NOT_TAKINGS: "counter.sales.not_takings_state",
+        Verdict.UNASSIGNED: "counter.sales.not_mine_yet",
+    }.get(told.judged)
+    is_waiting_for_owner = told.judged is Verdict.UNASSIGNED
+    asks_bill_id = sale.suggested_bill_id if told.judged is Verdict.COUNTER_SALE else None
+    what = sale.suggested_purpose or sale.suggested_reference or ""
+    why = f"counter.sales.rule.{sale.rule}"
+    if told.judged in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
+        why = f"counter.verdict.word.{told.judged.value}"
+    return SaleRow(
+        credit_id=sale.credit_id,
+        time=f"{sale.received_at.astimezone(HANOI):%H:%M}",
+        payer=word_payer(told, lang).rpartition(" · ")[0],
+        memo=sale.memo,
+        status="unknown" if told.judged is Verdict.NOT_TAKINGS else status_of(told),
+        state_word=translate(lang, state_word) if state_word else "",
+        why=translate(lang, why, reference=sale.reference or ""),
+        amount_vnd=sale.amount_vnd,
+        is_counted=told.judged in COUNTED,
+        bill_path=f"/counter/bills/{sale.bill_id}{suffix}" if sale.bill_id else "",
+        asks=translate(lang, "counter.sales.confirm", what=what) if asks_bill_id else "",
+        asks_bill_id=asks_bill_id,
+        can_claim=is_waiting_for_owner,
+        can_take_out=told.judged is Verdict.COUNTER_SALE,
+        can_put_back=told.judged is Verdict.NOT_TAKINGS,
+    )

@@ -1,0 +1,78 @@
+// The vendor's counter: one page whose screens change under a voice and a live line that go on.
+
+import { bindKeypad } from "/static/js/counter_keypad.js";
+import { News } from "/static/js/counter_news.js";
+import { Stage } from "/static/js/counter_stage.js";
+import { listen } from "/static/js/live.js";
+import { Speaker } from "/static/js/sound.js";
+import { bindControls } from "/static/js/sound_controls.js";
+
+const MONEY = [
+  "bill.paid",
+  "bill.part_paid",
+  "bill.over_paid",
+  "bill.credited_again",
+  "counter_sale.received",
+  "credit.unassigned",
+  "credit.unexplained",
+];
+const SPEAK_OFFLINE_AFTER_MS = 10_000; // a hub that restarts is back sooner
+
+document.documentElement.dataset.script = "yes";
+const counter = document.getElementById("counter");
+const speaker = new Speaker();
+const stage = new Stage(counter);
+const news = new News(counter, { speaker, stage });
+globalThis.speaker = speaker; // for a look from the console, and for tests
+
+bindControls(speaker);
+bindKeypad(stage, {
+  // The amount is read back once, when its code appears.
+  onCode: (amountVnd) => {
+    if (speaker.state === "ready") speaker.announce({ kind: "amount", amountVnd });
+  },
+});
+
+document.addEventListener("click", (event) => {
+  const paper = event.target.closest("button[data-paper]")?.dataset.paper;
+  if (!paper) return;
+  document.body.dataset.paper = paper;
+  print();
+});
+
+const signal = document.getElementById("signal");
+let lostAt = null; // when the line went, in ms
+let offlineTimer = null;
+let wasOfflineSpoken = false;
+
+function showSignal(isLive) {
+  signal.dataset.live = isLive ? "yes" : "no";
+  signal.textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
+  if (!isLive) {
+    lostAt ??= Date.now();
+    offlineTimer ??= setTimeout(() => {
+      wasOfflineSpoken = true;
+      speaker.announce({ kind: "offline" });
+    }, SPEAK_OFFLINE_AFTER_MS);
+    return;
+  }
+  clearTimeout(offlineTimer);
+  offlineTimer = null;
+  if (lostAt !== null) {
+    if (wasOfflineSpoken) speaker.announce({ kind: "online" });
+    wasOfflineSpoken = false;
+    news.cameBack(lostAt);
+    stage.refresh(); // what this screen shows may have changed meanwhile
+  }
+  lostAt = null;
+}
+
+const handlers = {
+  "bill.cancelled": (data, event) => news.hearCancelled(data, event),
+  "credit.corrected": (data, event) => news.hearCorrected(data, event),
+  "account.changed": (data, event) => news.isNew(event) && stage.refresh(),
+  reload: () => location.reload(),
+  "signed-out": () => location.assign("/login"),
+};
+for (const name of MONEY) handlers[name] = (told, event) => news.hearMoney(told, event);
+listen(news.address(), handlers, { onSignal: showSignal });

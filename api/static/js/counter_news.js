@@ -1,0 +1,175 @@
+// What the bank confirmed, on the screen and aloud. The hub words and draws each verdict; here is
+// decided where it goes: on its bill's screen, over the keypad, or as a strip beside a code that
+// another customer may be scanning.
+
+import { STALE_AFTER_S } from "/static/js/sound.js";
+
+const GOOD = new Set(["paid", "counter_sale", "late"]);
+const SHOWN_FOR_MS = 12_000; // green goes by itself; what needs a next step stays
+const STRIP_FOR_MS = 15_000;
+const CAME_BACK_MS = 4000; // how long after a reconnect events are its replay
+const SEEN_MAX = 200;
+
+export class News {
+  #panel = document.getElementById("news");
+  #strip = document.getElementById("strip");
+  #missed = document.getElementById("missed");
+  #seen;
+  #timer = null;
+  #stripTimer = null;
+  #backAt = -Infinity; // when the line came back, and when it had gone
+  #lostAt = Infinity;
+
+  constructor(counter, { speaker, stage }) {
+    this.counter = counter;
+    this.speaker = speaker;
+    this.stage = stage;
+    this.store = `phopay.counter.${counter.dataset.events}`;
+    this.#seen = recall(this.store);
+    document.addEventListener("click", (event) => {
+      const name = event.target.closest("[data-close]")?.dataset.close;
+      if (name) this.close(name);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close("news");
+    });
+    document.addEventListener("phopay:stage", (event) => {
+      if (event.detail.isForm) this.close("news");
+    });
+  }
+
+  /** The stream's address; a page that was thrown away and loaded again goes on where it was. */
+  address() {
+    const url = new URL(this.counter.dataset.events, location.href);
+    const last = this.#seen.at(-1);
+    if (last) url.searchParams.set("last_event_id", last);
+    return url.href;
+  }
+
+  /** False for what this device has heard before, also before it loaded the page again. */
+  isNew(event) {
+    const id = event.lastEventId;
+    if (this.#seen.includes(id)) return false;
+    this.#seen.push(id);
+    if (this.#seen.length > SEEN_MAX) this.#seen.shift();
+    keep(this.store, this.#seen);
+    return true;
+  }
+
+  cameBack(lostAt) {
+    this.#backAt = Date.now();
+    this.#lostAt = lostAt;
+  }
+
+  hearMoney(told, event) {
+    if (!this.isNew(event)) return;
+    this.stage.refreshToday();
+    if (told.say) {
+      const { say: kind, say_vnd: amountVnd, at } = told;
+      this.speaker.announce({ kind, amountVnd, at, id: event.lastEventId });
+    }
+    const isOfStage = told.bill_id && told.bill_id === this.stage.billId;
+    if (this.#isMissed(told)) this.#addMissed(told);
+    if (isOfStage) this.#showOnStage(told);
+    else if (this.#isOld(told)) return this.#refreshList();
+    else if (this.stage.showsCode) this.#showStrip(told);
+    else this.#showPanel(told);
+    this.#refreshList();
+  }
+
+  hearCancelled(data, event) {
+    if (!this.isNew(event)) return;
+    if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
+  }
+
+  /** Somebody said whose a payment is: the question about it is over on every device. */
+  hearCorrected(data, event) {
+    if (!this.isNew(event)) return;
+    const open = this.#panel.querySelector("[data-credit-id]");
+    if (open?.dataset.creditId === data.credit_id) this.close("news");
+    this.stage.refreshToday();
+    this.#refreshList();
+  }
+
+  close(name) {
+    if (name === "missed") {
+      this.#missed.hidden = true;
+      this.#missed.querySelector("ul").replaceChildren();
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#panel.hidden = true;
+    this.#panel.replaceChildren();
+  }
+
+  #isOld(told) {
+    return Date.now() - Date.parse(told.at) > STALE_AFTER_S * 1000;
+  }
+
+  /** Whether a payment happened while the line was down, or long before it was heard of. */
+  #isMissed(told) {
+    const at = Date.parse(told.at);
+    const isReplay = Date.now() - this.#backAt < CAME_BACK_MS;
+    return this.#isOld(told) || (isReplay && at >= this.#lostAt - 1000 && at < this.#backAt);
+  }
+
+  #addMissed(told) {
+    const list = this.#missed.querySelector("ul");
+    const line = document.createElement("li");
+    line.textContent = told.line;
+    list.prepend(line);
+    const count = list.children.length;
+    const title = this.#missed.querySelector("h2");
+    title.textContent =
+      count === 1 ? title.dataset.one : title.dataset.many.replace("99", String(count));
+    this.#missed.hidden = false;
+  }
+
+  #showOnStage(told) {
+    const html = new DOMParser().parseFromString(told.html, "text/html");
+    const path = html.querySelector("[data-verdict]").dataset.path;
+    this.close("news");
+    this.stage.place(told.html, path);
+    // The code for the rest is on the bill's own page.
+    if (told.status === "part_paid") this.stage.show(location.href, { push: false, isQuiet: true });
+  }
+
+  #showPanel(told) {
+    clearTimeout(this.#timer);
+    this.#panel.innerHTML = told.html;
+    this.#panel.hidden = false;
+    if (GOOD.has(told.status) && !this.#panel.querySelector("form")) {
+      this.#timer = setTimeout(() => this.close("news"), SHOWN_FOR_MS);
+    }
+  }
+
+  #showStrip(told) {
+    clearTimeout(this.#stripTimer);
+    const html = new DOMParser().parseFromString(told.html, "text/html");
+    const word = html.querySelector(".verdict-word").textContent;
+    this.#strip.textContent = `${word}: ${told.line}`;
+    this.#strip.dataset.tone = html.querySelector(".verdict").dataset.tone;
+    this.#strip.hidden = false;
+    this.#stripTimer = setTimeout(() => (this.#strip.hidden = true), STRIP_FOR_MS);
+  }
+
+  #refreshList() {
+    if (this.stage.isSalesList) this.stage.refresh();
+  }
+}
+
+function recall(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function keep(name, ids) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(ids));
+  } catch {
+    /* storage is switched off: remembered as long as the page */
+  }
+}
