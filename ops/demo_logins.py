@@ -128,6 +128,8 @@ class Logins:
                 code = login.org_code
                 lines += ["", f"{code}  {names[code]}"]
             lines.append(f"  {login.login:<20} {login.password}   {login.who}")
+        if not self.api_keys:  # the market that they begin with was there before
+            return lines
         stall = f"{DONG_XA.slug}.{DONG_XA.stalls[0].label.lower()}"
         begin = f"Begin with chu.{stall} (a stall), quanly.{DONG_XA.slug} (its market)"
         told_keys = [f"API key of {code}: {text}" for code, text in self.api_keys]

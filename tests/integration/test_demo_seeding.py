@@ -1,0 +1,59 @@
+"""Seeding the demo city in one process: what is there already, and where it must not be."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from ops import demo_city
+from ops.demo_places import DONG_XA, PLACES
+from ops.errors import CannotStart
+from tests.databases import Database
+
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
+
+
+@pytest.fixture
+def seed(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Seed this test's database; no sandbox runs."""
+    for name, value in database.environment.items():
+        monkeypatch.setenv(name, value)
+    return lambda: demo_city.seed(hub_url="http://127.0.0.1:8", sandbox_url=NOBODY)
+
+
+def test_a_seeding_that_stopped_half_way_goes_on(
+    seed: Callable[[], list[str]], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as half:
+        half.setattr(demo_city, "PLACES", (DONG_XA,))
+        first = "\n".join(seed())
+
+    second = "\n".join(seed())
+
+    assert "quanly.dx " in first
+    assert "quanly.dx " not in second
+    assert "quanly.th " in second
+    with psycopg.connect(database.owner_url) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM organisations").fetchone() or (0,)
+    assert count == len(PLACES) + 1
+
+
+def test_a_city_without_its_sandbox_is_made_and_the_person_is_told(
+    seed: Callable[[], list[str]],
+) -> None:
+    told = seed()
+
+    assert any("No sandbox answers" in line for line in told)
+    assert any("quantri.hn" in line for line in told)
+
+
+def test_pretend_places_are_not_put_beside_live_ones(
+    seed: Callable[[], list[str]], database: Database
+) -> None:
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("""
+            INSERT INTO organisations (id, code, name, kind, is_live, created_at)
+            VALUES (gen_random_uuid(), 'XXXX', 'Chợ thật', 'market_board', true, now())""")
+
+    with pytest.raises(CannotStart, match="live organisation"):
+        seed()
