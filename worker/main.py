@@ -60,7 +60,10 @@ async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
         orgs = await list_org_facts(session, org_ids)
     handled = 0
     for org in orgs:
-        handled += await desk.settler.settle(org)
+        try:
+            handled += await desk.settler.settle(org)
+        except Exception as error:  # one organisation's trouble is not the next one's
+            log.error("backlog.not_swept", org=org.code, error=repr(error))
     if handled:
         log.info("backlog.swept", notices=handled)
     return handled
@@ -73,8 +76,11 @@ async def judge_waiting(desk: Desk, *, now: datetime) -> int:
         orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
     explained = 0
     for org_id, credit_id in waiting:
-        async with open_org_transaction(desk.app_sessions, org_id) as session:
-            explained += await judge_again(session, orgs[org_id], credit_id, now=now)
+        try:
+            async with open_org_transaction(desk.app_sessions, org_id) as session:
+                explained += await judge_again(session, orgs[org_id], credit_id, now=now)
+        except Exception as error:  # the others are judged all the same
+            log.error("credit.not_judged", credit=str(credit_id), error=repr(error))
     return explained
 
 

@@ -251,8 +251,9 @@ FIND_BACKLOG = text("""
 FIND_WAITING_MATCHES = text("""
     SELECT m.org_id, m.credit_id
     FROM matches m
+    JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
     JOIN bills b ON b.org_id = m.org_id
-     AND (b.reference = m.named OR b.provider_order_id = m.named)
+     AND (b.reference = m.named OR (b.provider_order_id = m.named AND b.rail = c.provider))
     WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill'
     LIMIT 200
 """)

@@ -23,8 +23,9 @@ from payments.payees.rules import OrgFacts
 log = structlog.get_logger()
 
 BATCH_MAX: Final = 500  # notices in one commit; larger ones gain little and hold locks longer
-TRIES_MAX: Final = 3  # for locks and deadlocks; after that the sweep comes by
+TRIES_MAX: Final = 3  # for locks and deadlocks; then one by one, and then the sweep comes by
 STUCK_AFTER: Final = 5  # attempts, then a person is told
+BACK_OFF_START: Final = timedelta(seconds=5)
 BACK_OFF_MAX: Final = timedelta(minutes=10)
 # SQLSTATE: serialization failure, deadlock, lock not available, query cancelled by a timeout.
 PASSING: Final = frozenset({"40001", "40P01", "55P03", "57014"})
@@ -98,6 +99,9 @@ class Settler:
                 if not _is_passing(error):
                     return await self._settle_singly(org, claimed_ids, error)
                 log.warning("settlement.waits", org=org.code, attempt=attempt, error=_name(error))
+                if attempt == TRIES_MAX and claimed_ids:
+                    # One bill that somebody keeps locked must not hold up everybody else's.
+                    return await self._settle_singly(org, claimed_ids, error)
                 await asyncio.sleep(0.05 * attempt)
             except Exception as error:
                 return await self._settle_singly(org, claimed_ids, error)
@@ -109,7 +113,7 @@ class Settler:
         if not notice_ids:
             raise cause
         log.warning("settlement.singly", org=org.code, notices=len(notice_ids), error=repr(cause))
-        handled = 0
+        handled = waits = 0
         for notice_id in notice_ids:
             try:
                 async with open_org_transaction(self._sessions, org.id) as session:
@@ -120,6 +124,8 @@ class Settler:
             except Exception as error:
                 if not _is_passing(error):
                     await self._put_off(org, notice_id, error)
+                elif (waits := waits + 1) == TRIES_MAX:
+                    break  # each waits for the lock timeout: the sweep comes by for the rest
         return len(notice_ids), handled
 
     async def _put_off(self, org: OrgFacts, notice_id: UUID, error: Exception) -> None:
@@ -129,7 +135,7 @@ class Settler:
             now = self._read_clock()
             claimed = await queries.claim_notice(session, org.id, notice_id)
             for notice in claimed:
-                wait = min(timedelta(seconds=5) * 2**notice.attempts, BACK_OFF_MAX)
+                wait = min(BACK_OFF_START * 2 ** min(notice.attempts, 10), BACK_OFF_MAX)
                 outcome = NoticeOutcome(
                     notice_id=notice_id,
                     outcome="failed",

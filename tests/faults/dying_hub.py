@@ -1,0 +1,101 @@
+"""Real hub processes that die of SIGKILL at a named point, as if the power went there.
+
+Nothing of this is in the hub: the points are put around its functions from outside, then it serves
+as always. Run by tests/faults/installation.py as `python -m tests.faults.dying_hub`: it loads the
+hub's code once and forks a process for each line "start POINT", answering "pid port"; "wait PID"
+answers with how that process ended.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import api.main  # noqa: F401 (loaded before the forks, which then take no time)
+from ops import hub_process, processes
+from payments.callbacks import queries
+from payments.callbacks.intake import Intake
+from payments.callbacks.settler import Settler
+from payments.ledger import queries as ledger_queries
+from payments.outbox import queries as outbox_queries
+
+# point → (owner, name of its function, whether the function runs before the process dies)
+POINTS: dict[str, tuple[Any, str, bool]] = {
+    "before the notice is stored": (Intake, "_store", False),
+    "between commit and acknowledgement": (Intake, "_store", True),
+    "between acknowledgement and settlement": (Settler, "_settle_batch", False),
+    "after the notices are claimed": (queries, "claim_notices", True),
+    "after the credit is stored": (queries, "insert_credits_once", True),
+    "after the bill is locked": (queries, "lock_named_bills", True),
+    "after the bill is changed": (queries, "update_bills", True),
+    "after the match is written": (queries, "insert_matches", True),
+    "after the transfers are posted": (ledger_queries, "insert_transfers", True),
+    "after the event is recorded": (outbox_queries, "insert_events", True),
+    "before the settlement commits": (queries, "finish_notices", True),
+    "after the settlement has committed": (Settler, "_settle_batch", True),
+}
+IS_ACKNOWLEDGED = frozenset(POINTS) - {
+    "before the notice is stored",
+    "between commit and acknowledgement",
+}
+
+
+def die() -> None:
+    """End without a word: no handler runs, no buffer is flushed, no connection is closed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plant(point: str) -> None:
+    """Let the process die at a point."""
+    owner, name, runs_first = POINTS[point]
+    planted: Callable[..., Awaitable[Any]] = getattr(owner, name)
+
+    async def run_and_die(*args: Any, **facts: Any) -> None:
+        if point in IS_ACKNOWLEDGED:
+            await asyncio.sleep(0.2)  # the acknowledgement reaches its sender first
+        if runs_first:
+            await planted(*args, **facts)
+        die()
+
+    setattr(owner, name, run_and_die)
+
+
+def start(point: str) -> tuple[int, int]:
+    """Fork a hub that will die at a point; return its process id and port."""
+    end_with_us = processes._die_with(os.getpid())
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        port: int = listener.getsockname()[1]
+        pid = os.fork()
+        if pid:
+            return pid, port
+        if end_with_us is not None:
+            end_with_us()
+        os.dup2(2, 1)  # standard output is the parent's to answer on
+        plant(point)
+        hub_process.main(listener.detach())
+        os._exit(0)
+
+
+def main() -> None:
+    """Do as the lines on standard input say, until they end; leave nothing behind."""
+    running: set[int] = set()
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(" ")
+        if word == "start":
+            pid, port = start(rest)
+            running.add(pid)
+            print(pid, port, flush=True)
+        else:
+            assert word == "wait"
+            pid, status = os.waitpid(int(rest), 0)
+            running.discard(pid)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""F1, F2, F15, F26: a hub process is killed at every step of a payment's way; nothing is lost.
+
+Two hub processes and a worker on one database; the one that is called first dies of SIGKILL.
+"""
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Sessions, open_org_transaction
+from core.settings import Settings
+from payments.bills.references import ALPHABET
+from tests.builders import a_bill, list_breaks, list_events, read_ledger, read_status, sepay_body
+from tests.databases import Database
+from tests.faults.dying_hub import IS_ACKNOWLEDGED, POINTS
+from tests.faults.installation import (
+    DyingHub,
+    Installation,
+    Process,
+    ReachableStall,
+    a_reachable_stall,
+    deliver,
+    new_client,
+    wait_for,
+    wait_until_settled,
+)
+from tests.integration.invariants import find_violations, find_waiting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+
+
+@pytest.fixture(scope="module")
+def steady(installation: Installation) -> Process:
+    """A hub that lives."""
+    return installation.start_hub()
+
+
+@pytest.fixture(scope="module")
+def worker(installation: Installation) -> Process:
+    return installation.start_worker()
+
+
+async def count_notices(sessions: Sessions, to: ReachableStall) -> int:
+    async with open_org_transaction(sessions, to.stall.org.id) as session:
+        return int(await session.scalar(text("SELECT count(*) FROM notices")) or 0)
+
+
+async def test_without_a_worker_the_next_callback_settles_what_a_dead_hub_left(
+    installation: Installation,
+    steady: Process,
+    app_sessions: Sessions,
+    settings: Settings,
+    database: Database,
+) -> None:
+    dying = installation.start_dying_hub("between acknowledgement and settlement")
+    to = await a_reachable_stall(app_sessions, settings, code="HKXA")
+    await wait_for(dying, steady)
+    bills = [await a_bill(app_sessions, to.stall, now=read_clock()) for _ in range(2)]
+
+    async with new_client() as client:
+        hubs: list[Process | DyingHub] = [dying, steady]
+        for bill, hub in zip(bills, hubs, strict=True):
+            body = sepay_body(
+                to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=read_clock()
+            )
+            done = await deliver(client, to, [hub], body)
+            assert done.statuses == [200]
+    dying.wait_until_killed()
+    await wait_until_settled(app_sessions, to.stall)
+
+    for bill in bills:
+        assert await read_status(app_sessions, to.stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(database.owner_url) == []
+
+
+@pytest.mark.parametrize(("number", "point"), list(enumerate(POINTS)))
+async def test_a_hub_killed_at_any_step_loses_and_doubles_nothing(
+    installation: Installation,
+    steady: Process,
+    worker: Process,
+    app_sessions: Sessions,
+    settings: Settings,
+    database: Database,
+    number: int,
+    point: str,
+) -> None:
+    dying = installation.start_dying_hub(point)
+    to = await a_reachable_stall(app_sessions, settings, code=f"HKX{ALPHABET[10 + number]}")
+    bill = await a_bill(app_sessions, to.stall, now=read_clock())
+    body = sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=read_clock())
+    await wait_for(dying, steady)
+
+    async with new_client() as client:
+        done = await deliver(client, to, [dying, steady], body)
+    dying.wait_until_killed()
+    waited = await wait_until_settled(app_sessions, to.stall)
+
+    assert worker.is_running
+    # The sender repeats exactly where it got no answer.
+    assert done.statuses == ([200] if point in IS_ACKNOWLEDGED else [0, 200])
+    is_stored_twice = point == "between commit and acknowledgement"
+    assert await count_notices(app_sessions, to) == (2 if is_stored_twice else 1)
+    assert waited.total_seconds() < 20  # the promise is 60
+    assert await read_status(app_sessions, to.stall, bill) == ("paid", 20_000, 20_000)
+    books = await read_ledger(app_sessions, to.stall)
+    assert books == {"clearing": -20_000, "takings": 20_000, "unapplied": 0, "not_takings": 0}
+    assert (await list_events(app_sessions, to.stall)).count("bill.paid") == 1
+    assert await list_breaks(app_sessions, to.stall) == []
+    assert find_violations(database.owner_url) == []
+    assert find_waiting(database.owner_url) == []
+
+
+async def test_a_dead_hub_refuses_at_once_so_that_the_sender_can_go_elsewhere(
+    installation: Installation,
+) -> None:
+    hub = installation.start_hub()
+    await wait_for(hub)
+    hub.kill()
+
+    async with new_client() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"{hub.url}/health/live")

@@ -1,0 +1,217 @@
+"""F3–F6: what happens to a payment's tellings must not depend on the order they come in.
+
+The four: the bill is *created*, the credit is told (*credited*), told once more (*repeated*), and
+told with another amount under the same id (*contradicted*). Each order, and each way to cut it
+into settlements, has its own organisation in one database.
+"""
+
+from collections import Counter
+from datetime import timedelta
+from itertools import permutations, product
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Sessions, open_org_transaction
+from core.ids import new_id
+from payments.bills.references import make_reference
+from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.service import open_bills
+from payments.callbacks.settler import Settler
+from tests.builders import (
+    NOON,
+    Stall,
+    a_bill,
+    list_breaks,
+    list_events,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
+from tests.databases import Database
+from tests.integration.invariants import find_violations, find_waiting
+from worker.main import Desk, judge_waiting, sweep_backlog
+
+pytestmark = pytest.mark.anyio
+
+STEPS = ("created", "credited", "repeated", "contradicted")
+ORDERS = list(permutations(STEPS))
+AMOUNT_VND, OTHER_VND = 20_000, 29_000
+
+
+@pytest.fixture
+def desk(app_sessions: Sessions, worker_sessions: Sessions) -> Desk:
+    """A worker of this database, at noon."""
+    settler = Settler(app_sessions, read_clock=lambda: NOON)
+    return Desk(app_sessions=app_sessions, worker_sessions=worker_sessions, settler=settler)
+
+
+async def play(
+    sessions: Sessions, desk: Desk, order: tuple[str, ...], *, settles_each: bool
+) -> tuple[Stall, BillFacts]:
+    """Let the four happen in an order, settling after each or only at the end."""
+    stall = await a_new_stall(sessions)
+    reference = make_reference(stall.org.code, 77)
+    told = {
+        "credited": AMOUNT_VND,
+        "repeated": AMOUNT_VND,
+        "contradicted": OTHER_VND,
+    }
+    bill = None
+    for step in order:
+        if step == "created":
+            bill = await a_bill_called(sessions, stall, reference)
+        else:
+            body = sepay_body(
+                stall,
+                amount_vnd=told[step],
+                memo=f"MBVCB.1.{reference}.CT",
+                bank_reference="FT1",
+                transaction_id=1,
+            )
+            await store(sessions, stall, body)
+        if settles_each:
+            await sweep_backlog(desk, now=NOON)
+            await judge_waiting(desk, now=NOON)
+    await sweep_backlog(desk, now=NOON)
+    await judge_waiting(desk, now=NOON)
+    assert bill is not None
+    return stall, bill
+
+
+async def test_every_order_of_four_ends_the_same(
+    app_sessions: Sessions, desk: Desk, database: Database
+) -> None:
+    """The first telling stands; the rest is a repeat or evidence; the bill is settled once."""
+    for order, settles_each in product(ORDERS, (True, False)):
+        stall, bill = await play(app_sessions, desk, order, settles_each=settles_each)
+        told = [step for step in order if step != "created"]
+        where = f"{order}, settled {'each' if settles_each else 'at the end'}"
+        is_other_first = told[0] == "contradicted"
+        if is_other_first:
+            expected = ("over_paid", AMOUNT_VND, OTHER_VND)
+            outcomes = Counter(contradicted=2)
+        else:
+            expected = ("paid", AMOUNT_VND, AMOUNT_VND)
+            outcomes = Counter(contradicted=1, repeat=1)
+
+        assert await read_status(app_sessions, stall, bill) == expected, where
+        said = Counter(await list_outcomes(app_sessions, stall))
+        first = said - outcomes
+        assert first.total() == 1, where
+        assert set(first) <= {"settle", "over", "no_bill"}, where
+        assert await count_rows(app_sessions, stall, "credits") == 1, where
+        assert await count_rows(app_sessions, stall, "sightings") == 1, where
+        breaks = ["contradiction", "refund_due"] if is_other_first else ["contradiction"]
+        assert await list_breaks(app_sessions, stall) == breaks, where
+        paid = [e for e in await list_events(app_sessions, stall) if e.startswith("bill.")]
+        assert paid == ["bill.over_paid" if is_other_first else "bill.paid"], where
+        books = await read_ledger(app_sessions, stall)
+        assert books["clearing"] == -expected[2], where
+    assert find_violations(database.owner_url) == []
+    assert find_waiting(database.owner_url) == []
+
+
+async def test_money_that_came_before_its_bill_was_visible_settles_it(
+    app_sessions: Sessions, desk: Desk, database: Database
+) -> None:
+    """F6: the bill is inserted and not committed yet when the callback is settled."""
+    stall = await a_new_stall(app_sessions)
+    reference = make_reference(stall.org.code, 77)
+    request = BillRequest(
+        payee_id=stall.payee_id,
+        amount_vnd=AMOUNT_VND,
+        purpose="Phở bò",
+        expires_at=NOON + timedelta(minutes=15),
+        monitor_until=NOON + timedelta(days=1),
+        created_by=new_id(),
+    )
+    async with open_org_transaction(app_sessions, stall.org.id) as slow:
+        (bill,) = await open_bills(slow, stall.org.id, [request], [reference], now=NOON)
+        assert isinstance(bill, BillFacts)
+        await store(app_sessions, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
+        await settle(app_sessions, stall)
+        assert await list_outcomes(app_sessions, stall) == ["no_bill"]
+        assert (await read_ledger(app_sessions, stall))["unapplied"] == AMOUNT_VND
+        assert await judge_waiting(desk, now=NOON) == 0
+
+    assert await judge_waiting(desk, now=NOON) == 1
+    assert await judge_waiting(desk, now=NOON) == 0
+
+    assert await read_status(app_sessions, stall, bill) == ("paid", AMOUNT_VND, AMOUNT_VND)
+    books = await read_ledger(app_sessions, stall)
+    assert (books["takings"], books["unapplied"]) == (AMOUNT_VND, 0)
+    assert await list_breaks(app_sessions, stall) == []
+    assert find_violations(database.owner_url) == []
+
+
+async def test_a_credit_that_cannot_be_judged_does_not_stop_the_next(
+    app_sessions: Sessions, owner_sessions: Sessions, desk: Desk
+) -> None:
+    """The ledger account of the first stall is missing; the second's bill is settled."""
+    stalls = [await a_new_stall(app_sessions) for _ in range(2)]
+    bills = []
+    for stall in stalls:
+        reference = make_reference(stall.org.code, 77)
+        await store(app_sessions, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
+        await settle(app_sessions, stall)
+        bills.append(await a_bill_called(app_sessions, stall, reference))
+    async with owner_sessions.begin() as owner:
+        query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
+        await owner.execute(query, {"payee_id": stalls[0].payee_id})
+
+    assert await judge_waiting(desk, now=NOON) == 1
+
+    assert (await read_status(app_sessions, stalls[1], bills[1]))[0] == "paid"
+
+
+async def test_a_notice_that_failed_fifty_times_stops_nobody(
+    app_sessions: Sessions, owner_sessions: Sessions, desk: Desk
+) -> None:
+    """Six hours of failures: its waiting time must not overflow, its neighbours settle."""
+    poor = await a_new_stall(app_sessions)
+    async with owner_sessions.begin() as owner:
+        query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
+        await owner.execute(query, {"payee_id": poor.payee_id})
+    bad, good = (
+        sepay_body(poor, amount_vnd=1_000, memo="x"),
+        sepay_body(poor, amount_vnd=2_000, memo="tra hang", direction="out"),
+    )
+    await store(app_sessions, poor, bad, good)
+    rich = await a_new_stall(app_sessions)
+    bill = await a_bill(app_sessions, rich)
+    await store(app_sessions, rich, sepay_body(rich, amount_vnd=20_000, memo=bill.reference))
+    async with open_org_transaction(app_sessions, poor.org.id) as session:
+        await session.execute(text("UPDATE notices SET attempts = 50"))
+
+    assert await sweep_backlog(desk, now=NOON) == 2
+
+    assert (await read_status(app_sessions, rich, bill))[0] == "paid"
+    assert await list_outcomes(app_sessions, poor) == ["failed", "outgoing"]
+    assert await list_breaks(app_sessions, poor) == ["stuck"]
+
+
+@pytest.mark.parametrize(
+    ("paid_after_s", "is_late"), [(-1, False), (0, False), (1, True), (86_400, True)]
+)
+async def test_money_around_the_expiry_settles_and_is_late_by_the_banks_clock(
+    app_sessions: Sessions, paid_after_s: int, is_late: bool
+) -> None:
+    """F13: told two days later, when the sweep has tidied the bill away."""
+    stall = await a_new_stall(app_sessions)
+    bill = await a_bill(app_sessions, stall)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await session.execute(text("UPDATE bills SET status = 'expired'"))
+    at = bill.expires_at + timedelta(seconds=paid_after_s)
+    body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference, occurred_at=at)
+    now = NOON + timedelta(days=2)
+
+    await store(app_sessions, stall, body, now=now)
+    await settle(app_sessions, stall, now=now)
+
+    assert (await read_status(app_sessions, stall, bill))[0] == "paid"
+    assert await count_rows(app_sessions, stall, "bills", f"is_late = {is_late}") == 1
+    assert await count_rows(app_sessions, stall, "matches", f"is_late = {is_late}") == 1
