@@ -129,6 +129,12 @@ class Installation:
         child = self._family.start(f"worker-{self._count}", command, self._environment)
         return Process(url="", child=child)
 
+    def stop(self, process: Process) -> None:
+        """Stop a process in order, and forget it."""
+        process.child.process.terminate()
+        process.child.process.wait(START_TIMEOUT_S)
+        self._family.children.remove(process.child)
+
 
 def _ask(process: "subprocess.Popen[str]", line: str) -> str:
     assert process.stdin is not None

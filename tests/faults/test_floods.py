@@ -1,0 +1,151 @@
+"""F3, F15, F26: one callback a hundred times at one instant, and kills in the middle of a flood.
+
+Two hub processes and two workers; what counts is the sender's own log against the books.
+"""
+
+import asyncio
+import random
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Sessions, open_org_transaction
+from core.settings import Settings
+from payments.bills.references import ALPHABET
+from tests.builders import a_bill, read_ledger, read_status, sepay_body, store
+from tests.concurrency.tenants import count_rows, list_outcomes
+from tests.databases import Database
+from tests.faults.installation import (
+    Delivery,
+    Installation,
+    Process,
+    ReachableStall,
+    a_reachable_stall,
+    deliver,
+    new_client,
+    wait_for,
+    wait_until_settled,
+)
+from tests.integration.invariants import find_violations, find_waiting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+
+BILLS = 120
+
+
+@pytest.fixture(scope="module")
+def hubs(installation: Installation) -> list[Process]:
+    return [installation.start_hub(), installation.start_hub()]
+
+
+_codes = (f"HKX{char}" for char in ALPHABET)
+
+
+@pytest.fixture
+async def to(app_sessions: Sessions, settings: Settings) -> ReachableStall:
+    return await a_reachable_stall(app_sessions, settings, code=next(_codes))
+
+
+async def call(
+    client: httpx.AsyncClient, to: ReachableStall, hub: Process, body: bytes
+) -> Delivery:
+    return await deliver(client, to, [hub], body)
+
+
+async def test_one_callback_a_hundred_times_at_once_on_two_hubs_is_one_payment(
+    hubs: list[Process], app_sessions: Sessions, to: ReachableStall, database: Database
+) -> None:
+    await wait_for(*hubs)
+    bill = await a_bill(app_sessions, to.stall, now=read_clock())
+    body = sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=read_clock())
+
+    async with new_client() as client:
+        done = await asyncio.gather(*(call(client, to, hubs[n % 2], body) for n in range(100)))
+    await wait_until_settled(app_sessions, to.stall)
+
+    assert {(tuple(one.statuses), one.body) for one in done} == {((200,), b'{"success":true}')}
+    assert await list_outcomes(app_sessions, to.stall) == ["repeat"] * 99 + ["settle"]
+    assert await read_status(app_sessions, to.stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(database.owner_url) == []
+
+
+async def test_a_hub_killed_in_a_flood_loses_no_acknowledged_callback(
+    installation: Installation,
+    hubs: list[Process],
+    app_sessions: Sessions,
+    to: ReachableStall,
+    database: Database,
+) -> None:
+    """Every bill is paid once, told twice, in random order; both hubs are killed, one by one."""
+    now = read_clock()
+    bills = [await a_bill(app_sessions, to.stall, now=now) for _ in range(BILLS)]
+    bodies = [
+        sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=now)
+        for bill in bills
+    ] * 2
+    random.Random(26).shuffle(bodies)
+    standing = [installation.start_hub(), installation.start_hub()]
+    worker = installation.start_worker()
+    await wait_for(*hubs, *standing)
+    called = [*hubs, *standing]
+    done: list[Delivery] = []
+
+    async def kill_two() -> None:
+        for hub in standing:
+            at = len(done) + BILLS // 2
+            while len(done) < at:  # noqa: ASYNC110 (many senders fill it)
+                await asyncio.sleep(0.001)
+            hub.kill()
+
+    async with new_client() as client:
+
+        async def send(number: int, body: bytes) -> None:
+            in_turn = called[number % 4 :] + called[: number % 4]
+            done.append(await deliver(client, to, in_turn, body))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(kill_two())
+            for number, body in enumerate(bodies):
+                group.create_task(send(number, body))
+    await wait_until_settled(app_sessions, to.stall)
+
+    assert worker.is_running
+    assert all(one.is_acknowledged for one in done)
+    assert any(0 in one.statuses for one in done), "the kills hit nothing"
+    statuses = [await read_status(app_sessions, to.stall, bill) for bill in bills]
+    assert set(statuses) == {("paid", 20_000, 20_000)}
+    assert await count_rows(app_sessions, to.stall, "credits") == BILLS
+    assert (await read_ledger(app_sessions, to.stall))["takings"] == BILLS * 20_000
+    assert find_violations(database.owner_url) == []
+    assert find_waiting(database.owner_url) == []
+    installation.stop(worker)
+
+
+async def test_a_worker_killed_in_its_sweep_leaves_the_rest_to_another(
+    installation: Installation, app_sessions: Sessions, to: ReachableStall, database: Database
+) -> None:
+    """3,000 notices are stored, as a hub's death leaves them; two workers settle them together."""
+    now = read_clock()
+    bodies = [
+        sepay_body(to.stall, amount_vnd=1_000, memo="tien hang", occurred_at=now)
+        for _ in range(3_000)
+    ]
+    first, second = installation.start_worker(), installation.start_worker()
+    await store(app_sessions, to.stall, *bodies, now=now)
+    handled = text("SELECT count(*) FROM notices WHERE handled_at IS NOT NULL")
+
+    while True:
+        async with open_org_transaction(app_sessions, to.stall.org.id) as session:
+            if await session.scalar(handled):
+                break
+        await asyncio.sleep(0.01)
+    first.kill()
+    waited = await wait_until_settled(app_sessions, to.stall)
+
+    assert waited.total_seconds() < 30
+    assert await list_outcomes(app_sessions, to.stall) == ["counter_sale"] * 3_000
+    assert (await read_ledger(app_sessions, to.stall))["takings"] == 3_000_000
+    assert find_violations(database.owner_url) == []
+    installation.stop(second)

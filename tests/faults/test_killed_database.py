@@ -1,0 +1,86 @@
+"""F18: PostgreSQL itself is killed under two hubs and a worker, and comes back."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import make_sessions, open_engine, open_org_transaction
+from ops import migrate
+from ops.environment import role_passwords
+from ops.postgres import running_postgres
+from ops.roles import ensure_embedded_database
+from tests.builders import a_bill, read_status, sepay_body
+from tests.databases import TEST_SECRET_KEY, chosen_binaries, fresh_database, reachable_folder
+from tests.faults.installation import (
+    Delivery,
+    a_reachable_stall,
+    deliver,
+    installed,
+    new_client,
+    wait_for,
+    wait_until_settled,
+)
+from tests.integration.invariants import find_violations, find_waiting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+
+BILLS = 60
+
+
+async def test_what_was_acknowledged_survives_a_killed_database(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    logs = tmp_path_factory.mktemp("logs")
+    with reachable_folder() as folder, running_postgres(folder, bin_dir=chosen_binaries()) as own:
+        ensure_embedded_database(own, role_passwords(TEST_SECRET_KEY), database="phopay_killed")
+        with fresh_database(own, template="template0") as database:
+            migrate.upgrade(database.owner_url)
+            own._wanted_port = own.port  # it comes back where everybody looks for it
+            with installed(database.environment, logs) as installation:
+                hubs = [installation.start_hub(), installation.start_hub()]
+                worker = installation.start_worker()
+                engine = open_engine(database.app_url, database.settings)
+                sessions = make_sessions(engine)
+                to = await a_reachable_stall(sessions, database.settings, code="HKXM")
+                now = read_clock()
+                bills = [await a_bill(sessions, to.stall, now=now) for _ in range(BILLS)]
+                await wait_for(*hubs)
+
+                done: list[Delivery] = []
+                async with new_client() as client:
+
+                    async def send(number: int) -> None:
+                        await asyncio.sleep(number * 0.01)
+                        body = sepay_body(
+                            to.stall,
+                            amount_vnd=20_000,
+                            memo=bills[number].reference,
+                            occurred_at=now,
+                        )
+                        done.append(await deliver(client, to, hubs[number % 2 :], body))
+
+                    async with asyncio.TaskGroup() as group:
+                        for number in range(BILLS):
+                            group.create_task(send(number))
+                        while len(done) < BILLS // 4:  # noqa: ASYNC110
+                            await asyncio.sleep(0.005)
+                        own.crash()
+                        await asyncio.to_thread(own.start)
+
+                await engine.dispose()  # its connections died with the server
+                await wait_until_settled(sessions, to.stall)
+                assert worker.is_running
+                assert all(hub.is_running for hub in hubs)
+                assert all(one.is_acknowledged for one in done)
+                assert any(503 in one.statuses for one in done), "the kill hit nothing"
+                for bill in bills:
+                    status = await read_status(sessions, to.stall, bill)
+                    assert status == ("paid", 20_000, 20_000)
+                async with open_org_transaction(sessions, to.stall.org.id) as session:
+                    stored = await session.scalar(text("SELECT count(*) FROM credits"))
+                assert stored == BILLS
+                assert find_violations(database.owner_url) == []
+                assert find_waiting(database.owner_url) == []
+                await engine.dispose()
