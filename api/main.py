@@ -18,6 +18,7 @@ from api import background, openapi
 from api.auth.callers import Directory
 from api.auth.passwords import Passwords
 from api.auth.sign_in import SignIns
+from api.callback_door import CallbackDoor
 from api.errors import install_error_handlers
 from api.live import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
@@ -114,6 +115,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: who is asking must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
+        Middleware(CallbackDoor),
         # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),
     ]

@@ -2,10 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.deps import Now, public
-from core.errors import BodyTooLarge, RouteNotFound
-from payments.callbacks.intake import Intake
-from payments.callbacks.providers.contract import BODY_BYTES_MAX
+from api.callback_door import take_callback
+from api.deps import public
 
 router = APIRouter(prefix="/v1/callbacks", tags=["callbacks"], dependencies=[public])
 
@@ -24,27 +22,10 @@ provider's documents say. An unknown address is answered like a wrong signature.
 )
 @router.post("/{provider}/{address}/{subpath:path}", include_in_schema=False)
 async def receive_callback(
-    request: Request, provider: str, address: str, now: Now, subpath: str = ""
+    request: Request, provider: str, address: str, subpath: str = ""
 ) -> Response:
     """Verify, store, commit, acknowledge; settling follows at once in another transaction."""
-    intake: Intake = request.app.state.intake
-    body = await _read_body(request)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    answer = await intake.receive(
-        provider, address[:64], subpath[:64], headers=headers, body=body, now=now
+    answer = await take_callback(
+        request.scope, request.receive, provider=provider, address=address, subpath=subpath
     )
-    if answer is None:
-        raise RouteNotFound(f"No provider is called {provider[:40]!r}.")
     return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
-
-
-async def _read_body(request: Request) -> bytes:
-    """Read at most the size that any provider may send; more is refused while it streams."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"A callback has at most {BODY_BYTES_MAX:,} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
