@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answers import PICTURE_RESPONSES, answer_json, answer_picture
@@ -58,8 +59,8 @@ async def list_bills_page(
     status: Annotated[list[BillStatus] | None, Query(max_length=len(BillStatus))] = None,
     reference: Annotated[str | None, Query(max_length=13)] = None,
     external_id: Annotated[ExternalId | None, Query()] = None,
-    since: Annotated[datetime | None, Query(description="Created at or after.")] = None,
-    until: Annotated[datetime | None, Query(description="Created before.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Created before.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 
 from tests.api.city import Hub, employ, found_city
+from tests.api.contract import keep_contract
 from tests.builders import Stall, a_stall
 
 CODE = "HKXM"
@@ -32,7 +33,9 @@ class Market:
         """Let somebody of the market sign in."""
         answer = await employ(self.admin, login, *roles, org=self.stall.org.code, payee_id=payee_id)
         assert answer.status_code == 201, answer.text
-        return await self.hub.browser(login)
+        browser = await self.hub.browser(login)
+        keep_contract(self.hub.app, browser)
+        return browser
 
     async def open_bill(self, **facts: Any) -> dict[str, Any]:
         """Open a bill of 20.000 ₫ and return it."""
@@ -69,4 +72,6 @@ async def found_market_with_stall(
     admin = await found_city(hub)
     stall = await a_stall(hub.app.state.sessions, code=CODE, is_live=is_live, provider=provider)
     till = await hub.machine(admin, *SCOPES, org=CODE)
+    keep_contract(hub.app, admin)
+    keep_contract(hub.app, till)
     return Market(hub=hub, stall=stall, admin=admin, till=till)
