@@ -1,0 +1,197 @@
+"""Payees, the codes at their stalls, and the guarded way of an account into them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from payments.vietqr import PointOfInitiation, parse
+from tests.api.city import Hub
+from tests.api.stalls import Market, found_market_with_stall
+from tests.api.test_callbacks import deliver, make_endpoint
+from tests.builders import a_stall, an_id_number
+from tests.unit import provider_deliveries as deliveries
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "NGUYEN THI LAN"}
+
+
+@pytest.fixture
+async def market(hub: Hub) -> Market:
+    """A market with a stall that can be paid."""
+    return await found_market_with_stall(hub)
+
+
+async def add_payee(market: Market, name: str = "Cô Ba bún cá") -> str:
+    """Add a payee without an account."""
+    answer = await market.till.post("/v1/payees", json={"name": name, "place": "Dãy C"})
+    assert answer.status_code == 201
+    return str(answer.json()["id"])
+
+
+async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]:
+    """Let the manager propose an account."""
+    manager = await market.staff(f"manager{an_id_number()}", "manager")
+    answer = await manager.post(f"/v1/payees/{payee_id}/accounts", json=ACCOUNT | facts)
+    assert answer.status_code == 201, answer.text
+    proposed: dict[str, Any] = answer.json()
+    return proposed
+
+
+async def test_an_account_takes_money_after_two_people_and_a_test_transfer(market: Market) -> None:
+    payee_id = await add_payee(market)
+    link = await propose(market, payee_id)
+    assert (link["status"], link["account_number"]) == ("proposed", "0011223344")
+    approver = await market.staff("duyet", "approver")
+    owner = await market.staff("co.ba", "vendor_owner", payee_id=payee_id)
+    path = f"/v1/accounts/{link['id']}"
+
+    assert (await owner.post(f"{path}/approve")).status_code == 403
+    approved = await approver.post(f"{path}/approve")
+    assert approved.json()["status"] == "approved"
+    assert (await approver.post(f"{path}/approve")).json()["code"] == "account_link_not_proposed"
+    code = (await approver.get(f"{path}/test-code")).json()
+    read = parse(code["vietqr"])
+    assert (read.amount_vnd, read.account) == (1_000, "0011223344")
+    assert read.point_of_initiation is PointOfInitiation.DYNAMIC
+    assert (await approver.get(code["qr_svg"])).content.startswith(b"<svg")
+
+    endpoint = await make_endpoint(
+        market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
+    )
+    notice = {
+        **deliveries.SEPAY_NOTICE,
+        "id": an_id_number(),
+        "accountNumber": "0011223344",
+        "content": code["test_reference"],
+        "transferAmount": 1_000,
+        "referenceCode": f"FT{an_id_number()}",
+    }
+    told = deliveries.sepay_apikey(notice, key="a-secret-of-the-provider-0001")
+    assert (await deliver(market, endpoint, told)).status_code == 200
+    for _ in range(100):
+        shown = (await owner.get(path)).json()
+        if shown["status"] == "active":
+            break
+        await asyncio.sleep(0.05)
+    assert shown["status"] == "active"
+    assert shown["holder_told_at"] is None
+    assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
+    assert (await owner.get(f"{path}/test-code")).json()["code"] == "account_not_awaiting_test"
+    await market.open_bill(payee_id=payee_id)
+
+
+async def test_who_proposed_an_account_cannot_approve_it(market: Market) -> None:
+    payee_id = await add_payee(market)
+    answer = await market.admin.post(
+        f"/v1/payees/{payee_id}/accounts", json=ACCOUNT, params=market.org
+    )
+
+    alone = await market.admin.post(
+        f"/v1/accounts/{answer.json()['id']}/approve", params=market.org
+    )
+
+    assert (alone.status_code, alone.json()["code"]) == (403, "second_person_needed")
+
+
+async def test_a_refused_proposal_is_listed_only_when_asked_for(market: Market) -> None:
+    link = await propose(market, await add_payee(market))
+    approver = await market.staff("duyet", "approver")
+    body = {"reason": "sai tên chủ tài khoản"}
+    refused = await approver.post(f"/v1/accounts/{link['id']}/refuse", json=body)
+    assert refused.json()["status"] == "ended"
+
+    in_use = (await market.till.get("/v1/accounts")).json()["accounts"]
+    ended = (await market.till.get("/v1/accounts", params={"status": "ended"})).json()["accounts"]
+
+    assert link["id"] not in [one["id"] for one in in_use]
+    assert [one["id"] for one in ended] == [link["id"]]
+
+
+async def test_account_numbers_are_whole_only_for_who_handles_them(market: Market) -> None:
+    number = market.stall.account_number
+    approver = await market.staff("duyet", "approver")
+    finance = await market.staff("ketoan", "finance")
+    whole = (await approver.get("/v1/accounts")).json()["accounts"][0]
+    for other in (finance, market.till):
+        masked = (await other.get("/v1/accounts")).json()["accounts"][0]
+        assert masked["account_number"] == f"…{number[-4:]}"
+    assert whole["account_number"] == number
+
+
+async def test_an_account_that_no_bank_has_is_refused(market: Market) -> None:
+    manager = await market.staff("quanly", "manager")
+    payee_id = await add_payee(market)
+    path = f"/v1/payees/{payee_id}/accounts"
+
+    unknown = await manager.post(path, json=ACCOUNT | {"bin": "000000"})
+    malformed = await manager.post(path, json=ACCOUNT | {"account_number": "1 2"})
+    nobody = await manager.post(path.replace(payee_id, str(market.stall.org.id)), json=ACCOUNT)
+
+    assert unknown.json()["code"] == "bad_account"
+    assert malformed.json()["violations"][0]["field"] == "account_number"
+    assert nobody.json()["code"] == "payee_not_found"
+
+
+async def test_a_static_code_has_no_memo_and_at_will_a_price(market: Market) -> None:
+    path = f"/v1/payees/{market.stall.payee_id}/static-code"
+    plain = (await market.till.get(path)).json()
+    priced = (await market.till.get(path, params={"amount_vnd": 15_000})).json()
+
+    read = parse(plain["vietqr"])
+    assert read.point_of_initiation is PointOfInitiation.STATIC
+    assert (read.amount_vnd, read.additional) == (None, None)
+    assert parse(priced["vietqr"]).amount_vnd == 15_000
+    for link in (*plain["links"].values(), *priced["links"].values()):
+        picture = await market.till.get(link)
+        assert picture.status_code == 200
+        assert picture.headers["cache-control"] == "private, max-age=300"
+    assert (await market.till.get(path, params={"amount_vnd": 0})).status_code == 422
+    without = await market.till.get(f"/v1/payees/{await add_payee(market)}/static-code")
+    assert without.json()["code"] == "payee_has_no_account"
+
+
+async def test_a_payee_is_changed_and_closed_for_good(market: Market) -> None:
+    payee_id = await add_payee(market)
+    path = f"/v1/payees/{payee_id}"
+    renamed = await market.till.patch(path, json={"name": "Cô Ba bún ốc"})
+    closed = await market.till.patch(path, json={"is_closed": True, "reason": "nghỉ bán"})
+    again = await market.till.patch(path, json={"is_closed": True})
+    reopened = await market.till.patch(path, json={"is_closed": False})
+
+    assert (renamed.json()["name"], renamed.json()["place"]) == ("Cô Ba bún ốc", "Dãy C")
+    assert closed.json()["closed_at"] == again.json()["closed_at"] is not None
+    assert (reopened.status_code, reopened.json()["code"]) == (409, "payee_closed")
+    listed = (await market.till.get("/v1/payees")).json()["payees"]
+    everyone = (await market.till.get("/v1/payees", params={"with_closed": True})).json()["payees"]
+    assert payee_id not in [one["id"] for one in listed]
+    assert payee_id in [one["id"] for one in everyone]
+
+
+async def test_payees_come_in_pages(market: Market) -> None:
+    added = [await add_payee(market, f"Hàng {i}") for i in range(3)]
+    first = (await market.till.get("/v1/payees", params={"limit": 2})).json()
+    query = {"limit": 2, "cursor": first["next_cursor"]}
+    second = (await market.till.get("/v1/payees", params=query)).json()
+
+    ids = [one["id"] for one in first["payees"] + second["payees"]]
+    assert ids == [*added[::-1], str(market.stall.payee_id)]
+    assert second["next_cursor"] is None
+
+
+async def test_other_organisations_and_neighbours_are_not_there(market: Market) -> None:
+    await a_stall(market.hub.app.state.sessions, code="QBSH", is_live=False)
+    stranger = await market.hub.machine(market.admin, "payees.read", "accounts.read", org="QBSH")
+    cashier = await market.staff("co.lan", "cashier", payee_id=market.stall.payee_id)
+    neighbour = await add_payee(market)
+
+    for client, payee_id in ((stranger, market.stall.payee_id), (cashier, neighbour)):
+        for path in ("", "/static-code", "/static-code/qr.png"):
+            answer = await client.get(f"/v1/payees/{payee_id}{path}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "payee_not_found")
+    assert [p["id"] for p in (await cashier.get("/v1/payees")).json()["payees"]] == [
+        str(market.stall.payee_id)
+    ]
+    link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
+    assert (await stranger.get(f"/v1/accounts/{link['id']}")).status_code == 404
