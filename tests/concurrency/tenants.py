@@ -46,11 +46,13 @@ async def a_neighbour(sessions: Sessions, stall: Stall) -> UUID:
     return payee_id
 
 
-async def a_bill_called(sessions: Sessions, stall: Stall, reference: str) -> BillFacts:
-    """Open a bill of 20.000 ₫ with this reference: callbacks may have named it already."""
+async def a_bill_called(
+    sessions: Sessions, stall: Stall, reference: str, *, amount_vnd: int = 20_000
+) -> BillFacts:
+    """Open a bill with this reference: callbacks may have named it already."""
     request = BillRequest(
         payee_id=stall.payee_id,
-        amount_vnd=20_000,
+        amount_vnd=amount_vnd,
         purpose="Phở bò",
         expires_at=NOON + timedelta(minutes=15),
         monitor_until=NOON + timedelta(days=1),

@@ -110,7 +110,14 @@ ALWAYS = {
 def find_violations(owner_url: str) -> list[str]:
     """Return what does not hold in the whole database; [] when all is well."""
     with psycopg.connect(owner_url) as owner:
-        return [f"{name}: {row}" for name, query in ALWAYS.items() for row in owner.execute(query)]
+        return list_violations(owner)
+
+
+def list_violations(owner: "psycopg.Connection[tuple[object, ...]]") -> list[str]:
+    """Return what does not hold, as `find_violations`, on a connection that is open."""
+    found = [f"{name}: {row}" for name, query in ALWAYS.items() for row in owner.execute(query)]
+    owner.rollback()
+    return found
 
 
 def find_waiting(owner_url: str) -> list[str]:

@@ -99,7 +99,12 @@ async def listen_to(sessions: Sessions, stall: Stall, link: PayeeAccount, number
 
 
 async def tell(
-    sessions: Sessions, stall: Stall, *, memo: str, number: str = NEW_NUMBER, amount_vnd: int = 1_000
+    sessions: Sessions,
+    stall: Stall,
+    *,
+    memo: str,
+    number: str = NEW_NUMBER,
+    amount_vnd: int = 1_000,
 ) -> None:
     body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, account_number=number)
     await store(sessions, stall, body)
@@ -237,9 +242,7 @@ async def test_a_number_that_another_organisation_has_stops_neither_side(
     await approve(app_sessions, stall, link)
     await listen_to(app_sessions, stall, link, first.account_number)
     bill = await a_bill(app_sessions, stall)
-    test = sepay_body(
-        stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=first.account_number
-    )
+    test = sepay_body(stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=first.account_number)
     paid = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
     await store(app_sessions, stall, test, paid)
 

@@ -1,0 +1,247 @@
+"""What people say about a credit: the match in force is replaced, and the books follow."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+
+from core.audit import Actor
+from core.db import Sessions, open_org_transaction
+from core.ids import new_id
+from payments.bills.errors import BillNotFound
+from payments.callbacks import corrections
+from payments.callbacks.errors import CreditNotCorrectable, CreditNotFound
+from payments.ledger import service as ledger
+from payments.payees.errors import PayeeNotFound
+from tests.builders import (
+    NOON,
+    VENDOR,
+    Stall,
+    a_bill,
+    a_payee,
+    a_stall,
+    an_account,
+    list_breaks,
+    list_events,
+    pay,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.tenants import a_neighbour, count_rows, find_credit
+from tests.databases import Database
+from tests.integration.invariants import find_violations
+
+pytestmark = pytest.mark.anyio
+
+Correct = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_stall(app_sessions)
+
+
+@pytest.fixture
+def correct(app_sessions: Sessions, stall: Stall, database: Database) -> Correct:
+    """Correct a credit in a transaction of its own; the invariants hold after every step."""
+
+    async def run(
+        correction: Callable[..., Awaitable[None]], credit_id: UUID, **facts: object
+    ) -> None:
+        said: dict[str, object] = {"payee_id": stall.payee_id, "actor": VENDOR, "now": NOON}
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await correction(session, stall.org.id, credit_id, **{**said, **facts})
+        assert find_violations(database.owner_url) == []
+
+    return run
+
+
+async def a_sale(sessions: Sessions, stall: Stall, amount_vnd: int = 30_000) -> UUID:
+    """Let money come without a reference; return the credit."""
+    await store(sessions, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="chuyen tien"))
+    await settle(sessions, stall)
+    return await find_credit(sessions, stall)
+
+
+async def read_takings(sessions: Sessions, stall: Stall, payee_id: UUID) -> int:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        return await ledger.read_balance(session, stall.org.id, ledger.takings(payee_id))
+
+
+async def test_a_claim_moves_the_money_into_the_takings_of_who_claims(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    neighbour = await a_neighbour(app_sessions, stall)
+    credit_id = await a_sale(app_sessions, stall)
+    assert (await read_ledger(app_sessions, stall))["unapplied"] == 30_000
+
+    await correct(corrections.claim_credit, credit_id, payee_id=neighbour)
+
+    assert await read_takings(app_sessions, stall, neighbour) == 30_000
+    assert await read_ledger(app_sessions, stall) == {
+        "clearing": -30_000, "takings": 0, "unapplied": 0, "not_takings": 0,
+    }  # fmt: skip
+    assert await list_breaks(app_sessions, stall) == []
+    assert (await list_events(app_sessions, stall))[-2:] == [
+        "counter_sale.received",
+        "credit.corrected",
+    ]
+    corrected = "action = 'credit.corrected' AND after ->> 'verdict' = 'counter_sale'"
+    assert await count_rows(app_sessions, stall, "audit_log", corrected) == 1
+
+
+async def test_the_same_tap_twice_claims_once_and_another_stalls_tap_is_told(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    neighbour = await a_neighbour(app_sessions, stall)
+    credit_id = await a_sale(app_sessions, stall)
+    await correct(corrections.claim_credit, credit_id)
+    await correct(corrections.claim_credit, credit_id)
+
+    with pytest.raises(CreditNotCorrectable):
+        await correct(corrections.claim_credit, credit_id, payee_id=neighbour)
+
+    assert await count_rows(app_sessions, stall, "matches") == 2
+
+
+async def test_who_does_not_trade_on_an_account_claims_nothing_of_it(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    await a_neighbour(app_sessions, stall)
+    credit_id = await a_sale(app_sessions, stall)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        stranger = await a_payee(session, stall.org)
+        await an_account(session, stall.org, stranger)
+
+    with pytest.raises(CreditNotFound):
+        await correct(corrections.claim_credit, credit_id, payee_id=stranger)
+    with pytest.raises(PayeeNotFound):
+        await correct(corrections.claim_credit, credit_id, payee_id=new_id())
+    with pytest.raises(CreditNotFound):
+        await correct(corrections.claim_credit, new_id())
+
+
+@pytest.mark.parametrize(
+    ("bill_vnd", "status", "takings_vnd", "breaks"),
+    [
+        (30_000, "paid", 30_000, []),
+        (40_000, "part_paid", 30_000, []),
+        (25_000, "over_paid", 25_000, ["refund_due"]),
+        (None, "paid", 30_000, []),
+    ],
+)
+async def test_a_sale_that_was_a_customers_bill_pays_it(
+    app_sessions: Sessions,
+    stall: Stall,
+    correct: Correct,
+    bill_vnd: int | None,
+    status: str,
+    takings_vnd: int,
+    breaks: list[str],
+) -> None:
+    bill = await a_bill(app_sessions, stall, amount_vnd=bill_vnd)
+    credit_id = await a_sale(app_sessions, stall)
+
+    for _ in range(2):  # the second tap changes nothing
+        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+
+    assert await read_status(app_sessions, stall, bill) == (status, takings_vnd, 30_000)
+    books = await read_ledger(app_sessions, stall)
+    assert (books["takings"], books["unapplied"]) == (takings_vnd, 30_000 - takings_vnd)
+    assert await list_breaks(app_sessions, stall) == breaks
+    assert await count_rows(app_sessions, stall, "matches", "rule = 'confirmed'") == 1
+
+
+async def test_a_credit_that_pays_a_bill_is_not_taken_from_it(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    paid, other = [await a_bill(app_sessions, stall) for _ in range(2)]
+    await pay(app_sessions, stall, paid)
+    credit_id = await find_credit(app_sessions, stall)
+
+    for correction, facts in (
+        (corrections.claim_credit, {}),
+        (corrections.confirm_for_bill, {"bill_id": other.id}),
+        (corrections.mark_not_takings, {"reason": "tiền nhà"}),
+        (corrections.mark_takings_again, {}),
+    ):
+        with pytest.raises(CreditNotCorrectable):
+            await correct(correction, credit_id, **facts)
+
+    assert (await read_status(app_sessions, stall, paid))[0] == "paid"
+    assert (await read_status(app_sessions, stall, other))[0] == "open"
+
+
+async def test_a_bill_of_another_payee_is_not_paid_by_this_ones_sale(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    credit_id = await a_sale(app_sessions, stall)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        other = await a_payee(session, stall.org)
+        account = await an_account(session, stall.org, other)
+    theirs = Stall(
+        org=stall.org,
+        payee_id=other,
+        account_id=account,
+        account_number="",
+        endpoint_id=stall.endpoint_id,
+    )
+    bill = await a_bill(app_sessions, theirs)
+
+    with pytest.raises(CreditNotCorrectable):
+        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+    with pytest.raises(BillNotFound):
+        await correct(corrections.confirm_for_bill, credit_id, bill_id=new_id())
+
+    assert await read_takings(app_sessions, stall, stall.payee_id) == 30_000
+
+
+async def test_family_money_leaves_the_takings_and_comes_back(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    credit_id = await a_sale(app_sessions, stall)
+    for _ in range(3):
+        await correct(corrections.mark_not_takings, credit_id, reason="tiền nhà")
+        books = await read_ledger(app_sessions, stall)
+        assert (books["takings"], books["not_takings"]) == (0, 30_000)
+
+        await correct(corrections.mark_takings_again, credit_id)
+        books = await read_ledger(app_sessions, stall)
+        assert (books["takings"], books["not_takings"]) == (30_000, 0)
+
+    assert await count_rows(app_sessions, stall, "matches") == 7  # each step adds, none edits
+    assert await count_rows(app_sessions, stall, "matches", "reversed_at IS NULL") == 1
+    # the sale, then each correction: one transfer back, one anew
+    assert await count_rows(app_sessions, stall, "transfers") == 1 + 6 * 2
+
+
+async def test_another_payees_family_money_is_not_shown_to_exist(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    credit_id = await a_sale(app_sessions, stall)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        other = await a_payee(session, stall.org)
+
+    for correction, facts in (
+        (corrections.mark_not_takings, {"reason": ""}),
+        (corrections.mark_takings_again, {}),
+    ):
+        with pytest.raises(CreditNotFound):
+            await correct(correction, credit_id, payee_id=other, **facts)
+
+
+async def test_a_correction_says_who_and_why(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    credit_id = await a_sale(app_sessions, stall)
+    cashier = Actor(kind="staff", id=UUID(int=44), name="cashier")
+
+    await correct(corrections.mark_not_takings, credit_id, reason="con gửi", actor=cashier)
+
+    who = f"actor_id = '{cashier.id}' AND reason = 'con gửi' AND object_id = '{credit_id}'"
+    assert await count_rows(app_sessions, stall, "audit_log", who) == 1
+    said = f"matched_by = '{cashier.id}' AND reason = 'con gửi' AND reversed_at IS NULL"
+    assert await count_rows(app_sessions, stall, "matches", said) == 1
