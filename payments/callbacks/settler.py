@@ -5,7 +5,9 @@ unhandled. Any number of settlers may run: notices are claimed with SKIP LOCKED.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -26,6 +28,10 @@ BATCH_MAX: Final = 500  # notices in one commit; larger ones gain little and hol
 TRIES_MAX: Final = 3  # for locks and deadlocks; then one by one, and then the sweep comes by
 STUCK_AFTER: Final = 5  # attempts, then a person is told
 BACK_OFF_START: Final = timedelta(seconds=5)
+# While notices keep coming, the next batch of an organisation waits this many times as long as the
+# last one took: the costs of a batch are shared by more notices. A lone notice never waits.
+PAUSE_TIMES: Final = 2.0
+PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 BACK_OFF_MAX: Final = timedelta(minutes=10)
 # SQLSTATE: serialization failure, deadlock, lock not available, query cancelled by a timeout.
 PASSING: Final = frozenset({"40001", "40P01", "55P03", "57014"})
@@ -42,11 +48,11 @@ class Settler:
         self._slots = asyncio.Semaphore(at_once_max)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._again: set[UUID] = set()
-        self._is_closed = False
+        self._closing = asyncio.Event()
 
     def wake(self, org: OrgFacts) -> None:
         """Settle what waits for this organisation, soon. Cheap, and safe to call any time."""
-        if self._is_closed:
+        if self._closing.is_set():
             return
         if org.id in self._running:
             self._again.add(org.id)
@@ -56,7 +62,7 @@ class Settler:
 
     async def close(self) -> None:
         """Finish the batches under way and start no more; what is left, the sweep finds."""
-        self._is_closed = True
+        self._closing.set()
         self._again.clear()
         while self._running:
             await asyncio.wait(set(self._running.values()))
@@ -64,7 +70,7 @@ class Settler:
     async def settle(self, org: OrgFacts) -> int:
         """Settle until nothing is left that can be settled now; return how many were handled."""
         handled = 0
-        while not self._is_closed:
+        while not self._closing.is_set():
             claimed, settled = await self._settle_batch(org)
             handled += settled
             if claimed < BATCH_MAX:
@@ -74,7 +80,14 @@ class Settler:
     async def _run(self, org: OrgFacts) -> None:
         try:
             async with self._slots:
+                started = time.monotonic()
                 await self.settle(org)
+                took_s = time.monotonic() - started
+            if org.id in self._again:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(
+                        self._closing.wait(), min(PAUSE_MAX_S, PAUSE_TIMES * took_s)
+                    )
         except Exception as error:
             log.error("settlement.failed", org=org.code, error=repr(error))
         finally:
