@@ -1,10 +1,11 @@
 """The listener: a process of its own that keeps vendors' live streams open and times each event.
 
 Run as `python -m loadtests.listener JOB LOG`. It prints "ready" when every stream has said hello,
-and ends when it heard as many events as it was told to expect, or after its time.
+and ends when it heard of everything that it was told to await, or after its time.
 """
 
 import asyncio
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,8 +15,11 @@ import httptools
 import uvloop
 
 from loadtests.wire import Heard, ListeningJob, ListeningLog, read, write
+from payments.bills.references import ALPHABET
 
 READY_TIMEOUT_S = 30.0
+# A bill's id or its reference, wherever a screen's data has it.
+NAME = re.compile(rf"[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|PP[{ALPHABET}]{{11}}")
 
 
 class Listener:
@@ -24,7 +28,9 @@ class Listener:
     def __init__(self, job: ListeningJob) -> None:
         loop = asyncio.get_running_loop()
         self.job = job
-        self.events: list[Heard] = []
+        self.heard: dict[str, Heard] = {}
+        self._awaited = frozenset(job.awaited)
+        self._left = job.awaited_count
         self.is_ready = loop.create_future()
         self.is_done = loop.create_future()
         self._silent = len(job.streams)
@@ -40,10 +46,16 @@ class Listener:
         if not self.is_ready.done():
             self.is_ready.set_exception(RuntimeError(reason))
 
-    def hear(self, stream: int, data: str) -> None:
-        """Note an event."""
-        self.events.append(Heard(time.monotonic(), stream, data))
-        if len(self.events) >= self.job.events_expected and not self.is_done.done():
+    def hear(self, data: str) -> None:
+        """Note when what is awaited is told for the first time; a fresh page also hears echoes."""
+        at_s = time.monotonic()
+        names = self._awaited.intersection(NAME.findall(data))
+        if not names or any(name in self.heard for name in names):
+            return
+        for name in names:
+            self.heard[name] = Heard(at_s, name)
+        self._left -= 1
+        if self._left == 0:
             self.is_done.set_result(None)
 
 
@@ -83,7 +95,7 @@ class Stream(asyncio.Protocol):
         for event in whole:
             for line in event.split(b"\n"):
                 if line.startswith(b"data: "):
-                    self._listener.hear(self._number, line[6:].decode())
+                    self._listener.hear(line[6:].decode())
 
 
 async def listen(job: ListeningJob) -> ListeningLog:
@@ -99,7 +111,7 @@ async def listen(job: ListeningJob) -> ListeningLog:
     await asyncio.wait_for(listener.is_ready, READY_TIMEOUT_S)
     print("ready", flush=True)
     await asyncio.wait([listener.is_done], timeout=job.timeout_s)
-    return ListeningLog(events=listener.events)
+    return ListeningLog(events=list(listener.heard.values()))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
 """From a callback to the vendor's screen: a sender and a listener, each a process of its own."""
 
-import re
 from typing import Final
 
 from loadtests import processes
 from loadtests.flood import Flood
 from loadtests.installation import HOST, Installation
 from loadtests.wire import ListeningJob, SendingJob, SendingLog
-from payments.bills.references import ALPHABET
 
 SENDING_CONNECTIONS: Final = 32
 LATE_S: Final = 15.0  # after the last callback; what comes later is not heard
-REFERENCE: Final = re.compile(rf"PP[{ALPHABET}]{{11}}")
-BILL_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def hear_payments(
@@ -23,11 +19,14 @@ def hear_payments(
     Returns:
         (when each call's payment was first heard, the sender's log); monotonic seconds.
     """
+    call_of = {payment.reference: call for call, payment in enumerate(flood.payments)}
+    call_of |= {str(payment.bill_id): call for call, payment in enumerate(flood.payments)}
     listening = ListeningJob(
         host=HOST,
         port=installation.port,
         streams=streams,
-        events_expected=len(flood.calls),
+        awaited=list(call_of),
+        awaited_count=len(flood.calls),
         timeout_s=len(flood.calls) / calls_per_s + LATE_S,
     )
     sending = SendingJob(
@@ -40,12 +39,7 @@ def hear_payments(
     with processes.listening(listening, installation.folder) as listener:
         log = processes.send(sending, installation.folder)
         events = listener.read_log().events
-    call_of = {payment.reference: call for call, payment in enumerate(flood.payments)}
-    call_of |= {str(payment.bill_id): call for call, payment in enumerate(flood.payments)}
     heard: dict[int, float] = {}
     for event in events:
-        for name in (*REFERENCE.findall(event.data), *BILL_ID.findall(event.data)):
-            call = call_of.get(name)
-            if call is not None:
-                heard.setdefault(call, event.at_s)
+        heard.setdefault(call_of[event.name], event.at_s)
     return heard, log

@@ -49,16 +49,16 @@ class ListeningJob(msgspec.Struct):
     host: str
     port: int
     streams: list[tuple[str, str]]  # (path, header lines)
-    events_expected: int
+    awaited: list[str]  # bill ids and references; either of a pair is enough
+    awaited_count: int  # payments
     timeout_s: float
 
 
 class Heard(msgspec.Struct, array_like=True):
-    """One server-sent event and when its last byte was read."""
+    """The first event that names something awaited, and when its last byte was read."""
 
     at_s: float
-    stream: int
-    data: str
+    name: str
 
 
 class ListeningLog(msgspec.Struct):
