@@ -42,7 +42,24 @@ from api.routes import (
 from api.routes import (
     credits as credit_routes,
 )
-from api.screens import counter, counter_bills, home, login, sales, stall_code
+from api.screens import (
+    counter,
+    counter_bills,
+    home,
+    login,
+    manage,
+    manage_accounts,
+    manage_breaks,
+    manage_deliveries,
+    manage_endpoints,
+    manage_history,
+    manage_keys,
+    manage_payees,
+    manage_staff,
+    pay,
+    sales,
+    stall_code,
+)
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
@@ -77,6 +94,16 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     sales.router,
     stall_code.router,
+    pay.router,
+    manage.router,
+    manage_payees.router,
+    manage_accounts.router,
+    manage_endpoints.router,
+    manage_deliveries.router,
+    manage_staff.router,
+    manage_keys.router,
+    manage_breaks.router,
+    manage_history.router,
 )
 
 

@@ -44,6 +44,14 @@ COUNT_SALES = text("""
       AND c.received_at >= :since AND c.received_at < :until
 """)
 
+COUNT_ALL_SALES = text("""
+    SELECT count(*) FROM matches m
+    JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
+    WHERE m.org_id = :org_id AND m.reversed_at IS NULL
+      AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
+      AND c.received_at >= :since AND c.received_at < :until
+""")
+
 
 class Sale(NamedTuple):
     """One credit as its stall sees it, with the match in force."""
@@ -113,3 +121,11 @@ async def count_sales(
     """Count the credits in a stall's takings of [since, until)."""
     values = {"org_id": org_id, "payee_id": payee_id, "since": since, "until": until}
     return int((await session.execute(COUNT_SALES, values)).scalar_one())
+
+
+async def count_all_sales(
+    session: AsyncSession, org_id: UUID, *, since: datetime, until: datetime
+) -> int:
+    """Count the credits in all takings of an organisation of [since, until)."""
+    values = {"org_id": org_id, "since": since, "until": until}
+    return int((await session.execute(COUNT_ALL_SALES, values)).scalar_one())

@@ -56,6 +56,18 @@ SUM_ALL = text("""
     GROUP BY code
 """)
 
+SUM_BY_SUBJECT = text("""
+    SELECT subject_id, sum(amount_vnd)::bigint FROM (
+        SELECT credit_subject_id AS subject_id, amount_vnd FROM transfers
+        WHERE org_id = :org_id AND credit_code = :code
+          AND posted_at >= :since AND posted_at < :until
+        UNION ALL
+        SELECT debit_subject_id, -amount_vnd FROM transfers
+        WHERE org_id = :org_id AND debit_code = :code
+          AND posted_at >= :since AND posted_at < :until) AS legs
+    GROUP BY subject_id
+""")
+
 
 async def insert_accounts_once(
     session: AsyncSession, org_id: UUID, keys: Iterable[AccountKey], *, now: datetime
@@ -121,3 +133,12 @@ async def sum_by_code(session: AsyncSession, org_id: UUID) -> dict[AccountCode, 
     """Return credits minus debits per kind of account; their sum is zero."""
     rows = await session.execute(SUM_ALL, {"org_id": org_id})
     return {AccountCode(code): int(net_vnd) for code, net_vnd in rows}
+
+
+async def sum_by_subject(
+    session: AsyncSession, org_id: UUID, code: AccountCode, *, since: datetime, until: datetime
+) -> dict[UUID, int]:
+    """Return credits minus debits in [since, until) of each account of one kind, by its subject."""
+    values = {"org_id": org_id, "code": code.value, "since": since, "until": until}
+    rows = await session.execute(SUM_BY_SUBJECT, values)
+    return {subject_id: int(net_vnd) for subject_id, net_vnd in rows}

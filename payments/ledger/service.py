@@ -69,3 +69,12 @@ async def read_takings(
         session, org_id, takings(payee_id), since=since, until=until
     )
     return credited_vnd - debited_vnd
+
+
+async def read_takings_by_payee(
+    session: AsyncSession, org_id: UUID, *, since: datetime, until: datetime
+) -> dict[UUID, int]:
+    """Return what each payee took in [since, until), in đồng; who took nothing is left out."""
+    return await queries.sum_by_subject(
+        session, org_id, AccountCode.TAKINGS, since=since, until=until
+    )

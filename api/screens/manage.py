@@ -1,0 +1,260 @@
+"""The managers' first page, how their organisation does, and for the city: which organisation."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.auth import queries
+from api.auth.rules import Permission
+from api.deps import requires
+from api.live_events import first_id_at
+from api.screens.manage_frame import Desk, Errors, TheDesk, read_line
+from core.audit import record_change
+from core.clock import day_bounds, hanoi_day
+from core.db import open_org_transaction
+from core.errors import Forbidden
+from payments.bills.references import ALPHABET
+from payments.callbacks import service as endpoints
+from payments.callbacks.queries_sales import count_all_sales
+from payments.callbacks.views import DeliveryCounts, count_deliveries, list_breaks
+from payments.ledger.service import read_takings_by_payee
+from payments.payees.errors import OrganisationCodeTaken
+from payments.payees.models import LinkStatus, OrgKind
+from payments.payees.queries import list_links, list_payees
+from payments.payees.service import create_organisation
+
+router = APIRouter(prefix="/manage", include_in_schema=False)
+
+BREAKS_COUNTED_MAX: Final = 100
+STALLS_SHOWN_MAX: Final = 20
+CODE_CHARS: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class StallToday:
+    """What one stall took today."""
+
+    name: str
+    place: str
+    takings_vnd: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointHealth:
+    """How one endpoint did in the last 24 hours."""
+
+    name: str
+    provider: str
+    path: str
+    tone: str
+    icon: str
+    word: str  # "Khỏe", "Có tin bị từ chối", …
+    believed: int
+    rejected: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing to do before an organisation can be paid."""
+
+    name: str  # key of [step] in locales/*/manage.toml
+    path: str
+    is_done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverviewPage:
+    """Everything templates/manage.html may use, already worded for a person."""
+
+    today_vnd: int
+    today_count: int
+    stalls: tuple[StallToday, ...]
+    breaks_open: int
+    breaks_are_more: bool  # than were counted
+    oldest_break: str  # "3 giờ trước"
+    accounts_proposed: int
+    accounts_untested: int
+    endpoints: tuple[EndpointHealth, ...]
+    steps: tuple[Step, ...]  # empty once all are done
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganisationRow:
+    """One organisation that the city may work for."""
+
+    code: str
+    name: str
+    kind: str
+    is_live: bool
+    path: str
+    is_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganisationsPage:
+    """Everything templates/manage_organisations.html may use."""
+
+    organisations: tuple[OrganisationRow, ...]
+    kinds: tuple[tuple[str, str], ...]
+    form: dict[str, str]
+    errors: Errors
+
+
+@router.get("", dependencies=[requires(Permission.LEDGER_READ)])
+async def show_overview(desk: TheDesk) -> Response:
+    """Show today's takings, what waits for somebody, and whether the banks are heard."""
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        page = await _read_overview(tx, desk)
+    return desk.render("manage.html", page, here="overview")
+
+
+@router.get("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
+async def show_organisations(desk: TheDesk) -> Response:
+    """List the organisations of the hub, to work for one or to make another."""
+    return await _draw_organisations(desk)
+
+
+@router.post("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
+async def add_organisation(
+    desk: TheDesk,
+    code: Annotated[str, Form(max_length=20)] = "",
+    name: Annotated[str, Form(max_length=200)] = "",
+    kind: Annotated[OrgKind, Form()] = OrgKind.MARKET_BOARD,
+    mode: Annotated[str, Form(max_length=4)] = "test",
+) -> Response:
+    """Make an organisation. Its code can never be given to another."""
+    form = {
+        "code": code.strip().upper(),
+        "name": read_line(name),
+        "kind": kind.value,
+        "mode": "live" if mode == "live" else "test",
+    }
+    errors = {}
+    if len(form["code"]) != CODE_CHARS or not set(form["code"]) <= set(ALPHABET):
+        errors["code"] = desk.say("error.bad_organisation_code")
+    if not form["name"]:
+        errors["name"] = desk.say("error.needed")
+    if errors:
+        return await _draw_organisations(desk, form, errors)
+    try:
+        async with desk.sessions.begin() as tx:
+            org = await create_organisation(
+                tx,
+                code=form["code"],
+                name=form["name"],
+                kind=kind,
+                is_live=form["mode"] == "live",
+                now=desk.now,
+            )
+            record_change(
+                tx,
+                org_id=org.id,
+                actor=desk.caller.actor,
+                action="organisation.added",
+                object_kind="organisation",
+                object_id=org.id,
+                after={**form, "is_live": org.is_live},
+                now=desk.now,
+            )
+    except OrganisationCodeTaken as error:
+        return await _draw_organisations(desk, form, {"code": desk.word_error(error)})
+    return desk.go("/organisations", done="organisation_added")
+
+
+async def _draw_organisations(
+    desk: Desk, form: dict[str, str] | None = None, errors: Errors | None = None
+) -> Response:
+    if not desk.is_city:
+        raise Forbidden("Only the city looks after organisations.")
+    async with desk.sessions.begin() as tx:
+        found = await queries.list_organisations(tx)
+    page = OrganisationsPage(
+        organisations=tuple(
+            OrganisationRow(
+                code=org.code,
+                name=org.name,
+                kind=desk.word("kind", org.kind),
+                is_live=org.is_live,
+                path="/manage" if org.id == desk.caller.home.id else f"/manage?org={org.code}",
+                is_here=org.id == desk.org_id,
+            )
+            for org in found
+        ),
+        kinds=tuple((kind.value, desk.word("kind", kind.value)) for kind in OrgKind),
+        form=form or {"code": "", "name": "", "kind": OrgKind.MARKET_BOARD.value, "mode": "test"},
+        errors=errors or {},
+    )
+    status = 422 if errors else 200
+    return desk.render("manage_organisations.html", page, here="organisations", status=status)
+
+
+async def _read_overview(tx: AsyncSession, desk: Desk) -> OverviewPage:
+    org_id = desk.org_id
+    since, until = day_bounds(hanoi_day(desk.now))
+    takings = await read_takings_by_payee(tx, org_id, since=since, until=until)
+    payees = await list_payees(tx, org_id)
+    links = await list_links(tx, org_id)
+    breaks = await list_breaks(tx, org_id, is_open=True, limit=BREAKS_COUNTED_MAX + 1)
+    health = await _read_health(tx, desk)
+    stalls = [
+        StallToday(name=one.name, place=one.place, takings_vnd=takings[one.id])
+        for one in payees
+        if takings.get(one.id)
+    ]
+    statuses = [link.status for link, *_ in links]
+    is_paid_into = LinkStatus.ACTIVE in statuses
+    steps = (
+        Step(name="payee", path=desk.path("/payees"), is_done=bool(payees)),
+        Step(name="account", path=desk.path("/accounts"), is_done=bool(links)),
+        Step(name="endpoint", path=desk.path("/endpoints"), is_done=bool(health)),
+        Step(name="test", path=desk.path("/accounts"), is_done=is_paid_into),
+    )
+    return OverviewPage(
+        today_vnd=sum(takings.values()),
+        today_count=await count_all_sales(tx, org_id, since=since, until=until),
+        stalls=tuple(sorted(stalls, key=lambda one: -one.takings_vnd)[:STALLS_SHOWN_MAX]),
+        breaks_open=min(len(breaks), BREAKS_COUNTED_MAX),
+        breaks_are_more=len(breaks) > BREAKS_COUNTED_MAX,
+        oldest_break=desk.word_age(breaks[-1].opened_at) if breaks else "",
+        accounts_proposed=statuses.count(LinkStatus.PROPOSED),
+        accounts_untested=statuses.count(LinkStatus.APPROVED),
+        endpoints=health,
+        steps=() if all(step.is_done for step in steps) else steps,
+    )
+
+
+async def _read_health(tx: AsyncSession, desk: Desk) -> tuple[EndpointHealth, ...]:
+    found = []
+    for endpoint in await endpoints.list_endpoints(tx, desk.org_id):
+        if endpoint.revoked_at is not None:
+            continue
+        first_id = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+        counts = await count_deliveries(tx, desk.org_id, endpoint.id, first_id=first_id)
+        tone, icon, word = judge_health(counts)
+        found.append(
+            EndpointHealth(
+                name=endpoint.name,
+                provider=desk.word("provider", endpoint.provider),
+                path=desk.path(f"/endpoints/{endpoint.id}"),
+                tone=tone,
+                icon=icon,
+                word=desk.say(f"health.{word}"),
+                believed=counts.believed,
+                rejected=counts.rejected,
+            )
+        )
+    return tuple(found)
+
+
+def judge_health(counts: DeliveryCounts) -> tuple[str, str, str]:
+    """Say how an endpoint does: tone, icon, and the key of [health]."""
+    if counts.rejected > counts.believed:
+        return "bad", "cross", "refused"
+    if counts.rejected:
+        return "attention", "warning", "some_refused"
+    if not counts.believed:
+        return "plain", "clock", "silent"
+    return "good", "check", "good"

@@ -1,0 +1,345 @@
+"""Receiving accounts: proposed by one person, approved by another, in force once tested."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.answers import answer_picture
+from api.auth.rules import Permission
+from api.deps import requires
+from api.routes.accounts import SEES_WHOLE
+from api.screens.frame import name_bank
+from api.screens.manage_frame import Desk, Errors, TheDesk, read_line
+from api.screens.manage_history import Change, list_changes_of
+from core.db import open_org_transaction
+from core.errors import HubError
+from core.logging import mask_tail
+from payments.bills.desk import BillDesk
+from payments.payees import queries, service
+from payments.payees.errors import (
+    AccountLinkNotProposed,
+    AccountNotAwaitingTest,
+    AccountTaken,
+    PayeeClosed,
+    SecondPersonNeeded,
+)
+from payments.payees.models import AccountStatus, LinkStatus
+from payments.payees.queries import IN_USE, AccountLink
+from payments.payees.rules import (
+    ACCOUNT_NUMBER,
+    HOLDER_CHARS_MAX,
+    TEST_TRANSFER_VND,
+    transfer_test_payload,
+)
+from payments.vietqr.banks import find_bank, list_banks
+from payments.vietqr.images import draw_svg
+
+router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
+
+# Colour and icon of a link's state; its word is in [account] of locales/*/manage.toml.
+STATES: Final = {
+    LinkStatus.PROPOSED: ("attention", "people"),
+    LinkStatus.APPROVED: ("attention", "clock"),
+    LinkStatus.ACTIVE: ("good", "check"),
+    LinkStatus.FORMER: ("plain", "replay"),
+    LinkStatus.ENDED: ("bad", "stop"),
+}
+EMPTY_FORM: Final = {"payee": "", "bin": "", "number": "", "virtual": "", "holder": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRow:
+    """One payee's link to an account."""
+
+    path: str
+    payee_name: str
+    place: str
+    bank: str
+    number: str  # whole for who handles accounts, else its end
+    virtual_account: str
+    holder_name: str
+    tone: str
+    icon: str
+    word: str
+    missing: str  # what has to happen next, in plain words; "" when nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountsPage:
+    """Everything templates/manage_accounts.html may use, already worded."""
+
+    rows: tuple[AccountRow, ...]
+    with_ended: bool
+    can_propose: bool
+    payees: tuple[tuple[str, str], ...]
+    banks: tuple[tuple[str, str], ...]
+    form: dict[str, str]
+    errors: Errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One of the four things that an account needs before money is asked to it."""
+
+    word: str
+    is_done: bool
+    when: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountPage:
+    """Everything templates/manage_account.html may use, already worded."""
+
+    row: AccountRow
+    stages: tuple[Stage, ...]
+    approve_path: str
+    refuse_path: str
+    can_decide: bool
+    can_refuse: bool
+    is_own_proposal: bool
+    test_code_path: str  # "" when no test transfer is awaited
+    test_vnd: int
+    test_reference: str
+    history: tuple[Change, ...]
+    others: tuple[AccountRow, ...]  # the payee's other accounts, former ones too
+    error: str
+
+
+@router.get("", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def show_accounts(
+    desk: TheDesk,
+    payee: Annotated[str, Query(max_length=36)] = "",
+    ended: Annotated[str, Query(max_length=3)] = "",
+) -> Response:
+    """List which account each payee's codes name, or will."""
+    form = {**EMPTY_FORM, "payee": payee}
+    return await _draw_list(desk, form, {}, with_ended=ended == "yes")
+
+
+@router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
+async def propose(
+    request: Request,
+    desk: TheDesk,
+    payee: Annotated[str, Form(max_length=36)] = "",
+    bin_: Annotated[str, Form(alias="bin", max_length=6)] = "",
+    number: Annotated[str, Form(max_length=60)] = "",
+    virtual: Annotated[str, Form(max_length=60)] = "",
+    holder: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Propose an account; nothing changes before a second person agrees and a test arrives."""
+    form = {
+        "payee": payee,
+        "bin": bin_,
+        "number": "".join(number.split()),
+        "virtual": "".join(virtual.split()),
+        "holder": read_line(holder, 200),
+    }
+    if errors := _judge(desk, form):
+        return await _draw_list(desk, form, errors)
+    bills: BillDesk = request.app.state.bill_desk
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            link = await service.propose_account(
+                tx,
+                desk.org_id,
+                payee_id=UUID(payee),
+                is_known_bank=True,
+                bin_=bin_,
+                account_number=form["number"],
+                virtual_account=form["virtual"] or None,
+                holder_name=form["holder"],
+                test_reference=await bills.take_reference(desk.caller.org),
+                actor=desk.caller.actor,
+                now=desk.now,
+            )
+    except PayeeClosed as error:
+        return await _draw_list(desk, form, {"payee": desk.word_error(error)})
+    return desk.go(f"/accounts/{link.id}", done="account_proposed")
+
+
+@router.get("/{link_id}", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def show_account(desk: TheDesk, link_id: UUID) -> Response:
+    """Show an account, what it still needs, and who did what."""
+    return await _draw_one(desk, link_id)
+
+
+@router.post("/{link_id}/approve", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def approve(desk: TheDesk, link_id: UUID) -> Response:
+    """Agree as the second person."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await service.approve_account(
+                tx, desk.org_id, link_id, actor=desk.caller.actor, now=desk.now
+            )
+    except (SecondPersonNeeded, AccountLinkNotProposed, AccountTaken) as error:
+        return await _draw_one(desk, link_id, error)
+    return desk.go(f"/accounts/{link_id}", done="account_approved")
+
+
+@router.post("/{link_id}/refuse", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def refuse(
+    desk: TheDesk, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
+) -> Response:
+    """Turn a proposal down, with a reason for whoever made it."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await service.refuse_account(
+                tx,
+                desk.org_id,
+                link_id,
+                actor=desk.caller.actor,
+                reason=read_line(reason, 500) or desk.say("account.no_reason"),
+                now=desk.now,
+            )
+    except AccountLinkNotProposed as error:
+        return await _draw_one(desk, link_id, error)
+    return desk.go(f"/accounts/{link_id}", done="account_refused")
+
+
+@router.get("/{link_id}/test.svg", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def draw_test_code(desk: TheDesk, link_id: UUID) -> Response:
+    """Draw the code of the test transfer.
+
+    Raises:
+        AccountNotAwaitingTest: the account is in force already, or retired.
+    """
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        link, account, _ = await queries.get_link(tx, desk.org_id, link_id)
+    if not _awaits_test(account.status):
+        raise AccountNotAwaitingTest(account.status)
+    payload = transfer_test_payload(
+        bin_=account.bin,
+        code_account=link.virtual_account or account.account_number,
+        test_reference=account.test_reference,
+    )
+    return await answer_picture(
+        desk.request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
+    )
+
+
+def _judge(desk: Desk, form: dict[str, str]) -> dict[str, str]:
+    """Say beside each field what no bank could have given."""
+    errors = {}
+    try:
+        UUID(form["payee"])
+    except ValueError:
+        errors["payee"] = desk.say("error.payee_needed")
+    if find_bank(form["bin"]) is None:
+        errors["bin"] = desk.say("error.bank_needed")
+    if not ACCOUNT_NUMBER.fullmatch(form["number"]):
+        errors["number"] = desk.say("error.bad_account")
+    if form["virtual"] and not ACCOUNT_NUMBER.fullmatch(form["virtual"]):
+        errors["virtual"] = desk.say("error.bad_account")
+    if not 2 <= len(form["holder"]) <= HOLDER_CHARS_MAX:
+        errors["holder"] = desk.say("error.bad_holder")
+    return errors
+
+
+async def _draw_list(
+    desk: Desk, form: dict[str, str], errors: Errors, *, with_ended: bool = False
+) -> Response:
+    statuses = list(LinkStatus) if with_ended else IN_USE
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        links = await queries.list_links(tx, desk.org_id, statuses=statuses)
+        payees = await queries.list_payees(tx, desk.org_id)
+    page = AccountsPage(
+        rows=tuple(_word_row(desk, one) for one in links),
+        with_ended=with_ended,
+        can_propose=desk.may(Permission.ACCOUNTS_PROPOSE),
+        payees=(
+            ("", desk.say("account.choose_payee")),
+            *((str(one.id), f"{one.name} · {one.place}") for one in payees),
+        ),
+        banks=(
+            ("", desk.say("account.choose_bank")),
+            *(
+                (bank.bin, f"{bank.short_name} · {bank.name}")
+                for bank in list_banks()
+                if bank.receive_supported is not False
+            ),
+        ),
+        form=form,
+        errors=errors,
+    )
+    return desk.render("manage_accounts.html", page, here="accounts", status=422 if errors else 200)
+
+
+async def _draw_one(desk: Desk, link_id: UUID, error: HubError | None = None) -> Response:
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        page = await _read_one(tx, desk, link_id, error)
+    return desk.render("manage_account.html", page, here="accounts", status=409 if error else 200)
+
+
+async def _read_one(
+    tx: AsyncSession, desk: Desk, link_id: UUID, error: HubError | None
+) -> AccountPage:
+    found = await queries.get_link(tx, desk.org_id, link_id)
+    link, account, payee = found
+    others = await queries.list_links(tx, desk.org_id, payee_id=payee.id, statuses=list(LinkStatus))
+    is_own = desk.caller.id in (link.proposed_by, account.proposed_by)
+    is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
+    awaits_test = is_open and _awaits_test(account.status)
+    moments = (
+        ("proposed", link.proposed_at),
+        ("approved", link.approved_at),
+        ("tested", account.activated_at),
+        ("told", link.holder_told_at),
+    )
+    return AccountPage(
+        row=_word_row(desk, found),
+        stages=tuple(
+            Stage(
+                word=desk.say(f"account.stage.{name}"),
+                is_done=at is not None,
+                when=desk.word_instant(at),
+            )
+            for name, at in moments
+        ),
+        approve_path=desk.path(f"/accounts/{link_id}/approve"),
+        refuse_path=desk.path(f"/accounts/{link_id}/refuse"),
+        can_decide=link.status == LinkStatus.PROPOSED
+        and desk.may(Permission.ACCOUNTS_APPROVE)
+        and not is_own,
+        can_refuse=is_open and desk.may(Permission.ACCOUNTS_APPROVE),
+        is_own_proposal=link.status == LinkStatus.PROPOSED and is_own,
+        test_code_path=desk.path(f"/accounts/{link_id}/test.svg") if awaits_test else "",
+        test_vnd=TEST_TRANSFER_VND,
+        test_reference=account.test_reference,
+        history=await list_changes_of(tx, desk, "account_link", link_id),
+        others=tuple(_word_row(desk, one) for one in others if one[0].id != link_id),
+        error=desk.word_error(error) if error else "",
+    )
+
+
+def _word_row(desk: Desk, found: AccountLink) -> AccountRow:
+    link, account, payee = found
+    status = LinkStatus(link.status)
+    tone, icon = STATES[status]
+    is_whole = not SEES_WHOLE.isdisjoint(desk.caller.permissions)
+    virtual = link.virtual_account or ""
+    missing = ""
+    if status is LinkStatus.ACTIVE and link.holder_told_at is None:
+        missing = desk.say("account.missing.told")
+    elif status in (LinkStatus.PROPOSED, LinkStatus.APPROVED):
+        missing = desk.say(f"account.missing.{status.value}")
+    return AccountRow(
+        path=desk.path(f"/accounts/{link.id}"),
+        payee_name=payee.name,
+        place=payee.place,
+        bank=name_bank(account.bin),
+        number=account.account_number if is_whole else mask_tail(account.account_number),
+        virtual_account=virtual if is_whole or not virtual else mask_tail(virtual),
+        holder_name=account.holder_name,
+        tone=tone,
+        icon=icon,
+        word=desk.say(f"account.state.{status.value}"),
+        missing=missing,
+    )
+
+
+def _awaits_test(status: str) -> bool:
+    return status in (AccountStatus.PROPOSED, AccountStatus.APPROVED)

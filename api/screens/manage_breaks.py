@@ -1,0 +1,145 @@
+"""Breaks: money that nothing explains, how old it is, and what somebody should do about it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
+
+from api.auth.rules import Permission
+from api.deps import requires
+from api.schemas.pages import next_cursor, read_cursor
+from api.screens.manage_frame import PAGE_ROWS, Desk, Errors, TheDesk, read_line
+from core.db import open_org_transaction
+from core.errors import HubError
+from payments.callbacks.breaks import close_break
+from payments.callbacks.errors import BreakClosed
+from payments.callbacks.models import BreakKind
+from payments.callbacks.views import BreakView, list_breaks
+
+router = APIRouter(prefix="/manage/breaks", include_in_schema=False)
+
+SHOWN = {"open": True, "closed": False, "all": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakRow:
+    """One break, already worded."""
+
+    id: UUID
+    kind: str
+    next_step: str
+    detail: str  # as the hub noted it
+    amount_vnd: int | None
+    age: str
+    opened: str
+    is_open: bool
+    closed: str
+    resolution: str
+    close_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreaksPage:
+    """Everything templates/manage_breaks.html may use, already worded."""
+
+    rows: tuple[BreakRow, ...]
+    show: str
+    kind: str
+    kinds: tuple[tuple[str, str], ...]
+    shows: tuple[tuple[str, str], ...]
+    can_resolve: bool
+    older: str
+    is_filtered: bool
+    errors: Errors  # break's id → what is wrong with its resolution
+
+
+@router.get("", dependencies=[requires(Permission.BREAKS_READ)])
+async def show_breaks(
+    desk: TheDesk,
+    show: Annotated[str, Query(max_length=6)] = "open",
+    kind: Annotated[str, Query(max_length=40)] = "",
+    before: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """List what is unexplained, newest first, with the next step for each."""
+    return await _draw(desk, show=show, kind=kind, before=before)
+
+
+@router.post("/{break_id}/close", dependencies=[requires(Permission.BREAKS_RESOLVE)])
+async def close(
+    desk: TheDesk, break_id: UUID, resolution: Annotated[str, Form(max_length=2_000)] = ""
+) -> Response:
+    """Write down how a break was resolved."""
+    words = read_line(resolution, 500)
+    if not words:
+        return await _draw(desk, errors={str(break_id): desk.say("error.needed")})
+    problem: HubError | None = None
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await close_break(
+                tx,
+                desk.org_id,
+                break_id,
+                resolution=words,
+                actor=desk.caller.actor,
+                now=desk.now,
+            )
+    except BreakClosed as error:
+        problem = error
+    if problem is not None:
+        return await _draw(desk, errors={"": desk.word_error(problem)})
+    return desk.go("/breaks", done="break_closed")
+
+
+async def _draw(
+    desk: Desk,
+    *,
+    show: str = "open",
+    kind: str = "",
+    before: str | None = None,
+    errors: Errors | None = None,
+) -> Response:
+    show = show if show in SHOWN else "open"
+    kind = kind if kind in {one.value for one in BreakKind} else ""
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        found = await list_breaks(
+            tx,
+            desk.org_id,
+            is_open=SHOWN[show],
+            kind=kind or None,
+            before_id=read_cursor(before),
+            limit=PAGE_ROWS + 1,
+        )
+    cursor = next_cursor(found, PAGE_ROWS)
+    page = BreaksPage(
+        rows=tuple(_word_row(desk, one) for one in found[:PAGE_ROWS]),
+        show=show,
+        kind=kind,
+        kinds=(
+            ("", desk.say("break.all_kinds")),
+            *((one.value, desk.say(f"break.kind.{one.value}")) for one in BreakKind),
+        ),
+        shows=tuple((one, desk.say(f"break.show.{one}")) for one in SHOWN),
+        can_resolve=desk.may(Permission.BREAKS_RESOLVE),
+        older=desk.path("/breaks", show=show, kind=kind, before=cursor) if cursor else "",
+        is_filtered=bool(kind) or show != "open",
+        errors=errors or {},
+    )
+    return desk.render("manage_breaks.html", page, here="breaks", status=422 if errors else 200)
+
+
+def _word_row(desk: Desk, one: BreakView) -> BreakRow:
+    return BreakRow(
+        id=one.id,
+        kind=desk.word("break.kind", one.kind),
+        next_step=desk.word("break.next", one.kind),
+        detail=one.detail,
+        amount_vnd=one.amount_vnd,
+        age=desk.word_age(one.opened_at),
+        opened=desk.word_instant(one.opened_at),
+        is_open=one.closed_at is None,
+        closed=desk.word_instant(one.closed_at),
+        resolution=one.resolution or "",
+        close_path=desk.path(f"/breaks/{one.id}/close"),
+    )

@@ -1,0 +1,402 @@
+"""Callback endpoints: four steps from choosing the provider to copying the address."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.auth.rules import Permission
+from api.deps import TheSettings, requires
+from api.live_events import first_id_at
+from api.screens.frame import name_bank
+from api.screens.manage import judge_health
+from api.screens.manage_deliveries import DeliveryRow, word_delivery
+from api.screens.manage_frame import Desk, Errors, Secret, TheDesk, read_line
+from api.screens.manage_history import Change, list_changes_of
+from core.clock import day_bounds, hanoi_day
+from core.db import open_org_transaction
+from core.logging import mask_tail
+from core.settings import Settings
+from payments.callbacks import service, views
+from payments.callbacks.asking import CAN_BE_ASKED
+from payments.callbacks.errors import BadSecret, EndpointRevoked, SandboxRefused
+from payments.callbacks.models import CallbackEndpoint
+from payments.callbacks.providers import PROVIDERS
+from payments.callbacks.service import GENERATES_SECRET
+from payments.payees.errors import BadAccount
+from payments.payees.models import AccountStatus
+from payments.payees.queries import list_links
+
+router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
+
+OVERLAP_HOURS: Final = (0, 24, 7 * 24)
+LATEST_SHOWN: Final = 5
+NAME_CHARS_MAX: Final = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointRow:
+    """One endpoint in the list."""
+
+    path: str
+    name: str
+    provider: str
+    is_sandbox: bool
+    is_revoked: bool
+    accounts: str  # "Vietcombank …6789, …"
+    tone: str
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointsPage:
+    """Everything templates/manage_endpoints.html may use, already worded."""
+
+    rows: tuple[EndpointRow, ...]
+    can_manage: bool
+    new_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderChoice:
+    """One provider to choose in the first step."""
+
+    name: str
+    word: str
+    hint: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEndpointPage:
+    """Everything templates/manage_endpoint_new.html may use, already worded."""
+
+    choices: tuple[ProviderChoice, ...]
+    provider: str  # "" in the first step
+    provider_word: str
+    makes_secret: bool  # the hub makes it; otherwise it is pasted
+    secret_hint: str
+    can_be_asked: bool
+    can_be_sandbox: bool
+    accounts: tuple[tuple[str, str, str, bool], ...]
+    name: str
+    is_sandbox: bool
+    errors: Errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPage:
+    """Everything templates/manage_endpoint.html may use, already worded."""
+
+    name: str
+    provider: str
+    provider_word: str
+    is_sandbox: bool
+    is_revoked: bool
+    url: str
+    steps: tuple[str, ...]  # what to do at the provider
+    makes_secret: bool
+    previous_key_until: str
+    accounts: tuple[tuple[str, str, str, bool], ...]
+    account_words: str
+    believed: int
+    rejected: int
+    waiting: int
+    success_percent: int | None
+    skew_hint: str
+    tone: str
+    icon: str
+    word: str
+    latest: tuple[DeliveryRow, ...]
+    log_path: str
+    base_path: str  # for the forms
+    suffix: str  # "?org=…" of the forms
+    can_manage: bool
+    overlaps: tuple[tuple[str, str], ...]
+    history: tuple[Change, ...]
+    errors: Errors
+
+
+@router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
+async def show_endpoints(desk: TheDesk) -> Response:
+    """List the addresses that banks call, and how they do."""
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        rows = await _read_rows(tx, desk)
+    page = EndpointsPage(
+        rows=rows,
+        can_manage=desk.may(Permission.ENDPOINTS_MANAGE),
+        new_path=desk.path("/endpoints/new"),
+    )
+    return desk.render("manage_endpoints.html", page, here="endpoints")
+
+
+@router.get("/new", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def show_new(desk: TheDesk, provider: Annotated[str, Query(max_length=20)] = "") -> Response:
+    """Ask for the provider, then for its secret and the accounts."""
+    return await _draw_new(desk, provider, ticked=None)
+
+
+@router.post("/new", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def create(
+    desk: TheDesk,
+    provider: Annotated[str, Form(max_length=20)] = "",
+    name: Annotated[str, Form(max_length=500)] = "",
+    secret: Annotated[str, Form(max_length=1_000)] = "",
+    ask_token: Annotated[str, Form(max_length=500)] = "",
+    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
+    sandbox: Annotated[str, Form(max_length=3)] = "",
+) -> Response:
+    """Make the address; a secret that the hub made is on the next page, once."""
+    if provider not in PROVIDERS:
+        return await _draw_new(desk, "", ticked=None)
+    ticked, is_sandbox = accounts or [], sandbox == "yes"
+    line = read_line(name, NAME_CHARS_MAX) or desk.word("provider", provider)
+    errors = {} if ticked else {"accounts": desk.say("error.account_needed")}
+    if not secret.strip() and provider not in GENERATES_SECRET:
+        errors["secret"] = desk.say("error.secret_needed")
+    if errors:
+        return await _draw_new(desk, provider, line, is_sandbox, ticked, errors)
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            endpoint, secrets = await service.create_endpoint(
+                tx,
+                desk.caller.org,
+                provider=provider,
+                name=line,
+                secret=secret.strip() or None,
+                is_sandbox=is_sandbox,
+                account_ids=ticked,
+                ask_url=None,
+                ask_token=ask_token.strip() or None,
+                sealer=desk.sealer,
+                actor=desk.caller.actor,
+                now=desk.now,
+            )
+    except (BadSecret, BadAccount, SandboxRefused) as error:
+        field = {BadSecret: "secret", BadAccount: "accounts"}.get(type(error), "")
+        problem = {field: desk.word_error(error)}
+        return await _draw_new(desk, provider, line, is_sandbox, ticked, problem)
+    shown = None
+    if not secret.strip():
+        text, username = secrets.keys[0], secrets.username or ""
+        shown = Secret(kind="endpoint", name=line, text=text, username=username)
+    return desk.go(f"/endpoints/{endpoint.id}", shown, done="endpoint_created")
+
+
+@router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
+async def show_endpoint(desk: TheDesk, settings: TheSettings, endpoint_id: UUID) -> Response:
+    """Show the address to copy, what to do with it, and how it does."""
+    return await _draw_one(desk, settings, endpoint_id, {})
+
+
+@router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def set_accounts(
+    desk: TheDesk,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
+) -> Response:
+    """Say which accounts the endpoint may speak for; what waited is judged at once."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await service.set_accounts(
+                tx, desk.org_id, endpoint_id, accounts or [], actor=desk.caller.actor, now=desk.now
+            )
+    except BadAccount as error:
+        return await _draw_one(desk, settings, endpoint_id, {"accounts": desk.word_error(error)})
+    return desk.go(f"/endpoints/{endpoint_id}", done="accounts_set")
+
+
+@router.post("/{endpoint_id}/rotate", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def rotate(
+    desk: TheDesk,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    secret: Annotated[str, Form(max_length=1_000)] = "",
+    overlap_h: Annotated[int, Form(ge=0, le=168)] = 24,
+) -> Response:
+    """Give the endpoint a new secret; the old one holds for the overlap."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            secrets = await service.rotate_secret(
+                tx,
+                desk.org_id,
+                endpoint_id,
+                secret=secret.strip() or None,
+                overlap=timedelta(hours=overlap_h),
+                sealer=desk.sealer,
+                actor=desk.caller.actor,
+                now=desk.now,
+            )
+            name = (await service.get_endpoint(tx, desk.org_id, endpoint_id)).name
+    except (BadSecret, EndpointRevoked) as error:
+        field = "secret" if isinstance(error, BadSecret) else ""
+        return await _draw_one(desk, settings, endpoint_id, {field: desk.word_error(error)})
+    shown = None
+    if not secret.strip():
+        text, username = secrets.keys[0], secrets.username or ""
+        shown = Secret(kind="endpoint", name=name, text=text, username=username)
+    return desk.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
+
+
+@router.post("/{endpoint_id}/revoke", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def revoke(desk: TheDesk, endpoint_id: UUID) -> Response:
+    """Close the address for good; every process forgets it within 3 seconds."""
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        await service.revoke_endpoint(
+            tx, desk.org_id, endpoint_id, actor=desk.caller.actor, now=desk.now
+        )
+    return desk.go(f"/endpoints/{endpoint_id}", done="endpoint_revoked")
+
+
+async def _draw_new(
+    desk: Desk,
+    provider: str,
+    name: str = "",
+    is_sandbox: bool = False,
+    ticked: list[UUID] | None = None,
+    errors: Errors | None = None,
+) -> Response:
+    provider = provider if provider in PROVIDERS else ""
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        accounts = await _list_accounts(tx, desk, ticked)
+    page = NewEndpointPage(
+        choices=tuple(
+            ProviderChoice(
+                name=one,
+                word=desk.word("provider", one),
+                hint=desk.word("provider_hint", one),
+                path=desk.path("/endpoints/new", provider=one),
+            )
+            for one in PROVIDERS
+        ),
+        provider=provider,
+        provider_word=desk.word("provider", provider),
+        makes_secret=provider in GENERATES_SECRET,
+        secret_hint=desk.word("secret_hint", provider),
+        can_be_asked=provider in CAN_BE_ASKED,
+        can_be_sandbox=not desk.caller.org.is_live,
+        accounts=accounts,
+        name=name or (desk.word("provider", provider) if provider else ""),
+        is_sandbox=is_sandbox,
+        errors=errors or {},
+    )
+    status = 422 if errors else 200
+    return desk.render("manage_endpoint_new.html", page, here="endpoints", status=status)
+
+
+async def _draw_one(desk: Desk, settings: Settings, endpoint_id: UUID, errors: Errors) -> Response:
+    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+        endpoint = await service.get_endpoint(tx, desk.org_id, endpoint_id)
+        page = await _read_one(tx, desk, settings, endpoint, errors)
+    status = 422 if errors else 200
+    return desk.render("manage_endpoint.html", page, here="endpoints", status=status)
+
+
+async def _read_one(
+    tx: AsyncSession, desk: Desk, settings: Settings, endpoint: CallbackEndpoint, errors: Errors
+) -> EndpointPage:
+    org_id = desk.org_id
+    listed = await service.list_endpoint_accounts(tx, org_id, [endpoint.id])
+    accounts = await _list_accounts(tx, desk, [one.receiving_account_id for one in listed])
+    since = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+    counts = await views.count_deliveries(tx, org_id, endpoint.id, first_id=since)
+    latest = await views.list_deliveries(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
+    tone, icon, word = _judge(endpoint, counts)
+    told = counts.believed + counts.rejected
+    until = endpoint.previous_key_until
+    base = f"/endpoints/{endpoint.id}"
+    return EndpointPage(
+        name=endpoint.name,
+        provider=endpoint.provider,
+        provider_word=desk.word("provider", endpoint.provider),
+        is_sandbox=endpoint.is_sandbox,
+        is_revoked=endpoint.revoked_at is not None,
+        url=f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
+        steps=tuple(desk.word("setup", endpoint.provider).split("\n")),
+        makes_secret=endpoint.provider in GENERATES_SECRET,
+        previous_key_until=desk.word_instant(until) if until and until > desk.now else "",
+        accounts=accounts,
+        account_words=", ".join(word for _, word, _, is_ticked in accounts if is_ticked),
+        believed=counts.believed,
+        rejected=counts.rejected,
+        waiting=counts.waiting,
+        success_percent=counts.believed * 100 // told if told else None,
+        skew_hint=_word_skew(desk, counts.skew_s_max),
+        tone=tone,
+        icon=icon,
+        word=desk.say(f"health.{word}"),
+        latest=tuple(word_delivery(desk, endpoint.id, one) for one in latest),
+        log_path=desk.path(f"{base}/deliveries"),
+        base_path=f"/manage{base}",
+        suffix=desk.path("").removeprefix("/manage"),
+        can_manage=desk.may(Permission.ENDPOINTS_MANAGE),
+        overlaps=tuple((str(hours), desk.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS),
+        history=await list_changes_of(tx, desk, "endpoint", endpoint.id),
+        errors=errors,
+    )
+
+
+async def _read_rows(tx: AsyncSession, desk: Desk) -> tuple[EndpointRow, ...]:
+    found = await service.list_endpoints(tx, desk.org_id)
+    listed = await service.list_endpoint_accounts(tx, desk.org_id, [one.id for one in found])
+    since = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+    rows = []
+    for one in found:
+        counts = await views.count_deliveries(tx, desk.org_id, one.id, first_id=since)
+        tone, icon, word = _judge(one, counts)
+        numbers = [mask_tail(a.account_number) for a in listed if a.endpoint_id == one.id]
+        rows.append(
+            EndpointRow(
+                path=desk.path(f"/endpoints/{one.id}"),
+                name=one.name,
+                provider=desk.word("provider", one.provider),
+                is_sandbox=one.is_sandbox,
+                is_revoked=one.revoked_at is not None,
+                accounts=", ".join(numbers),
+                tone=tone,
+                icon=icon,
+                word=desk.say(f"health.{word}"),
+            )
+        )
+    return tuple(rows)
+
+
+async def _list_accounts(
+    tx: AsyncSession, desk: Desk, ticked: list[UUID] | None
+) -> tuple[tuple[str, str, str, bool], ...]:
+    """List the accounts that an endpoint may be given, each once; None ticks the only one."""
+    links = await list_links(tx, desk.org_id)
+    names: dict[UUID, list[str]] = {}
+    words: dict[UUID, tuple[str, str]] = {}
+    for _, account, payee in reversed(links):
+        names.setdefault(account.id, []).append(payee.name)
+        words[account.id] = (f"{name_bank(account.bin)} {account.account_number}", account.status)
+    if ticked is None:
+        ticked = list(words) if len(words) == 1 else []
+    return tuple(
+        (
+            str(account_id),
+            word,
+            ", ".join(dict.fromkeys(names[account_id]))
+            + ("" if status == AccountStatus.ACTIVE else f" · {desk.say('endpoint.not_tested')}"),
+            account_id in ticked,
+        )
+        for account_id, (word, status) in words.items()
+    )
+
+
+def _judge(endpoint: CallbackEndpoint, counts: views.DeliveryCounts) -> tuple[str, str, str]:
+    return ("bad", "stop", "revoked") if endpoint.revoked_at else judge_health(counts)
+
+
+def _word_skew(desk: Desk, skew_s: int | None) -> str:
+    """Say that clocks disagree once it is worth looking: a window is five minutes."""
+    if skew_s is None or abs(skew_s) < 60:
+        return ""
+    return desk.say("endpoint.skew", seconds=skew_s)
