@@ -17,7 +17,7 @@ from api.auth.rules import Permission
 from api.auth.sign_in import SignIns
 from core import clock
 from core.db import Sessions, open_org_transaction
-from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated
+from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated, Violation
 from core.sealing import Sealer
 from core.settings import Settings
 from payments.payees.errors import OrganisationNotFound
@@ -239,7 +239,9 @@ async def authorise(request: Request, permission: Permission) -> Caller:
     known = await find_caller(request, await _bearer(request), await _cookie(request))
     caller = await identify_caller(request, known)
     if org is not None and len(org) > ORG_CODE_CHARS:
-        raise InvalidRequest(f"query.org: a code has {ORG_CODE_CHARS} characters.")
+        fault = f"A code has {ORG_CODE_CHARS} characters."
+        violation = Violation(field="query.org", code="string_too_long", detail=fault)
+        raise InvalidRequest(fault, violations=[violation])
     acting = await act_for_organisation(request, caller, org)
     return await _checks[permission](acting)
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from api.auth.errors import ApiKeyNotValid, CrossSiteRequest, SessionEnded
 from api.auth.rules import Permission
 from api.errors import InternalError, may_answer
+from api.schemas.examples import EXAMPLES
 from api.schemas.problem import Problem
 from core.errors import (
     BodyTooLarge,
@@ -79,6 +80,8 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     schemas = described.get("components", {}).get("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for name, example in EXAMPLES.items():
+        schemas[name]["examples"] = [example]
     _name_problem_schema(described)
     return described
 

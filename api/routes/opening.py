@@ -210,7 +210,8 @@ async def _open_directly(request: Request) -> Response:
 
 def _read_body(content_type: str | None, body: bytes) -> BillCreate:
     if content_type is None or not IS_JSON.match(content_type):
-        raise InvalidRequest("Send the bill as JSON, with Content-Type: application/json.")
+        fault = "Send the bill as JSON, with Content-Type: application/json."
+        raise InvalidRequest(fault, violations=[Violation(field="", code="no_json", detail=fault)])
     try:
         return BillCreate.model_validate_json(body)
     except ValidationError as error:
