@@ -1,12 +1,15 @@
 """The database: declarative base, engines per role, transactions that belong to one tenant."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData
+import psycopg
+from sqlalchemy import BigInteger, DateTime, MetaData, TextClause
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -20,6 +23,10 @@ from core.settings import Settings
 Vnd = Annotated[int, mapped_column(BigInteger)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Sessions = async_sessionmaker[AsyncSession]
+
+_DIALECT: Final = psycopg_dialect()  # type: ignore[no-untyped-call]
+_written: Final[dict[TextClause, str]] = {}  # statements in the driver's own placeholders
+_DRIVER: Final = "phopay_driver"  # in session.info: (transaction, its connection of the driver)
 
 
 class Base(DeclarativeBase):
@@ -94,6 +101,40 @@ async def enter_org(session: AsyncSession, org_id: UUID) -> None:
     """Bind the running transaction to one tenant. It ends with the transaction (SET LOCAL)."""
     # A literal, because Citus hands only literal SET LOCAL on to its nodes; a UUID cannot inject.
     assert isinstance(org_id, UUID)
+    driver = await _find_driver(session)
+    await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
+
+
+async def run(
+    session: AsyncSession, statement: TextClause, values: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Run one constant statement in the session's transaction by the driver; return its rows.
+
+    For the paths that thousands of callbacks and bills a second take: the same as
+    `session.execute`, for a third of the time. It knows nothing of the session's objects.
+
+    Raises:
+        DBAPIError: as SQLAlchemy would raise it (IntegrityError, OperationalError, …).
+    """
+    written = _written.get(statement)
+    if written is None:
+        written = _written[statement] = str(statement.compile(dialect=_DIALECT))
+    driver = await _find_driver(session)
+    try:
+        cursor = await driver.execute(written.encode(), values)
+        return await cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        raise DBAPIError.instance(  # values may be personal: they stay out of messages
+            written, None, error, psycopg.Error, hide_parameters=True
+        ) from error
+
+
+async def _find_driver(session: AsyncSession) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Return the driver's connection of the running transaction, begun if it is not."""
+    known = session.info.get(_DRIVER)
+    if known is not None and known[0] is session.sync_session.get_transaction():
+        return cast(psycopg.AsyncConnection[tuple[Any, ...]], known[1])
     connection = await session.connection()
-    # Not text(): a statement of its own for each tenant would be compiled and cached for nothing.
-    await connection.exec_driver_sql(f"SET LOCAL app.org_id = '{org_id}'")
+    raw = (await connection.get_raw_connection()).driver_connection
+    session.info[_DRIVER] = (session.sync_session.get_transaction(), raw)
+    return cast(psycopg.AsyncConnection[tuple[Any, ...]], raw)

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import run
 from core.ids import new_id
 from payments.outbox.rules import NewEvent
 
@@ -31,7 +32,8 @@ async def insert_events(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
     """Write events and wake the screens when, and only if, the transaction commits."""
-    await session.execute(
+    await run(
+        session,
         INSERT_EVENTS,
         {
             "org_id": org_id,
