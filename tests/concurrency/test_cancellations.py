@@ -1,0 +1,79 @@
+"""A cancellation that meets a payment of its bill half-way: it waits, and sees what was done."""
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Sessions, open_org_transaction
+from payments.bills.service import cancel_bill
+from payments.callbacks.records import ClaimedNotice
+from payments.callbacks.settlement import settle_notices
+from tests.builders import NOON, VENDOR, Stall, a_bill, list_breaks, read_status, sepay_body, store
+from tests.concurrency.races import Races
+from tests.concurrency.tenants import a_new_stall, list_outcomes
+from tests.databases import Database
+from tests.integration.invariants import find_violations
+
+pytestmark = pytest.mark.anyio
+
+CLAIM = text("SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices")
+COUNT_WAITS = text("""
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()
+""")
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_new_stall(app_sessions)
+
+
+async def until_waiting(sessions: Sessions, count: int) -> None:
+    """Wait until this many others wait for a lock."""
+    end = time.monotonic() + 10
+    while True:
+        async with sessions.begin() as session:
+            if await session.scalar(COUNT_WAITS) == count:
+                return
+        assert time.monotonic() < end, "nobody waits"
+        await asyncio.sleep(0.01)
+
+
+async def test_a_cancellation_waits_for_a_settlement_under_way(
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+) -> None:
+    bill = await a_bill(app_sessions, stall)
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        claimed = [ClaimedNotice(*row) for row in await session.execute(CLAIM)]
+        await settle_notices(session, stall.org, claimed, now=NOON)
+        cancels = [{"what": "cancel", "bill_id": bill.id}] * 2
+        cancelling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, cancels))
+        await until_waiting(app_sessions, 2)
+
+    assert await cancelling == ["BillNotCancellable"] * 2
+    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(database.owner_url) == []
+
+
+async def test_a_settlement_waits_for_a_cancellation_under_way(
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+) -> None:
+    bill = await a_bill(app_sessions, stall)
+    body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+    (notice_id,) = await store(app_sessions, stall, body)
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await cancel_bill(session, stall.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)
+        credit = {"what": "settle_one", "notice_id": notice_id}
+        settling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, [credit]))
+        await until_waiting(app_sessions, 1)
+
+    assert await settling == ["1"]
+    assert await list_outcomes(app_sessions, stall) == ["closed_bill"]
+    assert await read_status(app_sessions, stall, bill) == ("cancelled", 0, 20_000)
+    assert await list_breaks(app_sessions, stall) == ["refund_due"]
+    assert find_violations(database.owner_url) == []
