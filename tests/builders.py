@@ -15,7 +15,7 @@ from core.ids import new_id, new_token
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.service import open_bills
-from payments.callbacks import queries
+from payments.callbacks import queries_notices
 from payments.callbacks.records import NewNotice
 from payments.callbacks.settler import Settler
 from payments.ledger import service as ledger
@@ -250,7 +250,7 @@ async def store(
         for body in bodies
     ]
     async with open_org_transaction(sessions, stall.org.id) as session:
-        await queries.insert_notices(session, stall.org.id, notices)
+        await queries_notices.insert_notices(session, stall.org.id, notices)
     return [notice.id for notice in notices]
 
 

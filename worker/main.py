@@ -20,7 +20,8 @@ from core.logging import set_up_logging
 from core.settings import Settings
 from payments.bills.queries import tidy_expired
 from payments.callbacks.corrections import judge_again
-from payments.callbacks.queries import find_backlog, find_waiting
+from payments.callbacks.queries import find_waiting
+from payments.callbacks.queries_notices import find_backlog
 from payments.callbacks.settler import Settler
 from payments.payees.queries import list_org_facts
 

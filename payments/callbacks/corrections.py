@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import new_id
 from payments.bills.queries import get_bill
-from payments.callbacks import queries
+from payments.callbacks import queries, queries_breaks
 from payments.callbacks.errors import CreditNotCorrectable, CreditNotFound
+from payments.callbacks.matching import match_credits, read_desks, write_matches
 from payments.callbacks.models import BreakKind, MatchRule
 from payments.callbacks.postings import list_reversal
 from payments.callbacks.records import NewMatch
 from payments.callbacks.rules import BillState, CreditFacts, Decision, Verdict, decide_bill
-from payments.callbacks.settlement import match_credits, read_desks, write_matches
 from payments.ledger import service as ledger
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -267,7 +267,7 @@ async def _replace(
     )
     bills = {} if bill is None else {bill.id: bill}
     await write_matches(session, org_id, [match], [credit], bills, now=now)
-    await queries.close_breaks(
+    await queries_breaks.close_breaks(
         session,
         org_id,
         subject_id=credit.id,

@@ -20,7 +20,7 @@ from core.db import Sessions, open_org_transaction
 from core.gather import Gatherer
 from core.ids import new_id
 from core.sealing import Sealer
-from payments.callbacks import queries
+from payments.callbacks import queries_notices
 from payments.callbacks.models import CallbackEndpoint
 from payments.callbacks.providers import VIETQRVN, find_provider
 from payments.callbacks.providers.contract import (
@@ -208,7 +208,7 @@ class Intake:
             received_at=now,
         )
         async with open_org_transaction(self._sessions, endpoint.org.id) as session:
-            await queries.insert_rejection(
+            await queries_notices.insert_rejection(
                 session,
                 endpoint.org.id,
                 rejection,

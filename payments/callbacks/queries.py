@@ -7,12 +7,14 @@ them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import run
 from payments.callbacks.records import (
     ListedAccount,
     NewMatch,
@@ -70,6 +72,8 @@ LOCK_NAMED_BILLS = text("""
     ORDER BY id
     FOR NO KEY UPDATE
 """)
+
+BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
 
 UPDATE_BILLS = text("""
     UPDATE bills b
@@ -135,7 +139,7 @@ async def list_accounts(
 ) -> list[ListedAccount]:
     """List the accounts that these endpoints may speak for."""
     values = {"org_id": org_id, "endpoint_ids": list(endpoint_ids)}
-    return [ListedAccount(*row) for row in await session.execute(LIST_ACCOUNTS, values)]
+    return [ListedAccount(*row) for row in await run(session, LIST_ACCOUNTS, values)]
 
 
 async def list_accounts_by_id(
@@ -151,12 +155,12 @@ async def list_trading_links(
 ) -> list[TradingLink]:
     """List which payees trade on these accounts, in the order of their links."""
     values = {"org_id": org_id, "account_ids": list(account_ids)}
-    return [TradingLink(*row) for row in await session.execute(LIST_TRADING_LINKS, values)]
+    return [TradingLink(*row) for row in await run(session, LIST_TRADING_LINKS, values)]
 
 
 async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:
     """List the codes that name this organisation in references."""
-    return frozenset((await session.execute(LIST_ORG_CODES, {"org_id": org_id})).scalars())
+    return frozenset(row[0] for row in await run(session, LIST_ORG_CODES, {"org_id": org_id}))
 
 
 async def is_on_account(
@@ -178,13 +182,14 @@ async def lock_named_bills(
 ) -> list[BillState]:
     """Lock every bill that is named, in the order of their ids."""
     values = {"org_id": org_id, "references": list(references), "order_ids": list(order_ids)}
-    rows = await session.execute(LOCK_NAMED_BILLS, values)
-    return [BillState(**row) for row in rows.mappings()]
+    rows = await run(session, LOCK_NAMED_BILLS, values)
+    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
 
 
 async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
     """Write what credits did to locked bills."""
-    await session.execute(
+    await run(
+        session,
         UPDATE_BILLS,
         {
             "org_id": org_id,
@@ -202,7 +207,8 @@ async def find_suggestions(
     session: AsyncSession, org_id: UUID, sales: Sequence[tuple[UUID, int]], *, now: datetime
 ) -> dict[int, UUID]:
     """For counter sales (payee, amount_vnd): the one open bill with that amount, by position."""
-    rows = await session.execute(
+    rows = await run(
+        session,
         FIND_SUGGESTIONS,
         {
             "org_id": org_id,
@@ -218,7 +224,8 @@ async def insert_matches(
     session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch], *, now: datetime
 ) -> None:
     """Write what credits were found to be."""
-    await session.execute(
+    await run(
+        session,
         INSERT_MATCHES,
         {
             "org_id": org_id,

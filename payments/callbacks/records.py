@@ -1,12 +1,13 @@
 """Plain rows that travel between settlement and its SQL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from payments.callbacks.models import BreakKind
 from payments.callbacks.rules import BillState, Decision
+from payments.payees.rules import OrgFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,3 +152,15 @@ class NewBreak:
     credit_id: UUID | None = None
     bill_id: UUID | None = None
     amount_vnd: int | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """What one settlement gathers before it writes."""
+
+    org: OrgFacts
+    now: datetime
+    outcomes: dict[UUID, str] = field(default_factory=dict)  # notice → word for the delivery log
+    waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
+    breaks: list[NewBreak] = field(default_factory=list)
+    arrived: list[NewCredit] = field(default_factory=list)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.ids import new_id, new_token
 from core.sealing import Sealer
-from payments.callbacks import queries
+from payments.callbacks import queries, queries_notices
 from payments.callbacks.errors import (
     BadAskUrl,
     BadSecret,
@@ -118,7 +118,7 @@ async def set_accounts(
     endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
     await queries.delete_endpoint_accounts(session, org_id, endpoint_id)
     await _list_accounts(session, org_id, endpoint_id, account_ids)
-    await queries.wake_notices(session, org_id, endpoint_id, now=now)
+    await queries_notices.wake_notices(session, org_id, endpoint_id, now=now)
     after = {"accounts": [str(account_id) for account_id in account_ids]}
     _record(session, endpoint, actor, "endpoint.accounts_set", now, after)
 
@@ -207,7 +207,7 @@ async def list_endpoint_accounts(
 
 async def store_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
     """Store verified messages as they came. Acknowledge only after the commit."""
-    await queries.insert_notices(session, org_id, notices)
+    await queries_notices.insert_notices(session, org_id, notices)
 
 
 def open_secrets(endpoint: CallbackEndpoint, sealer: Sealer, *, now: datetime) -> EndpointSecrets:

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from core.db import Sessions, open_org_transaction
-from payments.callbacks import queries
+from payments.callbacks import queries_breaks, queries_notices
 from payments.callbacks.models import BreakKind
 from payments.callbacks.records import NewBreak, NoticeOutcome
 from payments.callbacks.settlement import settle_notices
@@ -103,7 +103,9 @@ class Settler:
             try:
                 async with open_org_transaction(self._sessions, org.id) as session:
                     now = self._read_clock()
-                    claimed = await queries.claim_notices(session, org.id, limit=BATCH_MAX, now=now)
+                    claimed = await queries_notices.claim_notices(
+                        session, org.id, limit=BATCH_MAX, now=now
+                    )
                     claimed_ids = [notice.id for notice in claimed]
                     if not claimed:
                         return 0, 0
@@ -131,7 +133,7 @@ class Settler:
             try:
                 async with open_org_transaction(self._sessions, org.id) as session:
                     now = self._read_clock()
-                    claimed = await queries.claim_notice(session, org.id, notice_id)
+                    claimed = await queries_notices.claim_notice(session, org.id, notice_id)
                     if claimed:
                         handled += await settle_notices(session, org, claimed, now=now)
             except Exception as error:
@@ -146,7 +148,7 @@ class Settler:
         log.error("notice.failed", org=org.code, notice=str(notice_id), error=repr(error))
         async with open_org_transaction(self._sessions, org.id) as session:
             now = self._read_clock()
-            claimed = await queries.claim_notice(session, org.id, notice_id)
+            claimed = await queries_notices.claim_notice(session, org.id, notice_id)
             for notice in claimed:
                 wait = min(BACK_OFF_START * 2 ** min(notice.attempts, 10), BACK_OFF_MAX)
                 outcome = NoticeOutcome(
@@ -155,14 +157,14 @@ class Settler:
                     handled_at=None,
                     next_attempt_at=now + wait,
                 )
-                await queries.finish_notices(session, org.id, [outcome])
+                await queries_notices.finish_notices(session, org.id, [outcome])
                 if notice.attempts + 1 >= STUCK_AFTER:
                     stuck = NewBreak(
                         kind=BreakKind.STUCK,
                         subject_id=notice_id,
                         detail=f"could not be settled: {type(error).__name__}",
                     )
-                    await queries.insert_breaks_once(session, org.id, [stuck], now=now)
+                    await queries_breaks.insert_breaks_once(session, org.id, [stuck], now=now)
 
 
 def _is_passing(error: Exception) -> bool:

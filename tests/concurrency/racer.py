@@ -24,7 +24,7 @@ from payments.bills.desk import BillDesk
 from payments.bills.rules import BillRequest, Repeatable
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import cancel_bill
-from payments.callbacks import corrections, queries, service
+from payments.callbacks import corrections, queries_notices, service
 from payments.callbacks.settlement import settle_notices
 from payments.callbacks.settler import Settler
 from payments.payees.rules import OrgFacts
@@ -57,7 +57,7 @@ class Call:
 
 async def settle_one(call: Call) -> str:
     async with open_org_transaction(call.sessions, call.org.id) as session:
-        claimed = await queries.claim_notice(session, call.org.id, call.id("notice_id"))
+        claimed = await queries_notices.claim_notice(session, call.org.id, call.id("notice_id"))
         await call.go()
         return str(await settle_notices(session, call.org, claimed, now=call.now))
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.db import Sessions, open_org_transaction
 from payments.bills.references import make_reference
-from payments.callbacks import queries
+from payments.callbacks import queries_notices
 from payments.callbacks.settlement import settle_notices
 from tests.builders import (
     NOON,
@@ -123,7 +123,7 @@ async def test_settlers_do_not_wait_for_each_others_notices(
     slow, *_ = await store(app_sessions, stall, *bodies)
 
     async with open_org_transaction(app_sessions, stall.org.id) as session:
-        claimed = await queries.claim_notice(session, stall.org.id, slow)
+        claimed = await queries_notices.claim_notice(session, stall.org.id, slow)
         settled = races.run(stall.org, [{"what": "settle_all"}] * 2)
         assert sum(map(int, settled)) == 39
         await settle_notices(session, stall.org, claimed, now=NOON)

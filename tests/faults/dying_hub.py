@@ -11,30 +11,33 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import api.main  # noqa: F401 (loaded before the forks, which then take no time)
 from ops import hub_process, processes
-from payments.callbacks import queries
+from payments.callbacks import queries, queries_credits, queries_notices
 from payments.callbacks.intake import Intake
 from payments.callbacks.settler import Settler
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
+
+DIES_WITHIN_S = 20.0
 
 # point → (owner, name of its function, whether the function runs before the process dies)
 POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the notice is stored": (Intake, "_store", False),
     "between commit and acknowledgement": (Intake, "_store", True),
     "between acknowledgement and settlement": (Settler, "_settle_batch", False),
-    "after the notices are claimed": (queries, "claim_notices", True),
-    "after the credit is stored": (queries, "insert_credits_once", True),
+    "after the notices are claimed": (queries_notices, "claim_notices", True),
+    "after the credit is stored": (queries_credits, "insert_credits_once", True),
     "after the bill is locked": (queries, "lock_named_bills", True),
     "after the bill is changed": (queries, "update_bills", True),
     "after the match is written": (queries, "insert_matches", True),
     "after the transfers are posted": (ledger_queries, "insert_transfers", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
-    "before the settlement commits": (queries, "finish_notices", True),
+    "before the settlement commits": (queries_notices, "finish_notices", True),
     "after the settlement has committed": (Settler, "_settle_batch", True),
 }
 IS_ACKNOWLEDGED = frozenset(POINTS) - {
@@ -79,6 +82,19 @@ def start(point: str) -> tuple[int, int]:
         os._exit(0)
 
 
+def wait(pid: int) -> str:
+    """Return how a process ended; one that will not die in time is ended, and "alive" returned."""
+    end = time.monotonic() + DIES_WITHIN_S
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return str(os.waitstatus_to_exitcode(status))
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "alive"
+
+
 def main() -> None:
     """Do as the lines on standard input say, until they end; leave nothing behind."""
     running: set[int] = set()
@@ -90,9 +106,9 @@ def main() -> None:
             print(pid, port, flush=True)
         else:
             assert word == "wait"
-            pid, status = os.waitpid(int(rest), 0)
+            pid = int(rest)
+            print(wait(pid), flush=True)
             running.discard(pid)
-            print(os.waitstatus_to_exitcode(status), flush=True)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
 

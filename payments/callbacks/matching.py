@@ -1,0 +1,161 @@
+"""Matching: who trades on an account, what each credit is, and writing down what follows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from payments.callbacks import queries, queries_breaks
+from payments.callbacks.postings import list_transfers, tell
+from payments.callbacks.records import (
+    ListedAccount,
+    NewBreak,
+    NewMatch,
+)
+from payments.callbacks.rules import (
+    AccountDesk,
+    BillState,
+    CreditFacts,
+    Verdict,
+    decide,
+    read_names,
+)
+from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.payees.rules import OrgFacts
+
+
+async def read_desks(
+    session: AsyncSession,
+    org_id: UUID,
+    account_ids: set[UUID],
+    listed: Sequence[ListedAccount],
+) -> dict[UUID, AccountDesk]:
+    """Find who trades on these accounts."""
+    payees: dict[UUID, list[UUID]] = defaultdict(list)
+    virtual: dict[UUID, dict[str, UUID]] = defaultdict(dict)
+    for link in await queries.list_trading_links(session, org_id, account_ids):
+        if link.payee_id not in payees[link.receiving_account_id]:
+            payees[link.receiving_account_id].append(link.payee_id)
+        if link.virtual_account is not None:
+            virtual[link.receiving_account_id][link.virtual_account] = link.payee_id
+    return {
+        account.receiving_account_id: AccountDesk(
+            receiving_account_id=account.receiving_account_id,
+            test_reference=account.test_reference,
+            approved_at=account.approved_at,
+            payee_ids=tuple(payees[account.receiving_account_id]),
+            payee_by_virtual_account=virtual[account.receiving_account_id],
+        )
+        for account in listed
+        if account.receiving_account_id in account_ids
+    }
+
+
+async def match_credits(
+    session: AsyncSession,
+    org: OrgFacts,
+    credits_in: Sequence[CreditFacts],
+    desks: dict[UUID, AccountDesk],
+    *,
+    now: datetime,
+) -> tuple[list[NewMatch], dict[UUID, BillState]]:
+    """Decide what each credit is, in order; the bills that changed come back locked."""
+    codes = await queries.list_org_codes(session, org.id)
+    names = [read_names(credit, codes) for credit in credits_in]
+    references = {reference for one in names for reference, _ in one.own}
+    order_ids = {one.order_id for one in names if one.order_id is not None}
+    bills: dict[UUID, BillState] = {}
+    if references or order_ids:
+        locked = await queries.lock_named_bills(
+            session, org.id, references=references, order_ids=order_ids
+        )
+        bills = {bill.id: bill for bill in locked}
+    by_name: dict[str, list[BillState]] = defaultdict(list)
+    for bill in bills.values():
+        by_name[bill.reference].append(bill)
+        if bill.provider_order_id is not None:
+            by_name[bill.provider_order_id].append(bill)
+    matches: list[NewMatch] = []
+    changed: dict[UUID, BillState] = {}
+    for credit, one in zip(credits_in, names, strict=True):
+        named = {b.id: b for ref, _ in one.own for b in by_name.get(ref, ())}
+        if one.order_id is not None:
+            named |= {b.id: b for b in by_name.get(one.order_id, ())}
+        desk = desks[credit.receiving_account_id]
+        decision = decide(credit, one, desk, list(named.values()), now=now)
+        after = None
+        if decision.bill_id is not None:
+            changed[decision.bill_id] = bills[decision.bill_id]
+            after = replace(bills[decision.bill_id])
+        match = NewMatch(
+            id=new_id(),
+            credit_id=credit.id,
+            decision=decision,
+            named=one.named,
+            bill_after=after,
+        )
+        matches.append(match)
+    return await _add_suggestions(session, org.id, matches, credits_in, now=now), changed
+
+
+async def write_matches(
+    session: AsyncSession,
+    org_id: UUID,
+    matches: Sequence[NewMatch],
+    credits_in: Sequence[CreditFacts],
+    bills: dict[UUID, BillState],
+    *,
+    now: datetime,
+) -> None:
+    """Write matches with everything that follows from them: bills, transfers, breaks, events."""
+    pairs = list(zip(matches, credits_in, strict=True))
+    if bills:
+        await queries.update_bills(session, org_id, list(bills.values()))
+    await queries.insert_matches(session, org_id, matches, now=now)
+    transfers = [t for match, credit in pairs for t in list_transfers(match, credit)]
+    await ledger.post(session, org_id, transfers, now=now)
+    breaks = [
+        NewBreak(
+            kind=match.decision.opens_break,
+            subject_id=credit.id,
+            credit_id=credit.id,
+            bill_id=match.decision.bill_id,
+            amount_vnd=credit.amount_vnd - match.decision.applied_vnd,
+            detail=match.decision.reason,
+        )
+        for match, credit in pairs
+        if match.decision.opens_break is not None
+    ]
+    if breaks:
+        await queries_breaks.insert_breaks_once(session, org_id, breaks, now=now)
+    events = [tell(match, credit) for match, credit in pairs]
+    await outbox.record(session, org_id, events, now=now)
+
+
+async def _add_suggestions(
+    session: AsyncSession,
+    org_id: UUID,
+    matches: list[NewMatch],
+    credits_in: Sequence[CreditFacts],
+    *,
+    now: datetime,
+) -> list[NewMatch]:
+    """For counter sales, find the one open bill with just that amount: "của khách này?"."""
+    at: list[int] = []
+    sales: list[tuple[UUID, int]] = []
+    for i, match in enumerate(matches):
+        payee_id = match.decision.payee_id
+        if match.decision.verdict is Verdict.COUNTER_SALE and payee_id is not None:
+            at.append(i)
+            sales.append((payee_id, credits_in[i].amount_vnd))
+    if not sales:
+        return matches
+    found = await queries.find_suggestions(session, org_id, sales, now=now)
+    for n, bill_id in found.items():
+        matches[at[n]] = replace(matches[at[n]], suggested_bill_id=bill_id)
+    return matches

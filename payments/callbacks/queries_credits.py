@@ -1,0 +1,251 @@
+"""SQL of credits and of what tells them again: the unique keys decide who was first."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from payments.callbacks.queries_notices import to_json
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import run
+from payments.callbacks.records import (
+    NewCredit,
+    NewSighting,
+    StoredCredit,
+)
+from payments.callbacks.rules import CreditFacts
+
+COUNT_CHANNELS = text("""
+    SELECT ea.receiving_account_id FROM endpoint_accounts ea
+    JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
+    WHERE ea.org_id = :org_id AND ea.receiving_account_id = ANY(CAST(:account_ids AS uuid[]))
+    GROUP BY ea.receiving_account_id HAVING count(DISTINCT e.provider) > 1
+""")
+
+LOCK_ACCOUNT_CHANNELS = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended(CAST(id AS text), 0))
+    FROM unnest(CAST(:account_ids AS uuid[])) AS t (id) ORDER BY id
+""")
+
+INSERT_CREDITS = text("""
+    INSERT INTO credits (
+        org_id, id, receiving_account_id, direction, bank_reference, provider,
+        provider_transaction_id, provider_order_id, notice_id, virtual_account, memo, amount_vnd,
+        payer_name, payer_account, payer_bank, is_date_only, occurred_at, received_at)
+    SELECT :org_id, t.*
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
+        CAST(:bank_references AS text[]), CAST(:providers AS text[]),
+        CAST(:transaction_ids AS text[]), CAST(:order_ids AS text[]), CAST(:notice_ids AS uuid[]),
+        CAST(:virtual_accounts AS text[]), CAST(:memos AS text[]), CAST(:amounts_vnd AS bigint[]),
+        CAST(:payer_names AS text[]), CAST(:payer_accounts AS text[]),
+        CAST(:payer_banks AS text[]), CAST(:are_date_only AS bool[]),
+        CAST(:occurred_ats AS timestamptz[]), CAST(:received_ats AS timestamptz[])) AS t
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+
+FIND_CREDITS = text("""
+    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
+           c.provider_transaction_id, c.amount_vnd, c.memo
+    FROM credits c
+    JOIN unnest(
+        CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
+        CAST(:bank_references AS text[])) AS t (account_id, direction, bank_reference)
+      ON c.receiving_account_id = t.account_id AND c.direction = t.direction
+     AND c.bank_reference = t.bank_reference
+    WHERE c.org_id = :org_id
+    UNION
+    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
+           c.provider_transaction_id, c.amount_vnd, c.memo
+    FROM credits c
+    JOIN unnest(
+        CAST(:account_ids AS uuid[]), CAST(:providers AS text[]),
+        CAST(:transaction_ids AS text[])) AS t (account_id, provider, transaction_id)
+      ON c.receiving_account_id = t.account_id AND c.provider = t.provider
+     AND c.provider_transaction_id = t.transaction_id
+    WHERE c.org_id = :org_id
+""")
+
+FIND_SIGHTED = text("""
+    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
+           c.provider_transaction_id, c.amount_vnd, c.memo
+    FROM sightings s
+    JOIN credits c ON c.org_id = s.org_id AND c.id = s.credit_id
+    WHERE s.org_id = :org_id AND s.provider = :provider
+      AND s.provider_transaction_id = :transaction_id AND NOT s.is_contradiction
+      AND c.receiving_account_id = :account_id
+    ORDER BY c.id LIMIT 1
+""")
+
+FIND_OTHER_CHANNEL = text("""
+    SELECT c.id FROM credits c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
+      AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
+      AND c.bank_reference <> :bank_reference
+      AND c.occurred_at BETWEEN :since AND :until
+      AND regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE :memo_pattern
+      AND NOT EXISTS (
+          SELECT 1 FROM sightings s
+          WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider)
+    ORDER BY c.id LIMIT 1
+""")
+
+INSERT_SIGHTINGS = text("""
+    INSERT INTO sightings (
+        org_id, id, credit_id, notice_id, provider, provider_transaction_id, fingerprint,
+        is_contradiction, told, received_at)
+    SELECT :org_id, t.*, :now
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
+        CAST(:providers AS text[]), CAST(:transaction_ids AS text[]),
+        CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]), CAST(:told AS jsonb[])) AS t
+    ON CONFLICT DO NOTHING
+""")
+
+
+async def lock_shared_channels(
+    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
+) -> set[UUID]:
+    """Find the accounts that several providers report on, and serialise their settlement."""
+    values = {"org_id": org_id, "account_ids": list(account_ids)}
+    shared = {row[0] for row in await run(session, COUNT_CHANNELS, values)}
+    if shared:
+        await session.execute(LOCK_ACCOUNT_CHANNELS, {"account_ids": sorted(shared)})
+    return shared
+
+
+async def insert_credits_once(
+    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
+) -> set[UUID]:
+    """Store credits unless their bank transactions are known; return the ids stored by this call.
+
+    The unique keys decide, not a look before the insert: of two processes with the same
+    transaction the second waits here for the first to commit. Sorted, so that they cannot
+    wait for each other.
+    """
+    rows = sorted(arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference))
+    stored = await run(
+        session,
+        INSERT_CREDITS,
+        {
+            "org_id": org_id,
+            "ids": [c.id for c in rows],
+            "account_ids": [c.receiving_account_id for c in rows],
+            "directions": [c.direction for c in rows],
+            "bank_references": [c.bank_reference for c in rows],
+            "providers": [c.provider for c in rows],
+            "transaction_ids": [c.provider_transaction_id for c in rows],
+            "order_ids": [c.provider_order_id for c in rows],
+            "notice_ids": [c.notice_id for c in rows],
+            "virtual_accounts": [c.virtual_account for c in rows],
+            "memos": [c.memo for c in rows],
+            "amounts_vnd": [c.amount_vnd for c in rows],
+            "payer_names": [c.payer_name for c in rows],
+            "payer_accounts": [c.payer_account for c in rows],
+            "payer_banks": [c.payer_bank for c in rows],
+            "are_date_only": [c.is_date_only for c in rows],
+            "occurred_ats": [c.occurred_at for c in rows],
+            "received_ats": [c.received_at for c in rows],
+        },
+    )
+    return {row[0] for row in stored}
+
+
+async def find_credits(
+    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
+) -> list[StoredCredit]:
+    """Find the stored credits that share a key with any of these."""
+    rows = await run(
+        session,
+        FIND_CREDITS,
+        {
+            "org_id": org_id,
+            "account_ids": [c.receiving_account_id for c in arrived],
+            "directions": [c.direction for c in arrived],
+            "bank_references": [c.bank_reference for c in arrived],
+            "providers": [c.provider for c in arrived],
+            "transaction_ids": [c.provider_transaction_id for c in arrived],
+        },
+    )
+    return [StoredCredit(*row) for row in rows]
+
+
+async def find_sighted(
+    session: AsyncSession, org_id: UUID, credit: NewCredit
+) -> StoredCredit | None:
+    """Find the credit that this provider's transaction was found to be the same money as."""
+    values = {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "provider": credit.provider,
+        "transaction_id": credit.provider_transaction_id,
+    }
+    row = (await session.execute(FIND_SIGHTED, values)).one_or_none()
+    return None if row is None else StoredCredit(*row)
+
+
+async def find_other_channel(
+    session: AsyncSession,
+    org_id: UUID,
+    credit: NewCredit,
+    *,
+    reference: str,
+    since: datetime,
+    until: datetime,
+) -> UUID | None:
+    """Find the credit by which another provider already told of this money, if there is one."""
+    found: UUID | None = await session.scalar(
+        FIND_OTHER_CHANNEL,
+        {
+            "org_id": org_id,
+            "account_id": credit.receiving_account_id,
+            "direction": credit.direction,
+            "amount_vnd": credit.amount_vnd,
+            "provider": credit.provider,
+            "bank_reference": credit.bank_reference,
+            "since": since,
+            "until": until,
+            "memo_pattern": f"%{reference}%",
+        },
+    )
+    return found
+
+
+async def insert_sightings(
+    session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
+) -> None:
+    """Keep what was told again differently; the same telling is kept once."""
+    await run(
+        session,
+        INSERT_SIGHTINGS,
+        {
+            "org_id": org_id,
+            "ids": [s.id for s in sightings],
+            "credit_ids": [s.credit_id for s in sightings],
+            "notice_ids": [s.notice_id for s in sightings],
+            "providers": [s.provider for s in sightings],
+            "transaction_ids": [s.provider_transaction_id for s in sightings],
+            "fingerprints": [s.fingerprint for s in sightings],
+            "contradict": [s.is_contradiction for s in sightings],
+            "told": [to_json(s.told) for s in sightings],
+            "now": now,
+        },
+    )
+
+
+def to_facts(credit: NewCredit) -> CreditFacts:
+    """Take what matching needs of a credit that was just stored."""
+    return CreditFacts(
+        id=credit.id,
+        receiving_account_id=credit.receiving_account_id,
+        virtual_account=credit.virtual_account,
+        provider=credit.provider,
+        provider_order_id=credit.provider_order_id,
+        memo=credit.memo,
+        amount_vnd=credit.amount_vnd,
+        occurred_at=credit.occurred_at,
+        is_date_only=credit.is_date_only,
+        payer_name=credit.payer_name,
+    )

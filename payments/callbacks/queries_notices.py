@@ -1,0 +1,156 @@
+"""SQL of notices, as they are stored, claimed and finished, and of refused messages."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import run
+from payments.callbacks.records import (
+    ClaimedNotice,
+    NewNotice,
+    NewRejection,
+    NoticeOutcome,
+)
+
+INSERT_NOTICES = text("""
+    INSERT INTO notices (
+        org_id, id, endpoint_id, provider, source, body, headers, skew_s, received_at,
+        next_attempt_at)
+    SELECT :org_id, t.*, t.received_at
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:providers AS text[]),
+        CAST(:sources AS text[]), CAST(:bodies AS bytea[]), CAST(:headers AS jsonb[]),
+        CAST(:skews_s AS int[]), CAST(:received_ats AS timestamptz[]))
+        AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
+""")
+
+CLAIM_NOTICES = text("""
+    SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices
+    WHERE org_id = :org_id AND handled_at IS NULL AND next_attempt_at <= :now
+    ORDER BY next_attempt_at, id LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+CLAIM_NOTICE = text("""
+    SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices
+    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+FINISH_NOTICES = text("""
+    UPDATE notices n
+    SET handled_at = t.handled_at, outcome = t.outcome, attempts = n.attempts + 1,
+        next_attempt_at = coalesce(t.next_attempt_at, n.next_attempt_at)
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:handled_ats AS timestamptz[]),
+        CAST(:next_attempt_ats AS timestamptz[]))
+        AS t (id, outcome, handled_at, next_attempt_at)
+    WHERE n.org_id = :org_id AND n.id = t.id
+""")
+
+WAKE_NOTICES = text("""
+    UPDATE notices SET next_attempt_at = :now
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND handled_at IS NULL
+""")
+
+FIND_BACKLOG = text("""
+    SELECT DISTINCT org_id FROM notices
+    WHERE handled_at IS NULL AND next_attempt_at <= :now
+    LIMIT 1000
+""")
+
+INSERT_REJECTION = text("""
+    INSERT INTO rejections (
+        org_id, id, endpoint_id, refusal, detail, skew_s, body_start, received_at)
+    SELECT :org_id, :id, :endpoint_id, :refusal, :detail, :skew_s, :body_start, :received_at
+    WHERE (SELECT count(*) FROM rejections
+           WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND received_at > :since
+          ) < :kept_max
+""")
+
+
+async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
+    """Store messages as they came."""
+    await run(
+        session,
+        INSERT_NOTICES,
+        {
+            "org_id": org_id,
+            "ids": [n.id for n in notices],
+            "endpoint_ids": [n.endpoint_id for n in notices],
+            "providers": [n.provider for n in notices],
+            "sources": [n.source for n in notices],
+            "bodies": [n.body for n in notices],
+            "headers": [to_json(n.headers) for n in notices],
+            "skews_s": [n.skew_s for n in notices],
+            "received_ats": [n.received_at for n in notices],
+        },
+    )
+
+
+async def claim_notices(
+    session: AsyncSession, org_id: UUID, *, limit: int, now: datetime
+) -> list[ClaimedNotice]:
+    """Lock unhandled notices that no other process is settling, oldest first."""
+    values = {"org_id": org_id, "limit": limit, "now": now}
+    return [ClaimedNotice(*row) for row in await run(session, CLAIM_NOTICES, values)]
+
+
+async def claim_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) -> list[ClaimedNotice]:
+    """Lock one unhandled notice; empty if it is handled or another process has it."""
+    values = {"org_id": org_id, "id": notice_id}
+    return [ClaimedNotice(*row) for row in await run(session, CLAIM_NOTICE, values)]
+
+
+async def finish_notices(
+    session: AsyncSession, org_id: UUID, outcomes: Sequence[NoticeOutcome]
+) -> None:
+    """Write how far the handling of notices got."""
+    await run(
+        session,
+        FINISH_NOTICES,
+        {
+            "org_id": org_id,
+            "ids": [o.notice_id for o in outcomes],
+            "outcomes": [o.outcome for o in outcomes],
+            "handled_ats": [o.handled_at for o in outcomes],
+            "next_attempt_ats": [o.next_attempt_at for o in outcomes],
+        },
+    )
+
+
+async def wake_notices(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, now: datetime
+) -> None:
+    """Let the notices of an endpoint be judged again at once: its accounts have changed."""
+    values = {"org_id": org_id, "endpoint_id": endpoint_id, "now": now}
+    await session.execute(WAKE_NOTICES, values)
+
+
+async def find_backlog(session: AsyncSession, *, now: datetime) -> list[UUID]:
+    """Find organisations with notices to settle (worker role: all organisations)."""
+    return list((await session.execute(FIND_BACKLOG, {"now": now})).scalars())
+
+
+async def insert_rejection(
+    session: AsyncSession,
+    org_id: UUID,
+    rejection: NewRejection,
+    *,
+    since: datetime,
+    kept_max: int,
+) -> None:
+    """Keep a refused message, unless this endpoint has enough of them since then."""
+    values = {"org_id": org_id, "since": since, "kept_max": kept_max, **asdict(rejection)}
+    await session.execute(INSERT_REJECTION, values)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON for a jsonb parameter inside an array."""
+    return msgspec.json.encode(value).decode()
