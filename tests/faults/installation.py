@@ -81,7 +81,7 @@ class DyingHub:
 
     def wait_until_killed(self) -> None:
         """Wait for its end, which must have been by SIGKILL."""
-        assert int(_ask(self.nursery, f"wait {self.pid}")) == -signal.SIGKILL
+        assert _ask(self.nursery, f"wait {self.pid}").strip() == str(-signal.SIGKILL)
 
 
 class Installation:
