@@ -27,7 +27,7 @@ from payments.payees.service import confirm_told
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
 
-QUICK_VND: Final = (10_000, 20_000, 30_000, 50_000, 100_000, 200_000)
+QUICK_VND: Final = (10_000, 20_000, 50_000, 100_000)
 MONEY_EVENTS: Final = frozenset(
     {
         EventKind.BILL_PAID,

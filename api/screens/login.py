@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
@@ -61,14 +61,14 @@ class SetupPage:
 async def show_login(
     request: Request,
     caller: MaybeCaller,
-    next: str = "",
+    next_path: Annotated[str, Query(alias="next", max_length=2_000)] = "",
     new: bool = False,
     login: str = "",
 ) -> Response:
     """Show the form; who is signed in already goes on."""
     if caller is not None:
-        return RedirectResponse(safe_next(next) if next else home_of(caller), 303)
-    return _draw_login(request, login=login[:100], next_path=next, is_new=new)
+        return RedirectResponse(safe_next(next_path) if next_path else home_of(caller), 303)
+    return _draw_login(request, login=login[:100], next_path=next_path, is_new=new)
 
 
 @router.post("/login")
@@ -80,7 +80,7 @@ async def sign_in(
     now: Now,
     login: Annotated[str, Form(max_length=200)] = "",
     password: Annotated[str, Form(max_length=1_000)] = "",
-    next: Annotated[str, Form(max_length=2_000)] = "",  # noqa: A002
+    next_path: Annotated[str, Form(alias="next", max_length=2_000)] = "",
 ) -> Response:
     """Sign in; a wrong login is answered in plain words, the same whatever was wrong."""
     check_not_cross_site(request)
@@ -95,10 +95,10 @@ async def sign_in(
             now=now,
         )
     except LoginFailed as error:
-        return _draw_login(request, login=login, next_path=next, error=error)
+        return _draw_login(request, login=login, next_path=next_path, error=error)
     except TooManyRequests as error:
-        return _draw_login(request, login=login, next_path=next, error=error)
-    answer = RedirectResponse(safe_next(next), 303)
+        return _draw_login(request, login=login, next_path=next_path, error=error)
+    answer = RedirectResponse(safe_next(next_path), 303)
     set_session_cookie(answer, settings, opened.cookie)
     return no_store(answer)
 

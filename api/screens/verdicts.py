@@ -154,8 +154,8 @@ def status_of(told: Told) -> str:
 
 def word_payer(told: Told, lang: str) -> str:
     """Say who paid and when: "NGUYEN VAN A · 14:05"."""
-    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX]
-    return f"{name or _say(lang, 'no_name')} · {told.occurred_at.astimezone(HANOI):%H:%M}"
+    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX] or _say(lang, "no_name")
+    return f"{name} · {told.occurred_at.astimezone(HANOI):%H:%M}"
 
 
 def _word_of(told: Told, status: str) -> str:

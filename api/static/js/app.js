@@ -86,3 +86,4 @@ document.addEventListener("click", (event) => {
 
 tick();
 setInterval(tick, 1000);
+document.addEventListener("phopay:stage", tick); // the counter's screens change without a load

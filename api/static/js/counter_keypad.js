@@ -88,6 +88,7 @@ function draw(form) {
   const words = form.querySelector("[data-words]");
   words.textContent = isGood ? wordsFor(amount).join(" ") : words.dataset.empty;
   words.classList.toggle("quiet", !isGood);
+  words.lang = isGood ? "vi" : document.documentElement.lang;
   form.querySelector("[data-send]").disabled = !isGood;
   drawUnit(form, typed, isPlain, amount);
 }

@@ -9,12 +9,14 @@ const SHOWN_FOR_MS = 12_000; // green goes by itself; what needs a next step sta
 const STRIP_FOR_MS = 15_000;
 const CAME_BACK_MS = 4000; // how long after a reconnect events are its replay
 const SEEN_MAX = 200;
+const OPENING_MS = 3000; // a page is drawn a moment before its stream opens
 
 export class News {
   #panel = document.getElementById("news");
   #strip = document.getElementById("strip");
   #missed = document.getElementById("missed");
-  #seen;
+  #seen; // event ids, the newest last
+  #since; // when this device began to listen, in ms: what is older was never its news
   #timer = null;
   #stripTimer = null;
   #backAt = -Infinity; // when the line came back, and when it had gone
@@ -25,7 +27,7 @@ export class News {
     this.speaker = speaker;
     this.stage = stage;
     this.store = `phopay.counter.${counter.dataset.events}`;
-    this.#seen = recall(this.store);
+    ({ seen: this.#seen, since: this.#since } = recall(this.store));
     document.addEventListener("click", (event) => {
       const name = event.target.closest("[data-close]")?.dataset.close;
       if (name) this.close(name);
@@ -49,10 +51,10 @@ export class News {
   /** False for what this device has heard before, also before it loaded the page again. */
   isNew(event) {
     const id = event.lastEventId;
-    if (this.#seen.includes(id)) return false;
+    if (this.#seen.includes(id) || timeOf(id) < this.#since - OPENING_MS) return false;
     this.#seen.push(id);
     if (this.#seen.length > SEEN_MAX) this.#seen.shift();
-    keep(this.store, this.#seen);
+    keep(this.store, { seen: this.#seen, since: this.#since });
     return true;
   }
 
@@ -132,6 +134,7 @@ export class News {
     this.stage.place(told.html, path);
     // The code for the rest is on the bill's own page.
     if (told.status === "part_paid") this.stage.show(location.href, { push: false, isQuiet: true });
+    else this.stage.element.querySelector("a[data-stage]")?.focus({ preventScroll: true });
   }
 
   #showPanel(told) {
@@ -158,17 +161,23 @@ export class News {
   }
 }
 
+/** When an event was written: its id is a UUIDv7, whose first 48 bits are milliseconds. */
+function timeOf(id) {
+  return Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+}
+
 function recall(name) {
+  const fresh = { seen: [], since: Date.now() };
   try {
-    return JSON.parse(sessionStorage.getItem(name)) ?? [];
+    return { ...fresh, ...JSON.parse(sessionStorage.getItem(name)) };
   } catch {
-    return [];
+    return fresh;
   }
 }
 
-function keep(name, ids) {
+function keep(name, what) {
   try {
-    sessionStorage.setItem(name, JSON.stringify(ids));
+    sessionStorage.setItem(name, JSON.stringify(what));
   } catch {
     /* storage is switched off: remembered as long as the page */
   }

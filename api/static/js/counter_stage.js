@@ -77,7 +77,8 @@ export class Stage {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (turn !== this.#turn) return false;
       if (!page.getElementById("stage")) return this.#leave(answer, page, isQuiet);
-      this.#swap(page);
+      // Keying may have begun while this was on its way.
+      this.#swap(page, isQuiet && this.isKeying ? SWAPPED.filter((id) => id !== "stage") : SWAPPED);
       const moved = body && !answer.redirected ? null : answer.url;
       if (moved && moved !== location.href && (push || answer.redirected)) {
         history.pushState(null, "", moved);
@@ -104,8 +105,8 @@ export class Stage {
     problem.hidden = false;
   }
 
-  #swap(page) {
-    for (const id of SWAPPED) {
+  #swap(page, ids) {
+    for (const id of ids) {
       const [old, fresh] = [document.getElementById(id), page.getElementById(id)];
       if (old && fresh && old.innerHTML !== fresh.innerHTML) old.innerHTML = fresh.innerHTML;
     }

@@ -1,0 +1,244 @@
+"""The counter's screens one by one: readable by everybody, on a phone, also without scripts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from api.auth.models import Role
+from api.screens.amounts import read_amount
+from ops.postgres import Cluster
+from tests.browser.conftest import OpenPage
+from tests.browser.counter_steps import key, make_code, sign_in
+from tests.browser.running_city import City, CityStall, running_city
+
+pytestmark = pytest.mark.browser
+
+PICTURES = Path(__file__).parents[2] / "docs/pictures"
+PICTURE_BYTES_MAX = 150_000
+
+
+@pytest.fixture(scope="module")
+def city(cluster: Cluster) -> Iterator[City]:
+    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
+    with running_city(cluster) as running:
+        yield running
+
+
+def quiet_counter(city: City, new_page: OpenPage, stall: CityStall, **options: object) -> Page:
+    """Open a vendor's phone whose speaker nobody has turned on."""
+    page = new_page(**{"locale": "vi-VN", **options})
+    sign_in(city, page, stall.owner)
+    page.locator("#signal[data-live=yes]").wait_for()
+    return page
+
+
+def judge(page: Page) -> None:
+    """Fail for what axe finds, and for a page that has to be pushed sideways."""
+    report = Axe().run(page)
+    assert report.violations_count == 0, report.generate_report()
+    width = page.evaluate("document.documentElement.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_every_screen_is_accessible_on_a_phone(
+    city: City, new_page: OpenPage, color_scheme: str
+) -> None:
+    stall = city.open_stall(is_seen=False)
+    page = new_page(locale="vi-VN", color_scheme=color_scheme)
+    for path in ("/login", "/setup"):
+        page.goto(f"{city.url}{path}")
+        judge(page)
+    sign_in(city, page, stall.owner)
+    page.locator("#signal[data-live=yes]").wait_for()
+    judge(page)  # the keypad, under the news that the account has changed
+    reference = make_code(page)
+    judge(page)
+    city.transfer(stall, 15_000, reference)
+    page.locator("#stage .verdict[data-status=part_paid]").wait_for()
+    page.locator("[data-code-vnd='5000']").wait_for()
+    judge(page)
+    city.transfer(stall, 5_000, reference)
+    page.locator("#stage .verdict[data-status=paid]").wait_for()
+    judge(page)
+    city.transfer(stall, 70_000, "<b>tien an sang</b>")
+    page.locator("#news .verdict").wait_for()
+    judge(page)
+    for path in ("/counter/sales", "/counter/code"):
+        page.goto(f"{city.url}{path}")
+        judge(page)
+
+
+def test_keypad_and_hub_read_an_entry_alike(city: City, new_page: OpenPage) -> None:
+    page = new_page()
+    page.goto(f"{city.url}/login")
+    entries = ["", "0", "1", "20", "999", "1000", "20.000", "1 250", "499999999", "500000000"]
+    entries += ["1234567890123", "abc", "-5", "2,5", "20 ₫", "000", "007"]
+
+    read = page.evaluate(
+        """async (entries) => {
+            const { readAmount } = await import("/static/js/counter_keypad.js");
+            const both = (one) => [readAmount(one), readAmount(one, true)];
+            return entries.map((one) => both(one).map((vnd) => (Number.isNaN(vnd) ? null : vnd)));
+        }""",
+        entries,
+    )
+
+    assert read == [[read_amount(one), read_amount(one, is_plain=True)] for one in entries]
+
+
+def test_twenty_means_twenty_thousand_until_the_vendor_says_otherwise(
+    city: City, new_page: OpenPage
+) -> None:
+    page = quiet_counter(city, new_page, city.open_stall())
+
+    key(page, "20")
+    expect(page.locator("[data-amount]")).to_have_text("20.000\u00a0₫")
+    page.get_by_role("button", name="Đổi thành 20").click()
+    expect(page.locator("[data-amount]")).to_have_text("20\u00a0₫")
+    expect(page.locator("[data-words]")).to_have_text("hai mươi đồng")
+    page.get_by_role("button", name="Tạo mã").click()
+
+    expect(page.locator("[data-state=open] .money").first).to_have_text("20\u00a0₫")
+
+
+def test_usual_amount_is_a_code_in_two_taps(city: City, new_page: OpenPage) -> None:
+    page = quiet_counter(city, new_page, city.open_stall())
+
+    page.get_by_role("button", name="50.000").click()
+    page.get_by_role("button", name="Tạo mã").click()
+
+    expect(page.locator("[data-state=open] .money").first).to_have_text("50.000\u00a0₫")
+
+
+def test_shared_money_is_taken_by_one_stall_and_goes_from_the_other(
+    city: City, new_page: OpenPage
+) -> None:
+    one = city.open_stall()
+    other = city.open_stall(sharing=one)
+    first, second = (quiet_counter(city, new_page, stall) for stall in (one, other))
+
+    city.transfer(one, 35_000, "tien rau")
+    for page in (first, second):
+        page.locator("#news").get_by_role("button", name="Tiền của tôi").wait_for()
+    first.locator("#news").get_by_role("button", name="Tiền của tôi").click()
+
+    expect(first.locator("#today")).to_contain_text("35.000\u00a0₫")
+    second.locator("#news").wait_for(state="hidden")
+    expect(second.locator("#today")).to_contain_text("0\u00a0₫")
+    second.get_by_role("link", name="Hôm nay").last.click()
+    expect(second.locator("#stage")).to_contain_text("Hôm nay chưa có khoản nào")
+
+
+def test_customer_who_wrote_another_memo_is_found_by_asking_the_vendor(
+    city: City, new_page: OpenPage
+) -> None:
+    stall = city.open_stall()
+    page = quiet_counter(city, new_page, stall)
+    make_code(page, "41")
+    page.get_by_role("link", name="Về bàn phím").click()
+    page.locator("[data-keying]").wait_for()
+
+    city.transfer(stall, 41_000, "chuyen tien")
+    expect(page.locator("#news h2")).to_have_text("Của khách này?")
+    page.get_by_role("button", name="Đúng, khách này").click()
+
+    page.locator("#stage .verdict[data-status=paid]").wait_for()
+    expect(page.locator("#today")).to_contain_text("41.000\u00a0₫")
+    expect(page.locator("#today")).to_contain_text("1 khoản")
+
+
+def test_family_money_goes_out_of_the_total_and_comes_back(city: City, new_page: OpenPage) -> None:
+    stall = city.open_stall()
+    page = quiet_counter(city, new_page, stall)
+    page.goto(f"{city.url}/counter/sales")
+    city.transfer(stall, 500_000, "me gui")
+    page.locator("#news .verdict").wait_for()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Không phải tiền hàng").click()
+    expect(page.locator("#today")).to_have_text("0\u00a0₫ · 0 khoản")
+    page.get_by_role("button", name="Là tiền hàng").click()
+
+    expect(page.locator("#today")).to_have_text("500.000\u00a0₫ · 1 khoản")
+
+
+def test_changed_account_is_shown_until_the_owner_says_seen(city: City, new_page: OpenPage) -> None:
+    stall = city.open_stall(is_seen=False)
+    cashier = new_page(locale="vi-VN")
+    sign_in(city, cashier, stall.cashier)
+    expect(cashier.locator("#banner")).to_contain_text("Tài khoản nhận tiền của quầy đã đổi")
+    assert cashier.get_by_role("button", name="Tôi đã thấy").count() == 0
+    page = quiet_counter(city, new_page, stall)
+
+    page.get_by_role("button", name="Tôi đã thấy").click()
+
+    expect(page.locator("#banner .notice")).to_have_count(0)
+
+
+def test_counter_works_without_scripts(city: City, new_page: OpenPage) -> None:
+    stall = city.open_stall()
+    page = new_page(locale="vi-VN", java_script_enabled=False)
+    sign_in(city, page, stall.owner)
+
+    page.locator("#amount").fill("25")
+    page.get_by_role("button", name="Tạo mã").click()
+    expect(page.locator(".bill .money").first).to_have_text("25.000\u00a0₫")
+    assert page.locator(".qr img").is_visible()
+    page.get_by_role("button", name="Hủy khoản").click()
+
+    expect(page.locator("#stage")).to_contain_text("Khoản này đã hủy")
+
+
+def test_manager_chooses_a_stall_and_stays_at_it(city: City, new_page: OpenPage) -> None:
+    stall = city.open_stall()
+    city.employ("manager.one", Role.MANAGER)
+    page = new_page(locale="vi-VN")
+    sign_in(city, page, "manager.one")
+    page.goto(f"{city.url}/counter")
+
+    page.locator(f"a[href='/counter?payee={stall.payee_id}']").click()
+    page.locator("#signal[data-live=yes]").wait_for()
+    make_code(page, "20")
+    page.get_by_role("link", name="Mã của quầy").click()
+
+    expect(page.locator(".poster")).to_contain_text("Quét để trả tiền")
+    assert f"payee={stall.payee_id}" in page.url
+
+
+def test_english_counter_has_english_words(city: City, new_page: OpenPage) -> None:
+    page = new_page(locale="en-GB")
+    sign_in(city, page, city.open_stall().owner)
+
+    page.get_by_role("button", name="Make code").wait_for()
+    expect(page.locator("#signal")).to_have_text("Connected")
+
+
+def test_pictures_of_the_readme_can_be_made_again(city: City, new_page: OpenPage) -> None:
+    stall = city.open_stall()
+    city.sql("UPDATE payees SET name = 'Bánh cuốn Bà Hoành' WHERE id = %(id)s", id=stall.payee_id)
+    page = quiet_counter(city, new_page, stall)
+    reference = make_code(page, "20")
+    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
+    keep_picture(page, "counter-code.png")
+
+    city.transfer(stall, 20_000, reference)
+    page.locator("#stage .verdict[data-status=paid]").wait_for()
+    page.wait_for_timeout(500)  # the tick has arrived
+    keep_picture(page, "counter-paid.png")
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Write a picture of the README if it was deleted: that is how to make it anew."""
+    page.evaluate("document.fonts.ready")
+    taken = page.screenshot()
+    assert len(taken) <= PICTURE_BYTES_MAX
+    path = PICTURES / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(taken)
+    assert Image.open(path).size == (390, 844)
