@@ -72,7 +72,7 @@ def listening(job: ListeningJob, folder: Path) -> Iterator[Listening]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait()
+        process.communicate()
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def serving(module: str, arguments: list[str], environment: dict[str, str]) -> I
         yield int(line)
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()  # waits, and closes its output
 
 
 def first_sent_at_s(log: SendingLog) -> float:
