@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import run
 from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts, Repeatable
 
@@ -131,7 +132,8 @@ async def insert_keys_once(
     now: datetime,
 ) -> set[UUID]:
     """Store Idempotency-Keys with the resource each makes; return the resources that are first."""
-    rows = await session.execute(
+    rows = await run(
+        session,
         INSERT_KEYS,
         {
             "org_id": org_id,
@@ -143,7 +145,7 @@ async def insert_keys_once(
             "now": now,
         },
     )
-    return set(rows.scalars())
+    return {row[0] for row in rows}
 
 
 async def find_keys(
@@ -166,7 +168,8 @@ async def insert_bills_once(
     session: AsyncSession, org_id: UUID, bills: Sequence[tuple[BillFacts, UUID]]
 ) -> set[UUID]:
     """Store new bills, each with its account link; return the ids that this call stored."""
-    rows = await session.execute(
+    rows = await run(
+        session,
         INSERT_BILLS,
         {
             "org_id": org_id,
@@ -186,7 +189,7 @@ async def insert_bills_once(
             "now": bills[0][0].created_at,
         },
     )
-    return set(rows.scalars())
+    return {row[0] for row in rows}
 
 
 async def find_bills(

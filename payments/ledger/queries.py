@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import run
 from core.ids import new_id
 from payments.ledger.models import AccountCode
 from payments.ledger.rules import AccountKey, NewTransfer
@@ -89,7 +90,8 @@ async def insert_transfers(
     session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
 ) -> None:
     """Post transfers; one cause can post each of its steps once only (unique key)."""
-    await session.execute(
+    await run(
+        session,
         INSERT_TRANSFERS,
         {
             "org_id": org_id,
