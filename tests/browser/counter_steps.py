@@ -81,6 +81,12 @@ def wait_for_words(page: Page, words: str) -> dict[str, Any]:
     return entry
 
 
+def last_announced(page: Page) -> tuple[str, int]:
+    """Return what the speaker was last given to say about money; how it says it: test_sound.py."""
+    kind, amount_vnd = page.evaluate("[speaker.last.kind, speaker.last.amountVnd]")
+    return kind, amount_vnd
+
+
 def words_spoken(page: Page) -> list[str]:
     """Return every sentence that this device has spoken."""
     words: list[str] = page.evaluate("speaker.played.map((one) => one.words)")
