@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import run
+
 READ_MAX: Final = 1_000
 
 _READ = text("""
@@ -70,7 +72,8 @@ async def read_events(
     limit: int = READ_MAX,
 ) -> list[LiveEvent]:
     """Read what any of these screens wants, oldest first, in one query."""
-    rows = await session.execute(
+    rows = await run(
+        session,
         _READ,
         {
             "org_id": org_id,
