@@ -148,6 +148,8 @@ class Desk:
     def word_age(self, instant: datetime) -> str:
         """Say how long ago something was."""
         minutes = max(0, int((self.now - instant).total_seconds()) // 60)
+        if minutes == 0:
+            return self.say("age.now")
         if minutes < 60:
             return self.say("age.minutes", count=minutes)
         if minutes < 48 * 60:

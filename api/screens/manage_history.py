@@ -17,6 +17,7 @@ from api.screens.manage_frame import PAGE_ROWS, Desk, TheDesk, read_line
 from core.audit import AuditRow
 from core.clock import day_bounds
 from core.db import open_org_transaction
+from core.money import format_vnd
 
 router = APIRouter(prefix="/manage/audit", include_in_schema=False)
 
@@ -33,6 +34,7 @@ OBJECT_KINDS: Final = (
     "organisation",
     "payee",
     "staff",
+    "staff_session",
 )
 
 
@@ -122,7 +124,11 @@ def _word_change(desk: Desk, row: AuditRow) -> Change:
         what=desk.word("action", row.action),
         about=desk.word("object", row.object_kind),
         facts=tuple(
-            (desk.word("fact", name), _word_fact(before.get(name)), _word_fact(after.get(name)))
+            (
+                desk.word("fact", name),
+                _word_fact(desk, name, before.get(name)),
+                _word_fact(desk, name, after.get(name)),
+            )
             for name in names
             if before.get(name) != after.get(name) and not name.endswith("_id")
         ),
@@ -131,12 +137,16 @@ def _word_change(desk: Desk, row: AuditRow) -> Change:
     )
 
 
-def _word_fact(value: Any) -> str:
+def _word_fact(desk: Desk, name: str, value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))[:FACT_CHARS_MAX]
-    return str(value)[:FACT_CHARS_MAX]
+    if isinstance(value, bool):
+        return desk.say("fact.yes" if value else "fact.no")
+    if isinstance(value, int) and name.endswith("_vnd"):
+        return format_vnd(value)
+    words = value if isinstance(value, list) else [value]
+    group = {"status": "account.state", "roles": "role", "provider": "provider"}.get(name, "scope")
+    return ", ".join(desk.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
 
 
 def _read_day(day: str) -> tuple[Any, Any] | None:
