@@ -73,6 +73,8 @@ def wait_until_ready(url: str, running: Family, *, is_any_answer_enough: bool = 
 
 def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: int | None) -> None:
     """Serve the hub with a number of processes, replacing any that ends, until stopped."""
+    from ops.first_administrator import word_invitation  # it needs the hub, the demo's start not
+
     with ExitStack() as stack:
         listener = stack.enter_context(bind(host, port, used_for="the hub", option="--port"))
         ensure_frontend()
@@ -89,6 +91,8 @@ def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: 
             start_hub(running, listener, environment, name=f"hub-{number + 1}")
         wait_until_ready(f"http://{_reachable(host)}:{port}/health/live", running)
         say(f"The hub listens on http://{host}:{port} ({workers} processes); Ctrl-C stops it")
+        for line in word_invitation(environment):
+            say(line)
 
         def replace(ended: Child) -> None:
             start_hub(running, listener, environment, name=ended.name)

@@ -1,0 +1,53 @@
+"""The first start of an empty hub: a one-time token with which somebody becomes administrator."""
+
+import asyncio
+from collections.abc import Mapping
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.auth.service import SETUP_TOKEN_VALID_FOR, issue_setup_token
+from core.clock import read_clock
+from core.db import make_sessions, open_engine
+from core.settings import Settings
+
+PREFIX = "PHOPAY_"
+
+
+def word_invitation(environment: Mapping[str, str]) -> list[str]:
+    """Make the token of a hub where nobody can sign in yet, and word it for the terminal.
+
+    Every start makes a new one, and the older stop working. Address and token stay apart, so that
+    no proxy's log has the token.
+
+    Args:
+        environment: the PHOPAY_… variables of the hub's processes.
+
+    Returns:
+        No lines when somebody can sign in; what to do when the database cannot be asked.
+    """
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
+    settings = Settings(**given)  # type: ignore[arg-type]  # pydantic reads each from its text
+    try:
+        token = asyncio.run(_issue(settings))
+    except SQLAlchemyError:  # away, or not migrated: the hub serves as soon as it is there
+        return ["The database cannot be asked who is administrator: see /health/ready"]
+    if token is None:
+        return []
+    hours = round(SETUP_TOKEN_VALID_FOR.total_seconds() / 3_600)
+    return [
+        f"Nobody can sign in yet. Within {hours} hours open {settings.public_url}/setup",
+        f"and become the first administrator with this one-time token: {token}",
+    ]
+
+
+async def _issue(settings: Settings) -> str | None:
+    engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=1)
+    try:
+        async with make_sessions(engine).begin() as session:
+            return await issue_setup_token(session, now=read_clock())
+    finally:
+        await engine.dispose()
