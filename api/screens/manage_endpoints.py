@@ -1,11 +1,11 @@
-"""Callback endpoints: four steps from choosing the provider to copying the address."""
+"""Callback endpoints: the address to copy, how it does, and changing what it may say."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Form
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -15,17 +15,15 @@ from api.live_events import first_id_at
 from api.screens.frame import name_bank
 from api.screens.manage import judge_health
 from api.screens.manage_deliveries import DeliveryRow, word_delivery
-from api.screens.manage_frame import Desk, Errors, Secret, TheDesk, read_line
+from api.screens.manage_frame import Desk, Errors, Secret, TheDesk
 from api.screens.manage_history import Change, list_changes_of
 from core.clock import day_bounds, hanoi_day
 from core.db import open_org_transaction
 from core.logging import mask_tail
 from core.settings import Settings
 from payments.callbacks import service, views
-from payments.callbacks.asking import CAN_BE_ASKED
-from payments.callbacks.errors import BadSecret, EndpointRevoked, SandboxRefused
+from payments.callbacks.errors import BadSecret, EndpointRevoked
 from payments.callbacks.models import CallbackEndpoint
-from payments.callbacks.providers import PROVIDERS
 from payments.callbacks.service import GENERATES_SECRET
 from payments.payees.errors import BadAccount
 from payments.payees.models import AccountStatus
@@ -35,7 +33,6 @@ router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
 
 OVERLAP_HOURS: Final = (0, 24, 7 * 24)
 LATEST_SHOWN: Final = 5
-NAME_CHARS_MAX: Final = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,33 +57,6 @@ class EndpointsPage:
     rows: tuple[EndpointRow, ...]
     can_manage: bool
     new_path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProviderChoice:
-    """One provider to choose in the first step."""
-
-    name: str
-    word: str
-    hint: str
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewEndpointPage:
-    """Everything templates/manage_endpoint_new.html may use, already worded."""
-
-    choices: tuple[ProviderChoice, ...]
-    provider: str  # "" in the first step
-    provider_word: str
-    makes_secret: bool  # the hub makes it; otherwise it is pasted
-    secret_hint: str
-    can_be_asked: bool
-    can_be_sandbox: bool
-    accounts: tuple[tuple[str, str, str, bool], ...]
-    name: str
-    is_sandbox: bool
-    errors: Errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,59 +103,6 @@ async def show_endpoints(desk: TheDesk) -> Response:
         new_path=desk.path("/endpoints/new"),
     )
     return desk.render("manage_endpoints.html", page, here="endpoints")
-
-
-@router.get("/new", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
-async def show_new(desk: TheDesk, provider: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """Ask for the provider, then for its secret and the accounts."""
-    return await _draw_new(desk, provider, ticked=None)
-
-
-@router.post("/new", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
-async def create(
-    desk: TheDesk,
-    provider: Annotated[str, Form(max_length=20)] = "",
-    name: Annotated[str, Form(max_length=500)] = "",
-    secret: Annotated[str, Form(max_length=1_000)] = "",
-    ask_token: Annotated[str, Form(max_length=500)] = "",
-    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
-    sandbox: Annotated[str, Form(max_length=3)] = "",
-) -> Response:
-    """Make the address; a secret that the hub made is on the next page, once."""
-    if provider not in PROVIDERS:
-        return await _draw_new(desk, "", ticked=None)
-    ticked, is_sandbox = accounts or [], sandbox == "yes"
-    line = read_line(name, NAME_CHARS_MAX) or desk.word("provider", provider)
-    errors = {} if ticked else {"accounts": desk.say("error.account_needed")}
-    if not secret.strip() and provider not in GENERATES_SECRET:
-        errors["secret"] = desk.say("error.secret_needed")
-    if errors:
-        return await _draw_new(desk, provider, line, is_sandbox, ticked, errors)
-    try:
-        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-            endpoint, secrets = await service.create_endpoint(
-                tx,
-                desk.caller.org,
-                provider=provider,
-                name=line,
-                secret=secret.strip() or None,
-                is_sandbox=is_sandbox,
-                account_ids=ticked,
-                ask_url=None,
-                ask_token=ask_token.strip() or None,
-                sealer=desk.sealer,
-                actor=desk.caller.actor,
-                now=desk.now,
-            )
-    except (BadSecret, BadAccount, SandboxRefused) as error:
-        field = {BadSecret: "secret", BadAccount: "accounts"}.get(type(error), "")
-        problem = {field: desk.word_error(error)}
-        return await _draw_new(desk, provider, line, is_sandbox, ticked, problem)
-    shown = None
-    if not secret.strip():
-        text, username = secrets.keys[0], secrets.username or ""
-        shown = Secret(kind="endpoint", name=line, text=text, username=username)
-    return desk.go(f"/endpoints/{endpoint.id}", shown, done="endpoint_created")
 
 
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
@@ -254,42 +171,6 @@ async def revoke(desk: TheDesk, endpoint_id: UUID) -> Response:
     return desk.go(f"/endpoints/{endpoint_id}", done="endpoint_revoked")
 
 
-async def _draw_new(
-    desk: Desk,
-    provider: str,
-    name: str = "",
-    is_sandbox: bool = False,
-    ticked: list[UUID] | None = None,
-    errors: Errors | None = None,
-) -> Response:
-    provider = provider if provider in PROVIDERS else ""
-    async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-        accounts = await _list_accounts(tx, desk, ticked)
-    page = NewEndpointPage(
-        choices=tuple(
-            ProviderChoice(
-                name=one,
-                word=desk.word("provider", one),
-                hint=desk.word("provider_hint", one),
-                path=desk.path("/endpoints/new", provider=one),
-            )
-            for one in PROVIDERS
-        ),
-        provider=provider,
-        provider_word=desk.word("provider", provider),
-        makes_secret=provider in GENERATES_SECRET,
-        secret_hint=desk.word("secret_hint", provider),
-        can_be_asked=provider in CAN_BE_ASKED,
-        can_be_sandbox=not desk.caller.org.is_live,
-        accounts=accounts,
-        name=name or (desk.word("provider", provider) if provider else ""),
-        is_sandbox=is_sandbox,
-        errors=errors or {},
-    )
-    status = 422 if errors else 200
-    return desk.render("manage_endpoint_new.html", page, here="endpoints", status=status)
-
-
 async def _draw_one(desk: Desk, settings: Settings, endpoint_id: UUID, errors: Errors) -> Response:
     async with open_org_transaction(desk.sessions, desk.org_id) as tx:
         endpoint = await service.get_endpoint(tx, desk.org_id, endpoint_id)
@@ -303,7 +184,7 @@ async def _read_one(
 ) -> EndpointPage:
     org_id = desk.org_id
     listed = await service.list_endpoint_accounts(tx, org_id, [endpoint.id])
-    accounts = await _list_accounts(tx, desk, [one.receiving_account_id for one in listed])
+    accounts = await list_accounts(tx, desk, [one.receiving_account_id for one in listed])
     since = first_id_at(day_bounds(hanoi_day(desk.now))[0])
     counts = await views.count_deliveries(tx, org_id, endpoint.id, first_id=since)
     latest = await views.list_deliveries(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
@@ -367,7 +248,7 @@ async def _read_rows(tx: AsyncSession, desk: Desk) -> tuple[EndpointRow, ...]:
     return tuple(rows)
 
 
-async def _list_accounts(
+async def list_accounts(
     tx: AsyncSession, desk: Desk, ticked: list[UUID] | None
 ) -> tuple[tuple[str, str, str, bool], ...]:
     """List the accounts that an endpoint may be given, each once; None ticks the only one."""
