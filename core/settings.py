@@ -2,9 +2,26 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def read_origin(url: str) -> str | None:
+    """Return "scheme://host:port" of an http or https address in lower case, or None without one.
+
+    A port that is not there stays away; path, query, fragment and user are left out.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
 class Settings(BaseSettings):
@@ -47,17 +64,30 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=65_536, ge=1_024)
     # Open screens of one process; each holds a connection and about 60 kB.
     streams_max: int = Field(default=2_000, ge=1)
+    # Where sandbox endpoints may be asked what came in: "http://127.0.0.1:8300,https://…". Not what
+    # any tenant types: the hub would knock at doors of its own network. The demo sets its own.
+    sandbox_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the bill is tidied away.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
     data_dir: Path = Path(".phopay")
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "sandbox_origins", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read "10.0.0.1,10.0.0.2" as two addresses."""
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("sandbox_origins")
+    @classmethod
+    def refuse_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse to start on what is not scheme, host and perhaps port, in lower case."""
+        for origin in value:
+            if origin != read_origin(origin):
+                msg = f"PHOPAY_SANDBOX_ORIGINS: {origin!r} must look like http://127.0.0.1:8300"
+                raise ValueError(msg)
         return value
 
     @field_validator("secret_key")

@@ -18,15 +18,10 @@ from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
 from payments.callbacks.service import create_endpoint
+from payments.payees.accounts import approve_account, note_test_transfer, propose_account
 from payments.payees.models import OrgKind
 from payments.payees.rules import OrgFacts
-from payments.payees.service import (
-    add_payee,
-    approve_account,
-    create_organisation,
-    note_test_transfer,
-    propose_account,
-)
+from payments.payees.service import add_payee, create_organisation
 
 ORGANISATIONS: Final = 10
 PAYEES_EACH: Final = 20
@@ -95,7 +90,15 @@ async def found_market(
             )
             await approve_account(session, org.id, link.id, actor=APPROVER, now=now)
             account_id = link.receiving_account_id
-            await note_test_transfer(session, org.id, account_id, new_id(), now=now)
+            await note_test_transfer(
+                session,
+                org.id,
+                account_id,
+                credit_id=new_id(),
+                references={test_reference},
+                virtual_account=None,
+                now=now,
+            )
             stall = Stall(payee_id=payee.id, account_id=account_id, account_number=account_number)
             stalls.append(stall)
         endpoint, secrets = await create_endpoint(

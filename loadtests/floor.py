@@ -44,16 +44,16 @@ INSERT INTO payees (org_id, id, name, place, created_at)
 SELECT {_id(ORG, f"mod(p, {ORGANISATIONS})")}, {_id(PAYEE, "p")}, 'Phở', 'Quầy', now()
 FROM generate_series(0, {PAYEES - 1}) p;
 INSERT INTO receiving_accounts (
-    org_id, id, bin, account_number, holder_name, status, test_reference, proposed_by, proposed_at,
-    approved_by, approved_at, test_credit_id, activated_at)
+    org_id, id, bin, account_number, holder_name, status, proposed_by, proposed_at, approved_by,
+    approved_at, test_credit_id, activated_at)
 SELECT {_id(ORG, f"mod(p, {ORGANISATIONS})")}, {_id(ACCOUNT, "p")}, '970422', '99' || p, 'A',
-       'active', 'PPFLOOR', {_id(99, "1")}, now(), {_id(99, "2")}, now(), {_id(99, "3")}, now()
+       'active', {_id(99, "1")}, now(), {_id(99, "2")}, now(), {_id(99, "3")}, now()
 FROM generate_series(0, {PAYEES - 1}) p;
 INSERT INTO payee_accounts (
-    org_id, id, payee_id, receiving_account_id, status, proposed_by, proposed_at, approved_by,
-    approved_at, activated_at)
+    org_id, id, payee_id, receiving_account_id, status, test_reference, proposed_by, proposed_at,
+    approved_by, approved_at, activated_at)
 SELECT {_id(ORG, f"mod(p, {ORGANISATIONS})")}, {_id(LINK, "p")}, {_id(PAYEE, "p")},
-       {_id(ACCOUNT, "p")}, 'active', {_id(99, "1")}, now(), {_id(99, "2")}, now(), now()
+       {_id(ACCOUNT, "p")}, 'active', 'PPFLOOR', {_id(99, "1")}, now(), {_id(99, "2")}, now(), now()
 FROM generate_series(0, {PAYEES - 1}) p;
 INSERT INTO ledger_accounts (org_id, code, subject_id, opened_at)
 SELECT {_id(ORG, f"mod(p, {ORGANISATIONS})")}, 'bank_clearing', {_id(ACCOUNT, "p")}, now()

@@ -58,7 +58,6 @@ def upgrade() -> None:
         sa.Column("account_number", sa.String(length=19), nullable=False),
         sa.Column("holder_name", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
-        sa.Column("test_reference", sa.String(length=13), nullable=False),
         sa.Column("proposed_by", sa.Uuid(), nullable=False),
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.Uuid(), nullable=True),
@@ -108,10 +107,12 @@ def upgrade() -> None:
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
         sa.Column("virtual_account", sa.String(length=19), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
+        sa.Column("test_reference", sa.String(length=13), nullable=False),
         sa.Column("proposed_by", sa.Uuid(), nullable=False),
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("test_credit_id", sa.Uuid(), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),
@@ -123,6 +124,11 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status NOT IN ('approved', 'active', 'former') OR approved_by IS NOT NULL",
             name=op.f("ck_payee_accounts_approved"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('active', 'former') OR virtual_account IS NULL"
+            " OR test_credit_id IS NOT NULL",
+            name=op.f("ck_payee_accounts_tested"),
         ),
         sa.CheckConstraint(
             "approved_by IS NULL OR approved_by <> proposed_by",

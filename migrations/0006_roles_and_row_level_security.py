@@ -19,11 +19,12 @@ APP_MAY_UPDATE = {
     "organisation_codes": "next_serial",
     "payees": "name, place, closed_at",
     "receiving_accounts": (
-        "holder_name, status, test_reference, proposed_by, proposed_at, approved_by, approved_at,"
-        " test_credit_id, activated_at, retired_at"
+        "holder_name, status, proposed_by, proposed_at, approved_by, approved_at, test_credit_id,"
+        " activated_at, retired_at"
     ),
     "payee_accounts": (
-        "status, approved_by, approved_at, activated_at, ended_at, holder_told_at, holder_told_by"
+        "status, approved_by, approved_at, test_credit_id, activated_at, ended_at, holder_told_at,"
+        " holder_told_by"
     ),
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (

@@ -41,7 +41,11 @@ def run_demo(
                 data_dir, may_prepare=True, postgres_port=postgres_port, public_url=hub_url
             )
         )
-        environment = {"PHOPAY_LOG_FORMAT": "console", **environment}
+        environment = {
+            "PHOPAY_LOG_FORMAT": "console",
+            "PHOPAY_SANDBOX_ORIGINS": sandbox_url,
+            **environment,
+        }
         running = stack.enter_context(family(data_dir / "logs"))
         sandbox_data = str(data_dir.resolve() / "sandbox")
         sandbox = [sys.executable, "-m", "sandbox", "--port", str(sandbox_port)]

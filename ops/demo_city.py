@@ -30,16 +30,11 @@ from payments.bills.references import make_reference
 from payments.bills.serials import SERIAL_COUNT
 from payments.callbacks.asking import CAN_BE_ASKED
 from payments.callbacks.service import GENERATES_SECRET, create_endpoint
+from payments.payees.accounts import approve_account, note_test_transfer, propose_account
 from payments.payees.models import OrgKind
 from payments.payees.queries import find_organisation, list_organisations, take_serials
 from payments.payees.rules import OrgFacts
-from payments.payees.service import (
-    add_payee,
-    approve_account,
-    create_organisation,
-    note_test_transfer,
-    propose_account,
-)
+from payments.payees.service import add_payee, create_organisation
 from payments.vietqr.banks import find_bank
 
 THERE_ALREADY: Final = (
@@ -198,10 +193,18 @@ async def _make_stall(
         now=builder.now,
     )
     await approve_account(session, org.id, link.id, actor=_actor(approver), now=builder.now)
-    # The one thing that is only said: no bank reported a test transfer. It answers False for an
-    # account that another stall's link has put in force already.
+    # The one thing that is only said: no bank reported a test transfer. It answers False where
+    # another stall's link to the same number has shown already that the bank reports on it.
     account_id = link.receiving_account_id
-    await note_test_transfer(session, org.id, account_id, new_id(), now=builder.now)
+    await note_test_transfer(
+        session,
+        org.id,
+        account_id,
+        credit_id=new_id(),
+        references={link.test_reference},
+        virtual_account=link.virtual_account,
+        now=builder.now,
+    )
     for start, who, role in VENDORS if stall.has_logins else ():
         await builder.logins.add(
             session,
@@ -233,6 +236,7 @@ async def _add_endpoint(
         account_ids=account_ids,
         ask_url=builder.sandbox_url if is_askable else None,
         ask_token=new_token() if is_askable else None,
+        sandbox_origins=(builder.sandbox_url,),
         sealer=builder.sealer,
         actor=_actor(manager),
         now=builder.now,

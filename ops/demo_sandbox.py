@@ -19,11 +19,11 @@ from core.sealing import Sealer
 from ops.demo_places import PAYERS
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.service import open_secrets
-from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
-from payments.payees.queries import list_organisations
+from payments.payees.models import AccountStatus, PayeeAccount, ReceivingAccount
+from payments.payees.queries import IN_USE, list_organisations
 
 TIMEOUT_S: Final = 10.0
-USED: Final = (LinkStatus.ACTIVE.value, LinkStatus.FORMER.value)
+PAID_INTO: Final = tuple(status.value for status in IN_USE)  # a proposed one by its test transfer
 COMPARED: Final = ("provider", "url", "secret", "username", "api_key", "accounts")
 
 
@@ -78,7 +78,7 @@ async def _list_accounts(session: AsyncSession, org_id: UUID) -> list[dict[str, 
     links = select(PayeeAccount.receiving_account_id, PayeeAccount.virtual_account).where(
         PayeeAccount.org_id == org_id,
         PayeeAccount.virtual_account.is_not(None),
-        PayeeAccount.status.in_(USED),
+        PayeeAccount.status.in_(PAID_INTO),
     )
     virtual: dict[UUID, list[dict[str, str]]] = {}
     for account_id, number in await session.execute(links):

@@ -19,15 +19,10 @@ from payments.callbacks import queries_notices
 from payments.callbacks.records import NewNotice
 from payments.callbacks.settler import Settler
 from payments.ledger import service as ledger
+from payments.payees.accounts import approve_account, note_test_transfer, propose_account
 from payments.payees.models import OrgKind
 from payments.payees.rules import OrgFacts
-from payments.payees.service import (
-    add_payee,
-    approve_account,
-    create_organisation,
-    note_test_transfer,
-    propose_account,
-)
+from payments.payees.service import add_payee, create_organisation
 
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)  # 12:00 in Hà Nội, a Friday
 MANAGER = Actor(kind="staff", id=UUID(int=1), name="manager")
@@ -105,12 +100,16 @@ async def an_account(
     )
     await approve_account(session, org.id, link.id, actor=APPROVER, now=now - timedelta(days=30))
     if is_tested:
-        await _activate(session, org, link.receiving_account_id, now)
+        await note_test_transfer(
+            session,
+            org.id,
+            link.receiving_account_id,
+            credit_id=new_id(),
+            references={link.test_reference},
+            virtual_account=virtual_account,
+            now=now - timedelta(days=29),
+        )
     return link.receiving_account_id
-
-
-async def _activate(session: AsyncSession, org: OrgFacts, account_id: UUID, now: datetime) -> None:
-    await note_test_transfer(session, org.id, account_id, new_id(), now=now - timedelta(days=29))
 
 
 async def an_endpoint(

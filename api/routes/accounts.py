@@ -14,6 +14,7 @@ from api.deps import Now, Tx, requires
 from api.errors import may_answer
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
 from api.schemas.payees import (
+    AccountEnd,
     AccountPage,
     AccountPropose,
     AccountRead,
@@ -22,20 +23,23 @@ from api.schemas.payees import (
 )
 from payments.bills.desk import BillDesk
 from payments.bills.errors import BadCursor, ReferencesUsedUp
-from payments.payees import queries, service
+from payments.callbacks import service as callbacks
+from payments.payees import accounts, queries
 from payments.payees.errors import (
     AccountLinkNotFound,
+    AccountLinkNotInForce,
     AccountLinkNotProposed,
     AccountNotAwaitingTest,
     AccountTaken,
     BadAccount,
+    HolderNeeded,
     PayeeClosed,
     PayeeNotFound,
     SecondPersonNeeded,
 )
-from payments.payees.models import AccountStatus, LinkStatus
+from payments.payees.models import LinkStatus
 from payments.payees.queries import IN_USE, AccountLink
-from payments.payees.rules import TEST_TRANSFER_VND, transfer_test_payload
+from payments.payees.rules import TEST_TRANSFER_VND, awaits_test, transfer_test_payload
 from payments.vietqr.banks import find_bank
 from payments.vietqr.images import draw_svg
 
@@ -62,7 +66,7 @@ async def propose_account(
     """Propose that a payee's codes name this account. Nothing changes before a second person agrees
     and the bank has reported a test transfer."""
     desk: BillDesk = request.app.state.bill_desk
-    link = await service.propose_account(
+    link = await accounts.propose_account(
         tx,
         caller.org_id,
         payee_id=payee_id,
@@ -116,9 +120,9 @@ async def show_account(link_id: UUID, caller: Reader, tx: Tx) -> AccountRead:
     ),
 )
 async def approve_account(link_id: UUID, caller: Approver, tx: Tx, now: Now) -> AccountRead:
-    """Agree as the second person. An account that was tested before is in force at once."""
+    """Agree as the second person. What was tested before is in force at once."""
     await _find_own(tx, caller, link_id)
-    await service.approve_account(tx, caller.org_id, link_id, actor=caller.actor, now=now)
+    await callbacks.approve_account(tx, caller.org_id, link_id, actor=caller.actor, now=now)
     return await _show(tx, caller, link_id)
 
 
@@ -131,17 +135,41 @@ async def refuse_account(
 ) -> AccountRead:
     """Turn a proposal down."""
     await _find_own(tx, caller, link_id)
-    await service.refuse_account(
+    await accounts.refuse_account(
         tx, caller.org_id, link_id, actor=caller.actor, reason=body.reason, now=now
     )
     return await _show(tx, caller, link_id)
 
 
-@router.post("/accounts/{link_id}/seen", responses=may_answer(AccountLinkNotFound))
-async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -> AccountRead:
-    """Say that one of the payee's people saw the change of their account."""
+@router.post(
+    "/accounts/{link_id}/end",
+    responses=may_answer(AccountLinkNotFound, AccountLinkNotInForce),
+)
+async def end_account(
+    link_id: UUID, body: AccountEnd, caller: Approver, tx: Tx, now: Now
+) -> AccountRead:
+    """Take an account out of a payee's codes for good; its number is free again with its last link.
+
+    Bills opened before are still settled. Twice is like once."""
     await _find_own(tx, caller, link_id)
-    await service.confirm_told(tx, caller.org_id, link_id, actor=caller.actor, now=now)
+    await accounts.end_link(
+        tx, caller.org_id, link_id, actor=caller.actor, reason=body.reason, now=now
+    )
+    return await _show(tx, caller, link_id)
+
+
+@router.post(
+    "/accounts/{link_id}/seen",
+    responses=may_answer(AccountLinkNotFound, HolderNeeded, AccountLinkNotInForce),
+)
+async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -> AccountRead:
+    """Say, as one of the payee's people, that you saw the change of your account.
+
+    Whoever proposed or approved it cannot say so."""
+    await _find_own(tx, caller, link_id)
+    await accounts.confirm_told(
+        tx, caller.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
+    )
     return await _show(tx, caller, link_id)
 
 
@@ -150,12 +178,12 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
     responses=may_answer(AccountLinkNotFound, AccountNotAwaitingTest),
 )
 async def show_test_code(link_id: UUID, caller: Reader, tx: Tx) -> TestCodeRead:
-    """Show the code of the test transfer: 1.000 ₫ with a memo that only this account has."""
+    """Show the code of the test transfer: 1.000 ₫ with a memo that only this link has."""
     found = await _find_own(tx, caller, link_id)
     return TestCodeRead(
         vietqr=_write_test(found),
         amount_vnd=TEST_TRANSFER_VND,
-        test_reference=found[1].test_reference,
+        test_reference=found[0].test_reference,
         qr_svg=f"/v1/accounts/{link_id}/test-code/qr.svg",
     )
 
@@ -193,10 +221,15 @@ def _sees_whole(caller: Caller) -> bool:
 
 def _write_test(found: AccountLink) -> str:
     link, account, _ = found
-    if account.status not in (AccountStatus.PROPOSED, AccountStatus.APPROVED):
-        raise AccountNotAwaitingTest(account.status)
+    if not awaits_test(
+        link_status=link.status,
+        virtual_account=link.virtual_account,
+        is_link_tested=link.test_credit_id is not None,
+        account_status=account.status,
+    ):
+        raise AccountNotAwaitingTest(link.status)
     return transfer_test_payload(
         bin_=account.bin,
         code_account=link.virtual_account or account.account_number,
-        test_reference=account.test_reference,
+        test_reference=link.test_reference,
     )

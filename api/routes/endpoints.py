@@ -75,6 +75,7 @@ async def create_endpoint(
         account_ids=body.account_ids,
         ask_url=body.ask_url,
         ask_token=None if body.ask_token is None else body.ask_token.get_secret_value(),
+        sandbox_origins=settings.sandbox_origins,
         sealer=sealer,
         actor=caller.actor,
         now=now,

@@ -47,7 +47,10 @@ class EndpointCreate(Body):
     account_ids: AccountIds
     ask_url: (
         Annotated[str, Field(max_length=ASK_URL_CHARS_MAX, pattern=r"^https?://\S+$")] | None
-    ) = Field(default=None, description="Where a sandbox is asked; never for a real provider.")
+    ) = Field(
+        default=None,
+        description="Where a sandbox is asked: one of the addresses that the operator allows.",
+    )
     ask_token: Annotated[SecretStr, Field(min_length=1, max_length=500)] | None = Field(
         default=None, description='API token for asking the provider ("kiểm tra giao dịch").'
     )

@@ -1,7 +1,7 @@
 """Requests and answers about payees, their codes and their receiving accounts."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -10,7 +10,7 @@ from api.schemas.fields import Body, NameText, Read, ReasonText
 from core.logging import mask_tail
 from payments.payees.models import AccountStatus, LinkStatus
 from payments.payees.queries import AccountLink
-from payments.payees.rules import HOLDER_CHARS_MAX
+from payments.payees.rules import HOLDER_CHARS_MAX, awaits_test
 from payments.vietqr.banks import find_bank
 
 PlaceText = Annotated[NameText, Field(examples=["Chợ Đồng Xa, dãy B, quầy 12"])]
@@ -98,6 +98,12 @@ class AccountRefuse(Body):
     reason: ReasonText
 
 
+class AccountEnd(Body):
+    """Why an account is taken out of use."""
+
+    reason: ReasonText
+
+
 class AccountRead(Read):
     """A payee's account link and the account behind it."""
 
@@ -138,7 +144,7 @@ class AccountRead(Read):
             holder_name=account.holder_name,
             status=LinkStatus(link.status),
             account_status=AccountStatus(account.status),
-            test_reference=account.test_reference if _awaits_test(account) else None,
+            test_reference=_name_test(found),
             proposed_by=link.proposed_by,
             proposed_at=link.proposed_at,
             approved_by=link.approved_by,
@@ -169,5 +175,12 @@ def _show(number: str, is_whole: bool) -> str:
     return number if is_whole else mask_tail(number)
 
 
-def _awaits_test(account: Any) -> bool:
-    return account.status in (AccountStatus.PROPOSED, AccountStatus.APPROVED)
+def _name_test(found: AccountLink) -> str | None:
+    link, account, _ = found
+    is_awaited = awaits_test(
+        link_status=link.status,
+        virtual_account=link.virtual_account,
+        is_link_tested=link.test_credit_id is not None,
+        account_status=account.status,
+    )
+    return link.test_reference if is_awaited else None

@@ -21,9 +21,9 @@ from core.db import open_org_transaction
 from core.ids import new_id
 from core.money import format_vnd
 from payments.outbox.rules import EventKind
+from payments.payees.accounts import confirm_told
 from payments.payees.errors import AccountLinkNotFound
-from payments.payees.queries import find_routes, list_payees, lock_link
-from payments.payees.service import confirm_told
+from payments.payees.queries import find_routes, get_link, list_payees
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
 
@@ -135,11 +135,19 @@ async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> R
 
     Raises:
         AccountLinkNotFound: the change is another stall's.
+        HolderNeeded: the caller is not the stall's own, or had a part in the change.
     """
-    link = await lock_link(tx, stall.org_id, link_id)
+    link, *_ = await get_link(tx, stall.org_id, link_id)
     if link.payee_id != stall.payee_id:
         raise AccountLinkNotFound(link_id)
-    await confirm_told(tx, stall.org_id, link_id, actor=stall.caller.actor, now=now)
+    await confirm_told(
+        tx,
+        stall.org_id,
+        link_id,
+        payee_id=stall.caller.payee_id,
+        actor=stall.caller.actor,
+        now=now,
+    )
     return go(stall.path())
 
 

@@ -175,7 +175,7 @@ async def list_changes(
         AccountChange(
             link_id=link.id,
             bank=name_bank(account.bin),
-            account=mask_tail(account.account_number),
+            account=mask_tail(link.virtual_account or account.account_number),
             holder_name=account.holder_name,
         )
         for link, account in await session.execute(query)

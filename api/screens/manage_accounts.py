@@ -19,20 +19,23 @@ from core.db import open_org_transaction
 from core.errors import HubError
 from core.logging import mask_tail
 from payments.bills.desk import BillDesk
-from payments.payees import queries, service
+from payments.callbacks import service as callbacks
+from payments.payees import accounts, queries
 from payments.payees.errors import (
+    AccountLinkNotInForce,
     AccountLinkNotProposed,
     AccountNotAwaitingTest,
     AccountTaken,
     PayeeClosed,
     SecondPersonNeeded,
 )
-from payments.payees.models import AccountStatus, LinkStatus
+from payments.payees.models import LinkStatus
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import (
     ACCOUNT_NUMBER,
     HOLDER_CHARS_MAX,
     TEST_TRANSFER_VND,
+    awaits_test,
     transfer_test_payload,
 )
 from payments.vietqr.banks import find_bank, list_banks
@@ -100,6 +103,8 @@ class AccountPage:
     refuse_path: str
     can_decide: bool
     can_refuse: bool
+    end_path: str
+    can_end: bool
     is_own_proposal: bool
     test_code_path: str  # "" when no test transfer is awaited
     test_vnd: int
@@ -143,7 +148,7 @@ async def propose(
     bills: BillDesk = request.app.state.bill_desk
     try:
         async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-            link = await service.propose_account(
+            link = await accounts.propose_account(
                 tx,
                 desk.org_id,
                 payee_id=UUID(payee),
@@ -172,7 +177,7 @@ async def approve(desk: TheDesk, link_id: UUID) -> Response:
     """Agree as the second person."""
     try:
         async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-            await service.approve_account(
+            await callbacks.approve_account(
                 tx, desk.org_id, link_id, actor=desk.caller.actor, now=desk.now
             )
     except (SecondPersonNeeded, AccountLinkNotProposed, AccountTaken) as error:
@@ -187,7 +192,7 @@ async def refuse(
     """Turn a proposal down, with a reason for whoever made it."""
     try:
         async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-            await service.refuse_account(
+            await accounts.refuse_account(
                 tx,
                 desk.org_id,
                 link_id,
@@ -200,6 +205,26 @@ async def refuse(
     return desk.go(f"/accounts/{link_id}", done="account_refused")
 
 
+@router.post("/{link_id}/end", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def end(
+    desk: TheDesk, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
+) -> Response:
+    """Take an account out of use, with a reason for whoever asks later."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await accounts.end_link(
+                tx,
+                desk.org_id,
+                link_id,
+                actor=desk.caller.actor,
+                reason=read_line(reason, 500) or desk.say("account.no_reason"),
+                now=desk.now,
+            )
+    except AccountLinkNotInForce as error:
+        return await _draw_one(desk, link_id, error)
+    return desk.go(f"/accounts/{link_id}", done="account_ended")
+
+
 @router.get("/{link_id}/test.svg", dependencies=[requires(Permission.ACCOUNTS_READ)])
 async def draw_test_code(desk: TheDesk, link_id: UUID) -> Response:
     """Draw the code of the test transfer.
@@ -208,13 +233,14 @@ async def draw_test_code(desk: TheDesk, link_id: UUID) -> Response:
         AccountNotAwaitingTest: the account is in force already, or retired.
     """
     async with open_org_transaction(desk.sessions, desk.org_id) as tx:
-        link, account, _ = await queries.get_link(tx, desk.org_id, link_id)
-    if not _awaits_test(account.status):
-        raise AccountNotAwaitingTest(account.status)
+        found = await queries.get_link(tx, desk.org_id, link_id)
+    link, account, _ = found
+    if not _awaits_test(found):
+        raise AccountNotAwaitingTest(link.status)
     payload = transfer_test_payload(
         bin_=account.bin,
         code_account=link.virtual_account or account.account_number,
-        test_reference=account.test_reference,
+        test_reference=link.test_reference,
     )
     return await answer_picture(
         desk.request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
@@ -282,11 +308,10 @@ async def _read_one(
     others = await queries.list_links(tx, desk.org_id, payee_id=payee.id, statuses=list(LinkStatus))
     is_own = desk.caller.id in (link.proposed_by, account.proposed_by)
     is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
-    awaits_test = is_open and _awaits_test(account.status)
     moments = (
         ("proposed", link.proposed_at),
         ("approved", link.approved_at),
-        ("tested", account.activated_at),
+        ("tested", link.activated_at if link.virtual_account else account.activated_at),
         ("told", link.holder_told_at),
     )
     return AccountPage(
@@ -305,10 +330,13 @@ async def _read_one(
         and desk.may(Permission.ACCOUNTS_APPROVE)
         and not is_own,
         can_refuse=is_open and desk.may(Permission.ACCOUNTS_APPROVE),
+        end_path=desk.path(f"/accounts/{link_id}/end"),
+        can_end=link.status in (LinkStatus.ACTIVE, LinkStatus.FORMER)
+        and desk.may(Permission.ACCOUNTS_APPROVE),
         is_own_proposal=link.status == LinkStatus.PROPOSED and is_own,
-        test_code_path=desk.path(f"/accounts/{link_id}/test.svg") if awaits_test else "",
+        test_code_path=desk.path(f"/accounts/{link_id}/test.svg") if _awaits_test(found) else "",
         test_vnd=TEST_TRANSFER_VND,
-        test_reference=account.test_reference,
+        test_reference=link.test_reference,
         history=await list_changes_of(tx, desk, "account_link", link_id),
         others=tuple(_word_row(desk, one) for one in others if one[0].id != link_id),
         error=desk.word_error(error) if error else "",
@@ -341,5 +369,11 @@ def _word_row(desk: Desk, found: AccountLink) -> AccountRow:
     )
 
 
-def _awaits_test(status: str) -> bool:
-    return status in (AccountStatus.PROPOSED, AccountStatus.APPROVED)
+def _awaits_test(found: AccountLink) -> bool:
+    link, account, _ = found
+    return awaits_test(
+        link_status=link.status,
+        virtual_account=link.virtual_account,
+        is_link_tested=link.test_credit_id is not None,
+        account_status=account.status,
+    )

@@ -78,12 +78,15 @@ class BadSecret(HubError):
 
 
 class BadAskUrl(HubError):
-    """Only a sandbox is asked at an address of the organisation's choice."""
+    """Only a sandbox is asked at another address, and only at one that the operator allows."""
 
     kind, code, title = Kind.INVALID, "bad_ask_url", "The address cannot be asked"
 
     def __init__(self) -> None:
-        super().__init__("Only a sandbox endpoint may be asked at another address. Leave it out.")
+        super().__init__(
+            "Only a sandbox endpoint may be asked at another address, one of those that the"
+            " operator of this hub allows (PHOPAY_SANDBOX_ORIGINS). Leave it out."
+        )
 
 
 class CreditNotFound(HubError):

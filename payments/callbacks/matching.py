@@ -15,6 +15,7 @@ from payments.callbacks.records import (
     ListedAccount,
     NewBreak,
     NewMatch,
+    TradingLink,
 )
 from payments.callbacks.rules import (
     AccountDesk,
@@ -26,6 +27,7 @@ from payments.callbacks.rules import (
 )
 from payments.ledger import service as ledger
 from payments.outbox import service as outbox
+from payments.payees.models import AccountStatus, LinkStatus
 from payments.payees.rules import OrgFacts
 
 
@@ -36,21 +38,11 @@ async def read_desks(
     listed: Sequence[ListedAccount],
 ) -> dict[UUID, AccountDesk]:
     """Find who trades on these accounts."""
-    payees: dict[UUID, list[UUID]] = defaultdict(list)
-    virtual: dict[UUID, dict[str, UUID]] = defaultdict(dict)
+    links: dict[UUID, list[TradingLink]] = defaultdict(list)
     for link in await queries.list_trading_links(session, org_id, account_ids):
-        if link.payee_id not in payees[link.receiving_account_id]:
-            payees[link.receiving_account_id].append(link.payee_id)
-        if link.virtual_account is not None:
-            virtual[link.receiving_account_id][link.virtual_account] = link.payee_id
+        links[link.receiving_account_id].append(link)
     return {
-        account.receiving_account_id: AccountDesk(
-            receiving_account_id=account.receiving_account_id,
-            test_reference=account.test_reference,
-            approved_at=account.approved_at,
-            payee_ids=tuple(payees[account.receiving_account_id]),
-            payee_by_virtual_account=virtual[account.receiving_account_id],
-        )
+        account.receiving_account_id: _describe_desk(account, links[account.receiving_account_id])
         for account in listed
         if account.receiving_account_id in account_ids
     }
@@ -135,6 +127,38 @@ async def write_matches(
         await queries_breaks.insert_breaks_once(session, org_id, breaks, now=now)
     events = [tell(match, credit) for match, credit in pairs]
     await outbox.record(session, org_id, events, now=now)
+
+
+def _describe_desk(account: ListedAccount, links: Sequence[TradingLink]) -> AccountDesk:
+    """Say whose an account's money without reference is, from its links, those in force first.
+
+    An approved link counts only before the account's first test: once the account is in force, a
+    link that waits still waits for something of its own. A closed payee shares no account with its
+    neighbours any more, but what comes by its own code stays its own.
+    """
+    counted = {LinkStatus.ACTIVE, LinkStatus.FORMER}
+    if account.status != AccountStatus.ACTIVE:
+        counted.add(LinkStatus.APPROVED)
+    trading = [link for link in links if link.status in counted]
+    virtual: dict[str, UUID] = {}
+    for link in trading:
+        if link.virtual_account is not None:
+            virtual.setdefault(link.virtual_account, link.payee_id)
+    still_open = [link for link in trading if not link.is_payee_closed]
+    return AccountDesk(
+        receiving_account_id=account.receiving_account_id,
+        test_references=frozenset(link.test_reference for link in links),
+        approved_at=account.approved_at,
+        payee_ids=tuple(dict.fromkeys(link.payee_id for link in still_open or trading)),
+        payee_by_virtual_account=virtual,
+        ended_virtual_accounts=frozenset(
+            link.virtual_account
+            for link in links
+            if link.virtual_account is not None
+            and link.status == LinkStatus.ENDED
+            and link.was_in_force
+        ),
+    )
 
 
 async def _add_suggestions(

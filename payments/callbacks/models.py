@@ -262,7 +262,7 @@ class BreakKind(StrEnum):
     """What is not explained, or must be done by a person."""
 
     UNKNOWN_ACCOUNT = "unknown_account"
-    FOREIGN_ACCOUNT = "foreign_account"  # the endpoint may not speak for this account
+    FOREIGN_ACCOUNT = "foreign_account"  # tested here, but in force elsewhere or another payee's
     WRONG_ACCOUNT = "wrong_account"  # a bill's reference paid into another account
     CONTRADICTION = "contradiction"
     SEVERAL_REFERENCES = "several_references"

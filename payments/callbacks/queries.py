@@ -24,7 +24,7 @@ from payments.callbacks.rules import BillState
 
 LIST_ACCOUNTS = text("""
     SELECT ea.endpoint_id, ea.receiving_account_id, upper(ea.account_number), e.is_sandbox,
-           a.status, a.test_reference, a.approved_at
+           a.status, a.approved_at
     FROM endpoint_accounts ea
     JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
     JOIN receiving_accounts a ON a.org_id = ea.org_id AND a.id = ea.receiving_account_id
@@ -32,17 +32,19 @@ LIST_ACCOUNTS = text("""
 """)
 
 LIST_ACCOUNTS_BY_ID = text("""
-    SELECT a.id, a.id, upper(a.account_number), false, a.status, a.test_reference, a.approved_at
+    SELECT a.id, a.id, upper(a.account_number), false, a.status, a.approved_at
     FROM receiving_accounts a
     WHERE a.org_id = :org_id AND a.id = ANY(CAST(:account_ids AS uuid[]))
 """)
 
+# Who is in force first: a link that only waits never takes what is another's.
 LIST_TRADING_LINKS = text("""
-    SELECT l.receiving_account_id, l.payee_id, upper(l.virtual_account), l.status
+    SELECT l.receiving_account_id, l.payee_id, upper(l.virtual_account), l.status, l.test_reference,
+           l.activated_at IS NOT NULL, p.closed_at IS NOT NULL
     FROM payee_accounts l
+    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
     WHERE l.org_id = :org_id AND l.receiving_account_id = ANY(CAST(:account_ids AS uuid[]))
-      AND l.status IN ('approved', 'active', 'former')
-    ORDER BY l.id
+    ORDER BY l.status NOT IN ('active', 'former'), l.id
 """)
 
 LIST_ORG_CODES = text("SELECT code FROM organisation_codes WHERE org_id = :org_id")
@@ -153,7 +155,7 @@ async def list_accounts_by_id(
 async def list_trading_links(
     session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
 ) -> list[TradingLink]:
-    """List which payees trade on these accounts, in the order of their links."""
+    """List every link to these accounts, ended ones too, those in force first."""
     values = {"org_id": org_id, "account_ids": list(account_ids)}
     return [TradingLink(*row) for row in await run(session, LIST_TRADING_LINKS, values)]
 

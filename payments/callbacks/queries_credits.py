@@ -68,6 +68,18 @@ FIND_CREDITS = text("""
     WHERE c.org_id = :org_id
 """)
 
+FIND_KNOWN = text("""
+    SELECT c.provider_transaction_id, c.amount_vnd FROM credits c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.provider = :provider
+      AND c.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
+    UNION
+    SELECT s.provider_transaction_id, c.amount_vnd FROM sightings s
+    JOIN credits c ON c.org_id = s.org_id AND c.id = s.credit_id
+    WHERE s.org_id = :org_id AND s.provider = :provider AND NOT s.is_contradiction
+      AND s.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
+      AND c.receiving_account_id = :account_id
+""")
+
 FIND_SIGHTED = text("""
     SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
            c.provider_transaction_id, c.amount_vnd, c.memo
@@ -129,6 +141,23 @@ async def insert_credits_once(
     stored = await run(
         session,
         INSERT_CREDITS,
+async def find_known(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    provider: str,
+    transaction_ids: Collection[str],
+) -> set[tuple[str, int]]:
+    """Find which transactions of a provider are known: (its id, amount_vnd as it is stored)."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "provider": provider,
+        "transaction_ids": list(transaction_ids),
+    }
+    return {(row[0], row[1]) for row in await session.execute(FIND_KNOWN, values)}
+
+
         {
             "org_id": org_id,
             "ids": [c.id for c in rows],

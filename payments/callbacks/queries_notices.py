@@ -51,6 +51,15 @@ FINISH_NOTICES = text("""
         CAST(:ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:handled_ats AS timestamptz[]),
         CAST(:next_attempt_ats AS timestamptz[]))
         AS t (id, outcome, handled_at, next_attempt_at)
+CLAIM_THESE = text("""
+    SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND handled_at IS NULL
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+LIMIT_LOCK_WAIT = text("SELECT set_config('lock_timeout', :lock_timeout, true)")
+
     WHERE n.org_id = :org_id AND n.id = t.id
 """)
 
@@ -120,6 +129,19 @@ async def finish_notices(
             "ids": [o.notice_id for o in outcomes],
             "outcomes": [o.outcome for o in outcomes],
             "handled_ats": [o.handled_at for o in outcomes],
+async def claim_these(
+    session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
+) -> list[ClaimedNotice]:
+    """Lock those of these notices that are unhandled and that no other process is settling."""
+    values = {"org_id": org_id, "ids": list(notice_ids)}
+    return [ClaimedNotice(*row) for row in await session.execute(CLAIM_THESE, values)]
+
+
+async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
+    """Let no lock be waited for longer than this until the transaction ends."""
+    await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
+
+
             "next_attempt_ats": [o.next_attempt_at for o in outcomes],
         },
     )

@@ -66,18 +66,20 @@ class ListedAccount(NamedTuple):
     number: str  # upper case
     is_sandbox: bool
     status: str
-    test_reference: str
     approved_at: datetime | None
 
 
 class TradingLink(NamedTuple):
-    """A payee whose codes name, or named, an account."""
+    """A payee whose codes name an account, named it, or are to name it."""
 
     receiving_account_id: UUID
     payee_id: UUID
     virtual_account: str | None  # upper case
     status: str
 
+    test_reference: str
+    was_in_force: bool
+    is_payee_closed: bool
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewCredit:

@@ -73,11 +73,12 @@ class AccountDesk:
     """Who trades on one receiving account, for money that names no bill."""
 
     receiving_account_id: UUID
-    test_reference: str
+    test_references: Collection[str]  # of every link to it, whatever became of them
     approved_at: datetime | None  # money from before is not this organisation's to explain
     payee_ids: tuple[UUID, ...]  # every payee whose codes name it
     payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
 
+    ended_virtual_accounts: Collection[str] = ()  # upper case; printed codes may still hang
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
@@ -174,8 +175,8 @@ def decide(
     if by_order:
         return decide_bill(credit, by_order[0], MatchRule.PROVIDER_ORDER, now=now)
     rule_of = dict(names.own)
-    if desk.test_reference in rule_of:
-        return _decide_test(desk)
+    if not rule_of.keys().isdisjoint(desk.test_references):
+        return _decide_test()
     named = [bill for bill in bills if bill.reference in rule_of]
     if len(named) > 1:  # "pays A, and B again": the open one is meant; two open ones are not clear
         named = [bill for bill in named if bill.status in SETTLEABLE] or named
@@ -242,11 +243,11 @@ def decide_bill(
     )
 
 
-def _decide_test(desk: AccountDesk) -> Decision:
+def _decide_test() -> Decision:
     return Decision(
         verdict=Verdict.ACCOUNT_TEST,
         rule=MatchRule.ACCOUNT_TEST,
-        reason="the memo holds the account's test reference",
+        reason="the memo holds a test reference of the account",
     )
 
 
@@ -281,4 +282,11 @@ def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
         rule=MatchRule.NONE,
         reason=f"no reference; {len(desk.payee_ids)} payees share the account",
         opens_break=BreakKind.UNASSIGNED,
+        if credit.virtual_account.upper() in desk.ended_virtual_accounts:
+            return Decision(
+                verdict=Verdict.UNASSIGNED,
+                rule=MatchRule.NONE,
+                reason="no reference; the virtual account is in use no more",
+                opens_break=BreakKind.UNASSIGNED,
+            )
     )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.ids import new_id, new_token
 from core.sealing import Sealer
+from core.settings import read_origin
 from payments.callbacks import queries, queries_notices
 from payments.callbacks.errors import (
     BadAskUrl,
@@ -26,8 +27,9 @@ from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.providers import PROVIDERS
 from payments.callbacks.providers.contract import KEYS_MAX, EndpointSecrets
 from payments.callbacks.records import NewNotice
+from payments.payees import accounts
 from payments.payees.errors import BadAccount
-from payments.payees.models import ReceivingAccount
+from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.payees.rules import OrgFacts
 
 # Providers whose secret the hub may choose; the others issue it themselves.
@@ -51,6 +53,7 @@ async def create_endpoint(
     sealer: Sealer,
     actor: Actor,
     now: datetime,
+    sandbox_origins: Collection[str] = (),
 ) -> tuple[CallbackEndpoint, EndpointSecrets]:
     """Make an address for one provider to call.
 
@@ -58,7 +61,9 @@ async def create_endpoint(
         secret: the signing secret that the provider issued; None where the hub may choose one.
         account_ids: the receiving accounts that it may speak for.
         ask_url: where to ask instead of at the provider's own address; sandbox endpoints only.
+            Its origin alone is kept.
         ask_token: the API token with which the provider answers questions.
+        sandbox_origins: the addresses of sandboxes that the operator allows (core.settings).
 
     Returns:
         The endpoint, and its secrets in clear: the only time that they are shown.
@@ -71,7 +76,8 @@ async def create_endpoint(
         raise UnknownProvider(provider, sorted(PROVIDERS))
     if org.is_live and is_sandbox:
         raise SandboxRefused
-    if ask_url is not None and not is_sandbox:
+    ask_origin = None if ask_url is None else read_origin(ask_url)
+    if ask_url is not None and (not is_sandbox or ask_origin not in sandbox_origins):
         # The hub would send a token there, or reach into its own network.
         raise BadAskUrl
     secrets = EndpointSecrets(
@@ -88,7 +94,7 @@ async def create_endpoint(
         name=name,
         is_sandbox=is_sandbox,
         sealed_secrets=_seal(sealer, org.id, endpoint_id, secrets),
-        ask_url=ask_url,
+        ask_url=ask_origin,
         sealed_ask_token=None
         if ask_token is None
         else sealer.seal(ask_token.encode(), org_id=org.id, object_id=endpoint_id),
@@ -121,6 +127,26 @@ async def set_accounts(
     await queries_notices.wake_notices(session, org_id, endpoint_id, now=now)
     after = {"accounts": [str(account_id) for account_id in account_ids]}
     _record(session, endpoint, actor, "endpoint.accounts_set", now, after)
+
+
+async def approve_account(
+    session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, now: datetime
+) -> PayeeAccount:
+    """Approve an account link; notices that waited for its account are judged at once.
+
+    Its test transfer may have been told of before.
+
+    Raises:
+        SecondPersonNeeded, AccountLinkNotProposed, AccountLinkNotFound, AccountTaken
+    """
+    link = await accounts.approve_account(session, org_id, link_id, actor=actor, now=now)
+    speaking = select(EndpointAccount.endpoint_id).where(
+        EndpointAccount.org_id == org_id,
+        EndpointAccount.receiving_account_id == link.receiving_account_id,
+    )
+    for endpoint_id in (await session.scalars(speaking)).all():
+        await queries_notices.wake_notices(session, org_id, endpoint_id, now=now)
+    return link
 
 
 async def rotate_secret(

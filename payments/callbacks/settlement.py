@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from payments.bills.references import find_references
 from payments.callbacks import queries, queries_breaks, queries_notices
 from payments.callbacks.matching import match_credits, read_desks, write_matches
 from payments.callbacks.models import BreakKind
@@ -37,9 +38,9 @@ from payments.callbacks.rules import (
     Verdict,
 )
 from payments.callbacks.tellings import compare_repeats, store_credits
+from payments.payees.accounts import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.payees.rules import OrgFacts
-from payments.payees.service import note_test_transfer
 
 # A notice for an account that is not known yet: judged again after 1, 2, 4 … 60 minutes, and at
 # once when an account is added to its endpoint.
@@ -174,7 +175,15 @@ async def _note_tests(
             continue
         account_id = credit.receiving_account_id
         try:
-            await note_test_transfer(session, batch.org.id, account_id, credit.id, now=batch.now)
+            await note_test_transfer(
+                session,
+                batch.org.id,
+                account_id,
+                credit_id=credit.id,
+                references={found.reference for found in find_references(credit.memo)},
+                virtual_account=credit.virtual_account,
+                now=batch.now,
+            )
         except AccountTaken as error:
             batch.breaks.append(
                 NewBreak(

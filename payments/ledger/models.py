@@ -16,7 +16,7 @@ class AccountCode(StrEnum):
     BANK_CLEARING = "bank_clearing"  # per receiving account: told by a callback, not by a statement
     TAKINGS = "takings"  # per payee: what was sold or owed and has been paid
     UNAPPLIED = "unapplied_receipts"  # per receiving account: money without its reason yet
-    NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", family money, tests
+    NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", such as family money
 
 
 class LedgerAccount(Base):

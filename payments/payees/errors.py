@@ -112,8 +112,29 @@ class AccountLinkNotProposed(HubError):
         super().__init__(f"This account link is {status}; only a proposal can be decided.")
 
 
+class AccountLinkNotInForce(HubError):
+    """Only an account that a payee's codes name, or named, can be ended or acknowledged."""
+
+    kind, code, title = Kind.CONFLICT, "account_link_not_in_force", "Not in force"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This account link is {status}, so it is not in force.")
+
+
+class HolderNeeded(HubError):
+    """Only the payee's own people can say that they saw a change of their account."""
+
+    kind, code, title = Kind.FORBIDDEN, "holder_needed", "The holder is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody of the payee itself must say that they saw this account, and nobody who"
+            " proposed or approved it."
+        )
+
+
 class AccountNotAwaitingTest(HubError):
-    """Only an account that is not in force yet has a test transfer to make."""
+    """Only a link that is not in force yet, and was not tested, has a test transfer to make."""
 
     kind, code, title = Kind.CONFLICT, "account_not_awaiting_test", "No test transfer is awaited"
 

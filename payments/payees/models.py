@@ -40,10 +40,10 @@ class LinkStatus(StrEnum):
     """Whether a payee's codes name this account."""
 
     PROPOSED = "proposed"
-    APPROVED = "approved"  # waits until its account is active
+    APPROVED = "approved"  # a second person agreed; its test transfer is awaited
     ACTIVE = "active"  # new codes name it
     FORMER = "former"  # replaced, but printed codes still hang: its money is still this payee's
-    ENDED = "ended"
+    ENDED = "ended"  # refused, or taken out of use: nothing that comes is this payee's by it
 
 
 class Organisation(Base):
@@ -128,12 +128,11 @@ class ReceivingAccount(OrgRow):
     account_number: Mapped[str] = mapped_column(String(19))
     holder_name: Mapped[str]
     status: Mapped[str]
-    test_reference: Mapped[str] = mapped_column(String(13))  # memo of the test transfer
     proposed_by: Mapped[UUID]
     proposed_at: Mapped[datetime]
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
-    test_credit_id: Mapped[UUID | None]  # the bank's report of the test transfer
+    test_credit_id: Mapped[UUID | None]  # the first test transfer that the bank reported
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
 
@@ -142,7 +141,9 @@ class PayeeAccount(OrgRow):
     """Which account a payee's codes name, since when, and by whose decision.
 
     Stalls may share one account; a virtual account tells them apart. A payee has at most one
-    link in force, and a virtual account leads to at most one payee.
+    link in force, and a virtual account leads to at most one payee. A virtual account is a number
+    of its own on a printed code, so each needs a test transfer of its own; a link without one is
+    tested with its account.
     """
 
     __tablename__ = "payee_accounts"
@@ -177,6 +178,11 @@ class PayeeAccount(OrgRow):
             "status NOT IN ('approved', 'active', 'former') OR approved_by IS NOT NULL",
             name="approved",
         ),
+        CheckConstraint(
+            "status NOT IN ('active', 'former') OR virtual_account IS NULL"
+            " OR test_credit_id IS NOT NULL",
+            name="tested",
+        ),
         Index("ix_payee_accounts_account", "org_id", "receiving_account_id"),
         CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
     )
@@ -185,10 +191,12 @@ class PayeeAccount(OrgRow):
     receiving_account_id: Mapped[UUID]
     virtual_account: Mapped[str | None] = mapped_column(String(19))
     status: Mapped[str]
+    test_reference: Mapped[str] = mapped_column(String(13))  # memo of this link's test transfer
     proposed_by: Mapped[UUID]
     proposed_at: Mapped[datetime]
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
+    test_credit_id: Mapped[UUID | None]  # the bank's report of the transfer to this very code
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …

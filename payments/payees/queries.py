@@ -2,6 +2,8 @@
 
 Locks are FOR NO KEY UPDATE (`key_share=True`): a credit or bill being inserted holds KEY SHARE on
 its account through the foreign key; a stronger lock would wait for it, or deadlock with it.
+What is locked is read anew (`populate_existing`), also where the session has seen the row before:
+flush what was changed before locking more.
 """
 
 from collections.abc import Collection, Sequence
@@ -111,7 +113,12 @@ async def lock_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Pay
     Raises:
         PayeeNotFound: there is none in this organisation.
     """
-    query = select(Payee).filter_by(org_id=org_id, id=payee_id).with_for_update(key_share=True)
+    query = (
+        select(Payee)
+        .filter_by(org_id=org_id, id=payee_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
     payee = await session.scalar(query)
     if payee is None:
         raise PayeeNotFound(payee_id)
@@ -181,6 +188,7 @@ async def lock_account_by_number(
             func.upper(ReceivingAccount.account_number) == account_number.upper(),
         )
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     return await session.scalar(query)
 
@@ -191,6 +199,7 @@ async def lock_account(session: AsyncSession, org_id: UUID, account_id: UUID) ->
         select(ReceivingAccount)
         .filter_by(org_id=org_id, id=account_id)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     return (await session.scalars(query)).one()
 
@@ -202,7 +211,10 @@ async def lock_link(session: AsyncSession, org_id: UUID, link_id: UUID) -> Payee
         AccountLinkNotFound: there is none in this organisation.
     """
     query = (
-        select(PayeeAccount).filter_by(org_id=org_id, id=link_id).with_for_update(key_share=True)
+        select(PayeeAccount)
+        .filter_by(org_id=org_id, id=link_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     link = await session.scalar(query)
     if link is None:
@@ -210,29 +222,70 @@ async def lock_link(session: AsyncSession, org_id: UUID, link_id: UUID) -> Payee
     return link
 
 
+async def lock_link_and_account(
+    session: AsyncSession, org_id: UUID, link_id: UUID
+) -> tuple[PayeeAccount, ReceivingAccount]:
+    """Lock a link's account and then the link: everywhere in this order, so that none deadlock.
+
+    Raises:
+        AccountLinkNotFound: there is none in this organisation.
+    """
+    query = select(PayeeAccount.receiving_account_id).filter_by(org_id=org_id, id=link_id)
+    account_id = await session.scalar(query)  # a link never changes its account
+    if account_id is None:
+        raise AccountLinkNotFound(link_id)
+    account = await lock_account(session, org_id, account_id)
+    return await lock_link(session, org_id, link_id), account
+
+
 async def lock_links_of_account(
-    session: AsyncSession, org_id: UUID, account_id: UUID, status: LinkStatus
+    session: AsyncSession, org_id: UUID, account_id: UUID, statuses: Collection[LinkStatus]
 ) -> Sequence[PayeeAccount]:
-    """Lock the links of an account that have this status, in the order of their ids."""
+    """Lock the links of an account that have one of these states, in the order of their ids."""
     query = (
         select(PayeeAccount)
-        .filter_by(org_id=org_id, receiving_account_id=account_id, status=status.value)
+        .where(
+            PayeeAccount.org_id == org_id,
+            PayeeAccount.receiving_account_id == account_id,
+            PayeeAccount.status.in_([status.value for status in statuses]),
+        )
         .order_by(PayeeAccount.id)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     return (await session.scalars(query)).all()
 
 
-async def lock_link_in_force(
+async def is_account_in_use(session: AsyncSession, org_id: UUID, account_id: UUID) -> bool:
+    """Tell whether any link to an account is proposed, in force or still listened to."""
+    query = (
+        select(PayeeAccount.id)
+        .where(
+            PayeeAccount.org_id == org_id,
+            PayeeAccount.receiving_account_id == account_id,
+            PayeeAccount.status.in_([status.value for status in IN_USE]),
+        )
+        .limit(1)
+    )
+    return await session.scalar(query) is not None
+
+
+async def lock_links_of_payee(
     session: AsyncSession, org_id: UUID, payee_id: UUID
-) -> PayeeAccount | None:
-    """Lock the link that a payee's codes use now."""
+) -> Sequence[PayeeAccount]:
+    """Lock the links that a payee's codes use, or used, in the order of their ids."""
     query = (
         select(PayeeAccount)
-        .filter_by(org_id=org_id, payee_id=payee_id, status=LinkStatus.ACTIVE.value)
+        .where(
+            PayeeAccount.org_id == org_id,
+            PayeeAccount.payee_id == payee_id,
+            PayeeAccount.status.in_([LinkStatus.ACTIVE.value, LinkStatus.FORMER.value]),
+        )
+        .order_by(PayeeAccount.id)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
-    return await session.scalar(query)
+    return (await session.scalars(query)).all()
 
 
 AccountLink = tuple[PayeeAccount, ReceivingAccount, Payee]

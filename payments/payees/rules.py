@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from payments.payees.errors import BadAccount
+from payments.payees.models import AccountStatus, LinkStatus
 from payments.vietqr import build, transfer_code
 
 ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, at most 19
@@ -41,6 +42,23 @@ class PayeeRoute:
     def code_account(self) -> str:
         """The number that a VietQR names: the virtual account where there is one."""
         return self.virtual_account or self.account_number
+
+
+def awaits_test(
+    *, link_status: str, virtual_account: str | None, is_link_tested: bool, account_status: str
+) -> bool:
+    """Tell whether a test transfer is still to be made to the number that a link's codes name.
+
+    A link without virtual account names the account's own number, which is tested once for all.
+    """
+    if link_status not in (LinkStatus.PROPOSED, LinkStatus.APPROVED) or is_link_tested:
+        return False
+    return virtual_account is not None or account_status != AccountStatus.ACTIVE
+
+
+def is_same_number(one: str | None, other: str | None) -> bool:
+    """Compare account numbers as banks do, without case; None is equal to None only."""
+    return (one and one.upper()) == (other and other.upper())
 
 
 def transfer_test_payload(*, bin_: str, code_account: str, test_reference: str) -> str:

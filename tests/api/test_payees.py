@@ -109,6 +109,55 @@ async def test_a_refused_proposal_is_listed_only_when_asked_for(market: Market) 
     assert [one["id"] for one in ended] == [link["id"]]
 
 
+async def test_an_account_is_ended_by_who_may_approve_and_takes_no_bill_then(
+    market: Market,
+) -> None:
+    link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
+    path = f"/v1/accounts/{link['id']}/end"
+    manager = await market.staff("quanly", "manager")
+    approver = await market.staff("duyet", "approver")
+    body = {"reason": "nghỉ bán"}
+
+    assert (await manager.post(path, json=body)).status_code == 403
+    proposed = await propose(market, await add_payee(market))
+    refused = await approver.post(f"/v1/accounts/{proposed['id']}/end", json=body)
+    ended = [await approver.post(path, json=body) for _ in range(2)]
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_link_not_in_force")
+    for answer in ended:
+        assert (answer.json()["status"], answer.json()["account_status"]) == ("ended", "retired")
+    bill = {"payee_id": str(market.stall.payee_id), "amount_vnd": 20_000}
+    opened = await market.till.post("/v1/bills", json=bill)
+    assert (opened.status_code, opened.json()["code"]) == (409, "payee_has_no_account")
+
+
+async def test_nobody_but_the_payee_itself_acknowledges_a_change(market: Market) -> None:
+    link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
+    path = f"/v1/accounts/{link['id']}/seen"
+    manager = await market.staff("quanly", "manager")
+    owner = await market.staff("co.lan", "vendor_owner", payee_id=market.stall.payee_id)
+
+    refused = await manager.post(path)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "holder_needed")
+    assert (await owner.post(path)).json()["holder_told_at"] is not None
+
+
+async def test_a_sandbox_is_asked_only_where_the_operator_allows(market: Market) -> None:
+    body = {
+        "provider": "sepay",
+        "name": "SePay",
+        "is_sandbox": True,
+        "account_ids": [],
+        "ask_url": "http://127.0.0.1:5432",
+        "ask_token": "token",
+    }
+
+    answer = await market.admin.post("/v1/endpoints", json=body, params=market.org)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_ask_url")
+
+
 async def test_account_numbers_are_whole_only_for_who_handles_them(market: Market) -> None:
     number = market.stall.account_number
     approver = await market.staff("duyet", "approver")

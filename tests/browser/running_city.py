@@ -22,14 +22,16 @@ import psycopg
 from api.auth import service
 from api.auth.models import Role
 from api.auth.passwords import Passwords
-from core.audit import SYSTEM
+from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.ids import new_id
 from core.sealing import Sealer
 from ops.postgres import Cluster
 from payments.callbacks.service import create_endpoint
+from payments.payees.accounts import confirm_told
 from payments.payees.rules import OrgFacts
-from payments.payees.service import add_payee, confirm_told
+from payments.payees.service import add_payee
 from tests.builders import MB, an_account, an_organisation
 from tests.databases import Database, fresh_database
 
@@ -164,7 +166,10 @@ class City:
             query = "SELECT id FROM payee_accounts WHERE payee_id = %(id)s"
             (link_id,) = self.sql(query, id=payee.id)[0]
             async with open_org_transaction(sessions, self.org.id) as session:
-                await confirm_told(session, self.org.id, link_id, actor=SYSTEM, now=now)
+                seen_by = Actor(kind="staff", id=new_id(), name="owner")
+                await confirm_told(
+                    session, self.org.id, link_id, payee_id=payee.id, actor=seen_by, now=now
+                )
         return payee.id, account_id
 
     async def _add_staff(self, session: Any, login: str, roles: Any, payee_id: Any) -> None:
@@ -197,6 +202,7 @@ class City:
                     account_ids=[account_id],
                     ask_url=self.sandbox_url,
                     ask_token=token,
+                    sandbox_origins=(self.sandbox_url,),
                     sealer=Sealer.from_settings(settings),
                     actor=SYSTEM,
                     now=read_clock(),

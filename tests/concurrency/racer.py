@@ -27,8 +27,8 @@ from payments.bills.service import cancel_bill
 from payments.callbacks import corrections, queries_notices, service
 from payments.callbacks.settlement import settle_notices
 from payments.callbacks.settler import Settler
+from payments.payees.accounts import approve_account
 from payments.payees.rules import OrgFacts
-from payments.payees.service import approve_account
 
 CONNECTIONS = 12
 

@@ -10,7 +10,7 @@ from core.sealing import Sealer
 from core.settings import Settings
 from payments.bills.references import make_reference
 from payments.callbacks import service
-from payments.payees.service import propose_account
+from payments.payees.accounts import propose_account
 from tests.builders import (
     MANAGER,
     NOON,

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from core.audit import Actor
 from core.db import Sessions, open_org_transaction
 from payments.bills.references import make_reference
+from payments.payees.accounts import approve_account, propose_account, refuse_account
 from payments.payees.errors import (
     AccountLinkNotProposed,
     BadAccount,
@@ -20,7 +21,6 @@ from payments.payees.errors import (
 )
 from payments.payees.models import PayeeAccount
 from payments.payees.queries import find_routes
-from payments.payees.service import approve_account, propose_account, refuse_account
 from tests.builders import (
     APPROVER,
     MANAGER,
@@ -105,8 +105,15 @@ async def tell(
     memo: str,
     number: str = NEW_NUMBER,
     amount_vnd: int = 1_000,
+    virtual_account: str | None = None,
 ) -> None:
-    body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, account_number=number)
+    body = sepay_body(
+        stall,
+        amount_vnd=amount_vnd,
+        memo=memo,
+        account_number=number,
+        virtual_account=virtual_account,
+    )
     await store(sessions, stall, body)
     await settle(sessions, stall)
 
@@ -252,30 +259,6 @@ async def test_a_number_that_another_organisation_has_stops_neither_side(
     assert (await read_status(app_sessions, stall, bill))[0] == "paid"
     assert await list_breaks(app_sessions, stall) == ["foreign_account"]
     assert await find_account_in_force(app_sessions, first) == first.account_id
-
-
-async def test_a_virtual_account_of_two_payees_leads_to_the_first_and_alarms(
-    app_sessions: Sessions, stall: Stall
-) -> None:
-    """Two links to one new account name the same virtual account; both were approved."""
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        neighbour = await a_payee(session, stall.org)
-    mine = await propose(app_sessions, stall, virtual_account="VA0001")
-    theirs = await propose(app_sessions, stall, payee_id=neighbour, virtual_account="va0001")
-    await approve(app_sessions, stall, mine)
-    await approve(app_sessions, stall, theirs)
-    await listen_to(app_sessions, stall, mine, NEW_NUMBER)
-
-    await store(
-        app_sessions,
-        stall,
-        sepay_body(stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER),
-    )
-
-    assert await settle(app_sessions, stall) == 1
-    assert await read_states(app_sessions, stall, mine) == ("active", "active")
-    assert await read_states(app_sessions, stall, theirs) == ("approved", "active")
-    assert await list_breaks(app_sessions, stall) == ["foreign_account"]
 
 
 async def test_a_refused_account_takes_no_bill_and_can_be_proposed_again(

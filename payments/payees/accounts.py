@@ -1,0 +1,407 @@
+"""The guarded way of a bank account into a payee's codes, and out of them again.
+
+An overlaid sticker or a bad manager must not redirect money. So an account takes money only after
+one person proposed it, another approved it, the bank reported a test transfer to the number that
+the codes name, and the people of the payee are told on their own screen. Locks go account, link,
+payee, its other links.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import SYSTEM, Actor, record_change
+from core.ids import new_id
+from core.logging import mask_tail
+from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+from payments.payees import queries
+from payments.payees.errors import (
+    AccountLinkNotInForce,
+    AccountLinkNotProposed,
+    AccountTaken,
+    HolderNeeded,
+    PayeeClosed,
+    SecondPersonNeeded,
+)
+from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
+from payments.payees.rules import check_account, is_same_number
+
+
+async def propose_account(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    payee_id: UUID,
+    is_known_bank: bool,
+    bin_: str,
+    account_number: str,
+    virtual_account: str | None,
+    holder_name: str,
+    test_reference: str,
+    actor: Actor,
+    now: datetime,
+) -> PayeeAccount:
+    """Propose that a payee's codes name this account from now on. Nothing changes yet.
+
+    Args:
+        is_known_bank: whether the caller's bank list has the BIN.
+        test_reference: a fresh reference for the memo of this link's test transfer.
+
+    Raises:
+        BadAccount, PayeeNotFound, PayeeClosed
+    """
+    check_account(
+        is_known_bank=is_known_bank,
+        bin_=bin_,
+        account_number=account_number,
+        virtual_account=virtual_account,
+        holder=holder_name,
+    )
+    assert actor.id is not None
+    payee = await queries.get_payee(session, org_id, payee_id)
+    if payee.closed_at is not None:
+        raise PayeeClosed
+    account = await _find_or_add_account(
+        session,
+        org_id,
+        bin_=bin_,
+        account_number=account_number,
+        holder_name=holder_name.strip(),
+        actor_id=actor.id,
+        now=now,
+    )
+    link = PayeeAccount(
+        org_id=org_id,
+        id=new_id(),
+        payee_id=payee_id,
+        receiving_account_id=account.id,
+        virtual_account=virtual_account or None,
+        status=LinkStatus.PROPOSED.value,
+        test_reference=test_reference,
+        proposed_by=actor.id,
+        proposed_at=now,
+    )
+    session.add(link)
+    await session.flush()
+    _record_link(session, link, account, actor, "account.proposed", now, before=None)
+    return link
+
+
+async def approve_account(
+    session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, now: datetime
+) -> PayeeAccount:
+    """Agree to a proposal as the second person. What was tested already is in force at once.
+
+    That is an account's own number that the hub has heard of, or a virtual account whose test
+    transfer came before the approval.
+
+    Raises:
+        SecondPersonNeeded: the approver is who proposed the link or the account.
+        AccountLinkNotProposed, AccountLinkNotFound
+        AccountTaken: the number or virtual account is in use, perhaps in another organisation.
+    """
+    assert actor.id is not None
+    link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if link.status != LinkStatus.PROPOSED:
+        raise AccountLinkNotProposed(link.status)
+    is_new_account = account.status == AccountStatus.PROPOSED
+    if actor.id == link.proposed_by or (is_new_account and actor.id == account.proposed_by):
+        raise SecondPersonNeeded
+    try:
+        if is_new_account:
+            account.status = AccountStatus.APPROVED.value
+            account.approved_by, account.approved_at = actor.id, now
+        link.status = LinkStatus.APPROVED.value
+        link.approved_by, link.approved_at = actor.id, now
+        await session.flush()
+        _record_link(session, link, account, actor, "account.approved", now, before="proposed")
+        if _is_ready(link, account):
+            await _put_in_force(session, link, account, actor, now)
+    except IntegrityError as error:
+        raise AccountTaken from error
+    return link
+
+
+async def refuse_account(
+    session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, reason: str, now: datetime
+) -> None:
+    """Turn a proposal down; an account that nothing else uses or proposes is retired with it.
+
+    Raises:
+        AccountLinkNotProposed, AccountLinkNotFound
+    """
+    link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if link.status not in (LinkStatus.PROPOSED, LinkStatus.APPROVED):
+        raise AccountLinkNotProposed(link.status)
+    await _end_link(session, link, account, actor, "account.refused", now, reason)
+
+
+async def end_link(
+    session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, reason: str, now: datetime
+) -> None:
+    """Take an account out of a payee's codes for good; twice is like once.
+
+    What comes by a printed code that still hangs waits for a person. The account is retired with
+    its last link, and free then for another organisation. Bills opened before are still settled.
+
+    Raises:
+        AccountLinkNotInForce: it is a proposal, which is refused instead.
+        AccountLinkNotFound
+    """
+    link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if link.status == LinkStatus.ENDED:
+        return
+    if link.status not in (LinkStatus.ACTIVE, LinkStatus.FORMER):
+        raise AccountLinkNotInForce(link.status)
+    await _end_link(session, link, account, actor, "account.ended", now, reason)
+
+
+async def note_test_transfer(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    *,
+    credit_id: UUID,
+    references: Collection[str],
+    virtual_account: str | None,
+    now: datetime,
+) -> bool:
+    """The bank reported a test transfer: put what it shows, and a second person approved, in force.
+
+    Any link's transfer shows that the bank reports on the account. Only one that came by the very
+    virtual account of its link shows that this number leads to the account.
+
+    Args:
+        references: what the memo holds.
+        virtual_account: the number by which the money came, as the bank says.
+
+    Returns:
+        False if nothing was waiting for it (an account that nobody approved, or tested already).
+
+    Raises:
+        AccountTaken: the number is active elsewhere, or a link's virtual account is another
+            payee's; the transaction goes on without that change.
+    """
+    account = await queries.lock_account(session, org_id, account_id)
+    if account.status not in (AccountStatus.APPROVED, AccountStatus.ACTIVE):
+        return False
+    links = await queries.lock_links_of_account(
+        session, org_id, account_id, (LinkStatus.PROPOSED, LinkStatus.APPROVED)
+    )
+    named = {link.id for link in links if link.test_reference in references}
+    if not named:
+        return False
+    is_new_account = account.status == AccountStatus.APPROVED
+    if is_new_account:
+        await _activate(session, account, credit_id, now)
+    shown = {
+        link.id
+        for link in links
+        if link.id in named
+        and link.test_credit_id is None
+        and (link.virtual_account is None or is_same_number(link.virtual_account, virtual_account))
+    }
+    taken: IntegrityError | None = None
+    for link in links:
+        try:
+            async with session.begin_nested():
+                if link.id in shown:
+                    link.test_credit_id = credit_id
+                    await session.flush()
+                if link.status == LinkStatus.APPROVED and _is_ready(link, account):
+                    await _put_in_force(session, link, account, SYSTEM, now)
+        except IntegrityError as error:
+            taken = error  # it stays approved, and the other links are put in force
+    if taken is not None:
+        raise AccountTaken from taken
+    return is_new_account or bool(shown)
+
+
+async def confirm_told(
+    session: AsyncSession,
+    org_id: UUID,
+    link_id: UUID,
+    *,
+    payee_id: UUID | None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Someone of the payee says that they saw the change of their account. Twice is like once.
+
+    Args:
+        payee_id: the payee that the caller belongs to; None is nobody's.
+
+    Raises:
+        HolderNeeded: the caller is not the payee's, or had a part in the change.
+        AccountLinkNotInForce: there is nothing to see yet, or not any more.
+        AccountLinkNotFound
+    """
+    link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if payee_id != link.payee_id or actor.id in (None, link.proposed_by, link.approved_by):
+        raise HolderNeeded
+    if link.status != LinkStatus.ACTIVE:
+        raise AccountLinkNotInForce(link.status)
+    if link.holder_told_at is None:
+        link.holder_told_at, link.holder_told_by = now, actor.id
+        await session.flush()
+        _record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
+
+
+async def _find_or_add_account(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    bin_: str,
+    account_number: str,
+    holder_name: str,
+    actor_id: UUID,
+    now: datetime,
+) -> ReceivingAccount:
+    """Lock the organisation's row of an account, which it makes or takes up again if it must."""
+    account = await queries.lock_account_by_number(
+        session, org_id, bin_=bin_, account_number=account_number
+    )
+    if account is None:
+        account = ReceivingAccount(
+            org_id=org_id,
+            id=new_id(),
+            bin=bin_,
+            account_number=account_number,
+            holder_name=holder_name,
+            status=AccountStatus.PROPOSED.value,
+            proposed_by=actor_id,
+            proposed_at=now,
+        )
+        try:
+            async with session.begin_nested():
+                session.add(account)
+                await session.flush()
+        except IntegrityError:  # somebody else proposes it at this moment: their row is there now
+            known = await queries.lock_account_by_number(
+                session, org_id, bin_=bin_, account_number=account_number
+            )
+            if known is None:
+                raise
+            return known
+        await ledger.open_receiving_accounts(session, org_id, account.id, now=now)
+    elif account.status == AccountStatus.RETIRED:
+        account.status, account.holder_name = AccountStatus.PROPOSED.value, holder_name
+        account.proposed_by, account.proposed_at = actor_id, now
+        account.approved_by = account.approved_at = account.retired_at = None
+        account.test_credit_id = account.activated_at = None
+    return account
+
+
+async def _activate(
+    session: AsyncSession, account: ReceivingAccount, credit_id: UUID, now: datetime
+) -> None:
+    try:
+        async with session.begin_nested():
+            account.status = AccountStatus.ACTIVE.value
+            account.test_credit_id, account.activated_at = credit_id, now
+            await session.flush()
+    except IntegrityError as error:
+        raise AccountTaken from error  # another organisation proved first that it is theirs
+
+
+def _is_ready(link: PayeeAccount, account: ReceivingAccount) -> bool:
+    """Tell whether the number that a link's codes name was tested."""
+    return account.status == AccountStatus.ACTIVE and (
+        link.virtual_account is None or link.test_credit_id is not None
+    )
+
+
+async def _put_in_force(
+    session: AsyncSession,
+    link: PayeeAccount,
+    account: ReceivingAccount,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    # Of two links that come into force at once, the second finds the first.
+    await queries.lock_payee(session, link.org_id, link.payee_id)
+    before = await queries.lock_links_of_payee(session, link.org_id, link.payee_id)
+    for one in before:
+        if one.receiving_account_id == account.id and is_same_number(
+            one.virtual_account, link.virtual_account
+        ):
+            # The payee returns to this number: the new link speaks for it.
+            was = one.status
+            one.status, one.ended_at = LinkStatus.ENDED.value, now
+            _record_link(session, one, account, actor, "account.replaced", now, before=was)
+        elif one.status == LinkStatus.ACTIVE:
+            # Printed codes of the old account still hang: it is listened to until someone ends it.
+            one.status = LinkStatus.FORMER.value
+    await session.flush()
+    link.status, link.activated_at = LinkStatus.ACTIVE.value, now
+    await session.flush()
+    _record_link(session, link, account, actor, "account.activated", now, before="approved")
+    changed = NewEvent(
+        kind=EventKind.ACCOUNT_CHANGED,
+        payee_id=link.payee_id,
+        data={
+            "link_id": str(link.id),
+            "bin": account.bin,
+            "account": mask_tail(link.virtual_account or account.account_number),
+            "holder_name": account.holder_name,
+            "is_first": not before,
+        },
+    )
+    await outbox.record(session, link.org_id, [changed], now=now)
+
+
+async def _end_link(
+    session: AsyncSession,
+    link: PayeeAccount,
+    account: ReceivingAccount,
+    actor: Actor,
+    action: str,
+    now: datetime,
+    reason: str,
+) -> None:
+    before = link.status
+    link.status, link.ended_at = LinkStatus.ENDED.value, now
+    await session.flush()
+    _record_link(session, link, account, actor, action, now, before=before, reason=reason)
+    if not await queries.is_account_in_use(session, link.org_id, account.id):
+        account.status, account.retired_at = AccountStatus.RETIRED.value, now
+        await session.flush()
+
+
+def _record_link(
+    session: AsyncSession,
+    link: PayeeAccount,
+    account: ReceivingAccount,
+    actor: Actor,
+    action: str,
+    now: datetime,
+    *,
+    before: str | None,
+    reason: str | None = None,
+) -> None:
+    after: dict[str, object] = {
+        "status": link.status,
+        "payee_id": str(link.payee_id),
+        "bin": account.bin,
+        # What the payee's codes name; a virtual account hides the account behind it.
+        "account": mask_tail(link.virtual_account or account.account_number),
+    }
+    if link.virtual_account is not None:
+        after["main_account"] = mask_tail(account.account_number)
+    record_change(
+        session,
+        org_id=link.org_id,
+        actor=actor,
+        action=action,
+        object_kind="account_link",
+        object_id=link.id,
+        before=None if before is None else {"status": before},
+        after=after,
+        reason=reason,
+        now=now,
+    )
