@@ -93,7 +93,7 @@ async def an_account(
         bin_=bin_,
         account_number=account_number or f"01{an_id_number():08d}",
         virtual_account=virtual_account,
-        holder_name="NGUYEN THI A",
+        holder_name="HO KINH DOANH B12",
         test_reference=make_reference(org.code, 700_000_000 + next(_serials)),
         actor=MANAGER,
         now=now - timedelta(days=30),

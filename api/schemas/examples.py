@@ -38,7 +38,7 @@ BILL_READ_EXAMPLE: Final[dict[str, JsonValue]] = {
         "bin": "970436",
         "bank": "Vietcombank",
         "account_number": "0123456789",
-        "holder_name": "NGUYEN THI LAN",
+        "holder_name": "HO KINH DOANH B12",
     },
     "pay_url": "https://pay.example.vn/p/DXA2-q7Zc1vJw0mXo4uTnYb8sKg",
     "links": {
@@ -81,7 +81,7 @@ ENDPOINT_CREATE_EXAMPLE: Final[dict[str, JsonValue]] = {
 ACCOUNT_PROPOSE_EXAMPLE: Final[dict[str, JsonValue]] = {
     "bin": "970436",
     "account_number": "0123456789",
-    "holder_name": "NGUYEN THI LAN",
+    "holder_name": "HO KINH DOANH B12",
 }
 # Name of the schema → its example. Not in the models: FastAPI would drop their nulls.
 EXAMPLES: Final = {

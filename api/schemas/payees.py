@@ -83,7 +83,7 @@ class AccountPropose(Body):
         Field(
             min_length=2,
             max_length=HOLDER_CHARS_MAX,
-            examples=["NGUYEN THI LAN"],
+            examples=["HO KINH DOANH B12"],
             description="As the bank prints it.",
         ),
     ]

@@ -14,7 +14,7 @@ from tests.unit import provider_deliveries as deliveries
 
 pytestmark = pytest.mark.anyio
 
-ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "NGUYEN THI LAN"}
+ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "HO KINH DOANH B12"}
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from tests.databases import Database, fresh_database
 
 PASSWORD = "bún chả Hàng Mành"
 READY_WITHIN_S = 30.0
-HOLDER = "NGUYEN THI A"
+HOLDER = "HO KINH DOANH B12"
 T = TypeVar("T")
 
 

@@ -51,7 +51,7 @@ def test_organisation_is_set_up_by_clicking_until_its_bank_is_heard(
     expect(boss.locator("#payee option:checked")).to_have_text(re.compile("Cô Lan"))
     boss.locator("#bin").select_option("970422")
     boss.locator("#number").fill("0988 777 666")
-    boss.locator("#holder").fill("NGUYEN THI A")
+    boss.locator("#holder").fill("HO KINH DOANH B12")
     boss.get_by_role("button", name="Đề nghị tài khoản").click()
     expect(boss.locator("main")).to_contain_text("Bạn là người đề nghị tài khoản này.")
     account_path = boss.url

@@ -250,7 +250,7 @@ async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
     picture = await owner.get("/counter/code/picture.svg")
     card = await owner.get("/counter/code/card.png")
 
-    assert "NGUYEN THI A" in page
+    assert "HO KINH DOANH B12" in page
     assert picture.headers["content-type"] == "image/svg+xml"
     assert card.content.startswith(b"\x89PNG")
     assert "attachment" in card.headers["content-disposition"]

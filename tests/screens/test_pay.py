@@ -41,7 +41,7 @@ async def test_open_bill_says_whom_how_much_where_and_under_which_memo(
         "20.000 ₫",
         "Vietcombank",
         market.stall.account_number,
-        "NGUYEN THI A",
+        "HO KINH DOANH B12",
         bill.reference,
         "Đang chờ",
         "Lưu ảnh mã",
