@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
+from core.ids import first_id_at as first_id_at
 
 READ_MAX: Final = 1_000
 
@@ -97,12 +98,6 @@ async def read_events(
         )
         for row in rows
     ]
-
-
-def first_id_at(instant: datetime) -> UUID:
-    """Return the lowest UUIDv7 of an instant: ids above it were made then or later."""
-    milliseconds = max(0, int(instant.timestamp() * 1_000))
-    return UUID(int=milliseconds << 80)
 
 
 def instant_of(event_id: UUID) -> datetime:

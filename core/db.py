@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy import BigInteger, DateTime, MetaData, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -23,6 +24,10 @@ from core.settings import Settings
 Vnd = Annotated[int, mapped_column(BigInteger)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Sessions = async_sessionmaker[AsyncSession]
+
+# SQLSTATE classes: connection, resources (full disk, too many connections), shutdown, system error.
+AWAY: Final = frozenset({"08", "53", "57", "58"})
+TIMED_OUT: Final = frozenset({"55P03", "57014"})  # lock not available, query cancelled
 
 _DIALECT: Final = psycopg_dialect()  # type: ignore[no-untyped-call]
 _written: Final[dict[TextClause, str]] = {}  # statements in the driver's own placeholders
@@ -75,6 +80,7 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
         pool_timeout=settings.database_pool_timeout_s,
         pool_pre_ping=False,
         pool_recycle=1_800,
+        hide_parameters=True,  # account numbers, memos and hashes stay out of errors and logs
         connect_args={
             "options": options,
             "application_name": f"phopay-{settings.process_name}",
@@ -87,6 +93,27 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
 def make_sessions(engine: AsyncEngine) -> Sessions:
     """Make the factory of sessions on one engine; objects stay readable after commit."""
     return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Tell whether nothing can be written now, whatever it is: no connection, lost, full, closing.
+
+    A lock that is not to be had or a statement's timeout is not meant: see has_timed_out.
+    """
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        sqlstate = getattr(error.orig, "sqlstate", None)
+        if sqlstate is None:  # the driver's own word: no server, or a connection that died
+            return isinstance(error.orig, (psycopg.OperationalError, psycopg.InterfaceError))
+        return sqlstate[:2] in AWAY and sqlstate not in TIMED_OUT
+    return isinstance(error, (PoolTimeout, OSError))
+
+
+def has_timed_out(error: BaseException | None) -> bool:
+    """Tell whether a statement gave up waiting, for a lock or altogether."""
+    orig = getattr(error, "orig", None)
+    return getattr(orig, "sqlstate", None) in TIMED_OUT
 
 
 @asynccontextmanager

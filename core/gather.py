@@ -7,10 +7,11 @@ alone, a caller is written alone; under load, the commits are shared.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
+from core.db import has_timed_out, is_database_away
 from core.errors import Busy, HubError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -19,6 +20,8 @@ Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 
+WAITS_MAX: Final = 3  # items of one failed flush that may each wait for a lock or a timeout
+
 
 class Gatherer(Generic[Key, Item, Answer]):
     """Collects items per key (the tenant) and writes each key's waiting items in one flush.
@@ -26,9 +29,10 @@ class Gatherer(Generic[Key, Item, Answer]):
     Args:
         flush: writes the items of one key in one transaction and commits it; answers one answer or
             one exception per item, in order. When it raises, each item is tried again alone,
-            so that nobody shares another's fate.
+            so that nobody shares another's fate; unless the database is away or full, which
+            nobody's item causes: then everyone is told Busy at once.
         items_max: most items in one flush.
-        waiting_max: most items waiting in all; above it `submit` answers Busy.
+        waiting_max: most items waiting or being written; above it `submit` answers Busy.
         flushes_max: most flushes at once, of different keys.
     """
 
@@ -86,10 +90,10 @@ class Gatherer(Generic[Key, Item, Answer]):
     async def _run(self, key: Key) -> None:
         waiting = self._waiting[key]
         batch = [waiting.popleft() for _ in range(min(len(waiting), self._items_max))]
-        self._waiting_count -= len(batch)
         try:
             await self._answer(key, batch)
         finally:
+            self._waiting_count -= len(batch)
             if self._waiting[key]:
                 self._idle_keys.append(key)
             else:
@@ -100,18 +104,43 @@ class Gatherer(Generic[Key, Item, Answer]):
             answers = await self._flush(key, [item for item, _ in batch])
             assert len(answers) == len(batch)
         except Exception as error:
-            if len(batch) == 1:
+            if is_database_away(error) or isinstance(error, Busy):
+                log.warning("gather.refused", items=len(batch), error=type(error).__name__)
+                answers = [_busy(error)] * len(batch)
+            elif len(batch) == 1:
                 answers = [error]
             else:
                 if not isinstance(error, HubError):
                     log.warning("gather.flush_failed", items=len(batch), error=repr(error))
-                for single in batch:
-                    await self._answer(key, [single])
+                await self._answer_singly(key, batch)
                 return
         for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():  # the caller went away
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            _tell(future, answer)
+
+    async def _answer_singly(
+        self, key: Key, batch: list[tuple[Item, asyncio.Future[Answer]]]
+    ) -> None:
+        waits = 0
+        for i, single in enumerate(batch):
+            await self._answer(key, [single])
+            error = None if single[1].cancelled() else single[1].exception()
+            waits += isinstance(error, Busy) or has_timed_out(error)
+            if waits == WAITS_MAX:  # each waits for a timeout: the rest need not
+                for _, future in batch[i + 1 :]:
+                    _tell(future, _busy(error))
+                return
+
+
+def _busy(cause: BaseException | None) -> Busy:
+    busy = Busy("The database is busy or away; nothing was done. Try again in a second.")
+    busy.__cause__ = cause
+    return busy
+
+
+def _tell(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    if future.done():  # the caller went away
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -28,6 +29,12 @@ def new_id() -> UUID:
     tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     value = (_previous_ms << 80) | (0x7 << 76) | (_sequence << 64) | (0b10 << 62) | tail
     return UUID(int=value)
+
+
+def first_id_at(instant: datetime) -> UUID:
+    """Return the lowest UUIDv7 of an instant: ids above it were made then or later."""
+    milliseconds = max(0, int(instant.timestamp() * 1_000))
+    return UUID(int=milliseconds << 80)
 
 
 def new_token() -> str:

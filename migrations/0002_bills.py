@@ -68,6 +68,14 @@ def upgrade() -> None:
     op.create_index("ix_bills_amount", "bills", ["org_id", "payee_id", "amount_vnd"], unique=False)
     op.create_index("ix_bills_payee", "bills", ["org_id", "payee_id", "id"], unique=False)
     op.create_index(
+        "ix_bills_monitor",
+        "bills",
+        ["monitor_until"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": True},
+    )
+    op.create_index(
         "uq_bills_provider_order",
         "bills",
         ["org_id", "rail", "provider_order_id"],

@@ -90,11 +90,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_notices_endpoint", "notices", ["org_id", "endpoint_id", "id"], unique=False)
     op.create_index(
-        "ix_notices_unhandled",
+        "ix_notices_fresh",
+        "notices",
+        ["org_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("handled_at IS NULL AND attempts = 0"),
+    )
+    op.create_index(
+        "ix_notices_tried",
         "notices",
         ["org_id", "next_attempt_at"],
         unique=False,
-        postgresql_where=sa.text("handled_at IS NULL"),
+        postgresql_where=sa.text("handled_at IS NULL AND attempts > 0"),
     )
     op.create_table(
         "rejections",
@@ -207,7 +214,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_matches_waiting",
         "matches",
-        ["org_id", "named"],
+        ["matched_at"],
         unique=False,
         postgresql_where=sa.text("reversed_at IS NULL AND verdict = 'no_bill'"),
     )

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy import text
@@ -18,7 +19,7 @@ from core.clock import read_clock
 from core.db import Sessions, make_sessions, open_engine, open_org_transaction
 from core.logging import set_up_logging
 from core.settings import Settings
-from payments.bills.queries import tidy_expired
+from payments.bills.queries import find_untidy, tidy_expired
 from payments.callbacks.corrections import judge_again
 from payments.callbacks.queries import find_waiting
 from payments.callbacks.queries_notices import find_backlog
@@ -32,6 +33,10 @@ JUDGE_EVERY_S: Final = 2.0
 TIDY_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
 FAILED_PAUSE_S: Final = 5.0
+# A bill appears seconds after money that names it (its own commit), or never.
+JUDGED_FOR: Final = timedelta(days=1)
+TIDY_BACK: Final = timedelta(days=30)  # at the start: what ended while no worker ran
+TIDY_OVERLAP: Final = timedelta(hours=1)  # afterwards: clocks of several processes differ
 TIDY_MAX: Final = 1_000  # bills of one organisation in one transaction
 DELETE_MAX: Final = 5_000  # rows of one table in one transaction
 
@@ -45,13 +50,14 @@ RETENTION: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Desk:
     """What the worker's duties work with."""
 
     app_sessions: Sessions  # one organisation per transaction, as the hub
     worker_sessions: Sessions  # sees all organisations, may delete what has had its time
     settler: Settler
+    tidied_until: datetime | None = None  # how far this process has tidied bills
 
 
 async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
@@ -73,7 +79,7 @@ async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
 async def judge_waiting(desk: Desk, *, now: datetime) -> int:
     """Judge credits again whose bill was not there yet; return how many are explained now."""
     async with desk.worker_sessions.begin() as session:
-        waiting = await find_waiting(session)
+        waiting = await find_waiting(session, since=now - JUDGED_FOR)
         orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
     explained = 0
     for org_id, credit_id in waiting:
@@ -86,32 +92,53 @@ async def judge_waiting(desk: Desk, *, now: datetime) -> int:
 
 
 async def tidy_bills(desk: Desk, *, now: datetime) -> int:
-    """Store the expiry of bills past their monitoring window; return how many."""
+    """Store the expiry of bills past their monitoring window; return how many.
+
+    What ended long ago is not looked at again: such a bill is expired by effect all the same.
+    """
+    done_until = desk.tidied_until
+    since = now - TIDY_BACK if done_until is None else done_until - TIDY_OVERLAP
     async with desk.worker_sessions.begin() as session:
-        query = text("""
-            SELECT DISTINCT org_id FROM bills
-            WHERE status = 'open' AND paid_vnd = 0 AND monitor_until < :now""")
-        org_ids = list((await session.execute(query, {"now": now})).scalars())
+        org_ids = await find_untidy(session, since=since, now=now)
     tidied = 0
+    is_done = True
     for org_id in org_ids:
-        async with open_org_transaction(desk.app_sessions, org_id) as session:
-            tidied += await tidy_expired(session, org_id, limit=TIDY_MAX, now=now)
+        try:
+            tidied += await _tidy(desk, org_id, since=since, now=now)
+        except Exception as error:  # one organisation's trouble is not the next one's
+            is_done = False
+            log.error("bills.not_tidied", org_id=str(org_id), error=repr(error))
+    if is_done:
+        desk.tidied_until = now
     return tidied
 
 
 async def delete_outlived(desk: Desk, *, now: datetime) -> int:
-    """Delete rows past their retention, a bounded number at a time; return how many."""
+    """Delete rows past their retention, a bounded number in a transaction; return how many."""
     deleted = 0
     for table, (column, kept_for) in RETENTION.items():
-        async with desk.worker_sessions.begin() as session:
-            statement = text(
-                f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 (our own names)
-                f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
-            )
-            values = {"before": now - kept_for, "limit": DELETE_MAX}
-            result = await session.execute(statement, values)
-            deleted += result.rowcount  # type: ignore[attr-defined]
+        statement = text(
+            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 (our own names)
+            f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
+        )
+        values = {"before": now - kept_for, "limit": DELETE_MAX}
+        is_more = True
+        while is_more:
+            async with desk.worker_sessions.begin() as session:
+                count = (await session.execute(statement, values)).rowcount  # type: ignore[attr-defined]
+            deleted += count
+            is_more = count == DELETE_MAX
     return deleted
+
+
+async def _tidy(desk: Desk, org_id: UUID, *, since: datetime, now: datetime) -> int:
+    tidied = 0
+    while True:
+        async with open_org_transaction(desk.app_sessions, org_id) as session:
+            count = await tidy_expired(session, org_id, since=since, limit=TIDY_MAX, now=now)
+        tidied += count
+        if count < TIDY_MAX:
+            return tidied
 
 
 DUTIES: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (

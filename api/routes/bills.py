@@ -29,15 +29,16 @@ from payments.bills.errors import (
     BadCursor,
     BillNotCancellable,
     BillNotFound,
+    BillNotPayable,
 )
 from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.rules import (
     BillFacts,
 )
-from payments.bills.service import cancel_bill
 from payments.callbacks.asking import ask_about_account
 from payments.callbacks.errors import ProviderDidNotAnswer
+from payments.callbacks.refunds import cancel_bill_and_propose_refund
 from payments.callbacks.views import list_bill_credits
 from payments.vietqr.banks import find_bank
 from payments.vietqr.cards import QrCard, draw_card_png
@@ -92,7 +93,7 @@ async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now
 @router.get(
     "/{bill_id}/qr.svg",
     response_class=Response,
-    responses={**may_answer(BillNotFound), **PICTURE_RESPONSES["image/svg+xml"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/svg+xml"]},
 )
 async def draw_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as SVG."""
@@ -105,7 +106,7 @@ async def draw_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/qr.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
 )
 async def draw_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as PNG."""
@@ -118,7 +119,7 @@ async def draw_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/card.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
 )
 async def draw_bill_card(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code in a frame: bank, holder, account, amount, memo and expiry."""
@@ -138,7 +139,7 @@ async def cancel(
 ) -> Response:
     """Cancel a bill that is not settled; again answers the same. Money paid stays recorded."""
     await find_own_bill(tx, caller, bill_id)
-    bill = await cancel_bill(
+    bill = await cancel_bill_and_propose_refund(
         tx, caller.org_id, bill_id, actor=caller.actor, reason=body.reason, now=now
     )
     return answer_json(show(request, caller, bill, now))

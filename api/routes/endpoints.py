@@ -11,7 +11,6 @@ from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSettings, Tx, requires
 from api.errors import may_answer
-from api.live_events import first_id_at
 from api.middleware import no_store
 from api.schemas.endpoints import (
     DeliveryBody,
@@ -30,6 +29,7 @@ from api.schemas.endpoints import (
     hide_sensitive,
 )
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
+from core.ids import first_id_at
 from core.logging import mask_tail
 from core.settings import Settings
 from payments.bills.errors import BadCursor

@@ -119,7 +119,9 @@ class BillRead(Read):
     monitor_until: datetime = Field(description="Until when late money is looked for.")
     paid_at: datetime | None
     cancelled_at: datetime | None
-    vietqr: str = Field(description="The payload of the code; `links` draw it.")
+    vietqr: str | None = Field(
+        description="The payload of the code; `links` draw it. Null once nothing is to be paid."
+    )
     receiving_account: BillAccount
     pay_url: str = Field(description="A page for the payer; whoever has it sees this bill.")
     links: BillLinks
@@ -182,7 +184,7 @@ def write_bill(bill: BillFacts, *, org_code: str, public_url: str, now: datetime
         "monitor_until": bill.monitor_until,
         "paid_at": bill.paid_at,
         "cancelled_at": bill.cancelled_at,
-        "vietqr": bill.vietqr,
+        "vietqr": bill.vietqr if bill.is_payable else None,
         "receiving_account": {
             "id": bill.receiving_account_id,
             "bin": bill.bin,

@@ -25,10 +25,10 @@ from payments.bills.errors import BillIdTaken, BillNotFound
 from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest, effective_status, judge_client_id
-from payments.bills.service import cancel_bill
 from payments.callbacks.asking import ask_about_account
 from payments.callbacks.errors import ProviderDidNotAnswer
 from payments.callbacks.queries_sales import list_of_bill
+from payments.callbacks.refunds import cancel_bill_and_propose_refund
 from payments.vietqr.images import draw_svg
 
 router = APIRouter(prefix="/counter/bills", include_in_schema=False)
@@ -171,7 +171,7 @@ async def cancel(bill_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
         BillNotFound, BillNotCancellable
     """
     bill = await _get_own(tx, stall, bill_id)
-    await cancel_bill(
+    await cancel_bill_and_propose_refund(
         tx, stall.org_id, bill.id, actor=stall.caller.actor, reason="at the counter", now=now
     )
     return go(stall.path(f"/bills/{bill_id}"))

@@ -44,6 +44,15 @@ class BillNotCancellable(HubError):
         super().__init__(f"The bill is {status}; only an open or part-paid bill can be cancelled.")
 
 
+class BillNotPayable(HubError):
+    """A settled or cancelled bill has no code any more: it would ask for the money again."""
+
+    kind, code, title = Kind.CONFLICT, "bill_not_payable", "Nothing is to be paid"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The bill is {status}; there is nothing to pay, and so no code.")
+
+
 class BadCursor(HubError):
     """The page cursor was not made by this list."""
 

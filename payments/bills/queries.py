@@ -42,7 +42,7 @@ INSERT_KEYS = text("""
         AS t (caller_id, route, key, body_hash, resource_id)
     ORDER BY t.caller_id, t.route, t.key
     ON CONFLICT DO NOTHING
-    RETURNING resource_id
+    RETURNING caller_id, route, key, resource_id
 """)
 
 FIND_KEYS = text("""
@@ -81,9 +81,6 @@ GET_BY_IDS = text(
 GET_BY_TOKEN = text(
     f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.public_token = :token"
 )
-GET_BY_REFERENCE = text(
-    f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.reference = :reference"
-)
 LOCK_BILL = text("SELECT status FROM bills WHERE org_id = :org_id AND id = :id FOR NO KEY UPDATE")
 CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
@@ -103,18 +100,16 @@ LIST_BILLS = text(f"""
                    THEN 'expired' ELSE b.status END = ANY(CAST(:statuses AS text[])))
     ORDER BY b.id DESC LIMIT :limit
 """)
-FIND_SAME_AMOUNT = text("""
-    SELECT id FROM bills
-    WHERE org_id = :org_id AND payee_id = :payee_id AND amount_vnd = :amount_vnd
-      AND status IN ('open', 'part_paid') AND paid_vnd = 0 AND created_at <= :now
-      AND monitor_until > :now
-    ORDER BY id DESC LIMIT 2
+FIND_UNTIDY = text("""
+    SELECT DISTINCT org_id FROM bills
+    WHERE status = 'open' AND paid_vnd = 0 AND monitor_until >= :since AND monitor_until < :now
 """)
 TIDY_EXPIRED = text("""
     UPDATE bills SET status = 'expired'
     WHERE org_id = :org_id AND id IN (
         SELECT id FROM bills
-        WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0 AND monitor_until < :now
+        WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0
+          AND monitor_until >= :since AND monitor_until < :now
         LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
 """)
 
@@ -130,8 +125,12 @@ async def insert_keys_once(
     keyed: Sequence[tuple[Repeatable, UUID]],
     *,
     now: datetime,
-) -> set[UUID]:
-    """Store Idempotency-Keys with the resource each makes; return the resources that are first."""
+) -> set[tuple[UUID, str, str, UUID]]:
+    """Store Idempotency-Keys with the resource each makes.
+
+    Returns:
+        Those that are first, as (caller, route, key, resource).
+    """
     rows = await run(
         session,
         INSERT_KEYS,
@@ -145,7 +144,7 @@ async def insert_keys_once(
             "now": now,
         },
     )
-    return {row[0] for row in rows}
+    return {(row[0], row[1], row[2], row[3]) for row in rows}
 
 
 async def find_keys(
@@ -224,19 +223,6 @@ async def get_bill_by_token(session: AsyncSession, org_id: UUID, token: str) -> 
     return read_bill(row)
 
 
-async def get_bill_by_reference(session: AsyncSession, org_id: UUID, reference: str) -> BillFacts:
-    """Return the bill with this reference.
-
-    Raises:
-        BillNotFound: there is none in this organisation.
-    """
-    values = {"org_id": org_id, "reference": reference}
-    row = (await session.execute(GET_BY_REFERENCE, values)).one_or_none()
-    if row is None:
-        raise BillNotFound(reference)
-    return read_bill(row)
-
-
 async def lock_status(session: AsyncSession, org_id: UUID, bill_id: UUID) -> str:
     """Lock a bill and return its stored status.
 
@@ -290,17 +276,16 @@ async def list_bills(
     return [read_bill(row) for row in rows]
 
 
-async def find_only_same_amount(
-    session: AsyncSession, org_id: UUID, *, payee_id: UUID, amount_vnd: int, now: datetime
-) -> UUID | None:
-    """Find the one unpaid bill of a payee with just this amount; None if none or several."""
-    values = {"org_id": org_id, "payee_id": payee_id, "amount_vnd": amount_vnd, "now": now}
-    ids = list((await session.execute(FIND_SAME_AMOUNT, values)).scalars())
-    return ids[0] if len(ids) == 1 else None
+async def find_untidy(session: AsyncSession, *, since: datetime, now: datetime) -> list[UUID]:
+    """Find organisations with bills that nobody watches since then (worker: all of them)."""
+    values = {"since": since, "now": now}
+    return list((await session.execute(FIND_UNTIDY, values)).scalars())
 
 
-async def tidy_expired(session: AsyncSession, org_id: UUID, *, limit: int, now: datetime) -> int:
-    """Store the expiry of bills that nobody watches any more; return how many."""
-    values = {"org_id": org_id, "now": now, "limit": limit}
+async def tidy_expired(
+    session: AsyncSession, org_id: UUID, *, since: datetime, limit: int, now: datetime
+) -> int:
+    """Store the expiry of bills whose monitoring ended in [since, now); return how many."""
+    values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
     result = await session.execute(TIDY_EXPIRED, values)
     return int(result.rowcount)  # type: ignore[attr-defined]

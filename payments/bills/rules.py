@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from core.clock import hanoi_day
+from payments.bills.errors import BillNotPayable
 from payments.bills.models import BillStatus
 from payments.payees.rules import PayeeRoute
 from payments.vietqr import build, transfer_code
@@ -82,8 +83,19 @@ class BillFacts:
         return self.virtual_account or self.account_number
 
     @property
+    def is_payable(self) -> bool:
+        """Whether money is still owed; after its time, too: a late payer pays it all the same."""
+        return self.status in UNPAID
+
+    @property
     def vietqr(self) -> str:
-        """The payload of the code that pays this bill."""
+        """The payload of the code that pays this bill.
+
+        Raises:
+            BillNotPayable: it is settled or cancelled.
+        """
+        if not self.is_payable:
+            raise BillNotPayable(self.status)
         return build(
             transfer_code(
                 bin=self.bin,

@@ -52,9 +52,9 @@ async def open_bills(
     assert len(requests) == len(references)
     answers: dict[int, Opened] = {}
     routes = await find_routes(session, org_id, {request.payee_id for request in requests})
-    for i, request in enumerate(requests):
-        if request.payee_id not in routes:
-            answers[i] = PayeeHasNoAccount(request.payee_id)
+    without_route = [i for i, one in enumerate(requests) if one.payee_id not in routes]
+    if without_route:
+        answers = await _answer_without_route(session, org_id, requests, without_route)
     ids = [request.id or new_id() for request in requests]
     repeats = await _claim_keys(session, org_id, requests, ids, skip=answers, now=now)
     new = [
@@ -101,7 +101,7 @@ async def cancel_bill(
 ) -> BillFacts:
     """Cancel a bill that is not settled. Cancelling twice answers like the first time.
 
-    What was already paid stays recorded; a part-paid bill's money is shown as due for refund.
+    What was paid stays recorded; that it is due for refund is noted by payments.callbacks.refunds.
 
     Raises:
         BillNotFound, BillNotCancellable
@@ -135,6 +135,27 @@ async def cancel_bill(
     return bill
 
 
+async def _answer_without_route(
+    session: AsyncSession, org_id: UUID, requests: Sequence[BillRequest], at: Sequence[int]
+) -> dict[int, Opened]:
+    """Answer requests whose payee has no account: a repeat still gets its bill, as the first time.
+
+    Nothing is stored, so that the same key may open the bill once there is an account.
+    """
+    answers: dict[int, Opened] = {i: PayeeHasNoAccount(requests[i].payee_id) for i in at}
+    keyed = [(i, key) for i in at if (key := requests[i].repeatable) is not None]
+    if not keyed:
+        return answers
+    known = await queries.find_keys(session, org_id, [key for _, key in keyed])
+    bills = await queries.find_bills(session, org_id, {bill_id for _, bill_id in known.values()})
+    for i, key in keyed:
+        if (first := known.get(_name(key))) is not None:
+            body_hash, bill_id = first
+            is_same = body_hash == key.body_hash
+            answers[i] = bills[bill_id] if is_same else IdempotencyKeyReused()
+    return answers
+
+
 async def _claim_keys(
     session: AsyncSession,
     org_id: UUID,
@@ -154,7 +175,7 @@ async def _claim_keys(
         return {}
     pairs = [(key, bill_id) for _, key, bill_id in keyed]
     first = await queries.insert_keys_once(session, org_id, pairs, now=now)
-    again = [(i, key) for i, key, bill_id in keyed if bill_id not in first]
+    again = [(i, key) for i, key, bill_id in keyed if (*_name(key), bill_id) not in first]
     if not again:
         return {}
     known = await queries.find_keys(session, org_id, [key for _, key in again])

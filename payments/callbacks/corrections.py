@@ -20,7 +20,15 @@ from payments.callbacks.matching import match_credits, read_desks, write_matches
 from payments.callbacks.models import BreakKind, MatchRule
 from payments.callbacks.postings import list_reversal
 from payments.callbacks.records import NewMatch
-from payments.callbacks.rules import BillState, CreditFacts, Decision, Verdict, decide_bill
+from payments.callbacks.rules import (
+    SETTLEABLE,
+    BillState,
+    CreditFacts,
+    Decision,
+    Verdict,
+    decide_bill,
+    is_other_account,
+)
 from payments.ledger import service as ledger
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -28,7 +36,9 @@ from payments.payees.queries import get_payee
 from payments.payees.rules import OrgFacts
 
 OPEN_TO_CLAIM: Final = frozenset({Verdict.UNASSIGNED})
-OPEN_TO_CONFIRM: Final = frozenset({Verdict.COUNTER_SALE, Verdict.UNASSIGNED})
+OPEN_TO_CONFIRM: Final = frozenset(
+    {Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.SEVERAL_BILLS}
+)
 # Who waited for another correction finds the match reversed, and its successor only by looking
 # again: a statement sees no rows from after its start.
 LOOKS_MAX: Final = 3
@@ -80,11 +90,12 @@ async def confirm_for_bill(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """A vendor says that a counter sale was a customer paying this bill without its memo.
+    """A vendor says that a sale was a customer paying this bill, or which of several bills it pays.
 
     Raises:
         CreditNotFound, BillNotFound
-        CreditNotCorrectable: the bill is another payee's or account's, or the credit is explained.
+        CreditNotCorrectable: the bill is another payee's or account's or needs no money any more,
+            or the credit has its explanation.
     """
     old, credit = await _lock_match(session, org_id, credit_id)
     await _require_account(session, org_id, payee_id, credit)
@@ -95,13 +106,15 @@ async def confirm_for_bill(
     if old.decision.payee_id not in (None, payee_id):
         raise CreditNotFound(credit_id)
     bill = await get_bill(session, org_id, bill_id)
-    locked = await queries.lock_named_bills(
+    (locked,) = await queries.lock_named_bills(
         session, org_id, references=[bill.reference], order_ids=[]
     )
-    if bill.payee_id != payee_id or bill.receiving_account_id != credit.receiving_account_id:
+    if bill.payee_id != payee_id or is_other_account(credit, locked):
         raise CreditNotCorrectable("The payment is not on this bill's account.")
-    decision = decide_bill(credit, locked[0], MatchRule.CONFIRMED, now=now)
-    await _replace(session, org_id, old, credit, decision, actor, now, bill=locked[0])
+    if locked.status not in SETTLEABLE:  # it would leave the takings, for a refund
+        raise CreditNotCorrectable("The bill is paid or cancelled already.")
+    decision = decide_bill(credit, locked, MatchRule.CONFIRMED, now=now)
+    await _replace(session, org_id, old, credit, decision, actor, now, bill=locked)
 
 
 async def mark_not_takings(

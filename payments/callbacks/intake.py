@@ -112,6 +112,12 @@ class Intake:
         if not judged.is_valid:
             await self._reject(endpoint, judged, body, now=now)
             return provider.refuse(judged.refusal or Refusal.BAD_SIGNATURE)
+        if judged.used_previous_key:  # the provider has not been told the new secret yet
+            log.info(
+                "callback.previous_key_used",
+                org=endpoint.org.code,
+                endpoint=str(endpoint.id),
+            )
         if provider.name == VIETQRVN.name and VIETQRVN.is_token_request(callback):
             return VIETQRVN.issue_token(endpoint.secrets, now=now)
         notice = NewNotice(

@@ -84,10 +84,16 @@ class Notice(OrgRow):
     __tablename__ = "notices"
     __table_args__ = (
         Index(
-            "ix_notices_unhandled",
+            "ix_notices_fresh",
+            "org_id",
+            "id",
+            postgresql_where=text("handled_at IS NULL AND attempts = 0"),
+        ),
+        Index(
+            "ix_notices_tried",
             "org_id",
             "next_attempt_at",
-            postgresql_where=text("handled_at IS NULL"),
+            postgresql_where=text("handled_at IS NULL AND attempts > 0"),
         ),
         Index("ix_notices_endpoint", "org_id", "endpoint_id", "id"),
         ForeignKeyConstraint(
@@ -208,8 +214,7 @@ class Match(OrgRow):
         # Money that named something not there yet: judged again when it appears.
         Index(
             "ix_matches_waiting",
-            "org_id",
-            "named",
+            "matched_at",
             postgresql_where=text("reversed_at IS NULL AND verdict = 'no_bill'"),
         ),
         Index("ix_matches_payee", "org_id", "payee_id", "matched_at"),

@@ -131,7 +131,7 @@ FIND_WAITING_MATCHES = text("""
     JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
     JOIN bills b ON b.org_id = m.org_id
      AND (b.reference = m.named OR (b.provider_order_id = m.named AND b.rail = c.provider))
-    WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill'
+    WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill' AND m.matched_at > :since
     LIMIT 200
 """)
 
@@ -256,6 +256,7 @@ async def reverse_match(
     await session.execute(REVERSE_MATCH, values)
 
 
-async def find_waiting(session: AsyncSession) -> list[tuple[UUID, UUID]]:
-    """Find (organisation, credit) whose named bill has appeared (worker role)."""
-    return [(row[0], row[1]) for row in await session.execute(FIND_WAITING_MATCHES)]
+async def find_waiting(session: AsyncSession, *, since: datetime) -> list[tuple[UUID, UUID]]:
+    """Find (organisation, credit), matched since then, whose bill has appeared (worker role)."""
+    rows = await session.execute(FIND_WAITING_MATCHES, {"since": since})
+    return [(row[0], row[1]) for row in rows]

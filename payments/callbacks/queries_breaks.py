@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
 from core.ids import new_id
-from payments.callbacks.records import (
-    NewBreak,
-)
+from payments.callbacks.models import BreakKind
+from payments.callbacks.records import NewBreak, NoticeOutcome
+
+# What is over once its notice is handled.
+NOTICE_BREAKS: Final = (BreakKind.UNKNOWN_ACCOUNT, BreakKind.STUCK)
 
 INSERT_BREAKS = text("""
     INSERT INTO breaks (
@@ -22,6 +25,13 @@ INSERT_BREAKS = text("""
         CAST(:credit_ids AS uuid[]), CAST(:bill_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]),
         CAST(:details AS text[])) AS t
     ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING
+""")
+
+CLOSE_NOTICE_BREAKS = text("""
+    UPDATE breaks k SET closed_at = :now, resolution = t.outcome
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:outcomes AS text[])) AS t (id, outcome)
+    WHERE k.org_id = :org_id AND k.subject_id = t.id AND k.closed_at IS NULL
+      AND k.kind = ANY(CAST(:kinds AS text[]))
 """)
 
 CLOSE_BREAKS = text("""
@@ -71,6 +81,22 @@ async def close_breaks(
             "kinds": list(kinds),
             "by": by,
             "resolution": resolution,
+            "now": now,
+        },
+    )
+
+
+async def close_notice_breaks(
+    session: AsyncSession, org_id: UUID, ended: Sequence[NoticeOutcome], *, now: datetime
+) -> None:
+    """Close what was open about notices that are handled now."""
+    await session.execute(
+        CLOSE_NOTICE_BREAKS,
+        {
+            "org_id": org_id,
+            "ids": [outcome.notice_id for outcome in ended],
+            "outcomes": [outcome.outcome for outcome in ended],
+            "kinds": [kind.value for kind in NOTICE_BREAKS],
             "now": now,
         },
     )

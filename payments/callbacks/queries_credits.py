@@ -1,14 +1,14 @@
 """SQL of credits and of what tells them again: the unique keys decide who was first."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from payments.callbacks.queries_notices import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
+from payments.callbacks.queries_notices import to_json
 from payments.callbacks.records import (
     NewCredit,
     NewSighting,
@@ -96,11 +96,24 @@ FIND_OTHER_CHANNEL = text("""
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
       AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
       AND c.bank_reference <> :bank_reference
-      AND c.occurred_at BETWEEN :since AND :until
-      AND regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE :memo_pattern
+      AND c.occurred_at BETWEEN least(:since, :day_start) AND greatest(:until, :day_end)
+      AND (c.occurred_at BETWEEN :since AND :until
+           OR ((c.is_date_only OR :is_date_only)
+               AND c.occurred_at >= :day_start AND c.occurred_at < :day_end))
       AND NOT EXISTS (
           SELECT 1 FROM sightings s
           WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider)
+      AND CASE WHEN CAST(:reference AS text) IS NOT NULL
+          THEN regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE '%' || :reference || '%'
+          -- Without one: not where the virtual accounts differ, and not the twin of another credit.
+          ELSE (c.virtual_account IS NULL OR CAST(:virtual_account AS text) IS NULL
+                OR upper(c.virtual_account) = upper(:virtual_account))
+               AND NOT EXISTS (
+                   SELECT 1 FROM sightings s
+                   WHERE s.org_id = c.org_id AND s.provider = c.provider
+                     AND s.provider_transaction_id = c.provider_transaction_id
+                     AND s.told ? 'perhaps')
+          END
     ORDER BY c.id LIMIT 1
 """)
 
@@ -128,19 +141,6 @@ async def lock_shared_channels(
     return shared
 
 
-async def insert_credits_once(
-    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
-) -> set[UUID]:
-    """Store credits unless their bank transactions are known; return the ids stored by this call.
-
-    The unique keys decide, not a look before the insert: of two processes with the same
-    transaction the second waits here for the first to commit. Sorted, so that they cannot
-    wait for each other.
-    """
-    rows = sorted(arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference))
-    stored = await run(
-        session,
-        INSERT_CREDITS,
 async def find_known(
     session: AsyncSession,
     org_id: UUID,
@@ -158,6 +158,19 @@ async def find_known(
     return {(row[0], row[1]) for row in await session.execute(FIND_KNOWN, values)}
 
 
+async def insert_credits_once(
+    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
+) -> set[UUID]:
+    """Store credits unless their bank transactions are known; return the ids stored by this call.
+
+    The unique keys decide, not a look before the insert: of two processes with the same
+    transaction the second waits here for the first to commit. Sorted, so that they cannot
+    wait for each other.
+    """
+    rows = sorted(arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference))
+    stored = await run(
+        session,
+        INSERT_CREDITS,
         {
             "org_id": org_id,
             "ids": [c.id for c in rows],
@@ -220,11 +233,17 @@ async def find_other_channel(
     org_id: UUID,
     credit: NewCredit,
     *,
-    reference: str,
-    since: datetime,
-    until: datetime,
+    reference: str | None,
+    within: timedelta,
+    day: tuple[datetime, datetime],
 ) -> UUID | None:
-    """Find the credit by which another provider already told of this money, if there is one."""
+    """Find the credit by which another provider already told of this money, if there is one.
+
+    Args:
+        reference: what both memos hold; None finds one of the same amount, whatever its memo.
+        within: how far apart the two may date it.
+        day: from when to before when one that tells a date and no time may be dated.
+    """
     found: UUID | None = await session.scalar(
         FIND_OTHER_CHANNEL,
         {
@@ -234,9 +253,13 @@ async def find_other_channel(
             "amount_vnd": credit.amount_vnd,
             "provider": credit.provider,
             "bank_reference": credit.bank_reference,
-            "since": since,
-            "until": until,
-            "memo_pattern": f"%{reference}%",
+            "since": credit.occurred_at - within,
+            "until": credit.occurred_at + within,
+            "day_start": day[0],
+            "day_end": day[1],
+            "is_date_only": credit.is_date_only,
+            "virtual_account": credit.virtual_account,
+            "reference": reference,
         },
     )
     return found
@@ -264,7 +287,7 @@ async def insert_sightings(
     )
 
 
-def to_facts(credit: NewCredit) -> CreditFacts:
+def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
     """Take what matching needs of a credit that was just stored."""
     return CreditFacts(
         id=credit.id,
@@ -277,4 +300,5 @@ def to_facts(credit: NewCredit) -> CreditFacts:
         occurred_at=credit.occurred_at,
         is_date_only=credit.is_date_only,
         payer_name=credit.payer_name,
+        is_doubtful=is_doubtful,
     )

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
+from core.ids import first_id_at
 from payments.callbacks.records import (
     ClaimedNotice,
     NewNotice,
@@ -30,27 +31,27 @@ INSERT_NOTICES = text("""
         AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
 """)
 
+# New money first, by an index of its own: what waits for something must not hold it up.
 CLAIM_NOTICES = text("""
-    SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices
-    WHERE org_id = :org_id AND handled_at IS NULL AND next_attempt_at <= :now
-    ORDER BY next_attempt_at, id LIMIT :limit
-    FOR NO KEY UPDATE SKIP LOCKED
+    WITH fresh AS (
+        SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+        WHERE org_id = :org_id AND handled_at IS NULL AND attempts = 0
+        ORDER BY id LIMIT :limit
+        FOR NO KEY UPDATE SKIP LOCKED),
+    tried AS (
+        SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+        WHERE org_id = :org_id AND handled_at IS NULL AND attempts > 0 AND next_attempt_at <= :now
+        ORDER BY next_attempt_at, id LIMIT :limit - (SELECT count(*) FROM fresh)
+        FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT * FROM fresh UNION ALL SELECT * FROM tried
 """)
 
 CLAIM_NOTICE = text("""
-    SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices
+    SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
     WHERE org_id = :org_id AND id = :id AND handled_at IS NULL
     FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-FINISH_NOTICES = text("""
-    UPDATE notices n
-    SET handled_at = t.handled_at, outcome = t.outcome, attempts = n.attempts + 1,
-        next_attempt_at = coalesce(t.next_attempt_at, n.next_attempt_at)
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:handled_ats AS timestamptz[]),
-        CAST(:next_attempt_ats AS timestamptz[]))
-        AS t (id, outcome, handled_at, next_attempt_at)
 CLAIM_THESE = text("""
     SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND handled_at IS NULL
@@ -60,17 +61,27 @@ CLAIM_THESE = text("""
 
 LIMIT_LOCK_WAIT = text("SELECT set_config('lock_timeout', :lock_timeout, true)")
 
+FINISH_NOTICES = text("""
+    UPDATE notices n
+    SET handled_at = t.handled_at, outcome = t.outcome, attempts = n.attempts + 1,
+        next_attempt_at = coalesce(t.next_attempt_at, n.next_attempt_at)
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:handled_ats AS timestamptz[]),
+        CAST(:next_attempt_ats AS timestamptz[]))
+        AS t (id, outcome, handled_at, next_attempt_at)
     WHERE n.org_id = :org_id AND n.id = t.id
 """)
 
 WAKE_NOTICES = text("""
     UPDATE notices SET next_attempt_at = :now
-    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND handled_at IS NULL
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND handled_at IS NULL AND attempts > 0
 """)
 
 FIND_BACKLOG = text("""
-    SELECT DISTINCT org_id FROM notices
-    WHERE handled_at IS NULL AND next_attempt_at <= :now
+    SELECT org_id FROM notices WHERE handled_at IS NULL AND attempts = 0
+    UNION
+    SELECT org_id FROM notices
+    WHERE handled_at IS NULL AND attempts > 0 AND next_attempt_at <= :now
     LIMIT 1000
 """)
 
@@ -78,8 +89,10 @@ INSERT_REJECTION = text("""
     INSERT INTO rejections (
         org_id, id, endpoint_id, refusal, detail, skew_s, body_start, received_at)
     SELECT :org_id, :id, :endpoint_id, :refusal, :detail, :skew_s, :body_start, :received_at
-    WHERE (SELECT count(*) FROM rejections
-           WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND received_at > :since
+    WHERE (SELECT count(*) FROM (
+               SELECT FROM rejections
+               WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id
+               LIMIT :kept_max) AS kept
           ) < :kept_max
 """)
 
@@ -106,7 +119,7 @@ async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[
 async def claim_notices(
     session: AsyncSession, org_id: UUID, *, limit: int, now: datetime
 ) -> list[ClaimedNotice]:
-    """Lock unhandled notices that no other process is settling, oldest first."""
+    """Lock unhandled notices that no other process is settling: new ones first, oldest first."""
     values = {"org_id": org_id, "limit": limit, "now": now}
     return [ClaimedNotice(*row) for row in await run(session, CLAIM_NOTICES, values)]
 
@@ -115,6 +128,19 @@ async def claim_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) -> 
     """Lock one unhandled notice; empty if it is handled or another process has it."""
     values = {"org_id": org_id, "id": notice_id}
     return [ClaimedNotice(*row) for row in await run(session, CLAIM_NOTICE, values)]
+
+
+async def claim_these(
+    session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
+) -> list[ClaimedNotice]:
+    """Lock those of these notices that are unhandled and that no other process is settling."""
+    values = {"org_id": org_id, "ids": list(notice_ids)}
+    return [ClaimedNotice(*row) for row in await session.execute(CLAIM_THESE, values)]
+
+
+async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
+    """Let no lock be waited for longer than this until the transaction ends."""
+    await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
 
 
 async def finish_notices(
@@ -129,19 +155,6 @@ async def finish_notices(
             "ids": [o.notice_id for o in outcomes],
             "outcomes": [o.outcome for o in outcomes],
             "handled_ats": [o.handled_at for o in outcomes],
-async def claim_these(
-    session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
-) -> list[ClaimedNotice]:
-    """Lock those of these notices that are unhandled and that no other process is settling."""
-    values = {"org_id": org_id, "ids": list(notice_ids)}
-    return [ClaimedNotice(*row) for row in await session.execute(CLAIM_THESE, values)]
-
-
-async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
-    """Let no lock be waited for longer than this until the transaction ends."""
-    await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
-
-
             "next_attempt_ats": [o.next_attempt_at for o in outcomes],
         },
     )
@@ -169,7 +182,8 @@ async def insert_rejection(
     kept_max: int,
 ) -> None:
     """Keep a refused message, unless this endpoint has enough of them since then."""
-    values = {"org_id": org_id, "since": since, "kept_max": kept_max, **asdict(rejection)}
+    values = {"org_id": org_id, "kept_max": kept_max, **asdict(rejection)}
+    values["first_id"] = first_id_at(since)  # ids are in the order of time, and have an index
     await session.execute(INSERT_REJECTION, values)
 
 

@@ -45,7 +45,8 @@ class ClaimedNotice(NamedTuple):
     provider: str
     body: bytes
     received_at: datetime
-    attempts: int
+    attempts: int  # before this one
+    outcome: str | None = None  # of the attempt before, if there was one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,10 +77,10 @@ class TradingLink(NamedTuple):
     payee_id: UUID
     virtual_account: str | None  # upper case
     status: str
-
     test_reference: str
     was_in_force: bool
     is_payee_closed: bool
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewCredit:
@@ -166,3 +167,4 @@ class Batch:
     waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
     breaks: list[NewBreak] = field(default_factory=list)
     arrived: list[NewCredit] = field(default_factory=list)
+    doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time

@@ -46,6 +46,7 @@ class CreditFacts:
     occurred_at: datetime
     is_date_only: bool
     payer_name: str | None = None
+    is_doubtful: bool = False  # another provider told of the same amount: perhaps the same money
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,8 +78,8 @@ class AccountDesk:
     approved_at: datetime | None  # money from before is not this organisation's to explain
     payee_ids: tuple[UUID, ...]  # every payee whose codes name it
     payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
-
     ended_virtual_accounts: Collection[str] = ()  # upper case; printed codes may still hang
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
@@ -207,16 +208,20 @@ def decide(
     return _decide_counter_sale(credit, desk)
 
 
-def decide_bill(
-    credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
-) -> Decision:
-    """Decide what a credit does to the bill that is meant, and apply it (changes `bill`)."""
-    is_other_virtual = (
+def is_other_account(credit: CreditFacts, bill: BillState) -> bool:
+    """Tell whether money came by another account, or another virtual account, than a bill's own."""
+    return bill.receiving_account_id != credit.receiving_account_id or (
         bill.virtual_account is not None
         and credit.virtual_account is not None
         and bill.virtual_account.upper() != credit.virtual_account.upper()
     )
-    if bill.receiving_account_id != credit.receiving_account_id or is_other_virtual:
+
+
+def decide_bill(
+    credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
+) -> Decision:
+    """Decide what a credit does to the bill that is meant, and apply it (changes `bill`)."""
+    if is_other_account(credit, bill):
         return Decision(
             verdict=Verdict.WRONG_ACCOUNT,
             rule=rule,
@@ -252,6 +257,14 @@ def _decide_test() -> Decision:
 
 
 def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
+    if credit.is_doubtful:
+        return Decision(
+            verdict=Verdict.UNASSIGNED,
+            rule=MatchRule.NONE,
+            reason="no reference; another provider told of the same amount at that time:"
+            " perhaps the same money",
+            opens_break=BreakKind.UNASSIGNED,
+        )
     if desk.approved_at is None or hanoi_day(credit.occurred_at) < hanoi_day(desk.approved_at):
         return Decision(
             verdict=Verdict.UNASSIGNED,
@@ -269,6 +282,13 @@ def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
                 applied_vnd=credit.amount_vnd,
                 payee_id=payee_id,
             )
+        if credit.virtual_account.upper() in desk.ended_virtual_accounts:
+            return Decision(
+                verdict=Verdict.UNASSIGNED,
+                rule=MatchRule.NONE,
+                reason="no reference; the virtual account is in use no more",
+                opens_break=BreakKind.UNASSIGNED,
+            )
     if len(desk.payee_ids) == 1:
         return Decision(
             verdict=Verdict.COUNTER_SALE,
@@ -282,11 +302,4 @@ def _decide_counter_sale(credit: CreditFacts, desk: AccountDesk) -> Decision:
         rule=MatchRule.NONE,
         reason=f"no reference; {len(desk.payee_ids)} payees share the account",
         opens_break=BreakKind.UNASSIGNED,
-        if credit.virtual_account.upper() in desk.ended_virtual_accounts:
-            return Decision(
-                verdict=Verdict.UNASSIGNED,
-                rule=MatchRule.NONE,
-                reason="no reference; the virtual account is in use no more",
-                opens_break=BreakKind.UNASSIGNED,
-            )
     )

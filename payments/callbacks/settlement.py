@@ -7,7 +7,7 @@ what was done before.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,6 +46,10 @@ from payments.payees.rules import OrgFacts
 # once when an account is added to its endpoint.
 WAIT_START: Final = timedelta(minutes=1)
 WAIT_MAX: Final = timedelta(hours=1)
+# After that long it is left alone, until somebody adds its account: the break stays on the list.
+WAIT_AT_MOST: Final = timedelta(days=3)
+PARKED_UNTIL: Final = datetime(9999, 1, 1, tzinfo=UTC)
+WAITS: Final = "waits_for_account"
 
 
 async def settle_notices(
@@ -63,7 +67,11 @@ async def settle_notices(
         await _settle_credits(session, batch, listed)
     if batch.breaks:
         await queries_breaks.insert_breaks_once(session, org.id, batch.breaks, now=now)
-    await queries_notices.finish_notices(session, org.id, _list_outcomes(batch, claimed))
+    outcomes = _list_outcomes(batch, claimed)
+    await queries_notices.finish_notices(session, org.id, outcomes)
+    tried_before = {notice.id for notice in claimed if notice.attempts}
+    if ended := [o for o in outcomes if o.notice_id in tried_before and o.handled_at is not None]:
+        await queries_breaks.close_notice_breaks(session, org.id, ended, now=now)
     return len(claimed) - len(batch.waiting)
 
 
@@ -103,7 +111,9 @@ def _read_notices(
 
 def _wait_for_account(batch: Batch, notice: ClaimedNotice, told: ReportedTransaction) -> None:
     batch.waiting[notice.id] = notice.attempts
-    batch.outcomes[notice.id] = "waits_for_account"
+    batch.outcomes[notice.id] = WAITS
+    if notice.outcome == WAITS:
+        return  # a person was told the first time, and may have closed it
     detail = f"{told.amount_vnd} ₫ on an account that this endpoint does not speak for"
     batch.breaks.append(
         NewBreak(
@@ -156,7 +166,7 @@ async def _settle_credits(
     if incoming:
         account_ids = {credit.receiving_account_id for credit in incoming}
         desks = await read_desks(session, org_id, account_ids, listed)
-        facts = [to_facts(credit) for credit in incoming]
+        facts = [to_facts(c, is_doubtful=c.id in batch.doubtful) for c in incoming]
         matches, bills = await match_credits(session, batch.org, facts, desks, now=now)
         for match, credit in zip(matches, incoming, strict=True):
             batch.outcomes[credit.notice_id] = match.decision.verdict.value
@@ -201,11 +211,12 @@ def _list_outcomes(batch: Batch, claimed: Sequence[ClaimedNotice]) -> list[Notic
         word = batch.outcomes.get(notice.id, "empty")
         if notice.id in batch.waiting:
             wait = min(WAIT_START * 2 ** min(notice.attempts, 10), WAIT_MAX)
+            is_over = batch.now - notice.received_at > WAIT_AT_MOST
             outcome = NoticeOutcome(
                 notice_id=notice.id,
                 outcome=word,
                 handled_at=None,
-                next_attempt_at=batch.now + wait,
+                next_attempt_at=PARKED_UNTIL if is_over else batch.now + wait,
             )
         else:
             outcome = NoticeOutcome(notice_id=notice.id, outcome=word, handled_at=batch.now)

@@ -27,10 +27,11 @@ log = structlog.get_logger()
 BATCH_MAX: Final = 500  # notices in one commit; larger ones gain little and hold locks longer
 TRIES_MAX: Final = 3  # for locks and deadlocks; then one by one, and then the sweep comes by
 STUCK_AFTER: Final = 5  # attempts, then a person is told
+FAILED: Final = "failed"
 BACK_OFF_START: Final = timedelta(seconds=5)
 # While notices keep coming, the next batch of an organisation waits this many times as long as the
 # last one took: the costs of a batch are shared by more notices. A lone notice never waits.
-PAUSE_TIMES: Final = 2.0
+PAUSE_TIMES: Final = 2
 PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 BACK_OFF_MAX: Final = timedelta(minutes=10)
 # SQLSTATE: serialization failure, deadlock, lock not available, query cancelled by a timeout.
@@ -153,12 +154,14 @@ class Settler:
                 wait = min(BACK_OFF_START * 2 ** min(notice.attempts, 10), BACK_OFF_MAX)
                 outcome = NoticeOutcome(
                     notice_id=notice_id,
-                    outcome="failed",
+                    outcome=FAILED,
                     handled_at=None,
                     next_attempt_at=now + wait,
                 )
                 await queries_notices.finish_notices(session, org.id, [outcome])
-                if notice.attempts + 1 >= STUCK_AFTER:
+                # Once: a person may have closed it since.
+                is_first = notice.attempts + 1 == STUCK_AFTER or notice.outcome != FAILED
+                if is_first and notice.attempts + 1 >= STUCK_AFTER:
                     stuck = NewBreak(
                         kind=BreakKind.STUCK,
                         subject_id=notice_id,

@@ -13,10 +13,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import day_bounds, hanoi_day
 from core.ids import new_id
 from payments.bills.references import find_references
 from payments.callbacks import queries_credits
 from payments.callbacks.models import BreakKind
+from payments.callbacks.providers.contract import Direction
 from payments.callbacks.records import (
     Batch,
     NewBreak,
@@ -97,8 +99,10 @@ async def compare_repeats(
 async def _is_told_elsewhere(session: AsyncSession, batch: Batch, credit: NewCredit) -> bool:
     """Find out whether this money was told of before; keep another provider's word as a sighting.
 
-    The same account, direction, amount and reference in the memo, within a quarter of an hour,
-    from another provider that has not been paired with it yet, is the same money.
+    The same account, direction, amount and reference in the memo, within a quarter of an hour (that
+    day, if one of the two tells no time), from another provider that has not been paired with it
+    yet, is the same money. Without a reference it may be, or another customer's: it is stored, and
+    a person is asked.
     """
     org_id = batch.org.id
     if await queries_credits.find_credits(session, org_id, [credit]):
@@ -112,17 +116,23 @@ async def _is_told_elsewhere(session: AsyncSession, batch: Batch, credit: NewCre
             await queries_credits.insert_sightings(session, org_id, [again], now=batch.now)
         return True
     found = find_references(credit.memo)
-    if not found:
+    if not found and (credit.provider_order_id is not None or credit.direction != Direction.IN):
         return False
     known = await queries_credits.find_other_channel(
         session,
         org_id,
         credit,
-        reference=found[0].reference,
-        since=credit.occurred_at - SAME_MONEY_WITHIN,
-        until=credit.occurred_at + SAME_MONEY_WITHIN,
+        reference=found[0].reference if found else None,
+        within=SAME_MONEY_WITHIN,
+        day=day_bounds(hanoi_day(credit.occurred_at)),
     )
     if known is None:
+        return False
+    if not found:
+        # Kept as evidence, and so that the next equal sale is not taken for this one.
+        twin = _new_sighting(credit, known, told={"perhaps": [str(known), str(credit.id)]})
+        await queries_credits.insert_sightings(session, org_id, [twin], now=batch.now)
+        batch.doubtful.add(credit.id)
         return False
     sighting = _new_sighting(credit, known, told={"bank_reference": credit.bank_reference})
     await queries_credits.insert_sightings(session, org_id, [sighting], now=batch.now)

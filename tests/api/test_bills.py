@@ -364,6 +364,34 @@ async def test_a_part_paid_bill_asks_for_the_rest_in_another_picture(market: Mar
     assert (await market.till.get(bill["links"]["qr_svg"])).headers["etag"] != before
 
 
+@pytest.mark.parametrize("status", ["paid", "over_paid", "cancelled", "refunded"])
+async def test_a_bill_that_asks_for_nothing_has_no_code(market: Market, status: str) -> None:
+    bill = await market.open_bill()
+    async with market.hub.app.state.sessions.begin() as session:
+        await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
+        values = {"i": bill["id"], "status": status}
+        await session.execute(text("UPDATE bills SET status = :status WHERE id = :i"), values)
+
+    assert (await market.till.get(f"/v1/bills/{bill['id']}")).json()["vietqr"] is None
+    for name in ("qr_svg", "qr_png", "card_png"):
+        refused = await market.till.get(bill["links"][name])
+        assert (refused.status_code, refused.json()["code"]) == (409, "bill_not_payable")
+
+
+async def test_cancelling_what_was_paid_in_part_puts_the_refund_on_the_list(market: Market) -> None:
+    bill = await market.open_bill()
+    async with market.hub.app.state.sessions.begin() as session:
+        await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
+        query = "UPDATE bills SET status = 'part_paid', paid_vnd = 5000, received_vnd = 5000"
+        await session.execute(text(f"{query} WHERE id = :i"), {"i": bill["id"]})
+
+    await market.till.post(f"/v1/bills/{bill['id']}/cancel", json={})
+
+    listed = await market.admin.get("/v1/breaks", params=market.org)
+    (due,) = listed.json()["breaks"]
+    assert (due["kind"], due["bill_id"], due["amount_vnd"]) == ("refund_due", bill["id"], 5_000)
+
+
 async def test_asking_a_provider_that_cannot_be_asked_says_so_and_is_counted(
     market: Market,
 ) -> None:

@@ -72,6 +72,7 @@ def casso_body(
     bank_reference: str | None = None,
     transaction_id: int | None = None,
     occurred_at: datetime = NOON,
+    date_only: bool = False,
 ) -> bytes:
     """Write a Casso notice."""
     number = transaction_id or an_id_number()
@@ -82,7 +83,7 @@ def casso_body(
         "description": memo,
         "amount": amount_vnd,
         "runningBalance": 0,
-        "transactionDateTime": local.strftime("%Y-%m-%d %H:%M:%S"),
+        "transactionDateTime": local.strftime("%Y-%m-%d" if date_only else "%Y-%m-%d %H:%M:%S"),
         "accountNumber": stall.account_number,
         "bankName": "VPBank",
         "bankAbbreviation": "VPB",

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.audit import Actor
 from core.db import Sessions, open_org_transaction
 from core.ids import new_id
 from payments.bills.errors import BillNotFound
+from payments.bills.service import cancel_bill
 from payments.callbacks import corrections
 from payments.callbacks.errors import CreditNotCorrectable, CreditNotFound
 from payments.ledger import service as ledger
@@ -173,6 +175,62 @@ async def test_a_credit_that_pays_a_bill_is_not_taken_from_it(
 
     assert (await read_status(app_sessions, stall, paid))[0] == "paid"
     assert (await read_status(app_sessions, stall, other))[0] == "open"
+
+
+@pytest.mark.parametrize("became", ["paid", "cancelled"])
+async def test_a_bill_that_needs_no_money_any_more_takes_none_from_the_sales(
+    app_sessions: Sessions, stall: Stall, correct: Correct, became: str
+) -> None:
+    bill = await a_bill(app_sessions, stall)
+    credit_id = await a_sale(app_sessions, stall, amount_vnd=20_000)
+    if became == "paid":
+        await pay(app_sessions, stall, bill)
+    else:
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await cancel_bill(session, stall.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)
+    before = await read_ledger(app_sessions, stall)
+
+    with pytest.raises(CreditNotCorrectable):
+        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+
+    assert await read_ledger(app_sessions, stall) == before
+    assert (await read_status(app_sessions, stall, bill))[0] == became
+    await correct(corrections.mark_not_takings, credit_id, reason="")  # it can still be corrected
+
+
+async def test_a_bill_of_another_virtual_account_is_not_paid_by_a_sale(
+    app_sessions: Sessions, owner_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    bill = await a_bill(app_sessions, stall, amount_vnd=30_000)
+    async with owner_sessions.begin() as owner:
+        values = {"id": bill.id}
+        await owner.execute(text("UPDATE bills SET virtual_account = 'VA1' WHERE id = :id"), values)
+    body = sepay_body(stall, amount_vnd=30_000, memo="an sang", virtual_account="VA2")
+    await store(app_sessions, stall, body)
+    await settle(app_sessions, stall)
+    credit_id = await find_credit(app_sessions, stall)
+
+    with pytest.raises(CreditNotCorrectable):
+        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+
+    assert await read_takings(app_sessions, stall, stall.payee_id) == 30_000
+
+
+async def test_money_that_names_two_bills_pays_the_one_that_a_person_says(
+    app_sessions: Sessions, stall: Stall, correct: Correct
+) -> None:
+    meant, other = [await a_bill(app_sessions, stall) for _ in range(2)]
+    body = sepay_body(stall, amount_vnd=20_000, memo=f"{meant.reference} {other.reference}")
+    await store(app_sessions, stall, body)
+    await settle(app_sessions, stall)
+    assert await list_breaks(app_sessions, stall) == ["several_references"]
+
+    credit_id = await find_credit(app_sessions, stall)
+    await correct(corrections.confirm_for_bill, credit_id, bill_id=meant.id)
+
+    assert (await read_status(app_sessions, stall, meant))[0] == "paid"
+    assert (await read_status(app_sessions, stall, other))[0] == "open"
+    assert await list_breaks(app_sessions, stall) == []
 
 
 async def test_a_bill_of_another_payee_is_not_paid_by_this_ones_sale(

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.db import Sessions
 from core.errors import Busy
@@ -103,9 +106,9 @@ async def test_a_poisonous_item_fails_alone() -> None:
 
 async def test_who_comes_when_too_many_wait_is_told_at_once() -> None:
     writer = Writer()
-    gatherer = writer.gatherer(items_max=1, waiting_max=3)
+    gatherer = writer.gatherer(items_max=1, waiting_max=4)
     tasks = [asyncio.create_task(gatherer.submit(0, key="a"))]
-    await let_run()  # it is being written
+    await let_run()  # it is being written, and counts until it is answered
     tasks += [asyncio.create_task(gatherer.submit(0, key="a")) for _ in range(3)]
     await let_run()  # these wait
 
@@ -142,6 +145,58 @@ async def test_draining_waits_for_all_that_was_accepted() -> None:
     await let_run()
 
     assert all(task.done() for task in tasks)
+
+
+class Away:
+    """A database that is away, or refuses: every flush fails with this."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.flushes = 0
+
+    async def flush(self, key: str, items: Sequence[int]) -> list[int | Exception]:
+        self.flushes += 1
+        raise self.error
+
+
+def refused(error: psycopg.Error, *, is_lost: bool = False) -> DBAPIError:
+    return OperationalError("INSERT", {}, error, connection_invalidated=is_lost)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PoolTimeout("no connection within 5 s"),
+        refused(psycopg.OperationalError("server closed the connection"), is_lost=True),
+        refused(psycopg.OperationalError("connection refused")),
+        refused(psycopg.errors.AdminShutdown("terminating connection")),
+        ConnectionRefusedError("refused"),
+        Busy("elsewhere"),
+    ],
+    ids=lambda error: type(getattr(error, "orig", error)).__name__,
+)
+async def test_when_the_database_is_away_everyone_is_told_at_once(error: Exception) -> None:
+    away = Away(error)
+    gatherer = Gatherer(away.flush, items_max=500, waiting_max=500, flushes_max=1)
+
+    answers = await asyncio.gather(
+        *(gatherer.submit(n, key="a") for n in range(100)), return_exceptions=True
+    )
+
+    assert {type(answer) for answer in answers} == {Busy}
+    assert away.flushes == 1
+
+
+async def test_a_lock_that_is_not_to_be_had_is_waited_for_a_few_times_only() -> None:
+    away = Away(refused(psycopg.errors.LockNotAvailable("canceling statement")))
+    gatherer = Gatherer(away.flush, items_max=500, waiting_max=500, flushes_max=1)
+
+    answers = await asyncio.gather(
+        *(gatherer.submit(n, key="a") for n in range(100)), return_exceptions=True
+    )
+
+    assert {type(answer) for answer in answers} <= {Busy, OperationalError}
+    assert away.flushes <= 1 + 3
 
 
 async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_sessions: Sessions) -> None:

@@ -4,11 +4,14 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from sqlalchemy import text
 
-from core.db import Sessions
+from core.db import Sessions, open_org_transaction
 from payments.bills.rules import BillFacts
+from payments.callbacks.corrections import claim_credit
 from tests.builders import (
     NOON,
+    VENDOR,
     Stall,
     a_bill,
     list_breaks,
@@ -185,3 +188,109 @@ async def test_money_without_a_reference_is_never_taken_for_the_same_by_its_amou
     await settle(app_sessions, sepay)
 
     assert (await read_ledger(app_sessions, sepay))["clearing"] == -40_000
+
+
+@pytest.mark.parametrize("is_sepay_first", [True, False])
+async def test_a_telling_with_a_date_only_is_the_same_money_on_that_day(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts, is_sepay_first: bool
+) -> None:
+    dated = casso_body(casso, amount_vnd=20_000, memo=bill.reference, date_only=True)
+    told = [(sepay, from_sepay(sepay, bill)), (casso, dated)]
+    for stall, body in told if is_sepay_first else reversed(told):
+        await store(app_sessions, stall, body)
+        await settle(app_sessions, sepay)
+
+    assert await list_outcomes(app_sessions, sepay) == ["same_money", "settle"]
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_sessions, sepay) == []
+
+
+async def test_a_date_of_another_day_is_other_money(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    await store(app_sessions, sepay, from_sepay(sepay, bill))
+    body = casso_body(
+        casso,
+        amount_vnd=20_000,
+        memo=bill.reference,
+        date_only=True,
+        occurred_at=NOON + timedelta(days=1),
+    )
+    await store(app_sessions, casso, body)
+
+    await settle(app_sessions, sepay)
+
+    assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
+
+
+async def test_a_counter_sale_that_two_providers_tell_of_is_in_the_takings_once(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, database: Database
+) -> None:
+    await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store(app_sessions, casso, casso_body(casso, amount_vnd=33_000, memo="PHO"))
+
+    await settle(app_sessions, sepay)
+
+    assert await list_outcomes(app_sessions, sepay) == ["counter_sale", "unassigned"]
+    books = await read_ledger(app_sessions, sepay)
+    assert (books["takings"], books["unapplied"]) == (33_000, 33_000)
+    assert await list_breaks(app_sessions, sepay) == ["unassigned"]
+    assert find_violations(database.owner_url) == []
+
+
+@pytest.mark.parametrize("order", ["AaBb", "ABab", "aABb", "AabB"])
+async def test_each_of_several_equal_sales_has_its_own_twin(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, order: str
+) -> None:
+    for name in order:
+        if name.isupper():
+            await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+        else:
+            await store(app_sessions, casso, casso_body(casso, amount_vnd=33_000, memo="pho"))
+        await settle(app_sessions, sepay)
+
+    assert (await read_ledger(app_sessions, sepay))["takings"] == 66_000
+
+
+async def test_a_doubtful_telling_that_comes_again_is_a_repeat(
+    app_sessions: Sessions, sepay: Stall, casso: Stall
+) -> None:
+    await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    twin = casso_body(casso, amount_vnd=33_000, memo="pho")
+    for _ in range(2):
+        await store(app_sessions, casso, twin)
+        await settle(app_sessions, sepay)
+
+    assert await list_outcomes(app_sessions, sepay) == ["counter_sale", "repeat", "unassigned"]
+
+
+async def test_a_doubtful_telling_that_was_a_sale_after_all_is_claimed(
+    app_sessions: Sessions, sepay: Stall, casso: Stall
+) -> None:
+    await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store(app_sessions, casso, casso_body(casso, amount_vnd=33_000, memo="bun"))
+    await settle(app_sessions, sepay)
+
+    async with open_org_transaction(app_sessions, sepay.org.id) as session:
+        query = text("SELECT credit_id FROM matches WHERE verdict = 'unassigned'")
+        credit_id = (await session.execute(query)).scalar_one()
+        await claim_credit(
+            session, sepay.org.id, credit_id, payee_id=sepay.payee_id, actor=VENDOR, now=NOON
+        )
+
+    assert (await read_ledger(app_sessions, sepay))["takings"] == 66_000
+    assert await list_breaks(app_sessions, sepay) == []
+
+
+@pytest.mark.parametrize(("minutes", "amount_vnd"), [(16, 33_000), (0, 34_000)])
+async def test_sales_apart_in_time_or_amount_are_both_sales(
+    app_sessions: Sessions, sepay: Stall, casso: Stall, minutes: int, amount_vnd: int
+) -> None:
+    later = NOON + timedelta(minutes=minutes)
+    await store(app_sessions, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    body = casso_body(casso, amount_vnd=amount_vnd, memo="pho", occurred_at=later)
+    await store(app_sessions, casso, body)
+
+    await settle(app_sessions, sepay)
+
+    assert (await read_ledger(app_sessions, sepay))["takings"] == 33_000 + amount_vnd

@@ -1,0 +1,164 @@
+"""Notices that cannot be settled yet: they wait behind new money, and stop asking in the end."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Sessions, open_org_transaction
+from payments.callbacks import queries_notices
+from payments.callbacks.breaks import close_break
+from payments.callbacks.service import set_accounts
+from payments.ledger import service as ledger
+from tests.builders import (
+    MANAGER,
+    NOON,
+    Stall,
+    a_bill,
+    a_stall,
+    an_account,
+    list_breaks,
+    read_ledger,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.tenants import count_rows, list_outcomes
+
+pytestmark = pytest.mark.anyio
+
+NOT_OURS = "7654321"
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_stall(app_sessions)
+
+
+async def a_stray(sessions: Sessions, stall: Stall) -> UUID:
+    """Store a notice for an account that is not known here."""
+    body = sepay_body(stall, amount_vnd=20_000, memo="x", account_number=NOT_OURS)
+    (notice_id,) = await store(sessions, stall, body)
+    return notice_id
+
+
+async def settle_through(sessions: Sessions, stall: Stall, *, until: timedelta) -> datetime:
+    """Settle every hour; return the last instant."""
+    for hours in range(int(until / timedelta(hours=1)) + 1):
+        now = NOON + timedelta(hours=hours)
+        await settle(sessions, stall, now=now)
+    return now
+
+
+async def close_open_break(sessions: Sessions, stall: Stall) -> None:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        break_id = await session.scalar(text("SELECT id FROM breaks WHERE closed_at IS NULL"))
+        await close_break(
+            session, stall.org.id, break_id, resolution="not ours", actor=MANAGER, now=NOON
+        )
+
+
+async def list_the_account(sessions: Sessions, stall: Stall, *, now: datetime) -> None:
+    """Give the stray's account to the stall, and let the endpoint speak for it."""
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        account = await an_account(session, stall.org, stall.payee_id, account_number=NOT_OURS)
+        accounts = [stall.account_id, account]
+        await set_accounts(
+            session, stall.org.id, stall.endpoint_id, accounts, actor=MANAGER, now=now
+        )
+
+
+async def test_new_money_goes_before_what_was_tried_before(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    for _ in range(3):
+        await a_stray(app_sessions, stall)
+    await settle(app_sessions, stall)
+    later = NOON + timedelta(minutes=5)
+    bill = await a_bill(app_sessions, stall)
+    body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+    (fresh,) = await store(app_sessions, stall, body, now=later)
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        first = await queries_notices.claim_notices(session, stall.org.id, limit=1, now=later)
+        both = await queries_notices.claim_notices(session, stall.org.id, limit=3, now=later)
+
+    assert [notice.id for notice in first] == [fresh]
+    assert len(both) == 3
+    assert both[0].id == fresh
+
+
+async def test_after_three_days_a_stray_notice_is_left_alone_until_its_account_comes(
+    app_sessions: Sessions, worker_sessions: Sessions, stall: Stall
+) -> None:
+    await a_stray(app_sessions, stall)
+    await settle_through(app_sessions, stall, until=timedelta(days=4))
+    attempts = await count_rows(app_sessions, stall, "notices", "attempts < 80")
+    assert attempts == 1
+    much_later = NOON + timedelta(days=300)
+
+    async with worker_sessions.begin() as session:
+        assert await queries_notices.find_backlog(session, now=much_later) == []
+    assert await settle(app_sessions, stall, now=much_later) == 0
+    assert await list_breaks(app_sessions, stall) == ["unknown_account"]
+
+    await list_the_account(app_sessions, stall, now=much_later)
+    async with worker_sessions.begin() as session:
+        assert await queries_notices.find_backlog(session, now=much_later) == [stall.org.id]
+    assert await settle(app_sessions, stall, now=much_later) == 1
+    assert await list_outcomes(app_sessions, stall) == ["counter_sale"]
+
+
+async def test_what_a_person_closed_is_not_opened_again_by_the_next_try(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    await a_stray(app_sessions, stall)
+    await settle(app_sessions, stall)
+    await close_open_break(app_sessions, stall)
+
+    await settle_through(app_sessions, stall, until=timedelta(hours=5))
+
+    assert await count_rows(app_sessions, stall, "breaks") == 1
+    assert await list_breaks(app_sessions, stall) == []
+
+
+async def test_a_notice_that_is_settled_at_last_leaves_nothing_to_do(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    await a_stray(app_sessions, stall)
+    other = await a_stray(app_sessions, stall)
+    await settle(app_sessions, stall)
+    assert await list_breaks(app_sessions, stall) == ["unknown_account"] * 2
+    now = NOON + timedelta(hours=2)
+
+    await list_the_account(app_sessions, stall, now=now)
+    await settle(app_sessions, stall, now=now)
+
+    assert await list_breaks(app_sessions, stall) == []
+    closed = f"subject_id = '{other}' AND resolution = 'counter_sale' AND closed_by IS NULL"
+    assert await count_rows(app_sessions, stall, "breaks", closed) == 1
+
+
+async def test_a_notice_that_fails_is_told_to_a_person_once_and_forgotten_when_it_settles(
+    app_sessions: Sessions, owner_sessions: Sessions, stall: Stall
+) -> None:
+    """The stall's ledger accounts are gone for a while."""
+    async with owner_sessions.begin() as owner:
+        values = {"payee_id": stall.payee_id}
+        query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
+        await owner.execute(query, values)
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
+    await settle_through(app_sessions, stall, until=timedelta(hours=6))
+    assert await list_breaks(app_sessions, stall) == ["stuck"]
+
+    await close_open_break(app_sessions, stall)
+    await settle_through(app_sessions, stall, until=timedelta(hours=12))
+    assert await list_breaks(app_sessions, stall) == []
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await session.execute(text("UPDATE breaks SET closed_at = NULL"))
+        await ledger.open_payee_accounts(session, stall.org.id, stall.payee_id, now=NOON)
+    await settle(app_sessions, stall, now=NOON + timedelta(days=1))
+    assert (await read_ledger(app_sessions, stall))["takings"] == 1_000
+    assert await list_breaks(app_sessions, stall) == []

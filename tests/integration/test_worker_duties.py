@@ -1,0 +1,228 @@
+"""The worker's rounds: they look at what is recent, go on where one fails, and leave nothing."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+import worker.main
+from core.clock import read_clock
+from core.db import Sessions, open_org_transaction
+from core.ids import first_id_at, new_id
+from ops.postgres import Cluster
+from payments.bills.queries import FIND_UNTIDY, TIDY_EXPIRED
+from payments.bills.references import make_reference
+from payments.callbacks.queries import FIND_WAITING_MATCHES
+from payments.callbacks.queries_notices import INSERT_REJECTION, insert_rejection
+from payments.callbacks.records import NewRejection
+from payments.callbacks.settler import Settler
+from tests.builders import (
+    NOON,
+    Stall,
+    a_bill,
+    a_stall,
+    an_id_number,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.tenants import a_bill_called, a_new_stall, count_rows
+from tests.databases import Database
+from worker.main import Desk, delete_outlived, judge_waiting, tidy_bills
+
+pytestmark = pytest.mark.anyio
+
+AFTERWARDS = NOON + timedelta(days=2)
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_stall(app_sessions)
+
+
+@pytest.fixture
+async def desk(app_sessions: Sessions, worker_sessions: Sessions) -> AsyncIterator[Desk]:
+    settler = Settler(app_sessions, read_clock=lambda: NOON)
+    yield Desk(app_sessions=app_sessions, worker_sessions=worker_sessions, settler=settler)
+    await settler.close()
+
+
+async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_looked_for(
+    app_sessions: Sessions, stall: Stall, desk: Desk
+) -> None:
+    soon, late = [a_free_reference(stall) for _ in range(2)]
+    for reference in (soon, late):
+        await store(app_sessions, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
+    await settle(app_sessions, stall)
+
+    paid = await a_bill_called(app_sessions, stall, soon)
+    assert await judge_waiting(desk, now=NOON + timedelta(hours=23)) == 1
+    assert (await read_status(app_sessions, stall, paid))[0] == "paid"
+
+    await a_bill_called(app_sessions, stall, late)
+    assert await judge_waiting(desk, now=NOON + timedelta(days=2)) == 0
+
+
+def a_free_reference(stall: Stall) -> str:
+    """Make a reference that no bill carries yet."""
+    return make_reference(stall.org.code, 9_000_000 + an_id_number())
+
+
+async def test_all_bills_past_their_time_are_tidied_in_one_round(
+    app_sessions: Sessions, stall: Stall, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.main, "TIDY_MAX", 2)
+    for _ in range(5):
+        await a_bill(app_sessions, stall)
+
+    assert await tidy_bills(desk, now=AFTERWARDS) == 5
+
+    assert await count_rows(app_sessions, stall, "bills", "status = 'expired'") == 5
+
+
+async def test_the_next_round_begins_where_the_last_one_ended(
+    app_sessions: Sessions, stall: Stall, desk: Desk
+) -> None:
+    assert await tidy_bills(desk, now=NOON) == 0
+    for day in range(3):
+        await a_bill(app_sessions, stall, now=NOON + timedelta(days=day))
+        await tidy_bills(desk, now=NOON + timedelta(days=day, hours=1))
+
+    assert await tidy_bills(desk, now=NOON + timedelta(days=10)) == 1  # the others before
+    assert await count_rows(app_sessions, stall, "bills", "status = 'expired'") == 3
+
+
+async def test_an_organisation_whose_bills_cannot_be_tidied_holds_up_no_other(
+    app_sessions: Sessions, stall: Stall, desk: Desk, database: Database
+) -> None:
+    others = [await a_new_stall(app_sessions) for _ in range(2)]
+    for one in (stall, *others):
+        await a_bill(app_sessions, one)
+    refuse = f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON bills FOR EACH ROW
+        WHEN (NEW.org_id = '{stall.org.id}') EXECUTE FUNCTION refuse();
+    """
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(refuse)
+
+    assert await tidy_bills(desk, now=AFTERWARDS) == 2
+
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("DROP TRIGGER refuse ON bills")
+    assert await tidy_bills(desk, now=AFTERWARDS + timedelta(days=5)) == 1  # it is not forgotten
+
+
+async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
+    app_sessions: Sessions, stall: Stall, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.main, "DELETE_MAX", 2)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        for _ in range(5):
+            await reject(session, stall, at=NOON)
+
+    assert await delete_outlived(desk, now=NOON + timedelta(days=31)) >= 5
+
+    assert await count_rows(app_sessions, stall, "rejections") == 0
+
+
+async def reject(session: Any, stall: Stall, *, at: datetime, kept_max: int = 200) -> None:
+    rejection = NewRejection(
+        id=new_id(),
+        endpoint_id=stall.endpoint_id,
+        refusal="bad_signature",
+        detail="x",
+        skew_s=None,
+        body_start=b"{}",
+        received_at=at,
+    )
+    since = at - timedelta(hours=1)
+    await insert_rejection(session, stall.org.id, rejection, since=since, kept_max=kept_max)
+
+
+async def test_refused_messages_are_kept_up_to_their_number_an_hour(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    now = read_clock()
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        for _ in range(5):
+            await reject(session, stall, at=now, kept_max=3)
+        assert await session.scalar(text("SELECT count(*) FROM rejections")) == 3
+        await reject(session, stall, at=now + timedelta(hours=2), kept_max=3)
+
+    assert await count_rows(app_sessions, stall, "rejections") == 4
+
+
+async def test_the_rounds_read_what_is_recent_by_an_index(
+    app_sessions: Sessions,
+    worker_sessions: Sessions,
+    stall: Stall,
+    cluster: Cluster,
+    database: Database,
+) -> None:
+    """On a year's bills, matches and refused messages, none of the rounds reads a whole table."""
+    fill = f"""
+        SET session_replication_role = replica;
+        INSERT INTO bills (org_id, id, link_id, payee_id, receiving_account_id, rail, reference,
+            public_token, amount_vnd, purpose, status, created_by, created_at, expires_at,
+            monitor_until)
+        SELECT '{stall.org.id}', md5('b' || i)::uuid, md5('l')::uuid, '{stall.payee_id}',
+            '{stall.account_id}', 'vietqr', lpad(i::text, 13, '0'), lpad(i::text, 22, '0'), 20000,
+            'Pho', 'expired', md5('c')::uuid, at, at, at
+        FROM generate_series(1, 60000) i,
+            LATERAL (SELECT now() - interval '9 min' * (60000 - i)) t (at);
+        INSERT INTO matches (org_id, id, credit_id, rule, verdict, named, reason, applied_vnd,
+            is_late, matched_at)
+        SELECT '{stall.org.id}', md5('m' || i)::uuid, md5('k' || i)::uuid, 'none', 'no_bill',
+            'PPHKXM' || i, 'x', 0, false, now() - interval '9 min' * (60000 - i)
+        FROM generate_series(1, 60000) i;
+        INSERT INTO rejections (org_id, id, endpoint_id, refusal, detail, body_start, received_at)
+        SELECT '{stall.org.id}', (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
+                || lpad(i::text, 20, '0'))::uuid, '{stall.endpoint_id}', 'bad_signature', 'x', 'x',
+            at
+        FROM generate_series(1, 60000) i,
+            LATERAL (SELECT now() - interval '9 min' * (60000 - i)) t (at);
+    """
+    with psycopg.connect(cluster.dsn(dbname=database.name), autocommit=True) as owner:
+        owner.execute(fill)
+        owner.execute("VACUUM ANALYZE bills")
+        owner.execute("VACUUM ANALYZE matches")
+        owner.execute("VACUUM ANALYZE rejections")
+    now = datetime.now(UTC)
+    since = now - timedelta(hours=1)
+    org = {"org_id": stall.org.id}
+    async with worker_sessions.begin() as session:
+        assert await scans_of(session, FIND_UNTIDY, {"since": since, "now": now}) == {}
+        assert "matches" not in await scans_of(session, FIND_WAITING_MATCHES, {"since": since})
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        values = {**org, "since": since, "now": now, "limit": 10}
+        assert await scans_of(session, TIDY_EXPIRED, values) == {}
+        rejection = {
+            **org, "id": new_id(), "endpoint_id": stall.endpoint_id, "refusal": "x", "detail": "x",
+            "skew_s": None, "body_start": b"x", "received_at": now, "kept_max": 200,
+            "first_id": first_id_at(since),
+        }  # fmt: skip
+        assert await scans_of(session, INSERT_REJECTION, rejection) == {}
+
+
+async def scans_of(session: Any, statement: Any, values: dict[str, Any]) -> dict[str, int]:
+    """Return the tables that a plan reads from end to end, or widely, with their rows."""
+    explained = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}")
+    plan = (await session.execute(explained, values)).scalar_one()
+    found: dict[str, int] = {}
+    nodes = [plan[0]["Plan"] if not isinstance(plan, str) else json.loads(plan)[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        removed = node.get("Rows Removed by Filter", 0) + node.get(
+            "Rows Removed by Index Recheck", 0
+        )
+        if "Relation Name" in node and node["Actual Rows"] + removed > 20_000:
+            found[node["Relation Name"]] = int(node["Actual Rows"] + removed)
+    return found
