@@ -78,10 +78,6 @@ class Sealer:
         except (InvalidTag, ValueError) as error:
             raise SecretNotReadable from error
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether a secret was sealed with the present key; others are due to be sealed again."""
-        return sealed[:_HEAD] == VERSION + self._current_id
-
 
 def _derive(secret_key: str) -> bytes:
     info = b"phopay sealing v1"

@@ -26,8 +26,7 @@ from ops.demo_logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
 from ops.demo_places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Place
 from ops.demo_sandbox import tell_sandbox
 from ops.errors import CannotStart
-from payments.bills.references import make_reference
-from payments.bills.serials import SERIAL_COUNT
+from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.callbacks.asking import CAN_BE_ASKED
 from payments.callbacks.service import GENERATES_SECRET, create_endpoint
 from payments.payees.accounts import approve_account, note_test_transfer, propose_account

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, Final, TextIO
 
 from core.errors import HubError
 from payments.bills.references import (
+    SERIAL_COUNT,
     find_references,
     is_org_code,
     make_reference,
-    serial_count,
 )
 from payments.vietqr import (
     AdditionalData,
@@ -106,12 +106,12 @@ def run_reference_make(org: str, n: int, out: TextIO) -> int:
     if not is_org_code(org):
         detail = f"{org[:20]!r} is not four characters of 23456789ABCDEFGHJKMNPQRSTVWXYZ."
         return 2 if _write(out, _error("invalid_org_code", detail)) else 0
-    if not 0 <= n <= serial_count:
-        detail = f"The number of references must lie between 0 and {serial_count}."
+    if not 0 <= n <= SERIAL_COUNT:
+        detail = f"The number of references must lie between 0 and {SERIAL_COUNT}."
         return 2 if _write(out, _error("invalid_count", detail)) else 0
-    start = secrets.randbelow(serial_count)
+    start = secrets.randbelow(SERIAL_COUNT)
     for step in range(n):
-        reference = make_reference(org, (start + step) % serial_count)
+        reference = make_reference(org, (start + step) % SERIAL_COUNT)
         if not _write(out, {"reference": reference, "org": org}):
             break
     return 0

@@ -16,7 +16,7 @@ ORG_CODE_CHARS: Final = 4
 SERIAL_CHARS: Final = 6
 REFERENCE_CHARS: Final = len(PREFIX) + ORG_CODE_CHARS + SERIAL_CHARS + 1
 
-serial_count: Final[int] = len(ALPHABET) ** SERIAL_CHARS  # 729,000,000 for each organisation code
+SERIAL_COUNT: Final[int] = len(ALPHABET) ** SERIAL_CHARS  # 729,000,000 for each organisation code
 
 # A bank's memo has at most some 500 characters; more is never looked at.
 MEMO_CHARS_MAX: Final = 1_000
@@ -24,8 +24,8 @@ MEMO_CHARS_MAX: Final = 1_000
 VALUE_OF: Final = {char: value for value, char in enumerate(ALPHABET)}
 BASE: Final = len(ALPHABET)
 
-# scramble() multiplies by this and adds that, modulo serial_count. The factor is near
-# serial_count / golden ratio (neighbours land far apart) and shares no factor with 30, so each
+# scramble() multiplies by this and adds that, modulo SERIAL_COUNT. The factor is near
+# SERIAL_COUNT / golden ratio (neighbours land far apart) and shares no factor with 30, so each
 # serial has its own place. Never change them: printed references would be made a second time.
 SCRAMBLE_FACTOR: Final = 450_546_799
 SCRAMBLE_SHIFT: Final = 271_828_183
@@ -64,7 +64,7 @@ def make_reference(org_code: str, serial: int) -> str:
 
     Args:
         org_code: four characters of ALPHABET.
-        serial: from 0 up to serial_count - 1, each used once; see `scramble`.
+        serial: from 0 up to SERIAL_COUNT - 1, each used once; see `scramble`.
 
     Returns:
         Thirteen characters, different for different arguments.
@@ -81,12 +81,12 @@ def scramble(serial: int) -> int:
     people at one counter would mix them up, and anyone could read off how many bills a stall
     has. It hides nothing from who tries: references are public.
     """
-    assert 0 <= serial < serial_count
-    turned = (serial * SCRAMBLE_FACTOR + SCRAMBLE_SHIFT) % serial_count
+    assert 0 <= serial < SERIAL_COUNT
+    turned = (serial * SCRAMBLE_FACTOR + SCRAMBLE_SHIFT) % SERIAL_COUNT
     high, low = divmod(turned, HALF)
     # Affine steps alone let the last character run through in order; swapping the halves and
     # turning again lets every character depend on the whole serial.
-    return ((low * HALF + high) * SCRAMBLE_FACTOR + SCRAMBLE_SHIFT) % serial_count
+    return ((low * HALF + high) * SCRAMBLE_FACTOR + SCRAMBLE_SHIFT) % SERIAL_COUNT
 
 
 def check_reference(text: str) -> bool:

@@ -7,13 +7,12 @@ from uuid import UUID
 
 from core.db import Sessions, open_org_transaction
 from payments.bills.errors import ReferencesUsedUp
-from payments.bills.references import ALPHABET, SERIAL_CHARS, make_reference
+from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.payees.queries import take_serials
 from payments.payees.rules import OrgFacts
 
 # One row update per this many bills. What a process leaves unused when it ends is a gap, harmless.
 RUN_LENGTH: Final = 1_000
-SERIAL_COUNT: Final = len(ALPHABET) ** SERIAL_CHARS
 
 
 class ReferenceSource:
@@ -22,7 +21,8 @@ class ReferenceSource:
     def __init__(self, sessions: Sessions, *, run_length: int = RUN_LENGTH) -> None:
         self._sessions = sessions
         self._run_length = run_length
-        self._free: dict[UUID, deque[tuple[str, int]]] = {}  # (code, serial), per organisation
+        # Per organisation, what is left: (code, the serials of a run). A range takes no room.
+        self._left: dict[UUID, deque[tuple[str, range]]] = {}
         self._locks: dict[UUID, asyncio.Lock] = {}
 
     async def take(self, org: OrgFacts, count: int) -> list[str]:
@@ -34,19 +34,28 @@ class ReferenceSource:
         Raises:
             ReferencesUsedUp: the organisation needs another code.
         """
-        free = self._free.setdefault(org.id, deque())
-        if len(free) < count:
+        left = self._left.setdefault(org.id, deque())
+        if _count(left) < count:
             async with self._locks.setdefault(org.id, asyncio.Lock()):
-                while len(free) < count:
-                    free.extend(await self._take_run(org, max(self._run_length, count)))
-        return [
-            make_reference(code, serial) for code, serial in (free.popleft() for _ in range(count))
-        ]
+                while _count(left) < count:
+                    left.append(await self._take_run(org, max(self._run_length, count)))
+        taken: list[str] = []
+        while len(taken) < count:
+            code, serials = left.popleft()
+            wanted = count - len(taken)
+            taken += [make_reference(code, serial) for serial in serials[:wanted]]
+            if rest := serials[wanted:]:
+                left.appendleft((code, rest))
+        return taken
 
-    async def _take_run(self, org: OrgFacts, wanted: int) -> list[tuple[str, int]]:
+    async def _take_run(self, org: OrgFacts, wanted: int) -> tuple[str, range]:
         async with open_org_transaction(self._sessions, org.id) as session:
             run = await take_serials(session, org.id, wanted=wanted, serials_max=SERIAL_COUNT)
         if run is None:
             raise ReferencesUsedUp(org.code)
         code, first = run
-        return [(code, serial) for serial in range(first, first + wanted)]
+        return code, range(first, first + wanted)
+
+
+def _count(left: deque[tuple[str, range]]) -> int:
+    return sum(len(serials) for _, serials in left)

@@ -49,14 +49,6 @@ SUM_TURNOVER = text("""
            OR (debit_code = :code AND debit_subject_id = :subject_id))
 """)
 
-SUM_ALL = text("""
-    SELECT code, sum(amount_vnd)::bigint FROM (
-        SELECT credit_code AS code, amount_vnd FROM transfers WHERE org_id = :org_id
-        UNION ALL
-        SELECT debit_code, -amount_vnd FROM transfers WHERE org_id = :org_id) AS legs
-    GROUP BY code
-""")
-
 SUM_BY_SUBJECT = text("""
     SELECT subject_id, sum(amount_vnd)::bigint FROM (
         SELECT credit_subject_id AS subject_id, amount_vnd FROM transfers
@@ -129,12 +121,6 @@ async def sum_turnover(
     }
     credited_vnd, debited_vnd = (await session.execute(SUM_TURNOVER, values)).one()
     return int(credited_vnd), int(debited_vnd)
-
-
-async def sum_by_code(session: AsyncSession, org_id: UUID) -> dict[AccountCode, int]:
-    """Return credits minus debits per kind of account; their sum is zero."""
-    rows = await session.execute(SUM_ALL, {"org_id": org_id})
-    return {AccountCode(code): int(net_vnd) for code, net_vnd in rows}
 
 
 async def sum_by_subject(

@@ -1,7 +1,5 @@
-"""What a transfer is, and what follows from a list of them."""
+"""What a transfer is."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -28,12 +26,3 @@ class NewTransfer:
     cause_id: UUID
     step: int
     effective_at: datetime
-
-
-def net_by_account(transfers: Iterable[NewTransfer]) -> dict[AccountKey, int]:
-    """Sum credits minus debits per account; the sums over all accounts are zero by construction."""
-    net_vnd: dict[AccountKey, int] = defaultdict(int)
-    for transfer in transfers:
-        net_vnd[transfer.debit] -= transfer.amount_vnd
-        net_vnd[transfer.credit] += transfer.amount_vnd
-    return dict(net_vnd)

@@ -13,7 +13,7 @@ import pytest
 import qr_pay
 
 from core.money import TRANSFER_VND_MAX
-from payments.bills.references import make_reference, serial_count
+from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.vietqr import (
     AdditionalData,
     PointOfInitiation,
@@ -63,7 +63,7 @@ def a_random_code(chance: random.Random) -> VietQr:
         service=chance.choice(list(Service)),
         amount_vnd=chance.randint(1, TRANSFER_VND_MAX) if has_amount else None,
         additional=AdditionalData(
-            purpose=make_reference("HNDX", chance.randrange(serial_count)),
+            purpose=make_reference("HNDX", chance.randrange(SERIAL_COUNT)),
             consumer_request=chance.choice([None, None, "A", "ME"]),
             **labels,
         ),
