@@ -19,7 +19,7 @@ from core.db import Sessions, open_org_transaction
 from payments.callbacks import queries_breaks, queries_notices
 from payments.callbacks.models import BreakKind
 from payments.callbacks.records import NewBreak, NoticeOutcome
-from payments.callbacks.settlement import settle_notices
+from payments.callbacks.settlement import WAIT_AT_MOST, settle_notices
 from payments.payees.rules import OrgFacts
 
 log = structlog.get_logger()
@@ -29,11 +29,12 @@ TRIES_MAX: Final = 3  # for locks and deadlocks; then one by one, and then the s
 STUCK_AFTER: Final = 5  # attempts, then a person is told
 FAILED: Final = "failed"
 BACK_OFF_START: Final = timedelta(seconds=5)
+BACK_OFF_MAX: Final = timedelta(minutes=10)
+BACK_OFF_OLD: Final = timedelta(days=1)  # it fails a whole batch with it: seldom, after three days
 # While notices keep coming, the next batch of an organisation waits this many times as long as the
 # last one took: the costs of a batch are shared by more notices. A lone notice never waits.
 PAUSE_TIMES: Final = 2
 PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
-BACK_OFF_MAX: Final = timedelta(minutes=10)
 # SQLSTATE: serialization failure, deadlock, lock not available, query cancelled by a timeout.
 PASSING: Final = frozenset({"40001", "40P01", "55P03", "57014"})
 
@@ -151,7 +152,8 @@ class Settler:
             now = self._read_clock()
             claimed = await queries_notices.claim_notice(session, org.id, notice_id)
             for notice in claimed:
-                wait = min(BACK_OFF_START * 2 ** min(notice.attempts, 10), BACK_OFF_MAX)
+                back_off = min(BACK_OFF_START * 2 ** min(notice.attempts, 10), BACK_OFF_MAX)
+                wait = BACK_OFF_OLD if now - notice.received_at > WAIT_AT_MOST else back_off
                 outcome = NoticeOutcome(
                     notice_id=notice_id,
                     outcome=FAILED,

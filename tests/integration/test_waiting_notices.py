@@ -162,3 +162,20 @@ async def test_a_notice_that_fails_is_told_to_a_person_once_and_forgotten_when_i
     await settle(app_sessions, stall, now=NOON + timedelta(days=1))
     assert (await read_ledger(app_sessions, stall))["takings"] == 1_000
     assert await list_breaks(app_sessions, stall) == []
+
+
+async def test_a_notice_that_failed_for_three_days_is_tried_once_a_day(
+    app_sessions: Sessions, owner_sessions: Sessions, stall: Stall
+) -> None:
+    async with owner_sessions.begin() as owner:
+        values = {"payee_id": stall.payee_id}
+        query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
+        await owner.execute(query, values)
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
+    now = NOON + timedelta(days=3, minutes=1)
+    await settle(app_sessions, stall, now=now)
+
+    await settle(app_sessions, stall, now=now + timedelta(hours=23))
+    assert await count_rows(app_sessions, stall, "notices", "attempts = 1") == 1
+    await settle(app_sessions, stall, now=now + timedelta(hours=25))
+    assert await count_rows(app_sessions, stall, "notices", "attempts = 2") == 1
