@@ -36,9 +36,7 @@ ROWS_MAX: Final = 50
 CAN_BE_ASKED: Final = frozenset({"sepay", "sepay_apikey"})
 SEPAY_URL: Final = "https://my.sepay.vn"
 LOOK_BACK: Final = timedelta(hours=24)
-LOCK_WAIT_MS: Final = (
-    500  # what is left of the five seconds when the answer came last
-)
+LOCK_WAIT_MS: Final = 500  # what is left of the five seconds when the answer came last
 
 log = structlog.get_logger()
 
