@@ -62,10 +62,20 @@ def test_each_migration_can_be_taken_back_alone(cluster: Cluster) -> None:
             assert migrate.read_current(database.owner_url) == revision
 
 
+def is_the_hubs(_thing: object, name: str | None, kind: str, *_rest: object) -> bool:
+    """Leave out the table of the route that the bench measures beside the hub."""
+    return (kind, name) != ("table", "peer_bills")
+
+
 def test_models_equal_migrations(database: Database) -> None:
     engine = create_engine(migrate.as_psycopg_url(database.owner_url), poolclass=NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_object": is_the_hubs,
+            },
         )
         assert compare_metadata(context, Base.metadata) == []
