@@ -66,8 +66,11 @@ def _ensure_as_owner(owner: psycopg.Connection, passwords: Mapping[str, str]) ->
     lacking = [r for r in SERVICE_ROLES if not _can_log_in(owner, r, passwords[r])]
     if lacking and not may_make:
         raise CannotStart(_ask_administrator(owner, lacking, passwords))
-    for role in lacking:
-        _make_role(owner, role, passwords[role])
+    try:
+        for role in lacking:
+            _make_role(owner, role, passwords[role])
+    except psycopg.errors.InsufficientPrivilege as problem:  # a role that somebody else made
+        raise CannotStart(_ask_administrator(owner, lacking, passwords)) from problem
     if lacking:
         _limit_database(owner, database)
 
@@ -88,9 +91,9 @@ def _make_role(connection: psycopg.Connection, role: str, password: str) -> None
 
 
 def _role_statement(verb: str, role: str, password: str) -> sql.Composed:
-    # Only a superuser may name SUPERUSER or BYPASSRLS, even to deny them: both are off in any new
-    # role, and a test looks.
-    return sql.SQL("{} ROLE {} LOGIN NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+    # Only who has a right may name it, even to deny it, in a role that is there (PostgreSQL 16 on).
+    # All of them are off in any new role, and a test looks.
+    return sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
         sql.SQL(verb), sql.Identifier(role), sql.Literal(password)
     )
 
@@ -117,7 +120,8 @@ def _ask_administrator(
         verb = "ALTER" if known else "CREATE"
         statements.append(_role_statement(verb, role, passwords[role]).as_string(owner) + ";")
     return (
-        f"The database user {owner.info.user!r} may not make roles. Let an administrator of the "
-        "database run this once, then start again (it holds passwords: do not paste it elsewhere):"
+        f"The database user {owner.info.user!r} may not make or change these roles. "
+        "Let an administrator of the database run this once, then start again "
+        "(it holds passwords: do not paste it elsewhere):"
         "\n\n" + "\n".join(statements)
     )

@@ -51,6 +51,40 @@ def test_an_owner_who_may_make_roles_makes_them(foreign: str, tmp_path: Path) ->
         )
 
 
+@pytest.mark.parametrize("foreign", ["CREATEROLE"], indirect=True)
+def test_a_new_secret_key_gives_the_roles_new_passwords(foreign: str, tmp_path: Path) -> None:
+    ensure_roles(foreign, role_passwords("an older key"))
+
+    ensure_roles(foreign, role_passwords(TEST_SECRET_KEY))
+
+    told = build_environment(foreign, TEST_SECRET_KEY, tmp_path)
+    for name in ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL"):
+        psycopg.connect(told[name]).close()
+    with psycopg.connect(foreign) as owner:
+        query = "SELECT rolcreatedb OR rolcreaterole OR rolsuper OR rolbypassrls FROM pg_roles"
+        rights = owner.execute(f"{query} WHERE rolname = ANY(%s)", [list(SERVICE_ROLES)])
+        assert rights.fetchall() == [(False,)] * len(SERVICE_ROLES)
+
+
+@pytest.mark.skipif(
+    (os.environ.get("PHOPAY_TEST_POSTGRES") or "18") < "16",
+    reason="before PostgreSQL 16 who may make roles may change all but superusers",
+)
+def test_a_role_that_somebody_else_made_is_left_to_an_administrator(
+    database: Database, cluster: Cluster
+) -> None:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as administrator:
+        administrator.execute("CREATE ROLE mayor LOGIN CREATEROLE PASSWORD 'p'")
+        try:
+            mayor = cluster.dsn("mayor", database.name, "p")
+            administrator.execute(f"GRANT CONNECT ON DATABASE {database.name} TO mayor")
+            with pytest.raises(CannotStart, match='ALTER ROLE "phopay_app" LOGIN PASSWORD'):
+                ensure_roles(mayor, role_passwords("another key"))
+        finally:
+            administrator.execute(f"REVOKE ALL ON DATABASE {database.name} FROM mayor")
+            administrator.execute("DROP ROLE mayor")
+
+
 @pytest.mark.parametrize("foreign", ["NOCREATEROLE"], indirect=True)
 def test_an_owner_who_may_not_is_told_what_an_administrator_has_to_run(foreign: str) -> None:
     with pytest.raises(CannotStart) as refused:
