@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
@@ -122,9 +123,12 @@ class _Feed:
         if not interests:
             return
         since = self._newest - overlap
+        floor = first_id_at(since)
+        # What was told is asked for no more: a look reaches back over much of it.
+        seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
         while True:
             async with self._reading, open_org_transaction(self._sessions, self.org_id) as session:
-                events = await read_events(session, self.org_id, interests, since=since)
+                events = await read_events(session, self.org_id, interests, since=since, seen=seen)
             for event in events:
                 self._tell(event)
             if len(events) < READ_MAX:

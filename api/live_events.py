@@ -17,9 +17,10 @@ READ_MAX: Final = 1_000
 _READ = text("""
     SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
     FROM events
-    WHERE org_id = :org_id AND id > :floor
-      AND (:every OR payee_id = ANY(:payee_ids) OR bill_id = ANY(:bill_ids)
-           OR (payee_id IS NULL AND receiving_account_id = ANY(:account_ids)))
+    WHERE org_id = :org_id AND id > :floor AND id <> ALL(CAST(:seen AS uuid[]))
+      AND (:every OR payee_id = ANY(CAST(:payee_ids AS uuid[]))
+           OR bill_id = ANY(CAST(:bill_ids AS uuid[]))
+           OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[]))))
     ORDER BY id LIMIT :limit
 """)
 
@@ -70,15 +71,17 @@ async def read_events(
     interests: Sequence[Interest],
     *,
     since: datetime,
+    seen: Sequence[UUID] = (),
     limit: int = READ_MAX,
 ) -> list[LiveEvent]:
-    """Read what any of these screens wants, oldest first, in one query."""
+    """Read what any of these screens wants and `seen` does not hold, oldest first, in one query."""
     rows = await run(
         session,
         _READ,
         {
             "org_id": org_id,
             "floor": first_id_at(since),
+            "seen": list(seen),
             "every": any(i.is_everything for i in interests),
             "payee_ids": [i.payee_id for i in interests if i.payee_id],
             "bill_ids": [i.bill_id for i in interests if i.bill_id],

@@ -34,6 +34,7 @@ def make_environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # live screens render thousands of parts; a restart reads templates anew
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -147,13 +147,40 @@ async def run(
     if written is None:
         written = _written[statement] = str(statement.compile(dialect=_DIALECT))
     driver = await _find_driver(session)
+    sent = {name: write_array(value) for name, value in values.items()}
     try:
-        cursor = await driver.execute(written.encode(), values)
+        cursor = await driver.execute(written.encode(), sent)
         return await cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:
         raise DBAPIError.instance(  # values may be personal: they stay out of messages
             written, None, error, psycopg.Error, hide_parameters=True
         ) from error
+
+
+def write_array(value: Any) -> Any:
+    """Write a list as PostgreSQL's text form of an array; anything else stays what it is.
+
+    The driver's own way looks at each element's type in Python and costs most of a small
+    statement. Lists of bytes are left to it; the statement says the type, `CAST(:ids AS uuid[])`.
+
+    Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax".
+    """
+    if type(value) is not list or any(type(one) is bytes for one in value):
+        return value
+    return "{" + ",".join(map(_write_element, value)) + "}"
+
+
+def _write_element(one: object) -> str:
+    if one is None:
+        return "NULL"
+    if isinstance(one, str):
+        return '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(one, bool):
+        return "t" if one else "f"
+    if isinstance(one, datetime):
+        return one.isoformat()
+    assert isinstance(one, (int, UUID)), type(one)
+    return str(one)
 
 
 async def _find_driver(session: AsyncSession) -> psycopg.AsyncConnection[tuple[Any, ...]]:
