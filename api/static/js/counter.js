@@ -70,9 +70,19 @@ function showSignal(isLive) {
 const handlers = {
   "bill.cancelled": (data, event) => news.hearCancelled(data, event),
   "credit.corrected": (data, event) => news.hearCorrected(data, event),
-  "account.changed": (data, event) => news.isNew(event) && stage.refresh(),
-  reload: () => location.reload(),
+  "account.changed": (data, event) => news.isNew(event) && moveAccount(),
+  reload: () => {
+    news.forget(); // going on from the same event, the hub would say the same again
+    location.reload();
+  },
   "signed-out": () => location.assign("/login"),
 };
 for (const name of MONEY) handlers[name] = (told, event) => news.hearMoney(told, event);
-listen(news.address(), handlers, { onSignal: showSignal });
+let hangUp = listen(news.address(), handlers, { onSignal: showSignal });
+
+/** The hub picks the account that a stream hears when it opens: open one for the new account. */
+async function moveAccount() {
+  await stage.refresh();
+  hangUp();
+  hangUp = listen(news.address(), handlers, { onSignal: showSignal });
+}

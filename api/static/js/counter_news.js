@@ -58,6 +58,15 @@ export class News {
     return true;
   }
 
+  /** Begin anew at the next load, as a device that was never here. */
+  forget() {
+    try {
+      sessionStorage.removeItem(this.store);
+    } catch {
+      /* storage is switched off: nothing was kept */
+    }
+  }
+
   cameBack(lostAt) {
     this.#backAt = Date.now();
     this.#lostAt = lostAt;
