@@ -14,6 +14,7 @@ from api.auth.rate_limit import RateLimit
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSessions, TheSettings, Tx, requires
 from api.screens.amounts import read_amount
+from api.screens.asking import say_why_unasked
 from api.screens.counter import keypad_page
 from api.screens.frame import Stall, TheStall, go, name_bank, read_frame, render
 from api.screens.verdicts import Verdict, told_by_sale, word_verdict
@@ -37,7 +38,7 @@ NOTE_CHARS_MAX: Final = 100
 # "I have paid!" is checked a few times a minute, not hundreds: the bank is asked each time.
 CHECKS: Final = RateLimit(10, per_s=60)
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
-Checked = Literal["", "nothing", "failed"]
+Checked = Literal["", "nothing", "failed", "cannot"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class BillPage:
     holder_name: str
     note: str
     pay_path: str  # the customer's own page
+    pay_url: str  # the same in full, to send
     expires_at: str  # ISO 8601
     valid_for_s: int
     is_waiting: bool  # the code is shown
@@ -111,6 +113,7 @@ async def show_bill(
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
     code_vnd = bill.missing_vnd or 0
     can_open = stall.caller.may(Permission.BILLS_OPEN)
+    pay_path = f"/p/{stall.caller.org_code}-{bill.public_token}"
     page = BillPage(
         bill_id=bill.id,
         state=status.value,
@@ -121,7 +124,8 @@ async def show_bill(
         account=bill.code_account,
         holder_name=bill.holder_name,
         note=bill.purpose,
-        pay_path=f"/p/{stall.caller.org_code}-{bill.public_token}",
+        pay_path=pay_path,
+        pay_url=f"{settings.public_url.rstrip('/')}{pay_path}",
         expires_at=bill.expires_at.isoformat(),
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
         # A part of the money is here: the rest may come whenever it comes.
@@ -206,7 +210,8 @@ async def check_bill(
             now=now,
         )
     except ProviderDidNotAnswer:
-        return go(stall.path(f"/bills/{bill_id}", checked="failed"))
+        why = await say_why_unasked(sessions, stall.org_id, before.receiving_account_id)
+        return go(stall.path(f"/bills/{bill_id}", checked=why))
     async with open_org_transaction(sessions, stall.org_id) as session:
         after = await get_bill(session, stall.org_id, bill_id)
     if after.received_vnd > before.received_vnd:  # the page itself says what came

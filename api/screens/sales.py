@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSessions, Tx, requires
 from api.i18n import translate
+from api.screens.asking import say_why_unasked
 from api.screens.counter_bills import CHECKS
 from api.screens.frame import TheStall, go, read_frame, render
 from api.screens.verdicts import status_of, told_by_sale, word_payer
@@ -33,7 +34,7 @@ from payments.payees.queries import find_routes
 
 router = APIRouter(prefix="/counter/sales", include_in_schema=False)
 
-Told = Literal["", "new", "some", "failed", "taken", "moved"]
+Told = Literal["", "new", "some", "failed", "cannot", "taken", "moved"]
 COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
 
 
@@ -97,7 +98,7 @@ async def check_account(
         before = await list_sales(session, org_id, payee_id, since=since, until=until)
     if payee_id not in routes:
         raise PayeeHasNoAccount(payee_id)
-    state = request.app.state
+    state, account_id = request.app.state, routes[payee_id].receiving_account_id
     try:
         await ask_about_account(
             sessions,
@@ -105,11 +106,12 @@ async def check_account(
             sealer,
             state.http_client,
             stall.caller.org,
-            routes[payee_id].receiving_account_id,
+            account_id,
             now=now,
         )
     except ProviderDidNotAnswer:
-        return go(stall.path("/sales", told="failed"))
+        why = await say_why_unasked(sessions, org_id, account_id)
+        return go(stall.path("/sales", told=why))
     async with open_org_transaction(sessions, org_id) as session:
         after = await list_sales(session, org_id, payee_id, since=since, until=until)
     return go(stall.path("/sales", told="new" if len(after) > len(before) else "some"))

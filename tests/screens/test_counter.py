@@ -1,5 +1,6 @@
 """The counter's pages as the hub draws them: right words, right stall, nobody else's."""
 
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -272,9 +273,24 @@ async def test_bank_that_cannot_be_asked_is_said_in_plain_words(hub: Hub) -> Non
 
     answer = await owner.post(f"{path}/check")
 
-    assert answer.headers["location"] == f"{path}?checked=failed"
+    assert answer.headers["location"] == f"{path}?checked=cannot"
     page = (await owner.get(answer.headers["location"])).text
-    assert "Chưa hỏi được ngân hàng." in page
+    assert "Mở ứng dụng ngân hàng của quầy" in page
+    assert "thử lại sau" not in page  # it would be no different
+    answer = await owner.post("/counter/sales/check")
+    assert "Mở ứng dụng ngân hàng của quầy" in (await owner.get(answer.headers["location"])).text
+
+
+async def test_bill_leads_to_the_customers_own_page(hub: Hub) -> None:
+    _, owner = await at_counter(hub)
+    page = (await owner.get(await open_bill(owner, amount="20", note="2 phở"))).text
+
+    [path] = re.findall(r'href="(/p/[^"]+)"', page)
+
+    assert re.search(rf'data-copy="https?://[^"/]+{re.escape(path)}"', page)
+    # What the keypad says of the note: the customer sees it.
+    assert "khách thấy trên trang thanh toán" in (await owner.get("/counter")).text
+    assert "2 phở" in (await hub.new_client(**PAGE).get(path)).text
 
 
 async def test_changed_account_is_confirmed_by_the_stalls_owner_only(hub: Hub) -> None:
@@ -286,10 +302,14 @@ async def test_changed_account_is_confirmed_by_the_stalls_owner_only(hub: Hub) -
     stranger = await sign_in(market, "other", "vendor_owner", payee_id=other_id)
     assert "Tài khoản nhận tiền của quầy đã đổi" in (await owner.get("/counter")).text
 
+    faked = await owner.post(f"/counter/accounts/{link_id}/seen")  # hired after the change
+    later = text("UPDATE payee_accounts SET proposed_at = clock_timestamp() WHERE id = :id")
+    async with open_org_transaction(hub.app.state.sessions, market.stall.org.id) as session:
+        await session.execute(later, {"id": link_id})
     refused = await stranger.post(f"/counter/accounts/{link_id}/seen")
     seen = await owner.post(f"/counter/accounts/{link_id}/seen")
 
-    assert (refused.status_code, seen.status_code) == (404, 303)
+    assert (faked.status_code, refused.status_code, seen.status_code) == (403, 404, 303)
     assert "Tài khoản nhận tiền của quầy đã đổi" not in (await owner.get("/counter")).text
 
 
