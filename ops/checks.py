@@ -60,7 +60,7 @@ def run_tests(arguments: list[str]) -> int:
         + f" | PostgreSQL: {f'Debian {major}' if major else 'embedded'}"
         + f" | browser: {chromium or 'none'}"
     )
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *_side_by_side(arguments), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
@@ -95,3 +95,14 @@ def _clean() -> dict[str, str]:
     leave_out |= {"PHOPAY_WORKER_DATABASE_URL", "PHOPAY_SECRET_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in leave_out}
     return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def _side_by_side(arguments: list[str]) -> list[str]:
+    """Say how many test files to run at once, unless the arguments do, or name a single test.
+
+    Most tests wait for processes and browsers, so one more than there are processors. A file stays
+    in one process, which has a PostgreSQL of its own.
+    """
+    if any(one.startswith(("-n", "--numprocesses", "--pdb")) or "::" in one for one in arguments):
+        return []
+    return ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
