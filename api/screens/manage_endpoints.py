@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.auth.rules import Permission
 from api.deps import TheSettings, requires
 from api.live_events import first_id_at
+from api.routes.accounts import SEES_WHOLE
 from api.screens.frame import name_bank
 from api.screens.manage import judge_health
 from api.screens.manage_deliveries import DeliveryRow, word_delivery
@@ -251,13 +252,18 @@ async def _read_rows(tx: AsyncSession, desk: Desk) -> tuple[EndpointRow, ...]:
 async def list_accounts(
     tx: AsyncSession, desk: Desk, ticked: list[UUID] | None
 ) -> tuple[tuple[str, str, str, bool], ...]:
-    """List the accounts that an endpoint may be given, each once; None ticks the only one."""
+    """List the accounts that an endpoint may be given, each once; None ticks the only one.
+
+    Numbers are whole only for who handles accounts: finance needs to recognise them.
+    """
+    is_whole = not SEES_WHOLE.isdisjoint(desk.caller.permissions)
     links = await list_links(tx, desk.org_id)
     names: dict[UUID, list[str]] = {}
     words: dict[UUID, tuple[str, str]] = {}
     for _, account, payee in reversed(links):
         names.setdefault(account.id, []).append(payee.name)
-        words[account.id] = (f"{name_bank(account.bin)} {account.account_number}", account.status)
+        number = account.account_number if is_whole else mask_tail(account.account_number)
+        words[account.id] = (f"{name_bank(account.bin)} {number}", account.status)
     if ticked is None:
         ticked = list(words) if len(words) == 1 else []
     return tuple(

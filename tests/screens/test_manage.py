@@ -299,7 +299,11 @@ async def test_delivery_log_hides_numbers_from_who_does_not_set_endpoints_up(
     bill = await an_open_bill(market)
     await pay_bill(market, bill)
     manager, finance = await let_in(market, "manager"), await let_in(market, "finance")
-    log = f"/manage/endpoints/{market.stall.endpoint_id}/deliveries"
+    endpoint = f"/manage/endpoints/{market.stall.endpoint_id}"
+    assert market.stall.account_number not in (await finance.get(endpoint)).text
+    assert f"…{market.stall.account_number[-4:]}" in (await finance.get(endpoint)).text
+    assert market.stall.account_number in (await manager.get(endpoint)).text
+    log = f"{endpoint}/deliveries"
     page = await finance.get(log)
     assert "Đã trả đủ khoản thu" in text_of(page)
     [delivery] = re.findall(rf'href="({log}/[0-9a-f-]{{36}})"', page.text)
