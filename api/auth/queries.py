@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, any_, func, literal, select, text, update
+from sqlalchemy import Row, and_, any_, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from api.auth.errors import ApiKeyNotFound, StaffNotFound
 from api.auth.models import ApiKey, Login, Role, SetupToken, Staff, StaffSession
+from core.audit import AuditRow
 from payments.payees.models import Organisation, OrganisationCode, Payee
 
 LIST_MAX = 500
@@ -161,6 +163,47 @@ async def lock_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Sta
     if found is None:
         raise StaffNotFound
     return found
+
+
+async def is_login_in_other_hands(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    *,
+    since: datetime,
+    involved: Sequence[UUID | None],
+) -> bool:
+    """Whether somebody else may sign in as this person: they gave them the password or the stall.
+
+    Args:
+        since: from then on it counts whoever did it.
+        involved: a reset by one of these counts until the person chose their own password.
+    """
+    own = aliased(AuditRow)
+    has_chosen = exists().where(
+        own.org_id == org_id,
+        own.object_id == staff_id,
+        own.action == "staff.password_changed",
+        own.recorded_at > AuditRow.recorded_at,
+    )
+    is_given = AuditRow.action.in_(("staff.added", "staff.password_reset"))
+    is_moved = and_(
+        AuditRow.action == "staff.changed",
+        AuditRow.before["payee_id"] != AuditRow.after["payee_id"],
+    )
+    is_known_to_them = and_(
+        AuditRow.action == "staff.password_reset",
+        AuditRow.actor_id.in_([one for one in involved if one is not None]),
+        ~has_chosen,
+    )
+    wanted = select(AuditRow.id).where(
+        AuditRow.org_id == org_id,
+        AuditRow.object_kind == "staff",
+        AuditRow.object_id == staff_id,
+        AuditRow.actor_id.is_distinct_from(staff_id),
+        or_(and_(AuditRow.recorded_at > since, or_(is_given, is_moved)), is_known_to_them),
+    )
+    return await session.scalar(wanted.limit(1)) is not None
 
 
 async def list_staff(

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,6 +33,8 @@ from api.auth.rules import (
 )
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import hash_token, new_id, new_token
+from payments.payees.errors import HolderNeeded
+from payments.payees.models import PayeeAccount
 
 SETUP_TOKEN_VALID_FOR: Final = timedelta(days=1)
 
@@ -130,13 +133,19 @@ async def add_staff(
     return staff
 
 
+class Unset(Enum):
+    """Says that a value which may be None is left as it is."""
+
+    UNSET = "unset"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StaffChange:
-    """What to change about a person; None leaves it."""
+    """What to change about a person; None leaves it, but a payee of None takes the payee away."""
 
     display_name: str | None = None
     roles: Collection[Role] | None = None
-    payee_id: UUID | None = None
+    payee_id: UUID | Unset | None = Unset.UNSET
     is_disabled: bool | None = None
 
 
@@ -152,7 +161,7 @@ async def change_staff(
 ) -> Staff:
     """Change what a person is called, may do, or whether they work here at all.
 
-    Losing a role or the job ends their sessions at once.
+    Losing a role or the job, or changing the stall, ends their sessions at once.
 
     Raises:
         StaffNotFound, RoleNotGrantable, PayeeRequired
@@ -163,7 +172,7 @@ async def change_staff(
     before = _describe(staff)
     if change.display_name is not None:
         staff.display_name = change.display_name
-    if change.payee_id is not None:
+    if change.payee_id is not Unset.UNSET:
         staff.payee_id = change.payee_id
     if change.roles is not None:
         if granter.actor.id == staff.id:
@@ -180,13 +189,32 @@ async def change_staff(
     after = _describe(staff)
     if after == before:
         return staff
-    if before["roles"] != after["roles"] or staff.disabled_at is not None:
+    is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "payee_id"))
+    if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sessions(session, org_id, staff.id, now=now)
     await session.flush()
     _record(
         session, staff, granter, "staff.changed", before=before, after=after, reason=reason, now=now
     )
     return staff
+
+
+async def check_own_login(session: AsyncSession, caller: Caller, link: PayeeAccount) -> None:
+    """Refuse to take the word of a login that was made or reset while an account was changed.
+
+    Whoever gave the password could sign in with it and say that the holder saw the change.
+
+    Raises:
+        HolderNeeded
+    """
+    if await queries.is_login_in_other_hands(
+        session,
+        caller.home.id,
+        caller.id,
+        since=link.proposed_at,
+        involved=[link.proposed_by, link.approved_by],
+    ):
+        raise HolderNeeded
 
 
 async def reset_password(

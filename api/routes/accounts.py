@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.answers import PICTURE_RESPONSES, answer_picture
 from api.auth.callers import Caller
 from api.auth.rules import Permission
+from api.auth.service import check_own_login
 from api.deps import Now, Tx, requires
 from api.errors import may_answer
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
@@ -165,8 +166,9 @@ async def end_account(
 async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -> AccountRead:
     """Say, as one of the payee's people, that you saw the change of your account.
 
-    Whoever proposed or approved it cannot say so."""
-    await _find_own(tx, caller, link_id)
+    Whoever proposed or approved it cannot say so, nor can a login made or reset since."""
+    link, *_ = await _find_own(tx, caller, link_id)
+    await check_own_login(tx, caller, link)
     await accounts.confirm_told(
         tx, caller.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
     )

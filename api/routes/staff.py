@@ -17,7 +17,7 @@ from api.auth.errors import (
 )
 from api.auth.models import Staff
 from api.auth.rules import Permission
-from api.auth.service import Granter, StaffChange
+from api.auth.service import Granter, StaffChange, Unset
 from api.deps import Now, ThePasswords, Tx, requires
 from api.errors import may_answer
 from api.schemas.identity import PasswordReset, StaffCreate, StaffPatch, StaffRead
@@ -82,7 +82,7 @@ async def change_staff(
         StaffChange(
             display_name=body.display_name,
             roles=body.roles,
-            payee_id=body.payee_id,
+            payee_id=body.payee_id if "payee_id" in body.model_fields_set else Unset.UNSET,
             is_disabled=body.is_disabled,
         ),
         granter=Granter.of(caller),

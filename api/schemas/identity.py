@@ -141,7 +141,7 @@ class StaffCreate(Body):
 
 
 class StaffPatch(Body):
-    """What to change; what is left out stays."""
+    """What to change; what is left out stays. A `payee_id` of null takes the payee away."""
 
     display_name: NameText | None = None
     roles: Roles | None = None

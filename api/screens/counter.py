@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth.callers import Caller
 from api.auth.rules import Permission
+from api.auth.service import check_own_login
 from api.deps import CurrentCaller, Now, TheSessions, Tx, requires
 from api.live import stream_events
 from api.live_events import LiveEvent
@@ -135,11 +136,13 @@ async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> R
 
     Raises:
         AccountLinkNotFound: the change is another stall's.
-        HolderNeeded: the caller is not the stall's own, or had a part in the change.
+        HolderNeeded: the caller is not the stall's own, or had a part in the change,
+            or their login was made or reset since.
     """
     link, *_ = await get_link(tx, stall.org_id, link_id)
     if link.payee_id != stall.payee_id:
         raise AccountLinkNotFound(link_id)
+    await check_own_login(tx, stall.caller, link)
     await confirm_told(
         tx,
         stall.org_id,

@@ -2,9 +2,12 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from core.db import Sessions
 from payments.vietqr import PointOfInitiation, parse
 from tests.api.city import Hub
 from tests.api.stalls import Market, found_market_with_stall
@@ -15,6 +18,7 @@ from tests.unit import provider_deliveries as deliveries
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "HO KINH DOANH B12"}
+GIVEN = "chè bưởi Hàng Giấy"
 
 
 @pytest.fixture
@@ -41,10 +45,10 @@ async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]
 
 async def test_an_account_takes_money_after_two_people_and_a_test_transfer(market: Market) -> None:
     payee_id = await add_payee(market)
+    owner = await market.staff("co.ba", "vendor_owner", payee_id=UUID(payee_id))
     link = await propose(market, payee_id)
     assert (link["status"], link["account_number"]) == ("proposed", "0011223344")
     approver = await market.staff("duyet", "approver")
-    owner = await market.staff("co.ba", "vendor_owner", payee_id=payee_id)
     path = f"/v1/accounts/{link['id']}"
 
     assert (await owner.post(f"{path}/approve")).status_code == 403
@@ -131,11 +135,48 @@ async def test_an_account_is_ended_by_who_may_approve_and_takes_no_bill_then(
     assert (opened.status_code, opened.json()["code"]) == (409, "payee_has_no_account")
 
 
-async def test_nobody_but_the_payee_itself_acknowledges_a_change(market: Market) -> None:
+async def propose_now(owner_sessions: Sessions, link_id: str, by: str | None = None) -> None:
+    """Make an account's proposal the latest thing that happened."""
+    query = text("""UPDATE payee_accounts SET proposed_at = clock_timestamp(),
+                    proposed_by = coalesce(CAST(:by AS uuid), proposed_by) WHERE id = :id""")
+    async with owner_sessions.begin() as session:
+        await session.execute(query, {"id": link_id, "by": by})
+
+
+@pytest.mark.parametrize("is_reset_first", [True, False])
+async def test_password_that_the_proposer_gave_does_not_speak_for_the_holder(
+    market: Market, owner_sessions: Sessions, is_reset_first: bool
+) -> None:
+    """Else a manager could move a stall's money, sign in as its owner, and hide the warning."""
+    link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
+    await market.staff("co.lan", "vendor_owner", payee_id=market.stall.payee_id)
+    if not is_reset_first:
+        await propose_now(owner_sessions, link["id"])
+    people = (await market.admin.get("/v1/staff", params=market.org)).json()
+    [owner_id] = [one["id"] for one in people if one["login"] == "co.lan"]
+    reset = await market.admin.post(
+        f"/v1/staff/{owner_id}/password", json={"password": GIVEN}, params=market.org
+    )
+    assert reset.status_code == 204
+    if is_reset_first:
+        admin = (await market.admin.get("/v1/me")).json()
+        await propose_now(owner_sessions, link["id"], by=admin["id"])
+    faker = await market.hub.browser("co.lan", GIVEN)
+
+    answer = await faker.post(f"/v1/accounts/{link['id']}/seen")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "holder_needed")
+
+
+async def test_nobody_but_the_payee_itself_acknowledges_a_change(
+    market: Market, owner_sessions: Sessions
+) -> None:
     link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
     path = f"/v1/accounts/{link['id']}/seen"
     manager = await market.staff("quanly", "manager")
     owner = await market.staff("co.lan", "vendor_owner", payee_id=market.stall.payee_id)
+    assert (await owner.post(path)).json()["code"] == "holder_needed"  # hired after the change
+    await propose_now(owner_sessions, link["id"])
 
     refused = await manager.post(path)
 

@@ -1,6 +1,7 @@
 """Who may do what to whom: roles, borders between organisations and stalls, API keys."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -151,6 +152,38 @@ async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
     assert renamed.after["display_name"] == "Chị Lan"
     assert demoted.before["roles"] == ["approver", "finance"]
     assert (demoted.after["roles"], demoted.reason) == (["finance"], "đổi việc")
+
+
+async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    here, there = [str(await open_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
+    lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=UUID(here))).json()
+    path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
+    browser = await hub.browser("lan")
+
+    await admin.patch(path, params=org, json={"payee_id": here})
+    assert (await browser.get("/v1/me")).status_code == 200
+    moved = await admin.patch(path, params=org, json={"payee_id": there})
+
+    assert moved.json()["payee_id"] == there
+    assert (await browser.get("/v1/me")).json()["code"] == "session_ended"
+
+
+async def test_cashier_who_becomes_a_manager_has_no_stall_any_more(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    stall = await open_stall(hub, market_id)
+    lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=stall)).json()
+    path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
+
+    early = await admin.patch(path, params=org, json={"payee_id": None})
+    kept = await admin.patch(path, params=org, json={"display_name": "Chị Lan"})
+    promoted = await admin.patch(path, params=org, json={"roles": ["manager"], "payee_id": None})
+
+    assert early.json()["code"] == "payee_required"
+    assert kept.json()["payee_id"] == str(stall)
+    assert (promoted.status_code, promoted.json()["payee_id"]) == (200, None)
 
 
 async def test_nobody_promotes_themselves(hub: Hub) -> None:

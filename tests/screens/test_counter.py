@@ -293,7 +293,9 @@ async def test_bill_leads_to_the_customers_own_page(hub: Hub) -> None:
     assert "2 phở" in (await hub.new_client(**PAGE).get(path)).text
 
 
-async def test_changed_account_is_confirmed_by_the_stalls_owner_only(hub: Hub) -> None:
+async def test_changed_account_is_confirmed_by_the_stalls_owner_only(
+    hub: Hub, owner_sessions: Sessions
+) -> None:
     market, owner = await at_counter(hub)
     query = text("SELECT id FROM payee_accounts WHERE payee_id = :id")
     async with open_org_transaction(hub.app.state.sessions, market.stall.org.id) as session:
@@ -304,7 +306,7 @@ async def test_changed_account_is_confirmed_by_the_stalls_owner_only(hub: Hub) -
 
     faked = await owner.post(f"/counter/accounts/{link_id}/seen")  # hired after the change
     later = text("UPDATE payee_accounts SET proposed_at = clock_timestamp() WHERE id = :id")
-    async with open_org_transaction(hub.app.state.sessions, market.stall.org.id) as session:
+    async with owner_sessions.begin() as session:
         await session.execute(later, {"id": link_id})
     refused = await stranger.post(f"/counter/accounts/{link_id}/seen")
     seen = await owner.post(f"/counter/accounts/{link_id}/seen")
