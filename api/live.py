@@ -30,6 +30,7 @@ from api.live_events import (
     instant_of,
     read_events,
 )
+from api.networks import network_of
 from api.shutdown import closing_on_signals
 from core import clock
 from core.db import Sessions, open_org_transaction
@@ -57,7 +58,8 @@ RECHECK_S: Final = 30.0
 RETRY_MS: Final = 2_000
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
-STREAMS_PER_ADDRESS: Final = 200  # pay pages: a market shares one address
+# Pay pages: a mobile network puts thousands of phones behind one address.
+STREAMS_PER_ADDRESS: Final = 2_000
 
 
 @dataclass(eq=False, slots=True)
@@ -166,6 +168,11 @@ class Broadcaster:
     def sessions(self) -> Sessions:
         """The sessions that replays read with."""
         return self._sessions
+
+    @property
+    def places_per_address(self) -> int:
+        """Half of the process's streams: pay pages of one address never push the counters out."""
+        return (self._streams_max + 1) // 2
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -299,8 +306,8 @@ async def stream_events(
     if caller is not None:
         leave = broadcaster.take_place(f"{caller.kind}:{caller.id}", STREAMS_PER_CALLER)
     else:
-        host = request.client.host if request.client else "?"
-        leave = broadcaster.take_place(f"ip:{host}", STREAMS_PER_ADDRESS)
+        places = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
+        leave = broadcaster.take_place(f"ip:{network_of(request)}", places)
     stream = _Stream(
         broadcaster=broadcaster,
         directory=request.app.state.directory,

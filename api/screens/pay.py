@@ -14,16 +14,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.answers import answer_picture
-from api.auth.callers import Org
+from api.auth.callers import Directory, Org
 from api.auth.rate_limit import RateLimit
 from api.deps import Now, TheDirectory, TheSessions, public
 from api.live import stream_events
 from api.live_events import LiveEvent
+from api.networks import network_of
 from api.routes.bills import card_of
 from api.screens.frame import name_bank
 from api.templating import language_of, templates
 from core.clock import HANOI
-from core.db import open_org_transaction
+from core.db import Sessions, open_org_transaction
 from core.logging import mask_tail
 from core.vnd_words import spell_vnd
 from payments.bills.errors import BillNotFound
@@ -38,8 +39,10 @@ from payments.vietqr.images import draw_svg
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
 
 LINK: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})-([A-Za-z0-9_-]{22})")
-# A market behind one address loads a page, its code and its news for each customer.
-VIEWS: Final = RateLimit(300, per_s=60)
+# A mobile network puts thousands of phones behind one address, and each customer's phone loads a
+# page, its code and its news; links that open nothing are what a guesser sends.
+VIEWS: Final = RateLimit(3_000, per_s=60)
+MISSES: Final = RateLimit(60, per_s=60)
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
@@ -130,7 +133,16 @@ async def open_link(
     Raises:
         BillNotFound, TooManyRequests
     """
-    VIEWS.take(request.client.host if request.client else "?")
+    network = network_of(request)
+    VIEWS.take(network)
+    try:
+        return await _open(link, directory, sessions)
+    except BillNotFound:
+        MISSES.take(network)
+        raise
+
+
+async def _open(link: str, directory: Directory, sessions: Sessions) -> Opened:
     parts = LINK.fullmatch(link)
     org = await directory.find_org(parts[1]) if parts else None
     if parts is None or org is None:

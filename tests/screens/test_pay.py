@@ -8,6 +8,8 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+import api.screens.pay
+from api.auth.rate_limit import RateLimit
 from core.clock import read_clock
 from core.db import open_org_transaction
 from payments.bills.service import cancel_bill
@@ -80,6 +82,20 @@ async def test_every_wrong_link_gets_the_same_page(
     assert answer.status_code == 404
     assert "bill_not_found" in answer.text
     assert "No bill &#39;…&#39; was found." in answer.text
+
+
+async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
+    hub: Hub, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.screens.pay, "MISSES", RateLimit(2, per_s=60))
+    market = await open_office(hub)
+    bill = await an_open_bill(market)
+
+    guessed = [await stranger.get(f"/p/HKXM-{'A' * 22}") for _ in range(3)]
+    seen = [await stranger.get(pay_path(market, bill)) for _ in range(3)]
+
+    assert [answer.status_code for answer in guessed] == [404, 404, 429]
+    assert [answer.status_code for answer in seen] == [200, 200, 200]
 
 
 async def test_short_payment_shows_what_is_missing_with_a_new_code(
