@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
 
-from api.auth.callers import COOKIE, Caller, Directory, Org
+from api.auth.callers import COOKIE, Caller, Directory, name_cookie
 from api.auth.errors import CrossSiteRequest
 from api.auth.passwords import Passwords
 from api.auth.rules import Permission
@@ -20,11 +21,18 @@ from core.db import Sessions, open_org_transaction
 from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated, Violation
 from core.sealing import Sealer
 from core.settings import Settings
-from payments.payees.errors import OrganisationNotFound
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _SessionCookie(APIKeyCookie):
+    """The session's cookie under the name that this process gives it."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        return request.cookies.get(name_cookie(request.app.state.settings)) or None
+
 
 # These two name the schemes in OpenAPI; what they find is verified by `identify_caller`.
 _bearer = HTTPBearer(
@@ -32,7 +40,7 @@ _bearer = HTTPBearer(
     scheme_name="ApiKey",
     description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
 )
-_cookie = APIKeyCookie(
+_cookie = _SessionCookie(
     name=COOKIE, auto_error=False, scheme_name="Session", description="Set by POST /v1/sessions"
 )
 
@@ -154,19 +162,6 @@ CurrentCaller = Annotated[Caller, Depends(act_for_organisation)]
 MaybeCaller = Annotated[Caller | None, Depends(peek_caller)]
 
 
-async def find_path_org(request: Request) -> Org:
-    """Return the organisation that `{org_code}` of a public address names."""
-    code = str(request.path_params["org_code"])
-    directory: Directory = request.app.state.directory
-    org = await directory.find_org(code)
-    if org is None:
-        raise OrganisationNotFound(code)
-    return org
-
-
-PathOrg = Annotated[Org, Depends(find_path_org)]
-
-
 async def _open_transaction(
     sessions: TheSessions, caller: CurrentCaller
 ) -> AsyncIterator[AsyncSession]:
@@ -182,13 +177,6 @@ async def _open_home_transaction(
         yield session
 
 
-async def _open_path_transaction(
-    sessions: TheSessions, org: PathOrg
-) -> AsyncIterator[AsyncSession]:
-    async with open_org_transaction(sessions, org.id) as session:
-        yield session
-
-
 async def _open_unbound_transaction(sessions: TheSessions) -> AsyncIterator[AsyncSession]:
     async with sessions.begin() as session:
         yield session
@@ -198,8 +186,6 @@ async def _open_unbound_transaction(sessions: TheSessions) -> AsyncIterator[Asyn
 # sends the answer first, so a failed commit would follow a "201 Created".
 Tx = Annotated[AsyncSession, Depends(_open_transaction, scope="function")]
 HomeTx = Annotated[AsyncSession, Depends(_open_home_transaction, scope="function")]
-# Public pages whose address names the organisation: /p/CODE-token, callbacks, …
-PathOrgTx = Annotated[AsyncSession, Depends(_open_path_transaction, scope="function")]
 # Sees the four tables that are nobody's (docs/tenancy.md) and no tenant's rows.
 UnboundTx = Annotated[AsyncSession, Depends(_open_unbound_transaction, scope="function")]
 

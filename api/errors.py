@@ -25,6 +25,7 @@ from core.errors import (
     Unauthenticated,
     Violation,
 )
+from core.logging import mask_path
 
 log = structlog.get_logger()
 
@@ -204,7 +205,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 
 async def _answer_pool(request: Request, error: Exception) -> Response:
-    log.warning("database.pool_exhausted", path=request.url.path)
+    log.warning("database.pool_exhausted", path=mask_path(request.url.path))
     return answer_problem(request, Busy("The hub is busy; try again.", retry_after_s=BUSY_RETRY_S))
 
 
@@ -216,12 +217,14 @@ async def _answer_database(request: Request, error: Exception) -> Response:
             "database.refused",
             error=type(cause).__name__,
             sqlstate=cause.sqlstate,
-            path=request.url.path,
+            path=mask_path(request.url.path),
         )
         busy = Busy("The database is busy or away; try again.", retry_after_s=BUSY_RETRY_S)
         return answer_problem(request, busy)
     if isinstance(cause, psycopg.DataError):
-        log.warning("database.value_refused", error=type(cause).__name__, path=request.url.path)
+        log.warning(
+            "database.value_refused", error=type(cause).__name__, path=mask_path(request.url.path)
+        )
         detail = "A value of the request cannot be stored: too large, or not plain text."
         return answer_problem(request, InvalidRequest(detail))
     return answer_unexpected(request, error)
@@ -229,5 +232,5 @@ async def _answer_database(request: Request, error: Exception) -> Response:
 
 def answer_unexpected(request: Request, error: BaseException) -> Response:
     """Answer 500 for a mistake of our own, and log it in full under the request id."""
-    log.error("request.failed", path=request.url.path, exc_info=error)
+    log.error("request.failed", path=mask_path(request.url.path), exc_info=error)
     return answer_problem(request, InternalError(_INTERNAL))

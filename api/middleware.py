@@ -15,18 +15,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, answer_unexpected
+from api.templating import CONTENT_SECURITY_POLICY
 from core.errors import BodyTooLarge, InvalidRequest
 from core.ids import new_id
+from core.logging import mask_path
 
 log = structlog.get_logger()
 
-# Proven with htmx 4, the CSP build of Alpine and a camera: nothing inline, nothing from elsewhere.
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; "
-    "manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
 SECURITY_HEADERS: Final = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
@@ -41,8 +36,6 @@ SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET_PATHS: Final = ("/health/", "/static/")
 TOO_LARGE: Final = 413
 PATH_CHARS_MAX: Final = 2_048
-# Random tokens stand in these addresses; a log line must not open what they open.
-_TOKEN_IN_PATH: Final = re.compile(r"(/[2-9A-HJKMNP-TV-Z]{4}-)[A-Za-z0-9_-]{12,}")
 
 
 class RequestFrame:
@@ -91,7 +84,8 @@ class RequestFrame:
                 await self.app(scope, receive, send_framed)
         except Exception as error:
             if status:  # half of an answer is out: let the server close the connection
-                log.exception("request.broken_off", path=scope["path"], request_id=request_id)
+                path = mask_path(scope["path"])
+                log.exception("request.broken_off", path=path, request_id=request_id)
                 raise
             answer = answer_unexpected(request, error)
             await answer(scope, receive, send_framed)
@@ -107,7 +101,7 @@ class RequestFrame:
         log.info(
             "request.answered",
             method=request.method,
-            path=_TOKEN_IN_PATH.sub(r"\1…", path[:PATH_CHARS_MAX]),
+            path=mask_path(path[:PATH_CHARS_MAX]),
             status=status,
             code=getattr(request.state, "error_code", None),
             ms=round(took_s * 1_000, 1),

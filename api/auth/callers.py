@@ -18,11 +18,14 @@ from core.audit import Actor
 from core.db import Sessions, open_org_transaction
 from core.errors import Forbidden
 from core.ids import hash_token
+from core.settings import Settings
 from payments.payees.errors import OrganisationNotFound
 from payments.payees.models import OrgKind
 from payments.payees.rules import OrgFacts
 
 COOKIE: Final = "phopay_session"
+# Browsers take this one over TLS only, for path / and from this very host, not from a sibling.
+HOST_COOKIE: Final = f"__Host-{COOKIE}"
 # Verified keys are remembered, since keys come thousands of times a second. A revoked key
 # therefore works for up to this long in each process (docs/permissions.md says so).
 KEY_CACHE_S: Final = 5.0
@@ -37,6 +40,11 @@ API_KEY: Final = re.compile(
     r"pp_(live|test)_([2-9A-HJKMNP-TV-Z]{4})_([a-z0-9]{12})_([A-Za-z0-9_-]{43})"
 )
 COOKIE_VALUE: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})\.([A-Za-z0-9_-]{43})")
+
+
+def name_cookie(settings: Settings) -> str:
+    """Return the name of the session's cookie; without TLS browsers refuse the stricter one."""
+    return HOST_COOKIE if settings.is_production else COOKIE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

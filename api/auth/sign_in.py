@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from api.auth import queries
-from api.auth.callers import COOKIE, Caller
+from api.auth.callers import Caller, name_cookie
 from api.auth.errors import LoginFailed
 from api.auth.models import Staff, StaffSession
 from api.auth.passwords import Passwords
@@ -63,7 +63,9 @@ class SignIns:
         The password is checked between two transactions, not inside one: it takes long on purpose.
 
         Raises:
-            LoginFailed: the same, after the same time, whatever was wrong.
+            LoginFailed: the same answer whatever was wrong. A password is hashed for unknown and
+                locked logins too, so the time tells little; but it is not equal: a wrong
+                password of a known login also writes its failure.
             TooManyRequests: too many tries from this address, or for this login from it.
         """
         name = normalise_login(login)[:100]
@@ -185,7 +187,7 @@ class SignIns:
 def set_session_cookie(response: Response, settings: Settings, value: str) -> None:
     """Give the browser its session: out of reach of scripts, and of other sites' requests."""
     response.set_cookie(
-        COOKIE,
+        name_cookie(settings),
         value,
         max_age=settings.session_max_s,
         path="/",
@@ -198,7 +200,11 @@ def set_session_cookie(response: Response, settings: Settings, value: str) -> No
 def clear_session_cookie(response: Response, settings: Settings) -> None:
     """Take the session from the browser."""
     response.delete_cookie(
-        COOKIE, path="/", httponly=True, secure=settings.is_production, samesite="lax"
+        name_cookie(settings),
+        path="/",
+        httponly=True,
+        secure=settings.is_production,
+        samesite="lax",
     )
 
 

@@ -77,7 +77,13 @@ async def test_production_asks_for_tls_everywhere(settings: Settings) -> None:
         )
 
         assert admin_page.headers["strict-transport-security"].startswith("max-age=31536000")
-        assert "; secure" in login.headers["set-cookie"].lower()
+        cookie = login.headers["set-cookie"]
+        assert cookie.startswith("__Host-phopay_session=HANX.")
+        assert "; secure" in cookie.lower()
+        assert "domain" not in cookie.lower()
+        sent = cookie.partition(";")[0]
+        for value, status in ((sent, 200), (sent.removeprefix("__Host-"), 401)):
+            assert (await hub.new_client(Cookie=value).get("/v1/me")).status_code == status
 
 
 async def test_files_are_kept_by_browsers_and_checked_by_etag(hub: Hub) -> None:
