@@ -1,10 +1,12 @@
 """The vendor's counter in a real browser, with a real hub, a real bank app and real callbacks."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Route, expect
 
+from core.ids import new_id
 from ops.postgres import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
@@ -223,3 +225,52 @@ def test_lost_callback_is_found_by_asking_the_bank(city: City, new_page: OpenPag
     page.get_by_role("button", name="Kiểm tra giao dịch").click()
 
     page.locator("#stage .verdict[data-status=paid]").wait_for(timeout=5_000)
+
+
+def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
+    city: City, new_page: OpenPage
+) -> None:
+    page = at_the_counter(city, new_page, city.open_stall())
+    stored = {"seen": [str(new_id())], "since": 0}
+    page.evaluate(
+        "(s) => sessionStorage.setItem(`phopay.counter.${counter.dataset.events}`, s)",
+        json.dumps(stored),
+    )
+    told = []
+
+    def answer(route: Route) -> None:
+        if "last_event_id" not in route.request.url:
+            route.continue_()
+            return
+        told.append(route.request.url)
+        route.fulfill(content_type="text/event-stream", body="event: reload\ndata: {}\n\n")
+
+    page.route("**/counter/events*", answer)
+    page.reload()
+
+    expect(page.locator("#signal")).to_have_attribute("data-live", "yes")
+    page.wait_for_timeout(1_000)
+    expect(page.locator("#signal")).to_have_attribute("data-live", "yes")
+    assert len(told) == 1
+
+
+def test_changed_account_opens_a_stream_that_hears_the_new_one(
+    city: City, new_page: OpenPage
+) -> None:
+    page = at_the_counter(city, new_page, city.open_stall())
+    opened = []
+
+    def answer(route: Route) -> None:
+        opened.append(route.request.url)
+        if len(opened) > 1:
+            route.continue_()
+            return
+        # The browser's own next try is a minute away.
+        body = f"retry: 60000\nid: {new_id()}\nevent: account.changed\ndata: {{}}\n\n"
+        route.fulfill(content_type="text/event-stream", body=body)
+
+    page.route("**/counter/events*", answer)
+    page.reload()
+
+    expect(page.locator("#signal")).to_have_attribute("data-live", "yes")
+    assert len(opened) == 2
