@@ -27,11 +27,6 @@ const FONT_FILES = ["latin", "vietnamese"].flatMap((subset) =>
 
 // package → [file in the package, name in vendor/]
 const FILES = {
-  "htmx.org": [
-    ["dist/htmx.min.js", "htmx.js"],
-    ["dist/ext/hx-sse.min.js", "hx-sse.js"],
-  ],
-  "@alpinejs/csp": [["dist/cdn.min.js", "alpine-csp.js"]],
   "swagger-ui-dist": [
     ["swagger-ui-bundle.js", "swagger-ui-bundle.js"],
     ["swagger-ui.css", "swagger-ui.css"],
