@@ -1,8 +1,9 @@
 """What every answer and request is checked for, whatever its route."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY: Final = (
@@ -17,7 +18,8 @@ class Guard:
     """Strict headers on every answer; no unsafe request from another site's page.
 
     The sandbox has no login, so a page that somebody happens to visit must not be able to drive
-    it through their browser. Programs send no Sec-Fetch-Site and pass.
+    it through their browser. Older browsers send no Sec-Fetch-Site but Origin, which must be ours;
+    programs send neither and pass.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,9 +39,18 @@ class Guard:
                 headers["Referrer-Policy"] = "same-origin"
             await send(message)
 
-        site = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
-        if scope["method"] not in SAFE_METHODS and site not in (b"none", b"same-origin"):
+        if scope["method"] not in SAFE_METHODS and not _is_own_page(Headers(scope=scope)):
             await send_guarded({"type": "http.response.start", "status": 403, "headers": []})
             await send_guarded({"type": "http.response.body", "body": b"cross-site request"})
             return
         await self.app(scope, receive, send_guarded)
+
+
+def _is_own_page(headers: Headers) -> bool:
+    """Whether one of our own pages, or no page at all, sent a request."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("none", "same-origin")
+    origin = headers.get("origin")
+    # An Origin of "null" (a sandboxed frame, a file) has no host either, so it is nobody's.
+    return origin is None or urlsplit(origin).netloc == headers.get("host", "-")

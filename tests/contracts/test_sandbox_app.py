@@ -190,6 +190,17 @@ def test_a_page_of_another_site_cannot_drive_the_sandbox(sandbox: httpx.Client) 
     assert sandbox.get("/app", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_an_older_browser_is_known_by_its_origin(sandbox: httpx.Client, origin: str) -> None:
+    """Browsers before 2023 send no Sec-Fetch-Site."""
+    own = str(sandbox.base_url).rstrip("/")
+
+    foreign = sandbox.post("/control/reset", json={}, headers={"Origin": origin})
+
+    assert foreign.status_code == 403
+    assert sandbox.post("/control/reset", json={}, headers={"Origin": own}).status_code != 403
+
+
 def test_a_payos_order_has_a_page_that_leads_to_the_app(sandbox: httpx.Client) -> None:
     from tests.contracts.test_sandbox_payos_sdk import an_order, an_sdk
 
