@@ -150,3 +150,13 @@ def test_a_lock_left_by_a_killed_set_up_is_taken_over(bare: Path) -> None:
 
     assert "there is no such program" in refused.stderr  # it went on past the lock
     assert not left.exists()
+
+
+def test_a_lock_whose_maker_died_before_signing_it_is_taken_over(bare: Path) -> None:
+    left = bare / ".phopay" / "setup.lock"
+    left.mkdir(parents=True)
+
+    refused = run(bare / "phopay", "version", PHOPAY_PYTHON="/nowhere/python3")
+
+    assert "there is no such program" in refused.stderr
+    assert not left.exists()
