@@ -8,6 +8,7 @@ from api.auth.models import Role
 from api.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, public
 from api.errors import may_answer
 from api.schemas.identity import OrganisationRead, SetupCreate
+from core.audit import SYSTEM, record_change
 from payments.payees.errors import OrganisationCodeTaken
 from payments.payees.models import OrgKind
 from payments.payees.service import create_organisation
@@ -32,6 +33,16 @@ async def set_up(
         name=body.organisation_name,
         kind=OrgKind.CITY,
         is_live=body.is_live,
+        now=now,
+    )
+    record_change(
+        tx,
+        org_id=org.id,
+        actor=SYSTEM,
+        action="organisation.added",
+        object_kind="organisation",
+        object_id=org.id,
+        after={"code": org.code, "name": org.name, "kind": "city", "is_live": org.is_live},
         now=now,
     )
     await service.add_staff(

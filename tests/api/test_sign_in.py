@@ -89,6 +89,7 @@ async def test_five_wrong_passwords_lock_the_login_for_a_while(
     async with owner_sessions.begin() as session:
         actions = await session.scalars(select(AuditRow.action).order_by(AuditRow.id))
         assert list(actions) == [
+            "organisation.added",
             "staff.added",
             "staff.signed_in",
             "staff.locked",
