@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 HUB_PORT = 8000
 SANDBOX_PORT = 8001
+SYMMETRY = "accepted for symmetry with demo, and without effect"
 INTERRUPTED = 130  # what a shell answers for Ctrl-C
 DESCRIPTION = "PhoPay, a city's own cashless payment hub: VietQR codes that confirm themselves."
 EPILOG = """\
@@ -82,13 +83,15 @@ def _add_running(commands: "Parsers") -> None:
 
     serve = _add(commands, "serve", _serve, "run the hub")
     _add_port(serve)
-    _add_sandbox_port(serve)
+    _add_sandbox_port(serve, told=SYMMETRY)
     _add_data(serve)
-    _add_no_browser(serve)
+    _add_no_browser(serve, told=SYMMETRY)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--workers", type=_positive, default=1, help="processes (%(default)s)")
 
-    worker = _add(commands, "worker", _worker, "run the worker: expiry, backlog, polling")
+    worker = _add(
+        commands, "worker", _worker, "run the worker: backlog, late credits, expiry, retention"
+    )
     _add_data(worker)
 
     sandbox = _add(commands, "sandbox", _sandbox, "run the sandbox: a fake bank and providers")
@@ -97,7 +100,7 @@ def _add_running(commands: "Parsers") -> None:
         help="port of the sandbox (%(default)s)",
     )  # fmt: skip
     _add_data(sandbox)
-    _add_no_browser(sandbox)
+    _add_no_browser(sandbox, told=SYMMETRY)
     sandbox.set_defaults(takes_rest=True)  # --seed, --time-scale, … are the sandbox's own
 
 
@@ -345,10 +348,10 @@ def _add_port(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_sandbox_port(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--sandbox-port", type=_port, default=SANDBOX_PORT, help="port of the sandbox (%(default)s)"
-    )
+def _add_sandbox_port(
+    command: argparse.ArgumentParser, *, told: str = "port of the sandbox (%(default)s)"
+) -> None:
+    command.add_argument("--sandbox-port", type=_port, default=SANDBOX_PORT, help=told)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -361,10 +364,8 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_no_browser(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--no-browser", action="store_false", dest="is_browser_wanted", help="open no browser"
-    )
+def _add_no_browser(command: argparse.ArgumentParser, *, told: str = "open no browser") -> None:
+    command.add_argument("--no-browser", action="store_false", dest="is_browser_wanted", help=told)
 
 
 def _port(text: str) -> int:
