@@ -1,6 +1,7 @@
 """The hub's web application: what is open while it runs, and which routes it has."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -185,6 +186,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await stack.enter_async_context(app.state.broadcaster.running())
         await stack.enter_async_context(_writing_key_uses(app.state.directory))
         await stack.enter_async_context(background.running(app))
+        # What a process holds from its start on is never garbage: collecting walks over it no
+        # more, which took a tenth of a second now and then, and every screen waited for it.
+        gc.collect()
+        gc.freeze()
         log.info("hub.started", public_url=settings.public_url)
         yield
         app.state.is_closing = True

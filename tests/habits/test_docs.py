@@ -32,6 +32,7 @@ BY_NAME = {
     "import-linter": "a command",
     "mypy": "a command",
     "pytest-timeout": "a plugin",
+    "pytest-xdist": "a plugin",
     "python-multipart": "Starlette's forms",
     "ruff": "a command",
     "schemathesis": "a command",
