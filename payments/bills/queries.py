@@ -59,7 +59,7 @@ INSERT_BILLS = text("""
         org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
         public_token, amount_vnd, purpose, external_id, status, created_by, created_at,
         expires_at, monitor_until)
-    SELECT :org_id, t.id, t.link_id, t.payee_id, t.account_id, t.virtual_account, 'vietqr',
+    SELECT :org_id, t.id, t.link_id, t.payee_id, t.account_id, t.virtual_account, :rail,
            t.reference, t.token, t.amount_vnd, t.purpose, t.external_id, 'open', t.created_by, :now,
            t.expires_at, t.monitor_until
     FROM unnest(
@@ -172,6 +172,7 @@ async def insert_bills_once(
         INSERT_BILLS,
         {
             "org_id": org_id,
+            "rail": bills[0][0].rail,
             "ids": [bill.id for bill, _ in bills],
             "link_ids": [link_id for _, link_id in bills],
             "payee_ids": [bill.payee_id for bill, _ in bills],

@@ -9,12 +9,11 @@ from core.clock import hanoi_day
 from payments.bills.errors import BillNotPayable
 from payments.bills.models import BillStatus
 from payments.payees.rules import PayeeRoute
-from payments.vietqr import build, transfer_code
+from payments.rails import vietqr
 
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
 CANCELLABLE: Final = UNPAID
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
-VIETQR_RAIL: Final = "vietqr"
 # Ids that clients make are UUIDv7 of about now: lists are in the order of ids.
 ID_AGE_MAX: Final = timedelta(days=35)
 ID_AHEAD_MAX: Final = timedelta(minutes=10)
@@ -96,14 +95,11 @@ class BillFacts:
         """
         if not self.is_payable:
             raise BillNotPayable(self.status)
-        return build(
-            transfer_code(
-                bin=self.bin,
-                account=self.code_account,
-                amount_vnd=self.missing_vnd,
-                purpose=self.reference,
-                is_dynamic=self.amount_vnd is not None,
-            )
+        return vietqr.write_bill_code(
+            bin_=self.bin,
+            account=self.code_account,
+            amount_vnd=self.missing_vnd,
+            reference=self.reference,
         )
 
     @property
@@ -177,7 +173,7 @@ def new_bill(
         account_number=route.account_number,
         virtual_account=route.virtual_account,
         holder_name=route.holder_name,
-        rail=VIETQR_RAIL,
+        rail=vietqr.NAME,
         provider_order_id=None,
         reference=reference,
         public_token=public_token,
@@ -199,12 +195,6 @@ def new_bill(
 
 def printed_payload(route: PayeeRoute, *, amount_vnd: int | None = None) -> str:
     """Write the code that hangs at a stall: static, without a reference, at will with a price."""
-    return build(
-        transfer_code(
-            bin=route.bin,
-            account=route.code_account,
-            amount_vnd=amount_vnd,
-            purpose=None,
-            is_dynamic=False,
-        )
+    return vietqr.write_printed_code(
+        bin_=route.bin, account=route.code_account, amount_vnd=amount_vnd
     )
