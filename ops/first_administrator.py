@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,7 +33,10 @@ def word_invitation(environment: Mapping[str, str]) -> list[str]:
     }
     settings = Settings(**given)  # type: ignore[arg-type]  # pydantic reads each from its text
     try:
-        token = asyncio.run(_issue(settings))
+        # In a thread: in the main one asyncio takes Ctrl-C for itself, and where the database goes
+        # away at the same moment, its error hides that somebody wanted the hub to stop.
+        with ThreadPoolExecutor(1) as thread:
+            token = thread.submit(lambda: asyncio.run(_issue(settings))).result()
     except SQLAlchemyError:  # away, or not migrated: the hub serves as soon as it is there
         return ["The database cannot be asked who is administrator: see /health/ready"]
     if token is None:
