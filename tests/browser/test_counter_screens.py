@@ -114,6 +114,22 @@ def test_usual_amount_is_a_code_in_two_taps(city: City, new_page: OpenPage) -> N
     expect(page.locator("[data-state=open] .money").first).to_have_text("50.000\u00a0₫")
 
 
+def test_key_is_pressed_though_the_screen_is_loaded_again_under_the_finger(
+    city: City, new_page: OpenPage
+) -> None:
+    page = quiet_counter(city, new_page, city.open_stall())
+    key_50 = page.get_by_role("button", name="50.000")
+    key_50.hover()
+    page.mouse.down()
+    with page.expect_response("**/counter") as answer:
+        page.evaluate("document.dispatchEvent(new Event('phopay:expired'))")
+    answer.value.finished()
+    page.locator("#counter:not([aria-busy])").wait_for()
+    page.mouse.up()
+
+    expect(page.locator("[data-amount]")).to_have_text("50.000\u00a0₫")
+
+
 def test_shared_money_is_taken_by_one_stall_and_goes_from_the_other(
     city: City, new_page: OpenPage
 ) -> None:

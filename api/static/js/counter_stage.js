@@ -77,8 +77,8 @@ export class Stage {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (turn !== this.#turn) return false;
       if (!page.getElementById("stage")) return this.#leave(answer, page, isQuiet);
-      // Keying may have begun while this was on its way.
-      this.#swap(page, isQuiet && this.isKeying ? SWAPPED.filter((id) => id !== "stage") : SWAPPED);
+      const isHeld = isQuiet && this.#isHeld(page);
+      this.#swap(page, isHeld ? SWAPPED.filter((id) => id !== "stage") : SWAPPED);
       const moved = body && !answer.redirected ? null : answer.url;
       if (moved && moved !== location.href && (push || answer.redirected)) {
         history.pushState(null, "", moved);
@@ -103,6 +103,15 @@ export class Stage {
     problem.querySelector(".notice-title").textContent = title;
     problem.querySelector("[data-next]").textContent = next;
     problem.hidden = false;
+  }
+
+  /**
+   * Whether the screen stays as it is: an amount is being keyed (begun, maybe, while the page was on
+   * its way), or one empty keypad would replace another under a finger that is just pressing a key.
+   */
+  #isHeld(page) {
+    const isKeypad = (root) => root.querySelector("#stage [data-keying]") !== null;
+    return this.isKeying || (isKeypad(document) && isKeypad(page));
   }
 
   #swap(page, ids) {
