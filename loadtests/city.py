@@ -97,6 +97,7 @@ async def found_market(
                 credit_id=new_id(),
                 references={test_reference},
                 virtual_account=None,
+                vouchers=[APPROVER.id] if APPROVER.id else [],
                 now=now,
             )
             stall = Stall(payee_id=payee.id, account_id=account_id, account_number=account_number)

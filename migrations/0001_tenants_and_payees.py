@@ -63,11 +63,21 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_credit_id", sa.Uuid(), nullable=True),
+        sa.Column(
+            "test_vouchers",
+            postgresql.ARRAY(sa.Uuid()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "status <> 'active' OR (test_credit_id IS NOT NULL AND activated_at IS NOT NULL)",
             name=op.f("ck_receiving_accounts_tested"),
+        ),
+        sa.CheckConstraint(
+            "status <> 'active' OR NOT (proposed_by = ANY (test_vouchers))",
+            name=op.f("ck_receiving_accounts_tested_by_others"),
         ),
         sa.CheckConstraint(
             "status IN ('proposed', 'approved', 'active', 'retired')",
@@ -113,6 +123,7 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_credit_id", sa.Uuid(), nullable=True),
+        sa.Column("test_refused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),

@@ -26,6 +26,9 @@ def upgrade() -> None:
         sa.Column("previous_key_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ask_url", sa.String(), nullable=True),
         sa.Column("sealed_ask_token", sa.LargeBinary(), nullable=True),
+        sa.Column("key_vouched_by", sa.Uuid(), nullable=True),
+        sa.Column("key_vouched_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ask_vouched_by", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -46,6 +49,7 @@ def upgrade() -> None:
         sa.Column("endpoint_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
         sa.Column("account_number", sa.String(length=19), nullable=False),
+        sa.Column("vouched_by", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["org_id", "endpoint_id"],
             ["callback_endpoints.org_id", "callback_endpoints.id"],

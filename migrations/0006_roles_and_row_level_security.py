@@ -20,15 +20,16 @@ APP_MAY_UPDATE = {
     "payees": "name, place, closed_at",
     "receiving_accounts": (
         "holder_name, status, proposed_by, proposed_at, approved_by, approved_at, test_credit_id,"
-        " activated_at, retired_at"
+        " test_vouchers, activated_at, retired_at"
     ),
     "payee_accounts": (
-        "status, approved_by, approved_at, test_credit_id, activated_at, ended_at, holder_told_at,"
-        " holder_told_by"
+        "status, approved_by, approved_at, test_credit_id, test_refused_at, activated_at, ended_at,"
+        " holder_told_at, holder_told_by"
     ),
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (
-        "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, revoked_at"
+        "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, key_vouched_by,"
+        " key_vouched_from, ask_vouched_by, revoked_at"
     ),
     "notices": "handled_at, outcome, attempts, next_attempt_at",
     "matches": "reversed_at, reversed_by",

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth.models import Staff
 from api.auth.passwords import Passwords
-from core.audit import Actor
+from core.audit import SYSTEM, Actor, record_change
 from core.clock import read_clock
 from core.db import Sessions, make_sessions, open_engine, open_org_transaction
 from core.ids import new_id, new_token
@@ -27,7 +27,7 @@ from ops.demo_places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Pl
 from ops.demo_sandbox import tell_sandbox
 from ops.errors import CannotStart
 from payments.bills.references import SERIAL_COUNT, make_reference
-from payments.callbacks.asking import CAN_BE_ASKED
+from payments.callbacks.providers import ASKABLE
 from payments.callbacks.service import GENERATES_SECRET, create_endpoint
 from payments.payees.accounts import approve_account, note_test_transfer, propose_account
 from payments.payees.models import OrgKind
@@ -122,13 +122,8 @@ async def _find_known(builder: Builder) -> dict[str, OrgFacts]:
 
 async def _make_city(builder: Builder) -> None:
     async with builder.sessions.begin() as session:
-        org = await create_organisation(
-            session,
-            code=CITY_CODE,
-            name=CITY_NAME,
-            kind=OrgKind.CITY,
-            is_live=False,
-            now=builder.now,
+        org = await _add_organisation(
+            builder, session, code=CITY_CODE, name=CITY_NAME, kind=OrgKind.CITY
         )
         for start, who, role in CITY_STAFF:
             login = f"{start}.{CITY_SLUG}"
@@ -138,13 +133,8 @@ async def _make_city(builder: Builder) -> None:
 async def _make_place(builder: Builder, place: Place) -> None:
     """Make one organisation: people first, then stalls, then the endpoint that hears of them."""
     async with builder.sessions.begin() as session:
-        org = await create_organisation(
-            session,
-            code=place.code,
-            name=place.name,
-            kind=place.kind,
-            is_live=False,
-            now=builder.now,
+        org = await _add_organisation(
+            builder, session, code=place.code, name=place.name, kind=place.kind
         )
         manager, approver, *_ = [
             await builder.logins.add(
@@ -156,9 +146,29 @@ async def _make_place(builder: Builder, place: Place) -> None:
             await _make_stall(builder, session, org, place, position, manager, approver)
             for position in range(len(place.stalls))
         }
-        await _add_endpoint(builder, session, org, place, account_ids, manager)
+        await _add_endpoint(builder, session, org, place, account_ids, approver)
         if place is DONG_XA:
             await builder.logins.add_key(session, org, manager)
+
+
+async def _add_organisation(
+    builder: Builder, session: AsyncSession, *, code: str, name: str, kind: OrgKind
+) -> OrgFacts:
+    """Add a test organisation and enter it; its audit log begins with that."""
+    org = await create_organisation(
+        session, code=code, name=name, kind=kind, is_live=False, now=builder.now
+    )
+    record_change(
+        session,
+        org_id=org.id,
+        actor=SYSTEM,
+        action="organisation.added",
+        object_kind="organisation",
+        object_id=org.id,
+        after={"code": org.code, "name": org.name, "kind": kind.value, "is_live": org.is_live},
+        now=builder.now,
+    )
+    return org
 
 
 async def _make_stall(
@@ -192,8 +202,9 @@ async def _make_stall(
         now=builder.now,
     )
     await approve_account(session, org.id, link.id, actor=_actor(approver), now=builder.now)
-    # The one thing that is only said: no bank reported a test transfer. It answers False where
-    # another stall's link to the same number has shown already that the bank reports on it.
+    # The one thing that is only said: no bank reported a test transfer, and nobody has to answer
+    # for it in a test organisation. It answers False where another stall's link to the same number
+    # has shown already that the bank reports on it.
     account_id = link.receiving_account_id
     await note_test_transfer(
         session,
@@ -202,6 +213,7 @@ async def _make_stall(
         credit_id=new_id(),
         references={link.test_reference},
         virtual_account=link.virtual_account,
+        vouchers=None,
         now=builder.now,
     )
     for start, who, role in VENDORS if stall.has_logins else ():
@@ -222,9 +234,9 @@ async def _add_endpoint(
     org: OrgFacts,
     place: Place,
     account_ids: Collection[UUID],
-    manager: Staff,
+    approver: Staff,
 ) -> None:
-    is_askable = place.provider in CAN_BE_ASKED
+    asking = ASKABLE.get(place.provider)
     await create_endpoint(
         session,
         org,
@@ -233,11 +245,13 @@ async def _add_endpoint(
         secret=None if place.provider in GENERATES_SECRET else secrets.token_hex(32),
         is_sandbox=True,
         account_ids=account_ids,
-        ask_url=builder.sandbox_url if is_askable else None,
-        ask_token=new_token() if is_askable else None,
+        ask_url=builder.sandbox_url if asking else None,
+        ask_token=new_token() if asking else None,
+        ask_client_id=new_token() if asking and asking.needs_client_id else None,
         sandbox_origins=(builder.sandbox_url,),
         sealer=builder.sealer,
-        actor=_actor(manager),
+        actor=_actor(approver),
+        may_vouch=True,
         now=builder.now,
     )
 

@@ -107,6 +107,7 @@ async def an_account(
             credit_id=new_id(),
             references={link.test_reference},
             virtual_account=virtual_account,
+            vouchers={APPROVER.id} if org.is_live and APPROVER.id else None,
             now=now - timedelta(days=29),
         )
     return link.receiving_account_id
@@ -121,15 +122,16 @@ async def an_endpoint(
     is_sandbox: bool = False,
     sealed_secrets: bytes = b"sealed",
     address: str | None = None,
+    voucher_id: UUID | None = APPROVER.id,
     now: datetime = NOON,
 ) -> UUID:
-    """Make a callback endpoint that speaks for these accounts."""
+    """Make a callback endpoint that speaks for these accounts; the approver answers for it."""
     endpoint_id = new_id()
     await session.execute(
         text("""INSERT INTO callback_endpoints (org_id, id, org_is_live, address, provider, name,
-                is_sandbox, sealed_secrets, created_at)
+                is_sandbox, sealed_secrets, key_vouched_by, key_vouched_from, created_at)
                 VALUES (:org_id, :id, :is_live, :address, :provider, 'test', :is_sandbox,
-                        :sealed, :now)"""),
+                        :sealed, :voucher_id, :vouched_from, :now)"""),
         {
             "org_id": org.id,
             "id": endpoint_id,
@@ -138,15 +140,22 @@ async def an_endpoint(
             "provider": provider,
             "is_sandbox": is_sandbox,
             "sealed": sealed_secrets,
+            "voucher_id": voucher_id,
+            "vouched_from": now - timedelta(days=30),
             "now": now,
         },
     )
     for account_id in account_ids:
         await session.execute(
             text("""INSERT INTO endpoint_accounts
-                    SELECT org_id, :endpoint_id, id, account_number FROM receiving_accounts
-                    WHERE org_id = :org_id AND id = :account_id"""),
-            {"org_id": org.id, "endpoint_id": endpoint_id, "account_id": account_id},
+                    SELECT org_id, :endpoint_id, id, account_number, :voucher_id
+                    FROM receiving_accounts WHERE org_id = :org_id AND id = :account_id"""),
+            {
+                "org_id": org.id,
+                "endpoint_id": endpoint_id,
+                "account_id": account_id,
+                "voucher_id": voucher_id,
+            },
         )
     return endpoint_id
 

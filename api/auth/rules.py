@@ -56,7 +56,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.CASHIER: _COUNTER,
     Role.ATTENDANT: _COUNTER - {P.SALES_SORT},
     Role.FINANCE: _BOOKS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL},
-    Role.APPROVER: _BOOKS | {P.ACCOUNTS_APPROVE},
+    # Who approves accounts also sets the keys that prove them: docs/adr/0005.
+    Role.APPROVER: _BOOKS | {P.ACCOUNTS_APPROVE, P.ENDPOINTS_MANAGE},
     Role.MANAGER: _COUNTER
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.ENDPOINTS_MANAGE}

@@ -223,12 +223,7 @@ def _sees_whole(caller: Caller) -> bool:
 
 def _write_test(found: AccountLink) -> str:
     link, account, _ = found
-    if not awaits_test(
-        link_status=link.status,
-        virtual_account=link.virtual_account,
-        is_link_tested=link.test_credit_id is not None,
-        account_status=account.status,
-    ):
+    if not awaits_test(link, account):
         raise AccountNotAwaitingTest(link.status)
     return transfer_test_payload(
         bin_=account.bin,

@@ -78,6 +78,7 @@ async def create_endpoint(
         sandbox_origins=settings.sandbox_origins,
         sealer=sealer,
         actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
     )
     listed = await service.list_endpoint_accounts(tx, caller.org_id, [endpoint.id])
@@ -125,7 +126,13 @@ async def set_accounts(
 ) -> EndpointRead:
     """Say which accounts an endpoint may speak for; messages that waited are judged at once."""
     await service.set_accounts(
-        tx, caller.org_id, endpoint_id, body.account_ids, actor=caller.actor, now=now
+        tx,
+        caller.org_id,
+        endpoint_id,
+        body.account_ids,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
     )
     endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
     listed = await service.list_endpoint_accounts(tx, caller.org_id, [endpoint_id])
@@ -155,6 +162,7 @@ async def rotate_secret(
         overlap=body.overlap,
         sealer=sealer,
         actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
     )
     no_store(response)

@@ -119,6 +119,10 @@ class AccountRead(Read):
     status: LinkStatus
     account_status: AccountStatus
     test_reference: str | None = Field(description="Memo of the test transfer that is awaited.")
+    test_refused_at: datetime | None = Field(
+        description="When a test transfer came that does not count: nobody else who may approve"
+        " accounts answers for its endpoint. Null once the link is tested."
+    )
     proposed_by: UUID
     proposed_at: datetime
     approved_by: UUID | None
@@ -145,6 +149,7 @@ class AccountRead(Read):
             status=LinkStatus(link.status),
             account_status=AccountStatus(account.status),
             test_reference=_name_test(found),
+            test_refused_at=link.test_refused_at if awaits_test(link, account) else None,
             proposed_by=link.proposed_by,
             proposed_at=link.proposed_at,
             approved_by=link.approved_by,
@@ -177,10 +182,4 @@ def _show(number: str, is_whole: bool) -> str:
 
 def _name_test(found: AccountLink) -> str | None:
     link, account, _ = found
-    is_awaited = awaits_test(
-        link_status=link.status,
-        virtual_account=link.virtual_account,
-        is_link_tested=link.test_credit_id is not None,
-        account_status=account.status,
-    )
-    return link.test_reference if is_awaited else None
+    return link.test_reference if awaits_test(link, account) else None

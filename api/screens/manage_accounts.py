@@ -235,7 +235,7 @@ async def draw_test_code(desk: TheDesk, link_id: UUID) -> Response:
     async with open_org_transaction(desk.sessions, desk.org_id) as tx:
         found = await queries.get_link(tx, desk.org_id, link_id)
     link, account, _ = found
-    if not _awaits_test(found):
+    if not awaits_test(link, account):
         raise AccountNotAwaitingTest(link.status)
     payload = transfer_test_payload(
         bin_=account.bin,
@@ -334,7 +334,9 @@ async def _read_one(
         can_end=link.status in (LinkStatus.ACTIVE, LinkStatus.FORMER)
         and desk.may(Permission.ACCOUNTS_APPROVE),
         is_own_proposal=link.status == LinkStatus.PROPOSED and is_own,
-        test_code_path=desk.path(f"/accounts/{link_id}/test.svg") if _awaits_test(found) else "",
+        test_code_path=desk.path(f"/accounts/{link_id}/test.svg")
+        if awaits_test(link, account)
+        else "",
         test_vnd=TEST_TRANSFER_VND,
         test_reference=link.test_reference,
         history=await list_changes_of(tx, desk, "account_link", link_id),
@@ -366,14 +368,4 @@ def _word_row(desk: Desk, found: AccountLink) -> AccountRow:
         icon=icon,
         word=desk.say(f"account.state.{status.value}"),
         missing=missing,
-    )
-
-
-def _awaits_test(found: AccountLink) -> bool:
-    link, account, _ = found
-    return awaits_test(
-        link_status=link.status,
-        virtual_account=link.virtual_account,
-        is_link_tested=link.test_credit_id is not None,
-        account_status=account.status,
     )

@@ -92,6 +92,7 @@ async def create(
                 ask_token=ask_token.strip() or None,
                 sealer=desk.sealer,
                 actor=desk.caller.actor,
+                may_vouch=desk.may(Permission.ACCOUNTS_APPROVE),
                 now=desk.now,
             )
     except (BadSecret, BadAccount, SandboxRefused) as error:

@@ -123,7 +123,13 @@ async def set_accounts(
     try:
         async with open_org_transaction(desk.sessions, desk.org_id) as tx:
             await service.set_accounts(
-                tx, desk.org_id, endpoint_id, accounts or [], actor=desk.caller.actor, now=desk.now
+                tx,
+                desk.org_id,
+                endpoint_id,
+                accounts or [],
+                actor=desk.caller.actor,
+                may_vouch=desk.may(Permission.ACCOUNTS_APPROVE),
+                now=desk.now,
             )
     except BadAccount as error:
         return await _draw_one(desk, settings, endpoint_id, {"accounts": desk.word_error(error)})
@@ -149,6 +155,7 @@ async def rotate(
                 overlap=timedelta(hours=overlap_h),
                 sealer=desk.sealer,
                 actor=desk.caller.actor,
+                may_vouch=desk.may(Permission.ACCOUNTS_APPROVE),
                 now=desk.now,
             )
             name = (await service.get_endpoint(tx, desk.org_id, endpoint_id)).name

@@ -43,6 +43,11 @@ class CallbackEndpoint(OrgRow):
     # What asking the provider needs ("kiểm tra giao dịch"): address and sealed API token.
     ask_url: Mapped[str | None]
     sealed_ask_token: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Who set the key, if that is a person who may approve accounts, and from when on no other key
+    # can have signed a message: only then does a test transfer count. So for the token.
+    key_vouched_by: Mapped[UUID | None]
+    key_vouched_from: Mapped[datetime | None]
+    ask_vouched_by: Mapped[UUID | None]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
@@ -73,6 +78,7 @@ class EndpointAccount(Base):
     endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
     receiving_account_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_number: Mapped[str] = mapped_column(String(19))
+    vouched_by: Mapped[UUID | None]  # who listed it, if that is a person who may approve accounts
 
 
 class Notice(OrgRow):

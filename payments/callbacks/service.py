@@ -37,6 +37,8 @@ GENERATES_SECRET: Final = frozenset({"sepay", "sepay_apikey", "vietqrvn"})
 SECRET_CHARS: Final = range(16, 257)
 NAME_CHARS_MAX: Final = 80
 LIST_MAX: Final = 500
+# Processes remember a key for some seconds, and a VietQR.vn token made with one holds 300 s.
+KEY_LINGERS_FOR: Final = timedelta(minutes=10)
 
 
 async def create_endpoint(
@@ -53,6 +55,7 @@ async def create_endpoint(
     sealer: Sealer,
     actor: Actor,
     now: datetime,
+    may_vouch: bool = False,
     sandbox_origins: Collection[str] = (),
 ) -> tuple[CallbackEndpoint, EndpointSecrets]:
     """Make an address for one provider to call.
@@ -63,6 +66,8 @@ async def create_endpoint(
         ask_url: where to ask instead of at the provider's own address; sandbox endpoints only.
             Its origin alone is kept.
         ask_token: the API token with which the provider answers questions.
+        may_vouch: whether the actor may approve accounts, so that test transfers which this
+            endpoint tells of count (payments.callbacks.vouchers).
         sandbox_origins: the addresses of sandboxes that the operator allows (core.settings).
 
     Returns:
@@ -98,12 +103,17 @@ async def create_endpoint(
         sealed_ask_token=None
         if ask_token is None
         else sealer.seal(ask_token.encode(), org_id=org.id, object_id=endpoint_id),
+        key_vouched_by=actor.id if may_vouch else None,
+        key_vouched_from=now if may_vouch else None,
+        ask_vouched_by=actor.id if may_vouch and ask_token is not None else None,
         created_at=now,
     )
     session.add(endpoint)
     await session.flush()
-    await _list_accounts(session, org.id, endpoint_id, account_ids)
-    _record(session, endpoint, actor, "endpoint.created", now, {"accounts": len(account_ids)})
+    voucher = actor.id if may_vouch else None
+    await _list_accounts(session, org.id, endpoint_id, dict.fromkeys(account_ids, voucher))
+    after = {"accounts": len(account_ids), "is_vouched": may_vouch}
+    _record(session, endpoint, actor, "endpoint.created", now, after)
     return endpoint, secrets
 
 
@@ -115,17 +125,27 @@ async def set_accounts(
     *,
     actor: Actor,
     now: datetime,
+    may_vouch: bool = False,
 ) -> None:
     """Say which accounts an endpoint may speak for; notices that waited are judged at once.
+
+    Args:
+        may_vouch: whether the actor may approve accounts: then they answer for the whole list from
+            now on. Otherwise who answered for an account that stays still does.
 
     Raises:
         EndpointNotFound, BadAccount
     """
     endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    before = await list_endpoint_accounts(session, org_id, [endpoint_id])
+    vouchers = {one.receiving_account_id: one.vouched_by for one in before}
+    for one in before:
+        session.expunge(one)  # deleted below; the same account may be listed again
     await queries.delete_endpoint_accounts(session, org_id, endpoint_id)
-    await _list_accounts(session, org_id, endpoint_id, account_ids)
+    listed = {one: actor.id if may_vouch else vouchers.get(one) for one in account_ids}
+    await _list_accounts(session, org_id, endpoint_id, listed)
     await queries_notices.wake_notices(session, org_id, endpoint_id, now=now)
-    after = {"accounts": [str(account_id) for account_id in account_ids]}
+    after = {"accounts": [str(account_id) for account_id in account_ids], "is_vouched": may_vouch}
     _record(session, endpoint, actor, "endpoint.accounts_set", now, after)
 
 
@@ -159,8 +179,13 @@ async def rotate_secret(
     sealer: Sealer,
     actor: Actor,
     now: datetime,
+    may_vouch: bool = False,
 ) -> EndpointSecrets:
     """Give an endpoint a new secret; the old one holds for the overlap.
+
+    Args:
+        may_vouch: whether the actor may approve accounts. Test transfers count again once no key of
+            before can have signed what tells of them, and that key was not the actor's own.
 
     Raises:
         EndpointNotFound, EndpointRevoked, BadSecret
@@ -173,6 +198,13 @@ async def rotate_secret(
     secrets = EndpointSecrets(keys=(new_key, old.keys[0])[:KEYS_MAX], username=old.username)
     endpoint.sealed_secrets = _seal(sealer, org_id, endpoint_id, secrets)
     endpoint.previous_key_until = now + overlap
+    if not may_vouch:
+        endpoint.key_vouched_by = endpoint.key_vouched_from = None
+    elif endpoint.key_vouched_by != actor.id or endpoint.key_vouched_from is None:
+        endpoint.key_vouched_by = actor.id
+        endpoint.key_vouched_from = now + overlap + KEY_LINGERS_FOR
+    else:  # of two keys at most, both are the actor's now
+        endpoint.key_vouched_from = min(endpoint.key_vouched_from, now + KEY_LINGERS_FOR)
     await session.flush()
     _record(
         session,
@@ -180,7 +212,7 @@ async def rotate_secret(
         actor,
         "endpoint.secret_rotated",
         now,
-        {"previous_key_until": endpoint.previous_key_until.isoformat()},
+        {"previous_key_until": endpoint.previous_key_until.isoformat(), "is_vouched": may_vouch},
     )
     return secrets
 
@@ -264,13 +296,14 @@ def _check_secret(provider: str, secret: str | None) -> str:
 
 
 async def _list_accounts(
-    session: AsyncSession, org_id: UUID, endpoint_id: UUID, account_ids: Collection[UUID]
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, account_ids: Mapping[UUID, UUID | None]
 ) -> None:
+    """List accounts, each with who answers for that it is listed."""
     query = select(ReceivingAccount).where(
         ReceivingAccount.org_id == org_id, ReceivingAccount.id.in_(account_ids)
     )
     accounts = (await session.scalars(query)).all()
-    if len(accounts) != len(set(account_ids)):
+    if len(accounts) != len(account_ids):
         raise BadAccount("One of the receiving accounts is not this organisation's.")
     numbers = [account.account_number.upper() for account in accounts]
     if len(set(numbers)) != len(numbers):
@@ -284,6 +317,7 @@ async def _list_accounts(
             endpoint_id=endpoint_id,
             receiving_account_id=account.id,
             account_number=account.account_number,
+            vouched_by=account_ids[account.id],
         )
         for account in accounts
     )

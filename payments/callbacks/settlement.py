@@ -38,6 +38,7 @@ from payments.callbacks.rules import (
     Verdict,
 )
 from payments.callbacks.tellings import compare_repeats, store_credits
+from payments.callbacks.vouchers import find_vouchers
 from payments.payees.accounts import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.payees.rules import OrgFacts
@@ -192,6 +193,7 @@ async def _note_tests(
                 credit_id=credit.id,
                 references={found.reference for found in find_references(credit.memo)},
                 virtual_account=credit.virtual_account,
+                vouchers=await find_vouchers(session, batch.org, credit.id),
                 now=batch.now,
             )
         except AccountTaken as error:

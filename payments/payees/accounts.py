@@ -2,11 +2,11 @@
 
 An overlaid sticker or a bad manager must not redirect money. So an account takes money only after
 one person proposed it, another approved it, the bank reported a test transfer to the number that
-the codes name, and the people of the payee are told on their own screen. Locks go account, link,
-payee, its other links.
+the codes name (by an endpoint that another person than the proposer answers for), and the people of
+the payee are told on their own screen. Locks go account, link, payee, its other links.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from payments.payees.errors import (
     SecondPersonNeeded,
 )
 from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
-from payments.payees.rules import check_account, is_same_number
+from payments.payees.rules import check_account, is_same_number, is_tested, is_told_by_others
 
 
 async def propose_account(
@@ -120,7 +120,7 @@ async def approve_account(
         link.approved_by, link.approved_at = actor.id, now
         await session.flush()
         _record_link(session, link, account, actor, "account.approved", now, before="proposed")
-        if _is_ready(link, account):
+        if is_tested(link, account):
             await _put_in_force(session, link, account, actor, now)
     except IntegrityError as error:
         raise AccountTaken from error
@@ -169,19 +169,23 @@ async def note_test_transfer(
     credit_id: UUID,
     references: Collection[str],
     virtual_account: str | None,
+    vouchers: Collection[UUID] | None,
     now: datetime,
 ) -> bool:
     """The bank reported a test transfer: put what it shows, and a second person approved, in force.
 
     Any link's transfer shows that the bank reports on the account. Only one that came by the very
-    virtual account of its link shows that this number leads to the account.
+    virtual account of its link shows that this number leads to the account. A transfer whose
+    proposer could have written the bank's report themselves shows nothing: it is noted on the link.
 
     Args:
         references: what the memo holds.
         virtual_account: the number by which the money came, as the bank says.
+        vouchers: who answers for the endpoint that told of it; see is_told_by_others.
 
     Returns:
-        False if nothing was waiting for it (an account that nobody approved, or tested already).
+        False if nothing was waiting for it (an account that nobody approved, or tested already), or
+        it does not count.
 
     Raises:
         AccountTaken: the number is active elsewhere, or a link's virtual account is another
@@ -194,11 +198,12 @@ async def note_test_transfer(
         session, org_id, account_id, (LinkStatus.PROPOSED, LinkStatus.APPROVED)
     )
     named = {link.id for link in links if link.test_reference in references}
+    named -= await _refuse_own_tests(session, account, links, named, vouchers, now)
     if not named:
         return False
     is_new_account = account.status == AccountStatus.APPROVED
     if is_new_account:
-        await _activate(session, account, credit_id, now)
+        await _activate(session, account, credit_id, vouchers or (), now)
     shown = {
         link.id
         for link in links
@@ -213,7 +218,7 @@ async def note_test_transfer(
                 if link.id in shown:
                     link.test_credit_id = credit_id
                     await session.flush()
-                if link.status == LinkStatus.APPROVED and _is_ready(link, account):
+                if link.status == LinkStatus.APPROVED and is_tested(link, account):
                     await _put_in_force(session, link, account, SYSTEM, now)
         except IntegrityError as error:
             taken = error  # it stays approved, and the other links are put in force
@@ -276,6 +281,7 @@ async def _find_or_add_account(
             status=AccountStatus.PROPOSED.value,
             proposed_by=actor_id,
             proposed_at=now,
+            test_vouchers=[],
         )
         try:
             async with session.begin_nested():
@@ -294,26 +300,51 @@ async def _find_or_add_account(
         account.proposed_by, account.proposed_at = actor_id, now
         account.approved_by = account.approved_at = account.retired_at = None
         account.test_credit_id = account.activated_at = None
+        account.test_vouchers = []
     return account
 
 
+async def _refuse_own_tests(
+    session: AsyncSession,
+    account: ReceivingAccount,
+    links: Sequence[PayeeAccount],
+    named: Collection[UUID],
+    vouchers: Collection[UUID] | None,
+    now: datetime,
+) -> set[UUID]:
+    """Note on which of the named links a test transfer does not count, and return these."""
+    refused = set()
+    for link in links:
+        proposers = [link.proposed_by]
+        if account.status != AccountStatus.ACTIVE:
+            proposers.append(account.proposed_by)
+        if link.id not in named or is_told_by_others(vouchers, proposers):
+            continue
+        refused.add(link.id)
+        if not is_tested(link, account):
+            link.test_refused_at = now
+            _record_link(
+                session, link, account, SYSTEM, "account.test_refused", now, before=link.status
+            )
+    await session.flush()
+    return refused
+
+
 async def _activate(
-    session: AsyncSession, account: ReceivingAccount, credit_id: UUID, now: datetime
+    session: AsyncSession,
+    account: ReceivingAccount,
+    credit_id: UUID,
+    vouchers: Collection[UUID],
+    now: datetime,
 ) -> None:
     try:
         async with session.begin_nested():
             account.status = AccountStatus.ACTIVE.value
             account.test_credit_id, account.activated_at = credit_id, now
+            account.test_vouchers = sorted(vouchers)
             await session.flush()
     except IntegrityError as error:
         raise AccountTaken from error  # another organisation proved first that it is theirs
-
-
-def _is_ready(link: PayeeAccount, account: ReceivingAccount) -> bool:
-    """Tell whether the number that a link's codes name was tested."""
-    return account.status == AccountStatus.ACTIVE and (
-        link.virtual_account is None or link.test_credit_id is not None
-    )
 
 
 async def _put_in_force(

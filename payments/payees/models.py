@@ -10,8 +10,10 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, OrgRow
@@ -122,6 +124,9 @@ class ReceivingAccount(OrgRow):
             "status <> 'active' OR (test_credit_id IS NOT NULL AND activated_at IS NOT NULL)",
             name="tested",
         ),
+        CheckConstraint(
+            "status <> 'active' OR NOT (proposed_by = ANY (test_vouchers))", name="tested_by_others"
+        ),
     )
 
     bin: Mapped[str] = mapped_column(String(6))
@@ -133,6 +138,9 @@ class ReceivingAccount(OrgRow):
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the first test transfer that the bank reported
+    # Who answers for the endpoint that told of it: never who proposed the account. Empty in a test
+    # organisation, where nobody has to.
+    test_vouchers: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
 
@@ -197,6 +205,9 @@ class PayeeAccount(OrgRow):
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the bank's report of the transfer to this very code
+    # The last test transfer that does not count, told of by an endpoint for which nobody answers
+    # who may (payments.callbacks.vouchers).
+    test_refused_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …

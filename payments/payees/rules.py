@@ -1,12 +1,13 @@
 """What a payee's codes name, and which accounts can be right at all. Pure."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from payments.payees.errors import BadAccount
-from payments.payees.models import AccountStatus, LinkStatus
+from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
 from payments.vietqr import build, transfer_code
 
 ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, at most 19
@@ -44,16 +45,35 @@ class PayeeRoute:
         return self.virtual_account or self.account_number
 
 
-def awaits_test(
-    *, link_status: str, virtual_account: str | None, is_link_tested: bool, account_status: str
-) -> bool:
-    """Tell whether a test transfer is still to be made to the number that a link's codes name.
+def is_tested(link: PayeeAccount, account: ReceivingAccount) -> bool:
+    """Tell whether the bank was seen to report on the number that a link's codes name.
 
-    A link without virtual account names the account's own number, which is tested once for all.
+    A link without virtual account names the account's own number, which is tested once for all;
+    but nobody proposes a link that rests on a test which they answered for themselves.
     """
-    if link_status not in (LinkStatus.PROPOSED, LinkStatus.APPROVED) or is_link_tested:
+    if account.status != AccountStatus.ACTIVE:
         return False
-    return virtual_account is not None or account_status != AccountStatus.ACTIVE
+    if link.test_credit_id is not None:
+        return True
+    return link.virtual_account is None and link.proposed_by not in account.test_vouchers
+
+
+def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
+    """Tell whether a test transfer is still to be made to the number that a link's codes name."""
+    is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
+    return is_open and not is_tested(link, account)
+
+
+def is_told_by_others(vouchers: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
+    """Tell whether a test transfer counts: somebody else than the proposers answers for it.
+
+    Args:
+        vouchers: everyone who answers for the endpoint that told of it; empty if for some part of
+            it nobody does; None in a test organisation, where nobody has to.
+    """
+    if vouchers is None:
+        return True
+    return bool(vouchers) and not set(proposers) & set(vouchers)
 
 
 def is_same_number(one: str | None, other: str | None) -> bool:

@@ -88,12 +88,13 @@ async def listen_to(sessions: Sessions, stall: Stall, link: PayeeAccount, number
     """Let the stall's endpoint speak for the account of a link."""
     async with open_org_transaction(sessions, stall.org.id) as session:
         await session.execute(
-            text("INSERT INTO endpoint_accounts VALUES (:o, :e, :a, :n)"),
+            text("INSERT INTO endpoint_accounts VALUES (:o, :e, :a, :n, :by)"),
             {
                 "o": stall.org.id,
                 "e": stall.endpoint_id,
                 "a": link.receiving_account_id,
                 "n": number,
+                "by": APPROVER.id,
             },
         )
 

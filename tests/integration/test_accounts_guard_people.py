@@ -280,6 +280,7 @@ async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
             credit_id=new_id(),
             references={TEST_MEMO},
             virtual_account=None,
+            vouchers=[APPROVER.id] if APPROVER.id else [],
             now=NOON,
         )
     with pytest.raises(Exception, match="active"):  # it was decided meanwhile

@@ -1,0 +1,65 @@
+"""Who answers for what an endpoint says, so that a test transfer it tells of counts.
+
+Whoever knows an endpoint's key can write any message of the provider, and whoever lists an account
+says whose money its messages tell of. A manager could so make the test transfer of an account that
+they proposed. Hence it counts in a live organisation only if persons who may approve accounts set
+the key (or the token, for what was asked) and listed the account, and none of them proposed it.
+See docs/adr/0005-who-answers-for-a-test-transfer.md.
+"""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.callbacks.models import CallbackEndpoint, EndpointAccount
+from payments.payees.rules import OrgFacts, is_told_by_others
+
+# The key in force when a message came is what counts: a forged one may wait for its approval while
+# somebody else sets another key.
+FIND_VOUCHERS = text("""
+    SELECT CASE
+               WHEN n.source = 'asked' THEN e.ask_vouched_by
+               WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
+                   THEN e.key_vouched_by
+           END,
+           ea.vouched_by
+    FROM credits c
+    JOIN notices n ON n.org_id = c.org_id AND n.id = c.notice_id
+    JOIN callback_endpoints e ON e.org_id = n.org_id AND e.id = n.endpoint_id
+    JOIN endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
+     AND ea.receiving_account_id = c.receiving_account_id
+    WHERE c.org_id = :org_id AND c.id = :credit_id
+""")
+
+
+async def find_vouchers(
+    session: AsyncSession, org: OrgFacts, credit_id: UUID
+) -> frozenset[UUID] | None:
+    """Find who answers for a stored credit, as payments.payees.rules.is_told_by_others takes it.
+
+    Returns:
+        Everyone; empty if for some part of it nobody does; None in a test organisation.
+    """
+    if not org.is_live:
+        return None
+    values = {"org_id": org.id, "credit_id": credit_id}
+    row = (await session.execute(FIND_VOUCHERS, values)).one_or_none()
+    if row is None or None in row:
+        return frozenset()
+    return frozenset(row)
+
+
+def can_tell_test(
+    endpoint: CallbackEndpoint, listed: EndpointAccount, proposers: Collection[UUID]
+) -> bool:
+    """Tell whether a test transfer of an account would count once this endpoint tells of it.
+
+    Perhaps not at once: see `key_vouched_from`.
+    """
+    parts = (endpoint.key_vouched_by, listed.vouched_by)
+    vouchers = frozenset(one for one in parts if one is not None)
+    return (
+        endpoint.revoked_at is None and None not in parts and is_told_by_others(vouchers, proposers)
+    )
