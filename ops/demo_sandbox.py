@@ -17,6 +17,7 @@ from core.clock import read_clock
 from core.db import Sessions, open_org_transaction
 from core.sealing import Sealer
 from ops.demo_places import PAYERS
+from payments.callbacks.ask_keys import open_ask_keys
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.service import open_secrets
 from payments.payees.models import AccountStatus, PayeeAccount, ReceivingAccount
@@ -24,7 +25,7 @@ from payments.payees.queries import IN_USE, list_organisations
 
 TIMEOUT_S: Final = 10.0
 PAID_INTO: Final = tuple(status.value for status in IN_USE)  # a proposed one by its test transfer
-COMPARED: Final = ("provider", "url", "secret", "username", "api_key", "accounts")
+COMPARED: Final = ("provider", "url", "secret", "username", "api_key", "client_id", "accounts")
 
 
 @dataclass(kw_only=True)
@@ -109,9 +110,8 @@ async def _list_endpoints(
     wanted = []
     for endpoint in await session.scalars(query.order_by(CallbackEndpoint.id)):
         told = open_secrets(endpoint, sealer, now=read_clock())
-        token = b""
-        if endpoint.sealed_ask_token is not None:
-            token = sealer.unseal(endpoint.sealed_ask_token, org_id=org_id, object_id=endpoint.id)
+        keys = open_ask_keys(endpoint, sealer)
+        if keys is not None:
             endpoint.ask_url = sandbox_url
         wanted.append(
             {
@@ -119,7 +119,8 @@ async def _list_endpoints(
                 "url": f"{hub_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
                 "secret": told.keys[0],
                 "username": told.username or "",
-                "api_key": token.decode(),
+                "api_key": keys.token if keys else "",
+                "client_id": keys.client_id or "" if keys else "",
                 "accounts": await _list_spoken_for(session, org_id, endpoint.id),
             }
         )

@@ -37,7 +37,13 @@ from payments.bills.rules import (
     BillFacts,
 )
 from payments.callbacks.asking import ask_about_account
-from payments.callbacks.errors import ProviderDidNotAnswer
+from payments.callbacks.errors import (
+    NoOrderToAskAbout,
+    ProviderAnswerUnreadable,
+    ProviderCannotBeAsked,
+    ProviderDidNotAnswer,
+    ProviderRefusedToken,
+)
 from payments.callbacks.refunds import cancel_bill_and_propose_refund
 from payments.callbacks.views import list_bill_credits
 from payments.vietqr.banks import find_bank
@@ -148,14 +154,23 @@ async def cancel(
 @router.post(
     "/{bill_id}/check",
     response_model=CheckRead,
-    responses=may_answer(BillNotFound, ProviderDidNotAnswer),
+    responses=may_answer(
+        BillNotFound,
+        ProviderCannotBeAsked,
+        NoOrderToAskAbout,
+        ProviderRefusedToken,
+        ProviderAnswerUnreadable,
+        ProviderDidNotAnswer,
+    ),
 )
 async def check_bill(
     request: Request, bill_id: UUID, caller: Reader, sessions: TheSessions, now: Now
 ) -> Response:
     """Ask the account's provider what came in ("kiểm tra giao dịch"); answers within 5 seconds.
 
-    What it tells is stored and settled as its callbacks are. Once in 3 seconds for each payee.
+    What it tells is stored and settled as its callbacks are. SePay and Casso list the account's
+    last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Once in 3
+    seconds for each payee.
     """
     async with open_org_transaction(sessions, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
@@ -168,6 +183,8 @@ async def check_bill(
         state.http_client,
         caller.org,
         bill.receiving_account_id,
+        payee_id=bill.payee_id,
+        bill_id=bill_id,
         now=now,
     )
     async with open_org_transaction(sessions, caller.org_id) as tx:

@@ -35,6 +35,7 @@ from core.settings import Settings
 from payments.bills.errors import BadCursor
 from payments.callbacks import service, views
 from payments.callbacks.errors import (
+    BadAskToken,
     BadAskUrl,
     BadSecret,
     DeliveryNotFound,
@@ -53,7 +54,9 @@ COUNTED: Final = timedelta(days=1)
 
 
 @router.post(
-    "", status_code=201, responses=may_answer(BadSecret, SandboxRefused, BadAccount, BadAskUrl)
+    "",
+    status_code=201,
+    responses=may_answer(BadSecret, SandboxRefused, BadAccount, BadAskUrl, BadAskToken),
 )
 async def create_endpoint(
     body: EndpointCreate,
@@ -75,6 +78,7 @@ async def create_endpoint(
         account_ids=body.account_ids,
         ask_url=body.ask_url,
         ask_token=None if body.ask_token is None else body.ask_token.get_secret_value(),
+        ask_client_id=None if body.ask_client_id is None else body.ask_client_id.get_secret_value(),
         sandbox_origins=settings.sandbox_origins,
         sealer=sealer,
         actor=caller.actor,

@@ -31,6 +31,7 @@ Secret = Annotated[
         " sepay_apikey, vietqrvn).",
     ),
 ]
+AskKey = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 AccountIds = Annotated[
     list[UUID],
     Field(max_length=ACCOUNTS_MAX, description="The receiving accounts that it may speak for."),
@@ -51,8 +52,13 @@ class EndpointCreate(Body):
         default=None,
         description="Where a sandbox is asked: one of the addresses that the operator allows.",
     )
-    ask_token: Annotated[SecretStr, Field(min_length=1, max_length=500)] | None = Field(
-        default=None, description='API token for asking the provider ("kiểm tra giao dịch").'
+    ask_token: AskKey | None = Field(
+        default=None,
+        description='For asking the provider what came in ("kiểm tra giao dịch"): SePay\'s API'
+        " token, Casso's API key, payOS's API key (x-api-key). vietqrvn cannot be asked.",
+    )
+    ask_client_id: AskKey | None = Field(
+        default=None, description="payOS's client id (x-client-id), beside its API key; no other's."
     )
 
 
@@ -93,7 +99,7 @@ class EndpointRead(Read):
         examples=["https://pay.example.vn/v1/callbacks/sepay/DXA2-Q0hlY2tlZCBhbmQgb2s"],
     )
     accounts: list[EndpointAccountRead]
-    can_be_asked: bool
+    can_be_asked: bool = Field(description='Whether it has a token for "kiểm tra giao dịch".')
     previous_key_until: datetime | None = Field(description="Rotation: both keys hold until then.")
     created_at: datetime
     revoked_at: datetime | None

@@ -1,24 +1,61 @@
-"""Why the bank was not asked: what a vendor can do about it differs."""
+"""Asking the bank from the counter, and why it was asked in vain: what to do about it differs."""
 
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
-from core.db import Sessions, open_org_transaction
-from payments.callbacks.asking import CAN_BE_ASKED
-from payments.callbacks.service import list_endpoint_accounts, list_endpoints
+from fastapi import Request
+
+from api.screens.frame import Stall
+from core.db import Sessions
+from core.sealing import Sealer
+from payments.callbacks.asking import ask_about_account
+from payments.callbacks.errors import (
+    AskingFailed,
+    NoOrderToAskAbout,
+    ProviderAnswerUnreadable,
+    ProviderCannotBeAsked,
+    ProviderDidNotAnswer,
+    ProviderRefusedToken,
+)
+
+# Names of words under [checked] in locales/*/counter.toml.
+Unasked = Literal["failed", "cannot", "refused", "unclear", "no_order"]
+IN_VAIN: Final = frozenset({"failed", "cannot", "refused", "unclear", "no_order"})
+
+_WORDS: Final[dict[type[AskingFailed], Unasked]] = {
+    ProviderDidNotAnswer: "failed",
+    ProviderCannotBeAsked: "cannot",
+    ProviderRefusedToken: "refused",
+    ProviderAnswerUnreadable: "unclear",
+    NoOrderToAskAbout: "no_order",
+}
 
 
-async def say_why_unasked(
-    sessions: Sessions, org_id: UUID, account_id: UUID
-) -> Literal["failed", "cannot"]:
-    """Say "cannot" when no endpoint of the account takes questions, so trying again is useless."""
-    async with open_org_transaction(sessions, org_id) as session:
-        askable = {
-            one.id
-            for one in await list_endpoints(session, org_id)
-            if one.provider in CAN_BE_ASKED
-            and one.sealed_ask_token is not None
-            and one.revoked_at is None
-        }
-        listed = await list_endpoint_accounts(session, org_id, askable)
-    return "failed" if any(one.receiving_account_id == account_id for one in listed) else "cannot"
+async def ask_for_stall(
+    request: Request,
+    stall: Stall,
+    sessions: Sessions,
+    sealer: Sealer,
+    account_id: UUID,
+    *,
+    bill_id: UUID | None = None,
+    now: datetime,
+) -> Unasked | None:
+    """Ask what came to an account of this stall; return None, or the word for why not."""
+    state = request.app.state
+    try:
+        await ask_about_account(
+            sessions,
+            state.settler,
+            sealer,
+            state.http_client,
+            stall.caller.org,
+            account_id,
+            payee_id=stall.payee_id,
+            bill_id=bill_id,
+            now=now,
+        )
+    except AskingFailed as problem:
+        return _WORDS[type(problem)]
+    return None

@@ -14,7 +14,7 @@ from api.auth.rate_limit import RateLimit
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSessions, TheSettings, Tx, requires
 from api.screens.amounts import read_amount
-from api.screens.asking import say_why_unasked
+from api.screens.asking import Unasked, ask_for_stall
 from api.screens.counter import keypad_page
 from api.screens.frame import Stall, TheStall, go, name_bank, read_frame, render
 from api.screens.verdicts import Verdict, told_by_sale, word_verdict
@@ -26,8 +26,6 @@ from payments.bills.errors import BillIdTaken, BillNotFound
 from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest, effective_status, judge_client_id
-from payments.callbacks.asking import ask_about_account
-from payments.callbacks.errors import ProviderDidNotAnswer
 from payments.callbacks.queries_sales import list_of_bill
 from payments.callbacks.refunds import cancel_bill_and_propose_refund
 from payments.vietqr.images import draw_svg
@@ -38,7 +36,7 @@ NOTE_CHARS_MAX: Final = 100
 # "I have paid!" is checked a few times a minute, not hundreds: the bank is asked each time.
 CHECKS: Final = RateLimit(10, per_s=60)
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
-Checked = Literal["", "nothing", "failed", "cannot"]
+Checked = Literal["", "nothing"] | Unasked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,19 +196,10 @@ async def check_bill(
     CHECKS.take(str(stall.payee_id))
     async with open_org_transaction(sessions, stall.org_id) as session:
         before = await _get_own(session, stall, bill_id)
-    state = request.app.state
-    try:
-        await ask_about_account(
-            sessions,
-            state.settler,
-            sealer,
-            state.http_client,
-            stall.caller.org,
-            before.receiving_account_id,
-            now=now,
-        )
-    except ProviderDidNotAnswer:
-        why = await say_why_unasked(sessions, stall.org_id, before.receiving_account_id)
+    account_id = before.receiving_account_id
+    if why := await ask_for_stall(
+        request, stall, sessions, sealer, account_id, bill_id=bill_id, now=now
+    ):
         return go(stall.path(f"/bills/{bill_id}", checked=why))
     async with open_org_transaction(sessions, stall.org_id) as session:
         after = await get_bill(session, stall.org_id, bill_id)

@@ -13,9 +13,8 @@ from api.screens.manage_endpoints import list_accounts
 from api.screens.manage_frame import Desk, Errors, Secret, TheDesk, read_line
 from core.db import open_org_transaction
 from payments.callbacks import service
-from payments.callbacks.asking import CAN_BE_ASKED
-from payments.callbacks.errors import BadSecret, SandboxRefused
-from payments.callbacks.providers import PROVIDERS
+from payments.callbacks.errors import BadAskToken, BadSecret, SandboxRefused
+from payments.callbacks.providers import ASKABLE, PROVIDERS
 from payments.callbacks.service import GENERATES_SECRET
 from payments.payees.errors import BadAccount
 
@@ -45,6 +44,8 @@ class NewEndpointPage:
     makes_secret: bool  # the hub makes it; otherwise it is pasted
     secret_hint: str
     can_be_asked: bool
+    needs_client_id: bool  # for asking; a token alone is not enough
+    ask_hint: str
     can_be_sandbox: bool
     accounts: tuple[tuple[str, str, str, bool], ...]
     name: str
@@ -64,7 +65,8 @@ async def create(
     provider: Annotated[str, Form(max_length=20)] = "",
     name: Annotated[str, Form(max_length=500)] = "",
     secret: Annotated[str, Form(max_length=1_000)] = "",
-    ask_token: Annotated[str, Form(max_length=500)] = "",
+    ask_token: Annotated[str, Form(max_length=1_000)] = "",
+    ask_client_id: Annotated[str, Form(max_length=1_000)] = "",
     accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
     sandbox: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
@@ -90,13 +92,15 @@ async def create(
                 account_ids=ticked,
                 ask_url=None,
                 ask_token=ask_token.strip() or None,
+                ask_client_id=ask_client_id.strip() or None,
                 sealer=desk.sealer,
                 actor=desk.caller.actor,
                 may_vouch=desk.may(Permission.ACCOUNTS_APPROVE),
                 now=desk.now,
             )
-    except (BadSecret, BadAccount, SandboxRefused) as error:
-        field = {BadSecret: "secret", BadAccount: "accounts"}.get(type(error), "")
+    except (BadSecret, BadAskToken, BadAccount, SandboxRefused) as error:
+        fields = {BadSecret: "secret", BadAskToken: "ask_token", BadAccount: "accounts"}
+        field = fields.get(type(error), "")
         problem = {field: desk.word_error(error)}
         return await _draw_new(desk, provider, line, is_sandbox, ticked, problem)
     shown = None
@@ -131,7 +135,9 @@ async def _draw_new(
         provider_word=desk.word("provider", provider),
         makes_secret=provider in GENERATES_SECRET,
         secret_hint=desk.word("secret_hint", provider),
-        can_be_asked=provider in CAN_BE_ASKED,
+        can_be_asked=provider in ASKABLE,
+        needs_client_id=provider in ASKABLE and ASKABLE[provider].needs_client_id,
+        ask_hint=desk.word("ask_hint", provider) if provider in ASKABLE else "",
         can_be_sandbox=not desk.caller.org.is_live,
         accounts=accounts,
         name=name or (desk.word("provider", provider) if provider else ""),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSessions, Tx, requires
 from api.i18n import translate
-from api.screens.asking import say_why_unasked
+from api.screens.asking import IN_VAIN, Unasked, ask_for_stall
 from api.screens.counter_bills import CHECKS
 from api.screens.frame import TheStall, go, read_frame, render
 from api.screens.verdicts import status_of, told_by_sale, word_payer
@@ -19,14 +19,12 @@ from api.templating import language_of
 from core.clock import HANOI, day_bounds, hanoi_day
 from core.db import open_org_transaction
 from core.errors import HubError, Kind
-from payments.callbacks.asking import ask_about_account
 from payments.callbacks.corrections import (
     claim_credit,
     confirm_for_bill,
     mark_not_takings,
     mark_takings_again,
 )
-from payments.callbacks.errors import ProviderDidNotAnswer
 from payments.callbacks.queries_sales import Sale, list_sales
 from payments.callbacks.rules import Verdict
 from payments.payees.errors import PayeeHasNoAccount
@@ -34,7 +32,7 @@ from payments.payees.queries import find_routes
 
 router = APIRouter(prefix="/counter/sales", include_in_schema=False)
 
-Told = Literal["", "new", "some", "failed", "cannot", "taken", "moved"]
+Told = Literal["", "new", "some", "taken", "moved"] | Unasked
 COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
 
 
@@ -65,6 +63,7 @@ class SalesPage:
 
     rows: Sequence[SaleRow]
     told: Told  # what the form before this page did
+    is_in_vain: bool  # the bank was not asked, or said nothing
 
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
@@ -76,7 +75,11 @@ async def show_sales(
     since, until = day_bounds(hanoi_day(now))
     sales = await list_sales(tx, stall.org_id, stall.payee_id, since=since, until=until)
     lang = language_of(request)
-    page = SalesPage(rows=[_word_row(sale, lang, stall.suffix) for sale in sales], told=told)
+    page = SalesPage(
+        rows=[_word_row(sale, lang, stall.suffix) for sale in sales],
+        told=told,
+        is_in_vain=told in IN_VAIN,
+    )
     return render(request, "counter_sales.html", frame, page)
 
 
@@ -98,19 +101,8 @@ async def check_account(
         before = await list_sales(session, org_id, payee_id, since=since, until=until)
     if payee_id not in routes:
         raise PayeeHasNoAccount(payee_id)
-    state, account_id = request.app.state, routes[payee_id].receiving_account_id
-    try:
-        await ask_about_account(
-            sessions,
-            state.settler,
-            sealer,
-            state.http_client,
-            stall.caller.org,
-            account_id,
-            now=now,
-        )
-    except ProviderDidNotAnswer:
-        why = await say_why_unasked(sessions, org_id, account_id)
+    account_id = routes[payee_id].receiving_account_id
+    if why := await ask_for_stall(request, stall, sessions, sealer, account_id, now=now):
         return go(stall.path("/sales", told=why))
     async with open_org_transaction(sessions, org_id) as session:
         after = await list_sales(session, org_id, payee_id, since=since, until=until)

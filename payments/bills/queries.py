@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
+from core.ids import first_id_at
 from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts, Repeatable
 
@@ -99,6 +100,13 @@ LIST_BILLS = text(f"""
            OR CASE WHEN b.status IN ('open', 'part_paid') AND b.expires_at <= :now
                    THEN 'expired' ELSE b.status END = ANY(CAST(:statuses AS text[])))
     ORDER BY b.id DESC LIMIT :limit
+""")
+LIST_ORDER_IDS = text("""
+    SELECT b.provider_order_id FROM bills b
+    WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
+      AND b.rail = :rail AND b.provider_order_id IS NOT NULL
+      AND CASE WHEN CAST(:bill_id AS uuid) IS NULL THEN b.id >= :first_id ELSE b.id = :bill_id END
+    ORDER BY b.status NOT IN ('open', 'part_paid', 'expired'), b.id DESC LIMIT :limit
 """)
 FIND_UNTIDY = text("""
     SELECT DISTINCT org_id FROM bills
@@ -275,6 +283,37 @@ async def list_bills(
         },
     )
     return [read_bill(row) for row in rows]
+
+
+async def list_order_ids(
+    session: AsyncSession,
+    org_id: UUID,
+    payee_id: UUID,
+    account_id: UUID,
+    *,
+    rail: str,
+    bill_id: UUID | None,
+    since: datetime,
+    limit: int,
+) -> list[str]:
+    """List what a payee's bills on an account are called at a provider, unpaid ones first.
+
+    Args:
+        bill_id: this bill alone, whatever its age; None: those made since then.
+    """
+    rows = await session.execute(
+        LIST_ORDER_IDS,
+        {
+            "org_id": org_id,
+            "payee_id": payee_id,
+            "account_id": account_id,
+            "rail": rail,
+            "bill_id": bill_id,
+            "first_id": first_id_at(since),
+            "limit": limit,
+        },
+    )
+    return [row[0] for row in rows]
 
 
 async def find_untidy(session: AsyncSession, *, since: datetime, now: datetime) -> list[UUID]:

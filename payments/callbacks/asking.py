@@ -6,50 +6,67 @@ or a callback that comes after all, changes nothing.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import httpx
-import msgspec
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.clock import HANOI
 from core.db import Sessions, open_org_transaction
 from core.ids import new_id
 from core.sealing import Sealer
+from payments.bills.queries import list_order_ids
 from payments.callbacks import queries_credits, queries_notices
-from payments.callbacks.errors import ProviderDidNotAnswer
+from payments.callbacks.ask_keys import open_ask_keys
+from payments.callbacks.errors import (
+    AskingFailed,
+    NoOrderToAskAbout,
+    ProviderAnswerUnreadable,
+    ProviderCannotBeAsked,
+    ProviderDidNotAnswer,
+    ProviderRefusedToken,
+)
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
+from payments.callbacks.providers import ASKABLE, PROVIDERS
+from payments.callbacks.providers.asking import Answer, Asking, AskRequest, Inquiry, Told
+from payments.callbacks.providers.contract import Direction, UnreadableNotice
 from payments.callbacks.records import NewNotice
-from payments.callbacks.service import store_notices
+from payments.callbacks.service import open_secrets, store_notices
 from payments.callbacks.settlement import settle_notices
 from payments.callbacks.settler import Settler
 from payments.payees.rules import OrgFacts
 
 ANSWER_TIMEOUT_S: Final = 4.0  # the vendor is promised an answer within five seconds
 ANSWER_BYTES_MAX: Final = 1_000_000
-ROWS_MAX: Final = 50
-CAN_BE_ASKED: Final = frozenset({"sepay", "sepay_apikey"})
-SEPAY_URL: Final = "https://my.sepay.vn"
+REQUESTS_MAX: Final = 12  # to one endpoint for one question, with the pages that follow
+ORDERS_MAX: Final = 10
+NEW_ROWS_MAX: Final = 50  # asking again finds the others
 LOOK_BACK: Final = timedelta(hours=24)
 LOCK_WAIT_MS: Final = 500  # what is left of the five seconds when the answer came last
+# Where several were asked in vain: what can be helped goes before what must be waited for.
+WORST_FIRST: Final = (
+    ProviderRefusedToken,
+    ProviderAnswerUnreadable,
+    ProviderDidNotAnswer,
+    NoOrderToAskAbout,
+)
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """Where to ask about one account, and with which token."""
+    """What one endpoint's provider is asked about one account."""
 
     endpoint_id: UUID
     provider: str
-    url: str
-    token: str
-    account_number: str
+    asking: Asking
+    url: str  # the provider's own, or a sandbox's that the operator allows
+    inquiry: Inquiry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +76,21 @@ class TransactionRow:
     transaction_id: str
     amount_vnd: int
     body: bytes  # as its callback would have been
+
+
+@dataclass(kw_only=True, slots=True)
+class Heard:
+    """What became of one question."""
+
+    rows: list[TransactionRow] = field(default_factory=list)
+    answers: int = 0
+    unreadable: int = 0  # rows that the provider's own contract does not know
+    problems: list[AskingFailed] = field(default_factory=list)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the provider has told something, be it that nothing came."""
+        return self.answers > 0 and (bool(self.rows) or not self.unreadable)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,60 +109,211 @@ async def ask_about_account(
     org: OrgFacts,
     account_id: UUID,
     *,
+    payee_id: UUID,
+    bill_id: UUID | None = None,
     now: datetime,
 ) -> Asked:
     """Ask every provider that reports on an account, store what they say, and settle it.
 
     No transaction is open while the network is waited for.
 
+    Args:
+        payee_id: whose bills are asked about, where a provider knows its own orders only.
+        bill_id: the one bill that is asked about there, instead of the recent ones.
+
     Raises:
-        ProviderDidNotAnswer: none of them can be asked, or none answered in time.
+        AskingFailed: none of them can be asked, or none said anything in time. Its kind says why.
     """
     async with open_org_transaction(sessions, org.id) as session:
-        questions = await _list_questions(session, org.id, account_id, sealer)
+        questions = await _list_questions(
+            session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
+        )
     if not questions:
-        raise ProviderDidNotAnswer(
-            "The provider of this account cannot be asked. Look into the bank's own app."
-        )
-    answers = await asyncio.gather(
-        *(
-            asyncio.wait_for(_ask_sepay(client, question, now), ANSWER_TIMEOUT_S)
-            for question in questions
-        ),
-        return_exceptions=True,
-    )
-    heard = [
-        (question, rows)
-        for question, rows in zip(questions, answers, strict=True)
-        if not isinstance(rows, BaseException)
-    ]
-    told = sum(len(rows) for _, rows in heard)
-    if not heard:
-        raise ProviderDidNotAnswer(
-            "The provider did not answer within 5 seconds. Try again, or look into the bank's app."
-        )
+        raise ProviderCannotBeAsked
+    deadline = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
+    answers = await asyncio.gather(*(_ask(client, question, deadline) for question in questions))
+    for question, heard in zip(questions, answers, strict=True):
+        _log_problems(org, question, heard)
+    told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
+    if not told:
+        raise _choose_problem(answers)
     async with open_org_transaction(sessions, org.id) as session:
-        notices = await _pick_new(session, org.id, account_id, heard, now=now)
+        notices = await _pick_new(session, org.id, account_id, told, now=now)
         if notices:
             await store_notices(session, org.id, notices)
     if notices:
         await _settle(sessions, settler, org, [notice.id for notice in notices], now=now)
-    return Asked(rows=told, providers=tuple(question.provider for question, _ in heard))
+    return Asked(
+        rows=sum(len(heard.rows) for _, heard in told),
+        providers=tuple(question.provider for question, _ in told),
+    )
+
+
+async def _list_questions(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    sealer: Sealer,
+    *,
+    payee_id: UUID,
+    bill_id: UUID | None,
+    now: datetime,
+) -> list[Question]:
+    query = (
+        select(CallbackEndpoint, EndpointAccount.account_number)
+        .join(
+            EndpointAccount,
+            (EndpointAccount.org_id == CallbackEndpoint.org_id)
+            & (EndpointAccount.endpoint_id == CallbackEndpoint.id),
+        )
+        .where(
+            CallbackEndpoint.org_id == org_id,
+            EndpointAccount.receiving_account_id == account_id,
+            CallbackEndpoint.revoked_at.is_(None),
+            CallbackEndpoint.provider.in_(ASKABLE),
+            CallbackEndpoint.sealed_ask_token.is_not(None),
+        )
+    )
+    questions = []
+    for endpoint, number in (await session.execute(query)).all():
+        asking, keys = ASKABLE[endpoint.provider], open_ask_keys(endpoint, sealer)
+        assert keys is not None
+        order_ids: Sequence[str] = ()
+        if asking.asks_by_order:
+            order_ids = await list_order_ids(
+                session,
+                org_id,
+                payee_id,
+                account_id,
+                rail=endpoint.provider,
+                bill_id=bill_id,
+                since=now - LOOK_BACK,
+                limit=ORDERS_MAX,
+            )
+        inquiry = Inquiry(
+            account_number=number,
+            order_ids=tuple(order_ids),
+            since=now - LOOK_BACK,
+            keys=keys,
+            secrets=open_secrets(endpoint, sealer, now=now),
+        )
+        questions.append(
+            Question(
+                endpoint_id=endpoint.id,
+                provider=endpoint.provider,
+                asking=asking,
+                url=endpoint.ask_url or asking.url,
+                inquiry=inquiry,
+            )
+        )
+    return questions
+
+
+async def _ask(client: httpx.AsyncClient, question: Question, deadline: float) -> Heard:
+    """Send the requests of a question, then those for further pages; what failed is noted."""
+    heard = Heard()
+    waiting = list(question.asking.ask(question.inquiry))[:REQUESTS_MAX]
+    if not waiting:
+        heard.problems.append(NoOrderToAskAbout())
+    sent = 0
+    while waiting:
+        sent += len(waiting)
+        answers = await asyncio.gather(
+            *(_ask_once(client, question, request, deadline) for request in waiting)
+        )
+        waiting = []
+        for told in answers:
+            if isinstance(told, AskingFailed):
+                heard.problems.append(told)
+                continue
+            heard.answers += 1
+            heard.unreadable += told.unreadable
+            _read_rows(question, told.bodies, heard)
+            if told.more is not None and sent + len(waiting) < REQUESTS_MAX:
+                waiting.append(told.more)
+    return heard
+
+
+async def _ask_once(
+    client: httpx.AsyncClient, question: Question, request: AskRequest, deadline: float
+) -> Told | AskingFailed:
+    """Ask one thing; return what was told or what went wrong, before the deadline."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            answer = await _read_answer(client, question.url, request)
+        return question.asking.read(answer, request, question.inquiry)
+    except AskingFailed as problem:
+        return problem
+    except UnreadableNotice as problem:
+        return ProviderAnswerUnreadable(f"The provider's answer cannot be read: {problem}.")
+    except (httpx.HTTPError, TimeoutError):
+        return ProviderDidNotAnswer(
+            "The provider did not answer within 5 seconds. Try again, or look into the bank's app."
+        )
+
+
+async def _read_answer(client: httpx.AsyncClient, url: str, request: AskRequest) -> Answer:
+    """Read an answer of at most ANSWER_BYTES_MAX; what is longer is not taken into memory.
+
+    Raises:
+        ProviderAnswerUnreadable: it is longer.
+        httpx.HTTPError: no answer.
+    """
+    body = bytearray()
+    async with client.stream(
+        "GET",
+        f"{url}{request.path}",
+        params=dict(request.params),
+        # Not compressed: a small body could unpack into gigabytes.
+        headers={**request.headers, "Accept-Encoding": "identity"},
+        timeout=ANSWER_TIMEOUT_S,
+        follow_redirects=False,  # the token goes to this address and to no other
+    ) as response:
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > ANSWER_BYTES_MAX:
+                raise ProviderAnswerUnreadable("The provider's answer is too large.")
+    return Answer(status=response.status_code, body=bytes(body))
+
+
+def _read_rows(question: Question, bodies: Sequence[bytes], heard: Heard) -> None:
+    """Read rows as the settler will read them; keep the money that came to this account."""
+    number = question.inquiry.account_number.upper()
+    for body in bodies:
+        try:
+            reading = PROVIDERS[question.provider].read(body)
+        except UnreadableNotice:
+            heard.unreadable += 1
+            continue
+        for told in reading.transactions:
+            names = {told.account_number.upper(), (told.virtual_account or "").upper()}
+            if told.direction is Direction.IN and number in names:
+                heard.rows.append(
+                    TransactionRow(
+                        transaction_id=told.provider_transaction_id,
+                        amount_vnd=told.amount_vnd,
+                        body=body,
+                    )
+                )
 
 
 async def _pick_new(
     session: AsyncSession,
     org_id: UUID,
     account_id: UUID,
-    heard: Sequence[tuple[Question, Sequence[TransactionRow]]],
+    told: Sequence[tuple[Question, Heard]],
     *,
     now: datetime,
 ) -> list[NewNotice]:
     """Leave out what is known with the same amount: vendors ask often, and notices are kept."""
-    new = []
-    for question, rows in heard:
+    new: list[NewNotice] = []
+    for question, heard in told:
         known = await queries_credits.find_known(
-            session, org_id, account_id, question.provider, [row.transaction_id for row in rows]
+            session,
+            org_id,
+            account_id,
+            question.provider,
+            [row.transaction_id for row in heard.rows],
         )
         new += [
             NewNotice(
@@ -143,9 +326,9 @@ async def _pick_new(
                 skew_s=None,
                 received_at=now,
             )
-            for row in rows
+            for row in heard.rows
             if (row.transaction_id, row.amount_vnd) not in known
-        ]
+        ][:NEW_ROWS_MAX]
     return new
 
 
@@ -168,107 +351,21 @@ async def _settle(
         settler.wake(org)
 
 
-async def _list_questions(
-    session: AsyncSession, org_id: UUID, account_id: UUID, sealer: Sealer
-) -> list[Question]:
-    query = (
-        select(CallbackEndpoint, EndpointAccount.account_number)
-        .join(
-            EndpointAccount,
-            (EndpointAccount.org_id == CallbackEndpoint.org_id)
-            & (EndpointAccount.endpoint_id == CallbackEndpoint.id),
+def _choose_problem(answers: Sequence[Heard]) -> AskingFailed:
+    """Return what to tell a vendor of several questions that all failed."""
+    problems = [problem for heard in answers for problem in heard.problems]
+    if any(heard.unreadable for heard in answers):
+        problems.append(ProviderAnswerUnreadable("The provider's rows cannot be read."))
+    return min(problems, key=lambda problem: WORST_FIRST.index(type(problem)))
+
+
+def _log_problems(org: OrgFacts, question: Question, heard: Heard) -> None:
+    if heard.problems or heard.unreadable:
+        log.warning(
+            "asking.failed",
+            org=org.code,
+            endpoint=str(question.endpoint_id),
+            provider=question.provider,
+            problems=sorted({problem.code for problem in heard.problems}),
+            unreadable_rows=heard.unreadable,
         )
-        .where(
-            CallbackEndpoint.org_id == org_id,
-            EndpointAccount.receiving_account_id == account_id,
-            CallbackEndpoint.revoked_at.is_(None),
-            CallbackEndpoint.provider.in_(CAN_BE_ASKED),
-            CallbackEndpoint.sealed_ask_token.is_not(None),
-        )
-    )
-    return [
-        Question(
-            endpoint_id=endpoint.id,
-            provider=endpoint.provider,
-            url=endpoint.ask_url or SEPAY_URL,
-            token=sealer.unseal(
-                endpoint.sealed_ask_token, org_id=org_id, object_id=endpoint.id
-            ).decode(),
-            account_number=number,
-        )
-        for endpoint, number in await session.execute(query)
-        if endpoint.sealed_ask_token is not None
-    ]
-
-
-async def _ask_sepay(
-    client: httpx.AsyncClient, question: Question, now: datetime
-) -> Sequence[TransactionRow]:
-    """Ask SePay's list of transactions and write each incoming row as its webhook would.
-
-    Source: docs.sepay.vn, userapi/transactions/list; amounts are decimal strings ("2000.00").
-    """
-    since = (now - LOOK_BACK).astimezone(HANOI).strftime("%Y-%m-%d %H:%M:%S")
-    answer = await _read_answer(
-        client,
-        f"{question.url}/userapi/transactions/list",
-        params={
-            "account_number": question.account_number,
-            "transaction_date_min": since,
-            "limit": ROWS_MAX,
-        },
-        token=question.token,
-    )
-    rows = msgspec.json.decode(answer)["transactions"]
-    return [_to_webhook(row) for row in rows[:ROWS_MAX] if _whole_dong(row["amount_in"])]
-
-
-async def _read_answer(
-    client: httpx.AsyncClient, url: str, *, params: dict[str, str | int], token: str
-) -> bytes:
-    """Read an answer of at most ANSWER_BYTES_MAX; what is longer is not taken into memory.
-
-    Raises:
-        ProviderDidNotAnswer: it is longer.
-        httpx.HTTPError: no answer, or another than 2xx.
-    """
-    # Not compressed: a small body could unpack into gigabytes.
-    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-    body = bytearray()
-    async with client.stream(
-        "GET", url, params=params, headers=headers, timeout=ANSWER_TIMEOUT_S
-    ) as response:
-        response.raise_for_status()
-        async for part in response.aiter_raw():
-            body += part
-            if len(body) > ANSWER_BYTES_MAX:
-                raise ProviderDidNotAnswer("The provider's answer is too large.")
-    return bytes(body)
-
-
-def _to_webhook(row: dict[str, str | None]) -> TransactionRow:
-    transaction_id = row["id"]
-    assert transaction_id is not None
-    amount_vnd = _whole_dong(row["amount_in"])
-    body = msgspec.json.encode(
-        {
-            "id": int(transaction_id),
-            "gateway": row["bank_brand_name"],
-            "transactionDate": row["transaction_date"],
-            "accountNumber": row["account_number"],
-            "subAccount": row["sub_account"] or None,
-            "code": row["code"],
-            "content": row["transaction_content"],
-            "transferType": "in",
-            "transferAmount": amount_vnd,
-            "referenceCode": row["reference_number"],
-            "accumulated": 0,
-            "description": "",
-        }
-    )
-    return TransactionRow(transaction_id=str(int(transaction_id)), amount_vnd=amount_vnd, body=body)
-
-
-def _whole_dong(text: str | None) -> int:
-    """Read "2000.00": VND has no minor unit, so the decimals are zero."""
-    return int((text or "0").partition(".")[0])

@@ -104,7 +104,61 @@ class CreditNotCorrectable(HubError):
     kind, code, title = Kind.CONFLICT, "credit_not_correctable", "The payment cannot be changed"
 
 
-class ProviderDidNotAnswer(HubError):
-    """A provider was asked and did not answer in time, or not in its own form."""
+class AskingFailed(HubError):
+    """A provider was not asked, or in vain; its subclasses say what can be done about it."""
+
+
+class ProviderCannotBeAsked(AskingFailed):
+    """No provider that reports on the account takes questions, or none has a token for them."""
+
+    kind, code = Kind.CONFLICT, "provider_cannot_be_asked"
+    title = "The provider cannot be asked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The provider of this account cannot be asked. Look into the bank's own app."
+        )
+
+
+class NoOrderToAskAbout(AskingFailed):
+    """The provider knows its own orders only, and none of these bills was made there."""
+
+    kind, code, title = Kind.CONFLICT, "no_order_to_ask_about", "No order to ask about"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This provider tells of its own orders only, and no recent bill here has one."
+            " Look into the bank's own app."
+        )
+
+
+class ProviderRefusedToken(AskingFailed):
+    """The API token for asking is wrong, expired or withdrawn."""
+
+    kind, code = Kind.CONFLICT, "provider_refused_token"
+    title = "The provider refused the API token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The provider did not accept the API token of this endpoint: it is wrong or has"
+            " expired. Enter a new one; until then look into the bank's own app."
+        )
+
+
+class ProviderAnswerUnreadable(AskingFailed):
+    """A provider answered a question in another form than it documents."""
+
+    kind, code = Kind.CONFLICT, "provider_answer_unreadable"
+    title = "The provider's answer cannot be read"
+
+
+class ProviderDidNotAnswer(AskingFailed):
+    """A provider was asked and did not answer in time."""
 
     kind, code, title = Kind.UNAVAILABLE, "provider_did_not_answer", "The provider did not answer"
+
+
+class BadAskToken(HubError):
+    """What is needed for asking is incomplete, has signs of another kind, or has no use here."""
+
+    kind, code, title = Kind.INVALID, "bad_ask_token", "The API token cannot be used"

@@ -40,7 +40,7 @@ class CallbackEndpoint(OrgRow):
     # Encrypted with PHOPAY_SECRET_KEY; {"keys": [current, previous], "username": …}
     sealed_secrets: Mapped[bytes] = mapped_column(LargeBinary)
     previous_key_until: Mapped[datetime | None]  # rotation: both keys hold until then
-    # What asking the provider needs ("kiểm tra giao dịch"): address and sealed API token.
+    # What asking the provider needs ("kiểm tra giao dịch"): address and sealed API keys (ask_keys).
     ask_url: Mapped[str | None]
     sealed_ask_token: Mapped[bytes | None] = mapped_column(LargeBinary)
     # Who set the key, if that is a person who may approve accounts, and from when on no other key

@@ -15,6 +15,7 @@ from core.ids import new_id, new_token
 from core.sealing import Sealer
 from core.settings import read_origin
 from payments.callbacks import queries, queries_notices
+from payments.callbacks.ask_keys import check_ask_keys, seal_ask_keys
 from payments.callbacks.errors import (
     BadAskUrl,
     BadSecret,
@@ -52,6 +53,7 @@ async def create_endpoint(
     account_ids: Collection[UUID],
     ask_url: str | None,
     ask_token: str | None,
+    ask_client_id: str | None = None,
     sealer: Sealer,
     actor: Actor,
     now: datetime,
@@ -66,6 +68,7 @@ async def create_endpoint(
         ask_url: where to ask instead of at the provider's own address; sandbox endpoints only.
             Its origin alone is kept.
         ask_token: the API token with which the provider answers questions.
+        ask_client_id: what payOS wants to see beside it.
         may_vouch: whether the actor may approve accounts, so that test transfers which this
             endpoint tells of count (payments.callbacks.vouchers).
         sandbox_origins: the addresses of sandboxes that the operator allows (core.settings).
@@ -74,7 +77,7 @@ async def create_endpoint(
         The endpoint, and its secrets in clear: the only time that they are shown.
 
     Raises:
-        UnknownProvider, BadSecret, BadAccount, BadAskUrl
+        UnknownProvider, BadSecret, BadAccount, BadAskUrl, BadAskToken
         SandboxRefused: a live organisation asked for a sandbox endpoint.
     """
     if provider not in PROVIDERS:
@@ -85,6 +88,7 @@ async def create_endpoint(
     if ask_url is not None and (not is_sandbox or ask_origin not in sandbox_origins):
         # The hub would send a token there, or reach into its own network.
         raise BadAskUrl
+    ask_keys = check_ask_keys(provider, ask_token, ask_client_id)
     secrets = EndpointSecrets(
         keys=(_check_secret(provider, secret),),
         username=f"phopay-{new_token()[:10]}" if provider == "vietqrvn" else None,
@@ -101,8 +105,8 @@ async def create_endpoint(
         sealed_secrets=_seal(sealer, org.id, endpoint_id, secrets),
         ask_url=ask_origin,
         sealed_ask_token=None
-        if ask_token is None
-        else sealer.seal(ask_token.encode(), org_id=org.id, object_id=endpoint_id),
+        if ask_keys is None
+        else seal_ask_keys(sealer, org.id, endpoint_id, ask_keys),
         key_vouched_by=actor.id if may_vouch else None,
         key_vouched_from=now if may_vouch else None,
         ask_vouched_by=actor.id if may_vouch and ask_token is not None else None,

@@ -400,6 +400,6 @@ async def test_asking_a_provider_that_cannot_be_asked_says_so_and_is_counted(
     first = await market.till.post(f"/v1/bills/{bill['id']}/check")
     second = await market.till.post(f"/v1/bills/{bill['id']}/check")
 
-    assert (first.status_code, first.json()["code"]) == (503, "provider_did_not_answer")
+    assert (first.status_code, first.json()["code"]) == (409, "provider_cannot_be_asked")
     assert second.status_code == 429
     assert 1 <= int(second.headers["retry-after"]) <= 3

@@ -12,7 +12,7 @@ from core.db import Sessions, open_org_transaction
 from core.sealing import Sealer
 from core.settings import Settings, read_origin
 from payments.callbacks.asking import ANSWER_BYTES_MAX, Asked, ask_about_account
-from payments.callbacks.errors import BadAskUrl, ProviderDidNotAnswer
+from payments.callbacks.errors import BadAskUrl, ProviderAnswerUnreadable
 from payments.callbacks.service import create_endpoint
 from payments.callbacks.settler import Settler
 from tests.builders import (
@@ -93,6 +93,7 @@ async def ask(
             client,
             stall.org,
             stall.account_id,
+            payee_id=stall.payee_id,
             now=NOON,
         )
 
@@ -214,7 +215,7 @@ async def test_an_answer_without_an_end_is_cut_off(
     await listen(app_sessions, sealer, stall, ask_url=SANDBOX)
     endless = Endless()
 
-    with pytest.raises(ProviderDidNotAnswer):
+    with pytest.raises(ProviderAnswerUnreadable):
         await ask(app_sessions, sealer, stall, lambda _: httpx.Response(200, stream=endless))
 
     assert endless.sent_bytes < ANSWER_BYTES_MAX + 2 * 65_536

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
     Acknowledgement,
@@ -62,6 +63,7 @@ class Casso:
     name: str = "casso"
     body_bytes_max: int = BODY_BYTES_MAX
     clock_window_s: int | None = None
+    asking: Asking | None = None
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime

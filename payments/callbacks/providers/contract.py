@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from core.errors import HubError, Kind
+
+if TYPE_CHECKING:
+    from payments.callbacks.providers.asking import Asking
 
 # The largest real notice seen is below 2 KiB; each adapter may lower this, none may raise it.
 BODY_BYTES_MAX: Final = 16_384
@@ -156,6 +159,11 @@ class Provider(Protocol):
     @property
     def clock_window_s(self) -> int | None:
         """How far a signed time may be from ours, either way; None where no rule is documented."""
+        ...
+
+    @property
+    def asking(self) -> "Asking | None":
+        """How it is asked what came in; None where it has nothing that could be asked."""
         ...
 
     def verify(

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
     Acknowledgement,
@@ -87,6 +88,7 @@ class PayOS:
     name: str = "payos"
     body_bytes_max: int = BODY_BYTES_MAX
     clock_window_s: int | None = None
+    asking: Asking | None = None
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -191,6 +193,16 @@ def sign_body(data: dict[str, Any], key: bytes) -> str:
     return hmac.digest(key, signed_message(data), "sha256").hex()
 
 
+def find_key(data: dict[str, Any], signature: str, secrets: EndpointSecrets) -> int | None:
+    """Return the index of the key that signed `data` of a webhook or an API answer, or None."""
+    message = signed_message(data)
+    return find_signing_key(
+        secrets,
+        lambda key: hmac.digest(key, message, "sha256").hex(),
+        [to_utf8(signature)],
+    )
+
+
 def sign_header(data: dict[str, Any], key: bytes) -> str:
     """Sign as payOS does in the x-signature header of its payout API.
 
@@ -202,16 +214,10 @@ def sign_header(data: dict[str, Any], key: bytes) -> str:
 
 
 def _find_key(data: dict[str, Any], signature: str, secrets: EndpointSecrets) -> int | None:
-    candidates = [to_utf8(signature)]
-    message = signed_message(data)
-
-    def sign(key: bytes) -> str:
-        return hmac.digest(key, message, "sha256").hex()
-
-    key_index = find_signing_key(secrets, sign, candidates)
+    key_index = find_key(data, signature, secrets)
     if key_index is None and any(field not in data for field in OPTIONAL_FIELDS):
-        message = signed_message({**dict.fromkeys(OPTIONAL_FIELDS, ""), **data})
-        key_index = find_signing_key(secrets, sign, candidates)
+        filled = {**dict.fromkeys(OPTIONAL_FIELDS, ""), **data}
+        key_index = find_key(filled, signature, secrets)
     return key_index
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
     Acknowledgement,
@@ -63,6 +64,7 @@ class SePay:
     name: str
     body_bytes_max: int = BODY_BYTES_MAX
     clock_window_s: int | None = None
+    asking: Asking | None = None
 
     def read(self, body: bytes) -> Reading:
         """Read the one transaction of a webhook, by name: the order of the fields varies."""

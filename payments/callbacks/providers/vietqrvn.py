@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
     Acknowledgement,
@@ -76,6 +77,7 @@ class VietQRvn:
     name: str = "vietqrvn"
     body_bytes_max: int = BODY_BYTES_MAX
     clock_window_s: int | None = None
+    asking: Asking | None = None
 
     def is_token_request(self, callback: RawCallback) -> bool:
         """Tell whether a verified callback is to be answered by issue_token, and nothing stored."""
