@@ -109,8 +109,8 @@ def pull_row(line: Line) -> dict[str, Any]:
         "subAccId": line.number,
         "virtualAccount": line.virtual_number,
         "virtualAccountName": "",
-        "correspondsName": line.counter_name,
-        "correspondsAccount": line.counter_number,
-        "correspondsBankId": line.counter_bin,
-        "correspondsBankName": counter.name if counter else "",
+        "corresponsiveName": line.counter_name,
+        "corresponsiveAccount": line.counter_number,
+        "corresponsiveBankId": line.counter_bin,
+        "corresponsiveBankName": counter.name if counter else "",
     }
