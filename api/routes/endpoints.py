@@ -221,13 +221,17 @@ def _describe(
         "url": f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
         "accounts": [
             EndpointAccountRead(
-                id=one.receiving_account_id, account_number=mask_tail(one.account_number)
+                id=one.receiving_account_id,
+                account_number=mask_tail(one.account_number),
+                vouched_by=one.vouched_by,
             )
             for one in listed
             if one.endpoint_id == endpoint.id
         ],
         "can_be_asked": endpoint.sealed_ask_token is not None,
         "previous_key_until": endpoint.previous_key_until,
+        "key_vouched_by": endpoint.key_vouched_by,
+        "key_vouched_from": endpoint.key_vouched_from,
         "created_at": endpoint.created_at,
         "revoked_at": endpoint.revoked_at,
     }

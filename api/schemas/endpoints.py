@@ -85,6 +85,10 @@ class EndpointAccountRead(Read):
 
     id: UUID
     account_number: str = Field(description="Its last four characters.")
+    vouched_by: UUID | None = Field(
+        description="Who listed it last of those who may approve accounts. Test transfers of an"
+        " account count only if this person and the endpoint's are there and did not propose it."
+    )
 
 
 class EndpointRead(Read):
@@ -101,6 +105,12 @@ class EndpointRead(Read):
     accounts: list[EndpointAccountRead]
     can_be_asked: bool = Field(description='Whether it has a token for "kiểm tra giao dịch".')
     previous_key_until: datetime | None = Field(description="Rotation: both keys hold until then.")
+    key_vouched_by: UUID | None = Field(
+        description="Who set the key, if that is a person who may approve accounts."
+    )
+    key_vouched_from: datetime | None = Field(
+        description="No other key can have signed what comes from then on."
+    )
     created_at: datetime
     revoked_at: datetime | None
 

@@ -20,6 +20,7 @@ from core.errors import HubError
 from core.logging import mask_tail
 from payments.bills.desk import BillDesk
 from payments.callbacks import service as callbacks
+from payments.callbacks.vouchers import Hearing, read_hearing
 from payments.payees import accounts, queries
 from payments.payees.errors import (
     AccountLinkNotInForce,
@@ -29,7 +30,7 @@ from payments.payees.errors import (
     PayeeClosed,
     SecondPersonNeeded,
 )
-from payments.payees.models import LinkStatus
+from payments.payees.models import AccountStatus, LinkStatus
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import (
     ACCOUNT_NUMBER,
@@ -109,6 +110,8 @@ class AccountPage:
     test_code_path: str  # "" when no test transfer is awaited
     test_vnd: int
     test_reference: str
+    untold: str  # why no test transfer counts yet, or did not; "" when the next one does
+    untold_next: str  # what to do about it
     history: tuple[Change, ...]
     others: tuple[AccountRow, ...]  # the payee's other accounts, former ones too
     error: str
@@ -305,6 +308,7 @@ async def _read_one(
 ) -> AccountPage:
     found = await queries.get_link(tx, desk.org_id, link_id)
     link, account, payee = found
+    untold, untold_next = await _word_untold(tx, desk, found)
     others = await queries.list_links(tx, desk.org_id, payee_id=payee.id, statuses=list(LinkStatus))
     is_own = desk.caller.id in (link.proposed_by, account.proposed_by)
     is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
@@ -339,10 +343,32 @@ async def _read_one(
         else "",
         test_vnd=TEST_TRANSFER_VND,
         test_reference=link.test_reference,
+        untold=untold,
+        untold_next=untold_next,
         history=await list_changes_of(tx, desk, "account_link", link_id),
         others=tuple(_word_row(desk, one) for one in others if one[0].id != link_id),
         error=desk.word_error(error) if error else "",
     )
+
+
+async def _word_untold(tx: AsyncSession, desk: Desk, found: AccountLink) -> tuple[str, str]:
+    """Say that a test transfer did not count, or would not, and what to do about it."""
+    link, account, _ = found
+    if not awaits_test(link, account):
+        return "", ""
+    proposers = {link.proposed_by}
+    if account.status != AccountStatus.ACTIVE:
+        proposers.add(account.proposed_by)
+    hearing, start = await read_hearing(
+        tx, desk.caller.org, account.id, proposers=proposers, now=desk.now
+    )
+    if link.test_refused_at is not None:
+        word = desk.say("account.untold.refused", when=desk.word_instant(link.test_refused_at))
+    elif hearing is Hearing.READY:
+        return "", ""
+    else:
+        word = desk.say("account.untold.yet")
+    return word, desk.say(f"account.untold.{hearing.value}", when=desk.word_instant(start))
 
 
 def _word_row(desk: Desk, found: AccountLink) -> AccountRow:

@@ -1,5 +1,6 @@
 """Callback endpoints: the address to copy, how it does, and changing what it may say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
@@ -24,7 +25,7 @@ from core.logging import mask_tail
 from core.settings import Settings
 from payments.callbacks import service, views
 from payments.callbacks.errors import BadSecret, EndpointRevoked
-from payments.callbacks.models import CallbackEndpoint
+from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.service import GENERATES_SECRET
 from payments.payees.errors import BadAccount
 from payments.payees.models import AccountStatus
@@ -75,6 +76,7 @@ class EndpointPage:
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
+    unvouched: str  # why test transfers that it tells of do not count; "" when they do
     believed: int
     rejected: int
     waiting: int
@@ -212,6 +214,7 @@ async def _read_one(
         previous_key_until=desk.word_instant(until) if until and until > desk.now else "",
         accounts=accounts,
         account_words=", ".join(word for _, word, _, is_ticked in accounts if is_ticked),
+        unvouched=_word_unvouched(desk, endpoint, listed),
         believed=counts.believed,
         rejected=counts.rejected,
         waiting=counts.waiting,
@@ -287,6 +290,23 @@ async def list_accounts(
 
 def _judge(endpoint: CallbackEndpoint, counts: views.DeliveryCounts) -> tuple[str, str, str]:
     return ("bad", "stop", "revoked") if endpoint.revoked_at else judge_health(counts)
+
+
+def _word_unvouched(
+    desk: Desk, endpoint: CallbackEndpoint, listed: Sequence[EndpointAccount]
+) -> str:
+    """Say what somebody who may approve accounts has to do before test transfers count."""
+    if not desk.caller.org.is_live or endpoint.revoked_at is not None:
+        return ""
+    words = []
+    if endpoint.key_vouched_from is None:
+        words.append(desk.say("endpoint.unvouched_key"))
+    elif endpoint.key_vouched_from > desk.now:
+        when = desk.word_instant(endpoint.key_vouched_from)
+        words.append(desk.say("endpoint.vouched_from", when=when))
+    if numbers := [mask_tail(one.account_number) for one in listed if one.vouched_by is None]:
+        words.append(desk.say("endpoint.unvouched_accounts", numbers=", ".join(numbers)))
+    return " ".join(words)
 
 
 def _word_skew(desk: Desk, skew_s: int | None) -> str:

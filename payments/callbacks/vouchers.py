@@ -8,9 +8,11 @@ See docs/adr/0005-who-answers-for-a-test-transfer.md.
 """
 
 from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
@@ -51,15 +53,51 @@ async def find_vouchers(
     return frozenset(row)
 
 
-def can_tell_test(
-    endpoint: CallbackEndpoint, listed: EndpointAccount, proposers: Collection[UUID]
-) -> bool:
-    """Tell whether a test transfer of an account would count once this endpoint tells of it.
+class Hearing(StrEnum):
+    """Whether a test transfer of an account would count now."""
 
-    Perhaps not at once: see `key_vouched_from`.
-    """
-    parts = (endpoint.key_vouched_by, listed.vouched_by)
-    vouchers = frozenset(one for one in parts if one is not None)
-    return (
-        endpoint.revoked_at is None and None not in parts and is_told_by_others(vouchers, proposers)
+    NOBODY = "nobody"  # no endpoint is listed for the account
+    UNVOUCHED = "unvouched"  # nobody answers for one who may
+    SOON = "soon"  # an old key holds still
+    READY = "ready"
+
+
+async def read_hearing(
+    session: AsyncSession,
+    org: OrgFacts,
+    account_id: UUID,
+    *,
+    proposers: Collection[UUID],
+    now: datetime,
+) -> tuple[Hearing, datetime | None]:
+    """Tell whether a callback about a test transfer would count, and from when on if soon."""
+    query = (
+        select(CallbackEndpoint, EndpointAccount.vouched_by)
+        .join(
+            EndpointAccount,
+            (EndpointAccount.org_id == CallbackEndpoint.org_id)
+            & (EndpointAccount.endpoint_id == CallbackEndpoint.id),
+        )
+        .where(
+            CallbackEndpoint.org_id == org.id,
+            EndpointAccount.receiving_account_id == account_id,
+            CallbackEndpoint.revoked_at.is_(None),
+        )
     )
+    found = (await session.execute(query)).all()
+    if not found:
+        return Hearing.NOBODY, None
+    if not org.is_live:
+        return Hearing.READY, None
+    starts = [
+        endpoint.key_vouched_from
+        for endpoint, listed_by in found
+        if endpoint.key_vouched_from is not None
+        and endpoint.key_vouched_by is not None
+        and listed_by is not None
+        and is_told_by_others({endpoint.key_vouched_by, listed_by}, proposers)
+    ]
+    if not starts:
+        return Hearing.UNVOUCHED, None
+    start = min(starts)
+    return (Hearing.SOON, start) if start > now else (Hearing.READY, None)

@@ -1,17 +1,21 @@
 """The managers' pages: who may do what, secrets shown once, and two people for an account."""
 
 import re
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
 from api.auth.models import ApiKey
 from core.audit import AuditRow
+from core.clock import read_clock
 from core.db import open_org_transaction
 from payments.callbacks.models import BreakKind
+from payments.payees.queries import get_link
 from tests.api.city import PASSWORD, Hub
 from tests.api.stalls import Market
-from tests.builders import an_endpoint, an_organisation
+from tests.builders import an_endpoint, an_organisation, sepay_body, settle, store
 from tests.screens.offices import (
     an_open_bill,
     as_reader,
@@ -145,6 +149,58 @@ async def test_account_needs_a_second_person_and_then_its_test_transfer(market: 
     assert "Đề nghị này đã được quyết định rồi" in text_of(again)
 
 
+async def hear_test(hub: Hub, market: Market, endpoint_path: str, account_path: str) -> None:
+    """Let the bank report an account's test transfer at an endpoint."""
+    sessions, org = hub.app.state.sessions, market.stall.org
+    heard = replace(market.stall, endpoint_id=UUID(endpoint_path.rpartition("/")[2]))
+    async with open_org_transaction(sessions, org.id) as tx:
+        link, account, _ = await get_link(tx, org.id, UUID(account_path.rpartition("/")[2]))
+    body = sepay_body(
+        heard, amount_vnd=1_000, memo=link.test_reference, account_number=account.account_number
+    )
+    await store(sessions, heard, body, now=read_clock())
+    await settle(sessions, heard, now=read_clock())
+
+
+async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) -> None:
+    market = await open_office(hub, is_live=True)
+    manager, approver = await let_in(market, "manager"), await let_in(market, "approver")
+    form = {
+        "payee": str(market.stall.payee_id),
+        "bin": "970422",
+        "number": "0988123456",
+        "holder": "TRAN VAN B",
+    }
+    account, page = await submit(manager, "/manage/accounts", form)
+    assert "Chưa có kết nối nào nghe tài khoản này" in text_of(page)
+    await submit(approver, f"{account}/approve")
+    boxes = (await manager.get("/manage/endpoints/new?provider=sepay")).text
+    (account_id,) = re.findall(r'value="([0-9a-f-]{36})"><span>[^<]*0988123456', boxes)
+    made = {"provider": "sepay", "name": "SePay", "accounts": [account_id]}
+    endpoint, page = await submit(manager, "/manage/endpoints/new", made)
+    assert "Khoản chuyển thử báo về đây chưa được tính" in text_of(page)
+
+    await hear_test(hub, market, endpoint, account)
+
+    words = text_of(await manager.get(account))
+    assert "Đã có khoản chuyển thử lúc" in words
+    assert "Một người có quyền duyệt, không phải người đề nghị, mở kết nối" in words
+    assert "Khoản chuyển thử không được tính" in words  # in the account's history
+    assert "Còn thiếu khoản chuyển thử" in words
+
+    await submit(approver, f"{endpoint}/rotate", {"overlap_h": "0"})
+    _, page = await submit(approver, f"{endpoint}/accounts", {"accounts": [account_id]})
+    assert "tính từ" in text_of(page)
+    assert "Chuyển thử lại sau" in text_of(await manager.get(account))
+    made["name"] = "SePay 2"
+    other, page = await submit(approver, "/manage/endpoints/new", made)
+    assert "chưa được tính" not in text_of(page)
+    assert "hãy chuyển thử lần nữa" in text_of(await manager.get(account))
+    await submit(manager, f"{endpoint}/revoke")
+    await hear_test(hub, market, other, account)
+    assert "Đang dùng" in text_of(await manager.get(account))
+
+
 async def test_administrator_who_proposed_an_account_cannot_approve_it(market: Market) -> None:
     admin = as_reader(market.admin)
     form = {
@@ -222,6 +278,22 @@ async def test_new_person_signs_in_with_the_password_that_was_shown(
     person = re.findall(r'href="(/manage/staff/[0-9a-f-]{36})"', page.text)[0]
     _, page = await submit(manager, f"{person}/disable")
     assert "Đã khóa" in text_of(page)
+
+
+async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market: Market) -> None:
+    cashier = await let_in(market, "cashier")
+    assert (await cashier.get("/manage")).status_code == 403
+    manager = await let_in(market, "manager")
+    listed = (await manager.get("/v1/staff")).json()
+    (staff_id,) = [one["id"] for one in listed if one["login"] == "cashier.hkxm"]
+    form = {"name": "Thu ngân lên quản lý", "roles": ["manager"], "payee": ""}
+
+    await submit(manager, f"/manage/staff/{staff_id}", form)
+
+    assert (await cashier.get("/manage")).status_code != 200  # signs in anew with the new rights
+    again = as_reader(await hub.browser("cashier.hkxm"))
+    for page in PAGES:
+        assert (await again.get(f"/manage{page}")).status_code == 200, page
 
 
 async def test_manager_cannot_make_the_second_person(market: Market) -> None:
