@@ -129,8 +129,8 @@ class HolderNeeded(HubError):
     def __init__(self) -> None:
         super().__init__(
             "Somebody of the payee itself must say that they saw this account: nobody who proposed"
-            " or approved it, and with a login that was not made, reset or moved to the payee since"
-            " the account was proposed."
+            " or approved it, nor by a login that was made, reset or moved to the payee since the"
+            " account was proposed, or whose password one of these two gave."
         )
 
 

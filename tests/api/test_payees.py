@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -11,7 +12,7 @@ from core.db import Sessions
 from payments.vietqr import PointOfInitiation, parse
 from tests.api.city import Hub
 from tests.api.stalls import Market, found_market_with_stall
-from tests.api.test_callbacks import deliver, make_endpoint
+from tests.api.test_callbacks import SECRET, deliver, make_endpoint
 from tests.builders import a_stall, an_id_number
 from tests.unit import provider_deliveries as deliveries
 
@@ -43,6 +44,32 @@ async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]
     return proposed
 
 
+async def tell_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
+    """Tell of a test transfer, as the provider does, and whoever knows its secret can."""
+    notice = {
+        **deliveries.SEPAY_NOTICE,
+        "id": an_id_number(),
+        "accountNumber": ACCOUNT["account_number"],
+        "content": memo,
+        "transferAmount": 1_000,
+        "referenceCode": f"FT{an_id_number()}",
+    }
+    told = deliveries.sepay_apikey(notice, key=SECRET)
+    assert (await deliver(market, endpoint, told)).status_code == 200
+
+
+async def until(
+    client: httpx.AsyncClient, path: str, name: str, value: object = None
+) -> dict[str, Any]:
+    """Wait until a fact of an account has this value, or any."""
+    for _ in range(100):
+        shown: dict[str, Any] = (await client.get(path)).json()
+        if shown[name] == value if value is not None else shown[name] is not None:
+            return shown
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{name} is {shown[name]}")
+
+
 async def test_an_account_takes_money_after_two_people_and_a_test_transfer(market: Market) -> None:
     payee_id = await add_payee(market)
     owner = await market.staff("co.ba", "vendor_owner", payee_id=UUID(payee_id))
@@ -64,26 +91,50 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     endpoint = await make_endpoint(
         market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
     )
-    notice = {
-        **deliveries.SEPAY_NOTICE,
-        "id": an_id_number(),
-        "accountNumber": "0011223344",
-        "content": code["test_reference"],
-        "transferAmount": 1_000,
-        "referenceCode": f"FT{an_id_number()}",
-    }
-    told = deliveries.sepay_apikey(notice, key="a-secret-of-the-provider-0001")
-    assert (await deliver(market, endpoint, told)).status_code == 200
-    for _ in range(100):
-        shown = (await owner.get(path)).json()
-        if shown["status"] == "active":
-            break
-        await asyncio.sleep(0.05)
-    assert shown["status"] == "active"
+    await tell_test(market, endpoint, code["test_reference"])
+    shown = await until(owner, path, "status", "active")
     assert shown["holder_told_at"] is None
     assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
     assert (await owner.get(f"{path}/test-code")).json()["code"] == "account_not_awaiting_test"
     await market.open_bill(payee_id=payee_id)
+
+
+async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) -> None:
+    market = await found_market_with_stall(hub, is_live=True)
+    manager, approver = (
+        await market.staff("quanly", "manager"),
+        await market.staff("duyet", "approver"),
+    )
+    payee_id = await add_payee(market)
+    link = (await manager.post(f"/v1/payees/{payee_id}/accounts", json=ACCOUNT)).json()
+    path = f"/v1/accounts/{link['id']}"
+    await approver.post(f"{path}/approve")
+    body = {
+        "provider": "sepay_apikey",
+        "name": "SePay",
+        "secret": SECRET,
+        "account_ids": [link["receiving_account_id"]],
+    }
+    own = (await manager.post("/v1/endpoints", json=body)).json()
+    assert (own["key_vouched_by"], own["accounts"][0]["vouched_by"]) == (None, None)
+
+    await tell_test(market, own, link["test_reference"])
+    refused = await until(manager, path, "test_refused_at")
+    assert (refused["status"], refused["account_status"]) == ("approved", "approved")
+    assert refused["test_reference"] == link["test_reference"]  # still awaited, by the same code
+
+    other = (await approver.post("/v1/endpoints", json=body)).json()
+    assert other["key_vouched_by"] == other["accounts"][0]["vouched_by"] is not None
+    assert other["key_vouched_from"] == other["created_at"]
+    await manager.delete(f"/v1/endpoints/{own['id']}")
+    await manager.put(f"/v1/endpoints/{own['id']}/accounts", json={"account_ids": []})
+    await tell_test(market, other, link["test_reference"])
+    assert (await until(manager, path, "status", "active"))["test_refused_at"] is None
+
+    rotated = await manager.post(f"/v1/endpoints/{other['id']}/rotate", json={"secret": SECRET})
+    assert rotated.status_code == 201
+    shown = (await manager.get(f"/v1/endpoints/{other['id']}")).json()
+    assert (shown["key_vouched_by"], shown["key_vouched_from"]) == (None, None)
 
 
 async def test_who_proposed_an_account_cannot_approve_it(market: Market) -> None:
@@ -166,6 +217,7 @@ async def test_password_that_the_proposer_gave_does_not_speak_for_the_holder(
     answer = await faker.post(f"/v1/accounts/{link['id']}/seen")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "holder_needed")
+    assert "a login that was made, reset or moved" in answer.json()["detail"]
 
 
 async def test_nobody_but_the_payee_itself_acknowledges_a_change(

@@ -38,6 +38,21 @@ def test_a_seeding_that_stopped_half_way_goes_on(
     assert count == len(PLACES) + 1
 
 
+def test_the_audit_log_of_each_place_begins_with_its_organisation(
+    seed: Callable[[], list[str]], database: Database
+) -> None:
+    seed()
+
+    with psycopg.connect(database.owner_url) as connection:
+        first = connection.execute("""
+            SELECT DISTINCT ON (o.code) o.code, a.action, a.after ->> 'code'
+            FROM organisations o LEFT JOIN audit_log a ON a.org_id = o.id
+            ORDER BY o.code, a.id""").fetchall()
+    assert len(first) == len(PLACES) + 1
+    assert {action for _, action, _ in first} == {"organisation.added"}
+    assert all(code == added for code, _, added in first)
+
+
 def test_a_city_without_its_sandbox_is_made_and_the_person_is_told(
     seed: Callable[[], list[str]],
 ) -> None:
