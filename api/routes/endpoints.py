@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from pydantic import SecretStr
 
 from api.auth.callers import Caller
 from api.auth.rules import Permission
@@ -18,6 +19,7 @@ from api.schemas.endpoints import (
     DeliveryRead,
     EndpointAccountRead,
     EndpointAccounts,
+    EndpointAsking,
     EndpointCounts,
     EndpointCreate,
     EndpointDetail,
@@ -34,6 +36,7 @@ from core.logging import mask_tail
 from core.settings import Settings
 from payments.bills.errors import BadCursor
 from payments.callbacks import service, views
+from payments.callbacks.asking_setup import set_ask_keys
 from payments.callbacks.errors import (
     BadAskToken,
     BadAskUrl,
@@ -73,12 +76,12 @@ async def create_endpoint(
         caller.org,
         provider=body.provider.value,
         name=body.name,
-        secret=None if body.secret is None else body.secret.get_secret_value(),
+        secret=_reveal(body.secret),
         is_sandbox=body.is_sandbox,
         account_ids=body.account_ids,
         ask_url=body.ask_url,
-        ask_token=None if body.ask_token is None else body.ask_token.get_secret_value(),
-        ask_client_id=None if body.ask_client_id is None else body.ask_client_id.get_secret_value(),
+        ask_token=_reveal(body.ask_token),
+        ask_client_id=_reveal(body.ask_client_id),
         sandbox_origins=settings.sandbox_origins,
         sealer=sealer,
         actor=caller.actor,
@@ -143,6 +146,35 @@ async def set_accounts(
     return EndpointRead(**_describe(endpoint, listed, settings))
 
 
+@router.put(
+    "/{endpoint_id}/asking",
+    responses=may_answer(EndpointNotFound, EndpointRevoked, BadAskToken),
+)
+async def set_asking(
+    endpoint_id: UUID,
+    body: EndpointAsking,
+    caller: Manager,
+    tx: Tx,
+    sealer: TheSealer,
+    settings: TheSettings,
+    now: Now,
+) -> EndpointRead:
+    """Replace the token for "kiểm tra giao dịch", or take it away with null; it is never shown."""
+    endpoint = await set_ask_keys(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        token=_reveal(body.ask_token),
+        client_id=_reveal(body.ask_client_id),
+        sealer=sealer,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    listed = await service.list_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    return EndpointRead(**_describe(endpoint, listed, settings))
+
+
 @router.post(
     "/{endpoint_id}/rotate",
     status_code=201,
@@ -162,7 +194,7 @@ async def rotate_secret(
         tx,
         caller.org_id,
         endpoint_id,
-        secret=None if body.secret is None else body.secret.get_secret_value(),
+        secret=_reveal(body.secret),
         overlap=body.overlap,
         sealer=sealer,
         actor=caller.actor,
@@ -208,6 +240,10 @@ async def show_delivery(
         raise DeliveryNotFound(delivery_id)
     no_store(response)
     return DeliveryBody(id=delivery_id, body=hide_sensitive(body))
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _describe(

@@ -68,6 +68,13 @@ class EndpointAccounts(Body):
     account_ids: AccountIds
 
 
+class EndpointAsking(Body):
+    """What the provider is asked with from now on; without a token it is asked no more."""
+
+    ask_token: AskKey | None
+    ask_client_id: AskKey | None = None
+
+
 class EndpointRotate(Body):
     """A new secret, and how long the old one holds beside it."""
 

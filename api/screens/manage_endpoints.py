@@ -24,8 +24,10 @@ from core.db import open_org_transaction
 from core.logging import mask_tail
 from core.settings import Settings
 from payments.callbacks import service, views
-from payments.callbacks.errors import BadSecret, EndpointRevoked
+from payments.callbacks.asking_setup import set_ask_keys
+from payments.callbacks.errors import BadAskToken, BadSecret, EndpointRevoked
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
+from payments.callbacks.providers import ASKABLE
 from payments.callbacks.service import GENERATES_SECRET
 from payments.payees.errors import BadAccount
 from payments.payees.models import AccountStatus
@@ -73,6 +75,10 @@ class EndpointPage:
     url: str
     steps: tuple[str, ...]  # what to do at the provider
     makes_secret: bool
+    can_be_asked: bool  # the provider can; with a token or not
+    needs_client_id: bool
+    ask_hint: str
+    asked_word: str  # whether it is asked now
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
@@ -171,6 +177,34 @@ async def rotate(
     return desk.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
 
 
+@router.post("/{endpoint_id}/asking", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def set_asking(
+    desk: TheDesk,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    ask_token: Annotated[str, Form(max_length=1_000)] = "",
+    ask_client_id: Annotated[str, Form(max_length=1_000)] = "",
+) -> Response:
+    """Replace what the provider is asked with; empty, it is asked no more."""
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await set_ask_keys(
+                tx,
+                desk.org_id,
+                endpoint_id,
+                token=ask_token.strip() or None,
+                client_id=ask_client_id.strip() or None,
+                sealer=desk.sealer,
+                actor=desk.caller.actor,
+                may_vouch=desk.may(Permission.ACCOUNTS_APPROVE),
+                now=desk.now,
+            )
+    except (BadAskToken, EndpointRevoked) as error:
+        field = "ask_token" if isinstance(error, BadAskToken) else ""
+        return await _draw_one(desk, settings, endpoint_id, {field: desk.word_error(error)})
+    return desk.go(f"/endpoints/{endpoint_id}", done="ask_token_set")
+
+
 @router.post("/{endpoint_id}/revoke", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
 async def revoke(desk: TheDesk, endpoint_id: UUID) -> Response:
     """Close the address for good; every process forgets it within 3 seconds."""
@@ -202,6 +236,7 @@ async def _read_one(
     told = counts.believed + counts.rejected
     until = endpoint.previous_key_until
     base = f"/endpoints/{endpoint.id}"
+    asking = ASKABLE.get(endpoint.provider)
     return EndpointPage(
         name=endpoint.name,
         provider=endpoint.provider,
@@ -211,6 +246,10 @@ async def _read_one(
         url=f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
         steps=tuple(desk.word("setup", endpoint.provider).split("\n")),
         makes_secret=endpoint.provider in GENERATES_SECRET,
+        can_be_asked=asking is not None,
+        needs_client_id=asking is not None and asking.needs_client_id,
+        ask_hint=desk.word("ask_hint", endpoint.provider) if asking else "",
+        asked_word=_word_asked(desk, endpoint),
         previous_key_until=desk.word_instant(until) if until and until > desk.now else "",
         accounts=accounts,
         account_words=", ".join(word for _, word, _, is_ticked in accounts if is_ticked),
@@ -307,6 +346,13 @@ def _word_unvouched(
     if numbers := [mask_tail(one.account_number) for one in listed if one.vouched_by is None]:
         words.append(desk.say("endpoint.unvouched_accounts", numbers=", ".join(numbers)))
     return " ".join(words)
+
+
+def _word_asked(desk: Desk, endpoint: CallbackEndpoint) -> str:
+    if endpoint.provider not in ASKABLE:
+        return desk.say("endpoint.asked_never")
+    is_asked = endpoint.sealed_ask_token is not None
+    return desk.say("endpoint.asked_yes" if is_asked else "endpoint.asked_no")
 
 
 def _word_skew(desk: Desk, skew_s: int | None) -> str:

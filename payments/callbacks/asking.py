@@ -130,8 +130,8 @@ async def ask_about_account(
         )
     if not questions:
         raise ProviderCannotBeAsked
-    deadline = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
-    answers = await asyncio.gather(*(_ask(client, question, deadline) for question in questions))
+    deadline_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
+    answers = await asyncio.gather(*(_ask(client, question, deadline_s) for question in questions))
     for question, heard in zip(questions, answers, strict=True):
         _log_problems(org, question, heard)
     told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
@@ -209,7 +209,7 @@ async def _list_questions(
     return questions
 
 
-async def _ask(client: httpx.AsyncClient, question: Question, deadline: float) -> Heard:
+async def _ask(client: httpx.AsyncClient, question: Question, deadline_s: float) -> Heard:
     """Send the requests of a question, then those for further pages; what failed is noted."""
     heard = Heard()
     waiting = list(question.asking.ask(question.inquiry))[:REQUESTS_MAX]
@@ -219,7 +219,7 @@ async def _ask(client: httpx.AsyncClient, question: Question, deadline: float) -
     while waiting:
         sent += len(waiting)
         answers = await asyncio.gather(
-            *(_ask_once(client, question, request, deadline) for request in waiting)
+            *(_ask_once(client, question, request, deadline_s) for request in waiting)
         )
         waiting = []
         for told in answers:
@@ -235,11 +235,11 @@ async def _ask(client: httpx.AsyncClient, question: Question, deadline: float) -
 
 
 async def _ask_once(
-    client: httpx.AsyncClient, question: Question, request: AskRequest, deadline: float
+    client: httpx.AsyncClient, question: Question, request: AskRequest, deadline_s: float
 ) -> Told | AskingFailed:
     """Ask one thing; return what was told or what went wrong, before the deadline."""
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(deadline_s):
             answer = await _read_answer(client, question.url, request)
         return question.asking.read(answer, request, question.inquiry)
     except AskingFailed as problem:
