@@ -10,7 +10,7 @@ from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import TheSessions, requires
 from api.errors import may_answer
-from api.live import stream_events
+from api.live.streams import stream_events
 from core.db import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill

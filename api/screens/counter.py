@@ -13,8 +13,8 @@ from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.auth.service import check_own_login
 from api.deps import CurrentCaller, Now, TheSessions, Tx, requires
-from api.live import stream_events
-from api.live_events import LiveEvent
+from api.live.events import LiveEvent
+from api.live.streams import stream_events
 from api.screens.frame import MaybeStall, Stall, TheStall, go, read_frame, read_today, render
 from api.screens.verdicts import told_by_event, word_verdict
 from api.templating import language_of, templates

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.auth import queries
 from api.auth.rules import Permission
 from api.deps import requires
-from api.live_events import first_id_at
+from api.live.events import first_id_at
 from api.screens.manage_frame import Desk, Errors, TheDesk, read_line
 from core.audit import record_change
 from core.clock import day_bounds, hanoi_day

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.auth.rules import Permission
 from api.deps import TheSettings, requires
-from api.live_events import first_id_at
+from api.live.events import first_id_at
 from api.routes.accounts import SEES_WHOLE
 from api.screens.frame import name_bank
 from api.screens.manage import judge_health

@@ -17,8 +17,8 @@ from api.answers import answer_picture
 from api.auth.callers import Directory, Org
 from api.auth.rate_limit import RateLimit
 from api.deps import Now, TheDirectory, TheSessions, public
-from api.live import stream_events
-from api.live_events import LiveEvent
+from api.live.events import LiveEvent
+from api.live.streams import stream_events
 from api.networks import network_of
 from api.routes.bills import card_of
 from api.screens.frame import name_bank

@@ -15,11 +15,12 @@ from fastapi import FastAPI, Request
 from sqlalchemy import text
 from starlette.responses import StreamingResponse
 
-import api.live
 from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import public, requires
-from api.live import LiveEvent, stream_events
+from api.live import events, feeds, streams
+from api.live.events import LiveEvent
+from api.live.streams import stream_events
 from api.main import create_app
 from core.clock import read_clock
 from core.db import open_org_transaction
@@ -185,7 +186,7 @@ async def test_no_organisation_hears_another(hub: Hub) -> None:
 async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.live, "LOOK_EVERY_S", 0.3)
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
     admin = await found_city(hub)
     org_id = await org_of(admin)
 
@@ -221,7 +222,7 @@ async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> Non
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
-        early_id = UUID(int=api.live.first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
+        early_id = UUID(int=events.first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
         await happen(hub, org_id, "made.second")
         assert (await screen.hear())["event"] == "made.second"
         await happen(hub, org_id, "made.first.committed.last", event_id=early_id)
@@ -251,13 +252,44 @@ async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
 async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    minutes_ago = api.live.first_id_at(read_clock() - timedelta(minutes=2))
+    minutes_ago = events.first_id_at(read_clock() - timedelta(minutes=2))
     await happen(hub, org_id, "old", event_id=minutes_ago)
     await happen(hub, org_id, "while.the.page.was.drawn")
 
     for last in ("", "not-an-id"):
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
             assert (await screen.hear())["event"] == "while.the.page.was.drawn"
+
+
+@pytest.mark.parametrize("read_max", [1_000, 3])
+async def test_screens_that_ask_together_each_hear_their_own_past(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
+) -> None:
+    monkeypatch.setattr(feeds, "READ_MAX", read_max)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    bills = [uuid4() for _ in range(8)]
+    now = read_clock()
+    for age_s in (50, 5):
+        at = events.first_id_at(now - timedelta(seconds=age_s))
+        for n, bill_id in enumerate(bills):
+            event_id = UUID(int=at.int + n + 1)
+            await happen(hub, org_id, f"{n} {age_s} s ago", bill_id=bill_id, event_id=event_id)
+    heard: dict[int, list[str]] = {}
+
+    async def ask(n: int) -> None:
+        since = now - timedelta(seconds=60 if n % 2 else 10)
+        past = await hub.app.state.broadcaster.replay(
+            org_id, events.Interest(bill_id=bills[n]), since=since
+        )
+        heard[n] = [event.kind for event in past]
+
+    async with anyio.create_task_group() as group:
+        for n in range(len(bills)):
+            group.start_soon(ask, n)
+
+    for n in range(len(bills)):
+        assert heard[n] == ([f"{n} 50 s ago"] if n % 2 else []) + [f"{n} 5 s ago"]
 
 
 async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
@@ -276,11 +308,11 @@ async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hu
 async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.live, "QUEUE_MAX", 5)
+    monkeypatch.setattr(feeds, "QUEUE_MAX", 5)
     admin = await found_city(hub)
     org_id = await org_of(admin)
     broadcaster = hub.app.state.broadcaster
-    with broadcaster.subscribed(org_id, api.live.Interest()) as slow:
+    with broadcaster.subscribed(org_id, events.Interest()) as slow:
         async with watching(admin) as quick:
             for number in range(10):
                 await happen(hub, org_id, f"event.{number}")
@@ -306,8 +338,8 @@ async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
 async def test_a_stream_ends_when_its_session_does(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.live, "RECHECK_S", 0.2)
-    monkeypatch.setattr(api.live, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(streams, "RECHECK_S", 0.2)
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
     admin = await found_city(hub)
 
     async with watching(admin) as screen:
@@ -320,7 +352,7 @@ async def test_a_stream_ends_when_its_session_does(
 async def test_one_caller_cannot_open_streams_without_end(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.live, "STREAMS_PER_CALLER", 2)
+    monkeypatch.setattr(streams, "STREAMS_PER_CALLER", 2)
     admin = await found_city(hub)
 
     async with watching(admin), watching(admin):
@@ -353,5 +385,5 @@ async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
 
 def test_an_instant_and_the_ids_made_in_it_agree() -> None:
     now = read_clock()
-    assert abs(api.live.instant_of(new_id()) - now) < timedelta(seconds=1)
-    assert api.live.first_id_at(now - timedelta(seconds=2)) < new_id()
+    assert abs(events.instant_of(new_id()) - now) < timedelta(seconds=1)
+    assert events.first_id_at(now - timedelta(seconds=2)) < new_id()

@@ -22,7 +22,7 @@ SERVE = """
 import sys, uvicorn
 from fastapi import Request
 from api.deps import public
-from api.live import stream_events
+from api.live.streams import stream_events
 from api.main import create_app
 from uuid import UUID
 app = create_app()

@@ -1,4 +1,4 @@
-"""Live screens: events of the database to open pages, by server-sent events.
+"""Feeds: new events of the database, read once per organisation for all its open screens.
 
 The `events` table is the truth and a NOTIFY only a wake-up: one LISTEN connection per process wakes
 one feed per organisation that has open screens, and a feed also looks every few seconds by itself,
@@ -8,21 +8,18 @@ commit later: every look reaches back a little and drops what it has already tol
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
 import psycopg
 import structlog
-from fastapi import Request
-from starlette.responses import StreamingResponse
 
-from api.auth.callers import Caller, Directory
-from api.live_events import (
+from api.live.events import (
     READ_MAX,
     Interest,
     LiveEvent,
@@ -30,11 +27,11 @@ from api.live_events import (
     instant_of,
     read_events,
 )
-from api.networks import network_of
 from api.shutdown import closing_on_signals
 from core import clock
 from core.db import Sessions, open_org_transaction
 from core.errors import TooManyRequests
+from core.gather import Gatherer
 
 log = structlog.get_logger()
 
@@ -45,21 +42,17 @@ LOOK_OVERLAP: Final = timedelta(seconds=30)
 LOOK_EVERY_S: Final = 5.0
 # A page is drawn a moment before its stream opens: what happened in between is told.
 OPENING_OVERLAP: Final = timedelta(seconds=3)
-# After a reconnect; pages drop the ids that they have seen (DESIGN: one payment, step 5).
-REPLAY_OVERLAP: Final = timedelta(seconds=60)
 REPLAY_MAX: Final = 500
+REPLAYS_A_READ_MAX: Final = 50  # screens whose past is read by one query
 # A burst of wake-ups is one look: at least this long between two, or 4 × what the last one took.
 PAUSE_MIN_S: Final = 0.02
+PAUSE_TIMES: Final = 4
+PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 READS_AT_ONCE: Final = 4  # of the pool's connections
 SEEN_MAX: Final = 20_000  # ids that one feed remembers
 QUEUE_MAX: Final = 256  # a screen that is further behind is cut off and replays
-HEARTBEAT_S: Final = 15.0
-RECHECK_S: Final = 30.0
-RETRY_MS: Final = 2_000
+LISTEN_CHECK_S: Final = 15.0
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
-# Pay pages: a mobile network puts thousands of phones behind one address.
-STREAMS_PER_ADDRESS: Final = 2_000
 
 
 @dataclass(eq=False, slots=True)
@@ -118,7 +111,8 @@ class _Feed:
             except Exception as error:  # the database is away: look again, screens keep waiting
                 log.warning("live.not_read", org=str(self.org_id), error=type(error).__name__)
                 await asyncio.sleep(1)
-            await asyncio.sleep(max(PAUSE_MIN_S, 4 * (loop.time() - started)))
+            pause_s = PAUSE_TIMES * (loop.time() - started)
+            await asyncio.sleep(min(max(PAUSE_MIN_S, pause_s), PAUSE_MAX_S))
 
     async def _look(self, overlap: timedelta) -> None:
         interests = list({subscriber.interest for subscriber in self.subscribers})
@@ -151,6 +145,20 @@ class _Feed:
                 subscriber.offer(event)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Past:
+    """What one screen wants to hear of what happened before it listened."""
+
+    interest: Interest
+    since: datetime
+
+    def pick(self, events: Sequence[LiveEvent]) -> list[LiveEvent]:
+        """Pick what is this screen's out of what was read for several."""
+        floor = first_id_at(self.since)
+        wanted = [e for e in events if e.id > floor and self.interest.covers(e)]
+        return wanted[: REPLAY_MAX + 1]
+
+
 class Broadcaster:
     """One process's live screens: one LISTEN connection, one feed per organisation watched."""
 
@@ -161,13 +169,14 @@ class Broadcaster:
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[_Feed, asyncio.Task[None]]] = {}
         self._streams: Counter[str] = Counter()  # open streams by caller
+        self._replays: Gatherer[UUID, _Past, list[LiveEvent]] = Gatherer(
+            self._read_pasts,
+            items_max=REPLAYS_A_READ_MAX,
+            waiting_max=streams_max,
+            flushes_max=READS_AT_ONCE,
+        )
         self.is_closing = False
         self.is_listening = asyncio.Event()
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions that replays read with."""
-        return self._sessions
 
     @property
     def places_per_address(self) -> int:
@@ -216,6 +225,31 @@ class Broadcaster:
                 del self._feeds[org_id]
                 task.cancel()
 
+    async def replay(self, org_id: UUID, interest: Interest, *, since: datetime) -> list[LiveEvent]:
+        """Read what a screen missed, oldest first, at most REPLAY_MAX + 1 events.
+
+        After a restart all screens of a market ask at once: they share their reads.
+
+        Raises:
+            Busy: the database is away.
+        """
+        return await self._replays.submit(_Past(interest=interest, since=since), key=org_id)
+
+    async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[LiveEvent]]:
+        async with open_org_transaction(self._sessions, org_id) as session:
+            if len(pasts) > 1:
+                interests = list({past.interest for past in pasts})
+                since = min(past.since for past in pasts)
+                events = await read_events(session, org_id, interests, since=since, limit=READ_MAX)
+                if len(events) < READ_MAX:
+                    return [past.pick(events) for past in pasts]
+            return [
+                await read_events(
+                    session, org_id, [past.interest], since=past.since, limit=REPLAY_MAX + 1
+                )
+                for past in pasts
+            ]
+
     def take_place(self, caller: str, places: int) -> Callable[[], None]:
         """Count a stream against the limits; call the answer when it ends.
 
@@ -261,7 +295,7 @@ class Broadcaster:
 
     async def _hear(self, connection: psycopg.AsyncConnection) -> None:
         while True:
-            async for notice in connection.notifies(timeout=HEARTBEAT_S):
+            async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 self._wake(notice.payload)
             await connection.execute("SELECT 1")  # a dead connection is silent: ask it
 
@@ -273,150 +307,3 @@ class Broadcaster:
     def _wake_all(self) -> None:
         for feed, _ in self._feeds.values():
             feed.woken.set()
-
-
-Shape = Callable[[LiveEvent], str | None]
-
-
-async def stream_events(
-    request: Request,
-    *,
-    org_id: UUID,
-    payee_id: UUID | None = None,
-    account_id: UUID | None = None,
-    bill_id: UUID | None = None,
-    last_event_id: str | None = None,
-    shape: Shape | None = None,
-) -> StreamingResponse:
-    """Answer with a stream of an organisation's events, as a page's EventSource reads them.
-
-    Args:
-        request: its `state.caller`, if any, is checked again every 30 s and the stream then ends.
-        payee_id, account_id, bill_id: see Interest; none means the whole organisation.
-        last_event_id: of the Last-Event-ID header; what came since then (and 60 s before) is sent
-            again. None, or an unreadable one, is a fresh page: the last 3 s are sent.
-        shape: makes an event's data (JSON in one line), or None to leave it out. Public pages use
-            it to say less than the row holds.
-
-    Raises:
-        TooManyRequests: too many streams are open.
-    """
-    broadcaster: Broadcaster = request.app.state.broadcaster
-    caller: Caller | None = getattr(request.state, "caller", None)
-    if caller is not None:
-        leave = broadcaster.take_place(f"{caller.kind}:{caller.id}", STREAMS_PER_CALLER)
-    else:
-        places = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
-        leave = broadcaster.take_place(f"ip:{network_of(request)}", places)
-    stream = _Stream(
-        broadcaster=broadcaster,
-        directory=request.app.state.directory,
-        caller=caller,
-        org_id=org_id,
-        interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),
-        after=_read_event_id(last_event_id or request.headers.get("last-event-id")),
-        shape=shape or (lambda event: event.data),
-    )
-    return _LeavingResponse(
-        stream.write(),
-        leave=leave,
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
-
-
-class _LeavingResponse(StreamingResponse):
-    """A stream that gives its place back however it ends, also if it never began."""
-
-    def __init__(
-        self,
-        content: AsyncIterator[str],
-        *,
-        leave: Callable[[], None],
-        media_type: str,
-        headers: dict[str, str],
-    ) -> None:
-        super().__init__(content, media_type=media_type, headers=headers)
-        self._leave = leave
-
-    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._leave()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stream:
-    broadcaster: Broadcaster
-    directory: Directory
-    caller: Caller | None
-    org_id: UUID
-    interest: Interest
-    after: UUID | None
-    shape: Shape
-
-    async def write(self) -> AsyncIterator[str]:
-        """Write the stream: replay first, then what happens, with a heartbeat in silence."""
-        loop = asyncio.get_running_loop()
-        with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
-            yield f"retry: {RETRY_MS}\n: hello\n\n"
-            told: set[UUID] = set()
-            async for text_ in self._replay(told):
-                yield text_
-            check_at = loop.time() + RECHECK_S
-            while True:
-                try:
-                    event = await asyncio.wait_for(subscriber.queue.get(), HEARTBEAT_S)
-                except TimeoutError:
-                    yield ": still here\n\n"
-                else:
-                    if event is None:
-                        return
-                    if event.id not in told:
-                        yield self._write_one(event)
-                if loop.time() >= check_at:
-                    told.clear()  # a replay's echo has long passed
-                    if not await self._is_still_allowed():
-                        yield "event: signed-out\ndata: {}\n\n"
-                        return
-                    check_at = loop.time() + RECHECK_S
-
-    async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
-        if self.after is None:
-            since = clock.read_clock() - OPENING_OVERLAP
-        else:
-            since = instant_of(self.after) - REPLAY_OVERLAP
-        async with open_org_transaction(self.broadcaster.sessions, self.org_id) as session:
-            events = await read_events(
-                session, self.org_id, [self.interest], since=since, limit=REPLAY_MAX + 1
-            )
-        if len(events) > REPLAY_MAX:  # hours away: the page had better load itself again
-            yield "event: reload\ndata: {}\n\n"
-            return
-        for event in events:
-            told.add(event.id)
-            if written := self._write_one(event):
-                yield written
-
-    def _write_one(self, event: LiveEvent) -> str:
-        data = self.shape(event)
-        if data is None:
-            return ""
-        return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"
-
-    async def _is_still_allowed(self) -> bool:
-        if self.caller is None:
-            return True
-        try:
-            return await self.directory.is_still_open(self.caller, now=clock.read_clock())
-        except Exception as error:  # the database is away: ask again in 30 s
-            log.warning("live.not_checked", error=type(error).__name__)
-            return True
-
-
-def _read_event_id(value: str | None) -> UUID | None:
-    try:
-        return UUID(value) if value else None
-    except ValueError:
-        return None

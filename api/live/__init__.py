@@ -1,0 +1,1 @@
+"""Live screens: events of the database to open pages."""

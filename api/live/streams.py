@@ -1,0 +1,179 @@
+"""Streams: what open pages hear, by server-sent events (feeds.py reads it)."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from api.auth.callers import Caller, Directory
+from api.live.events import Interest, LiveEvent, instant_of
+from api.live.feeds import OPENING_OVERLAP, REPLAY_MAX, Broadcaster
+from api.networks import network_of
+from core import clock
+
+log = structlog.get_logger()
+
+# After a reconnect; pages drop the ids that they have seen (DESIGN: one payment, step 5).
+REPLAY_OVERLAP: Final = timedelta(seconds=60)
+HEARTBEAT_S: Final = 15.0
+# Whether the caller may still listen. Each stream takes a time between half of this and all of it:
+# the screens of a market, open since the same restart, do not all ask in the same moment.
+RECHECK_S: Final = 30.0
+RETRY_MS: Final = 2_000
+STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
+# Pay pages: a mobile network puts thousands of phones behind one address.
+STREAMS_PER_ADDRESS: Final = 2_000
+
+Shape = Callable[[LiveEvent], str | None]
+
+
+async def stream_events(
+    request: Request,
+    *,
+    org_id: UUID,
+    payee_id: UUID | None = None,
+    account_id: UUID | None = None,
+    bill_id: UUID | None = None,
+    last_event_id: str | None = None,
+    shape: Shape | None = None,
+) -> StreamingResponse:
+    """Answer with a stream of an organisation's events, as a page's EventSource reads them.
+
+    Args:
+        request: its `state.caller`, if any, is checked again every 30 s and the stream then ends.
+        payee_id, account_id, bill_id: see Interest; none means the whole organisation.
+        last_event_id: of the Last-Event-ID header; what came since then (and 60 s before) is sent
+            again. None, or an unreadable one, is a fresh page: the last 3 s are sent.
+        shape: makes an event's data (JSON in one line), or None to leave it out. Public pages use
+            it to say less than the row holds.
+
+    Raises:
+        TooManyRequests: too many streams are open.
+    """
+    broadcaster: Broadcaster = request.app.state.broadcaster
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is not None:
+        leave = broadcaster.take_place(f"{caller.kind}:{caller.id}", STREAMS_PER_CALLER)
+    else:
+        places = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
+        leave = broadcaster.take_place(f"ip:{network_of(request)}", places)
+    stream = _Stream(
+        broadcaster=broadcaster,
+        directory=request.app.state.directory,
+        caller=caller,
+        org_id=org_id,
+        interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),
+        after=_read_event_id(last_event_id or request.headers.get("last-event-id")),
+        shape=shape or (lambda event: event.data),
+    )
+    return _LeavingResponse(
+        stream.write(),
+        leave=leave,
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+class _LeavingResponse(StreamingResponse):
+    """A stream that gives its place back however it ends, also if it never began."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[str],
+        *,
+        leave: Callable[[], None],
+        media_type: str,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._leave = leave
+
+    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stream:
+    broadcaster: Broadcaster
+    directory: Directory
+    caller: Caller | None
+    org_id: UUID
+    interest: Interest
+    after: UUID | None
+    shape: Shape
+
+    async def write(self) -> AsyncIterator[str]:
+        """Write the stream: replay first, then what happens, with a heartbeat in silence."""
+        loop = asyncio.get_running_loop()
+        with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
+            yield f"retry: {RETRY_MS}\n: hello\n\n"
+            told: set[UUID] = set()
+            async for text_ in self._replay(told):
+                yield text_
+            check_at = loop.time() + _recheck_after_s()
+            while True:
+                try:
+                    event = await asyncio.wait_for(subscriber.queue.get(), HEARTBEAT_S)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                else:
+                    if event is None:
+                        return
+                    if event.id not in told:
+                        yield self._write_one(event)
+                if loop.time() >= check_at:
+                    told.clear()  # a replay's echo has long passed
+                    if not await self._is_still_allowed():
+                        yield "event: signed-out\ndata: {}\n\n"
+                        return
+                    check_at = loop.time() + _recheck_after_s()
+
+    async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
+        if self.after is None:
+            since = clock.read_clock() - OPENING_OVERLAP
+        else:
+            since = instant_of(self.after) - REPLAY_OVERLAP
+        events = await self.broadcaster.replay(self.org_id, self.interest, since=since)
+        if len(events) > REPLAY_MAX:  # hours away: the page had better load itself again
+            yield "event: reload\ndata: {}\n\n"
+            return
+        for event in events:
+            told.add(event.id)
+            if written := self._write_one(event):
+                yield written
+
+    def _write_one(self, event: LiveEvent) -> str:
+        data = self.shape(event)
+        if data is None:
+            return ""
+        return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"
+
+    async def _is_still_allowed(self) -> bool:
+        if self.caller is None:
+            return True
+        try:
+            return await self.directory.is_still_open(self.caller, now=clock.read_clock())
+        except Exception as error:  # the database is away: ask again in 30 s
+            log.warning("live.not_checked", error=type(error).__name__)
+            return True
+
+
+def _recheck_after_s() -> float:
+    return RECHECK_S * (0.5 + 0.5 * random.random())  # noqa: S311 (spreads load, guards nothing)
+
+
+def _read_event_id(value: str | None) -> UUID | None:
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        return None
