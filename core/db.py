@@ -1,6 +1,6 @@
 """The database: declarative base, engines per role, transactions that belong to one tenant."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
@@ -30,8 +30,9 @@ AWAY: Final = frozenset({"08", "53", "57", "58"})
 TIMED_OUT: Final = frozenset({"55P03", "57014"})  # lock not available, query cancelled
 
 _DIALECT: Final = psycopg_dialect()  # type: ignore[no-untyped-call]
-_written: Final[dict[TextClause, str]] = {}  # statements in the driver's own placeholders
+_written: Final[dict[TextClause, bytes]] = {}  # statements in the driver's own placeholders
 _DRIVER: Final = "phopay_driver"  # in session.info: (transaction, its connection of the driver)
+_TRIP: Final = "phopay_trip"  # in session.info, inside sent_together
 
 
 class Base(DeclarativeBase):
@@ -143,18 +144,79 @@ async def run(
     Raises:
         DBAPIError: as SQLAlchemy would raise it (IntegrityError, OperationalError, …).
     """
-    written = _written.get(statement)
-    if written is None:
-        written = _written[statement] = str(statement.compile(dialect=_DIALECT))
-    driver = await _find_driver(session)
-    sent = {name: write_array(value) for name, value in values.items()}
+    assert _TRIP not in session.info, "no rows come back inside sent_together: use send"
     try:
-        cursor = await driver.execute(written.encode(), sent)
+        cursor = await _execute(session, statement, values)
         return await cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:
-        raise DBAPIError.instance(  # values may be personal: they stay out of messages
-            written, None, error, psycopg.Error, hide_parameters=True
-        ) from error
+        raise _wrap(error, str(statement)) from error
+
+
+async def send(session: AsyncSession, statement: TextClause, values: Mapping[str, Any]) -> None:
+    """Run one constant statement as `run` does, for nobody who needs its rows.
+
+    Inside `sent_together` it is only queued, and its error comes from there.
+
+    Raises:
+        DBAPIError: as SQLAlchemy would raise it.
+    """
+    try:
+        await _execute(session, statement, values)
+    except psycopg.Error as error:
+        raise _wrap(error, str(statement)) from error
+
+
+@asynccontextmanager
+async def sent_together(session: AsyncSession) -> AsyncIterator[None]:
+    """Let the statements that are sent in this block travel in one round trip, in their order.
+
+    The block holds `send` only, and nothing of the session's own.
+
+    Raises:
+        DBAPIError: of the first that failed; the transaction can only be rolled back.
+    """
+    driver = await _find_driver(session)
+    session.info[_TRIP] = True
+    try:
+        async with driver.pipeline():
+            yield
+    except psycopg.Error as error:
+        raise _wrap(error, "statements sent together") from error
+    finally:
+        del session.info[_TRIP]
+
+
+async def run_together(
+    session: AsyncSession, statements: Sequence[tuple[TextClause, Mapping[str, Any]]]
+) -> list[list[tuple[Any, ...]]]:
+    """Run statements as `run` does, in their order and in one round trip; return each one's rows.
+
+    Raises:
+        DBAPIError: of the first that failed; the transaction can only be rolled back.
+    """
+    driver = await _find_driver(session)
+    try:
+        async with driver.pipeline():
+            cursors = [await _execute(session, *statement) for statement in statements]
+        return [await c.fetchall() if c.description else [] for c in cursors]
+    except psycopg.Error as error:
+        raise _wrap(error, "; ".join(str(one) for one, _ in statements)) from error
+
+
+async def _execute(
+    session: AsyncSession, statement: TextClause, values: Mapping[str, Any]
+) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    written = _written.get(statement)
+    if written is None:
+        compiled = str(statement.compile(dialect=_DIALECT))
+        written = _written[statement] = compiled.encode()
+    driver = await _find_driver(session)
+    return await driver.execute(written, {n: write_array(value) for n, value in values.items()})
+
+
+def _wrap(error: psycopg.Error, statement: str) -> BaseException:
+    """Make SQLAlchemy's error of the driver's; values may be personal and stay out of it."""
+    return DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True)
 
 
 def write_array(value: Any) -> Any:

@@ -16,7 +16,7 @@ from core.ids import new_id
 from payments.bills.queries import get_bill
 from payments.callbacks import queries, queries_breaks
 from payments.callbacks.errors import CreditNotCorrectable, CreditNotFound
-from payments.callbacks.matching import match_credits, read_desks, write_matches
+from payments.callbacks.matching import describe_desks, match_credits, write_matches
 from payments.callbacks.models import BreakKind, MatchRule
 from payments.callbacks.postings import list_reversal
 from payments.callbacks.records import NewMatch
@@ -188,9 +188,13 @@ async def judge_again(
     old, credit = await _lock_match(session, org.id, credit_id)
     if old.decision.verdict is not Verdict.NO_BILL:
         return False
-    listed = await queries.list_accounts_by_id(session, org.id, [credit.receiving_account_id])
-    desks = await read_desks(session, org.id, {credit.receiving_account_id}, listed)
-    matches, bills = await match_credits(session, org, [credit], desks, now=now)
+    account_ids = [credit.receiving_account_id]
+    accounts = await queries.list_accounts_by_id(session, org.id, account_ids)
+    links = await queries.list_trading_links(session, org.id, account_ids)
+    codes = await queries.list_org_codes(session, org.id)
+    matches, bills = await match_credits(
+        session, org, [credit], describe_desks(accounts, links), codes=codes, now=now
+    )
     decision = matches[0].decision
     if decision.verdict is Verdict.NO_BILL:
         return False

@@ -1,7 +1,7 @@
 """Matching: who trades on an account, what each credit is, and writing down what follows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -31,20 +31,18 @@ from payments.payees.models import AccountStatus, LinkStatus
 from payments.payees.rules import OrgFacts
 
 
-async def read_desks(
-    session: AsyncSession,
-    org_id: UUID,
-    account_ids: set[UUID],
-    listed: Sequence[ListedAccount],
+def describe_desks(
+    accounts: Iterable[ListedAccount], links: Iterable[TradingLink]
 ) -> dict[UUID, AccountDesk]:
-    """Find who trades on these accounts."""
-    links: dict[UUID, list[TradingLink]] = defaultdict(list)
-    for link in await queries.list_trading_links(session, org_id, account_ids):
-        links[link.receiving_account_id].append(link)
+    """Say who trades on each of these accounts."""
+    by_account: dict[UUID, list[TradingLink]] = defaultdict(list)
+    for link in links:
+        by_account[link.receiving_account_id].append(link)
     return {
-        account.receiving_account_id: _describe_desk(account, links[account.receiving_account_id])
-        for account in listed
-        if account.receiving_account_id in account_ids
+        account.receiving_account_id: _describe_desk(
+            account, by_account[account.receiving_account_id]
+        )
+        for account in accounts
     }
 
 
@@ -54,10 +52,14 @@ async def match_credits(
     credits_in: Sequence[CreditFacts],
     desks: dict[UUID, AccountDesk],
     *,
+    codes: frozenset[str],
     now: datetime,
 ) -> tuple[list[NewMatch], dict[UUID, BillState]]:
-    """Decide what each credit is, in order; the bills that changed come back locked."""
-    codes = await queries.list_org_codes(session, org.id)
+    """Decide what each credit is, in order; the bills that changed come back locked.
+
+    Args:
+        codes: the codes that name the organisation in references.
+    """
     names = [read_names(credit, codes) for credit in credits_in]
     references = {reference for one in names for reference, _ in one.own}
     order_ids = {one.order_id for one in names if one.order_id is not None}
@@ -104,7 +106,10 @@ async def write_matches(
     *,
     now: datetime,
 ) -> None:
-    """Write matches with everything that follows from them: bills, transfers, breaks, events."""
+    """Write matches with everything that follows from them: bills, transfers, breaks, events.
+
+    Nothing is read, so that all of it may be sent together (core.db).
+    """
     pairs = list(zip(matches, credits_in, strict=True))
     if bills:
         await queries.update_bills(session, org_id, list(bills.values()))

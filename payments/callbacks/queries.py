@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
+from core.db import run, run_together, send
+from payments.callbacks import queries_credits
 from payments.callbacks.records import (
     ListedAccount,
     NewMatch,
@@ -138,10 +139,16 @@ FIND_WAITING_MATCHES = text("""
 
 async def list_accounts(
     session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
-) -> list[ListedAccount]:
-    """List the accounts that these endpoints may speak for."""
-    values = {"org_id": org_id, "endpoint_ids": list(endpoint_ids)}
-    return [ListedAccount(*row) for row in await run(session, LIST_ACCOUNTS, values)]
+) -> tuple[list[ListedAccount], frozenset[str]]:
+    """List the accounts that these endpoints may speak for, and the organisation's codes."""
+    accounts, codes = await run_together(
+        session,
+        [
+            (LIST_ACCOUNTS, {"org_id": org_id, "endpoint_ids": list(endpoint_ids)}),
+            (LIST_ORG_CODES, {"org_id": org_id}),
+        ],
+    )
+    return [ListedAccount(*row) for row in accounts], frozenset(row[0] for row in codes)
 
 
 async def list_accounts_by_id(
@@ -158,6 +165,18 @@ async def list_trading_links(
     """List every link to these accounts, ended ones too, those in force first."""
     values = {"org_id": org_id, "account_ids": list(account_ids)}
     return [TradingLink(*row) for row in await run(session, LIST_TRADING_LINKS, values)]
+
+
+async def list_links_and_channels(
+    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
+) -> tuple[list[TradingLink], set[UUID]]:
+    """List the links to these accounts, and those of them that several providers report on."""
+    values = {"org_id": org_id, "account_ids": list(account_ids)}
+    links, shared = await run_together(
+        session,
+        [(LIST_TRADING_LINKS, values), (queries_credits.LIST_SHARED, values)],
+    )
+    return [TradingLink(*row) for row in links], {row[0] for row in shared}
 
 
 async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:
@@ -190,7 +209,7 @@ async def lock_named_bills(
 
 async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
     """Write what credits did to locked bills."""
-    await run(
+    await send(
         session,
         UPDATE_BILLS,
         {
@@ -226,7 +245,7 @@ async def insert_matches(
     session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch], *, now: datetime
 ) -> None:
     """Write what credits were found to be."""
-    await run(
+    await send(
         session,
         INSERT_MATCHES,
         {

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
+from core.db import send
 from core.ids import new_id
 from payments.callbacks.models import BreakKind
 from payments.callbacks.records import NewBreak, NoticeOutcome
@@ -45,7 +45,7 @@ async def insert_breaks_once(
     session: AsyncSession, org_id: UUID, breaks: Sequence[NewBreak], *, now: datetime
 ) -> None:
     """Open breaks, unless the same one is open already."""
-    await run(
+    await send(
         session,
         INSERT_BREAKS,
         {

@@ -16,7 +16,7 @@ from payments.callbacks.records import (
 )
 from payments.callbacks.rules import CreditFacts
 
-COUNT_CHANNELS = text("""
+LIST_SHARED = text("""
     SELECT ea.receiving_account_id FROM endpoint_accounts ea
     JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
     WHERE ea.org_id = :org_id AND ea.receiving_account_id = ANY(CAST(:account_ids AS uuid[]))
@@ -130,15 +130,9 @@ INSERT_SIGHTINGS = text("""
 """)
 
 
-async def lock_shared_channels(
-    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
-) -> set[UUID]:
-    """Find the accounts that several providers report on, and serialise their settlement."""
-    values = {"org_id": org_id, "account_ids": list(account_ids)}
-    shared = {row[0] for row in await run(session, COUNT_CHANNELS, values)}
-    if shared:
-        await session.execute(LOCK_ACCOUNT_CHANNELS, {"account_ids": sorted(shared)})
-    return shared
+async def lock_channels(session: AsyncSession, account_ids: Collection[UUID]) -> None:
+    """Serialise the settlement of accounts that several providers report on."""
+    await session.execute(LOCK_ACCOUNT_CHANNELS, {"account_ids": sorted(account_ids)})
 
 
 async def find_known(

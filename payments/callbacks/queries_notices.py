@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
+from core.db import run, send
 from core.ids import first_id_at
 from payments.callbacks.records import (
     ClaimedNotice,
@@ -99,7 +99,7 @@ INSERT_REJECTION = text("""
 
 async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
     """Store messages as they came."""
-    await run(
+    await send(
         session,
         INSERT_NOTICES,
         {
@@ -147,7 +147,7 @@ async def finish_notices(
     session: AsyncSession, org_id: UUID, outcomes: Sequence[NoticeOutcome]
 ) -> None:
     """Write how far the handling of notices got."""
-    await run(
+    await send(
         session,
         FINISH_NOTICES,
         {

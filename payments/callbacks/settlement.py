@@ -9,13 +9,15 @@ what was done before.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import sent_together
 from core.ids import new_id
 from payments.bills.references import find_references
 from payments.callbacks import queries, queries_breaks, queries_notices
-from payments.callbacks.matching import match_credits, read_desks, write_matches
+from payments.callbacks.matching import describe_desks, match_credits, write_matches
 from payments.callbacks.models import BreakKind
 from payments.callbacks.providers import find_provider
 from payments.callbacks.providers.contract import (
@@ -34,6 +36,7 @@ from payments.callbacks.records import (
     NoticeOutcome,
 )
 from payments.callbacks.rules import (
+    BillState,
     CreditFacts,
     Verdict,
 )
@@ -62,14 +65,19 @@ async def settle_notices(
         Exception: whatever a poisonous notice causes; nothing is written then. Settle one by one.
     """
     batch = Batch(org=org, now=now)
-    listed = await queries.list_accounts(session, org.id, {n.endpoint_id for n in claimed})
-    _read_notices(batch, claimed, listed)
-    if batch.arrived:
-        await _settle_credits(session, batch, listed)
-    if batch.breaks:
-        await queries_breaks.insert_breaks_once(session, org.id, batch.breaks, now=now)
+    accounts, codes = await queries.list_accounts(
+        session, org.id, {notice.endpoint_id for notice in claimed}
+    )
+    _read_notices(batch, claimed, accounts)
+    matches, facts, bills = await _match_arrived(session, batch, accounts, codes)
+    await _note_tests(session, batch, matches, facts)
     outcomes = _list_outcomes(batch, claimed)
-    await queries_notices.finish_notices(session, org.id, outcomes)
+    async with sent_together(session):
+        if matches:
+            await write_matches(session, org.id, matches, facts, bills, now=now)
+        if batch.breaks:
+            await queries_breaks.insert_breaks_once(session, org.id, batch.breaks, now=now)
+        await queries_notices.finish_notices(session, org.id, outcomes)
     tried_before = {notice.id for notice in claimed if notice.attempts}
     if ended := [o for o in outcomes if o.notice_id in tried_before and o.handled_at is not None]:
         await queries_breaks.close_notice_breaks(session, org.id, ended, now=now)
@@ -151,11 +159,20 @@ def _new_credit(
     )
 
 
-async def _settle_credits(
-    session: AsyncSession, batch: Batch, listed: Sequence[ListedAccount]
-) -> None:
+async def _match_arrived(
+    session: AsyncSession, batch: Batch, accounts: Sequence[ListedAccount], codes: frozenset[str]
+) -> tuple[list[NewMatch], list[CreditFacts], dict[UUID, BillState]]:
+    """Store the credits that are new and decide what each incoming one is.
+
+    Returns:
+        (the matches, the credit of each, the bills that they change), yet to be written.
+    """
     org_id, now = batch.org.id, batch.now
-    stored, told_elsewhere = await store_credits(session, batch)
+    account_ids = {credit.receiving_account_id for credit in batch.arrived}
+    if not account_ids:
+        return [], [], {}
+    links, shared = await queries.list_links_and_channels(session, org_id, account_ids)
+    stored, told_elsewhere = await store_credits(session, batch, shared=shared)
     told_again = [c for c in batch.arrived if c.id not in stored and c.id not in told_elsewhere]
     if told_again:
         await compare_repeats(session, batch, told_again)
@@ -164,15 +181,12 @@ async def _settle_credits(
     for credit in fresh:
         word = "outgoing" if credit.direction == Direction.OUT else "credited"
         batch.outcomes.setdefault(credit.notice_id, word)
-    if incoming:
-        account_ids = {credit.receiving_account_id for credit in incoming}
-        desks = await read_desks(session, org_id, account_ids, listed)
-        facts = [to_facts(c, is_doubtful=c.id in batch.doubtful) for c in incoming]
-        matches, bills = await match_credits(session, batch.org, facts, desks, now=now)
-        for match, credit in zip(matches, incoming, strict=True):
-            batch.outcomes[credit.notice_id] = match.decision.verdict.value
-        await write_matches(session, org_id, matches, facts, bills, now=now)
-        await _note_tests(session, batch, matches, facts)
+    desks = describe_desks((a for a in accounts if a.receiving_account_id in account_ids), links)
+    facts = [to_facts(c, is_doubtful=c.id in batch.doubtful) for c in incoming]
+    matches, bills = await match_credits(session, batch.org, facts, desks, codes=codes, now=now)
+    for match, credit in zip(matches, incoming, strict=True):
+        batch.outcomes[credit.notice_id] = match.decision.verdict.value
+    return matches, facts, bills
 
 
 async def _note_tests(

@@ -32,16 +32,18 @@ log = structlog.get_logger()
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
 
 
-async def store_credits(session: AsyncSession, batch: Batch) -> tuple[set[UUID], set[UUID]]:
+async def store_credits(
+    session: AsyncSession, batch: Batch, *, shared: set[UUID]
+) -> tuple[set[UUID], set[UUID]]:
     """Store what is new; return (ids stored now, ids that were dealt with as told before).
 
-    The accounts that one provider reports on, nearly all, go in one statement. On the others the
-    credits go one by one, under a lock of the account, since two providers rarely agree on ids.
+    The accounts that one provider reports on, nearly all, go in one statement. On the others
+    (`shared`) the credits go one by one, under a lock of the account, since two providers rarely
+    agree on ids.
     """
     org_id = batch.org.id
-    shared = await queries_credits.lock_shared_channels(
-        session, org_id, {credit.receiving_account_id for credit in batch.arrived}
-    )
+    if shared:
+        await queries_credits.lock_channels(session, shared)
     alone = [c for c in batch.arrived if c.receiving_account_id not in shared]
     stored = await queries_credits.insert_credits_once(session, org_id, alone) if alone else set()
     told_elsewhere: set[UUID] = set()

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
+from core.db import send
 from core.ids import new_id
 from payments.ledger.models import AccountCode
 from payments.ledger.rules import AccountKey, NewTransfer
@@ -82,7 +82,7 @@ async def insert_transfers(
     session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
 ) -> None:
     """Post transfers; one cause can post each of its steps once only (unique key)."""
-    await run(
+    await send(
         session,
         INSERT_TRANSFERS,
         {

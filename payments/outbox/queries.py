@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
+from core.db import send
 from core.ids import new_id
 from payments.outbox.rules import NewEvent
 
@@ -32,7 +32,7 @@ async def insert_events(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
     """Write events and wake the screens when, and only if, the transaction commits."""
-    await run(
+    await send(
         session,
         INSERT_EVENTS,
         {
