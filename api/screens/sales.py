@@ -1,7 +1,9 @@
 """What a stall took today, why each payment is its own, and putting in order what is not."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,11 +15,11 @@ from api.deps import Now, TheSealer, TheSessions, Tx, requires
 from api.i18n import translate
 from api.screens.asking import IN_VAIN, Unasked, ask_for_stall
 from api.screens.counter_bills import CHECKS
-from api.screens.frame import TheStall, go, read_frame, render
+from api.screens.frame import Stall, TheStall, go, read_frame, render
 from api.screens.verdicts import status_of, told_by_sale, word_payer
 from api.templating import language_of
 from core.clock import HANOI, day_bounds, hanoi_day
-from core.db import open_org_transaction
+from core.db import Sessions, open_org_transaction
 from core.errors import HubError, Kind
 from payments.callbacks.corrections import (
     claim_credit,
@@ -112,19 +114,7 @@ async def check_account(
 @router.post("/{credit_id}/claim", dependencies=[requires(Permission.SALES_SORT)])
 async def claim(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
     """Take an unassigned payment of a shared account: the first stall that says so has it."""
-    try:
-        async with open_org_transaction(sessions, stall.org_id) as session:
-            await claim_credit(
-                session,
-                stall.org_id,
-                credit_id,
-                payee_id=stall.payee_id,
-                actor=stall.caller.actor,
-                now=now,
-            )
-    except HubError as error:
-        return _go_on(stall.path("/sales", told="taken"), error)
-    return go(stall.path("/sales"))
+    return await _correct(claim_credit, credit_id, stall, sessions, now, else_told="taken")
 
 
 @router.post("/{credit_id}/confirm", dependencies=[requires(Permission.SALES_SORT)])
@@ -136,47 +126,38 @@ async def confirm(
     bill_id: Annotated[UUID, Form()],
 ) -> Response:
     """Say that a counter sale was a customer paying this bill: "Của khách này?"."""
-    try:
-        async with open_org_transaction(sessions, stall.org_id) as session:
-            await confirm_for_bill(
-                session,
-                stall.org_id,
-                credit_id,
-                bill_id=bill_id,
-                payee_id=stall.payee_id,
-                actor=stall.caller.actor,
-                now=now,
-            )
-    except HubError as error:
-        return _go_on(stall.path("/sales", told="moved"), error)
-    return go(stall.path(f"/bills/{bill_id}"))
+    correction = partial(confirm_for_bill, bill_id=bill_id)
+    then = f"/bills/{bill_id}"
+    return await _correct(correction, credit_id, stall, sessions, now, then=then)
 
 
 @router.post("/{credit_id}/not-takings", dependencies=[requires(Permission.SALES_SORT)])
 async def take_out(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
     """Take family money out of the takings: "Không phải tiền hàng"."""
-    try:
-        async with open_org_transaction(sessions, stall.org_id) as session:
-            await mark_not_takings(
-                session,
-                stall.org_id,
-                credit_id,
-                payee_id=stall.payee_id,
-                actor=stall.caller.actor,
-                reason="",
-                now=now,
-            )
-    except HubError as error:
-        return _go_on(stall.path("/sales", told="moved"), error)
-    return go(stall.path("/sales"))
+    correction = partial(mark_not_takings, reason="")
+    return await _correct(correction, credit_id, stall, sessions, now)
 
 
 @router.post("/{credit_id}/takings", dependencies=[requires(Permission.SALES_SORT)])
 async def put_back(credit_id: UUID, stall: TheStall, sessions: TheSessions, now: Now) -> Response:
     """Undo "Không phải tiền hàng"."""
+    return await _correct(mark_takings_again, credit_id, stall, sessions, now)
+
+
+async def _correct(
+    correction: Callable[..., Awaitable[None]],
+    credit_id: UUID,
+    stall: Stall,
+    sessions: Sessions,
+    now: datetime,
+    *,
+    then: str = "/sales",
+    else_told: Told = "moved",
+) -> Response:
+    """Put a payment in order as this stall's; when somebody was faster, show how it stands now."""
     try:
         async with open_org_transaction(sessions, stall.org_id) as session:
-            await mark_takings_again(
+            await correction(
                 session,
                 stall.org_id,
                 credit_id,
@@ -185,15 +166,10 @@ async def put_back(credit_id: UUID, stall: TheStall, sessions: TheSessions, now:
                 now=now,
             )
     except HubError as error:
-        return _go_on(stall.path("/sales", told="moved"), error)
-    return go(stall.path("/sales"))
-
-
-def _go_on(path: str, error: HubError) -> Response:
-    """Show the list as it stands now when somebody was faster; other errors are the edge's."""
-    if error.kind is Kind.CONFLICT:
-        return go(path)
-    raise error
+        if error.kind is not Kind.CONFLICT:
+            raise
+        return go(stall.path("/sales", told=else_told))
+    return go(stall.path(then))
 
 
 def _word_row(sale: Sale, lang: str, suffix: str) -> SaleRow:

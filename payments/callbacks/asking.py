@@ -122,7 +122,9 @@ async def ask_about_account(
         bill_id: the one bill that is asked about there, instead of the recent ones.
 
     Raises:
-        AskingFailed: none of them can be asked, or none said anything in time. Its kind says why.
+        ProviderCannotBeAsked: none of them can be.
+        NoOrderToAskAbout, ProviderRefusedToken, ProviderAnswerUnreadable, ProviderDidNotAnswer:
+            none of them said anything of use; what a person can help goes before the others.
     """
     async with open_org_transaction(sessions, org.id) as session:
         questions = await _list_questions(

@@ -70,13 +70,7 @@ async def claim_credit(
         return  # the same tap twice
     if old.decision.verdict not in OPEN_TO_CLAIM:
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")
-    decision = Decision(
-        verdict=Verdict.COUNTER_SALE,
-        rule=MatchRule.CLAIMED,
-        reason=f"claimed by {actor.name}",
-        applied_vnd=credit.amount_vnd,
-        payee_id=payee_id,
-    )
+    decision = _as_sale(credit, payee_id, f"claimed by {actor.name}")
     await _replace(session, org_id, old, credit, decision, actor, now)
 
 
@@ -171,13 +165,7 @@ async def mark_takings_again(
         return
     if old.decision.verdict is not Verdict.NOT_TAKINGS:
         raise CreditNotCorrectable("Only money taken out of the takings can be put back.")
-    decision = Decision(
-        verdict=Verdict.COUNTER_SALE,
-        rule=MatchRule.CLAIMED,
-        reason=f"put back by {actor.name}",
-        applied_vnd=credit.amount_vnd,
-        payee_id=payee_id,
-    )
+    decision = _as_sale(credit, payee_id, f"put back by {actor.name}")
     await _replace(session, org_id, old, credit, decision, actor, now)
 
 
@@ -201,6 +189,16 @@ async def judge_again(
     bill = None if decision.bill_id is None else bills[decision.bill_id]
     await _replace(session, org.id, old, credit, decision, SYSTEM, now, bill=bill)
     return True
+
+
+def _as_sale(credit: CreditFacts, payee_id: UUID, reason: str) -> Decision:
+    return Decision(
+        verdict=Verdict.COUNTER_SALE,
+        rule=MatchRule.CLAIMED,
+        reason=reason,
+        applied_vnd=credit.amount_vnd,
+        payee_id=payee_id,
+    )
 
 
 async def _lock_match(

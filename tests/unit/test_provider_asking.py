@@ -193,6 +193,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("provider", sorted(ASKABLE))
 @given(answer=JSON, status=st.sampled_from([200, 204, 301, 404, 418, 500]))
 @example(answer={"error": 0, "data": {"records": [CASSO_ROW] * 101}}, status=200)
+@example(answer={"error": 0, "data": 7}, status=200)
 def test_no_answer_raises_anything_but_what_is_documented(
     provider: str, answer: Any, status: int
 ) -> None:

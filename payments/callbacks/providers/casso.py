@@ -17,7 +17,6 @@ import msgspec
 from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
-    Acknowledgement,
     Direction,
     EndpointSecrets,
     Fault,
@@ -39,10 +38,9 @@ from payments.callbacks.providers.reading import (
     read_memo,
 )
 from payments.callbacks.providers.signing import (
-    STORED,
+    AnswersPlainly,
     check_envelope,
     find_signing_key,
-    refuse_plainly,
     refused,
     valid,
 )
@@ -57,7 +55,7 @@ _sort_quickly = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True)
-class Casso:
+class Casso(AnswersPlainly):
     """The adapter. The signed time is told in skew_s; no window is documented, so none is kept."""
 
     name: str = "casso"
@@ -123,18 +121,6 @@ class Casso:
                 ),
             ),
         )
-
-    def acknowledge(self, *, notice_id: str) -> Acknowledgement:
-        """Answer 200 {"success":true}, as Casso's sample handler does."""
-        return STORED
-
-    def acknowledge_unreadable(self, error: UnreadableNotice, *, notice_id: str) -> Acknowledgement:
-        """Answer as if it were read: it is stored, and sending it again changes nothing."""
-        return STORED
-
-    def refuse(self, refusal: Refusal) -> Acknowledgement:
-        """Answer 401, or 413 for a large body."""
-        return refuse_plainly(refusal)
 
 
 def signed_message(body: bytes) -> bytes:

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
-    Acknowledgement,
     Direction,
     EndpointSecrets,
     Fault,
@@ -37,10 +36,9 @@ from payments.callbacks.providers.reading import (
     read_memo,
 )
 from payments.callbacks.providers.signing import (
-    STORED,
+    AnswersPlainly,
     check_envelope,
     find_signing_key,
-    refuse_plainly,
     refused,
     valid,
 )
@@ -82,7 +80,7 @@ _FIELD_INSIDE: Final = re.compile(f"&(?:{'|'.join(sorted(FIELDS))})=")
 
 
 @dataclass(frozen=True)
-class PayOS:
+class PayOS(AnswersPlainly):
     """The adapter. payOS signs no time, so a repeat is known by its transaction alone."""
 
     name: str = "payos"
@@ -153,18 +151,6 @@ class PayOS:
                 ),
             ),
         )
-
-    def acknowledge(self, *, notice_id: str) -> Acknowledgement:
-        """Answer 200 {"success":true}, as payOS documents."""
-        return STORED
-
-    def acknowledge_unreadable(self, error: UnreadableNotice, *, notice_id: str) -> Acknowledgement:
-        """Answer as if it were read: it is stored, and sending it again changes nothing."""
-        return STORED
-
-    def refuse(self, refusal: Refusal) -> Acknowledgement:
-        """Answer 401, or 413 for a large body."""
-        return refuse_plainly(refusal)
 
 
 def signed_message(data: dict[str, Any]) -> bytes:

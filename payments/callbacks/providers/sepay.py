@@ -15,7 +15,6 @@ from typing import Final
 from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
-    Acknowledgement,
     Direction,
     EndpointSecrets,
     Fault,
@@ -35,11 +34,10 @@ from payments.callbacks.providers.reading import (
     read_memo,
 )
 from payments.callbacks.providers.signing import (
-    STORED,
+    AnswersPlainly,
     check_envelope,
     find_equal_key,
     find_signing_key,
-    refuse_plainly,
     refused,
     split_authorization,
     valid,
@@ -58,7 +56,7 @@ _SANDBOX_REFERENCE: Final = re.compile(r"SB[0-9A-F]{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class SePay:
+class SePay(AnswersPlainly):
     """What both kinds of endpoint share: the body and the answers."""
 
     name: str
@@ -99,18 +97,6 @@ class SePay:
                 ),
             ),
         )
-
-    def acknowledge(self, *, notice_id: str) -> Acknowledgement:
-        """Answer 200 {"success":true}: the newer page wants any 2xx, the older one this body."""
-        return STORED
-
-    def acknowledge_unreadable(self, error: UnreadableNotice, *, notice_id: str) -> Acknowledgement:
-        """Answer as if it were read: it is stored, and seven more deliveries change nothing."""
-        return STORED
-
-    def refuse(self, refusal: Refusal) -> Acknowledgement:
-        """Answer 401, or 413 for a large body: SePay comes back up to seven times in 33 minutes."""
-        return refuse_plainly(refusal)
 
 
 @dataclass(frozen=True)

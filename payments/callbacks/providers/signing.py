@@ -10,6 +10,7 @@ from payments.callbacks.providers.contract import (
     EndpointSecrets,
     RawCallback,
     Refusal,
+    UnreadableNotice,
     Verification,
 )
 
@@ -35,9 +36,24 @@ def valid(key_index: int, *, skew_s: int | None = None) -> Verification:
     )
 
 
-def refuse_plainly(refusal: Refusal) -> Acknowledgement:
-    """Answer as payOS, SePay and Casso understand it: any status outside 2xx is a failure."""
-    return TOO_LARGE if refusal is Refusal.TOO_LARGE else NOT_ACCEPTED
+class AnswersPlainly:
+    """The answers that payOS, SePay and Casso understand: any status outside 2xx is a failure.
+
+    payOS documents the body, Casso's sample handler sends it, SePay's older page asks for it and
+    its newer one for any 2xx.
+    """
+
+    def acknowledge(self, *, notice_id: str) -> Acknowledgement:
+        """Answer 200 {"success":true}."""
+        return STORED
+
+    def acknowledge_unreadable(self, error: UnreadableNotice, *, notice_id: str) -> Acknowledgement:
+        """Answer as if it were read: it is stored, and sending it again changes nothing."""
+        return STORED
+
+    def refuse(self, refusal: Refusal) -> Acknowledgement:
+        """Answer 401, or 413 for a large body; SePay then comes back seven times in 33 minutes."""
+        return TOO_LARGE if refusal is Refusal.TOO_LARGE else NOT_ACCEPTED
 
 
 def check_envelope(callback: RawCallback, body_bytes_max: int) -> Verification | None:
