@@ -26,6 +26,7 @@ import psycopg
 from ops.console import say
 from ops.errors import CannotStart, DiskFull, OtherPostgresVersion, PortBusy
 from ops.postgres_place import Place, find_place
+from ops.postgres_settings import SERVER_SETTINGS
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -36,49 +37,6 @@ STOP_TIMEOUT_S = 30.0
 CRASH_LEFTOVERS_S = 20.0
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), less the closing NUL
 LOG_BYTES_MAX = 10 * 2**20
-
-# How a server for one city's hub differs from PostgreSQL's own defaults, and why.
-SERVER_SETTINGS: Mapping[str, str] = {
-    # Commit, then answer: what was acknowledged survives a crash. PostgreSQL's defaults, written
-    # down because DESIGN.md's eighth principle rests on them.
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    # The working set (open bills, today's credits) fits; more would only take from the page cache
-    # of a machine that also runs the hub.
-    "shared_buffers": "256MB",
-    "effective_cache_size": "1GB",
-    # Eight processes of 16 connections, and room for an administrator.
-    "max_connections": "200",
-    # Fewer, spread-out checkpoints: each one makes the next write of a page log it whole.
-    "max_wal_size": "2GB",
-    "min_wal_size": "256MB",
-    "checkpoint_timeout": "15min",
-    "checkpoint_completion_target": "0.9",
-    "wal_compression": "on",
-    "wal_buffers": "16MB",
-    # Solid-state disks: an index page costs about as much as a sequential one.
-    "random_page_cost": "1.1",
-    # Plans for queries of milliseconds: compiling them costs more than it saves.
-    "jit": "off",
-    # Queues (notices, outbox) are small tables with much traffic: vacuum them early.
-    "autovacuum_naptime": "15s",
-    "autovacuum_vacuum_scale_factor": "0.05",
-    "autovacuum_analyze_scale_factor": "0.05",
-    # A client that vanished must not keep its locks for the two hours of TCP's own default.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    "client_connection_check_interval": "5s",
-    "password_encryption": "scram-sha-256",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] %q%u@%d ",
-    "log_lock_waits": "on",
-    "log_min_duration_statement": "1s",
-    "log_checkpoints": "off",
-    "cluster_name": "phopay",
-}
 
 
 class Cluster:
@@ -98,7 +56,7 @@ class Cluster:
             data_dir: PhoPay's data folder; the cluster lies in postgres/<major version>/ below it.
             port: TCP port on 127.0.0.1; None takes a free one at each start.
             bin_dir: binaries other than the wheel's, such as Debian's /usr/lib/postgresql/15/bin.
-            settings: server settings that go over SERVER_SETTINGS.
+            settings: server settings that go over postgres_settings.SERVER_SETTINGS.
         """
         self.place: Place = find_place(data_dir, bin_dir=bin_dir)
         self.port = 0
