@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("key_vouched_by", sa.Uuid(), nullable=True),
         sa.Column("key_vouched_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ask_vouched_by", sa.Uuid(), nullable=True),
+        sa.Column("ask_vouched_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(

@@ -29,7 +29,7 @@ APP_MAY_UPDATE = {
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (
         "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, key_vouched_by,"
-        " key_vouched_from, ask_vouched_by, revoked_at"
+        " key_vouched_from, ask_vouched_by, ask_vouched_from, revoked_at"
     ),
     "notices": "handled_at, outcome, attempts, next_attempt_at",
     "matches": "reversed_at, reversed_by",

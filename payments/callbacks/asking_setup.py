@@ -10,7 +10,7 @@ from core.sealing import Sealer
 from payments.callbacks.ask_keys import check_ask_keys, seal_ask_keys
 from payments.callbacks.errors import EndpointRevoked
 from payments.callbacks.models import CallbackEndpoint
-from payments.callbacks.service import get_endpoint
+from payments.callbacks.service import KEY_LINGERS_FOR, get_endpoint
 
 
 async def set_ask_keys(
@@ -28,9 +28,9 @@ async def set_ask_keys(
     """Give an endpoint another token, or none: then its provider is asked no more.
 
     Args:
-        may_vouch: whether the actor may approve accounts. What is asked tells of test transfers
-            that count only while every token was the same such person's: what an earlier one
-            fetched may wait still (payments.callbacks.vouchers). Callbacks are not touched.
+        may_vouch: whether the actor may approve accounts. Test transfers that are asked for count
+            once no earlier token can have fetched them, and if that was not the actor's own
+            (payments.callbacks.vouchers). Callbacks are not touched.
 
     Raises:
         EndpointNotFound, EndpointRevoked, BadAskToken
@@ -41,8 +41,11 @@ async def set_ask_keys(
     keys = check_ask_keys(endpoint.provider, token, client_id)
     sealed = None if keys is None else seal_ask_keys(sealer, org_id, endpoint_id, keys)
     endpoint.sealed_ask_token = sealed
-    if not may_vouch or endpoint.ask_vouched_by != actor.id:
-        endpoint.ask_vouched_by = None
+    if not may_vouch:
+        endpoint.ask_vouched_by = endpoint.ask_vouched_from = None
+    elif endpoint.ask_vouched_by != actor.id:
+        endpoint.ask_vouched_by = actor.id
+        endpoint.ask_vouched_from = now + KEY_LINGERS_FOR  # a question may be on its way
     await session.flush()
     record_change(
         session,

@@ -48,6 +48,7 @@ class CallbackEndpoint(OrgRow):
     key_vouched_by: Mapped[UUID | None]
     key_vouched_from: Mapped[datetime | None]
     ask_vouched_by: Mapped[UUID | None]
+    ask_vouched_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 

@@ -109,7 +109,8 @@ async def create_endpoint(
         else seal_ask_keys(sealer, org.id, endpoint_id, ask_keys),
         key_vouched_by=actor.id if may_vouch else None,
         key_vouched_from=now if may_vouch else None,
-        ask_vouched_by=actor.id if may_vouch and ask_token is not None else None,
+        ask_vouched_by=actor.id if may_vouch else None,
+        ask_vouched_from=now if may_vouch else None,
         created_at=now,
     )
     session.add(endpoint)

@@ -22,7 +22,8 @@ from payments.payees.rules import OrgFacts, is_told_by_others
 # somebody else sets another key.
 FIND_VOUCHERS = text("""
     SELECT CASE
-               WHEN n.source = 'asked' THEN e.ask_vouched_by
+               WHEN n.source = 'asked' AND n.received_at >= e.ask_vouched_from
+                   THEN e.ask_vouched_by
                WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
                    THEN e.key_vouched_by
            END,

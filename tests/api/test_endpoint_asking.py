@@ -8,6 +8,7 @@ from core.db import open_org_transaction
 from payments.callbacks.ask_keys import open_ask_keys
 from payments.callbacks.models import CallbackEndpoint
 from payments.callbacks.providers.asking import AskKeys
+from payments.callbacks.service import KEY_LINGERS_FOR
 from tests.api.city import Hub
 from tests.api.stalls import Market, found_market_with_stall
 
@@ -104,11 +105,23 @@ async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
         assert endpoint is not None
         endpoint.ask_vouched_by = org_id  # somebody else
-
+        made_at = endpoint.created_at
     path = f"/v1/endpoints/{endpoint_id}/asking"
+
     await market.admin.put(path, json={"ask_token": NEW}, params=market.org)
+
+    admin_id = (await market.admin.get("/v1/me")).json()["id"]
+    async with open_org_transaction(state.sessions, org_id) as session:
+        endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
+        assert endpoint is not None
+        assert str(endpoint.ask_vouched_by) == admin_id
+        assert endpoint.ask_vouched_from is not None
+        assert endpoint.ask_vouched_from >= made_at + KEY_LINGERS_FOR
+
+    manager = await market.staff("quanly", "manager")
+    await manager.put(path, json={"ask_token": OLD})
 
     async with open_org_transaction(state.sessions, org_id) as session:
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
         assert endpoint is not None
-        assert endpoint.ask_vouched_by is None
+        assert (endpoint.ask_vouched_by, endpoint.ask_vouched_from) == (None, None)

@@ -18,6 +18,7 @@ from core.sealing import Sealer
 from core.settings import Settings
 from payments.bills.references import make_reference
 from payments.callbacks import queries_notices, service
+from payments.callbacks.asking_setup import set_ask_keys
 from payments.callbacks.records import NewNotice
 from payments.callbacks.service import KEY_LINGERS_FOR
 from payments.payees.models import PayeeAccount
@@ -319,6 +320,45 @@ async def test_what_was_asked_for_rests_on_who_entered_the_token(
     await rotate(app_sessions, sealer, asked, by=other)
     await list_accounts(app_sessions, asked, link.receiving_account_id, by=APPROVER)
     now = NOON + KEY_LINGERS_FOR
+
+    await ask_test(app_sessions, asked, now=now)
+
+    assert await read_states(app_sessions, stall, link) == states
+
+
+@pytest.mark.parametrize(("by", "states"), [(PUPPET, WAITS), (APPROVER, IN_FORCE)])
+async def test_a_new_token_counts_once_the_old_one_can_have_fetched_nothing(
+    app_sessions: Sessions,
+    sealer: Sealer,
+    stall: Stall,
+    link: PayeeAccount,
+    by: Actor,
+    states: tuple[str, str],
+) -> None:
+    asked = await connect(app_sessions, sealer, stall, link, by=MANAGER, ask_token="token")
+    await list_accounts(app_sessions, asked, link.receiving_account_id, by=APPROVER)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await set_ask_keys(
+            session,
+            stall.org.id,
+            asked.endpoint_id,
+            token="another",
+            client_id=None,
+            sealer=sealer,
+            actor=by,
+            may_vouch=by in MAY_APPROVE,
+            now=NOON,
+        )
+
+    await ask_test(app_sessions, asked, now=NOON + timedelta(seconds=1))
+    assert await read_states(app_sessions, stall, link) == WAITS
+
+    await ask_test(app_sessions, asked, now=NOON + KEY_LINGERS_FOR)
+    assert await read_states(app_sessions, stall, link) == states
+
+
+async def ask_test(sessions: Sessions, asked: Stall, *, now: datetime) -> None:
+    """Let a test transfer be what asking the provider fetched."""
     notice = NewNotice(
         id=new_id(),
         endpoint_id=asked.endpoint_id,
@@ -329,12 +369,9 @@ async def test_what_was_asked_for_rests_on_who_entered_the_token(
         skew_s=None,
         received_at=now,
     )
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        await queries_notices.insert_notices(session, stall.org.id, [notice])
-
-    await settle(app_sessions, asked, now=now)
-
-    assert await read_states(app_sessions, stall, link) == states
+    async with open_org_transaction(sessions, asked.org.id) as session:
+        await queries_notices.insert_notices(session, asked.org.id, [notice])
+    await settle(sessions, asked, now=now)
 
 
 async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
