@@ -244,6 +244,32 @@ async def test_sales_say_why_each_payment_is_the_stalls(hub: Hub) -> None:
     assert 'data-digits="few">61.000' in page.replace("\n", "")
 
 
+async def test_putting_in_order_what_somebody_else_did_shows_how_it_stands(hub: Hub) -> None:
+    market, owner = await at_counter(hub)
+    sale = f"/counter/sales/{await receive(market, 41_000, 'an sang')}"
+    bill = await open_bill(owner, amount="41")
+    own = market.stall.payee_id
+
+    answers = [
+        await owner.post(f"{sale}/claim"),  # it is a sale already
+        await owner.post(f"{sale}/not-takings"),
+        await owner.post(f"{sale}/confirm", data={"bill_id": bill.rpartition("/")[2]}),
+        await owner.post(f"{sale}/takings"),
+        await owner.post(f"{sale}/confirm", data={"bill_id": bill.rpartition("/")[2]}),
+        await owner.post(f"{sale}/not-takings"),  # it pays a bill now
+    ]
+
+    assert [answer.headers["location"] for answer in answers] == [
+        "/counter/sales?told=taken",
+        "/counter/sales",
+        "/counter/sales?told=moved",
+        "/counter/sales",
+        bill,
+        "/counter/sales?told=moved",
+    ]
+    assert (await owner.post(f"/counter/sales/{own}/claim")).status_code == 404  # no such payment
+
+
 async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
     _, owner = await at_counter(hub)
 
