@@ -362,12 +362,13 @@ def _choose_problem(answers: Sequence[Heard]) -> AskingFailed:
 
 
 def _log_problems(org: OrgFacts, question: Question, heard: Heard) -> None:
-    if heard.problems or heard.unreadable:
+    problems = {one.code for one in heard.problems if not isinstance(one, NoOrderToAskAbout)}
+    if problems or heard.unreadable:
         log.warning(
             "asking.failed",
             org=org.code,
             endpoint=str(question.endpoint_id),
             provider=question.provider,
-            problems=sorted({problem.code for problem in heard.problems}),
+            problems=sorted(problems),
             unreadable_rows=heard.unreadable,
         )
