@@ -21,7 +21,7 @@ from api.auth.passwords import Passwords
 from api.auth.sign_in import SignIns
 from api.callback_door import CallbackDoor
 from api.errors import install_error_handlers
-from api.live.feeds import Broadcaster
+from api.live.broadcaster import Broadcaster
 from api.middleware import RequestFrame, StaticHeaders
 from api.routes import (
     accounts,

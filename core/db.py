@@ -1,6 +1,6 @@
 """The database: declarative base, engines per role, transactions that belong to one tenant."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
@@ -184,23 +184,6 @@ async def sent_together(session: AsyncSession) -> AsyncIterator[None]:
         raise _wrap(error, "statements sent together") from error
     finally:
         del session.info[_TRIP]
-
-
-async def run_together(
-    session: AsyncSession, statements: Sequence[tuple[TextClause, Mapping[str, Any]]]
-) -> list[list[tuple[Any, ...]]]:
-    """Run statements as `run` does, in their order and in one round trip; return each one's rows.
-
-    Raises:
-        DBAPIError: of the first that failed; the transaction can only be rolled back.
-    """
-    driver = await _find_driver(session)
-    try:
-        async with driver.pipeline():
-            cursors = [await _execute(session, *statement) for statement in statements]
-        return [await c.fetchall() if c.description else [] for c in cursors]
-    except psycopg.Error as error:
-        raise _wrap(error, "; ".join(str(one) for one, _ in statements)) from error
 
 
 async def _execute(

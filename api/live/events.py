@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run
 from core.ids import first_id_at as first_id_at
+from payments.outbox.wake_ups import EventFacts
 
 READ_MAX: Final = 1_000
 
@@ -23,19 +24,6 @@ _READ = text("""
            OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[]))))
     ORDER BY id LIMIT :limit
 """)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveEvent:
-    """One row of `events`; `data` is JSON text in one line, as it goes to the page."""
-
-    id: UUID
-    kind: str
-    payee_id: UUID | None
-    account_id: UUID | None
-    bill_id: UUID | None
-    data: str
-    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +42,7 @@ class Interest:
         """Whether all events of the organisation are wanted."""
         return self.payee_id is None and self.account_id is None and self.bill_id is None
 
-    def covers(self, event: LiveEvent) -> bool:
+    def covers(self, event: EventFacts) -> bool:
         """Whether this screen is to hear an event."""
         if self.is_everything:
             return True
@@ -73,7 +61,7 @@ async def read_events(
     since: datetime,
     seen: Sequence[UUID] = (),
     limit: int = READ_MAX,
-) -> list[LiveEvent]:
+) -> list[EventFacts]:
     """Read what any of these screens wants and `seen` does not hold, oldest first, in one query."""
     rows = await run(
         session,
@@ -90,7 +78,7 @@ async def read_events(
         },
     )
     return [
-        LiveEvent(
+        EventFacts(
             id=row[0],
             kind=row[1],
             payee_id=row[2],

@@ -1,4 +1,4 @@
-"""Streams: what open pages hear, by server-sent events (feeds.py reads it)."""
+"""Streams: what open pages hear, by server-sent events."""
 
 import asyncio
 import random
@@ -10,28 +10,34 @@ from uuid import UUID
 
 import structlog
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 
 from api.auth.callers import Caller, Directory
-from api.live.events import Interest, LiveEvent, instant_of
-from api.live.feeds import OPENING_OVERLAP, REPLAY_MAX, Broadcaster
+from api.live.broadcaster import REPLAY_MAX, Broadcaster
+from api.live.events import Interest, instant_of
+from api.live.feeds import OPENING_OVERLAP
 from api.networks import network_of
 from core import clock
+from core.errors import Busy
+from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
 
 # After a reconnect; pages drop the ids that they have seen (DESIGN: one payment, step 5).
 REPLAY_OVERLAP: Final = timedelta(seconds=60)
+REPLAY_AGE_MAX: Final = timedelta(hours=6)  # a longer past is a page to load again
 HEARTBEAT_S: Final = 15.0
 # Whether the caller may still listen. Each stream takes a time between half of this and all of it:
 # the screens of a market, open since the same restart, do not all ask in the same moment.
 RECHECK_S: Final = 30.0
+CLOCKS_APART: Final = timedelta(minutes=1)  # an event's id is made by another machine
 RETRY_MS: Final = 2_000
 STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
 # Pay pages: a mobile network puts thousands of phones behind one address.
 STREAMS_PER_ADDRESS: Final = 2_000
 
-Shape = Callable[[LiveEvent], str | None]
+Shape = Callable[[EventFacts], str | None]
 
 
 async def stream_events(
@@ -47,7 +53,7 @@ async def stream_events(
     """Answer with a stream of an organisation's events, as a page's EventSource reads them.
 
     Args:
-        request: its `state.caller`, if any, is checked again every 30 s and the stream then ends.
+        request: its `state.caller`, if any, is checked again within 30 s and the stream then ends.
         payee_id, account_id, bill_id: see Interest; none means the whole organisation.
         last_event_id: of the Last-Event-ID header; what came since then (and 60 s before) is sent
             again. None, or an unreadable one, is a fresh page: the last 3 s are sent.
@@ -118,8 +124,12 @@ class _Stream:
         with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
             yield f"retry: {RETRY_MS}\n: hello\n\n"
             told: set[UUID] = set()
-            async for text_ in self._replay(told):
-                yield text_
+            try:
+                async for text_ in self._replay(told):
+                    yield text_
+            except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
+                log.warning("live.not_replayed", error=type(error).__name__)
+                return
             check_at = loop.time() + _recheck_after_s()
             while True:
                 try:
@@ -139,12 +149,16 @@ class _Stream:
                     check_at = loop.time() + _recheck_after_s()
 
     async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
-        if self.after is None:
-            since = clock.read_clock() - OPENING_OVERLAP
-        else:
+        now = clock.read_clock()
+        since = now - OPENING_OVERLAP
+        if self.after is not None:
             since = instant_of(self.after) - REPLAY_OVERLAP
-        events = await self.broadcaster.replay(self.org_id, self.interest, since=since)
-        if len(events) > REPLAY_MAX:  # hours away: the page had better load itself again
+        events = []
+        is_too_much = now - since > REPLAY_AGE_MAX
+        if not is_too_much:
+            events = await self.broadcaster.replay(self.org_id, self.interest, since=since)
+            is_too_much = len(events) > REPLAY_MAX
+        if is_too_much:
             yield "event: reload\ndata: {}\n\n"
             return
         for event in events:
@@ -152,7 +166,7 @@ class _Stream:
             if written := self._write_one(event):
                 yield written
 
-    def _write_one(self, event: LiveEvent) -> str:
+    def _write_one(self, event: EventFacts) -> str:
         data = self.shape(event)
         if data is None:
             return ""
@@ -174,6 +188,8 @@ def _recheck_after_s() -> float:
 
 def _read_event_id(value: str | None) -> UUID | None:
     try:
-        return UUID(value) if value else None
-    except ValueError:
+        event_id = UUID(value) if value else None
+        is_past = event_id is not None and instant_of(event_id) <= clock.read_clock() + CLOCKS_APART
+    except (ValueError, OverflowError):  # no UUID, or none that was made in our time
         return None
+    return event_id if is_past else None

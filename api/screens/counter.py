@@ -13,7 +13,6 @@ from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.auth.service import check_own_login
 from api.deps import CurrentCaller, Now, TheSessions, Tx, requires
-from api.live.events import LiveEvent
 from api.live.streams import stream_events
 from api.screens.frame import MaybeStall, Stall, TheStall, go, read_frame, read_today, render
 from api.screens.verdicts import told_by_event, word_verdict
@@ -22,6 +21,7 @@ from core.db import open_org_transaction
 from core.ids import new_id
 from core.money import format_vnd
 from payments.outbox.rules import EventKind
+from payments.outbox.wake_ups import EventFacts
 from payments.payees.accounts import confirm_told
 from payments.payees.errors import AccountLinkNotFound
 from payments.payees.queries import find_routes, get_link, list_payees
@@ -40,7 +40,7 @@ MONEY_EVENTS: Final = frozenset(
         EventKind.CREDIT_UNEXPLAINED,
     }
 )
-Shape = Callable[[LiveEvent], str | None]
+Shape = Callable[[EventFacts], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ def _shape_for(request: Request, stall: Stall) -> Shape:
     lang = language_of(request)
     fragment = templates.env.get_template("counter_verdict.html")
 
-    def shape(event: LiveEvent) -> str | None:
+    def shape(event: EventFacts) -> str | None:
         if event.kind not in MONEY_EVENTS:
             return event.data
         data = msgspec.json.decode(event.data)

@@ -17,7 +17,6 @@ from api.answers import answer_picture
 from api.auth.callers import Directory, Org
 from api.auth.rate_limit import RateLimit
 from api.deps import Now, TheDirectory, TheSessions, public
-from api.live.events import LiveEvent
 from api.live.streams import stream_events
 from api.networks import network_of
 from api.routes.bills import card_of
@@ -32,6 +31,7 @@ from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill_by_token
 from payments.bills.rules import BillFacts, effective_status
 from payments.callbacks.views import CreditView, list_bill_credits
+from payments.outbox.wake_ups import EventFacts
 from payments.vietqr.banks import DeepLink, find_bank, list_deep_links
 from payments.vietqr.cards import draw_card_png
 from payments.vietqr.images import draw_svg
@@ -179,7 +179,7 @@ async def hear_of_bill(
     """Say that something happened to this bill, and not what: the page asks for its state."""
     bill_id = opened.bill.id
 
-    def shape(event: LiveEvent) -> str | None:
+    def shape(event: EventFacts) -> str | None:
         return "{}" if event.bill_id == bill_id else None
 
     return await stream_events(

@@ -178,7 +178,7 @@ async def judge_again(
         return False
     account_ids = [credit.receiving_account_id]
     accounts = await queries.list_accounts_by_id(session, org.id, account_ids)
-    links = await queries.list_trading_links(session, org.id, account_ids)
+    links, _ = await queries.list_trading_links(session, org.id, account_ids)
     codes = await queries.list_org_codes(session, org.id)
     matches, bills = await match_credits(
         session, org, [credit], describe_desks(accounts, links), codes=codes, now=now

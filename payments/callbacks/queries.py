@@ -14,8 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run, run_together, send
-from payments.callbacks import queries_credits
+from core.db import run, send
 from payments.callbacks.records import (
     ListedAccount,
     NewMatch,
@@ -23,8 +22,10 @@ from payments.callbacks.records import (
 )
 from payments.callbacks.rules import BillState
 
+# The organisation's codes travel with each row: one array, read once.
 LIST_ACCOUNTS = text("""
-    SELECT ea.endpoint_id, ea.receiving_account_id, upper(ea.account_number), e.is_sandbox,
+    SELECT ARRAY(SELECT code FROM organisation_codes WHERE org_id = :org_id),
+           ea.endpoint_id, ea.receiving_account_id, upper(ea.account_number), e.is_sandbox,
            a.status, a.approved_at
     FROM endpoint_accounts ea
     JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
@@ -38,13 +39,19 @@ LIST_ACCOUNTS_BY_ID = text("""
     WHERE a.org_id = :org_id AND a.id = ANY(CAST(:account_ids AS uuid[]))
 """)
 
-# Who is in force first: a link that only waits never takes what is another's.
+# Who is in force first: a link that only waits never takes what is another's. An account without
+# links has one row all the same: whether several providers report on it.
 LIST_TRADING_LINKS = text("""
-    SELECT l.receiving_account_id, l.payee_id, upper(l.virtual_account), l.status, l.test_reference,
-           l.activated_at IS NOT NULL, p.closed_at IS NOT NULL
-    FROM payee_accounts l
-    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
-    WHERE l.org_id = :org_id AND l.receiving_account_id = ANY(CAST(:account_ids AS uuid[]))
+    SELECT a.id, channels.are_several, l.payee_id, upper(l.virtual_account), l.status,
+           l.test_reference, l.activated_at IS NOT NULL, p.closed_at IS NOT NULL
+    FROM unnest(CAST(:account_ids AS uuid[])) AS a (id)
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT e.provider) > 1 AS are_several
+        FROM endpoint_accounts ea
+        JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
+        WHERE ea.org_id = :org_id AND ea.receiving_account_id = a.id) AS channels
+    LEFT JOIN payee_accounts l ON l.org_id = :org_id AND l.receiving_account_id = a.id
+    LEFT JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
     ORDER BY l.status NOT IN ('active', 'former'), l.id
 """)
 
@@ -141,14 +148,9 @@ async def list_accounts(
     session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
 ) -> tuple[list[ListedAccount], frozenset[str]]:
     """List the accounts that these endpoints may speak for, and the organisation's codes."""
-    accounts, codes = await run_together(
-        session,
-        [
-            (LIST_ACCOUNTS, {"org_id": org_id, "endpoint_ids": list(endpoint_ids)}),
-            (LIST_ORG_CODES, {"org_id": org_id}),
-        ],
-    )
-    return [ListedAccount(*row) for row in accounts], frozenset(row[0] for row in codes)
+    rows = await run(session, LIST_ACCOUNTS, {"org_id": org_id, "endpoint_ids": list(endpoint_ids)})
+    codes = frozenset(rows[0][0]) if rows else frozenset()
+    return [ListedAccount(*row[1:]) for row in rows], codes
 
 
 async def list_accounts_by_id(
@@ -161,22 +163,16 @@ async def list_accounts_by_id(
 
 async def list_trading_links(
     session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
-) -> list[TradingLink]:
-    """List every link to these accounts, ended ones too, those in force first."""
-    values = {"org_id": org_id, "account_ids": list(account_ids)}
-    return [TradingLink(*row) for row in await run(session, LIST_TRADING_LINKS, values)]
-
-
-async def list_links_and_channels(
-    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
 ) -> tuple[list[TradingLink], set[UUID]]:
-    """List the links to these accounts, and those of them that several providers report on."""
+    """List every link to these accounts, ended ones too, those in force first.
+
+    Returns:
+        (the links, those of the accounts that several providers report on)
+    """
     values = {"org_id": org_id, "account_ids": list(account_ids)}
-    links, shared = await run_together(
-        session,
-        [(LIST_TRADING_LINKS, values), (queries_credits.LIST_SHARED, values)],
-    )
-    return [TradingLink(*row) for row in links], {row[0] for row in shared}
+    rows = await run(session, LIST_TRADING_LINKS, values)
+    links = [TradingLink(account_id, *link) for account_id, _, *link in rows if link[0] is not None]
+    return links, {account_id for account_id, are_several, *_ in rows if are_several}
 
 
 async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:

@@ -16,13 +16,6 @@ from payments.callbacks.records import (
 )
 from payments.callbacks.rules import CreditFacts
 
-LIST_SHARED = text("""
-    SELECT ea.receiving_account_id FROM endpoint_accounts ea
-    JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
-    WHERE ea.org_id = :org_id AND ea.receiving_account_id = ANY(CAST(:account_ids AS uuid[]))
-    GROUP BY ea.receiving_account_id HAVING count(DISTINCT e.provider) > 1
-""")
-
 LOCK_ACCOUNT_CHANNELS = text("""
     SELECT pg_advisory_xact_lock(hashtextextended(CAST(id AS text), 0))
     FROM unnest(CAST(:account_ids AS uuid[])) AS t (id) ORDER BY id

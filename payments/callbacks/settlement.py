@@ -41,7 +41,7 @@ from payments.callbacks.rules import (
     Verdict,
 )
 from payments.callbacks.tellings import compare_repeats, store_credits
-from payments.callbacks.vouchers import find_vouchers
+from payments.callbacks.vouchers import read_testimony
 from payments.payees.accounts import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.payees.rules import OrgFacts
@@ -171,7 +171,7 @@ async def _match_arrived(
     account_ids = {credit.receiving_account_id for credit in batch.arrived}
     if not account_ids:
         return [], [], {}
-    links, shared = await queries.list_links_and_channels(session, org_id, account_ids)
+    links, shared = await queries.list_trading_links(session, org_id, account_ids)
     stored, told_elsewhere = await store_credits(session, batch, shared=shared)
     told_again = [c for c in batch.arrived if c.id not in stored and c.id not in told_elsewhere]
     if told_again:
@@ -199,6 +199,7 @@ async def _note_tests(
         if match.decision.verdict is not Verdict.ACCOUNT_TEST:
             continue
         account_id = credit.receiving_account_id
+        testimony = await read_testimony(session, batch.org, credit.id)
         try:
             await note_test_transfer(
                 session,
@@ -207,7 +208,8 @@ async def _note_tests(
                 credit_id=credit.id,
                 references={found.reference for found in find_references(credit.memo)},
                 virtual_account=credit.virtual_account,
-                vouchers=await find_vouchers(session, batch.org, credit.id),
+                vouchers=testimony.vouchers,
+                other_bank=testimony.other_bank,
                 now=batch.now,
             )
         except AccountTaken as error:

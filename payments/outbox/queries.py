@@ -11,11 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import send
 from core.ids import new_id
 from payments.outbox.rules import NewEvent
+from payments.outbox.wake_ups import CHANNEL, EventFacts, write_wake_up
 
-CHANNEL = "phopay_events"
-
-# One statement: the rows, and one wake-up for the whole transaction. NOTIFY is only that, the table
-# is the truth; PostgreSQL drops equal notifications of one transaction.
+# One statement: the rows, and one wake-up for all of them.
 INSERT_EVENTS = text("""
     WITH written AS (
         INSERT INTO events (
@@ -32,19 +30,31 @@ async def insert_events(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
     """Write events and wake the screens when, and only if, the transaction commits."""
+    rows = [
+        EventFacts(
+            id=new_id(),
+            kind=event.kind.value,
+            payee_id=event.payee_id,
+            account_id=event.receiving_account_id,
+            bill_id=event.bill_id,
+            data=msgspec.json.encode(event.data).decode(),
+            recorded_at=now,
+        )
+        for event in events
+    ]
     await send(
         session,
         INSERT_EVENTS,
         {
             "org_id": org_id,
-            "ids": [new_id() for _ in events],
-            "kinds": [event.kind.value for event in events],
-            "payee_ids": [event.payee_id for event in events],
-            "account_ids": [event.receiving_account_id for event in events],
-            "bill_ids": [event.bill_id for event in events],
-            "data": [msgspec.json.encode(event.data).decode() for event in events],
+            "ids": [row.id for row in rows],
+            "kinds": [row.kind for row in rows],
+            "payee_ids": [row.payee_id for row in rows],
+            "account_ids": [row.account_id for row in rows],
+            "bill_ids": [row.bill_id for row in rows],
+            "data": [row.data for row in rows],
             "now": now,
             "channel": CHANNEL,
-            "payload": str(org_id),
+            "payload": write_wake_up(org_id, rows),
         },
     )

@@ -1,6 +1,7 @@
 """Live screens: what is told to whom, what survives a lost wake-up, and when a stream ends."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,15 +19,18 @@ from starlette.responses import StreamingResponse
 from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import public, requires
-from api.live import events, feeds, streams
-from api.live.events import LiveEvent
+from api.live import broadcaster, events, feeds, streams
 from api.live.streams import stream_events
 from api.main import create_app
 from core.clock import read_clock
 from core.db import open_org_transaction
+from core.errors import Busy
 from core.ids import new_id
 from core.settings import Settings
+from payments.outbox import service as outbox
 from payments.outbox.models import Event
+from payments.outbox.rules import EventKind, NewEvent
+from payments.outbox.wake_ups import EventFacts, write_wake_up
 from tests.api.city import Hub, found_city, found_market, running_hub
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +58,7 @@ def with_streams(settings: Settings) -> FastAPI:
 
     @app.get("/live/{org_id}/{bill_id}", dependencies=[public])
     async def stream_bill(request: Request, org_id: UUID, bill_id: UUID) -> StreamingResponse:
-        def only_kind(event: LiveEvent) -> str | None:
+        def only_kind(event: EventFacts) -> str | None:
             return "{}" if event.kind.startswith("bill.") else None
 
         return await stream_events(request, org_id=org_id, bill_id=bill_id, shape=only_kind)
@@ -131,7 +135,8 @@ async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **fa
         )
         if notify:
             await session.execute(
-                text("SELECT pg_notify('phopay_events', :org)"), {"org": str(org_id)}
+                text("SELECT pg_notify('phopay_events', :payload)"),
+                {"payload": write_wake_up(org_id, [])},
             )
     return event_id
 
@@ -231,6 +236,51 @@ async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> Non
         assert (await screen.hear())["event"] == "last"
 
 
+async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.4)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        stalled_id = new_id()
+        await asyncio.sleep(0.01)
+        await happen(hub, org_id, "first")
+        assert (await screen.hear())["event"] == "first"
+        await happen(hub, org_id, "stalled", notify=False, event_id=stalled_id)
+        for number in range(20):
+            await happen(hub, org_id, f"after.{number}")
+            await asyncio.sleep(0.05)
+        heard = [(await screen.hear())["event"] for _ in range(21)]
+
+    assert "stalled" in heard
+
+
+async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    await happen(hub, org_id, "just.now")
+    for hours, word in ((1, "just.now"), (7, "reload")):
+        last = str(events.first_id_at(read_clock() - timedelta(hours=hours)))
+
+        async with watching(admin, **{"Last-Event-ID": last}) as screen:
+            assert (await screen.hear())["event"] == word
+
+
+async def test_a_replay_that_cannot_be_read_ends_the_stream(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await found_city(hub)
+
+    async def away(*_: object, **__: object) -> list[EventFacts]:
+        raise Busy("The database is away.")
+
+    monkeypatch.setattr(broadcaster, "read_events", away)
+    async with watching(admin) as screen:
+        assert await screen.hear_end() == []
+
+
 async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
@@ -256,16 +306,17 @@ async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) ->
     await happen(hub, org_id, "old", event_id=minutes_ago)
     await happen(hub, org_id, "while.the.page.was.drawn")
 
-    for last in ("", "not-an-id"):
+    next_year = events.first_id_at(read_clock() + timedelta(days=365))
+    for last in ("", "not-an-id", "f" * 32, str(next_year), str(uuid4())):
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
             assert (await screen.hear())["event"] == "while.the.page.was.drawn"
 
 
-@pytest.mark.parametrize("read_max", [1_000, 3])
+@pytest.mark.parametrize("read_max", [5_000, 3])
 async def test_screens_that_ask_together_each_hear_their_own_past(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
 ) -> None:
-    monkeypatch.setattr(feeds, "READ_MAX", read_max)
+    monkeypatch.setattr(broadcaster, "SHARED_READ_MAX", read_max)
     admin = await found_city(hub)
     org_id = await org_of(admin)
     bills = [uuid4() for _ in range(8)]
@@ -321,6 +372,44 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     assert slow.is_cut_off
     queued = [slow.queue.get_nowait() for _ in range(slow.queue.qsize())]
     assert [event and event.kind for event in queued] == [*(f"event.{n}" for n in range(5)), None]
+
+
+async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    told = NewEvent(kind=EventKind.BILL_PAID, data={"amount_vnd": 20_000, "payer_name": "HỘ B\n12"})
+
+    async def look_in_vain(*_: object, **__: object) -> list[EventFacts]:
+        return []
+
+    async with watching(admin) as screen:
+        monkeypatch.setattr(feeds, "read_events", look_in_vain)
+        async with open_org_transaction(hub.app.state.sessions, org_id) as session:
+            await outbox.record(session, org_id, [told], now=read_clock())
+        heard = await screen.hear()
+        monkeypatch.undo()
+    async with watching(admin) as late:
+        replayed = await late.hear()
+
+    assert heard["event"] == replayed["event"] == "bill.paid"
+    assert heard["id"] == replayed["id"]
+    assert json.loads(heard["data"]) == json.loads(replayed["data"]) == told.data
+
+
+async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    event = NewEvent(kind=EventKind.BILL_PAID)
+
+    async with watching(admin) as screen:
+        async with open_org_transaction(hub.app.state.sessions, org_id) as session:
+            await outbox.record(session, org_id, [event], now=read_clock())
+        assert (await screen.hear())["event"] == "bill.paid"
+        await happen(hub, org_id, "afterwards")  # makes the feed look
+
+        assert (await screen.hear())["event"] == "afterwards"
 
 
 async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:

@@ -13,7 +13,6 @@ from core.db import (
     has_timed_out,
     open_org_transaction,
     run,
-    run_together,
     send,
     sent_together,
 )
@@ -33,19 +32,6 @@ SHORT = text("SELECT set_config('statement_timeout', '50ms', true)")
 
 async def _open(session: AsyncSession, org_id: UUID, subject_id: UUID) -> None:
     await send(session, OPEN, {"org_id": org_id, "subject_id": subject_id, "now": NOON})
-
-
-async def test_each_statement_has_its_rows_and_sees_what_ran_before_it(
-    app_sessions: Sessions,
-) -> None:
-    stall, subject_id = await a_stall(app_sessions), new_id()
-    count = (COUNT, {"subject_id": subject_id})
-    new = (OPEN, {"org_id": stall.org.id, "subject_id": subject_id, "now": NOON})
-
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        told = await run_together(session, [count, new, count])
-
-    assert told == [[(0,)], [], [(1,)]]
 
 
 async def test_what_is_sent_together_is_committed_with_the_transaction(
@@ -89,13 +75,15 @@ async def test_a_timeout_in_a_trip_is_known_for_one(app_sessions: Sessions, at: 
     trip: list[tuple[TextClause, dict[str, Any]]] = [(COUNT, {"subject_id": new_id()})] * 2
     trip.insert(at, (SLEEP, {"s": 1}))
 
-    async def run_three() -> None:
+    async def send_three() -> None:
         async with open_org_transaction(app_sessions, stall.org.id) as session:
             await run(session, SHORT, {})
-            await run_together(session, trip)
+            async with sent_together(session):
+                for statement, values in trip:
+                    await send(session, statement, values)
 
     with pytest.raises(DBAPIError) as sent:
-        await run_three()
+        await send_three()
 
     assert has_timed_out(sent.value)
 

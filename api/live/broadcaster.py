@@ -1,0 +1,222 @@
+"""The broadcaster: what the database tells of, to the feeds and their screens, in one process.
+
+One LISTEN connection hears every organisation; a wake-up carries its events, or says only that
+there are some (payments.outbox.wake_ups).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from api.live.events import Interest, first_id_at, read_events
+from api.live.feeds import Feed, Subscriber
+from api.shutdown import closing_on_signals
+from core import clock
+from core.db import Sessions, open_org_transaction
+from core.errors import TooManyRequests
+from core.gather import Gatherer
+from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
+
+log = structlog.get_logger()
+
+REPLAY_MAX: Final = 500
+# Screens that were away for a moment, and so probably many, share a read of their past.
+SHARED_AGE: Final = timedelta(minutes=3)
+REPLAYS_A_READ_MAX: Final = 50
+SHARED_READ_MAX: Final = 5_000
+LONG_READS_AT_ONCE: Final = 2  # of who was away longer
+READS_AT_ONCE: Final = 4  # of the pool's connections
+LISTEN_CHECK_S: Final = 15.0
+LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Past:
+    """What one screen wants to hear of what happened before it listened."""
+
+    interest: Interest
+    since: datetime
+
+    def pick(self, events: Sequence[EventFacts]) -> list[EventFacts]:
+        """Pick what is this screen's out of what was read for several."""
+        floor = first_id_at(self.since)
+        wanted = [e for e in events if e.id > floor and self.interest.covers(e)]
+        return wanted[: REPLAY_MAX + 1]
+
+
+class Broadcaster:
+    """One process's live screens: one LISTEN connection, one feed per organisation watched."""
+
+    def __init__(self, listen_url: str, sessions: Sessions, *, streams_max: int) -> None:
+        self._listen_url = listen_url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._sessions = sessions
+        self._streams_max = streams_max
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
+        self._streams: Counter[str] = Counter()  # open streams by caller
+        self._reading_long = asyncio.Semaphore(LONG_READS_AT_ONCE)
+        self._replays: Gatherer[UUID, _Past, list[EventFacts]] = Gatherer(
+            self._read_pasts,
+            items_max=REPLAYS_A_READ_MAX,
+            waiting_max=streams_max,
+            flushes_max=READS_AT_ONCE,
+        )
+        self.is_closing = False
+        self.is_listening = asyncio.Event()
+
+    @property
+    def places_per_address(self) -> int:
+        """Half of the process's streams: pay pages of one address never push the counters out."""
+        return (self._streams_max + 1) // 2
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen until the application stops; open streams end first."""
+        listening = asyncio.create_task(self._listen(), name="live-listen")
+        try:
+            with closing_on_signals(self.close):
+                yield
+        finally:
+            self.close()
+            await self._replays.drain()
+            tasks = [listening, *(task for _, task in self._feeds.values())]
+            self._feeds.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """End every stream, now and from now on, so that the server can stop."""
+        self.is_closing = True
+        for feed, _ in self._feeds.values():
+            for subscriber in feed.subscribers:
+                subscriber.end()
+
+    @contextmanager
+    def subscribed(self, org_id: UUID, interest: Interest) -> Iterator[Subscriber]:
+        """Hear an organisation's events from now on."""
+        if org_id not in self._feeds:
+            feed = Feed(org_id, self._sessions, self._reading)
+            task = asyncio.create_task(feed.run(), name=f"live-{org_id}")
+            self._feeds[org_id] = feed, task
+        feed, task = self._feeds[org_id]
+        subscriber = Subscriber(interest)
+        feed.subscribers.add(subscriber)
+        if self.is_closing:
+            subscriber.end()
+        try:
+            yield subscriber
+        finally:
+            feed.subscribers.discard(subscriber)
+            if not feed.subscribers and self._feeds.get(org_id) == (feed, task):
+                del self._feeds[org_id]
+                task.cancel()
+
+    async def replay(
+        self, org_id: UUID, interest: Interest, *, since: datetime
+    ) -> list[EventFacts]:
+        """Read what a screen missed, oldest first, at most REPLAY_MAX + 1 events.
+
+        After a restart all screens of a market ask at once: they share their reads. Who was away
+        for long reads alone, so that nobody waits for it.
+
+        Raises:
+            Busy, SQLAlchemyError: the database is away.
+        """
+        past = _Past(interest=interest, since=since)
+        if clock.read_clock() - since <= SHARED_AGE:
+            return await self._replays.submit(past, key=org_id)
+        async with self._reading_long:
+            return (await self._read_pasts(org_id, [past]))[0]
+
+    async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[EventFacts]]:
+        async with open_org_transaction(self._sessions, org_id) as session:
+            if len(pasts) > 1:
+                events = await read_events(
+                    session,
+                    org_id,
+                    list({past.interest for past in pasts}),
+                    since=min(past.since for past in pasts),
+                    limit=SHARED_READ_MAX,
+                )
+                if len(events) < SHARED_READ_MAX:
+                    return [past.pick(events) for past in pasts]
+            return [
+                await read_events(
+                    session, org_id, [past.interest], since=past.since, limit=REPLAY_MAX + 1
+                )
+                for past in pasts
+            ]
+
+    def take_place(self, caller: str, places: int) -> Callable[[], None]:
+        """Count a stream against the limits; call the answer when it ends.
+
+        Raises:
+            TooManyRequests: the caller, or the process, has too many open.
+        """
+        if self._streams[caller] >= places or self._streams.total() >= self._streams_max:
+            raise TooManyRequests("Too many live screens are open; close one.", retry_after_s=30)
+        self._streams[caller] += 1
+
+        def leave() -> None:
+            self._streams[caller] -= 1
+            if self._streams[caller] <= 0:
+                del self._streams[caller]
+
+        return leave
+
+    async def _listen(self) -> None:
+        """Keep one LISTEN connection; feeds look by themselves while it is away."""
+        failures = 0
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(
+                    self._listen_url,
+                    autocommit=True,
+                    application_name="phopay-live",
+                    connect_timeout=5,
+                    keepalives_idle=10,
+                    keepalives_interval=5,
+                    keepalives_count=3,
+                )
+                async with connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    failures = 0
+                    self.is_listening.set()
+                    self._wake_all()  # what came while nobody listened
+                    await self._hear(connection)
+            except (psycopg.Error, OSError) as error:
+                log.warning("live.listen_lost", error=type(error).__name__)
+            self.is_listening.clear()
+            await asyncio.sleep(LISTEN_RETRY_S[min(failures, len(LISTEN_RETRY_S) - 1)])
+            failures += 1
+
+    async def _hear(self, connection: psycopg.AsyncConnection) -> None:
+        while True:
+            async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
+                self._wake(notice.payload)
+            await connection.execute("SELECT 1")  # a dead connection is silent: ask it
+
+    def _wake(self, payload: str) -> None:
+        try:
+            org_id, events = read_wake_up(payload)
+        except ValueError:
+            log.warning("live.not_a_wake_up", chars=len(payload))
+            return
+        if found := self._feeds.get(org_id):
+            if events:
+                found[0].tell(events)
+            else:
+                found[0].woken.set()
+
+    def _wake_all(self) -> None:
+        for feed, _ in self._feeds.values():
+            feed.woken.set()
