@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_credit_id", sa.Uuid(), nullable=True),
         sa.Column("test_refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("test_refused_bank", sa.String(), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),

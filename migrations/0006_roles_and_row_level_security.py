@@ -23,14 +23,15 @@ APP_MAY_UPDATE = {
         " test_vouchers, activated_at, retired_at"
     ),
     "payee_accounts": (
-        "status, approved_by, approved_at, test_credit_id, test_refused_at, activated_at, ended_at,"
-        " holder_told_at, holder_told_by"
+        "status, approved_by, approved_at, test_credit_id, test_refused_at, test_refused_bank,"
+        " activated_at, ended_at, holder_told_at, holder_told_by"
     ),
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (
         "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, key_vouched_by,"
         " key_vouched_from, ask_vouched_by, ask_vouched_from, revoked_at"
     ),
+    "endpoint_accounts": "vouched_by",
     "notices": "handled_at, outcome, attempts, next_attempt_at",
     "matches": "reversed_at, reversed_by",
     "breaks": "owner_id, closed_at, closed_by, resolution",

@@ -218,6 +218,7 @@ def sepay_body(
     direction: str = "in",
     account_number: str | None = None,
     virtual_account: str | None = None,
+    gateway: object = "Vietcombank",
 ) -> bytes:
     """Write a SePay notice."""
     number = transaction_id or an_id_number()
@@ -225,7 +226,7 @@ def sepay_body(
     return json.dumps(
         {
             "id": number,
-            "gateway": "Vietcombank",
+            "gateway": gateway,
             "transactionDate": local.strftime("%Y-%m-%d %H:%M:%S"),
             "accountNumber": account_number or stall.account_number,
             "code": None,

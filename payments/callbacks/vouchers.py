@@ -4,10 +4,12 @@ Whoever knows an endpoint's key can write any message of the provider, and whoev
 says whose money its messages tell of. A manager could so make the test transfer of an account that
 they proposed. Hence it counts in a live organisation only if persons who may approve accounts set
 the key (or the token, for what was asked) and listed the account, and none of them proposed it.
+Nor does it count if the provider names another bank: the account may be its namesake elsewhere.
 See docs/adr/0005-who-answers-for-a-test-transfer.md.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -16,42 +18,70 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
+from payments.callbacks.providers import find_provider
 from payments.payees.rules import OrgFacts, is_told_by_others
+from payments.vietqr.banks import find_bins
 
 # The key in force when a message came is what counts: a forged one may wait for its approval while
 # somebody else sets another key.
-FIND_VOUCHERS = text("""
+FIND_TESTIMONY = text("""
     SELECT CASE
                WHEN n.source = 'asked' AND n.received_at >= e.ask_vouched_from
                    THEN e.ask_vouched_by
                WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
                    THEN e.key_vouched_by
            END,
-           ea.vouched_by
+           ea.vouched_by, n.provider, n.body, c.provider_transaction_id, a.bin
     FROM credits c
     JOIN notices n ON n.org_id = c.org_id AND n.id = c.notice_id
     JOIN callback_endpoints e ON e.org_id = n.org_id AND e.id = n.endpoint_id
+    JOIN receiving_accounts a ON a.org_id = c.org_id AND a.id = c.receiving_account_id
     JOIN endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
      AND ea.receiving_account_id = c.receiving_account_id
     WHERE c.org_id = :org_id AND c.id = :credit_id
 """)
 
 
-async def find_vouchers(
-    session: AsyncSession, org: OrgFacts, credit_id: UUID
-) -> frozenset[UUID] | None:
-    """Find who answers for a stored credit, as payments.payees.rules.is_told_by_others takes it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Testimony:
+    """What a stored credit shows as a test transfer, as note_test_transfer takes it."""
 
-    Returns:
-        Everyone; empty if for some part of it nobody does; None in a test organisation.
-    """
+    # Everyone who answers for it; empty if for some part of it nobody does; None in a test
+    # organisation, where nobody has to.
+    vouchers: frozenset[UUID] | None = frozenset()
+    other_bank: str | None = None  # which bank the provider named, if it is not the account's
+
+
+async def read_testimony(session: AsyncSession, org: OrgFacts, credit_id: UUID) -> Testimony:
+    """Find who answers for a stored credit, and whether it came to the account's own bank."""
     if not org.is_live:
-        return None
+        return Testimony(vouchers=None)
     values = {"org_id": org.id, "credit_id": credit_id}
-    row = (await session.execute(FIND_VOUCHERS, values)).one_or_none()
-    if row is None or None in row:
-        return frozenset()
-    return frozenset(row)
+    row = (await session.execute(FIND_TESTIMONY, values)).one_or_none()
+    if row is None:
+        return Testimony()
+    *answering, provider, body, transaction_id, bin_ = row
+    return Testimony(
+        vouchers=frozenset() if None in answering else frozenset(answering),
+        other_bank=_find_other_bank(_list_bank_names(provider, body, transaction_id), bin_),
+    )
+
+
+def _list_bank_names(provider: str, body: bytes, transaction_id: str) -> Sequence[str]:
+    adapter = find_provider(provider)
+    assert adapter is not None
+    for told in adapter.read(body).transactions:
+        if told.provider_transaction_id == transaction_id:
+            return told.bank_names
+    return ()
+
+
+def _find_other_bank(names: Sequence[str], bin_: str) -> str | None:
+    """Return how the provider calls the bank, unless a name is this bank's or none is known."""
+    known = [(name, bins) for name in names if (bins := find_bins(name))]
+    if not known or any(bin_ in bins for _, bins in known):
+        return None
+    return known[0][0]
 
 
 class Hearing(StrEnum):

@@ -170,6 +170,7 @@ async def note_test_transfer(
     references: Collection[str],
     virtual_account: str | None,
     vouchers: Collection[UUID] | None,
+    other_bank: str | None = None,
     now: datetime,
 ) -> bool:
     """The bank reported a test transfer: put what it shows, and a second person approved, in force.
@@ -182,6 +183,8 @@ async def note_test_transfer(
         references: what the memo holds.
         virtual_account: the number by which the money came, as the bank says.
         vouchers: who answers for the endpoint that told of it; see is_told_by_others.
+        other_bank: which bank's account it came to, if not the account's own: that is one of the
+            same number elsewhere, and its transfer shows nothing of this one.
 
     Returns:
         False if nothing was waiting for it (an account that nobody approved, or tested already), or
@@ -198,7 +201,9 @@ async def note_test_transfer(
         session, org_id, account_id, (LinkStatus.PROPOSED, LinkStatus.APPROVED)
     )
     named = {link.id for link in links if link.test_reference in references}
-    named -= await _refuse_own_tests(session, account, links, named, vouchers, now)
+    named -= await _refuse_tests(
+        session, account, links, named, vouchers=vouchers, other_bank=other_bank, now=now
+    )
     if not named:
         return False
     is_new_account = account.status == AccountStatus.APPROVED
@@ -304,12 +309,14 @@ async def _find_or_add_account(
     return account
 
 
-async def _refuse_own_tests(
+async def _refuse_tests(
     session: AsyncSession,
     account: ReceivingAccount,
     links: Sequence[PayeeAccount],
     named: Collection[UUID],
+    *,
     vouchers: Collection[UUID] | None,
+    other_bank: str | None,
     now: datetime,
 ) -> set[UUID]:
     """Note on which of the named links a test transfer does not count, and return these."""
@@ -318,13 +325,21 @@ async def _refuse_own_tests(
         proposers = [link.proposed_by]
         if account.status != AccountStatus.ACTIVE:
             proposers.append(account.proposed_by)
-        if link.id not in named or is_told_by_others(vouchers, proposers):
+        is_good = other_bank is None and is_told_by_others(vouchers, proposers)
+        if link.id not in named or is_good:
             continue
         refused.add(link.id)
         if not is_tested(link, account):
-            link.test_refused_at = now
+            link.test_refused_at, link.test_refused_bank = now, other_bank
             _record_link(
-                session, link, account, SYSTEM, "account.test_refused", now, before=link.status
+                session,
+                link,
+                account,
+                SYSTEM,
+                "account.test_refused",
+                now,
+                before=link.status,
+                told_bank=other_bank,
             )
     await session.flush()
     return refused
@@ -414,6 +429,7 @@ def _record_link(
     *,
     before: str | None,
     reason: str | None = None,
+    told_bank: str | None = None,
 ) -> None:
     after: dict[str, object] = {
         "status": link.status,
@@ -424,6 +440,8 @@ def _record_link(
     }
     if link.virtual_account is not None:
         after["main_account"] = mask_tail(account.account_number)
+    if told_bank is not None:
+        after["told_bank"] = told_bank
     record_change(
         session,
         org_id=link.org_id,

@@ -206,8 +206,9 @@ class PayeeAccount(OrgRow):
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the bank's report of the transfer to this very code
     # The last test transfer that does not count, told of by an endpoint for which nobody answers
-    # who may (payments.callbacks.vouchers).
+    # who may (payments.callbacks.vouchers) …
     test_refused_at: Mapped[datetime | None]
+    test_refused_bank: Mapped[str | None]  # … or which came to its namesake at this bank
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …

@@ -1,6 +1,9 @@
 """The banks and wallets that a VietQR can name, by BIN, and links that open their apps."""
 
 import json
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -8,6 +11,26 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 LINK: Final = "https://dl.vietqr.io/pay"
+# What other lists and providers call a bank, beside the names of banks.json. One name may be two
+# banks': BVB is Bản Việt's code, and Bảo Việt's in others' lists.
+ALSO_CALLED: Final = {
+    "970400": ("SGICB",),
+    "970403": ("STP",),
+    "970405": ("VBA",),
+    "970406": ("DOB",),
+    "970408": ("GPB",),
+    "970410": ("SCVN",),
+    "970412": ("PVCB",),
+    "970415": ("ICB",),
+    "970419": ("NCB",),
+    "970422": ("MB",),
+    "970424": ("SHBVN",),
+    "970438": ("BVB",),
+    "970442": ("HLBVN",),
+    "970444": ("CBB",),
+    "970454": ("VCCB", "Viet Capital Bank"),
+    "970457": ("WVN",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +68,14 @@ def find_bank(bin: str) -> Bank | None:  # noqa: A002  the field's name in the N
 def list_banks() -> tuple[Bank, ...]:
     """Return every bank once, under its present name, by short name."""
     return _banks_by_short_name()
+
+
+def find_bins(name: str) -> frozenset[str]:
+    """Return the BINs of the banks that are called so, empty for a name that nobody has.
+
+    Case, marks, spaces and punctuation do not count: providers write "MBBank" for "MB Bank".
+    """
+    return _bins_by_name().get(_plain(name), frozenset())
 
 
 def list_deep_links(
@@ -90,11 +121,31 @@ def _link(bank: Bank, facts: dict[str, str]) -> DeepLink:
 
 
 @cache
-def _banks_by_bin() -> dict[str, Bank]:
+def _read_banks() -> tuple[Bank, ...]:
     text = resources.files("payments.vietqr").joinpath("banks.json").read_text("utf-8")
-    banks = [Bank(**row) for row in json.loads(text)["banks"]]
+    return tuple(Bank(**row) for row in json.loads(text)["banks"])
+
+
+@cache
+def _banks_by_bin() -> dict[str, Bank]:
     # An older name goes first, so that the present one takes its BIN over.
-    return {bank.bin: bank for bank in sorted(banks, key=lambda bank: not bank.deprecated)}
+    return {bank.bin: bank for bank in sorted(_read_banks(), key=lambda bank: not bank.deprecated)}
+
+
+@cache
+def _bins_by_name() -> Mapping[str, frozenset[str]]:
+    bins: dict[str, set[str]] = defaultdict(set)
+    for bank in _read_banks():
+        own = (bank.code, bank.name, bank.short_name, bank.swift, bank.transfer_code)
+        for name in (*own, *ALSO_CALLED.get(bank.bin, ())):
+            if name is not None:
+                bins[_plain(name)].add(bank.bin)
+    return {name: frozenset(found) for name, found in bins.items()}
+
+
+def _plain(name: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", name.casefold().replace("đ", "d"))
+    return "".join(char for char in decomposed if char.isalnum())
 
 
 @cache

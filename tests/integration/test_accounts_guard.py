@@ -60,6 +60,7 @@ async def propose(
     virtual_account: str | None = None,
     test_reference: str = TEST_MEMO,
     actor: Actor = MANAGER,
+    bin_: str = VCB,
 ) -> PayeeAccount:
     async with open_org_transaction(sessions, stall.org.id) as session:
         return await propose_account(
@@ -67,7 +68,7 @@ async def propose(
             stall.org.id,
             payee_id=payee_id or stall.payee_id,
             is_known_bank=True,
-            bin_=VCB,
+            bin_=bin_,
             account_number=number,
             virtual_account=virtual_account,
             holder_name="TRAN VAN B",

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from payments.vietqr.banks import find_bank, list_banks, list_deep_links
+from payments.vietqr.banks import find_bank, find_bins, list_banks, list_deep_links
 
 SHARED_BANKS = Path(__file__).parents[2] / "../shared/data/banks.json"
 
@@ -41,6 +41,31 @@ def test_a_renamed_bank_is_found_under_its_present_name(number: str, present: st
 
     assert bank is not None
     assert (bank.short_name, bank.deprecated) == (present, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "bins"),
+    [
+        ("MBBank", {"970422"}),
+        ("MB", {"970422"}),
+        ("vietcombank", {"970436"}),
+        ("NGÂN HÀNG TMCP NGOẠI THƯƠNG VIỆT NAM", {"970436"}),
+        ("ICB", {"970415"}),
+        ("LienVietPostBank", {"970449"}),
+        ("BVB", {"970438", "970454"}),
+        ("Ngân hàng Mặt Trăng", set()),
+        ("", set()),
+        (" - ", set()),
+    ],
+)
+def test_a_bank_is_found_by_any_of_its_names(name: str, bins: set[str]) -> None:
+    assert find_bins(name) == bins
+
+
+def test_every_bank_is_found_by_its_own_names() -> None:
+    for bank in list_banks():
+        for name in (bank.code, bank.short_name, bank.name):
+            assert bank.bin in find_bins(name)
 
 
 def test_every_bank_stands_once_with_six_digits_and_names() -> None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import msgspec
-
 from payments.callbacks.errors import ProviderRefusedToken
 from payments.callbacks.providers.asking import (
     REFUSED,
@@ -21,6 +19,7 @@ from payments.callbacks.providers.asking import (
     Told,
     open_answer,
     rewrite_rows,
+    write_callback,
 )
 from payments.callbacks.providers.contract import Fault, UnreadableNotice
 from payments.callbacks.providers.reading import HANOI_OFFSET
@@ -76,7 +75,7 @@ def _to_webhook(row: dict[str, Any]) -> bytes:
     when = row.get("when")
     if type(when) is str and when.endswith(_MIDNIGHTS):
         when = when[: -len(_MIDNIGHTS[0])]
-    return msgspec.json.encode(
+    return write_callback(
         {
             "error": 0,
             "data": {
@@ -86,6 +85,8 @@ def _to_webhook(row: dict[str, Any]) -> bytes:
                 "amount": row.get("amount"),
                 "transactionDateTime": when,
                 "accountNumber": row.get("bankSubAccId") or row.get("subAccId"),
+                "bankName": row.get("bankName"),
+                "bankAbbreviation": row.get("bankAbbreviation"),
                 "virtualAccountNumber": row.get("virtualAccount"),
                 "counterAccountName": row.get("corresponsiveName"),
                 "counterAccountNumber": row.get("corresponsiveAccount"),

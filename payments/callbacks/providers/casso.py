@@ -31,6 +31,7 @@ from payments.callbacks.providers.javascript import js_text
 from payments.callbacks.providers.reading import (
     find_id,
     find_name,
+    list_names,
     parse_object,
     read_amount,
     read_id,
@@ -118,6 +119,7 @@ class Casso(AnswersPlainly):
                     payer_bank=find_name(data.get("counterAccountBankName"))
                     or find_name(data.get("counterAccountBankId")),
                     is_simulated=False,
+                    bank_names=list_names(data.get("bankName"), data.get("bankAbbreviation")),
                 ),
             ),
         )

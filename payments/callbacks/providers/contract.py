@@ -124,6 +124,8 @@ class ReportedTransaction:
     payer_account: str | None
     payer_bank: str | None
     is_simulated: bool  # the provider marks it as sandbox money
+    # How the provider calls the bank of account_number; none where it does not say.
+    bank_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

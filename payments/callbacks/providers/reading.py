@@ -118,6 +118,11 @@ def find_name(value: object) -> str | None:
     return clean_text(value, NAME_CHARS_MAX) or None
 
 
+def list_names(*values: object) -> tuple[str, ...]:
+    """Return those of some names that are told, cleaned."""
+    return tuple(name for name in map(find_name, values) if name is not None)
+
+
 def clean_text(text: str, chars_max: int) -> str:
     """Make a text safe to store and show: one line, no controls, no NUL, no half characters."""
     if not text.isprintable():

@@ -27,6 +27,7 @@ from payments.callbacks.providers.contract import (
 )
 from payments.callbacks.providers.reading import (
     find_id,
+    list_names,
     parse_object,
     read_amount,
     read_id,
@@ -94,6 +95,7 @@ class SePay(AnswersPlainly):
                     payer_account=None,
                     payer_bank=None,
                     is_simulated=_is_sandbox(virtual_account, reference),
+                    bank_names=list_names(notice.get("gateway")),
                 ),
             ),
         )

@@ -1,0 +1,190 @@
+"""The right number at the wrong bank: a true report of a namesake is no test of the account.
+
+Whoever opens an account of the same number elsewhere could propose that one, and pay the real one.
+"""
+
+import json
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Sessions, open_org_transaction
+from core.ids import new_id
+from payments.callbacks import queries_notices
+from payments.callbacks.records import NewNotice
+from payments.payees.models import PayeeAccount
+from tests.builders import (
+    APPROVER,
+    MB,
+    NOON,
+    VCB,
+    Stall,
+    a_stall,
+    an_endpoint,
+    an_id_number,
+    list_breaks,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.integration.test_accounts_guard import (
+    NEW_NUMBER,
+    TEST_MEMO,
+    approve,
+    propose,
+    read_states,
+)
+from tests.integration.test_accounts_vouchers import COUNT_REFUSED, IN_FORCE, WAITS, count
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions) -> Stall:
+    return await a_stall(app_sessions)
+
+
+async def hear(
+    sessions: Sessions, stall: Stall, *, bin_: str = VCB, provider: str = "sepay"
+) -> tuple[PayeeAccount, Stall]:
+    """Propose, approve and list an account whose endpoint the approver answers for."""
+    link = await propose(sessions, stall, bin_=bin_)
+    await approve(sessions, stall, link)
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        endpoint_id = await an_endpoint(
+            session, stall.org, [link.receiving_account_id], provider=provider
+        )
+    heard = Stall(
+        org=stall.org,
+        payee_id=stall.payee_id,
+        account_id=link.receiving_account_id,
+        account_number=NEW_NUMBER,
+        endpoint_id=endpoint_id,
+        provider=provider,
+    )
+    return link, heard
+
+
+async def tell(sessions: Sessions, heard: Stall, *, gateway: object) -> None:
+    await store(
+        sessions, heard, sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway)
+    )
+    await settle(sessions, heard)
+
+
+def casso_body(*, bank: str | None, abbreviation: str | None) -> bytes:
+    number = an_id_number()
+    data = {
+        "id": number,
+        "reference": f"FT{number:012d}",
+        "description": TEST_MEMO,
+        "amount": 1_000,
+        "runningBalance": 1_000,
+        "transactionDateTime": "2026-11-20 12:00:00",
+        "accountNumber": NEW_NUMBER,
+        "bankName": bank,
+        "bankAbbreviation": abbreviation,
+    }
+    return json.dumps({"error": 0, "data": data}).encode()
+
+
+async def read_refusal(sessions: Sessions, stall: Stall, link: PayeeAccount) -> PayeeAccount:
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        found = await session.get(PayeeAccount, (stall.org.id, link.id))
+    assert found is not None
+    return found
+
+
+async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=MB)
+
+    await tell(app_sessions, heard, gateway="Vietcombank")
+
+    assert await read_states(app_sessions, stall, link) == WAITS
+    noted = await read_refusal(app_sessions, stall, link)
+    assert (noted.test_refused_at, noted.test_refused_bank) == (NOON, "Vietcombank")
+    # The money is known and kept, and the log says which bank was named.
+    assert await count(app_sessions, stall, COUNT_REFUSED) == 1
+    named = "SELECT count(*) FROM audit_log WHERE after ->> 'told_bank' = 'Vietcombank'"
+    assert await count(app_sessions, stall, named) == 1
+    tests = "SELECT count(*) FROM matches WHERE verdict = 'account_test'"
+    assert await count(app_sessions, stall, tests) == 1
+    assert await list_breaks(app_sessions, stall) == []
+
+
+async def test_the_next_transfer_to_the_right_bank_counts(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=MB)
+    await tell(app_sessions, heard, gateway="Vietcombank")
+
+    await tell(app_sessions, heard, gateway="MBBank")
+
+    assert await read_states(app_sessions, stall, link) == IN_FORCE
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    ["MB Bank", "mbbank", "MB", "Ngân hàng TMCP Quân đội", "Bank of the Moon", "", None, 7],
+)
+async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
+    app_sessions: Sessions, stall: Stall, gateway: object
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=MB)
+
+    await tell(app_sessions, heard, gateway=gateway)
+
+    assert await read_states(app_sessions, stall, link) == IN_FORCE
+
+
+@pytest.mark.parametrize(
+    ("bank", "abbreviation", "states"),
+    [
+        ("Vietcombank", "VCB", WAITS),
+        ("Ngân hàng thương mại", "VCB", WAITS),
+        ("MBBank", "MBB", IN_FORCE),
+        (None, None, IN_FORCE),
+    ],
+)
+async def test_casso_names_the_bank_too(
+    app_sessions: Sessions,
+    stall: Stall,
+    bank: str | None,
+    abbreviation: str | None,
+    states: tuple[str, str],
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=MB, provider="casso")
+
+    await store(app_sessions, heard, casso_body(bank=bank, abbreviation=abbreviation))
+    await settle(app_sessions, heard)
+
+    assert await read_states(app_sessions, stall, link) == states
+
+
+async def test_what_was_asked_for_names_the_bank_like_what_was_called_in(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=MB)
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await session.execute(
+            text("UPDATE callback_endpoints SET ask_vouched_by = :id, ask_vouched_from = :at"),
+            {"id": APPROVER.id, "at": NOON},
+        )
+    for gateway, states in (("Vietcombank", WAITS), ("MBBank", IN_FORCE)):
+        notice = NewNotice(
+            id=new_id(),
+            endpoint_id=heard.endpoint_id,
+            provider="sepay",
+            source="asked",
+            body=sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway),
+            headers={},
+            skew_s=None,
+            received_at=NOON,
+        )
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await queries_notices.insert_notices(session, stall.org.id, [notice])
+        await settle(app_sessions, heard)
+
+        assert await read_states(app_sessions, stall, link) == states
