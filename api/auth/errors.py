@@ -86,6 +86,18 @@ class RoleNotGrantable(HubError):
         super().__init__(detail or "You can only manage people who may do no more than you may.")
 
 
+class DutiesNotApart(HubError):
+    """One login would both approve accounts and propose them, or make the person who does."""
+
+    kind, code, title = Kind.INVALID, "duties_not_apart", "Duties not kept apart"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Who approves accounts can be neither manager nor vendor's owner: an account takes two"
+            " people. Give these roles to two logins."
+        )
+
+
 class PayeeRequired(HubError):
     """A vendor's owner or cashier belongs to one payee, and only to one that exists."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from api.auth.errors import ApiKeyNotFound, StaffNotFound
 from api.auth.models import ApiKey, Login, Role, SetupToken, Staff, StaffSession
 from core.audit import AuditRow
-from payments.payees.models import Organisation, OrganisationCode, Payee
+from payments.payees.models import Organisation, OrganisationCode, OrgKind, Payee
 
 LIST_MAX = 500
 # Any number: setups from several addresses at once go one after another.
@@ -305,6 +305,14 @@ async def close_setup_tokens(session: AsyncSession, *, now: datetime) -> None:
     await session.execute(
         update(SetupToken).where(SetupToken.used_at.is_(None)).values(used_at=now)
     )
+
+
+async def list_orgs_acted_for(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
+    """Return every other organisation if this is the city's, whose administrators act for all."""
+    home = aliased(Organisation)
+    is_city = exists().where(home.id == org_id, home.kind == OrgKind.CITY)
+    wanted = select(Organisation.id).where(Organisation.id != org_id, is_city)
+    return (await session.scalars(wanted.order_by(Organisation.id))).all()
 
 
 async def list_organisations(

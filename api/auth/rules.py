@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -65,6 +65,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
 }
+# Who approves accounts neither proposes them nor makes who does; administrators do everything.
+APART_FROM_APPROVING: Final = frozenset({P.ACCOUNTS_PROPOSE, P.STAFF_MANAGE})
 # Held only by administrators of the city's own organisation, whatever their role elsewhere.
 CITY_ONLY: Final = frozenset({P.ORGANISATIONS_MANAGE})
 ROLE_NAMES: Final = frozenset(role.value for role in Role)
@@ -107,6 +109,13 @@ def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
 def may_grant(granter: frozenset[Permission], roles: Iterable[str]) -> bool:
     """Nobody grants what they lack: a manager makes cashiers, but no administrator or approver."""
     return permissions_of(roles) - CITY_ONLY <= granter
+
+
+def joins_duties(roles: Collection[str]) -> bool:
+    """Whether one login with these roles would be both persons that an account takes."""
+    held = permissions_of(roles)
+    is_both = P.ACCOUNTS_APPROVE in held and not APART_FROM_APPROVING.isdisjoint(held)
+    return is_both and Role.ADMIN not in roles
 
 
 def normalise_login(name: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import queries
 from api.auth.callers import Caller
 from api.auth.errors import (
+    DutiesNotApart,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -26,11 +27,13 @@ from api.auth.passwords import Passwords
 from api.auth.rules import (
     PAYEE_ROLES,
     Permission,
+    joins_duties,
     judge_login,
     judge_password,
     may_grant,
     normalise_login,
 )
+from api.auth.vouching import take_back_lost_words
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import hash_token, new_id, new_token
 from payments.payees.errors import HolderNeeded
@@ -103,12 +106,15 @@ async def add_staff(
 
     Raises:
         RoleNotGrantable: a role can do more than the granter may.
+        DutiesNotApart: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
         PayeeRequired: an owner or cashier without a payee, or with a stranger's.
         LoginTaken: the login is in use somewhere in the hub.
     """
     name = normalise_login(login)
     _check_grant(granter, roles, payee_id)
+    if joins_duties(roles):
+        raise DutiesNotApart
     if violations := [*judge_login(name), *judge_password(password, name)]:
         raise PasswordRefused(violations)
     await _check_payee(session, org_id, roles, payee_id)
@@ -161,10 +167,11 @@ async def change_staff(
 ) -> Staff:
     """Change what a person is called, may do, or whether they work here at all.
 
-    Losing a role or the job, or changing the stall, ends their sessions at once.
+    Losing a role or the job, or changing the stall, ends their sessions at once. Losing the right
+    to approve accounts also ends what they answered for.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, PayeeRequired
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -177,6 +184,8 @@ async def change_staff(
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
+        if joins_duties(change.roles):
+            raise DutiesNotApart
         staff.roles = sorted({role.value for role in change.roles})
     if change.is_disabled is not None:
         staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None
@@ -192,6 +201,14 @@ async def change_staff(
     is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "payee_id"))
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sessions(session, org_id, staff.id, now=now)
+    await take_back_lost_words(
+        session,
+        staff,
+        roles_before=() if before["is_disabled"] else before["roles"],
+        actor=granter.actor,
+        reason=reason,
+        now=now,
+    )
     await session.flush()
     _record(
         session, staff, granter, "staff.changed", before=before, after=after, reason=reason, now=now

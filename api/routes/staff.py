@@ -8,6 +8,7 @@ from fastapi import APIRouter, status
 from api.auth import queries, service
 from api.auth.callers import Caller
 from api.auth.errors import (
+    DutiesNotApart,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -37,7 +38,9 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
     "",
     status_code=status.HTTP_201_CREATED,
     response_model=StaffRead,
-    responses=may_answer(RoleNotGrantable, PasswordRefused, PayeeRequired, LoginTaken),
+    responses=may_answer(
+        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, LoginTaken
+    ),
 )
 async def add_staff(
     body: StaffCreate, caller: Manager, tx: Tx, passwords: ThePasswords, now: Now
@@ -69,7 +72,9 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
 @router.patch(
     "/{staff_id}",
     response_model=StaffRead,
-    responses=may_answer(StaffNotFound, RoleNotGrantable, PayeeRequired, LastAdministrator),
+    responses=may_answer(
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, LastAdministrator
+    ),
 )
 async def change_staff(
     staff_id: UUID, body: StaffPatch, caller: Manager, tx: Tx, now: Now

@@ -121,7 +121,12 @@ class AccountRead(Read):
     test_reference: str | None = Field(description="Memo of the test transfer that is awaited.")
     test_refused_at: datetime | None = Field(
         description="When a test transfer came that does not count: nobody else who may approve"
-        " accounts answers for its endpoint. Null once the link is tested."
+        " accounts answers for its endpoint, or it came to another bank. Null once the link is"
+        " tested."
+    )
+    test_refused_bank: str | None = Field(
+        description="The other bank, as the provider calls it, to whose account of this number"
+        " that test transfer came."
     )
     proposed_by: UUID
     proposed_at: datetime
@@ -150,6 +155,7 @@ class AccountRead(Read):
             account_status=AccountStatus(account.status),
             test_reference=_name_test(found),
             test_refused_at=link.test_refused_at if awaits_test(link, account) else None,
+            test_refused_bank=link.test_refused_bank if awaits_test(link, account) else None,
             proposed_by=link.proposed_by,
             proposed_at=link.proposed_at,
             approved_by=link.approved_by,

@@ -99,6 +99,7 @@ class AccountPage:
     """Everything templates/manage_account.html may use, already worded."""
 
     row: AccountRow
+    bank_name: str  # in full, to be compared by who approves
     stages: tuple[Stage, ...]
     approve_path: str
     refuse_path: str
@@ -320,6 +321,7 @@ async def _read_one(
     )
     return AccountPage(
         row=_word_row(desk, found),
+        bank_name=bank.name if (bank := find_bank(account.bin)) else account.bin,
         stages=tuple(
             Stage(
                 word=desk.say(f"account.stage.{name}"),
@@ -356,6 +358,13 @@ async def _word_untold(tx: AsyncSession, desk: Desk, found: AccountLink) -> tupl
     link, account, _ = found
     if not awaits_test(link, account):
         return "", ""
+    if link.test_refused_at is not None and link.test_refused_bank is not None:
+        told = link.test_refused_bank
+        when = desk.word_instant(link.test_refused_at)
+        return (
+            desk.say("account.untold.other_bank", when=when, told=told),
+            desk.say("account.untold.other_bank_next", told=told, bank=name_bank(account.bin)),
+        )
     proposers = {link.proposed_by}
     if account.status != AccountStatus.ACTIVE:
         proposers.add(account.proposed_by)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.auth import queries, service
 from api.auth.errors import (
+    DutiesNotApart,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -38,6 +39,7 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     PasswordRefused: "login",  # the password is ours, so it is the login that breaks a rule
     PayeeRequired: "payee",
     RoleNotGrantable: "roles",
+    DutiesNotApart: "roles",
     LastAdministrator: "",
 }
 FORM_ERRORS: Final = tuple(FIELD_OF)

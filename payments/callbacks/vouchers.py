@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.audit import Actor, record_change
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.providers import find_provider
 from payments.payees.rules import OrgFacts, is_told_by_others
@@ -39,6 +40,28 @@ FIND_TESTIMONY = text("""
     JOIN endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
      AND ea.receiving_account_id = c.receiving_account_id
     WHERE c.org_id = :org_id AND c.id = :credit_id
+""")
+
+
+# All of them, so that what is being set or listed at this moment is seen too.
+LOCK_ENDPOINTS = text("""
+    SELECT id FROM callback_endpoints WHERE org_id = :org_id ORDER BY id FOR NO KEY UPDATE
+""")
+TAKE_BACK_KEYS = text("""
+    UPDATE callback_endpoints SET
+        key_vouched_from = CASE WHEN key_vouched_by = :person_id THEN NULL
+                                ELSE key_vouched_from END,
+        key_vouched_by = NULLIF(key_vouched_by, :person_id),
+        ask_vouched_from = CASE WHEN ask_vouched_by = :person_id THEN NULL
+                                ELSE ask_vouched_from END,
+        ask_vouched_by = NULLIF(ask_vouched_by, :person_id)
+    WHERE org_id = :org_id AND :person_id IN (key_vouched_by, ask_vouched_by)
+    RETURNING id
+""")
+TAKE_BACK_LISTINGS = text("""
+    UPDATE endpoint_accounts SET vouched_by = NULL
+    WHERE org_id = :org_id AND vouched_by = :person_id
+    RETURNING endpoint_id
 """)
 
 
@@ -132,3 +155,36 @@ async def read_hearing(
         return Hearing.UNVOUCHED, None
     start = min(starts)
     return (Hearing.SOON, start) if start > now else (Hearing.READY, None)
+
+
+async def take_back_words(
+    session: AsyncSession,
+    org_id: UUID,
+    person_id: UUID,
+    *,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    """Let a person who may approve accounts no more answer for no endpoint either.
+
+    Accounts in force stay so. Should the person get the right again, they say it all anew.
+    """
+    values = {"org_id": org_id, "person_id": person_id}
+    await session.execute(LOCK_ENDPOINTS, {"org_id": org_id})
+    touched = {*await session.scalars(TAKE_BACK_KEYS, values)}
+    touched |= {*await session.scalars(TAKE_BACK_LISTINGS, values)}
+    for endpoint_id in sorted(touched):
+        record_change(
+            session,
+            org_id=org_id,
+            actor=actor,
+            action="endpoint.word_taken_back",
+            object_kind="endpoint",
+            object_id=endpoint_id,
+            before={"is_vouched": True},
+            after={"is_vouched": False, "staff_id": str(person_id)},
+            reason=reason,
+            now=now,
+        )
+    await session.flush()

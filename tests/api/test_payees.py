@@ -6,11 +6,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from core.audit import AuditRow
 from core.db import Sessions
 from payments.vietqr import PointOfInitiation, parse
-from tests.api.city import Hub
+from tests.api.city import Hub, employ
 from tests.api.stalls import Market, found_market_with_stall
 from tests.api.test_callbacks import SECRET, deliver, make_endpoint
 from tests.builders import a_stall, an_id_number
@@ -135,6 +136,102 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     assert rotated.status_code == 201
     shown = (await manager.get(f"/v1/endpoints/{other['id']}")).json()
     assert (shown["key_vouched_by"], shown["key_vouched_from"]) == (None, None)
+
+
+@pytest.mark.parametrize("change", [{"roles": ["finance"]}, {"is_disabled": True}])
+async def test_the_word_of_who_may_approve_no_more_counts_no_more(
+    hub: Hub, owner_sessions: Sessions, change: dict[str, Any]
+) -> None:
+    """An approver who left may have told the key to somebody, or still read it at the provider."""
+    market = await found_market_with_stall(hub, is_live=True)
+    manager, approver = (
+        await market.staff("quanly", "manager"),
+        await market.staff("duyet", "approver"),
+    )
+    endpoint, link = await hear_an_account(market, manager, approver)
+    person = (await approver.get("/v1/me")).json()["id"]
+
+    changed = await market.admin.patch(
+        f"/v1/staff/{person}", params=market.org, json={**change, "reason": "nghỉ việc"}
+    )
+
+    assert changed.status_code == 200
+    await see_nobody_answers(market, manager, endpoint, link)
+    async with owner_sessions.begin() as session:
+        logged = select(AuditRow).where(AuditRow.action == "endpoint.word_taken_back")
+        (row,) = await session.scalars(logged)
+    assert (row.object_id, row.reason) == (UUID(endpoint["id"]), "nghỉ việc")
+    assert row.after == {"is_vouched": False, "staff_id": person}
+
+
+async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: Hub) -> None:
+    market = await found_market_with_stall(hub, is_live=True)
+    manager, approver = (
+        await market.staff("quanly", "manager"),
+        await market.staff("duyet", "approver"),
+    )
+    boss = (await employ(market.admin, "boss", "admin")).json()["id"]
+    browser = await hub.browser("boss")
+    endpoint, link = await hear_an_account(market, manager, approver, by=browser, org=market.org)
+
+    # An approver of the city's own organisation has no say in the market.
+    changed = await market.admin.patch(f"/v1/staff/{boss}", json={"roles": ["approver"]})
+
+    assert changed.status_code == 200
+    await see_nobody_answers(market, manager, endpoint, link)
+    assert (await market.admin.get(f"/v1/staff/{boss}")).json()["roles"] == ["approver"]
+
+
+async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
+    market = await found_market_with_stall(hub, is_live=True)
+    manager, approver = (
+        await market.staff("quanly", "manager"),
+        await market.staff("duyet", "approver"),
+    )
+    endpoint, link = await hear_an_account(market, manager, approver)
+    person = (await approver.get("/v1/me")).json()["id"]
+
+    await market.admin.patch(
+        f"/v1/staff/{person}", params=market.org, json={"roles": ["approver", "finance"]}
+    )
+
+    await tell_test(market, endpoint, link["test_reference"])
+    await until(manager, f"/v1/accounts/{link['id']}", "status", "active")
+
+
+async def hear_an_account(
+    market: Market,
+    manager: httpx.AsyncClient,
+    approver: httpx.AsyncClient,
+    *,
+    by: httpx.AsyncClient | None = None,
+    org: dict[str, str] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Propose and approve an account, and connect it; returns (endpoint, account link)."""
+    payee_id = await add_payee(market)
+    link = (await manager.post(f"/v1/payees/{payee_id}/accounts", json=ACCOUNT)).json()
+    await approver.post(f"/v1/accounts/{link['id']}/approve")
+    body = {
+        "provider": "sepay_apikey",
+        "name": "SePay",
+        "secret": SECRET,
+        "account_ids": [link["receiving_account_id"]],
+    }
+    made = await (by or approver).post("/v1/endpoints", params=org, json=body)
+    assert made.json()["key_vouched_by"] is not None
+    return made.json(), link
+
+
+async def see_nobody_answers(
+    market: Market, manager: httpx.AsyncClient, endpoint: dict[str, Any], link: dict[str, Any]
+) -> None:
+    """See that a test transfer does not count now."""
+    shown = (await manager.get(f"/v1/endpoints/{endpoint['id']}")).json()
+    assert (shown["key_vouched_by"], shown["key_vouched_from"]) == (None, None)
+    assert shown["accounts"][0]["vouched_by"] is None
+    await tell_test(market, endpoint, link["test_reference"])
+    refused = await until(manager, f"/v1/accounts/{link['id']}", "test_refused_at")
+    assert refused["status"] == "approved"
 
 
 async def test_who_proposed_an_account_cannot_approve_it(market: Market) -> None:

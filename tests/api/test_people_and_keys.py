@@ -186,6 +186,32 @@ async def test_cashier_who_becomes_a_manager_has_no_stall_any_more(hub: Hub) -> 
     assert (promoted.status_code, promoted.json()["payee_id"]) == (200, None)
 
 
+@pytest.mark.parametrize("other", ["manager", "vendor_owner"])
+async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
+    hub: Hub, other: str
+) -> None:
+    """Such a person would make a manager of straw, and be both of the two people."""
+    admin = await found_city(hub)
+    stall = await open_stall(hub, await found_market(admin))
+    org = {"org": "DXA2"}
+
+    added = await employ(admin, "lan", "approver", other, org="DXA2", payee_id=stall)
+    lan = (await employ(admin, "minh", "approver", "finance", org="DXA2")).json()["id"]
+    changed = await admin.patch(
+        f"/v1/staff/{lan}",
+        params=org,
+        json={"roles": [other, "approver"], "payee_id": str(stall)},
+    )
+
+    for answer in (added, changed):
+        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_apart")
+    assert (await admin.get(f"/v1/staff/{lan}", params=org)).json()["roles"] == [
+        "approver",
+        "finance",
+    ]
+    assert (await employ(admin, "boss", "admin", "approver", org="DXA2")).status_code == 201
+
+
 async def test_nobody_promotes_themselves(hub: Hub) -> None:
     admin = await found_city(hub)
     minh_id = (await employ(admin, "minh", "manager")).json()["id"]

@@ -149,14 +149,20 @@ async def test_account_needs_a_second_person_and_then_its_test_transfer(market: 
     assert "Đề nghị này đã được quyết định rồi" in text_of(again)
 
 
-async def hear_test(hub: Hub, market: Market, endpoint_path: str, account_path: str) -> None:
+async def hear_test(
+    hub: Hub, market: Market, endpoint_path: str, account_path: str, *, gateway: str = "MBBank"
+) -> None:
     """Let the bank report an account's test transfer at an endpoint."""
     sessions, org = hub.app.state.sessions, market.stall.org
     heard = replace(market.stall, endpoint_id=UUID(endpoint_path.rpartition("/")[2]))
     async with open_org_transaction(sessions, org.id) as tx:
         link, account, _ = await get_link(tx, org.id, UUID(account_path.rpartition("/")[2]))
     body = sepay_body(
-        heard, amount_vnd=1_000, memo=link.test_reference, account_number=account.account_number
+        heard,
+        amount_vnd=1_000,
+        memo=link.test_reference,
+        account_number=account.account_number,
+        gateway=gateway,
     )
     await store(sessions, heard, body, now=read_clock())
     await settle(sessions, heard, now=read_clock())
@@ -198,6 +204,37 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
     assert "hãy chuyển thử lần nữa" in text_of(await manager.get(account))
     await submit(manager, f"{endpoint}/revoke")
     await hear_test(hub, market, other, account)
+    assert "Đang dùng" in text_of(await manager.get(account))
+
+
+async def test_who_approves_sees_the_bank_in_full_and_a_test_at_another_bank_is_explained(
+    hub: Hub,
+) -> None:
+    market = await open_office(hub, is_live=True)
+    manager, approver = await let_in(market, "manager"), await let_in(market, "approver")
+    form = {
+        "payee": str(market.stall.payee_id),
+        "bin": "970422",
+        "number": "0988123456",
+        "holder": "TRAN VAN B",
+    }
+    account, _ = await submit(manager, "/manage/accounts", form)
+    before = text_of(await approver.get(account))
+    assert "Bạn có đồng ý không? Ngân hàng TMCP Quân đội 0988123456 TRAN VAN B" in before
+    assert "So ngân hàng, số tài khoản" in before
+    await submit(approver, f"{account}/approve")
+    boxes = (await approver.get("/manage/endpoints/new?provider=sepay")).text
+    (account_id,) = re.findall(r'value="([0-9a-f-]{36})"><span>[^<]*0988123456', boxes)
+    made = {"provider": "sepay", "name": "SePay", "accounts": [account_id]}
+    endpoint, _ = await submit(approver, "/manage/endpoints/new", made)
+
+    await hear_test(hub, market, endpoint, account, gateway="Vietcombank")
+
+    words = text_of(await manager.get(account))
+    assert "không được tính: tiền vào tài khoản cùng số ở Vietcombank" in words
+    assert "chuyển thử lần nữa vào MB Bank" in words
+    assert "Ngân hàng được báo" in words  # in the account's history
+    await hear_test(hub, market, endpoint, account)
     assert "Đang dùng" in text_of(await manager.get(account))
 
 
@@ -294,6 +331,21 @@ async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market:
     again = as_reader(await hub.browser("cashier.hkxm"))
     for page in PAGES:
         assert (await again.get(f"/manage{page}")).status_code == 200, page
+
+
+async def test_administrator_is_told_to_give_the_two_duties_to_two_people(market: Market) -> None:
+    admin = as_reader(market.admin)
+    form = {"name": "Hai việc", "login": "hai.viec", "roles": ["approver", "manager"]}
+
+    answer = await admin.post("/manage/staff?org=HKXM", data=form)
+
+    assert answer.status_code == 422
+    assert "Hãy giao cho hai người đăng nhập khác nhau." in text_of(answer)
+    assert 'id="roles-error"' in answer.text
+    english = await admin.post(
+        "/manage/staff?org=HKXM", data=form, headers={"Accept-Language": "en"}
+    )
+    assert "Give these roles to two logins." in text_of(english)
 
 
 async def test_manager_cannot_make_the_second_person(market: Market) -> None:
