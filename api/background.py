@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import httpx
 from fastapi import FastAPI
 
 from api.auth.rate_limit import RateLimit
@@ -12,6 +11,7 @@ from core.clock import read_clock
 from core.db import Sessions
 from payments.bills.desk import BillDesk
 from payments.callbacks.intake import Intake
+from payments.callbacks.questions import open_client
 from payments.callbacks.settler import Settler
 
 # A vendor may ask the provider again after this long; providers count questions too.
@@ -27,7 +27,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     desk = BillDesk(sessions, read_clock=read_clock)
     app.state.settler, app.state.intake, app.state.bill_desk = settler, intake, desk
     app.state.check_limit = RateLimit(1, per_s=CHECK_EVERY_S)
-    async with httpx.AsyncClient(follow_redirects=False) as client:
+    async with open_client() as client:
         app.state.http_client = client
         yield
         await desk.drain()

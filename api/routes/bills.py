@@ -168,7 +168,8 @@ async def check_bill(
 ) -> Response:
     """Ask the account's provider what came in ("kiểm tra giao dịch"); answers within 5 seconds.
 
-    What it tells is stored and settled as its callbacks are. SePay and Casso list the account's
+    What it tells is stored and settled as its callbacks are; what is not settled by then is settled
+    in the background, and the bill is shown as it is known. SePay and Casso list the account's
     last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Once in 3
     seconds for each payee.
     """

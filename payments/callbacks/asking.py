@@ -6,7 +6,7 @@ or a callback that comes after all, changes nothing.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Sessions, open_org_transaction
+from core.errors import Busy
 from core.ids import new_id
 from core.sealing import Sealer
 from payments.bills.queries import list_order_ids
@@ -31,22 +32,22 @@ from payments.callbacks.errors import (
     ProviderRefusedToken,
 )
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
-from payments.callbacks.providers import ASKABLE, PROVIDERS
-from payments.callbacks.providers.asking import Answer, Asking, AskRequest, Inquiry, Told
-from payments.callbacks.providers.contract import Direction, UnreadableNotice
+from payments.callbacks.providers import ASKABLE
+from payments.callbacks.providers.asking import Inquiry
+from payments.callbacks.questions import ANSWER_TIMEOUT_S, Heard, Question, ask_question
 from payments.callbacks.records import NewNotice
 from payments.callbacks.service import open_secrets, store_notices
 from payments.callbacks.settlement import settle_notices
 from payments.callbacks.settler import Settler
 from payments.payees.rules import OrgFacts
 
-ANSWER_TIMEOUT_S: Final = 4.0  # the vendor is promised an answer within five seconds
-ANSWER_BYTES_MAX: Final = 1_000_000
-REQUESTS_MAX: Final = 12  # to one endpoint for one question, with the pages that follow
+# The vendor is promised an answer within five seconds; who calls has something to read as well.
+ASKING_TIMEOUT_S: Final = 4.5
 ORDERS_MAX: Final = 10
 NEW_ROWS_MAX: Final = 50  # asking again finds the others
 LOOK_BACK: Final = timedelta(hours=24)
-LOCK_WAIT_MS: Final = 500  # what is left of the five seconds when the answer came last
+TOLD_BACK: Final = timedelta(hours=48)  # Casso tells whole days, so what was told up to then
+LOCK_WAIT_MS: Final = 500  # what is left of the deadline when the answer came last
 # Where several were asked in vain: what can be helped goes before what must be waited for.
 WORST_FIRST: Final = (
     ProviderRefusedToken,
@@ -56,41 +57,6 @@ WORST_FIRST: Final = (
 )
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """What one endpoint's provider is asked about one account."""
-
-    endpoint_id: UUID
-    provider: str
-    asking: Asking
-    url: str  # the provider's own, or a sandbox's that the operator allows
-    inquiry: Inquiry
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TransactionRow:
-    """One transaction that a provider told of when asked."""
-
-    transaction_id: str
-    amount_vnd: int
-    body: bytes  # as its callback would have been
-
-
-@dataclass(kw_only=True, slots=True)
-class Heard:
-    """What became of one question."""
-
-    rows: list[TransactionRow] = field(default_factory=list)
-    answers: int = 0
-    unreadable: int = 0  # rows that the provider's own contract does not know
-    problems: list[AskingFailed] = field(default_factory=list)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the provider has told something, be it that nothing came."""
-        return self.answers > 0 and (bool(self.rows) or not self.unreadable)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +81,8 @@ async def ask_about_account(
 ) -> Asked:
     """Ask every provider that reports on an account, store what they say, and settle it.
 
-    No transaction is open while the network is waited for.
+    No transaction is open while the network is waited for. After ASKING_TIMEOUT_S the caller goes
+    on: what was heard and is not yet stored or settled is finished behind them.
 
     Args:
         payee_id: whose bills are asked about, where a provider knows its own orders only.
@@ -125,26 +92,30 @@ async def ask_about_account(
         ProviderCannotBeAsked: none of them can be.
         NoOrderToAskAbout, ProviderRefusedToken, ProviderAnswerUnreadable, ProviderDidNotAnswer:
             none of them said anything of use; what a person can help goes before the others.
+        Busy: the database did not even say whom to ask.
     """
-    async with open_org_transaction(sessions, org.id) as session:
-        questions = await _list_questions(
-            session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
-        )
+    deadline_s = asyncio.get_running_loop().time() + ASKING_TIMEOUT_S
+    try:
+        async with (
+            asyncio.timeout_at(deadline_s),
+            open_org_transaction(sessions, org.id) as session,
+        ):
+            questions = await _list_questions(
+                session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
+            )
+    except TimeoutError:
+        raise Busy("The hub is busy. Try again in a moment.") from None
     if not questions:
         raise ProviderCannotBeAsked
-    deadline_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
-    answers = await asyncio.gather(*(_ask(client, question, deadline_s) for question in questions))
+    answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S)
+    answers = await asyncio.gather(*(ask_question(client, one, answer_by_s) for one in questions))
     for question, heard in zip(questions, answers, strict=True):
         _log_problems(org, question, heard)
     told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
     if not told:
         raise _choose_problem(answers)
-    async with open_org_transaction(sessions, org.id) as session:
-        notices = await _pick_new(session, org.id, account_id, told, now=now)
-        if notices:
-            await store_notices(session, org.id, notices)
-    if notices:
-        await _settle(sessions, settler, org, [notice.id for notice in notices], now=now)
+    keeping = _keep(sessions, settler, org, account_id, told, now=now)
+    await settler.finish(org, keeping, deadline_s=deadline_s)
     return Asked(
         rows=sum(len(heard.rows) for _, heard in told),
         providers=tuple(question.provider for question, _ in told),
@@ -211,92 +182,22 @@ async def _list_questions(
     return questions
 
 
-async def _ask(client: httpx.AsyncClient, question: Question, deadline_s: float) -> Heard:
-    """Send the requests of a question, then those for further pages; what failed is noted."""
-    heard = Heard()
-    waiting = list(question.asking.ask(question.inquiry))[:REQUESTS_MAX]
-    if not waiting:
-        heard.problems.append(NoOrderToAskAbout())
-    sent = 0
-    while waiting:
-        sent += len(waiting)
-        answers = await asyncio.gather(
-            *(_ask_once(client, question, request, deadline_s) for request in waiting)
-        )
-        waiting = []
-        for told in answers:
-            if isinstance(told, AskingFailed):
-                heard.problems.append(told)
-                continue
-            heard.answers += 1
-            heard.unreadable += told.unreadable
-            _read_rows(question, told.bodies, heard)
-            if told.more is not None and sent + len(waiting) < REQUESTS_MAX:
-                waiting.append(told.more)
-    return heard
-
-
-async def _ask_once(
-    client: httpx.AsyncClient, question: Question, request: AskRequest, deadline_s: float
-) -> Told | AskingFailed:
-    """Ask one thing; return what was told or what went wrong, before the deadline."""
-    try:
-        async with asyncio.timeout_at(deadline_s):
-            answer = await _read_answer(client, question.url, request)
-        return question.asking.read(answer, request, question.inquiry)
-    except AskingFailed as problem:
-        return problem
-    except UnreadableNotice as problem:
-        return ProviderAnswerUnreadable(f"The provider's answer cannot be read: {problem}.")
-    except (httpx.HTTPError, TimeoutError):
-        return ProviderDidNotAnswer(
-            "The provider did not answer within 5 seconds. Try again, or look into the bank's app."
-        )
-
-
-async def _read_answer(client: httpx.AsyncClient, url: str, request: AskRequest) -> Answer:
-    """Read an answer of at most ANSWER_BYTES_MAX; what is longer is not taken into memory.
-
-    Raises:
-        ProviderAnswerUnreadable: it is longer.
-        httpx.HTTPError: no answer.
-    """
-    body = bytearray()
-    async with client.stream(
-        "GET",
-        f"{url}{request.path}",
-        params=dict(request.params),
-        # Not compressed: a small body could unpack into gigabytes.
-        headers={**request.headers, "Accept-Encoding": "identity"},
-        timeout=ANSWER_TIMEOUT_S,
-        follow_redirects=False,  # the token goes to this address and to no other
-    ) as response:
-        async for part in response.aiter_raw():
-            body += part
-            if len(body) > ANSWER_BYTES_MAX:
-                raise ProviderAnswerUnreadable("The provider's answer is too large.")
-    return Answer(status=response.status_code, body=bytes(body))
-
-
-def _read_rows(question: Question, bodies: Sequence[bytes], heard: Heard) -> None:
-    """Read rows as the settler will read them; keep the money that came to this account."""
-    number = question.inquiry.account_number.upper()
-    for body in bodies:
-        try:
-            reading = PROVIDERS[question.provider].read(body)
-        except UnreadableNotice:
-            heard.unreadable += 1
-            continue
-        for told in reading.transactions:
-            names = {told.account_number.upper(), (told.virtual_account or "").upper()}
-            if told.direction is Direction.IN and number in names:
-                heard.rows.append(
-                    TransactionRow(
-                        transaction_id=told.provider_transaction_id,
-                        amount_vnd=told.amount_vnd,
-                        body=body,
-                    )
-                )
+async def _keep(
+    sessions: Sessions,
+    settler: Settler,
+    org: OrgFacts,
+    account_id: UUID,
+    told: Sequence[tuple[Question, Heard]],
+    *,
+    now: datetime,
+) -> None:
+    """Store what is new, commit, then settle it."""
+    async with open_org_transaction(sessions, org.id) as session:
+        new, untried = await _pick_new(session, org.id, account_id, told, now=now)
+        if new:
+            await store_notices(session, org.id, new)
+    if notice_ids := [*untried, *(notice.id for notice in new)]:
+        await _settle(sessions, settler, org, notice_ids, now=now)
 
 
 async def _pick_new(
@@ -306,9 +207,17 @@ async def _pick_new(
     told: Sequence[tuple[Question, Heard]],
     *,
     now: datetime,
-) -> list[NewNotice]:
-    """Leave out what is known with the same amount: vendors ask often, and notices are kept."""
+) -> tuple[list[NewNotice], list[UUID]]:
+    """Leave out what is known with the same amount, and what was told in the same words before.
+
+    Vendors ask often, notices are kept, and some rows never become credits: another amount than
+    before, simulated money in a live organisation, an account that is not approved.
+
+    Returns:
+        (what is to be stored, stored notices that nobody has begun to settle).
+    """
     new: list[NewNotice] = []
+    untried: list[UUID] = []
     for question, heard in told:
         known = await queries_credits.find_known(
             session,
@@ -317,21 +226,29 @@ async def _pick_new(
             question.provider,
             [row.transaction_id for row in heard.rows],
         )
+        unknown = [r.body for r in heard.rows if (r.transaction_id, r.amount_vnd) not in known]
+        if not unknown:
+            continue
+        before = await queries_notices.find_asked(
+            session, org_id, question.endpoint_id, unknown, since=now - TOLD_BACK
+        )
+        untried += [notice.id for notice in before if notice.is_untried]
+        told_before = {notice.body for notice in before}
+        fresh = [body for body in dict.fromkeys(unknown) if body not in told_before]
         new += [
             NewNotice(
                 id=new_id(),
                 endpoint_id=question.endpoint_id,
                 provider=question.provider,
                 source="asked",
-                body=row.body,
+                body=body,
                 headers={},
                 skew_s=None,
                 received_at=now,
             )
-            for row in heard.rows
-            if (row.transaction_id, row.amount_vnd) not in known
-        ][:NEW_ROWS_MAX]
-    return new
+            for body in fresh[:NEW_ROWS_MAX]
+        ]
+    return new, untried
 
 
 async def _settle(
@@ -363,6 +280,7 @@ def _choose_problem(answers: Sequence[Heard]) -> AskingFailed:
 
 def _log_problems(org: OrgFacts, question: Question, heard: Heard) -> None:
     problems = {one.code for one in heard.problems if not isinstance(one, NoOrderToAskAbout)}
+    surprises = {type(one.__cause__).__name__ for one in heard.problems if one.__cause__}
     if problems or heard.unreadable:
         log.warning(
             "asking.failed",
@@ -371,4 +289,5 @@ def _log_problems(org: OrgFacts, question: Question, heard: Heard) -> None:
             provider=question.provider,
             problems=sorted(problems),
             unreadable_rows=heard.unreadable,
+            surprises=sorted(surprises),
         )

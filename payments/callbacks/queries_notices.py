@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import run, send
 from core.ids import first_id_at
 from payments.callbacks.records import (
+    AskedNotice,
     ClaimedNotice,
     NewNotice,
     NewRejection,
@@ -57,6 +58,12 @@ CLAIM_THESE = text("""
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND handled_at IS NULL
     ORDER BY id
     FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+FIND_ASKED = text("""
+    SELECT id, body, handled_at IS NULL AND attempts = 0 FROM notices
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id
+    AND source = 'asked' AND body = ANY(CAST(:bodies AS bytea[]))
 """)
 
 LIMIT_LOCK_WAIT = text("SELECT set_config('lock_timeout', :lock_timeout, true)")
@@ -136,6 +143,24 @@ async def claim_these(
     """Lock those of these notices that are unhandled and that no other process is settling."""
     values = {"org_id": org_id, "ids": list(notice_ids)}
     return [ClaimedNotice(*row) for row in await session.execute(CLAIM_THESE, values)]
+
+
+async def find_asked(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    bodies: Sequence[bytes],
+    *,
+    since: datetime,
+) -> list[AskedNotice]:
+    """Find which of these bodies an endpoint's provider told when it was asked since then."""
+    values = {
+        "org_id": org_id,
+        "endpoint_id": endpoint_id,
+        "first_id": first_id_at(since),
+        "bodies": list(bodies),
+    }
+    return [AskedNotice(*row) for row in await session.execute(FIND_ASKED, values)]
 
 
 async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:

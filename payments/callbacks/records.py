@@ -37,6 +37,14 @@ class NewRejection:
     received_at: datetime
 
 
+class AskedNotice(NamedTuple):
+    """What a provider told before, when it was asked."""
+
+    id: UUID
+    body: bytes
+    is_untried: bool  # nobody has begun to settle it
+
+
 class ClaimedNotice(NamedTuple):
     """A stored message that this transaction is to settle."""
 

@@ -6,10 +6,11 @@ unhandled. Any number of settlers may run: notices are claimed with SKIP LOCKED.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -50,6 +51,7 @@ class Settler:
         self._slots = asyncio.Semaphore(at_once_max)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._again: set[UUID] = set()
+        self._asked: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
 
     def wake(self, org: OrgFacts) -> None:
@@ -66,8 +68,34 @@ class Settler:
         """Finish the batches under way and start no more; what is left, the sweep finds."""
         self._closing.set()
         self._again.clear()
-        while self._running:
-            await asyncio.wait(set(self._running.values()))
+        while under_way := {*self._running.values(), *self._asked}:
+            await asyncio.wait(under_way)
+
+    async def finish(
+        self, org: OrgFacts, work: Coroutine[Any, Any, None], *, deadline_s: float
+    ) -> None:
+        """Wait for work that somebody asked for; what is not done in time goes on without them.
+
+        Nothing is cut off, and `close` waits for it too.
+
+        Args:
+            deadline_s: on the clock of the loop.
+
+        Raises:
+            Exception: what the work raised in time; later it is logged.
+        """
+        task = asyncio.create_task(work)
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+        try:
+            left_s = deadline_s - asyncio.get_running_loop().time()
+            await asyncio.wait({task}, timeout=max(0.0, left_s))
+        finally:
+            if not task.done():
+                log.warning("settlement.late", org=org.code)
+                task.add_done_callback(partial(_log_late, org))
+        if task.done():
+            task.result()
 
     async def settle(self, org: OrgFacts) -> int:
         """Settle until nothing is left that can be settled now; return how many were handled."""
@@ -170,6 +198,12 @@ class Settler:
                         detail=f"could not be settled: {type(error).__name__}",
                     )
                     await queries_breaks.insert_breaks_once(session, org.id, [stuck], now=now)
+
+
+def _log_late(org: OrgFacts, task: asyncio.Task[None]) -> None:
+    """Log what nobody waits for any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("settlement.late_failed", org=org.code, error=repr(error))
 
 
 def _is_passing(error: Exception) -> bool:

@@ -115,7 +115,8 @@ def subscribe(client: httpx.Client, provider: str, url: str, **facts: Any) -> di
     }  # fmt: skip
     answer = client.post("/control/subscriptions", json=wanted)
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def credit(client: httpx.Client, amount_vnd: int = 20_000, **facts: Any) -> dict[str, Any]:
@@ -123,10 +124,12 @@ def credit(client: httpx.Client, amount_vnd: int = 20_000, **facts: Any) -> dict
     wanted = {**STALL_KEY, "amount_vnd": amount_vnd, "memo": "PPMOXA234567K", **facts}
     answer = client.post("/control/transfer", json=wanted)
     assert answer.status_code == 201, answer.text
-    return answer.json()["line"]
+    line: dict[str, Any] = answer.json()["line"]
+    return line
 
 
 def log_of(client: httpx.Client) -> dict[str, Any]:
     """Return the sender's own log once nothing is under way."""
     until(lambda: client.get("/control/log").json()["counts"]["pending"] == 0)
-    return client.get("/control/log").json()
+    told: dict[str, Any] = client.get("/control/log").json()
+    return told

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from core.db import Sessions, open_org_transaction
 from core.sealing import Sealer
 from core.settings import Settings, read_origin
-from payments.callbacks.asking import ANSWER_BYTES_MAX, Asked, ask_about_account
+from payments.callbacks.asking import Asked, ask_about_account
 from payments.callbacks.errors import BadAskUrl, ProviderAnswerUnreadable
+from payments.callbacks.questions import ANSWER_BYTES_MAX
 from payments.callbacks.service import create_endpoint
 from payments.callbacks.settler import Settler
 from tests.builders import (

@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from payments.callbacks.errors import AskingFailed, ProviderRefusedToken
 from payments.callbacks.providers import ASKABLE, PROVIDERS
-from payments.callbacks.providers.asking import Answer, AskKeys, AskRequest, Inquiry, Told
-from payments.callbacks.providers.contract import EndpointSecrets, UnreadableNotice
+from payments.callbacks.providers.asking import (
+    Answer,
+    AskKeys,
+    AskRequest,
+    Inquiry,
+    Told,
+    rewrite_rows,
+)
+from payments.callbacks.providers.contract import EndpointSecrets, Fault, UnreadableNotice
 from payments.callbacks.providers.payos import sign_body
 
 SINCE = datetime(2026, 11, 19, 18, 30, tzinfo=UTC)  # 01:30 on the 20th in Hà Nội
@@ -72,6 +79,15 @@ CASSO_ROW: dict[str, Any] = {
     "bankSubAccId": "0988000111",
     "virtualAccount": "",
     "corresponsiveName": "NGUYEN VAN A",
+}
+
+
+SEPAY_ROW: dict[str, Any] = {
+    "id": "92704",
+    "account_number": "0988000111",
+    "transaction_date": "2026-11-20 12:00:00",
+    "amount_in": "20000.00",
+    "transaction_content": "pho bo",
 }
 
 
@@ -173,6 +189,42 @@ def test_refusals_in_a_body_are_refusals() -> None:
 def test_an_order_that_payos_does_not_know_tells_of_no_money() -> None:
     assert read("payos", {"code": "101", "desc": "không tìm thấy"}) == Told()
     assert read("payos", b"", status=404) == Told()
+
+
+@pytest.mark.parametrize("provider", ["sepay", "casso", "payos"])
+def test_half_an_emoji_in_a_memo_is_read_as_its_callback_would_be(provider: str) -> None:
+    memo = {"description": "pho bo \ud83d", "transaction_content": "pho bo \ud83d"}
+    rows = [{**row, **memo} for row in (SEPAY_ROW, CASSO_ROW, PAYOS_ROW)]
+    answer: dict[str, Any] = {"transactions": rows[:1]}
+    if provider == "casso":
+        answer = {"error": 0, "data": {"records": rows[1:2]}}
+    elif provider == "payos":
+        answer = payos_answer(rows[2:])
+
+    told = read(provider, answer)
+
+    [body] = told.bodies
+    [transaction] = PROVIDERS[provider].read(body).transactions
+    assert (transaction.memo, transaction.amount_vnd, told.unreadable) == ("pho bo", 20_000, 0)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        UnreadableNotice(Fault.AMOUNT, "odd"),
+        UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"),
+        ValueError("too many digits"),
+        OverflowError("beyond a double"),
+        RecursionError("too deep"),
+    ],
+)
+def test_a_row_that_cannot_be_written_hides_no_other(problem: Exception) -> None:
+    def rewrite(row: dict[str, Any]) -> bytes:
+        if row:
+            raise problem
+        return b"{}"
+
+    assert rewrite_rows([{}, {"odd": 1}, {}], rewrite) == ((b"{}", b"{}"), 1)
 
 
 JSON = st.recursive(

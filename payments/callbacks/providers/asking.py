@@ -4,11 +4,14 @@ Pure like the adapters that it belongs to. What an answer tells is written as th
 would have been, so that one reader finds one identity in both, whichever comes first.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from payments.callbacks.errors import ProviderDidNotAnswer, ProviderRefusedToken
 from payments.callbacks.providers.contract import EndpointSecrets, Fault, UnreadableNotice
@@ -140,13 +143,25 @@ def rewrite_rows(
     """
     if type(rows) is not list:
         raise UnreadableNotice(Fault.BODY, "no list of transactions")
-    written, unreadable = [], 0
+    written, unreadable = [], 0  # one odd row, whatever is odd about it, hides no other
     for row in rows[:ROWS_MAX]:
         try:
             if type(row) is not dict:
                 raise UnreadableNotice(Fault.BODY, "a transaction is not an object")
             if (body := rewrite(row)) is not None:
                 written.append(body)
-        except UnreadableNotice:
+        except (UnreadableNotice, ValueError, OverflowError, RecursionError):
             unreadable += 1
     return tuple(written), unreadable
+
+
+def write_callback(told: Mapping[str, Any]) -> bytes:
+    """Write a callback's JSON; half an emoji stays half, as callbacks have it (parse_json).
+
+    Raises:
+        ValueError, OverflowError, RecursionError: a value that JSON has no form for.
+    """
+    try:
+        return msgspec.json.encode(told)
+    except UnicodeEncodeError:
+        return json.dumps(told).encode()

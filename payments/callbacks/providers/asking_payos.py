@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from payments.callbacks.errors import ProviderRefusedToken
 from payments.callbacks.providers.asking import (
     Answer,
@@ -19,6 +17,7 @@ from payments.callbacks.providers.asking import (
     Told,
     open_answer,
     rewrite_rows,
+    write_callback,
 )
 from payments.callbacks.providers.contract import Fault, UnreadableNotice
 from payments.callbacks.providers.payos import find_key
@@ -91,4 +90,4 @@ def _to_webhook(link: dict[str, Any], row: dict[str, Any]) -> bytes:
         "code": "00",
         "desc": "success",
     }
-    return msgspec.json.encode({"code": "00", "desc": "success", "success": True, "data": told})
+    return write_callback({"code": "00", "desc": "success", "success": True, "data": told})

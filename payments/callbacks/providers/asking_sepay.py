@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from payments.callbacks.providers.asking import (
     Answer,
     AskRequest,
@@ -18,6 +16,7 @@ from payments.callbacks.providers.asking import (
     Told,
     open_answer,
     rewrite_rows,
+    write_callback,
 )
 from payments.callbacks.providers.contract import Fault, UnreadableNotice
 from payments.callbacks.providers.reading import HANOI_OFFSET
@@ -64,7 +63,7 @@ def _to_webhook(row: dict[str, Any]) -> bytes | None:
     told_id: Any = row.get("id")
     if type(told_id) is str and _ID.fullmatch(told_id):
         told_id = int(told_id)  # the webhook has a number
-    return msgspec.json.encode(
+    return write_callback(
         {
             "id": told_id,
             "gateway": row.get("bank_brand_name"),
