@@ -11,6 +11,8 @@ from sqlalchemy import text
 from core.db import Sessions, open_org_transaction
 from core.ids import new_id
 from payments.callbacks import queries_notices
+from payments.callbacks.providers.asking_casso import _to_webhook
+from payments.callbacks.providers.casso import Casso
 from payments.callbacks.records import NewNotice
 from payments.payees.models import PayeeAccount
 from tests.builders import (
@@ -161,6 +163,23 @@ async def test_casso_names_the_bank_too(
     await settle(app_sessions, heard)
 
     assert await read_states(app_sessions, stall, link) == states
+
+
+async def test_what_casso_answers_keeps_the_bank_that_it_names() -> None:
+    row = {
+        "id": 7,
+        "tid": "FT7",
+        "description": TEST_MEMO,
+        "amount": 1_000,
+        "when": "2026-11-20 12:00:00",
+        "bankSubAccId": NEW_NUMBER,
+    }
+    for told, names in (
+        ({"bankName": "MBBank", "bankAbbreviation": "MBB"}, ("MBBank", "MBB")),
+        ({}, ()),
+    ):
+        (transaction,) = Casso().read(_to_webhook(row | told)).transactions
+        assert transaction.bank_names == names
 
 
 async def test_what_was_asked_for_names_the_bank_like_what_was_called_in(
