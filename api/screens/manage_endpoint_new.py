@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.auth.rules import Permission
 from api.deps import requires
-from api.screens.manage_endpoints import list_accounts
+from api.screens.manage_endpoint import list_accounts
 from api.screens.manage_frame import Desk, Errors, Secret, TheDesk, read_line
 from core.db import open_org_transaction
 from payments.callbacks import service
@@ -18,7 +18,7 @@ from payments.callbacks.providers import ASKABLE, PROVIDERS
 from payments.callbacks.service import GENERATES_SECRET
 from payments.payees.errors import BadAccount
 
-# Before manage_endpoints' in api/main.py: "new" is no endpoint's id.
+# Before manage_endpoint's in api/main.py: "new" is no endpoint's id.
 router = APIRouter(prefix="/manage/endpoints/new", include_in_schema=False)
 
 NAME_CHARS_MAX: Final = 80
