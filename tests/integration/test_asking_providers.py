@@ -162,7 +162,10 @@ async def test_a_callback_and_an_answer_tell_the_same_facts(place: Place) -> Non
     async with open_org_transaction(place.sessions, place.stall.org.id) as session:
         body = await session.scalar(text("SELECT body FROM notices WHERE source = 'asked'"))
     provider = PROVIDERS[place.stall.provider]
-    assert provider.read(body) == provider.read(heard.body)
+    [asked] = provider.read(body).transactions
+    [told] = provider.read(heard.body).transactions
+    assert replace(asked, bank_names=()) == replace(told, bank_names=())
+    assert asked.bank_names in (told.bank_names, ())  # Casso's list names no bank
 
 
 async def test_a_token_that_is_not_accepted_is_said(

@@ -54,11 +54,11 @@ def test_a_payload_is_never_longer_than_postgresql_takes(data_chars: int) -> Non
 
 @given(st.one_of(st.text(), st.binary().map(lambda b: b.decode("latin-1"))))
 def test_anything_else_is_refused(payload: str) -> None:
-    with pytest.raises(ValueError, match="JSON|Expected|Invalid|truncated"):
+    with pytest.raises(ValueError, match=r"JSON|Expected|Invalid|truncated"):
         read_wake_up(payload)
 
 
 @pytest.mark.parametrize("payload", ["[]", "{}", "null", f'["{ORG}"]', f'["{ORG}", [[1]]]'])
 def test_json_of_another_shape_is_refused(payload: str) -> None:
-    with pytest.raises(ValueError, match="Expected|Object"):
+    with pytest.raises(ValueError, match=r"Expected|Object"):
         read_wake_up(payload)
