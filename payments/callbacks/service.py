@@ -313,8 +313,8 @@ async def _list_accounts(
     numbers = [account.account_number.upper() for account in accounts]
     if len(set(numbers)) != len(numbers):
         raise BadAccount(
-            "Two of these accounts have the same number at different banks; not every provider names the bank,"
-            " so give each its own endpoint."
+            "Two of these accounts have the same number at different banks; not every provider says"
+            " which, so give each its own endpoint."
         )
     session.add_all(
         EndpointAccount(
