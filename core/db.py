@@ -130,7 +130,10 @@ async def enter_org(session: AsyncSession, org_id: UUID) -> None:
     # A literal, because Citus hands only literal SET LOCAL on to its nodes; a UUID cannot inject.
     assert isinstance(org_id, UUID)
     driver = await _find_driver(session)
-    await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
+    try:
+        await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
+    except psycopg.Error as error:  # a connection that the pool kept may be dead
+        raise _wrap(error, "SET LOCAL app.org_id") from error
 
 
 async def run(

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 REPLAY_MAX: Final = 500
 # Screens that were away for a moment, and so probably many, share a read of their past.
-SHARED_AGE: Final = timedelta(minutes=3)
+SHARED_AGE: Final = timedelta(minutes=3)  # more than two heartbeats and their overlaps
 REPLAYS_A_READ_MAX: Final = 50
 SHARED_READ_MAX: Final = 5_000
 LONG_READS_AT_ONCE: Final = 2  # of who was away longer
@@ -108,7 +108,7 @@ class Broadcaster:
             task = asyncio.create_task(feed.run(), name=f"live-{org_id}")
             self._feeds[org_id] = feed, task
         feed, task = self._feeds[org_id]
-        subscriber = Subscriber(interest)
+        subscriber = Subscriber(interest, feed)
         feed.subscribers.add(subscriber)
         if self.is_closing:
             subscriber.end()
@@ -135,6 +135,8 @@ class Broadcaster:
         if clock.read_clock() - since <= SHARED_AGE:
             return await self._replays.submit(past, key=org_id)
         async with self._reading_long:
+            if self.is_closing:
+                return []
             return (await self._read_pasts(org_id, [past]))[0]
 
     async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[EventFacts]]:

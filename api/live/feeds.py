@@ -50,6 +50,7 @@ class Subscriber:
     """One open stream and what waits to be sent on it."""
 
     interest: Interest
+    feed: "Feed"
     queue: asyncio.Queue[EventFacts | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=QUEUE_MAX + 1)
     )
@@ -81,35 +82,45 @@ class Feed:
         self._sessions = sessions
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
-        self._newest = clock.read_clock()
+        now = clock.read_clock()
+        # When the last looks that found an answer began: any look, and one that went far back.
+        self._looked_at = now
+        self._looked_far_at = now
         # What happened before this feed began belongs to replays.
-        self._began = first_id_at(self._newest - OPENING_OVERLAP)
+        self._began = first_id_at(now - OPENING_OVERLAP)
+
+    @property
+    def told_to(self) -> UUID:
+        """The id up to which everything has been told to who was listening."""
+        return first_id_at(self._looked_far_at - LOOK_OVERLAP)
 
     async def run(self) -> None:
-        """Look when woken, and every few seconds without."""
+        """Look when woken, and every few seconds in any case."""
         loop = asyncio.get_running_loop()
-        looked_far_at = loop.time()
+        far_look_due_at = loop.time() + LOOK_EVERY_S
         while True:
             with suppress(TimeoutError):
-                left_s = max(0.0, looked_far_at + LOOK_EVERY_S - loop.time())
-                await asyncio.wait_for(self.woken.wait(), left_s)
+                async with asyncio.timeout(max(0.0, far_look_due_at - loop.time())):
+                    await self.woken.wait()
             self.woken.clear()
             started = loop.time()
-            is_far = started >= looked_far_at + LOOK_EVERY_S  # also where wake-ups never pause
+            is_far = started >= far_look_due_at  # also where wake-ups never pause
             try:
-                await self._look(LOOK_OVERLAP if is_far else WAKE_OVERLAP)
-                looked_far_at = started if is_far else looked_far_at
+                await self._look(is_far=is_far)
+                far_look_due_at = started + LOOK_EVERY_S if is_far else far_look_due_at
             except Exception as error:  # the database is away: look again, screens keep waiting
                 log.warning("live.not_read", org=str(self.org_id), error=type(error).__name__)
                 await asyncio.sleep(1)
             pause_s = PAUSE_TIMES * (loop.time() - started)
             await asyncio.sleep(min(max(PAUSE_MIN_S, pause_s), PAUSE_MAX_S))
 
-    async def _look(self, overlap: timedelta) -> None:
+    async def _look(self, *, is_far: bool) -> None:
         interests = list({subscriber.interest for subscriber in self.subscribers})
         if not interests:
             return
-        since = self._newest - overlap
+        began_at = clock.read_clock()
+        # Back from the last look that was answered: while none was, wake-ups went on telling.
+        since = self._looked_far_at - LOOK_OVERLAP if is_far else self._looked_at - WAKE_OVERLAP
         floor = first_id_at(since)
         # What was told is asked for no more: a look reaches back over much of it.
         seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
@@ -120,8 +131,9 @@ class Feed:
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
-        # A look that found nothing still moves on, or a quiet day would be read again and again.
-        self._newest = max(self._newest, clock.read_clock() - LOOK_OVERLAP)
+        self._looked_at = began_at
+        if is_far:
+            self._looked_far_at = began_at
 
     def tell(self, events: Iterable[EventFacts]) -> None:
         """Hand events to the screens that want them, unless they have been told before."""
@@ -131,10 +143,11 @@ class Feed:
     def _tell_one(self, event: EventFacts) -> None:
         if event.id in self._seen or event.id < self._began:
             return
+        listening = [one for one in self.subscribers if one.interest.covers(event)]
+        if not listening:  # a screen that opens in a moment may want it yet
+            return
         self._seen[event.id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        self._newest = max(self._newest, min(instant_of(event.id), clock.read_clock()))
-        for subscriber in self.subscribers:
-            if subscriber.interest.covers(event):
-                subscriber.offer(event)
+        for subscriber in listening:
+            subscriber.offer(event)

@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 
 from api.auth.callers import Caller, Directory
-from api.live.broadcaster import REPLAY_MAX, Broadcaster
-from api.live.events import Interest, instant_of
+from api.live.broadcaster import REPLAY_MAX, SHARED_AGE, Broadcaster
+from api.live.events import Interest, first_id_at, instant_of
 from api.live.feeds import OPENING_OVERLAP
 from api.networks import network_of
 from core import clock
@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 # After a reconnect; pages drop the ids that they have seen (DESIGN: one payment, step 5).
 REPLAY_OVERLAP: Final = timedelta(seconds=60)
-REPLAY_AGE_MAX: Final = timedelta(hours=6)  # a longer past is a page to load again
+# A longer past is a page to load again; a stranger's, who may name any, is soon.
+REPLAY_AGE_MAX: Final = timedelta(hours=6)
 HEARTBEAT_S: Final = 15.0
 # Whether the caller may still listen. Each stream takes a time between half of this and all of it:
 # the screens of a market, open since the same restart, do not all ask in the same moment.
@@ -55,8 +56,9 @@ async def stream_events(
     Args:
         request: its `state.caller`, if any, is checked again within 30 s and the stream then ends.
         payee_id, account_id, bill_id: see Interest; none means the whole organisation.
-        last_event_id: of the Last-Event-ID header; what came since then (and 60 s before) is sent
-            again. None, or an unreadable one, is a fresh page: the last 3 s are sent.
+        last_event_id: what a page's address says, beside the Last-Event-ID header; what came since
+            the later of the two (and 60 s before) is sent again. None, or an unreadable one, is a
+            fresh page: the last 3 s are sent.
         shape: makes an event's data (JSON in one line), or None to leave it out. Public pages use
             it to say less than the row holds.
 
@@ -70,13 +72,14 @@ async def stream_events(
     else:
         places = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
         leave = broadcaster.take_place(f"ip:{network_of(request)}", places)
+    named = (last_event_id, request.headers.get("last-event-id"))
     stream = _Stream(
         broadcaster=broadcaster,
         directory=request.app.state.directory,
         caller=caller,
         org_id=org_id,
         interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),
-        after=_read_event_id(last_event_id or request.headers.get("last-event-id")),
+        after=max(filter(None, map(_read_event_id, named)), default=None),
         shape=shape or (lambda event: event.data),
     )
     return _LeavingResponse(
@@ -130,16 +133,27 @@ class _Stream:
             except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
                 log.warning("live.not_replayed", error=type(error).__name__)
                 return
+            last_id = first_id_at(clock.read_clock())
             check_at = loop.time() + _recheck_after_s()
             while True:
                 try:
-                    event = await asyncio.wait_for(subscriber.queue.get(), HEARTBEAT_S)
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        event = await subscriber.queue.get()
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    # Else a page that hears nothing would ask for ever more after a reconnect.
+                    told_to = subscriber.feed.told_to
+                    is_further = told_to > last_id
+                    last_id = max(last_id, told_to)
+                    yield (
+                        f"id: {told_to}\nevent: tick\ndata: {{}}\n\n"
+                        if is_further
+                        else ": here\n\n"
+                    )
                 else:
                     if event is None:
                         return
                     if event.id not in told:
+                        last_id = max(last_id, event.id)
                         yield self._write_one(event)
                 if loop.time() >= check_at:
                     told.clear()  # a replay's echo has long passed
@@ -154,7 +168,7 @@ class _Stream:
         if self.after is not None:
             since = instant_of(self.after) - REPLAY_OVERLAP
         events = []
-        is_too_much = now - since > REPLAY_AGE_MAX
+        is_too_much = now - since > (REPLAY_AGE_MAX if self.caller else SHARED_AGE)
         if not is_too_much:
             events = await self.broadcaster.replay(self.org_id, self.interest, since=since)
             is_too_much = len(events) > REPLAY_MAX

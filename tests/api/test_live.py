@@ -47,6 +47,7 @@ def with_streams(settings: Settings) -> FastAPI:
         payee_id: UUID | None = None,
         account_id: UUID | None = None,
         bill_id: UUID | None = None,
+        last_event_id: str | None = None,
     ) -> StreamingResponse:
         return await stream_events(
             request,
@@ -54,6 +55,7 @@ def with_streams(settings: Settings) -> FastAPI:
             payee_id=payee_id,
             account_id=account_id,
             bill_id=bill_id,
+            last_event_id=last_event_id,
         )
 
     @app.get("/live/{org_id}/{bill_id}", dependencies=[public])
@@ -117,6 +119,13 @@ async def watching(
             if line == ": hello":
                 break
         yield screen
+
+
+async def happen_aloud(hub: Hub, org_id: UUID, **facts: Any) -> None:
+    """Let a bill be paid as the outbox tells it: the wake-up carries the event."""
+    event = NewEvent(kind=EventKind.BILL_PAID, **facts)
+    async with open_org_transaction(hub.app.state.sessions, org_id) as session:
+        await outbox.record(session, org_id, [event], now=read_clock())
 
 
 async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **facts: Any) -> UUID:
@@ -257,6 +266,94 @@ async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
     assert "stalled" in heard
 
 
+async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile wake-ups carried other events: they must not move what the look reaches back to."""
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.2))
+    monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
+    is_blind = False
+    read = events.read_events
+
+    async def read_if_it_can(*args: Any, **kwargs: Any) -> list[EventFacts]:
+        if is_blind:
+            raise OSError("the database is away")
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(feeds, "read_events", read_if_it_can)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        await asyncio.sleep(0.3)
+        is_blind = True
+        await happen(hub, org_id, "missed", notify=False)
+        await asyncio.sleep(1)
+        await happen_aloud(hub, org_id)
+        assert (await screen.hear())["event"] == "bill.paid"
+        is_blind = False
+
+        assert (await screen.hear())["event"] == "missed"
+
+
+async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.3))
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    opened = events.first_id_at(read_clock())
+    async with watching(admin) as screen:
+        first, second = await screen.hear(), await screen.hear()
+    assert (first["event"], second["event"]) == ("tick", "tick")
+    assert opened < UUID(first["id"]) < UUID(second["id"]) < events.first_id_at(read_clock())
+
+    await happen(hub, org_id, "missed")
+    async with watching(admin, **{"Last-Event-ID": second["id"]}) as screen:
+        assert (await screen.hear())["event"] == "missed"
+
+
+async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    old = events.first_id_at(read_clock() - timedelta(hours=7))
+    await happen(hub, org_id, "just.now")
+
+    fresh = {"Last-Event-ID": str(new_id())}
+    async with watching(admin, f"/v1/live?last_event_id={old}", **fresh) as screen:
+        assert (await screen.hear())["event"] == "just.now"
+
+
+async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+    an_hour_ago = str(events.first_id_at(read_clock() - timedelta(hours=1)))
+
+    address = f"/live/{org_id}/{bill_id}"
+    async with watching(hub.client, address, **{"Last-Event-ID": an_hour_ago}) as screen:
+        assert (await screen.hear())["event"] == "reload"
+
+
+async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
+    admin = await found_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+    live = hub.app.state.broadcaster
+    with live.subscribed(org_id, events.Interest(bill_id=uuid4())):
+        await asyncio.wait_for(live.is_listening.wait(), 5)
+        await happen_aloud(hub, org_id, bill_id=bill_id)
+        await asyncio.sleep(0.3)
+        with live.subscribed(org_id, events.Interest(bill_id=bill_id)) as late:
+            heard = await asyncio.wait_for(late.queue.get(), 5)
+
+    assert heard is not None
+    assert heard.bill_id == bill_id
+
+
 async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
@@ -379,15 +476,14 @@ async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
 ) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    told = NewEvent(kind=EventKind.BILL_PAID, data={"amount_vnd": 20_000, "payer_name": "HỘ B\n12"})
+    data = {"amount_vnd": 20_000, "payer_name": "HỘ B\n12"}
 
     async def look_in_vain(*_: object, **__: object) -> list[EventFacts]:
         return []
 
     async with watching(admin) as screen:
         monkeypatch.setattr(feeds, "read_events", look_in_vain)
-        async with open_org_transaction(hub.app.state.sessions, org_id) as session:
-            await outbox.record(session, org_id, [told], now=read_clock())
+        await happen_aloud(hub, org_id, data=data)
         heard = await screen.hear()
         monkeypatch.undo()
     async with watching(admin) as late:
@@ -395,17 +491,15 @@ async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
 
     assert heard["event"] == replayed["event"] == "bill.paid"
     assert heard["id"] == replayed["id"]
-    assert json.loads(heard["data"]) == json.loads(replayed["data"]) == told.data
+    assert json.loads(heard["data"]) == json.loads(replayed["data"]) == data
 
 
 async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    event = NewEvent(kind=EventKind.BILL_PAID)
 
     async with watching(admin) as screen:
-        async with open_org_transaction(hub.app.state.sessions, org_id) as session:
-            await outbox.record(session, org_id, [event], now=read_clock())
+        await happen_aloud(hub, org_id)
         assert (await screen.hear())["event"] == "bill.paid"
         await happen(hub, org_id, "afterwards")  # makes the feed look
 

@@ -78,11 +78,12 @@ const handlers = {
   "signed-out": () => location.assign("/login"),
 };
 for (const name of MONEY) handlers[name] = (told, event) => news.hearMoney(told, event);
-let hangUp = listen(news.address(), handlers, { onSignal: showSignal });
+const listening = { onSignal: showSignal, onTick: (eventId) => news.heardTo(eventId) };
+let hangUp = listen(news.address(), handlers, listening);
 
 /** The hub picks the account that a stream hears when it opens: open one for the new account. */
 async function moveAccount() {
   await stage.refresh();
   hangUp();
-  hangUp = listen(news.address(), handlers, { onSignal: showSignal });
+  hangUp = listen(news.address(), handlers, listening);
 }

@@ -16,6 +16,7 @@ export class News {
   #strip = document.getElementById("strip");
   #missed = document.getElementById("missed");
   #seen; // event ids, the newest last
+  #heardTo; // the event id up to which everything was told, "" if nobody said
   #since; // when this device began to listen, in ms: what is older was never its news
   #timer = null;
   #stripTimer = null;
@@ -27,7 +28,7 @@ export class News {
     this.speaker = speaker;
     this.stage = stage;
     this.store = `phopay.counter.${counter.dataset.events}`;
-    ({ seen: this.#seen, since: this.#since } = recall(this.store));
+    ({ seen: this.#seen, since: this.#since, heardTo: this.#heardTo } = recall(this.store));
     document.addEventListener("click", (event) => {
       const name = event.target.closest("[data-close]")?.dataset.close;
       if (name) this.close(name);
@@ -43,7 +44,7 @@ export class News {
   /** The stream's address; a page that was thrown away and loaded again goes on where it was. */
   address() {
     const url = new URL(this.counter.dataset.events, location.href);
-    const last = this.#seen.at(-1);
+    const last = [this.#heardTo, this.#seen.at(-1) ?? ""].sort().at(-1);
     if (last) url.searchParams.set("last_event_id", last);
     return url.href;
   }
@@ -54,8 +55,13 @@ export class News {
     if (this.#seen.includes(id) || timeOf(id) < this.#since - OPENING_MS) return false;
     this.#seen.push(id);
     if (this.#seen.length > SEEN_MAX) this.#seen.shift();
-    keep(this.store, { seen: this.#seen, since: this.#since });
+    this.#keep();
     return true;
+  }
+
+  heardTo(eventId) {
+    this.#heardTo = eventId;
+    this.#keep();
   }
 
   /** Begin anew at the next load, as a device that was never here. */
@@ -111,6 +117,10 @@ export class News {
     clearTimeout(this.#timer);
     this.#panel.hidden = true;
     this.#panel.replaceChildren();
+  }
+
+  #keep() {
+    keep(this.store, { seen: this.#seen, since: this.#since, heardTo: this.#heardTo });
   }
 
   #isOld(told) {
@@ -176,7 +186,7 @@ function timeOf(id) {
 }
 
 function recall(name) {
-  const fresh = { seen: [], since: Date.now() };
+  const fresh = { seen: [], since: Date.now(), heardTo: "" };
   try {
     return { ...fresh, ...JSON.parse(sessionStorage.getItem(name)) };
   } catch {

@@ -8,10 +8,11 @@ const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less
  * Listen to named server-sent events whose data is JSON.
  * @param {string} address of the stream, on this host
  * @param {Record<string, (data: any, event: MessageEvent) => void>} handlers by event name
- * @param {{onSignal?: (isLive: boolean) => void}} [options] told when the line comes and goes
+ * @param {{onSignal?: (isLive: boolean) => void, onTick?: (eventId: string) => void}} [options]
+ *   told when the line comes and goes, and, in silence, up to which event everything was heard
  * @returns {() => void} call it to stop
  */
-export function listen(address, handlers, { onSignal = () => {} } = {}) {
+export function listen(address, handlers, { onSignal = () => {}, onTick = () => {} } = {}) {
   const seen = new Set();
   let source = null;
   let lastEventId = "";
@@ -47,6 +48,11 @@ export function listen(address, handlers, { onSignal = () => {} } = {}) {
       retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
     });
     for (const name of Object.keys(handlers)) source.addEventListener(name, hand(name));
+    // In silence: up to here everything was told.
+    source.addEventListener("tick", (event) => {
+      lastEventId = event.lastEventId;
+      onTick(lastEventId);
+    });
   };
 
   open();
