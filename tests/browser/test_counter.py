@@ -256,6 +256,31 @@ def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
     assert len(told) == 1
 
 
+def test_silent_counter_that_is_opened_again_asks_only_from_where_it_has_heard(
+    city: City, new_page: OpenPage
+) -> None:
+    page = at_the_counter(city, new_page, city.open_stall())
+    heard_to = str(new_id())
+    opened = []
+
+    def answer(route: Route) -> None:
+        opened.append(route.request.url)
+        body = f"retry: 60000\nid: {heard_to}\nevent: tick\ndata: {{}}\n\n"
+        route.fulfill(content_type="text/event-stream", body=body)
+
+    page.route("**/counter/events*", answer)
+    page.reload()
+    page.wait_for_function(
+        "id => Object.values(sessionStorage).some((kept) => kept.includes(id))", arg=heard_to
+    )
+    assert heard_to not in opened[-1]
+    page.reload()
+
+    expect(page.locator("#stage [data-keying]")).to_be_visible()
+    page.wait_for_timeout(200)
+    assert f"last_event_id={heard_to}" in opened[-1]
+
+
 def test_changed_account_opens_a_stream_that_hears_the_new_one(
     city: City, new_page: OpenPage
 ) -> None:
