@@ -93,6 +93,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_notices")),
     )
+    op.create_index(
+        "ix_notices_asked",
+        "notices",
+        ["org_id", "endpoint_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("source = 'asked'"),
+    )
     op.create_index("ix_notices_endpoint", "notices", ["org_id", "endpoint_id", "id"], unique=False)
     op.create_index(
         "ix_notices_fresh",

@@ -103,6 +103,14 @@ class Notice(OrgRow):
             postgresql_where=text("handled_at IS NULL AND attempts > 0"),
         ),
         Index("ix_notices_endpoint", "org_id", "endpoint_id", "id"),
+        # What was told when asked before is looked for among few, not among all callbacks.
+        Index(
+            "ix_notices_asked",
+            "org_id",
+            "endpoint_id",
+            "id",
+            postgresql_where=text("source = 'asked'"),
+        ),
         ForeignKeyConstraint(
             ["org_id", "endpoint_id"], ["callback_endpoints.org_id", "callback_endpoints.id"]
         ),
