@@ -21,7 +21,7 @@ from core.audit import Actor, record_change
 from payments.callbacks.models import CallbackEndpoint, EndpointAccount
 from payments.callbacks.providers import find_provider
 from payments.payees.rules import OrgFacts, is_told_by_others
-from payments.vietqr.banks import find_bins
+from payments.vietqr.banks import find_bins, is_same_bank
 
 # The key in force when a message came is what counts: a forged one may wait for its approval while
 # somebody else sets another key.
@@ -100,9 +100,12 @@ def _list_bank_names(provider: str, body: bytes, transaction_id: str) -> Sequenc
 
 
 def _find_other_bank(names: Sequence[str], bin_: str) -> str | None:
-    """Return how the provider calls the bank, unless a name is this bank's or none is known."""
+    """Return how the provider calls the bank, unless a name is this bank's or none is known.
+
+    The bank behind a brand is this bank too, and so is the brand (Timo, BVBank).
+    """
     known = [(name, bins) for name in names if (bins := find_bins(name))]
-    if not known or any(bin_ in bins for _, bins in known):
+    if not known or any(is_same_bank(bin_, named) for _, bins in known for named in bins):
         return None
     return known[0][0]
 

@@ -31,6 +31,18 @@ ALSO_CALLED: Final = {
     "970454": ("VCCB", "Viet Capital Bank"),
     "970457": ("WVN",),
 }
+# A bank's brand that has a BIN of its own, and the BIN of the bank that keeps its accounts: either
+# may be named where the other is meant. Timo is BVBank's, Cake and Ubank are VPBank's, Liobank is
+# OCB's, as their own public pages say (timo.vn, cake.vn, ubank.vn, liobank.vn) and as banks.json
+# names them; CIMB has two BINs. Companies of their own are not here, though a bank owns them:
+# TNEX Finance, MCredit, Vikki Bank.
+PARENT_BANKS: Final = {
+    "422589": "970459",
+    "546034": "970432",
+    "546035": "970432",
+    "963369": "970448",
+    "963388": "970454",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,11 @@ def find_bins(name: str) -> frozenset[str]:
     Case, marks, spaces and punctuation do not count: providers write "MBBank" for "MB Bank".
     """
     return _bins_by_name().get(_plain(name), frozenset())
+
+
+def is_same_bank(bin_: str, other: str) -> bool:
+    """Whether two BINs are one bank's: equal, or a brand's and its bank's; not of two brands."""
+    return bin_ == other or PARENT_BANKS.get(bin_) == other or PARENT_BANKS.get(other) == bin_
 
 
 def list_deep_links(

@@ -40,6 +40,9 @@ from tests.integration.test_accounts_vouchers import COUNT_REFUSED, IN_FORCE, WA
 
 pytestmark = pytest.mark.anyio
 
+BVBANK, TIMO = "970454", "963388"
+VPBANK, CAKE = "970432", "546034"
+
 
 @pytest.fixture
 async def stall(app_sessions: Sessions) -> Stall:
@@ -139,6 +142,28 @@ async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
     await tell(app_sessions, heard, gateway=gateway)
 
     assert await read_states(app_sessions, stall, link) == IN_FORCE
+
+
+@pytest.mark.parametrize(
+    ("bin_", "gateway", "states"),
+    [
+        (TIMO, "BVBank", IN_FORCE),
+        (TIMO, "Ngân hàng TMCP Bản Việt", IN_FORCE),
+        (BVBANK, "Timo", IN_FORCE),
+        (CAKE, "VPBank", IN_FORCE),
+        (VPBANK, "Ubank by VPBank", IN_FORCE),
+        (CAKE, "Ubank by VPBank", WAITS),
+        (TIMO, "VPBank", WAITS),
+    ],
+)
+async def test_the_brand_of_a_bank_may_be_called_by_the_banks_name_and_the_reverse(
+    app_sessions: Sessions, stall: Stall, bin_: str, gateway: str, states: tuple[str, str]
+) -> None:
+    link, heard = await hear(app_sessions, stall, bin_=bin_)
+
+    await tell(app_sessions, heard, gateway=gateway)
+
+    assert await read_states(app_sessions, stall, link) == states
 
 
 @pytest.mark.parametrize(

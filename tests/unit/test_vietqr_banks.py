@@ -6,7 +6,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from payments.vietqr.banks import find_bank, find_bins, list_banks, list_deep_links
+from payments.vietqr.banks import (
+    PARENT_BANKS,
+    find_bank,
+    find_bins,
+    is_same_bank,
+    list_banks,
+    list_deep_links,
+)
 
 SHARED_BANKS = Path(__file__).parents[2] / "../shared/data/banks.json"
 
@@ -66,6 +73,35 @@ def test_every_bank_is_found_by_its_own_names() -> None:
     for bank in list_banks():
         for name in (bank.code, bank.short_name, bank.name):
             assert bank.bin in find_bins(name)
+
+
+@pytest.mark.parametrize(
+    ("brand", "parent"),
+    [
+        ("963388", "970454"),  # Timo, BVBank
+        ("546034", "970432"),  # Cake, VPBank
+        ("546035", "970432"),  # Ubank, VPBank
+        ("963369", "970448"),  # Liobank, OCB
+        ("422589", "970459"),  # CIMB, both
+    ],
+)
+def test_a_brand_is_the_bank_that_it_belongs_to_and_the_reverse(brand: str, parent: str) -> None:
+    assert is_same_bank(brand, parent)
+    assert is_same_bank(parent, brand)
+    assert is_same_bank(brand, brand)
+
+
+def test_two_brands_of_one_bank_and_two_banks_are_not_the_same() -> None:
+    assert not is_same_bank("546034", "546035")
+    assert not is_same_bank("963388", "970432")
+    assert not is_same_bank("970454", "970432")
+
+
+def test_every_brand_and_its_bank_are_in_the_list() -> None:
+    for brand, parent in PARENT_BANKS.items():
+        assert find_bank(brand) is not None
+        assert find_bank(parent) is not None
+        assert parent not in PARENT_BANKS  # one step is enough
 
 
 def test_every_bank_stands_once_with_six_digits_and_names() -> None:
