@@ -13,16 +13,13 @@ from uuid import UUID
 
 import httpx
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Sessions, open_org_transaction
 from core.errors import Busy
 from core.ids import new_id
 from core.sealing import Sealer
-from payments.bills.queries import list_order_ids
 from payments.callbacks import queries_credits, queries_notices
-from payments.callbacks.ask_keys import open_ask_keys
 from payments.callbacks.errors import (
     AskingFailed,
     NoOrderToAskAbout,
@@ -31,21 +28,17 @@ from payments.callbacks.errors import (
     ProviderDidNotAnswer,
     ProviderRefusedToken,
 )
-from payments.callbacks.models import CallbackEndpoint, EndpointAccount
-from payments.callbacks.providers import ASKABLE
-from payments.callbacks.providers.asking import Inquiry
+from payments.callbacks.inquiries import list_questions
 from payments.callbacks.questions import ANSWER_TIMEOUT_S, Heard, Question, ask_question
 from payments.callbacks.records import NewNotice
-from payments.callbacks.service import open_secrets, store_notices
+from payments.callbacks.service import store_notices
 from payments.callbacks.settlement import settle_notices
 from payments.callbacks.settler import Settler
 from payments.payees.rules import OrgFacts
 
 # The vendor is promised an answer within five seconds; who calls has something to read as well.
 ASKING_TIMEOUT_S: Final = 4.5
-ORDERS_MAX: Final = 10
 NEW_ROWS_MAX: Final = 50  # asking again finds the others
-LOOK_BACK: Final = timedelta(hours=24)
 TOLD_BACK: Final = timedelta(hours=48)  # Casso tells whole days, so what was told up to then
 LOCK_WAIT_MS: Final = 500  # what is left of the deadline when the answer came last
 # Where several were asked in vain: what can be helped goes before what must be waited for.
@@ -100,86 +93,28 @@ async def ask_about_account(
             asyncio.timeout_at(deadline_s),
             open_org_transaction(sessions, org.id) as session,
         ):
-            questions = await _list_questions(
+            questions, unasked = await list_questions(
                 session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
             )
     except TimeoutError:
         raise Busy("The hub is busy. Try again in a moment.") from None
-    if not questions:
+    if not questions and not unasked:
         raise ProviderCannotBeAsked
     answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S)
     answers = await asyncio.gather(*(ask_question(client, one, answer_by_s) for one in questions))
     for question, heard in zip(questions, answers, strict=True):
-        _log_problems(org, question, heard)
+        _log_problems(org, question.endpoint_id, question.provider, heard)
+    for one in unasked:
+        _log_problems(org, one.endpoint_id, one.provider, one.heard)
     told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
     if not told:
-        raise _choose_problem(answers)
+        raise _choose_problem([*answers, *(one.heard for one in unasked)])
     keeping = _keep(sessions, settler, org, account_id, told, now=now)
     await settler.finish(org, keeping, deadline_s=deadline_s)
     return Asked(
         rows=sum(len(heard.rows) for _, heard in told),
         providers=tuple(question.provider for question, _ in told),
     )
-
-
-async def _list_questions(
-    session: AsyncSession,
-    org_id: UUID,
-    account_id: UUID,
-    sealer: Sealer,
-    *,
-    payee_id: UUID,
-    bill_id: UUID | None,
-    now: datetime,
-) -> list[Question]:
-    query = (
-        select(CallbackEndpoint, EndpointAccount.account_number)
-        .join(
-            EndpointAccount,
-            (EndpointAccount.org_id == CallbackEndpoint.org_id)
-            & (EndpointAccount.endpoint_id == CallbackEndpoint.id),
-        )
-        .where(
-            CallbackEndpoint.org_id == org_id,
-            EndpointAccount.receiving_account_id == account_id,
-            CallbackEndpoint.revoked_at.is_(None),
-            CallbackEndpoint.provider.in_(ASKABLE),
-            CallbackEndpoint.sealed_ask_token.is_not(None),
-        )
-    )
-    questions = []
-    for endpoint, number in (await session.execute(query)).all():
-        asking, keys = ASKABLE[endpoint.provider], open_ask_keys(endpoint, sealer)
-        assert keys is not None
-        order_ids: Sequence[str] = ()
-        if asking.asks_by_order:
-            order_ids = await list_order_ids(
-                session,
-                org_id,
-                payee_id,
-                account_id,
-                rail=endpoint.provider,
-                bill_id=bill_id,
-                since=now - LOOK_BACK,
-                limit=ORDERS_MAX,
-            )
-        inquiry = Inquiry(
-            account_number=number,
-            order_ids=tuple(order_ids),
-            since=now - LOOK_BACK,
-            keys=keys,
-            secrets=open_secrets(endpoint, sealer, now=now),
-        )
-        questions.append(
-            Question(
-                endpoint_id=endpoint.id,
-                provider=endpoint.provider,
-                asking=asking,
-                url=endpoint.ask_url or asking.url,
-                inquiry=inquiry,
-            )
-        )
-    return questions
 
 
 async def _keep(
@@ -278,15 +213,15 @@ def _choose_problem(answers: Sequence[Heard]) -> AskingFailed:
     return min(problems, key=lambda problem: WORST_FIRST.index(type(problem)))
 
 
-def _log_problems(org: OrgFacts, question: Question, heard: Heard) -> None:
+def _log_problems(org: OrgFacts, endpoint_id: UUID, provider: str, heard: Heard) -> None:
     problems = {one.code for one in heard.problems if not isinstance(one, NoOrderToAskAbout)}
     surprises = {type(one.__cause__).__name__ for one in heard.problems if one.__cause__}
     if problems or heard.unreadable:
         log.warning(
             "asking.failed",
             org=org.code,
-            endpoint=str(question.endpoint_id),
-            provider=question.provider,
+            endpoint=str(endpoint_id),
+            provider=provider,
             problems=sorted(problems),
             unreadable_rows=heard.unreadable,
             surprises=sorted(surprises),

@@ -133,15 +133,16 @@ class NoOrderToAskAbout(AskingFailed):
 
 
 class ProviderRefusedToken(AskingFailed):
-    """The API token for asking is wrong, expired or withdrawn."""
+    """The API token for asking is wrong, expired or withdrawn, or no longer readable here."""
 
     kind, code = Kind.CONFLICT, "provider_refused_token"
     title = "The provider refused the API token"
 
     def __init__(self) -> None:
         super().__init__(
-            "The provider did not accept the API token of this endpoint: it is wrong or has"
-            " expired. Enter a new one; until then look into the bank's own app."
+            "The provider did not accept the API token of this endpoint (it is wrong or has"
+            " expired), or the hub can no longer read it. Enter a new one; until then look into"
+            " the bank's own app."
         )
 
 
