@@ -184,9 +184,11 @@ async def change_staff(
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
-        if joins_duties(change.roles):
+        roles_after = sorted({role.value for role in change.roles})
+        # Who holds both from before can still be renamed: a form sends the roles as they are.
+        if joins_duties(roles_after) and roles_after != sorted(staff.roles):
             raise DutiesNotApart
-        staff.roles = sorted({role.value for role in change.roles})
+        staff.roles = roles_after
     if change.is_disabled is not None:
         staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None
     roles = {Role(role) for role in staff.roles}

@@ -212,6 +212,29 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     assert (await employ(admin, "boss", "admin", "approver", org="DXA2")).status_code == 201
 
 
+async def test_who_holds_both_from_before_can_be_renamed_but_be_given_no_more(
+    hub: Hub, owner_sessions: Sessions
+) -> None:
+    admin = await found_city(hub)
+    lan = (await employ(admin, "lan", "approver", "finance")).json()["id"]
+    async with owner_sessions.begin() as session:
+        query = text("UPDATE staff SET roles = '{approver,manager}' WHERE id = :id")
+        await session.execute(query, {"id": UUID(lan)})
+
+    async def change(name: str, *roles: str) -> tuple[int, str | None]:
+        sent = {"display_name": name, "roles": roles}
+        answer = await admin.patch(f"/v1/staff/{lan}", json=sent)
+        return answer.status_code, answer.json().get("code")
+
+    assert await change("Chị Lan", "manager", "approver") == (200, None)
+    more = await change("Lan Ba", "manager", "approver", "finance")
+    assert more == (422, "duties_not_apart")
+    assert await change("Chị Lan", "approver") == (200, None)
+    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_apart")
+    kept = (await admin.get(f"/v1/staff/{lan}")).json()
+    assert (kept["display_name"], kept["roles"]) == ("Chị Lan", ["approver"])
+
+
 async def test_nobody_promotes_themselves(hub: Hub) -> None:
     admin = await found_city(hub)
     minh_id = (await employ(admin, "minh", "manager")).json()["id"]
