@@ -76,6 +76,7 @@ class ErrorPage:
     detail: str  # in English, as programs get it
     request_id: str
     code: str
+    may_sign_out: bool  # whoever may not be here gets on as somebody else
 
 
 def wants_html(request: Request) -> bool:
@@ -102,6 +103,7 @@ def draw_error_page(
         detail=problem["detail"],
         request_id=problem["request_id"],
         code=problem["code"],
+        may_sign_out=kind is Kind.FORBIDDEN and getattr(request.state, "caller", None) is not None,
     )
     return templates.TemplateResponse(
         request, "error.html", asdict(page), status_code=problem["status"], headers=headers

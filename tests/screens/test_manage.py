@@ -58,6 +58,10 @@ async def test_cashier_and_attendant_are_told_in_plain_words_that_this_is_not_th
             answer = await client.get(f"/manage{page}")
             assert answer.status_code == 403, (role, page)
             assert "Bạn không có quyền làm việc này" in answer.text
+            assert 'action="/logout"' in answer.text  # the way on is to be somebody else
+    lost = await client.get("/pay/nowhere")
+    assert lost.status_code == 404
+    assert 'action="/logout"' not in lost.text
 
 
 async def test_stranger_is_sent_to_the_login_and_back(hub: Hub, market: Market) -> None:
