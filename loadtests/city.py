@@ -18,7 +18,8 @@ from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
 from payments.callbacks.service import create_endpoint
-from payments.payees.accounts import approve_account, note_test_transfer, propose_account
+from payments.payees.accounts import approve_account, propose_account
+from payments.payees.activation import note_test_transfer
 from payments.payees.models import OrgKind
 from payments.payees.rules import OrgFacts
 from payments.payees.service import add_payee, create_organisation

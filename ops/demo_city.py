@@ -29,7 +29,8 @@ from ops.errors import CannotStart
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.callbacks.providers import ASKABLE
 from payments.callbacks.service import GENERATES_SECRET, create_endpoint
-from payments.payees.accounts import approve_account, note_test_transfer, propose_account
+from payments.payees.accounts import approve_account, propose_account
+from payments.payees.activation import note_test_transfer
 from payments.payees.models import OrgKind
 from payments.payees.queries import find_organisation, list_organisations, take_serials
 from payments.payees.rules import OrgFacts

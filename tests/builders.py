@@ -19,7 +19,8 @@ from payments.callbacks import queries_notices
 from payments.callbacks.records import NewNotice
 from payments.callbacks.settler import Settler
 from payments.ledger import service as ledger
-from payments.payees.accounts import approve_account, note_test_transfer, propose_account
+from payments.payees.accounts import approve_account, propose_account
+from payments.payees.activation import note_test_transfer
 from payments.payees.models import OrgKind
 from payments.payees.rules import OrgFacts
 from payments.payees.service import add_payee, create_organisation

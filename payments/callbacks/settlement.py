@@ -42,7 +42,7 @@ from payments.callbacks.rules import (
 )
 from payments.callbacks.tellings import compare_repeats, store_credits
 from payments.callbacks.vouchers import read_testimony
-from payments.payees.accounts import note_test_transfer
+from payments.payees.activation import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.payees.rules import OrgFacts
 

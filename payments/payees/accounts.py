@@ -3,23 +3,21 @@
 An overlaid sticker or a bad manager must not redirect money. So an account takes money only after
 one person proposed it, another approved it, the bank reported a test transfer to the number that
 the codes name (by an endpoint that another person than the proposer answers for), and the people of
-the payee are told on their own screen. Locks go account, link, payee, its other links.
+the payee are told on their own screen. What a test transfer does is in activation.py.
+Locks go account, link, payee, its other links.
 """
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.audit import SYSTEM, Actor, record_change
+from core.audit import Actor
 from core.ids import new_id
-from core.logging import mask_tail
 from payments.ledger import service as ledger
-from payments.outbox import service as outbox
-from payments.outbox.rules import EventKind, NewEvent
 from payments.payees import queries
+from payments.payees.activation import put_in_force
 from payments.payees.errors import (
     AccountLinkNotInForce,
     AccountLinkNotProposed,
@@ -28,8 +26,9 @@ from payments.payees.errors import (
     PayeeClosed,
     SecondPersonNeeded,
 )
+from payments.payees.link_audit import record_link
 from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
-from payments.payees.rules import check_account, is_same_number, is_tested, is_told_by_others
+from payments.payees.rules import check_account, is_tested
 
 
 async def propose_account(
@@ -88,7 +87,7 @@ async def propose_account(
     )
     session.add(link)
     await session.flush()
-    _record_link(session, link, account, actor, "account.proposed", now, before=None)
+    record_link(session, link, account, actor, "account.proposed", now, before=None)
     return link
 
 
@@ -119,9 +118,9 @@ async def approve_account(
         link.status = LinkStatus.APPROVED.value
         link.approved_by, link.approved_at = actor.id, now
         await session.flush()
-        _record_link(session, link, account, actor, "account.approved", now, before="proposed")
+        record_link(session, link, account, actor, "account.approved", now, before="proposed")
         if is_tested(link, account):
-            await _put_in_force(session, link, account, actor, now)
+            await put_in_force(session, link, account, actor, now)
     except IntegrityError as error:
         raise AccountTaken from error
     return link
@@ -161,77 +160,6 @@ async def end_link(
     await _end_link(session, link, account, actor, "account.ended", now, reason)
 
 
-async def note_test_transfer(
-    session: AsyncSession,
-    org_id: UUID,
-    account_id: UUID,
-    *,
-    credit_id: UUID,
-    references: Collection[str],
-    virtual_account: str | None,
-    vouchers: Collection[UUID] | None,
-    other_bank: str | None = None,
-    now: datetime,
-) -> bool:
-    """The bank reported a test transfer: put what it shows, and a second person approved, in force.
-
-    Any link's transfer shows that the bank reports on the account. Only one that came by the very
-    virtual account of its link shows that this number leads to the account. A transfer whose
-    proposer could have written the bank's report themselves shows nothing: it is noted on the link.
-
-    Args:
-        references: what the memo holds.
-        virtual_account: the number by which the money came, as the bank says.
-        vouchers: who answers for the endpoint that told of it; see is_told_by_others.
-        other_bank: which bank's account it came to, if not the account's own: that is one of the
-            same number elsewhere, and its transfer shows nothing of this one.
-
-    Returns:
-        False if nothing was waiting for it (an account that nobody approved, or tested already), or
-        it does not count.
-
-    Raises:
-        AccountTaken: the number is active elsewhere, or a link's virtual account is another
-            payee's; the transaction goes on without that change.
-    """
-    account = await queries.lock_account(session, org_id, account_id)
-    if account.status not in (AccountStatus.APPROVED, AccountStatus.ACTIVE):
-        return False
-    links = await queries.lock_links_of_account(
-        session, org_id, account_id, (LinkStatus.PROPOSED, LinkStatus.APPROVED)
-    )
-    named = {link.id for link in links if link.test_reference in references}
-    named -= await _refuse_tests(
-        session, account, links, named, vouchers=vouchers, other_bank=other_bank, now=now
-    )
-    if not named:
-        return False
-    is_new_account = account.status == AccountStatus.APPROVED
-    if is_new_account:
-        await _activate(session, account, credit_id, vouchers or (), now)
-    shown = {
-        link.id
-        for link in links
-        if link.id in named
-        and link.test_credit_id is None
-        and (link.virtual_account is None or is_same_number(link.virtual_account, virtual_account))
-    }
-    taken: IntegrityError | None = None
-    for link in links:
-        try:
-            async with session.begin_nested():
-                if link.id in shown:
-                    link.test_credit_id = credit_id
-                    await session.flush()
-                if link.status == LinkStatus.APPROVED and is_tested(link, account):
-                    await _put_in_force(session, link, account, SYSTEM, now)
-        except IntegrityError as error:
-            taken = error  # it stays approved, and the other links are put in force
-    if taken is not None:
-        raise AccountTaken from taken
-    return is_new_account or bool(shown)
-
-
 async def confirm_told(
     session: AsyncSession,
     org_id: UUID,
@@ -259,7 +187,7 @@ async def confirm_told(
     if link.holder_told_at is None:
         link.holder_told_at, link.holder_told_by = now, actor.id
         await session.flush()
-        _record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
+        record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
 
 
 async def _find_or_add_account(
@@ -309,98 +237,6 @@ async def _find_or_add_account(
     return account
 
 
-async def _refuse_tests(
-    session: AsyncSession,
-    account: ReceivingAccount,
-    links: Sequence[PayeeAccount],
-    named: Collection[UUID],
-    *,
-    vouchers: Collection[UUID] | None,
-    other_bank: str | None,
-    now: datetime,
-) -> set[UUID]:
-    """Note on which of the named links a test transfer does not count, and return these."""
-    refused = set()
-    for link in links:
-        proposers = [link.proposed_by]
-        if account.status != AccountStatus.ACTIVE:
-            proposers.append(account.proposed_by)
-        is_good = other_bank is None and is_told_by_others(vouchers, proposers)
-        if link.id not in named or is_good:
-            continue
-        refused.add(link.id)
-        if not is_tested(link, account):
-            link.test_refused_at, link.test_refused_bank = now, other_bank
-            _record_link(
-                session,
-                link,
-                account,
-                SYSTEM,
-                "account.test_refused",
-                now,
-                before=link.status,
-                told_bank=other_bank,
-            )
-    await session.flush()
-    return refused
-
-
-async def _activate(
-    session: AsyncSession,
-    account: ReceivingAccount,
-    credit_id: UUID,
-    vouchers: Collection[UUID],
-    now: datetime,
-) -> None:
-    try:
-        async with session.begin_nested():
-            account.status = AccountStatus.ACTIVE.value
-            account.test_credit_id, account.activated_at = credit_id, now
-            account.test_vouchers = sorted(vouchers)
-            await session.flush()
-    except IntegrityError as error:
-        raise AccountTaken from error  # another organisation proved first that it is theirs
-
-
-async def _put_in_force(
-    session: AsyncSession,
-    link: PayeeAccount,
-    account: ReceivingAccount,
-    actor: Actor,
-    now: datetime,
-) -> None:
-    # Of two links that come into force at once, the second finds the first.
-    await queries.lock_payee(session, link.org_id, link.payee_id)
-    before = await queries.lock_links_of_payee(session, link.org_id, link.payee_id)
-    for one in before:
-        if one.receiving_account_id == account.id and is_same_number(
-            one.virtual_account, link.virtual_account
-        ):
-            # The payee returns to this number: the new link speaks for it.
-            was = one.status
-            one.status, one.ended_at = LinkStatus.ENDED.value, now
-            _record_link(session, one, account, actor, "account.replaced", now, before=was)
-        elif one.status == LinkStatus.ACTIVE:
-            # Printed codes of the old account still hang: it is listened to until someone ends it.
-            one.status = LinkStatus.FORMER.value
-    await session.flush()
-    link.status, link.activated_at = LinkStatus.ACTIVE.value, now
-    await session.flush()
-    _record_link(session, link, account, actor, "account.activated", now, before="approved")
-    changed = NewEvent(
-        kind=EventKind.ACCOUNT_CHANGED,
-        payee_id=link.payee_id,
-        data={
-            "link_id": str(link.id),
-            "bin": account.bin,
-            "account": mask_tail(link.virtual_account or account.account_number),
-            "holder_name": account.holder_name,
-            "is_first": not before,
-        },
-    )
-    await outbox.record(session, link.org_id, [changed], now=now)
-
-
 async def _end_link(
     session: AsyncSession,
     link: PayeeAccount,
@@ -413,44 +249,7 @@ async def _end_link(
     before = link.status
     link.status, link.ended_at = LinkStatus.ENDED.value, now
     await session.flush()
-    _record_link(session, link, account, actor, action, now, before=before, reason=reason)
+    record_link(session, link, account, actor, action, now, before=before, reason=reason)
     if not await queries.is_account_in_use(session, link.org_id, account.id):
         account.status, account.retired_at = AccountStatus.RETIRED.value, now
         await session.flush()
-
-
-def _record_link(
-    session: AsyncSession,
-    link: PayeeAccount,
-    account: ReceivingAccount,
-    actor: Actor,
-    action: str,
-    now: datetime,
-    *,
-    before: str | None,
-    reason: str | None = None,
-    told_bank: str | None = None,
-) -> None:
-    after: dict[str, object] = {
-        "status": link.status,
-        "payee_id": str(link.payee_id),
-        "bin": account.bin,
-        # What the payee's codes name; a virtual account hides the account behind it.
-        "account": mask_tail(link.virtual_account or account.account_number),
-    }
-    if link.virtual_account is not None:
-        after["main_account"] = mask_tail(account.account_number)
-    if told_bank is not None:
-        after["told_bank"] = told_bank
-    record_change(
-        session,
-        org_id=link.org_id,
-        actor=actor,
-        action=action,
-        object_kind="account_link",
-        object_id=link.id,
-        before=None if before is None else {"status": before},
-        after=after,
-        reason=reason,
-        now=now,
-    )

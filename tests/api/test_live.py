@@ -3,69 +3,23 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import anyio
-import httpx
 import psycopg
 import pytest
-from fastapi import FastAPI, Request
-from sqlalchemy import text
-from starlette.responses import StreamingResponse
 
-from api.auth.callers import Caller
-from api.auth.rules import Permission
-from api.deps import public, requires
-from api.live import broadcaster, events, feeds, streams
-from api.live.streams import stream_events
-from api.main import create_app
+from api.live import events, feeds, streams
 from core.clock import read_clock
-from core.db import open_org_transaction
-from core.errors import Busy
 from core.ids import new_id
 from core.settings import Settings
-from payments.outbox import service as outbox
-from payments.outbox.models import Event
-from payments.outbox.rules import EventKind, NewEvent
-from payments.outbox.wake_ups import EventFacts, write_wake_up
+from payments.outbox.wake_ups import EventFacts
 from tests.api.city import Hub, found_city, found_market, running_hub
+from tests.api.live_screens import happen, happen_aloud, org_of, watching, with_streams
 
 pytestmark = pytest.mark.anyio
-
-
-def with_streams(settings: Settings) -> FastAPI:
-    """The hub with one route for staff and one for strangers."""
-    app = create_app(settings)
-
-    @app.get("/v1/live")
-    async def stream(
-        request: Request,
-        caller: Annotated[Caller, requires(Permission.EVENTS_READ)],
-        payee_id: UUID | None = None,
-        account_id: UUID | None = None,
-        bill_id: UUID | None = None,
-        last_event_id: str | None = None,
-    ) -> StreamingResponse:
-        return await stream_events(
-            request,
-            org_id=caller.org_id,
-            payee_id=payee_id,
-            account_id=account_id,
-            bill_id=bill_id,
-            last_event_id=last_event_id,
-        )
-
-    @app.get("/live/{org_id}/{bill_id}", dependencies=[public])
-    async def stream_bill(request: Request, org_id: UUID, bill_id: UUID) -> StreamingResponse:
-        def only_kind(event: EventFacts) -> str | None:
-            return "{}" if event.kind.startswith("bill.") else None
-
-        return await stream_events(request, org_id=org_id, bill_id=bill_id, shape=only_kind)
-
-    return app
 
 
 @pytest.fixture
@@ -73,85 +27,6 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
     """The hub with those routes."""
     async with running_hub(settings, with_streams(settings)) as running:
         yield running
-
-
-class Screen:
-    """An open page: hears events as an EventSource does."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        self.answer = answer
-        self.lines = answer.aiter_lines()
-
-    async def hear(self, *, within_s: float = 5) -> dict[str, str]:
-        """Return the fields of the next event that has data."""
-        fields: dict[str, str] = {}
-        with anyio.fail_after(within_s):
-            async for line in self.lines:
-                name, _, value = line.partition(": ")
-                if line.startswith(":") or name == "retry":
-                    continue
-                if line:
-                    fields[name] = value
-                elif "data" in fields:
-                    return fields
-        raise EOFError
-
-    async def hear_end(self, *, within_s: float = 5) -> list[dict[str, str]]:
-        """Return what still comes before the stream ends."""
-        heard = []
-        while True:
-            try:
-                heard.append(await self.hear(within_s=within_s))
-            except EOFError:
-                return heard
-
-
-@asynccontextmanager
-async def watching(
-    client: httpx.AsyncClient, address: str = "/v1/live", **headers: str
-) -> AsyncIterator[Screen]:
-    """Open a stream and wait for its first line."""
-    async with client.stream("GET", address, headers=headers) as answer:
-        assert answer.status_code == 200, await answer.aread()
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        screen = Screen(answer)
-        async for line in screen.lines:
-            if line == ": hello":
-                break
-        yield screen
-
-
-async def happen_aloud(hub: Hub, org_id: UUID, **facts: Any) -> None:
-    """Let a bill be paid as the outbox tells it: the wake-up carries the event."""
-    event = NewEvent(kind=EventKind.BILL_PAID, **facts)
-    async with open_org_transaction(hub.app.state.sessions, org_id) as session:
-        await outbox.record(session, org_id, [event], now=read_clock())
-
-
-async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **facts: Any) -> UUID:
-    """Write an event as the outbox does, with or without its wake-up."""
-    event_id = facts.pop("event_id", None) or new_id()
-    async with open_org_transaction(hub.app.state.sessions, org_id) as session:
-        session.add(
-            Event(
-                org_id=org_id,
-                id=event_id,
-                kind=kind,
-                data={"amount_vnd": 20_000, "note": "hai\nmươi"},
-                recorded_at=read_clock(),
-                **facts,
-            )
-        )
-        if notify:
-            await session.execute(
-                text("SELECT pg_notify('phopay_events', :payload)"),
-                {"payload": write_wake_up(org_id, [])},
-            )
-    return event_id
-
-
-async def org_of(browser: httpx.AsyncClient) -> UUID:
-    return UUID((await browser.get("/v1/organisations")).json()[0]["id"])
 
 
 async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
@@ -296,46 +171,6 @@ async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
         assert (await screen.hear())["event"] == "missed"
 
 
-async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.3))
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    opened = events.first_id_at(read_clock())
-    async with watching(admin) as screen:
-        first, second = await screen.hear(), await screen.hear()
-    assert (first["event"], second["event"]) == ("tick", "tick")
-    assert opened < UUID(first["id"]) < UUID(second["id"]) < events.first_id_at(read_clock())
-
-    await happen(hub, org_id, "missed")
-    async with watching(admin, **{"Last-Event-ID": second["id"]}) as screen:
-        assert (await screen.hear())["event"] == "missed"
-
-
-async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) -> None:
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    old = events.first_id_at(read_clock() - timedelta(hours=7))
-    await happen(hub, org_id, "just.now")
-
-    fresh = {"Last-Event-ID": str(new_id())}
-    async with watching(admin, f"/v1/live?last_event_id={old}", **fresh) as screen:
-        assert (await screen.hear())["event"] == "just.now"
-
-
-async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
-    admin = await found_city(hub)
-    org_id, bill_id = await org_of(admin), uuid4()
-    an_hour_ago = str(events.first_id_at(read_clock() - timedelta(hours=1)))
-
-    address = f"/live/{org_id}/{bill_id}"
-    async with watching(hub.client, address, **{"Last-Event-ID": an_hour_ago}) as screen:
-        assert (await screen.hear())["event"] == "reload"
-
-
 async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,92 +187,6 @@ async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before
 
     assert heard is not None
     assert heard.bill_id == bill_id
-
-
-async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: Hub) -> None:
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    await happen(hub, org_id, "just.now")
-    for hours, word in ((1, "just.now"), (7, "reload")):
-        last = str(events.first_id_at(read_clock() - timedelta(hours=hours)))
-
-        async with watching(admin, **{"Last-Event-ID": last}) as screen:
-            assert (await screen.hear())["event"] == word
-
-
-async def test_a_replay_that_cannot_be_read_ends_the_stream(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    admin = await found_city(hub)
-
-    async def away(*_: object, **__: object) -> list[EventFacts]:
-        raise Busy("The database is away.")
-
-    monkeypatch.setattr(broadcaster, "read_events", away)
-    async with watching(admin) as screen:
-        assert await screen.hear_end() == []
-
-
-async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    async with watching(admin) as screen:
-        await happen(hub, org_id, "first")
-        seen = await screen.hear()
-    await happen(hub, org_id, "missed")
-
-    async with watching(admin, **{"Last-Event-ID": seen["id"]}) as screen:
-        replayed = [await screen.hear(), await screen.hear()]
-        await happen(hub, org_id, "fresh")
-        fresh = await screen.hear()
-
-    # The overlap repeats "first": a page drops the ids that it has seen.
-    assert [event["event"] for event in replayed] == ["first", "missed"]
-    assert fresh["event"] == "fresh"
-
-
-async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    minutes_ago = events.first_id_at(read_clock() - timedelta(minutes=2))
-    await happen(hub, org_id, "old", event_id=minutes_ago)
-    await happen(hub, org_id, "while.the.page.was.drawn")
-
-    next_year = events.first_id_at(read_clock() + timedelta(days=365))
-    for last in ("", "not-an-id", "f" * 32, str(next_year), str(uuid4())):
-        async with watching(admin, **{"Last-Event-ID": last}) as screen:
-            assert (await screen.hear())["event"] == "while.the.page.was.drawn"
-
-
-@pytest.mark.parametrize("read_max", [5_000, 3])
-async def test_screens_that_ask_together_each_hear_their_own_past(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
-) -> None:
-    monkeypatch.setattr(broadcaster, "SHARED_READ_MAX", read_max)
-    admin = await found_city(hub)
-    org_id = await org_of(admin)
-    bills = [uuid4() for _ in range(8)]
-    now = read_clock()
-    for age_s in (50, 5):
-        at = events.first_id_at(now - timedelta(seconds=age_s))
-        for n, bill_id in enumerate(bills):
-            event_id = UUID(int=at.int + n + 1)
-            await happen(hub, org_id, f"{n} {age_s} s ago", bill_id=bill_id, event_id=event_id)
-    heard: dict[int, list[str]] = {}
-
-    async def ask(n: int) -> None:
-        since = now - timedelta(seconds=60 if n % 2 else 10)
-        past = await hub.app.state.broadcaster.replay(
-            org_id, events.Interest(bill_id=bills[n]), since=since
-        )
-        heard[n] = [event.kind for event in past]
-
-    async with anyio.create_task_group() as group:
-        for n in range(len(bills)):
-            group.start_soon(ask, n)
-
-    for n in range(len(bills)):
-        assert heard[n] == ([f"{n} 50 s ago"] if n % 2 else []) + [f"{n} 5 s ago"]
 
 
 async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:

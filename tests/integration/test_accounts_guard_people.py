@@ -16,10 +16,10 @@ from payments.payees import queries
 from payments.payees.accounts import (
     confirm_told,
     end_link,
-    note_test_transfer,
     propose_account,
     refuse_account,
 )
+from payments.payees.activation import note_test_transfer
 from payments.payees.errors import AccountLinkNotInForce, HolderNeeded
 from payments.payees.models import LinkStatus
 from tests.builders import (
@@ -36,7 +36,7 @@ from tests.builders import (
     pay,
     settle,
 )
-from tests.integration.test_accounts_guard import (
+from tests.integration.account_steps import (
     NEW_NUMBER,
     TEST_MEMO,
     approve,

@@ -21,7 +21,7 @@ from tests.builders import (
     an_account,
     list_breaks,
 )
-from tests.integration.test_accounts_guard import (
+from tests.integration.account_steps import (
     NEW_NUMBER,
     approve,
     listen_to,

@@ -29,14 +29,17 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.integration.test_accounts_guard import (
+from tests.integration.account_steps import (
+    COUNT_REFUSED,
+    IN_FORCE,
     NEW_NUMBER,
     TEST_MEMO,
+    WAITS,
     approve,
+    count,
     propose,
     read_states,
 )
-from tests.integration.test_accounts_vouchers import COUNT_REFUSED, IN_FORCE, WAITS, count
 
 pytestmark = pytest.mark.anyio
 

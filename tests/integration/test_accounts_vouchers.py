@@ -34,10 +34,14 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.integration.test_accounts_guard import (
+from tests.integration.account_steps import (
+    COUNT_REFUSED,
+    IN_FORCE,
     NEW_NUMBER,
     TEST_MEMO,
+    WAITS,
     approve,
+    count,
     propose,
     read_states,
 )
@@ -47,7 +51,6 @@ pytestmark = pytest.mark.anyio
 ADMIN = Actor(kind="staff", id=UUID(int=7), name="administrator")  # may propose and approve
 PUPPET = Actor(kind="staff", id=UUID(int=8), name="the manager's other login")
 MAY_APPROVE = (APPROVER, ADMIN)
-WAITS, IN_FORCE = ("approved", "approved"), ("active", "active")
 
 
 @pytest.fixture
@@ -142,14 +145,6 @@ async def tell_test(
     body = sepay_body(stall, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER)
     await store(sessions, stall, body, now=now)
     await settle(sessions, stall, now=now)
-
-
-async def count(sessions: Sessions, stall: Stall, query: str) -> int:
-    async with open_org_transaction(sessions, stall.org.id) as session:
-        return int(await session.scalar(text(query)) or 0)
-
-
-COUNT_REFUSED = "SELECT count(*) FROM audit_log WHERE action = 'account.test_refused'"
 
 
 async def test_a_test_transfer_forged_with_a_key_of_the_proposers_own_proves_nothing(
