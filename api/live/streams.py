@@ -142,13 +142,11 @@ class _Stream:
                 except TimeoutError:
                     # Else a page that hears nothing would ask for ever more after a reconnect.
                     told_to = subscriber.feed.told_to
-                    is_further = told_to > last_id
-                    last_id = max(last_id, told_to)
-                    yield (
-                        f"id: {told_to}\nevent: tick\ndata: {{}}\n\n"
-                        if is_further
-                        else ": here\n\n"
-                    )
+                    if told_to > last_id:
+                        last_id = told_to
+                        yield f"id: {told_to}\nevent: tick\ndata: {{}}\n\n"
+                    else:
+                        yield ": here\n\n"
                 else:
                     if event is None:
                         return

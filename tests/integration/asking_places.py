@@ -1,13 +1,15 @@
 """A stall whose provider can be asked, a sandbox to ask, and servers that are no sandbox."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 from payos import PayOS
@@ -121,9 +123,17 @@ class Place:
 
 
 async def ask(
-    sessions: Sessions, sealer: Sealer, stall: Stall, bill: BillFacts | None = None
+    sessions: Sessions,
+    sealer: Sealer,
+    stall: Stall,
+    bill: BillFacts | None = None,
+    *,
+    client: httpx.AsyncClient | None = None,
 ) -> Asked:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    """Ask about the stall's account, by a client of the test's or by a new one."""
+    async with AsyncExitStack() as stack:
+        if client is None:
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         return await ask_about_account(
             sessions,
             Settler(sessions, read_clock=read_clock),
@@ -135,6 +145,23 @@ async def ask(
             bill_id=bill.id if bill else None,
             now=read_clock(),
         )
+
+
+def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001") -> Any:
+    """Write a transaction as SePay's list does."""
+    return {
+        "id": id_,
+        "account_number": stall.account_number,
+        "transaction_date": f"{read_clock():%Y-%m-%d %H:%M:%S}",
+        "amount_in": f"{amount_vnd}.00",
+        "transaction_content": memo,
+        "reference_number": f"FT{id_}",
+    }
+
+
+def listing(*rows: Any) -> bytes:
+    """Write SePay's answer."""
+    return json.dumps({"transactions": rows}).encode()
 
 
 async def listen(

@@ -1,11 +1,9 @@
 """What asking may cost, however odd, slow or repeated an answer is: time, rows, other tenants."""
 
 import asyncio
-import json
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +16,7 @@ from core.errors import Busy
 from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
-from payments.callbacks.asking import Asked, ask_about_account
+from payments.callbacks.asking import ask_about_account
 from payments.callbacks.errors import ProviderAnswerUnreadable
 from payments.callbacks.providers import ASKABLE
 from payments.callbacks.providers.asking import AskKeys, Inquiry
@@ -34,7 +32,7 @@ from tests.builders import (
     list_breaks,
     read_status,
 )
-from tests.integration.asking_places import a_server, ask, listen, say
+from tests.integration.asking_places import a_server, ask, listen, listing, row, say
 
 pytestmark = pytest.mark.anyio
 
@@ -51,41 +49,10 @@ async def stall(app_sessions: Sessions) -> Stall:
     return await a_stall(app_sessions, is_live=False)
 
 
-def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001") -> Any:
-    """Write a transaction as SePay's list does."""
-    return {
-        "id": id_,
-        "account_number": stall.account_number,
-        "transaction_date": f"{read_clock():%Y-%m-%d %H:%M:%S}",
-        "amount_in": f"{amount_vnd}.00",
-        "transaction_content": memo,
-        "reference_number": f"FT{id_}",
-    }
-
-
-def listing(*rows: Any) -> bytes:
-    return json.dumps({"transactions": rows}).encode()
-
-
 async def count_asked(sessions: Sessions, stall: Stall) -> int:
     async with open_org_transaction(sessions, stall.org.id) as session:
         query = text("SELECT count(*) FROM notices WHERE source = 'asked'")
         return int(await session.scalar(query) or 0)
-
-
-async def ask_by(
-    sessions: Sessions, sealer: Sealer, stall: Stall, client: httpx.AsyncClient
-) -> Asked:
-    return await ask_about_account(
-        sessions,
-        Settler(sessions, read_clock=read_clock),
-        sealer,
-        client,
-        stall.org,
-        stall.account_id,
-        payee_id=stall.payee_id,
-        now=read_clock(),
-    )
 
 
 async def test_half_an_emoji_in_one_memo_hides_nobodys_money(
@@ -119,9 +86,9 @@ async def test_what_nobody_foresaw_at_one_endpoint_takes_no_other_with_it(
             odd = {"http://odd.test": httpx.MockTransport(break_down)}
             async with httpx.AsyncClient(trust_env=False, mounts=odd) as client:
                 with pytest.raises(ProviderAnswerUnreadable):
-                    await ask_by(app_sessions, sealer, stall, client)
+                    await ask(app_sessions, sealer, stall, client=client)
                 await listen(app_sessions, sealer, stall, url)
-                asked = await ask_by(app_sessions, sealer, stall, client)
+                asked = await ask(app_sessions, sealer, stall, client=client)
 
     assert asked.providers == ("sepay",)
     assert (await read_status(app_sessions, stall, bill))[0] == "paid"
@@ -180,7 +147,7 @@ async def test_a_cookie_in_one_tenants_answer_goes_with_no_question_of_another(
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for one, token in ((stall, "t0ken-a"), (neighbour, "t0ken-b")):
             await listen(app_sessions, sealer, one, url, token=token)
-            await ask_by(app_sessions, sealer, one, client)
+            await ask(app_sessions, sealer, one, client=client)
 
     assert [b"t0ken-a" in heads[0], b"t0ken-b" in heads[1]] == [True, True]
     assert not any(b"cookie" in head.lower() for head in heads)
@@ -227,7 +194,7 @@ async def test_simulated_money_in_a_live_organisation_is_one_break_however_often
         )
     async with httpx.AsyncClient(transport=sepay) as client:
         for _ in range(3):
-            await ask_by(app_sessions, sealer, stall, client)
+            await ask(app_sessions, sealer, stall, client=client)
 
     assert await count_asked(app_sessions, stall) == 1
     assert await list_breaks(app_sessions, stall) == ["simulated_in_live"]

@@ -17,8 +17,7 @@ from payments.callbacks.errors import (
     ProviderRefusedToken,
 )
 from tests.builders import Stall, a_bill, a_stall, read_status
-from tests.integration.asking_places import a_server, ask, listen, say
-from tests.integration.test_asking_bounds import listing, row
+from tests.integration.asking_places import a_server, ask, listen, listing, row, say
 
 pytestmark = pytest.mark.anyio
 
