@@ -117,6 +117,7 @@ async def delete_outlived(desk: Desk, *, now: datetime) -> int:
     """Delete rows past their retention, a bounded number in a transaction; return how many."""
     deleted = 0
     for table, (column, kept_for) in RETENTION.items():
+        # A row that is changed meanwhile lies elsewhere and is left for the next round.
         statement = text(
             f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 (our own names)
             f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"

@@ -252,6 +252,7 @@ async def lock_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey:
         select(ApiKey)
         .where(ApiKey.org_id == org_id, ApiKey.id == key_id)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if found is None:
         raise ApiKeyNotFound

@@ -112,13 +112,15 @@ FIND_UNTIDY = text("""
     SELECT DISTINCT org_id FROM bills
     WHERE status = 'open' AND paid_vnd = 0 AND monitor_until >= :since AND monitor_until < :now
 """)
+# An array of locked ids, made once: as IN (…) it would be joined, and a plan may read the inner
+# side again for each bill, lock more than the limit, and lose a bill that changed just before.
 TIDY_EXPIRED = text("""
     UPDATE bills SET status = 'expired'
-    WHERE org_id = :org_id AND id IN (
+    WHERE org_id = :org_id AND id = ANY(ARRAY(
         SELECT id FROM bills
         WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0
           AND monitor_until >= :since AND monitor_until < :now
-        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+        ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
 """)
 
 

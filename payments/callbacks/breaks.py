@@ -26,7 +26,12 @@ async def close_break(
         BreakNotFound
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
     """
-    query = select(Break).filter_by(org_id=org_id, id=break_id).with_for_update(key_share=True)
+    query = (
+        select(Break)
+        .filter_by(org_id=org_id, id=break_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
     found = await session.scalar(query)
     if found is None:
         raise BreakNotFound(break_id)

@@ -1,7 +1,7 @@
 """What people say about a credit: whose it is, which bill it pays, that it is not a sale.
 
 Each correction reverses the match in force and adds another; nothing posted is edited. The order
-of locks is the same as in settlement: the match, then the bill.
+of locks: the credit with its match in force, then the bill.
 """
 
 from dataclasses import replace
@@ -39,9 +39,6 @@ OPEN_TO_CLAIM: Final = frozenset({Verdict.UNASSIGNED})
 OPEN_TO_CONFIRM: Final = frozenset(
     {Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.SEVERAL_BILLS}
 )
-# Who waited for another correction finds the match reversed, and its successor only by looking
-# again: a statement sees no rows from after its start.
-LOOKS_MAX: Final = 3
 EXPLAINED_BREAKS: Final = [
     BreakKind.UNASSIGNED,
     BreakKind.UNKNOWN_REFERENCE,
@@ -100,9 +97,7 @@ async def confirm_for_bill(
     if old.decision.payee_id not in (None, payee_id):
         raise CreditNotFound(credit_id)
     bill = await get_bill(session, org_id, bill_id)
-    (locked,) = await queries.lock_named_bills(
-        session, org_id, references=[bill.reference], order_ids=[]
-    )
+    (locked,) = await queries.lock_named_bills(session, org_id, references=[bill.reference])
     if bill.payee_id != payee_id or is_other_account(credit, locked):
         raise CreditNotCorrectable("The payment is not on this bill's account.")
     if locked.status not in SETTLEABLE:  # it would leave the takings, for a refund
@@ -210,11 +205,8 @@ async def _lock_match(
         CreditNotFound: there is none.
     """
     values = {"org_id": org_id, "credit_id": credit_id}
-    row = None
-    for _ in range(LOOKS_MAX):
-        row = (await session.execute(queries.LOCK_MATCH, values)).mappings().one_or_none()
-        if row is not None:
-            break
+    await session.execute(queries.LOCK_CREDIT, {"credit_id": credit_id})
+    row = (await session.execute(queries.LOCK_MATCH, values)).mappings().one_or_none()
     if row is None:
         raise CreditNotFound(credit_id)
     credit = CreditFacts(

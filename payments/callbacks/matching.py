@@ -62,11 +62,15 @@ async def match_credits(
     """
     names = [read_names(credit, codes) for credit in credits_in]
     references = {reference for one in names for reference, _ in one.own}
-    order_ids = {one.order_id for one in names if one.order_id is not None}
+    orders = {
+        (credit.provider, one.order_id)
+        for credit, one in zip(credits_in, names, strict=True)
+        if one.order_id is not None
+    }
     bills: dict[UUID, BillState] = {}
-    if references or order_ids:
+    if references or orders:
         locked = await queries.lock_named_bills(
-            session, org.id, references=references, order_ids=order_ids
+            session, org.id, references=references, orders=orders
         )
         bills = {bill.id: bill for bill in locked}
     by_name: dict[str, list[BillState]] = defaultdict(list)

@@ -68,23 +68,26 @@ DELETE_ENDPOINT_ACCOUNTS = text("""
     DELETE FROM endpoint_accounts WHERE org_id = :org_id AND endpoint_id = :endpoint_id
 """)
 
+# One table and conditions on its own columns, nothing joined. When another transaction has changed
+# a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
+# joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
+# (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
 LOCK_NAMED_BILLS = text("""
     SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
            amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at
     FROM bills
-    WHERE org_id = :org_id AND id IN (
-        SELECT id FROM bills
-        WHERE org_id = :org_id AND reference = ANY(CAST(:references AS text[]))
-        UNION ALL
-        SELECT id FROM bills
-        WHERE org_id = :org_id AND provider_order_id IS NOT NULL
-          AND provider_order_id = ANY(CAST(:order_ids AS text[])))
+    WHERE org_id = :org_id
+      AND (reference = ANY(CAST(:references AS text[]))
+           OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
+               AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
     ORDER BY id
     FOR NO KEY UPDATE
 """)
 
 BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
 
+# Safe after a wait, as there is none: the caller has locked these bills. The same holds for
+# REVERSE_MATCH, and for FINISH_NOTICES on notices that were claimed.
 UPDATE_BILLS = text("""
     UPDATE bills b
     SET paid_vnd = t.paid_vnd, received_vnd = t.received_vnd, status = t.status,
@@ -118,6 +121,10 @@ INSERT_MATCHES = text("""
         CAST(:matched_bys AS uuid[])) AS t
 """)
 
+# Corrections of one credit queue here. A lock on the match in force would not do: who waited for it
+# finds it reversed, and its successor not, since a statement sees no rows from after its start.
+LOCK_CREDIT = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:credit_id AS text), 1))")
+# `c` is joined, but never changes.
 LOCK_MATCH = text("""
     SELECT m.id, m.bill_id, m.payee_id, m.rule, m.verdict, m.named, m.applied_vnd, m.is_late,
            c.receiving_account_id, c.virtual_account, c.provider, c.provider_order_id, c.memo,
@@ -195,10 +202,24 @@ async def delete_endpoint_accounts(session: AsyncSession, org_id: UUID, endpoint
 
 
 async def lock_named_bills(
-    session: AsyncSession, org_id: UUID, *, references: Iterable[str], order_ids: Iterable[str]
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    references: Iterable[str],
+    orders: Iterable[tuple[str, str]] = (),
 ) -> list[BillState]:
-    """Lock every bill that is named, in the order of their ids."""
-    values = {"org_id": org_id, "references": list(references), "order_ids": list(order_ids)}
+    """Lock every bill that is named, in the order of their ids.
+
+    Args:
+        orders: (rail, the provider's order id).
+    """
+    wanted = list(orders)
+    values = {
+        "org_id": org_id,
+        "references": list(references),
+        "rails": list({rail for rail, _ in wanted}),
+        "order_ids": list({order_id for _, order_id in wanted}),
+    }
     rows = await run(session, LOCK_NAMED_BILLS, values)
     return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
 

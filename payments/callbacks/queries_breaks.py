@@ -27,6 +27,7 @@ INSERT_BREAKS = text("""
     ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING
 """)
 
+# The values joined are this statement's own: who waited finds them as they were.
 CLOSE_NOTICE_BREAKS = text("""
     UPDATE breaks k SET closed_at = :now, resolution = t.outcome
     FROM unnest(CAST(:ids AS uuid[]), CAST(:outcomes AS text[])) AS t (id, outcome)

@@ -32,7 +32,8 @@ INSERT_NOTICES = text("""
         AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
 """)
 
-# New money first, by an index of its own: what waits for something must not hold it up.
+# New money first, by an index of its own: what waits for something must not hold it up. Nothing
+# is joined to what is locked, so a notice that changed meanwhile is judged by its own columns.
 CLAIM_NOTICES = text("""
     WITH fresh AS (
         SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices

@@ -246,7 +246,9 @@ async def get_endpoint(
         EndpointNotFound: there is none in this organisation.
     """
     lock = {"key_share": True} if is_to_change else None
-    endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id), with_for_update=lock)
+    endpoint = await session.get(
+        CallbackEndpoint, (org_id, endpoint_id), with_for_update=lock, populate_existing=True
+    )
     if endpoint is None:
         raise EndpointNotFound(endpoint_id)
     return endpoint

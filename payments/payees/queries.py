@@ -42,6 +42,7 @@ FIND_ROUTES = text("""
       AND l.status = 'active' AND a.status = 'active' AND p.closed_at IS NULL
 """)
 
+# The code is one value, found and locked once; who waited for it counts on from the new serial.
 TAKE_SERIALS = text("""
     UPDATE organisation_codes SET next_serial = next_serial + :wanted
     WHERE code = (

@@ -62,6 +62,15 @@ async def settle_one(call: Call) -> str:
         return str(await settle_notices(session, call.org, claimed, now=call.now))
 
 
+async def settle_these(call: Call) -> str:
+    """Settle these notices in one batch, as a hub does that was told of them together."""
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        notice_ids = [UUID(one) for one in call.said["notice_ids"]]
+        claimed = await queries_notices.claim_these(session, call.org.id, notice_ids)
+        await call.go()
+        return str(await settle_notices(session, call.org, claimed, now=call.now))
+
+
 async def settle_all(call: Call) -> str:
     await call.go()
     settler = Settler(call.sessions, read_clock=lambda: call.now)
@@ -102,6 +111,35 @@ async def confirm(call: Call) -> str:
             now=call.now,
         )
     return "confirmed"
+
+
+async def take_out(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        await corrections.mark_not_takings(
+            session,
+            call.org.id,
+            call.id("credit_id"),
+            payee_id=call.id("payee_id"),
+            actor=call.actor,
+            reason="",
+            now=call.now,
+        )
+    return "out"
+
+
+async def put_back(call: Call) -> str:
+    async with open_org_transaction(call.sessions, call.org.id) as session:
+        await call.go()
+        await corrections.mark_takings_again(
+            session,
+            call.org.id,
+            call.id("credit_id"),
+            payee_id=call.id("payee_id"),
+            actor=call.actor,
+            now=call.now,
+        )
+    return "back"
 
 
 async def cancel(call: Call) -> str:
@@ -165,8 +203,8 @@ async def rotate(call: Call) -> str:
 CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     one.__name__: one
     for one in (
-        settle_one, settle_all, judge, claim, confirm, cancel, approve, open_bill,
-        take_references, rotate,
+        settle_one, settle_these, settle_all, judge, claim, confirm, take_out, put_back, cancel,
+        approve, open_bill, take_references, rotate,
     )
 }  # fmt: skip
 

@@ -67,6 +67,8 @@ def racing(environment: Mapping[str, str], *, processes: int = PROCESSES) -> Ite
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     return value if isinstance(value, str | int | None) else str(value)
 
 

@@ -1,0 +1,308 @@
+"""Races on tables of real size: no plan loses a row that changed while it waited for a lock."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.ids import new_id
+from payments.bills.queries import tidy_expired
+from payments.bills.references import make_reference
+from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.service import cancel_bill, open_bills
+from payments.callbacks import queries, queries_breaks
+from payments.callbacks.breaks import close_break
+from payments.callbacks.models import BreakKind
+from payments.callbacks.records import NewBreak, NoticeOutcome
+from tests.builders import (
+    MANAGER,
+    NOON,
+    VENDOR,
+    Stall,
+    list_breaks,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.concurrency.grown import explain, explain_generic, grow_bills
+from tests.concurrency.races import Races
+from tests.concurrency.tenants import (
+    a_new_stall,
+    count_rows,
+    find_credit,
+    list_outcomes,
+)
+from tests.databases import Database
+from tests.integration.invariants import find_violations
+
+pytestmark = pytest.mark.anyio
+
+_serials = count(10_000)
+# As the planner likes, and with each of its ways to find and join rows taken away in turn.
+PLANS = {
+    "as_planned": [],
+    "no_bitmap": ["enable_bitmapscan = off"],
+    "no_index": ["enable_bitmapscan = off", "enable_indexscan = off"],
+    "no_seqscan": ["enable_seqscan = off"],
+    "no_nested_loop": ["enable_nestloop = off"],
+    "no_hash": ["enable_hashagg = off", "enable_hashjoin = off"],
+    "generic": ["plan_cache_mode = force_generic_plan"],
+}
+
+
+@pytest.fixture
+async def stall(app_sessions: Sessions, database: Database) -> Stall:
+    """A stall with tens of thousands of old bills."""
+    grown = await a_new_stall(app_sessions)
+    grow_bills(database.owner_url, grown)
+    return grown
+
+
+@pytest.fixture(scope="module")
+def shared_stall(database: Database) -> Stall:
+    """The same for tests that only add bills to it."""
+
+    async def make() -> Stall:
+        engine = open_engine(database.app_url, database.settings)
+        try:
+            return await a_new_stall(make_sessions(engine))
+        finally:
+            await engine.dispose()
+
+    stall = asyncio.run(make())
+    grow_bills(database.owner_url, stall)
+    return stall
+
+
+async def open_many(sessions: Sessions, stall: Stall, number: int) -> list[BillFacts]:
+    """Open this many bills of 20,000 đồng."""
+    requests = [
+        BillRequest(
+            payee_id=stall.payee_id,
+            amount_vnd=20_000,
+            purpose="Phở bò",
+            expires_at=NOON.replace(hour=6),
+            monitor_until=NOON.replace(hour=23),
+            created_by=VENDOR.id or UUID(int=3),
+        )
+        for _ in range(number)
+    ]
+    references = [make_reference(stall.org.code, next(_serials)) for _ in range(number)]
+    async with open_org_transaction(sessions, stall.org.id) as session:
+        opened = await open_bills(session, stall.org.id, requests, references, now=NOON)
+    return [bill for bill in opened if isinstance(bill, BillFacts)]
+
+
+async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None:
+    for setting in settings:
+        await session.execute(text(f"SET LOCAL {setting}"))
+
+
+async def wait_until_blocked(sessions: Sessions) -> None:
+    """Wait until some statement of this database waits for a row lock."""
+    query = text("""
+        SELECT count(*) FROM pg_locks
+        WHERE NOT granted AND locktype IN ('transactionid', 'tuple')
+    """)
+    for _ in range(500):
+        async with sessions.begin() as session:
+            if await session.scalar(query):
+                return
+        await asyncio.sleep(0.01)
+    pytest.fail("nothing waited for a lock")
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("named", [1, 5, 20, 100, 500])
+async def test_a_batch_that_waited_for_a_changed_bill_finds_it_with_its_new_values(
+    app_sessions: Sessions, shared_stall: Stall, named: int, plan: str
+) -> None:
+    stall = shared_stall
+    bills = await open_many(app_sessions, stall, named)
+    changed = bills[named // 2]
+    change = text("UPDATE bills SET is_late = true WHERE id = :id")
+
+    async def lock_batch() -> dict[UUID, bool]:
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await apply_settings(session, PLANS[plan])
+            states = await queries.lock_named_bills(
+                session, stall.org.id, references=[bill.reference for bill in bills]
+            )
+            return {state.id: state.is_late for state in states}
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await session.execute(change, {"id": changed.id})
+        waiting = asyncio.create_task(lock_batch())
+        await wait_until_blocked(app_sessions)
+    found = await waiting
+
+    assert found == {bill.id: bill.id == changed.id for bill in bills}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_a_batch_that_waited_for_an_order_finds_it(
+    app_sessions: Sessions, shared_stall: Stall, plan: str
+) -> None:
+    stall = shared_stall
+    orders = [("payos", str(n)) for n in range(4, 84, 4)]
+    change = text("UPDATE bills SET is_late = true WHERE provider_order_id = '8'")
+
+    async def lock_batch() -> dict[str | None, bool]:
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await apply_settings(session, PLANS[plan])
+            states = await queries.lock_named_bills(
+                session, stall.org.id, references=[], orders=orders
+            )
+            return {state.provider_order_id: state.is_late for state in states}
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await session.execute(change)
+        waiting = asyncio.create_task(lock_batch())
+        await wait_until_blocked(app_sessions)
+
+    assert await waiting == {order: order == "8" for _, order in orders}
+
+
+def test_named_bills_are_found_by_both_indexes(database: Database, shared_stall: Stall) -> None:
+    values = {
+        "org_id": shared_stall.org.id,
+        "references": [f"XX{n:011d}" for n in range(20)],
+        "rails": ["payos"],
+        "order_ids": [str(n) for n in range(20)],
+    }
+
+    for plan in (
+        explain(database.app_url, shared_stall, queries.LOCK_NAMED_BILLS, values),
+        explain_generic(database.app_url, shared_stall, queries.LOCK_NAMED_BILLS, values),
+    ):
+        assert "BitmapOr" in plan
+        assert "uq_bills_org_id_reference" in plan
+        assert "uq_bills_provider_order" in plan
+        assert "Seq Scan" not in plan
+        assert "Join" not in plan
+
+
+@pytest.mark.parametrize("named", [5, 20, 100])
+async def test_two_parts_of_each_bill_settled_at_once_in_two_processes_pay_it(
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database, named: int
+) -> None:
+    bills = await open_many(app_sessions, stall, named)
+    parts = [
+        [sepay_body(stall, amount_vnd=10_000, memo=bill.reference) for bill in bills]
+        for _ in range(2)
+    ]
+    batches = [await store(app_sessions, stall, *bodies) for bodies in parts]
+
+    answers = races.run(
+        stall.org, [{"what": "settle_these", "notice_ids": batch} for batch in batches]
+    )
+
+    assert answers == [str(named)] * 2
+    assert await list_outcomes(app_sessions, stall) == ["part"] * named + ["settle"] * named
+    paid = "status = 'paid' AND paid_vnd = 20000"
+    assert await count_rows(app_sessions, stall, "bills", paid) == named
+    assert await list_breaks(app_sessions, stall) == []
+    assert (await read_ledger(app_sessions, stall))["takings"] == 20_000 * named
+    assert find_violations(database.owner_url) == []
+
+
+async def test_a_cancellation_is_seen_by_a_batch_that_waited_for_it(
+    app_sessions: Sessions, stall: Stall, database: Database
+) -> None:
+    bills = await open_many(app_sessions, stall, 20)
+    bodies = [sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for bill in bills]
+    await store(app_sessions, stall, *bodies)
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await cancel_bill(session, stall.org.id, bills[7].id, actor=VENDOR, reason=None, now=NOON)
+        settling = asyncio.create_task(settle(app_sessions, stall))
+        await wait_until_blocked(app_sessions)
+    assert await settling == 20
+
+    assert await list_outcomes(app_sessions, stall) == ["closed_bill"] + ["settle"] * 19
+    assert await read_status(app_sessions, stall, bills[7]) == ("cancelled", 0, 20_000)
+    assert await list_breaks(app_sessions, stall) == ["refund_due"]
+    assert find_violations(database.owner_url) == []
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_tidying_leaves_alone_what_was_paid_a_moment_before(
+    app_sessions: Sessions, shared_stall: Stall, plan: str
+) -> None:
+    """Bills that are locked are left for the next round, the others are all tidied."""
+    stall = shared_stall
+    bills = await open_many(app_sessions, stall, 20)
+    ends = {"now": NOON.replace(hour=23, minute=1), "since": NOON.replace(hour=22)}
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        change = text("UPDATE bills SET is_late = true WHERE id = :id")
+        await session.execute(change, {"id": bills[3].id})
+        async with open_org_transaction(app_sessions, stall.org.id) as other:
+            await apply_settings(other, PLANS[plan])
+            tidied = await tidy_expired(other, stall.org.id, limit=5_000, **ends)
+
+    assert tidied >= 19
+    statuses = [(await read_status(app_sessions, stall, bill))[0] for bill in bills]
+    assert statuses == ["expired"] * 3 + ["open"] + ["expired"] * 16
+
+
+async def test_corrections_of_one_credit_at_once_queue_and_none_misses_it(
+    app_sessions: Sessions, races: Races, database: Database
+) -> None:
+    stall = await a_new_stall(app_sessions)
+    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_sessions, stall)
+    credit_id = await find_credit(app_sessions, stall)
+
+    corrections = [
+        {"what": what, "credit_id": credit_id, "payee_id": stall.payee_id}
+        for what in ("take_out", "take_out", "put_back", "put_back") * 6
+    ]
+    for _ in range(5):
+        answers = races.run(stall.org, corrections)
+        assert answers == ["out", "out", "back", "back"] * 6
+
+    assert await count_rows(app_sessions, stall, "matches", "reversed_at IS NULL") == 1
+    assert find_violations(database.owner_url) == []
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_a_break_that_a_person_closes_meanwhile_keeps_their_words(
+    app_sessions: Sessions, shared_stall: Stall, plan: str
+) -> None:
+    stall = shared_stall
+    subjects = [new_id() for _ in range(20)]
+    opened = [
+        NewBreak(kind=BreakKind.STUCK, subject_id=one, detail="could not be settled")
+        for one in subjects
+    ]
+    ended = [NoticeOutcome(notice_id=one, outcome="settle", handled_at=NOON) for one in subjects]
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        await queries_breaks.insert_breaks_once(session, stall.org.id, opened, now=NOON)
+
+    async def close_all() -> None:
+        async with open_org_transaction(app_sessions, stall.org.id) as session:
+            await apply_settings(session, PLANS[plan])
+            await queries_breaks.close_notice_breaks(session, stall.org.id, ended, now=NOON)
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        find = text("SELECT id FROM breaks WHERE subject_id = :id")
+        break_id = await session.scalar(find, {"id": subjects[9]})
+        await close_break(
+            session, stall.org.id, break_id, resolution="looked", actor=MANAGER, now=NOON
+        )
+        closing = asyncio.create_task(close_all())
+        await wait_until_blocked(app_sessions)
+    await closing
+
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        find = text("SELECT resolution FROM breaks WHERE subject_id = ANY(:ids) ORDER BY 1")
+        said = list((await session.execute(find, {"ids": subjects})).scalars())
+    assert said == ["looked"] + ["settle"] * 19
