@@ -142,6 +142,10 @@ def upgrade() -> None:
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
         sa.Column("direction", sa.String(), nullable=False),
         sa.Column("bank_reference", sa.String(), nullable=False),
+        sa.Column(
+            "is_first_of_reference", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+        sa.Column("admitted_from", sa.Uuid(), nullable=True),
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("provider_transaction_id", sa.String(), nullable=False),
         sa.Column("provider_order_id", sa.String(), nullable=True),
@@ -156,8 +160,8 @@ def upgrade() -> None:
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "bank_reference <> '' AND provider_transaction_id <> ''",
-            name=op.f("ck_credits_ids_not_empty"),
+            "provider_transaction_id <> ''",
+            name=op.f("ck_credits_id_not_empty"),
         ),
         sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("ck_credits_direction_known")),
         sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_credits_amount_positive")),
@@ -167,20 +171,27 @@ def upgrade() -> None:
             name=op.f("fk_credits_org_id_receiving_account_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_credits")),
-        sa.UniqueConstraint(
-            "org_id",
-            "receiving_account_id",
-            "direction",
-            "bank_reference",
-            name=op.f("uq_credits_org_id_receiving_account_id_direction_bank_reference"),
-        ),
-        sa.UniqueConstraint(
-            "org_id",
-            "receiving_account_id",
-            "provider",
-            "provider_transaction_id",
-            name="uq_credits_provider_transaction",
-        ),
+    )
+    op.create_index(
+        "uq_credits_admitted",
+        "credits",
+        ["org_id", "admitted_from"],
+        unique=True,
+        postgresql_where=sa.text("admitted_from IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_credits_first_of_reference",
+        "credits",
+        ["org_id", "receiving_account_id", "direction", "bank_reference", "amount_vnd"],
+        unique=True,
+        postgresql_where=sa.text("is_first_of_reference"),
+    )
+    op.create_index(
+        "uq_credits_provider_transaction",
+        "credits",
+        ["org_id", "receiving_account_id", "provider", "provider_transaction_id"],
+        unique=True,
+        postgresql_where=sa.text("admitted_from IS NULL"),
     )
     op.create_index(
         "ix_credits_account_time",

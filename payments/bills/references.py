@@ -120,6 +120,15 @@ def find_references(memo: str) -> list[FoundReference]:
     return [FoundReference(text, text[org_code], rule) for text, rule in found.items()]
 
 
+def read_reference(text: str | None) -> FoundReference | None:
+    """Read a text that is one reference and nothing else, whatever its case and spaces around."""
+    reference = (text or "").strip().upper()
+    if not check_reference(reference):
+        return None
+    code = reference[len(PREFIX) : len(PREFIX) + ORG_CODE_CHARS]
+    return FoundReference(reference, code, ReferenceRule.MEMO_EXACT)
+
+
 def _list_candidates(text: str) -> list[str]:
     return [found for found in CANDIDATE.findall(text) if check_reference(found)]
 

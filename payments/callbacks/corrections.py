@@ -176,7 +176,13 @@ async def judge_again(
     links, _ = await queries.list_trading_links(session, org.id, account_ids)
     codes = await queries.list_org_codes(session, org.id)
     matches, bills = await match_credits(
-        session, org, [credit], describe_desks(accounts, links), codes=codes, now=now
+        session,
+        org,
+        [credit],
+        describe_desks(accounts, links),
+        codes=codes,
+        known_codes=await queries.add_foreign_codes(session, codes, [credit.memo]),
+        now=now,
     )
     decision = matches[0].decision
     if decision.verdict is Verdict.NO_BILL:

@@ -53,14 +53,16 @@ async def match_credits(
     desks: dict[UUID, AccountDesk],
     *,
     codes: frozenset[str],
+    known_codes: frozenset[str],
     now: datetime,
 ) -> tuple[list[NewMatch], dict[UUID, BillState]]:
     """Decide what each credit is, in order; the bills that changed come back locked.
 
     Args:
         codes: the codes that name the organisation in references.
+        known_codes: these, and those of others that the memos name (queries.add_foreign_codes).
     """
-    names = [read_names(credit, codes) for credit in credits_in]
+    names = [read_names(credit, codes, known_codes) for credit in credits_in]
     references = {reference for one in names for reference, _ in one.own}
     orders = {
         (credit.provider, one.order_id)

@@ -153,13 +153,34 @@ class Credit(OrgRow):
 
     __tablename__ = "credits"
     __table_args__ = (
-        UniqueConstraint("org_id", "receiving_account_id", "direction", "bank_reference"),
-        UniqueConstraint(
+        # Within one provider its own id decides.
+        Index(
+            "uq_credits_provider_transaction",
             "org_id",
             "receiving_account_id",
             "provider",
             "provider_transaction_id",
-            name="uq_credits_provider_transaction",
+            unique=True,
+            postgresql_where=text("admitted_from IS NULL"),
+        ),
+        # One telling becomes one credit, however often it is admitted.
+        Index(
+            "uq_credits_admitted",
+            "org_id",
+            "admitted_from",
+            unique=True,
+            postgresql_where=text("admitted_from IS NOT NULL"),
+        ),
+        # Only a signal to look closer: whoever meets it may be the same money or may not be.
+        Index(
+            "uq_credits_first_of_reference",
+            "org_id",
+            "receiving_account_id",
+            "direction",
+            "bank_reference",
+            "amount_vnd",
+            unique=True,
+            postgresql_where=text("is_first_of_reference"),
         ),
         ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
@@ -167,16 +188,17 @@ class Credit(OrgRow):
         ),
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
         CheckConstraint("direction IN ('in', 'out')", name="direction_known"),
-        CheckConstraint(
-            "bank_reference <> '' AND provider_transaction_id <> ''", name="ids_not_empty"
-        ),
+        CheckConstraint("provider_transaction_id <> ''", name="id_not_empty"),
         Index("ix_credits_account_time", "org_id", "receiving_account_id", "occurred_at"),
     )
 
     receiving_account_id: Mapped[UUID]
     direction: Mapped[str]  # "in" or "out"; only money in settles bills
-    # The bank's own id, upper case, unique only within that account; "provider:id" without one.
-    bank_reference: Mapped[str]
+    bank_reference: Mapped[str]  # upper case, '' without one; it repeats and may be a filler
+    # The first on this account with this amount, of those that identify (bank_references.py).
+    is_first_of_reference: Mapped[bool] = mapped_column(server_default=text("false"))
+    # The sighting that a person admitted as another transfer; it shares its id with the first.
+    admitted_from: Mapped[UUID | None]
     provider: Mapped[str]
     provider_transaction_id: Mapped[str]
     provider_order_id: Mapped[str | None]
@@ -196,6 +218,7 @@ class MatchRule(StrEnum):
     """By which rule a credit was explained."""
 
     PROVIDER_ORDER = "provider_order"
+    ORDER_REFERENCE = "order_reference"  # the provider's order is our reference (VietQR.vn)
     MEMO_EXACT = "memo_exact"
     MEMO_NORMALISED = "memo_normalised"
     VIRTUAL_ACCOUNT = "virtual_account"  # counter sale: the virtual account is one payee's
@@ -205,6 +228,7 @@ class MatchRule(StrEnum):
     CLAIMED = "claimed"  # a stall of a shared account said "mine"
     CONFIRMED = "confirmed"  # the vendor said which bill it pays
     NOT_TAKINGS = "not_takings"  # the vendor said "không phải tiền hàng"
+    SAME_MONEY = "same_money"  # a person said that another credit is this transfer
 
 
 class Match(OrgRow):
@@ -284,7 +308,8 @@ class BreakKind(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     FOREIGN_ACCOUNT = "foreign_account"  # tested here, but in force elsewhere or another payee's
     WRONG_ACCOUNT = "wrong_account"  # a bill's reference paid into another account
-    CONTRADICTION = "contradiction"
+    CONTRADICTION = "contradiction"  # subject: the sighting
+    POSSIBLE_DUPLICATE = "possible_duplicate"  # subject: the later credit
     SEVERAL_REFERENCES = "several_references"
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has claimed

@@ -20,12 +20,18 @@ EVENT_OF: Final = {
     Verdict.NO_BILL: EventKind.CREDIT_UNEXPLAINED,
     Verdict.ACCOUNT_TEST: EventKind.ACCOUNT_TESTED,
     Verdict.NOT_TAKINGS: EventKind.CREDIT_CORRECTED,
+    Verdict.SAME_MONEY: EventKind.CREDIT_CORRECTED,
 }
 
 
 def list_shares(match: NewMatch, credit: CreditFacts) -> list[tuple[AccountKey, int]]:
-    """Say which accounts a credit goes to, and with how many đồng; adds up to the credit."""
+    """Say which accounts a credit goes to, and with how many đồng; adds up to the credit.
+
+    None, where it is another credit's money: the bank moved that once.
+    """
     decision = match.decision
+    if decision.verdict is Verdict.SAME_MONEY:
+        return []
     rest_vnd = credit.amount_vnd - decision.applied_vnd
     shares: list[tuple[AccountKey, int]] = []
     if decision.applied_vnd:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import run, send
+from payments.bills.references import find_references
 from payments.callbacks.records import (
     ListedAccount,
     NewMatch,
@@ -53,6 +54,11 @@ LIST_TRADING_LINKS = text("""
     LEFT JOIN payee_accounts l ON l.org_id = :org_id AND l.receiving_account_id = a.id
     LEFT JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
     ORDER BY l.status NOT IN ('active', 'former'), l.id
+""")
+
+# Readable by every organisation: codes stand in every memo (docs/tenancy.md).
+FIND_CODES = text("""
+    SELECT code FROM organisation_codes WHERE code = ANY(CAST(:codes AS text[]))
 """)
 
 LIST_ORG_CODES = text("SELECT code FROM organisation_codes WHERE org_id = :org_id")
@@ -185,6 +191,19 @@ async def list_trading_links(
 async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:
     """List the codes that name this organisation in references."""
     return frozenset(row[0] for row in await run(session, LIST_ORG_CODES, {"org_id": org_id}))
+
+
+async def add_foreign_codes(
+    session: AsyncSession, own: frozenset[str], memos: Iterable[str]
+) -> frozenset[str]:
+    """Add to an organisation's own codes those of others that references in these memos name.
+
+    Nothing is asked where no memo holds a reference of others, as nearly always.
+    """
+    named = {one.org_code for memo in memos for one in find_references(memo)} - own
+    if not named:
+        return own
+    return own | {row[0] for row in await run(session, FIND_CODES, {"codes": sorted(named)})}
 
 
 async def is_on_account(

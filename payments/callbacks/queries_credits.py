@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import day_bounds, hanoi_day
 from core.db import run
+from payments.callbacks.bank_references import is_identifying_reference
 from payments.callbacks.queries_notices import to_json
 from payments.callbacks.records import (
     NewCredit,
@@ -16,6 +19,12 @@ from payments.callbacks.records import (
 )
 from payments.callbacks.rules import CreditFacts
 
+# How far apart two providers may date the same bank transaction.
+SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
+# Where they differ more, a reference that both tell still makes it possible: over a weekend a
+# booking is days from its notice.
+DATED_APART: Final = timedelta(days=4)
+
 LOCK_ACCOUNT_CHANNELS = text("""
     SELECT pg_advisory_xact_lock(hashtextextended(CAST(id AS text), 0))
     FROM unnest(CAST(:account_ids AS uuid[])) AS t (id) ORDER BY id
@@ -23,43 +32,40 @@ LOCK_ACCOUNT_CHANNELS = text("""
 
 INSERT_CREDITS = text("""
     INSERT INTO credits (
-        org_id, id, receiving_account_id, direction, bank_reference, provider,
-        provider_transaction_id, provider_order_id, notice_id, virtual_account, memo, amount_vnd,
-        payer_name, payer_account, payer_bank, is_date_only, occurred_at, received_at)
+        org_id, id, receiving_account_id, direction, bank_reference, is_first_of_reference,
+        provider, provider_transaction_id, provider_order_id, notice_id, virtual_account, memo,
+        amount_vnd, payer_name, payer_account, payer_bank, is_date_only, occurred_at, received_at,
+        admitted_from)
     SELECT :org_id, t.*
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
-        CAST(:bank_references AS text[]), CAST(:providers AS text[]),
+        CAST(:bank_references AS text[]), CAST(:are_first AS bool[]), CAST(:providers AS text[]),
         CAST(:transaction_ids AS text[]), CAST(:order_ids AS text[]), CAST(:notice_ids AS uuid[]),
         CAST(:virtual_accounts AS text[]), CAST(:memos AS text[]), CAST(:amounts_vnd AS bigint[]),
         CAST(:payer_names AS text[]), CAST(:payer_accounts AS text[]),
         CAST(:payer_banks AS text[]), CAST(:are_date_only AS bool[]),
-        CAST(:occurred_ats AS timestamptz[]), CAST(:received_ats AS timestamptz[])) AS t
+        CAST(:occurred_ats AS timestamptz[]), CAST(:received_ats AS timestamptz[]),
+        CAST(:admitted_from AS uuid[])) AS t
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
-FIND_CREDITS = text("""
+_STORED = """
     SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
-           c.provider_transaction_id, c.amount_vnd, c.memo
-    FROM credits c
-    JOIN unnest(
-        CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
-        CAST(:bank_references AS text[])) AS t (account_id, direction, bank_reference)
-      ON c.receiving_account_id = t.account_id AND c.direction = t.direction
-     AND c.bank_reference = t.bank_reference
-    WHERE c.org_id = :org_id
-    UNION
-    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
-           c.provider_transaction_id, c.amount_vnd, c.memo
+    c.provider_transaction_id, c.amount_vnd, c.memo, c.occurred_at, c.is_date_only
+"""
+FIND_CREDITS = text(
+    _STORED
+    + """
     FROM credits c
     JOIN unnest(
         CAST(:account_ids AS uuid[]), CAST(:providers AS text[]),
         CAST(:transaction_ids AS text[])) AS t (account_id, provider, transaction_id)
       ON c.receiving_account_id = t.account_id AND c.provider = t.provider
      AND c.provider_transaction_id = t.transaction_id
-    WHERE c.org_id = :org_id
-""")
+    WHERE c.org_id = :org_id AND c.admitted_from IS NULL
+"""
+)
 
 FIND_KNOWN = text("""
     SELECT c.provider_transaction_id, c.amount_vnd FROM credits c
@@ -73,30 +79,33 @@ FIND_KNOWN = text("""
       AND c.receiving_account_id = :account_id
 """)
 
-FIND_SIGHTED = text("""
-    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
-           c.provider_transaction_id, c.amount_vnd, c.memo
+FIND_SIGHTED = text(
+    _STORED
+    + """
     FROM sightings s
     JOIN credits c ON c.org_id = s.org_id AND c.id = s.credit_id
     WHERE s.org_id = :org_id AND s.provider = :provider
       AND s.provider_transaction_id = :transaction_id AND NOT s.is_contradiction
       AND c.receiving_account_id = :account_id
     ORDER BY c.id LIMIT 1
-""")
+"""
+)
 
+# Near: within a quarter of an hour, or on that day where one of the two tells no time.
 FIND_OTHER_CHANNEL = text("""
     SELECT c.id FROM credits c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
-      AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
-      AND c.bank_reference <> :bank_reference
       AND c.occurred_at BETWEEN least(:since, :day_start) AND greatest(:until, :day_end)
       AND (c.occurred_at BETWEEN :since AND :until
            OR ((c.is_date_only OR :is_date_only)
                AND c.occurred_at >= :day_start AND c.occurred_at < :day_end))
+      AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
       AND NOT EXISTS (
           SELECT 1 FROM sightings s
           WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider)
-      AND CASE WHEN CAST(:reference AS text) IS NOT NULL
+      AND CASE
+          WHEN CAST(:bank_reference AS text) IS NOT NULL THEN c.bank_reference = :bank_reference
+          WHEN CAST(:reference AS text) IS NOT NULL
           THEN regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE '%' || :reference || '%'
           -- Without one: not where the virtual accounts differ, and not the twin of another credit.
           ELSE (c.virtual_account IS NULL OR CAST(:virtual_account AS text) IS NULL
@@ -110,6 +119,22 @@ FIND_OTHER_CHANNEL = text("""
     ORDER BY c.id LIMIT 1
 """)
 
+# By an identifying reference: near in time with the same amount, whoever tells; of another
+# provider also with another amount, or some days apart, since they err and date differently.
+FIND_POSSIBLE_DUPLICATE = text("""
+    SELECT c.id FROM credits c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
+      AND c.occurred_at BETWEEN CAST(:occurred_at AS timestamptz) - CAST(:apart AS interval)
+                            AND CAST(:occurred_at AS timestamptz) + CAST(:apart AS interval)
+      AND c.id <> :id AND c.bank_reference = :bank_reference
+      AND (c.amount_vnd = :amount_vnd AND c.provider <> :provider
+           OR (c.amount_vnd = :amount_vnd OR c.provider <> :provider)
+              AND (c.occurred_at BETWEEN :since AND :until
+                   OR ((c.is_date_only OR :is_date_only)
+                       AND c.occurred_at >= :day_start AND c.occurred_at < :day_end)))
+    ORDER BY c.id LIMIT 1
+""")
+
 INSERT_SIGHTINGS = text("""
     INSERT INTO sightings (
         org_id, id, credit_id, notice_id, provider, provider_transaction_id, fingerprint,
@@ -120,6 +145,7 @@ INSERT_SIGHTINGS = text("""
         CAST(:providers AS text[]), CAST(:transaction_ids AS text[]),
         CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]), CAST(:told AS jsonb[])) AS t
     ON CONFLICT DO NOTHING
+    RETURNING id
 """)
 
 
@@ -146,9 +172,17 @@ async def find_known(
 
 
 async def insert_credits_once(
-    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
+    session: AsyncSession,
+    org_id: UUID,
+    arrived: Sequence[NewCredit],
+    *,
+    is_later_of_reference: bool = False,
 ) -> set[UUID]:
     """Store credits unless their bank transactions are known; return the ids stored by this call.
+
+    Args:
+        is_later_of_reference: the caller knows of the others with the same bank reference and
+            amount; else such a credit is not stored, and is to be looked at more closely.
 
     The unique keys decide, not a look before the insert: of two processes with the same
     transaction the second waits here for the first to commit. Sorted, so that they cannot
@@ -164,6 +198,10 @@ async def insert_credits_once(
             "account_ids": [c.receiving_account_id for c in rows],
             "directions": [c.direction for c in rows],
             "bank_references": [c.bank_reference for c in rows],
+            "are_first": [
+                not is_later_of_reference and is_identifying_reference(c.bank_reference)
+                for c in rows
+            ],
             "providers": [c.provider for c in rows],
             "transaction_ids": [c.provider_transaction_id for c in rows],
             "order_ids": [c.provider_order_id for c in rows],
@@ -177,6 +215,7 @@ async def insert_credits_once(
             "are_date_only": [c.is_date_only for c in rows],
             "occurred_ats": [c.occurred_at for c in rows],
             "received_ats": [c.received_at for c in rows],
+            "admitted_from": [c.admitted_from for c in rows],
         },
     )
     return {row[0] for row in stored}
@@ -185,15 +224,13 @@ async def insert_credits_once(
 async def find_credits(
     session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
 ) -> list[StoredCredit]:
-    """Find the stored credits that share a key with any of these."""
+    """Find the stored credits of these providers' own ids."""
     rows = await run(
         session,
         FIND_CREDITS,
         {
             "org_id": org_id,
             "account_ids": [c.receiving_account_id for c in arrived],
-            "directions": [c.direction for c in arrived],
-            "bank_references": [c.bank_reference for c in arrived],
             "providers": [c.provider for c in arrived],
             "transaction_ids": [c.provider_transaction_id for c in arrived],
         },
@@ -220,43 +257,63 @@ async def find_other_channel(
     org_id: UUID,
     credit: NewCredit,
     *,
-    reference: str | None,
-    within: timedelta,
-    day: tuple[datetime, datetime],
+    bank_reference: str | None = None,
+    reference: str | None = None,
 ) -> UUID | None:
     """Find the credit by which another provider already told of this money, if there is one.
 
+    It has the same amount and is near in time, and is paired with nothing else of this provider.
+
     Args:
-        reference: what both memos hold; None finds one of the same amount, whatever its memo.
-        within: how far apart the two may date it.
-        day: from when to before when one that tells a date and no time may be dated.
+        bank_reference: the bank's own, if it identifies.
+        reference: what both memos hold. Without either: of the same amount, whatever its memo.
     """
-    found: UUID | None = await session.scalar(
-        FIND_OTHER_CHANNEL,
-        {
-            "org_id": org_id,
-            "account_id": credit.receiving_account_id,
-            "direction": credit.direction,
-            "amount_vnd": credit.amount_vnd,
-            "provider": credit.provider,
-            "bank_reference": credit.bank_reference,
-            "since": credit.occurred_at - within,
-            "until": credit.occurred_at + within,
-            "day_start": day[0],
-            "day_end": day[1],
-            "is_date_only": credit.is_date_only,
-            "virtual_account": credit.virtual_account,
-            "reference": reference,
-        },
-    )
+    values = _near(org_id, credit) | {
+        "amount_vnd": credit.amount_vnd,
+        "provider": credit.provider,
+        "bank_reference": bank_reference,
+        "virtual_account": credit.virtual_account,
+        "reference": reference,
+    }
+    found: UUID | None = await session.scalar(FIND_OTHER_CHANNEL, values)
     return found
+
+
+async def find_possible_duplicate(
+    session: AsyncSession, org_id: UUID, credit: NewCredit
+) -> UUID | None:
+    """Find another credit that may be the same transfer as one that was just stored."""
+    values = _near(org_id, credit) | {
+        "id": credit.id,
+        "amount_vnd": credit.amount_vnd,
+        "provider": credit.provider,
+        "bank_reference": credit.bank_reference,
+        "occurred_at": credit.occurred_at,
+        "apart": DATED_APART,
+    }
+    found: UUID | None = await session.scalar(FIND_POSSIBLE_DUPLICATE, values)
+    return found
+
+
+def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
+    day_start, day_end = day_bounds(hanoi_day(credit.occurred_at))
+    return {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "direction": credit.direction,
+        "since": credit.occurred_at - SAME_MONEY_WITHIN,
+        "until": credit.occurred_at + SAME_MONEY_WITHIN,
+        "day_start": day_start,
+        "day_end": day_end,
+        "is_date_only": credit.is_date_only,
+    }
 
 
 async def insert_sightings(
     session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
-) -> None:
-    """Keep what was told again differently; the same telling is kept once."""
-    await run(
+) -> set[UUID]:
+    """Keep what was told again differently, the same telling once; return the ids kept now."""
+    stored = await run(
         session,
         INSERT_SIGHTINGS,
         {
@@ -272,6 +329,7 @@ async def insert_sightings(
             "now": now,
         },
     )
+    return {row[0] for row in stored}
 
 
 def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:

@@ -97,7 +97,7 @@ class NewCredit:
     id: UUID
     receiving_account_id: UUID
     direction: str
-    bank_reference: str
+    bank_reference: str  # upper case, "" without one
     provider: str
     provider_transaction_id: str
     provider_order_id: str | None
@@ -111,6 +111,7 @@ class NewCredit:
     is_date_only: bool
     occurred_at: datetime
     received_at: datetime
+    admitted_from: UUID | None = None
 
 
 class StoredCredit(NamedTuple):
@@ -124,6 +125,8 @@ class StoredCredit(NamedTuple):
     provider_transaction_id: str
     amount_vnd: int
     memo: str
+    occurred_at: datetime
+    is_date_only: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +141,7 @@ class NewSighting:
     fingerprint: bytes
     is_contradiction: bool
     told: dict[str, Any]
+    amount_vnd: int  # as it was told now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,3 +180,4 @@ class Batch:
     breaks: list[NewBreak] = field(default_factory=list)
     arrived: list[NewCredit] = field(default_factory=list)
     doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time
+    codes: frozenset[str] = frozenset()  # of this organisation, and of others that memos name

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core.clock import hanoi_day
 from payments.bills.models import BillStatus
-from payments.bills.references import ReferenceRule, find_references
+from payments.bills.references import find_references, read_reference
 from payments.bills.rules import is_late
 from payments.callbacks.models import BreakKind, MatchRule
 
@@ -30,6 +30,7 @@ class Verdict(StrEnum):
     NO_BILL = "no_bill"  # a well-formed reference that names nothing here
     ACCOUNT_TEST = "account_test"
     NOT_TAKINGS = "not_takings"
+    SAME_MONEY = "same_money"  # a person said: another credit is this transfer; nothing is posted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,23 +133,37 @@ class Names:
     """What a credit says about what it is for."""
 
     order_id: str | None
-    own: tuple[tuple[str, ReferenceRule], ...]  # references of this organisation
-    foreign: tuple[str, ...]  # well-formed references of other organisations
+    own: tuple[tuple[str, MatchRule], ...]  # references of this organisation, the order's first
+    foreign: tuple[str, ...]  # references of other organisations of this hub
 
     @property
     def named(self) -> str | None:
-        """The one name to remember a credit by, if what it names is not there yet."""
+        """The one name to remember a credit by, if what it names is not there yet.
+
+        The query for credits that wait (FIND_WAITING_MATCHES) looks it up as `decide` does: as a
+        reference, else as the order of the credit's own provider.
+        """
         return self.own[0][0] if self.own else self.order_id
 
 
-def read_names(credit: CreditFacts, org_codes: Collection[str]) -> Names:
-    """Find what a credit names: a provider's order, references in its memo."""
-    found = find_references(credit.memo)
-    return Names(
-        order_id=credit.provider_order_id,
-        own=tuple((one.reference, one.rule) for one in found if one.org_code in org_codes),
-        foreign=tuple(one.reference for one in found if one.org_code not in org_codes),
-    )
+def read_names(
+    credit: CreditFacts, org_codes: Collection[str], known_codes: Collection[str]
+) -> Names:
+    """Find what a credit names: a provider's order, references in its memo.
+
+    Args:
+        org_codes: this organisation's.
+        known_codes: of any organisation here. A reference-like word that names none is a word:
+            "CK QUA APP KHACH NGAN HANG" holds PPKHACHNGANHA, with the right check character.
+    """
+    found = [one for one in find_references(credit.memo) if one.org_code in known_codes]
+    own = [(one.reference, MatchRule(one.rule.value)) for one in found if one.org_code in org_codes]
+    foreign = [one.reference for one in found if one.org_code not in org_codes]
+    order = read_reference(credit.provider_order_id)
+    if order is not None and order.org_code in org_codes:
+        others = [one for one in own if one[0] != order.reference]
+        own = [(order.reference, MatchRule.ORDER_REFERENCE), *others]
+    return Names(order_id=credit.provider_order_id, own=tuple(own), foreign=tuple(foreign))
 
 
 def decide(
@@ -164,7 +179,8 @@ def decide(
     Args:
         bills: every bill of this organisation that `names` names, locked; changed in place.
 
-    Never by amount alone. First the provider's order, then references, then whose code was used.
+    Never by amount alone. First the provider's order, or the reference that it gives as its order,
+    then references in the memo, then whose code was used.
     """
     by_order = [
         bill
@@ -179,6 +195,9 @@ def decide(
     if not rule_of.keys().isdisjoint(desk.test_references):
         return _decide_test()
     named = [bill for bill in bills if bill.reference in rule_of]
+    by_order = [b for b in named if rule_of[b.reference] is MatchRule.ORDER_REFERENCE]
+    if by_order:  # the provider says what was paid; the memo may quote others
+        named = by_order
     if len(named) > 1:  # "pays A, and B again": the open one is meant; two open ones are not clear
         named = [bill for bill in named if bill.status in SETTLEABLE] or named
     if len(named) > 1:
@@ -189,8 +208,7 @@ def decide(
             opens_break=BreakKind.SEVERAL_REFERENCES,
         )
     if named:
-        rule = MatchRule(rule_of[named[0].reference].value)
-        return decide_bill(credit, named[0], rule, now=now)
+        return decide_bill(credit, named[0], rule_of[named[0].reference], now=now)
     if names.named is not None:
         return Decision(
             verdict=Verdict.NO_BILL,

@@ -40,7 +40,7 @@ from payments.callbacks.rules import (
     CreditFacts,
     Verdict,
 )
-from payments.callbacks.tellings import compare_repeats, store_credits
+from payments.callbacks.tellings import store_credits
 from payments.callbacks.vouchers import read_testimony
 from payments.payees.activation import note_test_transfer
 from payments.payees.errors import AccountTaken
@@ -104,9 +104,11 @@ def _read_notices(
             batch.outcomes[notice.id] = "test"
             continue
         for told in reading.transactions:
-            account = own.get((notice.endpoint_id, told.account_number.upper()))
-            if account is None and told.virtual_account is not None:
+            account = None  # the most specific number that is listed
+            if told.virtual_account is not None:
                 account = own.get((notice.endpoint_id, told.virtual_account.upper()))
+            if account is None:
+                account = own.get((notice.endpoint_id, told.account_number.upper()))
             if account is None or account.approved_at is None:
                 _wait_for_account(batch, notice, told)
             elif batch.org.is_live and (told.is_simulated or account.is_sandbox):
@@ -137,12 +139,11 @@ def _wait_for_account(batch: Batch, notice: ClaimedNotice, told: ReportedTransac
 def _new_credit(
     notice: ClaimedNotice, told: ReportedTransaction, account: ListedAccount
 ) -> NewCredit:
-    reference = (told.bank_reference or "").strip().upper()
     return NewCredit(
         id=new_id(),
         receiving_account_id=account.receiving_account_id,
         direction=told.direction.value,
-        bank_reference=reference or f"{notice.provider}:{told.provider_transaction_id}",
+        bank_reference=(told.bank_reference or "").strip().upper(),
         provider=notice.provider,
         provider_transaction_id=told.provider_transaction_id,
         provider_order_id=told.provider_order_id,
@@ -172,10 +173,10 @@ async def _match_arrived(
     if not account_ids:
         return [], [], {}
     links, shared = await queries.list_trading_links(session, org_id, account_ids)
-    stored, told_elsewhere = await store_credits(session, batch, shared=shared)
-    told_again = [c for c in batch.arrived if c.id not in stored and c.id not in told_elsewhere]
-    if told_again:
-        await compare_repeats(session, batch, told_again)
+    batch.codes = await queries.add_foreign_codes(
+        session, codes, (credit.memo for credit in batch.arrived)
+    )
+    stored = await store_credits(session, batch, shared=shared)
     fresh = [credit for credit in batch.arrived if credit.id in stored]
     incoming = [credit for credit in fresh if credit.direction == Direction.IN]
     for credit in fresh:
@@ -183,7 +184,9 @@ async def _match_arrived(
         batch.outcomes.setdefault(credit.notice_id, word)
     desks = describe_desks((a for a in accounts if a.receiving_account_id in account_ids), links)
     facts = [to_facts(c, is_doubtful=c.id in batch.doubtful) for c in incoming]
-    matches, bills = await match_credits(session, batch.org, facts, desks, codes=codes, now=now)
+    matches, bills = await match_credits(
+        session, batch.org, facts, desks, codes=codes, known_codes=batch.codes, now=now
+    )
     for match, credit in zip(matches, incoming, strict=True):
         batch.outcomes[credit.notice_id] = match.decision.verdict.value
     return matches, facts, bills

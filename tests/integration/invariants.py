@@ -10,8 +10,10 @@ CLEARING_IS_WHAT_WAS_TOLD = """
     SELECT a.id, told.sum, posted.sum
     FROM receiving_accounts a
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(amount_vnd), 0) AS sum FROM credits
-        WHERE receiving_account_id = a.id AND direction = 'in') AS told
+        SELECT coalesce(sum(amount_vnd), 0) AS sum FROM credits c
+        WHERE receiving_account_id = a.id AND direction = 'in'
+          AND NOT EXISTS (SELECT 1 FROM matches m WHERE m.credit_id = c.id
+                          AND m.reversed_at IS NULL AND m.verdict = 'same_money')) AS told
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(CASE WHEN debit_code = 'bank_clearing' AND debit_subject_id = a.id
                                  THEN amount_vnd ELSE 0 END), 0)
@@ -44,11 +46,16 @@ A_CREDIT_POSTS_ONCE = """
                                               WHEN 'match_reversal' THEN -t.amount_vnd END), 0)
                AS sum
         FROM matches m JOIN transfers t ON t.cause_id = m.id WHERE m.credit_id = c.id) AS posted
-    WHERE posted.sum <> CASE c.direction WHEN 'in' THEN c.amount_vnd ELSE 0 END
+    WHERE posted.sum <> CASE
+        WHEN c.direction = 'out' OR EXISTS (
+            SELECT 1 FROM matches m WHERE m.credit_id = c.id AND m.reversed_at IS NULL
+              AND m.verdict = 'same_money') THEN 0
+        ELSE c.amount_vnd END
 """
+# By the provider's own id. A telling that a person admitted as another transfer is one more.
 A_TRANSACTION_IS_ONE_CREDIT = """
-    SELECT receiving_account_id, direction, bank_reference, count(*) FROM credits
-    GROUP BY 1, 2, 3 HAVING count(*) > 1
+    SELECT receiving_account_id, provider, provider_transaction_id, admitted_from, count(*)
+    FROM credits GROUP BY 1, 2, 3, 4 HAVING count(*) > 1
 """
 # I10: what a bill was paid is what its credits apply to it, and one of them closes it.
 BILLS_AGREE_WITH_THEIR_CREDITS = """
@@ -76,7 +83,8 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS = """
         FROM matches m WHERE m.reversed_at IS NULL AND m.applied_vnd > 0
         UNION ALL
         SELECT 'unapplied_receipts', c.receiving_account_id, c.amount_vnd - m.applied_vnd
-        FROM matches m JOIN credits c ON c.id = m.credit_id WHERE m.reversed_at IS NULL
+        FROM matches m JOIN credits c ON c.id = m.credit_id
+        WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
     ), posted AS (
         SELECT credit_code AS code, credit_subject_id AS subject_id, amount_vnd FROM transfers
         UNION ALL SELECT debit_code, debit_subject_id, -amount_vnd FROM transfers
@@ -95,7 +103,8 @@ MONEY_IS_WHOLE = """
 # Money that nobody can use yet, or that is too much, is on somebody's list.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST = """
     SELECT c.id, m.verdict FROM matches m JOIN credits c ON c.id = m.credit_id
-    WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd AND m.verdict <> 'account_test'
+    WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
+      AND m.verdict NOT IN ('account_test', 'same_money')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.credit_id = c.id AND k.closed_at IS NULL)
 """
 NOTHING_WAITS = "SELECT id, outcome, attempts FROM notices WHERE handled_at IS NULL"

@@ -155,14 +155,15 @@ async def test_a_provider_that_agreed_on_an_id_may_tell_of_more_money(
     app_sessions: Sessions, sepay: Stall, casso: Stall, bill: BillFacts
 ) -> None:
     """Casso repeats SePay's bank reference, then tells of a second payment that SePay lost."""
-    agreed = casso_body(casso, amount_vnd=20_000, memo=bill.reference, bank_reference="FT1")
-    await store(app_sessions, sepay, from_sepay(sepay, bill, 1))
+    shared = {"amount_vnd": 20_000, "memo": bill.reference, "bank_reference": "FT26324000123"}
+    agreed = casso_body(casso, **shared)
+    await store(app_sessions, sepay, sepay_body(sepay, **shared))
     await store(app_sessions, casso, agreed)
     await store(app_sessions, casso, from_casso(casso, bill, 4))
 
     await settle(app_sessions, sepay)
 
-    assert await list_outcomes(app_sessions, sepay) == ["closed_bill", "repeat", "settle"]
+    assert await list_outcomes(app_sessions, sepay) == ["closed_bill", "same_money", "settle"]
     assert await read_status(app_sessions, sepay, bill) == ("paid", 20_000, 40_000)
 
 

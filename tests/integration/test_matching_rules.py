@@ -133,6 +133,7 @@ async def test_what_a_memo_names_decides(
     breaks: list[str],
 ) -> None:
     a, b, paid, cancelled = [await a_bill(app_sessions, stall) for _ in range(4)]
+    await a_stall(app_sessions, code=FOREIGN[2:6])
     await pay(app_sessions, stall, paid)
     async with open_org_transaction(app_sessions, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, cancelled.id, actor=VENDOR, reason=None, now=NOON)

@@ -113,9 +113,9 @@ async def test_the_same_id_with_another_amount_is_evidence_and_an_alarm(
     app_sessions: Sessions, stall: Stall
 ) -> None:
     bill = await a_bill(app_sessions, stall)
-    await pay(app_sessions, stall, bill, bank_reference="FT1")
+    await pay(app_sessions, stall, bill, transaction_id=77)
 
-    again = await pay(app_sessions, stall, bill, bank_reference="FT1", amount_vnd=99_000)
+    again = await pay(app_sessions, stall, bill, transaction_id=77, amount_vnd=99_000)
 
     assert again == "contradicted"
     assert (await read_ledger(app_sessions, stall))["clearing"] == -20_000

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from payments.callbacks.bank_references import is_identifying_reference
 from payments.callbacks.providers.asking import Asking
 from payments.callbacks.providers.contract import (
     BODY_BYTES_MAX,
@@ -125,8 +126,11 @@ class PayOS(AnswersPlainly):
         occurred_at, is_date_only = read_instant(data.get("transactionDateTime"))
         reference = find_id(data.get("reference"), Fault.REFERENCE)
         link = read_id(data.get("paymentLinkId"), Fault.TRANSACTION_ID)
-        # A transfer has no id at payOS: a link that is paid twice calls twice, with two references.
-        told_apart_by = reference or f"{occurred_at:%Y%m%dT%H%M%S}"
+        # A transfer has no id at payOS: a link that is paid twice calls twice, with two references,
+        # or, where the bank's is a filler or a counter, at two times.
+        told_apart_by = f"{occurred_at:%Y%m%dT%H%M%S}"
+        if reference is not None and is_identifying_reference(reference):
+            told_apart_by = reference
         return Reading(
             is_ping=False,
             transactions=(
