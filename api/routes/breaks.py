@@ -9,18 +9,27 @@ from api.auth.callers import Caller
 from api.auth.rules import Permission
 from api.deps import Now, Tx, requires
 from api.errors import may_answer
-from api.schemas.credits import BreakClose, BreakPage, BreakRead
+from api.schemas.credits import BreakAssign, BreakClose, BreakPage, BreakRead
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
-from payments.bills.errors import BadCursor
+from payments.bills.errors import BadCursor, BillNotFound
+from payments.callbacks import admissions
 from payments.callbacks.breaks import close_break
-from payments.callbacks.errors import BreakClosed, BreakNotFound
+from payments.callbacks.errors import (
+    BreakClosed,
+    BreakNotDecidable,
+    BreakNotFound,
+    CreditNotCorrectable,
+    CreditNotFound,
+)
 from payments.callbacks.models import Break, BreakKind
 from payments.callbacks.views import list_breaks
+from payments.payees.errors import PayeeNotFound
 
 router = APIRouter(prefix="/v1/breaks", tags=["payments"])
 
 Reader = Annotated[Caller, requires(Permission.BREAKS_READ)]
 Resolver = Annotated[Caller, requires(Permission.BREAKS_RESOLVE)]
+MAY_FAIL = may_answer(BreakNotFound, BreakClosed, BreakNotDecidable)
 
 
 @router.get("", responses=may_answer(BadCursor))
@@ -53,4 +62,47 @@ async def close(break_id: UUID, body: BreakClose, caller: Resolver, tx: Tx, now:
     """Write down how a break was resolved; the same words again answer the same."""
     return await close_break(
         tx, caller.org_id, break_id, resolution=body.resolution, actor=caller.actor, now=now
+    )
+
+
+@router.post("/{break_id}/admit", response_model=BreakRead, responses=MAY_FAIL)
+async def admit(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
+    """Say that what may be one transfer told twice is another transfer; it counts as one."""
+    return await admissions.admit(tx, caller.org, break_id, actor=caller.actor, now=now)
+
+
+@router.post(
+    "/{break_id}/same-money",
+    response_model=BreakRead,
+    responses=may_answer(BreakNotFound, BreakClosed, BreakNotDecidable, CreditNotCorrectable),
+)
+async def confirm_same_money(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
+    """Say that one transfer was told twice; the later telling counts no more."""
+    return await admissions.confirm_same_money(
+        tx, caller.org_id, break_id, actor=caller.actor, now=now
+    )
+
+
+@router.post(
+    "/{break_id}/assign",
+    response_model=BreakRead,
+    responses=may_answer(
+        BreakNotFound,
+        BreakNotDecidable,
+        CreditNotFound,
+        CreditNotCorrectable,
+        PayeeNotFound,
+        BillNotFound,
+    ),
+)
+async def assign(break_id: UUID, body: BreakAssign, caller: Resolver, tx: Tx, now: Now) -> Break:
+    """Say whose the payment of a break is: a payee's, as a sale, or for a bill."""
+    return await admissions.assign(
+        tx,
+        caller.org_id,
+        break_id,
+        payee_id=body.payee_id,
+        bill_id=body.bill_id,
+        actor=caller.actor,
+        now=now,
     )

@@ -87,7 +87,13 @@ async def claim_credit(
     """Say that an unassigned payment on a shared account is this payee's ("của tôi")."""
     check_own_payee(caller, body.payee_id)
     await corrections.claim_credit(
-        tx, caller.org_id, credit_id, payee_id=body.payee_id, actor=caller.actor, now=now
+        tx,
+        caller.org_id,
+        credit_id,
+        payee_id=body.payee_id,
+        by_management=caller.payee_id is None,
+        actor=caller.actor,
+        now=now,
     )
     return await _show(tx, caller, credit_id)
 
@@ -109,6 +115,7 @@ async def confirm_credit(
         credit_id,
         bill_id=bill.id,
         payee_id=bill.payee_id,
+        by_management=caller.payee_id is None,
         actor=caller.actor,
         now=now,
     )

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from api.schemas.fields import Body, Read, ReasonText
 from core.logging import mask_tail
@@ -128,6 +128,20 @@ class BreakPage(Read):
     def of(cls, found: Sequence[BreakView], cursor: str | None) -> "BreakPage":
         """Make the answer."""
         return cls(breaks=[BreakRead.model_validate(one) for one in found], next_cursor=cursor)
+
+
+class BreakAssign(Body):
+    """Whose a payment is: a payee's, as a sale, or for a bill. One of the two."""
+
+    payee_id: UUID | None = None
+    bill_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def name_one(self) -> "BreakAssign":
+        """Refuse both and neither."""
+        if (self.payee_id is None) == (self.bill_id is None):
+            raise ValueError("Name payee_id or bill_id, one of the two.")
+        return self
 
 
 class BreakClose(Body):

@@ -26,6 +26,21 @@ async def close_break(
         BreakNotFound
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
     """
+    found = await lock_break(session, org_id, break_id)
+    if found.closed_at is not None:
+        if found.resolution == resolution:
+            return found
+        raise BreakClosed
+    await write_resolution(session, found, resolution=resolution, actor=actor, now=now)
+    return found
+
+
+async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Lock a break as it is now.
+
+    Raises:
+        BreakNotFound
+    """
     query = (
         select(Break)
         .filter_by(org_id=org_id, id=break_id)
@@ -35,21 +50,23 @@ async def close_break(
     found = await session.scalar(query)
     if found is None:
         raise BreakNotFound(break_id)
-    if found.closed_at is not None:
-        if found.resolution == resolution:
-            return found
-        raise BreakClosed
+    return found
+
+
+async def write_resolution(
+    session: AsyncSession, found: Break, *, resolution: str, actor: Actor, now: datetime
+) -> None:
+    """Close a locked break."""
     found.closed_at, found.closed_by, found.resolution = now, actor.id, resolution
     await session.flush()
     record_change(
         session,
-        org_id=org_id,
+        org_id=found.org_id,
         actor=actor,
         action="break.closed",
         object_kind="break",
-        object_id=break_id,
+        object_id=found.id,
         before={"kind": found.kind, "amount_vnd": found.amount_vnd},
         after={"resolution": resolution},
         now=now,
     )
-    return found

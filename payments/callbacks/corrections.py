@@ -39,10 +39,15 @@ OPEN_TO_CLAIM: Final = frozenset({Verdict.UNASSIGNED})
 OPEN_TO_CONFIRM: Final = frozenset(
     {Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.SEVERAL_BILLS}
 )
+# What nothing explains; whose it is, the management says, not a stall that shares the account.
+OPEN_TO_MANAGEMENT: Final = frozenset(
+    {Verdict.NO_BILL, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS}
+)
 EXPLAINED_BREAKS: Final = [
     BreakKind.UNASSIGNED,
     BreakKind.UNKNOWN_REFERENCE,
     BreakKind.SEVERAL_REFERENCES,
+    BreakKind.WRONG_ACCOUNT,
 ]
 
 
@@ -52,10 +57,15 @@ async def claim_credit(
     credit_id: UUID,
     *,
     payee_id: UUID,
+    by_management: bool = False,
     actor: Actor,
     now: datetime,
 ) -> None:
     """A stall that shares an account says that an unassigned credit is its own.
+
+    Args:
+        by_management: the actor looks after the organisation, and may say it of any credit that
+            nothing explains.
 
     Raises:
         CreditNotFound: not on an account of this payee.
@@ -65,7 +75,7 @@ async def claim_credit(
     await _require_account(session, org_id, payee_id, credit)
     if old.decision.payee_id == payee_id and old.decision.rule is MatchRule.CLAIMED:
         return  # the same tap twice
-    if old.decision.verdict not in OPEN_TO_CLAIM:
+    if old.decision.verdict not in _widen(OPEN_TO_CLAIM, by_management=by_management):
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")
     decision = _as_sale(credit, payee_id, f"claimed by {actor.name}")
     await _replace(session, org_id, old, credit, decision, actor, now)
@@ -78,10 +88,14 @@ async def confirm_for_bill(
     *,
     bill_id: UUID,
     payee_id: UUID,
+    by_management: bool = False,
     actor: Actor,
     now: datetime,
 ) -> None:
     """A vendor says that a sale was a customer paying this bill, or which of several bills it pays.
+
+    Args:
+        by_management: as in claim_credit.
 
     Raises:
         CreditNotFound, BillNotFound
@@ -92,7 +106,7 @@ async def confirm_for_bill(
     await _require_account(session, org_id, payee_id, credit)
     if old.decision.bill_id == bill_id:
         return
-    if old.decision.verdict not in OPEN_TO_CONFIRM:
+    if old.decision.verdict not in _widen(OPEN_TO_CONFIRM, by_management=by_management):
         raise CreditNotCorrectable("This payment has its explanation already.")
     if old.decision.payee_id not in (None, payee_id):
         raise CreditNotFound(credit_id)
@@ -164,6 +178,42 @@ async def mark_takings_again(
     await _replace(session, org_id, old, credit, decision, actor, now)
 
 
+async def mark_same_money(
+    session: AsyncSession, org_id: UUID, credit_id: UUID, *, actor: Actor, now: datetime
+) -> None:
+    """Say that a credit is a transfer that another credit stands for: its posting is taken back.
+
+    Raises:
+        CreditNotFound
+        CreditNotCorrectable: it has paid a bill, which would owe the money again.
+    """
+    old, credit = await _lock_match(session, org_id, credit_id)
+    if old.decision.verdict is Verdict.SAME_MONEY:
+        return
+    if old.decision.bill_id is not None:
+        if old.decision.applied_vnd:
+            raise CreditNotCorrectable("This payment has paid a bill; it is not taken from it.")
+        bill = await get_bill(session, org_id, old.decision.bill_id)
+        (locked,) = await queries.lock_named_bills(session, org_id, references=[bill.reference])
+        locked.received_vnd -= credit.amount_vnd
+        await queries.update_bills(session, org_id, [locked])
+    decision = Decision(
+        verdict=Verdict.SAME_MONEY,
+        rule=MatchRule.SAME_MONEY,
+        reason=f"the same money as another credit, says {actor.name}",
+    )
+    await _replace(session, org_id, old, credit, decision, actor, now)
+    await queries_breaks.close_breaks(
+        session,
+        org_id,
+        subject_id=credit_id,
+        kinds=[BreakKind.REFUND_DUE.value],
+        by=actor.id,
+        resolution=Verdict.SAME_MONEY.value,
+        now=now,
+    )
+
+
 async def judge_again(
     session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime
 ) -> bool:
@@ -190,6 +240,10 @@ async def judge_again(
     bill = None if decision.bill_id is None else bills[decision.bill_id]
     await _replace(session, org.id, old, credit, decision, SYSTEM, now, bill=bill)
     return True
+
+
+def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Verdict]:
+    return verdicts | OPEN_TO_MANAGEMENT if by_management else verdicts
 
 
 def _as_sale(credit: CreditFacts, payee_id: UUID, reason: str) -> Decision:
@@ -267,7 +321,8 @@ async def _replace(
     bill: BillState | None = None,
 ) -> None:
     """Reverse the match in force and put another in its place, with all that follows."""
-    assert old.decision.bill_id is None, "a credit that pays a bill is not taken from it here"
+    pays_bill = old.decision.bill_id is not None and old.decision.applied_vnd > 0
+    assert not pays_bill, "a credit that pays a bill is not taken from it here"
     await queries.reverse_match(session, org_id, old.id, by=actor.id, now=now)
     await ledger.post(session, org_id, list_reversal(old, credit), now=now)
     match = NewMatch(

@@ -117,7 +117,15 @@ def _read_notices(
                 kind = BreakKind.SIMULATED_IN_LIVE
                 batch.breaks.append(NewBreak(kind=kind, subject_id=notice.id, detail=detail))
             else:
-                batch.arrived.append(_new_credit(notice, told, account))
+                credit = make_credit(
+                    told,
+                    credit_id=new_id(),
+                    notice_id=notice.id,
+                    provider=notice.provider,
+                    receiving_account_id=account.receiving_account_id,
+                    received_at=notice.received_at,
+                )
+                batch.arrived.append(credit)
 
 
 def _wait_for_account(batch: Batch, notice: ClaimedNotice, told: ReportedTransaction) -> None:
@@ -136,18 +144,26 @@ def _wait_for_account(batch: Batch, notice: ClaimedNotice, told: ReportedTransac
     )
 
 
-def _new_credit(
-    notice: ClaimedNotice, told: ReportedTransaction, account: ListedAccount
+def make_credit(
+    told: ReportedTransaction,
+    *,
+    credit_id: UUID,
+    notice_id: UUID,
+    provider: str,
+    receiving_account_id: UUID,
+    received_at: datetime,
+    admitted_from: UUID | None = None,
 ) -> NewCredit:
+    """Make a credit of what a notice told, to be stored once."""
     return NewCredit(
-        id=new_id(),
-        receiving_account_id=account.receiving_account_id,
+        id=credit_id,
+        receiving_account_id=receiving_account_id,
         direction=told.direction.value,
         bank_reference=(told.bank_reference or "").strip().upper(),
-        provider=notice.provider,
+        provider=provider,
         provider_transaction_id=told.provider_transaction_id,
         provider_order_id=told.provider_order_id,
-        notice_id=notice.id,
+        notice_id=notice_id,
         virtual_account=told.virtual_account,
         memo=told.memo,
         amount_vnd=told.amount_vnd,
@@ -156,7 +172,8 @@ def _new_credit(
         payer_bank=told.payer_bank,
         is_date_only=told.is_date_only,
         occurred_at=told.occurred_at,
-        received_at=notice.received_at,
+        received_at=received_at,
+        admitted_from=admitted_from,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from core.clock import hanoi_day, read_clock
+from payments.bills.references import make_reference
 from tests.api.city import Hub
 from tests.api.stalls import Market, found_market_with_stall
 from tests.builders import a_payee, a_stall, an_account, sepay_body, settle, store
@@ -22,12 +23,12 @@ async def market(hub: Hub) -> Market:
 
 
 async def receive(
-    market: Market, *, amount_vnd: int = 50_000, memo: str = "mua rau"
+    market: Market, *, amount_vnd: int = 50_000, memo: str = "mua rau", **facts: Any
 ) -> dict[str, Any]:
     """Let the bank tell of money on the stall's account; return the payment."""
     now = read_clock()
     sessions = market.hub.app.state.sessions
-    body = sepay_body(market.stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now)
+    body = sepay_body(market.stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now, **facts)
     await store(sessions, market.stall, body, now=now)
     await settle(sessions, market.stall, now=now)
     found: list[dict[str, Any]] = (await market.till.get("/v1/credits")).json()["credits"]
@@ -165,6 +166,30 @@ async def test_a_break_is_closed_once_with_a_reason(market: Market) -> None:
     assert (await finance.get("/v1/breaks", params={"is_open": True})).json()["breaks"] == []
     missing = await finance.post(path.replace(found["id"], bill["id"]), json={"resolution": "x"})
     assert missing.json()["code"] == "break_not_found"
+
+
+async def test_finance_decides_about_breaks_with_money(market: Market) -> None:
+    finance = await market.staff("ketoan", "finance")
+    for _ in range(2):
+        await receive(market, amount_vnd=20_000, memo="pho", bank_reference="FT26324000123")
+    await receive(market, amount_vnd=30_000, memo=make_reference("HKXM", 999_999))
+    found = (await finance.get("/v1/breaks", params={"is_open": True})).json()["breaks"]
+    path_of = {one["kind"]: f"/v1/breaks/{one['id']}" for one in found}
+    twice, unknown = path_of["possible_duplicate"], path_of["unknown_reference"]
+    payee = {"payee_id": str(market.stall.payee_id)}
+
+    assert (await market.till.post(f"{twice}/admit")).status_code == 403
+    assert (await finance.post(f"{unknown}/admit")).json()["code"] == "break_not_decidable"
+    same = [await finance.post(f"{twice}/same-money") for _ in range(2)]
+    assert [one.json()["resolution"] for one in same] == ["same_money"] * 2
+    assert (await finance.post(f"{twice}/admit")).json()["code"] == "break_closed"
+    assert (await finance.post(f"{unknown}/assign", json={})).status_code == 422
+    assigned = await finance.post(f"{unknown}/assign", json=payee)
+
+    assert assigned.json()["resolution"] == "counter_sale"
+    credits_now = (await finance.get("/v1/credits")).json()["credits"]
+    verdicts = sorted(one["verdict"] for one in credits_now)
+    assert verdicts == ["counter_sale", "counter_sale", "same_money"]
 
 
 async def test_a_stream_tells_a_stall_of_its_own_money(market: Market) -> None:
