@@ -1,10 +1,12 @@
 """Breaks: money that nothing explains, how old it is, and what somebody should do about it."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.auth.rules import Permission
@@ -13,10 +15,12 @@ from api.schemas.pages import next_cursor, read_cursor
 from api.screens.manage_frame import PAGE_ROWS, Desk, Errors, TheDesk, read_line
 from core.db import open_org_transaction
 from core.errors import HubError
+from payments.bills.queries import get_bill_id
+from payments.callbacks import admissions
 from payments.callbacks.breaks import close_break
 from payments.callbacks.errors import BreakClosed
-from payments.callbacks.models import BreakKind
-from payments.callbacks.views import BreakView, list_breaks
+from payments.callbacks.models import Break, BreakKind
+from payments.callbacks.views import BreakView, list_breaks, list_payees_of_credits
 
 router = APIRouter(prefix="/manage/breaks", include_in_schema=False)
 
@@ -38,6 +42,10 @@ class BreakRow:
     closed: str
     resolution: str
     close_path: str
+    admit_path: str  # with same_path: "" where there is nothing to decide
+    same_path: str
+    assign_path: str  # "" where the money has its explanation, or there is none
+    payees: tuple[tuple[str, str], ...]  # who may have it: (id, name and place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +100,64 @@ async def close(
     return desk.go("/breaks", done="break_closed")
 
 
+@router.post("/{break_id}/admit", dependencies=[requires(Permission.BREAKS_RESOLVE)])
+async def admit(desk: TheDesk, break_id: UUID) -> Response:
+    """Count what may be one transfer told twice as another transfer."""
+    return await _decide(
+        desk,
+        lambda tx: admissions.admit(
+            tx, desk.caller.org, break_id, actor=desk.caller.actor, now=desk.now
+        ),
+    )
+
+
+@router.post("/{break_id}/same-money", dependencies=[requires(Permission.BREAKS_RESOLVE)])
+async def confirm_same_money(desk: TheDesk, break_id: UUID) -> Response:
+    """Count a transfer that was told twice once."""
+    return await _decide(
+        desk,
+        lambda tx: admissions.confirm_same_money(
+            tx, desk.org_id, break_id, actor=desk.caller.actor, now=desk.now
+        ),
+    )
+
+
+@router.post("/{break_id}/assign", dependencies=[requires(Permission.BREAKS_RESOLVE)])
+async def assign(
+    desk: TheDesk,
+    break_id: UUID,
+    payee_id: Annotated[UUID | None, Form()] = None,
+    reference: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Give a payment to the bill with this reference, or to a payee as a sale."""
+    named = read_line(reference, 40).replace(" ", "").upper()
+    if not named and payee_id is None:
+        return await _draw(desk, errors={"": desk.say("error.payee_needed")})
+
+    async def give(tx: AsyncSession) -> Break:
+        bill_id = await get_bill_id(tx, desk.org_id, named) if named else None
+        return await admissions.assign(
+            tx,
+            desk.org_id,
+            break_id,
+            payee_id=None if named else payee_id,
+            bill_id=bill_id,
+            actor=desk.caller.actor,
+            now=desk.now,
+        )
+
+    return await _decide(desk, give)
+
+
+async def _decide(desk: Desk, decide: Callable[[AsyncSession], Awaitable[Break]]) -> Response:
+    try:
+        async with open_org_transaction(desk.sessions, desk.org_id) as tx:
+            await decide(tx)
+    except HubError as error:
+        return await _draw(desk, errors={"": desk.word_error(error)})
+    return desk.go("/breaks", done="break_closed")
+
+
 async def _draw(
     desk: Desk,
     *,
@@ -111,9 +177,12 @@ async def _draw(
             before_id=read_cursor(before),
             limit=PAGE_ROWS + 1,
         )
+        payees = await list_payees_of_credits(
+            tx, desk.org_id, [one.credit_id for one in found if one.credit_id is not None]
+        )
     cursor = next_cursor(found, PAGE_ROWS)
     page = BreaksPage(
-        rows=tuple(_word_row(desk, one) for one in found[:PAGE_ROWS]),
+        rows=tuple(_word_row(desk, one, payees) for one in found[:PAGE_ROWS]),
         show=show,
         kind=kind,
         kinds=(
@@ -129,7 +198,12 @@ async def _draw(
     return desk.render("manage_breaks.html", page, here="breaks", status=422 if errors else 200)
 
 
-def _word_row(desk: Desk, one: BreakView) -> BreakRow:
+def _word_row(
+    desk: Desk, one: BreakView, payees: Mapping[UUID, Sequence[tuple[UUID, str, str | None]]]
+) -> BreakRow:
+    may_be_twice = one.kind in admissions.MAYBE_TWICE
+    is_assignable = one.kind in admissions.ASSIGNABLE and one.credit_id is not None
+    listed = payees.get(one.credit_id, ()) if one.credit_id is not None else ()
     return BreakRow(
         id=one.id,
         kind=desk.word("break.kind", one.kind),
@@ -142,4 +216,10 @@ def _word_row(desk: Desk, one: BreakView) -> BreakRow:
         closed=desk.word_instant(one.closed_at),
         resolution=one.resolution or "",
         close_path=desk.path(f"/breaks/{one.id}/close"),
+        admit_path=desk.path(f"/breaks/{one.id}/admit") if may_be_twice else "",
+        same_path=desk.path(f"/breaks/{one.id}/same-money") if may_be_twice else "",
+        assign_path=desk.path(f"/breaks/{one.id}/assign") if is_assignable else "",
+        payees=tuple(
+            (str(id_), f"{name} · {place}" if place else name) for id_, name, place in listed
+        ),
     )

@@ -83,6 +83,7 @@ GET_BY_TOKEN = text(
     f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.public_token = :token"
 )
 LOCK_BILL = text("SELECT status FROM bills WHERE org_id = :org_id AND id = :id FOR NO KEY UPDATE")
+GET_ID = text("SELECT id FROM bills WHERE org_id = :org_id AND reference = :reference")
 CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
     WHERE org_id = :org_id AND id = :id
@@ -331,3 +332,16 @@ async def tidy_expired(
     values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
     result = await session.execute(TIDY_EXPIRED, values)
     return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UUID:
+    """Return which bill a reference names.
+
+    Raises:
+        BillNotFound
+    """
+    values = {"org_id": org_id, "reference": reference}
+    found: UUID | None = (await session.execute(GET_ID, values)).scalar()
+    if found is None:
+        raise BillNotFound(reference)
+    return found

@@ -99,6 +99,15 @@ LIST_BREAKS = text("""
       AND (CAST(:kind AS text) IS NULL OR kind = :kind)
     ORDER BY id DESC LIMIT :limit
 """)
+LIST_PAYEES_OF_CREDITS = text("""
+    SELECT DISTINCT c.id, p.id, p.name, p.place
+    FROM credits c
+    JOIN payee_accounts l ON l.org_id = c.org_id
+     AND l.receiving_account_id = c.receiving_account_id AND l.status IN ('active', 'former')
+    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
+    WHERE c.org_id = :org_id AND c.id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY p.place, p.name, p.id LIMIT 5000
+""")
 BILL_CREDITS_MAX = 100
 
 
@@ -283,3 +292,15 @@ async def list_breaks(
         "limit": limit,
     }
     return [BreakView(*row) for row in await session.execute(LIST_BREAKS, values)]
+
+
+async def list_payees_of_credits(
+    session: AsyncSession, org_id: UUID, credit_ids: Sequence[UUID]
+) -> dict[UUID, list[tuple[UUID, str, str | None]]]:
+    """List who trades on the account of each credit: credit → (payee, its name, its place)."""
+    found: dict[UUID, list[tuple[UUID, str, str | None]]] = {}
+    if credit_ids:
+        values = {"org_id": org_id, "ids": list(credit_ids)}
+        for credit_id, *payee in await session.execute(LIST_PAYEES_OF_CREDITS, values):
+            found.setdefault(credit_id, []).append((payee[0], payee[1], payee[2]))
+    return found

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from api.auth.models import ApiKey
 from core.audit import AuditRow
 from core.db import open_org_transaction
+from payments.bills.references import make_reference
 from payments.callbacks.models import BreakKind
 from tests.api.city import PASSWORD, Hub
 from tests.api.stalls import Market
@@ -385,3 +386,41 @@ async def test_overview_counts_today(market: Market) -> None:
     assert "20.000 ₫" in words
     assert "1 khoản đã vào sổ" in words
     assert "Khỏe" in words
+
+
+async def test_finance_decides_about_money_that_may_be_told_twice(market: Market) -> None:
+    finance, manager = await let_in(market, "finance"), await let_in(market, "manager")
+    bills = [await an_open_bill(market) for _ in range(2)]
+    for bill in bills:
+        await pay_bill(market, bill, memo="pho", bank_reference="FT26324000123")
+
+    page = await finance.get("/manage/breaks")
+
+    assert "Có thể một lần chuyển báo hai lần" in text_of(page)
+    [same] = re.findall(r'action="(/manage/breaks/[0-9a-f-]{36}/same-money)"', page.text)
+    assert "/admit" not in (await manager.get("/manage/breaks")).text
+    await submit(finance, same)
+    assert (await finance.post(same.replace("same-money", "admit"))).status_code == 422
+    assert "same-money" not in (await finance.get("/manage/breaks")).text
+
+
+async def test_finance_gives_money_that_nothing_explains_to_a_bill_or_a_stall(
+    market: Market,
+) -> None:
+    finance = await let_in(market, "finance")
+    bill = await an_open_bill(market)
+    for _ in range(2):
+        await pay_bill(market, bill, memo=make_reference("HKXM", 999_999))
+    page = await finance.get("/manage/breaks")
+    to_bill, to_stall = re.findall(r'action="(/manage/breaks/[0-9a-f-]{36}/assign)"', page.text)
+    assert str(market.stall.payee_id) in page.text
+
+    wrong = await finance.post(to_bill, data={"reference": "PP22"})
+    assert "Không có khoản thu nào mang mã này." in text_of(wrong)
+    await submit(finance, to_bill, {"reference": bill.reference.lower()})
+    await submit(finance, to_stall, {"reference": "", "payee_id": market.stall.payee_id})
+
+    assert "/assign" not in (await finance.get("/manage/breaks")).text
+    closed = text_of(await finance.get("/manage/breaks?show=closed"))
+    assert "settle" in closed
+    assert "counter_sale" in closed
