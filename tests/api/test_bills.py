@@ -272,6 +272,7 @@ async def test_filters_hold_together(market: Market) -> None:
     assert await ids(status=["open", "cancelled"]) == [open_["id"], paid["id"]]
     assert await ids(external_id="A", status="open") == []
     assert await ids(reference=open_["reference"]) == [open_["id"]]
+    assert await ids(reference=open_["reference"][:-1]) == []
     assert await ids(payee_id=str(new_id())) == []
     assert await ids(since=open_["created_at"]) == [open_["id"]]
     assert await ids(until=open_["created_at"]) == [paid["id"]]

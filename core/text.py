@@ -1,0 +1,45 @@
+"""Text as people see it: letters taken for one another, and characters that nobody sees."""
+
+import unicodedata
+from typing import Final
+
+# Đ (U+0110) has twins that look the same and that Unicode does not take apart: Icelandic eth
+# (U+00D0, which old code pages send) and African D (U+0189); each has a small letter.
+_TWINS_OF_D: Final = "\u0110\u00d0\u0189\ua7c7"
+_TWINS_OF_SMALL_D: Final = "\u0111\u00f0\u0256\ua7c8\u1d06"
+STROKED_D: Final = str.maketrans(
+    dict.fromkeys(_TWINS_OF_D, "D") | dict.fromkeys(_TWINS_OF_SMALL_D, "d")
+)
+
+# Controls, format characters (also those that turn the direction of writing) and half characters,
+# the separators of lines and paragraphs.
+_UNSEEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Drawn as nothing or as a space although their category says letter, mark or symbol.
+# Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point; and the blank Braille cell.
+_BLANK: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0\ufffc"
+    "\U00016fe4\U0001d159"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000))))
+)
+
+
+def is_unseen(char: str) -> bool:
+    """Whether a character shows nothing by itself; a space is seen by the gap it leaves."""
+    return char in _BLANK or unicodedata.category(char) in _UNSEEN_CATEGORIES
+
+
+def strip_unseen(text: str) -> str:
+    """Take white space and what nobody sees off both ends, as a paste brings it along.
+
+    NUL stays, for whoever reads the text to refuse: no clipboard adds it.
+    """
+    start, end = 0, len(text)
+    while start < end and _is_around(text[start]):
+        start += 1
+    while start < end and _is_around(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_around(char: str) -> bool:
+    return char.isspace() or (is_unseen(char) and char != "\x00")
