@@ -39,7 +39,8 @@ class BillDesk:
         """Open one bill, or return the one that the same request opened before.
 
         Raises:
-            PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused, ReferencesUsedUp, Busy
+            PayeeNotFound, PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused,
+            ReferencesUsedUp, Busy
         """
         self._orgs[org.id] = org
         return await self._requests.submit(request, key=org.id)
