@@ -1,8 +1,20 @@
 """Fields that many requests share: what a text or an amount may be."""
 
-from typing import Annotated, Final
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from core.money import TRANSFER_VND_MAX
@@ -26,6 +38,51 @@ OrgCode = Annotated[str, Field(pattern=r"^[2-9A-HJKMNP-TV-Z]{4}$", examples=["DX
 # JSON integers only: 5000.0 and "5000" are refused.
 AmountVnd = Annotated[
     int, Field(strict=True, ge=1, le=TRANSFER_VND_MAX, examples=[20_000], description="Whole đồng.")
+]
+
+
+# What is kept and asked for lies in these years; beyond, calendars and columns have their ends.
+YEARS: Final = range(2000, 2100)
+AnyDay = TypeVar("AnyDay", date, datetime)
+# "+" in an address means a space: "2026-11-28T00:00:00 07:00" was typed with a plus.
+_LOST_PLUS: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:?\d\d)", re.ASCII
+)
+
+
+def _restore_plus(value: Any) -> Any:
+    found = _LOST_PLUS.fullmatch(value) if isinstance(value, str) else None
+    return f"{found[1]}+{found[2]}" if found else value
+
+
+def _say_how_instants_are_written(value: Any, handler: ValidatorFunctionWrapHandler) -> datetime:
+    try:
+        instant: datetime = handler(value)
+    except ValueError:
+        raise PydanticCustomError(
+            "instant",
+            "must be an instant with its zone, such as 2026-11-28T00:00:00+07:00"
+            " (in an address + may be written %2B)",
+        ) from None
+    return instant
+
+
+def _refuse_ends_of_time(value: AnyDay) -> AnyDay:
+    if value.year not in YEARS:
+        raise PydanticCustomError("out_of_range", "must lie between the years 2000 and 2099")
+    return value
+
+
+Instant = Annotated[
+    AwareDatetime,
+    WrapValidator(_say_how_instants_are_written),
+    AfterValidator(_refuse_ends_of_time),
+]
+QueryInstant = Annotated[Instant, BeforeValidator(_restore_plus)]
+Day = Annotated[
+    date,
+    AfterValidator(_refuse_ends_of_time),
+    Field(description="A day in Hà Nội.", examples=["2026-11-20"]),
 ]
 
 

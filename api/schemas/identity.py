@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from api.auth.callers import Caller
 from api.auth.models import Role
 from api.auth.rules import API_SCOPES, Permission
 from api.schemas.fields import (
     Body,
+    Instant,
     NameText,
     OrgCode,
     Read,
@@ -168,7 +169,7 @@ class KeyCreate(Body):
 
     name: NameText
     scopes: Scopes
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class KeyRotate(Body):

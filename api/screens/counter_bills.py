@@ -109,7 +109,8 @@ async def show_bill(
         word_verdict(told_by_sale(credits_in[-1]), language_of(request)) if credits_in else None
     )
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
-    code_vnd = bill.missing_vnd or 0
+    # On a page without a code it says what the bill was for.
+    code_vnd = (bill.code_amount_vnd if bill.is_payable else bill.amount_vnd) or 0
     can_open = stall.caller.may(Permission.BILLS_OPEN)
     pay_path = f"/p/{stall.caller.org_code}-{bill.public_token}"
     page = BillPage(
