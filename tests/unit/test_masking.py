@@ -116,13 +116,8 @@ def test_no_bytes_break_it(body: bytes) -> None:
 
 def test_a_long_message_is_gone_through_in_no_time() -> None:
     began_at = time.perf_counter()
-    for text in (
-        "a" * 16_000,
-        "{" + "a" * 16_000,
-        "account" * 2_000,
-        '{"a":' * 3_000,
-        "[" * 16_000,
-    ):
+    long = ("a" * 16_000, "{" + "a" * 16_000, "account" * 2_000, '{"a":' * 3_000, "[" * 16_000)
+    for text in (*long, "1" + " " * 16_000, '{"' + "account" * 2_000 + '!": 1}', "a=" * 8_000):
         hide_sensitive(text.encode())
 
     assert time.perf_counter() - began_at < 5
