@@ -6,6 +6,7 @@ cannot be guessed; to ignore it would answer another question than was asked.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, get_args, get_origin
 
@@ -87,8 +88,8 @@ def check_keys(body: bytes) -> None:
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) != len(pairs):
-        seen: set[str] = set()
-        raise _RepeatedKey(next(key for key, _ in pairs if key in seen or seen.add(key)))
+        counts = Counter(key for key, _ in pairs)
+        raise _RepeatedKey(next(key for key, count in counts.items() if count > 1))
 
 
 def _list_parameters(app: FastAPI) -> dict[object, dict[str, bool]]:

@@ -3,6 +3,8 @@
 import unicodedata
 from typing import Final
 
+from core.errors import InvalidRequest, Violation
+
 # Đ (U+0110) has twins that look the same and that Unicode does not take apart: Icelandic eth
 # (U+00D0, which old code pages send) and African D (U+0189); each has a small letter.
 _TWINS_OF_D: Final = "\u0110\u00d0\u0189\ua7c7"
@@ -27,6 +29,13 @@ _SELECTORS: Final = ("\ufe0e", "\ufe0f")  # as text, as a picture
 _KEYCAP: Final = "\u20e3"
 _AFTER_PICTOGRAPHS: Final = ("\ufe0f", *map(chr, range(0x1F3FB, 0x1F400)))
 
+# What find_text_fault answers, in words.
+TEXT_FAULTS: Final = {
+    "control_characters": "must be one line of plain text",
+    "unseen": "must not hold characters that nobody sees or that turn the direction of writing",
+    "blank": "must show something",
+}
+
 
 def is_unseen(char: str) -> bool:
     """Whether a character shows nothing by itself; a space is seen by the gap it leaves."""
@@ -46,6 +55,19 @@ def find_text_fault(text: str) -> str | None:
             return "control_characters" if unicodedata.category(char) == "Cc" else "unseen"
     has_shape = any(unicodedata.category(char)[0] in "LNPSC" for char in text)
     return None if has_shape else "blank"
+
+
+def check_lines(**lines: str | None) -> None:
+    """Refuse texts that may not be shown, whichever way they came; None is no text.
+
+    Raises:
+        InvalidRequest: with the field, named as the argument is.
+    """
+    for field, text in lines.items():
+        if text and (fault := find_text_fault(text)):
+            detail = f"The {field.replace('_', ' ')} {TEXT_FAULTS[fault]}."
+            violation = Violation(field=field, code=fault, detail=detail)
+            raise InvalidRequest(detail, violations=[violation])
 
 
 def tidy_line(text: str) -> str:

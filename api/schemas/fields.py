@@ -18,20 +18,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from core.money import TRANSFER_VND_MAX
+from core.text import TEXT_FAULTS, find_text_fault
 
 NAME_CHARS_MAX: Final = 120
 
 
-def refuse_control_characters(value: str) -> str:
-    """Refuse what no keyboard types and PostgreSQL does not store (NUL) or a screen hides."""
-    if any(char < " " or "\x7f" <= char <= "\x9f" for char in value):
-        raise PydanticCustomError("control_characters", "must be one line of plain text")
+def refuse_unseen(value: str) -> str:
+    """Refuse what nobody sees: controls, marks that hide or turn writing, blank texts."""
+    if fault := find_text_fault(value):
+        raise PydanticCustomError(fault, TEXT_FAULTS[fault])
     return value
 
 
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_control_characters)
-]
+Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unseen)]
 NameText = Annotated[Line, Field(min_length=1, max_length=NAME_CHARS_MAX)]
 ReasonText = Annotated[Line, Field(min_length=1, max_length=500)]
 OrgCode = Annotated[str, Field(pattern=r"^[2-9A-HJKMNP-TV-Z]{4}$", examples=["DXA2"])]

@@ -16,14 +16,14 @@ from api.schemas.fields import (
     OrgCode,
     Read,
     ReasonText,
-    refuse_control_characters,
+    refuse_unseen,
 )
 from payments.payees.models import OrgKind
 
 Login = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
-    AfterValidator(refuse_control_characters),
+    AfterValidator(refuse_unseen),
     Field(examples=["lan.dx"]),
 ]
 # The rules proper (api/auth/rules.py) answer with reasons; this only bounds the work.

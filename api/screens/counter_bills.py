@@ -21,6 +21,7 @@ from api.screens.verdicts import Verdict, told_by_sale, word_verdict
 from api.templating import language_of
 from core.db import open_org_transaction
 from core.settings import Settings
+from core.text import tidy_line
 from core.vnd_words import spell_vnd
 from payments.bills.errors import BillIdTaken, BillNotFound
 from payments.bills.models import BillStatus
@@ -245,5 +246,4 @@ async def _get_own(session: AsyncSession, stall: Stall, bill_id: UUID) -> BillFa
 
 
 def _clean(note: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in note)
-    return " ".join(printable.split())[:NOTE_CHARS_MAX]
+    return tidy_line(tidy_line(note)[:NOTE_CHARS_MAX])  # a cut may part an emoji

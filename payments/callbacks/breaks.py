@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.text import check_lines
 from payments.callbacks.errors import BreakClosed, BreakNotFound
 from payments.callbacks.models import Break
 
@@ -26,6 +27,7 @@ async def close_break(
         BreakNotFound
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
     """
+    check_lines(resolution=resolution)
     query = select(Break).filter_by(org_id=org_id, id=break_id).with_for_update(key_share=True)
     found = await session.scalar(query)
     if found is None:
