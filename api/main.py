@@ -63,6 +63,7 @@ from api.screens import (
     sales,
     stall_code,
 )
+from api.strict import strictly
 from core.db import make_sessions, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
@@ -72,11 +73,8 @@ log = structlog.get_logger()
 STATIC_DIR: Final = Path(__file__).parent / "static"
 KEY_USES_WRITTEN_EVERY_S: Final = 10.0
 
-# Every router of the hub; screens after the API, so that /v1 is looked at first.
-ROUTERS: Final[tuple[APIRouter, ...]] = (
+API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     opening.router,  # the busiest first: routes are tried in order
-    callbacks.router,
-    health.router,
     opening.batches,
     setup.router,
     sessions.router,
@@ -90,6 +88,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     credit_routes.router,
     breaks.router,
     events.router,
+)
+# What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
+# first.
+OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
+    callbacks.router,
+    health.router,
     docs.router,
     home.router,
     login.router,
@@ -136,7 +140,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.is_closing = False
     install_error_handlers(app)
-    for router in ROUTERS:
+    for router in API_ROUTERS:
+        app.include_router(router, dependencies=[strictly])
+    for router in OTHER_ROUTERS:
         app.include_router(router)
     app.mount("/static", _static_files(), name="static")
     openapi.install(app)

@@ -37,6 +37,11 @@ def first_id_at(instant: datetime) -> UUID:
     return UUID(int=milliseconds << 80)
 
 
+def milliseconds_of(id_: UUID) -> int:
+    """Return the Unix milliseconds in a UUIDv7: up to the year 10889, which no datetime has."""
+    return id_.int >> 80
+
+
 def new_token() -> str:
     """Return 128 random bits as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)

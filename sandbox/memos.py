@@ -11,6 +11,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
+from core.text import STROKED_D
 from sandbox.bank import BANKS, Transit
 from sandbox.ft_numbers import VIETNAM
 
@@ -50,7 +51,7 @@ def default_memo(payer_name: str) -> str:
 
 def to_bank_letters(memo: str) -> str:
     """Take Vietnamese accents and everything outside printable ASCII away, as NAPAS does."""
-    plain = unicodedata.normalize("NFD", memo.replace("đ", "d").replace("Đ", "D"))
+    plain = unicodedata.normalize("NFD", memo.translate(STROKED_D))
     return "".join(char for char in plain if " " <= char <= "~")
 
 

@@ -17,6 +17,7 @@ from api.auth.models import ApiKey
 from api.auth.rules import API_SCOPES, Permission
 from core.audit import record_change
 from core.ids import hash_token, new_id
+from core.text import check_lines
 
 KEY_PREFIX_CHARS: Final = 12
 KEY_SECRET_BYTES: Final = 32
@@ -45,6 +46,7 @@ async def add_key(
     Raises:
         ScopeNotGrantable: a scope no key may have, or that the caller lacks.
     """
+    check_lines(name=name)
     _check_scopes(caller, scopes)
     made = _make_key(caller, name, [s.value for s in scopes], expires_at, now)
     session.add(made.key)

@@ -9,6 +9,7 @@ from typing import Final
 
 from api.auth.models import Role
 from core.errors import Violation
+from core.text import STROKED_D
 
 
 class Permission(StrEnum):
@@ -164,5 +165,5 @@ def lock_for(failed_attempts: int) -> timedelta | None:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("đ", "d"))
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(STROKED_D))
     return "".join(char for char in decomposed if char.isalnum())

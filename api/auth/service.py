@@ -36,6 +36,7 @@ from api.auth.rules import (
 from api.auth.vouching import take_back_lost_words
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import hash_token, new_id, new_token
+from core.text import check_lines
 from payments.payees.errors import HolderNeeded
 from payments.payees.models import PayeeAccount
 
@@ -111,6 +112,7 @@ async def add_staff(
         PayeeRequired: an owner or cashier without a payee, or with a stranger's.
         LoginTaken: the login is in use somewhere in the hub.
     """
+    check_lines(display_name=display_name)
     name = normalise_login(login)
     _check_grant(granter, roles, payee_id)
     if joins_duties(roles):
@@ -178,6 +180,7 @@ async def change_staff(
     staff = await _lock_manageable(session, org_id, staff_id, granter)
     before = _describe(staff)
     if change.display_name is not None:
+        check_lines(display_name=change.display_name)
         staff.display_name = change.display_name
     if change.payee_id is not Unset.UNSET:
         staff.payee_id = change.payee_id

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answers import PICTURE_RESPONSES, answer_json, answer_picture
@@ -22,6 +21,7 @@ from api.schemas.bills import (
     write_bill,
 )
 from api.schemas.credits import CreditsRead
+from api.schemas.fields import QueryInstant
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
 from core.db import open_org_transaction
 from core.settings import Settings
@@ -33,9 +33,8 @@ from payments.bills.errors import (
 )
 from payments.bills.models import BillStatus
 from payments.bills.queries import get_bill, list_bills
-from payments.bills.rules import (
-    BillFacts,
-)
+from payments.bills.references import MEMO_CHARS_MAX, find_references
+from payments.bills.rules import BillFacts
 from payments.callbacks.asking import ask_about_account
 from payments.callbacks.errors import (
     NoOrderToAskAbout,
@@ -64,10 +63,16 @@ async def list_bills_page(
     now: Now,
     payee_id: UUID | None = None,
     status: Annotated[list[BillStatus] | None, Query(max_length=len(BillStatus))] = None,
-    reference: Annotated[str | None, Query(max_length=13)] = None,
+    reference: Annotated[
+        str | None,
+        Query(
+            max_length=MEMO_CHARS_MAX,
+            description="Also as a memo has it: in lower case, with spaces, among other words.",
+        ),
+    ] = None,
     external_id: Annotated[ExternalId | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Created before.")] = None,
+    since: Annotated[QueryInstant | None, Query(description="Created at or after.")] = None,
+    until: Annotated[QueryInstant | None, Query(description="Created before.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
@@ -77,7 +82,9 @@ async def list_bills_page(
         caller.org_id,
         before_id=read_cursor(cursor),
         payee_id=caller.narrow_payee(payee_id),
-        reference=reference,
+        references=None
+        if reference is None
+        else [found.reference for found in find_references(reference)],
         external_id=external_id,
         since=since,
         until=until,
@@ -221,7 +228,7 @@ def card_of(bill: BillFacts) -> QrCard:
         bank_name=bill.bin if bank is None else bank.short_name,
         account_name=bill.holder_name,
         account_number=bill.code_account,
-        amount_vnd=bill.missing_vnd,
+        amount_vnd=bill.code_amount_vnd,
         reference=bill.reference,
         expires_at=bill.expires_at,
     )

@@ -1,6 +1,5 @@
 """Payments as the bank told of them: what the hub takes them for, and what people say they are."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from api.schemas.credits import (
     TotalsRead,
     VerdictCount,
 )
+from api.schemas.fields import Day
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
 from core.clock import day_bounds
 from payments.bills.errors import BadCursor, BillNotFound
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1", tags=["payments"])
 
 Reader = Annotated[Caller, requires(Permission.SALES_READ)]
 Sorter = Annotated[Caller, requires(Permission.SALES_SORT)]
-Day = Annotated[date, Query(description="A day in Hà Nội.", examples=["2026-11-20"])]
+QueryDay = Annotated[Day, Query()]
 MAY_FAIL = may_answer(CreditNotFound, CreditNotCorrectable)
 
 
@@ -48,7 +48,7 @@ async def list_credits(
         UUID | None,
         Query(description="This payee's, and what waits unassigned on an account it uses."),
     ] = None,
-    on: Day | None = None,
+    on: QueryDay | None = None,
     verdict: Annotated[list[Verdict] | None, Query(max_length=len(Verdict))] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -154,7 +154,7 @@ async def mark_takings(credit_id: UUID, caller: Sorter, tx: Tx, now: Now) -> Cre
 
 
 @router.get("/totals", responses=may_answer(PayeeNotFound))
-async def show_totals(payee_id: UUID, on: Day, caller: Reader, tx: Tx) -> TotalsRead:
+async def show_totals(payee_id: UUID, on: QueryDay, caller: Reader, tx: Tx) -> TotalsRead:
     """Show what a payee took in a day. Corrections count on the day they are made."""
     check_own_payee(caller, payee_id)
     await get_payee(tx, caller.org_id, payee_id)

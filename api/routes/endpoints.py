@@ -28,11 +28,11 @@ from api.schemas.endpoints import (
     EndpointRotate,
     EndpointSecretsRead,
     EndpointsRead,
-    hide_sensitive,
 )
 from api.schemas.pages import Cursor, Limit, next_cursor, read_cursor
 from core.ids import first_id_at
 from core.logging import mask_tail
+from core.masking import hide_sensitive
 from core.settings import Settings
 from payments.bills.errors import BadCursor
 from payments.callbacks import service, views

@@ -4,25 +4,26 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from api.auth.callers import Caller
 from api.auth.models import Role
 from api.auth.rules import API_SCOPES, Permission
 from api.schemas.fields import (
     Body,
+    Instant,
     NameText,
     OrgCode,
     Read,
     ReasonText,
-    refuse_control_characters,
+    refuse_unseen,
 )
 from payments.payees.models import OrgKind
 
 Login = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
-    AfterValidator(refuse_control_characters),
+    AfterValidator(refuse_unseen),
     Field(examples=["lan.dx"]),
 ]
 # The rules proper (api/auth/rules.py) answer with reasons; this only bounds the work.
@@ -168,7 +169,7 @@ class KeyCreate(Body):
 
     name: NameText
     scopes: Scopes
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class KeyRotate(Body):

@@ -21,6 +21,7 @@ from api.screens.verdicts import Verdict, told_by_sale, word_verdict
 from api.templating import language_of
 from core.db import open_org_transaction
 from core.settings import Settings
+from core.text import tidy_line
 from core.vnd_words import spell_vnd
 from payments.bills.errors import BillIdTaken, BillNotFound
 from payments.bills.models import BillStatus
@@ -109,7 +110,8 @@ async def show_bill(
         word_verdict(told_by_sale(credits_in[-1]), language_of(request)) if credits_in else None
     )
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
-    code_vnd = bill.missing_vnd or 0
+    # On a page without a code it says what the bill was for.
+    code_vnd = (bill.code_amount_vnd if bill.is_payable else bill.amount_vnd) or 0
     can_open = stall.caller.may(Permission.BILLS_OPEN)
     pay_path = f"/p/{stall.caller.org_code}-{bill.public_token}"
     page = BillPage(
@@ -244,5 +246,4 @@ async def _get_own(session: AsyncSession, stall: Stall, bill_id: UUID) -> BillFa
 
 
 def _clean(note: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in note)
-    return " ".join(printable.split())[:NOTE_CHARS_MAX]
+    return tidy_line(tidy_line(note)[:NOTE_CHARS_MAX])  # a cut may part an emoji

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from api.auth.rules import Permission
 from api.deps import requires
-from api.schemas.endpoints import hide_sensitive
 from api.schemas.pages import read_cursor, write_cursor
 from api.screens.manage_frame import PAGE_ROWS, Desk, TheDesk
 from core.db import open_org_transaction
+from core.masking import hide_sensitive
 from payments.callbacks import service, views
 from payments.callbacks.errors import DeliveryNotFound
 from payments.callbacks.views import DeliveryView

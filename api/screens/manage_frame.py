@@ -22,6 +22,7 @@ from core.clock import HANOI
 from core.db import Sessions
 from core.errors import Forbidden, HubError
 from core.sealing import Sealer, SecretNotReadable
+from core.text import tidy_line
 from payments.payees.models import OrgKind
 
 MANAGE: Final = "/manage"
@@ -218,6 +219,5 @@ TheDesk = Annotated[Desk, Depends(open_desk)]
 
 
 def read_line(value: str, chars_max: int = 120) -> str:
-    """Tidy one line that a person typed: no control characters, no doubled or outer spaces."""
-    printable = "".join(c if c.isprintable() else " " for c in value)
-    return " ".join(printable.split())[:chars_max]
+    """Tidy one line that a person typed: nothing that nobody sees, no doubled or outer spaces."""
+    return tidy_line(tidy_line(value)[:chars_max])  # a cut may part an emoji

@@ -241,10 +241,11 @@ def word_page(opened: Opened, now: datetime) -> PayPage:
     bill = opened.bill
     bank = find_bank(bill.bin)
     state = state_of(bill, now)
+    code_vnd = bill.code_amount_vnd if bill.is_payable else bill.amount_vnd
     links = list_deep_links(
         bin=bill.bin,
         account=bill.code_account,
-        amount_vnd=bill.missing_vnd,
+        amount_vnd=code_vnd,
         purpose=bill.reference,
         name=bill.holder_name,
         # No return address: it would hand the page's key to whoever runs the redirect.
@@ -265,7 +266,7 @@ def word_page(opened: Opened, now: datetime) -> PayPage:
         is_payable=state in PAYABLE,
         is_timed=state == "open",
         amount_vnd=bill.amount_vnd,
-        code_vnd=bill.missing_vnd,
+        code_vnd=code_vnd,
         received_vnd=bill.received_vnd,
         extra_vnd=_extra_of(bill),
         expires_at=bill.expires_at.isoformat(),

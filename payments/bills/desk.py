@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.db import Sessions, open_org_transaction
 from core.gather import Gatherer
+from core.text import check_lines
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
@@ -39,8 +40,10 @@ class BillDesk:
         """Open one bill, or return the one that the same request opened before.
 
         Raises:
-            PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused, ReferencesUsedUp, Busy
+            PayeeNotFound, PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused,
+            ReferencesUsedUp, Busy
         """
+        check_lines(purpose=request.purpose, external_id=request.external_id)
         self._orgs[org.id] = org
         return await self._requests.submit(request, key=org.id)
 

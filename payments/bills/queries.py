@@ -93,7 +93,7 @@ LIST_BILLS = text(f"""
     WHERE b.org_id = :org_id
       AND (CAST(:before_id AS uuid) IS NULL OR b.id < :before_id)
       AND (CAST(:payee_id AS uuid) IS NULL OR b.payee_id = :payee_id)
-      AND (CAST(:reference AS text) IS NULL OR b.reference = :reference)
+      AND (CAST(:references AS text[]) IS NULL OR b.reference = ANY(:references))
       AND (CAST(:external_id AS text) IS NULL OR b.external_id = :external_id)
       AND (CAST(:since AS timestamptz) IS NULL OR b.created_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR b.created_at < :until)
@@ -261,7 +261,7 @@ async def list_bills(
     *,
     before_id: UUID | None = None,
     payee_id: UUID | None = None,
-    reference: str | None = None,
+    references: Sequence[str] | None = None,
     external_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -276,7 +276,7 @@ async def list_bills(
             "org_id": org_id,
             "before_id": before_id,
             "payee_id": payee_id,
-            "reference": reference,
+            "references": None if references is None else list(references),
             "external_id": external_id,
             "since": since,
             "until": until,

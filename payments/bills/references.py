@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from core.text import STROKED_D
+
 # Without 0 O 1 I L U: what people and fonts mix up, and what makes words.
 ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 PREFIX: Final = "PP"
@@ -34,8 +36,11 @@ HALF: Final[int] = BASE ** (SERIAL_CHARS // 2)
 ORG_CODE: Final = re.compile(rf"[{ALPHABET}]{{{ORG_CODE_CHARS}}}")
 # A look-ahead, so that candidates may overlap: "PP" also stands inside codes and words.
 CANDIDATE: Final = re.compile(rf"(?=({PREFIX}[{ALPHABET}]{{{REFERENCE_CHARS - len(PREFIX)}}}))")
+# The same with U among the letters: Vietnamese keyboards make "Ư" of a W, and banks "U" of that.
+CANDIDATE_WITH_U: Final = re.compile(
+    rf"(?=({PREFIX}[{ALPHABET}U]{{{REFERENCE_CHARS - len(PREFIX)}}}))"
+)
 NOT_PLAIN: Final = re.compile(r"[^A-Z0-9]+")
-STROKES: Final = str.maketrans("đĐ", "dD")  # Unicode does not take these apart by itself
 
 
 class ReferenceRule(StrEnum):
@@ -105,7 +110,8 @@ def find_references(memo: str) -> list[FoundReference]:
     First in the memo as it came, then in its letters and digits alone, upper-case: banks insert
     spaces and dots, change case, drop dashes and glue neighbours on. Full-width letters are read
     as plain ones and accents are dropped ("PPÁ…" as "PPA…": a Vietnamese keyboard's autocorrect);
-    letters of other scripts are not guessed at.
+    letters of other scripts are not guessed at. U and Ư, which no reference has, are read as W
+    where the check character is right then: a Vietnamese keyboard writes Ư for a W.
 
     Returns:
         Distinct references in the order of the rules, then of the memo. More than one, rarely,
@@ -114,8 +120,14 @@ def find_references(memo: str) -> list[FoundReference]:
     """
     memo = memo[:MEMO_CHARS_MAX]
     found = dict.fromkeys(_list_candidates(memo), ReferenceRule.MEMO_EXACT)
-    for reference in _list_candidates(_normalise(memo)):
+    plain = _normalise(memo)
+    for reference in _list_candidates(plain):
         found.setdefault(reference, ReferenceRule.MEMO_NORMALISED)
+    if "U" in plain:
+        for candidate in CANDIDATE_WITH_U.findall(plain):
+            reference = candidate.replace("U", "W")
+            if check_reference(reference):
+                found.setdefault(reference, ReferenceRule.MEMO_NORMALISED)
     org_code = slice(len(PREFIX), len(PREFIX) + ORG_CODE_CHARS)
     return [FoundReference(text, text[org_code], rule) for text, rule in found.items()]
 
@@ -135,7 +147,7 @@ def _list_candidates(text: str) -> list[str]:
 
 def _normalise(memo: str) -> str:
     if not memo.isascii():
-        memo = unicodedata.normalize("NFKD", memo.translate(STROKES))
+        memo = unicodedata.normalize("NFKD", memo.translate(STROKED_D))
     return NOT_PLAIN.sub("", memo.upper())
 
 

@@ -1,11 +1,12 @@
 """What a bill is at an instant, and what a request for one says. Pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from core.clock import hanoi_day
+from core.ids import milliseconds_of
 from payments.bills.errors import BillNotPayable
 from payments.bills.models import BillStatus
 from payments.payees.rules import PayeeRoute
@@ -98,17 +99,20 @@ class BillFacts:
         return vietqr.write_bill_code(
             bin_=self.bin,
             account=self.code_account,
-            amount_vnd=self.missing_vnd,
+            amount_vnd=self.code_amount_vnd,
             reference=self.reference,
         )
 
     @property
-    def missing_vnd(self) -> int | None:
-        """What is still owed, in đồng; the whole amount once nothing is; None for open amounts."""
-        if self.amount_vnd is None:
-            return None
-        missing = self.amount_vnd - self.paid_vnd
-        return missing if missing > 0 else self.amount_vnd
+    def code_amount_vnd(self) -> int | None:
+        """What the code asks for: the đồng still owed, or None where the payer chooses.
+
+        Raises:
+            BillNotPayable: it is settled or cancelled, and has no code that could ask.
+        """
+        if not self.is_payable:
+            raise BillNotPayable(self.status)
+        return None if self.amount_vnd is None else self.amount_vnd - self.paid_vnd
 
 
 def effective_status(status: str, *, expires_at: datetime, now: datetime) -> BillStatus:
@@ -135,8 +139,8 @@ def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
     """
     if bill_id.version != 7:
         return "An id of your own must be a UUIDv7 (RFC 9562)."
-    made_at = datetime.fromtimestamp((bill_id.int >> 80) / 1_000, UTC)
-    if not now - ID_AGE_MAX <= made_at <= now + ID_AHEAD_MAX:
+    made_at_s = milliseconds_of(bill_id) / 1_000
+    if not (now - ID_AGE_MAX).timestamp() <= made_at_s <= (now + ID_AHEAD_MAX).timestamp():
         return "The id's time must be within the last 35 days and the next 10 minutes."
     return None
 

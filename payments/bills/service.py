@@ -22,8 +22,8 @@ from payments.bills.rules import (
 )
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
-from payments.payees.errors import PayeeHasNoAccount
-from payments.payees.queries import find_routes
+from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
+from payments.payees.queries import find_payee_ids, find_routes
 from payments.payees.rules import PayeeRoute
 
 Opened = BillFacts | Exception
@@ -138,11 +138,18 @@ async def cancel_bill(
 async def _answer_without_route(
     session: AsyncSession, org_id: UUID, requests: Sequence[BillRequest], at: Sequence[int]
 ) -> dict[int, Opened]:
-    """Answer requests whose payee has no account: a repeat still gets its bill, as the first time.
+    """Answer requests whose payee has no account, or does not exist here.
+
+    A repeat still gets its bill, as the first time.
 
     Nothing is stored, so that the same key may open the bill once there is an account.
     """
-    answers: dict[int, Opened] = {i: PayeeHasNoAccount(requests[i].payee_id) for i in at}
+    known_ids = await find_payee_ids(session, org_id, {requests[i].payee_id for i in at})
+    answers: dict[int, Opened] = {}
+    for i in at:
+        payee_id = requests[i].payee_id
+        is_known = payee_id in known_ids
+        answers[i] = PayeeHasNoAccount(payee_id) if is_known else PayeeNotFound(payee_id)
     keyed = [(i, key) for i in at if (key := requests[i].repeatable) is not None]
     if not keyed:
         return answers

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.text import check_lines
 from payments.callbacks.errors import BreakClosed, BreakNotFound
 from payments.callbacks.models import Break
 
@@ -26,6 +27,7 @@ async def close_break(
         BreakNotFound
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
     """
+    check_lines(resolution=resolution)
     found = await lock_break(session, org_id, break_id)
     if found.closed_at is not None:
         if found.resolution == resolution:

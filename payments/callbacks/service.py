@@ -14,6 +14,7 @@ from core.audit import Actor, record_change
 from core.ids import new_id, new_token
 from core.sealing import Sealer
 from core.settings import read_origin
+from core.text import check_lines
 from payments.callbacks import queries, queries_notices
 from payments.callbacks.ask_keys import check_ask_keys, seal_ask_keys
 from payments.callbacks.errors import (
@@ -80,6 +81,7 @@ async def create_endpoint(
         UnknownProvider, BadSecret, BadAccount, BadAskUrl, BadAskToken
         SandboxRefused: a live organisation asked for a sandbox endpoint.
     """
+    check_lines(name=name)
     if provider not in PROVIDERS:
         raise UnknownProvider(provider, sorted(PROVIDERS))
     if org.is_live and is_sandbox:

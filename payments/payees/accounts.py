@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from core.ids import new_id
+from core.text import check_lines
 from payments.ledger import service as ledger
 from payments.payees import queries
 from payments.payees.activation import put_in_force
@@ -54,6 +55,7 @@ async def propose_account(
     Raises:
         BadAccount, PayeeNotFound, PayeeClosed
     """
+    check_lines(holder_name=holder_name)
     check_account(
         is_known_bank=is_known_bank,
         bin_=bin_,

@@ -177,6 +177,14 @@ async def find_routes(
     return {route.payee_id: route for route in routes}
 
 
+async def find_payee_ids(
+    session: AsyncSession, org_id: UUID, payee_ids: Collection[UUID]
+) -> set[UUID]:
+    """Find which of these payees the organisation has, closed ones too."""
+    query = select(Payee.id).where(Payee.org_id == org_id, Payee.id.in_(payee_ids))
+    return set(await session.scalars(query))
+
+
 async def lock_account_by_number(
     session: AsyncSession, org_id: UUID, *, bin_: str, account_number: str
 ) -> ReceivingAccount | None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.db import enter_org
 from core.ids import new_id
+from core.text import check_lines
 from payments.ledger import service as ledger
 from payments.payees import queries
 from payments.payees.errors import OrganisationCodeTaken, PayeeClosed
@@ -28,6 +29,7 @@ async def create_organisation(
     Raises:
         OrganisationCodeTaken: the code was ever used.
     """
+    check_lines(name=name)
     org_id = new_id()
     await enter_org(session, org_id)
     session.add(
@@ -48,6 +50,7 @@ async def add_payee(
     session: AsyncSession, org_id: UUID, *, name: str, place: str, actor: Actor, now: datetime
 ) -> Payee:
     """Add a payee with its ledger accounts. It cannot be paid before it has an account."""
+    check_lines(name=name, place=place)
     payee = Payee(org_id=org_id, id=new_id(), name=name, place=place, created_at=now)
     session.add(payee)
     await session.flush()
@@ -81,6 +84,7 @@ async def change_payee(
     Raises:
         PayeeNotFound, PayeeClosed
     """
+    check_lines(name=name, place=place, reason=reason)
     payee = await queries.lock_payee(session, org_id, payee_id)
     if payee.closed_at is not None:
         raise PayeeClosed

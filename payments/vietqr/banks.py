@@ -10,6 +10,8 @@ from importlib import resources
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from core.text import STROKED_D
+
 LINK: Final = "https://dl.vietqr.io/pay"
 # What other lists and providers call a bank, beside the names of banks.json. One name may be two
 # banks': BVB is Bản Việt's code, and Bảo Việt's in others' lists.
@@ -161,7 +163,7 @@ def _bins_by_name() -> Mapping[str, frozenset[str]]:
 
 
 def _plain(name: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", name.casefold().replace("đ", "d"))
+    decomposed = unicodedata.normalize("NFKD", name.casefold().translate(STROKED_D))
     return "".join(char for char in decomposed if char.isalnum())
 
 

@@ -43,13 +43,15 @@ class VietQrCrcMismatch(VietQrError):
 
 
 class VietQrOtherScheme(VietQrError):
-    """A sound code of another payment scheme. `guid` is the one it names, None if it names none."""
+    """A sound code of another payment scheme, or NAPAS's data in a field that is not theirs.
+
+    `guid` is the scheme that the code names, None if it names none.
+    """
 
     code, title = "vietqr_other_scheme", "The code belongs to another payment scheme"
 
-    def __init__(self, guid: str | None) -> None:
-        named = f"is one of the scheme {guid!r}" if guid else "names no payment scheme"
-        super().__init__(f"The code {named}; only NAPAS (A000000727) is read.")
+    def __init__(self, guid: str | None, *, field: str | None = None) -> None:
+        super().__init__(_describe_scheme(guid, field))
         self.guid = guid
 
 
@@ -85,3 +87,11 @@ class VietQrNotWritable(VietQrFieldError):
     """We read such a code but do not write it: some banks' apps would not take it."""
 
     code, title = "vietqr_not_writable", "The profile does not allow this value to be written"
+
+
+def _describe_scheme(guid: str | None, field: str | None) -> str:
+    if field is not None and field != "38":
+        return f"NAPAS's data (A000000727) stand in field {field}; a VietQR has them in field 38."
+    subject, has = ("Field 38", "has data") if field else ("The code", "is one")
+    named = f"{has} of the scheme {guid!r}" if guid else "names no payment scheme"
+    return f"{subject} {named}; only NAPAS (A000000727) is read."

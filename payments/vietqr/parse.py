@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from core.text import strip_unseen
 from payments.vietqr.crc import crc16
 from payments.vietqr.errors import (
     VietQrBadValue,
@@ -42,15 +43,18 @@ SCHEME_TAGS: Final = frozenset(map(str, range(26, 52)))  # EMVCo: templates of p
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 CRC: Final = re.compile(r"[0-9A-Fa-f]{4}", re.ASCII)
 BIN: Final = re.compile(r"[0-9]{6}")
-AMOUNT: Final = re.compile(r"([0-9]{1,13})\.?")
+# EMVCo lets an amount have decimals (4.7.4.1), and some issuers write them. "20.000" has three:
+# that is grouping, which no amount may have.
+AMOUNT: Final = re.compile(r"([0-9]{1,13})(?:\.0{0,2})?")
 
 
 def parse(payload: str | bytes) -> VietQr:
     """Read a payload as it came from a scanner, a picture or a paste.
 
     Read although we would not write it: a checksum in lower case, a purpose of up to 99
-    characters, values of length zero, an amount such as "50000.", a missing currency or
-    country, any printable text. White space around the payload is dropped.
+    characters, values of length zero, an amount such as "50000." or "50000.00", a missing
+    currency or country, any printable text. White space and what nobody sees around the payload
+    is dropped.
 
     Raises:
         VietQrError: nothing else, whatever comes in. First the structure is judged, then the
@@ -72,7 +76,7 @@ def parse(payload: str | bytes) -> VietQr:
 
     _check_crc(text, checksum)
     if not is_napas:
-        raise VietQrOtherScheme(_find_guid(root))
+        raise _name_scheme(root, account)
     service = account.get("02")
     return VietQr(
         point_of_initiation=_read_point(root.get("01")),
@@ -107,7 +111,7 @@ def _read_text(payload: str | bytes) -> str:
             raise VietQrNotText(f"The bytes are not UTF-8 at byte {error.start}.") from None
     else:
         text = payload
-    text = text.strip("\ufeff \t\r\n")
+    text = strip_unseen(text)
     if len(text) > PAYLOAD_CHARS_MAX:
         raise VietQrTooLong(
             f"The code has {len(text)} characters, the limit is {PAYLOAD_CHARS_MAX}."
@@ -128,17 +132,22 @@ def _check_crc(text: str, checksum: str) -> None:
         raise VietQrCrcMismatch(found=checksum, expected=expected)
 
 
-def _find_guid(root: dict[str, str]) -> str | None:
-    """Return the first scheme's GUID that the code names, None if there is none to be read."""
-    for tag, value in root.items():
-        if tag in SCHEME_TAGS:
-            try:
-                guid = read_tlv(value).get("00")
-            except VietQrError:
-                continue
-            if guid:
-                return guid
-    return None
+def _name_scheme(root: dict[str, str], account: dict[str, str]) -> VietQrOtherScheme:
+    """Say whose code it is: NAPAS's in a wrong field, that of 38, or the first that is named."""
+    guids = {tag: guid for tag in root if tag in SCHEME_TAGS and (guid := _find_guid(root[tag]))}
+    misplaced = next((tag for tag, guid in guids.items() if guid == GUID_NAPAS), None)
+    if misplaced is not None:
+        return VietQrOtherScheme(GUID_NAPAS, field=misplaced)
+    if "38" in root:
+        return VietQrOtherScheme(account.get("00") or None, field="38")
+    return VietQrOtherScheme(next(iter(guids.values()), None))
+
+
+def _find_guid(template: str) -> str | None:
+    try:
+        return read_tlv(template).get("00")
+    except VietQrError:
+        return None
 
 
 def _read_point(value: str | None) -> PointOfInitiation:

@@ -4,13 +4,14 @@ import re
 import unicodedata
 from typing import Final
 
+from core.text import STROKED_D
 from payments.vietqr.model import AdditionalData, PointOfInitiation, Service, VietQr
 
 NOT_PRINTABLE: Final = re.compile(r"[^ -~]+")
 SPACES: Final = re.compile(r"\s+")
 # What Unicode does not take apart by itself but people read as these letters.
 LETTERS: Final = str.maketrans(
-    {"đ": "d", "Đ": "D", "₫": "d", "–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
+    {"₫": "d", "–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
 )
 
 
@@ -68,6 +69,6 @@ def ascii_text(text: str, chars_max: int) -> str:
 
     Source: bank apps refuse codes with accents in these fields (odoo/odoo issue 127689).
     """
-    apart = unicodedata.normalize("NFKD", text.translate(LETTERS))
+    apart = unicodedata.normalize("NFKD", text.translate(STROKED_D).translate(LETTERS))
     plain = NOT_PRINTABLE.sub("", SPACES.sub(" ", apart))
     return SPACES.sub(" ", plain).strip()[:chars_max].rstrip()

@@ -189,6 +189,16 @@ async def test_an_id_of_the_client_names_one_bill(market: Market) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "bill_id_taken")
 
 
+@pytest.mark.parametrize(
+    "own", [f"{'f' * 12}-7fff-bfff-ffffffffffff", f"{0:08x}-0000-7000-8000-{0:012x}"]
+)
+async def test_the_time_in_a_clients_id_may_be_no_time_at_all(market: Market, own: str) -> None:
+    own = f"{own.replace('-', ''):0<32}"
+    answer = await market.till.post("/v1/bills", json=market.bill_body(id=str(UUID(own))))
+
+    assert answer.status_code == 422
+
+
 async def test_the_time_in_a_clients_id_is_about_now(market: Market) -> None:
     for days, is_taken in ((-36, False), (-34, True), (0.02, False)):
         made_at = datetime.now(UTC) + timedelta(days=days)
@@ -203,9 +213,8 @@ async def test_the_time_in_a_clients_id_is_about_now(market: Market) -> None:
 
 async def test_a_payee_without_an_account_cannot_be_paid(market: Market) -> None:
     added = await market.till.post("/v1/payees", json={"name": "Cô Ba", "place": "Dãy C"})
-    for payee_id in (added.json()["id"], str(new_id())):
-        answer = await market.till.post("/v1/bills", json=market.bill_body(payee_id=payee_id))
-        assert (answer.status_code, answer.json()["code"]) == (409, "payee_has_no_account")
+    answer = await market.till.post("/v1/bills", json=market.bill_body(payee_id=added.json()["id"]))
+    assert (answer.status_code, answer.json()["code"]) == (409, "payee_has_no_account")
 
 
 async def test_a_batch_answers_each_item_for_itself(market: Market) -> None:
@@ -220,9 +229,9 @@ async def test_a_batch_answers_each_item_for_itself(market: Market) -> None:
     answer = await market.till.post("/v1/bills/batch", json={"bills": items}, headers=key)
 
     results = answer.json()["results"]
-    assert [item["status"] for item in results] == [201, 422, 409, 422, 201]
+    assert [item["status"] for item in results] == [201, 422, 404, 422, 201]
     assert results[1]["problem"]["violations"][0]["field"] == "bills[1].amount_vnd"
-    assert results[2]["problem"]["code"] == "payee_has_no_account"
+    assert results[2]["problem"]["code"] == "payee_not_found"
     assert results[0]["problem"] is results[1]["bill"] is None
     again = await market.till.post("/v1/bills/batch", json={"bills": items}, headers=key)
     assert [item["is_replayed"] for item in again.json()["results"]] == [True, *[False] * 3, True]
@@ -272,10 +281,36 @@ async def test_filters_hold_together(market: Market) -> None:
     assert await ids(status=["open", "cancelled"]) == [open_["id"], paid["id"]]
     assert await ids(external_id="A", status="open") == []
     assert await ids(reference=open_["reference"]) == [open_["id"]]
+    assert await ids(reference=open_["reference"][:-1]) == []
     assert await ids(payee_id=str(new_id())) == []
     assert await ids(since=open_["created_at"]) == [open_["id"]]
     assert await ids(until=open_["created_at"]) == [paid["id"]]
     assert (await market.till.get("/v1/bills", params={"since": "2026-01-01"})).status_code == 422
+
+
+async def test_a_bill_is_found_by_its_reference_as_people_and_banks_write_it(
+    market: Market,
+) -> None:
+    bill, _ = await market.open_bill(), await market.open_bill()
+    reference = bill["reference"]
+
+    for written in (
+        reference.lower(),
+        f"{reference[:6]} {reference[6:]}",
+        f"{reference[:6]}-{reference[6:]}",
+        f"\u00a0{reference}\u200b",
+        f"MBVCB.3278907687.{reference}.CT tu 0011",
+        f"tra tien {reference.lower()} nhe",
+        " ".join(reference),
+    ):
+        answer = await market.till.get("/v1/bills", params={"reference": written})
+        assert [one["id"] for one in answer.json()["bills"]] == [bill["id"]], written
+
+    for other in ("", "khong co", reference[:-1], f"{reference[:-1]}{reference[-2]}"):
+        answer = await market.till.get("/v1/bills", params={"reference": other})
+        assert answer.json()["bills"] == [], other
+    long = await market.till.get("/v1/bills", params={"reference": "x" * 1_001})
+    assert long.status_code == 422
 
 
 async def test_a_bill_of_another_organisation_is_not_found(market: Market) -> None:

@@ -1,8 +1,11 @@
 """Callbacks end to end: an endpoint made over HTTP, a signed delivery, a settled bill."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -307,4 +310,56 @@ async def test_a_notice_for_an_account_added_later_is_judged_then(market: Market
     await market.hub.app.state.settler.settle(market.stall.org)
 
     assert [a["id"] for a in listed.json()["accounts"]] == body["account_ids"]
+    await until_status(market, bill, "paid")
+
+
+@pytest.mark.parametrize("t", ["99999999999999", "17958628521204", "0"])
+async def test_a_casso_notice_with_an_odd_clock_is_stored_and_pays(market: Market, t: str) -> None:
+    endpoint = await make_endpoint(market, "casso")
+    bill = await market.open_bill()
+    notice = a_notice(market, "casso", amount_vnd=20_000, memo=bill["reference"])
+    told = json.dumps(
+        json.loads(notice.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    v1 = hmac.new(SECRET.encode(), f"{t}.{told}".encode(), hashlib.sha512).hexdigest()
+
+    answer = await deliver(
+        market, endpoint, replace(notice, headers={"x-casso-signature": f"t={t},v1={v1}"})
+    )
+
+    assert answer.status_code == 200
+    await until_status(market, bill, "paid")
+
+
+async def test_a_sepay_notice_with_a_clock_of_the_far_future_is_not_accepted(
+    market: Market,
+) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    notice = a_notice(market, "sepay", amount_vnd=20_000, memo="x")
+    at = "99999999999"
+    v = hmac.new(SECRET.encode(), f"{at}.".encode() + notice.body, hashlib.sha256).hexdigest()
+
+    answer = await deliver(
+        market,
+        endpoint,
+        replace(notice, headers={"x-sepay-timestamp": at, "x-sepay-signature": f"sha256={v}"}),
+    )
+
+    assert answer.status_code == 401
+    (one,) = await list_deliveries(market, endpoint)
+    assert one["refusal"] == "stale_timestamp"
+
+
+async def test_a_signed_body_with_a_byte_order_mark_pays(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    bill = await market.open_bill()
+    notice = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])
+
+    answer = await deliver(
+        market,
+        endpoint,
+        deliveries.sepay(b"\xef\xbb\xbf" + notice.body, key=SECRET, at=read_clock()),
+    )
+
+    assert answer.status_code == 200
     await until_status(market, bill, "paid")

@@ -15,7 +15,7 @@ from core.gather import Gatherer
 from core.ids import new_id
 from payments.bills.desk import BillDesk
 from payments.bills.rules import BillRequest
-from payments.payees.errors import PayeeHasNoAccount
+from payments.payees.errors import PayeeNotFound
 from tests.builders import NOON, Stall, a_stall
 from tests.concurrency.tenants import count_rows
 
@@ -223,5 +223,5 @@ async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_sessions: Se
     )
 
     failed = [(n, type(one)) for n, one in enumerate(answers) if isinstance(one, BaseException)]
-    assert failed == [(20, PayeeHasNoAccount)]
+    assert failed == [(20, PayeeNotFound)]
     assert await count_rows(app_sessions, stall, "bills") == 39

@@ -1,5 +1,7 @@
 """What holds for every provider: rotation, limits, answers, and that no bytes break an adapter."""
 
+import hashlib
+import hmac
 import json
 from dataclasses import replace
 
@@ -23,6 +25,7 @@ from payments.callbacks.providers import (
 from tests.unit import provider_deliveries as deliveries
 from tests.unit.provider_deliveries import DELIVERIES, KEY, NOON, SECRETS
 
+BOM = b"\xef\xbb\xbf"
 SIGNING = ("payos", "sepay", "casso")
 
 any_json = st.recursive(
@@ -226,3 +229,70 @@ def test_providers_are_found_by_name() -> None:
     assert find_provider("vietqrvn") is VIETQRVN
     assert find_provider("momo") is None
     assert all(provider.name == name for name, provider in PROVIDERS.items())
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_a_body_that_begins_with_a_byte_order_mark_is_read_as_without_it(name: str) -> None:
+    make, secrets = DELIVERIES[name]
+    sign = {"sepay": deliveries.sepay, "sepay_apikey": deliveries.sepay_apikey}.get(name)
+    plain = make()
+    marked = replace(plain, body=BOM + plain.body)
+    if sign is not None:  # the signature is over the bytes as they are sent
+        marked = sign(BOM + plain.body)
+
+    provider = PROVIDERS[name]
+
+    assert provider.verify(marked, secrets, now=NOON).is_valid
+    assert provider.read(marked.body) == provider.read(plain.body)
+
+
+def test_a_casso_body_with_a_mark_may_be_signed_over_its_bytes() -> None:
+    body = BOM + b'{"error": 0,  "data": {"id": 0}}'
+    t = int(NOON.timestamp() * 1_000)
+    v1 = hmac.new(KEY.encode(), f"{t}.".encode() + body, hashlib.sha512).hexdigest()
+    callback = RawCallback(headers={"x-casso-signature": f"t={t},v1={v1}"}, body=body)
+
+    assert PROVIDERS["casso"].verify(callback, SECRETS, now=NOON).is_valid
+
+
+def test_a_mark_that_the_signature_does_not_cover_is_refused() -> None:
+    plain = deliveries.sepay()
+    marked = replace(plain, body=BOM + plain.body)
+
+    assert not PROVIDERS["sepay"].verify(marked, SECRETS, now=NOON).is_valid
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+@pytest.mark.parametrize("body", [BOM, BOM + BOM + b"{}", BOM + b" x", b"{" + BOM + b"}"])
+def test_marks_alone_twice_or_inside_are_no_json(name: str, body: bytes) -> None:
+    with pytest.raises(UnreadableNotice):
+        PROVIDERS[name].read(body)
+
+
+@pytest.mark.parametrize("t", ["0", "1", "17958628521204", "99999999999999"])
+def test_the_clock_of_a_casso_notice_is_told_within_what_can_be_stored(t: str) -> None:
+    message = json.dumps(
+        deliveries.CASSO_NOTICE, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    v1 = hmac.new(KEY.encode(), f"{t}.{message}".encode(), hashlib.sha512).hexdigest()
+    callback = replace(deliveries.casso(), headers={"x-casso-signature": f"t={t},v1={v1}"})
+
+    judged = PROVIDERS["casso"].verify(callback, SECRETS, now=NOON)
+
+    assert judged.is_valid
+    assert judged.skew_s is not None
+    assert -(2**31) <= judged.skew_s < 2**31
+
+
+@pytest.mark.parametrize("at", ["0", "1", "99999999999"])
+def test_the_clock_of_a_refused_sepay_notice_is_told_within_what_can_be_stored(at: str) -> None:
+    plain = deliveries.sepay()
+    message = at.encode() + b"." + plain.body
+    signature = hmac.new(KEY.encode(), message, hashlib.sha256).hexdigest()
+    headers = {"x-sepay-timestamp": at, "x-sepay-signature": f"sha256={signature}"}
+
+    judged = PROVIDERS["sepay"].verify(replace(plain, headers=headers), SECRETS, now=NOON)
+
+    assert judged.refusal is Refusal.STALE_TIMESTAMP
+    assert judged.skew_s is not None
+    assert -(2**31) <= judged.skew_s < 2**31

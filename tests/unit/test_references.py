@@ -190,6 +190,12 @@ MANGLED = [
     ("no-break and zero-width spaces", "PP\u00a0HNDX\u200bCJF3X84", "memo_normalised"),
     ("accents from a Vietnamese keyboard", "PPHNĐXCJF3X84", "memo_normalised"),
     ("combining accents", "PPHNDXCJF\u03013X84", "memo_normalised"),
+    ("Icelandic eth, capital", "PPHN\u00d0XCJF3X84", "memo_normalised"),
+    ("Icelandic eth, small", "pphn\u00f0xcjf3x84", "memo_normalised"),
+    ("African D, capital", "PPHN\u0189XCJF3X84", "memo_normalised"),
+    ("African D, small", "pphn\u0256xcjf3x84", "memo_normalised"),
+    ("a stroke laid over", "PPHND\u0335XCJF3X84", "memo_normalised"),
+    ("an eth among words", "CK TRA \u00d0\u01af\u1edcNG PPHN\u00d0XCJF3X84", "memo_normalised"),
 ]
 
 
@@ -214,6 +220,45 @@ def test_a_reference_behind_another_prefix_is_found_by_the_overlapping_search() 
 
 def test_a_cyrillic_look_alike_is_not_guessed_at() -> None:
     assert found(REFERENCE.replace("H", "Н")) == []
+
+
+@pytest.mark.parametrize(
+    "memo",
+    [
+        "PPCDXAFB3CKH\u01af",  # what a Vietnamese keyboard makes of a W
+        "PPCDXAFB3CKHU",  # and a bank of that
+        "ppcdxafb3ckh\u01b0",
+        "PPCDXAFB3CKHU\u031b",
+        "PPCDXA FB3CKH\u01af tra tien",
+        "PPCDXA\u200bFB3CKH\u1eee",  # with a tone on it
+    ],
+)
+def test_u_stands_for_w_where_the_check_character_says_so(memo: str) -> None:
+    assert found(memo) == [("PPCDXAFB3CKHW", "memo_normalised")]
+
+
+def test_every_w_of_a_reference_may_have_become_u() -> None:
+    reference = next(
+        one
+        for one in (make_reference("WW2W", serial) for serial in range(10_000))
+        if one.count("W") >= 5
+    )
+
+    assert found(reference.replace("W", "\u01af")) == [(reference, "memo_normalised")]
+    assert found(reference.replace("W", "u")) == [(reference, "memo_normalised")]
+
+
+def test_u_stands_for_no_other_letter_and_for_w_only_with_a_right_check() -> None:
+    assert found("PPHNUXCJF3X84") == []  # D in truth
+    assert found("PPCDXAFB3CKGU") == []
+    assert found("PPCDXAFB3CKVU") == []
+
+
+def test_a_reference_as_it_is_written_goes_before_one_with_u_for_w() -> None:
+    assert found(f"PPCDXAFB3CKHU {REFERENCE.lower()}") == [
+        (REFERENCE, "memo_normalised"),
+        ("PPCDXAFB3CKHW", "memo_normalised"),
+    ]
 
 
 def test_a_wrong_or_missing_character_finds_nothing() -> None:
@@ -257,14 +302,14 @@ def test_by_chance_one_window_of_our_letters_in_thirty_looks_like_a_reference() 
     assert 0.9 / 30 < hits / windows < 1.1 / 30
 
 
-def test_random_memos_of_letters_and_digits_name_a_reference_once_in_two_hundred_windows() -> None:
-    """Memos hold 36 characters, not our 30: (30/36)^11 of the windows are made of ours alone."""
+def test_random_memos_of_letters_and_digits_rarely_name_a_reference() -> None:
+    """Memos hold 36 characters, not our 30 and U: (31/36)^11 of the windows are made of these."""
     chance = random.Random(36)
     letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     windows = 60_000
     hits = sum(bool(found("PP" + "".join(chance.choices(letters, k=11)))) for _ in range(windows))
 
-    assert 0 < hits / windows < 1 / 150
+    assert 0 < hits / windows < 1 / 120
 
 
 NO_REFERENCE = [

@@ -65,6 +65,13 @@ def test_as_typed_changes_nothing_but_letters_that_napas_cannot_carry() -> None:
     assert memo == "Tra tien Dau-phu "
 
 
+def test_every_look_alike_of_a_stroked_d_goes_through_as_d() -> None:
+    memo = mangle(
+        a_transit(memo="\u0110\u00d0\u0189 \u0111\u00f0\u0256"), seed=1, style=Style.AS_TYPED
+    )
+    assert memo == "DDD ddd"
+
+
 def test_mb_takes_dashes_out_and_adds_its_id() -> None:
     memos = [
         mangle(a_transit(ordinal=n, memo="SEPAY-123456"), seed=1, style=Style.USUAL)

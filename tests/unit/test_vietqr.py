@@ -148,6 +148,49 @@ def test_a_code_of_another_scheme_is_refused_by_its_name() -> None:
     assert "A000000775" in str(caught.value)
 
 
+NAPAS_IN_26 = (
+    "00020101021226540010A00000072701240006970422011001234567890208QRIBFTTA53037045405100005802VN"
+    "6304E00A"
+)
+
+
+@pytest.mark.parametrize("tag", ["26", "37", "39", "51"])
+def test_data_of_napas_in_another_field_than_38_are_refused_in_so_many_words(tag: str) -> None:
+    with pytest.raises(VietQrOtherScheme) as caught:
+        parse(sealed(NAPAS_IN_26[:12] + tag + NAPAS_IN_26[14:-8]))
+
+    assert str(caught.value) == (
+        f"NAPAS's data (A000000727) stand in field {tag}; a VietQR has them in field 38."
+    )
+
+
+@pytest.mark.parametrize("guid", ["A000000775", "a000000727", "vn.momo"])
+def test_data_of_another_scheme_in_38_are_refused_by_their_field_and_name(guid: str) -> None:
+    template = f"00{len(guid):02d}{guid}0105x1234"
+
+    with pytest.raises(VietQrOtherScheme) as caught:
+        parse(sealed(f"00020101021138{len(template)}{template}53037045802VN"))
+
+    assert caught.value.guid == guid
+    assert str(caught.value) == (
+        f"Field 38 has data of the scheme {guid!r}; only NAPAS (A000000727) is read."
+    )
+
+
+def test_the_scheme_in_38_is_named_before_its_neighbours() -> None:
+    visa, momo = "0004VISA", "0004MOMO"
+
+    with pytest.raises(VietQrOtherScheme) as caught:
+        parse(sealed(f"00020101021126{len(visa):02d}{visa}38{len(momo):02d}{momo}5802VN"))
+
+    assert caught.value.guid == "MOMO"
+
+
+def test_a_38_that_names_no_scheme_is_told_so() -> None:
+    with pytest.raises(VietQrOtherScheme, match="Field 38 names no payment scheme"):
+        parse(sealed("000201010211380601021253037045802VN"))
+
+
 def test_a_code_of_two_schemes_is_read_as_vietqr_and_keeps_the_other() -> None:
     vnpay = "0010A00000077501100105313144"
     code = parse(sealed(a_payload()[:12] + f"26{len(vnpay)}{vnpay}" + a_payload()[12:-8]))
@@ -161,6 +204,34 @@ def test_a_code_of_two_schemes_is_read_as_vietqr_and_keeps_the_other() -> None:
 
 def test_an_amount_with_a_bare_point_is_whole_dong() -> None:
     assert parse(a_payload(amount="540650000.")).amount_vnd == 50_000
+
+
+@pytest.mark.parametrize("amount", ["20000.0", "20000.00", "020000.0"])
+def test_an_amount_with_no_part_of_a_dong_behind_its_point_is_whole(amount: str) -> None:
+    assert parse(a_payload(amount=f"54{len(amount):02d}{amount}")).amount_vnd == 20_000
+
+
+def test_a_tip_with_no_part_of_a_dong_behind_its_point_is_whole() -> None:
+    assert parse(a_payload(extra="5502025607" + "2000.00")).tip_fixed_vnd == 2_000
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        "20000.50",
+        "20000.01",
+        "20.000",
+        "20.000.0",
+        "20000.000",
+        "20000,00",
+        "20000.0.",
+        ".00",
+        "0.0",
+    ],
+)
+def test_an_amount_with_a_part_of_a_dong_or_grouping_is_refused(amount: str) -> None:
+    with pytest.raises(VietQrError, match="Field 54"):
+        parse(a_payload(amount=f"54{len(amount):02d}{amount}"))
 
 
 @pytest.mark.parametrize("amount", ["50 000", "50,000", "5000.5", "0", "-5000", "5e4", "٥٠٠٠", "."])
@@ -183,6 +254,28 @@ def test_purposes_of_any_length_are_read(chars: int) -> None:
 
 def test_bytes_and_white_space_around_a_pasted_code_are_read() -> None:
     assert parse(f"\ufeff  {a_payload()}\r\n".encode()) == parse(a_payload())
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        *"\u00a0\u200b\ufeff\u3000\u2009\u2028\u0085\x0b\u200e\u202c\u2060\u00ad\u2800\u3164",
+        " \u00a0\r\n\ufeff",
+    ],
+)
+def test_what_nobody_sees_around_a_pasted_code_is_dropped(around: str) -> None:
+    plain = parse(a_payload())
+
+    assert parse(a_payload() + around) == plain
+    assert parse(around + a_payload()) == plain
+    assert parse((around + a_payload() + around).encode()) == plain
+
+
+def test_what_nobody_sees_inside_a_code_is_not_dropped() -> None:
+    with pytest.raises(VietQrError):
+        parse(a_payload()[:40] + "\u200b" + a_payload()[40:])
+    with pytest.raises(VietQrError):
+        parse("\x00" + a_payload())
 
 
 def test_a_checksum_counts_in_either_case_and_nothing_else() -> None:
@@ -337,6 +430,7 @@ def test_a_static_code_may_carry_an_amount() -> None:
         ("20.000 ₫ – “ưu đãi”", '20.000 d - "uu dai"'),
         ("ＰＨＯ　２４", "PHO 24"),
         ("東京", ""),
+        ("\u00d0\u01b0\u1eddng \u0189a \u00f0en \u0256o", "Duong Da den do"),
     ],
 )
 def test_vietnamese_is_written_without_accents(vietnamese: str, plain: str) -> None:

@@ -59,6 +59,8 @@ def test_a_renamed_bank_is_found_under_its_present_name(number: str, present: st
         ("NGÂN HÀNG TMCP NGOẠI THƯƠNG VIỆT NAM", {"970436"}),
         ("ICB", {"970415"}),
         ("LienVietPostBank", {"970449"}),
+        ("Ng\u00e2n h\u00e0ng TMCP Qu\u00e2n \u00d0\u1ed9i", {"970422"}),
+        ("Ng\u00e2n h\u00e0ng TMCP Qu\u00e2n \u0189\u1ed9i", {"970422"}),
         ("BVB", {"970438", "970454"}),
         ("Ngân hàng Mặt Trăng", set()),
         ("", set()),

@@ -30,18 +30,21 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Controls (also NUL, which PostgreSQL refuses), bidi and zero-width marks, lone surrogates.
 _UNWANTED: Final = frozenset({"Cc", "Cf", "Cs"})
 _LONE_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+BOM: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 
 def parse_json(body: bytes) -> Any:
     """Return the JSON value, with repeated keys as JSON.parse has them: the last one counts.
 
+    A byte order mark before it is dropped, which PHP and .NET senders write (RFC 8259 §8.1).
     Half a surrogate pair ("\\ud83d" alone), which JSON.stringify can send, is accepted; clean_text
     removes it. NaN, Infinity, numbers beyond a double and non-UTF-8 are not JSON.
 
     Raises:
         UnreadableNotice: not JSON, or nested so deep that nobody meant it.
     """
+    body = body.removeprefix(BOM)
     try:
         return _decode(body)
     except RecursionError:

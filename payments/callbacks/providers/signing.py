@@ -14,6 +14,10 @@ from payments.callbacks.providers.contract import (
     Verification,
 )
 
+# What a column of four bytes holds, 68 years either way. A signed time may be any number, and a
+# notice is never lost for that.
+SKEW_S_MAX: Final = 2**31 - 1
+
 STORED: Final = Acknowledgement(status=200, body=b'{"success":true}')
 # One answer, so that nobody can tell an unknown endpoint from a wrong key or a broken body.
 NOT_ACCEPTED: Final = Acknowledgement(status=401, body=b'{"success":false,"error":"not_accepted"}')
@@ -22,7 +26,7 @@ TOO_LARGE: Final = Acknowledgement(status=413, body=b'{"success":false,"error":"
 
 def refused(refusal: Refusal, detail: str, *, skew_s: int | None = None) -> Verification:
     """Return a failed verification; the detail is for the delivery log."""
-    return Verification(is_valid=False, refusal=refusal, detail=detail, skew_s=skew_s)
+    return Verification(is_valid=False, refusal=refusal, detail=detail, skew_s=_bound(skew_s))
 
 
 def valid(key_index: int, *, skew_s: int | None = None) -> Verification:
@@ -32,8 +36,12 @@ def valid(key_index: int, *, skew_s: int | None = None) -> Verification:
         refusal=None,
         detail="valid, by the previous key" if key_index else "valid",
         used_previous_key=key_index > 0,
-        skew_s=skew_s,
+        skew_s=_bound(skew_s),
     )
+
+
+def _bound(skew_s: int | None) -> int | None:
+    return None if skew_s is None else max(-SKEW_S_MAX, min(SKEW_S_MAX, skew_s))
 
 
 class AnswersPlainly:
