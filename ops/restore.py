@@ -23,6 +23,7 @@ from ops.postgres_tools import load_dump
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.serials import serials_to_skip
 from payments.invariants import INVARIANTS
+from payments.payees.models import SERVER_AND_TIMELINE
 
 LOCK_TIMEOUT_S: Final = 10
 
@@ -40,7 +41,7 @@ ADVANCE_SERIALS: Final = """
     SET next_serial = least({count}, greatest(
         c.next_serial + {skip},
         (SELECT max(k.next_serial) FROM {at_least} AS k (code, next_serial)
-         WHERE k.code = c.code)));
+         WHERE k.code = c.code))), taken_on = {server}, taken_at = now();
     DO $advance$
     DECLARE
         start integer := (
@@ -166,6 +167,7 @@ def _advance(skip: int, *, lost_since: datetime, reached: list[tuple[str, int]])
     at_least = sql.SQL("(VALUES {})").format(sql.SQL(", ").join(rows)) if rows else no_rows
     written = sql.SQL(ADVANCE_SERIALS).format(
         count=sql.Literal(SERIAL_COUNT),
+        server=sql.SQL(SERVER_AND_TIMELINE),
         skip=sql.Literal(skip),
         at_least=at_least,
         audit_id=sql.Literal(new_id()),

@@ -10,15 +10,10 @@ from core.db import Sessions, open_org_transaction
 from payments.bills.errors import ReferencesUsedUp
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.payees.queries import take_serials
-from payments.payees.rules import OrgFacts
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, OrgFacts
 
 # One row update per this many bills. What a process leaves unused when it ends is a gap, harmless.
 RUN_LENGTH: Final = 1_000
-
-# What an organisation code may have handed out in a time that a restore lost: a burst of a million,
-# and 100 a second for as long as it lasted, day and night. Both are far above any city.
-LOST_BURST_MAX: Final = 1_000_000
-LOST_PER_SECOND_MAX: Final = 100
 
 
 def serials_to_skip(lost_for: timedelta, *, restores_before: int = 0) -> int:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import pytest
 from core.db import Sessions, make_sessions, open_engine, open_org_transaction
 from core.ids import new_id
 from ops.backup import make_backup
+from ops.environment import build_environment, embedded_owner_url, role_passwords
 from ops.errors import CannotStart
 from ops.migrate import upgrade
-from ops.postgres import Cluster
+from ops.postgres import Cluster, running_postgres
+from ops.postgres_place import find_place
 from ops.restore import Restored, advance_serials, restore_backup
+from ops.roles import ensure_embedded_database
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource, serials_to_skip
@@ -32,7 +35,7 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.databases import TEST_SECRET_KEY, Database, fresh_database
+from tests.databases import TEST_SECRET_KEY, Database, fresh_database, reachable_folder
 from tests.integration.invariants import find_violations
 
 pytestmark = [pytest.mark.anyio, pytest.mark.drill]
@@ -202,6 +205,48 @@ async def test_a_promoted_standby_moves_its_serials_on(database: Database) -> No
     assert restored.skipped == serials_to_skip(timedelta(seconds=60))
     async with a_hub_on(database) as hub:
         assert not lost & references_of(await open_more(hub, stall))
+
+
+async def test_a_new_timeline_moves_serials_on_by_itself() -> None:
+    """What a promoted standby begins, here by a recovery to the end of the log; nobody is asked."""
+    with reachable_folder() as home:
+        with a_server(home) as database:
+            async with a_hub_on(database) as hub:
+                stall = await a_stall(hub)
+                before = references_of(await open_more(hub, stall))
+                known = ask(database, "SELECT taken_on FROM organisation_codes")
+        with a_server(home) as database:  # an ordinary restart is no new timeline
+            async with a_hub_on(database) as hub:
+                before |= references_of(await open_more(hub, stall))
+            assert ask(database, "SELECT taken_on FROM organisation_codes") == known
+            lowest = ask(database, "SELECT next_serial < 1000 FROM organisation_codes")
+            assert lowest == [(True,)]
+        data = find_place(home).data
+        (data / "recovery.signal").touch()
+        shutil.chown(data / "recovery.signal", data.stat().st_uid, data.stat().st_gid)
+        with a_server(home, restore_command="false") as database:
+            async with a_hub_on(database) as hub:
+                after = references_of(await open_more(hub, stall))
+            moved = "SELECT taken_on, next_serial > 1000000 FROM organisation_codes"
+            assert ask(database, moved) == [(str(known[0][0])[:-1] + "2", True)]
+    assert not before & after
+
+
+@contextmanager
+def a_server(home: Path, **settings: str) -> Iterator[Database]:
+    """A server of its own, started anew on the same data; stopped at the end."""
+    with running_postgres(home, settings={"fsync": "off", **settings}) as cluster:
+        ensure_embedded_database(cluster, role_passwords(TEST_SECRET_KEY))
+        owner_url = embedded_owner_url(cluster, TEST_SECRET_KEY)
+        upgrade(owner_url)
+        environment = build_environment(owner_url, TEST_SECRET_KEY, home)
+        yield Database(
+            name="phopay",
+            owner_url=owner_url,
+            app_url=environment["PHOPAY_APP_DATABASE_URL"],
+            worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
+            environment=environment,
+        )
 
 
 async def test_a_code_without_serials_left_is_named_and_gives_none(

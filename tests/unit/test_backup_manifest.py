@@ -19,7 +19,8 @@ from ops.backup_manifest import (
     write_manifest,
 )
 from ops.errors import CannotStart
-from payments.bills.serials import LOST_BURST_MAX, LOST_PER_SECOND_MAX, serials_to_skip
+from payments.bills.serials import serials_to_skip
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 
 KEY, OTHER_KEY = "k" * 44, "o" * 44
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
