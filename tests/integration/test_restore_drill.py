@@ -1,6 +1,9 @@
 """Drills: a backup is restored after more has happened; no reference of that time comes twice."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -40,6 +43,7 @@ from tests.integration.invariants import find_violations
 
 pytestmark = [pytest.mark.anyio, pytest.mark.drill]
 
+ROOT = Path(__file__).parents[2]
 BILLS = 30
 RUN_LENGTH = 10  # of serials: three runs' worth of bills
 
@@ -224,12 +228,39 @@ async def test_a_new_timeline_moves_serials_on_by_itself() -> None:
         data = find_place(home).data
         (data / "recovery.signal").touch()
         shutil.chown(data / "recovery.signal", data.stat().st_uid, data.stat().st_gid)
-        with a_server(home, restore_command="false") as database:
+        # Nobody is let in before the recovery has ended.
+        with a_server(home, restore_command="false", hot_standby="off") as database:
             async with a_hub_on(database) as hub:
                 after = references_of(await open_more(hub, stall))
             moved = "SELECT taken_on, next_serial > 1000000 FROM organisation_codes"
             assert ask(database, moved) == [(str(known[0][0])[:-1] + "2", True)]
     assert not before & after
+
+
+def test_the_commands_carry_an_installation_to_another_machine(tmp_path: Path) -> None:
+    def phopay(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "ops.cli", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    with reachable_folder() as old, reachable_folder() as new:
+        assert phopay("migrate", "--data", str(old)).returncode == 0
+        made = phopay("backup", str(tmp_path), "--data", str(old))
+        assert made.returncode == 0, made.stderr
+        folder = made.stdout.strip()
+
+        without_key = phopay("restore", folder, "--data", str(new))
+        assert without_key.returncode == 1
+        assert "secret key" in without_key.stderr
+        assert not (new / "secret_key").exists()  # a new one would open nothing
+        shutil.copy(old / "secret_key", new / "secret_key")
+        first = phopay("restore", folder, "--data", str(new))
+        again = phopay("restore", folder, "--data", str(new))
+        replaced = phopay("restore", folder, "--data", str(new), "--replace")
+
+    assert (first.returncode, again.returncode, replaced.returncode) == (0, 1, 0), first.stderr
+    assert "no reference comes twice" in first.stderr
+    assert "--replace" in again.stderr
 
 
 @contextmanager
