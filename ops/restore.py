@@ -208,6 +208,7 @@ def _read_serials(owner: psycopg.Connection) -> list[tuple[str, int]]:
 def _look_at(owner_url: str, *, lost_since: datetime, skipped: int) -> Restored:
     used_up = "SELECT code FROM organisation_codes WHERE next_serial >= %s ORDER BY code"
     with psycopg.connect(owner_url) as owner:
+        owner.execute("ANALYZE")  # a dump has no statistics, and plans without them take for ever
         codes = [row[0] for row in owner.execute(used_up, [SERIAL_COUNT])]
         wrong = [
             name

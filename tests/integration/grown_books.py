@@ -27,7 +27,9 @@ GROW = f"""
         org_id, id, link_id, payee_id, receiving_account_id, rail, reference, public_token,
         amount_vnd, paid_vnd, received_vnd, purpose, status, created_by, created_at, expires_at,
         monitor_until, paid_at)
-    SELECT %(org)s, bill_id, %(payee)s, %(payee)s, %(account)s, 'vietqr',
+    SELECT %(org)s, bill_id,
+           (SELECT id FROM payee_accounts WHERE (org_id, payee_id) = (%(org)s, %(payee)s)),
+           %(payee)s, %(account)s, 'vietqr',
            'PP' || lpad(CAST(n AS text), 11, '0'), lpad(CAST(n AS text), 22, '0'),
            amount_vnd, amount_vnd, amount_vnd + CASE WHEN is_over THEN 500 ELSE 0 END, 'past',
            CASE WHEN is_over THEN 'over_paid' ELSE 'paid' END, %(payee)s, at, at, at, at
