@@ -30,6 +30,21 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=4), nullable=False),
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("next_serial", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "taken_on",
+            sa.String(),
+            server_default=sa.text(
+                "(pg_control_system()).system_identifier || '/'"
+                " || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "taken_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "next_serial BETWEEN 0 AND 729000000",
             name=op.f("ck_organisation_codes_serial_in_range"),

@@ -16,7 +16,7 @@ down_revision = "0005"
 # insert-only for the application: transfers, credits, sightings, audit rows, events, rejections.
 APP_MAY_UPDATE = {
     "organisations": "name, code",
-    "organisation_codes": "next_serial",
+    "organisation_codes": "next_serial, taken_on, taken_at",
     "payees": "name, place, closed_at",
     "receiving_accounts": (
         "holder_name, status, proposed_by, proposed_at, approved_by, approved_at, test_credit_id,"

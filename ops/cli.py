@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,7 @@ def _add_database(commands: "Parsers") -> None:
     migrate.add_argument("--show", action="store_true", help="print the revision, change nothing")
     _add_data(migrate)
 
+    _add_backups(commands)
     seed = _add(commands, "seed", _seed, "fill a database with the demo city")
     _add_data(seed)
     _add_port(seed)
@@ -179,6 +181,33 @@ def _add_database(commands: "Parsers") -> None:
     seed.add_argument(
         "--new-passwords", action="store_true", help="give everybody of the city a new one"
     )
+
+
+def _add_backups(commands: "Parsers") -> None:
+    backup = _add(commands, "backup", _backup, "back up the database into a new folder")
+    backup.add_argument("folder", metavar="DIR", type=Path, help="where backups are collected")
+    backup.add_argument(
+        "--with-key", action="store_true", help="put the secret key into it: keep it like the key"
+    )
+    _add_data(backup)
+
+    restore = _add(commands, "restore", _restore, "restore a backup; no reference comes twice")
+    restore.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="one backup")
+    restore.add_argument(
+        "--replace", action="store_true", help="even if the database is not empty: all of it goes"
+    )
+    restore.add_argument(
+        "--advance-serials", action="store_true",
+        help="restore nothing: the database came back by other means (standby, volume, WAL)",
+    )  # fmt: skip
+    restore.add_argument(
+        "--lost-since", metavar="INSTANT", type=_instant,
+        help="with --advance-serials: from when on changes are missing (the newest that is there)",
+    )  # fmt: skip
+    restore.add_argument(
+        "--sign-out", action="store_true", help="with --advance-serials: end all sessions too"
+    )
+    _add_data(restore)
 
 
 def _migrate(options: "Options") -> int:
@@ -197,6 +226,49 @@ def _migrate(options: "Options") -> int:
             migrate.move_to(owner_url, options.to)
         print(migrate.read_current(owner_url) or "empty")
     return 0
+
+
+def _backup(options: "Options") -> int:
+    from ops.backup import make_backup
+    from ops.database import open_database
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
+        print(make_backup(owner_url, key, options.folder, has_key=options.with_key))
+    return 0
+
+
+def _restore(options: "Options") -> int:
+    from ops.database import open_database, restore_key
+    from ops.migrate import upgrade
+    from ops.restore import advance_serials, restore_backup, word_restored
+
+    if (options.folder is None) != options.advance_serials:
+        raise CannotStart("Name one backup to restore, or give --advance-serials.")
+    if options.folder is not None:
+        restore_key(options.folder, options.data)
+    with open_database(
+        options.data,
+        may_prepare=True,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
+        if options.folder is None:
+            restored = advance_serials(
+                owner_url, lost_since=options.lost_since, is_sign_out_wanted=options.sign_out
+            )
+        else:
+            restored = restore_backup(owner_url, key, options.folder, may_replace=options.replace)
+            upgrade(owner_url)
+        for line in word_restored(restored):
+            say(line)
+    return 1 if restored.violations else 0
 
 
 def _seed(options: "Options") -> int:
@@ -373,6 +445,15 @@ def _port(text: str) -> int:
         if 1 <= int(text) <= 65_535:
             return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+
+
+def _instant(text: str) -> datetime:
+    with contextlib.suppress(ValueError):
+        if (instant := datetime.fromisoformat(text)).tzinfo is not None:
+            return instant
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not an instant such as 2026-11-28T09:30:00+07:00"
+    )
 
 
 def _positive(text: str) -> int:

@@ -1,17 +1,21 @@
 """Which database a command works on: the one of DATABASE_URL, or our own."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ops.backup_manifest import KEY_FILE
 from ops.console import say
 from ops.environment import (
     build_environment,
     embedded_owner_url,
+    has_secret_key,
     read_database_url,
     read_or_make_secret_key,
     role_passwords,
 )
+from ops.errors import CannotStart
 
 
 @contextmanager
@@ -59,6 +63,27 @@ def open_database(
         if is_migration_wanted:
             _migrate(migrate.read_current(owner_url), owner_url)
         yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
+
+
+def restore_key(backup: Path, data_dir: Path) -> None:
+    """Take the secret key out of a backup that has it, where the installation has none yet.
+
+    Raises:
+        CannotStart: there is no key anywhere; a new one could not open what the old one sealed.
+    """
+    if has_secret_key(data_dir):
+        return
+    kept = backup / KEY_FILE
+    if not kept.is_file():
+        msg = (
+            "The secret key of the installation is needed, and it is not in this backup.\n"
+            "Give it: PHOPAY_SECRET_KEY_FILE, or secret_key in --data DIR"
+        )
+        raise CannotStart(msg)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(kept.read_text(encoding="ascii"))
 
 
 def _migrate(current: str | None, owner_url: str) -> None:

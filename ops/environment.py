@@ -46,6 +46,12 @@ def read_or_make_secret_key(data_dir: Path) -> str:
     return key
 
 
+def has_secret_key(data_dir: Path) -> bool:
+    """Whether the installation's key is there, so that reading it would not make one."""
+    given = ("PHOPAY_SECRET_KEY", "PHOPAY_SECRET_KEY_FILE")
+    return any(os.environ.get(name) for name in given) or (data_dir / "secret_key").exists()
+
+
 def derive_role_password(secret_key: str, role: str) -> str:
     """Return the password of one database role: an HMAC of its name under the secret key."""
     digest = hmac.new(secret_key.encode(), f"database-role:{role}".encode(), hashlib.sha256)

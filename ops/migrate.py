@@ -68,6 +68,12 @@ def read_newest() -> str | None:
     return ScriptDirectory.from_config(build_config("postgresql://")).get_current_head()
 
 
+def is_known(revision: str) -> bool:
+    """Whether the project knows a revision."""
+    script = ScriptDirectory.from_config(build_config("postgresql://"))
+    return revision in {step.revision for step in script.walk_revisions()}
+
+
 def as_psycopg_url(url: str) -> str:
     """Name the driver in an address, as SQLAlchemy wants it."""
     driver = make_url(url).set(drivername="postgresql+psycopg")

@@ -1,7 +1,8 @@
 """The worker: the same use cases as the hub's, started by the clock.
 
 It settles what a dead hub process left, judges credits again whose bill has appeared, tidies bills
-that nobody watches any more, and deletes what has outlived its retention.
+that nobody watches any more, deletes what has outlived its retention, and asks whether the books
+agree.
 """
 
 import asyncio
@@ -24,6 +25,16 @@ from payments.callbacks.corrections import judge_again
 from payments.callbacks.queries import find_waiting
 from payments.callbacks.queries_notices import find_backlog
 from payments.callbacks.settler import Settler
+from payments.invariants import (
+    INVARIANTS,
+    VIOLATIONS_MAX,
+    Violation,
+    alarm_subject,
+    close_alarm,
+    find_alarms,
+    find_violations,
+    open_alarm,
+)
 from payments.payees.queries import list_org_facts
 
 log = structlog.get_logger()
@@ -32,6 +43,7 @@ SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
 JUDGE_EVERY_S: Final = 2.0
 TIDY_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
+INVARIANTS_EVERY_S: Final = 900.0
 FAILED_PAUSE_S: Final = 5.0
 # A bill appears seconds after money that names it (its own commit), or never.
 JUDGED_FOR: Final = timedelta(days=1)
@@ -132,6 +144,51 @@ async def delete_outlived(desk: Desk, *, now: datetime) -> int:
     return deleted
 
 
+async def check_invariants(desk: Desk, *, now: datetime) -> int:
+    """Ask whether the books agree; return how many rows do not.
+
+    What does not hold is an error in the log and one alarm for each organisation and invariant; an
+    alarm closes when its invariant holds again. What could not be asked says nothing either way.
+    """
+    async with desk.worker_sessions.begin() as session:
+        alarms = await find_alarms(session)
+    count = 0
+    for name in INVARIANTS:
+        try:
+            async with desk.worker_sessions.begin() as session:
+                violations = await find_violations(session, name)
+            await _alarm(desk, name, violations, alarms, now=now)
+        except Exception as error:  # the others are asked all the same
+            log.error("invariant.not_checked", invariant=name, error=repr(error))
+            continue
+        count += len(violations)
+    return count
+
+
+async def _alarm(
+    desk: Desk,
+    name: str,
+    violations: list[Violation],
+    alarms: set[tuple[UUID, UUID]],
+    *,
+    now: datetime,
+) -> None:
+    by_org: dict[UUID | None, list[Violation]] = {}
+    for violation in violations:
+        by_org.setdefault(violation.org_id, []).append(violation)
+    for org_id, found in by_org.items():
+        log.error("invariant.violated", invariant=name, rows=len(found), first=str(found[0]))
+        if org_id is not None:
+            async with open_org_transaction(desk.app_sessions, org_id) as session:
+                await open_alarm(session, org_id, found, now=now)
+    if len(violations) == VIOLATIONS_MAX:
+        return  # more organisations may be behind the last row
+    for org_id, subject_id in alarms:
+        if subject_id == alarm_subject(name) and org_id not in by_org:
+            async with open_org_transaction(desk.app_sessions, org_id) as session:
+                await close_alarm(session, org_id, name, now=now)
+
+
 async def _tidy(desk: Desk, org_id: UUID, *, since: datetime, now: datetime) -> int:
     tidied = 0
     while True:
@@ -147,6 +204,7 @@ DUTIES: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (JUDGE_EVERY_S, judge_waiting),
     (TIDY_EVERY_S, tidy_bills),
     (RETENTION_EVERY_S, delete_outlived),
+    (INVARIANTS_EVERY_S, check_invariants),
 )
 
 

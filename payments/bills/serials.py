@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -9,10 +10,27 @@ from core.db import Sessions, open_org_transaction
 from payments.bills.errors import ReferencesUsedUp
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.payees.queries import take_serials
-from payments.payees.rules import OrgFacts
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, OrgFacts
 
 # One row update per this many bills. What a process leaves unused when it ends is a gap, harmless.
 RUN_LENGTH: Final = 1_000
+
+
+def serials_to_skip(lost_for: timedelta, *, restores_before: int = 0) -> int:
+    """Return how far each code's next serial moves on, so that no lost reference comes again.
+
+    A database that was restored forgets the references it gave out since its backup, and they stand
+    in payers' bank apps. A backup that is restored once more has to pass what was given out after
+    the restores before, too: each of them counts one burst, and the time counts itself.
+
+    Args:
+        lost_for: from the backup to now, by one clock.
+        restores_before: how often this backup was restored already.
+    """
+    assert lost_for >= timedelta(0)
+    assert restores_before >= 0
+    lost_s = lost_for // timedelta(seconds=1) + 1  # a begun second is a whole one
+    return LOST_BURST_MAX * (1 + restores_before) + LOST_PER_SECOND_MAX * lost_s
 
 
 class ReferenceSource:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -62,6 +63,15 @@ class Organisation(Base):
     created_at: Mapped[datetime]
 
 
+# The server that this database lies on, and its timeline, which a promoted standby and a recovery
+# to a point in time begin anew: on another one, serials may have been given out that are not known
+# here. Source: PostgreSQL documentation, 25.3.6 "Timelines", and 9.28 "pg_control_system".
+SERVER_AND_TIMELINE: Final = (
+    "(pg_control_system()).system_identifier || '/'"
+    " || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+)
+
+
 class OrganisationCode(Base):
     """Every code that ever named an organisation in a reference, and its next free serial."""
 
@@ -74,6 +84,9 @@ class OrganisationCode(Base):
     code: Mapped[str] = mapped_column(String(4), primary_key=True)
     org_id: Mapped[UUID]
     next_serial: Mapped[int] = mapped_column(server_default=text("0"))
+    # Where and when the last run of serials was taken (payees/queries.py, TAKE_SERIALS).
+    taken_on: Mapped[str] = mapped_column(server_default=text(SERVER_AND_TIMELINE))
+    taken_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class Payee(OrgRow):

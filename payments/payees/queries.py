@@ -8,6 +8,7 @@ flush what was changed before locking more.
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
@@ -20,6 +21,7 @@ from payments.payees.errors import (
     PayeeNotFound,
 )
 from payments.payees.models import (
+    SERVER_AND_TIMELINE,
     LinkStatus,
     Organisation,
     OrganisationCode,
@@ -27,7 +29,12 @@ from payments.payees.models import (
     PayeeAccount,
     ReceivingAccount,
 )
-from payments.payees.rules import OrgFacts, PayeeRoute
+from payments.payees.rules import (
+    LOST_BURST_MAX,
+    LOST_PER_SECOND_MAX,
+    OrgFacts,
+    PayeeRoute,
+)
 
 LIST_MAX = 500
 IN_USE = frozenset(LinkStatus) - {LinkStatus.ENDED}
@@ -42,15 +49,24 @@ FIND_ROUTES = text("""
       AND l.status = 'active' AND a.status = 'active' AND p.closed_at IS NULL
 """)
 
-# The code is one value, found and locked once; who waited for it counts on from the new serial.
-TAKE_SERIALS = text("""
-    UPDATE organisation_codes SET next_serial = next_serial + :wanted
+# Where the last run was taken on another server or timeline, what was given out since may not be
+# known here (a standby that lagged, a dump that was loaded by hand), so it is skipped. All of it
+# from the row that is updated: another relation's columns would be those of before a lock's wait.
+SKIPPED: Final = f"""
+    CASE WHEN taken_on = {SERVER_AND_TIMELINE} THEN 0
+    ELSE {LOST_BURST_MAX} + {LOST_PER_SECOND_MAX}
+         * (1 + greatest(0, CAST(extract(epoch FROM now() - taken_at) AS bigint))) END
+"""
+TAKE_SERIALS = text(f"""
+    UPDATE organisation_codes
+    SET next_serial = next_serial + :wanted + {SKIPPED}, taken_on = {SERVER_AND_TIMELINE},
+        taken_at = now()
     WHERE code = (
         SELECT code FROM organisation_codes
-        WHERE org_id = :org_id AND next_serial + :wanted <= :serials_max
+        WHERE org_id = :org_id AND next_serial + :wanted + {SKIPPED} <= :serials_max
         ORDER BY code LIMIT 1 FOR UPDATE)
     RETURNING code, next_serial - :wanted
-""")
+""")  # noqa: S608 (our own constants)
 
 
 async def find_organisation(session: AsyncSession, code: str) -> OrgFacts | None:

@@ -14,6 +14,11 @@ ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, 
 HOLDER_CHARS_MAX: Final = 70
 TEST_TRANSFER_VND: Final = 1_000  # small enough to risk, and no app refuses it
 
+# What an organisation code may have handed out in a time that a database lost: a burst of a
+# million, and 100 a second for as long as it lasted, day and night. Both are far above any city.
+LOST_BURST_MAX: Final = 1_000_000
+LOST_PER_SECOND_MAX: Final = 100
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrgFacts:

@@ -124,6 +124,17 @@ def test_a_cancelled_order_says_why_and_cannot_be_cancelled_again(payos: PayOS) 
         payos.payment_requests.cancel(7)
 
 
+def test_a_cancellation_signed_with_another_key_is_refused(
+    payos: PayOS, sandbox: httpx.Client
+) -> None:
+    """No signature is what the Node SDK sends; a wrong one is another matter."""
+    an_order(payos)
+    with an_sdk(sandbox, checksum_key="another") as sdk, pytest.raises(APIError) as refused:
+        sdk.payment_requests.cancel(7, "khách đổi ý")
+    assert refused.value.error_code == "201"
+    assert payos.payment_requests.get(7).status == "PENDING"
+
+
 def test_an_order_expires_and_late_money_is_still_told(
     payos: PayOS, sandbox: httpx.Client, receiver: Receiver
 ) -> None:

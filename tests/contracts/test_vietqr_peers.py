@@ -1,13 +1,10 @@
 """Decoders that others wrote read every code that we write, field by field."""
 
 import json
-import os
 import random
-import shutil
 import string
 import subprocess
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import qr_pay
@@ -22,12 +19,9 @@ from payments.vietqr import (
     build,
 )
 from payments.vietqr.banks import list_banks
+from tests.contracts.npm_peers import SOURCE, NpmPeers, install_npm_peers
 
 CODES = 600
-HERE = Path(__file__).parent
-PEERS = HERE.parents[1] / ".phopay/peers/npm-contracts"
-NPM_FILES = ("package.json", "package-lock.json", "decode.mjs")
-INSTALL_TIMEOUT_S = 90
 DECODE_TIMEOUT_S = 30
 
 LABELS = (
@@ -144,48 +138,13 @@ def test_napas_qr_python_refuses_a_code_with_a_changed_character(
 
 
 @pytest.fixture(scope="module")
-def npm_peer() -> Path:
-    """The folder with vietnam-qr-pay installed as its lock says; installed again when that changes.
-
-    Without Node.js the test is skipped, but not in CI.
-    """
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        leave_out("Node.js is not here")
-    wanted = {name: (HERE / "npm" / name).read_bytes() for name in NPM_FILES}
-    is_fresh = (PEERS / "node_modules/vietnam-qr-pay").is_dir() and all(
-        (PEERS / name).is_file() and (PEERS / name).read_bytes() == wanted[name]
-        for name in NPM_FILES
-    )
-    if not is_fresh:
-        PEERS.mkdir(parents=True, exist_ok=True)
-        for name, content in wanted.items():
-            (PEERS / name).write_bytes(content)
-        ran = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=PEERS,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-        )
-        if ran.returncode:
-            leave_out(f"npm ci failed ({ran.stderr.strip()[-200:]})")
-    return PEERS
+def npm_peers() -> NpmPeers:
+    return install_npm_peers()
 
 
-def leave_out(why: str) -> NoReturn:
-    """Skip what needs the peer, with the reason; in CI that is a failure."""
-    reason = f"{why}, so npm's vietnam-qr-pay cannot be asked"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def read_by_npm(folder: Path, payloads: list[str]) -> list[dict[str, Any]]:
+def read_by_npm(peers: NpmPeers, payloads: list[str]) -> list[dict[str, Any]]:
     ran = subprocess.run(
-        ["node", "decode.mjs"],
-        cwd=folder,
+        peers.command("decode.mjs"),
         input="\n".join(payloads),
         capture_output=True,
         text=True,
@@ -196,9 +155,9 @@ def read_by_npm(folder: Path, payloads: list[str]) -> list[dict[str, Any]]:
 
 
 def test_vietnam_qr_pay_reads_every_code_field_by_field(
-    written: list[tuple[VietQr, str]], npm_peer: Path
+    written: list[tuple[VietQr, str]], npm_peers: NpmPeers
 ) -> None:
-    read = read_by_npm(npm_peer, [payload for _, payload in written])
+    read = read_by_npm(npm_peers, [payload for _, payload in written])
 
     assert len(read) == len(written) >= 500
     for (code, payload), seen in zip(written, read, strict=True):
@@ -206,16 +165,16 @@ def test_vietnam_qr_pay_reads_every_code_field_by_field(
 
 
 def test_vietnam_qr_pay_refuses_a_code_with_a_changed_character(
-    written: list[tuple[VietQr, str]], npm_peer: Path
+    written: list[tuple[VietQr, str]], npm_peers: NpmPeers
 ) -> None:
     payload = written[0][1]
-    (seen,) = read_by_npm(npm_peer, [payload.replace("A000000727", "A000000728")])
+    (seen,) = read_by_npm(npm_peers, [payload.replace("A000000727", "A000000728")])
 
     assert seen["is_valid"] is False
 
 
 def test_the_npm_lock_names_no_registry() -> None:
-    lock = json.loads((HERE / "npm/package-lock.json").read_text("utf-8"))
+    lock = json.loads((SOURCE / "package-lock.json").read_text("utf-8"))
 
     packages = [package for name, package in lock["packages"].items() if name]
     assert packages

@@ -16,6 +16,7 @@ from ops.processes import Family
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["demo", "test", "serve", "worker", "sandbox", "migrate", "seed", "bench", "check"]
+COMMANDS += ["backup", "restore"]
 WAIT_S = 20.0
 
 # A parent that starts one child and waits; prints the child's process id.
@@ -47,6 +48,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["serve", "--workers", "none"],
         ["migrate", "--unknown"],
         ["bench", "payments"],
+        ["backup"],
+        ["restore", "--advance-serials", "--lost-since", "2026-11-28T09:30:00"],
         ["reference", "make"],
     ],
 )

@@ -1,0 +1,242 @@
+"""Invariants: what must always hold in the books, asked in plain SQL (docs/reliability.md).
+
+They know nothing of the code that wrote the rows. The worker asks them of the running hub, a
+restore asks them of what it restored, and the tests after every step.
+
+Each statement returns a row per violation: the organisation first (NULL where the schema itself is
+wrong), then the evidence. Each reads whole tables once and compares sums, so that its time grows
+with the rows and not with their square.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.callbacks.models import BreakKind
+from payments.callbacks.queries_breaks import close_breaks, insert_breaks_once
+from payments.callbacks.records import NewBreak
+
+# Per account: what the credits tell of is what left bank clearing, to the đồng. What a person
+# confirmed to be the same money as another credit posts nothing.
+CLEARING_IS_WHAT_WAS_TOLD: Final = """
+    SELECT org_id, account_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, receiving_account_id AS account_id, amount_vnd AS told_vnd, 0 AS posted_vnd
+        FROM credits WHERE direction = 'in'
+        UNION ALL
+        SELECT c.org_id, c.receiving_account_id, -c.amount_vnd, 0
+        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
+        UNION ALL
+        SELECT org_id, debit_subject_id, 0, amount_vnd
+        FROM transfers WHERE debit_code = 'bank_clearing'
+        UNION ALL
+        SELECT org_id, credit_subject_id, 0, -amount_vnd
+        FROM transfers WHERE credit_code = 'bank_clearing') AS both_sides
+    GROUP BY org_id, account_id HAVING sum(told_vnd) <> sum(posted_vnd)
+"""
+# I1, I2: per organisation all balances together are zero, and every leg has its account.
+ALL_BALANCES_ARE_ZERO: Final = """
+    SELECT org_id, sum(net_vnd) AS net_vnd FROM (
+        SELECT t.org_id, t.amount_vnd AS net_vnd FROM transfers t JOIN ledger_accounts l
+          ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.credit_code, t.credit_subject_id)
+        UNION ALL
+        SELECT t.org_id, -t.amount_vnd FROM transfers t JOIN ledger_accounts l
+          ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.debit_code, t.debit_subject_id)
+    ) AS legs GROUP BY org_id HAVING sum(net_vnd) <> 0
+"""
+# Money in has one explanation in force; money out has none.
+ONE_EXPLANATION_IN_FORCE: Final = """
+    SELECT org_id, credit_id, sum(wanted) AS wanted, sum(found) AS found FROM (
+        SELECT org_id, id AS credit_id, CASE direction WHEN 'in' THEN 1 ELSE 0 END AS wanted,
+               0 AS found
+        FROM credits
+        UNION ALL
+        SELECT org_id, credit_id, 0, 1 FROM matches WHERE reversed_at IS NULL) AS both_sides
+    GROUP BY org_id, credit_id HAVING sum(wanted) <> sum(found)
+"""
+# I7: a credit posts its amount once, corrections taken off; no match posts for a missing credit.
+A_CREDIT_POSTS_ONCE: Final = """
+    SELECT org_id, credit_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, id AS credit_id,
+               CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS told_vnd, 0 AS posted_vnd
+        FROM credits
+        UNION ALL
+        SELECT m.org_id, m.credit_id, -c.amount_vnd, 0
+        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
+        UNION ALL
+        SELECT t.org_id, m.credit_id, 0,
+               CASE t.cause_kind WHEN 'match' THEN t.amount_vnd ELSE -t.amount_vnd END
+        FROM transfers t LEFT JOIN matches m ON (m.org_id, m.id) = (t.org_id, t.cause_id)
+        WHERE t.cause_kind IN ('match', 'match_reversal')) AS both_sides
+    GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
+"""
+# I7: what a provider calls one transaction is one credit; a telling that a person admitted as
+# another transfer is one more.
+A_TRANSACTION_IS_ONE_CREDIT: Final = """
+    SELECT org_id, receiving_account_id, provider, provider_transaction_id, admitted_from,
+           count(*) AS credits
+    FROM credits GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1
+"""
+# I10: what a bill was paid is what its credits apply to it, and one of them closes it.
+BILLS_AGREE_WITH_THEIR_CREDITS: Final = """
+    WITH got AS (
+        SELECT m.org_id, m.bill_id, sum(m.applied_vnd) AS applied_vnd,
+               sum(c.amount_vnd) AS received_vnd,
+               count(*) FILTER (WHERE m.verdict IN ('settle', 'over')) AS closing,
+               count(*) FILTER (WHERE m.verdict = 'over') AS over
+        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.bill_id IS NOT NULL AND m.reversed_at IS NULL
+        GROUP BY m.org_id, m.bill_id
+    ), compared AS (
+        SELECT b.org_id, b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.received_vnd,
+               b.paid_at, coalesce(got.applied_vnd, 0) AS applied_vnd,
+               coalesce(got.received_vnd, 0) AS credited_vnd,
+               coalesce(got.closing, 0) AS closing, coalesce(got.over, 0) AS over,
+               b.status IN ('paid', 'over_paid') AS is_paid
+        FROM bills b LEFT JOIN got ON (got.org_id, got.bill_id) = (b.org_id, b.id)
+    )
+    SELECT org_id, reference, status, amount_vnd, paid_vnd, received_vnd, applied_vnd, credited_vnd
+    FROM compared
+    WHERE paid_vnd <> applied_vnd OR received_vnd <> credited_vnd OR paid_vnd > amount_vnd
+       OR closing <> CASE WHEN is_paid THEN 1 ELSE 0 END
+       OR over <> CASE WHEN status = 'over_paid' THEN 1 ELSE 0 END
+       OR (is_paid AND paid_vnd <> coalesce(amount_vnd, paid_vnd))
+       OR (status = 'part_paid' AND NOT paid_vnd BETWEEN 1 AND amount_vnd - 1)
+       OR (status IN ('open', 'expired') AND paid_vnd <> 0)
+       OR is_paid <> (paid_at IS NOT NULL)
+"""
+# Each balance is what the explanations in force say, nothing more.
+BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
+    SELECT org_id, code, subject_id, sum(said_vnd) AS said_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, CASE verdict WHEN 'not_takings' THEN 'not_takings' ELSE 'takings' END
+               AS code, payee_id AS subject_id, applied_vnd AS said_vnd, 0 AS posted_vnd
+        FROM matches WHERE reversed_at IS NULL AND applied_vnd > 0
+        UNION ALL
+        SELECT m.org_id, 'unapplied_receipts', c.receiving_account_id,
+               c.amount_vnd - m.applied_vnd, 0
+        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
+        UNION ALL
+        SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
+        FROM transfers WHERE credit_code <> 'bank_clearing'
+        UNION ALL
+        SELECT org_id, debit_code, debit_subject_id, 0, -amount_vnd
+        FROM transfers WHERE debit_code <> 'bank_clearing') AS both_sides
+    GROUP BY org_id, code, subject_id HAVING sum(said_vnd) <> sum(posted_vnd)
+"""
+# I20: whole đồng everywhere.
+MONEY_IS_WHOLE: Final = """
+    SELECT CAST(NULL AS uuid) AS org_id, table_name, column_name, data_type
+    FROM information_schema.columns
+    WHERE table_schema = 'public' AND right(column_name, 4) = '_vnd' AND data_type <> 'bigint'
+"""
+# Money that nobody can use yet, or that is too much, is on somebody's list.
+WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
+    SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
+    FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+    WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd AND m.verdict NOT IN ('account_test', 'same_money')
+      AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
+                      AND k.credit_id = m.credit_id AND k.closed_at IS NULL)
+"""
+
+INVARIANTS: Final[dict[str, str]] = {
+    "clearing_is_what_was_told": CLEARING_IS_WHAT_WAS_TOLD,
+    "all_balances_are_zero": ALL_BALANCES_ARE_ZERO,
+    "one_explanation_in_force": ONE_EXPLANATION_IN_FORCE,
+    "a_credit_posts_once": A_CREDIT_POSTS_ONCE,
+    "a_transaction_is_one_credit": A_TRANSACTION_IS_ONE_CREDIT,
+    "bills_agree_with_their_credits": BILLS_AGREE_WITH_THEIR_CREDITS,
+    "balances_follow_from_explanations": BALANCES_FOLLOW_FROM_EXPLANATIONS,
+    "money_is_whole": MONEY_IS_WHOLE,
+    "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
+}
+
+# More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.
+VIOLATIONS_MAX: Final = 100
+# A minute for each statement; what takes longer is not answered, and that is an error of its own.
+STATEMENT_TIMEOUT_MS: Final = 60_000
+# Hashes of a million rows stay in memory, and the cores stay with the payments.
+BOUNDS: Final = (
+    f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}",
+    "SET LOCAL work_mem = '64MB'",
+    "SET LOCAL max_parallel_workers_per_gather = 0",
+    "SET TRANSACTION READ ONLY",
+)
+
+LIST_ALARMS = text("""
+    SELECT org_id, subject_id FROM breaks WHERE kind = :kind AND closed_at IS NULL
+""")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One row for which an invariant does not hold."""
+
+    name: str
+    org_id: UUID | None
+    evidence: dict[str, Any]
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in self.evidence.items())
+        return f"{self.name}: org={self.org_id} {facts}"
+
+
+async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
+    """Ask one invariant of all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
+
+    In a transaction of its own, of a role that sees them all: it can take up to a minute, and an
+    old snapshot would keep PostgreSQL from tidying up.
+    """
+    for bound in BOUNDS:
+        await session.execute(text(bound))
+    rows = await session.execute(text(f"{INVARIANTS[name]} LIMIT {VIOLATIONS_MAX}"))
+    return [
+        Violation(name, row["org_id"], {key: row[key] for key in row if key != "org_id"})
+        for row in rows.mappings()
+    ]
+
+
+async def find_alarms(session: AsyncSession) -> set[tuple[UUID, UUID]]:
+    """Return (organisation, subject) of the alarms that are open."""
+    rows = await session.execute(LIST_ALARMS, {"kind": BreakKind.BOOKS_DISAGREE.value})
+    return {(row[0], row[1]) for row in rows}
+
+
+async def open_alarm(
+    session: AsyncSession, org_id: UUID, violations: Sequence[Violation], *, now: datetime
+) -> None:
+    """Open one alarm of an organisation for an invariant, unless it is open: a break.
+
+    Its people see it and tell the operator, who sees it in the log as well.
+    """
+    name = violations[0].name
+    alarm = NewBreak(
+        kind=BreakKind.BOOKS_DISAGREE,
+        subject_id=alarm_subject(name),
+        detail=str(violations[0]),
+    )
+    await insert_breaks_once(session, org_id, [alarm], now=now)
+
+
+async def close_alarm(session: AsyncSession, org_id: UUID, name: str, *, now: datetime) -> None:
+    """Close an organisation's alarm for an invariant that holds again."""
+    await close_breaks(
+        session,
+        org_id,
+        subject_id=alarm_subject(name),
+        kinds=[BreakKind.BOOKS_DISAGREE],
+        by=None,
+        resolution="holds_again",
+        now=now,
+    )
+
+
+def alarm_subject(name: str) -> UUID:
+    """Return what an alarm is about: the invariant itself, so that there is one alarm for each."""
+    return uuid5(NAMESPACE_OID, f"phopay:invariant:{name}")
