@@ -135,6 +135,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.is_closing = False
+    app.state.ready_look = None
     install_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -180,9 +181,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         session_max=timedelta(seconds=settings.session_max_s),
     )
     app.state.sealer = Sealer.from_settings(settings)
-    app.state.broadcaster = Broadcaster(
-        settings.app_database_url.get_secret_value(), sessions, streams_max=settings.streams_max
-    )
+    app.state.broadcaster = Broadcaster(settings, sessions)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         await stack.enter_async_context(app.state.broadcaster.running())

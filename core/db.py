@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from core.connections import ServerSilent, WatchedConnection, network_arguments
 from core.settings import Settings
 
 Vnd = Annotated[int, mapped_column(BigInteger)]
@@ -85,8 +87,12 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
         connect_args={
             "options": options,
             "application_name": f"phopay-{settings.process_name}",
-            "connect_timeout": 5,
             "prepare_threshold": 3,
+            **network_arguments(settings),
+            "async_creator_fn": partial(
+                WatchedConnection.connect_watched,
+                answer_within_s=settings.database_answer_timeout_s,
+            ),
         },
     )
 
@@ -109,6 +115,16 @@ def is_database_away(error: BaseException) -> bool:
             return isinstance(error.orig, (psycopg.OperationalError, psycopg.InterfaceError))
         return sqlstate[:2] in AWAY and sqlstate not in TIMED_OUT
     return isinstance(error, (PoolTimeout, OSError))
+
+
+def is_server_silent(error: BaseException | None) -> bool:
+    """Tell whether the server said nothing at all: whoever asks next would wait in vain too."""
+    silent = (ServerSilent, psycopg.errors.ConnectionTimeout)
+    while error is not None:
+        if isinstance(error, silent) or isinstance(getattr(error, "orig", None), silent):
+            return True
+        error = error.__cause__ or error.__context__  # a rollback's error hides the first one
+    return False
 
 
 def has_timed_out(error: BaseException | None) -> bool:

@@ -16,10 +16,12 @@ from uuid import UUID, uuid5
 import structlog
 from sqlalchemy import select
 
+from core.connections import answered_within
 from core.db import Sessions, open_org_transaction
 from core.gather import Gatherer
 from core.ids import new_id
 from core.sealing import Sealer
+from core.settings import WRITE_TIMEOUT_S
 from payments.callbacks import queries_notices
 from payments.callbacks.models import CallbackEndpoint
 from payments.callbacks.providers import VIETQRVN, find_provider
@@ -67,10 +69,18 @@ class KnownEndpoint:
 class Intake:
     """The door for callbacks of one process."""
 
-    def __init__(self, sessions: Sessions, sealer: Sealer, settler: Settler) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        sealer: Sealer,
+        settler: Settler,
+        *,
+        timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
         self._sessions = sessions
         self._sealer = sealer
         self._settler = settler
+        self._timeout_s = timeout_s
         self._known: OrderedDict[tuple[str, str], tuple[float, KnownEndpoint | None]] = (
             OrderedDict()
         )
@@ -80,6 +90,7 @@ class Intake:
             items_max=NOTICES_A_COMMIT_MAX,
             waiting_max=WAITING_MAX,
             flushes_max=WRITES_AT_ONCE_MAX,
+            timeout_s=timeout_s,
         )
 
     async def receive(
@@ -172,6 +183,10 @@ class Intake:
         return endpoint
 
     async def _load(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
+        with answered_within(self._timeout_s):
+            return await self._read(provider_name, address, now)
+
+    async def _read(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
         code = address.partition("-")[0]
         async with self._sessions.begin() as session:
             org = await find_organisation(session, code)
