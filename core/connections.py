@@ -24,7 +24,7 @@ from core.settings import (
 )
 
 # Of every connection, also the tools'. libpq ignores them on a Unix socket.
-KEEPALIVES: Final[Mapping[str, int]] = {
+KEEPALIVES: Final[Mapping[str, Any]] = {
     "keepalives": 1,
     "keepalives_idle": TCP_KEEPALIVES_IDLE_S,
     "keepalives_interval": TCP_KEEPALIVES_INTERVAL_S,
@@ -80,10 +80,10 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
         connection.answer_within_s = answer_within_s
         return connection
 
-    async def wait(self, gen: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server's answer, at most as long as the limit."""
-        if timeout is not None:  # it has a limit of its own: notifies()
-            return await super().wait(gen, *args, timeout=timeout, **kwargs)
+        if kwargs.get("timeout") is not None:  # it has a limit of its own: notifies()
+            return await super().wait(gen, *args, **kwargs)
         loop = asyncio.get_running_loop()
         until = loop.time() + self.answer_within_s
         asked = _deadline.get()
@@ -99,7 +99,9 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
             timer.cancel()
 
     def _cut_off(self) -> None:
-        with suppress(OSError, psycopg.Error):  # closed meanwhile
-            # A copy of the descriptor: the socket itself stays libpq's.
-            with socket.socket(fileno=os.dup(self.pgconn.socket)) as copy:
-                copy.shutdown(socket.SHUT_RDWR)
+        # A copy of the descriptor: the socket itself stays libpq's. It may be closed meanwhile.
+        with (
+            suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as copy,
+        ):
+            copy.shutdown(socket.SHUT_RDWR)

@@ -61,16 +61,14 @@ class Desk:
 
 
 async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
-    """Settle notices that are stored and not handled; return how many were handled."""
+    """Settle notices that are stored and not handled; return how many were handled so far.
+
+    Organisations take turns, and who comes meanwhile is found by the next round.
+    """
     async with desk.worker_sessions.begin() as session:
         org_ids = await find_backlog(session, now=now)
         orgs = await list_org_facts(session, org_ids)
-    handled = 0
-    for org in orgs:
-        try:
-            handled += await desk.settler.settle(org)
-        except Exception as error:  # one organisation's trouble is not the next one's
-            log.error("backlog.not_swept", org=org.code, error=repr(error))
+    handled = await desk.settler.sweep(orgs, wait_s=SWEEP_EVERY_S)
     if handled:
         log.info("backlog.swept", notices=handled)
     return handled

@@ -62,7 +62,7 @@ class NoticeOutcome:
     """How far a notice got: handled, or to be looked at again."""
 
     notice_id: UUID
-    outcome: str
+    outcome: str | None  # None: it was not judged yet, only put back
     handled_at: datetime | None
     next_attempt_at: datetime | None = None
 

@@ -139,8 +139,11 @@ def test_two_migrations_at_once_are_one_after_the_other(database: Database) -> N
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("SELECT pg_advisory_lock(%s)", [0x7068_6D69])
         one = subprocess.Popen([sys.executable, "-c", command, database.owner_url])
-        time.sleep(3)
-        assert one.poll() is None
-        assert owner.execute("SELECT version_num FROM alembic_version").fetchone() is not None
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        end = time.monotonic() + 30
+        while owner.execute(waits).fetchone() != (1,):
+            assert one.poll() is None, "it did not wait"
+            assert time.monotonic() < end
+            time.sleep(0.05)
         owner.execute("SELECT pg_advisory_unlock(%s)", [0x7068_6D69])
         assert one.wait(60) == 0
