@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy import text
 
 from core.clock import read_clock
-from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.db import Sessions, is_database_away, make_sessions, open_engine, open_org_transaction
 from core.logging import set_up_logging
 from core.settings import Settings
 from payments.bills.queries import find_untidy, tidy_expired
-from payments.callbacks.corrections import judge_again
+from payments.callbacks.corrections import judge_again, put_off
 from payments.callbacks.queries import find_waiting
 from payments.callbacks.queries_notices import find_backlog
 from payments.callbacks.settler import Settler
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
 JUDGE_EVERY_S: Final = 2.0
+JUDGE_MAX: Final = 200  # credits in one round, of all organisations
 TIDY_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
 FAILED_PAUSE_S: Final = 5.0
@@ -75,17 +76,29 @@ async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
 
 
 async def judge_waiting(desk: Desk, *, now: datetime) -> int:
-    """Judge credits again whose bill was not there yet; return how many are explained now."""
+    """Judge credits again whose bill was not there yet; return how many are explained now.
+
+    What stays unexplained rests, longer each time, so that it starves nobody.
+    """
     async with desk.worker_sessions.begin() as session:
-        waiting = await find_waiting(session, since=now - JUDGED_FOR)
+        since = now - JUDGED_FOR
+        waiting = await find_waiting(session, since=since, limit=JUDGE_MAX, now=now)
         orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
     explained = 0
     for org_id, credit_id in waiting:
+        why = "no bill fits"
         try:
             async with open_org_transaction(desk.app_sessions, org_id) as session:
-                explained += await judge_again(session, orgs[org_id], credit_id, now=now)
+                if await judge_again(session, orgs[org_id], credit_id, now=now):
+                    explained += 1
+                    continue
         except Exception as error:  # the others are judged all the same
+            if is_database_away(error):  # not this credit's failure, and the next has the same
+                raise
+            why = type(error).__name__
             log.error("credit.not_judged", credit=str(credit_id), error=repr(error))
+        async with open_org_transaction(desk.app_sessions, org_id) as session:
+            await put_off(session, org_id, credit_id, why=why, now=now)
     return explained
 
 

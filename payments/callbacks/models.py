@@ -249,6 +249,9 @@ class Match(OrgRow):
     matched_at: Mapped[datetime]
     reversed_by: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
+    # How often it was judged again in vain since its bill is there, and when it is next.
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None]
 
 
 class Sighting(OrgRow):
