@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
@@ -63,7 +64,7 @@ from api.screens import (
     sales,
     stall_code,
 )
-from core.db import make_sessions, open_engine
+from core.db import make_sessions, measure_shared_clock, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
 
@@ -170,6 +171,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = open_engine(settings.app_database_url.get_secret_value(), settings)
     sessions = make_sessions(engine)
     app.state.engine = engine
+    with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
+        await measure_shared_clock(sessions)
     app.state.sessions = sessions
     app.state.directory = Directory(
         sessions=sessions, session_idle=timedelta(seconds=settings.session_idle_s)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import BigInteger, DateTime, MetaData, TextClause
+from sqlalchemy import BigInteger, DateTime, MetaData, TextClause, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.connections import ServerSilent, WatchedConnection, network_arguments
 from core.settings import Settings
+from core.shared_clock import READ_DATABASE_CLOCK, measure
 
 Vnd = Annotated[int, mapped_column(BigInteger)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -131,6 +132,17 @@ def has_timed_out(error: BaseException | None) -> bool:
     """Tell whether a statement gave up waiting, for a lock or altogether."""
     orig = getattr(error, "orig", None)
     return getattr(orig, "sqlstate", None) in TIMED_OUT
+
+
+async def measure_shared_clock(sessions: Sessions) -> None:
+    """Find how far this process's clock is off the database's (core.shared_clock)."""
+
+    async def ask() -> datetime:
+        async with sessions() as session:
+            await session.connection()  # to connect is not to be timed
+            return cast(datetime, await session.scalar(text(READ_DATABASE_CLOCK)))
+
+    await measure(ask)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ that nobody watches any more, and deletes what has outlived its retention.
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,9 +15,17 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import read_clock
-from core.db import Sessions, is_database_away, make_sessions, open_engine, open_org_transaction
+from core.db import (
+    Sessions,
+    is_database_away,
+    make_sessions,
+    measure_shared_clock,
+    open_engine,
+    open_org_transaction,
+)
 from core.logging import set_up_logging
 from core.settings import Settings
 from payments.bills.queries import find_untidy, tidy_expired
@@ -29,6 +38,7 @@ from payments.payees.queries import list_org_facts
 log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
+CLOCK_EVERY_S: Final = 5.0
 JUDGE_EVERY_S: Final = 2.0
 JUDGE_MAX: Final = 200  # credits in one round, of all organisations
 TIDY_EVERY_S: Final = 60.0
@@ -152,7 +162,14 @@ async def _tidy(desk: Desk, org_id: UUID, *, since: datetime, now: datetime) -> 
             return tidied
 
 
+async def set_clock(desk: Desk, *, now: datetime) -> int:
+    """Measure this process's clock against the database's: events are told in its time."""
+    await measure_shared_clock(desk.worker_sessions)
+    return 0
+
+
 DUTIES: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
+    (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
     (JUDGE_EVERY_S, judge_waiting),
     (TIDY_EVERY_S, tidy_bills),
@@ -171,6 +188,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     desk = Desk(
         app_sessions=app_sessions, worker_sessions=make_sessions(worker_engine), settler=settler
     )
+    with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
+        await set_clock(desk, now=read_clock())
     log.info("worker.started")
     try:
         async with asyncio.TaskGroup() as group:

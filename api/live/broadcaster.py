@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
@@ -19,12 +19,12 @@ import structlog
 from api.live.events import Interest, first_id_at, read_events
 from api.live.feeds import Feed, Subscriber
 from api.shutdown import closing_on_signals
-from core import clock
 from core.connections import WatchedConnection, network_arguments
 from core.db import Sessions, open_org_transaction
 from core.errors import TooManyRequests
 from core.gather import Gatherer
 from core.settings import Settings
+from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
 
 log = structlog.get_logger()
@@ -138,7 +138,7 @@ class Broadcaster:
             Busy, SQLAlchemyError: the database is away.
         """
         past = _Past(interest=interest, since=since)
-        if clock.read_clock() - since <= SHARED_AGE:
+        if read_shared_clock() - since <= SHARED_AGE:
             return await self._replays.submit(past, key=org_id)
         async with self._reading_long:
             if self.is_closing:
@@ -195,6 +195,7 @@ class Broadcaster:
                 )
                 async with connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    await _measure_clock(connection)
                     failures = 0
                     self.is_listening.set()
                     self._wake_all()  # what came while nobody listened
@@ -209,7 +210,7 @@ class Broadcaster:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 self._wake(notice.payload)
-            await connection.execute("SELECT 1")  # a dead connection is silent: ask it
+            await _measure_clock(connection)  # a dead connection is silent: ask it something
 
     def _wake(self, payload: str) -> None:
         try:
@@ -226,3 +227,12 @@ class Broadcaster:
     def _wake_all(self) -> None:
         for feed, _ in self._feeds.values():
             feed.woken.set()
+
+
+async def _measure_clock(connection: psycopg.AsyncConnection[Any]) -> None:
+    async def ask() -> datetime:
+        row = await (await connection.execute(READ_DATABASE_CLOCK)).fetchone()
+        assert row is not None
+        return cast(datetime, row[0])
+
+    await measure(ask)
