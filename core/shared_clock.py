@@ -18,11 +18,12 @@ from core.ids import IdMaker
 log = structlog.get_logger()
 
 READ_DATABASE_CLOCK: Final = "SELECT clock_timestamp()"
-# A slower answer says little about when it was true; the measure before stays.
+# A slower answer says little about when it was true; the measure before stays, if there is one.
 ROUND_TRIP_MAX: Final = timedelta(seconds=1)
 WORTH_A_LINE: Final = timedelta(seconds=2)
 
 _ahead = timedelta(0)  # the database's clock minus ours
+_is_measured = False
 
 
 def read_shared_clock() -> datetime:
@@ -39,16 +40,16 @@ async def measure(ask: Callable[[], Awaitable[datetime]]) -> None:
     Raises:
         Exception: whatever asking raises; the measure before stays.
     """
-    global _ahead
+    global _ahead, _is_measured
     began = clock.read_clock()
     told = await ask()
     took = clock.read_clock() - began
-    if not timedelta(0) <= took <= ROUND_TRIP_MAX:
+    if _is_measured and not timedelta(0) <= took <= ROUND_TRIP_MAX:
         return
     ahead = told - (began + took / 2)
     if abs(ahead - _ahead) >= WORTH_A_LINE:
         log.warning("clock.differs", database_ahead_s=round(ahead.total_seconds(), 1))
-    _ahead = ahead
+    _ahead, _is_measured = ahead, True
 
 
 def _read_shared_ms() -> int:
