@@ -174,5 +174,6 @@ class Batch:
     outcomes: dict[UUID, str] = field(default_factory=dict)  # notice → word for the delivery log
     waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
     breaks: list[NewBreak] = field(default_factory=list)
+    listed: set[UUID] = field(default_factory=set)  # subjects of unknown accounts, known by now
     arrived: list[NewCredit] = field(default_factory=list)
     doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time
