@@ -135,6 +135,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_rejections_endpoint", "rejections", ["org_id", "endpoint_id", "id"], unique=False
     )
+    op.create_index("ix_rejections_received", "rejections", ["received_at"], unique=False)
     op.create_table(
         "credits",
         sa.Column("org_id", sa.Uuid(), nullable=False),

@@ -135,6 +135,7 @@ class Rejection(OrgRow):
     __tablename__ = "rejections"
     __table_args__ = (
         Index("ix_rejections_endpoint", "org_id", "endpoint_id", "id"),
+        Index("ix_rejections_received", "received_at"),  # retention goes by it
         ForeignKeyConstraint(
             ["org_id", "endpoint_id"], ["callback_endpoints.org_id", "callback_endpoints.id"]
         ),

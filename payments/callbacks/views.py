@@ -1,7 +1,7 @@
 """What people look at: payments with what explains them, deliveries, breaks. Read only."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -108,6 +108,7 @@ LIST_BREAKS = text("""
     ORDER BY id DESC LIMIT :limit
 """)
 BILL_CREDITS_MAX = 100
+COUNTED_FOR = timedelta(hours=24)  # an endpoint's figures, on every screen and in the API
 
 
 class CreditView(NamedTuple):
