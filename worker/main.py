@@ -50,6 +50,7 @@ TIDY_BACK: Final = timedelta(days=30)  # at the start: what ended while no worke
 TIDY_OVERLAP: Final = timedelta(hours=1)  # afterwards: clocks of several processes differ
 TIDY_MAX: Final = 1_000  # bills of one organisation in one transaction
 DELETE_MAX: Final = 5_000  # rows of one table in one transaction
+DELETE_ROUNDS_MAX: Final = 50  # transactions for one table in one go
 
 # How long rows are kept that are not evidence. Notices, credits, matches, transfers and audit rows
 # are kept for ever.
@@ -143,12 +144,12 @@ async def delete_outlived(desk: Desk, *, now: datetime) -> int:
             f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
         )
         values = {"before": now - kept_for, "limit": DELETE_MAX}
-        is_more = True
-        while is_more:
+        for _ in range(DELETE_ROUNDS_MAX):  # the rest waits for the next time
             async with desk.worker_sessions.begin() as session:
                 count = (await session.execute(statement, values)).rowcount  # type: ignore[attr-defined]
             deleted += count
-            is_more = count == DELETE_MAX
+            if count < DELETE_MAX:
+                break
     return deleted
 
 
