@@ -46,7 +46,7 @@ async def measure(ask: Callable[[], Awaitable[datetime]]) -> None:
     took = clock.read_clock() - began
     if _is_measured and not timedelta(0) <= took <= ROUND_TRIP_MAX:
         return
-    ahead = told - (began + took / 2)
+    ahead = told - began - took // 2
     if abs(ahead - _ahead) >= WORTH_A_LINE:
         log.warning("clock.differs", database_ahead_s=round(ahead.total_seconds(), 1))
     _ahead, _is_measured = ahead, True
