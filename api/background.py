@@ -23,8 +23,9 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     """Start what belongs to this process and stop it, finished, before the engines close."""
     sessions: Sessions = app.state.sessions
     settler = Settler(sessions, read_clock=read_clock)
-    intake = Intake(sessions, app.state.sealer, settler)
-    desk = BillDesk(sessions, read_clock=read_clock)
+    timeout_s = app.state.settings.database_write_timeout_s
+    intake = Intake(sessions, app.state.sealer, settler, timeout_s=timeout_s)
+    desk = BillDesk(sessions, read_clock=read_clock, timeout_s=timeout_s)
     app.state.settler, app.state.intake, app.state.bill_desk = settler, intake, desk
     app.state.check_limit = RateLimit(1, per_s=CHECK_EVERY_S)
     async with open_client() as client:

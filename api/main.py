@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
@@ -64,7 +65,7 @@ from api.screens import (
     stall_code,
 )
 from api.strict import strictly
-from core.db import make_sessions, open_engine
+from core.db import make_sessions, measure_shared_clock, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
 
@@ -139,6 +140,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.is_closing = False
+    app.state.ready_look = None
     install_error_handlers(app)
     for router in API_ROUTERS:
         app.include_router(router, dependencies=[strictly])
@@ -175,6 +177,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = open_engine(settings.app_database_url.get_secret_value(), settings)
     sessions = make_sessions(engine)
     app.state.engine = engine
+    with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
+        await measure_shared_clock(sessions)
     app.state.sessions = sessions
     app.state.directory = Directory(
         sessions=sessions, session_idle=timedelta(seconds=settings.session_idle_s)
@@ -186,9 +190,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         session_max=timedelta(seconds=settings.session_max_s),
     )
     app.state.sealer = Sealer.from_settings(settings)
-    app.state.broadcaster = Broadcaster(
-        settings.app_database_url.get_secret_value(), sessions, streams_max=settings.streams_max
-    )
+    app.state.broadcaster = Broadcaster(settings, sessions)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         await stack.enter_async_context(app.state.broadcaster.running())

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import BigInteger, DateTime, MetaData, TextClause
+from sqlalchemy import BigInteger, DateTime, MetaData, TextClause, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,7 +20,9 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from core.connections import ServerSilent, WatchedConnection, network_arguments
 from core.settings import Settings
+from core.shared_clock import READ_DATABASE_CLOCK, measure
 
 Vnd = Annotated[int, mapped_column(BigInteger)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -85,8 +88,12 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
         connect_args={
             "options": options,
             "application_name": f"phopay-{settings.process_name}",
-            "connect_timeout": 5,
             "prepare_threshold": 3,
+            **network_arguments(settings),
+            "async_creator_fn": partial(
+                WatchedConnection.connect_watched,
+                answer_within_s=settings.database_answer_timeout_s,
+            ),
         },
     )
 
@@ -111,10 +118,31 @@ def is_database_away(error: BaseException) -> bool:
     return isinstance(error, (PoolTimeout, OSError))
 
 
+def is_server_silent(error: BaseException | None) -> bool:
+    """Tell whether the server said nothing at all: whoever asks next would wait in vain too."""
+    silent = (ServerSilent, psycopg.errors.ConnectionTimeout)
+    while error is not None:
+        if isinstance(error, silent) or isinstance(getattr(error, "orig", None), silent):
+            return True
+        error = error.__cause__ or error.__context__  # a rollback's error hides the first one
+    return False
+
+
 def has_timed_out(error: BaseException | None) -> bool:
     """Tell whether a statement gave up waiting, for a lock or altogether."""
     orig = getattr(error, "orig", None)
     return getattr(orig, "sqlstate", None) in TIMED_OUT
+
+
+async def measure_shared_clock(sessions: Sessions) -> None:
+    """Find how far this process's clock is off the database's (core.shared_clock)."""
+
+    async def ask() -> datetime:
+        async with sessions() as session:
+            await session.connection()  # to connect is not to be timed
+            return cast(datetime, await session.scalar(text(READ_DATABASE_CLOCK)))
+
+    await measure(ask)
 
 
 @asynccontextmanager

@@ -11,8 +11,10 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from core.db import has_timed_out, is_database_away
+from core.connections import answered_within
+from core.db import has_timed_out, is_database_away, is_server_silent
 from core.errors import Busy, HubError
+from core.settings import WRITE_TIMEOUT_S
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -30,10 +32,12 @@ class Gatherer(Generic[Key, Item, Answer]):
         flush: writes the items of one key in one transaction and commits it; answers one answer or
             one exception per item, in order. When it raises, each item is tried again alone,
             so that nobody shares another's fate; unless the database is away or full, which
-            nobody's item causes: then everyone is told Busy at once.
+            nobody's item causes: then everyone is told Busy at once. When the server said nothing
+            at all, so is everyone who waits for another flush, of whatever key.
         items_max: most items in one flush.
         waiting_max: most items waiting or being written; above it `submit` answers Busy.
         flushes_max: most flushes at once, of different keys.
+        timeout_s: what the database has for one flush; then its connection is thrown away.
     """
 
     def __init__(
@@ -43,11 +47,13 @@ class Gatherer(Generic[Key, Item, Answer]):
         items_max: int,
         waiting_max: int,
         flushes_max: int,
+        timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._flush = flush
         self._items_max = items_max
         self._waiting_max = waiting_max
         self._flushes_max = flushes_max
+        self._timeout_s = timeout_s
         self._waiting: dict[Key, deque[tuple[Item, asyncio.Future[Answer]]]] = {}
         self._waiting_count = 0
         self._idle_keys: deque[Key] = deque()  # keys with waiting items and no flush under way
@@ -91,7 +97,8 @@ class Gatherer(Generic[Key, Item, Answer]):
         waiting = self._waiting[key]
         batch = [waiting.popleft() for _ in range(min(len(waiting), self._items_max))]
         try:
-            await self._answer(key, batch)
+            if batch:  # else everyone was refused meanwhile
+                await self._answer(key, batch)
         finally:
             self._waiting_count -= len(batch)
             if self._waiting[key]:
@@ -101,12 +108,15 @@ class Gatherer(Generic[Key, Item, Answer]):
 
     async def _answer(self, key: Key, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = await self._flush(key, [item for item, _ in batch])
+            with answered_within(self._timeout_s):
+                answers = await self._flush(key, [item for item, _ in batch])
             assert len(answers) == len(batch)
         except Exception as error:
             if is_database_away(error) or isinstance(error, Busy):
                 log.warning("gather.refused", items=len(batch), error=type(error).__name__)
                 answers = [_busy(error)] * len(batch)
+                if is_server_silent(error):
+                    self._refuse_waiting(error)
             elif len(batch) == 1:
                 answers = [error]
             else:
@@ -116,6 +126,13 @@ class Gatherer(Generic[Key, Item, Answer]):
                 return
         for (_, future), answer in zip(batch, answers, strict=True):
             _tell(future, answer)
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        """Tell everyone who waits, instead of letting each find out for themselves."""
+        for waiting in self._waiting.values():
+            self._waiting_count -= len(waiting)
+            while waiting:
+                _tell(waiting.popleft()[1], _busy(error))
 
     async def _answer_singly(
         self, key: Key, batch: list[tuple[Item, asyncio.Future[Answer]]]
@@ -132,7 +149,7 @@ class Gatherer(Generic[Key, Item, Answer]):
 
 
 def _busy(cause: BaseException | None) -> Busy:
-    busy = Busy("The database is busy or away; nothing was done. Try again in a second.")
+    busy = Busy("The database is busy or away. Try again in a second.")
     busy.__cause__ = cause
     return busy
 

@@ -1,11 +1,21 @@
 """What an operator can set, read once at the start from PHOPAY_… variables."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# A database machine that vanished sends no goodbye. An idle connection to it is found dead after
+# 5 + 3 × 2 = 11 s, one with unanswered bytes after 8 s; TCP's own default is two hours. The tools
+# of ops/ use these; hub and worker what is set.
+TCP_KEEPALIVES_IDLE_S: Final = 5
+TCP_KEEPALIVES_INTERVAL_S: Final = 2
+TCP_KEEPALIVES_COUNT: Final = 3
+TCP_USER_TIMEOUT_MS: Final = 8_000
+# One write for many callers; above it each is told to come back (database_write_timeout_s).
+WRITE_TIMEOUT_S: Final = 6.0
 
 
 def read_origin(url: str) -> str | None:
@@ -52,6 +62,22 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=16, ge=2, le=200)
     # A request that waits longer for a connection is answered 503 and costs nobody else time.
     database_pool_timeout_s: int = Field(default=5, ge=1, le=60)
+    # To connect takes milliseconds; a machine that is gone never answers.
+    database_connect_timeout_s: int = Field(default=3, ge=2, le=60)
+    # Seconds without a sign of life while connected and idle, between two probes, and how many
+    # probes may stay unanswered; then unanswered bytes, in milliseconds. See the constants above.
+    tcp_keepalives_idle_s: int = Field(default=TCP_KEEPALIVES_IDLE_S, ge=1, le=600)
+    tcp_keepalives_interval_s: int = Field(default=TCP_KEEPALIVES_INTERVAL_S, ge=1, le=60)
+    tcp_keepalives_count: int = Field(default=TCP_KEEPALIVES_COUNT, ge=1, le=10)
+    tcp_user_timeout_ms: int = Field(default=TCP_USER_TIMEOUT_MS, ge=1_000, le=120_000)
+    # A server that has not answered a statement by then is taken for gone, and the connection is
+    # thrown away. Longer than statement_timeout_ms, by which a living server answers.
+    database_answer_timeout_s: float = Field(default=12.0, ge=1, le=300)
+    # The same for one commit that many callers wait for (a provider gives up after some ten
+    # seconds): longer than lock_timeout_ms, after which a living server gives way.
+    database_write_timeout_s: float = Field(default=WRITE_TIMEOUT_S, ge=1, le=60)
+    # /health/ready says "not ready" after this, sooner than a proxy's probe gives up.
+    ready_timeout_s: float = Field(default=2.0, ge=0.1, le=30)
     # No statement of a request needs longer; a runaway one must not hold locks.
     statement_timeout_ms: int = Field(default=10_000, ge=100)
     # Waiting for a row lock longer than this answers "busy" (RELIABILITY.md F25).
@@ -89,6 +115,17 @@ class Settings(BaseSettings):
                 msg = f"PHOPAY_SANDBOX_ORIGINS: {origin!r} must look like http://127.0.0.1:8300"
                 raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def refuse_impatience(self) -> Self:
+        """Refuse to start where a living server would be taken for a dead one."""
+        if self.database_answer_timeout_s * 1_000 <= self.statement_timeout_ms:
+            msg = "PHOPAY_DATABASE_ANSWER_TIMEOUT_S must be longer than PHOPAY_STATEMENT_TIMEOUT_MS"
+            raise ValueError(msg)
+        if self.database_write_timeout_s * 1_000 <= self.lock_timeout_ms:
+            msg = "PHOPAY_DATABASE_WRITE_TIMEOUT_S must be longer than PHOPAY_LOCK_TIMEOUT_MS"
+            raise ValueError(msg)
+        return self
 
     @field_validator("secret_key")
     @classmethod

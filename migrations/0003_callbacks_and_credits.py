@@ -135,6 +135,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_rejections_endpoint", "rejections", ["org_id", "endpoint_id", "id"], unique=False
     )
+    op.create_index("ix_rejections_received", "rejections", ["received_at"], unique=False)
     op.create_table(
         "credits",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -217,6 +218,8 @@ def upgrade() -> None:
         sa.Column("matched_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reversed_by", sa.Uuid(), nullable=True),
         sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("applied_vnd >= 0", name=op.f("ck_matches_applied_not_negative")),
         sa.ForeignKeyConstraint(
             ["org_id", "bill_id"],

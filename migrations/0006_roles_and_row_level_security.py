@@ -33,7 +33,7 @@ APP_MAY_UPDATE = {
     ),
     "endpoint_accounts": "vouched_by",
     "notices": "handled_at, outcome, attempts, next_attempt_at",
-    "matches": "reversed_at, reversed_by",
+    "matches": "reversed_at, reversed_by, attempts, next_attempt_at",
     "breaks": "owner_id, closed_at, closed_by, resolution",
     "staff": (
         "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"

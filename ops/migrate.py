@@ -10,6 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from core.connections import KEEPALIVES
 from ops.errors import CannotStart
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -58,7 +59,9 @@ def move_to(owner_url: str, revision: str) -> None:
 
 def read_current(owner_url: str) -> str | None:
     """Return the revision a database is at, or None before the first."""
-    engine = create_engine(as_psycopg_url(owner_url), poolclass=NullPool)
+    engine = create_engine(
+        as_psycopg_url(owner_url), poolclass=NullPool, connect_args=dict(KEEPALIVES)
+    )
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 

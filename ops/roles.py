@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
+from core.connections import KEEPALIVES
 from ops.environment import DATABASE, OWNER, SERVICE_ROLES
 from ops.errors import CannotStart
 from ops.postgres import Cluster
@@ -20,7 +21,7 @@ def ensure_embedded_database(
 
     Safe to repeat: passwords are set again, so that they follow the secret key.
     """
-    with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+    with psycopg.connect(cluster.dsn(), autocommit=True, **KEEPALIVES) as superuser:
         superuser.execute("SELECT pg_advisory_lock(%s)", [ROLES_LOCK])
         for role in (OWNER, *SERVICE_ROLES):
             _make_role(superuser, role, passwords[role])
@@ -46,7 +47,7 @@ def ensure_roles(owner_url: str, passwords: Mapping[str, str]) -> None:
             has the statements for an administrator.
     """
     try:
-        with psycopg.connect(owner_url, autocommit=True, connect_timeout=10) as owner:
+        with psycopg.connect(owner_url, autocommit=True, connect_timeout=10, **KEEPALIVES) as owner:
             owner.execute("SELECT pg_advisory_lock(%s)", [ROLES_LOCK])
             _ensure_as_owner(owner, passwords)
     except psycopg.OperationalError as problem:

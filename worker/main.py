@@ -8,6 +8,7 @@ agree.
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,13 +16,21 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import read_clock
-from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.db import (
+    Sessions,
+    is_database_away,
+    make_sessions,
+    measure_shared_clock,
+    open_engine,
+    open_org_transaction,
+)
 from core.logging import set_up_logging
 from core.settings import Settings
 from payments.bills.queries import find_untidy, tidy_expired
-from payments.callbacks.corrections import judge_again
+from payments.callbacks.corrections import judge_again, put_off
 from payments.callbacks.queries import find_waiting
 from payments.callbacks.queries_notices import find_backlog
 from payments.callbacks.settler import Settler
@@ -40,7 +49,9 @@ from payments.payees.queries import list_org_facts
 log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
+CLOCK_EVERY_S: Final = 5.0
 JUDGE_EVERY_S: Final = 2.0
+JUDGE_MAX: Final = 200  # credits in one round, of all organisations
 TIDY_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
 INVARIANTS_EVERY_S: Final = 900.0
@@ -51,6 +62,7 @@ TIDY_BACK: Final = timedelta(days=30)  # at the start: what ended while no worke
 TIDY_OVERLAP: Final = timedelta(hours=1)  # afterwards: clocks of several processes differ
 TIDY_MAX: Final = 1_000  # bills of one organisation in one transaction
 DELETE_MAX: Final = 5_000  # rows of one table in one transaction
+DELETE_ROUNDS_MAX: Final = 50  # transactions for one table in one go
 
 # How long rows are kept that are not evidence. Notices, credits, matches, transfers and audit rows
 # are kept for ever.
@@ -73,33 +85,43 @@ class Desk:
 
 
 async def sweep_backlog(desk: Desk, *, now: datetime) -> int:
-    """Settle notices that are stored and not handled; return how many were handled."""
+    """Settle notices that are stored and not handled; return how many were handled so far.
+
+    Organisations take turns, and who comes meanwhile is found by the next round.
+    """
     async with desk.worker_sessions.begin() as session:
         org_ids = await find_backlog(session, now=now)
         orgs = await list_org_facts(session, org_ids)
-    handled = 0
-    for org in orgs:
-        try:
-            handled += await desk.settler.settle(org)
-        except Exception as error:  # one organisation's trouble is not the next one's
-            log.error("backlog.not_swept", org=org.code, error=repr(error))
+    handled = await desk.settler.sweep(orgs, wait_s=SWEEP_EVERY_S)
     if handled:
         log.info("backlog.swept", notices=handled)
     return handled
 
 
 async def judge_waiting(desk: Desk, *, now: datetime) -> int:
-    """Judge credits again whose bill was not there yet; return how many are explained now."""
+    """Judge credits again whose bill was not there yet; return how many are explained now.
+
+    What stays unexplained rests, longer each time, so that it starves nobody.
+    """
     async with desk.worker_sessions.begin() as session:
-        waiting = await find_waiting(session, since=now - JUDGED_FOR)
+        since = now - JUDGED_FOR
+        waiting = await find_waiting(session, since=since, limit=JUDGE_MAX, now=now)
         orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
     explained = 0
     for org_id, credit_id in waiting:
+        why = "no bill fits"
         try:
             async with open_org_transaction(desk.app_sessions, org_id) as session:
-                explained += await judge_again(session, orgs[org_id], credit_id, now=now)
+                if await judge_again(session, orgs[org_id], credit_id, now=now):
+                    explained += 1
+                    continue
         except Exception as error:  # the others are judged all the same
+            if is_database_away(error):  # not this credit's failure, and the next has the same
+                raise
+            why = type(error).__name__
             log.error("credit.not_judged", credit=str(credit_id), error=repr(error))
+        async with open_org_transaction(desk.app_sessions, org_id) as session:
+            await put_off(session, org_id, credit_id, why=why, now=now)
     return explained
 
 
@@ -135,12 +157,12 @@ async def delete_outlived(desk: Desk, *, now: datetime) -> int:
             f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
         )
         values = {"before": now - kept_for, "limit": DELETE_MAX}
-        is_more = True
-        while is_more:
+        for _ in range(DELETE_ROUNDS_MAX):  # the rest waits for the next time
             async with desk.worker_sessions.begin() as session:
                 count = (await session.execute(statement, values)).rowcount  # type: ignore[attr-defined]
             deleted += count
-            is_more = count == DELETE_MAX
+            if count < DELETE_MAX:
+                break
     return deleted
 
 
@@ -199,7 +221,14 @@ async def _tidy(desk: Desk, org_id: UUID, *, since: datetime, now: datetime) -> 
             return tidied
 
 
+async def set_clock(desk: Desk, *, now: datetime) -> int:
+    """Measure this process's clock against the database's: events are told in its time."""
+    await measure_shared_clock(desk.worker_sessions)
+    return 0
+
+
 DUTIES: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
+    (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
     (JUDGE_EVERY_S, judge_waiting),
     (TIDY_EVERY_S, tidy_bills),
@@ -219,6 +248,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     desk = Desk(
         app_sessions=app_sessions, worker_sessions=make_sessions(worker_engine), settler=settler
     )
+    with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
+        await set_clock(desk, now=read_clock())
     log.info("worker.started")
     try:
         async with asyncio.TaskGroup() as group:

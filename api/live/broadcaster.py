@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
@@ -19,10 +19,12 @@ import structlog
 from api.live.events import Interest, first_id_at, read_events
 from api.live.feeds import Feed, Subscriber
 from api.shutdown import closing_on_signals
-from core import clock
+from core.connections import WatchedConnection, network_arguments
 from core.db import Sessions, open_org_transaction
 from core.errors import TooManyRequests
 from core.gather import Gatherer
+from core.settings import Settings
+from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
 
 log = structlog.get_logger()
@@ -34,7 +36,8 @@ REPLAYS_A_READ_MAX: Final = 50
 SHARED_READ_MAX: Final = 5_000
 LONG_READS_AT_ONCE: Final = 2  # of who was away longer
 READS_AT_ONCE: Final = 4  # of the pool's connections
-LISTEN_CHECK_S: Final = 15.0
+LISTEN_CHECK_S: Final = 5.0  # of silence; then it is asked whether it is still there,
+LISTEN_ANSWER_S: Final = 3.0  # and has this long to say so
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -55,10 +58,12 @@ class _Past:
 class Broadcaster:
     """One process's live screens: one LISTEN connection, one feed per organisation watched."""
 
-    def __init__(self, listen_url: str, sessions: Sessions, *, streams_max: int) -> None:
+    def __init__(self, settings: Settings, sessions: Sessions) -> None:
+        listen_url = settings.app_database_url.get_secret_value()
         self._listen_url = listen_url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._settings = settings
         self._sessions = sessions
-        self._streams_max = streams_max
+        self._streams_max = streams_max = settings.streams_max
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
         self._streams: Counter[str] = Counter()  # open streams by caller
@@ -68,6 +73,7 @@ class Broadcaster:
             items_max=REPLAYS_A_READ_MAX,
             waiting_max=streams_max,
             flushes_max=READS_AT_ONCE,
+            timeout_s=settings.database_write_timeout_s,
         )
         self.is_closing = False
         self.is_listening = asyncio.Event()
@@ -132,7 +138,7 @@ class Broadcaster:
             Busy, SQLAlchemyError: the database is away.
         """
         past = _Past(interest=interest, since=since)
-        if clock.read_clock() - since <= SHARED_AGE:
+        if read_shared_clock() - since <= SHARED_AGE:
             return await self._replays.submit(past, key=org_id)
         async with self._reading_long:
             if self.is_closing:
@@ -180,17 +186,16 @@ class Broadcaster:
         failures = 0
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(
+                connection = await WatchedConnection.connect_watched(
                     self._listen_url,
                     autocommit=True,
                     application_name="phopay-live",
-                    connect_timeout=5,
-                    keepalives_idle=10,
-                    keepalives_interval=5,
-                    keepalives_count=3,
+                    answer_within_s=LISTEN_ANSWER_S,
+                    **network_arguments(self._settings),
                 )
                 async with connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    await _measure_clock(connection)
                     failures = 0
                     self.is_listening.set()
                     self._wake_all()  # what came while nobody listened
@@ -205,7 +210,7 @@ class Broadcaster:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 self._wake(notice.payload)
-            await connection.execute("SELECT 1")  # a dead connection is silent: ask it
+            await _measure_clock(connection)  # a dead connection is silent: ask it something
 
     def _wake(self, payload: str) -> None:
         try:
@@ -222,3 +227,12 @@ class Broadcaster:
     def _wake_all(self) -> None:
         for feed, _ in self._feeds.values():
             feed.woken.set()
+
+
+async def _measure_clock(connection: psycopg.AsyncConnection[Any]) -> None:
+    async def ask() -> datetime:
+        row = await (await connection.execute(READ_DATABASE_CLOCK)).fetchone()
+        assert row is not None
+        return cast(datetime, row[0])
+
+    await measure(ask)

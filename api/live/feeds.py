@@ -2,8 +2,8 @@
 
 The `events` table is the truth and a NOTIFY only a hint: by it a feed is told events, or woken to
 read them (broadcaster.py). A feed also looks every few seconds by itself, so that a lost hint
-delays a screen and loses nothing. Ids rise with time but a lower one can commit later: every look
-reaches back a little and drops what it has already told.
+delays a screen and loses nothing. Ids rise with the database's time (core.shared_clock), but a
+lower one can commit later: every look reaches back a little and drops what it has already told.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from api.live.events import (
     instant_of,
     read_events,
 )
-from core import clock
 from core.db import Sessions, open_org_transaction
+from core.shared_clock import read_shared_clock
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ class Feed:
         self._sessions = sessions
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
-        now = clock.read_clock()
+        now = read_shared_clock()
         # When the last looks that found an answer began: any look, and one that went far back.
         self._looked_at = now
         self._looked_far_at = now
@@ -118,7 +118,7 @@ class Feed:
         interests = list({subscriber.interest for subscriber in self.subscribers})
         if not interests:
             return
-        began_at = clock.read_clock()
+        began_at = read_shared_clock()
         # Back from the last look that was answered: while none was, wake-ups went on telling.
         since = self._looked_far_at - LOOK_OVERLAP if is_far else self._looked_at - WAKE_OVERLAP
         floor = first_id_at(since)

@@ -20,6 +20,7 @@ from api.live.feeds import OPENING_OVERLAP
 from api.networks import network_of
 from core import clock
 from core.errors import Busy
+from core.shared_clock import read_shared_clock
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ HEARTBEAT_S: Final = 15.0
 # Whether the caller may still listen. Each stream takes a time between half of this and all of it:
 # the screens of a market, open since the same restart, do not all ask in the same moment.
 RECHECK_S: Final = 30.0
-CLOCKS_APART: Final = timedelta(minutes=1)  # an event's id is made by another machine
+CLOCKS_APART: Final = timedelta(minutes=1)  # a process's measure of the shared clock may be old
 RETRY_MS: Final = 2_000
 STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
 # Pay pages: a mobile network puts thousands of phones behind one address.
@@ -133,7 +134,7 @@ class _Stream:
             except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
                 log.warning("live.not_replayed", error=type(error).__name__)
                 return
-            last_id = first_id_at(clock.read_clock())
+            last_id = first_id_at(read_shared_clock())
             check_at = loop.time() + _recheck_after_s()
             while True:
                 try:
@@ -161,7 +162,7 @@ class _Stream:
                     check_at = loop.time() + _recheck_after_s()
 
     async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
-        now = clock.read_clock()
+        now = read_shared_clock()
         since = now - OPENING_OVERLAP
         if self.after is not None:
             since = instant_of(self.after) - REPLAY_OVERLAP
@@ -201,7 +202,9 @@ def _recheck_after_s() -> float:
 def _read_event_id(value: str | None) -> UUID | None:
     try:
         event_id = UUID(value) if value else None
-        is_past = event_id is not None and instant_of(event_id) <= clock.read_clock() + CLOCKS_APART
+        is_past = (
+            event_id is not None and instant_of(event_id) <= read_shared_clock() + CLOCKS_APART
+        )
     except (ValueError, OverflowError):  # no UUID, or none that was made in our time
         return None
     return event_id if is_past else None

@@ -1,8 +1,7 @@
 """Callback endpoints: the addresses that banks and providers call, and what came in there."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -53,7 +52,6 @@ router = APIRouter(prefix="/v1/endpoints", tags=["callbacks"])
 
 Reader = Annotated[Caller, requires(Permission.ENDPOINTS_READ)]
 Manager = Annotated[Caller, requires(Permission.ENDPOINTS_MANAGE)]
-COUNTED: Final = timedelta(days=1)
 
 
 @router.post(
@@ -115,7 +113,7 @@ async def show_endpoint(
     endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
     listed = await service.list_endpoint_accounts(tx, caller.org_id, [endpoint_id])
     counts = await views.count_deliveries(
-        tx, caller.org_id, endpoint_id, first_id=first_id_at(now - COUNTED)
+        tx, caller.org_id, endpoint_id, first_id=first_id_at(now - views.COUNTED_FOR)
     )
     return EndpointDetail(
         **_describe(endpoint, listed, settings), last_day=EndpointCounts.model_validate(counts)

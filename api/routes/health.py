@@ -1,5 +1,6 @@
 """Is the process up, and can it serve? For supervisors, load balancers and `./phopay`."""
 
+import asyncio
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -8,8 +9,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from api.deps import TheSessions, public
+from api.deps import TheSessions, TheSettings, public
 from api.errors import may_answer
+from core.connections import answered_within
+from core.db import Sessions
 from core.errors import Busy
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -30,15 +33,30 @@ async def show_live() -> Health:
 
 
 @router.get("/ready", responses=may_answer(Busy))
-async def show_ready(request: Request, sessions: TheSessions) -> Health:
-    """Say that requests can be served: the database answers and has every migration."""
-    if request.app.state.is_closing:
+async def show_ready(request: Request, sessions: TheSessions, settings: TheSettings) -> Health:
+    """Say that requests can be served: the database answers in time and has every migration."""
+    state = request.app.state
+    if state.is_closing:
         raise Busy("The hub is stopping.", retry_after_s=5)
-    async with sessions.begin() as session:
-        current = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    if current != find_newest_migration():
+    # One look at a time, however many ask: a silent database must not use up the pool.
+    look: asyncio.Task[str | None] | None = state.ready_look
+    if look is None or look.done():
+        look = asyncio.create_task(_look(sessions, within_s=settings.ready_timeout_s))
+        look.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is retrieved
+        state.ready_look = look
+    await asyncio.wait({look}, timeout=settings.ready_timeout_s)
+    if not look.done():
+        raise Busy("The database does not answer.", retry_after_s=5)
+    if look.result() != find_newest_migration():
         raise Busy("The database waits for its migrations: ./phopay migrate", retry_after_s=5)
     return Health()
+
+
+async def _look(sessions: Sessions, *, within_s: float) -> str | None:
+    with answered_within(within_s):
+        async with sessions.begin() as session:
+            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
 
 
 @cache

@@ -19,7 +19,7 @@ from core.errors import Forbidden
 from payments.bills.references import ALPHABET
 from payments.callbacks import service as endpoints
 from payments.callbacks.queries_sales import count_all_sales
-from payments.callbacks.views import DeliveryCounts, count_deliveries, list_breaks
+from payments.callbacks.views import COUNTED_FOR, DeliveryCounts, count_deliveries, list_breaks
 from payments.ledger.service import read_takings_by_payee
 from payments.payees.errors import OrganisationCodeTaken
 from payments.payees.models import LinkStatus, OrgKind
@@ -231,7 +231,7 @@ async def _read_health(tx: AsyncSession, desk: Desk) -> tuple[EndpointHealth, ..
     for endpoint in await endpoints.list_endpoints(tx, desk.org_id):
         if endpoint.revoked_at is not None:
             continue
-        first_id = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+        first_id = first_id_at(desk.now - COUNTED_FOR)
         counts = await count_deliveries(tx, desk.org_id, endpoint.id, first_id=first_id)
         tone, icon, word = judge_health(counts)
         found.append(

@@ -19,7 +19,6 @@ from api.screens.manage import judge_health
 from api.screens.manage_deliveries import DeliveryRow, word_delivery
 from api.screens.manage_frame import Desk, Errors, Secret, TheDesk
 from api.screens.manage_history import Change, list_changes_of
-from core.clock import day_bounds, hanoi_day
 from core.db import open_org_transaction
 from core.logging import mask_tail
 from core.settings import Settings
@@ -228,7 +227,7 @@ async def _read_one(
     org_id = desk.org_id
     listed = await service.list_endpoint_accounts(tx, org_id, [endpoint.id])
     accounts = await list_accounts(tx, desk, [one.receiving_account_id for one in listed])
-    since = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+    since = first_id_at(desk.now - views.COUNTED_FOR)
     counts = await views.count_deliveries(tx, org_id, endpoint.id, first_id=since)
     latest = await views.list_deliveries(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
     tone, icon, word = judge_endpoint(endpoint, counts)

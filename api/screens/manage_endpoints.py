@@ -11,7 +11,6 @@ from api.deps import requires
 from api.live.events import first_id_at
 from api.screens.manage_endpoint import judge_endpoint
 from api.screens.manage_frame import Desk, TheDesk
-from core.clock import day_bounds, hanoi_day
 from core.db import open_org_transaction
 from core.logging import mask_tail
 from payments.callbacks import service, views
@@ -59,7 +58,7 @@ async def show_endpoints(desk: TheDesk) -> Response:
 async def _read_rows(tx: AsyncSession, desk: Desk) -> tuple[EndpointRow, ...]:
     found = await service.list_endpoints(tx, desk.org_id)
     listed = await service.list_endpoint_accounts(tx, desk.org_id, [one.id for one in found])
-    since = first_id_at(day_bounds(hanoi_day(desk.now))[0])
+    since = first_id_at(desk.now - views.COUNTED_FOR)
     rows = []
     for one in found:
         counts = await views.count_deliveries(tx, desk.org_id, one.id, first_id=since)

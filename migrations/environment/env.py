@@ -5,6 +5,7 @@ from importlib import import_module
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
+from core.connections import KEEPALIVES
 from core.db import Base
 
 # Imported for their tables.
@@ -22,14 +23,17 @@ for module in (
 
 LOCK_TIMEOUT_MS = 5_000  # a migration that cannot get its lock gives way to the city's traffic
 STATEMENT_TIMEOUT_MS = 600_000
+MIGRATION_LOCK = 0x7068_6D69  # one migration of a database at a time; the second finds it done
 
 
 def run() -> None:
     """Run the wanted migrations in one transaction each, on the URL given by the caller."""
     url = context.config.get_main_option("sqlalchemy.url")
     assert url
-    engine = create_engine(url, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args=dict(KEEPALIVES))
     with engine.connect() as connection:
+        # Until the connection ends, and waited for without a limit: before the limits are set.
+        connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
         connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         connection.commit()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.db import Sessions, open_org_transaction
 from core.gather import Gatherer
+from core.settings import WRITE_TIMEOUT_S
 from core.text import check_lines
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
@@ -24,7 +25,13 @@ WRITES_AT_ONCE_MAX: Final = 6
 class BillDesk:
     """Opens bills; commits before it answers."""
 
-    def __init__(self, sessions: Sessions, *, read_clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        read_clock: Callable[[], datetime],
+        timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
         self._sessions = sessions
         self._read_clock = read_clock
         self._references = ReferenceSource(sessions)
@@ -34,6 +41,7 @@ class BillDesk:
             items_max=BILLS_A_COMMIT_MAX,
             waiting_max=WAITING_MAX,
             flushes_max=WRITES_AT_ONCE_MAX,
+            timeout_s=timeout_s,
         )
 
     async def open_bill(self, org: OrgFacts, request: BillRequest) -> BillFacts:

@@ -5,7 +5,7 @@ of locks: the credit with its match in force, then the bill.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from payments.callbacks.errors import CreditNotCorrectable, CreditNotFound
 from payments.callbacks.matching import describe_desks, match_credits, write_matches
 from payments.callbacks.models import BreakKind, MatchRule
 from payments.callbacks.postings import list_reversal
-from payments.callbacks.records import NewMatch
+from payments.callbacks.records import NewBreak, NewMatch
 from payments.callbacks.rules import (
     SETTLEABLE,
     BillState,
@@ -43,11 +43,16 @@ OPEN_TO_CONFIRM: Final = frozenset(
 OPEN_TO_MANAGEMENT: Final = frozenset(
     {Verdict.NO_BILL, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS}
 )
+# A credit whose bill has appeared and that is still not explained rests, longer each time.
+AGAIN_START: Final = timedelta(seconds=5)
+AGAIN_MAX: Final = timedelta(minutes=10)
+TOLD_AFTER: Final = 5  # attempts
 EXPLAINED_BREAKS: Final = [
     BreakKind.UNASSIGNED,
     BreakKind.UNKNOWN_REFERENCE,
     BreakKind.SEVERAL_REFERENCES,
     BreakKind.WRONG_ACCOUNT,
+    BreakKind.STUCK,
 ]
 
 
@@ -244,6 +249,23 @@ async def judge_again(
 
 def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Verdict]:
     return verdicts | OPEN_TO_MANAGEMENT if by_management else verdicts
+
+
+async def put_off(
+    session: AsyncSession, org_id: UUID, credit_id: UUID, *, why: str, now: datetime
+) -> None:
+    """Judge a credit again later, and tell a person once it was in vain several times."""
+    attempts = await queries.put_off_match(
+        session, org_id, credit_id, wait_start=AGAIN_START, wait_max=AGAIN_MAX, now=now
+    )
+    if attempts == TOLD_AFTER:
+        stuck = NewBreak(
+            kind=BreakKind.STUCK,
+            subject_id=credit_id,
+            credit_id=credit_id,
+            detail=f"its bill is there, and it could not be matched: {why}",
+        )
+        await queries_breaks.insert_breaks_once(session, org_id, [stuck], now=now)
 
 
 def _as_sale(credit: CreditFacts, payee_id: UUID, reason: str) -> Decision:

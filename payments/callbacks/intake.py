@@ -10,16 +10,19 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID, uuid5
 
 import structlog
 from sqlalchemy import select
 
+from core.connections import answered_within
 from core.db import Sessions, open_org_transaction
+from core.errors import Busy
 from core.gather import Gatherer
 from core.ids import new_id
 from core.sealing import Sealer
+from core.settings import WRITE_TIMEOUT_S
 from payments.callbacks import queries_notices
 from payments.callbacks.models import CallbackEndpoint
 from payments.callbacks.providers import VIETQRVN, find_provider
@@ -38,6 +41,9 @@ from payments.callbacks.settler import Settler
 from payments.payees.queries import find_organisation
 from payments.payees.rules import OrgFacts
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
 log = structlog.get_logger()
 
 # Known endpoints are remembered this long: a revoked or rotated one is obeyed that much later.
@@ -49,6 +55,9 @@ HEADER_CHARS_MAX: Final = 200
 REJECTION_BODY_BYTES_MAX: Final = 2_048
 REJECTIONS_AN_HOUR_MAX: Final = 200  # per endpoint; more of the same teach nothing
 REJECTION_WINDOW: Final = timedelta(hours=1)
+# Addresses that are not known yet share this many connections, and this many may wait for them.
+STRANGERS_AT_ONCE_MAX: Final = 2
+STRANGERS_WAITING_MAX: Final = 200
 WRITES_AT_ONCE_MAX: Final = 6
 NOTICES_A_COMMIT_MAX: Final = 500
 WAITING_MAX: Final = 5_000
@@ -67,19 +76,31 @@ class KnownEndpoint:
 class Intake:
     """The door for callbacks of one process."""
 
-    def __init__(self, sessions: Sessions, sealer: Sealer, settler: Settler) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        sealer: Sealer,
+        settler: Settler,
+        *,
+        timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
         self._sessions = sessions
         self._sealer = sealer
         self._settler = settler
-        self._known: OrderedDict[tuple[str, str], tuple[float, KnownEndpoint | None]] = (
-            OrderedDict()
-        )
+        self._timeout_s = timeout_s
+        self._known: OrderedDict[tuple[str, str], tuple[float, KnownEndpoint]] = OrderedDict()
+        # Apart, so that whoever tries addresses pushes no endpoint out.
+        self._unknown: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE_MAX)
+        self._strangers_waiting = 0
+        self._rejected: dict[UUID, tuple[datetime, int]] = {}  # endpoint → (since, how many)
         self._loading: dict[tuple[str, str], asyncio.Task[KnownEndpoint | None]] = {}
         self._notices: Gatherer[UUID, NewNotice, None] = Gatherer(
             self._store,
             items_max=NOTICES_A_COMMIT_MAX,
             waiting_max=WAITING_MAX,
             flushes_max=WRITES_AT_ONCE_MAX,
+            timeout_s=timeout_s,
         )
 
     async def receive(
@@ -158,20 +179,45 @@ class Intake:
         known = self._known.get(key)
         if known is not None and time.monotonic() - known[0] < KNOWN_FOR_S:
             return known[1]
+        if time.monotonic() - self._unknown.get(key, -KNOWN_FOR_S) < KNOWN_FOR_S:
+            return None
         # One look-up per address, however many callbacks of a flood ask for it.
         task = self._loading.get(key)
         if task is None:
-            task = asyncio.create_task(self._load(provider_name, address, now))
+            load = self._load if known is not None else self._load_stranger
+            task = asyncio.create_task(load(provider_name, address, now))
             self._loading[key] = task
             task.add_done_callback(lambda _: self._loading.pop(key, None))
         endpoint = await asyncio.shield(task)
-        self._known[key] = (time.monotonic(), endpoint)
-        self._known.move_to_end(key)
-        while len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
+        if endpoint is None:
+            self._known.pop(key, None)
+            _remember(self._unknown, key, time.monotonic())
+        else:
+            _remember(self._known, key, (time.monotonic(), endpoint))
         return endpoint
 
+    async def _load_stranger(
+        self, provider_name: str, address: str, now: datetime
+    ) -> KnownEndpoint | None:
+        """Look an address up that this process has not seen: a few at once, whoever asks.
+
+        Raises:
+            Busy: too many wait for it. A new endpoint's provider repeats; it is never refused.
+        """
+        if self._strangers_waiting >= STRANGERS_WAITING_MAX:
+            raise Busy("Too many unknown addresses are looked up. Try again in a second.")
+        self._strangers_waiting += 1
+        try:
+            async with self._strangers:
+                return await self._load(provider_name, address, now)
+        finally:
+            self._strangers_waiting -= 1
+
     async def _load(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
+        with answered_within(self._timeout_s):
+            return await self._read(provider_name, address, now)
+
+    async def _read(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
         code = address.partition("-")[0]
         async with self._sessions.begin() as session:
             org = await find_organisation(session, code)
@@ -204,6 +250,12 @@ class Intake:
             refusal=refusal.value,
             skew_s=judged.skew_s,
         )
+        since, count = self._rejected.get(endpoint.id, (now, 0))
+        if now - since >= REJECTION_WINDOW:
+            since, count = now, 0
+        self._rejected[endpoint.id] = since, count + 1
+        if count >= REJECTIONS_AN_HOUR_MAX:  # it would not be kept: no transaction for it
+            return
         rejection = NewRejection(
             id=new_id(),
             endpoint_id=endpoint.id,
@@ -221,3 +273,10 @@ class Intake:
                 since=now - REJECTION_WINDOW,
                 kept_max=REJECTIONS_AN_HOUR_MAX,
             )
+
+
+def _remember(cache: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > KNOWN_MAX:
+        cache.popitem(last=False)

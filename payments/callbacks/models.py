@@ -135,6 +135,7 @@ class Rejection(OrgRow):
     __tablename__ = "rejections"
     __table_args__ = (
         Index("ix_rejections_endpoint", "org_id", "endpoint_id", "id"),
+        Index("ix_rejections_received", "received_at"),  # retention goes by it
         ForeignKeyConstraint(
             ["org_id", "endpoint_id"], ["callback_endpoints.org_id", "callback_endpoints.id"]
         ),
@@ -273,6 +274,9 @@ class Match(OrgRow):
     matched_at: Mapped[datetime]
     reversed_by: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
+    # How often it was judged again in vain since its bill is there, and when it is next.
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None]
 
 
 class Sighting(OrgRow):

@@ -8,7 +8,7 @@ them.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -146,14 +146,35 @@ REVERSE_MATCH = text("""
     WHERE org_id = :org_id AND id = :id AND reversed_at IS NULL
 """)
 
+# Each organisation's oldest first, and all organisations' first ones before anybody's second.
 FIND_WAITING_MATCHES = text("""
-    SELECT m.org_id, m.credit_id
-    FROM matches m
-    JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
-    JOIN bills b ON b.org_id = m.org_id
-     AND (b.reference = m.named OR (b.provider_order_id = m.named AND b.rail = c.provider))
-    WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill' AND m.matched_at > :since
-    LIMIT 200
+    SELECT w.org_id, w.credit_id
+    FROM (
+        SELECT m.org_id, m.credit_id, m.matched_at, row_number() OVER (
+                   PARTITION BY m.org_id ORDER BY m.attempts, m.matched_at, m.id) AS place
+        FROM matches m
+        JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
+        WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill' AND m.matched_at > :since
+          AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= :now)
+          AND EXISTS (
+              SELECT FROM bills b
+              WHERE b.org_id = m.org_id AND (
+                  b.reference = m.named OR (b.provider_order_id = m.named AND b.rail = c.provider)))
+    ) AS w
+    ORDER BY w.place, w.matched_at LIMIT :limit
+""")
+
+# The row's lock is not waited for: whoever has it judges or corrects the credit.
+PUT_OFF_MATCH = text("""
+    UPDATE matches SET attempts = attempts + 1, next_attempt_at = :now + least(
+        CAST(:wait_max AS interval),
+        CAST(:wait_start AS interval) * (2 ^ least(attempts, 20)))
+    WHERE org_id = :org_id AND id = (
+        SELECT id FROM matches
+        WHERE org_id = :org_id AND credit_id = :credit_id AND reversed_at IS NULL
+          AND verdict = 'no_bill'
+        FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING attempts
 """)
 
 
@@ -311,7 +332,35 @@ async def reverse_match(
     await session.execute(REVERSE_MATCH, values)
 
 
-async def find_waiting(session: AsyncSession, *, since: datetime) -> list[tuple[UUID, UUID]]:
+async def find_waiting(
+    session: AsyncSession, *, since: datetime, limit: int, now: datetime
+) -> list[tuple[UUID, UUID]]:
     """Find (organisation, credit), matched since then, whose bill has appeared (worker role)."""
-    rows = await session.execute(FIND_WAITING_MATCHES, {"since": since})
+    values = {"since": since, "limit": limit, "now": now}
+    rows = await session.execute(FIND_WAITING_MATCHES, values)
     return [(row[0], row[1]) for row in rows]
+
+
+async def put_off_match(
+    session: AsyncSession,
+    org_id: UUID,
+    credit_id: UUID,
+    *,
+    wait_start: timedelta,
+    wait_max: timedelta,
+    now: datetime,
+) -> int | None:
+    """Let a credit rest that was judged again in vain, twice as long each time.
+
+    Returns:
+        how often that was so, or None if somebody else has it or it is explained.
+    """
+    values = {
+        "org_id": org_id,
+        "credit_id": credit_id,
+        "wait_start": wait_start,
+        "wait_max": wait_max,
+        "now": now,
+    }
+    attempts: int | None = await session.scalar(PUT_OFF_MATCH, values)
+    return attempts

@@ -1,6 +1,6 @@
 """SQL of breaks, as settlement and corrections open and close them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from payments.callbacks.models import BreakKind
 from payments.callbacks.records import NewBreak, NoticeOutcome
 
 # What is over once its notice is handled.
-NOTICE_BREAKS: Final = (BreakKind.UNKNOWN_ACCOUNT, BreakKind.STUCK)
+NOTICE_BREAKS: Final = (BreakKind.STUCK,)
 
 INSERT_BREAKS = text("""
     INSERT INTO breaks (
@@ -33,6 +33,12 @@ CLOSE_NOTICE_BREAKS = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:outcomes AS text[])) AS t (id, outcome)
     WHERE k.org_id = :org_id AND k.subject_id = t.id AND k.closed_at IS NULL
       AND k.kind = ANY(CAST(:kinds AS text[]))
+""")
+
+CLOSE_BREAKS_OF = text("""
+    UPDATE breaks SET closed_at = :now, resolution = 'account_listed'
+    WHERE org_id = :org_id AND subject_id = ANY(CAST(:subject_ids AS uuid[]))
+      AND closed_at IS NULL AND kind = :kind
 """)
 
 CLOSE_BREAKS = text("""
@@ -85,6 +91,19 @@ async def close_breaks(
             "now": now,
         },
     )
+
+
+async def close_breaks_of(
+    session: AsyncSession,
+    org_id: UUID,
+    subject_ids: Collection[UUID],
+    *,
+    kind: BreakKind,
+    now: datetime,
+) -> None:
+    """Close what was open about accounts that are listed now."""
+    values = {"org_id": org_id, "subject_ids": list(subject_ids), "kind": kind.value, "now": now}
+    await session.execute(CLOSE_BREAKS_OF, values)
 
 
 async def close_notice_breaks(

@@ -62,7 +62,7 @@ class NoticeOutcome:
     """How far a notice got: handled, or to be looked at again."""
 
     notice_id: UUID
-    outcome: str
+    outcome: str | None  # None: it was not judged yet, only put back
     handled_at: datetime | None
     next_attempt_at: datetime | None = None
 
@@ -178,6 +178,7 @@ class Batch:
     outcomes: dict[UUID, str] = field(default_factory=dict)  # notice → word for the delivery log
     waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
     breaks: list[NewBreak] = field(default_factory=list)
+    listed: set[UUID] = field(default_factory=set)  # subjects of unknown accounts, known by now
     arrived: list[NewCredit] = field(default_factory=list)
     doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time
     codes: frozenset[str] = frozenset()  # of this organisation, and of others that memos name

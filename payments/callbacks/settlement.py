@@ -9,12 +9,13 @@ what was done before.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import sent_together
 from core.ids import new_id
+from core.logging import mask_tail
 from payments.bills.references import find_references
 from payments.callbacks import queries, queries_breaks, queries_notices
 from payments.callbacks.matching import describe_desks, match_credits, write_matches
@@ -46,10 +47,11 @@ from payments.payees.activation import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.payees.rules import OrgFacts
 
-# A notice for an account that is not known yet: judged again after 1, 2, 4 … 60 minutes, and at
-# once when an account is added to its endpoint.
+# A notice for an account that is not known yet is judged again at once when an account is added to
+# its endpoint. By the clock only in case that was missed: after 1, 8, 64 minutes, then 6 hours.
 WAIT_START: Final = timedelta(minutes=1)
-WAIT_MAX: Final = timedelta(hours=1)
+WAIT_TIMES: Final = 8
+WAIT_MAX: Final = timedelta(hours=6)
 # After that long it is left alone, until somebody adds its account: the break stays on the list.
 WAIT_AT_MOST: Final = timedelta(days=3)
 PARKED_UNTIL: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -78,6 +80,10 @@ async def settle_notices(
         if batch.breaks:
             await queries_breaks.insert_breaks_once(session, org.id, batch.breaks, now=now)
         await queries_notices.finish_notices(session, org.id, outcomes)
+    if batch.listed:
+        await queries_breaks.close_breaks_of(
+            session, org.id, batch.listed, kind=BreakKind.UNKNOWN_ACCOUNT, now=now
+        )
     tried_before = {notice.id for notice in claimed if notice.attempts}
     if ended := [o for o in outcomes if o.notice_id in tried_before and o.handled_at is not None]:
         await queries_breaks.close_notice_breaks(session, org.id, ended, now=now)
@@ -111,7 +117,10 @@ def _read_notices(
                 account = own.get((notice.endpoint_id, told.account_number.upper()))
             if account is None or account.approved_at is None:
                 _wait_for_account(batch, notice, told)
-            elif batch.org.is_live and (told.is_simulated or account.is_sandbox):
+                continue
+            if notice.outcome == WAITS:
+                batch.listed.add(_name_account(notice, told))
+            if batch.org.is_live and (told.is_simulated or account.is_sandbox):
                 batch.outcomes[notice.id] = "simulated_refused"
                 detail = f"simulated {told.amount_vnd} ₫ sent to a live organisation"
                 kind = BreakKind.SIMULATED_IN_LIVE
@@ -133,15 +142,21 @@ def _wait_for_account(batch: Batch, notice: ClaimedNotice, told: ReportedTransac
     batch.outcomes[notice.id] = WAITS
     if notice.outcome == WAITS:
         return  # a person was told the first time, and may have closed it
-    detail = f"{told.amount_vnd} ₫ on an account that this endpoint does not speak for"
+    number = mask_tail(told.account_number)
+    detail = f"money on account {number}, which this endpoint does not speak for"
     batch.breaks.append(
         NewBreak(
             kind=BreakKind.UNKNOWN_ACCOUNT,
-            subject_id=notice.id,
+            subject_id=_name_account(notice, told),
             detail=detail,
-            amount_vnd=told.amount_vnd,
+            amount_vnd=told.amount_vnd,  # of the first notice
         )
     )
+
+
+def _name_account(notice: ClaimedNotice, told: ReportedTransaction) -> UUID:
+    """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
+    return uuid5(notice.endpoint_id, f"account {told.account_number.upper()}")
 
 
 def make_credit(
@@ -248,7 +263,7 @@ def _list_outcomes(batch: Batch, claimed: Sequence[ClaimedNotice]) -> list[Notic
     for notice in claimed:
         word = batch.outcomes.get(notice.id, "empty")
         if notice.id in batch.waiting:
-            wait = min(WAIT_START * 2 ** min(notice.attempts, 10), WAIT_MAX)
+            wait = min(WAIT_START * WAIT_TIMES ** min(notice.attempts, 4), WAIT_MAX)
             is_over = batch.now - notice.received_at > WAIT_AT_MOST
             outcome = NoticeOutcome(
                 notice_id=notice.id,

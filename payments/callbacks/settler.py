@@ -6,7 +6,8 @@ unhandled. Any number of settlers may run: notices are claimed with SKIP LOCKED.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,9 +15,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from core.db import Sessions, open_org_transaction
+from core.db import Sessions, is_database_away, is_server_silent, open_org_transaction
 from payments.callbacks import queries_breaks, queries_notices
 from payments.callbacks.models import BreakKind
 from payments.callbacks.records import NewBreak, NoticeOutcome
@@ -26,22 +26,34 @@ from payments.payees.rules import OrgFacts
 log = structlog.get_logger()
 
 BATCH_MAX: Final = 500  # notices in one commit; larger ones gain little and hold locks longer
-TRIES_MAX: Final = 3  # for locks and deadlocks; then one by one, and then the sweep comes by
+TRIES_MAX: Final = 3  # after a deadlock or a lost connection; then the sweep comes by
 STUCK_AFTER: Final = 5  # attempts, then a person is told
 FAILED: Final = "failed"
 BACK_OFF_START: Final = timedelta(seconds=5)
 BACK_OFF_MAX: Final = timedelta(minutes=10)
 BACK_OFF_OLD: Final = timedelta(days=1)  # it fails a whole batch with it: seldom, after three days
+# One by one, somebody's lock is waited for this long, and not so long once a few were waited for;
+# then the notice rests, so that 500 of one locked bill take seconds and not an hour.
+LOCK_WAIT_MS: Final = 250
+LOCK_WAIT_SHORT_MS: Final = 5
+LOCK_WAITS_MAX: Final = 3
+LOCKED_START: Final = timedelta(seconds=2)
+LOCKED_MAX: Final = timedelta(minutes=1)
 # While notices keep coming, the next batch of an organisation waits this many times as long as the
 # last one took: the costs of a batch are shared by more notices. A lone notice never waits.
 PAUSE_TIMES: Final = 2
 PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 # SQLSTATE: serialization failure, deadlock, lock not available, query cancelled by a timeout.
 PASSING: Final = frozenset({"40001", "40P01", "55P03", "57014"})
+PASSING_AT_ONCE: Final = frozenset({"40001", "40P01"})
 
 
 class Settler:
-    """Settles each organisation's notices, one batch at a time per organisation."""
+    """Settles each organisation's notices, a batch at a time, and organisations in turn.
+
+    A few are settled at once; whose batch is done stands behind the others again, so that a large
+    backlog of one is no wait for another's lone payment.
+    """
 
     def __init__(
         self, sessions: Sessions, *, read_clock: Callable[[], datetime], at_once_max: int = 4
@@ -53,6 +65,7 @@ class Settler:
         self._again: set[UUID] = set()
         self._asked: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
+        self._handled: Counter[UUID] = Counter()  # notices, since the start
 
     def wake(self, org: OrgFacts) -> None:
         """Settle what waits for this organisation, soon. Cheap, and safe to call any time."""
@@ -99,25 +112,42 @@ class Settler:
 
     async def settle(self, org: OrgFacts) -> int:
         """Settle until nothing is left that can be settled now; return how many were handled."""
-        handled = 0
-        while not self._closing.is_set():
-            claimed, settled = await self._settle_batch(org)
-            handled += settled
-            if claimed < BATCH_MAX:
-                break
-        return handled
+        before = self._handled[org.id]
+        is_more = True
+        while is_more and not self._closing.is_set():
+            is_more = await self._settle_batch(org)
+        return self._handled[org.id] - before
+
+    async def sweep(self, orgs: Sequence[OrgFacts], *, wait_s: float) -> int:
+        """Settle what waits for these organisations, in turns; return how many were handled.
+
+        Args:
+            wait_s: what takes longer goes on by itself, so that the caller can look for others.
+        """
+        before = self._handled.total()
+        for org in orgs:
+            self.wake(org)
+        under_way = {self._running[org.id] for org in orgs if org.id in self._running}
+        if under_way:
+            await asyncio.wait(under_way, timeout=wait_s)
+        return self._handled.total() - before
 
     async def _run(self, org: OrgFacts) -> None:
+        """Settle in turns: a batch, and then whoever waits for a place is next."""
         try:
-            async with self._slots:
-                started = time.monotonic()
-                await self.settle(org)
-                took_s = time.monotonic() - started
-            if org.id in self._again:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(
-                        self._closing.wait(), min(PAUSE_MAX_S, PAUSE_TIMES * took_s)
-                    )
+            is_more = True
+            while is_more and not self._closing.is_set():
+                async with self._slots:
+                    started = time.monotonic()
+                    is_more = await self._settle_batch(org)
+                    took_s = time.monotonic() - started
+                if not is_more and org.id in self._again:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(
+                            self._closing.wait(), min(PAUSE_MAX_S, PAUSE_TIMES * took_s)
+                        )
+                    self._again.discard(org.id)
+                    is_more = True
         except Exception as error:
             log.error("settlement.failed", org=org.code, error=repr(error))
         finally:
@@ -126,8 +156,12 @@ class Settler:
                 self._again.discard(org.id)
                 self.wake(org)
 
-    async def _settle_batch(self, org: OrgFacts) -> tuple[int, int]:
-        """Settle one batch; return (claimed, handled). A poisonous notice fails alone."""
+    async def _settle_batch(self, org: OrgFacts) -> bool:
+        """Settle one batch; tell whether more waits. A poisonous notice fails alone.
+
+        Every notice of a batch is handled, or put back for a while, or the batch raises: so the
+        next turn finds others, and nothing that fails is tried again at once.
+        """
         claimed_ids: list[UUID] = []
         for attempt in range(1, TRIES_MAX + 1):
             try:
@@ -138,40 +172,72 @@ class Settler:
                     )
                     claimed_ids = [notice.id for notice in claimed]
                     if not claimed:
-                        return 0, 0
-                    return len(claimed), await settle_notices(session, org, claimed, now=now)
-            except SQLAlchemyError as error:
-                if not _is_passing(error):
-                    return await self._settle_singly(org, claimed_ids, error)
-                log.warning("settlement.waits", org=org.code, attempt=attempt, error=_name(error))
-                if attempt == TRIES_MAX and claimed_ids:
-                    # One bill that somebody keeps locked must not hold up everybody else's.
-                    return await self._settle_singly(org, claimed_ids, error)
-                await asyncio.sleep(0.05 * attempt)
+                        return False
+                    if any(notice.attempts for notice in claimed):  # it may be locked still
+                        await queries_notices.limit_lock_wait(session, LOCK_WAIT_MS)
+                    handled = await settle_notices(session, org, claimed, now=now)
+                self._handled[org.id] += handled
+                return len(claimed) == BATCH_MAX
             except Exception as error:
-                return await self._settle_singly(org, claimed_ids, error)
-        return 0, 0
-
-    async def _settle_singly(
-        self, org: OrgFacts, notice_ids: list[UUID], cause: Exception
-    ) -> tuple[int, int]:
-        if not notice_ids:
+                cause = error
+            is_away = is_database_away(cause)
+            log.warning("settlement.waits", org=org.code, attempt=attempt, error=_name(cause))
+            if is_server_silent(cause) or (is_away and attempt == TRIES_MAX):
+                raise cause
+            if not is_away and not _may_pass_at_once(cause):
+                break
+            await asyncio.sleep(0.05 * attempt)
+        if not claimed_ids:
             raise cause
-        log.warning("settlement.singly", org=org.code, notices=len(notice_ids), error=repr(cause))
-        handled = waits = 0
+        await self._settle_singly(org, claimed_ids, cause)
+        return len(claimed_ids) == BATCH_MAX
+
+    async def _settle_singly(self, org: OrgFacts, notice_ids: list[UUID], cause: Exception) -> None:
+        """Settle each by itself. What is locked is put back: it must not hold up the others.
+
+        Raises:
+            Exception: the database is away; that is no notice's own failure.
+        """
+        log.warning("settlement.singly", org=org.code, notices=len(notice_ids), error=_name(cause))
+        locked: list[UUID] = []
         for notice_id in notice_ids:
+            wait_ms = LOCK_WAIT_MS if len(locked) < LOCK_WAITS_MAX else LOCK_WAIT_SHORT_MS
             try:
                 async with open_org_transaction(self._sessions, org.id) as session:
                     now = self._read_clock()
+                    await queries_notices.limit_lock_wait(session, wait_ms)
                     claimed = await queries_notices.claim_notice(session, org.id, notice_id)
+                    handled = 0
                     if claimed:
-                        handled += await settle_notices(session, org, claimed, now=now)
+                        handled = await settle_notices(session, org, claimed, now=now)
+                self._handled[org.id] += handled
             except Exception as error:
-                if not _is_passing(error):
+                if is_database_away(error):
+                    raise
+                if _is_passing(error):
+                    locked.append(notice_id)
+                else:
                     await self._put_off(org, notice_id, error)
-                elif (waits := waits + 1) == TRIES_MAX:
-                    break  # each waits for the lock timeout: the sweep comes by for the rest
-        return len(notice_ids), handled
+        if locked:
+            await self._put_back(org, locked)
+
+    async def _put_back(self, org: OrgFacts, notice_ids: list[UUID]) -> None:
+        """Let what somebody else has locked rest for a while, longer each time."""
+        log.warning("settlement.locked", org=org.code, notices=len(notice_ids))
+        async with open_org_transaction(self._sessions, org.id) as session:
+            claimed = await queries_notices.claim_these(session, org.id, notice_ids)
+            now = self._read_clock()
+            outcomes = [
+                NoticeOutcome(
+                    notice_id=notice.id,
+                    outcome=notice.outcome,  # not its own failure
+                    handled_at=None,
+                    next_attempt_at=now
+                    + min(LOCKED_START * 2 ** min(notice.attempts, 10), LOCKED_MAX),
+                )
+                for notice in claimed
+            ]
+            await queries_notices.finish_notices(session, org.id, outcomes)
 
     async def _put_off(self, org: OrgFacts, notice_id: UUID, error: Exception) -> None:
         """Count the failure, come back later, and tell a person when it goes on."""
@@ -207,10 +273,13 @@ def _log_late(org: OrgFacts, task: asyncio.Task[None]) -> None:
 
 
 def _is_passing(error: Exception) -> bool:
-    """Tell whether trying again can help: a lock, a deadlock, a timeout."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in PASSING
+    """Tell whether trying again later can help: a lock, a deadlock, a timeout."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in PASSING
+
+
+def _may_pass_at_once(error: Exception) -> bool:
+    """Tell whether trying again now can help: who was in the way of a deadlock is gone."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in PASSING_AT_ONCE
 
 
 def _name(error: Exception) -> str:

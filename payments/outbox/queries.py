@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import send
-from core.ids import new_id
+from core.shared_clock import new_event_id
 from payments.outbox.rules import NewEvent
 from payments.outbox.wake_ups import CHANNEL, EventFacts, write_wake_up
 
@@ -32,7 +32,7 @@ async def insert_events(
     """Write events and wake the screens when, and only if, the transaction commits."""
     rows = [
         EventFacts(
-            id=new_id(),
+            id=new_event_id(),
             kind=event.kind.value,
             payee_id=event.payee_id,
             account_id=event.receiving_account_id,

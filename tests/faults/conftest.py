@@ -38,3 +38,12 @@ async def app_sessions(database: Database, settings: Settings) -> AsyncIterator[
         yield make_sessions(engine)
     finally:
         await engine.dispose()
+
+
+@pytest.fixture
+async def worker_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
+    engine = open_engine(database.worker_url, settings)
+    try:
+        yield make_sessions(engine)
+    finally:
+        await engine.dispose()

@@ -41,6 +41,7 @@ NO_MONEY = {
     "core/gather.py": "waits",
     "core/settings.py": "waits",
     "core/ids.py": "instants",
+    "core/connections.py": "how long an answer is waited for",
     "payments/callbacks/intake.py": "when an endpoint was looked up",
     "payments/callbacks/providers/javascript.py": "writes numbers as JavaScript does, to verify",
 }

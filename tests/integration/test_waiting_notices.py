@@ -3,13 +3,17 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from core.db import Sessions, open_org_transaction
+from core.ids import first_id_at
+from ops.postgres import Cluster
 from payments.callbacks import queries_notices
 from payments.callbacks.breaks import close_break
 from payments.callbacks.service import set_accounts
+from payments.callbacks.views import COUNT_DELIVERIES, count_deliveries
 from payments.ledger import service as ledger
 from tests.builders import (
     MANAGER,
@@ -25,6 +29,8 @@ from tests.builders import (
     store,
 )
 from tests.concurrency.tenants import count_rows, list_outcomes
+from tests.databases import Database
+from tests.integration.test_worker_duties import scans_of
 
 pytestmark = pytest.mark.anyio
 
@@ -127,17 +133,65 @@ async def test_a_notice_that_is_settled_at_last_leaves_nothing_to_do(
     app_sessions: Sessions, stall: Stall
 ) -> None:
     await a_stray(app_sessions, stall)
-    other = await a_stray(app_sessions, stall)
+    await a_stray(app_sessions, stall)
     await settle(app_sessions, stall)
-    assert await list_breaks(app_sessions, stall) == ["unknown_account"] * 2
+    assert await list_breaks(app_sessions, stall) == ["unknown_account"]
     now = NOON + timedelta(hours=2)
 
     await list_the_account(app_sessions, stall, now=now)
     await settle(app_sessions, stall, now=now)
 
     assert await list_breaks(app_sessions, stall) == []
-    closed = f"subject_id = '{other}' AND resolution = 'counter_sale' AND closed_by IS NULL"
+    closed = "resolution = 'account_listed' AND closed_by IS NULL"
     assert await count_rows(app_sessions, stall, "breaks", closed) == 1
+
+
+async def test_an_unknown_account_is_one_alarm_however_many_notices_name_it(
+    app_sessions: Sessions, stall: Stall
+) -> None:
+    for _ in range(40):
+        await a_stray(app_sessions, stall)
+    await settle_through(app_sessions, stall, until=timedelta(hours=30))
+    await store(
+        app_sessions,
+        stall,
+        sepay_body(stall, amount_vnd=5_000, memo="x", account_number="999888777"),
+    )
+    await settle(app_sessions, stall)
+
+    assert await list_breaks(app_sessions, stall) == ["unknown_account"] * 2
+    assert await count_rows(app_sessions, stall, "breaks", f"detail LIKE '%{NOT_OURS}%'") == 0
+    assert await count_rows(app_sessions, stall, "breaks", "detail LIKE '%4321%'") == 1
+    assert await count_rows(app_sessions, stall, "notices", "attempts > 9") == 0
+
+
+async def test_what_waits_at_an_endpoint_is_counted_without_reading_its_history(
+    app_sessions: Sessions, stall: Stall, cluster: Cluster, database: Database
+) -> None:
+    fill = f"""
+        SET session_replication_role = replica;
+        INSERT INTO notices (org_id, id, endpoint_id, provider, source, body, headers, received_at,
+            handled_at, attempts, next_attempt_at)
+        SELECT '{stall.org.id}', (lpad(to_hex(i), 12, '0') || md5(i::text)::char(20))::uuid,
+            '{stall.endpoint_id}', 'sepay', 'callback', 'x', '{{}}', now(), now(), 1, now()
+        FROM generate_series(1, 60000) i;
+    """
+    with psycopg.connect(cluster.dsn(dbname=database.name), autocommit=True) as owner:
+        owner.execute(fill)
+        owner.execute("VACUUM ANALYZE notices")
+    for _ in range(3):
+        await a_stray(app_sessions, stall)
+    values = {
+        "org_id": stall.org.id,
+        "endpoint_id": stall.endpoint_id,
+        "first_id": first_id_at(NOON),
+    }
+    async with open_org_transaction(app_sessions, stall.org.id) as session:
+        counts = await count_deliveries(
+            session, stall.org.id, stall.endpoint_id, first_id=first_id_at(NOON)
+        )
+        assert await scans_of(session, COUNT_DELIVERIES, values) == {}
+    assert counts[2] == 3
 
 
 async def test_a_notice_that_fails_is_told_to_a_person_once_and_forgotten_when_it_settles(

@@ -26,6 +26,7 @@ from tests.builders import (
     a_bill,
     a_stall,
     an_id_number,
+    list_breaks,
     read_status,
     sepay_body,
     settle,
@@ -66,6 +67,71 @@ async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_
 
     await a_bill_called(app_sessions, stall, late)
     assert await judge_waiting(desk, now=NOON + timedelta(days=2)) == 0
+
+
+async def money_before_its_bill(sessions: Sessions, stall: Stall, *, bills: int = 1) -> list[Any]:
+    """Pay for bills that are opened only afterwards."""
+    references = [a_free_reference(stall) for _ in range(bills)]
+    bodies = [sepay_body(stall, amount_vnd=20_000, memo=reference) for reference in references]
+    await store(sessions, stall, *bodies)
+    await settle(sessions, stall)
+    return [await a_bill_called(sessions, stall, reference) for reference in references]
+
+
+async def cannot_be_judged(database: Database, stall: Stall) -> None:
+    """Let nothing be posted for this stall any more."""
+    query = "DELETE FROM ledger_accounts WHERE subject_id = %s"
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(query, [stall.payee_id])
+
+
+async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
+    app_sessions: Sessions,
+    stall: Stall,
+    desk: Desk,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker.main, "JUDGE_MAX", 10)
+    await money_before_its_bill(app_sessions, stall, bills=12)
+    await cannot_be_judged(database, stall)
+    other = await a_new_stall(app_sessions)
+    (paid,) = await money_before_its_bill(app_sessions, other)
+
+    assert await judge_waiting(desk, now=NOON) == 1
+    assert (await read_status(app_sessions, other, paid))[0] == "paid"
+    assert await count_rows(app_sessions, stall, "matches", "attempts = 1") == 9
+
+    await judge_waiting(desk, now=NOON + timedelta(seconds=1))  # the three that had no turn yet
+    assert await count_rows(app_sessions, stall, "matches", "attempts = 1") == 12
+    await judge_waiting(desk, now=NOON + timedelta(seconds=2))
+    assert await count_rows(app_sessions, stall, "matches", "attempts = 1") == 12
+
+
+async def test_a_person_is_told_once_of_a_credit_that_always_fails_and_no_more_when_it_is_explained(
+    app_sessions: Sessions, stall: Stall, desk: Desk, database: Database
+) -> None:
+    (bill,) = await money_before_its_bill(app_sessions, stall)
+    refuse = """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON bills FOR EACH ROW EXECUTE FUNCTION refuse();
+    """
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(refuse)
+    for seconds in range(0, 1_200, 2):  # a round every 2 s
+        now = NOON + timedelta(seconds=seconds)
+        assert await judge_waiting(desk, now=now) == 0
+
+    attempts = await count_rows(app_sessions, stall, "matches", "attempts BETWEEN 6 AND 12")
+    assert attempts == 1  # and not 600
+    assert await list_breaks(app_sessions, stall) == ["stuck", "unknown_reference"]
+
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("DROP TRIGGER refuse ON bills")
+    assert await judge_waiting(desk, now=NOON + timedelta(hours=1)) == 1
+    assert (await read_status(app_sessions, stall, bill))[0] == "paid"
+    assert await list_breaks(app_sessions, stall) == []
 
 
 def a_free_reference(stall: Stall) -> str:
@@ -199,7 +265,9 @@ async def test_the_rounds_read_what_is_recent_by_an_index(
     org = {"org_id": stall.org.id}
     async with worker_sessions.begin() as session:
         assert await scans_of(session, FIND_UNTIDY, {"since": since, "now": now}) == {}
-        assert "matches" not in await scans_of(session, FIND_WAITING_MATCHES, {"since": since})
+        assert "matches" not in await scans_of(
+            session, FIND_WAITING_MATCHES, {"since": since, "now": now, "limit": 200}
+        )
     async with open_org_transaction(app_sessions, stall.org.id) as session:
         values = {**org, "since": since, "now": now, "limit": 10}
         assert await scans_of(session, TIDY_EXPIRED, values) == {}

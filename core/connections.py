@@ -1,0 +1,107 @@
+"""Connections to PostgreSQL that notice when the server has vanished without a word.
+
+A machine that loses power or its network sends no goodbye, and TCP alone waits for hours. Two
+guards: the kernel's keepalives, for a machine that is gone, and a limit of our own on every wait
+for an answer, for a server that is there and silent (a stopped process, a disk that hangs).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Final, Self
+
+import psycopg
+
+from core.settings import (
+    TCP_KEEPALIVES_COUNT,
+    TCP_KEEPALIVES_IDLE_S,
+    TCP_KEEPALIVES_INTERVAL_S,
+    TCP_USER_TIMEOUT_MS,
+    Settings,
+)
+
+# Of every connection, also the tools'. libpq ignores them on a Unix socket.
+KEEPALIVES: Final[Mapping[str, Any]] = {
+    "keepalives": 1,
+    "keepalives_idle": TCP_KEEPALIVES_IDLE_S,
+    "keepalives_interval": TCP_KEEPALIVES_INTERVAL_S,
+    "keepalives_count": TCP_KEEPALIVES_COUNT,
+    "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+}
+
+# When the running task wants its answers at the latest, on the clock of the loop.
+_deadline: Final[ContextVar[float | None]] = ContextVar("phopay_answer_deadline", default=None)
+
+
+class ServerSilent(psycopg.OperationalError):
+    """The server did not answer in time; the connection was cut off and is of no more use."""
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Give the server this long, altogether, for what the running task asks in this block."""
+    until = asyncio.get_running_loop().time() + seconds
+    outer = _deadline.get()
+    token = _deadline.set(until if outer is None else min(until, outer))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def network_arguments(settings: Settings) -> dict[str, int]:
+    """Return what libpq needs to notice a dead machine, as keyword arguments of a connection."""
+    return {
+        "connect_timeout": settings.database_connect_timeout_s,
+        "keepalives": 1,
+        "keepalives_idle": settings.tcp_keepalives_idle_s,
+        "keepalives_interval": settings.tcp_keepalives_interval_s,
+        "keepalives_count": settings.tcp_keepalives_count,
+        "tcp_user_timeout": settings.tcp_user_timeout_ms,
+    }
+
+
+class WatchedConnection(psycopg.AsyncConnection[Any]):
+    """A connection on which no wait for the server is longer than a limit.
+
+    At the limit its socket is shut down, so that whatever waits on it ends at once, also what the
+    driver does to cancel a statement or to roll back; a pool throws the connection away.
+    """
+
+    answer_within_s: float = 12.0
+
+    @classmethod
+    async def connect_watched(cls, *args: Any, answer_within_s: float, **kwargs: Any) -> Self:
+        """Connect as `connect` does, and watch the connection from then on."""
+        connection = await cls.connect(*args, **kwargs)
+        connection.answer_within_s = answer_within_s
+        return connection
+
+    async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the server's answer, at most as long as the limit."""
+        if kwargs.get("timeout") is not None:  # it has a limit of its own: notifies()
+            return await super().wait(gen, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.answer_within_s
+        asked = _deadline.get()
+        until = until if asked is None else min(until, asked)
+        timer = loop.call_at(until, self._cut_off)
+        try:
+            return await super().wait(gen, *args, **kwargs)
+        except psycopg.Error as error:
+            if loop.time() >= until:
+                raise ServerSilent("The database did not answer in time.") from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _cut_off(self) -> None:
+        # A copy of the descriptor: the socket itself stays libpq's. It may be closed meanwhile.
+        with (
+            suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as copy,
+        ):
+            copy.shutdown(socket.SHUT_RDWR)

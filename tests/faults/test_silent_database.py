@@ -1,0 +1,165 @@
+"""F18, the silent kind: the database vanishes without a word, and nobody waits for ever."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+import psycopg
+import pytest
+
+from core.clock import read_clock
+from core.db import Sessions
+from core.settings import Settings
+from tests.builders import sepay_body
+from tests.concurrency.tenants import count_rows
+from tests.databases import Database
+from tests.faults.installation import (
+    SECRET,
+    Installation,
+    ReachableStall,
+    a_reachable_stall,
+    new_client,
+    wait_for,
+)
+from tests.faults.silent_proxy import SilentProxy, silent_proxy
+from tests.unit.provider_deliveries import sepay
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+
+SENDERS = 12
+ANSWERED_WITHIN_S = 9.0  # 6 s for a write, and the connections made anew
+IMPATIENT = {
+    "PHOPAY_LOCK_TIMEOUT_MS": "1000",
+    "PHOPAY_DATABASE_WRITE_TIMEOUT_S": "2",
+    "PHOPAY_STATEMENT_TIMEOUT_MS": "3000",
+    "PHOPAY_DATABASE_ANSWER_TIMEOUT_S": "4",
+    "PHOPAY_DATABASE_CONNECT_TIMEOUT_S": "2",
+    "PHOPAY_READY_TIMEOUT_S": "1",
+}
+
+
+@pytest.fixture
+async def stalls(app_sessions: Sessions, settings: Settings) -> list[ReachableStall]:
+    """Three organisations, more than one wave of a small pool."""
+    return [await a_reachable_stall(app_sessions, settings, code=code) for code in next(CODES)]
+
+
+CODES = iter([("HKXA", "HKXB", "HKXC"), ("HKXD", "HKXE", "HKXF")])
+
+
+async def send(
+    client: httpx.AsyncClient, to: ReachableStall, url: str, number: int
+) -> tuple[int, float, str]:
+    """Send one callback once; return (status, seconds, Retry-After)."""
+    body = sepay_body(to.stall, amount_vnd=10_000 + number, memo="x", occurred_at=read_clock())
+    headers = dict(sepay(body, key=SECRET, at=read_clock()).headers)
+    began = time.monotonic()
+    answer = await client.post(f"{url}{to.path}", content=body, headers=headers)
+    return answer.status_code, time.monotonic() - began, answer.headers.get("Retry-After", "")
+
+
+async def send_many(
+    client: httpx.AsyncClient, stalls: list[ReachableStall], url: str
+) -> list[tuple[int, float, str]]:
+    """Send at once, for all organisations."""
+    return await asyncio.gather(
+        *(send(client, stalls[n % len(stalls)], url, n) for n in range(SENDERS))
+    )
+
+
+async def read_health(client: httpx.AsyncClient, url: str) -> tuple[int, int, float]:
+    """Return the statuses of live and ready, and how long ready took."""
+    live = await client.get(f"{url}/health/live")
+    began = time.monotonic()
+    ready = await client.get(f"{url}/health/ready")
+    return live.status_code, ready.status_code, time.monotonic() - began
+
+
+async def wait_until_ready(client: httpx.AsyncClient, url: str, *, within_s: float) -> None:
+    end = time.monotonic() + within_s
+    while (await client.get(f"{url}/health/ready")).status_code != 200:
+        assert time.monotonic() < end, "it never gets ready again"
+        await asyncio.sleep(0.2)
+
+
+@contextmanager
+def frozen_backends(database: Database) -> Iterator[None]:
+    """Stop the hub's own backends, as a machine does that hangs; new ones are made all the same."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        query = (
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND (application_name LIKE 'phopay-hub-%' OR application_name = 'phopay-live')"
+        )
+        pids = [row[0] for row in owner.execute(query)]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
+    installation: Installation,
+    stalls: list[ReachableStall],
+    app_sessions: Sessions,
+    database: Database,
+) -> None:
+    hub = installation.start_hub(**IMPATIENT)
+    await wait_for(hub)
+    async with new_client() as client:
+        await wait_until_ready(client, hub.url, within_s=10)
+        before = await send_many(client, stalls, hub.url)
+        assert {status for status, *_ in before} == {200}
+
+        with frozen_backends(database):
+            answers = await send_many(client, stalls, hub.url)
+            assert max(took_s for _, took_s, _ in answers) < ANSWERED_WITHIN_S, answers
+            assert {status for status, *_ in answers} <= {200, 503}, hub.read_log()
+            assert all(after for status, _, after in answers if status == 503), hub.read_log()
+            assert 503 in {status for status, *_ in answers}, "the freeze hit nothing"
+
+            # New connections work, so all goes on while the old ones still hang.
+            await wait_until_ready(client, hub.url, within_s=10)
+            again = await send_many(client, stalls, hub.url)
+            assert {status for status, *_ in again} == {200}, again
+
+    acknowledged = [s for s, *_ in (*before, *answers, *again) if s == 200]
+    stored = sum([await count_rows(app_sessions, to.stall, "notices") for to in stalls])
+    assert stored >= len(acknowledged)
+    installation.stop(hub)
+
+
+@asynccontextmanager
+async def behind_a_proxy(database: Database) -> AsyncIterator[tuple[SilentProxy, dict[str, str]]]:
+    async with silent_proxy(database.app_url) as (proxy, url):
+        yield proxy, {"PHOPAY_APP_DATABASE_URL": url}
+
+
+async def test_a_hub_whose_wire_is_silent_answers_503_and_says_that_it_is_not_ready(
+    installation: Installation, stalls: list[ReachableStall], database: Database
+) -> None:
+    async with behind_a_proxy(database) as (proxy, address), new_client() as client:
+        hub = installation.start_hub(**IMPATIENT, **address)
+        await wait_for(hub)
+        assert {status for status, *_ in await send_many(client, stalls, hub.url)} == {200}
+
+        proxy.fall_silent()
+        answers = await send_many(client, stalls, hub.url)
+        assert {status for status, *_ in answers} == {503}, hub.read_log()
+        assert max(took_s for _, took_s, _ in answers) < ANSWERED_WITHIN_S, answers
+        live, ready, took_s = await read_health(client, hub.url)
+        assert (live, ready) == (200, 503)
+        assert took_s < 3
+
+        proxy.come_back()
+        await wait_until_ready(client, hub.url, within_s=10)
+        again = await send_many(client, stalls, hub.url)
+        assert {status for status, *_ in again} == {200}, again
+        installation.stop(hub)
