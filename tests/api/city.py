@@ -71,7 +71,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        while not self.should_exit:
+        while not self.should_exit:  # noqa: ASYNC110 (uvicorn's own way to be told)
             await asyncio.sleep(LOOKS_EVERY_S)
 
 
