@@ -183,7 +183,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.directory = Directory(
         sessions=sessions, session_idle=timedelta(seconds=settings.session_idle_s)
     )
-    app.state.passwords = Passwords()
+    app.state.passwords = Passwords(memory_kib=settings.password_memory_kib)
     app.state.sign_ins = SignIns(
         sessions=sessions,
         passwords=app.state.passwords,

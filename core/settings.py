@@ -16,6 +16,8 @@ TCP_KEEPALIVES_COUNT: Final = 3
 TCP_USER_TIMEOUT_MS: Final = 8_000
 # One write for many callers; above it each is told to come back (database_write_timeout_s).
 WRITE_TIMEOUT_S: Final = 6.0
+# OWASP Password Storage Cheat Sheet, argon2id with t = 2 and p = 1. About 25 ms a hash.
+PASSWORD_MEMORY_KIB: Final = 19_456
 
 
 def read_origin(url: str) -> str | None:
@@ -86,6 +88,9 @@ class Settings(BaseSettings):
     session_idle_s: int = Field(default=12 * 3_600, ge=300)
     # However busy, a session ends: a stolen cookie is worth a week at most.
     session_max_s: int = Field(default=7 * 86_400, ge=3_600)
+    # Memory of one password's hash. Less spares tests their time, and is refused where anybody but
+    # this machine could reach the hub.
+    password_memory_kib: int = Field(default=PASSWORD_MEMORY_KIB, ge=64)
     # A request's body; routes that take batches or pictures say their own limit.
     body_bytes_max: int = Field(default=65_536, ge=1_024)
     # Open screens of one process; each holds a connection and about 60 kB.
@@ -136,3 +141,13 @@ class Settings(BaseSettings):
             msg = "PHOPAY_SECRET_KEY must be 32 random bytes in URL-safe base64"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def refuse_cheap_hashes(self) -> Self:
+        """Refuse to store passwords cheaply in production, or where the hub has a public name."""
+        is_cheap = self.password_memory_kib < PASSWORD_MEMORY_KIB
+        is_local = urlsplit(self.public_url).hostname in ("127.0.0.1", "::1", "localhost")
+        if is_cheap and (self.is_production or not is_local):
+            msg = f"PHOPAY_PASSWORD_MEMORY_KIB must be {PASSWORD_MEMORY_KIB} or more"
+            raise ValueError(msg)
+        return self

@@ -21,6 +21,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Letters of Vietnamese and a browser; without recommended packages, which are a whole desktop.
 APT_PACKAGES = ["chromium", "fonts-noto-core"]
+POSTGRES = Path("/usr/lib/postgresql")  # where Debian puts other versions
 
 
 def run_checks() -> int:
@@ -35,26 +36,38 @@ def run_checks() -> int:
     return len(failed)
 
 
-def run_tests(arguments: list[str]) -> int:
+def run_tests(
+    arguments: list[str], *, quick: bool = False, drills: bool = False, postgres: str | None = None
+) -> int:
     """Bring Chromium where that is possible, run pytest, and return its exit code.
 
     Args:
         arguments: handed on to pytest; paths count from the folder of the project.
+        quick: leave out what takes long.
+        drills: only what takes too long for every day.
+        postgres: Debian's major version to run what stands on a database with.
 
     Raises:
-        CannotStart: CI=true and no Chromium.
+        CannotStart: CI=true and no Chromium, or no such PostgreSQL.
     """
-    chromium = find_chromium() or _install_chromium()
     environment = _clean()
+    major = postgres or os.environ.get("PHOPAY_TEST_POSTGRES")
+    if major:
+        _refuse_missing(major)
+        environment["PHOPAY_TEST_POSTGRES"] = major
+    may_browse = not quick and not major
+    chromium = (find_chromium() or _install_chromium()) if may_browse else None
     if chromium:
         environment["PHOPAY_CHROMIUM"] = chromium
-    elif os.environ.get("CI"):
+    elif may_browse and os.environ.get("CI"):
         raise CannotStart("CI needs Chromium for the browser tests, and there is none.")
-    else:
+    elif may_browse:
         say("No Chromium or Chrome here: the tests marked 'browser' do not run.")
         say("Install one (on Debian: apt install chromium), or name one: PHOPAY_CHROMIUM")
-        arguments = ["-m", "not browser", *arguments]
-    major = os.environ.get("PHOPAY_TEST_POSTGRES")
+    marks = choose_marks(
+        quick=quick, drills=drills, needs_database=bool(major), has_browser=bool(chromium)
+    )
+    arguments = ["-m", marks, *arguments]
     say(
         f"pytest {' '.join(arguments)}".rstrip()
         + f" | PostgreSQL: {f'Debian {major}' if major else 'embedded'}"
@@ -62,6 +75,18 @@ def run_tests(arguments: list[str]) -> int:
     )
     command = [sys.executable, "-m", "pytest", *_side_by_side(arguments), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def choose_marks(*, quick: bool, drills: bool, needs_database: bool, has_browser: bool) -> str:
+    """Return pytest's expression for the marks of the tests to run (pyproject.toml lists them)."""
+    marks = ["drill" if drills else "not drill"]
+    if quick:
+        marks += ["not faults", "not slow"]
+    if needs_database:
+        marks.append("database")
+    if not has_browser:
+        marks.append("not browser")
+    return " and ".join(marks)
 
 
 def find_chromium() -> str | None:
@@ -89,9 +114,17 @@ def _install_chromium() -> str | None:
     return find_chromium()
 
 
+def _refuse_missing(major: str) -> None:
+    server = POSTGRES / major / "bin" / "postgres"
+    if not os.access(server, os.X_OK):
+        raise CannotStart(f"There is no PostgreSQL {major} here: {server} cannot be run.")
+
+
 def _clean() -> dict[str, str]:
     """Our environment without a database of the caller's: tests bring their own."""
-    leave_out = {"DATABASE_URL", "PHOPAY_DATABASE_URL", "PHOPAY_APP_DATABASE_URL"}
+    # A hundred processes would each compile every module anew.
+    leave_out = {"PYTHONDONTWRITEBYTECODE"}
+    leave_out |= {"DATABASE_URL", "PHOPAY_DATABASE_URL", "PHOPAY_APP_DATABASE_URL"}
     leave_out |= {"PHOPAY_WORKER_DATABASE_URL", "PHOPAY_SECRET_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in leave_out}
     return {**kept, "PYTHONPATH": str(ROOT)}

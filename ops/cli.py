@@ -295,6 +295,19 @@ def _seed(options: "Options") -> int:
 
 def _add_development(commands: "Parsers") -> None:
     test = _add(commands, "test", _test, "run the tests; further arguments go to pytest")
+    length = test.add_mutually_exclusive_group()
+    length.add_argument(
+        "--quick", action="store_true", help="without browser, killed processes and slow tests"
+    )
+    length.add_argument(
+        "--drills", action="store_true", help="only what is too long for every day: kill floods, …"
+    )
+    test.add_argument(
+        "--postgres",
+        metavar="MAJOR",
+        type=_read_major,
+        help="what stands on a database, with Debian's PostgreSQL of this version, such as 15",
+    )
     test.set_defaults(takes_rest=True)
     _add(commands, "check", _check, "check format, lint, types and imports")
     bench = _add(commands, "bench", _bench, "measure, and fail where a bar does not hold")
@@ -308,7 +321,15 @@ def _test(options: "Options") -> int:
     from ops.frontend import ensure_frontend
 
     ensure_frontend()
-    return run_tests(options.rest)
+    return run_tests(
+        options.rest, quick=options.quick, drills=options.drills, postgres=options.postgres
+    )
+
+
+def _read_major(text: str) -> str:
+    if not text.isdecimal() or not text.isascii():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a major version, such as 15")
+    return text
 
 
 def _check(options: "Options") -> int:

@@ -26,6 +26,8 @@ from ops.roles import ensure_embedded_database
 # Not a secret: it guards nothing but databases that live for one test.
 TEST_SECRET_KEY = base64.urlsafe_b64encode(b"phopay tests phopay tests phopay").decode("ascii")
 TEMPLATE = "phopay_template"
+# A password's hash is slow on purpose, and tests sign somebody in a thousand times.
+PASSWORD_MEMORY_KIB = 64
 DEBIAN_BINARIES = "/usr/lib/postgresql/{major}/bin"
 MEMORY_FREE_BYTES_MIN = 2 * 2**30
 _serial = itertools.count(1)
@@ -51,6 +53,7 @@ class Database:
             secret_key=SecretStr(TEST_SECRET_KEY),
             data_dir=Path(self.environment["PHOPAY_DATA_DIR"]),
             database_pool_size=8,
+            password_memory_kib=PASSWORD_MEMORY_KIB,
         )
 
 
@@ -100,6 +103,7 @@ def fresh_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[Da
         superuser.execute(sql.SQL(clone).format(**names))
     owner_url = embedded_owner_url(cluster, TEST_SECRET_KEY, database=name)
     environment = build_environment(owner_url, TEST_SECRET_KEY, cluster.place.home / name)
+    environment["PHOPAY_PASSWORD_MEMORY_KIB"] = str(PASSWORD_MEMORY_KIB)
     try:
         yield Database(
             name=name,

@@ -8,10 +8,9 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from core.errors import Busy
+from core.settings import PASSWORD_MEMORY_KIB
 
-# OWASP Password Storage Cheat Sheet, argon2id: m = 19 MiB, t = 2, p = 1. About 25 ms and, with two
-# at a time, 38 MiB: a hub process has 250.
-MEMORY_KIB: Final = 19_456
+# Two at a time need 38 MiB: a hub process has 250.
 TIME_COST: Final = 2
 AT_ONCE: Final = 2
 WAITING_MAX: Final = 50
@@ -21,8 +20,8 @@ BUSY_RETRY_S: Final = 5
 class Passwords:
     """Hashes and verifies. One per process, so that its limit counts."""
 
-    def __init__(self) -> None:
-        hasher = Argon2Hasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1)
+    def __init__(self, *, memory_kib: int = PASSWORD_MEMORY_KIB) -> None:
+        hasher = Argon2Hasher(time_cost=TIME_COST, memory_cost=memory_kib, parallelism=1)
         self._hash = PasswordHash((hasher,))
         # Verified when a login is unknown, so that the answer takes as long as for a known one.
         self._nobody = self._hash.hash("nobody has this password")

@@ -33,7 +33,7 @@ FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
 
 async def test_a_strangers_forwarded_address_is_not_believed(settings: Settings) -> None:
-    async with running_hub(settings, with_mirror(settings)) as hub:
+    async with running_hub(settings, build=with_mirror) as hub:
         seen = await hub.client.get("/v1/mirror", headers=FORWARDED)
 
         assert seen.json() == {"host": "127.0.0.1", "scheme": "http"}
@@ -41,7 +41,7 @@ async def test_a_strangers_forwarded_address_is_not_believed(settings: Settings)
 
 async def test_the_configured_proxy_is_believed(settings: Settings) -> None:
     behind = settings.model_copy(update={"trusted_proxies": ("127.0.0.1", "10.1.0.0/16")})
-    async with running_hub(behind, with_mirror(behind)) as hub:
+    async with running_hub(behind, build=with_mirror) as hub:
         seen = await hub.client.get("/v1/mirror", headers=FORWARDED)
         forged = {**FORWARDED, "X-Forwarded-For": "198.51.100.1, 203.0.113.9, 10.1.2.3"}
         nearest = await hub.client.get("/v1/mirror", headers=forged)

@@ -122,7 +122,7 @@ async def test_a_body_over_the_limit_is_refused_also_when_it_hides_its_length(hu
 
 
 async def test_a_route_may_take_larger_bodies(settings: Settings) -> None:
-    async with running_hub(settings, with_odd_routes(settings)) as hub:
+    async with running_hub(settings, build=with_odd_routes) as hub:
         taken = await hub.client.post("/v1/odd/large", content=b"x" * 150_000)
         refused = await hub.client.post("/v1/odd/large", content=b"x" * 200_001)
 
@@ -131,7 +131,7 @@ async def test_a_route_may_take_larger_bodies(settings: Settings) -> None:
 
 
 async def test_our_own_mistake_is_a_500_that_tells_nothing(settings: Settings) -> None:
-    async with running_hub(settings, with_odd_routes(settings)) as hub:
+    async with running_hub(settings, build=with_odd_routes) as hub:
         answer = await hub.client.get("/v1/odd/bug", headers={"X-Request-Id": "till-7.2026-11"})
 
         problem = assert_problem(answer, 500, "internal_error")
@@ -141,7 +141,7 @@ async def test_our_own_mistake_is_a_500_that_tells_nothing(settings: Settings) -
 
 
 async def test_busy_says_when_to_come_back(settings: Settings) -> None:
-    async with running_hub(settings, with_odd_routes(settings)) as hub:
+    async with running_hub(settings, build=with_odd_routes) as hub:
         answer = await hub.client.get("/v1/odd/busy")
 
         assert_problem(answer, 503, "busy")
@@ -150,7 +150,7 @@ async def test_busy_says_when_to_come_back(settings: Settings) -> None:
 
 async def test_a_lock_or_an_answer_that_takes_too_long_is_busy(settings: Settings) -> None:
     impatient = settings.model_copy(update={"statement_timeout_ms": 400, "lock_timeout_ms": 200})
-    async with running_hub(impatient, with_odd_routes(impatient)) as hub:
+    async with running_hub(impatient, build=with_odd_routes) as hub:
         slow = await hub.client.get("/v1/odd/sql/SELECT pg_sleep(5)")
         async with await psycopg.AsyncConnection.connect(
             settings.app_database_url.get_secret_value()
@@ -165,7 +165,7 @@ async def test_a_lock_or_an_answer_that_takes_too_long_is_busy(settings: Setting
 
 async def test_a_crowd_over_the_pool_is_answered_busy_not_left_waiting(settings: Settings) -> None:
     tight = settings.model_copy(update={"database_pool_size": 2, "database_pool_timeout_s": 1})
-    async with running_hub(tight, with_odd_routes(tight)) as hub:
+    async with running_hub(tight, build=with_odd_routes) as hub:
         requests = [hub.client.get("/v1/odd/sql/SELECT pg_sleep(2)") for _ in range(6)]
         answers = await asyncio.gather(*requests)
 
@@ -189,14 +189,14 @@ async def test_a_database_that_is_away_is_busy_and_not_ready(settings: Settings)
 async def test_a_value_that_the_database_cannot_store_is_the_callers_mistake(
     settings: Settings,
 ) -> None:
-    async with running_hub(settings, with_odd_routes(settings)) as hub:
+    async with running_hub(settings, build=with_odd_routes) as hub:
         answer = await hub.client.get("/v1/odd/sql/SELECT 99999999999::int")
 
         assert_problem(answer, 422, "invalid_request")
 
 
 async def test_nothing_of_a_failed_request_stays(settings: Settings) -> None:
-    async with running_hub(settings, with_odd_routes(settings)) as hub:
+    async with running_hub(settings, build=with_odd_routes) as hub:
         admin = await found_city(hub)
 
         assert_problem(await admin.post("/v1/odd/rename"), 503, "busy")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def hub(settings: Settings) -> AsyncIterator[Hub]:
     """The hub with those routes."""
-    async with running_hub(settings, with_streams(settings)) as running:
+    async with running_hub(settings, build=with_streams) as running:
         yield running
 
 
@@ -296,7 +296,7 @@ async def test_one_caller_cannot_open_streams_without_end(
 
 
 async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> None:
-    async with running_hub(settings, with_streams(settings)) as hub:
+    async with running_hub(settings, build=with_streams) as hub:
         admin = await found_city(hub)
         async with watching(admin) as screen:
             hub.app.state.broadcaster.close()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def hub(settings: Settings) -> AsyncIterator[Hub]:
     """The hub with those routes."""
-    async with running_hub(settings, with_streams(settings)) as running:
+    async with running_hub(settings, build=with_streams) as running:
         yield running
 
 

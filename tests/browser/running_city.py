@@ -34,7 +34,7 @@ from payments.payees.accounts import confirm_told
 from payments.payees.rules import OrgFacts
 from payments.payees.service import add_payee
 from tests.builders import MB, an_account, an_organisation
-from tests.databases import Database, fresh_database
+from tests.databases import PASSWORD_MEMORY_KIB, Database, fresh_database
 
 PASSWORD = "bún chả Hàng Mành"
 READY_WITHIN_S = 30.0
@@ -180,7 +180,7 @@ class City:
             session,
             self.org.id,
             granter=service.HUB,
-            passwords=Passwords(),
+            passwords=Passwords(memory_kib=PASSWORD_MEMORY_KIB),
             login=login,
             display_name=login.title(),
             password=PASSWORD,

@@ -34,6 +34,7 @@ from tests.databases import Database
 from tests.integration.invariants import find_violations
 
 pytestmark = pytest.mark.anyio
+DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -132,12 +133,13 @@ async def test_settlers_do_not_wait_for_each_others_notices(
     assert (await read_ledger(app_sessions, stall))["takings"] == 40_000
 
 
+@pytest.mark.parametrize("times", [8, pytest.param(1_000, marks=DRILL)])
 async def test_a_cancellation_and_a_payment_at_once_have_one_order(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_sessions: Sessions, stall: Stall, races: Races, database: Database, times: int
 ) -> None:
     """Whoever is first, the other sees it: the money is takings or due for refund, never lost."""
     ends = set()
-    for _ in range(8):
+    for _ in range(times):
         bill = await a_bill(app_sessions, stall)
         body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
         (notice,) = await store(app_sessions, stall, body)

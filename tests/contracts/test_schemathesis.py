@@ -1,7 +1,6 @@
 """The whole OpenAPI, tried by schemathesis against a running hub: no 5xx, nothing undeclared."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading
@@ -18,10 +17,13 @@ from tests.api.stalls import CODE, SCOPES, found_market_with_stall
 
 SEED = 20_261_120
 EXAMPLES_MAX = 4
-# Every boundary of every field as well: 2,300 requests, some minutes. `full` asks for it.
-IS_FULL = os.environ.get("PHOPAY_TEST_DEPTH") == "full"
-PHASES = "examples,coverage,fuzzing" if IS_FULL else "examples,fuzzing"
-TIMEOUT_S = 600 if IS_FULL else 110
+# The drill tries every boundary of every field as well: 2,300 requests, some minutes.
+PHASES = [
+    pytest.param("examples,fuzzing", 110, marks=pytest.mark.timeout(170)),
+    pytest.param(
+        "examples,coverage,fuzzing", 600, marks=[pytest.mark.drill, pytest.mark.timeout(660)]
+    ),
+]
 # What is left out, and why.
 EXCLUDED = (
     "/v1/events",  # a stream that does not end; tests/api/test_credits.py listens to it
@@ -109,14 +111,20 @@ async def _furnish(hub: Hub) -> Target:
 
 
 def try_everything(
-    target: Target, headers: dict[str, str], folder: Path, checks: Sequence[str]
+    url: str,
+    headers: dict[str, str],
+    folder: Path,
+    *,
+    checks: Sequence[str],
+    phases: str,
+    within_s: float,
 ) -> None:
     """Run schemathesis over every operation; what it wrote is shown when it found something."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
-        f"{target.url}/openapi.json",
-        f"--phases={PHASES}",
+        f"{url}/openapi.json",
+        f"--phases={phases}",
         f"--max-examples={EXAMPLES_MAX}",
         f"--seed={SEED}",
         f"--checks={','.join(checks)}",
@@ -132,19 +140,32 @@ def try_everything(
         cwd=folder,  # it keeps a folder of failures where it runs
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=within_s,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr[-2_000:]
 
 
-@pytest.mark.timeout(TIMEOUT_S + 60)
+@pytest.mark.slow
+@pytest.mark.parametrize(("phases", "within_s"), PHASES)
 def test_a_machine_with_every_scope_meets_nothing_undeclared(
-    target: Target, tmp_path: Path
+    target: Target, tmp_path: Path, phases: str, within_s: float
 ) -> None:
-    try_everything(target, target.machine, tmp_path, MACHINE_CHECKS)
+    try_everything(
+        target.url,
+        target.machine,
+        tmp_path,
+        checks=MACHINE_CHECKS,
+        phases=phases,
+        within_s=within_s,
+    )
 
 
-@pytest.mark.timeout(TIMEOUT_S + 60)
-def test_an_administrator_meets_nothing_undeclared(target: Target, tmp_path: Path) -> None:
-    try_everything(target, target.person, tmp_path, CHECKS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("phases", "within_s"), PHASES)
+def test_an_administrator_meets_nothing_undeclared(
+    target: Target, tmp_path: Path, phases: str, within_s: float
+) -> None:
+    try_everything(
+        target.url, target.person, tmp_path, checks=CHECKS, phases=phases, within_s=within_s
+    )

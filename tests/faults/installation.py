@@ -272,7 +272,9 @@ def new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(trust_env=False, timeout=20, limits=limits)
 
 
-async def wait_until_settled(sessions: Sessions, stall: Stall) -> timedelta:
+async def wait_until_settled(
+    sessions: Sessions, stall: Stall, *, within_s: float = SWEPT_WITHIN_S
+) -> timedelta:
     """Wait until no notice of the organisation waits; return how long it took."""
     start = time.monotonic()
     query = text("SELECT count(*) FROM notices WHERE handled_at IS NULL")
@@ -280,5 +282,5 @@ async def wait_until_settled(sessions: Sessions, stall: Stall) -> timedelta:
         async with open_org_transaction(sessions, stall.org.id) as session:
             if not await session.scalar(query):
                 return timedelta(seconds=time.monotonic() - start)
-        assert time.monotonic() - start < SWEPT_WITHIN_S, "the backlog is not swept"
+        assert time.monotonic() - start < within_s, "the backlog is not swept"
         await asyncio.sleep(0.05)

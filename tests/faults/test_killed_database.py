@@ -24,13 +24,14 @@ from tests.faults.installation import (
 )
 from tests.integration.invariants import find_violations, find_waiting
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.database]
 
-BILLS = 60
+DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
 
 
+@pytest.mark.parametrize(("bills_count", "kills"), [(60, 1), pytest.param(500, 5, marks=DRILL)])
 async def test_what_was_acknowledged_survives_a_killed_database(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, bills_count: int, kills: int
 ) -> None:
     logs = tmp_path_factory.mktemp("logs")
     with reachable_folder() as folder, running_postgres(folder, bin_dir=chosen_binaries()) as own:
@@ -45,7 +46,7 @@ async def test_what_was_acknowledged_survives_a_killed_database(
                 sessions = make_sessions(engine)
                 to = await a_reachable_stall(sessions, database.settings, code="HKXM")
                 now = read_clock()
-                bills = [await a_bill(sessions, to.stall, now=now) for _ in range(BILLS)]
+                bills = [await a_bill(sessions, to.stall, now=now) for _ in range(bills_count)]
                 await wait_for(*hubs)
 
                 done: list[Delivery] = []
@@ -62,12 +63,13 @@ async def test_what_was_acknowledged_survives_a_killed_database(
                         done.append(await deliver(client, to, hubs[number % 2 :], body))
 
                     async with asyncio.TaskGroup() as group:
-                        for number in range(BILLS):
+                        for number in range(bills_count):
                             group.create_task(send(number))
-                        while len(done) < BILLS // 4:  # noqa: ASYNC110
-                            await asyncio.sleep(0.005)
-                        own.crash()
-                        await asyncio.to_thread(own.start)
+                        for kill in range(kills):
+                            while len(done) < bills_count * (kill + 1) // (4 * kills):  # noqa: ASYNC110
+                                await asyncio.sleep(0.005)
+                            own.crash()
+                            await asyncio.to_thread(own.start)
 
                 await engine.dispose()  # its connections died with the server
                 await wait_until_settled(sessions, to.stall)
@@ -80,7 +82,7 @@ async def test_what_was_acknowledged_survives_a_killed_database(
                     assert status == ("paid", 20_000, 20_000)
                 async with open_org_transaction(sessions, to.stall.org.id) as session:
                     stored = await session.scalar(text("SELECT count(*) FROM credits"))
-                assert stored == BILLS
+                assert stored == bills_count
                 assert find_violations(database.owner_url) == []
                 assert find_waiting(database.owner_url) == []
                 await engine.dispose()

@@ -32,7 +32,7 @@ from tests.integration.invariants import find_waiting, list_violations
 pytestmark = pytest.mark.anyio
 
 STEPS_A_RUN = 40
-SEEDS = range(5)
+SEEDS = [*range(5), *(pytest.param(seed, marks=pytest.mark.drill) for seed in range(5, 45))]
 
 
 @dataclass

@@ -22,6 +22,7 @@ from tests.databases import (
 )
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.database
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tests.databases import chosen_binaries, reachable_folder
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0
+pytestmark = pytest.mark.database
 is_root = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not is_root, reason="only root has to change its account")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.checks import choose_marks, run_tests
 from ops.cli import build_parser, main
 from ops.errors import CannotStart
 from ops.processes import Family
@@ -47,6 +48,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["serve", "--port", "65536"],
         ["serve", "--workers", "none"],
         ["migrate", "--unknown"],
+        ["test", "--quick", "--drills"],
+        ["test", "--postgres", "../15"],
         ["bench", "payments"],
         ["backup"],
         ["restore", "--advance-serials", "--lost-since", "2026-11-28T09:30:00"],
@@ -63,6 +66,27 @@ def test_the_tests_take_the_arguments_of_pytest() -> None:
     options, rest = build_parser().parse_known_args(["test", "tests/unit", "-k", "vietqr", "-x"])
     assert options.takes_rest
     assert rest == ["tests/unit", "-k", "vietqr", "-x"]
+
+
+def test_the_tests_are_chosen_by_their_marks() -> None:
+    def chosen(**given: bool) -> str:
+        all_ = {"quick": False, "drills": False, "needs_database": False, "has_browser": True}
+        return choose_marks(**{**all_, **given})
+
+    assert chosen() == "not drill"
+    assert chosen(has_browser=False) == "not drill and not browser"
+    assert chosen(drills=True) == "drill"
+    assert chosen(quick=True, has_browser=False) == (
+        "not drill and not faults and not slow and not browser"
+    )
+    assert (
+        chosen(needs_database=True, has_browser=False) == "not drill and database and not browser"
+    )
+
+
+def test_a_postgresql_that_is_not_there_is_named() -> None:
+    with pytest.raises(CannotStart, match="PostgreSQL 7 "):
+        run_tests([], postgres="7")
 
 
 @pytest.mark.parametrize("command", ["demo", "serve", "sandbox"])
