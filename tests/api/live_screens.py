@@ -67,7 +67,7 @@ class Screen:
         self.lines = answer.aiter_lines()
 
     async def hear(self, *, within_s: float = 5) -> dict[str, str]:
-        """Return the fields of the next event that has data."""
+        """Return the fields of the next event; what a stream says of itself as it opens is none."""
         fields: dict[str, str] = {}
         with anyio.fail_after(within_s):
             async for line in self.lines:
@@ -77,7 +77,9 @@ class Screen:
                 if line:
                     fields[name] = value
                 elif "data" in fields:
-                    return fields
+                    if fields["event"] not in ("hello", "caught-up"):
+                        return fields
+                    fields = {}
         raise EOFError
 
     async def hear_end(self, *, within_s: float = 5) -> list[dict[str, str]]:

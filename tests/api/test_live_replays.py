@@ -1,7 +1,8 @@
 """Live screens that were away: what they are told when they come back, and how far back."""
 
+import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import anyio
@@ -38,6 +39,8 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
     async with watching(admin) as screen:
         first, second = await screen.hear(), await screen.hear()
     assert (first["event"], second["event"]) == ("tick", "tick")
+    told = datetime.fromisoformat(json.loads(second["data"])["now"])
+    assert abs(read_clock() - told) < timedelta(seconds=2)  # a page has no other good clock
     assert opened < UUID(first["id"]) < UUID(second["id"]) < events.first_id_at(read_clock())
 
     await happen(hub, org_id, "missed")

@@ -41,7 +41,7 @@ def make_code(page: Page, digits: str = "20") -> str:
     """Key an amount and show its code; returns the bill's reference."""
     key(page, digits)
     page.get_by_role("button", name="Tạo mã").click()
-    page.locator("[data-state=open] .qr img").wait_for()
+    page.locator("[data-state=open] .qr svg").wait_for()
     return reference_of(page)
 
 
@@ -52,7 +52,7 @@ def reference_of(page: Page) -> str:
 
 def read_code(page: Page) -> str:
     """Read the QR from a picture of the vendor's screen, as a phone's camera does."""
-    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
+    page.locator(".qr svg").wait_for()
     page.evaluate("document.querySelector('.qr').scrollIntoView({block: 'center'})")
     picture = Image.open(BytesIO(page.screenshot()))
     [code] = zxingcpp.read_barcodes(picture)

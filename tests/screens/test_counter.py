@@ -185,7 +185,6 @@ async def test_cashier_sees_nothing_of_another_stall(hub: Hub) -> None:
 
     refused = [
         await cashier.get(path),
-        await cashier.get(f"{path}/code.svg"),
         await cashier.post(f"{path}/cancel"),
         await cashier.post(f"{path}/check"),
         await cashier.post(f"/counter/sales/{credit_id}/claim"),
@@ -274,11 +273,10 @@ async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
     _, owner = await at_counter(hub)
 
     page = (await owner.get("/counter/code")).text
-    picture = await owner.get("/counter/code/picture.svg")
     card = await owner.get("/counter/code/card.png")
 
     assert "HO KINH DOANH B12" in page
-    assert picture.headers["content-type"] == "image/svg+xml"
+    assert "<svg xmlns" in page  # in the page itself: a second request could fail
     assert card.content.startswith(b"\x89PNG")
     assert "attachment" in card.headers["content-disposition"]
 
