@@ -123,6 +123,20 @@ async def test_short_payment_shows_what_is_missing_with_a_new_code(
     assert code_in(page) != before
 
 
+async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
+    hub: Hub, stranger: httpx.AsyncClient
+) -> None:
+    market = await open_office(hub)
+    bill = await an_open_bill(market)
+
+    page = (await stranger.get(pay_path(market, bill))).text
+
+    assert '<meta name="format-detection" content="telephone=no' in page
+    for shown in (bill.reference, bill.code_account, bill.holder_name, bill.payee_name):
+        assert f'translate="no">{shown}<' in page
+    assert '<span class="money" translate="no"' in page
+
+
 async def test_paid_bill_is_green_and_shows_no_code_any_more(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
@@ -239,8 +253,8 @@ async def test_stream_says_that_something_happened_and_not_what(
     async with stranger.stream("GET", f"{pay_path(market, bill)}/events") as stream:
         async for line in stream.aiter_lines():
             heard += line + "\n"
-            if line.startswith("data:"):
+            if line == "event: caught-up":
                 break
 
     assert heard.count("event: bill.paid") == 1
-    assert "data: {}" in heard
+    assert "event: bill.paid\ndata: {}" in heard
