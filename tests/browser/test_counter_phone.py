@@ -214,7 +214,7 @@ def test_person_finds_their_password_and_the_way_out_in_the_menu(
     city: City, new_page: OpenPage
 ) -> None:
     page = open_counter(city, new_page, city.open_stall())
-    page.locator(".counter-bar .menu summary").click()
+    page.locator(".corner-menu summary").click()
     page.get_by_role("link", name="Mật khẩu của tôi").click()
     page.get_by_label("Mật khẩu đang dùng").fill("bún chả Hàng Mành")
     page.get_by_label("Mật khẩu mới").fill("phở gà phố Quán Thánh")
@@ -222,7 +222,7 @@ def test_person_finds_their_password_and_the_way_out_in_the_menu(
     expect(page.get_by_role("status")).to_contain_text("Đã đổi mật khẩu.")
 
     page.get_by_role("link", name="Về màn hình chính").click()
-    page.locator(".counter-bar .menu summary").click()
+    page.locator(".corner-menu summary").click()
     page.get_by_role("button", name="Đăng xuất").click()
 
     page.wait_for_url("**/login")

@@ -99,12 +99,12 @@ document.addEventListener("change", (event) => {
 
 // A menu closes by a tap beside it and by Escape.
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
+  for (const menu of document.querySelectorAll("details.corner-menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  const menu = event.key === "Escape" && document.querySelector("details.corner-menu[open]");
   if (!menu) return;
   menu.open = false;
   menu.querySelector("summary").focus();
