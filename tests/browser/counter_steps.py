@@ -13,9 +13,11 @@ from tests.browser.running_city import PASSWORD, City, CityStall
 SPOKEN_WITHIN_MS = 25_000
 
 
-def sign_in(city: City, page: Page, login: str, password: str = PASSWORD) -> None:
-    """Sign in on the login page; where it leads is the caller's to look at."""
-    page.goto(f"{city.url}/login")
+def sign_in(
+    city: City, page: Page, login: str, password: str = PASSWORD, *, url: str | None = None
+) -> None:
+    """Sign in on the login page, of the hub or by a network before it; where it leads is open."""
+    page.goto(f"{url or city.url}/login")
     page.locator("#login").fill(login)
     page.locator("#password").fill(password)
     page.locator("form[action='/login'] button").click()
