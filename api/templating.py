@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from api.i18n import LANGUAGE_COOKIE, Language, pick_language, translate
+from core.clock import read_clock
 from core.money import format_vnd
 
 # What the pages are written for: no inline code, nothing from elsewhere. Sent with every page.
@@ -53,10 +54,14 @@ def language_of(request: Request) -> Language:
 
 
 def page_context(request: Request) -> dict[str, object]:
-    """Give every page what templates/base.html needs: language, theme, text size, the switch."""
+    """Give every page what templates/base.html needs: language, theme, text size, the switch.
+
+    And the hub's time, because scripts never compare it with the device's (js/hub_clock.js).
+    """
     theme = request.cookies.get(THEME_COOKIE)
     return {
         "lang": language_of(request),
+        "hub_now": read_clock().isoformat(),
         "theme": theme if theme in THEMES else None,
         "is_text_large": request.cookies.get(TEXT_COOKIE) == "large",
         "query": [(k, v) for k, v in request.query_params.multi_items() if k != "lang"],

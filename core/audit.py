@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,6 +31,8 @@ class AuditRow(OrgRow):
     """One change. The application's role may insert and read these rows, nothing else."""
 
     __tablename__ = "audit_log"
+    # The story of one object, and whether somebody did a thing to it: asked while pages load.
+    __table_args__ = (Index("ix_audit_log_object", "org_id", "object_id"),)
 
     actor_kind: Mapped[str]
     actor_id: Mapped[UUID | None]

@@ -213,6 +213,7 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_audit_log")),
     )
+    op.create_index("ix_audit_log_object", "audit_log", ["org_id", "object_id"])
     op.create_table(
         "idempotency_keys",
         sa.Column("org_id", sa.Uuid(), nullable=False),

@@ -177,7 +177,7 @@ async def is_login_in_other_hands(
 
     Args:
         since: from then on it counts whoever did it.
-        involved: a reset by one of these counts until the person chose their own password.
+        involved: a password that one of these gave counts until the person chose their own.
     """
     own = aliased(AuditRow)
     has_chosen = exists().where(
@@ -192,7 +192,7 @@ async def is_login_in_other_hands(
         AuditRow.before["payee_id"] != AuditRow.after["payee_id"],
     )
     is_known_to_them = and_(
-        AuditRow.action == "staff.password_reset",
+        is_given,
         AuditRow.actor_id.in_([one for one in involved if one is not None]),
         ~has_chosen,
     )
@@ -282,6 +282,16 @@ async def lock_setup(session: AsyncSession) -> None:
 async def has_any_login(session: AsyncSession) -> bool:
     """Whether anybody can sign in to this hub."""
     return await session.scalar(select(Login.name).limit(1)) is not None
+
+
+async def has_owner(session: AsyncSession, org_id: UUID) -> bool:
+    """Whether an owner of some stall can sign in."""
+    query = select(Staff.id).where(
+        Staff.org_id == org_id,
+        literal(Role.VENDOR_OWNER.value) == any_(Staff.roles),
+        Staff.disabled_at.is_(None),
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def use_setup_token(

@@ -126,7 +126,7 @@ class _Stream:
         """Write the stream: replay first, then what happens, with a heartbeat in silence."""
         loop = asyncio.get_running_loop()
         with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
-            yield f"retry: {RETRY_MS}\n: hello\n\n"
+            yield f"retry: {RETRY_MS}\n: hello\nevent: hello\ndata: {_write_now()}\n\n"
             told: set[UUID] = set()
             try:
                 async for text_ in self._replay(told):
@@ -134,20 +134,25 @@ class _Stream:
             except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
                 log.warning("live.not_replayed", error=type(error).__name__)
                 return
+            yield "event: caught-up\ndata: {}\n\n"
             last_id = first_id_at(read_shared_clock())
             check_at = loop.time() + _recheck_after_s()
+            tick_at = loop.time() + HEARTBEAT_S
             while True:
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with asyncio.timeout_at(tick_at):
                         event = await subscriber.queue.get()
                 except TimeoutError:
+                    # By the clock and not in silence only: a page that listens for other kinds
+                    # takes a line without ticks for dead.
+                    tick_at = loop.time() + HEARTBEAT_S
                     # Else a page that hears nothing would ask for ever more after a reconnect.
                     told_to = subscriber.feed.told_to
+                    id_line = ""
                     if told_to > last_id:
                         last_id = told_to
-                        yield f"id: {told_to}\nevent: tick\ndata: {{}}\n\n"
-                    else:
-                        yield ": here\n\n"
+                        id_line = f"id: {told_to}\n"
+                    yield f"{id_line}event: tick\ndata: {_write_now()}\n\n"
                 else:
                     if event is None:
                         return
@@ -193,6 +198,11 @@ class _Stream:
         except Exception as error:  # the database is away: ask again in 30 s
             log.warning("live.not_checked", error=type(error).__name__)
             return True
+
+
+def _write_now() -> str:
+    """Tell a page the hub's time: a device's own clock may be minutes wrong."""
+    return f'{{"now":"{read_shared_clock().isoformat()}"}}'
 
 
 def _recheck_after_s() -> float:

@@ -24,9 +24,11 @@ Listener = Annotated[Caller, requires(Permission.EVENTS_READ)]
 DESCRIPTION: Final = f"""\
 A stream of server-sent events: `event` is one of {", ".join(f"`{k.value}`" for k in EventKind)},
 `data` is JSON, `id` names the event. Reconnect with `Last-Event-ID`: what came since is sent again,
-with an overlap of 60 seconds, so drop the ids that you have seen. In silence comes `event: tick`:
-up to its id you have heard everything. After `event: reload` read the lists instead; after
-`event: signed-out` the credential has ended.
+with an overlap of 60 seconds, so drop the ids that you have seen. A stream begins with
+`event: hello` and says `event: caught-up` once all that was missed is told. `event: tick` comes
+every 15 seconds: up to its id you have heard everything; after 35 seconds without one the line is
+dead. `hello` and `tick` carry the hub's time as `now`. After `event: reload` read the lists
+instead; after `event: signed-out` the credential has ended.
 """
 STREAM: Final = {
     "description": "A stream that does not end by itself.",

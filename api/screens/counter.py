@@ -22,8 +22,8 @@ from core.ids import new_id
 from core.money import format_vnd
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
-from payments.payees.accounts import confirm_told
-from payments.payees.errors import AccountLinkNotFound
+from payments.payees.accounts import confirm_told, note_read
+from payments.payees.errors import AccountLinkNotFound, HolderNeeded
 from payments.payees.queries import find_routes, get_link, list_payees
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
@@ -130,27 +130,31 @@ async def hear_events(
     )
 
 
-@router.post("/accounts/{link_id}/seen", dependencies=[requires(Permission.ACCOUNTS_ACKNOWLEDGE)])
+@router.post("/accounts/{link_id}/seen", dependencies=[requires(Permission.SALES_READ)])
 async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
-    """Note that someone of the stall saw that its receiving account has changed.
+    """Note that someone of the stall saw its receiving account: for the stall, if they may speak.
+
+    Who may not (a cashier; an owner whose login was made or reset since) says it for themselves:
+    the news goes from their own screens, and stays on everybody else's.
 
     Raises:
         AccountLinkNotFound: the change is another stall's.
-        HolderNeeded: the caller is not the stall's own, or had a part in the change,
-            or their login was made or reset since.
+        AccountLinkNotInForce: there is nothing to see yet, or not any more.
+        HolderNeeded: the caller is not the stall's own.
     """
-    link, *_ = await get_link(tx, stall.org_id, link_id)
+    caller = stall.caller
+    link, account, _ = await get_link(tx, stall.org_id, link_id)
     if link.payee_id != stall.payee_id:
         raise AccountLinkNotFound(link_id)
-    await check_own_login(tx, stall.caller, link)
-    await confirm_told(
-        tx,
-        stall.org_id,
-        link_id,
-        payee_id=stall.caller.payee_id,
-        actor=stall.caller.actor,
-        now=now,
-    )
+    try:
+        if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
+            raise HolderNeeded
+        await check_own_login(tx, caller, link)
+        await confirm_told(
+            tx, stall.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
+        )
+    except HolderNeeded:
+        await note_read(tx, link, account, payee_id=caller.payee_id, actor=caller.actor, now=now)
     return go(stall.path())
 
 

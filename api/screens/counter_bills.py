@@ -6,10 +6,11 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
+from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.answers import answer_picture
+from api.answers import draw_inline
 from api.auth.rate_limit import RateLimit
 from api.auth.rules import Permission
 from api.deps import Now, TheSealer, TheSessions, TheSettings, Tx, requires
@@ -20,6 +21,7 @@ from api.screens.frame import Stall, TheStall, go, name_bank, read_frame, render
 from api.screens.verdicts import Verdict, told_by_sale, word_verdict
 from api.templating import language_of
 from core.db import open_org_transaction
+from core.ids import new_id
 from core.settings import Settings
 from core.text import tidy_line
 from core.vnd_words import spell_vnd
@@ -29,7 +31,6 @@ from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest, effective_status, judge_client_id
 from payments.callbacks.queries_sales import list_of_bill
 from payments.callbacks.refunds import cancel_bill_and_propose_refund
-from payments.vietqr.images import draw_svg
 
 router = APIRouter(prefix="/counter/bills", include_in_schema=False)
 
@@ -47,6 +48,7 @@ class BillPage:
     bill_id: UUID
     state: str  # a BillStatus at this instant
     code_vnd: int  # what the code asks for
+    code_svg: Markup  # empty unless the code is shown
     code_words: str  # always Vietnamese: it is read back to the customer
     reference: str
     bank: str
@@ -61,6 +63,7 @@ class BillPage:
     is_timed: bool  # and counts down
     can_cancel: bool
     can_renew: bool
+    renewed_id: UUID  # of the bill that renewing will open: pressed twice, it opens one
     verdict: Verdict | None  # what the last payment for it was
     checked: Checked  # what asking the bank found
 
@@ -112,12 +115,15 @@ async def show_bill(
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
     # On a page without a code it says what the bill was for.
     code_vnd = (bill.code_amount_vnd if bill.is_payable else bill.amount_vnd) or 0
+    # A part of the money is here: the rest may come whenever it comes.
+    is_waiting = status is BillStatus.OPEN or bill.status == BillStatus.PART_PAID
     can_open = stall.caller.may(Permission.BILLS_OPEN)
     pay_path = f"/p/{stall.caller.org_code}-{bill.public_token}"
     page = BillPage(
         bill_id=bill.id,
         state=status.value,
         code_vnd=code_vnd,
+        code_svg=await draw_inline(bill.vietqr) if is_waiting else Markup(),
         code_words=spell_vnd(code_vnd),
         reference=bill.reference,
         bank=name_bank(bill.bin),
@@ -128,25 +134,16 @@ async def show_bill(
         pay_url=f"{settings.public_url.rstrip('/')}{pay_path}",
         expires_at=bill.expires_at.isoformat(),
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
-        # A part of the money is here: the rest may come whenever it comes.
-        is_waiting=status is BillStatus.OPEN or bill.status == BillStatus.PART_PAID,
+        is_waiting=is_waiting,
         is_timed=status is BillStatus.OPEN,
         can_cancel=status in (*WAITING, BillStatus.EXPIRED)
         and stall.caller.may(Permission.BILLS_CANCEL),
         can_renew=status is BillStatus.EXPIRED and bill.paid_vnd == 0 and can_open,
+        renewed_id=new_id(),
         verdict=verdict,
         checked=checked,
     )
     return render(request, "counter_bill.html", frame, page)
-
-
-@router.get("/{bill_id}/code.svg", dependencies=[requires(Permission.BILLS_READ)])
-async def draw_code(request: Request, bill_id: UUID, stall: TheStall, tx: Tx) -> Response:
-    """Draw the code for what is still missing."""
-    payload = (await _get_own(tx, stall, bill_id)).vietqr
-    return await answer_picture(
-        request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
 
 
 @router.post("/{bill_id}/renew", dependencies=[requires(Permission.BILLS_OPEN)])
@@ -157,13 +154,16 @@ async def renew_bill(
     sessions: TheSessions,
     settings: TheSettings,
     now: Now,
+    renewed_id: Annotated[UUID | None, Form()] = None,
 ) -> Response:
     """Open the same bill again after its time; the old code's money is still recorded."""
     async with open_org_transaction(sessions, stall.org_id) as session:
         old = await _get_own(session, stall, bill_id)
     if old.amount_vnd is None or old.paid_vnd or now < old.expires_at:
         return go(stall.path(f"/bills/{bill_id}"))
-    bill = await _open(request, stall, settings, old.amount_vnd, old.purpose, None, now)
+    if renewed_id is not None and judge_client_id(renewed_id, now=now) is not None:
+        renewed_id = None
+    bill = await _open(request, stall, settings, old.amount_vnd, old.purpose, renewed_id, now)
     return go(stall.path(f"/bills/{bill.id}"))
 
 

@@ -1,5 +1,6 @@
 """Which stall a counter's screen is for, and what every screen of it shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -7,12 +8,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
 from api.auth.callers import Caller
 from api.auth.rules import Permission
+from api.auth.service import check_own_login
 from api.deps import CurrentCaller
 from api.middleware import no_store
 from api.templating import templates
@@ -21,13 +22,13 @@ from core.errors import InvalidRequest
 from core.logging import mask_tail
 from payments.callbacks.queries_sales import count_sales
 from payments.ledger.service import read_takings
-from payments.payees.models import LinkStatus, PayeeAccount, ReceivingAccount
-from payments.payees.queries import find_routes, get_payee
+from payments.payees.errors import HolderNeeded
+from payments.payees.models import PayeeAccount, ReceivingAccount
+from payments.payees.queries import UnseenLink, find_routes, get_payee, list_unseen_links
 from payments.payees.rules import PayeeRoute
 from payments.vietqr.banks import find_bank
 
 COUNTER: Final = "/counter"
-CHANGES_MAX: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +90,13 @@ TheStall = Annotated[Stall, Depends(require_stall)]
 
 @dataclass(frozen=True, kw_only=True)
 class AccountChange:
-    """The account that money goes to was changed, and nobody of the stall has seen it yet."""
+    """The account that money goes to is new, and whoever looks has not said that they saw it."""
 
     link_id: UUID
     bank: str
     account: str  # only its end
     holder_name: str
+    is_first: bool  # the stall had none before: nothing changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +108,15 @@ class Frame:
     route: PayeeRoute | None  # None: no account in force, it cannot be paid yet
     can_open: bool
     can_sort: bool
-    can_confirm: bool  # may say "Tôi đã thấy" for the stall
+    can_see: bool  # its own people may say "Tôi đã thấy"
+    speaks_for: str  # whom that counts for: "stall", or themselves as "cashier" or "new_login"
     is_own_stall: bool  # its staff; others chose it from a list
     is_live: bool  # False: an organisation whose money is pretend
     today_vnd: int
     today_count: int
     changes: tuple[AccountChange, ...]
     suffix: str
+    person_name: str  # who is signed in
     here: str  # which of the counter's screens this is: "keypad", "sales", "code"
 
 
@@ -126,19 +130,22 @@ async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: dat
     routes = await find_routes(session, stall.org_id, [stall.payee_id])
     today_vnd, today_count = await read_today(session, stall, now=now)
     caller = stall.caller
+    links = await list_unseen_links(session, stall.org_id, stall.payee_id, reader_id=caller.id)
     return Frame(
         stall_name=payee.name,
         place=payee.place,
         route=routes.get(stall.payee_id),
         can_open=caller.may(Permission.BILLS_OPEN),
         can_sort=caller.may(Permission.SALES_SORT),
-        can_confirm=caller.payee_id is not None and caller.may(Permission.ACCOUNTS_ACKNOWLEDGE),
+        can_see=caller.payee_id is not None,
+        speaks_for=await _speaks_for(session, stall, links),
         is_own_stall=caller.payee_id is not None,
         is_live=caller.org.is_live,
         today_vnd=today_vnd,
         today_count=today_count,
-        changes=await list_changes(session, stall.org_id, stall.payee_id),
+        changes=tuple(_word_change(link, account, is_first) for link, account, is_first in links),
         suffix=stall.suffix,
+        person_name=caller.name,
         here=here,
     )
 
@@ -151,34 +158,25 @@ async def read_today(session: AsyncSession, stall: Stall, *, now: datetime) -> t
     return today_vnd, await count_sales(session, org_id, payee_id, since=since, until=until)
 
 
-async def list_changes(
-    session: AsyncSession, org_id: UUID, payee_id: UUID
-) -> tuple[AccountChange, ...]:
-    """List the changes of a stall's account that its people have not confirmed, newest first."""
-    query = (
-        select(PayeeAccount, ReceivingAccount)
-        .join(
-            ReceivingAccount,
-            (ReceivingAccount.org_id == PayeeAccount.org_id)
-            & (ReceivingAccount.id == PayeeAccount.receiving_account_id),
-        )
-        .where(
-            PayeeAccount.org_id == org_id,
-            PayeeAccount.payee_id == payee_id,
-            PayeeAccount.status == LinkStatus.ACTIVE.value,
-            PayeeAccount.holder_told_at.is_(None),
-        )
-        .order_by(PayeeAccount.id.desc())
-        .limit(CHANGES_MAX)
-    )
-    return tuple(
-        AccountChange(
-            link_id=link.id,
-            bank=name_bank(account.bin),
-            account=mask_tail(link.virtual_account or account.account_number),
-            holder_name=account.holder_name,
-        )
-        for link, account in await session.execute(query)
+async def _speaks_for(session: AsyncSession, stall: Stall, links: Sequence[UnseenLink]) -> str:
+    """Say for whom the caller may say that the account was seen (docs/adr/0001, 6)."""
+    if not stall.caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
+        return "cashier"
+    try:
+        for link, *_ in links:
+            await check_own_login(session, stall.caller, link)
+    except HolderNeeded:
+        return "new_login"
+    return "stall"
+
+
+def _word_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:
+    return AccountChange(
+        link_id=link.id,
+        bank=name_bank(account.bin),
+        account=mask_tail(link.virtual_account or account.account_number),
+        holder_name=account.holder_name,
+        is_first=is_first,
     )
 
 

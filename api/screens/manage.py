@@ -208,6 +208,12 @@ async def _read_overview(tx: AsyncSession, desk: Desk) -> OverviewPage:
     is_paid_into = LinkStatus.ACTIVE in statuses
     steps = (
         Step(name="payee", path=desk.path("/payees"), is_done=bool(payees)),
+        # First: a login made after the proposal cannot say for the stall that its account is seen.
+        Step(
+            name="owner",
+            path=desk.path("/staff"),
+            is_done=is_paid_into or await queries.has_owner(tx, org_id),
+        ),
         Step(name="account", path=desk.path("/accounts"), is_done=bool(links)),
         Step(name="endpoint", path=desk.path("/endpoints"), is_done=bool(health)),
         Step(name="test", path=desk.path("/accounts"), is_done=is_paid_into),

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
+from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.answers import answer_picture
+from api.answers import answer_picture, draw_inline
 from api.auth.callers import Directory, Org
 from api.auth.rate_limit import RateLimit
 from api.deps import Now, TheDirectory, TheSessions, public
@@ -34,7 +35,6 @@ from payments.callbacks.views import CreditView, list_bill_credits
 from payments.outbox.wake_ups import EventFacts
 from payments.vietqr.banks import DeepLink, find_bank, list_deep_links
 from payments.vietqr.cards import draw_card_png
-from payments.vietqr.images import draw_svg
 
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
 
@@ -88,6 +88,7 @@ class PayPage:
     valid_for_s: int
     paid_words: str  # when the money came, "" before
     has_receipt: bool
+    code_svg: Markup  # empty unless it is payable
     apps: tuple[DeepLink, ...]  # that fill the transfer in
     other_apps: tuple[DeepLink, ...]  # that only open
 
@@ -159,14 +160,14 @@ TheOpened = Annotated[Opened, Depends(open_link)]
 @router.get("/{link}")
 async def show_pay_page(request: Request, opened: TheOpened, now: Now) -> Response:
     """Show whom to pay, how much, the code, and what became of it."""
-    page = word_page(opened, now)
+    page = await word_page(opened, now)
     return _private(templates.TemplateResponse(request, "pay.html", {"page": page}))
 
 
 @router.get("/{link}/state")
 async def show_state(request: Request, opened: TheOpened, now: Now) -> Response:
     """Draw what changes on the page, for pay.js to put in its place."""
-    page = word_page(opened, now)
+    page = await word_page(opened, now)
     return _private(templates.TemplateResponse(request, "pay_state.html", {"page": page}))
 
 
@@ -188,17 +189,6 @@ async def hear_of_bill(
         bill_id=bill_id,
         last_event_id=last_event_id,
         shape=shape,
-    )
-
-
-@router.get("/{link}/code.svg")
-async def draw_code(request: Request, opened: TheOpened) -> Response:
-    """Draw the code for what is still missing."""
-    payload = opened.bill.vietqr
-    return _private(
-        await answer_picture(
-            request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
-        )
     )
 
 
@@ -236,7 +226,7 @@ def state_of(bill: BillFacts, now: datetime) -> str:
             return status.value
 
 
-def word_page(opened: Opened, now: datetime) -> PayPage:
+async def word_page(opened: Opened, now: datetime) -> PayPage:
     """Say everything the page shows."""
     bill = opened.bill
     bank = find_bank(bill.bin)
@@ -274,6 +264,7 @@ def word_page(opened: Opened, now: datetime) -> PayPage:
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
         paid_words=_word_instant(opened.credits[-1].occurred_at) if opened.credits else "",
         has_receipt=bill.received_vnd > 0,
+        code_svg=await draw_inline(bill.vietqr) if state in PAYABLE else Markup(),
         apps=tuple(link for link in links if link.is_prefilled),
         other_apps=tuple(link for link in links if not link.is_prefilled),
     )

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
+from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.answers import answer_picture
+from api.answers import answer_picture, draw_inline
 from api.auth.rules import Permission
 from api.deps import Now, Tx, requires
 from api.screens.frame import Stall, TheStall, name_bank, read_frame, render
@@ -16,7 +17,6 @@ from payments.payees.errors import PayeeHasNoAccount
 from payments.payees.queries import find_routes
 from payments.payees.rules import PayeeRoute
 from payments.vietqr.cards import QrCard, draw_card_png
-from payments.vietqr.images import draw_svg
 
 router = APIRouter(prefix="/counter/code", include_in_schema=False)
 
@@ -28,6 +28,7 @@ class CodePage:
     bank: str
     account: str
     holder_name: str
+    code_svg: Markup
 
 
 @router.get("", dependencies=[requires(Permission.PAYEES_READ)])
@@ -40,21 +41,9 @@ async def show_code(request: Request, stall: TheStall, tx: Tx, now: Now) -> Resp
         bank=name_bank(frame.route.bin),
         account=frame.route.code_account,
         holder_name=frame.route.holder_name,
+        code_svg=await draw_inline(printed_payload(frame.route)),
     )
     return render(request, "stall_code.html", frame, page)
-
-
-@router.get("/picture.svg", dependencies=[requires(Permission.PAYEES_READ)])
-async def draw_code(request: Request, stall: TheStall, tx: Tx) -> Response:
-    """Draw the code alone.
-
-    Raises:
-        PayeeHasNoAccount
-    """
-    payload = printed_payload(await _get_route(tx, stall))
-    return await answer_picture(
-        request, lambda: draw_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
 
 
 @router.get("/card.png", dependencies=[requires(Permission.PAYEES_READ)])

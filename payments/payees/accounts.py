@@ -27,7 +27,7 @@ from payments.payees.errors import (
     PayeeClosed,
     SecondPersonNeeded,
 )
-from payments.payees.link_audit import record_link
+from payments.payees.link_audit import NEWS_READ, record_link
 from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
 from payments.payees.rules import check_account, is_tested
 
@@ -190,6 +190,28 @@ async def confirm_told(
         link.holder_told_at, link.holder_told_by = now, actor.id
         await session.flush()
         record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
+
+
+async def note_read(
+    session: AsyncSession,
+    link: PayeeAccount,
+    account: ReceivingAccount,
+    *,
+    payee_id: UUID | None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Someone of the payee read of its account for themselves; the payee has not confirmed it.
+
+    Raises:
+        HolderNeeded: they are not the payee's.
+        AccountLinkNotInForce: there is nothing to read yet, or not any more.
+    """
+    if payee_id != link.payee_id or actor.id is None:
+        raise HolderNeeded
+    if link.status != LinkStatus.ACTIVE:
+        raise AccountLinkNotInForce(link.status)
+    record_link(session, link, account, actor, NEWS_READ, now, before=link.status)
 
 
 async def _find_or_add_account(

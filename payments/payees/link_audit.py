@@ -1,12 +1,15 @@
 """The audit row of each change of a payee's account."""
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.logging import mask_tail
 from payments.payees.models import PayeeAccount, ReceivingAccount
+
+NEWS_READ: Final = "account.news_read"  # by one person, for themselves; queries look for it
 
 
 def record_link(

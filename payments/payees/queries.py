@@ -11,15 +11,18 @@ from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
+from core.audit import AuditRow
 from payments.payees.errors import (
     AccountLinkNotFound,
     OrganisationNotFound,
     PayeeHasNoAccount,
     PayeeNotFound,
 )
+from payments.payees.link_audit import NEWS_READ
 from payments.payees.models import (
     SERVER_AND_TIMELINE,
     LinkStatus,
@@ -37,6 +40,7 @@ from payments.payees.rules import (
 )
 
 LIST_MAX = 500
+UNSEEN_MAX = 5
 IN_USE = frozenset(LinkStatus) - {LinkStatus.ENDED}
 
 FIND_ROUTES = text("""
@@ -314,6 +318,7 @@ async def lock_links_of_payee(
 
 
 AccountLink = tuple[PayeeAccount, ReceivingAccount, Payee]
+UnseenLink = tuple[PayeeAccount, ReceivingAccount, bool]
 
 
 def _select_links(org_id: UUID) -> Select[PayeeAccount, ReceivingAccount, Payee]:
@@ -359,6 +364,48 @@ async def get_link(session: AsyncSession, org_id: UUID, link_id: UUID) -> Accoun
     if row is None:
         raise AccountLinkNotFound(link_id)
     return row[0], row[1], row[2]
+
+
+async def list_unseen_links(
+    session: AsyncSession, org_id: UUID, payee_id: UUID, *, reader_id: UUID
+) -> Sequence[UnseenLink]:
+    """List a payee's accounts that nobody confirmed and the reader has not read of, newest first.
+
+    Returns:
+        Link, account, and whether the payee had no account in force before it.
+    """
+    before = aliased(PayeeAccount)
+    was_paid_before = exists().where(
+        before.org_id == org_id,
+        before.payee_id == payee_id,
+        before.id != PayeeAccount.id,
+        before.activated_at.is_not(None),
+    )
+    has_read = exists().where(
+        AuditRow.org_id == org_id,
+        AuditRow.object_kind == "account_link",
+        AuditRow.object_id == PayeeAccount.id,
+        AuditRow.action == NEWS_READ,
+        AuditRow.actor_id == reader_id,
+    )
+    query = (
+        select(PayeeAccount, ReceivingAccount, ~was_paid_before)
+        .join(
+            ReceivingAccount,
+            (ReceivingAccount.org_id == PayeeAccount.org_id)
+            & (ReceivingAccount.id == PayeeAccount.receiving_account_id),
+        )
+        .where(
+            PayeeAccount.org_id == org_id,
+            PayeeAccount.payee_id == payee_id,
+            PayeeAccount.status == LinkStatus.ACTIVE.value,
+            PayeeAccount.holder_told_at.is_(None),
+            ~has_read,
+        )
+        .order_by(PayeeAccount.id.desc())
+        .limit(UNSEEN_MAX)
+    )
+    return [(link, account, is_first) for link, account, is_first in await session.execute(query)]
 
 
 async def take_serials(

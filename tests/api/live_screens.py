@@ -67,7 +67,7 @@ class Screen:
         self.lines = answer.aiter_lines()
 
     async def hear(self, *, within_s: float = 5) -> dict[str, str]:
-        """Return the fields of the next event that has data."""
+        """Return the fields of the next event; what a stream says of itself is none."""
         fields: dict[str, str] = {}
         with anyio.fail_after(within_s):
             async for line in self.lines:
@@ -77,7 +77,20 @@ class Screen:
                 if line:
                     fields[name] = value
                 elif "data" in fields:
-                    return fields
+                    if "id" in fields or fields["event"] not in ("hello", "caught-up", "tick"):
+                        return fields
+                    fields = {}
+        raise EOFError
+
+    async def hear_names(self, wanted: int) -> list[str]:
+        """Return the names of the next events, those that a stream says of itself too."""
+        names: list[str] = []
+        with anyio.fail_after(5):
+            async for line in self.lines:
+                if line.startswith("event: "):
+                    names.append(line.removeprefix("event: "))
+                if len(names) == wanted:
+                    return names
         raise EOFError
 
     async def hear_end(self, *, within_s: float = 5) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """Live screens that were away: what they are told when they come back, and how far back."""
 
+import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import anyio
@@ -38,11 +39,48 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
     async with watching(admin) as screen:
         first, second = await screen.hear(), await screen.hear()
     assert (first["event"], second["event"]) == ("tick", "tick")
+    told = datetime.fromisoformat(json.loads(second["data"])["now"])
+    assert abs(read_clock() - told) < timedelta(seconds=2)  # a page has no other good clock
     assert opened < UUID(first["id"]) < UUID(second["id"]) < events.first_id_at(read_clock())
 
     await happen(hub, org_id, "missed")
     async with watching(admin, **{"Last-Event-ID": second["id"]}) as screen:
         assert (await screen.hear())["event"] == "missed"
+
+
+async def test_a_stream_says_when_all_that_was_missed_is_told(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    await happen(hub, org_id, "missed")
+
+    async with watching(admin) as screen:
+        names = await screen.hear_names(3)
+        await happen(hub, org_id, "afterwards")
+        names += await screen.hear_names(1)
+
+    assert names == ["hello", "missed", "caught-up", "afterwards"]
+
+
+async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that listens for other kinds hears only the ticks: else its line would look dead."""
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.5)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen, anyio.create_task_group() as busy:
+
+        async def tell_often() -> None:
+            while True:
+                await happen(hub, org_id, "of.no.interest")
+                await anyio.sleep(0.1)
+
+        busy.start_soon(tell_often)
+        names = await screen.hear_names(16)
+        busy.cancel_scope.cancel()
+
+    assert "tick" in names
 
 
 async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from core.audit import AuditRow
 from core.db import Sessions
 from payments.vietqr import PointOfInitiation, parse
-from tests.api.city import Hub, employ
+from tests.api.city import PASSWORD, Hub, employ
 from tests.api.stalls import Market, found_market_with_stall
 from tests.api.test_callbacks import SECRET, deliver, make_endpoint
 from tests.builders import a_stall, an_id_number
@@ -315,6 +315,23 @@ async def test_password_that_the_proposer_gave_does_not_speak_for_the_holder(
 
     assert (answer.status_code, answer.json()["code"]) == (403, "holder_needed")
     assert "a login that was made, reset or moved" in answer.json()["detail"]
+
+
+async def test_login_that_the_proposer_made_speaks_for_the_holder_once_its_password_is_their_own(
+    market: Market, owner_sessions: Sessions
+) -> None:
+    """Made before the proposal, too: else a manager makes the owner first and the account next."""
+    link = (await market.till.get("/v1/accounts")).json()["accounts"][0]
+    owner = await market.staff("co.lan", "vendor_owner", payee_id=market.stall.payee_id)
+    admin = (await market.admin.get("/v1/me")).json()
+    await propose_now(owner_sessions, link["id"], by=admin["id"])
+    path = f"/v1/accounts/{link['id']}/seen"
+    assert (await owner.post(path)).json()["code"] == "holder_needed"
+
+    chosen = {"present_password": PASSWORD, "password": "phở gà phố Quán Thánh"}
+    assert (await owner.post("/v1/me/password", json=chosen)).status_code == 204
+
+    assert (await owner.post(path)).json()["holder_told_at"] is not None
 
 
 async def test_nobody_but_the_payee_itself_acknowledges_a_change(

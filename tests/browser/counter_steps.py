@@ -13,9 +13,11 @@ from tests.browser.running_city import PASSWORD, City, CityStall
 SPOKEN_WITHIN_MS = 25_000
 
 
-def sign_in(city: City, page: Page, login: str, password: str = PASSWORD) -> None:
-    """Sign in on the login page; where it leads is the caller's to look at."""
-    page.goto(f"{city.url}/login")
+def sign_in(
+    city: City, page: Page, login: str, password: str = PASSWORD, *, url: str | None = None
+) -> None:
+    """Sign in on the login page, of the hub or by a network before it; where it leads is open."""
+    page.goto(f"{url or city.url}/login")
     page.locator("#login").fill(login)
     page.locator("#password").fill(password)
     page.locator("form[action='/login'] button").click()
@@ -41,7 +43,7 @@ def make_code(page: Page, digits: str = "20") -> str:
     """Key an amount and show its code; returns the bill's reference."""
     key(page, digits)
     page.get_by_role("button", name="Tạo mã").click()
-    page.locator("[data-state=open] .qr img").wait_for()
+    page.locator("[data-state=open] .qr svg").wait_for()
     return reference_of(page)
 
 
@@ -52,7 +54,7 @@ def reference_of(page: Page) -> str:
 
 def read_code(page: Page) -> str:
     """Read the QR from a picture of the vendor's screen, as a phone's camera does."""
-    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
+    page.locator(".qr svg").wait_for()
     page.evaluate("document.querySelector('.qr').scrollIntoView({block: 'center'})")
     picture = Image.open(BytesIO(page.screenshot()))
     [code] = zxingcpp.read_barcodes(picture)

@@ -59,7 +59,7 @@ def open_bill(city: City, stall: CityStall, new_page: OpenPage) -> OpenBill:
 
 def load(page: Page, url: str) -> None:
     page.goto(url)
-    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
+    page.locator(".qr svg").wait_for()
 
 
 def test_page_turns_green_by_itself_after_short_and_missing_money(

@@ -98,12 +98,17 @@ async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     assert [answer.status_code for answer in seen] == [200, 200, 200]
 
 
+def code_in(page: httpx.Response) -> str:
+    """Return the picture that stands in the page."""
+    return page.text.partition('class="qr"')[2].partition("</svg>")[0]
+
+
 async def test_short_payment_shows_what_is_missing_with_a_new_code(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
     market = await open_office(hub)
     bill = await an_open_bill(market)
-    before = (await stranger.get(f"{pay_path(market, bill)}/code.svg")).content
+    before = code_in(await stranger.get(pay_path(market, bill)))
 
     await pay_bill(market, bill, amount_vnd=15_000)
 
@@ -115,7 +120,21 @@ async def test_short_payment_shows_what_is_missing_with_a_new_code(
     )
     [code] = zxingcpp.read_barcodes(Image.open(BytesIO(card.content)))
     assert "54045000" in code.text
-    assert (await stranger.get(f"{pay_path(market, bill)}/code.svg")).content != before
+    assert code_in(page) != before
+
+
+async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
+    hub: Hub, stranger: httpx.AsyncClient
+) -> None:
+    market = await open_office(hub)
+    bill = await an_open_bill(market)
+
+    page = (await stranger.get(pay_path(market, bill))).text
+
+    assert '<meta name="format-detection" content="telephone=no' in page
+    for shown in (bill.reference, bill.code_account, bill.holder_name, bill.payee_name):
+        assert f'translate="no">{shown}<' in page
+    assert '<span class="money" translate="no"' in page
 
 
 async def test_paid_bill_is_green_and_shows_no_code_any_more(
@@ -129,7 +148,7 @@ async def test_paid_bill_is_green_and_shows_no_code_any_more(
 
     assert 'data-status="paid"' in page.text
     assert "Đã nhận đủ tiền" in text_of(page)
-    assert "code.svg" not in page.text
+    assert 'class="qr"' not in page.text
 
 
 async def test_over_paid_and_paid_twice_say_how_much_is_due_back(
@@ -173,7 +192,7 @@ async def test_cancelled_bill_says_not_to_pay(hub: Hub, stranger: httpx.AsyncCli
     page = await stranger.get(pay_path(market, bill))
 
     assert "Đừng chuyển tiền cho mã này" in text_of(page)
-    assert "code.svg" not in page.text
+    assert 'class="qr"' not in page.text
 
 
 async def test_receipt_has_words_and_masked_numbers_and_says_it_is_no_invoice(
@@ -234,8 +253,8 @@ async def test_stream_says_that_something_happened_and_not_what(
     async with stranger.stream("GET", f"{pay_path(market, bill)}/events") as stream:
         async for line in stream.aiter_lines():
             heard += line + "\n"
-            if line.startswith("data:"):
+            if line == "event: caught-up":
                 break
 
     assert heard.count("event: bill.paid") == 1
-    assert "data: {}" in heard
+    assert "event: bill.paid\ndata: {}" in heard

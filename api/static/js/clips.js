@@ -1,10 +1,14 @@
 // Recorded phrases and chimes: fetched and decoded once, then joined into one piece of sound.
 
+import { ask } from "./asking.js";
+
 const SAMPLES_PER_S = 44100;
 const SILENT_BELOW = 0.004; // MP3 pads both ends of a clip; what is quieter than this is padding
 const GAP_S = 0.03; // between words
 const PAUSE_S = 0.16; // between parts of the sentence, and after the chime
 const TAIL_S = 0.1; // cheap speakers swallow the last moment of a sound
+
+const CLIP_WITHIN_MS = 30_000; // all are fetched at once, over a market's mobile network
 
 export class Clips {
   #phrases = new Map(); // phrase → Float32Array
@@ -30,12 +34,12 @@ export class Clips {
   }
 
   async #load() {
-    const manifest = await (await fetchOk(`${this.base}manifest.json`)).json();
+    const manifest = await fetchOk(`${this.base}manifest.json`, "json");
     // An offline context decodes without the first tap that a playing context has to wait for.
     const decoder = new OfflineAudioContext(1, 1, SAMPLES_PER_S);
     const decode = async ([name, file]) => {
-      const response = await fetchOk(`${this.base}${file}?v=${manifest.version}`);
-      const buffer = await decoder.decodeAudioData(await response.arrayBuffer());
+      const clip = await fetchOk(`${this.base}${file}?v=${manifest.version}`, "arrayBuffer");
+      const buffer = await decoder.decodeAudioData(clip);
       return [name, withoutPadding(buffer.getChannelData(0))];
     };
     const [phrases, chimes] = await Promise.all(
@@ -88,10 +92,10 @@ export class Clips {
   }
 }
 
-async function fetchOk(address) {
-  const response = await fetch(address);
-  if (!response.ok) throw new Error(`${address}: HTTP ${response.status}`);
-  return response;
+async function fetchOk(address, as) {
+  const { answer, body } = await ask(address, { as, withinMs: CLIP_WITHIN_MS });
+  if (!answer.ok) throw new Error(`${address}: HTTP ${answer.status}`);
+  return body;
 }
 
 function withoutPadding(samples) {

@@ -41,15 +41,15 @@ document.addEventListener("click", (event) => {
 });
 
 const signal = document.getElementById("signal");
-let lostAt = null; // when the line went, in ms
+let lostAt = null; // when the line was last heard, by the hub's clock
 let offlineTimer = null;
 let wasOfflineSpoken = false;
 
-function showSignal(isLive) {
+function showSignal(isLive, heardAt) {
   signal.dataset.live = isLive ? "yes" : "no";
-  signal.textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
+  signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
   if (!isLive) {
-    lostAt ??= Date.now();
+    lostAt ??= heardAt;
     offlineTimer ??= setTimeout(() => {
       wasOfflineSpoken = true;
       speaker.announce({ kind: "offline" });
@@ -68,17 +68,22 @@ function showSignal(isLive) {
 }
 
 const handlers = {
-  "bill.cancelled": (data, event) => news.hearCancelled(data, event),
-  "credit.corrected": (data, event) => news.hearCorrected(data, event),
-  "account.changed": (data, event) => news.isNew(event) && moveAccount(),
+  "bill.cancelled": (...told) => news.hearCancelled(...told),
+  "credit.corrected": (...told) => news.hearCorrected(...told),
+  "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {
     news.forget(); // going on from the same event, the hub would say the same again
     location.reload();
   },
   "signed-out": () => location.assign("/login"),
 };
-for (const name of MONEY) handlers[name] = (told, event) => news.hearMoney(told, event);
-const listening = { onSignal: showSignal, onTick: (eventId) => news.heardTo(eventId) };
+for (const name of MONEY) handlers[name] = (...told) => news.hearMoney(...told);
+const crowded = document.getElementById("crowded");
+const listening = {
+  onSignal: showSignal,
+  onTick: (eventId) => news.heardTo(eventId),
+  onCrowded: (isCrowded) => (crowded.hidden = !isCrowded),
+};
 let hangUp = listen(news.address(), handlers, listening);
 
 /** The hub picks the account that a stream hears when it opens: open one for the new account. */

@@ -7,13 +7,25 @@ export const THOUSANDS_BELOW = 1000;
 export const AMOUNT_MAX = 499_999_999;
 const DIGITS_MAX = 9;
 
+// Digits, or groups of three by one kind of separator: "20.5" and "20000.00" are no amounts.
+const PLAIN = /^[0-9]{1,12}$/;
+const GROUPED = /^[1-9][0-9]{0,2}([., \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3}){0,2}$/;
+const CURRENCY = /\s*(?:₫|đ|vnd)$/i;
+
 /** The đồng that an entry means; NaN for what no code can carry. */
 export function readAmount(typed, isPlain = false) {
-  const digits = typed.replace(/[.,\s₫đ]/g, "");
-  if (!/^[0-9]{1,12}$/.test(digits)) return Number.NaN;
+  const digits = digitsOf(typed);
+  if (digits === null) return Number.NaN;
   const entered = Number(digits);
   const amount = isPlain || entered >= THOUSANDS_BELOW ? entered : entered * 1000;
   return amount >= 1 && amount <= AMOUNT_MAX ? amount : Number.NaN;
+}
+
+/** The digits of an entry without what groups them; null if anything else is in it. */
+function digitsOf(typed) {
+  const figure = typed.trim().replace(CURRENCY, "");
+  if (PLAIN.test(figure)) return figure;
+  return GROUPED.test(figure) ? figure.replace(/[^0-9]/g, "") : null;
 }
 
 export function figures(amountVnd) {
@@ -41,6 +53,9 @@ export function bindKeypad(stage, { onCode }) {
       enter(form(), form().elements.amount.value, form().elements.plain.value !== "1");
     }
   });
+  document.addEventListener("keydown", (event) => {
+    if (form() && !document.querySelector(".news:not([hidden])")) typeOn(form(), event);
+  });
   document.addEventListener("input", (event) => {
     if (event.target.id === "amount" && form()) enter(form(), event.target.value, false);
   });
@@ -61,16 +76,33 @@ function prepare(form) {
   draw(form);
 }
 
+/**
+ * A keyboard beside the counter: its digits are keys wherever the focus is, and Enter makes the
+ * code, also where the last tap left the focus on a key, which Enter would press once more.
+ */
+function typeOn(form, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const at = event.target;
+  if (event.key === "Enter" && at.closest("[data-key], [data-quick]")) {
+    event.preventDefault();
+    const send = form.querySelector("[data-send]");
+    if (!send.disabled && !event.repeat) form.requestSubmit(send);
+  }
+  if (at.closest("input, textarea, select, summary, [contenteditable]")) return;
+  const key = event.key === "Backspace" ? "back" : event.key;
+  if (/^([0-9]|back)$/.test(key)) press(form, key);
+}
+
 function press(form, key) {
   const { amount, plain } = form.elements;
-  const digits = amount.value.replace(/\D/g, "");
-  const next = key === "back" ? digits.slice(0, -1) : digits + key;
-  if (next.length > DIGITS_MAX) return;
-  enter(form, next.replace(/^0+/, ""), plain.value === "1" && key !== "back");
+  const entered = digitsOf(amount.value) ?? amount.value; // what is no amount is erased sign by sign
+  const next = key === "back" ? entered.slice(0, -1) : entered + key;
+  if (next.length > DIGITS_MAX && key !== "back") return;
+  enter(form, next.replace(/^0+(?=[0-9])|^0+$/, ""), plain.value === "1" && key !== "back");
 }
 
 function enter(form, typed, isPlain) {
-  form.elements.amount.value = typed.replace(/\D/g, "").slice(0, DIGITS_MAX);
+  if (form.elements.amount.value !== typed) form.elements.amount.value = typed;
   form.elements.plain.value = isPlain ? "1" : "";
   draw(form);
 }
@@ -81,27 +113,29 @@ function draw(form) {
   const amount = readAmount(typed, isPlain);
   const isGood = !Number.isNaN(amount);
   const display = form.querySelector("[data-amount]");
-  const shown = isGood ? figures(amount) : figures(Number(typed.replace(/\D/g, "") || 0));
+  const shown = isGood ? figures(amount) : typed.trim() || "0";
+  const isBad = !isGood && /[^0\s]/.test(typed);
   display.firstChild.textContent = shown;
   display.dataset.digits = shown.length > 10 ? "many" : shown.length > 7 ? "some" : "few";
   display.classList.toggle("amount-empty", !isGood);
   const words = form.querySelector("[data-words]");
-  words.textContent = isGood ? wordsFor(amount).join(" ") : words.dataset.empty;
-  words.classList.toggle("quiet", !isGood);
+  words.textContent = isGood ? wordsFor(amount).join(" ") : words.dataset[isBad ? "bad" : "empty"];
+  words.classList.toggle("quiet", !isGood && !isBad);
+  words.classList.toggle("amount-bad", isBad);
   words.lang = isGood ? "vi" : document.documentElement.lang;
-  form.querySelector("[data-send]").disabled = !isGood;
+  for (const send of form.querySelectorAll("[data-send]")) send.disabled = !isGood;
   drawUnit(form, typed, isPlain, amount);
 }
 
 /** Say that "20" was read as thousands, and let it be changed. */
 function drawUnit(form, typed, isPlain, amount) {
   const line = form.querySelector("[data-thousands]");
-  const entered = Number(typed || 0);
+  const entered = Number(digitsOf(typed) ?? 0);
   line.hidden = !entered || entered >= THOUSANDS_BELOW;
   if (line.hidden) return;
   const word = isPlain ? line.dataset.plainWord : line.dataset.word;
   const fill = (text, vnd) =>
-    text.replace("{entered}", typed).replace("{amount}", `${figures(vnd)}\u00a0₫`);
+    text.replace("{entered}", String(entered)).replace("{amount}", `${figures(vnd)}\u00a0₫`);
   line.querySelector("span").textContent = fill(word, amount);
   const other = isPlain ? entered * 1000 : entered;
   line.querySelector("button").textContent = fill(line.dataset.button, other);

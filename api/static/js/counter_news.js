@@ -2,12 +2,12 @@
 // decided where it goes: on its bill's screen, over the keypad, or as a strip beside a code that
 // another customer may be scanning.
 
+import { hubNow } from "/static/js/hub_clock.js";
 import { STALE_AFTER_S } from "/static/js/sound.js";
 
 const GOOD = new Set(["paid", "counter_sale", "late"]);
 const SHOWN_FOR_MS = 12_000; // green goes by itself; what needs a next step stays
 const STRIP_FOR_MS = 15_000;
-const CAME_BACK_MS = 4000; // how long after a reconnect events are its replay
 const SEEN_MAX = 200;
 const OPENING_MS = 3000; // a page is drawn a moment before its stream opens
 
@@ -17,11 +17,10 @@ export class News {
   #missed = document.getElementById("missed");
   #seen; // event ids, the newest last
   #heardTo; // the event id up to which everything was told, "" if nobody said
-  #since; // when this device began to listen, in ms: what is older was never its news
+  #since; // when this device began to listen, by the hub's clock: older was never its news
   #timer = null;
   #stripTimer = null;
-  #backAt = -Infinity; // when the line came back, and when it had gone
-  #lostAt = Infinity;
+  #lostAt = Infinity; // when the line was last heard before it went, by the hub's clock
 
   constructor(counter, { speaker, stage }) {
     this.counter = counter;
@@ -50,9 +49,11 @@ export class News {
   }
 
   /** False for what this device has heard before, also before it loaded the page again. */
-  isNew(event) {
+  isNew(event, isReplay) {
     const id = event.lastEventId;
-    if (this.#seen.includes(id) || timeOf(id) < this.#since - OPENING_MS) return false;
+    // Only what is repeated can be too old: what is told as it happens is news, whoever's clock.
+    const isOlder = isReplay && timeOf(id) < this.#since - OPENING_MS;
+    if (this.#seen.includes(id) || isOlder) return false;
     this.#seen.push(id);
     if (this.#seen.length > SEEN_MAX) this.#seen.shift();
     this.#keep();
@@ -74,19 +75,18 @@ export class News {
   }
 
   cameBack(lostAt) {
-    this.#backAt = Date.now();
     this.#lostAt = lostAt;
   }
 
-  hearMoney(told, event) {
-    if (!this.isNew(event)) return;
+  hearMoney(told, event, isReplay) {
+    if (!this.isNew(event, isReplay)) return;
     this.stage.refreshToday();
     if (told.say) {
       const { say: kind, say_vnd: amountVnd, at } = told;
       this.speaker.announce({ kind, amountVnd, at, id: event.lastEventId });
     }
     const isOfStage = told.bill_id && told.bill_id === this.stage.billId;
-    if (this.#isMissed(told)) this.#addMissed(told);
+    if (this.#isMissed(told, isReplay)) this.#addMissed(told);
     if (isOfStage) this.#showOnStage(told);
     else if (this.#isOld(told)) return this.#refreshList();
     else if (this.stage.showsCode) this.#showStrip(told);
@@ -94,14 +94,14 @@ export class News {
     this.#refreshList();
   }
 
-  hearCancelled(data, event) {
-    if (!this.isNew(event)) return;
+  hearCancelled(data, event, isReplay) {
+    if (!this.isNew(event, isReplay)) return;
     if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
   }
 
   /** Somebody said whose a payment is: the question about it is over on every device. */
-  hearCorrected(data, event) {
-    if (!this.isNew(event)) return;
+  hearCorrected(data, event, isReplay) {
+    if (!this.isNew(event, isReplay)) return;
     const open = this.#panel.querySelector("[data-credit-id]");
     if (open?.dataset.creditId === data.credit_id) this.close("news");
     this.stage.refreshToday();
@@ -124,14 +124,12 @@ export class News {
   }
 
   #isOld(told) {
-    return Date.now() - Date.parse(told.at) > STALE_AFTER_S * 1000;
+    return hubNow() - Date.parse(told.at) > STALE_AFTER_S * 1000;
   }
 
   /** Whether a payment happened while the line was down, or long before it was heard of. */
-  #isMissed(told) {
-    const at = Date.parse(told.at);
-    const isReplay = Date.now() - this.#backAt < CAME_BACK_MS;
-    return this.#isOld(told) || (isReplay && at >= this.#lostAt - 1000 && at < this.#backAt);
+  #isMissed(told, isReplay) {
+    return this.#isOld(told) || (isReplay && Date.parse(told.at) >= this.#lostAt - 1000);
   }
 
   #addMissed(told) {
@@ -186,7 +184,7 @@ function timeOf(id) {
 }
 
 function recall(name) {
-  const fresh = { seen: [], since: Date.now(), heardTo: "" };
+  const fresh = { seen: [], since: hubNow(), heardTo: "" };
   try {
     return { ...fresh, ...JSON.parse(sessionStorage.getItem(name)) };
   } catch {

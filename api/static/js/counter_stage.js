@@ -2,6 +2,8 @@
 // and the live line would have a gap. Links and forms say so by data-stage; without scripts they
 // are ordinary links and forms.
 
+import { ask } from "/static/js/asking.js";
+
 const SWAPPED = ["stage", "today", "tabs", "banner"]; // ids whose content comes from the new page
 
 export class Stage {
@@ -44,8 +46,8 @@ export class Stage {
 
   async refreshToday() {
     try {
-      const answer = await fetch(this.counter.dataset.today);
-      if (answer.ok) document.getElementById("today").innerHTML = await answer.text();
+      const { answer, body } = await ask(this.counter.dataset.today);
+      if (answer.ok) document.getElementById("today").innerHTML = body;
     } catch {
       /* the next event, or the line coming back, brings it */
     }
@@ -69,12 +71,12 @@ export class Stage {
     const turn = ++this.#turn;
     this.counter.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(url, {
+      const { answer, body: html } = await ask(url, {
         method: body ? "POST" : "GET",
         body: body && new URLSearchParams(body),
         headers: { Accept: "text/html" },
       });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const page = new DOMParser().parseFromString(html, "text/html");
       if (turn !== this.#turn) return false;
       if (!page.getElementById("stage")) return this.#leave(answer, page, isQuiet);
       const isHeld = isQuiet && this.#isHeld(page);
@@ -126,6 +128,7 @@ export class Stage {
   /** The answer is no screen of the counter: the login, or an error in words. */
   #leave(answer, page, isQuiet) {
     if (answer.ok) location.assign(answer.url);
+    else if (answer.status === 401) location.reload(); // to the login, and back here
     else if (!isQuiet) {
       const [title, next] = ["h1", "h1 + p"].map((part) => page.querySelector(part)?.textContent);
       this.complain(title ?? this.counter.dataset.noNetwork, next ?? "");
@@ -137,7 +140,8 @@ export class Stage {
     const link = event.target.closest("a[data-stage]");
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey) return;
     event.preventDefault();
-    this.show(link.href);
+    if (link.closest("#news") && this.isKeying) return; // the next amount is being keyed already
+    this.#showBusy(link, () => this.show(link.href));
   }
 
   async #submitted(event) {
@@ -146,7 +150,18 @@ export class Stage {
     event.preventDefault();
     if (form.dataset.busy) return;
     form.dataset.busy = "yes"; // a double tap sends once
-    await this.show(form.action, { body: new FormData(form) });
+    const pressed = form.querySelector(".btn[data-send]") ?? event.submitter;
+    await this.#showBusy(pressed, () => this.show(form.action, { body: new FormData(form) }));
     delete form.dataset.busy;
+  }
+
+  /** Turn a wheel in what was pressed until the hub has answered. */
+  async #showBusy(pressed, work) {
+    pressed?.setAttribute("aria-busy", "true");
+    try {
+      await work();
+    } finally {
+      pressed?.removeAttribute("aria-busy");
+    }
   }
 }

@@ -1,5 +1,13 @@
-// News from the hub as it happens: an EventSource that also survives a hub that restarts.
+// News from the hub as it happens: an EventSource that also survives a hub that restarts, and a line
+// that goes without a word.
 
+import { hearHubTime, hubNow } from "/static/js/hub_clock.js";
+import { takeLine } from "/static/js/lines.js";
+
+export const SILENT_MS = 35_000; // the hub ticks every 15 s: two were missed
+const OPEN_WITHIN_MS = 10_000;
+const WATCH_EVERY_MS = 1000;
+const DOUBTFUL_MS = 20_000; // one tick was missed: not waited for when the page comes to the front
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 10_000; // a vendor looks at the screen: a minute of back-off is too long
 const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less than this in it
@@ -7,19 +15,39 @@ const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less
 /**
  * Listen to named server-sent events whose data is JSON.
  * @param {string} address of the stream, on this host
- * @param {Record<string, (data: any, event: MessageEvent) => void>} handlers by event name
- * @param {{onSignal?: (isLive: boolean) => void, onTick?: (eventId: string) => void}} [options]
- *   told when the line comes and goes, and, in silence, up to which event everything was heard
+ * @param {Record<string, (data: any, event: MessageEvent, isReplay: boolean) => void>} handlers by
+ *   event name; isReplay: it happened before the stream was open
+ * @param {object} [options]
+ * @param {(isLive: boolean, heardAt: number) => void} [options.onSignal] the line comes and goes;
+ *   heardAt: when it was last heard, in ms by the hub's clock
+ * @param {(eventId: string) => void} [options.onTick] up to this event everything was heard
+ * @param {(isCrowded: boolean) => void} [options.onCrowded] this browser has too many lines open
+ *   already: nothing is heard until another page closes
  * @returns {() => void} call it to stop
  */
-export function listen(address, handlers, { onSignal = () => {}, onTick = () => {} } = {}) {
+export function listen(
+  address,
+  handlers,
+  { onSignal = () => {}, onTick = () => {}, onCrowded = () => {} } = {},
+) {
   const seen = new Set();
+  const stopping = new AbortController();
+  let giveBack = () => {};
   let source = null;
   let lastEventId = "";
+  let isReplay = true;
+  let isOpen = false;
+  let waitingFrom = 0; // for a word, by performance.now()
+  let heardAt = hubNow();
   let retryMs = RETRY_MIN_MS;
   let retryTimer = null;
 
+  const hear = () => {
+    waitingFrom = performance.now();
+    heardAt = hubNow();
+  };
   const hand = (name) => (event) => {
+    hear();
     if (event.lastEventId) {
       lastEventId = event.lastEventId;
       const key = `${name} ${event.lastEventId}`;
@@ -27,37 +55,92 @@ export function listen(address, handlers, { onSignal = () => {}, onTick = () => 
       seen.add(key);
       if (seen.size > SEEN_MAX) seen.delete(seen.values().next().value);
     }
-    handlers[name](JSON.parse(event.data), event);
+    handlers[name](JSON.parse(event.data), event, isReplay);
   };
 
   const open = () => {
+    clearTimeout(retryTimer);
+    source?.close();
+    isOpen = false;
+    isReplay = true;
+    waitingFrom = performance.now();
     const url = new URL(address, location.href);
     // A new EventSource sends no Last-Event-ID header of its own, so the address carries it.
     if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
     source = new EventSource(url);
     source.addEventListener("open", () => {
+      isOpen = true;
+      isReplay = true; // the browser opens a lost line again by itself
       retryMs = RETRY_MIN_MS;
-      onSignal(true);
+      hear();
+      onSignal(true, heardAt);
     });
     source.addEventListener("error", () => {
-      onSignal(false);
       // After a lost line the browser tries again by itself; after an error answer (502 from a
       // proxy while the hub restarts) it gives up for ever.
-      if (source.readyState !== EventSource.CLOSED) return;
-      retryTimer = setTimeout(open, retryMs * (0.7 + 0.6 * Math.random()));
-      retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
+      const isForEver = source.readyState === EventSource.CLOSED;
+      isOpen = false;
+      waitingFrom = performance.now();
+      onSignal(false, heardAt);
+      if (isForEver) openLater();
     });
     for (const name of Object.keys(handlers)) source.addEventListener(name, hand(name));
-    // In silence: up to here everything was told.
+    source.addEventListener("hello", (event) => {
+      hearHubTime(JSON.parse(event.data).now, { isFresh: true });
+    });
+    source.addEventListener("caught-up", () => (isReplay = false));
+    // Up to here everything was told.
     source.addEventListener("tick", (event) => {
+      hear();
+      hearHubTime(JSON.parse(event.data).now);
+      if (!event.lastEventId) return;
       lastEventId = event.lastEventId;
       onTick(lastEventId);
     });
   };
 
-  open();
-  return () => {
+  const openLater = () => {
     clearTimeout(retryTimer);
+    retryTimer = setTimeout(open, retryMs * (0.7 + 0.6 * Math.random()));
+    retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
+  };
+
+  /** Nothing comes any more, and nobody said why: as good as lost. */
+  const drop = () => {
+    if (!source || source.readyState === EventSource.CLOSED) return;
     source.close();
+    isOpen = false;
+    onSignal(false, heardAt);
+    openLater();
+  };
+
+  const dropIfSilentFor = (ms) => performance.now() - waitingFrom > ms && drop();
+  const watch = () => {
+    const silentMs = Number(document.documentElement.dataset.silentMs ?? SILENT_MS);
+    dropIfSilentFor(isOpen ? silentMs : Math.min(silentMs, OPEN_WITHIN_MS));
+  };
+  const watching = setInterval(watch, WATCH_EVERY_MS);
+  const { signal } = stopping;
+  addEventListener("offline", drop, { signal });
+  addEventListener("online", () => source && !isOpen && open(), { signal });
+  // A question was not answered in time: the line that both go by is probably dead.
+  document.addEventListener("phopay:no-answer", drop, { signal });
+  document.addEventListener(
+    "visibilitychange",
+    () => !document.hidden && dropIfSilentFor(DOUBTFUL_MS),
+    { signal },
+  );
+
+  takeLine(signal, onCrowded).then((leave) => {
+    giveBack = leave;
+    if (signal.aborted) leave();
+    else open();
+  });
+  return () => {
+    stopping.abort();
+    clearTimeout(retryTimer);
+    clearInterval(watching);
+    source?.close();
+    giveBack();
   };
 }

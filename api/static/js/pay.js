@@ -1,9 +1,9 @@
 // The pay page stays right while it is open: news of the bill, the end of its time, a lost line.
 
 import { announce } from "/static/js/app.js";
+import { ask } from "/static/js/asking.js";
 import { listen } from "/static/js/live.js";
 
-const SERVER_CLOCK_SLACK_MS = 1500; // the phone's clock may be a moment ahead of the hub's
 const page = document.getElementById("pay");
 let isAsking = false;
 let isAskedAgain = false;
@@ -16,10 +16,10 @@ async function refresh() {
   }
   isAsking = true;
   try {
-    const answer = await fetch(page.dataset.stateAt, { headers: { Accept: "text/html" } });
-    if (answer.ok) show(await answer.text());
+    const { answer, body } = await ask(page.dataset.stateAt, { headers: { Accept: "text/html" } });
+    if (answer.ok) show(body);
   } catch {
-    // no network: the line says so when it is back, and asks again
+    // no network: the page says so, and the line asks again when it is back
   } finally {
     isAsking = false;
     if (isAskedAgain) {
@@ -47,14 +47,31 @@ function state() {
 
 const NEWS = ["paid", "part_paid", "over_paid", "credited_again", "cancelled"];
 const handlers = Object.fromEntries(NEWS.map((name) => [`bill.${name}`, refresh]));
+const lost = document.querySelector("[data-lost]");
+const LOST_AFTER_MS = 3000; // a line that changes from Wi-Fi to mobile is back sooner
+let lostTimer = null;
 let wasLost = false;
+
+/** A page that hears nothing must not look as if it waited for the money. */
+function showLost(isLost) {
+  if (!isLost) {
+    clearTimeout(lostTimer);
+    lostTimer = null;
+    lost.hidden = true;
+    return;
+  }
+  lostTimer ??= setTimeout(() => (lost.hidden = false), LOST_AFTER_MS);
+}
+
 listen(page.dataset.eventsAt, { ...handlers, reload: refresh }, {
   onSignal: (isLive) => {
     if (isLive && wasLost) refresh();
     wasLost = !isLive;
+    showLost(wasLost);
   },
+  onCrowded: showLost,
 });
-document.addEventListener("phopay:expired", () => setTimeout(refresh, SERVER_CLOCK_SLACK_MS));
+document.addEventListener("phopay:expired", refresh);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") refresh(); // back from the bank's app
 });

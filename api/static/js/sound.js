@@ -2,6 +2,7 @@
 // Usage, states and events: docs/screens.md.
 
 import { Clips } from "./clips.js";
+import { hubNow } from "./hub_clock.js";
 import { NORTH, SOUTH, numberWords, wordsFor } from "./words.js";
 
 export { NORTH, SOUTH, numberWords, wordsFor };
@@ -144,7 +145,7 @@ export class Speaker {
    * @returns {boolean} false if it was a repeat
    */
   announce(announcement) {
-    const { id, at = Date.now() } = announcement;
+    const { id, at = hubNow() } = announcement;
     const sentence = sentenceFor(announcement, this.#dialect); // a wrong call fails here, aloud
     if (id !== undefined) {
       if (this.#seen.has(id)) return false;
@@ -163,7 +164,7 @@ export class Speaker {
   /** Say the last payment again; false if there was none. */
   replay() {
     if (!this.#last) return false;
-    this.announce({ ...this.#last, id: undefined, at: Date.now() });
+    this.announce({ ...this.#last, id: undefined, at: hubNow() });
     return true;
   }
 
@@ -226,7 +227,7 @@ export class Speaker {
     while (this.#queue.length) {
       const next = this.#queue.shift();
       if (this.#isMuted) continue; // it is seen on the screen, and "nghe lại" still works
-      if (Date.now() - next.atMs <= STALE_AFTER_S * 1000) return next;
+      if (hubNow() - next.atMs <= STALE_AFTER_S * 1000) return next;
       this.#missed += 1;
       clearTimeout(this.#summaryTimer);
       this.#summaryTimer = setTimeout(() => this.#summarise(), SUMMARY_DELAY_MS);
