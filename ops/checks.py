@@ -133,9 +133,9 @@ def _clean() -> dict[str, str]:
 def _side_by_side(arguments: list[str]) -> list[str]:
     """Say how many test files to run at once, unless the arguments do, or name a single test.
 
-    One for each processor: more would be faster, and some tests kill processes by the clock. A file
-    stays in one process, which has a PostgreSQL of its own.
+    One for each processor and one more, since browsers, speakers and time-outs are waited for. A
+    file stays in one process, which has a PostgreSQL of its own.
     """
     if any(one.startswith(("-n", "--numprocesses", "--pdb")) or "::" in one for one in arguments):
         return []
-    return ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
+    return ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
