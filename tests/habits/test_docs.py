@@ -40,7 +40,12 @@ BY_NAME = {
     "tzdata": "zoneinfo's data",
 }
 # Imported, and brought by a dependency that cannot be had without it.
-BROUGHT = {"starlette": "fastapi", "anyio": "fastapi", "pydantic-core": "pydantic"}
+BROUGHT = {
+    "starlette": "fastapi",
+    "anyio": "fastapi",
+    "pydantic-core": "pydantic",
+    "markupsafe": "jinja2",
+}
 
 
 def without_code(text: str) -> str:
