@@ -12,9 +12,11 @@ COPY api/frontend/package.json api/frontend/package-lock.json api/frontend/.npmr
 RUN npm ci --ignore-scripts
 COPY api/frontend/ ./
 # Tailwind reads the names of classes from these.
-COPY api/templates/ ../templates/
-COPY api/screens/ ../screens/
 COPY api/static/js/ ../static/js/
+COPY api/pages/ ../pages/
+COPY api/counter/ ../counter/
+COPY api/manage/ ../manage/
+COPY api/pay/ ../pay/
 RUN node build.mjs
 
 # Python packages, by their hashes; pip stays behind in this stage
@@ -34,6 +36,7 @@ WORKDIR /app
 COPY --from=packages /opt/phopay /opt/phopay
 COPY pyproject.toml LICENSE ./
 COPY core/ core/
+COPY identity/ identity/
 COPY payments/ payments/
 COPY api/ api/
 COPY worker/ worker/

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import OrgRow
 from core.ids import new_id
+from core.tenancy import OrgRow
 
 
 @dataclass(frozen=True, kw_only=True)

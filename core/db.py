@@ -1,15 +1,11 @@
 """The database: declarative base, engines per role, transactions that belong to one tenant."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Final, cast
-from uuid import UUID
+from typing import Annotated, Final, cast
 
 import psycopg
-from sqlalchemy import BigInteger, DateTime, MetaData, TextClause, text
-from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+from sqlalchemy import BigInteger, DateTime, MetaData, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
@@ -18,24 +14,18 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-from core.connections import ServerSilent, WatchedConnection, network_arguments
+from core.database_connections import ServerSilent, WatchedConnection, network_arguments
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure
 
 Vnd = Annotated[int, mapped_column(BigInteger)]
-Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-Sessions = async_sessionmaker[AsyncSession]
+Database = async_sessionmaker[AsyncSession]
 
 # SQLSTATE classes: connection, resources (full disk, too many connections), shutdown, system error.
 AWAY: Final = frozenset({"08", "53", "57", "58"})
 TIMED_OUT: Final = frozenset({"55P03", "57014"})  # lock not available, query cancelled
-
-_DIALECT: Final = psycopg_dialect()  # type: ignore[no-untyped-call]
-_written: Final[dict[TextClause, bytes]] = {}  # statements in the driver's own placeholders
-_DRIVER: Final = "phopay_driver"  # in session.info: (transaction, its connection of the driver)
-_TRIP: Final = "phopay_trip"  # in session.info, inside sent_together
 
 
 class Base(DeclarativeBase):
@@ -51,15 +41,6 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012 (SQLAlchemy's own form)
-
-
-class OrgRow(Base):
-    """A row of one tenant. `org_id` leads every key: border and, one day, distribution key."""
-
-    __abstract__ = True
-
-    org_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-2)
-    id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-1)
 
 
 def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -> AsyncEngine:
@@ -98,7 +79,7 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
     )
 
 
-def make_sessions(engine: AsyncEngine) -> Sessions:
+def open_database(engine: AsyncEngine) -> Database:
     """Make the factory of sessions on one engine; objects stay readable after commit."""
     return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
 
@@ -134,137 +115,12 @@ def has_timed_out(error: BaseException | None) -> bool:
     return getattr(orig, "sqlstate", None) in TIMED_OUT
 
 
-async def measure_shared_clock(sessions: Sessions) -> None:
+async def measure_shared_clock(database: Database) -> None:
     """Find how far this process's clock is off the database's (core.shared_clock)."""
 
     async def ask() -> datetime:
-        async with sessions() as session:
+        async with database() as session:
             await session.connection()  # to connect is not to be timed
             return cast(datetime, await session.scalar(text(READ_DATABASE_CLOCK)))
 
     await measure(ask)
-
-
-@asynccontextmanager
-async def open_org_transaction(sessions: Sessions, org_id: UUID) -> AsyncIterator[AsyncSession]:
-    """Open one transaction that sees and writes only one tenant's rows; commit at its end."""
-    async with sessions.begin() as session:
-        await enter_org(session, org_id)
-        yield session
-
-
-async def enter_org(session: AsyncSession, org_id: UUID) -> None:
-    """Bind the running transaction to one tenant. It ends with the transaction (SET LOCAL)."""
-    # A literal, because Citus hands only literal SET LOCAL on to its nodes; a UUID cannot inject.
-    assert isinstance(org_id, UUID)
-    driver = await _find_driver(session)
-    try:
-        await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
-    except psycopg.Error as error:  # a connection that the pool kept may be dead
-        raise _wrap(error, "SET LOCAL app.org_id") from error
-
-
-async def run(
-    session: AsyncSession, statement: TextClause, values: Mapping[str, Any]
-) -> list[tuple[Any, ...]]:
-    """Run one constant statement in the session's transaction by the driver; return its rows.
-
-    For the paths that thousands of callbacks and bills a second take: the same as
-    `session.execute`, for a third of the time. It knows nothing of the session's objects.
-
-    Raises:
-        DBAPIError: as SQLAlchemy would raise it (IntegrityError, OperationalError, …).
-    """
-    assert _TRIP not in session.info, "no rows come back inside sent_together: use send"
-    try:
-        cursor = await _execute(session, statement, values)
-        return await cursor.fetchall() if cursor.description else []
-    except psycopg.Error as error:
-        raise _wrap(error, str(statement)) from error
-
-
-async def send(session: AsyncSession, statement: TextClause, values: Mapping[str, Any]) -> None:
-    """Run one constant statement as `run` does, for nobody who needs its rows.
-
-    Inside `sent_together` it is only queued, and its error comes from there.
-
-    Raises:
-        DBAPIError: as SQLAlchemy would raise it.
-    """
-    try:
-        await _execute(session, statement, values)
-    except psycopg.Error as error:
-        raise _wrap(error, str(statement)) from error
-
-
-@asynccontextmanager
-async def sent_together(session: AsyncSession) -> AsyncIterator[None]:
-    """Let the statements that are sent in this block travel in one round trip, in their order.
-
-    The block holds `send` only, and nothing of the session's own.
-
-    Raises:
-        DBAPIError: of the first that failed; the transaction can only be rolled back.
-    """
-    driver = await _find_driver(session)
-    session.info[_TRIP] = True
-    try:
-        async with driver.pipeline():
-            yield
-    except psycopg.Error as error:
-        raise _wrap(error, "statements sent together") from error
-    finally:
-        del session.info[_TRIP]
-
-
-async def _execute(
-    session: AsyncSession, statement: TextClause, values: Mapping[str, Any]
-) -> psycopg.AsyncCursor[tuple[Any, ...]]:
-    written = _written.get(statement)
-    if written is None:
-        compiled = str(statement.compile(dialect=_DIALECT))
-        written = _written[statement] = compiled.encode()
-    driver = await _find_driver(session)
-    return await driver.execute(written, {n: write_array(value) for n, value in values.items()})
-
-
-def _wrap(error: psycopg.Error, statement: str) -> BaseException:
-    """Make SQLAlchemy's error of the driver's; values may be personal and stay out of it."""
-    return DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True)
-
-
-def write_array(value: Any) -> Any:
-    """Write a list as PostgreSQL's text form of an array; anything else stays what it is.
-
-    The driver's own way looks at each element's type in Python and costs most of a small
-    statement. Lists of bytes are left to it; the statement says the type, `CAST(:ids AS uuid[])`.
-
-    Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax".
-    """
-    if type(value) is not list or any(type(one) is bytes for one in value):
-        return value
-    return "{" + ",".join(map(_write_element, value)) + "}"
-
-
-def _write_element(one: object) -> str:
-    if one is None:
-        return "NULL"
-    if isinstance(one, str):
-        return '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(one, bool):
-        return "t" if one else "f"
-    if isinstance(one, datetime):
-        return one.isoformat()
-    assert isinstance(one, (int, UUID)), type(one)
-    return str(one)
-
-
-async def _find_driver(session: AsyncSession) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Return the driver's connection of the running transaction, begun if it is not."""
-    known = session.info.get(_DRIVER)
-    if known is not None and known[0] is session.sync_session.get_transaction():
-        return cast(psycopg.AsyncConnection[tuple[Any, ...]], known[1])
-    connection = await session.connection()
-    raw = (await connection.get_raw_connection()).driver_connection
-    session.info[_DRIVER] = (session.sync_session.get_transaction(), raw)
-    return cast(psycopg.AsyncConnection[tuple[Any, ...]], raw)

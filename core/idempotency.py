@@ -7,6 +7,19 @@ from sqlalchemy import Index, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
+from core.errors import HubError, Kind
+
+
+class IdempotencyKeyReused(HubError):
+    """The same Idempotency-Key came with another body."""
+
+    kind, code, title = Kind.CONFLICT, "idempotency_key_reused", "The key was used for another body"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another body in the last 7 days. Repeat a request"
+            " with the same body, or make a new key for a new bill."
+        )
 
 
 class IdempotencyKey(Base):

@@ -10,7 +10,9 @@ import re
 from typing import Final
 from urllib.parse import unquote_plus
 
-from core.logging import mask_tail
+# CODE-token: whoever knows such an address may open what it leads to.
+_TOKEN_IN_PATH: Final = re.compile(r"(/[2-9A-HJKMNP-TV-Z]{4}-)[A-Za-z0-9_-]{12,}")
+
 
 _ACCOUNT_WORD: Final = re.compile(
     "account|acct|acc_?no|acc_?num|iban|so_?tk|stk|card_?num", re.IGNORECASE
@@ -124,3 +126,13 @@ def _is_sensitive(name: str) -> bool:
     plain = name.lower()
     is_seal = plain.endswith(_SEALS) or plain in ("sign", "password")
     return is_seal or _ACCOUNT_WORD.search(plain) is not None
+
+
+def mask_tail(value: str, *, shown: int = 4) -> str:
+    """Hide all but the last characters of an account number or a plate: "…6789"."""
+    return f"…{value[-shown:]}" if len(value) > shown else "…"
+
+
+def mask_path(path: str) -> str:
+    """Hide the random token in an address: a log line must not open what it opens."""
+    return _TOKEN_IN_PATH.sub(r"\1…", path)

@@ -13,23 +13,3 @@ def format_vnd(amount_vnd: int) -> str:
     # As Babel's vi_VN does, which takes a tenth of a millisecond: too much for every live event.
     grouped = f"{amount_vnd:,}".replace(",", ".")
     return f"{grouped}\u00a0₫"
-
-
-def split_vnd(total_vnd: int, weights: list[int]) -> list[int]:
-    """Share a total by weight without losing a đồng; leftover đồng go to the first shares.
-
-    Args:
-        total_vnd: what to share, zero or more.
-        weights: one whole number of at least 1 per share.
-
-    Returns:
-        One amount in đồng per weight, in the same order, adding up to total_vnd.
-    """
-    assert total_vnd >= 0
-    assert weights
-    assert min(weights) >= 1
-    whole = sum(weights)
-    shares_vnd = [total_vnd * weight // whole for weight in weights]
-    for i in range(total_vnd - sum(shares_vnd)):
-        shares_vnd[i] += 1
-    return shares_vnd

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     # One word per process for logs and for the database's application_name.
     process_name: str = "hub"
     log_format: Literal["console", "json"] = "json"
-    # Whose X-Forwarded-For is believed; nobody's by default.
+    # Whose X-Forwarded-For is accepted; nobody's by default.
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     # 16 connections serve a process on two cores; more only queue inside PostgreSQL.
     database_pool_size: int = Field(default=16, ge=2, le=200)
@@ -85,9 +85,9 @@ class Settings(BaseSettings):
     # Waiting for a row lock longer than this answers "busy" (RELIABILITY.md F25).
     lock_timeout_ms: int = Field(default=3_000, ge=50)
     # A signed-in browser that asks nothing for this long is signed out: one market day.
-    session_idle_s: int = Field(default=12 * 3_600, ge=300)
+    sign_in_idle_s: int = Field(default=12 * 3_600, ge=300)
     # However busy, a session ends: a stolen cookie is worth a week at most.
-    session_max_s: int = Field(default=7 * 86_400, ge=3_600)
+    sign_in_max_s: int = Field(default=7 * 86_400, ge=3_600)
     # Memory of one password's hash. Less spares tests their time, and is refused where anybody but
     # this machine could reach the hub.
     password_memory_kib: int = Field(default=PASSWORD_MEMORY_KIB, ge=64)
@@ -125,7 +125,9 @@ class Settings(BaseSettings):
     def refuse_impatience(self) -> Self:
         """Refuse to start where a living server would be taken for a dead one."""
         if self.database_answer_timeout_s * 1_000 <= self.statement_timeout_ms:
-            msg = "PHOPAY_DATABASE_ANSWER_TIMEOUT_S must be longer than PHOPAY_STATEMENT_TIMEOUT_MS"
+            msg = (
+                "PHOPAY_DATABASE_RESPONSE_TIMEOUT_S must be longer than PHOPAY_STATEMENT_TIMEOUT_MS"
+            )
             raise ValueError(msg)
         if self.database_write_timeout_s * 1_000 <= self.lock_timeout_ms:
             msg = "PHOPAY_DATABASE_WRITE_TIMEOUT_S must be longer than PHOPAY_LOCK_TIMEOUT_MS"

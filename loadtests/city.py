@@ -6,23 +6,25 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from api.auth.callers import Caller, Org
-from api.auth.keys import add_key
-from api.auth.rules import API_SCOPES, Permission
 from core.audit import Actor
-from core.db import Sessions, open_org_transaction
+from core.db import Database
 from core.ids import new_id
 from core.sealing import Sealer
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgFacts, OrgKind
+from identity.organisations.service import create_organisation
+from identity.people.callers import Caller, Org
+from identity.people.keys import add_key
+from identity.people.rules import API_SCOPES, Permission
 from payments.bills.references import ALPHABET
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
-from payments.callbacks.service import create_endpoint
-from payments.payees.accounts import approve_account, propose_account
-from payments.payees.activation import note_test_transfer
-from payments.payees.models import OrgKind
-from payments.payees.rules import OrgFacts
-from payments.payees.service import add_payee, create_organisation
+from payments.connections.service import create_endpoint
+from payments.onboarding.activation import note_test_transfer
+from payments.onboarding.service import approve_account
+from payments.payees.accounts import propose_account
+from payments.payees.service import add_payee
 
 ORGANISATIONS: Final = 10
 PAYEES_EACH: Final = 20
@@ -54,11 +56,11 @@ class Market:
 
 
 async def found_market(
-    sessions: Sessions, sealer: Sealer, number: int, *, now: datetime, keys: int = 2
+    database: Database, sealer: Sealer, number: int, *, now: datetime, keys: int = 2
 ) -> Market:
     """Make an organisation whose stalls can be paid and call the API."""
     code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
-    async with sessions.begin() as session:
+    async with database.begin() as session:
         org = await create_organisation(
             session,
             code=code,
@@ -67,10 +69,10 @@ async def found_market(
             is_live=True,
             now=now,
         )
-    references = ReferenceSource(sessions, run_length=PAYEES_EACH)
+    references = ReferenceSource(database, run_length=PAYEES_EACH)
     tests = await references.take(org, PAYEES_EACH)
     stalls = []
-    async with open_org_transaction(sessions, org.id) as session:
+    async with open_org_transaction(database, org.id) as session:
         for i, test_reference in enumerate(tests):
             payee = await add_payee(
                 session, org.id, name="Phở gia truyền", place=f"Quầy {i}", actor=MANAGER, now=now
@@ -98,7 +100,7 @@ async def found_market(
                 credit_id=new_id(),
                 references={test_reference},
                 virtual_account=None,
-                vouchers=[APPROVER.id] if APPROVER.id else [],
+                vouched_by=[APPROVER.id] if APPROVER.id else [],
                 now=now,
             )
             stall = Stall(payee_id=payee.id, account_id=account_id, account_number=account_number)
@@ -111,8 +113,8 @@ async def found_market(
             secret=None,
             is_sandbox=False,
             account_ids=[stall.account_id for stall in stalls],
-            ask_url=None,
-            ask_token=None,
+            pull_url=None,
+            pull_token=None,
             sealer=sealer,
             actor=MANAGER,
             now=now,
@@ -132,10 +134,10 @@ async def found_market(
 
 
 async def open_market_bills(
-    sessions: Sessions, market: Market, amounts_vnd: Sequence[int], *, now: datetime
+    database: Database, market: Market, amounts_vnd: Sequence[int], *, now: datetime
 ) -> list[BillFacts]:
     """Open one bill per amount, at one stall after the other."""
-    references = ReferenceSource(sessions)
+    references = ReferenceSource(database)
     bills: list[BillFacts] = []
     for start in range(0, len(amounts_vnd), BILLS_A_COMMIT):
         requests = [
@@ -150,7 +152,7 @@ async def open_market_bills(
             for i, amount_vnd in enumerate(amounts_vnd[start : start + BILLS_A_COMMIT])
         ]
         fresh = await references.take(market.org, len(requests))
-        async with open_org_transaction(sessions, market.org.id) as session:
+        async with open_org_transaction(database, market.org.id) as session:
             opened = await open_bills(session, market.org.id, requests, fresh, now=now)
         for bill in opened:
             assert isinstance(bill, BillFacts), bill
@@ -171,5 +173,5 @@ def _manager_of(org: OrgFacts) -> Caller:
         roles=frozenset({"manager"}),
         permissions=frozenset(API_SCOPES),
         payee_id=None,
-        session_id=None,
+        sign_in_id=None,
     )

@@ -90,7 +90,7 @@ SCRIPT: Final = f"""\
 \\set p mod(:n, {PAYEES})
 BEGIN;
 SELECT set_config('app.org_id', {_id(ORG, ":o::int")}::text, true);
-INSERT INTO credits (
+INSERT INTO bank_transactions (
     org_id, id, receiving_account_id, direction, bank_reference, provider, provider_transaction_id,
     notice_id, memo, amount_vnd, is_date_only, occurred_at, received_at)
 VALUES ({_id(ORG, ":o::int")}, {_id(20, ":n::bigint")}, {_id(ACCOUNT, ":p::int")}, 'in',
@@ -106,7 +106,7 @@ INSERT INTO matches (
 VALUES ({_id(ORG, ":o::int")}, {_id(21, ":n::bigint")}, {_id(20, ":n::bigint")},
         {_id(BILL, ":n::bigint")}, {_id(PAYEE, ":p::int")}, 'memo_exact', 'settle', 'PP23456789ABC',
         'PP23456789ABC by memo_exact, bill was open', 20000, false, now());
-INSERT INTO transfers (
+INSERT INTO postings (
     org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
     cause_kind, cause_id, step, effective_at, posted_at)
 VALUES ({_id(ORG, ":o::int")}, {_id(22, ":n::bigint")}, 'bank_clearing', {_id(ACCOUNT, ":p::int")},

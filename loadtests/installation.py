@@ -24,7 +24,7 @@ from ops.environment import (
     role_passwords,
 )
 from ops.errors import CannotStart
-from ops.postgres import Cluster, running_postgres
+from ops.postgres.supervisor import Cluster, running_postgres
 from ops.processes import Child, Family, family
 from ops.roles import ensure_embedded_database
 from ops.serving import bind, start_hub, wait_until_ready

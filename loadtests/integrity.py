@@ -34,17 +34,17 @@ SELECT count(*) FILTER (WHERE s.is_acknowledged AND (
 FROM sent s
 JOIN bills b ON b.org_id = s.org_id AND b.id = s.bill_id
 LEFT JOIN LATERAL (
-    SELECT count(*) AS credits FROM credits c
+    SELECT count(*) AS credits FROM bank_transactions c
     WHERE c.org_id = s.org_id AND c.receiving_account_id = s.account_id
       AND c.bank_reference = s.bank_reference AND c.amount_vnd = s.amount_vnd) c ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) AS matches FROM matches m JOIN credits c USING (org_id)
+    SELECT count(*) AS matches FROM matches m JOIN bank_transactions c USING (org_id)
     WHERE m.org_id = s.org_id AND m.credit_id = c.id AND m.bill_id = s.bill_id
       AND m.reversed_at IS NULL AND c.receiving_account_id = s.account_id
       AND c.bank_reference = s.bank_reference) m ON true
 LEFT JOIN LATERAL (
     SELECT count(*) AS transfers, sum(t.amount_vnd) AS posted_vnd
-    FROM transfers t
+    FROM postings t
     JOIN matches m ON m.org_id = t.org_id AND m.id = t.cause_id
     WHERE t.org_id = s.org_id AND t.cause_kind = 'match' AND m.bill_id = s.bill_id
       AND t.credit_code = 'takings' AND t.debit_code = 'bank_clearing') t ON true

@@ -14,7 +14,7 @@ from typing import cast
 import httptools
 import uvloop
 
-from loadtests.wire import Heard, ListeningJob, ListeningLog, read, write
+from loadtests.wire import ListeningJob, ListeningLog, PullResult, read, write
 from payments.bills.references import ALPHABET
 
 READY_TIMEOUT_S = 30.0
@@ -28,7 +28,7 @@ class Listener:
     def __init__(self, job: ListeningJob) -> None:
         loop = asyncio.get_running_loop()
         self.job = job
-        self.heard: dict[str, Heard] = {}
+        self.heard: dict[str, PullResult] = {}
         self._awaited = frozenset(job.awaited)
         self._left = job.awaited_count
         self.is_ready = loop.create_future()
@@ -53,7 +53,7 @@ class Listener:
         if not names or any(name in self.heard for name in names):
             return
         for name in names:
-            self.heard[name] = Heard(at_s, name)
+            self.heard[name] = PullResult(at_s, name)
         self._left -= 1
         if self._left == 0:
             self.is_done.set_result(None)

@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 
 from core.clock import read_clock
-from core.db import make_sessions, open_engine
+from core.db import open_database, open_engine
 from core.sealing import Sealer
 from loadtests import figures, integrity, processes
 from loadtests.bills import BillRounds
@@ -165,10 +165,10 @@ async def found_city(installation: Installation, plan: Plan) -> City:
     settings = installation.settings
     engine = open_engine(installation.app_url, settings)
     try:
-        sessions, sealer, now = make_sessions(engine), Sealer.from_settings(settings), read_clock()
+        database, sealer, now = open_database(engine), Sealer.from_settings(settings), read_clock()
         city = City(
             markets=[
-                await found_market(sessions, sealer, number, now=now)
+                await found_market(database, sealer, number, now=now)
                 for number in range(ORGANISATIONS)
             ]
         )
@@ -178,7 +178,7 @@ async def found_city(installation: Installation, plan: Plan) -> City:
             for market in city.markets:
                 each = size // len(city.markets)
                 amounts_vnd = [AMOUNTS_VND[n % len(AMOUNTS_VND)] for n in range(each)]
-                bills = await open_market_bills(sessions, market, amounts_vnd, now=now)
+                bills = await open_market_bills(database, market, amounts_vnd, now=now)
                 stock.append((market, bills))
             city.stocks.append(stock)
     finally:

@@ -54,7 +54,7 @@ class ListeningJob(msgspec.Struct):
     timeout_s: float
 
 
-class Heard(msgspec.Struct, array_like=True):
+class PullResult(msgspec.Struct, array_like=True):
     """The first event that names something awaited, and when its last byte was read."""
 
     at_s: float
@@ -64,7 +64,7 @@ class Heard(msgspec.Struct, array_like=True):
 class ListeningLog(msgspec.Struct):
     """Everything that was heard."""
 
-    events: list[Heard]
+    events: list[PullResult]
 
 
 def write(path: Path, value: msgspec.Struct) -> None:

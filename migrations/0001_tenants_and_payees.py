@@ -79,7 +79,7 @@ def upgrade() -> None:
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("test_credit_id", sa.Uuid(), nullable=True),
         sa.Column(
-            "test_vouchers",
+            "test_vouched_by",
             postgresql.ARRAY(sa.Uuid()),
             server_default=sa.text("'{}'"),
             nullable=False,
@@ -91,7 +91,7 @@ def upgrade() -> None:
             name=op.f("ck_receiving_accounts_tested"),
         ),
         sa.CheckConstraint(
-            "status <> 'active' OR NOT (proposed_by = ANY (test_vouchers))",
+            "status <> 'active' OR NOT (proposed_by = ANY (test_vouched_by))",
             name=op.f("ck_receiving_accounts_tested_by_others"),
         ),
         sa.CheckConstraint(

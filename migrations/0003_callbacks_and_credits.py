@@ -1,4 +1,4 @@
-"""Endpoints, notices, credits, matches and breaks.
+"""Endpoints, notices, bank_transactions, matches and breaks.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -24,12 +24,12 @@ def upgrade() -> None:
         sa.Column("is_sandbox", sa.Boolean(), nullable=False),
         sa.Column("sealed_secrets", sa.LargeBinary(), nullable=False),
         sa.Column("previous_key_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("ask_url", sa.String(), nullable=True),
-        sa.Column("sealed_ask_token", sa.LargeBinary(), nullable=True),
+        sa.Column("pull_url", sa.String(), nullable=True),
+        sa.Column("sealed_pull_token", sa.LargeBinary(), nullable=True),
         sa.Column("key_vouched_by", sa.Uuid(), nullable=True),
         sa.Column("key_vouched_from", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("ask_vouched_by", sa.Uuid(), nullable=True),
-        sa.Column("ask_vouched_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pull_vouched_by", sa.Uuid(), nullable=True),
+        sa.Column("pull_vouched_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("org_id", "address", name=op.f("uq_callback_endpoints_org_id_address")),
     )
     op.create_table(
-        "endpoint_accounts",
+        "callback_endpoint_accounts",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("endpoint_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
@@ -54,20 +54,23 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["org_id", "endpoint_id"],
             ["callback_endpoints.org_id", "callback_endpoints.id"],
-            name=op.f("fk_endpoint_accounts_org_id_endpoint_id"),
+            name=op.f("fk_callback_endpoint_accounts_org_id_endpoint_id"),
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
-            name=op.f("fk_endpoint_accounts_org_id_receiving_account_id"),
+            name=op.f("fk_callback_endpoint_accounts_org_id_receiving_account_id"),
         ),
         sa.PrimaryKeyConstraint(
-            "org_id", "endpoint_id", "receiving_account_id", name=op.f("pk_endpoint_accounts")
+            "org_id",
+            "endpoint_id",
+            "receiving_account_id",
+            name=op.f("pk_callback_endpoint_accounts"),
         ),
     )
     op.create_index(
-        "uq_endpoint_accounts_number",
-        "endpoint_accounts",
+        "uq_callback_endpoint_accounts_number",
+        "callback_endpoint_accounts",
         ["org_id", "endpoint_id", sa.literal_column("upper(account_number)")],
         unique=True,
     )
@@ -94,11 +97,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_notices")),
     )
     op.create_index(
-        "ix_notices_asked",
+        "ix_notices_pulled",
         "notices",
         ["org_id", "endpoint_id", "id"],
         unique=False,
-        postgresql_where=sa.text("source = 'asked'"),
+        postgresql_where=sa.text("source = 'pulled'"),
     )
     op.create_index("ix_notices_endpoint", "notices", ["org_id", "endpoint_id", "id"], unique=False)
     op.create_index(
@@ -137,7 +140,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_rejections_received", "rejections", ["received_at"], unique=False)
     op.create_table(
-        "credits",
+        "bank_transactions",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
@@ -162,41 +165,43 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "provider_transaction_id <> ''",
-            name=op.f("ck_credits_id_not_empty"),
+            name=op.f("ck_bank_transactions_id_not_empty"),
         ),
-        sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("ck_credits_direction_known")),
-        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_credits_amount_positive")),
+        sa.CheckConstraint(
+            "direction IN ('in', 'out')", name=op.f("ck_bank_transactions_direction_known")
+        ),
+        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_bank_transactions_amount_positive")),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
-            name=op.f("fk_credits_org_id_receiving_account_id"),
+            name=op.f("fk_bank_transactions_org_id_receiving_account_id"),
         ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_credits")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_bank_transactions")),
     )
     op.create_index(
-        "uq_credits_admitted",
-        "credits",
+        "uq_bank_transactions_admitted",
+        "bank_transactions",
         ["org_id", "admitted_from"],
         unique=True,
         postgresql_where=sa.text("admitted_from IS NOT NULL"),
     )
     op.create_index(
-        "uq_credits_first_of_reference",
-        "credits",
+        "uq_bank_transactions_first_of_reference",
+        "bank_transactions",
         ["org_id", "receiving_account_id", "direction", "bank_reference", "amount_vnd"],
         unique=True,
         postgresql_where=sa.text("is_first_of_reference"),
     )
     op.create_index(
-        "uq_credits_provider_transaction",
-        "credits",
+        "uq_bank_transactions_provider_transaction",
+        "bank_transactions",
         ["org_id", "receiving_account_id", "provider", "provider_transaction_id"],
         unique=True,
         postgresql_where=sa.text("admitted_from IS NULL"),
     )
     op.create_index(
-        "ix_credits_account_time",
-        "credits",
+        "ix_bank_transactions_account_time",
+        "bank_transactions",
         ["org_id", "receiving_account_id", "occurred_at"],
         unique=False,
     )
@@ -228,7 +233,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "credit_id"],
-            ["credits.org_id", "credits.id"],
+            ["bank_transactions.org_id", "bank_transactions.id"],
             name=op.f("fk_matches_org_id_credit_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_matches")),
@@ -265,7 +270,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "credit_id"],
-            ["credits.org_id", "credits.id"],
+            ["bank_transactions.org_id", "bank_transactions.id"],
             name=op.f("fk_sightings_org_id_credit_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_sightings")),
@@ -317,8 +322,8 @@ def downgrade() -> None:
     op.drop_table("breaks")
     op.drop_table("sightings")
     op.drop_table("matches")
-    op.drop_table("credits")
+    op.drop_table("bank_transactions")
     op.drop_table("rejections")
     op.drop_table("notices")
-    op.drop_table("endpoint_accounts")
+    op.drop_table("callback_endpoint_accounts")
     op.drop_table("callback_endpoints")

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "code", "subject_id", name=op.f("pk_ledger_accounts")),
     )
     op.create_table(
-        "transfers",
+        "postings",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("debit_code", sa.String(), nullable=False),
@@ -40,31 +40,31 @@ def upgrade() -> None:
         sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "(debit_code, debit_subject_id) <> (credit_code, credit_subject_id)",
-            name=op.f("ck_transfers_two_accounts"),
+            name=op.f("ck_postings_two_accounts"),
         ),
-        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_transfers_amount_positive")),
+        sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_postings_amount_positive")),
         sa.ForeignKeyConstraint(
             ["org_id", "credit_code", "credit_subject_id"],
             ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
-            name="fk_transfers_credit",
+            name="fk_postings_credit",
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "debit_code", "debit_subject_id"],
             ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
-            name="fk_transfers_debit",
+            name="fk_postings_debit",
         ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_transfers")),
-        sa.UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_transfers_cause"),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_postings")),
+        sa.UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_postings_cause"),
     )
     op.create_index(
-        "ix_transfers_credit",
-        "transfers",
+        "ix_postings_credit",
+        "postings",
         ["org_id", "credit_subject_id", "credit_code", "posted_at"],
         unique=False,
     )
     op.create_index(
-        "ix_transfers_debit",
-        "transfers",
+        "ix_postings_debit",
+        "postings",
         ["org_id", "debit_subject_id", "debit_code", "posted_at"],
         unique=False,
     )
@@ -86,5 +86,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them."""
     op.drop_table("events")
-    op.drop_table("transfers")
+    op.drop_table("postings")
     op.drop_table("ledger_accounts")

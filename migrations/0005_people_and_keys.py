@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_staff")),
     )
     op.create_table(
-        "staff_sessions",
+        "sign_ins",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("staff_id", sa.Uuid(), nullable=False),
@@ -55,12 +55,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["org_id", "staff_id"],
             ["staff.org_id", "staff.id"],
-            name=op.f("fk_staff_sessions_org_id_staff_id"),
+            name=op.f("fk_sign_ins_org_id_staff_id"),
         ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_staff_sessions")),
-        sa.UniqueConstraint(
-            "org_id", "token_hash", name=op.f("uq_staff_sessions_org_id_token_hash")
-        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_sign_ins")),
+        sa.UniqueConstraint("org_id", "token_hash", name=op.f("uq_sign_ins_org_id_token_hash")),
     )
     op.create_table(
         "api_keys",
@@ -92,6 +90,6 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("setup_tokens")
     op.drop_table("api_keys")
-    op.drop_table("staff_sessions")
+    op.drop_table("sign_ins")
     op.drop_table("staff")
     op.drop_table("logins")

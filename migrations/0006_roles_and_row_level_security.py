@@ -13,14 +13,15 @@ revision = "0006"
 down_revision = "0005"
 
 # Columns that may be changed after a row was written. A table that is not named here is
-# insert-only for the application: transfers, credits, sightings, audit rows, events, rejections.
+# insert-only for the application: postings, bank transactions, sightings, audit rows, events,
+# rejections.
 APP_MAY_UPDATE = {
     "organisations": "name, code",
     "organisation_codes": "next_serial, taken_on, taken_at",
     "payees": "name, place, closed_at",
     "receiving_accounts": (
         "holder_name, status, proposed_by, proposed_at, approved_by, approved_at, test_credit_id,"
-        " test_vouchers, activated_at, retired_at"
+        " test_vouched_by, activated_at, retired_at"
     ),
     "payee_accounts": (
         "status, approved_by, approved_at, test_credit_id, test_refused_at, test_refused_bank,"
@@ -28,24 +29,24 @@ APP_MAY_UPDATE = {
     ),
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (
-        "name, sealed_secrets, previous_key_until, ask_url, sealed_ask_token, key_vouched_by,"
-        " key_vouched_from, ask_vouched_by, ask_vouched_from, revoked_at"
+        "name, sealed_secrets, previous_key_until, pull_url, sealed_pull_token, key_vouched_by,"
+        " key_vouched_from, pull_vouched_by, pull_vouched_from, revoked_at"
     ),
-    "endpoint_accounts": "vouched_by",
+    "callback_endpoint_accounts": "vouched_by",
     "notices": "handled_at, outcome, attempts, next_attempt_at",
     "matches": "reversed_at, reversed_by, attempts, next_attempt_at",
     "breaks": "owner_id, closed_at, closed_by, resolution",
     "staff": (
         "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"
     ),
-    "staff_sessions": "last_seen_at, expires_at, revoked_at",
+    "sign_ins": "last_seen_at, expires_at, revoked_at",
     "api_keys": "last_used_at, expires_at, revoked_at",
     "setup_tokens": "used_at",
 }
-APP_MAY_DELETE = ["endpoint_accounts"]
+APP_MAY_DELETE = ["callback_endpoint_accounts"]
 # Reports and sweeps need no password, key or session.
 WORKER_MAY_NOT_READ = ["staff", "api_keys", "callback_endpoints", "logins", "setup_tokens"]
-WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "staff_sessions"]
+WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "sign_ins"]
 
 TENANT_TABLES = [
     "payees",
@@ -55,18 +56,18 @@ TENANT_TABLES = [
     "idempotency_keys",
     "bills",
     "callback_endpoints",
-    "endpoint_accounts",
+    "callback_endpoint_accounts",
     "notices",
     "rejections",
-    "credits",
+    "bank_transactions",
     "matches",
     "sightings",
     "breaks",
     "ledger_accounts",
-    "transfers",
+    "postings",
     "events",
     "staff",
-    "staff_sessions",
+    "sign_ins",
     "api_keys",
 ]
 # Read before a tenant is known; listed with the reason in docs/tenancy.md.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops.backup_manifest import KEY_FILE
+from ops.backup.manifest import KEY_FILE
 from ops.console import say
 from ops.environment import (
     build_environment,
@@ -45,7 +45,7 @@ def open_database(
     """
     # Imported here: the tools of integrators need none of it and start in a tenth of a second.
     from ops import migrate
-    from ops.postgres import running_postgres
+    from ops.postgres.supervisor import running_postgres
     from ops.roles import ensure_embedded_database, ensure_roles
 
     secret_key = read_or_make_secret_key(data_dir)

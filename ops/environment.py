@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ops.errors import CannotStart
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 
 DATABASE = "phopay"
 OWNER = "phopay_owner"

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.auth.service import SETUP_TOKEN_VALID_FOR, issue_setup_token
 from core.clock import read_clock
-from core.db import make_sessions, open_engine
+from core.db import open_database, open_engine
 from core.settings import Settings
+from identity.people.service import SETUP_TOKEN_VALID_FOR, issue_setup_token
 
 PREFIX = "PHOPAY_"
 
@@ -51,7 +51,7 @@ def word_invitation(environment: Mapping[str, str]) -> list[str]:
 async def _issue(settings: Settings) -> str | None:
     engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=1)
     try:
-        async with make_sessions(engine).begin() as session:
+        async with open_database(engine).begin() as session:
             return await issue_setup_token(session, now=read_clock())
     finally:
         await engine.dispose()

@@ -23,14 +23,14 @@ def main(descriptor: int) -> None:
     settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
     set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
-        "api.main:create_app",
+        "api.app:create_app",
         factory=True,
         loop="uvloop",
         http="httptools",
         access_log=False,  # the hub logs its requests itself, with their ids
         log_config=None,
         log_level="warning",
-        proxy_headers=False,  # api/main.py believes the proxies of the settings, and no others
+        proxy_headers=False,  # api/app.py believes the proxies of the settings, and no others
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,

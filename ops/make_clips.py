@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = Path(__file__).parents[1] / "api/static/audio/vi"
+FOLDER: Final = Path(__file__).parents[1] / "api/counter/static/audio/vi"
 SAMPLES_PER_S: Final = 22_050
 BYTES_MAX: Final = 120_000  # a phone on a market's mobile network loads all of them at once
 PROGRAMS: Final = ("espeak-ng", "sox", "lame")

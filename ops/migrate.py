@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from core.connections import KEEPALIVES
+from core.database_connections import KEEPALIVES
 from ops.errors import CannotStart
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

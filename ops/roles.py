@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from core.connections import KEEPALIVES
+from core.database_connections import KEEPALIVES
 from ops.environment import DATABASE, OWNER, SERVICE_ROLES
 from ops.errors import CannotStart
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 
 # One after another when two starts meet: CREATE ROLE has no IF NOT EXISTS.
 ROLES_LOCK = 0x50686F50  # "PhoP"

@@ -17,35 +17,35 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from payments.callbacks.models import BreakKind
-from payments.callbacks.queries_breaks import close_breaks, insert_breaks_once
-from payments.callbacks.records import NewBreak
+from payments.breaks.queries import close_breaks, insert_breaks_once
+from payments.breaks.rules import BreakKind
+from payments.breaks.types import NewBreak
 
 # Per account: what the credits tell of is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
 CLEARING_IS_WHAT_WAS_TOLD: Final = """
     SELECT org_id, account_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
         SELECT org_id, receiving_account_id AS account_id, amount_vnd AS told_vnd, 0 AS posted_vnd
-        FROM credits WHERE direction = 'in'
+        FROM bank_transactions WHERE direction = 'in'
         UNION ALL
         SELECT c.org_id, c.receiving_account_id, -c.amount_vnd, 0
-        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
         UNION ALL
         SELECT org_id, debit_subject_id, 0, amount_vnd
-        FROM transfers WHERE debit_code = 'bank_clearing'
+        FROM postings WHERE debit_code = 'bank_clearing'
         UNION ALL
         SELECT org_id, credit_subject_id, 0, -amount_vnd
-        FROM transfers WHERE credit_code = 'bank_clearing') AS both_sides
+        FROM postings WHERE credit_code = 'bank_clearing') AS both_sides
     GROUP BY org_id, account_id HAVING sum(told_vnd) <> sum(posted_vnd)
 """
 # I1, I2: per organisation all balances together are zero, and every leg has its account.
 ALL_BALANCES_ARE_ZERO: Final = """
     SELECT org_id, sum(net_vnd) AS net_vnd FROM (
-        SELECT t.org_id, t.amount_vnd AS net_vnd FROM transfers t JOIN ledger_accounts l
+        SELECT t.org_id, t.amount_vnd AS net_vnd FROM postings t JOIN ledger_accounts l
           ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.credit_code, t.credit_subject_id)
         UNION ALL
-        SELECT t.org_id, -t.amount_vnd FROM transfers t JOIN ledger_accounts l
+        SELECT t.org_id, -t.amount_vnd FROM postings t JOIN ledger_accounts l
           ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.debit_code, t.debit_subject_id)
     ) AS legs GROUP BY org_id HAVING sum(net_vnd) <> 0
 """
@@ -54,7 +54,7 @@ ONE_EXPLANATION_IN_FORCE: Final = """
     SELECT org_id, credit_id, sum(wanted) AS wanted, sum(found) AS found FROM (
         SELECT org_id, id AS credit_id, CASE direction WHEN 'in' THEN 1 ELSE 0 END AS wanted,
                0 AS found
-        FROM credits
+        FROM bank_transactions
         UNION ALL
         SELECT org_id, credit_id, 0, 1 FROM matches WHERE reversed_at IS NULL) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(wanted) <> sum(found)
@@ -64,15 +64,15 @@ A_CREDIT_POSTS_ONCE: Final = """
     SELECT org_id, credit_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
         SELECT org_id, id AS credit_id,
                CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS told_vnd, 0 AS posted_vnd
-        FROM credits
+        FROM bank_transactions
         UNION ALL
         SELECT m.org_id, m.credit_id, -c.amount_vnd, 0
-        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
         UNION ALL
         SELECT t.org_id, m.credit_id, 0,
                CASE t.cause_kind WHEN 'match' THEN t.amount_vnd ELSE -t.amount_vnd END
-        FROM transfers t LEFT JOIN matches m ON (m.org_id, m.id) = (t.org_id, t.cause_id)
+        FROM postings t LEFT JOIN matches m ON (m.org_id, m.id) = (t.org_id, t.cause_id)
         WHERE t.cause_kind IN ('match', 'match_reversal')) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
 """
@@ -81,7 +81,7 @@ A_CREDIT_POSTS_ONCE: Final = """
 A_TRANSACTION_IS_ONE_CREDIT: Final = """
     SELECT org_id, receiving_account_id, provider, provider_transaction_id, admitted_from,
            count(*) AS credits
-    FROM credits GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1
+    FROM bank_transactions GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1
 """
 # I10: what a bill was paid is what its credits apply to it, and one of them closes it.
 BILLS_AGREE_WITH_THEIR_CREDITS: Final = """
@@ -90,7 +90,7 @@ BILLS_AGREE_WITH_THEIR_CREDITS: Final = """
                sum(c.amount_vnd) AS received_vnd,
                count(*) FILTER (WHERE m.verdict IN ('settle', 'over')) AS closing,
                count(*) FILTER (WHERE m.verdict = 'over') AS over
-        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.bill_id IS NOT NULL AND m.reversed_at IS NULL
         GROUP BY m.org_id, m.bill_id
     ), compared AS (
@@ -118,16 +118,16 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
                AS code, payee_id AS subject_id, applied_vnd AS said_vnd, 0 AS posted_vnd
         FROM matches WHERE reversed_at IS NULL AND applied_vnd > 0
         UNION ALL
-        SELECT m.org_id, 'unapplied_receipts', c.receiving_account_id,
+        SELECT m.org_id, 'unapplied_cash', c.receiving_account_id,
                c.amount_vnd - m.applied_vnd, 0
-        FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
         UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
-        FROM transfers WHERE credit_code <> 'bank_clearing'
+        FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
         SELECT org_id, debit_code, debit_subject_id, 0, -amount_vnd
-        FROM transfers WHERE debit_code <> 'bank_clearing') AS both_sides
+        FROM postings WHERE debit_code <> 'bank_clearing') AS both_sides
     GROUP BY org_id, code, subject_id HAVING sum(said_vnd) <> sum(posted_vnd)
 """
 # I20: whole đồng everywhere.
@@ -139,7 +139,7 @@ MONEY_IS_WHOLE: Final = """
 # Money that nobody can use yet, or that is too much, is on somebody's list.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
-    FROM matches m JOIN credits c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+    FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
     WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
       AND m.verdict NOT IN ('account_test', 'same_money')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from core.db import Sessions, make_sessions, open_engine
+from core.db import Database, open_database, open_engine
 from core.settings import Settings
-from ops.postgres import Cluster
-from tests.databases import Database, fresh_database, session_cluster
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import FreshDatabase, create_database, session_cluster
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whatever stands on PostgreSQL, so that it can be run with another version."""
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.database)
+            item.add_marker(pytest.mark.fresh_database)
 
 
 @pytest.fixture(scope="session")
@@ -33,43 +33,49 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
+def fresh_database(cluster: Cluster) -> Iterator[FreshDatabase]:
     """A migrated database for this test alone."""
-    with fresh_database(cluster) as fresh:
+    with create_database(cluster) as fresh:
         yield fresh
 
 
 @pytest.fixture
-def settings(database: Database) -> Settings:
+def settings(fresh_database: FreshDatabase) -> Settings:
     """The settings of a process on this test's database."""
-    return database.settings
+    return fresh_database.settings
 
 
 @pytest.fixture
-async def app_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
+async def app_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
     """Sessions of the hub's role, phopay_app."""
-    async with _sessions(database.app_url, settings) as sessions:
-        yield sessions
+    async with _sessions(fresh_database.app_url, settings) as database:
+        yield database
 
 
 @pytest.fixture
-async def worker_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
+async def worker_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
     """Sessions of the worker's role, phopay_worker."""
-    async with _sessions(database.worker_url, settings) as sessions:
-        yield sessions
+    async with _sessions(fresh_database.worker_url, settings) as database:
+        yield database
 
 
 @pytest.fixture
-async def owner_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
+async def owner_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
     """Sessions of the owner, past row-level security: for building and for looking."""
-    async with _sessions(database.owner_url, settings) as sessions:
-        yield sessions
+    async with _sessions(fresh_database.owner_url, settings) as database:
+        yield database
 
 
 @asynccontextmanager
-async def _sessions(url: str, settings: Settings) -> AsyncIterator[Sessions]:
+async def _sessions(url: str, settings: Settings) -> AsyncIterator[Database]:
     engine = open_engine(url, settings)
     try:
-        yield make_sessions(engine)
+        yield open_database(engine)
     finally:
         await engine.dispose()

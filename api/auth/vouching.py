@@ -6,15 +6,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import queries
-from api.auth.models import Role, Staff
-from api.auth.rules import Permission, permissions_of
 from core.audit import Actor
-from core.db import enter_org
-from payments.callbacks.vouchers import take_back_words
+from core.tenancy import enter_org
+from identity.people import queries
+from identity.people.models import Staff
+from identity.people.rules import Permission, Role, permissions_of
+from payments.connections.vouching import revoke_vouches
 
 
-async def take_back_lost_words(
+async def revoke_lost_vouches(
     session: AsyncSession,
     staff: Staff,
     *,
@@ -40,7 +40,7 @@ async def take_back_lost_words(
         lost += await queries.list_orgs_acted_for(session, staff.org_id)
     for org_id in lost:
         await enter_org(session, org_id)
-        await take_back_words(session, org_id, staff.id, actor=actor, reason=reason, now=now)
+        await revoke_vouches(session, org_id, staff.id, actor=actor, reason=reason, now=now)
     if lost:
         await enter_org(session, staff.org_id)
 

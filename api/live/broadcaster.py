@@ -16,15 +16,16 @@ from uuid import UUID
 import psycopg
 import structlog
 
+from api.http.shutdown import closing_on_signals
 from api.live.events import Interest, first_id_at, read_events
 from api.live.feeds import Feed, Subscriber
-from api.shutdown import closing_on_signals
-from core.connections import WatchedConnection, network_arguments
-from core.db import Sessions, open_org_transaction
+from core.batching import MicroBatcher
+from core.database_connections import WatchedConnection, network_arguments
+from core.db import Database
 from core.errors import TooManyRequests
-from core.gather import Gatherer
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
+from core.tenancy import open_org_transaction
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
 
 log = structlog.get_logger()
@@ -58,17 +59,17 @@ class _Past:
 class Broadcaster:
     """One process's live screens: one LISTEN connection, one feed per organisation watched."""
 
-    def __init__(self, settings: Settings, sessions: Sessions) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         listen_url = settings.app_database_url.get_secret_value()
         self._listen_url = listen_url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._settings = settings
-        self._sessions = sessions
+        self._sessions = database
         self._streams_max = streams_max = settings.streams_max
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
         self._streams: Counter[str] = Counter()  # open streams by caller
         self._reading_long = asyncio.Semaphore(LONG_READS_AT_ONCE)
-        self._replays: Gatherer[UUID, _Past, list[EventFacts]] = Gatherer(
+        self._replays: MicroBatcher[UUID, _Past, list[EventFacts]] = MicroBatcher(
             self._read_pasts,
             items_max=REPLAYS_A_READ_MAX,
             waiting_max=streams_max,

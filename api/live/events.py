@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
 from core.ids import first_id_at as first_id_at
+from core.sql import run
 from payments.outbox.wake_ups import EventFacts
 
 READ_MAX: Final = 1_000

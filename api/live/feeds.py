@@ -25,8 +25,9 @@ from api.live.events import (
     instant_of,
     read_events,
 )
-from core.db import Sessions, open_org_transaction
+from core.db import Database
 from core.shared_clock import read_shared_clock
+from core.tenancy import open_org_transaction
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -75,11 +76,11 @@ class Subscriber:
 class Feed:
     """Reads one organisation's new events and hands them to its open screens."""
 
-    def __init__(self, org_id: UUID, sessions: Sessions, reading: asyncio.Semaphore) -> None:
+    def __init__(self, org_id: UUID, database: Database, reading: asyncio.Semaphore) -> None:
         self.org_id = org_id
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
-        self._sessions = sessions
+        self._sessions = database
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         now = read_shared_clock()

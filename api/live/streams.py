@@ -13,14 +13,14 @@ from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 
-from api.auth.callers import Caller, Directory
+from api.http.networks import network_of
 from api.live.broadcaster import REPLAY_MAX, SHARED_AGE, Broadcaster
 from api.live.events import Interest, first_id_at, instant_of
 from api.live.feeds import OPENING_OVERLAP
-from api.networks import network_of
 from core import clock
 from core.errors import Busy
 from core.shared_clock import read_shared_clock
+from identity.people.callers import Caller, Directory
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()

@@ -22,9 +22,10 @@ from sqlalchemy import String, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from api.schemas.bills import BillCreate
-from core.db import OrgRow, Vnd
+from api.v1.bills.schemas import BillCreate
+from core.db import Vnd
 from core.ids import new_id, new_token
+from core.tenancy import OrgRow
 from ops.serving import bind
 from payments.bills.references import make_reference
 from payments.payees.models import PayeeAccount
@@ -89,7 +90,7 @@ class PeerBillRead(BaseModel):
 
 async def open_transaction(request: Request) -> AsyncIterator[AsyncSession]:
     """One request, one transaction, committed before the answer."""
-    async with request.app.state.sessions.begin() as session:
+    async with request.app.state.database.begin() as session:
         yield session
 
 
@@ -100,11 +101,11 @@ def create_app(database_url: str) -> FastAPI:
     """Build the peer."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_async_engine(url, pool_size=POOL_SIZE, max_overflow=0)
-    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    database = async_sessionmaker(engine, expire_on_commit=False)
     serials = itertools.count()
     app = FastAPI()
 
-    app.state.sessions = sessions
+    app.state.database = database
 
     @app.post("/v1/bills", status_code=201, response_model=PeerBillRead)
     async def open_bill(body: BillCreate, tx: Tx) -> PeerBill:

@@ -5,12 +5,12 @@ from importlib import import_module
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from core.connections import KEEPALIVES
+from core.database_connections import KEEPALIVES
 from core.db import Base
 
 # Imported for their tables.
 for module in (
-    "api.auth.models",
+    "identity.people.models",
     "core.audit",
     "core.idempotency",
     "payments.bills.models",

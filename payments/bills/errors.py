@@ -23,18 +23,6 @@ class BillIdTaken(HubError):
         super().__init__(f"The id {bill_id} belongs to a bill with other facts. Make a new id.")
 
 
-class IdempotencyKeyReused(HubError):
-    """The same Idempotency-Key came with another body."""
-
-    kind, code, title = Kind.CONFLICT, "idempotency_key_reused", "The key was used for another body"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This Idempotency-Key was used with another body in the last 7 days. Repeat a request"
-            " with the same body, or make a new key for a new bill."
-        )
-
-
 class BillNotCancellable(HubError):
     """Only what is not settled can be cancelled."""
 
@@ -51,15 +39,6 @@ class BillNotPayable(HubError):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"The bill is {status}; there is nothing to pay, and so no code.")
-
-
-class BadCursor(HubError):
-    """The page cursor was not made by this list."""
-
-    kind, code, title = Kind.INVALID, "bad_cursor", "The cursor cannot be read"
-
-    def __init__(self) -> None:
-        super().__init__("Use the `next_cursor` of the previous page unchanged, or leave it out.")
 
 
 class ReferencesUsedUp(HubError):

@@ -1,26 +1,13 @@
 """The bill: what is owed once."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import OrgRow, Vnd
-
-
-class BillStatus(StrEnum):
-    """Stored states. A bill open past `expires_at` is *expired* by effect, not by a write."""
-
-    OPEN = "open"
-    PART_PAID = "part_paid"
-    PAID = "paid"
-    OVER_PAID = "over_paid"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    PART_REFUNDED = "part_refunded"
-    REFUNDED = "refunded"
+from core.db import Vnd
+from core.tenancy import OrgRow
 
 
 class Bill(OrgRow):

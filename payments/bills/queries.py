@@ -1,6 +1,7 @@
 """All SQL of bills."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,10 +9,58 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run
 from core.ids import first_id_at
+from core.sql import run, send
+from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
-from payments.bills.rules import BillFacts, Repeatable
+from payments.bills.rules import BillFacts, BillState, Repeatable
+from payments.payees.queries import SKIPPED
+
+# One table and conditions on its own columns, nothing joined. When another transaction has changed
+# a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
+# joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
+# (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
+LOCK_NAMED_BILLS = text("""
+    SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
+           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at
+    FROM bills
+    WHERE org_id = :org_id
+      AND (reference = ANY(CAST(:references AS text[]))
+           OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
+               AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+
+
+BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
+
+
+# Safe after a wait, as there is none: the caller has locked these bills. The same holds for
+# REVERSE_MATCH, and for FINISH_NOTICES on notices that were claimed.
+UPDATE_BILLS = text("""
+    UPDATE bills b
+    SET paid_vnd = t.paid_vnd, received_vnd = t.received_vnd, status = t.status,
+        is_late = t.is_late, paid_at = t.paid_at
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:paid_vnd AS bigint[]), CAST(:received_vnd AS bigint[]),
+        CAST(:statuses AS text[]), CAST(:are_late AS bool[]), CAST(:paid_ats AS timestamptz[]))
+        AS t (id, paid_vnd, received_vnd, status, is_late, paid_at)
+    WHERE b.org_id = :org_id AND b.id = t.id
+""")
+
+
+TAKE_SERIALS = text(f"""
+    UPDATE organisation_codes
+    SET next_serial = next_serial + :wanted + {SKIPPED}, taken_on = {SERVER_AND_TIMELINE},
+        taken_at = now()
+    WHERE code = (
+        SELECT code FROM organisation_codes
+        WHERE org_id = :org_id AND next_serial + :wanted + {SKIPPED} <= :serials_max
+        ORDER BY code LIMIT 1 FOR UPDATE)
+    RETURNING code, next_serial - :wanted
+""")  # noqa: S608 (our own constants)
+
 
 COLUMNS = """
     b.org_id, b.id, b.payee_id, p.name, p.place, b.receiving_account_id, a.bin,
@@ -109,13 +158,13 @@ LIST_ORDER_IDS = text("""
       AND CASE WHEN CAST(:bill_id AS uuid) IS NULL THEN b.id >= :first_id ELSE b.id = :bill_id END
     ORDER BY b.status NOT IN ('open', 'part_paid', 'expired'), b.id DESC LIMIT :limit
 """)
-FIND_UNTIDY = text("""
+FIND_EXPIRED_UNSTORED = text("""
     SELECT DISTINCT org_id FROM bills
     WHERE status = 'open' AND paid_vnd = 0 AND monitor_until >= :since AND monitor_until < :now
 """)
 # An array of locked ids, made once: as IN (…) it would be joined, and a plan may read the inner
 # side again for each bill, lock more than the limit, and lose a bill that changed just before.
-TIDY_EXPIRED = text("""
+STORE_EXPIRY = text("""
     UPDATE bills SET status = 'expired'
     WHERE org_id = :org_id AND id = ANY(ARRAY(
         SELECT id FROM bills
@@ -319,18 +368,20 @@ async def list_order_ids(
     return [row[0] for row in rows]
 
 
-async def find_untidy(session: AsyncSession, *, since: datetime, now: datetime) -> list[UUID]:
+async def find_expired_unstored(
+    session: AsyncSession, *, since: datetime, now: datetime
+) -> list[UUID]:
     """Find organisations with bills that nobody watches since then (worker: all of them)."""
     values = {"since": since, "now": now}
-    return list((await session.execute(FIND_UNTIDY, values)).scalars())
+    return list((await session.execute(FIND_EXPIRED_UNSTORED, values)).scalars())
 
 
-async def tidy_expired(
+async def store_expiry(
     session: AsyncSession, org_id: UUID, *, since: datetime, limit: int, now: datetime
 ) -> int:
     """Store the expiry of bills whose monitoring ended in [since, now); return how many."""
     values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
-    result = await session.execute(TIDY_EXPIRED, values)
+    result = await session.execute(STORE_EXPIRY, values)
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
@@ -345,3 +396,52 @@ async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UU
     if found is None:
         raise BillNotFound(reference)
     return found
+
+
+async def lock_named_bills(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    references: Iterable[str],
+    orders: Iterable[tuple[str, str]] = (),
+) -> list[BillState]:
+    """Lock every bill that is named, in the order of their ids.
+
+    Args:
+        orders: (rail, the provider's order id).
+    """
+    wanted = list(orders)
+    values = {
+        "org_id": org_id,
+        "references": list(references),
+        "rails": list({rail for rail, _ in wanted}),
+        "order_ids": list({order_id for _, order_id in wanted}),
+    }
+    rows = await run(session, LOCK_NAMED_BILLS, values)
+    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
+
+
+async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
+    """Write what credits did to locked bills."""
+    await send(
+        session,
+        UPDATE_BILLS,
+        {
+            "org_id": org_id,
+            "ids": [b.id for b in bills],
+            "paid_vnd": [b.paid_vnd for b in bills],
+            "received_vnd": [b.received_vnd for b in bills],
+            "statuses": [str(b.status) for b in bills],
+            "are_late": [b.is_late for b in bills],
+            "paid_ats": [b.paid_at for b in bills],
+        },
+    )
+
+
+async def take_serials(
+    session: AsyncSession, org_id: UUID, *, wanted: int, serials_max: int
+) -> tuple[str, int] | None:
+    """Take a run of serials: (organisation code, first serial), or None if all are used."""
+    values = {"org_id": org_id, "wanted": wanted, "serials_max": serials_max}
+    row = (await session.execute(TAKE_SERIALS, values)).one_or_none()
+    return None if row is None else (row[0], row[1])

@@ -2,15 +2,52 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from core.clock import hanoi_day
 from core.ids import milliseconds_of
 from payments.bills.errors import BillNotPayable
-from payments.bills.models import BillStatus
 from payments.payees.rules import PayeeRoute
-from payments.rails import vietqr
+from payments.vietqr import bill_codes
+
+
+class BillStatus(StrEnum):
+    """Stored states. A bill open past `expires_at` is *expired* by effect, not by a write."""
+
+    OPEN = "open"
+    PART_PAID = "part_paid"
+    PAID = "paid"
+    OVER_PAID = "over_paid"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    PART_REFUNDED = "part_refunded"
+    REFUNDED = "refunded"
+
+
+SETTLEABLE: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
+
+
+@dataclass(kw_only=True, slots=True)
+class BillState:
+    """A locked bill while a batch is being settled; it changes as its credits are applied."""
+
+    id: UUID
+    payee_id: UUID
+    receiving_account_id: UUID
+    virtual_account: str | None
+    rail: str
+    provider_order_id: str | None
+    reference: str
+    amount_vnd: int | None
+    paid_vnd: int
+    received_vnd: int
+    status: str
+    is_late: bool
+    expires_at: datetime
+    paid_at: datetime | None
+
 
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
 CANCELLABLE: Final = UNPAID
@@ -96,7 +133,7 @@ class BillFacts:
         """
         if not self.is_payable:
             raise BillNotPayable(self.status)
-        return vietqr.write_bill_code(
+        return bill_codes.write_bill_code(
             bin_=self.bin,
             account=self.code_account,
             amount_vnd=self.code_amount_vnd,
@@ -177,7 +214,7 @@ def new_bill(
         account_number=route.account_number,
         virtual_account=route.virtual_account,
         holder_name=route.holder_name,
-        rail=vietqr.NAME,
+        rail=bill_codes.NAME,
         provider_order_id=None,
         reference=reference,
         public_token=public_token,
@@ -199,6 +236,6 @@ def new_bill(
 
 def printed_payload(route: PayeeRoute, *, amount_vnd: int | None = None) -> str:
     """Write the code that hangs at a stall: static, without a reference, at will with a price."""
-    return vietqr.write_printed_code(
+    return bill_codes.write_printed_code(
         bin_=route.bin, account=route.code_account, amount_vnd=amount_vnd
     )

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from core.db import Sessions, open_org_transaction
+from core.db import Database
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgFacts
 from payments.bills.errors import ReferencesUsedUp
+from payments.bills.queries import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
-from payments.payees.queries import take_serials
-from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, OrgFacts
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 
 # One row update per this many bills. What a process leaves unused when it ends is a gap, harmless.
 RUN_LENGTH: Final = 1_000
@@ -36,8 +38,8 @@ def serials_to_skip(lost_for: timedelta, *, restores_before: int = 0) -> int:
 class ReferenceSource:
     """Hands out references that no other process has. One per process."""
 
-    def __init__(self, sessions: Sessions, *, run_length: int = RUN_LENGTH) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, *, run_length: int = RUN_LENGTH) -> None:
+        self._sessions = database
         self._run_length = run_length
         # Per organisation, what is left: (code, the serials of a run). A range takes no room.
         self._left: dict[UUID, deque[tuple[str, range]]] = {}

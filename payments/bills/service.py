@@ -8,14 +8,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.idempotency import IdempotencyKeyReused
 from core.ids import new_id, new_token
 from payments.bills import queries
-from payments.bills.errors import BillIdTaken, BillNotCancellable, IdempotencyKeyReused
-from payments.bills.models import BillStatus
+from payments.bills.errors import BillIdTaken, BillNotCancellable
 from payments.bills.rules import (
     CANCELLABLE,
     BillFacts,
     BillRequest,
+    BillStatus,
     Repeatable,
     is_same_request,
     new_bill,
@@ -56,7 +57,7 @@ async def open_bills(
     if without_route:
         answers = await _answer_without_route(session, org_id, requests, without_route)
     ids = [request.id or new_id() for request in requests]
-    repeats = await _claim_keys(session, org_id, requests, ids, skip=answers, now=now)
+    repeats = await _take_keys(session, org_id, requests, ids, skip=answers, now=now)
     new = [
         _make_bill(org_id, ids[i], request, routes, references[i], now)
         for i, request in enumerate(requests)
@@ -101,7 +102,7 @@ async def cancel_bill(
 ) -> BillFacts:
     """Cancel a bill that is not settled. Cancelling twice answers like the first time.
 
-    What was paid stays recorded; that it is due for refund is noted by payments.callbacks.refunds.
+    What was paid stays recorded; that it is due for refund is noted by payments.refunds.service.
 
     Raises:
         BillNotFound, BillNotCancellable
@@ -163,7 +164,7 @@ async def _answer_without_route(
     return answers
 
 
-async def _claim_keys(
+async def _take_keys(
     session: AsyncSession,
     org_id: UUID,
     requests: Sequence[BillRequest],

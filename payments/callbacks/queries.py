@@ -1,366 +1,218 @@
-"""SQL of matching: whose accounts these are, the bills that credits name, matches.
+"""SQL of notices, as they are stored, claimed and finished, and of refused messages."""
 
-Notices, credits and breaks have theirs in queries_notices.py, queries_credits.py and
-queries_breaks.py; what people look at is in views.py and queries_sales.py. Writes are one statement
-per batch. Rows are locked FOR NO KEY UPDATE: foreign keys of other transactions hold KEY SHARE on
-them.
-"""
-
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import run, send
-from payments.bills.references import find_references
-from payments.callbacks.records import (
-    ListedAccount,
-    NewMatch,
-    TradingLink,
+from core.ids import first_id_at
+from core.sql import run, send
+from payments.callbacks.types import (
+    DueNotice,
+    NewNotice,
+    NewRejection,
+    NoticeOutcome,
+    PulledNotice,
 )
-from payments.callbacks.rules import BillState
 
-# The organisation's codes travel with each row: one array, read once.
-LIST_ACCOUNTS = text("""
-    SELECT ARRAY(SELECT code FROM organisation_codes WHERE org_id = :org_id),
-           ea.endpoint_id, ea.receiving_account_id, upper(ea.account_number), e.is_sandbox,
-           a.status, a.approved_at
-    FROM endpoint_accounts ea
-    JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
-    JOIN receiving_accounts a ON a.org_id = ea.org_id AND a.id = ea.receiving_account_id
-    WHERE ea.org_id = :org_id AND ea.endpoint_id = ANY(CAST(:endpoint_ids AS uuid[]))
-""")
-
-LIST_ACCOUNTS_BY_ID = text("""
-    SELECT a.id, a.id, upper(a.account_number), false, a.status, a.approved_at
-    FROM receiving_accounts a
-    WHERE a.org_id = :org_id AND a.id = ANY(CAST(:account_ids AS uuid[]))
-""")
-
-# Who is in force first: a link that only waits never takes what is another's. An account without
-# links has one row all the same: whether several providers report on it.
-LIST_TRADING_LINKS = text("""
-    SELECT a.id, channels.are_several, l.payee_id, upper(l.virtual_account), l.status,
-           l.test_reference, l.activated_at IS NOT NULL, p.closed_at IS NOT NULL
-    FROM unnest(CAST(:account_ids AS uuid[])) AS a (id)
-    CROSS JOIN LATERAL (
-        SELECT count(DISTINCT e.provider) > 1 AS are_several
-        FROM endpoint_accounts ea
-        JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
-        WHERE ea.org_id = :org_id AND ea.receiving_account_id = a.id) AS channels
-    LEFT JOIN payee_accounts l ON l.org_id = :org_id AND l.receiving_account_id = a.id
-    LEFT JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
-    ORDER BY l.status NOT IN ('active', 'former'), l.id
-""")
-
-# Readable by every organisation: codes stand in every memo (docs/tenancy.md).
-FIND_CODES = text("""
-    SELECT code FROM organisation_codes WHERE code = ANY(CAST(:codes AS text[]))
-""")
-
-LIST_ORG_CODES = text("SELECT code FROM organisation_codes WHERE org_id = :org_id")
-
-IS_ON_ACCOUNT = text("""
-    SELECT 1 FROM payee_accounts
-    WHERE org_id = :org_id AND payee_id = :payee_id AND receiving_account_id = :account_id
-      AND status IN ('active', 'former')
-    LIMIT 1
-""")
-
-DELETE_ENDPOINT_ACCOUNTS = text("""
-    DELETE FROM endpoint_accounts WHERE org_id = :org_id AND endpoint_id = :endpoint_id
-""")
-
-# One table and conditions on its own columns, nothing joined. When another transaction has changed
-# a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
-# joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
-# (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
-LOCK_NAMED_BILLS = text("""
-    SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
-           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at
-    FROM bills
-    WHERE org_id = :org_id
-      AND (reference = ANY(CAST(:references AS text[]))
-           OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
-               AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
-    ORDER BY id
-    FOR NO KEY UPDATE
-""")
-
-BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
-
-# Safe after a wait, as there is none: the caller has locked these bills. The same holds for
-# REVERSE_MATCH, and for FINISH_NOTICES on notices that were claimed.
-UPDATE_BILLS = text("""
-    UPDATE bills b
-    SET paid_vnd = t.paid_vnd, received_vnd = t.received_vnd, status = t.status,
-        is_late = t.is_late, paid_at = t.paid_at
+INSERT_NOTICES = text("""
+    INSERT INTO notices (
+        org_id, id, endpoint_id, provider, source, body, headers, skew_s, received_at,
+        next_attempt_at)
+    SELECT :org_id, t.*, t.received_at
     FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:paid_vnd AS bigint[]), CAST(:received_vnd AS bigint[]),
-        CAST(:statuses AS text[]), CAST(:are_late AS bool[]), CAST(:paid_ats AS timestamptz[]))
-        AS t (id, paid_vnd, received_vnd, status, is_late, paid_at)
-    WHERE b.org_id = :org_id AND b.id = t.id
+        CAST(:ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:providers AS text[]),
+        CAST(:sources AS text[]), CAST(:bodies AS bytea[]), CAST(:headers AS jsonb[]),
+        CAST(:skews_s AS int[]), CAST(:received_ats AS timestamptz[]))
+        AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
 """)
 
-FIND_SUGGESTIONS = text("""
-    SELECT t.n, min(CAST(b.id AS text)) AS bill_id
-    FROM unnest(CAST(:payee_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]))
-         WITH ORDINALITY AS t (payee_id, amount_vnd, n)
-    JOIN bills b ON b.org_id = :org_id AND b.payee_id = t.payee_id
-     AND b.amount_vnd = t.amount_vnd AND b.status = 'open' AND b.monitor_until > :now
-    GROUP BY t.n HAVING count(*) = 1
-""")
-
-INSERT_MATCHES = text("""
-    INSERT INTO matches (
-        org_id, id, credit_id, bill_id, payee_id, rule, verdict, named, reason, applied_vnd,
-        is_late, suggested_bill_id, matched_by, matched_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:bill_ids AS uuid[]),
-        CAST(:payee_ids AS uuid[]), CAST(:rules AS text[]), CAST(:verdicts AS text[]),
-        CAST(:named AS text[]), CAST(:reasons AS text[]), CAST(:applied_vnd AS bigint[]),
-        CAST(:are_late AS bool[]), CAST(:suggested_bill_ids AS uuid[]),
-        CAST(:matched_bys AS uuid[])) AS t
-""")
-
-# Corrections of one credit queue here. A lock on the match in force would not do: who waited for it
-# finds it reversed, and its successor not, since a statement sees no rows from after its start.
-LOCK_CREDIT = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:credit_id AS text), 1))")
-# `c` is joined, but never changes.
-LOCK_MATCH = text("""
-    SELECT m.id, m.bill_id, m.payee_id, m.rule, m.verdict, m.named, m.applied_vnd, m.is_late,
-           c.receiving_account_id, c.virtual_account, c.provider, c.provider_order_id, c.memo,
-           c.amount_vnd, c.occurred_at, c.is_date_only, c.payer_name
-    FROM matches m
-    JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
-    WHERE m.org_id = :org_id AND m.credit_id = :credit_id AND m.reversed_at IS NULL
-    FOR NO KEY UPDATE OF m
-""")
-
-REVERSE_MATCH = text("""
-    UPDATE matches SET reversed_at = :now, reversed_by = :by
-    WHERE org_id = :org_id AND id = :id AND reversed_at IS NULL
-""")
-
-# Each organisation's oldest first, and all organisations' first ones before anybody's second.
-FIND_WAITING_MATCHES = text("""
-    SELECT w.org_id, w.credit_id
-    FROM (
-        SELECT m.org_id, m.credit_id, m.matched_at, row_number() OVER (
-                   PARTITION BY m.org_id ORDER BY m.attempts, m.matched_at, m.id) AS place
-        FROM matches m
-        JOIN credits c ON c.org_id = m.org_id AND c.id = m.credit_id
-        WHERE m.reversed_at IS NULL AND m.verdict = 'no_bill' AND m.matched_at > :since
-          AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= :now)
-          AND EXISTS (
-              SELECT FROM bills b
-              WHERE b.org_id = m.org_id AND (
-                  b.reference = m.named OR (b.provider_order_id = m.named AND b.rail = c.provider)))
-    ) AS w
-    ORDER BY w.place, w.matched_at LIMIT :limit
-""")
-
-# The row's lock is not waited for: whoever has it judges or corrects the credit.
-PUT_OFF_MATCH = text("""
-    UPDATE matches SET attempts = attempts + 1, next_attempt_at = :now + least(
-        CAST(:wait_max AS interval),
-        CAST(:wait_start AS interval) * (2 ^ least(attempts, 20)))
-    WHERE org_id = :org_id AND id = (
-        SELECT id FROM matches
-        WHERE org_id = :org_id AND credit_id = :credit_id AND reversed_at IS NULL
-          AND verdict = 'no_bill'
+# New money first, by an index of its own: what waits for something must not hold it up. Nothing
+# is joined to what is locked, so a notice that changed meanwhile is judged by its own columns.
+LOCK_DUE_NOTICES = text("""
+    WITH fresh AS (
+        SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+        WHERE org_id = :org_id AND handled_at IS NULL AND attempts = 0
+        ORDER BY id LIMIT :limit
+        FOR NO KEY UPDATE SKIP LOCKED),
+    tried AS (
+        SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+        WHERE org_id = :org_id AND handled_at IS NULL AND attempts > 0 AND next_attempt_at <= :now
+        ORDER BY next_attempt_at, id LIMIT :limit - (SELECT count(*) FROM fresh)
         FOR NO KEY UPDATE SKIP LOCKED)
-    RETURNING attempts
+    SELECT * FROM fresh UNION ALL SELECT * FROM tried
+""")
+
+LOCK_DUE_NOTICE = text("""
+    SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+LOCK_NOTICES = text("""
+    SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND handled_at IS NULL
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+FIND_PULLED = text("""
+    SELECT id, body, handled_at IS NULL AND attempts = 0 FROM notices
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id
+    AND source = 'pulled' AND body = ANY(CAST(:bodies AS bytea[]))
+""")
+
+LIMIT_LOCK_WAIT = text("SELECT set_config('lock_timeout', :lock_timeout, true)")
+
+FINISH_NOTICES = text("""
+    UPDATE notices n
+    SET handled_at = t.handled_at, outcome = t.outcome, attempts = n.attempts + 1,
+        next_attempt_at = coalesce(t.next_attempt_at, n.next_attempt_at)
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:handled_ats AS timestamptz[]),
+        CAST(:next_attempt_ats AS timestamptz[]))
+        AS t (id, outcome, handled_at, next_attempt_at)
+    WHERE n.org_id = :org_id AND n.id = t.id
+""")
+
+WAKE_NOTICES = text("""
+    UPDATE notices SET next_attempt_at = :now
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND handled_at IS NULL AND attempts > 0
+""")
+
+FIND_BACKLOG = text("""
+    SELECT org_id FROM notices WHERE handled_at IS NULL AND attempts = 0
+    UNION
+    SELECT org_id FROM notices
+    WHERE handled_at IS NULL AND attempts > 0 AND next_attempt_at <= :now
+    LIMIT 1000
+""")
+
+INSERT_REJECTION = text("""
+    INSERT INTO rejections (
+        org_id, id, endpoint_id, refusal, detail, skew_s, body_start, received_at)
+    SELECT :org_id, :id, :endpoint_id, :refusal, :detail, :skew_s, :body_start, :received_at
+    WHERE (SELECT count(*) FROM (
+               SELECT FROM rejections
+               WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id
+               LIMIT :kept_max) AS kept
+          ) < :kept_max
 """)
 
 
-async def list_accounts(
-    session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
-) -> tuple[list[ListedAccount], frozenset[str]]:
-    """List the accounts that these endpoints may speak for, and the organisation's codes."""
-    rows = await run(session, LIST_ACCOUNTS, {"org_id": org_id, "endpoint_ids": list(endpoint_ids)})
-    codes = frozenset(rows[0][0]) if rows else frozenset()
-    return [ListedAccount(*row[1:]) for row in rows], codes
-
-
-async def list_accounts_by_id(
-    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
-) -> list[ListedAccount]:
-    """List accounts whatever the endpoint (`endpoint_id` holds the account's own id)."""
-    values = {"org_id": org_id, "account_ids": list(account_ids)}
-    return [ListedAccount(*row) for row in await session.execute(LIST_ACCOUNTS_BY_ID, values)]
-
-
-async def list_trading_links(
-    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
-) -> tuple[list[TradingLink], set[UUID]]:
-    """List every link to these accounts, ended ones too, those in force first.
-
-    Returns:
-        (the links, those of the accounts that several providers report on)
-    """
-    values = {"org_id": org_id, "account_ids": list(account_ids)}
-    rows = await run(session, LIST_TRADING_LINKS, values)
-    links = [TradingLink(account_id, *link) for account_id, _, *link in rows if link[0] is not None]
-    return links, {account_id for account_id, are_several, *_ in rows if are_several}
-
-
-async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:
-    """List the codes that name this organisation in references."""
-    return frozenset(row[0] for row in await run(session, LIST_ORG_CODES, {"org_id": org_id}))
-
-
-async def add_foreign_codes(
-    session: AsyncSession, own: frozenset[str], memos: Iterable[str]
-) -> frozenset[str]:
-    """Add to an organisation's own codes those of others that references in these memos name.
-
-    Nothing is asked where no memo holds a reference of others, as nearly always.
-    """
-    named = {one.org_code for memo in memos for one in find_references(memo)} - own
-    if not named:
-        return own
-    return own | {row[0] for row in await run(session, FIND_CODES, {"codes": sorted(named)})}
-
-
-async def is_on_account(
-    session: AsyncSession, org_id: UUID, *, payee_id: UUID, account_id: UUID
-) -> bool:
-    """Tell whether a payee's codes name, or named, an account."""
-    values = {"org_id": org_id, "payee_id": payee_id, "account_id": account_id}
-    return (await session.execute(IS_ON_ACCOUNT, values)).first() is not None
-
-
-async def delete_endpoint_accounts(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> None:
-    """Forget which accounts an endpoint may speak for; the caller lists them anew."""
-    values = {"org_id": org_id, "endpoint_id": endpoint_id}
-    await session.execute(DELETE_ENDPOINT_ACCOUNTS, values)
-
-
-async def lock_named_bills(
-    session: AsyncSession,
-    org_id: UUID,
-    *,
-    references: Iterable[str],
-    orders: Iterable[tuple[str, str]] = (),
-) -> list[BillState]:
-    """Lock every bill that is named, in the order of their ids.
-
-    Args:
-        orders: (rail, the provider's order id).
-    """
-    wanted = list(orders)
-    values = {
-        "org_id": org_id,
-        "references": list(references),
-        "rails": list({rail for rail, _ in wanted}),
-        "order_ids": list({order_id for _, order_id in wanted}),
-    }
-    rows = await run(session, LOCK_NAMED_BILLS, values)
-    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
-
-
-async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
-    """Write what credits did to locked bills."""
+async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
+    """Store messages as they came."""
     await send(
         session,
-        UPDATE_BILLS,
+        INSERT_NOTICES,
         {
             "org_id": org_id,
-            "ids": [b.id for b in bills],
-            "paid_vnd": [b.paid_vnd for b in bills],
-            "received_vnd": [b.received_vnd for b in bills],
-            "statuses": [str(b.status) for b in bills],
-            "are_late": [b.is_late for b in bills],
-            "paid_ats": [b.paid_at for b in bills],
+            "ids": [n.id for n in notices],
+            "endpoint_ids": [n.endpoint_id for n in notices],
+            "providers": [n.provider for n in notices],
+            "sources": [n.source for n in notices],
+            "bodies": [n.body for n in notices],
+            "headers": [to_json(n.headers) for n in notices],
+            "skews_s": [n.skew_s for n in notices],
+            "received_ats": [n.received_at for n in notices],
         },
     )
 
 
-async def find_suggestions(
-    session: AsyncSession, org_id: UUID, sales: Sequence[tuple[UUID, int]], *, now: datetime
-) -> dict[int, UUID]:
-    """For counter sales (payee, amount_vnd): the one open bill with that amount, by position."""
-    rows = await run(
-        session,
-        FIND_SUGGESTIONS,
-        {
-            "org_id": org_id,
-            "payee_ids": [payee_id for payee_id, _ in sales],
-            "amounts_vnd": [amount_vnd for _, amount_vnd in sales],
-            "now": now,
-        },
-    )
-    return {int(n) - 1: UUID(bill_id) for n, bill_id in rows}
+async def lock_due_notices(
+    session: AsyncSession, org_id: UUID, *, limit: int, now: datetime
+) -> list[DueNotice]:
+    """Lock unhandled notices that no other process is settling: new ones first, oldest first."""
+    values = {"org_id": org_id, "limit": limit, "now": now}
+    return [DueNotice(*row) for row in await run(session, LOCK_DUE_NOTICES, values)]
 
 
-async def insert_matches(
-    session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch], *, now: datetime
-) -> None:
-    """Write what credits were found to be."""
-    await send(
-        session,
-        INSERT_MATCHES,
-        {
-            "org_id": org_id,
-            "ids": [m.id for m in matches],
-            "credit_ids": [m.credit_id for m in matches],
-            "bill_ids": [m.decision.bill_id for m in matches],
-            "payee_ids": [m.decision.payee_id for m in matches],
-            "rules": [m.decision.rule.value for m in matches],
-            "verdicts": [m.decision.verdict.value for m in matches],
-            "named": [m.named for m in matches],
-            "reasons": [m.decision.reason for m in matches],
-            "applied_vnd": [m.decision.applied_vnd for m in matches],
-            "are_late": [m.decision.is_late for m in matches],
-            "suggested_bill_ids": [m.suggested_bill_id for m in matches],
-            "matched_bys": [m.matched_by for m in matches],
-            "now": now,
-        },
-    )
+async def lock_due_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) -> list[DueNotice]:
+    """Lock one unhandled notice; empty if it is handled or another process has it."""
+    values = {"org_id": org_id, "id": notice_id}
+    return [DueNotice(*row) for row in await run(session, LOCK_DUE_NOTICE, values)]
 
 
-async def reverse_match(
-    session: AsyncSession, org_id: UUID, match_id: UUID, *, by: UUID | None, now: datetime
-) -> None:
-    """Take a match out of force; the caller holds its lock and posts the reversal."""
-    values = {"org_id": org_id, "id": match_id, "by": by, "now": now}
-    await session.execute(REVERSE_MATCH, values)
+async def lock_notices(
+    session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
+) -> list[DueNotice]:
+    """Lock those of these notices that are unhandled and that no other process is settling."""
+    values = {"org_id": org_id, "ids": list(notice_ids)}
+    return [DueNotice(*row) for row in await session.execute(LOCK_NOTICES, values)]
 
 
-async def find_waiting(
-    session: AsyncSession, *, since: datetime, limit: int, now: datetime
-) -> list[tuple[UUID, UUID]]:
-    """Find (organisation, credit), matched since then, whose bill has appeared (worker role)."""
-    values = {"since": since, "limit": limit, "now": now}
-    rows = await session.execute(FIND_WAITING_MATCHES, values)
-    return [(row[0], row[1]) for row in rows]
-
-
-async def put_off_match(
+async def find_pulled(
     session: AsyncSession,
     org_id: UUID,
-    credit_id: UUID,
+    endpoint_id: UUID,
+    bodies: Sequence[bytes],
     *,
-    wait_start: timedelta,
-    wait_max: timedelta,
-    now: datetime,
-) -> int | None:
-    """Let a credit rest that was judged again in vain, twice as long each time.
-
-    Returns:
-        how often that was so, or None if somebody else has it or it is explained.
-    """
+    since: datetime,
+) -> list[PulledNotice]:
+    """Find which of these bodies an endpoint's provider told when it was asked since then."""
     values = {
         "org_id": org_id,
-        "credit_id": credit_id,
-        "wait_start": wait_start,
-        "wait_max": wait_max,
-        "now": now,
+        "endpoint_id": endpoint_id,
+        "first_id": first_id_at(since),
+        "bodies": list(bodies),
     }
-    attempts: int | None = await session.scalar(PUT_OFF_MATCH, values)
-    return attempts
+    return [PulledNotice(*row) for row in await session.execute(FIND_PULLED, values)]
+
+
+async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
+    """Let no lock be waited for longer than this until the transaction ends."""
+    await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
+
+
+async def finish_notices(
+    session: AsyncSession, org_id: UUID, outcomes: Sequence[NoticeOutcome]
+) -> None:
+    """Write how far the handling of notices got."""
+    await send(
+        session,
+        FINISH_NOTICES,
+        {
+            "org_id": org_id,
+            "ids": [o.notice_id for o in outcomes],
+            "outcomes": [o.outcome for o in outcomes],
+            "handled_ats": [o.handled_at for o in outcomes],
+            "next_attempt_ats": [o.next_attempt_at for o in outcomes],
+        },
+    )
+
+
+async def wake_notices(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, now: datetime
+) -> None:
+    """Let the notices of an endpoint be judged again at once: its accounts have changed."""
+    values = {"org_id": org_id, "endpoint_id": endpoint_id, "now": now}
+    await session.execute(WAKE_NOTICES, values)
+
+
+async def find_backlog(session: AsyncSession, *, now: datetime) -> list[UUID]:
+    """Find organisations with notices to settle (worker role: all organisations)."""
+    return list((await session.execute(FIND_BACKLOG, {"now": now})).scalars())
+
+
+async def insert_rejection(
+    session: AsyncSession,
+    org_id: UUID,
+    rejection: NewRejection,
+    *,
+    since: datetime,
+    kept_max: int,
+) -> None:
+    """Keep a refused message, unless this endpoint has enough of them since then."""
+    values = {"org_id": org_id, "kept_max": kept_max, **asdict(rejection)}
+    values["first_id"] = first_id_at(since)  # ids are in the order of time, and have an index
+    await session.execute(INSERT_REJECTION, values)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON for a jsonb parameter inside an array."""
+    return msgspec.json.encode(value).decode()

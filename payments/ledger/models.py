@@ -1,22 +1,13 @@
 """The ledger: accounts per organisation, and transfers between them that are never changed."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, OrgRow, Vnd
-
-
-class AccountCode(StrEnum):
-    """The kinds of ledger accounts; each belongs to a subject (a receiving account or a payee)."""
-
-    BANK_CLEARING = "bank_clearing"  # per receiving account: told by a callback, not by a statement
-    TAKINGS = "takings"  # per payee: what was sold or owed and has been paid
-    UNAPPLIED = "unapplied_receipts"  # per receiving account: money without its reason yet
-    NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", such as family money
+from core.db import Base, Vnd
+from core.tenancy import OrgRow
 
 
 class LedgerAccount(Base):
@@ -31,32 +22,32 @@ class LedgerAccount(Base):
     opened_at: Mapped[datetime]
 
 
-class Transfer(OrgRow):
+class Posting(OrgRow):
     """An amount that moved from one account to another. Balanced by construction.
 
     (kind of cause, cause, step) is unique: the same cause cannot post twice.
     """
 
-    __tablename__ = "transfers"
+    __tablename__ = "postings"
     __table_args__ = (
         ForeignKeyConstraint(
             ["org_id", "debit_code", "debit_subject_id"],
             ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
-            name="fk_transfers_debit",
+            name="fk_postings_debit",
         ),
         ForeignKeyConstraint(
             ["org_id", "credit_code", "credit_subject_id"],
             ["ledger_accounts.org_id", "ledger_accounts.code", "ledger_accounts.subject_id"],
-            name="fk_transfers_credit",
+            name="fk_postings_credit",
         ),
-        UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_transfers_cause"),
+        UniqueConstraint("org_id", "cause_kind", "cause_id", "step", name="uq_postings_cause"),
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
         CheckConstraint(
             "(debit_code, debit_subject_id) <> (credit_code, credit_subject_id)",
             name="two_accounts",
         ),
-        Index("ix_transfers_debit", "org_id", "debit_subject_id", "debit_code", "posted_at"),
-        Index("ix_transfers_credit", "org_id", "credit_subject_id", "credit_code", "posted_at"),
+        Index("ix_postings_debit", "org_id", "debit_subject_id", "debit_code", "posted_at"),
+        Index("ix_postings_credit", "org_id", "credit_subject_id", "credit_code", "posted_at"),
     )
 
     debit_code: Mapped[str]

@@ -7,10 +7,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import send
 from core.ids import new_id
-from payments.ledger.models import AccountCode
-from payments.ledger.rules import AccountKey, NewTransfer
+from core.sql import send
+from payments.ledger.rules import AccountCode, AccountKey, NewPosting
 
 INSERT_ACCOUNTS = text("""
     INSERT INTO ledger_accounts (org_id, code, subject_id, opened_at)
@@ -19,8 +18,8 @@ INSERT_ACCOUNTS = text("""
     ON CONFLICT DO NOTHING
 """)
 
-INSERT_TRANSFERS = text("""
-    INSERT INTO transfers (
+INSERT_POSTINGS = text("""
+    INSERT INTO postings (
         org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id,
         amount_vnd, cause_kind, cause_id, step, effective_at, posted_at)
     SELECT :org_id, t.*, :now
@@ -34,7 +33,7 @@ INSERT_TRANSFERS = text("""
 SUM_BALANCE = text("""
     SELECT coalesce(sum(CASE WHEN credit_code = :code AND credit_subject_id = :subject_id
                              THEN amount_vnd ELSE -amount_vnd END), 0)::bigint
-    FROM transfers
+    FROM postings
     WHERE org_id = :org_id
       AND ((credit_code = :code AND credit_subject_id = :subject_id)
            OR (debit_code = :code AND debit_subject_id = :subject_id))
@@ -43,7 +42,7 @@ SUM_BALANCE = text("""
 SUM_TURNOVER = text("""
     SELECT coalesce(sum(CASE WHEN credit_code = :code THEN amount_vnd ELSE 0 END), 0)::bigint,
            coalesce(sum(CASE WHEN debit_code = :code THEN amount_vnd ELSE 0 END), 0)::bigint
-    FROM transfers
+    FROM postings
     WHERE org_id = :org_id AND posted_at >= :since AND posted_at < :until
       AND ((credit_code = :code AND credit_subject_id = :subject_id)
            OR (debit_code = :code AND debit_subject_id = :subject_id))
@@ -51,11 +50,11 @@ SUM_TURNOVER = text("""
 
 SUM_BY_SUBJECT = text("""
     SELECT subject_id, sum(amount_vnd)::bigint FROM (
-        SELECT credit_subject_id AS subject_id, amount_vnd FROM transfers
+        SELECT credit_subject_id AS subject_id, amount_vnd FROM postings
         WHERE org_id = :org_id AND credit_code = :code
           AND posted_at >= :since AND posted_at < :until
         UNION ALL
-        SELECT debit_subject_id, -amount_vnd FROM transfers
+        SELECT debit_subject_id, -amount_vnd FROM postings
         WHERE org_id = :org_id AND debit_code = :code
           AND posted_at >= :since AND posted_at < :until) AS legs
     GROUP BY subject_id
@@ -78,25 +77,25 @@ async def insert_accounts_once(
     )
 
 
-async def insert_transfers(
-    session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
+async def insert_postings(
+    session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
     """Post transfers; one cause can post each of its steps once only (unique key)."""
     await send(
         session,
-        INSERT_TRANSFERS,
+        INSERT_POSTINGS,
         {
             "org_id": org_id,
-            "ids": [new_id() for _ in transfers],
-            "debit_codes": [t.debit.code.value for t in transfers],
-            "debit_subjects": [t.debit.subject_id for t in transfers],
-            "credit_codes": [t.credit.code.value for t in transfers],
-            "credit_subjects": [t.credit.subject_id for t in transfers],
-            "amounts_vnd": [t.amount_vnd for t in transfers],
-            "cause_kinds": [t.cause_kind for t in transfers],
-            "cause_ids": [t.cause_id for t in transfers],
-            "steps": [t.step for t in transfers],
-            "effective_ats": [t.effective_at for t in transfers],
+            "ids": [new_id() for _ in postings],
+            "debit_codes": [t.debit.code.value for t in postings],
+            "debit_subjects": [t.debit.subject_id for t in postings],
+            "credit_codes": [t.credit.code.value for t in postings],
+            "credit_subjects": [t.credit.subject_id for t in postings],
+            "amounts_vnd": [t.amount_vnd for t in postings],
+            "cause_kinds": [t.cause_kind for t in postings],
+            "cause_ids": [t.cause_id for t in postings],
+            "steps": [t.step for t in postings],
+            "effective_ats": [t.effective_at for t in postings],
             "now": now,
         },
     )

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
-from payments.ledger.models import AccountCode
+
+class AccountCode(StrEnum):
+    """The kinds of ledger accounts; each belongs to a subject (a receiving account or a payee)."""
+
+    BANK_CLEARING = "bank_clearing"  # per receiving account: told by a callback, not by a statement
+    TAKINGS = "takings"  # per payee: what was sold or owed and has been paid
+    UNAPPLIED = "unapplied_cash"  # per receiving account: money without its reason yet
+    NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", such as family money
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +24,7 @@ class AccountKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NewTransfer:
+class NewPosting:
     """An amount to be moved from the debit to the credit account."""
 
     debit: AccountKey
@@ -26,3 +34,23 @@ class NewTransfer:
     cause_id: UUID
     step: int
     effective_at: datetime
+
+
+def bank_clearing(receiving_account_id: UUID) -> AccountKey:
+    """Money that a callback told of and no statement has confirmed yet."""
+    return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
+
+
+def unapplied(receiving_account_id: UUID) -> AccountKey:
+    """Money whose reason is not known, or that is too much."""
+    return AccountKey(code=AccountCode.UNAPPLIED, subject_id=receiving_account_id)
+
+
+def takings(payee_id: UUID) -> AccountKey:
+    """What a payee sold or was owed, and has been paid."""
+    return AccountKey(code=AccountCode.TAKINGS, subject_id=payee_id)
+
+
+def not_takings(payee_id: UUID) -> AccountKey:
+    """A payee's own money that came through the same account."""
+    return AccountKey(code=AccountCode.NOT_TAKINGS, subject_id=payee_id)

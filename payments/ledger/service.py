@@ -7,28 +7,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.ledger import queries
-from payments.ledger.models import AccountCode
-from payments.ledger.rules import AccountKey, NewTransfer
-
-
-def bank_clearing(receiving_account_id: UUID) -> AccountKey:
-    """Money that a callback told of and no statement has confirmed yet."""
-    return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
-
-
-def unapplied(receiving_account_id: UUID) -> AccountKey:
-    """Money whose reason is not known, or that is too much."""
-    return AccountKey(code=AccountCode.UNAPPLIED, subject_id=receiving_account_id)
-
-
-def takings(payee_id: UUID) -> AccountKey:
-    """What a payee sold or was owed, and has been paid."""
-    return AccountKey(code=AccountCode.TAKINGS, subject_id=payee_id)
-
-
-def not_takings(payee_id: UUID) -> AccountKey:
-    """A payee's own money that came through the same account."""
-    return AccountKey(code=AccountCode.NOT_TAKINGS, subject_id=payee_id)
+from payments.ledger.rules import (
+    AccountCode,
+    AccountKey,
+    NewPosting,
+    bank_clearing,
+    not_takings,
+    takings,
+    unapplied,
+)
 
 
 async def open_payee_accounts(
@@ -48,12 +35,12 @@ async def open_receiving_accounts(
 
 
 async def post(
-    session: AsyncSession, org_id: UUID, transfers: Sequence[NewTransfer], *, now: datetime
+    session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
     """Post transfers in the running transaction; amounts are above zero and accounts exist."""
-    assert all(transfer.amount_vnd > 0 for transfer in transfers)
-    if transfers:
-        await queries.insert_transfers(session, org_id, transfers, now=now)
+    assert all(posting.amount_vnd > 0 for posting in postings)
+    if postings:
+        await queries.insert_postings(session, org_id, postings, now=now)
 
 
 async def read_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:

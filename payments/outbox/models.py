@@ -8,7 +8,7 @@ from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import OrgRow
+from core.tenancy import OrgRow
 
 
 class Event(OrgRow):

@@ -8,8 +8,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import send
 from core.shared_clock import new_event_id
+from core.sql import send
 from payments.outbox.rules import NewEvent
 from payments.outbox.wake_ups import CHANNEL, EventFacts, write_wake_up
 

@@ -18,18 +18,15 @@ from core.ids import new_id
 from core.text import check_lines
 from payments.ledger import service as ledger
 from payments.payees import queries
-from payments.payees.activation import put_in_force
 from payments.payees.errors import (
     AccountLinkNotInForce,
     AccountLinkNotProposed,
-    AccountTaken,
     HolderNeeded,
     PayeeClosed,
-    SecondPersonNeeded,
 )
 from payments.payees.link_audit import NEWS_READ, record_link
-from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
-from payments.payees.rules import check_account, is_tested
+from payments.payees.models import PayeeAccount, ReceivingAccount
+from payments.payees.rules import AccountStatus, LinkStatus, check_account
 
 
 async def propose_account(
@@ -90,41 +87,6 @@ async def propose_account(
     session.add(link)
     await session.flush()
     record_link(session, link, account, actor, "account.proposed", now, before=None)
-    return link
-
-
-async def approve_account(
-    session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, now: datetime
-) -> PayeeAccount:
-    """Agree to a proposal as the second person. What was tested already is in force at once.
-
-    That is an account's own number that the hub has heard of, or a virtual account whose test
-    transfer came before the approval.
-
-    Raises:
-        SecondPersonNeeded: the approver is who proposed the link or the account.
-        AccountLinkNotProposed, AccountLinkNotFound
-        AccountTaken: the number or virtual account is in use, perhaps in another organisation.
-    """
-    assert actor.id is not None
-    link, account = await queries.lock_link_and_account(session, org_id, link_id)
-    if link.status != LinkStatus.PROPOSED:
-        raise AccountLinkNotProposed(link.status)
-    is_new_account = account.status == AccountStatus.PROPOSED
-    if actor.id == link.proposed_by or (is_new_account and actor.id == account.proposed_by):
-        raise SecondPersonNeeded
-    try:
-        if is_new_account:
-            account.status = AccountStatus.APPROVED.value
-            account.approved_by, account.approved_at = actor.id, now
-        link.status = LinkStatus.APPROVED.value
-        link.approved_by, link.approved_at = actor.id, now
-        await session.flush()
-        record_link(session, link, account, actor, "account.approved", now, before="proposed")
-        if is_tested(link, account):
-            await put_in_force(session, link, account, actor, now)
-    except IntegrityError as error:
-        raise AccountTaken from error
     return link
 
 
@@ -238,7 +200,7 @@ async def _find_or_add_account(
             status=AccountStatus.PROPOSED.value,
             proposed_by=actor_id,
             proposed_at=now,
-            test_vouchers=[],
+            test_vouched_by=[],
         )
         try:
             async with session.begin_nested():
@@ -257,7 +219,7 @@ async def _find_or_add_account(
         account.proposed_by, account.proposed_at = actor_id, now
         account.approved_by = account.approved_at = account.retired_at = None
         account.test_credit_id = account.activated_at = None
-        account.test_vouchers = []
+        account.test_vouched_by = []
     return account
 
 

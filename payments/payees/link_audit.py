@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
-from core.logging import mask_tail
+from core.masking import mask_tail
 from payments.payees.models import PayeeAccount, ReceivingAccount
 
 NEWS_READ: Final = "account.news_read"  # by one person, for themselves; queries look for it

@@ -1,8 +1,6 @@
 """Organisations, the payees inside them, and the bank accounts that their codes name."""
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,76 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, OrgRow
-
-
-class OrgKind(StrEnum):
-    """What sort of tenant this is; words on screens, no rule depends on it."""
-
-    CITY = "city"
-    MARKET_BOARD = "market_board"
-    PARKING_OPERATOR = "parking_operator"
-    OFFICE = "office"
-    BUSINESS = "business"
-
-
-class AccountStatus(StrEnum):
-    """A receiving account's way from a proposal to taking money."""
-
-    PROPOSED = "proposed"  # named by one person
-    APPROVED = "approved"  # a second person agreed; a test transfer is awaited
-    ACTIVE = "active"  # the test transfer was reported by the bank
-    RETIRED = "retired"
-
-
-class LinkStatus(StrEnum):
-    """Whether a payee's codes name this account."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"  # a second person agreed; its test transfer is awaited
-    ACTIVE = "active"  # new codes name it
-    FORMER = "former"  # replaced, but printed codes still hang: its money is still this payee's
-    ENDED = "ended"  # refused, or taken out of use: nothing that comes is this payee's by it
-
-
-class Organisation(Base):
-    """A tenant. Not tenant data itself: name and code are public, everyone's requests need them."""
-
-    __tablename__ = "organisations"
-    __table_args__ = (UniqueConstraint("id", "is_live"),)  # endpoints refer to both
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    code: Mapped[str] = mapped_column(String(4), unique=True)  # the one in new references
-    name: Mapped[str]
-    kind: Mapped[str]
-    is_live: Mapped[bool]  # live organisations refuse sandbox endpoints and simulated credits
-    created_at: Mapped[datetime]
-
-
-# The server that this database lies on, and its timeline, which a promoted standby and a recovery
-# to a point in time begin anew: on another one, serials may have been given out that are not known
-# here. Source: PostgreSQL documentation, 25.3.6 "Timelines", and 9.28 "pg_control_system".
-SERVER_AND_TIMELINE: Final = (
-    "(pg_control_system()).system_identifier || '/'"
-    " || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
-)
-
-
-class OrganisationCode(Base):
-    """Every code that ever named an organisation in a reference, and its next free serial."""
-
-    __tablename__ = "organisation_codes"
-    __table_args__ = (
-        CheckConstraint("next_serial BETWEEN 0 AND 729000000", name="serial_in_range"),  # 30^6
-        ForeignKeyConstraint(["org_id"], ["organisations.id"]),
-    )
-
-    code: Mapped[str] = mapped_column(String(4), primary_key=True)
-    org_id: Mapped[UUID]
-    next_serial: Mapped[int] = mapped_column(server_default=text("0"))
-    # Where and when the last run of serials was taken (payees/queries.py, TAKE_SERIALS).
-    taken_on: Mapped[str] = mapped_column(server_default=text(SERVER_AND_TIMELINE))
-    taken_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+from core.tenancy import OrgRow
 
 
 class Payee(OrgRow):
@@ -138,7 +67,8 @@ class ReceivingAccount(OrgRow):
             name="tested",
         ),
         CheckConstraint(
-            "status <> 'active' OR NOT (proposed_by = ANY (test_vouchers))", name="tested_by_others"
+            "status <> 'active' OR NOT (proposed_by = ANY (test_vouched_by))",
+            name="tested_by_others",
         ),
     )
 
@@ -153,7 +83,7 @@ class ReceivingAccount(OrgRow):
     test_credit_id: Mapped[UUID | None]  # the first test transfer that the bank reported
     # Who answers for the endpoint that told of it: never who proposed the account. Empty in a test
     # organisation, where nobody has to.
-    test_vouchers: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
+    test_vouched_by: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
 
@@ -219,7 +149,7 @@ class PayeeAccount(OrgRow):
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the bank's report of the transfer to this very code
     # The last test transfer that does not count, told of by an endpoint for which nobody answers
-    # who may (payments.callbacks.vouchers) …
+    # who may (payments.connections.vouching) …
     test_refused_at: Mapped[datetime | None]
     test_refused_bank: Mapped[str | None]  # … or which came to its namesake at this bank
     activated_at: Mapped[datetime | None]

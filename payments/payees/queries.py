@@ -16,28 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.audit import AuditRow
-from payments.payees.errors import (
-    AccountLinkNotFound,
-    OrganisationNotFound,
-    PayeeHasNoAccount,
-    PayeeNotFound,
-)
+from identity.organisations.models import SERVER_AND_TIMELINE
+from payments.payees.errors import AccountLinkNotFound, PayeeHasNoAccount, PayeeNotFound
 from payments.payees.link_audit import NEWS_READ
-from payments.payees.models import (
-    SERVER_AND_TIMELINE,
-    LinkStatus,
-    Organisation,
-    OrganisationCode,
-    Payee,
-    PayeeAccount,
-    ReceivingAccount,
-)
-from payments.payees.rules import (
-    LOST_BURST_MAX,
-    LOST_PER_SECOND_MAX,
-    OrgFacts,
-    PayeeRoute,
-)
+from payments.payees.models import Payee, PayeeAccount, ReceivingAccount
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, LinkStatus, PayeeRoute
 
 LIST_MAX = 500
 UNSEEN_MAX = 5
@@ -61,59 +44,6 @@ SKIPPED: Final = f"""
     ELSE {LOST_BURST_MAX} + {LOST_PER_SECOND_MAX}
          * (1 + greatest(0, CAST(extract(epoch FROM now() - taken_at) AS bigint))) END
 """
-TAKE_SERIALS = text(f"""
-    UPDATE organisation_codes
-    SET next_serial = next_serial + :wanted + {SKIPPED}, taken_on = {SERVER_AND_TIMELINE},
-        taken_at = now()
-    WHERE code = (
-        SELECT code FROM organisation_codes
-        WHERE org_id = :org_id AND next_serial + :wanted + {SKIPPED} <= :serials_max
-        ORDER BY code LIMIT 1 FOR UPDATE)
-    RETURNING code, next_serial - :wanted
-""")  # noqa: S608 (our own constants)
-
-
-async def find_organisation(session: AsyncSession, code: str) -> OrgFacts | None:
-    """Find the organisation that has, or ever had, this code."""
-    row = (
-        await session.execute(
-            select(Organisation.id, Organisation.code, Organisation.name, Organisation.is_live)
-            .join(OrganisationCode, OrganisationCode.org_id == Organisation.id)
-            .where(OrganisationCode.code == code)
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    return OrgFacts(id=row.id, code=row.code, name=row.name, is_live=row.is_live)
-
-
-async def get_organisation(session: AsyncSession, code: str) -> OrgFacts:
-    """Return the organisation with this code.
-
-    Raises:
-        OrganisationNotFound: there is none.
-    """
-    found = await find_organisation(session, code)
-    if found is None:
-        raise OrganisationNotFound(code)
-    return found
-
-
-async def list_organisations(session: AsyncSession) -> Sequence[Organisation]:
-    """List organisations by code, at most LIST_MAX."""
-    query = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
-    return (await session.scalars(query)).all()
-
-
-async def list_org_facts(session: AsyncSession, org_ids: Collection[UUID]) -> list[OrgFacts]:
-    """Return the facts of these organisations; who is not found is left out."""
-    query = select(
-        Organisation.id, Organisation.code, Organisation.name, Organisation.is_live
-    ).where(Organisation.id.in_(org_ids))
-    return [
-        OrgFacts(id=row.id, code=row.code, name=row.name, is_live=row.is_live)
-        for row in await session.execute(query)
-    ]
 
 
 async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
@@ -406,12 +336,3 @@ async def list_unseen_links(
         .limit(UNSEEN_MAX)
     )
     return [(link, account, is_first) for link, account, is_first in await session.execute(query)]
-
-
-async def take_serials(
-    session: AsyncSession, org_id: UUID, *, wanted: int, serials_max: int
-) -> tuple[str, int] | None:
-    """Take a run of serials: (organisation code, first serial), or None if all are used."""
-    values = {"org_id": org_id, "wanted": wanted, "serials_max": serials_max}
-    row = (await session.execute(TAKE_SERIALS, values)).one_or_none()
-    return None if row is None else (row[0], row[1])

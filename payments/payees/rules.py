@@ -3,12 +3,33 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from payments.payees.errors import BadAccount
-from payments.payees.models import AccountStatus, LinkStatus, PayeeAccount, ReceivingAccount
+from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.vietqr import build, transfer_code
+
+
+class AccountStatus(StrEnum):
+    """A receiving account's way from a proposal to taking money."""
+
+    PROPOSED = "proposed"  # named by one person
+    APPROVED = "approved"  # a second person agreed; a test transfer is awaited
+    ACTIVE = "active"  # the test transfer was reported by the bank
+    RETIRED = "retired"
+
+
+class LinkStatus(StrEnum):
+    """Whether a payee's codes name this account."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"  # a second person agreed; its test transfer is awaited
+    ACTIVE = "active"  # new codes name it
+    FORMER = "former"  # replaced, but printed codes still hang: its money is still this payee's
+    ENDED = "ended"  # refused, or taken out of use: nothing that comes is this payee's by it
+
 
 ACCOUNT_NUMBER: Final = re.compile(r"[A-Za-z0-9]{4,19}")  # NAPAS profile: ANS, at most 19
 HOLDER_CHARS_MAX: Final = 70
@@ -18,16 +39,6 @@ TEST_TRANSFER_VND: Final = 1_000  # small enough to risk, and no app refuses it
 # million, and 100 a second for as long as it lasted, day and night. Both are far above any city.
 LOST_BURST_MAX: Final = 1_000_000
 LOST_PER_SECOND_MAX: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OrgFacts:
-    """What every use case needs of the organisation it runs in."""
-
-    id: UUID
-    code: str
-    name: str
-    is_live: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +71,7 @@ def is_tested(link: PayeeAccount, account: ReceivingAccount) -> bool:
         return False
     if link.test_credit_id is not None:
         return True
-    return link.virtual_account is None and link.proposed_by not in account.test_vouchers
+    return link.virtual_account is None and link.proposed_by not in account.test_vouched_by
 
 
 def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
@@ -69,16 +80,16 @@ def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
     return is_open and not is_tested(link, account)
 
 
-def is_told_by_others(vouchers: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
+def is_told_by_others(vouched_by: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
     """Tell whether a test transfer counts: somebody else than the proposers answers for it.
 
     Args:
-        vouchers: everyone who answers for the endpoint that told of it; empty if for some part of
+        vouched_by: everyone who answers for the endpoint that told of it; empty if for some part of
             it nobody does; None in a test organisation, where nobody has to.
     """
-    if vouchers is None:
+    if vouched_by is None:
         return True
-    return bool(vouchers) and not set(proposers) & set(vouchers)
+    return bool(vouched_by) and not set(proposers) & set(vouched_by)
 
 
 def is_same_number(one: str | None, other: str | None) -> bool:

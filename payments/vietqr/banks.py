@@ -170,3 +170,9 @@ def _plain(name: str) -> str:
 @cache
 def _banks_by_short_name() -> tuple[Bank, ...]:
     return tuple(sorted(_banks_by_bin().values(), key=lambda bank: bank.short_name.casefold()))
+
+
+def name_bank(bin_: str) -> str:
+    """Return a bank's short name, or its BIN where the list has none."""
+    bank = find_bank(bin_)
+    return bank.short_name if bank else bin_

@@ -18,8 +18,8 @@ from core.money import format_vnd
 from payments.vietqr.images import (
     PICTURES_KEPT,
     QUIET_MODULES,
-    draw_modules,
     find_matrix,
+    render_modules,
     write_path,
     write_png,
 )
@@ -81,11 +81,11 @@ class _Line:
 
 
 @lru_cache(maxsize=PICTURES_KEPT)
-def draw_card_png(card: QrCard) -> bytes:
+def render_card_png(card: QrCard) -> bytes:
     """Draw the card as a PNG, 720 pixels wide."""
     lines, height_px = _lay_out(card)
     picture = _frame(height_px).copy()
-    modules = draw_modules(find_matrix(card.payload))
+    modules = render_modules(find_matrix(card.payload))
     module_px = _module_px(modules.width)
     size_px = modules.width * module_px
     corner = ((WIDTH_PX - size_px) // 2, _qr_top_px() + (QR_PX - size_px) // 2)
@@ -98,7 +98,7 @@ def draw_card_png(card: QrCard) -> bytes:
 
 
 @lru_cache(maxsize=PICTURES_KEPT)
-def draw_card_svg(card: QrCard) -> bytes:
+def render_card_svg(card: QrCard) -> bytes:
     """Draw the card as an SVG of the same layout; its words stay text, for readers and search."""
     lines, height_px = _lay_out(card)
     matrix = find_matrix(card.payload)

@@ -31,7 +31,7 @@ def find_matrix(payload: str) -> Matrix:
 
 
 @lru_cache(maxsize=PICTURES_KEPT)
-def draw_svg(payload: str) -> bytes:
+def render_svg(payload: str) -> bytes:
     """Draw the code as an SVG one unit a module, quiet zone included, without styles or scripts."""
     matrix = find_matrix(payload)
     size = len(matrix) + 2 * QUIET_MODULES
@@ -43,7 +43,7 @@ def draw_svg(payload: str) -> bytes:
 
 
 @lru_cache(maxsize=PICTURES_KEPT)
-def draw_png(payload: str, *, module_px: int = MODULE_PX) -> bytes:
+def render_png(payload: str, *, module_px: int = MODULE_PX) -> bytes:
     """Draw the code as a black and white PNG, quiet zone included.
 
     Args:
@@ -51,14 +51,14 @@ def draw_png(payload: str, *, module_px: int = MODULE_PX) -> bytes:
             and 8 for the quiet zone, so the default gives 490 to 650 pixels.
     """
     assert 1 <= module_px <= MODULE_PX_MAX
-    modules = draw_modules(find_matrix(payload))
+    modules = render_modules(find_matrix(payload))
     size = modules.width + 2 * QUIET_MODULES
     picture = Image.new("1", (size, size), 1)
     picture.paste(modules, (QUIET_MODULES, QUIET_MODULES))
     return write_png(picture.resize((size * module_px, size * module_px), Image.Resampling.NEAREST))
 
 
-def draw_modules(matrix: Matrix) -> Image.Image:
+def render_modules(matrix: Matrix) -> Image.Image:
     """Draw the modules alone, one pixel each."""
     size = len(matrix)
     grey = bytes(0 if module == "1" else 255 for row in matrix for module in row)

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from core.settings import Settings
-from tests.api.city import Hub, running_hub
+from tests.world.city import Hub, running_hub
 
 
 @pytest.fixture(autouse=True)

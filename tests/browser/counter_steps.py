@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
-from tests.browser.running_city import PASSWORD, City, CityStall
+from tests.world.running_city import PASSWORD, City, CityStall
 
 SPOKEN_WITHIN_MS = 25_000
 

@@ -8,7 +8,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from api.templating import CONTENT_SECURITY_POLICY
+from api.http.surfaces import STATIC
+from api.http.templating import CONTENT_SECURITY_POLICY
 
 API = Path(__file__).parents[2] / "api"
 
@@ -76,6 +77,11 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
         else:
             self.send_error(404)
+
+    def translate_path(self, path: str) -> str:
+        """Look a file up in every surface's folder, as the hub does."""
+        name = path.partition("?")[0].removeprefix("/static/")
+        return str(next((f / name for f in STATIC if (f / name).is_file()), STATIC[0] / name))
 
     def end_headers(self) -> None:
         self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from core.ids import new_id
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
     at_the_counter,
@@ -22,7 +22,7 @@ from tests.browser.counter_steps import (
     wait_for_words,
     words_spoken,
 )
-from tests.browser.running_city import City, running_city
+from tests.world.running_city import City, running_city
 
 pytestmark = pytest.mark.browser
 

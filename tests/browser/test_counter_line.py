@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from api.live.streams import HEARTBEAT_S
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
     at_the_counter,
@@ -17,8 +17,8 @@ from tests.browser.counter_steps import (
     wait_for_words,
     words_spoken,
 )
-from tests.browser.running_city import City, running_city
 from tests.browser.stalling_proxy import stalling_proxy
+from tests.world.running_city import City, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -120,7 +120,7 @@ def test_shipped_limits_are_those_of_the_documents(city: City, new_page: OpenPag
 
     limits = page.evaluate("""async () => {
         const { SILENT_MS } = await import("/static/js/live.js");
-        const { ANSWER_WITHIN_MS } = await import("/static/js/asking.js");
+        const { ANSWER_WITHIN_MS } = await import("/static/js/requests.js");
         return [SILENT_MS, ANSWER_WITHIN_MS];
     }""")
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import key, make_code, sign_in
-from tests.browser.running_city import City, CityStall, running_city
+from tests.world.running_city import City, CityStall, running_city
 
 pytestmark = pytest.mark.browser
 

@@ -8,12 +8,12 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from api.auth.models import Role
-from api.screens.amounts import read_amount
-from ops.postgres import Cluster
+from api.pages.amounts import read_amount
+from identity.people.rules import Role
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import at_the_counter, key, make_code, sign_in
-from tests.browser.running_city import City, CityStall, running_city
+from tests.world.running_city import City, CityStall, running_city
 
 pytestmark = pytest.mark.browser
 

@@ -11,11 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from api.auth.models import Role
-from ops.postgres import Cluster
+from identity.people.rules import Role
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
-from tests.browser.running_city import City, running_city
+from tests.world.running_city import City, running_city
 
 pytestmark = pytest.mark.browser
 

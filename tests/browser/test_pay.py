@@ -11,10 +11,10 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code, sign_in
-from tests.browser.running_city import City, CityStall, running_city
+from tests.world.running_city import City, CityStall, running_city
 
 pytestmark = pytest.mark.browser
 

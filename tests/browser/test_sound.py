@@ -203,10 +203,12 @@ def test_browser_and_hub_spell_every_amount_alike(page: Page) -> None:
 
 
 def test_every_word_of_money_has_its_clip() -> None:
-    manifest = json.loads((API / "static/audio/vi/manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads(
+        (API / "counter/static/audio/vi/manifest.json").read_text(encoding="utf-8")
+    )
     words = {word for n in range(1, 1_000) for word in spell_number(n).split()}
     words |= {"không", "lẻ", "nghìn", "ngàn", "triệu", "tỷ", "đồng"}
 
     assert words <= set(manifest["phrases"])
     files = [*manifest["phrases"].values(), *manifest["chimes"].values()]
-    assert sum((API / "static/audio/vi" / name).stat().st_size for name in files) < 120_000
+    assert sum((API / "counter/static/audio/vi" / name).stat().st_size for name in files) < 120_000

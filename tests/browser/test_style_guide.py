@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from api.templating import THEMES, make_environment
+from api.http.templating import THEMES, make_environment
 from tests.browser.static_site import StaticSite
 
 pytestmark = pytest.mark.browser

@@ -4,34 +4,36 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from core.db import Sessions, make_sessions, open_engine
+from core.db import Database, open_database, open_engine
 from core.settings import Settings
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 from tests.concurrency.races import Races, racing
-from tests.databases import Database, fresh_database
+from tests.world.databases import FreshDatabase, create_database
 
 
 @pytest.fixture(scope="module")
-def database(cluster: Cluster) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
+def fresh_database(cluster: Cluster) -> Iterator[FreshDatabase]:
+    with create_database(cluster) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
-def settings(database: Database) -> Settings:
-    return database.settings
+def settings(fresh_database: FreshDatabase) -> Settings:
+    return fresh_database.settings
 
 
 @pytest.fixture(scope="module")
-def races(database: Database) -> Iterator[Races]:
-    with racing(database.environment) as running:
+def races(fresh_database: FreshDatabase) -> Iterator[Races]:
+    with racing(fresh_database.environment) as running:
         yield running
 
 
 @pytest.fixture
-async def app_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
-    engine = open_engine(database.app_url, settings)
+async def app_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
+    engine = open_engine(fresh_database.app_url, settings)
     try:
-        yield make_sessions(engine)
+        yield open_database(engine)
     finally:
         await engine.dispose()

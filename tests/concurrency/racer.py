@@ -15,20 +15,23 @@ from typing import Any
 from uuid import UUID
 
 from core.audit import Actor
-from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.db import Database, open_database, open_engine
 from core.errors import HubError
 from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
-from payments.bills.desk import BillDesk
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgFacts
 from payments.bills.rules import BillRequest, Repeatable
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import cancel_bill
-from payments.callbacks import corrections, queries_notices, service
-from payments.callbacks.settlement import settle_notices
-from payments.callbacks.settler import Settler
-from payments.payees.accounts import approve_account
-from payments.payees.rules import OrgFacts
+from payments.bills.writer import BillWriter
+from payments.callbacks import queries as notice_queries
+from payments.connections import service
+from payments.credits import corrections
+from payments.credits.processing import process_notices
+from payments.credits.processor import NoticeProcessor
+from payments.onboarding.service import approve_account
 
 CONNECTIONS = 12
 
@@ -37,9 +40,9 @@ CONNECTIONS = 12
 class Call:
     """One call of a race, as it stands at the barrier."""
 
-    sessions: Sessions
+    database: Database
     settings: Settings
-    desk: BillDesk
+    context: BillWriter
     references: ReferenceSource
     org: OrgFacts
     now: datetime
@@ -56,38 +59,38 @@ class Call:
 
 
 async def settle_one(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
-        claimed = await queries_notices.claim_notice(session, call.org.id, call.id("notice_id"))
+    async with open_org_transaction(call.database, call.org.id) as session:
+        due = await notice_queries.lock_due_notice(session, call.org.id, call.id("notice_id"))
         await call.go()
-        return str(await settle_notices(session, call.org, claimed, now=call.now))
+        return str(await process_notices(session, call.org, due, now=call.now))
 
 
 async def settle_these(call: Call) -> str:
     """Settle these notices in one batch, as a hub does that was told of them together."""
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         notice_ids = [UUID(one) for one in call.said["notice_ids"]]
-        claimed = await queries_notices.claim_these(session, call.org.id, notice_ids)
+        due = await notice_queries.lock_notices(session, call.org.id, notice_ids)
         await call.go()
-        return str(await settle_notices(session, call.org, claimed, now=call.now))
+        return str(await process_notices(session, call.org, due, now=call.now))
 
 
 async def settle_all(call: Call) -> str:
     await call.go()
-    settler = Settler(call.sessions, read_clock=lambda: call.now)
+    settler = NoticeProcessor(call.database, read_clock=lambda: call.now)
     return str(await settler.settle(call.org))
 
 
 async def judge(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         credit_id = call.id("credit_id")
-        return str(await corrections.judge_again(session, call.org, credit_id, now=call.now))
+        return str(await corrections.rematch(session, call.org, credit_id, now=call.now))
 
 
-async def claim(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+async def assign(call: Call) -> str:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
-        await corrections.claim_credit(
+        await corrections.assign_credit(
             session,
             call.org.id,
             call.id("credit_id"),
@@ -95,11 +98,11 @@ async def claim(call: Call) -> str:
             actor=call.actor,
             now=call.now,
         )
-    return "claimed"
+    return "assigned"
 
 
 async def confirm(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         await corrections.confirm_for_bill(
             session,
@@ -114,7 +117,7 @@ async def confirm(call: Call) -> str:
 
 
 async def take_out(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         await corrections.mark_not_takings(
             session,
@@ -129,7 +132,7 @@ async def take_out(call: Call) -> str:
 
 
 async def put_back(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         await corrections.mark_takings_again(
             session,
@@ -143,7 +146,7 @@ async def put_back(call: Call) -> str:
 
 
 async def cancel(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         bill = await cancel_bill(
             session, call.org.id, call.id("bill_id"), actor=call.actor, reason=None, now=call.now
@@ -152,7 +155,7 @@ async def cancel(call: Call) -> str:
 
 
 async def approve(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         link = await approve_account(
             session, call.org.id, call.id("link_id"), actor=call.actor, now=call.now
@@ -176,7 +179,7 @@ async def open_bill(call: Call) -> str:
         else None,
     )
     await call.go()
-    return str((await call.desk.open_bill(call.org, request)).id)
+    return str((await call.context.open_bill(call.org, request)).id)
 
 
 async def take_references(call: Call) -> str:
@@ -185,7 +188,7 @@ async def take_references(call: Call) -> str:
 
 
 async def rotate(call: Call) -> str:
-    async with open_org_transaction(call.sessions, call.org.id) as session:
+    async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         secrets = await service.rotate_secret(
             session,
@@ -203,7 +206,7 @@ async def rotate(call: Call) -> str:
 CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     one.__name__: one
     for one in (
-        settle_one, settle_these, settle_all, judge, claim, confirm, take_out, put_back, cancel,
+        settle_one, settle_these, settle_all, judge, assign, confirm, take_out, put_back, cancel,
         approve, open_bill, take_references, rotate,
     )
 }  # fmt: skip
@@ -212,19 +215,19 @@ CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
 async def run_race(settings: Settings, race: dict[str, Any]) -> list[str]:
     """Run the calls of one race; answer what each returned, or the name of its error."""
     engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=12)
-    sessions = make_sessions(engine)
+    database = open_database(engine)
     now = datetime.fromisoformat(race["now"])
-    desk = BillDesk(sessions, read_clock=lambda: now)
-    references = ReferenceSource(sessions, run_length=race.get("run_length", 1_000))
+    context = BillWriter(database, read_clock=lambda: now)
+    references = ReferenceSource(database, run_length=race.get("run_length", 1_000))
     calls: list[dict[str, Any]] = race["calls"]
     barrier = asyncio.Barrier(len(calls) + 1)
     org = OrgFacts(**{**race["org"], "id": UUID(race["org"]["id"])})
 
     async def run_call(said: dict[str, Any]) -> str:
         call = Call(
-            sessions=sessions,
+            database=database,
             settings=settings,
-            desk=desk,
+            context=context,
             references=references,
             org=org,
             now=now,
@@ -236,7 +239,7 @@ async def run_race(settings: Settings, race: dict[str, Any]) -> list[str]:
         except HubError as error:
             return type(error).__name__
 
-    await _open_connections(sessions)
+    await _open_connections(database)
     tasks = [asyncio.create_task(run_call(said)) for said in calls]
     while barrier.n_waiting < len(tasks):
         if any(task.done() for task in tasks):
@@ -252,12 +255,12 @@ async def run_race(settings: Settings, race: dict[str, Any]) -> list[str]:
         await engine.dispose()
 
 
-async def _open_connections(sessions: Sessions) -> None:
+async def _open_connections(database: Database) -> None:
     """Fill the pool, so that no call has to connect after the signal."""
     opened = asyncio.Barrier(CONNECTIONS)
 
     async def open_one() -> None:
-        async with sessions() as session:
+        async with database() as session:
             await session.connection()
             await opened.wait()
 

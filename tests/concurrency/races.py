@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from payments.payees.rules import OrgFacts
-from tests.builders import NOON
+from identity.organisations.rules import OrgFacts
+from tests.world.builders import NOON
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2

@@ -6,15 +6,25 @@ import time
 import pytest
 from sqlalchemy import text
 
-from core.db import Sessions, open_org_transaction
+from core.db import Database
+from core.tenancy import open_org_transaction
 from payments.bills.service import cancel_bill
-from payments.callbacks.records import ClaimedNotice
-from payments.callbacks.settlement import settle_notices
-from tests.builders import NOON, VENDOR, Stall, a_bill, list_breaks, read_status, sepay_body, store
+from payments.callbacks.types import DueNotice
+from payments.credits.processing import process_notices
 from tests.concurrency.races import Races
-from tests.concurrency.tenants import a_new_stall, list_outcomes
-from tests.databases import Database
-from tests.integration.invariants import find_violations
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
+    NOON,
+    VENDOR,
+    Stall,
+    a_bill,
+    list_breaks,
+    read_status,
+    sepay_body,
+    store,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import a_new_stall, list_outcomes
 
 pytestmark = pytest.mark.anyio
 
@@ -26,15 +36,15 @@ COUNT_WAITS = text("""
 
 
 @pytest.fixture
-async def stall(app_sessions: Sessions) -> Stall:
-    return await a_new_stall(app_sessions)
+async def stall(app_database: Database) -> Stall:
+    return await a_new_stall(app_database)
 
 
-async def until_waiting(sessions: Sessions, count: int) -> None:
+async def until_waiting(database: Database, count: int) -> None:
     """Wait until this many others wait for a lock."""
     end = time.monotonic() + 10
     while True:
-        async with sessions.begin() as session:
+        async with database.begin() as session:
             if await session.scalar(COUNT_WAITS) == count:
                 return
         assert time.monotonic() < end, "nobody waits"
@@ -42,38 +52,38 @@ async def until_waiting(sessions: Sessions, count: int) -> None:
 
 
 async def test_a_cancellation_waits_for_a_settlement_under_way(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill(app_sessions, stall)
-    await store(app_sessions, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
+    bill = await a_bill(app_database, stall)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        claimed = [ClaimedNotice(*row) for row in await session.execute(CLAIM)]
-        await settle_notices(session, stall.org, claimed, now=NOON)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        due = [DueNotice(*row) for row in await session.execute(CLAIM)]
+        await process_notices(session, stall.org, due, now=NOON)
         cancels = [{"what": "cancel", "bill_id": bill.id}] * 2
         cancelling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, cancels))
-        await until_waiting(app_sessions, 2)
+        await until_waiting(app_database, 2)
 
     assert await cancelling == ["BillNotCancellable"] * 2
-    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 20_000)
-    assert find_violations(database.owner_url) == []
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_settlement_waits_for_a_cancellation_under_way(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill(app_sessions, stall)
+    bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    (notice_id,) = await store(app_sessions, stall, body)
+    (notice_id,) = await store(app_database, stall, body)
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)
         credit = {"what": "settle_one", "notice_id": notice_id}
         settling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, [credit]))
-        await until_waiting(app_sessions, 1)
+        await until_waiting(app_database, 1)
 
     assert await settling == ["1"]
-    assert await list_outcomes(app_sessions, stall) == ["closed_bill"]
-    assert await read_status(app_sessions, stall, bill) == ("cancelled", 0, 20_000)
-    assert await list_breaks(app_sessions, stall) == ["refund_due"]
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["closed_bill"]
+    assert await read_status(app_database, stall, bill) == ("cancelled", 0, 20_000)
+    assert await list_breaks(app_database, stall) == ["refund_due"]
+    assert find_violations(fresh_database.owner_url) == []

@@ -9,17 +9,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import Sessions, make_sessions, open_engine, open_org_transaction
+from core.db import Database, open_database, open_engine
 from core.ids import new_id
-from payments.bills.queries import tidy_expired
+from core.tenancy import open_org_transaction
+from payments.bills.queries import LOCK_NAMED_BILLS, lock_named_bills, store_expiry
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.service import cancel_bill, open_bills
-from payments.callbacks import queries, queries_breaks
-from payments.callbacks.breaks import close_break
-from payments.callbacks.models import BreakKind
-from payments.callbacks.records import NewBreak, NoticeOutcome
-from tests.builders import (
+from payments.breaks import queries as break_queries
+from payments.breaks.rules import BreakKind
+from payments.breaks.service import close_break
+from payments.breaks.types import NewBreak
+from tests.concurrency.races import Races
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
     MANAGER,
     NOON,
     VENDOR,
@@ -31,16 +34,9 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.concurrency.grown import explain, explain_generic, grow_bills
-from tests.concurrency.races import Races
-from tests.concurrency.tenants import (
-    a_new_stall,
-    count_rows,
-    find_credit,
-    list_outcomes,
-)
-from tests.databases import Database
-from tests.integration.invariants import find_violations
+from tests.world.databases import FreshDatabase
+from tests.world.grown import explain, explain_generic, grow_bills
+from tests.world.tenants import a_new_stall, count_rows, find_credit, list_outcomes
 
 pytestmark = pytest.mark.anyio
 
@@ -58,30 +54,30 @@ PLANS = {
 
 
 @pytest.fixture
-async def stall(app_sessions: Sessions, database: Database) -> Stall:
+async def stall(app_database: Database, fresh_database: FreshDatabase) -> Stall:
     """A stall with tens of thousands of old bills."""
-    grown = await a_new_stall(app_sessions)
-    grow_bills(database.owner_url, grown)
+    grown = await a_new_stall(app_database)
+    grow_bills(fresh_database.owner_url, grown)
     return grown
 
 
 @pytest.fixture(scope="module")
-def shared_stall(database: Database) -> Stall:
+def shared_stall(fresh_database: FreshDatabase) -> Stall:
     """The same for tests that only add bills to it."""
 
     async def make() -> Stall:
-        engine = open_engine(database.app_url, database.settings)
+        engine = open_engine(fresh_database.app_url, fresh_database.settings)
         try:
-            return await a_new_stall(make_sessions(engine))
+            return await a_new_stall(open_database(engine))
         finally:
             await engine.dispose()
 
     stall = asyncio.run(make())
-    grow_bills(database.owner_url, stall)
+    grow_bills(fresh_database.owner_url, stall)
     return stall
 
 
-async def open_many(sessions: Sessions, stall: Stall, number: int) -> list[BillFacts]:
+async def open_many(database: Database, stall: Stall, number: int) -> list[BillFacts]:
     """Open this many bills of 20,000 đồng."""
     requests = [
         BillRequest(
@@ -95,7 +91,7 @@ async def open_many(sessions: Sessions, stall: Stall, number: int) -> list[BillF
         for _ in range(number)
     ]
     references = [make_reference(stall.org.code, next(_serials)) for _ in range(number)]
-    async with open_org_transaction(sessions, stall.org.id) as session:
+    async with open_org_transaction(database, stall.org.id) as session:
         opened = await open_bills(session, stall.org.id, requests, references, now=NOON)
     return [bill for bill in opened if isinstance(bill, BillFacts)]
 
@@ -105,14 +101,14 @@ async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None
         await session.execute(text(f"SET LOCAL {setting}"))
 
 
-async def wait_until_blocked(sessions: Sessions) -> None:
+async def wait_until_blocked(database: Database) -> None:
     """Wait until some statement of this database waits for a row lock."""
     query = text("""
         SELECT count(*) FROM pg_locks
         WHERE NOT granted AND locktype IN ('transactionid', 'tuple')
     """)
     for _ in range(500):
-        async with sessions.begin() as session:
+        async with database.begin() as session:
             if await session.scalar(query):
                 return
         await asyncio.sleep(0.01)
@@ -122,25 +118,25 @@ async def wait_until_blocked(sessions: Sessions) -> None:
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("named", [1, 5, 20, 100, 500])
 async def test_a_batch_that_waited_for_a_changed_bill_finds_it_with_its_new_values(
-    app_sessions: Sessions, shared_stall: Stall, named: int, plan: str
+    app_database: Database, shared_stall: Stall, named: int, plan: str
 ) -> None:
     stall = shared_stall
-    bills = await open_many(app_sessions, stall, named)
+    bills = await open_many(app_database, stall, named)
     changed = bills[named // 2]
     change = text("UPDATE bills SET is_late = true WHERE id = :id")
 
     async def lock_batch() -> dict[UUID, bool]:
-        async with open_org_transaction(app_sessions, stall.org.id) as session:
+        async with open_org_transaction(app_database, stall.org.id) as session:
             await apply_settings(session, PLANS[plan])
-            states = await queries.lock_named_bills(
+            states = await lock_named_bills(
                 session, stall.org.id, references=[bill.reference for bill in bills]
             )
             return {state.id: state.is_late for state in states}
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(change, {"id": changed.id})
         waiting = asyncio.create_task(lock_batch())
-        await wait_until_blocked(app_sessions)
+        await wait_until_blocked(app_database)
     found = await waiting
 
     assert found == {bill.id: bill.id == changed.id for bill in bills}
@@ -148,29 +144,29 @@ async def test_a_batch_that_waited_for_a_changed_bill_finds_it_with_its_new_valu
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_a_batch_that_waited_for_an_order_finds_it(
-    app_sessions: Sessions, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: Stall, plan: str
 ) -> None:
     stall = shared_stall
     orders = [("payos", str(n)) for n in range(4, 84, 4)]
     change = text("UPDATE bills SET is_late = true WHERE provider_order_id = '8'")
 
     async def lock_batch() -> dict[str | None, bool]:
-        async with open_org_transaction(app_sessions, stall.org.id) as session:
+        async with open_org_transaction(app_database, stall.org.id) as session:
             await apply_settings(session, PLANS[plan])
-            states = await queries.lock_named_bills(
-                session, stall.org.id, references=[], orders=orders
-            )
+            states = await lock_named_bills(session, stall.org.id, references=[], orders=orders)
             return {state.provider_order_id: state.is_late for state in states}
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(change)
         waiting = asyncio.create_task(lock_batch())
-        await wait_until_blocked(app_sessions)
+        await wait_until_blocked(app_database)
 
     assert await waiting == {order: order == "8" for _, order in orders}
 
 
-def test_named_bills_are_found_by_both_indexes(database: Database, shared_stall: Stall) -> None:
+def test_named_bills_are_found_by_both_indexes(
+    fresh_database: FreshDatabase, shared_stall: Stall
+) -> None:
     values = {
         "org_id": shared_stall.org.id,
         "references": [f"XX{n:011d}" for n in range(20)],
@@ -179,8 +175,8 @@ def test_named_bills_are_found_by_both_indexes(database: Database, shared_stall:
     }
 
     for plan in (
-        explain(database.app_url, shared_stall, queries.LOCK_NAMED_BILLS, values),
-        explain_generic(database.app_url, shared_stall, queries.LOCK_NAMED_BILLS, values),
+        explain(fresh_database.app_url, shared_stall, LOCK_NAMED_BILLS, values),
+        explain_generic(fresh_database.app_url, shared_stall, LOCK_NAMED_BILLS, values),
     ):
         assert "BitmapOr" in plan
         assert "uq_bills_org_id_reference" in plan
@@ -191,75 +187,75 @@ def test_named_bills_are_found_by_both_indexes(database: Database, shared_stall:
 
 @pytest.mark.parametrize("named", [5, 20, 100])
 async def test_two_parts_of_each_bill_settled_at_once_in_two_processes_pay_it(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database, named: int
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase, named: int
 ) -> None:
-    bills = await open_many(app_sessions, stall, named)
+    bills = await open_many(app_database, stall, named)
     parts = [
         [sepay_body(stall, amount_vnd=10_000, memo=bill.reference) for bill in bills]
         for _ in range(2)
     ]
-    batches = [await store(app_sessions, stall, *bodies) for bodies in parts]
+    batches = [await store(app_database, stall, *bodies) for bodies in parts]
 
     answers = races.run(
         stall.org, [{"what": "settle_these", "notice_ids": batch} for batch in batches]
     )
 
     assert answers == [str(named)] * 2
-    assert await list_outcomes(app_sessions, stall) == ["part"] * named + ["settle"] * named
+    assert await list_outcomes(app_database, stall) == ["part"] * named + ["settle"] * named
     paid = "status = 'paid' AND paid_vnd = 20000"
-    assert await count_rows(app_sessions, stall, "bills", paid) == named
-    assert await list_breaks(app_sessions, stall) == []
-    assert (await read_ledger(app_sessions, stall))["takings"] == 20_000 * named
-    assert find_violations(database.owner_url) == []
+    assert await count_rows(app_database, stall, "bills", paid) == named
+    assert await list_breaks(app_database, stall) == []
+    assert (await read_ledger(app_database, stall))["takings"] == 20_000 * named
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_cancellation_is_seen_by_a_batch_that_waited_for_it(
-    app_sessions: Sessions, stall: Stall, database: Database
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
 ) -> None:
-    bills = await open_many(app_sessions, stall, 20)
+    bills = await open_many(app_database, stall, 20)
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for bill in bills]
-    await store(app_sessions, stall, *bodies)
+    await store(app_database, stall, *bodies)
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, bills[7].id, actor=VENDOR, reason=None, now=NOON)
-        settling = asyncio.create_task(settle(app_sessions, stall))
-        await wait_until_blocked(app_sessions)
+        settling = asyncio.create_task(settle(app_database, stall))
+        await wait_until_blocked(app_database)
     assert await settling == 20
 
-    assert await list_outcomes(app_sessions, stall) == ["closed_bill"] + ["settle"] * 19
-    assert await read_status(app_sessions, stall, bills[7]) == ("cancelled", 0, 20_000)
-    assert await list_breaks(app_sessions, stall) == ["refund_due"]
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["closed_bill"] + ["settle"] * 19
+    assert await read_status(app_database, stall, bills[7]) == ("cancelled", 0, 20_000)
+    assert await list_breaks(app_database, stall) == ["refund_due"]
+    assert find_violations(fresh_database.owner_url) == []
 
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_tidying_leaves_alone_what_was_paid_a_moment_before(
-    app_sessions: Sessions, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: Stall, plan: str
 ) -> None:
     """Bills that are locked are left for the next round, the others are all tidied."""
     stall = shared_stall
-    bills = await open_many(app_sessions, stall, 20)
+    bills = await open_many(app_database, stall, 20)
     ends = {"now": NOON.replace(hour=23, minute=1), "since": NOON.replace(hour=22)}
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         change = text("UPDATE bills SET is_late = true WHERE id = :id")
         await session.execute(change, {"id": bills[3].id})
-        async with open_org_transaction(app_sessions, stall.org.id) as other:
+        async with open_org_transaction(app_database, stall.org.id) as other:
             await apply_settings(other, PLANS[plan])
-            tidied = await tidy_expired(other, stall.org.id, limit=5_000, **ends)
+            tidied = await store_expiry(other, stall.org.id, limit=5_000, **ends)
 
     assert tidied >= 19
-    statuses = [(await read_status(app_sessions, stall, bill))[0] for bill in bills]
+    statuses = [(await read_status(app_database, stall, bill))[0] for bill in bills]
     assert statuses == ["expired"] * 3 + ["open"] + ["expired"] * 16
 
 
 async def test_corrections_of_one_credit_at_once_queue_and_none_misses_it(
-    app_sessions: Sessions, races: Races, database: Database
+    app_database: Database, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    stall = await a_new_stall(app_sessions)
-    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_sessions, stall)
-    credit_id = await find_credit(app_sessions, stall)
+    stall = await a_new_stall(app_database)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_database, stall)
+    credit_id = await find_credit(app_database, stall)
 
     corrections = [
         {"what": what, "credit_id": credit_id, "payee_id": stall.payee_id}
@@ -269,13 +265,13 @@ async def test_corrections_of_one_credit_at_once_queue_and_none_misses_it(
         answers = races.run(stall.org, corrections)
         assert answers == ["out", "out", "back", "back"] * 6
 
-    assert await count_rows(app_sessions, stall, "matches", "reversed_at IS NULL") == 1
-    assert find_violations(database.owner_url) == []
+    assert await count_rows(app_database, stall, "matches", "reversed_at IS NULL") == 1
+    assert find_violations(fresh_database.owner_url) == []
 
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_a_break_that_a_person_closes_meanwhile_keeps_their_words(
-    app_sessions: Sessions, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: Stall, plan: str
 ) -> None:
     stall = shared_stall
     subjects = [new_id() for _ in range(20)]
@@ -283,26 +279,28 @@ async def test_a_break_that_a_person_closes_meanwhile_keeps_their_words(
         NewBreak(kind=BreakKind.STUCK, subject_id=one, detail="could not be settled")
         for one in subjects
     ]
-    ended = [NoticeOutcome(notice_id=one, outcome="settle", handled_at=NOON) for one in subjects]
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        await queries_breaks.insert_breaks_once(session, stall.org.id, opened, now=NOON)
+    resolutions = dict.fromkeys(subjects, "settle")
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await break_queries.insert_breaks_once(session, stall.org.id, opened, now=NOON)
 
     async def close_all() -> None:
-        async with open_org_transaction(app_sessions, stall.org.id) as session:
+        async with open_org_transaction(app_database, stall.org.id) as session:
             await apply_settings(session, PLANS[plan])
-            await queries_breaks.close_notice_breaks(session, stall.org.id, ended, now=NOON)
+            await break_queries.close_breaks_of(
+                session, stall.org.id, resolutions, kinds=[BreakKind.STUCK], now=NOON
+            )
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         find = text("SELECT id FROM breaks WHERE subject_id = :id")
         break_id = await session.scalar(find, {"id": subjects[9]})
         await close_break(
             session, stall.org.id, break_id, resolution="looked", actor=MANAGER, now=NOON
         )
         closing = asyncio.create_task(close_all())
-        await wait_until_blocked(app_sessions)
+        await wait_until_blocked(app_database)
     await closing
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         find = text("SELECT resolution FROM breaks WHERE subject_id = ANY(:ids) ORDER BY 1")
         said = list((await session.execute(find, {"ids": subjects})).scalars())
     assert said == ["looked"] + ["settle"] * 19

@@ -5,11 +5,14 @@ Every call stands at a barrier with its transaction open before any may go on.
 
 import pytest
 
-from core.db import Sessions, open_org_transaction
+from core.db import Database
+from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.callbacks import queries_notices
-from payments.callbacks.settlement import settle_notices
-from tests.builders import (
+from payments.callbacks import queries as notice_queries
+from payments.credits.processing import process_notices
+from tests.concurrency.races import Races
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
     NOON,
     Stall,
     a_bill,
@@ -20,8 +23,8 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.concurrency.races import Races
-from tests.concurrency.tenants import (
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import (
     a_bill_called,
     a_new_stall,
     another_endpoint,
@@ -30,145 +33,143 @@ from tests.concurrency.tenants import (
     find_credit,
     list_outcomes,
 )
-from tests.databases import Database
-from tests.integration.invariants import find_violations
 
 pytestmark = pytest.mark.anyio
 DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-async def stall(app_sessions: Sessions) -> Stall:
-    return await a_new_stall(app_sessions)
+async def stall(app_database: Database) -> Stall:
+    return await a_new_stall(app_database)
 
 
 async def test_of_ten_payments_of_one_bill_at_once_one_settles_it(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill(app_sessions, stall)
+    bill = await a_bill(app_database, stall)
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for _ in range(10)]
-    notices = await store(app_sessions, stall, *bodies)
+    notices = await store(app_database, stall, *bodies)
 
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
-    assert await list_outcomes(app_sessions, stall) == ["closed_bill"] * 9 + ["settle"]
-    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 200_000)
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["closed_bill"] * 9 + ["settle"]
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 200_000)
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_ten_short_payments_at_once_add_up(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill(app_sessions, stall)
+    bill = await a_bill(app_database, stall)
     bodies = [sepay_body(stall, amount_vnd=2_000, memo=bill.reference) for _ in range(10)]
-    notices = await store(app_sessions, stall, *bodies)
+    notices = await store(app_database, stall, *bodies)
 
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
-    assert await list_outcomes(app_sessions, stall) == ["part"] * 9 + ["settle"]
-    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 20_000)
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["part"] * 9 + ["settle"]
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_one_transaction_told_ten_times_at_once_is_one_credit(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill(app_sessions, stall)
+    bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    notices = await store(app_sessions, stall, *[body] * 10)
+    notices = await store(app_database, stall, *[body] * 10)
 
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
-    assert await list_outcomes(app_sessions, stall) == ["repeat"] * 9 + ["settle"]
-    assert await count_rows(app_sessions, stall, "credits") == 1
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["repeat"] * 9 + ["settle"]
+    assert await count_rows(app_database, stall, "credits") == 1
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_one_transaction_through_two_endpoints_at_once_is_one_credit(
-    app_sessions: Sessions, stall: Stall, races: Races
+    app_database: Database, stall: Stall, races: Races
 ) -> None:
-    other = await another_endpoint(app_sessions, stall, provider="sepay")
-    bill = await a_bill(app_sessions, stall)
+    other = await another_endpoint(app_database, stall, provider="sepay")
+    bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    notices = [*await store(app_sessions, stall, body), *await store(app_sessions, other, body)]
+    notices = [*await store(app_database, stall, body), *await store(app_database, other, body)]
 
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
-    assert await list_outcomes(app_sessions, stall) == ["repeat", "settle"]
-    assert await count_rows(app_sessions, stall, "credits") == 1
+    assert await list_outcomes(app_database, stall) == ["repeat", "settle"]
+    assert await count_rows(app_database, stall, "credits") == 1
 
 
 async def test_two_providers_that_tell_of_the_same_money_at_once_make_one_credit(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     """They agree on account, amount and reference, and on no id."""
-    casso = await another_endpoint(app_sessions, stall, provider="casso")
-    bill = await a_bill(app_sessions, stall)
+    casso = await another_endpoint(app_database, stall, provider="casso")
+    bill = await a_bill(app_database, stall)
     first = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
     second = casso_body(stall, amount_vnd=20_000, memo=f"CT {bill.reference} 99")
-    notices = [*await store(app_sessions, stall, first), *await store(app_sessions, casso, second)]
+    notices = [*await store(app_database, stall, first), *await store(app_database, casso, second)]
 
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
-    assert await list_outcomes(app_sessions, stall) == ["same_money", "settle"]
-    assert await count_rows(app_sessions, stall, "sightings") == 1
-    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 20_000)
-    assert find_violations(database.owner_url) == []
+    assert await list_outcomes(app_database, stall) == ["same_money", "settle"]
+    assert await count_rows(app_database, stall, "sightings") == 1
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_settlers_do_not_wait_for_each_others_notices(
-    app_sessions: Sessions, stall: Stall, races: Races
+    app_database: Database, stall: Stall, races: Races
 ) -> None:
     """One notice is being settled by a third process that takes its time."""
     bodies = [sepay_body(stall, amount_vnd=1_000, memo="x") for _ in range(40)]
-    slow, *_ = await store(app_sessions, stall, *bodies)
+    slow, *_ = await store(app_database, stall, *bodies)
 
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
-        claimed = await queries_notices.claim_notice(session, stall.org.id, slow)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        due = await notice_queries.lock_due_notice(session, stall.org.id, slow)
         settled = races.run(stall.org, [{"what": "settle_all"}] * 2)
         assert sum(map(int, settled)) == 39
-        await settle_notices(session, stall.org, claimed, now=NOON)
+        await process_notices(session, stall.org, due, now=NOON)
 
-    assert await count_rows(app_sessions, stall, "notices", "attempts = 1") == 40
-    assert (await read_ledger(app_sessions, stall))["takings"] == 40_000
+    assert await count_rows(app_database, stall, "notices", "attempts = 1") == 40
+    assert (await read_ledger(app_database, stall))["takings"] == 40_000
 
 
 @pytest.mark.parametrize("times", [8, pytest.param(1_000, marks=DRILL)])
 async def test_a_cancellation_and_a_payment_at_once_have_one_order(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database, times: int
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase, times: int
 ) -> None:
     """Whoever is first, the other sees it: the money is takings or due for refund, never lost."""
     ends = set()
     for _ in range(times):
-        bill = await a_bill(app_sessions, stall)
+        bill = await a_bill(app_database, stall)
         body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-        (notice,) = await store(app_sessions, stall, body)
+        (notice,) = await store(app_database, stall, body)
         cancel = {"what": "cancel", "bill_id": bill.id}
         credit = {"what": "settle_one", "notice_id": notice}
         answers = races.run(stall.org, [cancel, credit])
-        status, paid_vnd, received_vnd = await read_status(app_sessions, stall, bill)
+        status, paid_vnd, received_vnd = await read_status(app_database, stall, bill)
         ends.add((answers[0], status, paid_vnd, received_vnd))
 
     assert ends <= {
         ("cancelled", "cancelled", 0, 20_000),
         ("BillNotCancellable", "paid", 20_000, 20_000),
     }
-    assert find_violations(database.owner_url) == []
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_credit_that_waited_for_its_bill_is_judged_once(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     """The sweeps of two workers meet."""
     reference = make_reference(stall.org.code, 500)
-    await store(app_sessions, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
-    await settle(app_sessions, stall)
-    credit_id = await find_credit(app_sessions, stall)
-    bill = await a_bill_called(app_sessions, stall, reference)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
+    await settle(app_database, stall)
+    credit_id = await find_credit(app_database, stall)
+    bill = await a_bill_called(app_database, stall, reference)
 
     answers = races.run(stall.org, [{"what": "judge", "credit_id": credit_id}] * 6)
 
     assert sorted(answers) == ["False"] * 5 + ["True"]
-    assert await read_status(app_sessions, stall, bill) == ("paid", 20_000, 20_000)
-    assert await list_breaks(app_sessions, stall) == []
-    assert find_violations(database.owner_url) == []
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []

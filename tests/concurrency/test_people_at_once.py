@@ -4,14 +4,17 @@ from uuid import UUID
 
 import pytest
 
-from core.db import Sessions, open_org_transaction
+from core.db import Database
 from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
+from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.callbacks import service
+from payments.connections import service
 from payments.payees.accounts import propose_account
-from tests.builders import (
+from tests.concurrency.races import Races
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
     MANAGER,
     NOON,
     VCB,
@@ -24,26 +27,24 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.concurrency.races import Races
-from tests.concurrency.tenants import a_neighbour, a_new_stall, count_rows, find_credit
-from tests.databases import Database
-from tests.integration.invariants import find_violations
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import a_neighbour, a_new_stall, count_rows, find_credit
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def stall(app_sessions: Sessions) -> Stall:
-    return await a_new_stall(app_sessions)
+async def stall(app_database: Database) -> Stall:
+    return await a_new_stall(app_database)
 
 
 async def test_of_two_stalls_that_claim_a_credit_at_once_one_has_it(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    neighbour = await a_neighbour(app_sessions, stall)
-    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_sessions, stall)
-    credit_id = await find_credit(app_sessions, stall)
+    neighbour = await a_neighbour(app_database, stall)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_database, stall)
+    credit_id = await find_credit(app_database, stall)
 
     claims = [
         {"what": "claim", "credit_id": credit_id, "payee_id": payee_id}
@@ -51,21 +52,21 @@ async def test_of_two_stalls_that_claim_a_credit_at_once_one_has_it(
     ]
     answers = races.run(stall.org, claims)
 
-    winner, loser = ("claimed", "CreditNotCorrectable")
+    winner, loser = ("assigned", "CreditNotCorrectable")
     assert sorted([answers[0], answers[1]]) == sorted([winner, loser])
     assert answers in ([winner, loser] * 3, [loser, winner] * 3)  # the same tap twice is no error
-    assert await count_rows(app_sessions, stall, "matches") == 2
-    assert (await read_ledger(app_sessions, stall))["unapplied"] == 0
-    assert find_violations(database.owner_url) == []
+    assert await count_rows(app_database, stall, "matches") == 2
+    assert (await read_ledger(app_database, stall))["unapplied"] == 0
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_sale_is_confirmed_for_one_of_two_bills_at_once(
-    app_sessions: Sessions, stall: Stall, races: Races, database: Database
+    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    bills = [await a_bill(app_sessions, stall, amount_vnd=30_000) for _ in range(2)]
-    await store(app_sessions, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_sessions, stall)
-    credit_id = await find_credit(app_sessions, stall)
+    bills = [await a_bill(app_database, stall, amount_vnd=30_000) for _ in range(2)]
+    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
+    await settle(app_database, stall)
+    credit_id = await find_credit(app_database, stall)
 
     answers = races.run(
         stall.org,
@@ -81,13 +82,13 @@ async def test_a_sale_is_confirmed_for_one_of_two_bills_at_once(
     )
 
     assert sorted(answers) == ["CreditNotCorrectable", "confirmed"]
-    statuses = sorted([(await read_status(app_sessions, stall, bill))[0] for bill in bills])
+    statuses = sorted([(await read_status(app_database, stall, bill))[0] for bill in bills])
     assert statuses == ["open", "paid"]
-    assert find_violations(database.owner_url) == []
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_one_idempotency_key_twenty_times_at_once_is_one_bill(
-    app_sessions: Sessions, stall: Stall, races: Races
+    app_database: Database, stall: Stall, races: Races
 ) -> None:
     call = {
         "what": "open_bill",
@@ -100,11 +101,11 @@ async def test_one_idempotency_key_twenty_times_at_once_is_one_bill(
 
     assert len(set(answers)) == 1
     assert UUID(answers[0])
-    assert await count_rows(app_sessions, stall, "bills") == 1
+    assert await count_rows(app_database, stall, "bills") == 1
 
 
 async def test_one_client_made_id_twenty_times_at_once_is_one_bill(
-    app_sessions: Sessions, stall: Stall, races: Races
+    app_database: Database, stall: Stall, races: Races
 ) -> None:
     call = {
         "what": "open_bill",
@@ -116,7 +117,7 @@ async def test_one_client_made_id_twenty_times_at_once_is_one_bill(
     answers = races.run(stall.org, [call] * 20)
 
     assert set(answers) == {str(call["id"])}
-    assert await count_rows(app_sessions, stall, "bills") == 1
+    assert await count_rows(app_database, stall, "bills") == 1
 
 
 async def test_two_processes_never_hand_out_the_same_reference(stall: Stall, races: Races) -> None:
@@ -128,9 +129,9 @@ async def test_two_processes_never_hand_out_the_same_reference(stall: Stall, rac
 
 
 async def test_of_two_people_who_approve_at_once_one_does(
-    app_sessions: Sessions, stall: Stall, races: Races
+    app_database: Database, stall: Stall, races: Races
 ) -> None:
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         link = await propose_account(
             session,
             stall.org.id,
@@ -152,15 +153,15 @@ async def test_of_two_people_who_approve_at_once_one_does(
 
     assert sorted(answers) == ["AccountLinkNotProposed"] * 3 + ["approved"]
     decided = f"action = 'account.approved' AND object_id = '{link.id}'"
-    assert await count_rows(app_sessions, stall, "audit_log", decided) == 1
+    assert await count_rows(app_database, stall, "audit_log", decided) == 1
 
 
 async def test_two_rotations_at_once_both_hold(
-    app_sessions: Sessions, stall: Stall, races: Races, settings: Settings
+    app_database: Database, stall: Stall, races: Races, settings: Settings
 ) -> None:
     """Each of the two secrets was shown to somebody, who enters it at the provider now."""
     sealer = Sealer.from_settings(settings)
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    async with open_org_transaction(app_database, stall.org.id) as session:
         endpoint, _ = await service.create_endpoint(
             session,
             stall.org,
@@ -169,8 +170,8 @@ async def test_two_rotations_at_once_both_hold(
             secret=None,
             is_sandbox=False,
             account_ids=[stall.account_id],
-            ask_url=None,
-            ask_token=None,
+            pull_url=None,
+            pull_token=None,
             sealer=sealer,
             actor=MANAGER,
             now=NOON,
@@ -178,10 +179,10 @@ async def test_two_rotations_at_once_both_hold(
 
     for _ in range(8):
         shown = races.run(stall.org, [{"what": "rotate", "endpoint_id": endpoint.id}] * 2)
-        async with open_org_transaction(app_sessions, stall.org.id) as session:
+        async with open_org_transaction(app_database, stall.org.id) as session:
             stored = await service.get_endpoint(session, stall.org.id, endpoint.id)
             keys = service.open_secrets(stored, sealer, now=NOON).keys
         assert sorted(keys) == sorted(shown)
 
-    rotated = "action = 'endpoint.secret_rotated'"
-    assert await count_rows(app_sessions, stall, "audit_log", rotated) == 16
+    rotated = "action = 'callback_endpoint.secret_rotated'"
+    assert await count_rows(app_database, stall, "audit_log", rotated) == 16

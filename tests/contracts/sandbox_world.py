@@ -54,7 +54,7 @@ def a_sandbox(**facts: Any) -> Iterator[httpx.Client]:
 
 
 @dataclass
-class Heard:
+class PullResult:
     """One request that the receiver got."""
 
     path: str
@@ -72,20 +72,22 @@ class Receiver:
     """A receiver that answers from a list of statuses, the last of them for ever."""
 
     url: str = ""
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[PullResult] = field(default_factory=list)
     statuses: list[int] = field(default_factory=lambda: [200])
     answer: Any = field(default_factory=lambda: {"success": True})
     token: str = "t0ken"
 
     async def hear(self, request: Request) -> Response:
         body = await request.body()
-        self.heard.append(Heard(request.url.path, dict(request.headers), body, time.monotonic()))
+        self.heard.append(
+            PullResult(request.url.path, dict(request.headers), body, time.monotonic())
+        )
         if request.url.path.endswith("/api/token_generate"):
             return JSONResponse({"access_token": self.token, "token_type": "Bearer"})
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return JSONResponse(self.answer, status)
 
-    def wait_for(self, count: int) -> list[Heard]:
+    def wait_for(self, count: int) -> list[PullResult]:
         until(lambda: len(self.heard) >= count)
         return self.heard
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from payos import PayOS
 
-from payments.callbacks.providers import PROVIDERS, EndpointSecrets, RawCallback
-from payments.callbacks.providers.payos import FIELDS, sign_body, sign_header
-from tests.unit.provider_deliveries import NOON, PAYOS_DATA, to_json
+from payments.providers import PROVIDERS, EndpointSecrets, RawCallback
+from payments.providers.payos.webhook import FIELDS, sign_body, sign_header
+from tests.payments.providers.provider_notices import NOON, PAYOS_DATA, to_json
 
 KEY = "test_checksum_key"
 SDK = PayOS(client_id="c", api_key="a", checksum_key=KEY, base_url="http://127.0.0.1:9")

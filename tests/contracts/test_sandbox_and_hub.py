@@ -7,17 +7,12 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from payments.callbacks.providers import VIETQRVN, find_provider
-from payments.callbacks.providers.contract import (
-    EndpointSecrets,
-    Provider,
-    RawCallback,
-    Refusal,
-    Verification,
-)
+from payments.providers import VIETQRVN, find_provider
+from payments.providers.protocol import Provider
+from payments.providers.types import EndpointSecrets, RawCallback, Refusal, Verification
 from tests.contracts.sandbox_world import (
     STALL,
-    Heard,
+    PullResult,
     Receiver,
     a_receiver,
     a_sandbox,
@@ -51,7 +46,7 @@ def hub_adapter(name: str) -> Provider:
     return adapter
 
 
-def verify(name: str, heard: Heard, key: str = SECRETS.keys[0]) -> Verification:
+def verify(name: str, heard: PullResult, key: str = SECRETS.keys[0]) -> Verification:
     callback = RawCallback(headers=heard.headers, body=heard.body, subpath=heard.path.strip("/"))
     secrets = EndpointSecrets(keys=(key,), username="bank")
     return hub_adapter(name).verify(callback, secrets, now=datetime.now(UTC))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from tests.api.city import Hub, running_hub
-from tests.api.stalls import CODE, SCOPES, found_market_with_stall
+from tests.world.city import Hub, running_hub
+from tests.world.stalls import CODE, SCOPES, found_market_with_stall
 
 SEED = 20_261_120
 EXAMPLES_MAX = 4
@@ -26,8 +26,8 @@ PHASES = [
 ]
 # What is left out, and why.
 EXCLUDED = (
-    "/v1/events",  # a stream that does not end; tests/api/test_credits.py listens to it
-    "/v1/sessions",  # signing out would end the run's own session; tests/api/test_sign_in.py
+    "/v1/events",  # a stream that does not end; tests/api/v1/test_credits.py listens to it
+    "/v1/sign-ins",  # signing out would end the run's own session; tests/api/v1/test_sign_in.py
     "/v1/me/password",  # and so would a new password
     "/v1/callbacks/{provider}/{address}",  # answers in the provider's form; test_callbacks.py
 )

@@ -4,46 +4,50 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from core.db import Sessions, make_sessions, open_engine
+from core.db import Database, open_database, open_engine
 from core.settings import Settings
-from ops.postgres import Cluster
-from tests.databases import Database, fresh_database
-from tests.faults.installation import Installation, installed
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import FreshDatabase, create_database
+from tests.world.installation import Installation, installed
 
 
 @pytest.fixture(scope="module")
-def database(cluster: Cluster) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
+def fresh_database(cluster: Cluster) -> Iterator[FreshDatabase]:
+    with create_database(cluster) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
-def settings(database: Database) -> Settings:
-    return database.settings
+def settings(fresh_database: FreshDatabase) -> Settings:
+    return fresh_database.settings
 
 
 @pytest.fixture(scope="module")
 def installation(
-    database: Database, tmp_path_factory: pytest.TempPathFactory
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    environment = {**database.environment, "PHOPAY_DATABASE_POOL_SIZE": "6"}
+    environment = {**fresh_database.environment, "PHOPAY_DATABASE_POOL_SIZE": "6"}
     with installed(environment, tmp_path_factory.mktemp("logs")) as running:
         yield running
 
 
 @pytest.fixture
-async def app_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
-    engine = open_engine(database.app_url, settings)
+async def app_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
+    engine = open_engine(fresh_database.app_url, settings)
     try:
-        yield make_sessions(engine)
+        yield open_database(engine)
     finally:
         await engine.dispose()
 
 
 @pytest.fixture
-async def worker_sessions(database: Database, settings: Settings) -> AsyncIterator[Sessions]:
-    engine = open_engine(database.worker_url, settings)
+async def worker_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
+    engine = open_engine(fresh_database.worker_url, settings)
     try:
-        yield make_sessions(engine)
+        yield open_database(engine)
     finally:
         await engine.dispose()

@@ -1,7 +1,7 @@
 """Real hub processes that die of SIGKILL at a named point, as if the power went there.
 
 Nothing of this is in the hub: the points are put around its functions from outside, then it serves
-as always. Run by tests/faults/installation.py as `python -m tests.faults.dying_hub`: it loads the
+as always. Run by tests/world/installation.py as `python -m tests.faults.dying_hub`: it loads the
 hub's code once and forks a process for each line "start POINT", answering "pid port"; "wait PID"
 answers with how that process ended.
 """
@@ -16,10 +16,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import api.main  # noqa: F401 (loaded before the forks, which then take no time)
+
 from ops import hub_process, processes
-from payments.callbacks import queries, queries_credits, queries_notices
-from payments.callbacks.intake import Intake
-from payments.callbacks.settler import Settler
+from payments.callbacks import queries as notice_queries
+from payments.callbacks.receiver import NoticeReceiver
+from payments.credits import queries, queries_transactions
+from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
 
@@ -27,18 +29,18 @@ DIES_WITHIN_S = 20.0
 
 # point → (owner, name of its function, whether the function runs before the process dies)
 POINTS: dict[str, tuple[Any, str, bool]] = {
-    "before the notice is stored": (Intake, "_store", False),
-    "between commit and acknowledgement": (Intake, "_store", True),
-    "between acknowledgement and settlement": (Settler, "_settle_batch", False),
-    "after the notices are claimed": (queries_notices, "claim_notices", True),
-    "after the credit is stored": (queries_credits, "insert_credits_once", True),
+    "before the notice is stored": (NoticeReceiver, "_store", False),
+    "between commit and acknowledgement": (NoticeReceiver, "_store", True),
+    "between acknowledgement and settlement": (NoticeProcessor, "_settle_batch", False),
+    "after the notices are claimed": (notice_queries, "claim_notices", True),
+    "after the credit is stored": (queries_transactions, "insert_credits_once", True),
     "after the bill is locked": (queries, "lock_named_bills", True),
     "after the bill is changed": (queries, "update_bills", True),
     "after the match is written": (queries, "insert_matches", True),
     "after the transfers are posted": (ledger_queries, "insert_transfers", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
-    "before the settlement commits": (queries_notices, "finish_notices", True),
-    "after the settlement has committed": (Settler, "_settle_batch", True),
+    "before the settlement commits": (notice_queries, "finish_notices", True),
+    "after the settlement has committed": (NoticeProcessor, "_settle_batch", True),
 }
 IS_ACKNOWLEDGED = frozenset(POINTS) - {
     "before the notice is stored",

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.databases import Database
+from tests.world.databases import FreshDatabase
 
 pytestmark = pytest.mark.faults
 
@@ -34,14 +34,14 @@ uvicorn.run(app, port=int(sys.argv[1]), proxy_headers=False, timeout_graceful_sh
 
 
 @contextlib.contextmanager
-def serving(database: Database) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(fresh_database: FreshDatabase) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run a hub of its own process until it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(port)],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, **database.environment},
+        env={**os.environ, **fresh_database.environment},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -61,9 +61,9 @@ def serving(database: Database) -> Iterator[tuple[subprocess.Popen[bytes], str]]
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_open_screens_do_not_keep_a_hub_from_stopping(
-    database: Database, how: signal.Signals
+    fresh_database: FreshDatabase, how: signal.Signals
 ) -> None:
-    with serving(database) as (process, url), httpx.stream("GET", f"{url}/live") as screen:
+    with serving(fresh_database) as (process, url), httpx.stream("GET", f"{url}/live") as screen:
         lines = screen.iter_lines()
         assert next(lines).startswith("retry:")
         started = time.monotonic()
@@ -73,7 +73,7 @@ def test_open_screens_do_not_keep_a_hub_from_stopping(
         process.wait(timeout=10)
         assert time.monotonic() - started < 5
         assert [line for line in rest if line.startswith("data")] == []
-    with psycopg.connect(database.owner_url) as owner:
+    with psycopg.connect(fresh_database.owner_url) as owner:
         left = owner.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND usename = 'phopay_app'"

@@ -6,15 +6,22 @@ import pytest
 from sqlalchemy import text
 
 from core.clock import read_clock
-from core.db import make_sessions, open_engine, open_org_transaction
+from core.db import open_database, open_engine
+from core.tenancy import open_org_transaction
 from ops import migrate
 from ops.environment import role_passwords
-from ops.postgres import running_postgres
+from ops.postgres.supervisor import running_postgres
 from ops.roles import ensure_embedded_database
-from tests.builders import a_bill, read_status, sepay_body
-from tests.databases import TEST_SECRET_KEY, chosen_binaries, fresh_database, reachable_folder
-from tests.faults.installation import (
-    Delivery,
+from tests.payments.invariants import find_violations, find_waiting
+from tests.world.builders import a_bill, read_status, sepay_body
+from tests.world.databases import (
+    TEST_SECRET_KEY,
+    chosen_binaries,
+    create_database,
+    reachable_folder,
+)
+from tests.world.installation import (
+    Notice,
     a_reachable_stall,
     deliver,
     installed,
@@ -22,9 +29,8 @@ from tests.faults.installation import (
     wait_for,
     wait_until_settled,
 )
-from tests.integration.invariants import find_violations, find_waiting
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.database]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.fresh_database]
 
 DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
 
@@ -35,21 +41,23 @@ async def test_what_was_acknowledged_survives_a_killed_database(
 ) -> None:
     logs = tmp_path_factory.mktemp("logs")
     with reachable_folder() as folder, running_postgres(folder, bin_dir=chosen_binaries()) as own:
-        ensure_embedded_database(own, role_passwords(TEST_SECRET_KEY), database="phopay_killed")
-        with fresh_database(own, template="template0") as database:
-            migrate.upgrade(database.owner_url)
+        ensure_embedded_database(
+            own, role_passwords(TEST_SECRET_KEY), fresh_database="phopay_killed"
+        )
+        with create_database(own, template="template0") as fresh_database:
+            migrate.upgrade(fresh_database.owner_url)
             own._wanted_port = own.port  # it comes back where everybody looks for it
-            with installed(database.environment, logs) as installation:
+            with installed(fresh_database.environment, logs) as installation:
                 hubs = [installation.start_hub(), installation.start_hub()]
                 worker = installation.start_worker()
-                engine = open_engine(database.app_url, database.settings)
-                sessions = make_sessions(engine)
-                to = await a_reachable_stall(sessions, database.settings, code="HKXM")
+                engine = open_engine(fresh_database.app_url, fresh_database.settings)
+                database = open_database(engine)
+                to = await a_reachable_stall(database, fresh_database.settings, code="HKXM")
                 now = read_clock()
-                bills = [await a_bill(sessions, to.stall, now=now) for _ in range(bills_count)]
+                bills = [await a_bill(database, to.stall, now=now) for _ in range(bills_count)]
                 await wait_for(*hubs)
 
-                done: list[Delivery] = []
+                done: list[Notice] = []
                 async with new_client() as client:
 
                     async def send(number: int) -> None:
@@ -72,17 +80,17 @@ async def test_what_was_acknowledged_survives_a_killed_database(
                             await asyncio.to_thread(own.start)
 
                 await engine.dispose()  # its connections died with the server
-                await wait_until_settled(sessions, to.stall)
+                await wait_until_settled(database, to.stall)
                 assert worker.is_running
                 assert all(hub.is_running for hub in hubs)
                 assert all(one.is_acknowledged for one in done)
                 assert any(503 in one.statuses for one in done), "the kill hit nothing"
                 for bill in bills:
-                    status = await read_status(sessions, to.stall, bill)
+                    status = await read_status(database, to.stall, bill)
                     assert status == ("paid", 20_000, 20_000)
-                async with open_org_transaction(sessions, to.stall.org.id) as session:
-                    stored = await session.scalar(text("SELECT count(*) FROM credits"))
+                async with open_org_transaction(database, to.stall.org.id) as session:
+                    stored = await session.scalar(text("SELECT count(*) FROM bank_transactions"))
                 assert stored == bills_count
-                assert find_violations(database.owner_url) == []
-                assert find_waiting(database.owner_url) == []
+                assert find_violations(fresh_database.owner_url) == []
+                assert find_waiting(fresh_database.owner_url) == []
                 await engine.dispose()

@@ -8,13 +8,22 @@ import pytest
 from sqlalchemy import text
 
 from core.clock import read_clock
-from core.db import Sessions, open_org_transaction
+from core.db import Database
 from core.settings import Settings
+from core.tenancy import open_org_transaction
 from payments.bills.references import ALPHABET
-from tests.builders import a_bill, list_breaks, list_events, read_ledger, read_status, sepay_body
-from tests.databases import Database
 from tests.faults.dying_hub import IS_ACKNOWLEDGED, POINTS
-from tests.faults.installation import (
+from tests.payments.invariants import find_violations, find_waiting
+from tests.world.builders import (
+    a_bill,
+    list_breaks,
+    list_events,
+    read_ledger,
+    read_status,
+    sepay_body,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.installation import (
     DyingHub,
     Installation,
     Process,
@@ -25,7 +34,6 @@ from tests.faults.installation import (
     wait_for,
     wait_until_settled,
 )
-from tests.integration.invariants import find_violations, find_waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -41,22 +49,22 @@ def worker(installation: Installation) -> Process:
     return installation.start_worker()
 
 
-async def count_notices(sessions: Sessions, to: ReachableStall) -> int:
-    async with open_org_transaction(sessions, to.stall.org.id) as session:
+async def count_notices(database: Database, to: ReachableStall) -> int:
+    async with open_org_transaction(database, to.stall.org.id) as session:
         return int(await session.scalar(text("SELECT count(*) FROM notices")) or 0)
 
 
 async def test_without_a_worker_the_next_callback_settles_what_a_dead_hub_left(
     installation: Installation,
     steady: Process,
-    app_sessions: Sessions,
+    app_database: Database,
     settings: Settings,
-    database: Database,
+    fresh_database: FreshDatabase,
 ) -> None:
     dying = installation.start_dying_hub("between acknowledgement and settlement")
-    to = await a_reachable_stall(app_sessions, settings, code="HKXA")
+    to = await a_reachable_stall(app_database, settings, code="HKXA")
     await wait_for(dying, steady)
-    bills = [await a_bill(app_sessions, to.stall, now=read_clock()) for _ in range(2)]
+    bills = [await a_bill(app_database, to.stall, now=read_clock()) for _ in range(2)]
 
     async with new_client() as client:
         hubs: list[Process | DyingHub] = [dying, steady]
@@ -67,11 +75,11 @@ async def test_without_a_worker_the_next_callback_settles_what_a_dead_hub_left(
             done = await deliver(client, to, [hub], body)
             assert done.statuses == [200]
     dying.wait_until_killed()
-    await wait_until_settled(app_sessions, to.stall)
+    await wait_until_settled(app_database, to.stall)
 
     for bill in bills:
-        assert await read_status(app_sessions, to.stall, bill) == ("paid", 20_000, 20_000)
-    assert find_violations(database.owner_url) == []
+        assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
+    assert find_violations(fresh_database.owner_url) == []
 
 
 @pytest.mark.parametrize(("number", "point"), list(enumerate(POINTS)))
@@ -79,36 +87,36 @@ async def test_a_hub_killed_at_any_step_loses_and_doubles_nothing(
     installation: Installation,
     steady: Process,
     worker: Process,
-    app_sessions: Sessions,
+    app_database: Database,
     settings: Settings,
-    database: Database,
+    fresh_database: FreshDatabase,
     number: int,
     point: str,
 ) -> None:
     dying = installation.start_dying_hub(point)
-    to = await a_reachable_stall(app_sessions, settings, code=f"HKX{ALPHABET[10 + number]}")
-    bill = await a_bill(app_sessions, to.stall, now=read_clock())
+    to = await a_reachable_stall(app_database, settings, code=f"HKX{ALPHABET[10 + number]}")
+    bill = await a_bill(app_database, to.stall, now=read_clock())
     body = sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=read_clock())
     await wait_for(dying, steady)
 
     async with new_client() as client:
         done = await deliver(client, to, [dying, steady], body)
     dying.wait_until_killed()
-    waited = await wait_until_settled(app_sessions, to.stall)
+    waited = await wait_until_settled(app_database, to.stall)
 
     assert worker.is_running
     # The sender repeats exactly where it got no answer.
     assert done.statuses == ([200] if point in IS_ACKNOWLEDGED else [0, 200])
     is_stored_twice = point == "between commit and acknowledgement"
-    assert await count_notices(app_sessions, to) == (2 if is_stored_twice else 1)
+    assert await count_notices(app_database, to) == (2 if is_stored_twice else 1)
     assert waited.total_seconds() < 20  # the promise is 60
-    assert await read_status(app_sessions, to.stall, bill) == ("paid", 20_000, 20_000)
-    books = await read_ledger(app_sessions, to.stall)
+    assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
+    books = await read_ledger(app_database, to.stall)
     assert books == {"clearing": -20_000, "takings": 20_000, "unapplied": 0, "not_takings": 0}
-    assert (await list_events(app_sessions, to.stall)).count("bill.paid") == 1
-    assert await list_breaks(app_sessions, to.stall) == []
-    assert find_violations(database.owner_url) == []
-    assert find_waiting(database.owner_url) == []
+    assert (await list_events(app_database, to.stall)).count("bill.paid") == 1
+    assert await list_breaks(app_database, to.stall) == []
+    assert find_violations(fresh_database.owner_url) == []
+    assert find_waiting(fresh_database.owner_url) == []
 
 
 async def test_a_dead_hub_refuses_at_once_so_that_the_sender_can_go_elsewhere(

@@ -12,13 +12,15 @@ from itertools import permutations, product
 import pytest
 from sqlalchemy import text
 
-from core.db import Sessions, open_org_transaction
+from core.db import Database
 from core.ids import new_id
+from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.service import open_bills
-from payments.callbacks.settler import Settler
-from tests.builders import (
+from payments.credits.processor import NoticeProcessor
+from tests.payments.invariants import find_violations, find_waiting
+from tests.world.builders import (
     NOON,
     Stall,
     a_bill,
@@ -30,10 +32,9 @@ from tests.builders import (
     settle,
     store,
 )
-from tests.concurrency.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
-from tests.databases import Database
-from tests.integration.invariants import find_violations, find_waiting
-from worker.main import Desk, judge_waiting, sweep_backlog
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
+from worker.app import JobContext, rematch_waiting, sweep_backlog
 
 pytestmark = pytest.mark.anyio
 
@@ -43,17 +44,17 @@ AMOUNT_VND, OTHER_VND = 20_000, 29_000
 
 
 @pytest.fixture
-def desk(app_sessions: Sessions, worker_sessions: Sessions) -> Desk:
+def context(app_database: Database, worker_database: Database) -> JobContext:
     """A worker of this database, at noon."""
-    settler = Settler(app_sessions, read_clock=lambda: NOON)
-    return Desk(app_sessions=app_sessions, worker_sessions=worker_sessions, settler=settler)
+    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    return JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
 
 
 async def play(
-    sessions: Sessions, desk: Desk, order: tuple[str, ...], *, settles_each: bool
+    database: Database, context: JobContext, order: tuple[str, ...], *, settles_each: bool
 ) -> tuple[Stall, BillFacts]:
     """Let the four happen in an order, settling after each or only at the end."""
-    stall = await a_new_stall(sessions)
+    stall = await a_new_stall(database)
     reference = make_reference(stall.org.code, 77)
     told = {
         "credited": AMOUNT_VND,
@@ -63,7 +64,7 @@ async def play(
     bill = None
     for step in order:
         if step == "created":
-            bill = await a_bill_called(sessions, stall, reference)
+            bill = await a_bill_called(database, stall, reference)
         else:
             body = sepay_body(
                 stall,
@@ -72,22 +73,22 @@ async def play(
                 bank_reference="FT1",
                 transaction_id=1,
             )
-            await store(sessions, stall, body)
+            await store(database, stall, body)
         if settles_each:
-            await sweep_backlog(desk, now=NOON)
-            await judge_waiting(desk, now=NOON)
-    await sweep_backlog(desk, now=NOON)
-    await judge_waiting(desk, now=NOON)
+            await sweep_backlog(context, now=NOON)
+            await rematch_waiting(context, now=NOON)
+    await sweep_backlog(context, now=NOON)
+    await rematch_waiting(context, now=NOON)
     assert bill is not None
     return stall, bill
 
 
 async def test_every_order_of_four_ends_the_same(
-    app_sessions: Sessions, desk: Desk, database: Database
+    app_database: Database, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
     """The first telling stands; the rest is a repeat or evidence; the bill is settled once."""
     for order, settles_each in product(ORDERS, (True, False)):
-        stall, bill = await play(app_sessions, desk, order, settles_each=settles_each)
+        stall, bill = await play(app_database, context, order, settles_each=settles_each)
         told = [step for step in order if step != "created"]
         where = f"{order}, settled {'each' if settles_each else 'at the end'}"
         is_other_first = told[0] == "contradicted"
@@ -98,28 +99,28 @@ async def test_every_order_of_four_ends_the_same(
             expected = ("paid", AMOUNT_VND, AMOUNT_VND)
             outcomes = Counter(contradicted=1, repeat=1)
 
-        assert await read_status(app_sessions, stall, bill) == expected, where
-        said = Counter(await list_outcomes(app_sessions, stall))
+        assert await read_status(app_database, stall, bill) == expected, where
+        said = Counter(await list_outcomes(app_database, stall))
         first = said - outcomes
         assert first.total() == 1, where
         assert set(first) <= {"settle", "over", "no_bill"}, where
-        assert await count_rows(app_sessions, stall, "credits") == 1, where
-        assert await count_rows(app_sessions, stall, "sightings") == 1, where
+        assert await count_rows(app_database, stall, "credits") == 1, where
+        assert await count_rows(app_database, stall, "sightings") == 1, where
         breaks = ["contradiction", "refund_due"] if is_other_first else ["contradiction"]
-        assert await list_breaks(app_sessions, stall) == breaks, where
-        paid = [e for e in await list_events(app_sessions, stall) if e.startswith("bill.")]
+        assert await list_breaks(app_database, stall) == breaks, where
+        paid = [e for e in await list_events(app_database, stall) if e.startswith("bill.")]
         assert paid == ["bill.over_paid" if is_other_first else "bill.paid"], where
-        books = await read_ledger(app_sessions, stall)
+        books = await read_ledger(app_database, stall)
         assert books["clearing"] == -expected[2], where
-    assert find_violations(database.owner_url) == []
-    assert find_waiting(database.owner_url) == []
+    assert find_violations(fresh_database.owner_url) == []
+    assert find_waiting(fresh_database.owner_url) == []
 
 
 async def test_money_that_came_before_its_bill_was_visible_settles_it(
-    app_sessions: Sessions, desk: Desk, database: Database
+    app_database: Database, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
     """F6: the bill is inserted and not committed yet when the callback is settled."""
-    stall = await a_new_stall(app_sessions)
+    stall = await a_new_stall(app_database)
     reference = make_reference(stall.org.code, 77)
     request = BillRequest(
         payee_id=stall.payee_id,
@@ -129,89 +130,89 @@ async def test_money_that_came_before_its_bill_was_visible_settles_it(
         monitor_until=NOON + timedelta(days=1),
         created_by=new_id(),
     )
-    async with open_org_transaction(app_sessions, stall.org.id) as slow:
+    async with open_org_transaction(app_database, stall.org.id) as slow:
         (bill,) = await open_bills(slow, stall.org.id, [request], [reference], now=NOON)
         assert isinstance(bill, BillFacts)
-        await store(app_sessions, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
-        await settle(app_sessions, stall)
-        assert await list_outcomes(app_sessions, stall) == ["no_bill"]
-        assert (await read_ledger(app_sessions, stall))["unapplied"] == AMOUNT_VND
-        assert await judge_waiting(desk, now=NOON) == 0
+        await store(app_database, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
+        await settle(app_database, stall)
+        assert await list_outcomes(app_database, stall) == ["no_bill"]
+        assert (await read_ledger(app_database, stall))["unapplied"] == AMOUNT_VND
+        assert await rematch_waiting(context, now=NOON) == 0
 
-    assert await judge_waiting(desk, now=NOON) == 1
-    assert await judge_waiting(desk, now=NOON) == 0
+    assert await rematch_waiting(context, now=NOON) == 1
+    assert await rematch_waiting(context, now=NOON) == 0
 
-    assert await read_status(app_sessions, stall, bill) == ("paid", AMOUNT_VND, AMOUNT_VND)
-    books = await read_ledger(app_sessions, stall)
+    assert await read_status(app_database, stall, bill) == ("paid", AMOUNT_VND, AMOUNT_VND)
+    books = await read_ledger(app_database, stall)
     assert (books["takings"], books["unapplied"]) == (AMOUNT_VND, 0)
-    assert await list_breaks(app_sessions, stall) == []
-    assert find_violations(database.owner_url) == []
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_credit_that_cannot_be_judged_does_not_stop_the_next(
-    app_sessions: Sessions, owner_sessions: Sessions, desk: Desk
+    app_database: Database, owner_database: Database, context: JobContext
 ) -> None:
     """The ledger account of the first stall is missing; the second's bill is settled."""
-    stalls = [await a_new_stall(app_sessions) for _ in range(2)]
+    stalls = [await a_new_stall(app_database) for _ in range(2)]
     bills = []
     for stall in stalls:
         reference = make_reference(stall.org.code, 77)
-        await store(app_sessions, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
-        await settle(app_sessions, stall)
-        bills.append(await a_bill_called(app_sessions, stall, reference))
-    async with owner_sessions.begin() as owner:
+        await store(app_database, stall, sepay_body(stall, amount_vnd=AMOUNT_VND, memo=reference))
+        await settle(app_database, stall)
+        bills.append(await a_bill_called(app_database, stall, reference))
+    async with owner_database.begin() as owner:
         query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
         await owner.execute(query, {"payee_id": stalls[0].payee_id})
 
-    assert await judge_waiting(desk, now=NOON) == 1
+    assert await rematch_waiting(context, now=NOON) == 1
 
-    assert (await read_status(app_sessions, stalls[1], bills[1]))[0] == "paid"
+    assert (await read_status(app_database, stalls[1], bills[1]))[0] == "paid"
 
 
 async def test_a_notice_that_failed_fifty_times_stops_nobody(
-    app_sessions: Sessions, owner_sessions: Sessions, desk: Desk
+    app_database: Database, owner_database: Database, context: JobContext
 ) -> None:
     """Six hours of failures: its waiting time must not overflow, its neighbours settle."""
-    poor = await a_new_stall(app_sessions)
-    async with owner_sessions.begin() as owner:
+    poor = await a_new_stall(app_database)
+    async with owner_database.begin() as owner:
         query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
         await owner.execute(query, {"payee_id": poor.payee_id})
     bad, good = (
         sepay_body(poor, amount_vnd=1_000, memo="x"),
         sepay_body(poor, amount_vnd=2_000, memo="tra hang", direction="out"),
     )
-    await store(app_sessions, poor, bad, good)
-    rich = await a_new_stall(app_sessions)
-    bill = await a_bill(app_sessions, rich)
-    await store(app_sessions, rich, sepay_body(rich, amount_vnd=20_000, memo=bill.reference))
-    async with open_org_transaction(app_sessions, poor.org.id) as session:
+    await store(app_database, poor, bad, good)
+    rich = await a_new_stall(app_database)
+    bill = await a_bill(app_database, rich)
+    await store(app_database, rich, sepay_body(rich, amount_vnd=20_000, memo=bill.reference))
+    async with open_org_transaction(app_database, poor.org.id) as session:
         await session.execute(text("UPDATE notices SET attempts = 50"))
 
-    assert await sweep_backlog(desk, now=NOON) == 2
+    assert await sweep_backlog(context, now=NOON) == 2
 
-    assert (await read_status(app_sessions, rich, bill))[0] == "paid"
-    assert await list_outcomes(app_sessions, poor) == ["failed", "outgoing"]
-    assert await list_breaks(app_sessions, poor) == ["stuck"]
+    assert (await read_status(app_database, rich, bill))[0] == "paid"
+    assert await list_outcomes(app_database, poor) == ["failed", "outgoing"]
+    assert await list_breaks(app_database, poor) == ["stuck"]
 
 
 @pytest.mark.parametrize(
     ("paid_after_s", "is_late"), [(-1, False), (0, False), (1, True), (86_400, True)]
 )
 async def test_money_around_the_expiry_settles_and_is_late_by_the_banks_clock(
-    app_sessions: Sessions, paid_after_s: int, is_late: bool
+    app_database: Database, paid_after_s: int, is_late: bool
 ) -> None:
     """F13: told two days later, when the sweep has tidied the bill away."""
-    stall = await a_new_stall(app_sessions)
-    bill = await a_bill(app_sessions, stall)
-    async with open_org_transaction(app_sessions, stall.org.id) as session:
+    stall = await a_new_stall(app_database)
+    bill = await a_bill(app_database, stall)
+    async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(text("UPDATE bills SET status = 'expired'"))
     at = bill.expires_at + timedelta(seconds=paid_after_s)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference, occurred_at=at)
     now = NOON + timedelta(days=2)
 
-    await store(app_sessions, stall, body, now=now)
-    await settle(app_sessions, stall, now=now)
+    await store(app_database, stall, body, now=now)
+    await settle(app_database, stall, now=now)
 
-    assert (await read_status(app_sessions, stall, bill))[0] == "paid"
-    assert await count_rows(app_sessions, stall, "bills", f"is_late = {is_late}") == 1
-    assert await count_rows(app_sessions, stall, "matches", f"is_late = {is_late}") == 1
+    assert (await read_status(app_database, stall, bill))[0] == "paid"
+    assert await count_rows(app_database, stall, "bills", f"is_late = {is_late}") == 1
+    assert await count_rows(app_database, stall, "matches", f"is_late = {is_late}") == 1

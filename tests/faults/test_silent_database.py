@@ -12,12 +12,13 @@ import psycopg
 import pytest
 
 from core.clock import read_clock
-from core.db import Sessions
+from core.db import Database
 from core.settings import Settings
-from tests.builders import sepay_body
-from tests.concurrency.tenants import count_rows
-from tests.databases import Database
-from tests.faults.installation import (
+from tests.faults.silent_proxy import SilentProxy, silent_proxy
+from tests.payments.providers.provider_notices import sepay
+from tests.world.builders import sepay_body
+from tests.world.databases import FreshDatabase
+from tests.world.installation import (
     SECRET,
     Installation,
     ReachableStall,
@@ -25,8 +26,7 @@ from tests.faults.installation import (
     new_client,
     wait_for,
 )
-from tests.faults.silent_proxy import SilentProxy, silent_proxy
-from tests.unit.provider_deliveries import sepay
+from tests.world.tenants import count_rows
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -36,16 +36,16 @@ IMPATIENT = {
     "PHOPAY_LOCK_TIMEOUT_MS": "1000",
     "PHOPAY_DATABASE_WRITE_TIMEOUT_S": "2",
     "PHOPAY_STATEMENT_TIMEOUT_MS": "3000",
-    "PHOPAY_DATABASE_ANSWER_TIMEOUT_S": "4",
+    "PHOPAY_DATABASE_RESPONSE_TIMEOUT_S": "4",
     "PHOPAY_DATABASE_CONNECT_TIMEOUT_S": "2",
     "PHOPAY_READY_TIMEOUT_S": "1",
 }
 
 
 @pytest.fixture
-async def stalls(app_sessions: Sessions, settings: Settings) -> list[ReachableStall]:
+async def stalls(app_database: Database, settings: Settings) -> list[ReachableStall]:
     """Three organisations, more than one wave of a small pool."""
-    return [await a_reachable_stall(app_sessions, settings, code=code) for code in next(CODES)]
+    return [await a_reachable_stall(app_database, settings, code=code) for code in next(CODES)]
 
 
 CODES = iter([("HKXA", "HKXB", "HKXC"), ("HKXD", "HKXE", "HKXF")])
@@ -87,9 +87,9 @@ async def wait_until_ready(client: httpx.AsyncClient, url: str, *, within_s: flo
 
 
 @contextmanager
-def frozen_backends(database: Database) -> Iterator[None]:
+def frozen_backends(fresh_database: FreshDatabase) -> Iterator[None]:
     """Stop the hub's own backends, as a machine does that hangs; new ones are made all the same."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         query = (
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             " AND (application_name LIKE 'phopay-hub-%' OR application_name = 'phopay-live')"
@@ -108,8 +108,8 @@ def frozen_backends(database: Database) -> Iterator[None]:
 async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
     installation: Installation,
     stalls: list[ReachableStall],
-    app_sessions: Sessions,
-    database: Database,
+    app_database: Database,
+    fresh_database: FreshDatabase,
 ) -> None:
     hub = installation.start_hub(**IMPATIENT)
     await wait_for(hub)
@@ -118,7 +118,7 @@ async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
         before = await send_many(client, stalls, hub.url)
         assert {status for status, *_ in before} == {200}
 
-        with frozen_backends(database):
+        with frozen_backends(fresh_database):
             answers = await send_many(client, stalls, hub.url)
             assert max(took_s for _, took_s, _ in answers) < ANSWERED_WITHIN_S, answers
             assert {status for status, *_ in answers} <= {200, 503}, hub.read_log()
@@ -131,21 +131,23 @@ async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
             assert {status for status, *_ in again} == {200}, again
 
     acknowledged = [s for s, *_ in (*before, *answers, *again) if s == 200]
-    stored = sum([await count_rows(app_sessions, to.stall, "notices") for to in stalls])
+    stored = sum([await count_rows(app_database, to.stall, "notices") for to in stalls])
     assert stored >= len(acknowledged)
     installation.stop(hub)
 
 
 @asynccontextmanager
-async def behind_a_proxy(database: Database) -> AsyncIterator[tuple[SilentProxy, dict[str, str]]]:
-    async with silent_proxy(database.app_url) as (proxy, url):
+async def behind_a_proxy(
+    fresh_database: FreshDatabase,
+) -> AsyncIterator[tuple[SilentProxy, dict[str, str]]]:
+    async with silent_proxy(fresh_database.app_url) as (proxy, url):
         yield proxy, {"PHOPAY_APP_DATABASE_URL": url}
 
 
 async def test_a_hub_whose_wire_is_silent_answers_503_and_says_that_it_is_not_ready(
-    installation: Installation, stalls: list[ReachableStall], database: Database
+    installation: Installation, stalls: list[ReachableStall], fresh_database: FreshDatabase
 ) -> None:
-    async with behind_a_proxy(database) as (proxy, address), new_client() as client:
+    async with behind_a_proxy(fresh_database) as (proxy, address), new_client() as client:
         hub = installation.start_hub(**IMPATIENT, **address)
         await wait_for(hub)
         assert {status for status, *_ in await send_many(client, stalls, hub.url)} == {200}

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("api", "core", "ops", "payments", "sandbox", "worker", "migrations", "tests")
-DOMAIN = ("payments", "core")
+PACKAGES = (
+    *("api", "core", "identity", "ops", "payments", "sandbox", "worker", "migrations", "tests"),
+)
+DOMAIN = ("payments", "identity", "core")
 NOT_NAMES = {"utils.py", "helpers.py", "common.py", "manager.py", "misc.py", "util.py"}
 # The trade's nouns: what core may not know, so that it stays a base for any trade.
 TRADE = frozenset(
@@ -38,12 +40,13 @@ def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
 # Seconds may be broken, money may not: a line about time, and files with a reason.
 ABOUT_TIME = re.compile(r"_s\b|_S\b|sleep|timestamp|monotonic|clock", re.ASCII)
 NO_MONEY = {
-    "core/gather.py": "waits",
+    "core/batching.py": "waits",
     "core/settings.py": "waits",
     "core/ids.py": "instants",
-    "core/connections.py": "how long an answer is waited for",
-    "payments/callbacks/intake.py": "when an endpoint was looked up",
-    "payments/callbacks/providers/javascript.py": "writes numbers as JavaScript does, to verify",
+    "core/database_connections.py": "how long an answer is waited for",
+    "core/rate_limit.py": "waits and tries",
+    "payments/callbacks/receiver.py": "when an endpoint was looked up",
+    "payments/providers/javascript_json.py": "writes numbers as JavaScript does, to verify",
 }
 
 

@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.cli import build_parser
+from ops.cli.__main__ import build_parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / n for n in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-OURS = ("api", "core", "loadtests", "migrations", "ops", "payments", "sandbox", "tests", "worker")
+OURS = (
+    *("api", "core", "identity", "loadtests", "migrations", "ops", "payments", "sandbox", "tests"),
+    "worker",
+)
 NAMED = re.compile(rf"`((?:{'|'.join((*OURS, 'docs'))})/[\w./-]*)`")
 # What the set-up makes is not in a clone.
 MADE = ("api/static/vendor/",)

@@ -9,7 +9,7 @@ from pathlib import Path
 import api
 import core
 import payments
-from api.errors import status_of
+from api.http.errors import status_of
 from core.errors import HubError
 
 PAGE = Path(__file__).parents[2] / "docs/errors.md"
@@ -23,7 +23,7 @@ def all_errors() -> list[type[HubError]]:
     found = {
         error
         for error in walk(HubError)
-        if error.__module__.partition(".")[0] in ("core", "payments", "api")
+        if error.__module__.partition(".")[0] in ("core", "identity", "payments", "api")
     }
     return sorted((e for e in found if hasattr(e, "code")), key=lambda e: (e.code, e.__module__))
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from api.auth.models import Role
-from api.auth.rules import API_SCOPES, ROLE_PERMISSIONS, Permission
+from identity.people.rules import API_SCOPES, ROLE_PERMISSIONS, Permission, Role
 
 PAGE = Path(__file__).parents[2] / "docs/permissions.md"
 

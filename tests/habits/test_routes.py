@@ -10,11 +10,11 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from api.auth.rules import Permission
-from api.main import create_app
-from api.middleware import StaticHeaders
-from api.openapi import declaration_of
+from api.app import create_app
+from api.http.middleware import StaticHeaders
+from api.http.openapi import declaration_of
 from core.settings import Settings
+from identity.people.rules import Permission
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def test_every_route_declares_a_permission_or_that_it_is_public(app: FastAPI) ->
         says = declaration_of(route)
         assert says in {*Permission, "public", "signed_in"}, (
             f"{sorted(route.methods or ())} {route.path} declares no permission: add"
-            " requires(Permission.…), signed_in or public of api/deps.py"
+            " requires(Permission.…), signed_in or public of api/http/deps.py"
         )
         declared[route.path] = says
     assert len(declared) >= 12
     assert declared["/v1/staff"] in (Permission.STAFF_READ, Permission.STAFF_MANAGE)
-    assert declared["/v1/sessions"] in ("public", "signed_in")
+    assert declared["/v1/sign-ins"] in ("public", "signed_in")
 
 
 def test_a_route_without_a_declaration_is_found() -> None:

@@ -1,0 +1,227 @@
+"""The hub's web application: what is open while it runs, and which routes it has."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from api import background
+from api.counter import bills as counter_bills
+from api.counter import routes as counter_routes
+from api.counter import sales as counter_sales
+from api.counter import stall_code
+from api.http import openapi
+from api.http.errors import install_error_handlers
+from api.http.middleware import RequestFrame, StaticHeaders
+from api.http.strict import strictly
+from api.http.surfaces import STATIC
+from api.live.broadcaster import Broadcaster
+from api.manage import accounts as manage_accounts
+from api.manage import api_keys as manage_keys
+from api.manage import breaks as manage_breaks
+from api.manage import callback_endpoint as manage_endpoint
+from api.manage import callback_endpoint_new as manage_endpoint_new
+from api.manage import callback_endpoints as manage_endpoints
+from api.manage import history as manage_history
+from api.manage import notices as manage_notices
+from api.manage import overview
+from api.manage import payees as manage_payees
+from api.manage import staff as manage_staff
+from api.pages import home, login, my_password
+from api.pay import routes as pay_routes
+from api.v1.accounts import routes as accounts_routes
+from api.v1.api_keys import routes as api_keys_routes
+from api.v1.bills import create as create_bills
+from api.v1.bills import routes as bills_routes
+from api.v1.breaks import routes as breaks_routes
+from api.v1.callback_endpoints import routes as callback_endpoints_routes
+from api.v1.callbacks import routes as callbacks_routes
+from api.v1.callbacks.callbacks_asgi import CallbackDoor
+from api.v1.credits import routes as credits_routes
+from api.v1.docs import routes as docs_routes
+from api.v1.events import routes as events_routes
+from api.v1.health import routes as health_routes
+from api.v1.organisations import routes as organisations_routes
+from api.v1.payees import routes as payees_routes
+from api.v1.setup import routes as setup_routes
+from api.v1.sign_ins import routes as sign_ins_routes
+from api.v1.staff import routes as staff_routes
+from core.db import measure_shared_clock, open_database, open_engine
+from core.sealing import Sealer
+from core.settings import Settings
+from identity.people.callers import Directory
+from identity.people.passwords import Passwords
+from identity.people.sign_in import SignIns
+
+log = structlog.get_logger()
+
+KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+
+API_ROUTERS: Final[tuple[APIRouter, ...]] = (
+    create_bills.router,  # the busiest first: routes are tried in order
+    create_bills.batches,
+    setup_routes.router,
+    sign_ins_routes.router,
+    organisations_routes.router,
+    staff_routes.router,
+    api_keys_routes.router,
+    bills_routes.router,
+    callback_endpoints_routes.router,
+    payees_routes.router,
+    accounts_routes.router,
+    credits_routes.router,
+    breaks_routes.router,
+    events_routes.router,
+)
+# What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
+# first.
+OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
+    callbacks_routes.router,
+    health_routes.router,
+    docs_routes.router,
+    home.router,
+    login.router,
+    my_password.router,
+    counter_routes.router,
+    counter_bills.router,
+    counter_sales.router,
+    stall_code.router,
+    pay_routes.router,
+    overview.router,
+    manage_payees.router,
+    manage_accounts.router,
+    manage_endpoint_new.router,
+    manage_endpoints.router,
+    manage_endpoint.router,
+    manage_notices.router,
+    manage_staff.router,
+    manage_keys.router,
+    manage_breaks.router,
+    manage_history.router,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; nothing is opened before its lifespan starts.
+
+    Serve it with `proxy_headers=False`: whose X-Forwarded-For counts is a setting of the hub
+    (`PHOPAY_TRUSTED_PROXIES`), and uvicorn's own default would believe anything on this machine.
+    """
+    settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
+    app = FastAPI(
+        title="PhoPay",
+        summary="A city's own cashless payment hub: VietQR codes that confirm themselves.",
+        description=openapi.DESCRIPTION,
+        version=openapi.VERSION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan,
+        docs_url=None,  # their pages call a CDN; ours are api/v1/docs/routes.py
+        redoc_url=None,
+        openapi_url=None,
+        openapi_tags=openapi.TAGS,
+        redirect_slashes=False,
+        middleware=_middleware(settings),
+    )
+    app.state.settings = settings
+    app.state.is_closing = False
+    app.state.ready_look = None
+    install_error_handlers(app)
+    for router in API_ROUTERS:
+        app.include_router(router, dependencies=[strictly])
+    for router in OTHER_ROUTERS:
+        app.include_router(router)
+    app.mount("/static", _static_files(), name="static")
+    openapi.install(app)
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first: who is asking must be known before it is logged."""
+    inner = [
+        Middleware(RequestFrame, is_production=settings.is_production),
+        Middleware(CallbackDoor),
+        # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
+        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),
+    ]
+    if not settings.trusted_proxies:
+        return inner
+    trusted = list(settings.trusted_proxies)
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted), *inner]
+
+
+def _static_files() -> StaticHeaders:
+    files = StaticFiles(directory=STATIC[0], follow_symlink=False)
+    files.all_directories += STATIC[1:]
+    # Names carry no hash: browsers ask again after an hour, and get 304 while nothing changed.
+    return StaticHeaders(files, max_age_s=lambda path: 86_400 if "/fonts/" in path else 3_600)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    engine = open_engine(settings.app_database_url.get_secret_value(), settings)
+    sign_ins_routes = open_database(engine)
+    app.state.engine = engine
+    with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
+        await measure_shared_clock(sign_ins_routes)
+    app.state.database = sign_ins_routes
+    app.state.directory = Directory(
+        database=sign_ins_routes, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
+    )
+    app.state.passwords = Passwords(memory_kib=settings.password_memory_kib)
+    app.state.sign_ins = SignIns(
+        database=sign_ins_routes,
+        passwords=app.state.passwords,
+        sign_in_max=timedelta(seconds=settings.sign_in_max_s),
+    )
+    app.state.sealer = Sealer.from_settings(settings)
+    app.state.broadcaster = Broadcaster(settings, sign_ins_routes)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        await stack.enter_async_context(app.state.broadcaster.running())
+        await stack.enter_async_context(_writing_key_uses(app.state.directory))
+        await stack.enter_async_context(background.running(app))
+        # What a process holds from its start on is never garbage: collecting walks over it no
+        # more, which took a tenth of a second now and then, and every screen waited for it.
+        gc.collect()
+        gc.freeze()
+        log.info("hub.started", public_url=settings.public_url)
+        yield
+        app.state.is_closing = True
+    log.info("hub.stopped")
+
+
+@asynccontextmanager
+async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
+    """Write now and then when API keys were last used, and once more at the end."""
+
+    async def write_for_ever() -> None:
+        while True:
+            await asyncio.sleep(KEY_USES_WRITTEN_EVERY_S)
+            await _write_key_uses(directory)
+
+    task = asyncio.create_task(write_for_ever(), name="key-uses")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await _write_key_uses(directory)
+
+
+async def _write_key_uses(directory: Directory) -> None:
+    try:
+        await directory.write_key_uses()
+    except Exception as error:  # a note for people: it may be lost, requests may not
+        log.warning("key_uses.not_written", error=type(error).__name__)

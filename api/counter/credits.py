@@ -1,0 +1,173 @@
+"""What a payment is, in the words of the counter: colour, word, next step, and what is spoken.
+
+The same words serve the live event, the bill's own page and the list of the day. Pure.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from api.http.i18n import translate
+from core.clock import HANOI
+from core.money import format_vnd
+from payments.bills.rules import BillStatus
+from payments.credits.rules import MatchRule
+from payments.credits.rules import Verdict as Judged
+from payments.credits.sales import Sale
+
+PAYER_CHARS_MAX: Final = 60
+# A person put this in order: everyone sees it, nobody hears the same money again.
+SAID_BY_HAND: Final = frozenset({MatchRule.ASSIGNED, MatchRule.CONFIRMED, MatchRule.NOT_TAKINGS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What is known of one payment, from an event or from the tables."""
+
+    credit_id: UUID
+    judged: Judged
+    rule: MatchRule
+    amount_vnd: int
+    payer_name: str | None
+    occurred_at: datetime
+    is_late: bool
+    bill_id: UUID | None = None
+    reference: str | None = None
+    bill_status: str | None = None
+    bill_amount_vnd: int | None = None
+    paid_vnd: int = 0
+    received_vnd: int = 0
+    suggested_bill_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What templates/counter_verdict.html may use, already worded for a person."""
+
+    credit_id: UUID
+    bill_id: UUID | None
+    status: str  # of parts.STATES: colour and sign
+    word: str  # "Đã nhận"
+    shown_vnd: int
+    who: str  # "NGUYEN VAN A · 14:05"
+    lines: tuple[str, ...]  # "Còn thiếu 5.000 ₫"
+    next_step: str
+    missing_vnd: int  # above zero: a code for the rest is shown
+    suggested_bill_id: UUID | None  # asks "Của khách này?"
+    is_anyones: bool  # asks "Tiền của tôi"
+    say: str | None  # the speaker's kind; None is silent
+    say_vnd: int
+
+
+def told_by_event(data: dict[str, Any]) -> Told:
+    """Read the data of an event that tells of money (payments/credits/effects.py)."""
+    return Told(
+        credit_id=UUID(data["credit_id"]),
+        judged=Judged(data["verdict"]),
+        rule=MatchRule(data["rule"]),
+        amount_vnd=data["amount_vnd"],
+        payer_name=data["payer_name"],
+        occurred_at=datetime.fromisoformat(data["occurred_at"]),
+        is_late=data["is_late"],
+        bill_id=UUID(data["bill_id"]) if "bill_id" in data else None,
+        reference=data.get("reference"),
+        bill_status=data.get("bill_status"),
+        bill_amount_vnd=data.get("bill_amount_vnd"),
+        paid_vnd=data.get("paid_vnd", 0),
+        received_vnd=data.get("received_vnd", 0),
+        suggested_bill_id=UUID(data["suggested_bill_id"]) if "suggested_bill_id" in data else None,
+    )
+
+
+def told_by_sale(sale: Sale) -> Told:
+    """Read a row of the day's list."""
+    return Told(
+        credit_id=sale.credit_id,
+        judged=Judged(sale.verdict),
+        rule=MatchRule(sale.rule),
+        amount_vnd=sale.amount_vnd,
+        payer_name=sale.payer_name,
+        occurred_at=sale.occurred_at,
+        is_late=sale.is_late,
+        bill_id=sale.bill_id,
+        reference=sale.reference,
+        bill_status=sale.bill_status,
+        bill_amount_vnd=sale.bill_amount_vnd,
+        paid_vnd=sale.bill_paid_vnd or 0,
+        received_vnd=sale.bill_received_vnd or 0,
+        suggested_bill_id=sale.suggested_bill_id,
+    )
+
+
+def present_credit(told: Told, lang: str) -> Verdict:
+    """Say what a payment is and what to do next, in one language."""
+    status = status_of(told)
+    bill_vnd = told.bill_amount_vnd or 0
+    missing_vnd = bill_vnd - told.paid_vnd if status == "part_paid" else 0
+    extra_vnd = told.received_vnd - bill_vnd if status == "over_paid" else told.amount_vnd
+    shown_vnd = {"part_paid": told.paid_vnd, "over_paid": told.received_vnd}.get(
+        status, told.amount_vnd
+    )
+    lines = []
+    if status == "part_paid":
+        lines.append(_say(lang, "missing", amount=format_vnd(missing_vnd)))
+    elif status in ("over_paid", "repeated", "cancelled"):
+        lines.append(_say(lang, f"extra.{status}", amount=format_vnd(extra_vnd)))
+    elif told.judged is Judged.SETTLE and bill_vnd > told.amount_vnd:
+        lines.append(_say(lang, "complete", amount=format_vnd(bill_vnd)))
+    is_silent = told.rule in SAID_BY_HAND or told.judged is Judged.NOT_TAKINGS
+    say = None if is_silent else _spoken(told, status)
+    return Verdict(
+        credit_id=told.credit_id,
+        bill_id=told.bill_id,
+        status=status,
+        word=_say(lang, f"word.{_word_of(told, status)}"),
+        shown_vnd=shown_vnd,
+        who=present_payer(told, lang),
+        lines=tuple(lines),
+        next_step=_say(lang, f"next.{_word_of(told, status)}"),
+        missing_vnd=missing_vnd,
+        suggested_bill_id=told.suggested_bill_id if status == "counter_sale" else None,
+        is_anyones=told.judged is Judged.UNASSIGNED,
+        say=say,
+        say_vnd=shown_vnd,
+    )
+
+
+def status_of(told: Told) -> str:
+    """Return which of the screens' states a payment is."""
+    match told.judged:
+        case Judged.PART:
+            return "part_paid"
+        case Judged.OVER:
+            return "over_paid"
+        case Judged.SETTLE:
+            return "late" if told.is_late else "paid"
+        case Judged.CLOSED_BILL:
+            return "cancelled" if told.bill_status == BillStatus.CANCELLED else "repeated"
+        case Judged.COUNTER_SALE | Judged.NOT_TAKINGS:
+            return "counter_sale"
+        case _:
+            return "unknown"
+
+
+def present_payer(told: Told, lang: str) -> str:
+    """Say who paid and when: "NGUYEN VAN A · 14:05"."""
+    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX] or _say(lang, "no_name")
+    return f"{name} · {told.occurred_at.astimezone(HANOI):%H:%M}"
+
+
+def _word_of(told: Told, status: str) -> str:
+    return told.judged.value if status == "unknown" else status
+
+
+def _spoken(told: Told, status: str) -> str | None:
+    if told.judged is Judged.UNASSIGNED:
+        return "counter_sale"  # every stall of the account hears it
+    kinds = {"part_paid": "short", "over_paid": "over", "unknown": None}
+    return kinds.get(status, status)
+
+
+def _say(lang: str, key: str, **values: object) -> str:
+    return translate(lang, f"counter.verdict.{key}", **values)

@@ -1,0 +1,192 @@
+"""The vendor's counter: the keypad, the live line, and what stands above every screen of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from api.counter.credits import present_credit, told_by_event
+from api.counter.page_context import MaybeStall, Stall, TheStall, go, read_frame, read_today, render
+from api.http.deps import CurrentCaller, Now, TheDatabase, Tx, requires
+from api.http.templating import language_of, templates
+from api.live.streams import stream_events
+from core.ids import new_id
+from core.money import format_vnd
+from core.tenancy import open_org_transaction
+from identity.people.callers import Caller
+from identity.people.rules import Permission
+from payments.onboarding.holders import check_own_login
+from payments.outbox.rules import EventKind
+from payments.outbox.wake_ups import EventFacts
+from payments.payees.accounts import confirm_told, note_read
+from payments.payees.errors import AccountLinkNotFound, HolderNeeded
+from payments.payees.queries import find_routes, get_link, list_payees
+
+router = APIRouter(prefix="/counter", include_in_schema=False)
+
+QUICK_VND: Final = (10_000, 20_000, 50_000, 100_000)
+MONEY_EVENTS: Final = frozenset(
+    {
+        EventKind.BILL_PAID,
+        EventKind.BILL_PART_PAID,
+        EventKind.BILL_OVER_PAID,
+        EventKind.BILL_CREDITED_AGAIN,
+        EventKind.COUNTER_SALE,
+        EventKind.CREDIT_UNASSIGNED,
+        EventKind.CREDIT_UNEXPLAINED,
+    }
+)
+Shape = Callable[[EventFacts], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StallChoice:
+    """One stall that a manager may choose."""
+
+    name: str
+    place: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoosePage:
+    """What templates/counter_choose.html may use."""
+
+    org_name: str
+    stalls: tuple[StallChoice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeypadPage:
+    """What templates/counter.html may use, already worded for a person."""
+
+    bill_id: UUID  # of the bill that the form will open: sent twice, it opens one
+    quick_vnd: tuple[int, ...]
+    typed: str
+    note: str
+    is_amount_bad: bool
+
+
+def keypad_page(*, typed: str = "", note: str = "", is_amount_bad: bool = False) -> KeypadPage:
+    """Return the keypad, empty or with what was keyed wrongly."""
+    return KeypadPage(
+        bill_id=new_id(),
+        quick_vnd=QUICK_VND,
+        typed=typed,
+        note=note,
+        is_amount_bad=is_amount_bad,
+    )
+
+
+@router.get("", dependencies=[requires(Permission.SALES_READ)])
+async def show_keypad(
+    request: Request, caller: CurrentCaller, stall: MaybeStall, tx: Tx, now: Now
+) -> Response:
+    """Show the keypad; who works for no stall chooses one first."""
+    if stall is None:
+        payees = await list_payees(tx, caller.org_id)
+        page = ChoosePage(
+            org_name=caller.org.name,
+            stalls=tuple(
+                StallChoice(name=p.name, place=p.place, path=_stall_of(caller, p.id).path())
+                for p in payees
+            ),
+        )
+        return templates.TemplateResponse(request, "counter_choose.html", {"page": page})
+    frame = await read_frame(tx, stall, here="keypad", now=now)
+    return render(request, "counter.html", frame, keypad_page())
+
+
+@router.get("/today", dependencies=[requires(Permission.SALES_READ)])
+async def show_today(request: Request, stall: TheStall, tx: Tx, now: Now) -> Response:
+    """Draw today's total and count again, for the pages that hear of a payment."""
+    today_vnd, today_count = await read_today(tx, stall, now=now)
+    facts = {"today_vnd": today_vnd, "today_count": today_count}
+    return templates.TemplateResponse(request, "counter_today.html", facts)
+
+
+@router.get("/events", dependencies=[requires(Permission.EVENTS_READ)])
+async def serve_events(
+    request: Request,
+    stall: TheStall,
+    database: TheDatabase,
+    last_event_id: str | None = Query(default=None, max_length=64),
+) -> StreamingResponse:
+    """Tell every device of the stall what happens, worded and drawn for its screen."""
+    async with open_org_transaction(database, stall.org_id) as session:
+        routes = await find_routes(session, stall.org_id, [stall.payee_id])
+    route = routes.get(stall.payee_id)
+    return await stream_events(
+        request,
+        org_id=stall.org_id,
+        payee_id=stall.payee_id,
+        account_id=route.receiving_account_id if route else None,
+        last_event_id=last_event_id,
+        shape=_shape_for(request, stall),
+    )
+
+
+@router.post("/accounts/{link_id}/seen", dependencies=[requires(Permission.SALES_READ)])
+async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
+    """Note that someone of the stall saw its receiving account: for the stall, if they may speak.
+
+    Who may not (a cashier; an owner whose login was made or reset since) says it for themselves:
+    the news goes from their own screens, and stays on everybody else's.
+
+    Raises:
+        AccountLinkNotFound: the change is another stall's.
+        AccountLinkNotInForce: there is nothing to see yet, or not any more.
+        HolderNeeded: the caller is not the stall's own.
+    """
+    caller = stall.caller
+    link, account, _ = await get_link(tx, stall.org_id, link_id)
+    if link.payee_id != stall.payee_id:
+        raise AccountLinkNotFound(link_id)
+    try:
+        if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
+            raise HolderNeeded
+        await check_own_login(tx, caller, link)
+        await confirm_told(
+            tx, stall.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
+        )
+    except HolderNeeded:
+        await note_read(tx, link, account, payee_id=caller.payee_id, actor=caller.actor, now=now)
+    return go(stall.path())
+
+
+def _shape_for(request: Request, stall: Stall) -> Shape:
+    """Return what makes an event's data: the verdict as HTML, and what to say about it."""
+    lang = language_of(request)
+    fragment = templates.env.get_template("counter_verdict.html")
+
+    def shape(event: EventFacts) -> str | None:
+        if event.kind not in MONEY_EVENTS:
+            return event.data
+        data = msgspec.json.decode(event.data)
+        verdict = present_credit(told_by_event(data), lang)
+        can_sort = stall.caller.may(Permission.SALES_SORT)
+        html = fragment.render(lang=lang, verdict=verdict, suffix=stall.suffix, can_sort=can_sort)
+        told = {
+            "html": html,
+            "status": verdict.status,
+            "say": verdict.say,
+            "say_vnd": verdict.say_vnd,
+            "bill_id": verdict.bill_id,
+            "credit_id": verdict.credit_id,
+            "line": f"{format_vnd(data['amount_vnd'])} · {verdict.who}",
+            "at": event.recorded_at,
+        }
+        return msgspec.json.encode(told).decode()
+
+    return shape
+
+
+def _stall_of(caller: Caller, payee_id: UUID) -> Stall:
+    suffix = f"?payee={payee_id}"
+    if caller.org_id != caller.home.id:
+        suffix += f"&org={caller.org_code}"
+    return Stall(caller=caller, payee_id=payee_id, suffix=suffix)

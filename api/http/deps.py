@@ -1,0 +1,293 @@
+"""What a route asks for: its transaction, the time, who is calling, and what they may do."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Query, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
+
+from api.http.sign_in_cookie import COOKIE, name_cookie
+from core import clock
+from core.db import Database
+from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated, Violation
+from core.sealing import Sealer
+from core.settings import Settings
+from core.tenancy import open_org_transaction
+from identity.people.callers import Caller, Directory
+from identity.people.errors import CrossSiteRequest
+from identity.people.passwords import Passwords
+from identity.people.rules import Permission
+from identity.people.sign_in import SignIns
+
+ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
+ORG_CODE_CHARS: Final = 4
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _SignInCookie(APIKeyCookie):
+    """The session's cookie under the name that this process gives it."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        return request.cookies.get(name_cookie(request.app.state.settings)) or None
+
+
+# These two name the schemes in OpenAPI; what they find is verified by `identify_caller`.
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
+)
+_cookie = _SignInCookie(
+    name=COOKIE, auto_error=False, scheme_name="Session", description="Set by POST /v1/sign-ins"
+)
+
+
+# All are `async`: FastAPI runs a plain function in a thread, which costs more than they do.
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_Cookie = Annotated[str | None, Depends(_cookie)]
+
+
+async def read_clock() -> datetime:
+    """The one place where a request learns what time it is."""
+    return clock.read_clock()
+
+
+async def read_settings(request: Request) -> Settings:
+    """The settings that the process started with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def read_database(request: Request) -> Database:
+    """The session factory of the hub's role, for routes that open their own transactions."""
+    database: Database = request.app.state.database
+    return database
+
+
+async def read_directory(request: Request) -> Directory:
+    """Who is who, as this process knows it."""
+    directory: Directory = request.app.state.directory
+    return directory
+
+
+async def read_passwords(request: Request) -> Passwords:
+    """Hashes and verifies passwords."""
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+async def read_sign_ins(request: Request) -> SignIns:
+    """Lets people in and out."""
+    sign_ins: SignIns = request.app.state.sign_ins
+    return sign_ins
+
+
+async def read_sealer(request: Request) -> Sealer:
+    """Seals and opens provider secrets."""
+    sealer: Sealer = request.app.state.sealer
+    return sealer
+
+
+Now = Annotated[datetime, Depends(read_clock)]
+TheSettings = Annotated[Settings, Depends(read_settings)]
+TheDatabase = Annotated[Database, Depends(read_database)]
+TheDirectory = Annotated[Directory, Depends(read_directory)]
+ThePasswords = Annotated[Passwords, Depends(read_passwords)]
+TheSignIns = Annotated[SignIns, Depends(read_sign_ins)]
+TheSealer = Annotated[Sealer, Depends(read_sealer)]
+
+
+async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
+    """Return who asks, or None for a stranger. A credential that is not valid is an error.
+
+    Raises:
+        ApiKeyNotValid, SignInEnded: see Directory.
+        CrossSiteRequest: a cookie with an unsafe method, sent by another site's page.
+    """
+    directory: Directory = request.app.state.directory
+    now = clock.read_clock()
+    if bearer is not None:
+        found = await directory.identify_key(bearer.credentials, now=now)
+    elif cookie:
+        if request.method not in SAFE_METHODS:
+            check_same_site(request)
+        found = await directory.identify_cookie(cookie, now=now)
+    else:
+        return None
+    found = replace(found, request_id=request.state.request_id)
+    request.state.caller = found
+    return found
+
+
+async def identify_caller(
+    request: Request, caller: Annotated[Caller | None, Depends(find_caller)]
+) -> Caller:
+    """Return who asks, at home: the organisation they belong to, whatever the address names."""
+    if caller is None:
+        raise Unauthenticated("Sign in, or send an API key.")
+    return caller
+
+
+async def peek_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
+    """Return who asks, or None: on public pages an old cookie makes a stranger, not an error."""
+    try:
+        return await find_caller(request, bearer, cookie)
+    except HubError:
+        return None
+
+
+async def act_for_organisation(
+    request: Request,
+    caller: Annotated[Caller, Depends(identify_caller)],
+    org: Annotated[
+        str | None, Query(max_length=ORG_CODE_CHARS, description=ORG_DESCRIPTION)
+    ] = None,
+) -> Caller:
+    """Return the caller as acting for the organisation of the address.
+
+    `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
+    """
+    code = request.path_params.get("org_code") or org
+    directory: Directory = request.app.state.directory
+    acting = await directory.act_for(caller, code)
+    request.state.caller = acting
+    return acting
+
+
+HomeCaller = Annotated[Caller, Depends(identify_caller)]
+CurrentCaller = Annotated[Caller, Depends(act_for_organisation)]
+MaybeCaller = Annotated[Caller | None, Depends(peek_caller)]
+
+
+async def _open_transaction(
+    database: TheDatabase, caller: CurrentCaller
+) -> AsyncIterator[AsyncSession]:
+    """One request, one transaction: commit when the route returns, roll back when it raises."""
+    async with open_org_transaction(database, caller.org_id) as session:
+        yield session
+
+
+async def _open_home_transaction(
+    database: TheDatabase, caller: HomeCaller
+) -> AsyncIterator[AsyncSession]:
+    async with open_org_transaction(database, caller.home.id) as session:
+        yield session
+
+
+async def _open_unbound_transaction(database: TheDatabase) -> AsyncIterator[AsyncSession]:
+    async with database.begin() as session:
+        yield session
+
+
+# scope="function": commit BEFORE the client is answered. FastAPI's default (since 0.118)
+# sends the answer first, so a failed commit would follow a "201 Created".
+Tx = Annotated[AsyncSession, Depends(_open_transaction, scope="function")]
+HomeTx = Annotated[AsyncSession, Depends(_open_home_transaction, scope="function")]
+# Sees the four tables that are nobody's (docs/tenancy.md) and no tenant's rows.
+UnboundTx = Annotated[AsyncSession, Depends(_open_unbound_transaction, scope="function")]
+
+
+def requires(permission: Permission) -> Any:
+    """Let a route be called only by who holds a permission. A test finds routes without one.
+
+    `dependencies=[requires(Permission.BILLS_OPEN)]`, or where the route needs to know who:
+    `caller: Annotated[Caller, requires(Permission.BILLS_OPEN)]`.
+    """
+    return Depends(_checks[permission])
+
+
+def _make_check(permission: Permission) -> Callable[..., Awaitable[Caller]]:
+    async def check_permission(caller: CurrentCaller) -> Caller:
+        if permission not in caller.permissions:
+            raise Forbidden(f"This needs the permission {permission.value}.")
+        return caller
+
+    check_permission.declares = permission  # type: ignore[attr-defined]
+    return check_permission
+
+
+# One function for each permission, so that a request that needs it twice checks it once.
+_checks: Final = {permission: _make_check(permission) for permission in Permission}
+
+
+async def authorise(request: Request, permission: Permission) -> Caller:
+    """Do what `requires(permission)` does, for a route that does without FastAPI's solving.
+
+    Raises:
+        Unauthenticated, ApiKeyNotValid, SignInEnded, CrossSiteRequest, Forbidden,
+        OrganisationNotFound
+        InvalidRequest: the query's organisation code is too long.
+    """
+    org = request.query_params.get("org")
+    known = await find_caller(request, await _bearer(request), await _cookie(request))
+    caller = await identify_caller(request, known)
+    if org is not None and len(org) > ORG_CODE_CHARS:
+        fault = f"A code has {ORG_CODE_CHARS} characters."
+        violation = Violation(field="query.org", code="string_too_long", detail=fault)
+        raise InvalidRequest(fault, violations=[violation])
+    acting = await act_for_organisation(request, caller, org)
+    return await _checks[permission](acting)
+
+
+async def _check_signed_in(caller: HomeCaller) -> Caller:
+    return caller
+
+
+async def _let_anyone_in() -> None:
+    """Marks a route that needs no caller."""
+
+
+_check_signed_in.declares = "signed_in"  # type: ignore[attr-defined]
+_let_anyone_in.declares = "public"  # type: ignore[attr-defined]
+
+# For what people do with their own login.
+signed_in: Final[Any] = Depends(_check_signed_in)
+# `dependencies=[public]` says that a route is meant to be open to strangers.
+public: Final[Any] = Depends(_let_anyone_in)
+
+
+def check_same_site(request: Request) -> None:
+    """Refuse an unsafe request with a cookie unless one of our own pages sent it.
+
+    Browsers say so themselves in Sec-Fetch-Site; older ones send Origin, which must be ours.
+
+    Raises:
+        CrossSiteRequest: neither header says that the sender was ours.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise CrossSiteRequest
+        return
+    origin = request.headers.get("origin") or request.headers.get("referer")
+    if origin is None or not _is_own_origin(request, origin):
+        raise CrossSiteRequest
+
+
+def check_not_cross_site(request: Request) -> None:
+    """Refuse what a browser sends for another site, where programs without cookies may come too."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site in ("cross-site", "same-site"):
+        raise CrossSiteRequest
+    if site is None and origin is not None and not _is_own_origin(request, origin):
+        raise CrossSiteRequest
+
+
+def _is_own_origin(request: Request, origin: str) -> bool:
+    sent = urlsplit(origin)
+    settings: Settings = request.app.state.settings
+    public_url = urlsplit(settings.public_url)
+    own = {(public_url.scheme, public_url.netloc), (request.url.scheme, request.url.netloc)}
+    return (sent.scheme, sent.netloc) in own
+
+
+def safe_next(path: str | None) -> str:
+    """Return where to go after signing in: a path of our own, or the front page."""
+    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
+        return path
+    return "/"

@@ -1,0 +1,417 @@
+"""Receiving accounts: proposed by one person, approved by another, in force once tested."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.http.deps import requires
+from api.http.responses import answer_picture
+from api.manage.history import Change, list_changes_of
+from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
+from core.errors import HubError
+from core.masking import mask_tail
+from core.tenancy import open_org_transaction
+from identity.people.rules import SEES_WHOLE, Permission
+from payments.bills.writer import BillWriter
+from payments.connections.vouching import TestReadiness, read_test_readiness
+from payments.onboarding.service import approve_account
+from payments.payees import accounts, queries
+from payments.payees.errors import (
+    AccountLinkNotInForce,
+    AccountLinkNotProposed,
+    AccountNotAwaitingTest,
+    AccountTaken,
+    PayeeClosed,
+    SecondPersonNeeded,
+)
+from payments.payees.queries import IN_USE, AccountLink
+from payments.payees.rules import (
+    ACCOUNT_NUMBER,
+    HOLDER_CHARS_MAX,
+    TEST_TRANSFER_VND,
+    AccountStatus,
+    LinkStatus,
+    awaits_test,
+    transfer_test_payload,
+)
+from payments.vietqr.banks import find_bank, list_banks, name_bank
+from payments.vietqr.images import render_svg
+
+router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
+
+# Colour and icon of a link's state; its word is in [account] of locales/*/manage.toml.
+STATES: Final = {
+    LinkStatus.PROPOSED: ("attention", "people"),
+    LinkStatus.APPROVED: ("attention", "clock"),
+    LinkStatus.ACTIVE: ("good", "check"),
+    LinkStatus.FORMER: ("plain", "replay"),
+    LinkStatus.ENDED: ("bad", "stop"),
+}
+EMPTY_FORM: Final = {"payee": "", "bin": "", "number": "", "virtual": "", "holder": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRow:
+    """One payee's link to an account."""
+
+    path: str
+    payee_name: str
+    place: str
+    bank: str
+    number: str  # whole for who handles accounts, else its end
+    virtual_account: str
+    holder_name: str
+    tone: str
+    icon: str
+    word: str
+    missing: str  # what has to happen next, in plain words; "" when nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountsPage:
+    """Everything templates/manage_accounts.html may use, already worded."""
+
+    rows: tuple[AccountRow, ...]
+    with_ended: bool
+    can_propose: bool
+    payees: tuple[tuple[str, str], ...]
+    banks: tuple[tuple[str, str], ...]
+    form: dict[str, str]
+    errors: Errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One of the four things that an account needs before money is asked to it."""
+
+    word: str
+    is_done: bool
+    when: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountPage:
+    """Everything templates/manage_account.html may use, already worded."""
+
+    row: AccountRow
+    bank_name: str  # in full, to be compared by who approves
+    stages: tuple[Stage, ...]
+    approve_path: str
+    refuse_path: str
+    can_decide: bool
+    can_refuse: bool
+    end_path: str
+    can_end: bool
+    is_own_proposal: bool
+    test_code_path: str  # "" when no test transfer is awaited
+    test_vnd: int
+    test_reference: str
+    untold: str  # why no test transfer counts yet, or did not; "" when the next one does
+    untold_next: str  # what to do about it
+    history: tuple[Change, ...]
+    others: tuple[AccountRow, ...]  # the payee's other accounts, former ones too
+    error: str
+
+
+@router.get("", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def show_accounts(
+    manager: TheManager,
+    payee: Annotated[str, Query(max_length=36)] = "",
+    ended: Annotated[str, Query(max_length=3)] = "",
+) -> Response:
+    """List which account each payee's codes name, or will."""
+    form = {**EMPTY_FORM, "payee": payee}
+    return await _draw_list(manager, form, {}, with_ended=ended == "yes")
+
+
+@router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
+async def propose(
+    request: Request,
+    manager: TheManager,
+    payee: Annotated[str, Form(max_length=36)] = "",
+    bin_: Annotated[str, Form(alias="bin", max_length=6)] = "",
+    number: Annotated[str, Form(max_length=60)] = "",
+    virtual: Annotated[str, Form(max_length=60)] = "",
+    holder: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Propose an account; nothing changes before a second person agrees and a test arrives."""
+    form = {
+        "payee": payee,
+        "bin": bin_,
+        "number": "".join(number.split()),
+        "virtual": "".join(virtual.split()),
+        "holder": read_line(holder, 200),
+    }
+    if errors := _judge(manager, form):
+        return await _draw_list(manager, form, errors)
+    bills: BillWriter = request.app.state.bill_writer
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            link = await accounts.propose_account(
+                tx,
+                manager.org_id,
+                payee_id=UUID(payee),
+                is_known_bank=True,
+                bin_=bin_,
+                account_number=form["number"],
+                virtual_account=form["virtual"] or None,
+                holder_name=form["holder"],
+                test_reference=await bills.take_reference(manager.caller.org),
+                actor=manager.caller.actor,
+                now=manager.now,
+            )
+    except PayeeClosed as error:
+        return await _draw_list(manager, form, {"payee": manager.present_error(error)})
+    return manager.go(f"/accounts/{link.id}", done="account_proposed")
+
+
+@router.get("/{link_id}", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def show_account(manager: TheManager, link_id: UUID) -> Response:
+    """Show an account, what it still needs, and who did what."""
+    return await _draw_one(manager, link_id)
+
+
+@router.post("/{link_id}/approve", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def approve(manager: TheManager, link_id: UUID) -> Response:
+    """Agree as the second person."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await approve_account(
+                tx, manager.org_id, link_id, actor=manager.caller.actor, now=manager.now
+            )
+    except (SecondPersonNeeded, AccountLinkNotProposed, AccountTaken) as error:
+        return await _draw_one(manager, link_id, error)
+    return manager.go(f"/accounts/{link_id}", done="account_approved")
+
+
+@router.post("/{link_id}/refuse", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def refuse(
+    manager: TheManager, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
+) -> Response:
+    """Turn a proposal down, with a reason for whoever made it."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await accounts.refuse_account(
+                tx,
+                manager.org_id,
+                link_id,
+                actor=manager.caller.actor,
+                reason=read_line(reason, 500) or manager.say("account.no_reason"),
+                now=manager.now,
+            )
+    except AccountLinkNotProposed as error:
+        return await _draw_one(manager, link_id, error)
+    return manager.go(f"/accounts/{link_id}", done="account_refused")
+
+
+@router.post("/{link_id}/end", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
+async def end(
+    manager: TheManager, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
+) -> Response:
+    """Take an account out of use, with a reason for whoever asks later."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await accounts.end_link(
+                tx,
+                manager.org_id,
+                link_id,
+                actor=manager.caller.actor,
+                reason=read_line(reason, 500) or manager.say("account.no_reason"),
+                now=manager.now,
+            )
+    except AccountLinkNotInForce as error:
+        return await _draw_one(manager, link_id, error)
+    return manager.go(f"/accounts/{link_id}", done="account_ended")
+
+
+@router.get("/{link_id}/test.svg", dependencies=[requires(Permission.ACCOUNTS_READ)])
+async def show_test_code_image(manager: TheManager, link_id: UUID) -> Response:
+    """Draw the code of the test transfer.
+
+    Raises:
+        AccountNotAwaitingTest: the account is in force already, or retired.
+    """
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        found = await queries.get_link(tx, manager.org_id, link_id)
+    link, account, _ = found
+    if not awaits_test(link, account):
+        raise AccountNotAwaitingTest(link.status)
+    payload = transfer_test_payload(
+        bin_=account.bin,
+        code_account=link.virtual_account or account.account_number,
+        test_reference=link.test_reference,
+    )
+    return await answer_picture(
+        manager.request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
+    )
+
+
+def _judge(manager: ManagerContext, form: dict[str, str]) -> dict[str, str]:
+    """Say beside each field what no bank could have given."""
+    errors = {}
+    try:
+        UUID(form["payee"])
+    except ValueError:
+        errors["payee"] = manager.say("error.payee_needed")
+    if find_bank(form["bin"]) is None:
+        errors["bin"] = manager.say("error.bank_needed")
+    if not ACCOUNT_NUMBER.fullmatch(form["number"]):
+        errors["number"] = manager.say("error.bad_account")
+    if form["virtual"] and not ACCOUNT_NUMBER.fullmatch(form["virtual"]):
+        errors["virtual"] = manager.say("error.bad_account")
+    if not 2 <= len(form["holder"]) <= HOLDER_CHARS_MAX:
+        errors["holder"] = manager.say("error.bad_holder")
+    return errors
+
+
+async def _draw_list(
+    manager: ManagerContext, form: dict[str, str], errors: Errors, *, with_ended: bool = False
+) -> Response:
+    statuses = list(LinkStatus) if with_ended else IN_USE
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        links = await queries.list_links(tx, manager.org_id, statuses=statuses)
+        payees = await queries.list_payees(tx, manager.org_id)
+    page = AccountsPage(
+        rows=tuple(_word_row(manager, one) for one in links),
+        with_ended=with_ended,
+        can_propose=manager.may(Permission.ACCOUNTS_PROPOSE),
+        payees=(
+            ("", manager.say("account.choose_payee")),
+            *((str(one.id), f"{one.name} · {one.place}") for one in payees),
+        ),
+        banks=(
+            ("", manager.say("account.choose_bank")),
+            *(
+                (bank.bin, f"{bank.short_name} · {bank.name}")
+                for bank in list_banks()
+                if bank.receive_supported is not False
+            ),
+        ),
+        form=form,
+        errors=errors,
+    )
+    return manager.render(
+        "manage_accounts.html", page, here="accounts", status=422 if errors else 200
+    )
+
+
+async def _draw_one(
+    manager: ManagerContext, link_id: UUID, error: HubError | None = None
+) -> Response:
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        page = await _read_one(tx, manager, link_id, error)
+    return manager.render(
+        "manage_account.html", page, here="accounts", status=409 if error else 200
+    )
+
+
+async def _read_one(
+    tx: AsyncSession, manager: ManagerContext, link_id: UUID, error: HubError | None
+) -> AccountPage:
+    found = await queries.get_link(tx, manager.org_id, link_id)
+    link, account, payee = found
+    untold, untold_next = await _word_untold(tx, manager, found)
+    others = await queries.list_links(
+        tx, manager.org_id, payee_id=payee.id, statuses=list(LinkStatus)
+    )
+    is_own = manager.caller.id in (link.proposed_by, account.proposed_by)
+    is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
+    moments = (
+        ("proposed", link.proposed_at),
+        ("approved", link.approved_at),
+        ("tested", link.activated_at if link.virtual_account else account.activated_at),
+        ("told", link.holder_told_at),
+    )
+    return AccountPage(
+        row=_word_row(manager, found),
+        bank_name=bank.name if (bank := find_bank(account.bin)) else account.bin,
+        stages=tuple(
+            Stage(
+                word=manager.say(f"account.stage.{name}"),
+                is_done=at is not None,
+                when=manager.present_instant(at),
+            )
+            for name, at in moments
+        ),
+        approve_path=manager.path(f"/accounts/{link_id}/approve"),
+        refuse_path=manager.path(f"/accounts/{link_id}/refuse"),
+        can_decide=link.status == LinkStatus.PROPOSED
+        and manager.may(Permission.ACCOUNTS_APPROVE)
+        and not is_own,
+        can_refuse=is_open and manager.may(Permission.ACCOUNTS_APPROVE),
+        end_path=manager.path(f"/accounts/{link_id}/end"),
+        can_end=link.status in (LinkStatus.ACTIVE, LinkStatus.FORMER)
+        and manager.may(Permission.ACCOUNTS_APPROVE),
+        is_own_proposal=link.status == LinkStatus.PROPOSED and is_own,
+        test_code_path=manager.path(f"/accounts/{link_id}/test.svg")
+        if awaits_test(link, account)
+        else "",
+        test_vnd=TEST_TRANSFER_VND,
+        test_reference=link.test_reference,
+        untold=untold,
+        untold_next=untold_next,
+        history=await list_changes_of(tx, manager, "account_link", link_id),
+        others=tuple(_word_row(manager, one) for one in others if one[0].id != link_id),
+        error=manager.present_error(error) if error else "",
+    )
+
+
+async def _word_untold(
+    tx: AsyncSession, manager: ManagerContext, found: AccountLink
+) -> tuple[str, str]:
+    """Say that a test transfer did not count, or would not, and what to do about it."""
+    link, account, _ = found
+    if not awaits_test(link, account):
+        return "", ""
+    if link.test_refused_at is not None and link.test_refused_bank is not None:
+        told = link.test_refused_bank
+        when = manager.present_instant(link.test_refused_at)
+        return (
+            manager.say("account.untold.other_bank", when=when, told=told),
+            manager.say("account.untold.other_bank_next", told=told, bank=name_bank(account.bin)),
+        )
+    proposers = {link.proposed_by}
+    if account.status != AccountStatus.ACTIVE:
+        proposers.add(account.proposed_by)
+    hearing, start = await read_test_readiness(
+        tx, manager.caller.org, account.id, proposers=proposers, now=manager.now
+    )
+    if link.test_refused_at is not None:
+        word = manager.say(
+            "account.untold.refused", when=manager.present_instant(link.test_refused_at)
+        )
+    elif hearing is TestReadiness.READY:
+        return "", ""
+    else:
+        word = manager.say("account.untold.yet")
+    return word, manager.say(f"account.untold.{hearing.value}", when=manager.present_instant(start))
+
+
+def _word_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
+    link, account, payee = found
+    status = LinkStatus(link.status)
+    tone, icon = STATES[status]
+    is_whole = not SEES_WHOLE.isdisjoint(manager.caller.permissions)
+    virtual = link.virtual_account or ""
+    missing = ""
+    if status is LinkStatus.ACTIVE and link.holder_told_at is None:
+        missing = manager.say("account.missing.told")
+    elif status in (LinkStatus.PROPOSED, LinkStatus.APPROVED):
+        missing = manager.say(f"account.missing.{status.value}")
+    return AccountRow(
+        path=manager.path(f"/accounts/{link.id}"),
+        payee_name=payee.name,
+        place=payee.place,
+        bank=name_bank(account.bin),
+        number=account.account_number if is_whole else mask_tail(account.account_number),
+        virtual_account=virtual if is_whole or not virtual else mask_tail(virtual),
+        holder_name=account.holder_name,
+        tone=tone,
+        icon=icon,
+        word=manager.say(f"account.state.{status.value}"),
+        missing=missing,
+    )

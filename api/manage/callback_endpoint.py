@@ -1,0 +1,317 @@
+"""One callback endpoint: the address to copy, how it does, and changing what it may say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.http.deps import TheSettings, requires
+from api.live.events import first_id_at
+from api.manage.history import Change, list_changes_of
+from api.manage.notices import NoticeRow, word_notice
+from api.manage.overview import judge_health
+from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
+from core.masking import mask_tail
+from core.settings import Settings
+from core.tenancy import open_org_transaction
+from identity.people.rules import SEES_WHOLE, Permission
+from payments.callbacks import views
+from payments.connections import service
+from payments.connections.errors import BadPullToken, BadSecret, CallbackEndpointRevoked
+from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
+from payments.connections.pull_setup import set_pull_credentials
+from payments.connections.service import GENERATES_SECRET
+from payments.onboarding import service as onboarding
+from payments.payees.errors import BadAccount
+from payments.payees.queries import list_links
+from payments.payees.rules import AccountStatus
+from payments.providers import PULLS
+from payments.vietqr.banks import name_bank
+
+router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
+
+OVERLAP_HOURS: Final = (0, 24, 7 * 24)
+LATEST_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPage:
+    """Everything templates/manage_endpoint.html may use, already worded."""
+
+    name: str
+    provider: str
+    provider_word: str
+    is_sandbox: bool
+    is_revoked: bool
+    url: str
+    steps: tuple[str, ...]  # what to do at the provider
+    makes_secret: bool
+    can_be_polled: bool  # the provider can; with a token or not
+    needs_client_id: bool
+    pull_hint: str
+    pulled_word: str  # whether it is asked now
+    previous_key_until: str
+    accounts: tuple[tuple[str, str, str, bool], ...]
+    account_words: str
+    unvouched: str  # why test transfers that it tells of do not count; "" when they do
+    accepted: int
+    rejected: int
+    waiting: int
+    success_percent: int | None
+    skew_hint: str
+    tone: str
+    icon: str
+    word: str
+    latest: tuple[NoticeRow, ...]
+    log_path: str
+    base_path: str  # for the forms
+    suffix: str  # "?org=…" of the forms
+    can_manage: bool
+    overlaps: tuple[tuple[str, str], ...]
+    history: tuple[Change, ...]
+    errors: Errors
+
+
+@router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
+async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
+    """Show the address to copy, what to do with it, and how it does."""
+    return await _draw_one(manager, settings, endpoint_id, {})
+
+
+@router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def set_accounts(
+    manager: TheManager,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
+) -> Response:
+    """Say which accounts the endpoint may speak for; what waited is judged at once."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await onboarding.set_accounts(
+                tx,
+                manager.org_id,
+                endpoint_id,
+                accounts or [],
+                actor=manager.caller.actor,
+                may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
+                now=manager.now,
+            )
+    except BadAccount as error:
+        return await _draw_one(
+            manager, settings, endpoint_id, {"accounts": manager.present_error(error)}
+        )
+    return manager.go(f"/endpoints/{endpoint_id}", done="accounts_set")
+
+
+@router.post("/{endpoint_id}/rotate", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def rotate(
+    manager: TheManager,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    secret: Annotated[str, Form(max_length=1_000)] = "",
+    overlap_h: Annotated[int, Form(ge=0, le=168)] = 24,
+) -> Response:
+    """Give the endpoint a new secret; the old one holds for the overlap."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            secrets = await service.rotate_secret(
+                tx,
+                manager.org_id,
+                endpoint_id,
+                secret=secret.strip() or None,
+                overlap=timedelta(hours=overlap_h),
+                sealer=manager.sealer,
+                actor=manager.caller.actor,
+                may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
+                now=manager.now,
+            )
+            name = (await service.get_endpoint(tx, manager.org_id, endpoint_id)).name
+    except (BadSecret, CallbackEndpointRevoked) as error:
+        field = "secret" if isinstance(error, BadSecret) else ""
+        return await _draw_one(
+            manager, settings, endpoint_id, {field: manager.present_error(error)}
+        )
+    shown = None
+    if not secret.strip():
+        text, username = secrets.keys[0], secrets.username or ""
+        shown = Secret(kind="endpoint", name=name, text=text, username=username)
+    return manager.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
+
+
+@router.post("/{endpoint_id}/asking", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def set_pull(
+    manager: TheManager,
+    settings: TheSettings,
+    endpoint_id: UUID,
+    pull_token: Annotated[str, Form(max_length=1_000)] = "",
+    pull_client_id: Annotated[str, Form(max_length=1_000)] = "",
+) -> Response:
+    """Replace what the provider is asked with; empty, it is asked no more."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await set_pull_credentials(
+                tx,
+                manager.org_id,
+                endpoint_id,
+                token=pull_token.strip() or None,
+                client_id=pull_client_id.strip() or None,
+                sealer=manager.sealer,
+                actor=manager.caller.actor,
+                may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
+                now=manager.now,
+            )
+    except (BadPullToken, CallbackEndpointRevoked) as error:
+        field = "pull_token" if isinstance(error, BadPullToken) else ""
+        return await _draw_one(
+            manager, settings, endpoint_id, {field: manager.present_error(error)}
+        )
+    return manager.go(f"/endpoints/{endpoint_id}", done="pull_token_set")
+
+
+@router.post("/{endpoint_id}/revoke", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+async def revoke(manager: TheManager, endpoint_id: UUID) -> Response:
+    """Close the address for good; every process forgets it within 3 seconds."""
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        await service.revoke_endpoint(
+            tx, manager.org_id, endpoint_id, actor=manager.caller.actor, now=manager.now
+        )
+    return manager.go(f"/endpoints/{endpoint_id}", done="callback_endpoint_revoked")
+
+
+async def list_accounts(
+    tx: AsyncSession, manager: ManagerContext, ticked: list[UUID] | None
+) -> tuple[tuple[str, str, str, bool], ...]:
+    """List the accounts that an endpoint may be given, each once; None ticks the only one.
+
+    Numbers are whole only for who handles accounts: finance needs to recognise them.
+    """
+    is_whole = not SEES_WHOLE.isdisjoint(manager.caller.permissions)
+    links = await list_links(tx, manager.org_id)
+    names: dict[UUID, list[str]] = {}
+    words: dict[UUID, tuple[str, str]] = {}
+    for _, account, payee in reversed(links):
+        names.setdefault(account.id, []).append(payee.name)
+        number = account.account_number if is_whole else mask_tail(account.account_number)
+        words[account.id] = (f"{name_bank(account.bin)} {number}", account.status)
+    if ticked is None:
+        ticked = list(words) if len(words) == 1 else []
+    return tuple(
+        (
+            str(account_id),
+            word,
+            ", ".join(dict.fromkeys(names[account_id]))
+            + (
+                "" if status == AccountStatus.ACTIVE else f" · {manager.say('endpoint.not_tested')}"
+            ),
+            account_id in ticked,
+        )
+        for account_id, (word, status) in words.items()
+    )
+
+
+def judge_endpoint(endpoint: CallbackEndpoint, counts: views.NoticeCounts) -> tuple[str, str, str]:
+    """Return (tone, icon, word) of how an endpoint does; a revoked one does nothing more."""
+    return ("bad", "stop", "revoked") if endpoint.revoked_at else judge_health(counts)
+
+
+async def _draw_one(
+    manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
+) -> Response:
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        page = await _read_one(tx, manager, settings, endpoint, errors)
+    status = 422 if errors else 200
+    return manager.render("manage_endpoint.html", page, here="endpoints", status=status)
+
+
+async def _read_one(
+    tx: AsyncSession,
+    manager: ManagerContext,
+    settings: Settings,
+    endpoint: CallbackEndpoint,
+    errors: Errors,
+) -> EndpointPage:
+    org_id = manager.org_id
+    listed = await service.list_callback_endpoint_accounts(tx, org_id, [endpoint.id])
+    accounts = await list_accounts(tx, manager, [one.receiving_account_id for one in listed])
+    since = first_id_at(manager.now - views.COUNTED_FOR)
+    counts = await views.count_notices(tx, org_id, endpoint.id, first_id=since)
+    latest = await views.list_notices(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
+    tone, icon, word = judge_endpoint(endpoint, counts)
+    told = counts.accepted + counts.rejected
+    until = endpoint.previous_key_until
+    base = f"/endpoints/{endpoint.id}"
+    asking = PULLS.get(endpoint.provider)
+    return EndpointPage(
+        name=endpoint.name,
+        provider=endpoint.provider,
+        provider_word=manager.word("provider", endpoint.provider),
+        is_sandbox=endpoint.is_sandbox,
+        is_revoked=endpoint.revoked_at is not None,
+        url=f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
+        steps=tuple(manager.word("setup", endpoint.provider).split("\n")),
+        makes_secret=endpoint.provider in GENERATES_SECRET,
+        can_be_polled=asking is not None,
+        needs_client_id=asking is not None and asking.needs_client_id,
+        pull_hint=manager.word("pull_hint", endpoint.provider) if asking else "",
+        pulled_word=_present_pulled(manager, endpoint),
+        previous_key_until=manager.present_instant(until) if until and until > manager.now else "",
+        accounts=accounts,
+        account_words=", ".join(word for _, word, _, is_ticked in accounts if is_ticked),
+        unvouched=_present_unvouched(manager, endpoint, listed),
+        accepted=counts.accepted,
+        rejected=counts.rejected,
+        waiting=counts.waiting,
+        success_percent=counts.accepted * 100 // told if told else None,
+        skew_hint=_word_skew(manager, counts.skew_s_max),
+        tone=tone,
+        icon=icon,
+        word=manager.say(f"health.{word}"),
+        latest=tuple(word_notice(manager, endpoint.id, one) for one in latest),
+        log_path=manager.path(f"{base}/notices"),
+        base_path=f"/manage{base}",
+        suffix=manager.path("").removeprefix("/manage"),
+        can_manage=manager.may(Permission.ENDPOINTS_MANAGE),
+        overlaps=tuple(
+            (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
+        ),
+        history=await list_changes_of(tx, manager, "endpoint", endpoint.id),
+        errors=errors,
+    )
+
+
+def _present_unvouched(
+    manager: ManagerContext, endpoint: CallbackEndpoint, listed: Sequence[CallbackEndpointAccount]
+) -> str:
+    """Say what somebody who may approve accounts has to do before test transfers count."""
+    if not manager.caller.org.is_live or endpoint.revoked_at is not None:
+        return ""
+    words = []
+    if endpoint.key_vouched_from is None:
+        words.append(manager.say("endpoint.unvouched_key"))
+    elif endpoint.key_vouched_from > manager.now:
+        when = manager.present_instant(endpoint.key_vouched_from)
+        words.append(manager.say("endpoint.vouched_from", when=when))
+    if numbers := [mask_tail(one.account_number) for one in listed if one.vouched_by is None]:
+        words.append(manager.say("endpoint.unvouched_accounts", numbers=", ".join(numbers)))
+    return " ".join(words)
+
+
+def _present_pulled(manager: ManagerContext, endpoint: CallbackEndpoint) -> str:
+    if endpoint.provider not in PULLS:
+        return manager.say("endpoint.pulled_never")
+    is_pulled = endpoint.sealed_pull_token is not None
+    return manager.say("endpoint.pulled_yes" if is_pulled else "endpoint.pulled_no")
+
+
+def _word_skew(manager: ManagerContext, skew_s: int | None) -> str:
+    """Say that clocks disagree once it is worth looking: a window is five minutes."""
+    if skew_s is None or abs(skew_s) < 60:
+        return ""
+    return manager.say("endpoint.skew", seconds=skew_s)

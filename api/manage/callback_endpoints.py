@@ -1,0 +1,83 @@
+"""The list of callback endpoints: the addresses that banks call, and how they do."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.http.deps import requires
+from api.live.events import first_id_at
+from api.manage.callback_endpoint import judge_endpoint
+from api.manage.page_context import ManagerContext, TheManager
+from core.masking import mask_tail
+from core.tenancy import open_org_transaction
+from identity.people.rules import Permission
+from payments.callbacks import views
+from payments.connections import service
+
+router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointRow:
+    """One endpoint in the list."""
+
+    path: str
+    name: str
+    provider: str
+    is_sandbox: bool
+    is_revoked: bool
+    accounts: str  # "Vietcombank …6789, …"
+    tone: str
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointsPage:
+    """Everything templates/manage_endpoints.html may use, already worded."""
+
+    rows: tuple[EndpointRow, ...]
+    can_manage: bool
+    new_path: str
+
+
+@router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
+async def show_endpoints(manager: TheManager) -> Response:
+    """List the addresses that banks call, and how they do."""
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        rows = await _read_rows(tx, manager)
+    page = EndpointsPage(
+        rows=rows,
+        can_manage=manager.may(Permission.ENDPOINTS_MANAGE),
+        new_path=manager.path("/endpoints/new"),
+    )
+    return manager.render("manage_endpoints.html", page, here="endpoints")
+
+
+async def _read_rows(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointRow, ...]:
+    found = await service.list_endpoints(tx, manager.org_id)
+    listed = await service.list_callback_endpoint_accounts(
+        tx, manager.org_id, [one.id for one in found]
+    )
+    since = first_id_at(manager.now - views.COUNTED_FOR)
+    rows = []
+    for one in found:
+        counts = await views.count_notices(tx, manager.org_id, one.id, first_id=since)
+        tone, icon, word = judge_endpoint(one, counts)
+        numbers = [mask_tail(a.account_number) for a in listed if a.endpoint_id == one.id]
+        rows.append(
+            EndpointRow(
+                path=manager.path(f"/endpoints/{one.id}"),
+                name=one.name,
+                provider=manager.word("provider", one.provider),
+                is_sandbox=one.is_sandbox,
+                is_revoked=one.revoked_at is not None,
+                accounts=", ".join(numbers),
+                tone=tone,
+                icon=icon,
+                word=manager.say(f"health.{word}"),
+            )
+        )
+    return tuple(rows)

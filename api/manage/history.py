@@ -1,0 +1,156 @@
+"""The audit log: who changed what, from what to what, and why. Read only."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.http.deps import requires
+from api.http.paging import next_cursor, read_cursor
+from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager, read_line
+from core.audit import AuditRow
+from core.clock import day_bounds
+from core.money import format_vnd
+from core.tenancy import open_org_transaction
+from identity.people.rules import Permission
+
+router = APIRouter(prefix="/manage/audit", include_in_schema=False)
+
+CHANGES_OF_ONE_MAX: Final = 100
+FACT_CHARS_MAX: Final = 200
+# What can be filtered for; the words are in [object] of locales/*/manage.toml.
+OBJECT_KINDS: Final = (
+    "account_link",
+    "api_key",
+    "bill",
+    "break",
+    "credit",
+    "endpoint",
+    "organisation",
+    "payee",
+    "staff",
+    "sign_in",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One row of the audit log, already worded."""
+
+    when: str
+    who: str
+    what: str  # "Duyệt tài khoản"
+    about: str  # "Tài khoản nhận"
+    facts: tuple[tuple[str, str, str], ...]  # (name, before, after)
+    reason: str
+    request_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """Everything templates/manage_audit.html may use, already worded."""
+
+    changes: tuple[Change, ...]
+    kinds: tuple[tuple[str, str], ...]
+    kind: str
+    who: str
+    day: str
+    older: str
+    is_filtered: bool
+
+
+@router.get("", dependencies=[requires(Permission.AUDIT_READ)])
+async def show_audit(
+    manager: TheManager,
+    kind: Annotated[str, Query(max_length=20)] = "",
+    who: Annotated[str, Query(max_length=120)] = "",
+    day: Annotated[str, Query(max_length=10)] = "",
+    before: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """List the changes, newest first; every filter that is given must hold."""
+    query = select(AuditRow).where(AuditRow.org_id == manager.org_id)
+    if kind in OBJECT_KINDS:
+        query = query.where(AuditRow.object_kind == kind)
+    if who := read_line(who):
+        query = query.where(AuditRow.actor_name.icontains(who, autoescape=True))
+    if bounds := _read_day(day):
+        query = query.where(AuditRow.recorded_at >= bounds[0], AuditRow.recorded_at < bounds[1])
+    if before_id := read_cursor(before):
+        query = query.where(AuditRow.id < before_id)
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        rows = (await tx.scalars(query.order_by(AuditRow.id.desc()).limit(PAGE_ROWS + 1))).all()
+    cursor = next_cursor(rows, PAGE_ROWS)
+    page = AuditPage(
+        changes=tuple(_word_change(manager, row) for row in rows[:PAGE_ROWS]),
+        kinds=(
+            ("", manager.say("audit.all_kinds")),
+            *((one, manager.word("object", one)) for one in OBJECT_KINDS),
+        ),
+        kind=kind,
+        who=who,
+        day=day if bounds else "",
+        older=manager.path("/audit", kind=kind, who=who, day=day, before=cursor) if cursor else "",
+        is_filtered=bool(kind or who or bounds),
+    )
+    return manager.render("manage_audit.html", page, here="audit")
+
+
+async def list_changes_of(
+    tx: AsyncSession, manager: ManagerContext, object_kind: str, object_id: UUID
+) -> tuple[Change, ...]:
+    """List what happened to one thing, newest first, for who may read the audit log."""
+    if not manager.may(Permission.AUDIT_READ):
+        return ()
+    query = (
+        select(AuditRow)
+        .filter_by(org_id=manager.org_id, object_kind=object_kind, object_id=object_id)
+        .order_by(AuditRow.id.desc())
+        .limit(CHANGES_OF_ONE_MAX)
+    )
+    return tuple(_word_change(manager, row) for row in await tx.scalars(query))
+
+
+def _word_change(manager: ManagerContext, row: AuditRow) -> Change:
+    before, after = row.before or {}, row.after or {}
+    names = [*before, *(name for name in after if name not in before)]
+    return Change(
+        when=manager.present_instant(row.recorded_at),
+        who=row.actor_name,
+        what=manager.word("action", row.action),
+        about=manager.word("object", row.object_kind),
+        facts=tuple(
+            (
+                manager.word("fact", name),
+                _word_fact(manager, name, before.get(name)),
+                _word_fact(manager, name, after.get(name)),
+            )
+            for name in names
+            if before.get(name) != after.get(name) and not name.endswith("_id")
+        ),
+        reason=row.reason or "",
+        request_id=row.request_id,
+    )
+
+
+def _word_fact(manager: ManagerContext, name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return manager.say("fact.yes" if value else "fact.no")
+    if isinstance(value, int) and name.endswith("_vnd"):
+        return format_vnd(value)
+    words = value if isinstance(value, list) else [value]
+    group = {"status": "account.state", "roles": "role", "provider": "provider"}.get(name, "scope")
+    return ", ".join(manager.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
+
+
+def _read_day(day: str) -> tuple[Any, Any] | None:
+    try:
+        return day_bounds(date.fromisoformat(day))
+    except (ValueError, OverflowError):
+        return None

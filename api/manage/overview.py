@@ -1,0 +1,268 @@
+"""The managers' first page, how their organisation does, and for the city: which organisation."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from api.http.deps import requires
+from api.live.events import first_id_at
+from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
+from core.audit import record_change
+from core.clock import day_bounds, hanoi_day
+from core.errors import Forbidden
+from core.tenancy import open_org_transaction
+from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.rules import OrgKind
+from identity.organisations.service import create_organisation
+from identity.people import queries
+from identity.people.rules import Permission
+from payments.bills.references import ALPHABET
+from payments.breaks.views import list_breaks
+from payments.callbacks.views import COUNTED_FOR, NoticeCounts, count_notices
+from payments.connections import service as endpoints
+from payments.credits.sales import count_all_sales
+from payments.ledger.service import read_takings_by_payee
+from payments.payees.queries import list_links, list_payees
+from payments.payees.rules import LinkStatus
+
+router = APIRouter(prefix="/manage", include_in_schema=False)
+
+BREAKS_COUNTED_MAX: Final = 100
+STALLS_SHOWN_MAX: Final = 20
+CODE_CHARS: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class StallToday:
+    """What one stall took today."""
+
+    name: str
+    place: str
+    takings_vnd: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointHealth:
+    """How one endpoint did in the last 24 hours."""
+
+    name: str
+    provider: str
+    path: str
+    tone: str
+    icon: str
+    word: str  # "Khỏe", "Có tin bị từ chối", …
+    accepted: int
+    rejected: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing to do before an organisation can be paid."""
+
+    name: str  # key of [step] in locales/*/manage.toml
+    path: str
+    is_done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverviewPage:
+    """Everything templates/manage.html may use, already worded for a person."""
+
+    today_vnd: int
+    today_count: int
+    stalls: tuple[StallToday, ...]
+    breaks_open: int
+    breaks_are_more: bool  # than were counted
+    oldest_break: str  # "3 giờ trước"
+    accounts_proposed: int
+    accounts_untested: int
+    endpoints: tuple[EndpointHealth, ...]
+    steps: tuple[Step, ...]  # empty once all are done
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganisationRow:
+    """One organisation that the city may work for."""
+
+    code: str
+    name: str
+    kind: str
+    is_live: bool
+    path: str
+    is_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganisationsPage:
+    """Everything templates/manage_organisations.html may use."""
+
+    organisations: tuple[OrganisationRow, ...]
+    kinds: tuple[tuple[str, str], ...]
+    form: dict[str, str]
+    errors: Errors
+
+
+@router.get("", dependencies=[requires(Permission.LEDGER_READ)])
+async def show_overview(manager: TheManager) -> Response:
+    """Show today's takings, what waits for somebody, and whether the banks are heard."""
+    async with open_org_transaction(manager.database, manager.org_id) as tx:
+        page = await _read_overview(tx, manager)
+    return manager.render("manage.html", page, here="overview")
+
+
+@router.get("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
+async def show_organisations(manager: TheManager) -> Response:
+    """List the organisations of the hub, to work for one or to make another."""
+    return await _draw_organisations(manager)
+
+
+@router.post("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
+async def add_organisation(
+    manager: TheManager,
+    code: Annotated[str, Form(max_length=20)] = "",
+    name: Annotated[str, Form(max_length=200)] = "",
+    kind: Annotated[OrgKind, Form()] = OrgKind.MARKET_BOARD,
+    mode: Annotated[str, Form(max_length=4)] = "test",
+) -> Response:
+    """Make an organisation. Its code can never be given to another."""
+    form = {
+        "code": code.strip().upper(),
+        "name": read_line(name),
+        "kind": kind.value,
+        "mode": "live" if mode == "live" else "test",
+    }
+    errors = {}
+    if len(form["code"]) != CODE_CHARS or not set(form["code"]) <= set(ALPHABET):
+        errors["code"] = manager.say("error.bad_organisation_code")
+    if not form["name"]:
+        errors["name"] = manager.say("error.needed")
+    if errors:
+        return await _draw_organisations(manager, form, errors)
+    try:
+        async with manager.database.begin() as tx:
+            org = await create_organisation(
+                tx,
+                code=form["code"],
+                name=form["name"],
+                kind=kind,
+                is_live=form["mode"] == "live",
+                now=manager.now,
+            )
+            record_change(
+                tx,
+                org_id=org.id,
+                actor=manager.caller.actor,
+                action="organisation.added",
+                object_kind="organisation",
+                object_id=org.id,
+                after={**form, "is_live": org.is_live},
+                now=manager.now,
+            )
+    except OrganisationCodeTaken as error:
+        return await _draw_organisations(manager, form, {"code": manager.present_error(error)})
+    return manager.go("/organisations", done="organisation_added")
+
+
+async def _draw_organisations(
+    manager: ManagerContext, form: dict[str, str] | None = None, errors: Errors | None = None
+) -> Response:
+    if not manager.is_city:
+        raise Forbidden("Only the city looks after organisations.")
+    async with manager.database.begin() as tx:
+        found = await queries.list_organisations(tx)
+    page = OrganisationsPage(
+        organisations=tuple(
+            OrganisationRow(
+                code=org.code,
+                name=org.name,
+                kind=manager.word("kind", org.kind),
+                is_live=org.is_live,
+                path="/manage" if org.id == manager.caller.home.id else f"/manage?org={org.code}",
+                is_here=org.id == manager.org_id,
+            )
+            for org in found
+        ),
+        kinds=tuple((kind.value, manager.word("kind", kind.value)) for kind in OrgKind),
+        form=form or {"code": "", "name": "", "kind": OrgKind.MARKET_BOARD.value, "mode": "test"},
+        errors=errors or {},
+    )
+    status = 422 if errors else 200
+    return manager.render("manage_organisations.html", page, here="organisations", status=status)
+
+
+async def _read_overview(tx: AsyncSession, manager: ManagerContext) -> OverviewPage:
+    org_id = manager.org_id
+    since, until = day_bounds(hanoi_day(manager.now))
+    takings = await read_takings_by_payee(tx, org_id, since=since, until=until)
+    payees = await list_payees(tx, org_id)
+    links = await list_links(tx, org_id)
+    breaks = await list_breaks(tx, org_id, is_open=True, limit=BREAKS_COUNTED_MAX + 1)
+    health = await _read_health(tx, manager)
+    stalls = [
+        StallToday(name=one.name, place=one.place, takings_vnd=takings[one.id])
+        for one in payees
+        if takings.get(one.id)
+    ]
+    statuses = [link.status for link, *_ in links]
+    is_paid_into = LinkStatus.ACTIVE in statuses
+    steps = (
+        Step(name="payee", path=manager.path("/payees"), is_done=bool(payees)),
+        # First: a login made after the proposal cannot say for the stall that its account is seen.
+        Step(
+            name="owner",
+            path=manager.path("/staff"),
+            is_done=is_paid_into or await queries.has_owner(tx, org_id),
+        ),
+        Step(name="account", path=manager.path("/accounts"), is_done=bool(links)),
+        Step(name="endpoint", path=manager.path("/endpoints"), is_done=bool(health)),
+        Step(name="test", path=manager.path("/accounts"), is_done=is_paid_into),
+    )
+    return OverviewPage(
+        today_vnd=sum(takings.values()),
+        today_count=await count_all_sales(tx, org_id, since=since, until=until),
+        stalls=tuple(sorted(stalls, key=lambda one: -one.takings_vnd)[:STALLS_SHOWN_MAX]),
+        breaks_open=min(len(breaks), BREAKS_COUNTED_MAX),
+        breaks_are_more=len(breaks) > BREAKS_COUNTED_MAX,
+        oldest_break=manager.present_age(breaks[-1].opened_at) if breaks else "",
+        accounts_proposed=statuses.count(LinkStatus.PROPOSED),
+        accounts_untested=statuses.count(LinkStatus.APPROVED),
+        endpoints=health,
+        steps=() if all(step.is_done for step in steps) else steps,
+    )
+
+
+async def _read_health(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointHealth, ...]:
+    found = []
+    for endpoint in await endpoints.list_endpoints(tx, manager.org_id):
+        if endpoint.revoked_at is not None:
+            continue
+        first_id = first_id_at(manager.now - COUNTED_FOR)
+        counts = await count_notices(tx, manager.org_id, endpoint.id, first_id=first_id)
+        tone, icon, word = judge_health(counts)
+        found.append(
+            EndpointHealth(
+                name=endpoint.name,
+                provider=manager.word("provider", endpoint.provider),
+                path=manager.path(f"/endpoints/{endpoint.id}"),
+                tone=tone,
+                icon=icon,
+                word=manager.say(f"health.{word}"),
+                accepted=counts.accepted,
+                rejected=counts.rejected,
+            )
+        )
+    return tuple(found)
+
+
+def judge_health(counts: NoticeCounts) -> tuple[str, str, str]:
+    """Say how an endpoint does: tone, icon, and the key of [health]."""
+    if counts.rejected > counts.accepted:
+        return "bad", "cross", "refused"
+    if counts.rejected:
+        return "attention", "warning", "some_refused"
+    if not counts.accepted:
+        return "plain", "clock", "silent"
+    return "good", "check", "good"

@@ -1,0 +1,318 @@
+"""The public pay page: a code for any phone, what became of it, and the receipt. No login.
+
+Whoever has the link (128 random bits) sees what the payer needs and nothing of who paid: links
+are passed on. Nothing here changes anything.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from api.http.codes import card_of
+from api.http.deps import Now, TheDatabase, TheDirectory, public
+from api.http.networks import network_of
+from api.http.responses import answer_picture, draw_inline
+from api.http.templating import language_of, templates
+from api.live.streams import stream_events
+from core.clock import HANOI
+from core.db import Database
+from core.masking import mask_tail
+from core.rate_limit import RateLimit
+from core.tenancy import open_org_transaction
+from core.vnd_words import spell_vnd
+from identity.people.callers import Directory, Org
+from payments.bills.errors import BillNotFound
+from payments.bills.queries import get_bill_by_token
+from payments.bills.rules import BillFacts, BillStatus, effective_status
+from payments.credits.views import CreditView, list_bill_credits
+from payments.outbox.wake_ups import EventFacts
+from payments.vietqr.banks import DeepLink, find_bank, list_deep_links, name_bank
+from payments.vietqr.cards import render_card_png
+
+router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
+
+LINK: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})-([A-Za-z0-9_-]{22})")
+# A mobile network puts thousands of phones behind one address, and each customer's phone loads a
+# page, its code and its news; links that open nothing are what a guesser sends.
+VIEWS: Final = RateLimit(3_000, per_s=60)
+MISSES: Final = RateLimit(60, per_s=60)
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
+    "Referrer-Policy": "no-referrer",  # the address is the key to the page
+}
+PAYABLE: Final = frozenset({"open", "part_paid"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """The bill that a link opens, and whose it is."""
+
+    link: str  # "HKXM-…"
+    org: Org
+    bill: BillFacts
+    credits: Sequence[CreditView]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayPage:
+    """Everything templates/pay.html and pay_state.html may use, already worded."""
+
+    path: str  # "/p/HKXM-…"
+    org_name: str
+    is_live: bool  # False: an organisation whose money is pretend
+    payee_name: str
+    place: str
+    purpose: str
+    holder_name: str
+    bank: str  # short name
+    bank_name: str  # in full
+    account: str
+    reference: str
+    state: str  # of parts.STATES, worded in [state] of locales/*/pay.toml
+    is_payable: bool
+    is_timed: bool
+    amount_vnd: int | None  # of the bill; None: the payer decides
+    code_vnd: int | None  # what the code asks for now
+    received_vnd: int
+    extra_vnd: int  # what came beyond the amount, or for a cancelled bill
+    expires_at: str  # ISO 8601
+    expires_words: str  # "14:05 · 21/11/2026"
+    valid_for_s: int
+    paid_words: str  # when the money came, "" before
+    has_receipt: bool
+    code_svg: Markup  # empty unless it is payable
+    apps: tuple[DeepLink, ...]  # that fill the transfer in
+    other_apps: tuple[DeepLink, ...]  # that only open
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptLine:
+    """One transfer that came for the bill."""
+
+    amount_vnd: int
+    when: str
+    bank_reference: str  # only its end
+    is_applied: bool  # False: it is beyond what was owed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationPage:
+    """Everything templates/pay_confirmation.html may use, already worded."""
+
+    path: str
+    org_name: str
+    is_live: bool
+    payee_name: str
+    place: str
+    purpose: str
+    reference: str
+    bank: str
+    account: str  # only its end
+    holder_name: str
+    state: str
+    amount_vnd: int | None
+    paid_vnd: int
+    paid_words: str  # in Vietnamese words, whatever the page's language
+    extra_vnd: int
+    lines: tuple[ReceiptLine, ...]
+    printed_at: str
+
+
+async def open_link(
+    request: Request, link: str, directory: TheDirectory, database: TheDatabase
+) -> Opened:
+    """Return what a link opens; a wrong one gets the same answer whatever is wrong with it.
+
+    Raises:
+        BillNotFound, TooManyRequests
+    """
+    network = network_of(request)
+    VIEWS.take(network)
+    try:
+        return await _open(link, directory, database)
+    except BillNotFound:
+        MISSES.take(network)
+        raise
+
+
+async def _open(link: str, directory: Directory, database: Database) -> Opened:
+    parts = LINK.fullmatch(link)
+    org = await directory.find_org(parts[1]) if parts else None
+    if parts is None or org is None:
+        raise BillNotFound("…")
+    async with open_org_transaction(database, org.id) as session:
+        bill = await get_bill_by_token(session, org.id, parts[2])
+        found = await list_bill_credits(session, org.id, bill.id) if bill.received_vnd else []
+    return Opened(link=link, org=org, bill=bill, credits=found)
+
+
+TheOpened = Annotated[Opened, Depends(open_link)]
+
+
+@router.get("/{link}")
+async def show_pay_page(request: Request, opened: TheOpened, now: Now) -> Response:
+    """Show whom to pay, how much, the code, and what became of it."""
+    page = await present_page(opened, now)
+    return _private(templates.TemplateResponse(request, "pay.html", {"page": page}))
+
+
+@router.get("/{link}/state")
+async def show_state(request: Request, opened: TheOpened, now: Now) -> Response:
+    """Draw what changes on the page, for pay.js to put in its place."""
+    page = await present_page(opened, now)
+    return _private(templates.TemplateResponse(request, "pay_state.html", {"page": page}))
+
+
+@router.get("/{link}/events")
+async def stream_bill(
+    request: Request,
+    opened: TheOpened,
+    last_event_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> StreamingResponse:
+    """Say that something happened to this bill, and not what: the page asks for its state."""
+    bill_id = opened.bill.id
+
+    def shape(event: EventFacts) -> str | None:
+        return "{}" if event.bill_id == bill_id else None
+
+    return await stream_events(
+        request,
+        org_id=opened.org.id,
+        bill_id=bill_id,
+        last_event_id=last_event_id,
+        shape=shape,
+    )
+
+
+@router.get("/{link}/card.png")
+async def save_card(request: Request, opened: TheOpened) -> Response:
+    """Give the framed code as a picture to keep: for phones that cannot scan their own screen."""
+    card = replace(card_of(opened.bill), language=language_of(request))
+    answer = await answer_picture(
+        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
+    )
+    name = f"phopay-{opened.bill.reference}.png"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return _private(answer)
+
+
+@router.get("/{link}/receipt")
+async def show_receipt(request: Request, opened: TheOpened, now: Now) -> Response:
+    """Show what was paid, to print or keep; before any money came there is none."""
+    if not opened.bill.received_vnd:
+        return _private(RedirectResponse(f"/p/{opened.link}", 303))
+    page = present_confirmation(opened, now)
+    return _private(templates.TemplateResponse(request, "pay_confirmation.html", asdict(page)))
+
+
+def state_of(bill: BillFacts, now: datetime) -> str:
+    """Return which of the page's states a bill is in."""
+    if bill.status == BillStatus.PART_PAID:
+        return "part_paid"  # the rest may come whenever it comes
+    match effective_status(bill.status, expires_at=bill.expires_at, now=now):
+        case BillStatus.PAID if bill.amount_vnd is not None and bill.received_vnd > bill.amount_vnd:
+            return "repeated"
+        case BillStatus.PAID:
+            return "late" if bill.is_late else "paid"
+        case status:
+            return status.value
+
+
+async def present_page(opened: Opened, now: datetime) -> PayPage:
+    """Say everything the page shows."""
+    bill = opened.bill
+    bank = find_bank(bill.bin)
+    state = state_of(bill, now)
+    code_vnd = bill.code_amount_vnd if bill.is_payable else bill.amount_vnd
+    links = list_deep_links(
+        bin=bill.bin,
+        account=bill.code_account,
+        amount_vnd=code_vnd,
+        purpose=bill.reference,
+        name=bill.holder_name,
+        # No return address: it would hand the page's key to whoever runs the redirect.
+    )
+    return PayPage(
+        path=f"/p/{opened.link}",
+        org_name=opened.org.name,
+        is_live=opened.org.is_live,
+        payee_name=bill.payee_name,
+        place=bill.place,
+        purpose=bill.purpose,
+        holder_name=bill.holder_name,
+        bank=name_bank(bill.bin),
+        bank_name="" if bank is None else bank.name,
+        account=bill.code_account,
+        reference=bill.reference,
+        state=state,
+        is_payable=state in PAYABLE,
+        is_timed=state == "open",
+        amount_vnd=bill.amount_vnd,
+        code_vnd=code_vnd,
+        received_vnd=bill.received_vnd,
+        extra_vnd=_extra_of(bill),
+        expires_at=bill.expires_at.isoformat(),
+        expires_words=_present_instant(bill.expires_at),
+        valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
+        paid_words=_present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
+        has_receipt=bill.received_vnd > 0,
+        code_svg=await draw_inline(bill.vietqr) if state in PAYABLE else Markup(),
+        apps=tuple(link for link in links if link.is_prefilled),
+        other_apps=tuple(link for link in links if not link.is_prefilled),
+    )
+
+
+def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
+    """Say everything the receipt shows; numbers that name accounts only by their end."""
+    bill = opened.bill
+    return ConfirmationPage(
+        path=f"/p/{opened.link}",
+        org_name=opened.org.name,
+        is_live=opened.org.is_live,
+        payee_name=bill.payee_name,
+        place=bill.place,
+        purpose=bill.purpose,
+        reference=bill.reference,
+        bank=name_bank(bill.bin),
+        account=mask_tail(bill.code_account),
+        holder_name=bill.holder_name,
+        state=state_of(bill, now),
+        amount_vnd=bill.amount_vnd,
+        paid_vnd=bill.paid_vnd,
+        paid_words=spell_vnd(bill.paid_vnd),
+        extra_vnd=_extra_of(bill),
+        lines=tuple(
+            ReceiptLine(
+                amount_vnd=credit.amount_vnd,
+                when=_present_instant(credit.occurred_at, is_date_only=credit.is_date_only),
+                bank_reference=mask_tail(credit.bank_reference),
+                is_applied=credit.applied_vnd > 0,
+            )
+            for credit in opened.credits
+        ),
+        printed_at=_present_instant(now),
+    )
+
+
+def _extra_of(bill: BillFacts) -> int:
+    """Return what is due back: beyond the amount, or all of a cancelled bill's money."""
+    if bill.status == BillStatus.CANCELLED:
+        return bill.received_vnd
+    return bill.received_vnd - bill.paid_vnd
+
+
+def _present_instant(instant: datetime, *, is_date_only: bool = False) -> str:
+    at = instant.astimezone(HANOI)
+    return f"{at:%d/%m/%Y}" if is_date_only else f"{at:%H:%M} · {at:%d/%m/%Y}"
+
+
+def _private(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response

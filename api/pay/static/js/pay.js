@@ -1,0 +1,95 @@
+// The pay page stays right while it is open: news of the bill, the end of its time, a lost line.
+
+import { announce } from "/static/js/app.js";
+import { ask } from "/static/js/requests.js";
+import { listen } from "/static/js/live.js";
+
+const page = document.getElementById("pay");
+let isAsking = false;
+let isAskedAgain = false;
+
+/** Ask the hub how the bill stands and show it; questions during a question are one more. */
+async function refresh() {
+  if (isAsking) {
+    isAskedAgain = true;
+    return;
+  }
+  isAsking = true;
+  try {
+    const { answer, body } = await ask(page.dataset.stateAt, { headers: { Accept: "text/html" } });
+    if (answer.ok) show(body);
+  } catch {
+    // no network: the page says so, and the line asks again when it is back
+  } finally {
+    isAsking = false;
+    if (isAskedAgain) {
+      isAskedAgain = false;
+      refresh();
+    }
+  }
+}
+
+function show(html) {
+  const before = state();
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  page.replaceChildren(fresh.content);
+  const now = page.querySelector("[data-pay-state]");
+  if (state() === before) return;
+  announce(now.dataset.say);
+  scrollTo({ top: 0 });
+  if (state() === "paid") navigator.vibrate?.(200);
+}
+
+function state() {
+  return page.querySelector("[data-pay-state]")?.dataset.payState;
+}
+
+const NEWS = ["paid", "part_paid", "over_paid", "credited_again", "cancelled"];
+const handlers = Object.fromEntries(NEWS.map((name) => [`bill.${name}`, refresh]));
+const lost = document.querySelector("[data-lost]");
+const LOST_AFTER_MS = 3000; // a line that changes from Wi-Fi to mobile is back sooner
+let lostTimer = null;
+let wasLost = false;
+
+/** A page that hears nothing must not look as if it waited for the money. */
+function showLost(isLost) {
+  if (!isLost) {
+    clearTimeout(lostTimer);
+    lostTimer = null;
+    lost.hidden = true;
+    return;
+  }
+  lostTimer ??= setTimeout(() => (lost.hidden = false), LOST_AFTER_MS);
+}
+
+listen(page.dataset.eventsAt, { ...handlers, reload: refresh }, {
+  onSignal: (isLive) => {
+    if (isLive && wasLost) refresh();
+    wasLost = !isLive;
+    showLost(wasLost);
+  },
+  onCrowded: showLost,
+});
+document.addEventListener("phopay:expired", refresh);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") refresh(); // back from the bank's app
+});
+
+const share = document.querySelector("[data-share]");
+share.hidden = false;
+share.addEventListener("click", async () => {
+  const link = location.origin + location.pathname;
+  try {
+    if (navigator.share) await navigator.share({ title: share.dataset.shareTitle, url: link });
+    else await copyLink(link);
+  } catch (error) {
+    if (error.name !== "AbortError") await copyLink(link).catch(() => prompt("", link));
+  }
+});
+
+async function copyLink(link) {
+  await navigator.clipboard.writeText(link);
+  share.querySelector("[data-share-word]").textContent = share.dataset.copiedWord;
+  announce(share.dataset.copiedWord);
+}

@@ -1,0 +1,274 @@
+"""Callback endpoints: the addresses that banks and providers call, and what came in there."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import SecretStr
+
+from api.http.deps import Now, TheSealer, TheSettings, Tx, requires
+from api.http.errors import may_answer
+from api.http.middleware import no_store
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.v1.callback_endpoints.schemas import (
+    CallbackEndpointAccountRead,
+    CallbackEndpointAccounts,
+    CallbackEndpointCreate,
+    CallbackEndpointDetail,
+    CallbackEndpointMade,
+    CallbackEndpointPull,
+    CallbackEndpointRead,
+    CallbackEndpointRotate,
+    CallbackEndpointSecretsRead,
+    CallbackEndpointsRead,
+    EndpointCounts,
+    NoticeBody,
+    NoticePage,
+    NoticeRead,
+)
+from core.ids import first_id_at
+from core.masking import hide_sensitive, mask_tail
+from core.paging import BadCursor
+from core.settings import Settings
+from identity.people.callers import Caller
+from identity.people.rules import Permission
+from payments.callbacks import views
+from payments.callbacks.errors import NoticeNotFound
+from payments.connections import service
+from payments.connections.errors import (
+    BadPullToken,
+    BadPullUrl,
+    BadSecret,
+    CallbackEndpointNotFound,
+    CallbackEndpointRevoked,
+    SandboxRefused,
+)
+from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
+from payments.connections.pull_setup import set_pull_credentials
+from payments.onboarding import service as onboarding
+from payments.payees.errors import BadAccount
+
+router = APIRouter(prefix="/v1/callback-endpoints", tags=["callbacks"])
+
+Reader = Annotated[Caller, requires(Permission.ENDPOINTS_READ)]
+Manager = Annotated[Caller, requires(Permission.ENDPOINTS_MANAGE)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=may_answer(BadSecret, SandboxRefused, BadAccount, BadPullUrl, BadPullToken),
+)
+async def create_endpoint(
+    body: CallbackEndpointCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    sealer: TheSealer,
+    settings: TheSettings,
+    now: Now,
+) -> CallbackEndpointMade:
+    """Make an address. Its secret is in this answer and nowhere else, ever."""
+    endpoint, secrets = await service.create_endpoint(
+        tx,
+        caller.org,
+        provider=body.provider.value,
+        name=body.name,
+        secret=_reveal(body.secret),
+        is_sandbox=body.is_sandbox,
+        account_ids=body.account_ids,
+        pull_url=body.pull_url,
+        pull_token=_reveal(body.pull_token),
+        pull_client_id=_reveal(body.pull_client_id),
+        sandbox_origins=settings.sandbox_origins,
+        sealer=sealer,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint.id])
+    no_store(response)
+    return CallbackEndpointMade(
+        **_describe(endpoint, listed, settings),
+        secret=secrets.keys[0],
+        username=secrets.username,
+    )
+
+
+@router.get("")
+async def list_endpoints(caller: Reader, tx: Tx, settings: TheSettings) -> CallbackEndpointsRead:
+    """List the endpoints, revoked ones too (at most 500)."""
+    endpoints = await service.list_endpoints(tx, caller.org_id)
+    listed = await service.list_callback_endpoint_accounts(
+        tx, caller.org_id, [e.id for e in endpoints]
+    )
+    return CallbackEndpointsRead(
+        endpoints=[CallbackEndpointRead(**_describe(one, listed, settings)) for one in endpoints]
+    )
+
+
+@router.get("/{endpoint_id}", responses=may_answer(CallbackEndpointNotFound))
+async def show_endpoint(
+    endpoint_id: UUID, caller: Reader, tx: Tx, settings: TheSettings, now: Now
+) -> CallbackEndpointDetail:
+    """Show an endpoint and how its last 24 hours went."""
+    endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    counts = await views.count_notices(
+        tx, caller.org_id, endpoint_id, first_id=first_id_at(now - views.COUNTED_FOR)
+    )
+    return CallbackEndpointDetail(
+        **_describe(endpoint, listed, settings), last_day=EndpointCounts.model_validate(counts)
+    )
+
+
+@router.put("/{endpoint_id}/accounts", responses=may_answer(CallbackEndpointNotFound, BadAccount))
+async def set_accounts(
+    endpoint_id: UUID,
+    body: CallbackEndpointAccounts,
+    caller: Manager,
+    tx: Tx,
+    settings: TheSettings,
+    now: Now,
+) -> CallbackEndpointRead:
+    """Say which accounts an endpoint may speak for; messages that waited are judged at once."""
+    await onboarding.set_accounts(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        body.account_ids,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    return CallbackEndpointRead(**_describe(endpoint, listed, settings))
+
+
+@router.put(
+    "/{endpoint_id}/asking",
+    responses=may_answer(CallbackEndpointNotFound, CallbackEndpointRevoked, BadPullToken),
+)
+async def set_pull(
+    endpoint_id: UUID,
+    body: CallbackEndpointPull,
+    caller: Manager,
+    tx: Tx,
+    sealer: TheSealer,
+    settings: TheSettings,
+    now: Now,
+) -> CallbackEndpointRead:
+    """Replace the token for "kiểm tra giao dịch", or take it away with null; it is never shown."""
+    endpoint = await set_pull_credentials(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        token=_reveal(body.pull_token),
+        client_id=_reveal(body.pull_client_id),
+        sealer=sealer,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    return CallbackEndpointRead(**_describe(endpoint, listed, settings))
+
+
+@router.post(
+    "/{endpoint_id}/rotate",
+    status_code=201,
+    responses=may_answer(CallbackEndpointNotFound, CallbackEndpointRevoked, BadSecret),
+)
+async def rotate_secret(
+    endpoint_id: UUID,
+    body: CallbackEndpointRotate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    sealer: TheSealer,
+    now: Now,
+) -> CallbackEndpointSecretsRead:
+    """Give an endpoint a new secret; the old one holds for the overlap, 7 days at most."""
+    secrets = await service.rotate_secret(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        secret=_reveal(body.secret),
+        overlap=body.overlap,
+        sealer=sealer,
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    no_store(response)
+    return CallbackEndpointSecretsRead(secret=secrets.keys[0], username=secrets.username)
+
+
+@router.delete("/{endpoint_id}", status_code=204, responses=may_answer(CallbackEndpointNotFound))
+async def revoke_endpoint(endpoint_id: UUID, caller: Manager, tx: Tx, now: Now) -> None:
+    """Close an address for good; every process of the hub forgets it within 3 seconds."""
+    await service.revoke_endpoint(tx, caller.org_id, endpoint_id, actor=caller.actor, now=now)
+
+
+@router.get("/{endpoint_id}/notices", responses=may_answer(CallbackEndpointNotFound, BadCursor))
+async def list_notices(
+    endpoint_id: UUID, caller: Reader, tx: Tx, cursor: Cursor = None, limit: Limit = 50
+) -> NoticePage:
+    """List what came in, accepted or not, newest first."""
+    await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    found = await views.list_notices(
+        tx, caller.org_id, endpoint_id, before_id=read_cursor(cursor), limit=limit + 1
+    )
+    return NoticePage(
+        notices=[NoticeRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
+
+
+@router.get(
+    "/{endpoint_id}/notices/{notice_id}",
+    responses=may_answer(CallbackEndpointNotFound, NoticeNotFound),
+)
+async def show_notice(
+    endpoint_id: UUID, notice_id: UUID, response: Response, caller: Manager, tx: Tx
+) -> NoticeBody:
+    """Show what a message said, to find out why it was refused or not understood."""
+    await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    body = await views.find_body(tx, caller.org_id, endpoint_id, notice_id)
+    if body is None:
+        raise NoticeNotFound(notice_id)
+    no_store(response)
+    return NoticeBody(id=notice_id, body=hide_sensitive(body))
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _describe(
+    endpoint: CallbackEndpoint, listed: Sequence[CallbackEndpointAccount], settings: Settings
+) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "provider": endpoint.provider,
+        "name": endpoint.name,
+        "is_sandbox": endpoint.is_sandbox,
+        "url": f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
+        "accounts": [
+            CallbackEndpointAccountRead(
+                id=one.receiving_account_id,
+                account_number=mask_tail(one.account_number),
+                vouched_by=one.vouched_by,
+            )
+            for one in listed
+            if one.endpoint_id == endpoint.id
+        ],
+        "can_be_polled": endpoint.sealed_pull_token is not None,
+        "previous_key_until": endpoint.previous_key_until,
+        "key_vouched_by": endpoint.key_vouched_by,
+        "key_vouched_from": endpoint.key_vouched_from,
+        "created_at": endpoint.created_at,
+        "revoked_at": endpoint.revoked_at,
+    }

@@ -1,0 +1,108 @@
+"""The door for callbacks: past the router, because banks send them by the thousand.
+
+Finding the route and solving its dependencies cost three times what verifying and storing a
+callback costs. What is left out here is only that: the frame around (request id, log line, headers)
+and the answers to errors are the same as everywhere. `api/v1/callbacks/routes.py` declares the
+route for OpenAPI and serves it in the same way where the door does not stand.
+"""
+
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.clock import read_clock
+from core.errors import BodyTooLarge, RouteNotFound
+from payments.callbacks.receiver import NoticeReceiver
+from payments.providers.types import BODY_BYTES_MAX, Acknowledgement
+
+PREFIX: Final = "/v1/callbacks/"
+ADDRESS_CHARS_MAX: Final = 64
+SUBPATH_CHARS_MAX: Final = 64
+
+
+class CallbackDoor:
+    """Serves POST /v1/callbacks/{provider}/{address}[/…] and hands everything else on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self.app(scope, receive, send)
+            return
+        parts = scope["path"][len(PREFIX) :].split("/", 2)
+        if scope["method"] != "POST" or len(parts) < 2 or not parts[0] or not parts[1]:
+            await self.app(scope, receive, send)
+            return
+        provider, address, *subpath = parts
+        try:
+            answer = await take_callback(
+                scope, receive, provider=provider, address=address, subpath="".join(subpath)
+            )
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            await _answer_error(error, scope, receive, send)
+            return
+        headers = [
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"content-type", answer.content_type.encode()),
+        ]
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+async def take_callback(
+    scope: Scope, receive: Receive, *, provider: str, address: str, subpath: str
+) -> Acknowledgement:
+    """Verify and store a callback; committed when this returns.
+
+    Raises:
+        RouteNotFound: no such provider.
+        BodyTooLarge: more than any provider may send.
+        Busy: too many wait to be stored.
+        ClientDisconnect: the sender went away.
+    """
+    intake: NoticeReceiver = scope["app"].state.intake
+    body = await _read_body(receive)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    answer = await intake.receive(
+        provider,
+        address[:ADDRESS_CHARS_MAX],
+        subpath[:SUBPATH_CHARS_MAX],
+        headers=headers,
+        body=body,
+        now=read_clock(),
+    )
+    if answer is None:
+        raise RouteNotFound(f"No provider is called {provider[:40]!r}.")
+    return answer
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """Read at most the size that any provider may send; more is refused while it streams."""
+    body: bytes = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        body = body + chunk if body else chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise BodyTooLarge(f"A callback has at most {BODY_BYTES_MAX:,} bytes.")
+        if not message.get("more_body", False):
+            return body
+
+
+async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as the application's own handlers do; the frame answers what they do not know."""
+    handlers = scope["app"].exception_handlers
+    for kind in type(error).__mro__:
+        if kind in handlers:
+            response = await handlers[kind](Request(scope, receive), error)
+            await response(scope, receive, send)
+            return
+    raise error

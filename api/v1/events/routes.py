@@ -1,0 +1,75 @@
+"""What happens, as it happens: server-sent events for screens and machines."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import StreamingResponse
+
+from api.http.deps import TheDatabase, requires
+from api.http.errors import may_answer
+from api.live.streams import stream_events
+from core.tenancy import open_org_transaction
+from identity.people.callers import Caller
+from identity.people.rules import Permission
+from payments.bills.errors import BillNotFound
+from payments.bills.queries import get_bill
+from payments.outbox.rules import EventKind
+from payments.payees.errors import PayeeNotFound
+from payments.payees.queries import find_routes, get_payee
+
+router = APIRouter(prefix="/v1/events", tags=["payments"])
+
+Listener = Annotated[Caller, requires(Permission.EVENTS_READ)]
+DESCRIPTION: Final = f"""\
+A stream of server-sent events: `event` is one of {", ".join(f"`{k.value}`" for k in EventKind)},
+`data` is JSON, `id` names the event. Reconnect with `Last-Event-ID`: what came since is sent again,
+with an overlap of 60 seconds, so drop the ids that you have seen. A stream begins with
+`event: hello` and says `event: caught-up` once all that was missed is told. `event: tick` comes
+every 15 seconds: up to its id you have heard everything; after 35 seconds without one the line is
+dead. `hello` and `tick` carry the hub's time as `now`. After `event: reload` read the lists
+instead; after `event: signed-out` the credential has ended.
+"""
+STREAM: Final = {
+    "description": "A stream that does not end by itself.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+
+@router.get(
+    "",
+    description=DESCRIPTION,
+    summary="Listen to events",
+    response_class=StreamingResponse,
+    responses={**may_answer(PayeeNotFound, BillNotFound), 200: STREAM},
+)
+async def listen(
+    request: Request,
+    caller: Listener,
+    database: TheDatabase,
+    payee_id: Annotated[UUID | None, Query(description="Only this payee's.")] = None,
+    bill_id: Annotated[UUID | None, Query(description="Only this bill's.")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> StreamingResponse:
+    """Stream an organisation's events; people of a payee hear theirs only."""
+    payee_id = caller.narrow_payee(payee_id)
+    account_id = None
+    async with open_org_transaction(database, caller.org_id) as tx:
+        if bill_id is not None:
+            bill = await get_bill(tx, caller.org_id, bill_id)
+            if payee_id is not None and bill.payee_id != payee_id:
+                raise BillNotFound(bill_id)
+            payee_id = None
+        elif payee_id is not None:
+            await get_payee(tx, caller.org_id, payee_id)
+            route = (await find_routes(tx, caller.org_id, [payee_id])).get(payee_id)
+            # What nobody of a shared account was given yet concerns all who use it.
+            account_id = None if route is None else route.receiving_account_id
+    return await stream_events(
+        request,
+        org_id=caller.org_id,
+        payee_id=payee_id,
+        account_id=account_id,
+        bill_id=bill_id,
+        last_event_id=last_event_id,
+    )

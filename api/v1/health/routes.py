@@ -1,0 +1,65 @@
+"""Is the process up, and can it serve? For supervisors, load balancers and `./phopay`."""
+
+import asyncio
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from api.http.deps import TheDatabase, TheSettings, public
+from api.http.errors import may_answer
+from core.database_connections import answered_within
+from core.db import Database
+from core.errors import Busy
+
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
+
+router = APIRouter(prefix="/health", tags=["health"], dependencies=[public])
+
+
+class Health(BaseModel):
+    """The answer of a healthy process."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/live")
+async def show_live() -> Health:
+    """Say that the process runs; looks at nothing else."""
+    return Health()
+
+
+@router.get("/ready", responses=may_answer(Busy))
+async def show_ready(request: Request, database: TheDatabase, settings: TheSettings) -> Health:
+    """Say that requests can be served: the database answers in time and has every migration."""
+    state = request.app.state
+    if state.is_closing:
+        raise Busy("The hub is stopping.", retry_after_s=5)
+    # One look at a time, however many ask: a silent database must not use up the pool.
+    look: asyncio.Task[str | None] | None = state.ready_look
+    if look is None or look.done():
+        look = asyncio.create_task(_look(database, within_s=settings.ready_timeout_s))
+        look.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is retrieved
+        state.ready_look = look
+    await asyncio.wait({look}, timeout=settings.ready_timeout_s)
+    if not look.done():
+        raise Busy("The database does not answer.", retry_after_s=5)
+    if look.result() != find_newest_migration():
+        raise Busy("The database waits for its migrations: ./phopay migrate", retry_after_s=5)
+    return Health()
+
+
+async def _look(database: Database, *, within_s: float) -> str | None:
+    with answered_within(within_s):
+        async with database.begin() as session:
+            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
+
+
+@cache
+def find_newest_migration() -> str:
+    """Return the number of the last file in migrations/, which is its revision."""
+    return max(path.name.partition("_")[0] for path in MIGRATIONS.glob("[0-9]*_*.py"))

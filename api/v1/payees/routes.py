@@ -1,0 +1,209 @@
+"""Payees and the static codes that hang at their stalls."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.http.deps import Now, Tx, requires
+from api.http.errors import may_answer
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.http.responses import PICTURE_RESPONSES, answer_picture
+from api.v1.payees.schemas import CodeLinks, CodeRead, PayeeCreate, PayeePage, PayeePatch, PayeeRead
+from core.money import TRANSFER_VND_MAX
+from core.paging import BadCursor
+from identity.people.callers import Caller
+from identity.people.rules import Permission
+from payments.bills.rules import printed_payload
+from payments.payees import queries, service
+from payments.payees.errors import PayeeClosed, PayeeHasNoAccount, PayeeNotFound
+from payments.payees.models import Payee
+from payments.payees.rules import PayeeRoute
+from payments.vietqr.banks import find_bank
+from payments.vietqr.cards import QrCard, render_card_png
+from payments.vietqr.images import render_png, render_svg
+
+router = APIRouter(prefix="/v1/payees", tags=["payees"])
+
+Reader = Annotated[Caller, requires(Permission.PAYEES_READ)]
+Manager = Annotated[Caller, requires(Permission.PAYEES_MANAGE)]
+PrintedAmount = Annotated[
+    int | None,
+    Query(ge=1, le=TRANSFER_VND_MAX, description="A fixed price on the printed code."),
+]
+HAS_NO_CODE = may_answer(PayeeNotFound, PayeeHasNoAccount)
+# A printed code changes with its account only; screens may keep it for a while.
+PRINTED_AGE_S = 300
+
+
+@router.post("", status_code=201, response_model=PayeeRead)
+async def add_payee(body: PayeeCreate, caller: Manager, tx: Tx, now: Now) -> Payee:
+    """Add a payee. It can be paid once an account of its own is approved and tested."""
+    return await service.add_payee(
+        tx, caller.org_id, name=body.name, place=body.place, actor=caller.actor, now=now
+    )
+
+
+@router.get("", responses=may_answer(BadCursor))
+async def list_payees(
+    caller: Reader,
+    tx: Tx,
+    with_closed: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PayeePage:
+    """List payees, newest first. People of a payee see theirs only."""
+    found = await queries.list_payees_page(
+        tx,
+        caller.org_id,
+        payee_id=caller.payee_id,
+        with_closed=with_closed,
+        before_id=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    return PayeePage(
+        payees=[PayeeRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
+
+
+@router.get("/{payee_id}", response_model=PayeeRead, responses=may_answer(PayeeNotFound))
+async def show_payee(payee_id: UUID, caller: Reader, tx: Tx) -> Payee:
+    """Show a payee."""
+    check_own_payee(caller, payee_id)
+    return await queries.get_payee(tx, caller.org_id, payee_id)
+
+
+@router.patch(
+    "/{payee_id}",
+    response_model=PayeeRead,
+    responses=may_answer(PayeeNotFound, PayeeClosed),
+)
+async def change_payee(
+    payee_id: UUID, body: PayeePatch, caller: Manager, tx: Tx, now: Now
+) -> Payee:
+    """Rename, move or close a payee. A closed one stays closed; its money is still recorded."""
+    if body.name is not None or body.place is not None or body.is_closed is False:
+        await service.change_payee(
+            tx,
+            caller.org_id,
+            payee_id,
+            name=body.name,
+            place=body.place,
+            actor=caller.actor,
+            reason=body.reason,
+            now=now,
+        )
+    if body.is_closed:
+        await service.close_payee(
+            tx, caller.org_id, payee_id, actor=caller.actor, reason=body.reason, now=now
+        )
+    return await queries.get_payee(tx, caller.org_id, payee_id)
+
+
+@router.get("/{payee_id}/static-code", responses=HAS_NO_CODE)
+async def show_static_code(
+    payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
+) -> CodeRead:
+    """Show the code to print for a stall: what is paid to it without a memo is a counter sale."""
+    route = await _find_route(tx, caller, payee_id)
+    bank = find_bank(route.bin)
+    path = f"/v1/payees/{payee_id}/static-code"
+    query = "" if amount_vnd is None else f"?amount_vnd={amount_vnd}"
+    return CodeRead(
+        vietqr=printed_payload(route, amount_vnd=amount_vnd),
+        bin=route.bin,
+        bank=None if bank is None else bank.short_name,
+        account_number=route.code_account,
+        holder_name=route.holder_name,
+        amount_vnd=amount_vnd,
+        links=CodeLinks(
+            qr_svg=f"{path}/qr.svg{query}",
+            qr_png=f"{path}/qr.png{query}",
+            card_png=f"{path}/card.png{query}",
+        ),
+    )
+
+
+@router.get(
+    "/{payee_id}/static-code/qr.svg",
+    response_class=Response,
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/svg+xml"]},
+)
+async def show_static_svg(
+    request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
+) -> Response:
+    """Draw the static code as SVG."""
+    payload = printed_payload(await _find_route(tx, caller, payee_id), amount_vnd=amount_vnd)
+    return await answer_picture(
+        request,
+        lambda: render_svg(payload),
+        facts=payload,
+        media_type="image/svg+xml",
+        max_age_s=PRINTED_AGE_S,
+    )
+
+
+@router.get(
+    "/{payee_id}/static-code/qr.png",
+    response_class=Response,
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/png"]},
+)
+async def show_static_png(
+    request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
+) -> Response:
+    """Draw the static code as PNG."""
+    payload = printed_payload(await _find_route(tx, caller, payee_id), amount_vnd=amount_vnd)
+    return await answer_picture(
+        request,
+        lambda: render_png(payload),
+        facts=payload,
+        media_type="image/png",
+        max_age_s=PRINTED_AGE_S,
+    )
+
+
+@router.get(
+    "/{payee_id}/static-code/card.png",
+    response_class=Response,
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/png"]},
+)
+async def show_static_card(
+    request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
+) -> Response:
+    """Draw the static code in a frame, with bank, holder and account, to be printed."""
+    card = _card_of(await _find_route(tx, caller, payee_id), amount_vnd)
+    return await answer_picture(
+        request,
+        lambda: render_card_png(card),
+        facts=repr(card),
+        media_type="image/png",
+        max_age_s=PRINTED_AGE_S,
+    )
+
+
+def check_own_payee(caller: Caller, payee_id: UUID) -> None:
+    """Hide other payees from people who belong to one.
+
+    Raises:
+        PayeeNotFound
+    """
+    if caller.payee_id is not None and caller.payee_id != payee_id:
+        raise PayeeNotFound(payee_id)
+
+
+async def _find_route(tx: AsyncSession, caller: Caller, payee_id: UUID) -> PayeeRoute:
+    check_own_payee(caller, payee_id)
+    return await queries.get_route(tx, caller.org_id, payee_id)
+
+
+def _card_of(route: PayeeRoute, amount_vnd: int | None) -> QrCard:
+    bank = find_bank(route.bin)
+    return QrCard(
+        payload=printed_payload(route, amount_vnd=amount_vnd),
+        bank_name=route.bin if bank is None else bank.short_name,
+        account_name=route.holder_name,
+        account_number=route.code_account,
+        amount_vnd=amount_vnd,
+    )

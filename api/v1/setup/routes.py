@@ -1,0 +1,67 @@
+"""The first start: the one-time token becomes the city's organisation and its administrator."""
+
+from fastapi import APIRouter, Request, status
+
+from api.http.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, public
+from api.http.errors import may_answer
+from api.v1.organisations.schemas import OrganisationRead
+from api.v1.setup.schemas import SetupCreate
+from core.audit import SYSTEM, record_change
+from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.rules import OrgKind
+from identity.organisations.service import create_organisation
+from identity.people import service
+from identity.people.errors import PasswordRefused, SetupClosed
+from identity.people.rules import Role
+
+router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=may_answer(SetupClosed, PasswordRefused, OrganisationCodeTaken),
+)
+async def set_up(
+    request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now
+) -> OrganisationRead:
+    """Make the city's organisation and its first administrator, once."""
+    check_not_cross_site(request)
+    await service.use_setup_token(tx, body.token.get_secret_value(), now=now)
+    org = await create_organisation(
+        tx,
+        code=body.organisation_code,
+        name=body.organisation_name,
+        kind=OrgKind.CITY,
+        is_live=body.is_live,
+        now=now,
+    )
+    record_change(
+        tx,
+        org_id=org.id,
+        actor=SYSTEM,
+        action="organisation.added",
+        object_kind="organisation",
+        object_id=org.id,
+        after={"code": org.code, "name": org.name, "kind": "city", "is_live": org.is_live},
+        now=now,
+    )
+    await service.add_staff(
+        tx,
+        org.id,
+        granter=service.HUB,
+        passwords=passwords,
+        login=body.login,
+        display_name=body.display_name,
+        password=body.password.get_secret_value(),
+        roles=[Role.ADMIN],
+        now=now,
+    )
+    return OrganisationRead(
+        id=org.id,
+        code=org.code,
+        name=org.name,
+        kind=OrgKind.CITY,
+        is_live=org.is_live,
+        created_at=now,
+    )

@@ -1,0 +1,59 @@
+"""Schemas of signing in, and of one's own login."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from api.v1.fields import Body, Login, Password, Read
+from identity.people.callers import Caller
+
+
+class SignInCreate(Body):
+    """Who signs in."""
+
+    login: Login
+    password: Password
+
+
+class Me(Read):
+    """Who is asking, and what they may do."""
+
+    kind: str = Field(examples=["staff"])
+    id: UUID
+    name: str
+    organisation: str = Field(description="The code of the caller's own organisation.")
+    organisation_name: str
+    is_live: bool
+    roles: list[str]
+    permissions: list[str]
+    payee_id: UUID | None
+
+    @classmethod
+    def of(cls, caller: Caller) -> "Me":
+        """Describe a caller."""
+        return cls(
+            kind=caller.kind,
+            id=caller.id,
+            name=caller.name,
+            organisation=caller.home.code,
+            organisation_name=caller.home.name,
+            is_live=caller.home.is_live,
+            roles=sorted(caller.roles),
+            permissions=sorted(caller.permissions),
+            payee_id=caller.payee_id,
+        )
+
+
+class SignInRead(Read):
+    """A session that was opened; its cookie is in the answer's header."""
+
+    staff_id: UUID
+    expires_at: datetime
+
+
+class PasswordChange(Body):
+    """One's own new password."""
+
+    present_password: Password
+    password: Password

@@ -1,0 +1,122 @@
+"""The people of an organisation."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from api.http.deps import Now, ThePasswords, Tx, requires
+from api.http.errors import may_answer
+from api.v1.staff.schemas import PasswordReset, StaffCreate, StaffPatch, StaffRead
+from identity.people import queries, service
+from identity.people.callers import Caller
+from identity.people.errors import (
+    DutiesNotApart,
+    LastAdministrator,
+    LoginTaken,
+    PasswordRefused,
+    PayeeRequired,
+    RoleNotGrantable,
+    StaffNotFound,
+)
+from identity.people.models import Staff
+from identity.people.rules import Permission
+from identity.people.service import Granter, StaffChange, Unset
+
+router = APIRouter(prefix="/v1/staff", tags=["identity"])
+Reader = Annotated[Caller, requires(Permission.STAFF_READ)]
+Manager = Annotated[Caller, requires(Permission.STAFF_MANAGE)]
+
+
+@router.get("", response_model=list[StaffRead])
+async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
+    """List the people of the organisation (at most 500); owners see those of their own stall."""
+    return list(await queries.list_staff(tx, caller.org_id, payee_id=caller.payee_id))
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=StaffRead,
+    responses=may_answer(
+        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, LoginTaken
+    ),
+)
+async def add_staff(
+    body: StaffCreate, caller: Manager, tx: Tx, passwords: ThePasswords, now: Now
+) -> Staff:
+    """Let a person sign in. Nobody grants what they lack; owners add cashiers of their stall."""
+    return await service.add_staff(
+        tx,
+        caller.org_id,
+        granter=Granter.of(caller),
+        passwords=passwords,
+        login=body.login,
+        display_name=body.display_name,
+        password=body.password.get_secret_value(),
+        roles=body.roles,
+        payee_id=body.payee_id,
+        now=now,
+    )
+
+
+@router.get("/{staff_id}", response_model=StaffRead, responses=may_answer(StaffNotFound))
+async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
+    """Show one person."""
+    staff = await queries.get_staff(tx, caller.org_id, staff_id)
+    if caller.payee_id is not None and staff.payee_id != caller.payee_id:
+        raise StaffNotFound
+    return staff
+
+
+@router.patch(
+    "/{staff_id}",
+    response_model=StaffRead,
+    responses=may_answer(
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, LastAdministrator
+    ),
+)
+async def change_staff(
+    staff_id: UUID, body: StaffPatch, caller: Manager, tx: Tx, now: Now
+) -> Staff:
+    """Change a person's name or roles, or let them no longer (or again) sign in."""
+    return await service.change_staff(
+        tx,
+        caller.org_id,
+        staff_id,
+        StaffChange(
+            display_name=body.display_name,
+            roles=body.roles,
+            payee_id=body.payee_id if "payee_id" in body.model_fields_set else Unset.UNSET,
+            is_disabled=body.is_disabled,
+        ),
+        granter=Granter.of(caller),
+        reason=body.reason,
+        now=now,
+    )
+
+
+@router.post(
+    "/{staff_id}/password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused),
+)
+async def reset_password(
+    staff_id: UUID,
+    body: PasswordReset,
+    caller: Manager,
+    tx: Tx,
+    passwords: ThePasswords,
+    now: Now,
+) -> None:
+    """Give somebody a new password; it opens a lock and ends all their sessions."""
+    await service.reset_password(
+        tx,
+        caller.org_id,
+        staff_id,
+        granter=Granter.of(caller),
+        passwords=passwords,
+        password=body.password.get_secret_value(),
+        reason=body.reason,
+        now=now,
+    )

@@ -1,0 +1,25 @@
+"""Kinds of organisation, and the facts that every use case needs of the one it runs in. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class OrgKind(StrEnum):
+    """What sort of tenant this is; words on screens, no rule depends on it."""
+
+    CITY = "city"
+    MARKET_BOARD = "market_board"
+    PARKING_OPERATOR = "parking_operator"
+    OFFICE = "office"
+    BUSINESS = "business"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrgFacts:
+    """What every use case needs of the organisation it runs in."""
+
+    id: UUID
+    code: str
+    name: str
+    is_live: bool

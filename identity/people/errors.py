@@ -1,0 +1,152 @@
+"""What can go wrong when people and machines say who they are."""
+
+from collections.abc import Sequence
+
+from core.errors import HubError, Kind, Violation
+
+
+class LoginFailed(HubError):
+    """Unknown login, wrong password, disabled or locked: one answer for all four."""
+
+    kind, code, title = Kind.UNAUTHENTICATED, "login_failed", "Login failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The login or the password is wrong, or the login is locked for a while after"
+            " five wrong attempts."
+        )
+
+
+class SignInEnded(HubError):
+    """The session was signed out, revoked, or unused for too long."""
+
+    kind, code, title = Kind.UNAUTHENTICATED, "sign_in_ended", "Signed out"
+
+
+class ApiKeyNotValid(HubError):
+    """The API key is unknown, revoked or expired: one answer for all three."""
+
+    kind, code, title = Kind.UNAUTHENTICATED, "api_key_not_valid", "API key not valid"
+
+    def __init__(self) -> None:
+        super().__init__("The API key is unknown, revoked or expired.")
+
+
+class CrossSiteRequest(HubError):
+    """A browser sent this request on behalf of another site; cookies do not count then."""
+
+    kind, code, title = Kind.FORBIDDEN, "cross_site_request", "Sent from another site"
+
+    def __init__(self) -> None:
+        super().__init__("This request was not sent by one of the hub's own pages.")
+
+
+class SetupClosed(HubError):
+    """The one-time token is unknown, used or too old, or the hub has its administrator."""
+
+    kind, code, title = Kind.FORBIDDEN, "setup_closed", "Set-up is closed"
+
+    def __init__(self) -> None:
+        super().__init__("The set-up token is not valid: unknown, already used or too old.")
+
+
+class PasswordRefused(HubError):
+    """The new password or login breaks a rule; `violations` says which."""
+
+    kind, code, title = Kind.INVALID, "password_refused", "Password or login not accepted"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(" ".join(v.detail for v in violations), violations=violations)
+
+
+class LoginTaken(HubError):
+    """Somebody in the hub already signs in with this name."""
+
+    kind, code, title = Kind.CONFLICT, "login_taken", "Login taken"
+
+    def __init__(self, login: str) -> None:
+        super().__init__(f"The login {login!r} is taken; choose another.")
+
+
+class StaffNotFound(HubError):
+    """Nobody in this organisation has this id."""
+
+    kind, code, title = Kind.NOT_FOUND, "staff_not_found", "Person not found"
+
+    def __init__(self) -> None:
+        super().__init__("No such person works here.")
+
+
+class RoleNotGrantable(HubError):
+    """Nobody grants, takes or touches more than they hold themselves."""
+
+    kind, code, title = Kind.FORBIDDEN, "role_not_grantable", "Role not yours to grant"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or "You can only manage people who may do no more than you may.")
+
+
+class DutiesNotApart(HubError):
+    """One login would both approve accounts and propose them, or make the person who does."""
+
+    kind, code, title = Kind.INVALID, "duties_not_apart", "Duties not kept apart"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Who approves accounts can be neither manager nor vendor's owner: an account takes two"
+            " people. Give these roles to two logins."
+        )
+
+
+class PayeeRequired(HubError):
+    """A vendor's owner or cashier belongs to one payee, and only to one that exists."""
+
+    kind, code, title = Kind.INVALID, "payee_required", "Payee missing"
+
+    def __init__(self) -> None:
+        super().__init__("Owners and cashiers need the payee (payee_id) that they work for.")
+
+
+class LastAdministrator(HubError):
+    """The organisation would be left without anybody who can manage it."""
+
+    kind, code, title = Kind.CONFLICT, "last_administrator", "Last administrator"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last administrator; make another one first.")
+
+
+class ApiKeyNotFound(HubError):
+    """This organisation has no API key with this id."""
+
+    kind, code, title = Kind.NOT_FOUND, "api_key_not_found", "API key not found"
+
+    def __init__(self) -> None:
+        super().__init__("No such API key.")
+
+
+class ApiKeyClosed(HubError):
+    """The key is revoked or expired and cannot be rotated; make a new one."""
+
+    kind, code, title = Kind.CONFLICT, "api_key_closed", "API key closed"
+
+    def __init__(self) -> None:
+        super().__init__("This key is revoked or expired; make a new one instead.")
+
+
+class ScopeNotGrantable(HubError):
+    """The scope is not one a key may have, or whoever asks does not hold it."""
+
+    kind, code, title = Kind.FORBIDDEN, "scope_not_grantable", "Scope not yours to grant"
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        super().__init__(f"You cannot give a key these scopes: {', '.join(scopes)}.")
+
+
+class WrongPassword(HubError):
+    """The present password, asked for before a change, is not right."""
+
+    kind, code, title = Kind.INVALID, "wrong_password", "Wrong password"
+
+    def __init__(self) -> None:
+        super().__init__("The present password is not right.")

@@ -1,0 +1,339 @@
+"""All SQL about people, sessions and keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, and_, any_, exists, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from core.audit import AuditRow
+from identity.organisations.models import Organisation, OrganisationCode
+from identity.organisations.rules import OrgKind
+from identity.people.errors import ApiKeyNotFound, StaffNotFound
+from identity.people.models import ApiKey, Login, SetupToken, SignIn, Staff
+from identity.people.rules import Role
+from payments.payees.models import Payee
+
+LIST_MAX = 500
+# Any number: setups from several addresses at once go one after another.
+SETUP_LOCK = 0x5E70
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSignIn:
+    """A session with what a request needs to know about its person."""
+
+    sign_in_id: UUID
+    staff_id: UUID
+    display_name: str
+    roles: Sequence[str]
+    payee_id: UUID | None
+    last_seen_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    disabled_at: datetime | None
+
+
+_SESSION = select(
+    SignIn.id.label("sign_in_id"),
+    SignIn.staff_id,
+    Staff.display_name,
+    Staff.roles,
+    Staff.payee_id,
+    SignIn.last_seen_at,
+    SignIn.expires_at,
+    SignIn.revoked_at,
+    Staff.disabled_at,
+).join(Staff, (Staff.org_id == SignIn.org_id) & (Staff.id == SignIn.staff_id))
+
+
+async def find_org(session: AsyncSession, code: str) -> Row[UUID, str, str, str, bool] | None:
+    """Return (id, code, name, kind, is_live) of the organisation that has or had this code."""
+    wanted = (
+        select(
+            Organisation.id,
+            Organisation.code,
+            Organisation.name,
+            Organisation.kind,
+            Organisation.is_live,
+        )
+        .join(OrganisationCode, OrganisationCode.org_id == Organisation.id)
+        .where(OrganisationCode.code == code)
+    )
+    return (await session.execute(wanted)).one_or_none()
+
+
+async def find_sign_in(
+    session: AsyncSession, org_id: UUID, token_hash: bytes
+) -> FoundSignIn | None:
+    """Return the session with this token, open or not."""
+    wanted = _SESSION.where(SignIn.org_id == org_id, SignIn.token_hash == token_hash)
+    row = (await session.execute(wanted)).one_or_none()
+    return FoundSignIn(**row._asdict()) if row else None
+
+
+async def find_sign_in_by_id(
+    session: AsyncSession, org_id: UUID, sign_in_id: UUID
+) -> FoundSignIn | None:
+    """Return one session, open or not."""
+    wanted = _SESSION.where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
+    row = (await session.execute(wanted)).one_or_none()
+    return FoundSignIn(**row._asdict()) if row else None
+
+
+async def touch_sign_in(
+    session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
+) -> None:
+    """Say that a session was in use."""
+    await session.execute(
+        update(SignIn)
+        .where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
+        .values(last_seen_at=now)
+    )
+
+
+async def revoke_sign_ins(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    *,
+    but: UUID | None = None,
+    now: datetime,
+) -> None:
+    """End all of a person's sessions, except perhaps one."""
+    ending = update(SignIn).where(
+        SignIn.org_id == org_id,
+        SignIn.staff_id == staff_id,
+        SignIn.revoked_at.is_(None),
+    )
+    if but is not None:
+        ending = ending.where(SignIn.id != but)
+    await session.execute(ending.values(revoked_at=now))
+
+
+async def revoke_sign_in(
+    session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
+) -> None:
+    """End one session; ending it again changes nothing."""
+    await session.execute(
+        update(SignIn)
+        .where(
+            SignIn.org_id == org_id,
+            SignIn.id == sign_in_id,
+            SignIn.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+
+
+async def find_login(session: AsyncSession, name: str) -> Login | None:
+    """Return whose login a normalised name is."""
+    return await session.get(Login, name)
+
+
+async def insert_login_once(session: AsyncSession, login: Login) -> bool:
+    """Take a login name; False when somebody in the hub has it."""
+    taken = await session.execute(
+        insert(Login)
+        .values(name=login.name, org_id=login.org_id, staff_id=login.staff_id)
+        .on_conflict_do_nothing(index_elements=["name"])
+        .returning(Login.name)
+    )
+    return taken.scalar_one_or_none() is not None
+
+
+async def get_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff:
+    """Return one person or raise StaffNotFound."""
+    found = await session.get(Staff, (org_id, staff_id))
+    if found is None:
+        raise StaffNotFound
+    return found
+
+
+async def lock_staff(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff:
+    """Return one person, locked until the transaction ends, or raise StaffNotFound."""
+    wanted = (
+        select(Staff)
+        .where(Staff.org_id == org_id, Staff.id == staff_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(wanted)
+    if found is None:
+        raise StaffNotFound
+    return found
+
+
+async def is_login_in_other_hands(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    *,
+    since: datetime,
+    involved: Sequence[UUID | None],
+) -> bool:
+    """Whether somebody else may sign in as this person: they gave them the password or the stall.
+
+    Args:
+        since: from then on it counts whoever did it.
+        involved: a password that one of these gave counts until the person chose their own.
+    """
+    own = aliased(AuditRow)
+    has_chosen = exists().where(
+        own.org_id == org_id,
+        own.object_id == staff_id,
+        own.action == "staff.password_changed",
+        own.recorded_at > AuditRow.recorded_at,
+    )
+    is_given = AuditRow.action.in_(("staff.added", "staff.password_reset"))
+    is_moved = and_(
+        AuditRow.action == "staff.changed",
+        AuditRow.before["payee_id"] != AuditRow.after["payee_id"],
+    )
+    is_known_to_them = and_(
+        is_given,
+        AuditRow.actor_id.in_([one for one in involved if one is not None]),
+        ~has_chosen,
+    )
+    wanted = select(AuditRow.id).where(
+        AuditRow.org_id == org_id,
+        AuditRow.object_kind == "staff",
+        AuditRow.object_id == staff_id,
+        AuditRow.actor_id.is_distinct_from(staff_id),
+        or_(and_(AuditRow.recorded_at > since, or_(is_given, is_moved)), is_known_to_them),
+    )
+    return await session.scalar(wanted.limit(1)) is not None
+
+
+async def list_staff(
+    session: AsyncSession, org_id: UUID, *, payee_id: UUID | None = None
+) -> Sequence[Staff]:
+    """Return up to LIST_MAX people, the newest first; of one payee when one is named."""
+    wanted = select(Staff).where(Staff.org_id == org_id)
+    if payee_id is not None:
+        wanted = wanted.where(Staff.payee_id == payee_id)
+    return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(LIST_MAX))).all()
+
+
+async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
+    """Return the active administrators, locked: of two who leave at once, one stays."""
+    wanted = (
+        select(Staff.id)
+        .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
+        .where(literal(Role.ADMIN.value) == any_(Staff.roles))
+        .order_by(Staff.id)
+        .with_for_update(key_share=True)
+    )
+    return (await session.scalars(wanted)).all()
+
+
+async def has_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> bool:
+    """Whether the organisation has this payee."""
+    wanted = select(Payee.id).where(Payee.org_id == org_id, Payee.id == payee_id)
+    return await session.scalar(wanted) is not None
+
+
+async def find_key_by_prefix(session: AsyncSession, org_id: UUID, prefix: str) -> ApiKey | None:
+    """Return the key with this prefix, valid or not."""
+    return await session.scalar(
+        select(ApiKey).where(ApiKey.org_id == org_id, ApiKey.prefix == prefix)
+    )
+
+
+async def find_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Return one key, valid or not."""
+    return await session.get(ApiKey, (org_id, key_id))
+
+
+async def lock_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey:
+    """Return one key, locked until the transaction ends, or raise ApiKeyNotFound."""
+    found = await session.scalar(
+        select(ApiKey)
+        .where(ApiKey.org_id == org_id, ApiKey.id == key_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise ApiKeyNotFound
+    return found
+
+
+async def list_keys(session: AsyncSession, org_id: UUID) -> Sequence[ApiKey]:
+    """Return up to LIST_MAX keys, the newest first."""
+    wanted = select(ApiKey).where(ApiKey.org_id == org_id).order_by(ApiKey.id.desc())
+    return (await session.scalars(wanted.limit(LIST_MAX))).all()
+
+
+async def write_key_use(session: AsyncSession, org_id: UUID, key_id: UUID, *, at: datetime) -> None:
+    """Say when a key was last used; several processes may tell, the latest counts."""
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.org_id == org_id, ApiKey.id == key_id)
+        .values(last_used_at=func.greatest(func.coalesce(ApiKey.last_used_at, at), at))
+    )
+
+
+async def lock_setup(session: AsyncSession) -> None:
+    """Let one set-up at a time look and write, over all processes."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
+
+
+async def has_any_login(session: AsyncSession) -> bool:
+    """Whether anybody can sign in to this hub."""
+    return await session.scalar(select(Login.name).limit(1)) is not None
+
+
+async def has_owner(session: AsyncSession, org_id: UUID) -> bool:
+    """Whether an owner of some stall can sign in."""
+    query = select(Staff.id).where(
+        Staff.org_id == org_id,
+        literal(Role.VENDOR_OWNER.value) == any_(Staff.roles),
+        Staff.disabled_at.is_(None),
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def use_setup_token(
+    session: AsyncSession, token_hash: bytes, *, made_after: datetime, now: datetime
+) -> bool:
+    """Use a token up; False when it is unknown, too old, or was used."""
+    used = await session.execute(
+        update(SetupToken)
+        .where(
+            SetupToken.token_hash == token_hash,
+            SetupToken.used_at.is_(None),
+            SetupToken.created_at > made_after,
+        )
+        .values(used_at=now)
+        .returning(SetupToken.created_at)
+    )
+    return used.scalar_one_or_none() is not None
+
+
+async def close_setup_tokens(session: AsyncSession, *, now: datetime) -> None:
+    """Use up every token that is still open."""
+    await session.execute(
+        update(SetupToken).where(SetupToken.used_at.is_(None)).values(used_at=now)
+    )
+
+
+async def list_orgs_acted_for(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
+    """Return every other organisation if this is the city's, whose administrators act for all."""
+    home = aliased(Organisation)
+    is_city = exists().where(home.id == org_id, home.kind == OrgKind.CITY)
+    wanted = select(Organisation.id).where(Organisation.id != org_id, is_city)
+    return (await session.scalars(wanted.order_by(Organisation.id))).all()
+
+
+async def list_organisations(
+    session: AsyncSession, *, only: UUID | None = None
+) -> Sequence[Organisation]:
+    """Return up to LIST_MAX organisations by code, or only one."""
+    wanted = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
+    if only is not None:
+        wanted = wanted.where(Organisation.id == only)
+    return (await session.scalars(wanted)).all()

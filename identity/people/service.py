@@ -1,0 +1,330 @@
+"""People: the first administrator, who works here, what they may do, and their passwords."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth.vouching import revoke_lost_vouches
+from core.audit import SYSTEM, Actor, record_change
+from core.ids import hash_token, new_id, new_token
+from core.text import check_lines
+from identity.people import queries
+from identity.people.callers import Caller
+from identity.people.errors import (
+    DutiesNotApart,
+    LastAdministrator,
+    LoginTaken,
+    PasswordRefused,
+    PayeeRequired,
+    RoleNotGrantable,
+    SetupClosed,
+    StaffNotFound,
+    WrongPassword,
+)
+from identity.people.models import Login, SetupToken, Staff
+from identity.people.passwords import Passwords
+from identity.people.rules import (
+    PAYEE_ROLES,
+    Permission,
+    Role,
+    joins_duties,
+    judge_login,
+    judge_password,
+    may_grant,
+    normalise_login,
+)
+
+SETUP_TOKEN_VALID_FOR: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granter:
+    """Who manages people: nobody grants, takes or touches more than they hold."""
+
+    actor: Actor
+    permissions: frozenset[Permission]
+    payee_id: UUID | None = None
+
+    @classmethod
+    def of(cls, caller: Caller) -> "Granter":
+        """The rights of whoever asks."""
+        return cls(actor=caller.actor, permissions=caller.permissions, payee_id=caller.payee_id)
+
+
+# For seeding and set-up only, where nobody is signed in yet.
+HUB: Final = Granter(actor=SYSTEM, permissions=frozenset(Permission))
+
+
+async def issue_setup_token(session: AsyncSession, *, now: datetime) -> str | None:
+    """Make the one-time token that the first start prints; older ones stop working.
+
+    Returns:
+        None when somebody can already sign in.
+    """
+    await queries.lock_setup(session)
+    if await queries.has_any_login(session):
+        return None
+    await queries.close_setup_tokens(session, now=now)
+    token = new_token()
+    session.add(SetupToken(token_hash=hash_token(token), created_at=now, used_at=None))
+    return token
+
+
+async def use_setup_token(session: AsyncSession, token: str, *, now: datetime) -> None:
+    """Use the one-time token up; the administrator is made in the same transaction.
+
+    Raises:
+        SetupClosed: unknown, used or too old, or somebody can already sign in.
+    """
+    await queries.lock_setup(session)
+    is_good = await queries.use_setup_token(
+        session, hash_token(token), made_after=now - SETUP_TOKEN_VALID_FOR, now=now
+    )
+    if not is_good or await queries.has_any_login(session):
+        raise SetupClosed
+
+
+async def add_staff(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    granter: Granter,
+    passwords: Passwords,
+    login: str,
+    display_name: str,
+    password: str,
+    roles: Collection[Role],
+    payee_id: UUID | None = None,
+    now: datetime,
+) -> Staff:
+    """Let a person sign in. The transaction must be bound to the organisation.
+
+    Raises:
+        RoleNotGrantable: a role can do more than the granter may.
+        DutiesNotApart: together the roles propose and approve.
+        PasswordRefused: the login or the password breaks a rule.
+        PayeeRequired: an owner or cashier without a payee, or with a stranger's.
+        LoginTaken: the login is in use somewhere in the hub.
+    """
+    check_lines(display_name=display_name)
+    name = normalise_login(login)
+    _check_grant(granter, roles, payee_id)
+    if joins_duties(roles):
+        raise DutiesNotApart
+    if violations := [*judge_login(name), *judge_password(password, name)]:
+        raise PasswordRefused(violations)
+    await _check_payee(session, org_id, roles, payee_id)
+    staff = Staff(
+        org_id=org_id,
+        id=new_id(),
+        login=name,
+        display_name=display_name,
+        password_hash=await passwords.hash(password),
+        roles=sorted({role.value for role in roles}),
+        payee_id=payee_id,
+        failed_attempts=0,
+        created_at=now,
+    )
+    if not await queries.insert_login_once(
+        session, Login(name=name, org_id=org_id, staff_id=staff.id)
+    ):
+        raise LoginTaken(name)
+    session.add(staff)
+    await session.flush()
+    _record(session, staff, granter, "staff.added", after=_describe(staff), now=now)
+    return staff
+
+
+class Unset(Enum):
+    """Says that a value which may be None is left as it is."""
+
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffChange:
+    """What to change about a person; None leaves it, but a payee of None takes the payee away."""
+
+    display_name: str | None = None
+    roles: Collection[Role] | None = None
+    payee_id: UUID | Unset | None = Unset.UNSET
+    is_disabled: bool | None = None
+
+
+async def change_staff(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    change: StaffChange,
+    *,
+    granter: Granter,
+    reason: str | None,
+    now: datetime,
+) -> Staff:
+    """Change what a person is called, may do, or whether they work here at all.
+
+    Losing a role or the job, or changing the stall, ends their sessions at once. Losing the right
+    to approve accounts also ends what they answered for.
+
+    Raises:
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired
+        LastAdministrator: nobody would be left to manage the organisation.
+    """
+    administrators = await queries.lock_administrators(session, org_id)
+    staff = await _lock_manageable(session, org_id, staff_id, granter)
+    before = _describe(staff)
+    if change.display_name is not None:
+        check_lines(display_name=change.display_name)
+        staff.display_name = change.display_name
+    if change.payee_id is not Unset.UNSET:
+        staff.payee_id = change.payee_id
+    if change.roles is not None:
+        if granter.actor.id == staff.id:
+            raise RoleNotGrantable("Nobody changes their own roles.")
+        roles_after = sorted({role.value for role in change.roles})
+        # Who holds both from before can still be renamed: a form sends the roles as they are.
+        if joins_duties(roles_after) and roles_after != sorted(staff.roles):
+            raise DutiesNotApart
+        staff.roles = roles_after
+    if change.is_disabled is not None:
+        staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None
+    roles = {Role(role) for role in staff.roles}
+    _check_grant(granter, roles, staff.payee_id)
+    await _check_payee(session, org_id, roles, staff.payee_id)
+    stays = Role.ADMIN in roles and staff.disabled_at is None
+    if list(administrators) == [staff.id] and not stays:
+        raise LastAdministrator
+    after = _describe(staff)
+    if after == before:
+        return staff
+    is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "payee_id"))
+    if is_elsewhere or staff.disabled_at is not None:
+        await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
+    await revoke_lost_vouches(
+        session,
+        staff,
+        roles_before=() if before["is_disabled"] else before["roles"],
+        actor=granter.actor,
+        reason=reason,
+        now=now,
+    )
+    await session.flush()
+    _record(
+        session, staff, granter, "staff.changed", before=before, after=after, reason=reason, now=now
+    )
+    return staff
+
+
+async def reset_password(
+    session: AsyncSession,
+    org_id: UUID,
+    staff_id: UUID,
+    *,
+    granter: Granter,
+    passwords: Passwords,
+    password: str,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    """Give somebody a new password, open a lock, and end all their sessions.
+
+    Raises:
+        StaffNotFound, RoleNotGrantable, PasswordRefused
+    """
+    staff = await _lock_manageable(session, org_id, staff_id, granter)
+    await _set_password(staff, password, passwords)
+    await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
+    _record(session, staff, granter, "staff.password_reset", reason=reason, now=now)
+
+
+async def change_own_password(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    passwords: Passwords,
+    present: str,
+    password: str,
+    now: datetime,
+) -> None:
+    """Change one's own password; every other session of the person ends.
+
+    Raises:
+        WrongPassword: the present one is not right.
+        PasswordRefused: the new one breaks a rule.
+        StaffNotFound: the caller is a machine.
+    """
+    if caller.kind != "staff":
+        raise StaffNotFound
+    staff = await queries.lock_staff(session, caller.home.id, caller.id)
+    if not await passwords.verify(present, staff.password_hash):
+        raise WrongPassword
+    await _set_password(staff, password, passwords)
+    await queries.revoke_sign_ins(session, caller.home.id, staff.id, but=caller.sign_in_id, now=now)
+    _record(session, staff, Granter.of(caller), "staff.password_changed", now=now)
+
+
+def _check_grant(granter: Granter, roles: Collection[Role], payee_id: UUID | None) -> None:
+    if not roles or not may_grant(granter.permissions, roles):
+        raise RoleNotGrantable
+    if granter.payee_id is not None and (
+        payee_id != granter.payee_id or not set(roles) <= PAYEE_ROLES
+    ):
+        raise RoleNotGrantable("You can only manage the people of your own stall.")
+
+
+async def _check_payee(
+    session: AsyncSession, org_id: UUID, roles: Collection[Role], payee_id: UUID | None
+) -> None:
+    if payee_id is None:
+        if PAYEE_ROLES & set(roles):
+            raise PayeeRequired
+    elif not await queries.has_payee(session, org_id, payee_id):
+        raise PayeeRequired
+
+
+async def _lock_manageable(
+    session: AsyncSession, org_id: UUID, staff_id: UUID, granter: Granter
+) -> Staff:
+    """Lock a person whom the granter may manage: one who may do no more than the granter."""
+    staff = await queries.lock_staff(session, org_id, staff_id)
+    if granter.payee_id is not None and staff.payee_id != granter.payee_id:
+        raise StaffNotFound
+    if not may_grant(granter.permissions, staff.roles):
+        raise RoleNotGrantable
+    return staff
+
+
+async def _set_password(staff: Staff, password: str, passwords: Passwords) -> None:
+    if violations := judge_password(password, staff.login):
+        raise PasswordRefused(violations)
+    staff.password_hash = await passwords.hash(password)
+    staff.failed_attempts, staff.locked_until = 0, None
+
+
+def _describe(staff: Staff) -> dict[str, Any]:
+    return {
+        "login": staff.login,
+        "display_name": staff.display_name,
+        "roles": list(staff.roles),
+        "payee_id": str(staff.payee_id) if staff.payee_id else None,
+        "is_disabled": staff.disabled_at is not None,
+    }
+
+
+def _record(
+    session: AsyncSession, staff: Staff, granter: Granter, action: str, **facts: Any
+) -> None:
+    record_change(
+        session,
+        org_id=staff.org_id,
+        actor=granter.actor,
+        action=action,
+        object_kind="staff",
+        object_id=staff.id,
+        **facts,
+    )

@@ -1,0 +1,92 @@
+"""A whole city on one machine: PostgreSQL, a seeded hub, its worker and the sandbox bank."""
+
+import contextlib
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+from ops.console import say
+from ops.database import open_database
+from ops.frontend import ensure_frontend
+from ops.processes import family
+from ops.serving import bind, start_hub, wait_until_ready
+
+HOST = "127.0.0.1"
+RUN_WORKER = "from worker.main import main; main()"
+
+
+def run_demo(
+    *,
+    port: int,
+    sandbox_port: int,
+    data_dir: Path,
+    postgres_port: int | None,
+    is_browser_wanted: bool,
+) -> None:
+    """Start everything, print where it is, and run until Ctrl-C or until a process ends.
+
+    Raises:
+        CannotStart: a busy port, a database that does not start, a process that ended by itself.
+    """
+    hub_url = f"http://{HOST}:{port}"
+    sandbox_url = f"http://{HOST}:{sandbox_port}"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(bind(HOST, port, used_for="the hub", option="--port"))
+        bind(HOST, sandbox_port, used_for="the sandbox", option="--sandbox-port").close()
+        ensure_frontend()
+        say("Starting PostgreSQL")
+        environment = stack.enter_context(
+            open_database(
+                data_dir, may_prepare=True, postgres_port=postgres_port, public_url=hub_url
+            )
+        )
+        environment = {
+            "PHOPAY_LOG_FORMAT": "console",
+            "PHOPAY_SANDBOX_ORIGINS": sandbox_url,
+            **environment,
+        }
+        running = stack.enter_context(family(data_dir / "logs"))
+        sandbox_data = str(data_dir.resolve() / "sandbox")
+        sandbox = [sys.executable, "-m", "sandbox", "--port", str(sandbox_port)]
+        running.start("sandbox", [*sandbox, "--data", sandbox_data, "--hub-url", hub_url], {})
+        wait_until_ready(sandbox_url, running, is_any_answer_enough=True)
+        start_hub(running, listener, environment)
+        worker = {**environment, "PHOPAY_PROCESS_NAME": "worker"}
+        running.start("worker", [sys.executable, "-c", RUN_WORKER], worker)
+        wait_until_ready(f"{hub_url}/health/ready", running)
+        lines = seed_city(environment, hub_url=hub_url, sandbox_url=sandbox_url)
+        print(_welcome(hub_url, sandbox_url, lines), flush=True)
+        if is_browser_wanted:
+            with contextlib.suppress(webbrowser.Error):
+                webbrowser.open(hub_url)
+        running.watch()
+
+
+def seed_city(
+    environment: dict[str, str],
+    *,
+    hub_url: str,
+    sandbox_url: str,
+    has_new_passwords: bool = False,
+) -> list[str]:
+    """Fill the demo city, unless it is there; return what to tell the person (logins)."""
+    from ops.demo import city
+
+    os.environ.update(environment)
+    say("Seeding the demo city")
+    return city.seed(hub_url=hub_url, sandbox_url=sandbox_url, has_new_passwords=has_new_passwords)
+
+
+def _welcome(hub_url: str, sandbox_url: str, lines: list[str]) -> str:
+    told = [
+        "",
+        f"  PhoPay        {hub_url}",
+        f"  Sandbox bank  {sandbox_url}",
+        "",
+        *(f"  {line}".rstrip() for line in lines),
+        "",
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    return "\n".join(told)

@@ -1,0 +1,23 @@
+"""Errors of breaks."""
+
+from uuid import UUID
+
+from core.errors import HubError, Kind
+
+
+class BreakNotFound(HubError):
+    """No such break in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "break_not_found", "Break not found"
+
+    def __init__(self, break_id: UUID) -> None:
+        super().__init__(f"This organisation has no break {break_id}.")
+
+
+class BreakClosed(HubError):
+    """A break is closed once; its resolution stays."""
+
+    kind, code, title = Kind.CONFLICT, "break_closed", "Already resolved"
+
+    def __init__(self) -> None:
+        super().__init__("This break was resolved before.")

@@ -1,0 +1,42 @@
+"""Breaks: what is not explained, typed, owned and aged."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    Index,
+    text,
+)
+from sqlalchemy.orm import Mapped
+
+from core.db import Vnd
+from core.tenancy import OrgRow
+
+
+class Break(OrgRow):
+    """Something unexplained: typed, aged, and closed by a person or by what explains it."""
+
+    __tablename__ = "breaks"
+    __table_args__ = (
+        Index(
+            "uq_breaks_open",
+            "org_id",
+            "kind",
+            "subject_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index("ix_breaks_open", "org_id", "opened_at", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    kind: Mapped[str]
+    subject_id: Mapped[UUID]  # the credit, notice or bill that it is about
+    credit_id: Mapped[UUID | None]
+    bill_id: Mapped[UUID | None]
+    owner_id: Mapped[UUID | None]  # who takes care of it
+    amount_vnd: Mapped[Vnd | None]
+    detail: Mapped[str]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[UUID | None]
+    resolution: Mapped[str | None]

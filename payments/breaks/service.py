@@ -1,0 +1,74 @@
+"""Breaks: what people decide about what nothing explains."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.text import check_lines
+from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.models import Break
+
+
+async def close_break(
+    session: AsyncSession,
+    org_id: UUID,
+    break_id: UUID,
+    *,
+    resolution: str,
+    actor: Actor,
+    now: datetime,
+) -> Break:
+    """Write down how a break was resolved. The same words twice answer like the first time.
+
+    Raises:
+        BreakNotFound
+        BreakClosed: it was resolved otherwise before, by a person or by what explained it.
+    """
+    check_lines(resolution=resolution)
+    found = await lock_break(session, org_id, break_id)
+    if found.closed_at is not None:
+        if found.resolution == resolution:
+            return found
+        raise BreakClosed
+    await write_resolution(session, found, resolution=resolution, actor=actor, now=now)
+    return found
+
+
+async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Lock a break as it is now.
+
+    Raises:
+        BreakNotFound
+    """
+    query = (
+        select(Break)
+        .filter_by(org_id=org_id, id=break_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(query)
+    if found is None:
+        raise BreakNotFound(break_id)
+    return found
+
+
+async def write_resolution(
+    session: AsyncSession, found: Break, *, resolution: str, actor: Actor, now: datetime
+) -> None:
+    """Close a locked break."""
+    found.closed_at, found.closed_by, found.resolution = now, actor.id, resolution
+    await session.flush()
+    record_change(
+        session,
+        org_id=found.org_id,
+        actor=actor,
+        action="break.closed",
+        object_kind="break",
+        object_id=found.id,
+        before={"kind": found.kind, "amount_vnd": found.amount_vnd},
+        after={"resolution": resolution},
+        now=now,
+    )

@@ -1,0 +1,283 @@
+"""Taking callbacks in: verify what a provider's scheme signs, store, commit, then acknowledge.
+
+Nothing is accepted before it is verified, and nothing is done with it before it is stored. What
+happens next is the settler's.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+from uuid import UUID, uuid5
+
+import structlog
+from sqlalchemy import select
+
+from core.batching import MicroBatcher
+from core.database_connections import answered_within
+from core.db import Database
+from core.errors import Busy
+from core.ids import new_id
+from core.sealing import Sealer
+from core.settings import WRITE_TIMEOUT_S
+from core.tenancy import open_org_transaction
+from identity.organisations.queries import find_organisation
+from identity.organisations.rules import OrgFacts
+from payments.callbacks import queries as notice_queries
+from payments.callbacks.service import store_notices
+from payments.callbacks.types import NewNotice, NewRejection
+from payments.connections.models import CallbackEndpoint
+from payments.connections.service import open_secrets
+from payments.providers import VIETQRVN, find_provider
+from payments.providers.errors import UnreadableNotice
+from payments.providers.protocol import Provider
+from payments.providers.types import (
+    Acknowledgement,
+    EndpointSecrets,
+    RawCallback,
+    Refusal,
+    Verification,
+)
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+log = structlog.get_logger()
+
+# Known endpoints are remembered this long: a revoked or rotated one is obeyed that much later.
+KNOWN_FOR_S: Final = 3.0
+KNOWN_MAX: Final = 10_000
+# What is kept of a header: enough to explain a notice, and never a credential.
+KEPT_HEADERS: Final = ("user-agent", "content-type", "x-sepay-timestamp", "x-request-id")
+HEADER_CHARS_MAX: Final = 200
+REJECTION_BODY_BYTES_MAX: Final = 2_048
+REJECTIONS_AN_HOUR_MAX: Final = 200  # per endpoint; more of the same teach nothing
+REJECTION_WINDOW: Final = timedelta(hours=1)
+# Addresses that are not known yet share this many connections, and this many may wait for them.
+STRANGERS_AT_ONCE_MAX: Final = 2
+STRANGERS_WAITING_MAX: Final = 200
+WRITES_AT_ONCE_MAX: Final = 6
+NOTICES_A_COMMIT_MAX: Final = 500
+WAITING_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownEndpoint:
+    """An endpoint as this process knows it."""
+
+    org: OrgFacts
+    id: UUID
+    provider: Provider
+    secrets: EndpointSecrets
+
+
+class NoticeReceiver:
+    """The door for callbacks of one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        *,
+        wake: Callable[[OrgFacts], None],
+        timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
+        self._sessions = database
+        self._sealer = sealer
+        self._wake = wake
+        self._timeout_s = timeout_s
+        self._known: OrderedDict[tuple[str, str], tuple[float, KnownEndpoint]] = OrderedDict()
+        # Apart, so that whoever tries addresses pushes no endpoint out.
+        self._unknown: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE_MAX)
+        self._strangers_waiting = 0
+        self._rejected: dict[UUID, tuple[datetime, int]] = {}  # endpoint → (since, how many)
+        self._loading: dict[tuple[str, str], asyncio.Task[KnownEndpoint | None]] = {}
+        self._notices: MicroBatcher[UUID, NewNotice, None] = MicroBatcher(
+            self._store,
+            items_max=NOTICES_A_COMMIT_MAX,
+            waiting_max=WAITING_MAX,
+            flushes_max=WRITES_AT_ONCE_MAX,
+            timeout_s=timeout_s,
+        )
+
+    async def receive(
+        self,
+        provider_name: str,
+        address: str,
+        subpath: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+    ) -> Acknowledgement | None:
+        """Take one callback in and say what to answer; None: no such provider.
+
+        An unknown endpoint is answered exactly as a badly signed callback.
+
+        Raises:
+            Busy: too many wait to be stored; the provider tries again.
+        """
+        provider = find_provider(provider_name)
+        if provider is None:
+            return None
+        if len(body) > provider.body_bytes_max:
+            return provider.refuse(Refusal.TOO_LARGE)
+        endpoint = await self._find_endpoint(provider_name, address, now=now)
+        if endpoint is None:
+            return provider.refuse(Refusal.BAD_SIGNATURE)
+        callback = RawCallback(headers=headers, body=body, subpath=subpath)
+        judged = provider.verify(callback, endpoint.secrets, now=now)
+        if not judged.is_valid:
+            await self._reject(endpoint, judged, body, now=now)
+            return provider.refuse(judged.refusal or Refusal.BAD_SIGNATURE)
+        if judged.used_previous_key:  # the provider has not been told the new secret yet
+            log.info(
+                "callback.previous_key_used",
+                org=endpoint.org.code,
+                endpoint=str(endpoint.id),
+            )
+        if provider.name == VIETQRVN.name and VIETQRVN.is_token_request(callback):
+            return VIETQRVN.issue_token(endpoint.secrets, now=now)
+        notice = NewNotice(
+            id=new_id(),
+            endpoint_id=endpoint.id,
+            provider=provider.name,
+            source="callback",
+            body=body,
+            headers={
+                name: headers[name][:HEADER_CHARS_MAX] for name in KEPT_HEADERS if name in headers
+            },
+            skew_s=judged.skew_s,
+            received_at=now,
+        )
+        await self._notices.submit(notice, key=endpoint.org.id)
+        self._wake(endpoint.org)
+        try:
+            told = provider.read(body).transactions
+        except UnreadableNotice as error:
+            return provider.acknowledge_unreadable(error, notice_id=str(notice.id))
+        # Named after the provider's own id, so that a repeat is answered like the first time.
+        name = told[0].provider_transaction_id if told else "test"
+        return provider.acknowledge(notice_id=str(uuid5(endpoint.id, name)))
+
+    async def drain(self) -> None:
+        """Wait until what was accepted is stored (at shutdown)."""
+        await self._notices.drain()
+
+    async def _store(self, org_id: UUID, notices: Sequence[NewNotice]) -> list[Exception | None]:
+        async with open_org_transaction(self._sessions, org_id) as session:
+            await store_notices(session, org_id, notices)
+        return [None] * len(notices)
+
+    async def _find_endpoint(
+        self, provider_name: str, address: str, *, now: datetime
+    ) -> KnownEndpoint | None:
+        key = (provider_name, address)
+        known = self._known.get(key)
+        if known is not None and time.monotonic() - known[0] < KNOWN_FOR_S:
+            return known[1]
+        if time.monotonic() - self._unknown.get(key, -KNOWN_FOR_S) < KNOWN_FOR_S:
+            return None
+        # One look-up per address, however many callbacks of a flood ask for it.
+        task = self._loading.get(key)
+        if task is None:
+            load = self._load if known is not None else self._load_stranger
+            task = asyncio.create_task(load(provider_name, address, now))
+            self._loading[key] = task
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
+        endpoint = await asyncio.shield(task)
+        if endpoint is None:
+            self._known.pop(key, None)
+            _remember(self._unknown, key, time.monotonic())
+        else:
+            _remember(self._known, key, (time.monotonic(), endpoint))
+        return endpoint
+
+    async def _load_stranger(
+        self, provider_name: str, address: str, now: datetime
+    ) -> KnownEndpoint | None:
+        """Look an address up that this process has not seen: a few at once, whoever asks.
+
+        Raises:
+            Busy: too many wait for it. A new endpoint's provider repeats; it is never refused.
+        """
+        if self._strangers_waiting >= STRANGERS_WAITING_MAX:
+            raise Busy("Too many unknown addresses are looked up. Try again in a second.")
+        self._strangers_waiting += 1
+        try:
+            async with self._strangers:
+                return await self._load(provider_name, address, now)
+        finally:
+            self._strangers_waiting -= 1
+
+    async def _load(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
+        with answered_within(self._timeout_s):
+            return await self._read(provider_name, address, now)
+
+    async def _read(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
+        code = address.partition("-")[0]
+        async with self._sessions.begin() as session:
+            org = await find_organisation(session, code)
+        if org is None:
+            return None
+        async with open_org_transaction(self._sessions, org.id) as session:
+            endpoint = await session.scalar(
+                select(CallbackEndpoint).where(
+                    CallbackEndpoint.org_id == org.id,
+                    CallbackEndpoint.address == address,
+                    CallbackEndpoint.provider == provider_name,
+                    CallbackEndpoint.revoked_at.is_(None),
+                )
+            )
+        provider = find_provider(provider_name)
+        if endpoint is None or provider is None:
+            return None
+        secrets = open_secrets(endpoint, self._sealer, now=now)
+        return KnownEndpoint(org=org, id=endpoint.id, provider=provider, secrets=secrets)
+
+    async def _reject(
+        self, endpoint: KnownEndpoint, judged: Verification, body: bytes, *, now: datetime
+    ) -> None:
+        """Keep why a message was not accepted: most set-up trouble is a wrong secret."""
+        refusal = judged.refusal or Refusal.BAD_SIGNATURE
+        log.warning(
+            "callback.refused",
+            org=endpoint.org.code,
+            endpoint=str(endpoint.id),
+            refusal=refusal.value,
+            skew_s=judged.skew_s,
+        )
+        since, count = self._rejected.get(endpoint.id, (now, 0))
+        if now - since >= REJECTION_WINDOW:
+            since, count = now, 0
+        self._rejected[endpoint.id] = since, count + 1
+        if count >= REJECTIONS_AN_HOUR_MAX:  # it would not be kept: no transaction for it
+            return
+        rejection = NewRejection(
+            id=new_id(),
+            endpoint_id=endpoint.id,
+            refusal=refusal.value,
+            detail=judged.detail,
+            skew_s=judged.skew_s,
+            body_start=body[:REJECTION_BODY_BYTES_MAX],
+            received_at=now,
+        )
+        async with open_org_transaction(self._sessions, endpoint.org.id) as session:
+            await notice_queries.insert_rejection(
+                session,
+                endpoint.org.id,
+                rejection,
+                since=now - REJECTION_WINDOW,
+                kept_max=REJECTIONS_AN_HOUR_MAX,
+            )
+
+
+def _remember(cache: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > KNOWN_MAX:
+        cache.popitem(last=False)

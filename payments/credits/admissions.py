@@ -1,0 +1,228 @@
+"""Decisions about breaks that have money: another transfer, the same money, or whose it is.
+
+Order of locks: a break of the kinds decided here, then the credit with its match, then the bill.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.ids import new_id
+from identity.organisations.rules import OrgFacts
+from payments.bills.queries import get_bill
+from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.models import Break
+from payments.breaks.rules import BreakKind
+from payments.breaks.service import lock_break, write_resolution
+from payments.callbacks.errors import BreakNotDecidable
+from payments.callbacks.models import Notice
+from payments.credits import corrections, queries, queries_transactions
+from payments.credits.duplicates import read_fingerprint
+from payments.credits.matching import describe_routings, match_credits, write_matches
+from payments.credits.models import BankTransaction, Sighting
+from payments.credits.processing import make_credit
+from payments.credits.queries_transactions import to_facts
+from payments.credits.types import NewCredit
+from payments.providers import find_provider
+from payments.providers.types import Direction
+
+MAYBE_TWICE: Final = frozenset({BreakKind.CONTRADICTION, BreakKind.POSSIBLE_DUPLICATE})
+ASSIGNABLE: Final = frozenset(
+    {
+        BreakKind.UNASSIGNED,
+        BreakKind.UNKNOWN_REFERENCE,
+        BreakKind.SEVERAL_REFERENCES,
+        BreakKind.WRONG_ACCOUNT,
+    }
+)
+ANOTHER_TRANSFER: Final = "another_transfer"
+SAME_MONEY: Final = "same_money"
+
+
+async def admit(
+    session: AsyncSession, org: OrgFacts, break_id: UUID, *, actor: Actor, now: datetime
+) -> Break:
+    """Say that what may be a transfer told twice is another transfer. Twice is like once.
+
+    A possible duplicate is a credit already and stays what it is. A contradicted telling becomes a
+    credit of its own, from the notice that told it, matched and posted like any.
+
+    Raises:
+        BreakNotFound, BreakNotDecidable
+        BreakClosed: it was resolved otherwise.
+    """
+    found, is_decided = await _open(session, org.id, break_id, MAYBE_TWICE, ANOTHER_TRANSFER)
+    if is_decided:
+        return found
+    if found.kind == BreakKind.CONTRADICTION:
+        await _credit_telling(session, org, found.subject_id, actor=actor, now=now)
+    await write_resolution(session, found, resolution=ANOTHER_TRANSFER, actor=actor, now=now)
+    return found
+
+
+async def confirm_same_money(
+    session: AsyncSession, org_id: UUID, break_id: UUID, *, actor: Actor, now: datetime
+) -> Break:
+    """Say that a transfer was told twice: the later credit's posting is taken back.
+
+    Raises:
+        BreakNotFound, BreakNotDecidable, BreakClosed
+        CreditNotCorrectable: it has paid a bill.
+    """
+    found, is_decided = await _open(session, org_id, break_id, MAYBE_TWICE, SAME_MONEY)
+    if is_decided:
+        return found
+    if found.kind == BreakKind.POSSIBLE_DUPLICATE:
+        credit = await session.get_one(BankTransaction, (org_id, found.subject_id))
+        if credit.direction == Direction.IN:
+            await corrections.mark_same_money(session, org_id, credit.id, actor=actor, now=now)
+    await write_resolution(session, found, resolution=SAME_MONEY, actor=actor, now=now)
+    return found
+
+
+async def assign(
+    session: AsyncSession,
+    org_id: UUID,
+    break_id: UUID,
+    *,
+    payee_id: UUID | None = None,
+    bill_id: UUID | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Break:
+    """Say whose a payment is that nothing explains: a payee's sale, or a bill's.
+
+    Raises:
+        BreakNotFound, BreakNotDecidable, BillNotFound, PayeeNotFound
+        CreditNotFound: the payee is not on the credit's account.
+        CreditNotCorrectable: it has its explanation, or the bill needs no money any more.
+    """
+    assert (payee_id is None) != (bill_id is None)
+    # Not locked: whoever explains the credit holds it first and closes its breaks after.
+    found = await session.get(Break, (org_id, break_id))
+    if found is None:
+        raise BreakNotFound(break_id)
+    if found.kind not in ASSIGNABLE or found.credit_id is None:
+        raise BreakNotDecidable
+    if payee_id is not None:
+        await corrections.assign_credit(
+            session,
+            org_id,
+            found.credit_id,
+            payee_id=payee_id,
+            by_management=True,
+            actor=actor,
+            now=now,
+        )
+    else:
+        assert bill_id is not None
+        bill = await get_bill(session, org_id, bill_id)
+        await corrections.confirm_for_bill(
+            session,
+            org_id,
+            found.credit_id,
+            bill_id=bill.id,
+            payee_id=bill.payee_id,
+            by_management=True,
+            actor=actor,
+            now=now,
+        )
+    await session.refresh(found)
+    return found
+
+
+async def _open(
+    session: AsyncSession,
+    org_id: UUID,
+    break_id: UUID,
+    kinds: Collection[BreakKind],
+    resolution: str,
+) -> tuple[Break, bool]:
+    """Lock a break; True with it if just this was decided before."""
+    found = await lock_break(session, org_id, break_id)
+    if found.kind not in kinds:
+        raise BreakNotDecidable
+    if found.closed_at is not None and found.resolution != resolution:
+        raise BreakClosed
+    return found, found.closed_at is not None
+
+
+async def _credit_telling(
+    session: AsyncSession, org: OrgFacts, sighting_id: UUID, *, actor: Actor, now: datetime
+) -> None:
+    """Make a credit of a contradicted telling; the unique key decides if two do."""
+    credit = await _read_telling(session, org.id, sighting_id)
+    account_ids = {credit.receiving_account_id}
+    await queries_transactions.lock_channels(session, account_ids)
+    stored = await queries_transactions.insert_credits_once(
+        session, org.id, [credit], is_later_of_reference=True
+    )
+    if not stored:
+        return
+    if credit.direction == Direction.IN:
+        accounts = await queries.list_accounts_by_id(session, org.id, account_ids)
+        links, _ = await queries.list_trading_links(session, org.id, account_ids)
+        codes = await queries.list_org_codes(session, org.id)
+        facts = [to_facts(credit, is_doubtful=False)]
+        matches, bills = await match_credits(
+            session,
+            org,
+            facts,
+            describe_routings(accounts, links),
+            codes=codes,
+            known_codes=await queries.add_foreign_codes(session, codes, [credit.memo]),
+            now=now,
+        )
+        await write_matches(session, org.id, matches, facts, bills, now=now)
+    record_change(
+        session,
+        org_id=org.id,
+        actor=actor,
+        action="credit.admitted",
+        object_kind="credit",
+        object_id=credit.id,
+        after={"sighting_id": str(sighting_id), "amount_vnd": credit.amount_vnd},
+        now=now,
+    )
+
+
+async def _read_telling(session: AsyncSession, org_id: UUID, sighting_id: UUID) -> NewCredit:
+    """Read again, from the stored notice, what a sighting told."""
+    query = (
+        select(Sighting, BankTransaction.receiving_account_id, Notice)
+        .join(
+            BankTransaction,
+            (BankTransaction.org_id == Sighting.org_id)
+            & (BankTransaction.id == Sighting.credit_id),
+        )
+        .join(Notice, (Notice.org_id == Sighting.org_id) & (Notice.id == Sighting.notice_id))
+        .where(Sighting.org_id == org_id, Sighting.id == sighting_id)
+    )
+    sighting, account_id, notice = (await session.execute(query)).one()
+    provider = find_provider(notice.provider)
+    assert provider is not None
+    told = [
+        credit
+        for one in provider.read(notice.body).transactions
+        for credit in [
+            make_credit(
+                one,
+                credit_id=new_id(),
+                notice_id=notice.id,
+                provider=notice.provider,
+                receiving_account_id=account_id,
+                received_at=notice.received_at,
+                admitted_from=sighting_id,
+            )
+        ]
+        if credit.provider_transaction_id == sighting.provider_transaction_id
+        and read_fingerprint(credit, with_time="occurred_at" in sighting.told)
+        == sighting.fingerprint
+    ]
+    assert told, "a notice tells again what it told"
+    return told[0]

@@ -1,0 +1,118 @@
+"""What follows from a match: which transfers are posted, and what the screens are told. Pure."""
+
+from typing import Any, Final
+
+from payments.credits.rules import CreditFacts, Verdict
+from payments.credits.types import NewMatch
+from payments.ledger.rules import (
+    AccountKey,
+    NewPosting,
+    bank_clearing,
+    not_takings,
+    takings,
+    unapplied,
+)
+from payments.outbox.rules import EventKind, NewEvent
+
+EVENT_OF: Final = {
+    Verdict.SETTLE: EventKind.BILL_PAID,
+    Verdict.PART: EventKind.BILL_PART_PAID,
+    Verdict.OVER: EventKind.BILL_OVER_PAID,
+    Verdict.CLOSED_BILL: EventKind.BILL_CREDITED_AGAIN,
+    Verdict.COUNTER_SALE: EventKind.COUNTER_SALE,
+    Verdict.UNASSIGNED: EventKind.CREDIT_UNASSIGNED,
+    Verdict.WRONG_ACCOUNT: EventKind.CREDIT_UNEXPLAINED,
+    Verdict.SEVERAL_BILLS: EventKind.CREDIT_UNEXPLAINED,
+    Verdict.NO_BILL: EventKind.CREDIT_UNEXPLAINED,
+    Verdict.ACCOUNT_TEST: EventKind.ACCOUNT_TESTED,
+    Verdict.NOT_TAKINGS: EventKind.CREDIT_CORRECTED,
+    Verdict.SAME_MONEY: EventKind.CREDIT_CORRECTED,
+}
+
+
+def list_shares(match: NewMatch, credit: CreditFacts) -> list[tuple[AccountKey, int]]:
+    """Say which accounts a credit goes to, and with how many đồng; adds up to the credit.
+
+    None, where it is another credit's money: the bank moved that once.
+    """
+    decision = match.decision
+    if decision.verdict is Verdict.SAME_MONEY:
+        return []
+    rest_vnd = credit.amount_vnd - decision.applied_vnd
+    shares: list[tuple[AccountKey, int]] = []
+    if decision.applied_vnd:
+        assert decision.payee_id is not None
+        is_own_money = decision.verdict is Verdict.NOT_TAKINGS
+        account = not_takings if is_own_money else takings
+        shares.append((account(decision.payee_id), decision.applied_vnd))
+    if rest_vnd:
+        shares.append((unapplied(credit.receiving_account_id), rest_vnd))
+    return shares
+
+
+def list_postings(match: NewMatch, credit: CreditFacts) -> list[NewPosting]:
+    """Post a first match: Dr bank clearing, Cr each share."""
+    clearing = bank_clearing(credit.receiving_account_id)
+    return [
+        NewPosting(
+            debit=clearing,
+            credit=account,
+            amount_vnd=amount_vnd,
+            cause_kind="match",
+            cause_id=match.id,
+            step=step,
+            effective_at=credit.occurred_at,
+        )
+        for step, (account, amount_vnd) in enumerate(list_shares(match, credit))
+    ]
+
+
+def list_reversal(match: NewMatch, credit: CreditFacts) -> list[NewPosting]:
+    """Undo a match: each share back to bank clearing, from where the next match takes it."""
+    clearing = bank_clearing(credit.receiving_account_id)
+    return [
+        NewPosting(
+            debit=account,
+            credit=clearing,
+            amount_vnd=amount_vnd,
+            cause_kind="match_reversal",
+            cause_id=match.id,
+            step=step,
+            effective_at=credit.occurred_at,
+        )
+        for step, (account, amount_vnd) in enumerate(list_shares(match, credit))
+    ]
+
+
+def tell(match: NewMatch, credit: CreditFacts) -> NewEvent:
+    """Word a match for the screens: all that a counter needs to show and speak it."""
+    decision = match.decision
+    data: dict[str, Any] = {
+        "credit_id": str(credit.id),
+        "verdict": decision.verdict.value,
+        "rule": decision.rule.value,
+        "amount_vnd": credit.amount_vnd,
+        "applied_vnd": decision.applied_vnd,
+        "payer_name": credit.payer_name,
+        "memo": credit.memo[:140],
+        "occurred_at": credit.occurred_at.isoformat(),
+        "is_late": decision.is_late,
+    }
+    if (bill := match.bill_after) is not None:
+        data |= {
+            "bill_id": str(bill.id),
+            "reference": bill.reference,
+            "bill_status": str(bill.status),
+            "bill_amount_vnd": bill.amount_vnd,
+            "paid_vnd": bill.paid_vnd,
+            "received_vnd": bill.received_vnd,
+        }
+    if match.suggested_bill_id is not None:
+        data["suggested_bill_id"] = str(match.suggested_bill_id)
+    return NewEvent(
+        kind=EVENT_OF[decision.verdict],
+        payee_id=decision.payee_id,
+        receiving_account_id=credit.receiving_account_id,
+        bill_id=decision.bill_id,
+        data=data,
+    )

@@ -1,0 +1,186 @@
+"""Matching: who trades on an account, what each credit is, and writing down what follows."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from identity.organisations.rules import OrgFacts
+from payments.bills.queries import lock_named_bills, update_bills
+from payments.bills.rules import BillState
+from payments.breaks import queries as break_queries
+from payments.breaks.types import NewBreak
+from payments.credits import queries
+from payments.credits.effects import list_postings, tell
+from payments.credits.rules import AccountRouting, CreditFacts, Verdict, decide, read_names
+from payments.credits.types import ListedAccount, NewMatch, TradingLink
+from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.payees.rules import AccountStatus, LinkStatus
+
+
+def describe_routings(
+    accounts: Iterable[ListedAccount], links: Iterable[TradingLink]
+) -> dict[UUID, AccountRouting]:
+    """Say who trades on each of these accounts."""
+    by_account: dict[UUID, list[TradingLink]] = defaultdict(list)
+    for link in links:
+        by_account[link.receiving_account_id].append(link)
+    return {
+        account.receiving_account_id: _describe_routing(
+            account, by_account[account.receiving_account_id]
+        )
+        for account in accounts
+    }
+
+
+async def match_credits(
+    session: AsyncSession,
+    org: OrgFacts,
+    credits_in: Sequence[CreditFacts],
+    routings: dict[UUID, AccountRouting],
+    *,
+    codes: frozenset[str],
+    known_codes: frozenset[str],
+    now: datetime,
+) -> tuple[list[NewMatch], dict[UUID, BillState]]:
+    """Decide what each credit is, in order; the bills that changed come back locked.
+
+    Args:
+        codes: the codes that name the organisation in references.
+        known_codes: these, and those of others that the memos name (queries.add_foreign_codes).
+    """
+    names = [read_names(credit, codes, known_codes) for credit in credits_in]
+    references = {reference for one in names for reference, _ in one.own}
+    orders = {
+        (credit.provider, one.order_id)
+        for credit, one in zip(credits_in, names, strict=True)
+        if one.order_id is not None
+    }
+    bills: dict[UUID, BillState] = {}
+    if references or orders:
+        locked = await lock_named_bills(session, org.id, references=references, orders=orders)
+        bills = {bill.id: bill for bill in locked}
+    by_name: dict[str, list[BillState]] = defaultdict(list)
+    for bill in bills.values():
+        by_name[bill.reference].append(bill)
+        if bill.provider_order_id is not None:
+            by_name[bill.provider_order_id].append(bill)
+    matches: list[NewMatch] = []
+    changed: dict[UUID, BillState] = {}
+    for credit, one in zip(credits_in, names, strict=True):
+        named = {b.id: b for ref, _ in one.own for b in by_name.get(ref, ())}
+        if one.order_id is not None:
+            named |= {b.id: b for b in by_name.get(one.order_id, ())}
+        routing = routings[credit.receiving_account_id]
+        decision = decide(credit, one, routing, list(named.values()), now=now)
+        after = None
+        if decision.bill_id is not None:
+            changed[decision.bill_id] = bills[decision.bill_id]
+            after = replace(bills[decision.bill_id])
+        match = NewMatch(
+            id=new_id(),
+            credit_id=credit.id,
+            decision=decision,
+            named=one.named,
+            bill_after=after,
+        )
+        matches.append(match)
+    return await _add_suggestions(session, org.id, matches, credits_in, now=now), changed
+
+
+async def write_matches(
+    session: AsyncSession,
+    org_id: UUID,
+    matches: Sequence[NewMatch],
+    credits_in: Sequence[CreditFacts],
+    bills: dict[UUID, BillState],
+    *,
+    now: datetime,
+) -> None:
+    """Write matches with everything that follows from them: bills, transfers, breaks, events.
+
+    Nothing is read, so that all of it may be sent together (core.db).
+    """
+    pairs = list(zip(matches, credits_in, strict=True))
+    if bills:
+        await update_bills(session, org_id, list(bills.values()))
+    await queries.insert_matches(session, org_id, matches, now=now)
+    postings = [t for match, credit in pairs for t in list_postings(match, credit)]
+    await ledger.post(session, org_id, postings, now=now)
+    breaks = [
+        NewBreak(
+            kind=match.decision.opens_break,
+            subject_id=credit.id,
+            credit_id=credit.id,
+            bill_id=match.decision.bill_id,
+            amount_vnd=credit.amount_vnd - match.decision.applied_vnd,
+            detail=match.decision.reason,
+        )
+        for match, credit in pairs
+        if match.decision.opens_break is not None
+    ]
+    if breaks:
+        await break_queries.insert_breaks_once(session, org_id, breaks, now=now)
+    events = [tell(match, credit) for match, credit in pairs]
+    await outbox.record(session, org_id, events, now=now)
+
+
+def _describe_routing(account: ListedAccount, links: Sequence[TradingLink]) -> AccountRouting:
+    """Say whose an account's money without reference is, from its links, those in force first.
+
+    An approved link counts only before the account's first test: once the account is in force, a
+    link that waits still waits for something of its own. A closed payee shares no account with its
+    neighbours any more, but what comes by its own code stays its own.
+    """
+    counted = {LinkStatus.ACTIVE, LinkStatus.FORMER}
+    if account.status != AccountStatus.ACTIVE:
+        counted.add(LinkStatus.APPROVED)
+    trading = [link for link in links if link.status in counted]
+    virtual: dict[str, UUID] = {}
+    for link in trading:
+        if link.virtual_account is not None:
+            virtual.setdefault(link.virtual_account, link.payee_id)
+    still_open = [link for link in trading if not link.is_payee_closed]
+    return AccountRouting(
+        receiving_account_id=account.receiving_account_id,
+        test_references=frozenset(link.test_reference for link in links),
+        approved_at=account.approved_at,
+        payee_ids=tuple(dict.fromkeys(link.payee_id for link in still_open or trading)),
+        payee_by_virtual_account=virtual,
+        ended_virtual_accounts=frozenset(
+            link.virtual_account
+            for link in links
+            if link.virtual_account is not None
+            and link.status == LinkStatus.ENDED
+            and link.was_in_force
+        ),
+    )
+
+
+async def _add_suggestions(
+    session: AsyncSession,
+    org_id: UUID,
+    matches: list[NewMatch],
+    credits_in: Sequence[CreditFacts],
+    *,
+    now: datetime,
+) -> list[NewMatch]:
+    """For counter sales, find the one open bill with just that amount: "của khách này?"."""
+    at: list[int] = []
+    sales: list[tuple[UUID, int]] = []
+    for i, match in enumerate(matches):
+        payee_id = match.decision.payee_id
+        if match.decision.verdict is Verdict.COUNTER_SALE and payee_id is not None:
+            at.append(i)
+            sales.append((payee_id, credits_in[i].amount_vnd))
+    if not sales:
+        return matches
+    found = await queries.find_suggestions(session, org_id, sales, now=now)
+    for n, bill_id in found.items():
+        matches[at[n]] = replace(matches[at[n]], suggested_bill_id=bill_id)
+    return matches

@@ -1,0 +1,345 @@
+"""SQL of credits and of what tells them again: the unique keys decide who was first."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.clock import day_bounds, hanoi_day
+from core.sql import run
+from payments.callbacks.queries import to_json
+from payments.credits.rules import CreditFacts
+from payments.credits.types import NewCredit, NewSighting, StoredCredit
+from payments.providers.bank_references import is_identifying_reference
+
+# How far apart two providers may date the same bank transaction.
+SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
+# Where they differ more, a reference that both tell still makes it possible: over a weekend a
+# booking is days from its notice.
+DATED_APART: Final = timedelta(days=4)
+
+LOCK_ACCOUNT_CHANNELS = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended(CAST(id AS text), 0))
+    FROM unnest(CAST(:account_ids AS uuid[])) AS t (id) ORDER BY id
+""")
+
+INSERT_CREDITS = text("""
+    INSERT INTO bank_transactions (
+        org_id, id, receiving_account_id, direction, bank_reference, is_first_of_reference,
+        provider, provider_transaction_id, provider_order_id, notice_id, virtual_account, memo,
+        amount_vnd, payer_name, payer_account, payer_bank, is_date_only, occurred_at, received_at,
+        admitted_from)
+    SELECT :org_id, t.*
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
+        CAST(:bank_references AS text[]), CAST(:are_first AS bool[]), CAST(:providers AS text[]),
+        CAST(:transaction_ids AS text[]), CAST(:order_ids AS text[]), CAST(:notice_ids AS uuid[]),
+        CAST(:virtual_accounts AS text[]), CAST(:memos AS text[]), CAST(:amounts_vnd AS bigint[]),
+        CAST(:payer_names AS text[]), CAST(:payer_accounts AS text[]),
+        CAST(:payer_banks AS text[]), CAST(:are_date_only AS bool[]),
+        CAST(:occurred_ats AS timestamptz[]), CAST(:received_ats AS timestamptz[]),
+        CAST(:admitted_from AS uuid[])) AS t
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+
+_STORED = """
+    SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
+    c.provider_transaction_id, c.amount_vnd, c.memo, c.occurred_at, c.is_date_only
+"""
+FIND_CREDITS = text(
+    _STORED
+    + """
+    FROM bank_transactions c
+    JOIN unnest(
+        CAST(:account_ids AS uuid[]), CAST(:providers AS text[]),
+        CAST(:transaction_ids AS text[])) AS t (account_id, provider, transaction_id)
+      ON c.receiving_account_id = t.account_id AND c.provider = t.provider
+     AND c.provider_transaction_id = t.transaction_id
+    WHERE c.org_id = :org_id AND c.admitted_from IS NULL
+"""
+)
+
+FIND_KNOWN = text("""
+    SELECT c.provider_transaction_id, c.amount_vnd FROM bank_transactions c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.provider = :provider
+      AND c.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
+    UNION
+    SELECT s.provider_transaction_id, c.amount_vnd FROM sightings s
+    JOIN bank_transactions c ON c.org_id = s.org_id AND c.id = s.credit_id
+    WHERE s.org_id = :org_id AND s.provider = :provider AND NOT s.is_contradiction
+      AND s.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
+      AND c.receiving_account_id = :account_id
+""")
+
+FIND_SIGHTED = text(
+    _STORED
+    + """
+    FROM sightings s
+    JOIN bank_transactions c ON c.org_id = s.org_id AND c.id = s.credit_id
+    WHERE s.org_id = :org_id AND s.provider = :provider
+      AND s.provider_transaction_id = :transaction_id AND NOT s.is_contradiction
+      AND c.receiving_account_id = :account_id
+    ORDER BY c.id LIMIT 1
+"""
+)
+
+# Near: within a quarter of an hour, or on that day where one of the two tells no time.
+FIND_OTHER_CHANNEL = text("""
+    SELECT c.id FROM bank_transactions c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
+      AND c.occurred_at BETWEEN least(:since, :day_start) AND greatest(:until, :day_end)
+      AND (c.occurred_at BETWEEN :since AND :until
+           OR ((c.is_date_only OR :is_date_only)
+               AND c.occurred_at >= :day_start AND c.occurred_at < :day_end))
+      AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
+      AND NOT EXISTS (
+          SELECT 1 FROM sightings s
+          WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider)
+      AND CASE
+          WHEN CAST(:bank_reference AS text) IS NOT NULL THEN c.bank_reference = :bank_reference
+          WHEN CAST(:reference AS text) IS NOT NULL
+          THEN regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE '%' || :reference || '%'
+          -- Without one: not where the virtual accounts differ, and not the twin of another credit.
+          ELSE (c.virtual_account IS NULL OR CAST(:virtual_account AS text) IS NULL
+                OR upper(c.virtual_account) = upper(:virtual_account))
+               AND NOT EXISTS (
+                   SELECT 1 FROM sightings s
+                   WHERE s.org_id = c.org_id AND s.provider = c.provider
+                     AND s.provider_transaction_id = c.provider_transaction_id
+                     AND s.told ? 'perhaps')
+          END
+    ORDER BY c.id LIMIT 1
+""")
+
+# By an identifying reference: near in time with the same amount, whoever tells; of another
+# provider also with another amount, or some days apart, since they err and date differently.
+FIND_POSSIBLE_DUPLICATE = text("""
+    SELECT c.id FROM bank_transactions c
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
+      AND c.occurred_at BETWEEN CAST(:occurred_at AS timestamptz) - CAST(:apart AS interval)
+                            AND CAST(:occurred_at AS timestamptz) + CAST(:apart AS interval)
+      AND c.id <> :id AND c.bank_reference = :bank_reference
+      AND (c.amount_vnd = :amount_vnd AND c.provider <> :provider
+           OR (c.amount_vnd = :amount_vnd OR c.provider <> :provider)
+              AND (c.occurred_at BETWEEN :since AND :until
+                   OR ((c.is_date_only OR :is_date_only)
+                       AND c.occurred_at >= :day_start AND c.occurred_at < :day_end)))
+    ORDER BY c.id LIMIT 1
+""")
+
+INSERT_SIGHTINGS = text("""
+    INSERT INTO sightings (
+        org_id, id, credit_id, notice_id, provider, provider_transaction_id, fingerprint,
+        is_contradiction, told, received_at)
+    SELECT :org_id, t.*, :now
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
+        CAST(:providers AS text[]), CAST(:transaction_ids AS text[]),
+        CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]), CAST(:told AS jsonb[])) AS t
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+
+
+async def lock_channels(session: AsyncSession, account_ids: Collection[UUID]) -> None:
+    """Serialise the settlement of accounts that several providers report on."""
+    await session.execute(LOCK_ACCOUNT_CHANNELS, {"account_ids": sorted(account_ids)})
+
+
+async def find_known(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    provider: str,
+    transaction_ids: Collection[str],
+) -> set[tuple[str, int]]:
+    """Find which transactions of a provider are known: (its id, amount_vnd as it is stored)."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "provider": provider,
+        "transaction_ids": list(transaction_ids),
+    }
+    return {(row[0], row[1]) for row in await session.execute(FIND_KNOWN, values)}
+
+
+async def insert_credits_once(
+    session: AsyncSession,
+    org_id: UUID,
+    arrived: Sequence[NewCredit],
+    *,
+    is_later_of_reference: bool = False,
+) -> set[UUID]:
+    """Store credits unless their bank transactions are known; return the ids stored by this call.
+
+    Args:
+        is_later_of_reference: the caller knows of the others with the same bank reference and
+            amount; else such a credit is not stored, and is to be looked at more closely.
+
+    The unique keys decide, not a look before the insert: of two processes with the same
+    transaction the second waits here for the first to commit. Sorted, so that they cannot
+    wait for each other.
+    """
+    rows = sorted(arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference))
+    stored = await run(
+        session,
+        INSERT_CREDITS,
+        {
+            "org_id": org_id,
+            "ids": [c.id for c in rows],
+            "account_ids": [c.receiving_account_id for c in rows],
+            "directions": [c.direction for c in rows],
+            "bank_references": [c.bank_reference for c in rows],
+            "are_first": [
+                not is_later_of_reference and is_identifying_reference(c.bank_reference)
+                for c in rows
+            ],
+            "providers": [c.provider for c in rows],
+            "transaction_ids": [c.provider_transaction_id for c in rows],
+            "order_ids": [c.provider_order_id for c in rows],
+            "notice_ids": [c.notice_id for c in rows],
+            "virtual_accounts": [c.virtual_account for c in rows],
+            "memos": [c.memo for c in rows],
+            "amounts_vnd": [c.amount_vnd for c in rows],
+            "payer_names": [c.payer_name for c in rows],
+            "payer_accounts": [c.payer_account for c in rows],
+            "payer_banks": [c.payer_bank for c in rows],
+            "are_date_only": [c.is_date_only for c in rows],
+            "occurred_ats": [c.occurred_at for c in rows],
+            "received_ats": [c.received_at for c in rows],
+            "admitted_from": [c.admitted_from for c in rows],
+        },
+    )
+    return {row[0] for row in stored}
+
+
+async def find_credits(
+    session: AsyncSession, org_id: UUID, arrived: Sequence[NewCredit]
+) -> list[StoredCredit]:
+    """Find the stored credits of these providers' own ids."""
+    rows = await run(
+        session,
+        FIND_CREDITS,
+        {
+            "org_id": org_id,
+            "account_ids": [c.receiving_account_id for c in arrived],
+            "providers": [c.provider for c in arrived],
+            "transaction_ids": [c.provider_transaction_id for c in arrived],
+        },
+    )
+    return [StoredCredit(*row) for row in rows]
+
+
+async def find_sighted(
+    session: AsyncSession, org_id: UUID, credit: NewCredit
+) -> StoredCredit | None:
+    """Find the credit that this provider's transaction was found to be the same money as."""
+    values = {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "provider": credit.provider,
+        "transaction_id": credit.provider_transaction_id,
+    }
+    row = (await session.execute(FIND_SIGHTED, values)).one_or_none()
+    return None if row is None else StoredCredit(*row)
+
+
+async def find_other_channel(
+    session: AsyncSession,
+    org_id: UUID,
+    credit: NewCredit,
+    *,
+    bank_reference: str | None = None,
+    reference: str | None = None,
+) -> UUID | None:
+    """Find the credit by which another provider already told of this money, if there is one.
+
+    It has the same amount and is near in time, and is paired with nothing else of this provider.
+
+    Args:
+        bank_reference: the bank's own, if it identifies.
+        reference: what both memos hold. Without either: of the same amount, whatever its memo.
+    """
+    values = _near(org_id, credit) | {
+        "amount_vnd": credit.amount_vnd,
+        "provider": credit.provider,
+        "bank_reference": bank_reference,
+        "virtual_account": credit.virtual_account,
+        "reference": reference,
+    }
+    found: UUID | None = await session.scalar(FIND_OTHER_CHANNEL, values)
+    return found
+
+
+async def find_possible_duplicate(
+    session: AsyncSession, org_id: UUID, credit: NewCredit
+) -> UUID | None:
+    """Find another credit that may be the same transfer as one that was just stored."""
+    values = _near(org_id, credit) | {
+        "id": credit.id,
+        "amount_vnd": credit.amount_vnd,
+        "provider": credit.provider,
+        "bank_reference": credit.bank_reference,
+        "occurred_at": credit.occurred_at,
+        "apart": DATED_APART,
+    }
+    found: UUID | None = await session.scalar(FIND_POSSIBLE_DUPLICATE, values)
+    return found
+
+
+def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
+    day_start, day_end = day_bounds(hanoi_day(credit.occurred_at))
+    return {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "direction": credit.direction,
+        "since": credit.occurred_at - SAME_MONEY_WITHIN,
+        "until": credit.occurred_at + SAME_MONEY_WITHIN,
+        "day_start": day_start,
+        "day_end": day_end,
+        "is_date_only": credit.is_date_only,
+    }
+
+
+async def insert_sightings(
+    session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
+) -> set[UUID]:
+    """Keep what was told again differently, the same telling once; return the ids kept now."""
+    stored = await run(
+        session,
+        INSERT_SIGHTINGS,
+        {
+            "org_id": org_id,
+            "ids": [s.id for s in sightings],
+            "credit_ids": [s.credit_id for s in sightings],
+            "notice_ids": [s.notice_id for s in sightings],
+            "providers": [s.provider for s in sightings],
+            "transaction_ids": [s.provider_transaction_id for s in sightings],
+            "fingerprints": [s.fingerprint for s in sightings],
+            "contradict": [s.is_contradiction for s in sightings],
+            "told": [to_json(s.told) for s in sightings],
+            "now": now,
+        },
+    )
+    return {row[0] for row in stored}
+
+
+def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
+    """Take what matching needs of a credit that was just stored."""
+    return CreditFacts(
+        id=credit.id,
+        receiving_account_id=credit.receiving_account_id,
+        virtual_account=credit.virtual_account,
+        provider=credit.provider,
+        provider_order_id=credit.provider_order_id,
+        memo=credit.memo,
+        amount_vnd=credit.amount_vnd,
+        occurred_at=credit.occurred_at,
+        is_date_only=credit.is_date_only,
+        payer_name=credit.payer_name,
+        is_doubtful=is_doubtful,
+    )

@@ -1,0 +1,318 @@
+"""Deciding what a credit is: which bill or payee, by which rule, and how much of it. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from core.clock import hanoi_day
+from payments.bills.references import find_references, read_reference
+from payments.bills.rules import SETTLEABLE, BillState, BillStatus, is_late
+from payments.breaks.rules import BreakKind
+
+
+class MatchRule(StrEnum):
+    """By which rule a credit was explained."""
+
+    PROVIDER_ORDER = "provider_order"
+    ORDER_REFERENCE = "order_reference"  # the provider's order is our reference (VietQR.vn)
+    MEMO_EXACT = "memo_exact"
+    MEMO_NORMALISED = "memo_normalised"
+    VIRTUAL_ACCOUNT = "virtual_account"  # counter sale: the virtual account is one payee's
+    SOLE_PAYEE = "sole_payee"  # counter sale: the account is one payee's
+    ACCOUNT_TEST = "account_test"
+    NONE = "none"  # nothing explains it: unapplied cash
+    ASSIGNED = "assigned"  # a stall of a shared account said "mine"
+    CONFIRMED = "confirmed"  # the vendor said which bill it pays
+    NOT_TAKINGS = "not_takings"  # the vendor said "không phải tiền hàng"
+    SAME_MONEY = "same_money"  # a person said that another credit is this transfer
+
+
+class Verdict(StrEnum):
+    """What one credit does."""
+
+    SETTLE = "settle"  # the bill's amount is reached exactly
+    PART = "part"  # short: the bill stays part-paid
+    OVER = "over"  # the rest waits in unapplied cash
+    CLOSED_BILL = "closed_bill"  # paid already, or cancelled: a refund is due
+    COUNTER_SALE = "counter_sale"
+    UNASSIGNED = "unassigned"  # a shared account: a stall must claim it
+    WRONG_ACCOUNT = "wrong_account"
+    SEVERAL_BILLS = "several_bills"
+    NO_BILL = "no_bill"  # a well-formed reference that names nothing here
+    ACCOUNT_TEST = "account_test"
+    NOT_TAKINGS = "not_takings"
+    SAME_MONEY = "same_money"  # a person said: another credit is this transfer; nothing is posted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditFacts:
+    """A stored incoming credit, as far as matching needs it."""
+
+    id: UUID
+    receiving_account_id: UUID
+    virtual_account: str | None
+    provider: str
+    provider_order_id: str | None
+    memo: str
+    amount_vnd: int
+    occurred_at: datetime
+    is_date_only: bool
+    payer_name: str | None = None
+    is_doubtful: bool = False  # another provider told of the same amount: perhaps the same money
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountRouting:
+    """Who trades on one receiving account, for money that names no bill."""
+
+    receiving_account_id: UUID
+    test_references: Collection[str]  # of every link to it, whatever became of them
+    approved_at: datetime | None  # money from before is not this organisation's to explain
+    payee_ids: tuple[UUID, ...]  # every payee whose codes name it
+    payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
+    ended_virtual_accounts: Collection[str] = ()  # upper case; printed codes may still hang
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a credit is. `applied_vnd` goes to takings, the rest to unapplied cash."""
+
+    verdict: Verdict
+    rule: MatchRule
+    reason: str
+    applied_vnd: int = 0
+    bill_id: UUID | None = None
+    payee_id: UUID | None = None
+    is_late: bool = False
+    opens_break: BreakKind | None = None
+
+
+def judge_credit(bill: BillState, credited_vnd: int) -> Verdict:
+    """Decide what one credit does to the bill it names, on that bill's own account.
+
+    Money a bank has taken is never refused: what no rule applies goes to unapplied cash with
+    its reason. An expired bill is still settled, because the payer did pay.
+    """
+    if bill.status not in SETTLEABLE:
+        return Verdict.CLOSED_BILL
+    if bill.amount_vnd is None:
+        return Verdict.SETTLE
+    missing_vnd = bill.amount_vnd - bill.paid_vnd
+    if credited_vnd < missing_vnd:
+        return Verdict.PART
+    return Verdict.SETTLE if credited_vnd == missing_vnd else Verdict.OVER
+
+
+def apply_credit(bill: BillState, verdict: Verdict, credited_vnd: int, *, now: datetime) -> int:
+    """Move the bill on and return how much of the credit it takes, in đồng."""
+    bill.received_vnd += credited_vnd
+    if verdict is Verdict.CLOSED_BILL:
+        return 0
+    missing_vnd = credited_vnd if bill.amount_vnd is None else bill.amount_vnd - bill.paid_vnd
+    applied_vnd = min(credited_vnd, missing_vnd)
+    bill.paid_vnd += applied_vnd
+    if verdict is Verdict.PART:
+        bill.status = BillStatus.PART_PAID
+    else:
+        bill.status = BillStatus.PAID if verdict is Verdict.SETTLE else BillStatus.OVER_PAID
+        bill.paid_at = now
+    return applied_vnd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """What a credit says about what it is for."""
+
+    order_id: str | None
+    own: tuple[tuple[str, MatchRule], ...]  # references of this organisation, the order's first
+    foreign: tuple[str, ...]  # references of other organisations of this hub
+
+    @property
+    def named(self) -> str | None:
+        """The one name to remember a credit by, if what it names is not there yet.
+
+        The query for credits that wait (FIND_WAITING_MATCHES) looks it up as `decide` does: as a
+        reference, else as the order of the credit's own provider.
+        """
+        return self.own[0][0] if self.own else self.order_id
+
+
+def read_names(
+    credit: CreditFacts, org_codes: Collection[str], known_codes: Collection[str]
+) -> Names:
+    """Find what a credit names: a provider's order, references in its memo.
+
+    Args:
+        org_codes: this organisation's.
+        known_codes: of any organisation here. A reference-like word that names none is a word:
+            "CK QUA APP KHACH NGAN HANG" holds PPKHACHNGANHA, with the right check character.
+    """
+    found = [one for one in find_references(credit.memo) if one.org_code in known_codes]
+    own = [(one.reference, MatchRule(one.rule.value)) for one in found if one.org_code in org_codes]
+    foreign = [one.reference for one in found if one.org_code not in org_codes]
+    order = read_reference(credit.provider_order_id)
+    if order is not None and order.org_code in org_codes:
+        others = [one for one in own if one[0] != order.reference]
+        own = [(order.reference, MatchRule.ORDER_REFERENCE), *others]
+    return Names(order_id=credit.provider_order_id, own=tuple(own), foreign=tuple(foreign))
+
+
+def decide(
+    credit: CreditFacts,
+    names: Names,
+    routing: AccountRouting,
+    bills: Sequence[BillState],
+    *,
+    now: datetime,
+) -> Decision:
+    """Decide what a credit is, and apply it to the bill it names.
+
+    Args:
+        bills: every bill of this organisation that `names` names, locked; changed in place.
+
+    Never by amount alone. First the provider's order, or the reference that it gives as its order,
+    then references in the memo, then whose code was used.
+    """
+    by_order = [
+        bill
+        for bill in bills
+        if names.order_id is not None
+        and bill.provider_order_id == names.order_id
+        and bill.rail == credit.provider
+    ]
+    if by_order:
+        return decide_bill(credit, by_order[0], MatchRule.PROVIDER_ORDER, now=now)
+    rule_of = dict(names.own)
+    if not rule_of.keys().isdisjoint(routing.test_references):
+        return _decide_test()
+    named = [bill for bill in bills if bill.reference in rule_of]
+    by_order = [b for b in named if rule_of[b.reference] is MatchRule.ORDER_REFERENCE]
+    if by_order:  # the provider says what was paid; the memo may quote others
+        named = by_order
+    if len(named) > 1:  # "pays A, and B again": the open one is meant; two open ones are not clear
+        named = [bill for bill in named if bill.status in SETTLEABLE] or named
+    if len(named) > 1:
+        return Decision(
+            verdict=Verdict.SEVERAL_BILLS,
+            rule=MatchRule.NONE,
+            reason=f"the memo names {len(named)} bills",
+            opens_break=BreakKind.SEVERAL_REFERENCES,
+        )
+    if named:
+        return decide_bill(credit, named[0], rule_of[named[0].reference], now=now)
+    if names.named is not None:
+        return Decision(
+            verdict=Verdict.NO_BILL,
+            rule=MatchRule.NONE,
+            reason=f"no bill has the reference or order {names.named}",
+            opens_break=BreakKind.UNKNOWN_REFERENCE,
+        )
+    if names.foreign:
+        return Decision(
+            verdict=Verdict.WRONG_ACCOUNT,
+            rule=MatchRule.NONE,
+            reason=f"{names.foreign[0]} belongs to another organisation",
+            opens_break=BreakKind.WRONG_ACCOUNT,
+        )
+    return _decide_counter_sale(credit, routing)
+
+
+def is_other_account(credit: CreditFacts, bill: BillState) -> bool:
+    """Tell whether money came by another account, or another virtual account, than a bill's own."""
+    return bill.receiving_account_id != credit.receiving_account_id or (
+        bill.virtual_account is not None
+        and credit.virtual_account is not None
+        and bill.virtual_account.upper() != credit.virtual_account.upper()
+    )
+
+
+def decide_bill(
+    credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
+) -> Decision:
+    """Decide what a credit does to the bill that is meant, and apply it (changes `bill`)."""
+    if is_other_account(credit, bill):
+        return Decision(
+            verdict=Verdict.WRONG_ACCOUNT,
+            rule=rule,
+            reason=f"{bill.reference} was paid into another account than its own",
+            opens_break=BreakKind.WRONG_ACCOUNT,
+        )
+    verdict = judge_credit(bill, credit.amount_vnd)
+    before = bill.status
+    late = verdict is not Verdict.CLOSED_BILL and is_late(
+        credit.occurred_at, is_date_only=credit.is_date_only, expires_at=bill.expires_at
+    )
+    applied_vnd = apply_credit(bill, verdict, credit.amount_vnd, now=now)
+    bill.is_late = bill.is_late or late
+    needs_refund = verdict in (Verdict.CLOSED_BILL, Verdict.OVER)
+    return Decision(
+        verdict=verdict,
+        rule=rule,
+        reason=f"{bill.reference} by {rule.value}, bill was {before}",
+        applied_vnd=applied_vnd,
+        bill_id=bill.id,
+        payee_id=bill.payee_id,
+        is_late=late,
+        opens_break=BreakKind.REFUND_DUE if needs_refund else None,
+    )
+
+
+def _decide_test() -> Decision:
+    return Decision(
+        verdict=Verdict.ACCOUNT_TEST,
+        rule=MatchRule.ACCOUNT_TEST,
+        reason="the memo holds a test reference of the account",
+    )
+
+
+def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decision:
+    if credit.is_doubtful:
+        return Decision(
+            verdict=Verdict.UNASSIGNED,
+            rule=MatchRule.NONE,
+            reason="no reference; another provider told of the same amount at that time:"
+            " perhaps the same money",
+            opens_break=BreakKind.UNASSIGNED,
+        )
+    if routing.approved_at is None or hanoi_day(credit.occurred_at) < hanoi_day(
+        routing.approved_at
+    ):
+        return Decision(
+            verdict=Verdict.UNASSIGNED,
+            rule=MatchRule.NONE,
+            reason="no reference; from before the account was approved here",
+            opens_break=BreakKind.UNASSIGNED,
+        )
+    if credit.virtual_account is not None:
+        payee_id = routing.payee_by_virtual_account.get(credit.virtual_account.upper())
+        if payee_id is not None:
+            return Decision(
+                verdict=Verdict.COUNTER_SALE,
+                rule=MatchRule.VIRTUAL_ACCOUNT,
+                reason="no reference; the virtual account is this payee's",
+                applied_vnd=credit.amount_vnd,
+                payee_id=payee_id,
+            )
+        if credit.virtual_account.upper() in routing.ended_virtual_accounts:
+            return Decision(
+                verdict=Verdict.UNASSIGNED,
+                rule=MatchRule.NONE,
+                reason="no reference; the virtual account is in use no more",
+                opens_break=BreakKind.UNASSIGNED,
+            )
+    if len(routing.payee_ids) == 1:
+        return Decision(
+            verdict=Verdict.COUNTER_SALE,
+            rule=MatchRule.SOLE_PAYEE,
+            reason="no reference; only this payee uses the account",
+            applied_vnd=credit.amount_vnd,
+            payee_id=routing.payee_ids[0],
+        )
+    return Decision(
+        verdict=Verdict.UNASSIGNED,
+        rule=MatchRule.NONE,
+        reason=f"no reference; {len(routing.payee_ids)} payees share the account",
+        opens_break=BreakKind.UNASSIGNED,
+    )

@@ -1,0 +1,116 @@
+"""Plain rows that travel between settlement and its SQL."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from identity.organisations.rules import OrgFacts
+from payments.bills.rules import BillState
+from payments.breaks.types import NewBreak
+from payments.credits.rules import Decision
+
+
+class ListedAccount(NamedTuple):
+    """An account that an endpoint may speak for."""
+
+    endpoint_id: UUID
+    receiving_account_id: UUID
+    number: str  # upper case
+    is_sandbox: bool
+    status: str
+    approved_at: datetime | None
+
+
+class TradingLink(NamedTuple):
+    """A payee whose codes name an account, named it, or are to name it."""
+
+    receiving_account_id: UUID
+    payee_id: UUID
+    virtual_account: str | None  # upper case
+    status: str
+    test_reference: str
+    was_in_force: bool
+    is_payee_closed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewCredit:
+    """A bank transaction on a known account, to be stored once."""
+
+    id: UUID
+    receiving_account_id: UUID
+    direction: str
+    bank_reference: str  # upper case, "" without one
+    provider: str
+    provider_transaction_id: str
+    provider_order_id: str | None
+    notice_id: UUID
+    virtual_account: str | None
+    memo: str
+    amount_vnd: int
+    payer_name: str | None
+    payer_account: str | None
+    payer_bank: str | None
+    is_date_only: bool
+    occurred_at: datetime
+    received_at: datetime
+    admitted_from: UUID | None = None
+
+
+class StoredCredit(NamedTuple):
+    """What is compared when a transaction is told again."""
+
+    id: UUID
+    receiving_account_id: UUID
+    direction: str
+    bank_reference: str
+    provider: str
+    provider_transaction_id: str
+    amount_vnd: int
+    memo: str
+    occurred_at: datetime
+    is_date_only: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewSighting:
+    """A known credit told again, differently."""
+
+    id: UUID
+    credit_id: UUID
+    notice_id: UUID
+    provider: str
+    provider_transaction_id: str
+    fingerprint: bytes
+    is_contradiction: bool
+    told: dict[str, Any]
+    amount_vnd: int  # as it was told now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewMatch:
+    """What a credit was found to be."""
+
+    id: UUID
+    credit_id: UUID
+    decision: Decision
+    named: str | None
+    bill_after: BillState | None = None  # as this credit left it; a later one may move it on
+    suggested_bill_id: UUID | None = None
+    matched_by: UUID | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """What one settlement gathers before it writes."""
+
+    org: OrgFacts
+    now: datetime
+    outcomes: dict[UUID, str] = field(default_factory=dict)  # notice → word for the notice log
+    waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
+    breaks: list[NewBreak] = field(default_factory=list)
+    listed: set[UUID] = field(default_factory=set)  # subjects of unknown accounts, known by now
+    arrived: list[NewCredit] = field(default_factory=list)
+    doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time
+    codes: frozenset[str] = frozenset()  # of this organisation, and of others that memos name

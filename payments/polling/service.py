@@ -1,0 +1,230 @@
+"""Asking a provider what came in: "kiểm tra giao dịch", and what a lost callback never said.
+
+What is new in the answer is stored like a callback and settled by the same code, so asking twice,
+or a callback that comes after all, changes nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import httpx
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Database
+from core.errors import Busy
+from core.ids import new_id
+from core.sealing import Sealer
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgFacts
+from payments.callbacks import queries as notice_queries
+from payments.callbacks.service import store_notices
+from payments.callbacks.types import NewNotice
+from payments.credits import queries_transactions
+from payments.credits.processing import process_notices
+from payments.credits.processor import NoticeProcessor
+from payments.polling.client import RESPONSE_TIMEOUT_S, PullResult, Question, poll_target
+from payments.polling.targets import list_targets
+from payments.providers.errors import (
+    NoOrderToPoll,
+    PollFailed,
+    ProviderCannotBePolled,
+    ProviderDidNotRespond,
+    ProviderRefusedToken,
+    ProviderResponseUnreadable,
+)
+
+# The vendor is promised an answer within five seconds; who calls has something to read as well.
+POLL_TIMEOUT_S: Final = 4.5
+NEW_ROWS_MAX: Final = 50  # asking again finds the others
+TOLD_BACK: Final = timedelta(hours=48)  # Casso tells whole days, so what was told up to then
+LOCK_WAIT_MS: Final = 500  # what is left of the deadline when the answer came last
+# Where several were asked in vain: what can be helped goes before what must be waited for.
+WORST_FIRST: Final = (
+    ProviderRefusedToken,
+    ProviderResponseUnreadable,
+    ProviderDidNotRespond,
+    NoOrderToPoll,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolledAccount:
+    """What asking found."""
+
+    rows: int  # transactions that the provider told of
+    providers: tuple[str, ...]
+
+
+async def poll_account(
+    database: Database,
+    settler: NoticeProcessor,
+    sealer: Sealer,
+    client: httpx.AsyncClient,
+    org: OrgFacts,
+    account_id: UUID,
+    *,
+    payee_id: UUID,
+    bill_id: UUID | None = None,
+    now: datetime,
+) -> PolledAccount:
+    """Ask every provider that reports on an account, store what they say, and settle it.
+
+    No transaction is open while the network is waited for. After POLL_TIMEOUT_S the caller goes
+    on: what was heard and is not yet stored or settled is finished behind them.
+
+    Args:
+        payee_id: whose bills are asked about, where a provider knows its own orders only.
+        bill_id: the one bill that is asked about there, instead of the recent ones.
+
+    Raises:
+        ProviderCannotBePolled: none of them can be.
+        NoOrderToPoll, ProviderRefusedToken, ProviderResponseUnreadable, ProviderDidNotRespond:
+            none of them said anything of use; what a person can help goes before the others.
+        Busy: the database did not even say whom to ask.
+    """
+    deadline_s = asyncio.get_running_loop().time() + POLL_TIMEOUT_S
+    try:
+        async with (
+            asyncio.timeout_at(deadline_s),
+            open_org_transaction(database, org.id) as session,
+        ):
+            questions, unasked = await list_targets(
+                session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
+            )
+    except TimeoutError:
+        raise Busy("The hub is busy. Try again in a moment.") from None
+    if not questions and not unasked:
+        raise ProviderCannotBePolled
+    answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S)
+    answers = await asyncio.gather(*(poll_target(client, one, answer_by_s) for one in questions))
+    for question, heard in zip(questions, answers, strict=True):
+        _log_problems(org, question.endpoint_id, question.provider, heard)
+    for one in unasked:
+        _log_problems(org, one.endpoint_id, one.provider, one.heard)
+    told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
+    if not told:
+        raise _choose_problem([*answers, *(one.heard for one in unasked)])
+    keeping = _keep(database, settler, org, account_id, told, now=now)
+    await settler.finish(org, keeping, deadline_s=deadline_s)
+    return PolledAccount(
+        rows=sum(len(heard.rows) for _, heard in told),
+        providers=tuple(question.provider for question, _ in told),
+    )
+
+
+async def _keep(
+    database: Database,
+    settler: NoticeProcessor,
+    org: OrgFacts,
+    account_id: UUID,
+    told: Sequence[tuple[Question, PullResult]],
+    *,
+    now: datetime,
+) -> None:
+    """Store what is new, commit, then settle it."""
+    async with open_org_transaction(database, org.id) as session:
+        new, untried = await _pick_new(session, org.id, account_id, told, now=now)
+        if new:
+            await store_notices(session, org.id, new)
+    if notice_ids := [*untried, *(notice.id for notice in new)]:
+        await _settle(database, settler, org, notice_ids, now=now)
+
+
+async def _pick_new(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    told: Sequence[tuple[Question, PullResult]],
+    *,
+    now: datetime,
+) -> tuple[list[NewNotice], list[UUID]]:
+    """Leave out what is known with the same amount, and what was told in the same words before.
+
+    Vendors ask often, notices are kept, and some rows never become credits: another amount than
+    before, simulated money in a live organisation, an account that is not approved.
+
+    Returns:
+        (what is to be stored, stored notices that nobody has begun to settle).
+    """
+    new: list[NewNotice] = []
+    untried: list[UUID] = []
+    for question, heard in told:
+        known = await queries_transactions.find_known(
+            session,
+            org_id,
+            account_id,
+            question.provider,
+            [row.transaction_id for row in heard.rows],
+        )
+        unknown = [r.body for r in heard.rows if (r.transaction_id, r.amount_vnd) not in known]
+        if not unknown:
+            continue
+        before = await notice_queries.find_pulled(
+            session, org_id, question.endpoint_id, unknown, since=now - TOLD_BACK
+        )
+        untried += [notice.id for notice in before if notice.is_untried]
+        told_before = {notice.body for notice in before}
+        fresh = [body for body in dict.fromkeys(unknown) if body not in told_before]
+        new += [
+            NewNotice(
+                id=new_id(),
+                endpoint_id=question.endpoint_id,
+                provider=question.provider,
+                source="pulled",
+                body=body,
+                headers={},
+                skew_s=None,
+                received_at=now,
+            )
+            for body in fresh[:NEW_ROWS_MAX]
+        ]
+    return new, untried
+
+
+async def _settle(
+    database: Database,
+    settler: NoticeProcessor,
+    org: OrgFacts,
+    notice_ids: Sequence[UUID],
+    *,
+    now: datetime,
+) -> None:
+    """Settle these notices and no backlog, since a vendor waits; what fails, the settler does."""
+    try:
+        async with open_org_transaction(database, org.id) as session:
+            await notice_queries.limit_lock_wait(session, LOCK_WAIT_MS)
+            due = await notice_queries.lock_notices(session, org.id, notice_ids)
+            await process_notices(session, org, due, now=now)
+    except Exception as error:  # whatever it is: the notices are stored, and tried one by one there
+        log.warning("asking.left_to_settler", org=org.code, error=type(error).__name__)
+        settler.wake(org)
+
+
+def _choose_problem(answers: Sequence[PullResult]) -> PollFailed:
+    """Return what to tell a vendor of several questions that all failed."""
+    problems = [problem for heard in answers for problem in heard.problems]
+    if any(heard.unreadable for heard in answers):
+        problems.append(ProviderResponseUnreadable("The provider's rows cannot be read."))
+    return min(problems, key=lambda problem: WORST_FIRST.index(type(problem)))
+
+
+def _log_problems(org: OrgFacts, endpoint_id: UUID, provider: str, heard: PullResult) -> None:
+    problems = {one.code for one in heard.problems if not isinstance(one, NoOrderToPoll)}
+    surprises = {type(one.__cause__).__name__ for one in heard.problems if one.__cause__}
+    if problems or heard.unreadable:
+        log.warning(
+            "asking.failed",
+            org=org.code,
+            endpoint=str(endpoint_id),
+            provider=provider,
+            problems=sorted(problems),
+            unreadable_rows=heard.unreadable,
+            surprises=sorted(surprises),
+        )

@@ -1,0 +1,131 @@
+"""What the hub asks of every provider that calls back: who signed, what was said, what to answer.
+
+An adapter is pure: bytes in, facts out. It reads no clock, no database and no network, so the
+web edge, the worker that settles a backlog and the command line all run the same code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    pass
+
+# The largest real notice seen is below 2 KiB; each adapter may lower this, none may raise it.
+BODY_BYTES_MAX: Final = 16_384
+# Two during a rotation: the current one, and the one that a provider may still be using.
+KEYS_MAX: Final = 2
+
+MEMO_CHARS_MAX: Final = 1_000
+ID_CHARS_MAX: Final = 100
+NAME_CHARS_MAX: Final = 200
+
+
+class Direction(StrEnum):
+    """Which way the money went, seen from the receiving account."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Refusal(StrEnum):
+    """Why a callback was not accepted."""
+
+    BAD_SIGNATURE = "bad_signature"
+    MISSING_SIGNATURE = "missing_signature"
+    STALE_TIMESTAMP = "stale_timestamp"  # signed by a known key, outside the clock window
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 (a reason, not a secret)
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    UNKNOWN_SUBPATH = "unknown_subpath"
+
+
+class Fault(StrEnum):
+    """Which part of a notice could not be read."""
+
+    BODY = "body"
+    AMOUNT = "amount"
+    DIRECTION = "direction"
+    TIME = "time"
+    TRANSACTION_ID = "transaction_id"
+    REFERENCE = "reference"
+    MEMO = "memo"
+    ACCOUNT = "account"
+    ORDER = "order"
+    STATUS = "status"
+    CURRENCY = "currency"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawCallback:
+    """One HTTP request as it came."""
+
+    headers: Mapping[str, str]  # lower-case names
+    body: bytes
+    subpath: str = ""  # what follows the endpoint id, for example "bank/api/transaction-sync"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointSecrets:
+    """The decrypted secrets of one callback endpoint."""
+
+    keys: tuple[
+        str, ...
+    ]  # signing secrets, API keys or passwords: the current one first, at most 2
+    username: str | None = None  # VietQR.vn's Basic user; its password is in keys
+
+    def __repr__(self) -> str:
+        """Show nothing: this object is near log lines and tracebacks."""
+        return f"EndpointSecrets({len(self.keys)} keys)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """Whether the callback comes from who knows the endpoint's secret."""
+
+    is_valid: bool
+    refusal: Refusal | None
+    detail: str  # for the notice log; holds no secrets
+    used_previous_key: bool = False
+    skew_s: int | None = None  # our clock minus the signature's, where the scheme signs a time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportedTransaction:
+    """One bank transaction as this provider tells it; texts are cleaned, the raw body is kept."""
+
+    direction: Direction
+    provider_transaction_id: str  # the provider's own id, by which its repeats are known
+    bank_reference: str | None  # the bank's id (FT…), where the provider passes it on
+    amount_vnd: int  # 1 to VND_MAX; the sign is in direction
+    memo: str  # at most 1,000 characters; a longer one is cut and ends in "…"
+    account_number: str
+    virtual_account: str | None
+    provider_order_id: str | None  # payOS orderCode, VietQR.vn orderId
+    occurred_at: datetime  # aware UTC; the provider's clock
+    is_date_only: bool  # the provider told a day; occurred_at is its first instant in Hà Nội
+    payer_name: str | None
+    payer_account: str | None
+    payer_bank: str | None
+    is_simulated: bool  # the provider marks it as sandbox money
+    # How the provider calls the bank of account_number; none where it does not say.
+    bank_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What one notice says."""
+
+    is_ping: bool  # a test notice: acknowledge, never credit
+    transactions: tuple[ReportedTransaction, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acknowledgement:
+    """An HTTP answer in the provider's own form."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"

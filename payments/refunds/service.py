@@ -1,0 +1,44 @@
+"""What is to be given back. The hub only proposes: the account's holder makes the transfer."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor
+from payments.bills.queries import lock_status
+from payments.bills.rules import BillFacts, BillStatus
+from payments.bills.service import cancel_bill
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind
+from payments.breaks.types import NewBreak
+
+
+async def cancel_bill_and_propose_refund(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> BillFacts:
+    """Cancel a bill that is not settled, and put what was paid of it on the list of refunds due.
+
+    The money stays in the takings until it is given back. Cancelling twice proposes once.
+
+    Raises:
+        BillNotFound, BillNotCancellable
+    """
+    before = await lock_status(session, org_id, bill_id)
+    bill = await cancel_bill(session, org_id, bill_id, actor=actor, reason=reason, now=now)
+    if before != BillStatus.CANCELLED and bill.paid_vnd > 0:
+        due = NewBreak(
+            kind=BreakKind.REFUND_DUE,
+            subject_id=bill_id,
+            bill_id=bill_id,
+            amount_vnd=bill.paid_vnd,
+            detail=f"{bill.reference} was cancelled after a part of it was paid",
+        )
+        await insert_breaks_once(session, org_id, [due], now=now)
+    return bill

@@ -1,0 +1,323 @@
+"""Live screens: what is told to whom, what survives a lost wake-up, and when a stream ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import psycopg
+import pytest
+
+from api.live import events, feeds, streams
+from core.clock import read_clock
+from core.ids import new_id
+from core.settings import Settings
+from payments.outbox.wake_ups import EventFacts
+from tests.api.live.live_screens import happen, happen_aloud, org_of, watching, with_streams
+from tests.world.city import Hub, found_city, found_market, running_hub
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def hub(settings: Settings) -> AsyncIterator[Hub]:
+    """The hub with those routes."""
+    async with running_hub(settings, build=with_streams) as running:
+        yield running
+
+
+async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
+
+    async with (
+        watching(admin, f"/v1/live?payee_id={mine}") as screen,
+        watching(admin, f"/v1/live?payee_id={theirs}") as neighbour,
+    ):
+        other_id = await happen(hub, org_id, "bill.paid", payee_id=theirs)
+        event_id = await happen(hub, org_id, "bill.paid", payee_id=mine)
+        heard = await screen.hear()
+        assert (await neighbour.hear())["id"] == str(other_id)
+
+    assert heard["id"] == str(event_id)
+    assert heard["event"] == "bill.paid"
+    assert heard["data"] == '{"note": "hai\\nmươi", "amount_vnd": 20000}'
+
+
+async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, mine, account = await org_of(admin), uuid4(), uuid4()
+
+    async with watching(admin, f"/v1/live?payee_id={mine}&account_id={account}") as screen:
+        await happen(hub, org_id, "a", payee_id=uuid4(), receiving_account_id=account)
+        await happen(hub, org_id, "b", receiving_account_id=uuid4())
+        await happen(hub, org_id, "c", receiving_account_id=account)
+        heard = await screen.hear()
+
+    assert heard["event"] == "c"
+
+
+async def test_no_organisation_hears_another(hub: Hub) -> None:
+    admin = await found_city(hub)
+    city_id, market_id = await org_of(admin), await found_market(admin)
+
+    async with watching(admin) as city, watching(admin, "/v1/live?org=DXA2") as market:
+        await happen(hub, market_id, "of.market")
+        await happen(hub, city_id, "of.city")
+
+        assert (await city.hear())["event"] == "of.city"
+        assert (await market.hear())["event"] == "of.market"
+
+
+async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen:
+        await happen(hub, org_id, "bill.paid", notify=False)
+        assert (await screen.hear())["event"] == "bill.paid"
+
+
+async def test_the_hub_listens_again_when_its_connection_was_cut(
+    hub: Hub, fresh_database: Any
+) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    broadcaster = hub.app.state.broadcaster
+    async with watching(admin) as screen:
+        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        async with await psycopg.AsyncConnection.connect(
+            fresh_database.app_url, autocommit=True
+        ) as other:
+            cut = await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'phopay-live' AND datname = current_database()"
+            )
+            assert await cut.fetchall() == [(True,)]
+        await happen(hub, org_id, "while.deaf")
+        first = await screen.hear()
+        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        await happen(hub, org_id, "heard.again")
+        second = await screen.hear(within_s=2)
+
+    assert (first["event"], second["event"]) == ("while.deaf", "heard.again")
+
+
+async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        early_id = UUID(int=events.first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
+        await happen(hub, org_id, "made.second")
+        assert (await screen.hear())["event"] == "made.second"
+        await happen(hub, org_id, "made.first.committed.last", event_id=early_id)
+        assert (await screen.hear())["event"] == "made.first.committed.last"
+        await happen(hub, org_id, "last")
+        assert (await screen.hear())["event"] == "last"
+
+
+async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.4)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        stalled_id = new_id()
+        await asyncio.sleep(0.01)
+        await happen(hub, org_id, "first")
+        assert (await screen.hear())["event"] == "first"
+        await happen(hub, org_id, "stalled", notify=False, event_id=stalled_id)
+        for number in range(20):
+            await happen(hub, org_id, f"after.{number}")
+            await asyncio.sleep(0.05)
+        heard = [(await screen.hear())["event"] for _ in range(21)]
+
+    assert "stalled" in heard
+
+
+async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile wake-ups carried other events: they must not move what the look reaches back to."""
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.2))
+    monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
+    is_blind = False
+    read = events.read_events
+
+    async def read_if_it_can(*args: Any, **kwargs: Any) -> list[EventFacts]:
+        if is_blind:
+            raise OSError("the database is away")
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(feeds, "read_events", read_if_it_can)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        await asyncio.sleep(0.3)
+        is_blind = True
+        await happen(hub, org_id, "missed", notify=False)
+        await asyncio.sleep(1)
+        await happen_aloud(hub, org_id)
+        assert (await screen.hear())["event"] == "bill.paid"
+        is_blind = False
+
+        assert (await screen.hear())["event"] == "missed"
+
+
+async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
+    admin = await found_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+    live = hub.app.state.broadcaster
+    with live.subscribed(org_id, events.Interest(bill_id=uuid4())):
+        await asyncio.wait_for(live.is_listening.wait(), 5)
+        await happen_aloud(hub, org_id, bill_id=bill_id)
+        await asyncio.sleep(0.3)
+        with live.subscribed(org_id, events.Interest(bill_id=bill_id)) as late:
+            heard = await asyncio.wait_for(late.queue.get(), 5)
+
+    assert heard is not None
+    assert heard.bill_id == bill_id
+
+
+async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+
+    async with watching(hub.client, f"/live/{org_id}/{bill_id}") as screen:
+        await happen(hub, org_id, "bill.paid", bill_id=uuid4())
+        await happen(hub, org_id, "payer.name", bill_id=bill_id)
+        await happen(hub, org_id, "bill.paid", bill_id=bill_id)
+        heard = await screen.hear()
+
+    assert (heard["event"], heard["data"]) == ("bill.paid", "{}")
+
+
+async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "QUEUE_MAX", 5)
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    broadcaster = hub.app.state.broadcaster
+    with broadcaster.subscribed(org_id, events.Interest()) as slow:
+        async with watching(admin) as quick:
+            for number in range(10):
+                await happen(hub, org_id, f"event.{number}")
+                assert (await quick.hear())["event"] == f"event.{number}"
+
+    assert slow.is_cut_off
+    queued = [slow.queue.get_nowait() for _ in range(slow.queue.qsize())]
+    assert [event and event.kind for event in queued] == [*(f"event.{n}" for n in range(5)), None]
+
+
+async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    data = {"amount_vnd": 20_000, "payer_name": "HỘ B\n12"}
+
+    async def look_in_vain(*_: object, **__: object) -> list[EventFacts]:
+        return []
+
+    async with watching(admin) as screen:
+        monkeypatch.setattr(feeds, "read_events", look_in_vain)
+        await happen_aloud(hub, org_id, data=data)
+        heard = await screen.hear()
+        monkeypatch.undo()
+    async with watching(admin) as late:
+        replayed = await late.hear()
+
+    assert heard["event"] == replayed["event"] == "bill.paid"
+    assert heard["id"] == replayed["id"]
+    assert json.loads(heard["data"]) == json.loads(replayed["data"]) == data
+
+
+async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen:
+        await happen_aloud(hub, org_id)
+        assert (await screen.hear())["event"] == "bill.paid"
+        await happen(hub, org_id, "afterwards")  # makes the feed look
+
+        assert (await screen.hear())["event"] == "afterwards"
+
+
+async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as screen:
+        for number in range(100):
+            await happen(hub, org_id, f"event.{number}")
+        heard = [(await screen.hear())["event"] for _ in range(100)]
+
+    assert heard == [f"event.{number}" for number in range(100)]
+
+
+async def test_a_stream_ends_when_its_session_does(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "RECHECK_S", 0.2)
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    admin = await found_city(hub)
+
+    async with watching(admin) as screen:
+        await admin.delete("/v1/sign-ins")
+        heard = await screen.hear_end()
+
+    assert [event["event"] for event in heard] == ["signed-out"]
+
+
+async def test_one_caller_cannot_open_streams_without_end(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STREAMS_PER_CALLER", 2)
+    admin = await found_city(hub)
+
+    async with watching(admin), watching(admin):
+        refused = await admin.get("/v1/live")
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    await asyncio.sleep(0.2)
+    async with watching(admin):
+        pass
+
+
+async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> None:
+    async with running_hub(settings, build=with_streams) as hub:
+        admin = await found_city(hub)
+        async with watching(admin) as screen:
+            hub.app.state.broadcaster.close()
+            assert await screen.hear_end(within_s=1) == []
+        async with watching(admin) as late:
+            assert await late.hear_end(within_s=1) == []
+
+
+async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
+    admin = await found_city(hub)
+    async with watching(admin):
+        assert len(hub.app.state.broadcaster._feeds) == 1
+    with anyio.fail_after(3):
+        while hub.app.state.broadcaster._feeds:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert hub.app.state.broadcaster._streams.total() == 0
+
+
+def test_an_instant_and_the_ids_made_in_it_agree() -> None:
+    now = read_clock()
+    assert abs(events.instant_of(new_id()) - now) < timedelta(seconds=1)
+    assert events.first_id_at(now - timedelta(seconds=2)) < new_id()

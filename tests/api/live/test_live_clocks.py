@@ -1,0 +1,82 @@
+"""Screens of one process hear what another tells, however far apart their clocks are (F17)."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from core.settings import Settings
+from tests.api.live.live_screens import Screen, org_of, watching, with_streams
+from tests.world.city import Hub, found_city, running_hub
+from tests.world.databases import FreshDatabase
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+async def hub(settings: Settings) -> AsyncIterator[Hub]:
+    async with running_hub(settings, with_streams(settings)) as running:
+        yield running
+
+
+class Teller:
+    """Another process, whose clock is off."""
+
+    def __init__(self, url: str, skew_s: float, org_id: UUID) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.api.live.skewed_teller", url, str(skew_s), str(org_id)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    async def tell(self, what: str) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        while (line := await asyncio.to_thread(self._process.stdout.readline)) != "told\n":
+            assert line, "it ended"  # its log is on the same output
+
+    def close(self) -> None:
+        self._process.communicate(timeout=20)
+
+
+async def hear_many(screen: Screen, count: int) -> set[str]:
+    """Hear so many different events; ticks do not count."""
+    heard: set[str] = set()
+    while len(heard) < count:
+        event = await screen.hear(within_s=12)
+        if event["event"] == "bill.paid":
+            heard.add(event["id"])
+    return heard
+
+
+@pytest.mark.parametrize("skew_s", [0, -10, -45, 90, -600, 600])
+async def test_all_is_heard_however_far_the_clocks_are_apart(
+    hub: Hub, fresh_database: FreshDatabase, skew_s: float
+) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    teller = Teller(fresh_database.app_url, skew_s, org_id)
+    try:
+        await teller.tell("0")  # it is up
+        async with watching(admin) as screen:
+            await teller.tell("10")
+            heard = await hear_many(screen, 10)
+        last = max(heard)
+        await teller.tell("10")
+        async with watching(admin, **{"Last-Event-ID": last}) as screen:
+            assert len(await hear_many(screen, 20) - heard) == 10  # ten anew, ten by the overlap
+            await teller.tell("burst 200")
+            await teller.tell("burst 200")
+            assert len(await hear_many(screen, 400)) == 400
+    finally:
+        teller.close()

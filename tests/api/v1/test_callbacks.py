@@ -1,0 +1,365 @@
+"""Callbacks end to end: an endpoint made over HTTP, a signed notice, a settled bill."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from core.clock import read_clock
+from payments.providers import PROVIDERS, EndpointSecrets, RawCallback
+from tests.payments.providers import provider_notices as notices
+from tests.world.builders import a_stall, an_id_number
+from tests.world.city import Hub
+from tests.world.stalls import Market, found_market_with_stall
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "a-secret-of-the-provider-0001"
+
+
+@pytest.fixture
+async def market(hub: Hub) -> Market:
+    """A market with a stall that can be paid."""
+    return await found_market_with_stall(hub)
+
+
+async def make_endpoint(market: Market, provider: str, **facts: Any) -> dict[str, Any]:
+    """Make an endpoint for the stall's account."""
+    body = {
+        "provider": provider,
+        "name": f"{provider} của chợ",
+        "secret": SECRET,
+        "account_ids": [str(market.stall.account_id)],
+        **facts,
+    }
+    answer = await market.admin.post("/v1/callback-endpoints", json=body, params=market.org)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def address_of(endpoint: Mapping[str, Any]) -> str:
+    """The path of an endpoint's address."""
+    return str(httpx.URL(endpoint["url"]).path)
+
+
+def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> RawCallback:
+    """Write and sign a notice of this provider, as it is made on the wire, at this moment."""
+    number, account, now = an_id_number(), market.stall.account_number, read_clock()
+    local = (now + timedelta(hours=7)).strftime("%Y-%m-%d %H:%M:%S")
+    bank_reference = f"FT{number:012d}"
+    if provider == "payos":
+        data = {
+            "orderCode": number,
+            "amount": amount_vnd,
+            "description": memo,
+            "accountNumber": account,
+            "reference": bank_reference,
+            "transactionDateTime": local,
+            "virtualAccountNumber": "",
+        }
+        return notices.payos({**notices.PAYOS_DATA, **data}, key=SECRET)
+    if provider in ("sepay", "sepay_apikey"):
+        told = {
+            "id": number,
+            "transactionDate": local,
+            "accountNumber": account,
+            "content": memo,
+            "transferAmount": amount_vnd,
+            "referenceCode": bank_reference,
+        }
+        notice = {**notices.SEPAY_NOTICE, **told}
+        if provider == "sepay":
+            return notices.sepay(notice, key=SECRET, at=now)
+        return notices.sepay_apikey(notice, key=SECRET)
+    if provider == "casso":
+        told = {
+            "id": number,
+            "reference": bank_reference,
+            "description": memo,
+            "amount": amount_vnd,
+            "transactionDateTime": local,
+            "accountNumber": account,
+        }
+        notice = {"error": 0, "data": {**notices.CASSO_NOTICE["data"], **told}}
+        return notices.casso(notice, key=SECRET, at=now)
+    push = {
+        "transactionid": f"VQR-{number}",
+        "transactiontime": int(now.timestamp() * 1_000),
+        "referencenumber": bank_reference,
+        "amount": amount_vnd,
+        "content": memo,
+        "bankaccount": account,
+        "orderId": "",
+    }
+    secrets = EndpointSecrets(keys=(SECRET,), username="phopay-test")
+    return notices.vietqrvn({**notices.VIETQRVN_PUSH, **push}, secrets=secrets, at=now)
+
+
+async def deliver(
+    market: Market, endpoint: Mapping[str, Any], told: RawCallback, **headers: str
+) -> httpx.Response:
+    """Call the hub as the provider does."""
+    path = address_of(endpoint) + (f"/{told.subpath}" if told.subpath else "")
+    return await market.hub.client.post(
+        path,
+        content=told.body,
+        headers={**told.headers, "Content-Type": "application/json"} | headers,
+    )
+
+
+async def until_status(market: Market, bill: Mapping[str, Any], status: str) -> dict[str, Any]:
+    """Wait until a bill has a status."""
+    for _ in range(100):
+        shown: dict[str, Any] = (await market.till.get(f"/v1/bills/{bill['id']}")).json()
+        if shown["status"] == status:
+            return shown
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the bill is {shown['status']}, not {status}")
+
+
+async def list_notices(market: Market, endpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the notice log."""
+    answer = await market.till.get(f"/v1/callback-endpoints/{endpoint['id']}/notices")
+    found: list[dict[str, Any]] = answer.json()["notices"]
+    return found
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+async def test_a_signed_callback_pays_the_bill_and_is_explained(
+    market: Market, provider: str
+) -> None:
+    endpoint = await make_endpoint(market, provider)
+    if provider == "vietqrvn":  # the provider logs in before it pushes
+        token = notices.token_request(user=endpoint["username"], key=SECRET)
+        issued = await deliver(market, endpoint, token)
+        bearer = {"authorization": f"Bearer {issued.json()['access_token']}"}
+    else:
+        bearer = {}
+    bill = await market.open_bill()
+    told = a_notice(market, provider, amount_vnd=20_000, memo=f"CK {bill['reference']}")
+    headers = bearer
+
+    first = await deliver(market, endpoint, told, **headers)
+    paid = await until_status(market, bill, "paid")
+    again = await deliver(market, endpoint, told, **headers)
+
+    assert first.status_code == again.status_code == 200
+    assert first.content == again.content, "a repeat is answered like the first time"
+    assert (paid["paid_vnd"], paid["missing_vnd"]) == (20_000, 0)
+    found = (await market.till.get(f"/v1/bills/{bill['id']}/credits")).json()["credits"]
+    assert [(c["verdict"], c["rule"], c["applied_vnd"]) for c in found] == [
+        ("settle", "memo_exact", 20_000)
+    ]
+    assert bill["reference"] in found[0]["reason"]
+    log = await list_notices(market, endpoint)
+    assert len(log) == 2
+    assert all(one["is_accepted"] for one in log)
+
+
+async def test_an_unknown_address_and_a_wrong_signature_get_the_same_answer(
+    market: Market,
+) -> None:
+    for provider in sorted(PROVIDERS):
+        endpoint = await make_endpoint(market, provider)
+        told = a_notice(market, provider, amount_vnd=20_000, memo="x")
+        body = told.body.replace(b"20000", b"90000")
+        forged = RawCallback(headers=told.headers, body=body, subpath=told.subpath)
+        if provider == "sepay_apikey":  # signs nothing: the key itself is wrong
+            headers = {"authorization": "Apikey wrong-key-0000000000"}
+            forged = RawCallback(headers=headers, body=told.body, subpath=told.subpath)
+        if provider == "vietqrvn":
+            headers = {"authorization": "Bearer wrong"}
+            forged = RawCallback(headers=headers, body=told.body, subpath=told.subpath)
+        unknown = {"url": endpoint["url"][:-4] + "AAAA"}
+
+        bad = await deliver(market, endpoint, forged)
+        nowhere = await deliver(market, unknown, told)
+
+        assert (bad.status_code, bad.content) == (nowhere.status_code, nowhere.content), provider
+        assert bad.status_code >= 400
+        log = await list_notices(market, endpoint)
+        assert [one["is_accepted"] for one in log] == [False]
+        assert log[0]["refusal"]
+        revoked = await market.admin.delete(
+            f"/v1/callback-endpoints/{endpoint['id']}", params=market.org
+        )
+        assert revoked.status_code == 204
+
+
+async def test_both_keys_hold_while_a_secret_is_rotated(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    path = f"/v1/callback-endpoints/{endpoint['id']}/rotate"
+    rotated = await market.admin.post(path, json={"overlap_s": 600}, params=market.org)
+    assert rotated.status_code == 201
+    secret = rotated.json()["secret"]
+    notice = {**notices.SEPAY_NOTICE, "accountNumber": market.stall.account_number}
+
+    statuses = [
+        (await deliver(market, endpoint, notices.sepay(notice, key=k, at=read_clock()))).status_code
+        for k in (SECRET, secret, "neither-of-the-two-keys")
+    ]
+
+    assert statuses[:2] == [200, 200]
+    assert statuses[2] >= 400
+
+
+async def test_without_an_overlap_the_old_key_is_dead(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    path = f"/v1/callback-endpoints/{endpoint['id']}/rotate"
+    await market.admin.post(path, json={"overlap_s": 0}, params=market.org)
+    told = a_notice(market, "sepay", amount_vnd=1, memo="x")
+
+    assert (await deliver(market, endpoint, told)).status_code >= 400
+
+
+async def test_a_live_organisation_refuses_a_sandbox_endpoint(market: Market) -> None:
+    await a_stall(market.hub.app.state.database, code="QBSH", is_live=True)
+    body = {"provider": "sepay", "name": "x", "account_ids": [], "is_sandbox": True}
+
+    refused = await market.admin.post("/v1/callback-endpoints", json=body, params={"org": "QBSH"})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "sandbox_refused")
+
+
+async def test_a_body_over_the_limit_is_not_read(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    told = RawCallback(headers={}, body=b'{"a":"' + b"x" * 2_000_000 + b'"}')
+
+    answer = await deliver(market, endpoint, told)
+
+    assert answer.status_code == 413
+    assert await list_notices(market, endpoint) == []
+
+
+async def test_a_test_ping_is_acknowledged_and_credited_to_nobody(market: Market) -> None:
+    endpoint = await make_endpoint(market, "payos")
+    # What payOS sends to confirm a webhook (docs/callbacks.md).
+    data = {**notices.PAYOS_DATA, "orderCode": 123, "amount": 3_000, "accountNumber": "12345678"}
+    ping = notices.payos(
+        {**data, "description": "VQRIO123", "reference": "TF230204212323"}, key=SECRET
+    )
+
+    assert (await deliver(market, endpoint, ping)).status_code == 200
+    await asyncio.sleep(0.3)
+    assert (await market.till.get("/v1/credits")).json()["credits"] == []
+
+
+async def test_rejections_are_capped_for_an_hour(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payments.callbacks.receiver.REJECTIONS_AN_HOUR_MAX", 3)
+    endpoint = await make_endpoint(market, "sepay")
+    for _ in range(5):
+        await deliver(market, endpoint, RawCallback(headers={}, body=b"{}"))
+
+    assert len(await list_notices(market, endpoint)) == 3
+
+
+async def test_the_log_hides_accounts_and_shows_a_body_to_managers_only(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    await deliver(market, endpoint, a_notice(market, "sepay", amount_vnd=1_000, memo="chè"))
+    (notice,) = await list_notices(market, endpoint)
+    path = f"/v1/callback-endpoints/{endpoint['id']}/notices/{notice['id']}"
+
+    assert (await market.till.get(path)).status_code == 403
+    body = (await market.admin.get(path, params=market.org)).json()["body"]
+    assert market.stall.account_number not in body
+    assert json.loads(body)["accountNumber"] == f"…{market.stall.account_number[-4:]}"
+    assert json.loads(body)["content"] == "chè"
+
+
+async def test_secrets_are_shown_once_and_an_endpoint_can_be_read(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay", secret=None, pull_token="token-000", name="Mơ")
+    assert len(endpoint["secret"]) >= 32
+
+    shown = await market.till.get(f"/v1/callback-endpoints/{endpoint['id']}")
+    listed = await market.till.get("/v1/callback-endpoints")
+
+    assert endpoint["secret"] not in shown.text + listed.text
+    assert shown.json()["can_be_polled"] is True
+    assert shown.json()["last_day"]["accepted"] == 0
+    assert endpoint["id"] in [one["id"] for one in listed.json()["endpoints"]]
+    assert (await market.till.post("/v1/callback-endpoints", json={})).status_code == 403
+    path = f"/v1/callback-endpoints/{endpoint['id']}"
+    assert (await market.admin.delete(path, params=market.org)).status_code == 204
+    closed = await market.admin.post(f"{path}/rotate", json={}, params=market.org)
+    assert closed.json()["code"] == "callback_endpoint_revoked"
+    told = notices.sepay(dict(notices.SEPAY_NOTICE), key=endpoint["secret"], at=read_clock())
+    assert (await deliver(market, endpoint, told)).status_code >= 400
+
+
+async def test_a_notice_for_an_account_added_later_is_judged_then(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay", account_ids=[])
+    bill = await market.open_bill()
+    told = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])
+    assert (await deliver(market, endpoint, told)).status_code == 200
+    await asyncio.sleep(0.3)
+    assert (await market.till.get(f"/v1/bills/{bill['id']}")).json()["status"] == "open"
+
+    body = {"account_ids": [str(market.stall.account_id)]}
+    path = f"/v1/callback-endpoints/{endpoint['id']}/accounts"
+    listed = await market.admin.put(path, json=body, params=market.org)
+    await market.hub.app.state.settler.settle(market.stall.org)
+
+    assert [a["id"] for a in listed.json()["accounts"]] == body["account_ids"]
+    await until_status(market, bill, "paid")
+
+
+@pytest.mark.parametrize("t", ["99999999999999", "17958628521204", "0"])
+async def test_a_casso_notice_with_an_odd_clock_is_stored_and_pays(market: Market, t: str) -> None:
+    endpoint = await make_endpoint(market, "casso")
+    bill = await market.open_bill()
+    notice = a_notice(market, "casso", amount_vnd=20_000, memo=bill["reference"])
+    told = json.dumps(
+        json.loads(notice.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    v1 = hmac.new(SECRET.encode(), f"{t}.{told}".encode(), hashlib.sha512).hexdigest()
+
+    answer = await deliver(
+        market, endpoint, replace(notice, headers={"x-casso-signature": f"t={t},v1={v1}"})
+    )
+
+    assert answer.status_code == 200
+    await until_status(market, bill, "paid")
+
+
+async def test_a_sepay_notice_with_a_clock_of_the_far_future_is_not_accepted(
+    market: Market,
+) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    notice = a_notice(market, "sepay", amount_vnd=20_000, memo="x")
+    at = "99999999999"
+    v = hmac.new(SECRET.encode(), f"{at}.".encode() + notice.body, hashlib.sha256).hexdigest()
+
+    answer = await deliver(
+        market,
+        endpoint,
+        replace(notice, headers={"x-sepay-timestamp": at, "x-sepay-signature": f"sha256={v}"}),
+    )
+
+    assert answer.status_code == 401
+    (one,) = await list_notices(market, endpoint)
+    assert one["refusal"] == "stale_timestamp"
+
+
+async def test_a_signed_body_with_a_byte_order_mark_pays(market: Market) -> None:
+    endpoint = await make_endpoint(market, "sepay")
+    bill = await market.open_bill()
+    notice = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])
+
+    answer = await deliver(
+        market,
+        endpoint,
+        notices.sepay(b"\xef\xbb\xbf" + notice.body, key=SECRET, at=read_clock()),
+    )
+
+    assert answer.status_code == 200
+    await until_status(market, bill, "paid")

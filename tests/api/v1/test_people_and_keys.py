@@ -1,0 +1,379 @@
+"""Who may do what to whom: roles, borders between organisations and stalls, API keys."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, text
+
+from core.audit import AuditRow
+from core.clock import read_clock
+from core.db import Database
+from identity.people.models import ApiKey
+from tests.world.city import PASSWORD, Hub, employ, found_city, found_market, open_stall
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_manager_makes_cashiers_but_no_administrator_or_approver(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    stall = await open_stall(hub, market_id)
+    await employ(admin, "minh", "manager", org="DXA2")
+    minh = await hub.browser("minh")
+
+    cashier = await employ(minh, "thu", "cashier", payee_id=stall)
+    refused = [await employ(minh, f"x{role}x", role) for role in ("admin", "approver", "finance")]
+
+    assert cashier.status_code == 201, cashier.text
+    assert [answer.json()["code"] for answer in refused] == ["role_not_grantable"] * 3
+
+
+async def test_a_manager_cannot_touch_an_administrator(hub: Hub) -> None:
+    admin = await found_city(hub)
+    boss = await employ(admin, "boss", "admin")
+    await employ(admin, "minh", "manager")
+    minh = await hub.browser("minh")
+    address = f"/v1/staff/{boss.json()['id']}"
+
+    disabling = await minh.patch(address, json={"is_disabled": True})
+    taking_over = await minh.post(f"{address}/password", json={"password": "phở gà Nguyễn Trường"})
+
+    assert disabling.json()["code"] == taking_over.json()["code"] == "role_not_grantable"
+
+
+async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    mine, theirs = await open_stall(hub, market_id), await open_stall(hub, market_id, "Chú Ba cá")
+    await employ(admin, "co.lan", "vendor_owner", org="DXA2", payee_id=mine)
+    stranger = await employ(admin, "chu.ba", "vendor_owner", org="DXA2", payee_id=theirs)
+    owner = await hub.browser("co.lan")
+
+    assert (await employ(owner, "chau", "cashier", payee_id=mine)).status_code == 201
+    for payee_id in (theirs, None):
+        refused = await employ(owner, "spy", "cashier", payee_id=payee_id)
+        assert refused.json()["code"] == "role_not_grantable"
+    assert {person["login"] for person in (await owner.get("/v1/staff")).json()} == {
+        "co.lan",
+        "chau",
+    }
+    hidden = await owner.get(f"/v1/staff/{stranger.json()['id']}")
+    assert hidden.json()["code"] == "staff_not_found"
+
+
+async def test_a_cashier_needs_a_payee_of_the_same_organisation(hub: Hub) -> None:
+    admin = await found_city(hub)
+    stall_elsewhere = await open_stall(hub, await found_market(admin))
+
+    without = await employ(admin, "thu", "cashier")
+    foreign = await employ(admin, "thu", "cashier", payee_id=stall_elsewhere)
+
+    assert without.json()["code"] == foreign.json()["code"] == "payee_required"
+
+
+async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> None:
+    admin = await found_city(hub)
+    await found_market(admin)
+    await found_market(admin, code="THA9")
+    await employ(admin, "boss", "admin", org="DXA2")
+    boss = await hub.browser("boss")
+
+    elsewhere = await boss.get("/v1/staff", params={"org": "THA9"})
+    founding = await boss.post(
+        "/v1/organisations", json={"code": "NEW2", "name": "x", "kind": "office"}
+    )
+
+    assert elsewhere.json()["code"] == founding.json()["code"] == "forbidden"
+    assert [o["code"] for o in (await boss.get("/v1/organisations")).json()] == ["DXA2"]
+    assert (await admin.get("/v1/staff", params={"org": "NQNE"})).json()["code"] == (
+        "organisation_not_found"
+    )
+
+
+async def test_what_the_city_does_is_written_in_the_log_of_whom_it_concerns(
+    hub: Hub, owner_database: Database
+) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+
+    added = await employ(admin, "boss", "admin", org="DXA2")
+    await admin.patch(
+        f"/v1/staff/{added.json()['id']}",
+        params={"org": "DXA2"},
+        json={"roles": ["finance"], "reason": "đổi việc"},
+    )
+
+    async with owner_database.begin() as session:
+        rows = (
+            await session.scalars(
+                select(AuditRow).where(AuditRow.org_id == market_id).order_by(AuditRow.id)
+            )
+        ).all()
+    # The last administrator stays: the change is refused and leaves no row.
+    assert [row.action for row in rows] == ["organisation.added", "staff.added"]
+    assert rows[1].actor_name == "Quản trị (HANX)"
+    assert rows[1].after is not None
+    assert rows[1].after["roles"] == ["admin"]
+    assert "password" not in str(rows[1].after)
+
+
+async def test_the_last_administrator_stays(hub: Hub) -> None:
+    admin = await found_city(hub)
+    me = (await admin.get("/v1/me")).json()["id"]
+    second = (await employ(admin, "boss", "admin")).json()["id"]
+    boss = await hub.browser("boss")
+
+    leaving = await boss.patch(f"/v1/staff/{me}", json={"is_disabled": True, "reason": "nghỉ"})
+    last = await boss.patch(f"/v1/staff/{second}", json={"is_disabled": True})
+
+    assert leaving.status_code == 200
+    assert (last.status_code, last.json()["code"]) == (409, "last_administrator")
+    assert (await admin.get("/v1/me")).json()["code"] == "sign_in_ended"
+
+
+async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
+    hub: Hub, owner_database: Database
+) -> None:
+    admin = await found_city(hub)
+    lan_id = (await employ(admin, "lan", "finance", "approver")).json()["id"]
+    lan = await hub.browser("lan")
+
+    await admin.patch(f"/v1/staff/{lan_id}", json={"display_name": "Chị Lan"})
+    assert (await lan.get("/v1/me")).json()["name"] == "Chị Lan"
+    await admin.patch(f"/v1/staff/{lan_id}", json={"roles": ["finance"], "reason": "đổi việc"})
+
+    assert (await lan.get("/v1/me")).json()["code"] == "sign_in_ended"
+    async with owner_database.begin() as session:
+        rows = await session.scalars(
+            select(AuditRow).where(AuditRow.action == "staff.changed").order_by(AuditRow.id)
+        )
+        renamed, demoted = rows.all()
+    assert renamed.after["display_name"] == "Chị Lan"
+    assert demoted.before["roles"] == ["approver", "finance"]
+    assert (demoted.after["roles"], demoted.reason) == (["finance"], "đổi việc")
+
+
+async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    here, there = [str(await open_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
+    lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=UUID(here))).json()
+    path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
+    browser = await hub.browser("lan")
+
+    await admin.patch(path, params=org, json={"payee_id": here})
+    assert (await browser.get("/v1/me")).status_code == 200
+    moved = await admin.patch(path, params=org, json={"payee_id": there})
+
+    assert moved.json()["payee_id"] == there
+    assert (await browser.get("/v1/me")).json()["code"] == "sign_in_ended"
+
+
+async def test_cashier_who_becomes_a_manager_has_no_stall_any_more(hub: Hub) -> None:
+    admin = await found_city(hub)
+    market_id = await found_market(admin)
+    stall = await open_stall(hub, market_id)
+    lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=stall)).json()
+    path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
+
+    early = await admin.patch(path, params=org, json={"payee_id": None})
+    kept = await admin.patch(path, params=org, json={"display_name": "Chị Lan"})
+    promoted = await admin.patch(path, params=org, json={"roles": ["manager"], "payee_id": None})
+
+    assert early.json()["code"] == "payee_required"
+    assert kept.json()["payee_id"] == str(stall)
+    assert (promoted.status_code, promoted.json()["payee_id"]) == (200, None)
+
+
+@pytest.mark.parametrize("other", ["manager", "vendor_owner"])
+async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
+    hub: Hub, other: str
+) -> None:
+    """Such a person would make a manager of straw, and be both of the two people."""
+    admin = await found_city(hub)
+    stall = await open_stall(hub, await found_market(admin))
+    org = {"org": "DXA2"}
+
+    added = await employ(admin, "lan", "approver", other, org="DXA2", payee_id=stall)
+    lan = (await employ(admin, "minh", "approver", "finance", org="DXA2")).json()["id"]
+    changed = await admin.patch(
+        f"/v1/staff/{lan}",
+        params=org,
+        json={"roles": [other, "approver"], "payee_id": str(stall)},
+    )
+
+    for answer in (added, changed):
+        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_apart")
+    assert (await admin.get(f"/v1/staff/{lan}", params=org)).json()["roles"] == [
+        "approver",
+        "finance",
+    ]
+    assert (await employ(admin, "boss", "admin", "approver", org="DXA2")).status_code == 201
+
+
+async def test_who_holds_both_from_before_can_be_renamed_but_be_given_no_more(
+    hub: Hub, owner_database: Database
+) -> None:
+    admin = await found_city(hub)
+    lan = (await employ(admin, "lan", "approver", "finance")).json()["id"]
+    async with owner_database.begin() as session:
+        query = text("UPDATE staff SET roles = '{approver,manager}' WHERE id = :id")
+        await session.execute(query, {"id": UUID(lan)})
+
+    async def change(name: str, *roles: str) -> tuple[int, str | None]:
+        sent = {"display_name": name, "roles": roles}
+        answer = await admin.patch(f"/v1/staff/{lan}", json=sent)
+        return answer.status_code, answer.json().get("code")
+
+    assert await change("Chị Lan", "manager", "approver") == (200, None)
+    more = await change("Lan Ba", "manager", "approver", "finance")
+    assert more == (422, "duties_not_apart")
+    assert await change("Chị Lan", "approver") == (200, None)
+    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_apart")
+    kept = (await admin.get(f"/v1/staff/{lan}")).json()
+    assert (kept["display_name"], kept["roles"]) == ("Chị Lan", ["approver"])
+
+
+async def test_nobody_promotes_themselves(hub: Hub) -> None:
+    admin = await found_city(hub)
+    minh_id = (await employ(admin, "minh", "manager")).json()["id"]
+    minh = await hub.browser("minh")
+
+    answer = await minh.patch(f"/v1/staff/{minh_id}", json={"roles": ["manager", "cashier"]})
+
+    assert answer.json()["code"] == "role_not_grantable"
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("phở 24", "password_too_short"),
+        ("Matkhau123", "password_too_common"),
+        ("aaaaaaaaaaaa", "password_too_common"),
+        ("Mậtkhẩu12345", "password_too_common"),
+        ("nguyenthilan2026", "password_like_login"),
+        ("20261121202611", "password_like_login"),
+    ],
+)
+async def test_a_password_that_anyone_would_try_is_refused(
+    hub: Hub, password: str, code: str
+) -> None:
+    admin = await found_city(hub)
+    body = {"login": "nguyenthilan", "display_name": "Lan", "roles": ["finance"]}
+
+    answer = await admin.post("/v1/staff", json={**body, "password": password})
+
+    assert answer.status_code == 422
+    assert [v["code"] for v in answer.json()["violations"]] == [code]
+    assert password not in answer.text
+
+
+async def test_an_api_key_does_what_its_scopes_say_and_no_more(
+    hub: Hub, owner_database: Database
+) -> None:
+    admin = await found_city(hub)
+    machine = await hub.machine(admin, "bills.read")
+
+    me = await machine.get("/v1/me")
+    staff = await machine.get("/v1/staff")
+
+    assert me.json()["permissions"] == ["bills.read"]
+    assert staff.json()["code"] == "forbidden"
+    async with owner_database.begin() as session:
+        key = (await session.scalars(select(ApiKey))).one()
+        assert key.secret_hash not in (b"", None)
+    text_of_key = machine.headers["Authorization"].removeprefix("Bearer ")
+    assert text_of_key.startswith(f"pp_test_HANX_{key.prefix}_")
+
+
+async def test_keys_get_no_scope_over_people_and_none_that_their_maker_lacks(hub: Hub) -> None:
+    admin = await found_city(hub)
+    for scope in ("staff.manage", "keys.manage", "accounts.approve"):
+        answer = await admin.post("/v1/keys", json={"name": "x", "scopes": [scope]})
+        assert answer.json()["code"] == "scope_not_grantable"
+
+
+async def test_a_wrong_foreign_or_malformed_key_is_nobody(hub: Hub) -> None:
+    admin = await found_city(hub)
+    await found_market(admin)
+    machine = await hub.machine(admin, "bills.read")
+    good = machine.headers["Authorization"]
+    bad = [
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        good.replace("HANX", "DXA2"),
+        good.replace("pp_test", "pp_live"),
+        "Bearer nonsense",
+        "Bearer " + "x" * 5_000,
+    ]
+
+    for header in bad:
+        answer = await hub.client.get("/v1/me", headers={"Authorization": header})
+        assert (answer.status_code, answer.json()["code"]) == (401, "api_key_not_valid")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_revoked_key_ends(hub: Hub) -> None:
+    admin = await found_city(hub)
+    machine = await hub.machine(admin, "bills.read")
+    assert (await machine.get("/v1/me")).status_code == 200
+    key_id = (await admin.get("/v1/keys")).json()[0]["id"]
+
+    await admin.delete(f"/v1/keys/{key_id}", params={"reason": "lộ khoá"})
+
+    assert (await machine.get("/v1/me")).json()["code"] == "api_key_not_valid"
+
+
+async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database: Database) -> None:
+    admin = await found_city(hub)
+    old = await hub.machine(admin, "bills.read")
+    key_id = (await admin.get("/v1/keys")).json()[0]["id"]
+
+    rotated = await admin.post(f"/v1/keys/{key_id}/rotate", json={"overlap_s": 3_600})
+    new = hub.new_client(Authorization=f"Bearer {rotated.json()['key']}")
+
+    assert rotated.status_code == 201
+    assert [(await c.get("/v1/me")).status_code for c in (old, new)] == [200, 200]
+    async with owner_database.begin() as session:
+        past = read_clock() - timedelta(seconds=1)
+        await session.execute(
+            text("UPDATE api_keys SET expires_at = :past WHERE id = :id"),
+            {"past": past, "id": key_id},
+        )
+    hub.app.state.directory.keys.clear()
+    assert [(await c.get("/v1/me")).status_code for c in (old, new)] == [401, 200]
+    again = await admin.post(f"/v1/keys/{key_id}/rotate", json={})
+    assert again.json()["code"] == "api_key_closed"
+
+
+async def test_a_keys_last_use_is_written_beside_the_requests(
+    hub: Hub, owner_database: Database
+) -> None:
+    machine = await hub.machine(await found_city(hub), "bills.read")
+    await machine.get("/v1/me")
+
+    written = [await hub.app.state.directory.write_key_uses() for _ in range(2)]
+    await machine.get("/v1/me")  # within the same minute
+    written.append(await hub.app.state.directory.write_key_uses())
+
+    assert written == [1, 0, 0]
+    async with owner_database.begin() as session:
+        assert (await session.scalars(select(ApiKey.last_used_at))).one() is not None
+
+
+async def test_a_reset_password_ends_the_sessions_and_opens_the_lock(
+    hub: Hub, owner_database: Database
+) -> None:
+    admin = await found_city(hub)
+    lan_id = (await employ(admin, "lan", "finance")).json()["id"]
+    lan = await hub.browser("lan")
+    async with owner_database.begin() as session:
+        await session.execute(
+            text("UPDATE staff SET locked_until = now() + interval '1 hour' WHERE login = 'lan'")
+        )
+
+    reset = await admin.post(f"/v1/staff/{lan_id}/password", json={"password": PASSWORD + " mới"})
+
+    assert reset.status_code == 204
+    assert (await lan.get("/v1/me")).json()["code"] == "sign_in_ended"
+    await hub.browser("lan", PASSWORD + " mới")

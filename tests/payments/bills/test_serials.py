@@ -1,0 +1,74 @@
+"""Serials: runs that nobody else has, also where the database is not the one it was."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from core.db import Database
+from core.tenancy import open_org_transaction
+from payments.bills.queries import take_serials
+from payments.bills.references import SERIAL_COUNT
+from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
+from tests.world.builders import Stall, a_stall
+from tests.world.databases import FreshDatabase
+
+pytestmark = pytest.mark.anyio
+
+
+async def take(database: Database, stall: Stall, wanted: int = 100) -> int | None:
+    """Take a run and return its first serial."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        run = await take_serials(session, stall.org.id, wanted=wanted, serials_max=SERIAL_COUNT)
+    return None if run is None else run[1]
+
+
+def make_it_another_server(fresh_database: FreshDatabase, taken_at: datetime, **facts: int) -> None:
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute(
+            "UPDATE organisation_codes SET taken_on = 'x/00000001', taken_at = %s", [taken_at]
+        )
+        for serial in facts.values():
+            owner.execute("UPDATE organisation_codes SET next_serial = %s", [serial])
+
+
+async def test_runs_follow_one_another(app_database: Database) -> None:
+    stall = await a_stall(app_database)
+    assert [await take(app_database, stall) for _ in range(3)] == [0, 100, 200]
+
+
+async def test_on_another_server_or_timeline_what_may_have_been_given_out_is_skipped_once(
+    app_database: Database, fresh_database: FreshDatabase
+) -> None:
+    """A standby that was promoted by itself at night: nobody ran `restore --advance-serials`."""
+    stall = await a_stall(app_database)
+    await take(app_database, stall)
+    make_it_another_server(fresh_database, datetime.now(UTC) - timedelta(hours=1))
+
+    first = await take(app_database, stall)
+
+    assert first is not None
+    skipped = first - 100
+    hour = LOST_BURST_MAX + LOST_PER_SECOND_MAX * 3_601
+    assert hour <= skipped <= hour + 60 * LOST_PER_SECOND_MAX
+    assert await take(app_database, stall) == first + 100
+
+
+async def test_a_code_that_was_never_used_skips_as_well(
+    app_database: Database, fresh_database: FreshDatabase
+) -> None:
+    stall = await a_stall(app_database)
+    make_it_another_server(fresh_database, datetime.now(UTC))
+    first = await take(app_database, stall)
+    assert first is not None
+    assert first > LOST_BURST_MAX
+
+
+async def test_a_code_without_room_for_what_is_skipped_gives_none(
+    app_database: Database, fresh_database: FreshDatabase
+) -> None:
+    stall = await a_stall(app_database)
+    make_it_another_server(
+        fresh_database, datetime.now(UTC), next_serial=SERIAL_COUNT - LOST_BURST_MAX
+    )
+    assert await take(app_database, stall) is None

@@ -1,0 +1,308 @@
+"""What a person decides about breaks with money: another transfer, the same money, whose it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.bills.references import make_reference
+from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.models import Break
+from payments.callbacks.errors import BreakNotDecidable
+from payments.credits import admissions
+from payments.credits.corrections import rematch
+from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
+    MANAGER,
+    NOON,
+    Stall,
+    a_bill,
+    a_payee,
+    a_stall,
+    list_breaks,
+    pay,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
+
+pytestmark = pytest.mark.anyio
+
+OWN = "FT26324000123"
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_new_stall(app_database)
+
+
+async def find_break(database: Database, stall: Stall, kind: str) -> UUID:
+    """Return the newest break of a kind."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        query = text("SELECT id FROM breaks WHERE kind = :kind ORDER BY id DESC LIMIT 1")
+        return UUID(str(await session.scalar(query, {"kind": kind})))
+
+
+async def admit(database: Database, stall: Stall, break_id: UUID) -> Break:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await admissions.admit(session, stall.org, break_id, actor=MANAGER, now=NOON)
+
+
+async def confirm(database: Database, stall: Stall, break_id: UUID) -> Break:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await admissions.confirm_same_money(
+            session, stall.org.id, break_id, actor=MANAGER, now=NOON
+        )
+
+
+async def assign(database: Database, stall: Stall, break_id: UUID, **whose: UUID) -> Break:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await admissions.assign(
+            session, stall.org.id, break_id, actor=MANAGER, now=NOON, **whose
+        )
+
+
+async def contradict(database: Database, stall: Stall, *memos: str) -> None:
+    """Let SePay tell one id with other amounts: 20,000, 30,000, 40,000 …"""
+    for n, memo in enumerate(memos):
+        body = sepay_body(stall, amount_vnd=20_000 + n * 10_000, memo=memo, transaction_id=77)
+        await store(database, stall, body)
+        await settle(database, stall)
+
+
+async def test_a_contradicted_telling_that_is_admitted_becomes_a_credit_once(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    bill = await a_bill(app_database, stall, amount_vnd=30_000)
+    await contradict(app_database, stall, "pho", bill.reference)
+    break_id = await find_break(app_database, stall, "contradiction")
+
+    for _ in range(2):
+        decided = await admit(app_database, stall, break_id)
+        assert decided.resolution == "another_transfer"
+
+    assert await read_status(app_database, stall, bill) == ("paid", 30_000, 30_000)
+    assert await count_rows(app_database, stall, "credits") == 2
+    assert (await read_ledger(app_database, stall))["takings"] == 50_000
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_telling_that_was_admitted_and_comes_again_opens_nothing_and_counts_once(
+    app_database: Database, stall: Stall
+) -> None:
+    await contradict(app_database, stall, "pho", "pho")
+    await admit(app_database, stall, await find_break(app_database, stall, "contradiction"))
+    await contradict(app_database, stall, "pho", "pho")
+
+    assert await count_rows(app_database, stall, "credits") == 2
+    assert await list_breaks(app_database, stall) == []
+
+
+async def test_two_people_who_admit_at_once_make_one_credit(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    await contradict(app_database, stall, "pho", "pho")
+    break_id = await find_break(app_database, stall, "contradiction")
+
+    await asyncio.gather(*(admit(app_database, stall, break_id) for _ in range(6)))
+
+    assert await count_rows(app_database, stall, "credits") == 2
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_contradiction_that_is_the_same_money_counts_nothing(
+    app_database: Database, stall: Stall
+) -> None:
+    await contradict(app_database, stall, "pho", "pho")
+    break_id = await find_break(app_database, stall, "contradiction")
+
+    await confirm(app_database, stall, break_id)
+    with pytest.raises(BreakClosed):
+        await admit(app_database, stall, break_id)
+
+    assert await count_rows(app_database, stall, "credits") == 1
+    assert (await read_ledger(app_database, stall))["clearing"] == -20_000
+
+
+async def test_a_possible_duplicate_that_is_admitted_stays_a_credit(
+    app_database: Database, stall: Stall
+) -> None:
+    for _ in range(3):
+        body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
+        await store(app_database, stall, body)
+    await settle(app_database, stall)
+    assert await list_breaks(app_database, stall) == ["possible_duplicate"] * 2
+
+    await admit(app_database, stall, await find_break(app_database, stall, "possible_duplicate"))
+
+    assert (await read_ledger(app_database, stall))["takings"] == 60_000
+    assert await list_breaks(app_database, stall) == ["possible_duplicate"]
+
+
+async def test_a_sale_that_is_the_same_money_leaves_the_books(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    for _ in range(2):
+        body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
+        await store(app_database, stall, body)
+    await settle(app_database, stall)
+    break_id = await find_break(app_database, stall, "possible_duplicate")
+
+    for _ in range(2):
+        assert (await confirm(app_database, stall, break_id)).resolution == "same_money"
+
+    books = await read_ledger(app_database, stall)
+    assert books == {"clearing": -20_000, "takings": 20_000, "unapplied": 0, "not_takings": 0}
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_second_payment_of_a_bill_that_is_the_same_money_is_due_for_no_refund(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    bill = await a_bill(app_database, stall)
+    said = [await pay(app_database, stall, bill, bank_reference=OWN) for _ in range(2)]
+    assert said == ["settle", "closed_bill"]
+
+    await confirm(app_database, stall, await find_break(app_database, stall, "possible_duplicate"))
+
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_payment_that_settled_a_bill_is_not_taken_from_it(
+    app_database: Database, stall: Stall
+) -> None:
+    bills = [await a_bill(app_database, stall) for _ in range(2)]
+    for bill in bills:
+        await pay(app_database, stall, bill, bank_reference=OWN)
+    break_id = await find_break(app_database, stall, "possible_duplicate")
+
+    with pytest.raises(CreditNotCorrectable):
+        await confirm(app_database, stall, break_id)
+
+    assert await list_breaks(app_database, stall) == ["possible_duplicate"]
+    assert (await read_ledger(app_database, stall))["takings"] == 40_000
+
+
+async def name_unknown(database: Database, stall: Stall) -> str:
+    return make_reference(stall.org.code, 888)
+
+
+async def name_other_organisation(database: Database, stall: Stall) -> str:
+    await a_stall(database, code="ZZZZ")
+    return make_reference("ZZZZ", 5)
+
+
+async def name_two_bills(database: Database, stall: Stall) -> str:
+    bills = [await a_bill(database, stall) for _ in range(2)]
+    return " ".join(bill.reference for bill in bills)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "kind"),
+    [
+        (name_unknown, "no_bill", "unknown_reference"),
+        (name_other_organisation, "wrong_account", "wrong_account"),
+        (name_two_bills, "several_bills", "several_references"),
+    ],
+)
+@pytest.mark.parametrize("is_for_bill", [True, False])
+async def test_money_that_nothing_explains_is_assigned_by_a_person(
+    app_database: Database,
+    stall: Stall,
+    fresh_database: FreshDatabase,
+    name: Callable[[Database, Stall], Awaitable[str]],
+    verdict: str,
+    kind: str,
+    is_for_bill: bool,
+) -> None:
+    meant = await a_bill(app_database, stall, amount_vnd=35_000)
+    memo = await name(app_database, stall)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=memo))
+    await settle(app_database, stall)
+    assert await list_outcomes(app_database, stall) == [verdict]
+    break_id = await find_break(app_database, stall, kind)
+
+    whose = {"bill_id": meant.id} if is_for_bill else {"payee_id": stall.payee_id}
+    for _ in range(2):
+        assert (await assign(app_database, stall, break_id, **whose)).closed_at is not None
+
+    status = (await read_status(app_database, stall, meant))[0]
+    assert status == ("paid" if is_for_bill else "open")
+    books = await read_ledger(app_database, stall)
+    assert (books["takings"], books["unapplied"]) == (35_000, 0)
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_money_of_another_account_is_nobodys_elses(
+    app_database: Database, stall: Stall
+) -> None:
+    await store(
+        app_database,
+        stall,
+        sepay_body(stall, amount_vnd=35_000, memo=make_reference(stall.org.code, 888)),
+    )
+    await settle(app_database, stall)
+    break_id = await find_break(app_database, stall, "unknown_reference")
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        stranger = await a_payee(session, stall.org)
+
+    with pytest.raises(CreditNotFound):
+        await assign(app_database, stall, break_id, payee_id=stranger)
+
+
+async def test_an_assignment_and_the_bill_that_appears_at_once_have_one_end(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    reference = make_reference(stall.org.code, 888)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
+    await settle(app_database, stall)
+    break_id = await find_break(app_database, stall, "unknown_reference")
+    await a_bill_called(app_database, stall, reference)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
+
+    async def judge() -> None:
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            await rematch(session, stall.org, credit_id, now=NOON)
+
+    ends = await asyncio.gather(
+        judge(),
+        assign(app_database, stall, break_id, payee_id=stall.payee_id),
+        return_exceptions=True,
+    )
+
+    assert {type(one) for one in ends} <= {type(None), Break, CreditNotCorrectable}
+
+    assert (await read_ledger(app_database, stall))["takings"] == 20_000
+    assert await count_rows(app_database, stall, "matches", "reversed_at IS NULL") == 1
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_what_a_break_is_not_about_cannot_be_decided(
+    app_database: Database, stall: Stall
+) -> None:
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill, amount_vnd=21_000)
+    break_id = await find_break(app_database, stall, "refund_due")
+
+    with pytest.raises(BreakNotDecidable):
+        await admit(app_database, stall, break_id)
+    with pytest.raises(BreakNotDecidable):
+        await assign(app_database, stall, break_id, payee_id=stall.payee_id)
+    with pytest.raises(BreakNotFound):
+        await confirm(app_database, stall, new_id())

@@ -1,0 +1,238 @@
+"""The right number at the wrong bank: a true report of a namesake is no test of the account.
+
+Whoever opens an account of the same number elsewhere could propose that one, and pay the real one.
+"""
+
+import json
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.callbacks import queries as notice_queries
+from payments.callbacks.types import NewNotice
+from payments.payees.models import PayeeAccount
+from payments.providers.casso.pull import _to_webhook
+from payments.providers.casso.webhook import Casso
+from tests.world.account_steps import (
+    COUNT_REFUSED,
+    IN_FORCE,
+    NEW_NUMBER,
+    TEST_MEMO,
+    WAITS,
+    approve,
+    count,
+    propose,
+    read_states,
+)
+from tests.world.builders import (
+    APPROVER,
+    MB,
+    NOON,
+    VCB,
+    Stall,
+    a_stall,
+    an_endpoint,
+    an_id_number,
+    list_breaks,
+    sepay_body,
+    settle,
+    store,
+)
+
+pytestmark = pytest.mark.anyio
+
+BVBANK, TIMO = "970454", "963388"
+VPBANK, CAKE = "970432", "546034"
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_stall(app_database)
+
+
+async def hear(
+    database: Database, stall: Stall, *, bin_: str = VCB, provider: str = "sepay"
+) -> tuple[PayeeAccount, Stall]:
+    """Propose, approve and list an account whose endpoint the approver answers for."""
+    link = await propose(database, stall, bin_=bin_)
+    await approve(database, stall, link)
+    async with open_org_transaction(database, stall.org.id) as session:
+        endpoint_id = await an_endpoint(
+            session, stall.org, [link.receiving_account_id], provider=provider
+        )
+    heard = Stall(
+        org=stall.org,
+        payee_id=stall.payee_id,
+        account_id=link.receiving_account_id,
+        account_number=NEW_NUMBER,
+        endpoint_id=endpoint_id,
+        provider=provider,
+    )
+    return link, heard
+
+
+async def tell(database: Database, heard: Stall, *, gateway: object) -> None:
+    await store(
+        database, heard, sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway)
+    )
+    await settle(database, heard)
+
+
+def casso_body(*, bank: str | None, abbreviation: str | None) -> bytes:
+    number = an_id_number()
+    data = {
+        "id": number,
+        "reference": f"FT{number:012d}",
+        "description": TEST_MEMO,
+        "amount": 1_000,
+        "runningBalance": 1_000,
+        "transactionDateTime": "2026-11-20 12:00:00",
+        "accountNumber": NEW_NUMBER,
+        "bankName": bank,
+        "bankAbbreviation": abbreviation,
+    }
+    return json.dumps({"error": 0, "data": data}).encode()
+
+
+async def read_refusal(database: Database, stall: Stall, link: PayeeAccount) -> PayeeAccount:
+    async with open_org_transaction(database, stall.org.id) as session:
+        found = await session.get(PayeeAccount, (stall.org.id, link.id))
+    assert found is not None
+    return found
+
+
+async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
+    app_database: Database, stall: Stall
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=MB)
+
+    await tell(app_database, heard, gateway="Vietcombank")
+
+    assert await read_states(app_database, stall, link) == WAITS
+    noted = await read_refusal(app_database, stall, link)
+    assert (noted.test_refused_at, noted.test_refused_bank) == (NOON, "Vietcombank")
+    # The money is known and kept, and the log says which bank was named.
+    assert await count(app_database, stall, COUNT_REFUSED) == 1
+    named = "SELECT count(*) FROM audit_log WHERE after ->> 'told_bank' = 'Vietcombank'"
+    assert await count(app_database, stall, named) == 1
+    tests = "SELECT count(*) FROM matches WHERE verdict = 'account_test'"
+    assert await count(app_database, stall, tests) == 1
+    assert await list_breaks(app_database, stall) == []
+
+
+async def test_the_next_transfer_to_the_right_bank_counts(
+    app_database: Database, stall: Stall
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=MB)
+    await tell(app_database, heard, gateway="Vietcombank")
+
+    await tell(app_database, heard, gateway="MBBank")
+
+    assert await read_states(app_database, stall, link) == IN_FORCE
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    ["MB Bank", "mbbank", "MB", "Ngân hàng TMCP Quân đội", "Bank of the Moon", "", None, 7],
+)
+async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
+    app_database: Database, stall: Stall, gateway: object
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=MB)
+
+    await tell(app_database, heard, gateway=gateway)
+
+    assert await read_states(app_database, stall, link) == IN_FORCE
+
+
+@pytest.mark.parametrize(
+    ("bin_", "gateway", "states"),
+    [
+        (TIMO, "BVBank", IN_FORCE),
+        (TIMO, "Ngân hàng TMCP Bản Việt", IN_FORCE),
+        (BVBANK, "Timo", IN_FORCE),
+        (CAKE, "VPBank", IN_FORCE),
+        (VPBANK, "Ubank by VPBank", IN_FORCE),
+        (CAKE, "Ubank by VPBank", WAITS),
+        (TIMO, "VPBank", WAITS),
+    ],
+)
+async def test_the_brand_of_a_bank_may_be_called_by_the_banks_name_and_the_reverse(
+    app_database: Database, stall: Stall, bin_: str, gateway: str, states: tuple[str, str]
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=bin_)
+
+    await tell(app_database, heard, gateway=gateway)
+
+    assert await read_states(app_database, stall, link) == states
+
+
+@pytest.mark.parametrize(
+    ("bank", "abbreviation", "states"),
+    [
+        ("Vietcombank", "VCB", WAITS),
+        ("Ngân hàng thương mại", "VCB", WAITS),
+        ("MBBank", "MBB", IN_FORCE),
+        (None, None, IN_FORCE),
+    ],
+)
+async def test_casso_names_the_bank_too(
+    app_database: Database,
+    stall: Stall,
+    bank: str | None,
+    abbreviation: str | None,
+    states: tuple[str, str],
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=MB, provider="casso")
+
+    await store(app_database, heard, casso_body(bank=bank, abbreviation=abbreviation))
+    await settle(app_database, heard)
+
+    assert await read_states(app_database, stall, link) == states
+
+
+async def test_what_casso_answers_keeps_the_bank_that_it_names() -> None:
+    row = {
+        "id": 7,
+        "tid": "FT7",
+        "description": TEST_MEMO,
+        "amount": 1_000,
+        "when": "2026-11-20 12:00:00",
+        "bankSubAccId": NEW_NUMBER,
+    }
+    for told, names in (
+        ({"bankName": "MBBank", "bankAbbreviation": "MBB"}, ("MBBank", "MBB")),
+        ({}, ()),
+    ):
+        (transaction,) = Casso().read(_to_webhook(row | told)).transactions
+        assert transaction.bank_names == names
+
+
+async def test_what_was_pulled_for_names_the_bank_like_what_was_called_in(
+    app_database: Database, stall: Stall
+) -> None:
+    link, heard = await hear(app_database, stall, bin_=MB)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await session.execute(
+            text("UPDATE callback_endpoints SET pull_vouched_by = :id, pull_vouched_from = :at"),
+            {"id": APPROVER.id, "at": NOON},
+        )
+    for gateway, states in (("Vietcombank", WAITS), ("MBBank", IN_FORCE)):
+        notice = NewNotice(
+            id=new_id(),
+            endpoint_id=heard.endpoint_id,
+            provider="sepay",
+            source="pulled",
+            body=sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway),
+            headers={},
+            skew_s=None,
+            received_at=NOON,
+        )
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            await notice_queries.insert_notices(session, stall.org.id, [notice])
+        await settle(app_database, heard)
+
+        assert await read_states(app_database, stall, link) == states

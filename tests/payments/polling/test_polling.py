@@ -1,0 +1,224 @@
+""" "Kiểm tra giao dịch": whom the hub asks, what it keeps of the answer, and what it settles."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from core.db import Database
+from core.sealing import Sealer
+from core.settings import Settings, read_origin
+from core.tenancy import open_org_transaction
+from payments.connections.errors import BadPullUrl
+from payments.connections.service import create_endpoint
+from payments.credits.processor import NoticeProcessor
+from payments.polling.client import RESPONSE_BYTES_MAX
+from payments.polling.service import PolledAccount, poll_account
+from payments.providers.errors import ProviderResponseUnreadable
+from tests.world.builders import (
+    MANAGER,
+    NOON,
+    Stall,
+    a_bill,
+    a_stall,
+    list_breaks,
+    read_status,
+    sepay_body,
+    store,
+)
+
+pytestmark = pytest.mark.anyio
+
+SANDBOX = "http://sandbox.test:8300"
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_stall(app_database, is_live=False)
+
+
+@pytest.fixture
+def sealer(settings: Settings) -> Sealer:
+    return Sealer.from_settings(settings)
+
+
+async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: str) -> str | None:
+    """Make an endpoint that can be asked; return where."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        endpoint, _ = await create_endpoint(
+            session,
+            stall.org,
+            provider="sepay",
+            name="SePay",
+            secret=None,
+            is_sandbox=True,
+            account_ids=[stall.account_id],
+            pull_url=pull_url,
+            pull_token="token-of-the-provider",
+            sandbox_origins=(SANDBOX,),
+            sealer=sealer,
+            actor=MANAGER,
+            now=NOON,
+        )
+        return endpoint.pull_url
+
+
+def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
+    """Write a transaction as SePay's list does."""
+    return {
+        "id": "770001",
+        "bank_brand_name": "Vietcombank",
+        "account_number": stall.account_number,
+        "transaction_date": "2026-11-20 12:00:00",
+        "amount_in": f"{amount_vnd}.00",
+        "transaction_content": memo,
+        "reference_number": "FT770001",
+        "code": None,
+        "sub_account": None,
+    }
+
+
+async def ask(
+    database: Database,
+    sealer: Sealer,
+    stall: Stall,
+    answer: Callable[[httpx.Request], httpx.Response],
+) -> PolledAccount:
+    """Ask a provider that answers like this."""
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        return await poll_account(
+            database,
+            NoticeProcessor(database, read_clock=lambda: NOON),
+            sealer,
+            client,
+            stall.org,
+            stall.account_id,
+            payee_id=stall.payee_id,
+            now=NOON,
+        )
+
+
+def tell(*rows: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
+    body = json.dumps({"transactions": rows}).encode()
+    return lambda _: httpx.Response(200, stream=Whole(body))
+
+
+async def count_pulled(database: Database, stall: Stall) -> int:
+    async with open_org_transaction(database, stall.org.id) as session:
+        query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
+        return int(await session.scalar(query) or 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254",
+        "http://127.0.0.1:5432/",
+        "http://sandbox.test:8300@evil.test",
+        "http://sandbox.test",
+        "https://sandbox.test:8300",
+        "http://sandbox.test:83000",
+        "ftp://sandbox.test:8300",
+    ],
+)
+async def test_no_tenant_chooses_where_the_hub_asks(
+    app_database: Database, stall: Stall, sealer: Sealer, address: str
+) -> None:
+    with pytest.raises(BadPullUrl):
+        await listen(app_database, sealer, stall, pull_url=address)
+
+
+async def test_of_an_allowed_address_the_origin_alone_is_kept(
+    app_database: Database, stall: Stall, sealer: Sealer
+) -> None:
+    address = f"{SANDBOX.upper()}/admin?x=1#y"
+
+    assert await listen(app_database, sealer, stall, pull_url=address) == SANDBOX
+
+
+def test_an_operator_names_origins_and_nothing_more(settings: Settings) -> None:
+    facts = settings.model_dump()
+    named = Settings(**facts | {"sandbox_origins": f"{SANDBOX}, https://[::1]:8300"})
+    assert named.sandbox_origins == (SANDBOX, "https://[::1]:8300")
+    assert read_origin("https://user:secret@a.test/path") == "https://a.test"
+    for wrong in ("sandbox.test", f"{SANDBOX}/", "http://A.test", "http://"):
+        with pytest.raises(ValueError, match="PHOPAY_SANDBOX_ORIGINS"):
+            Settings(**facts | {"sandbox_origins": wrong})
+
+
+async def test_what_is_told_again_is_not_kept_again(
+    app_database: Database, stall: Stall, sealer: Sealer
+) -> None:
+    await listen(app_database, sealer, stall, pull_url=SANDBOX)
+    bill = await a_bill(app_database, stall)
+    answer = tell(row(stall, memo=bill.reference))
+
+    asked = [await ask(app_database, sealer, stall, answer) for _ in range(3)]
+
+    assert [one.rows for one in asked] == [1, 1, 1]
+    assert await count_pulled(app_database, stall) == 1
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+
+
+async def test_another_amount_is_kept_as_evidence(
+    app_database: Database, stall: Stall, sealer: Sealer
+) -> None:
+    await listen(app_database, sealer, stall, pull_url=SANDBOX)
+    bill = await a_bill(app_database, stall)
+    await ask(app_database, sealer, stall, tell(row(stall, memo=bill.reference)))
+
+    changed = row(stall, memo=bill.reference, amount_vnd=90_000)
+    await ask(app_database, sealer, stall, tell(changed))
+
+    assert await count_pulled(app_database, stall) == 2
+    assert await list_breaks(app_database, stall) == ["contradiction"]
+
+
+async def test_a_vendor_who_asks_waits_for_no_backlog(
+    app_database: Database, stall: Stall, sealer: Sealer
+) -> None:
+    await listen(app_database, sealer, stall, pull_url=SANDBOX)
+    waiting, mine = await a_bill(app_database, stall), await a_bill(app_database, stall)
+    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference))
+
+    await ask(app_database, sealer, stall, tell(row(stall, memo=mine.reference)))
+
+    assert (await read_status(app_database, stall, mine))[0] == "paid"
+    assert (await read_status(app_database, stall, waiting))[0] == "open"
+
+
+class Whole(httpx.AsyncByteStream):
+    """An answer as it comes from a socket."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+
+
+class Endless(httpx.AsyncByteStream):
+    """An answer without an end."""
+
+    def __init__(self) -> None:
+        self.sent_bytes = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.sent_bytes += 65_536
+            yield b" " * 65_536
+
+
+async def test_an_answer_without_an_end_is_cut_off(
+    app_database: Database, stall: Stall, sealer: Sealer
+) -> None:
+    await listen(app_database, sealer, stall, pull_url=SANDBOX)
+    endless = Endless()
+
+    with pytest.raises(ProviderResponseUnreadable):
+        await ask(app_database, sealer, stall, lambda _: httpx.Response(200, stream=endless))
+
+    assert endless.sent_bytes < RESPONSE_BYTES_MAX + 2 * 65_536

@@ -1,0 +1,50 @@
+"""The invariants on books of a million payments: they are asked of the running hub."""
+
+import time
+
+import psycopg
+import pytest
+
+from core.db import Database
+from ops.postgres.supervisor import Cluster
+from payments.invariants import INVARIANTS, VIOLATIONS_MAX, find_violations
+from tests.world.builders import a_bill, a_stall, pay
+from tests.world.databases import FreshDatabase
+from tests.world.grown_books import grow_books
+
+pytestmark = [pytest.mark.anyio, pytest.mark.drill]
+
+PAYMENTS = 1_000_000
+ALL_TIMEOUT_S = 60
+
+
+@pytest.mark.timeout(600)
+async def test_all_invariants_answer_on_a_million_payments_within_a_minute(
+    cluster: Cluster,
+    fresh_database: FreshDatabase,
+    app_database: Database,
+    worker_database: Database,
+) -> None:
+    stall = await a_stall(app_database)
+    grow_books(cluster.dsn(dbname=fresh_database.name), stall, PAYMENTS)
+    await pay(app_database, stall, await a_bill(app_database, stall))
+
+    started = time.monotonic()
+    took_s = {}
+    for name in INVARIANTS:
+        began = time.monotonic()
+        async with worker_database.begin() as session:
+            assert await find_violations(session, name) == []
+        took_s[name] = round(time.monotonic() - began, 2)
+    all_s = time.monotonic() - started
+
+    print(f"{all_s:.1f} s in all", took_s)
+    assert all_s < ALL_TIMEOUT_S, took_s
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute("DELETE FROM postings WHERE id = (SELECT max(id::text)::uuid FROM postings)")
+        owner.execute("UPDATE bills SET paid_at = NULL")
+    async with worker_database.begin() as session:
+        assert len(await find_violations(session, "a_credit_posts_once")) == 1
+    async with worker_database.begin() as session:
+        bills = await find_violations(session, "bills_agree_with_their_credits")
+    assert len(bills) == VIOLATIONS_MAX

@@ -1,0 +1,114 @@
+"""What people do with a payee's account, and how it stands, for the tests of the accounts."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from core.audit import Actor
+from core.db import Database
+from core.tenancy import open_org_transaction
+from payments.bills.references import make_reference
+from payments.onboarding.service import approve_account
+from payments.payees.accounts import propose_account
+from payments.payees.models import PayeeAccount
+from payments.payees.queries import find_routes
+from tests.world.builders import APPROVER, MANAGER, NOON, VCB, Stall, sepay_body, settle, store
+
+NEW_NUMBER = "0555666777"
+TEST_MEMO = make_reference("HKXM", 900)
+# (the account, its link)
+WAITS, IN_FORCE = ("approved", "approved"), ("active", "active")
+COUNT_REFUSED = "SELECT count(*) FROM audit_log WHERE action = 'account.test_refused'"
+
+
+async def propose(
+    database: Database,
+    stall: Stall,
+    *,
+    payee_id: UUID | None = None,
+    number: str = NEW_NUMBER,
+    virtual_account: str | None = None,
+    test_reference: str = TEST_MEMO,
+    actor: Actor = MANAGER,
+    bin_: str = VCB,
+) -> PayeeAccount:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await propose_account(
+            session,
+            stall.org.id,
+            payee_id=payee_id or stall.payee_id,
+            is_known_bank=True,
+            bin_=bin_,
+            account_number=number,
+            virtual_account=virtual_account,
+            holder_name="TRAN VAN B",
+            test_reference=test_reference,
+            actor=actor,
+            now=NOON,
+        )
+
+
+async def approve(
+    database: Database, stall: Stall, link: PayeeAccount, *, actor: Actor = APPROVER
+) -> str:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return (await approve_account(session, stall.org.id, link.id, actor=actor, now=NOON)).status
+
+
+async def listen_to(database: Database, stall: Stall, link: PayeeAccount, number: str) -> None:
+    """Let the stall's endpoint speak for the account of a link."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        await session.execute(
+            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, :n, :by)"),
+            {
+                "o": stall.org.id,
+                "e": stall.endpoint_id,
+                "a": link.receiving_account_id,
+                "n": number,
+                "by": APPROVER.id,
+            },
+        )
+
+
+async def tell(
+    database: Database,
+    stall: Stall,
+    *,
+    memo: str,
+    number: str = NEW_NUMBER,
+    amount_vnd: int = 1_000,
+    virtual_account: str | None = None,
+) -> None:
+    body = sepay_body(
+        stall,
+        amount_vnd=amount_vnd,
+        memo=memo,
+        account_number=number,
+        virtual_account=virtual_account,
+    )
+    await store(database, stall, body)
+    await settle(database, stall)
+
+
+async def read_states(database: Database, stall: Stall, link: PayeeAccount) -> tuple[str, str]:
+    """Return (state of the link, state of its account)."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        rows = await session.execute(
+            text("""SELECT l.status, a.status FROM payee_accounts l
+                    JOIN receiving_accounts a ON a.id = l.receiving_account_id
+                    WHERE l.id = :id"""),
+            {"id": link.id},
+        )
+        link_status, account_status = rows.one()
+        return link_status, account_status
+
+
+async def find_account_in_force(database: Database, stall: Stall) -> UUID:
+    async with open_org_transaction(database, stall.org.id) as session:
+        routes = await find_routes(session, stall.org.id, [stall.payee_id])
+        return routes[stall.payee_id].receiving_account_id
+
+
+async def count(database: Database, stall: Stall, query: str) -> int:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return int(await session.scalar(text(query)) or 0)

@@ -1,0 +1,125 @@
+"""PostgreSQL for tests: one cluster a session, one database a test, cloned from a migrated one.
+
+Everything here is plain functions, so that tests which start real processes can use it as well.
+"""
+
+import base64
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+
+from core.settings import Settings
+from ops import migrate
+from ops.environment import OWNER, build_environment, embedded_owner_url, role_passwords
+from ops.postgres.supervisor import Cluster, running_postgres
+from ops.roles import ensure_embedded_database
+
+# Not a secret: it guards nothing but databases that live for one test.
+TEST_SECRET_KEY = base64.urlsafe_b64encode(b"phopay tests phopay tests phopay").decode("ascii")
+TEMPLATE = "phopay_template"
+# A password's hash is slow on purpose, and tests sign somebody in a thousand times.
+PASSWORD_MEMORY_KIB = 64
+DEBIAN_BINARIES = "/usr/lib/postgresql/{major}/bin"
+MEMORY_FREE_BYTES_MIN = 2 * 2**30
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshDatabase:
+    """One test's own database and how each role reaches it (postgresql:// addresses)."""
+
+    name: str
+    owner_url: str
+    app_url: str
+    worker_url: str
+    environment: dict[str, str]  # PHOPAY_… variables for child processes
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that a process with this environment would read."""
+        return Settings(
+            database_url=SecretStr(self.owner_url),
+            app_database_url=SecretStr(self.app_url),
+            worker_database_url=SecretStr(self.worker_url),
+            secret_key=SecretStr(TEST_SECRET_KEY),
+            data_dir=Path(self.environment["PHOPAY_DATA_DIR"]),
+            database_pool_size=8,
+            password_memory_kib=PASSWORD_MEMORY_KIB,
+        )
+
+
+def chosen_binaries() -> Path | None:
+    """Return Debian's binaries when PHOPAY_TEST_POSTGRES names a version, else None."""
+    major = os.environ.get("PHOPAY_TEST_POSTGRES")
+    return Path(DEBIAN_BINARIES.format(major=major)) if major else None
+
+
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """Make a folder that PostgreSQL's account can pass through (pytest's own is closed to it)."""
+    folder = Path(tempfile.mkdtemp(prefix="phopay-test-", dir=_quick_root()))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def session_cluster() -> Iterator[Cluster]:
+    """Run a cluster for a whole test session, with a migrated template database in it."""
+    with (
+        reachable_folder() as folder,
+        # Tests kill processes, never the machine: fsync would only slow them down.
+        running_postgres(
+            folder, bin_dir=chosen_binaries(), settings={"fsync": "off", "max_wal_size": "512MB"}
+        ) as cluster,
+    ):
+        ensure_embedded_database(cluster, role_passwords(TEST_SECRET_KEY), database=TEMPLATE)
+        migrate.upgrade(embedded_owner_url(cluster, TEST_SECRET_KEY, database=TEMPLATE))
+        yield cluster
+
+
+@contextmanager
+def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[FreshDatabase]:
+    """Clone the template (or "template0", an empty database) and drop the clone at the end."""
+    name = f"phopay_{os.getpid()}_{next(_serial)}"
+    names = {
+        "name": sql.Identifier(name),
+        "template": sql.Identifier(template),
+        "owner": sql.Identifier(OWNER),
+    }
+    with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+        clone = "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY FILE_COPY"
+        superuser.execute(sql.SQL(clone).format(**names))
+    owner_url = embedded_owner_url(cluster, TEST_SECRET_KEY, database=name)
+    environment = build_environment(owner_url, TEST_SECRET_KEY, cluster.place.home / name)
+    environment["PHOPAY_PASSWORD_MEMORY_KIB"] = str(PASSWORD_MEMORY_KIB)
+    try:
+        yield FreshDatabase(
+            name=name,
+            owner_url=owner_url,
+            app_url=environment["PHOPAY_APP_DATABASE_URL"],
+            worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
+            environment=environment,
+        )
+    finally:
+        with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+            superuser.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def _quick_root() -> str | None:
+    """Prefer memory: a clone makes 400 files, which took 0.4 s on a disk and 0.03 s there."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_FREE_BYTES_MIN:
+        return str(memory)
+    return None

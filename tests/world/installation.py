@@ -1,0 +1,287 @@
+"""An installation of real processes for tests that kill them: hubs, workers, and a sender.
+
+Every hub has a port of its own, so that a test can say which process hears what. What is killed is
+killed by SIGKILL and by its own process id.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Database
+from core.sealing import Sealer
+from core.settings import Settings
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgKind
+from identity.people.callers import Caller, Org
+from identity.people.keys import add_key
+from identity.people.rules import Permission
+from ops.processes import Child, Family
+from ops.serving import bind, start_hub
+from payments.connections.service import create_endpoint
+from tests.payments.providers.provider_notices import sepay
+from tests.world.builders import MANAGER, Stall, a_payee, an_account, an_organisation
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 40.0
+# A backlog must be swept within this after a crash; tests stop waiting then.
+SWEPT_WITHIN_S = 60.0
+SECRET = "một-bí-mật-của-kiểm-thử"
+# As often as a provider repeats, with its minutes made short.
+PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0)
+
+
+@dataclass(kw_only=True)
+class Process:
+    """One process of the installation; `url` is empty for a worker."""
+
+    url: str
+    child: Child
+
+    @property
+    def is_running(self) -> bool:
+        return self.child.process.poll() is None
+
+    def kill(self) -> None:
+        """Kill it as the kernel would when memory is short, and wait until it is gone."""
+        self.child.process.send_signal(signal.SIGKILL)
+        self.wait_until_killed()
+
+    def wait_until_killed(self) -> None:
+        """Wait for its end, which must have been by SIGKILL."""
+        assert self.child.process.wait(START_TIMEOUT_S) == -signal.SIGKILL
+
+    def read_log(self) -> str:
+        assert self.child.log is not None
+        return self.child.log.read_text(encoding="utf-8", errors="replace")
+
+
+@dataclass(kw_only=True)
+class DyingHub:
+    """A hub that dies at a point of its own."""
+
+    url: str
+    pid: int
+    nursery: "subprocess.Popen[str]"
+
+    is_running = True
+
+    def wait_until_killed(self) -> None:
+        """Wait for its end, which must have been by SIGKILL."""
+        assert _ask(self.nursery, f"wait {self.pid}").strip() == str(-signal.SIGKILL)
+
+
+class Installation:
+    """Processes on one database; start as many as needed."""
+
+    def __init__(self, running: Family, environment: Mapping[str, str]) -> None:
+        self._family = running
+        self._environment = dict(environment)
+        self._count = 0
+        self._nursery: subprocess.Popen[str] | None = None
+
+    def close(self) -> None:
+        """End the process that dying hubs come from, and those that did not die."""
+        if self._nursery is not None:
+            self._nursery.communicate(timeout=START_TIMEOUT_S)
+
+    def start_hub(self, **settings: str) -> Process:
+        """Start a hub; `wait_for` waits until it answers."""
+        self._count += 1
+        # Closed here once it is inherited: nobody but the process must hold its port.
+        with bind(HOST, 0, used_for="a hub", option="--port") as listener:
+            url = f"http://{HOST}:{listener.getsockname()[1]}"
+            environment = {**self._environment, **settings}
+            child = start_hub(self._family, listener, environment, name=f"hub-{self._count}")
+            return Process(url=url, child=child)
+
+    def start_dying_hub(self, point: str) -> "DyingHub":
+        """Start a hub that dies at a point of tests/faults/dying_hub.py."""
+        if self._nursery is None:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.dying_hub"],
+                env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        pid, port = _ask(self._nursery, f"start {point}").split()
+        return DyingHub(url=f"http://{HOST}:{port}", pid=int(pid), nursery=self._nursery)
+
+    def start_worker(self) -> Process:
+        """Start a worker."""
+        self._count += 1
+        command = [sys.executable, "-c", "import worker.main; worker.app.main()"]
+        child = self._family.start(f"worker-{self._count}", command, self._environment)
+        return Process(url="", child=child)
+
+    def stop(self, process: Process) -> None:
+        """Stop a process in order, and forget it."""
+        process.child.process.terminate()
+        process.child.process.wait(START_TIMEOUT_S)
+        self._family.children.remove(process.child)
+
+
+def _ask(process: "subprocess.Popen[str]", line: str) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
+@contextmanager
+def installed(environment: Mapping[str, str], log_dir: Path) -> Iterator[Installation]:
+    """Run an installation for the length of a with block."""
+    with Family(log_dir) as running:
+        installation = Installation(running, environment)
+        try:
+            yield installation
+        finally:
+            installation.close()
+
+
+async def wait_for(*processes: Process | DyingHub) -> None:
+    """Wait until hubs answer."""
+    end = time.monotonic() + START_TIMEOUT_S
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        for process in processes:
+            while True:
+                try:
+                    if (await client.get(f"{process.url}/health/live")).is_success:
+                        break
+                except httpx.TransportError:
+                    pass
+                assert process.is_running, f"{process.url} ended before it answered"
+                assert time.monotonic() < end, "a hub does not answer"
+                await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachableStall:
+    """A stall whose endpoint is called over HTTP."""
+
+    stall: Stall
+    address: str
+    api_key: str
+
+    @property
+    def path(self) -> str:
+        return f"/v1/callbacks/sepay/{self.address}"
+
+
+async def a_reachable_stall(database: Database, settings: Settings, *, code: str) -> ReachableStall:
+    """Make a stall that a provider can call about, and an integrator can ask about, from now on."""
+    now = read_clock()
+    async with database.begin() as session:
+        org = await an_organisation(session, code=code, now=now)
+        payee_id = await a_payee(session, org, now=now)
+        account_id = await an_account(session, org, payee_id, now=now)
+        endpoint, _ = await create_endpoint(
+            session,
+            org,
+            provider="sepay",
+            name="SePay",
+            secret=SECRET,
+            is_sandbox=False,
+            account_ids=[account_id],
+            pull_url=None,
+            pull_token=None,
+            sealer=Sealer.from_settings(settings),
+            actor=MANAGER,
+            now=now,
+        )
+        caller = Caller(
+            org=Org(**asdict(org), kind=OrgKind.MARKET_BOARD.value),
+            home=Org(**asdict(org), kind=OrgKind.MARKET_BOARD.value),
+            kind="staff",
+            id=MANAGER.id or endpoint.id,
+            name="manager",
+            roles=frozenset(),
+            permissions=frozenset(Permission),
+            payee_id=None,
+            sign_in_id=None,
+        )
+        scopes = [Permission.BILLS_OPEN, Permission.BILLS_READ, Permission.BILLS_CANCEL]
+        made = await add_key(session, caller, name="till", scopes=scopes, now=now)
+        number = await session.scalar(
+            text("SELECT account_number FROM receiving_accounts WHERE id = :id"),
+            {"id": account_id},
+        )
+    stall = Stall(
+        org=org,
+        payee_id=payee_id,
+        account_id=account_id,
+        account_number=str(number),
+        endpoint_id=endpoint.id,
+    )
+    return ReachableStall(stall=stall, address=endpoint.address, api_key=made.text)
+
+
+@dataclass(kw_only=True)
+class Notice:
+    """What a sender knows of one notice."""
+
+    statuses: list[int]  # of each attempt; 0: no answer came
+    body: bytes = b""  # of the last answer
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return self.statuses[-1] == 200
+
+
+async def deliver(
+    client: httpx.AsyncClient, to: ReachableStall, hubs: Sequence[Process | DyingHub], body: bytes
+) -> Notice:
+    """Call as SePay does: signed anew each time, until a 200 comes; each time the next hub."""
+    done = Notice(statuses=[])
+    for attempt, pause_s in enumerate(PAUSES_S):
+        await asyncio.sleep(pause_s)
+        hub = hubs[attempt % len(hubs)]
+        headers = dict(sepay(body, key=SECRET, at=read_clock()).headers)
+        try:
+            answer = await client.post(f"{hub.url}{to.path}", content=body, headers=headers)
+        except httpx.TransportError:
+            done.statuses.append(0)
+            continue
+        done.statuses.append(answer.status_code)
+        done.body = answer.content
+        if done.is_acknowledged:
+            assert json.loads(answer.content) == {"success": True}
+            break
+    return done
+
+
+def new_client() -> httpx.AsyncClient:
+    """Return a client with room for a flood."""
+    limits = httpx.Limits(max_connections=60)
+    return httpx.AsyncClient(trust_env=False, timeout=20, limits=limits)
+
+
+async def wait_until_settled(
+    database: Database, stall: Stall, *, within_s: float = SWEPT_WITHIN_S
+) -> timedelta:
+    """Wait until no notice of the organisation waits; return how long it took."""
+    start = time.monotonic()
+    query = text("SELECT count(*) FROM notices WHERE handled_at IS NULL")
+    while True:
+        async with open_org_transaction(database, stall.org.id) as session:
+            if not await session.scalar(query):
+                return timedelta(seconds=time.monotonic() - start)
+        assert time.monotonic() - start < within_s, "the backlog is not swept"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,306 @@
+"""A hub and a sandbox as real processes over a test database, with stalls that can be paid."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from threading import Thread
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+import psycopg
+
+from core.audit import SYSTEM, Actor
+from core.clock import read_clock
+from core.db import Database, open_database, open_engine
+from core.ids import new_id
+from core.sealing import Sealer
+from core.tenancy import open_org_transaction
+from identity.organisations.rules import OrgFacts
+from identity.people import service
+from identity.people.passwords import Passwords
+from identity.people.rules import Role
+from ops.postgres.supervisor import Cluster
+from payments.connections.service import create_endpoint
+from payments.payees.accounts import confirm_told
+from payments.payees.service import add_payee
+from tests.world.builders import MB, an_account, an_organisation
+from tests.world.databases import PASSWORD_MEMORY_KIB, FreshDatabase, create_database
+
+PASSWORD = "bún chả Hàng Mành"
+READY_WITHIN_S = 30.0
+HOLDER = "HO KINH DOANH B12"
+# Longer than any account is there: a login made after a change cannot confirm that it was seen.
+HIRED_BEFORE = timedelta(days=60)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CityStall:
+    """A stall of the running city, and who works there."""
+
+    payee_id: UUID
+    account_id: UUID
+    account_number: str
+    owner: str  # logins, with PASSWORD
+    cashier: str
+
+
+@dataclass(kw_only=True)
+class City:
+    """The running processes, and what tests do to them."""
+
+    fresh_database: FreshDatabase
+    url: str
+    sandbox: httpx.Client
+    listener: socket.socket
+    org: OrgFacts
+    hub: subprocess.Popen[bytes] | None = None
+    _names: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def sandbox_url(self) -> str:
+        """The address of the bank's pages."""
+        return str(self.sandbox.base_url).rstrip("/")
+
+    def open_stall(self, *, sharing: CityStall | None = None, is_seen: bool = True) -> CityStall:
+        """Open a stall with an account of its own, or on another stall's; two people work there.
+
+        Args:
+            is_seen: whether its owner has confirmed the account already.
+        """
+        number = next(self._names)
+        account_number = sharing.account_number if sharing else f"0988{number:06d}"
+        login = f"stall{number}"
+        payee_id, account_id = self._do(
+            lambda database: self._seed(database, login, account_number, is_seen)
+        )
+        if sharing is None:
+            self._tell_sandbox(account_id, account_number)
+        return CityStall(
+            payee_id=payee_id,
+            account_id=account_id,
+            account_number=account_number,
+            owner=f"{login}.owner",
+            cashier=f"{login}.cashier",
+        )
+
+    def employ(self, login: str, *roles: Role, payee_id: UUID | None = None) -> None:
+        """Let somebody sign in with PASSWORD."""
+
+        async def add(database: Database) -> None:
+            async with open_org_transaction(database, self.org.id) as session:
+                await self._add_staff(session, login, roles, payee_id)
+
+        self._do(add)
+
+    def transfer(self, stall: CityStall, amount_vnd: int, memo: str, **facts: Any) -> None:
+        """Let money reach a stall's account, as a bank app that lets the memo be changed."""
+        body = {
+            "bin": MB,
+            "number": stall.account_number,
+            "amount_vnd": amount_vnd,
+            "memo": memo,
+            **facts,
+        }
+        self.sandbox.post("/control/transfer", json=body).raise_for_status()
+
+    def stop_hub(self) -> None:
+        """Kill the hub; its address stays bound, as behind a proxy that waits."""
+        assert self.hub is not None
+        self.hub.send_signal(signal.SIGKILL)
+        self.hub.wait(10)
+        self.hub = None
+
+    def start_hub(self) -> None:
+        """Start the hub and wait until it serves."""
+        descriptor = self.listener.fileno()
+        environment = {
+            **os.environ,
+            **self.fresh_database.environment,
+            "PHOPAY_PUBLIC_URL": self.url,
+        }
+        self.hub = subprocess.Popen(
+            [sys.executable, "-m", "ops.hub_process", str(descriptor)],
+            env=environment,
+            pass_fds=[descriptor],
+            stdout=subprocess.DEVNULL,
+        )
+        _wait_until_ready(f"{self.url}/health/ready", self.hub)
+
+    def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement as the owner, past row-level security."""
+        with psycopg.connect(self.fresh_database.owner_url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def wait_for_credits(self, stall: CityStall, wanted: int) -> None:
+        """Wait until so many credits of a stall's account are settled."""
+        query = "SELECT count(*) FROM bank_transactions WHERE receiving_account_id = %(id)s"
+        end = time.monotonic() + READY_WITHIN_S
+        while self.sql(query, id=stall.account_id)[0][0] < wanted:
+            assert time.monotonic() < end, "the callback did not arrive"
+            time.sleep(0.1)
+
+    async def _seed(
+        self, database: Database, login: str, account_number: str, is_seen: bool
+    ) -> tuple[UUID, UUID]:
+        now = read_clock()
+        async with open_org_transaction(database, self.org.id) as session:
+            payee = await add_payee(
+                session,
+                self.org.id,
+                name=f"Bánh cuốn {login}",
+                place="Dãy B, quầy 12",
+                actor=SYSTEM,
+                now=now,
+            )
+            account_id = await an_account(
+                session, self.org, payee.id, account_number=account_number, bin_=MB, now=now
+            )
+            await self._add_staff(session, f"{login}.owner", [Role.VENDOR_OWNER], payee.id)
+            await self._add_staff(session, f"{login}.cashier", [Role.CASHIER], payee.id)
+        if is_seen:
+            query = "SELECT id FROM payee_accounts WHERE payee_id = %(id)s"
+            (link_id,) = self.sql(query, id=payee.id)[0]
+            async with open_org_transaction(database, self.org.id) as session:
+                seen_by = Actor(kind="staff", id=new_id(), name="owner")
+                await confirm_told(
+                    session, self.org.id, link_id, payee_id=payee.id, actor=seen_by, now=now
+                )
+        return payee.id, account_id
+
+    async def _add_staff(self, session: Any, login: str, roles: Any, payee_id: Any) -> None:
+        await service.add_staff(
+            session,
+            self.org.id,
+            granter=service.HUB,
+            passwords=Passwords(memory_kib=PASSWORD_MEMORY_KIB),
+            login=login,
+            display_name=login.title(),
+            password=PASSWORD,
+            roles=list(roles),
+            payee_id=payee_id,
+            now=read_clock() - HIRED_BEFORE,
+        )
+
+    def _tell_sandbox(self, account_id: UUID, account_number: str) -> None:
+        secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        settings = self.fresh_database.settings
+
+        async def make(database: Database) -> str:
+            async with open_org_transaction(database, self.org.id) as session:
+                endpoint, _ = await create_endpoint(
+                    session,
+                    self.org,
+                    provider="sepay",
+                    name="SePay",
+                    secret=secret,
+                    is_sandbox=True,
+                    account_ids=[account_id],
+                    pull_url=self.sandbox_url,
+                    pull_token=token,
+                    sandbox_origins=(self.sandbox_url,),
+                    sealer=Sealer.from_settings(settings),
+                    actor=SYSTEM,
+                    now=read_clock(),
+                )
+                return endpoint.address
+
+        account = {"bin": MB, "number": account_number}
+        self.sandbox.post(
+            "/control/accounts", json={**account, "holder": HOLDER}
+        ).raise_for_status()
+        subscription = {
+            "provider": "sepay",
+            "url": f"{self.url}/v1/callbacks/sepay/{self._do(make)}",
+            "secret": secret,
+            "api_key": token,
+            "accounts": [account],
+        }
+        self.sandbox.post("/control/subscriptions", json=subscription).raise_for_status()
+
+    def _do(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        return run_apart(self.fresh_database, work)
+
+
+@contextmanager
+def running_city(cluster: Cluster) -> Iterator[City]:
+    """Start a sandbox and a hub on free ports over a fresh database; stop them at the end."""
+    with ExitStack() as stack:
+        fresh_database = stack.enter_context(create_database(cluster))
+        sandbox_url = stack.enter_context(_running_sandbox())
+        client = httpx.Client(base_url=sandbox_url, trust_env=False, timeout=10)
+        sandbox = stack.enter_context(client)
+        sandbox.post("/control/pace", json={"memo_style": "as_typed"}).raise_for_status()
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        org = run_apart(fresh_database, _found_org)
+        city = City(
+            fresh_database=fresh_database, url=url, sandbox=sandbox, listener=listener, org=org
+        )
+        city.start_hub()
+        try:
+            yield city
+        finally:
+            if city.hub is not None:
+                city.stop_hub()
+
+
+def run_apart(fresh_database: FreshDatabase, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run asynchronous work in a thread: Playwright keeps this thread's loop running."""
+    results: list[T] = []
+
+    async def do() -> None:
+        engine = open_engine(fresh_database.app_url, fresh_database.settings)
+        try:
+            results.append(await work(open_database(engine)))
+        finally:
+            await engine.dispose()
+
+    thread = Thread(target=lambda: asyncio.run(do()))
+    thread.start()
+    thread.join()
+    assert results, "the work in the thread failed; its traceback is above"
+    return results[0]
+
+
+async def _found_org(database: Database) -> OrgFacts:
+    async with database.begin() as session:
+        return await an_organisation(session, code="DXA2", is_live=False, now=read_clock())
+
+
+@contextmanager
+def _running_sandbox() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--time-scale", "0.05"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}/", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + READY_WITHIN_S
+    while True:
+        assert process.poll() is None, "the process ended at its start"
+        assert time.monotonic() < end, f"{url} did not answer"
+        try:
+            if httpx.get(url, timeout=5, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
