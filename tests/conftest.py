@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whatever stands on PostgreSQL, so that it can be run with another version."""
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.fresh_database)
+            item.add_marker(pytest.mark.database)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.fresh_database]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.database]
 
 DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
 

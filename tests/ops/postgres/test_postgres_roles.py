@@ -22,7 +22,7 @@ from tests.world.databases import (
 )
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.fresh_database
+pytestmark = pytest.mark.database
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.world.databases import chosen_binaries, reachable_folder
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 30.0
-pytestmark = pytest.mark.fresh_database
+pytestmark = pytest.mark.database
 is_root = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not is_root, reason="only root has to change its account")
 
