@@ -51,6 +51,7 @@ from api.v1.credits import routes as credits_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
 from api.v1.health import routes as health_routes
+from api.v1.jobs import routes as jobs_routes
 from api.v1.organisations import routes as organisations_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.setup import routes as setup_routes
@@ -82,6 +83,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     credits_routes.router,
     breaks_routes.router,
     events_routes.router,
+    jobs_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
 # first.

@@ -41,6 +41,7 @@ TAGS: Final = [
     {"name": "bills", "description": "What is owed once, and its VietQR code."},
     {"name": "payments", "description": "What came in, what it is, and what nothing explains."},
     {"name": "callbacks", "description": "What banks and providers say."},
+    {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)
 NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (Unauthenticated, SignInEnded, ApiKeyNotValid)

@@ -13,6 +13,7 @@ for module in (
     "identity.people.models",
     "core.audit",
     "core.idempotency",
+    "core.jobs.models",
     "payments.bills.models",
     "payments.callbacks.models",
     "payments.ledger.models",

@@ -121,6 +121,7 @@ async def test_a_job_waits_for_its_time(app_database: Database, worker_database:
     async def write(_attempt: JobAttempt) -> None:
         pass
 
+    await queued(app_database, "newer")  # no worker takes it, so the organisation has work due
     later = await queued(app_database, run_at=read_clock() + timedelta(hours=1))
     now = await queued(app_database)
     async with running(worker_database, {"write": write}):

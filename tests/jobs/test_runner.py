@@ -116,7 +116,7 @@ async def test_a_worker_that_is_alive_keeps_its_job_longer_than_its_lease(
 async def test_a_lease_that_nobody_renews_ends_and_its_late_holder_commits_nothing(
     app_database: Database, worker_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a worker that stood still for longer than its lease and wakes up in the middle of a job."""
+    """As a worker that stood still for longer than its lease and wakes in the middle of a job."""
     taken = asyncio.Event()
     late: list[BaseException] = []
 

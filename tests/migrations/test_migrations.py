@@ -5,6 +5,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+import core.jobs.models
 import payments.bills.models
 import payments.callbacks.models
 import payments.ledger.models
