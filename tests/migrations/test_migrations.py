@@ -5,7 +5,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-import core.jobs.models
+import core.jobs.models  # noqa: F401 (imported for its table)
 import payments.bills.models
 import payments.callbacks.models
 import payments.ledger.models
