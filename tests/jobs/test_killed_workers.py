@@ -70,11 +70,13 @@ async def test_a_worker_that_is_frozen_longer_than_its_lease_doubles_nothing(
     await see_when(app_database, job_id, lambda job: (job.progress_done or 0) >= 1)
     frozen.send_signal(signal.SIGSTOP)
     start_worker()
-    await asyncio.sleep(3)  # its lease has ended
+    await ended(app_database, await queued(app_database, "write_slowly"))  # the other one runs
+    await asyncio.sleep(2.5)  # the lease has ended, and the other worker looked for work since
     frozen.send_signal(signal.SIGCONT)
 
     assert (await ended(app_database, job_id)).status == "done"
-    await asyncio.sleep(0.5)
+    frozen.terminate()
+    assert await asyncio.to_thread(frozen.wait, 20) == 0  # what it had begun has ended
     assert await count_effects(app_database, job_id) == 1
 
 

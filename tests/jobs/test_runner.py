@@ -1,6 +1,7 @@
 """Running: by one worker at a time, again after a failure, in turns, visibly, until stopped."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -396,3 +397,35 @@ async def test_a_kind_that_this_worker_does_not_know_is_left_to_another(
         await ended(app_database, known)
 
     assert (await see(app_database, newer)).attempts == 0
+
+
+async def test_a_worker_that_cannot_renew_its_lease_stops_before_another_may_take_the_job(
+    app_database: Database, worker_database: Database, owner_database: Database
+) -> None:
+    """As when its line to the database is cut: what it does then, nobody would hear of."""
+    lasted_s: list[float] = []
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def write(attempt: JobAttempt) -> None:
+        if attempt.number > 1:
+            return
+        start_s = time.monotonic()
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            lasted_s.append(time.monotonic() - start_s)
+            stopped.set()
+
+    job_id = await queued(app_database)
+    async with running(worker_database, {"write": write}):
+        await begun.wait()
+        async with owner_database.begin() as session:
+            await session.execute(text("REVOKE UPDATE (due_at) ON jobs FROM phopay_worker"))
+        await stopped.wait()
+        async with owner_database.begin() as session:
+            await session.execute(text("GRANT UPDATE (due_at) ON jobs TO phopay_worker"))
+        job = await ended(app_database, job_id)
+
+    assert lasted_s[0] < QUICK.lease_for.total_seconds()
+    assert (job.status, job.attempts) == ("done", 2)
