@@ -1,6 +1,7 @@
 """Running: by one worker at a time, again after a failure, in turns, visibly, until stopped."""
 
 import asyncio
+import dataclasses
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -138,10 +139,12 @@ async def test_a_lease_that_nobody_renews_ends_and_its_late_holder_commits_nothi
     job_id = await queued(app_database)
     with monkeypatch.context() as patch:
         patch.setattr(runner.JobRunner, "_renew", never_renew)
-        async with running(worker_database, {"write": sleepy}, name="sleepy", limits=SHORT):
+        one_slot = dataclasses.replace(SHORT, slots=1)  # it takes nothing while it sleeps
+        async with running(worker_database, {"write": sleepy}, name="sleepy", limits=one_slot):
             await taken.wait()
             handlers = {"write": writing(app_database)}
-            async with running(worker_database, handlers, name="awake", limits=SHORT):
+            patient = dataclasses.replace(SHORT, lease_for=timedelta(minutes=1))
+            async with running(worker_database, handlers, name="awake", limits=patient):
                 assert (await ended(app_database, job_id)).attempts == 2
             await asyncio.sleep(0.3)
 
