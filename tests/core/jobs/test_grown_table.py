@@ -14,8 +14,16 @@ from core.jobs import queries
 from core.jobs.attempts import JobAttempt
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
-from tests.databases import FreshDatabase
-from tests.jobs.steps import ORG, OTHER_ORG, count_effects, ended, queued, running, write_effect
+from tests.core.jobs.steps import (
+    ORG,
+    OTHER_ORG,
+    count_effects,
+    ended,
+    queued,
+    running,
+    write_effect,
+)
+from tests.world.databases import FreshDatabase
 
 pytestmark = pytest.mark.anyio
 

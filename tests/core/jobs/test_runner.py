@@ -17,7 +17,7 @@ from core.jobs.errors import LeaseLost
 from core.jobs.queries import Lease, lease_next
 from core.jobs.runner import RunnerLimits
 from core.tenancy import open_org_transaction
-from tests.jobs.steps import (
+from tests.core.jobs.steps import (
     ORG,
     OTHER_ORG,
     QUICK,

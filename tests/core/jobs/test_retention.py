@@ -10,7 +10,7 @@ from core.db import Database
 from core.jobs.attempts import JobAttempt
 from core.jobs.errors import JobNotFound
 from payments.credits.processor import NoticeProcessor
-from tests.jobs.steps import ended, queued, running, see
+from tests.core.jobs.steps import ended, queued, running, see
 from worker.app import JobContext, purge_expired
 
 pytestmark = pytest.mark.anyio

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from core.db import Database
-from tests.databases import FreshDatabase
-from tests.jobs.steps import count_effects, ended, queued, see, see_when
+from tests.core.jobs.steps import count_effects, ended, queued, see, see_when
+from tests.world.databases import FreshDatabase
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Worker = "subprocess.Popen[bytes]"
 
 
@@ -27,7 +27,7 @@ def start_worker(fresh_database: FreshDatabase) -> Iterator[Callable[[], Worker]
 
     def start() -> Worker:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.job_worker"],
+            [sys.executable, "-m", "tests.core.jobs.job_worker"],
             env={**os.environ, **fresh_database.environment, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             cwd=ROOT,

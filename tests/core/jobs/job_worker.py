@@ -1,7 +1,7 @@
 """A real worker process whose registry has one more kind, for tests that kill it.
 
 Nothing of this is in the product: the handler is put into worker/app.py from outside, then the
-worker runs as always. Run as `python -m tests.jobs.job_worker`.
+worker runs as always. Run as `python -m tests.core.jobs.job_worker`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from core.db import Database
 from core.jobs import runner
 from core.jobs.attempts import Handler, JobAttempt
 from core.tenancy import open_org_transaction
-from tests.jobs.steps import write_effect
+from tests.core.jobs.steps import write_effect
 from worker import app
 
 STEPS = 20

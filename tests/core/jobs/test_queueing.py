@@ -16,7 +16,7 @@ from core.jobs.errors import JobNotFound, JobTaken
 from core.jobs.service import queue_job
 from core.jobs.views import list_jobs
 from core.tenancy import open_org_transaction
-from tests.jobs.steps import ORG, OTHER_ORG, cancel, ended, queued, running, see
+from tests.core.jobs.steps import ORG, OTHER_ORG, cancel, ended, queued, running, see
 
 pytestmark = pytest.mark.anyio
 
