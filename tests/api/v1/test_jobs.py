@@ -11,7 +11,7 @@ from core.db import Database
 from core.errors import InvalidRequest
 from core.jobs import attempts
 from core.jobs.attempts import JobAttempt
-from tests.api.contract import keep_contract
+from tests.api.http.contract import keep_contract
 from tests.core.jobs.steps import ended, queued, running
 from tests.world.city import Hub, employ, found_city, found_market
 
