@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import api.app  # noqa: F401 (loaded before the forks, which then take no time)
-
 from ops import hub_process, processes
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.receiver import NoticeReceiver
