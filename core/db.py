@@ -73,7 +73,7 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
             **network_arguments(settings),
             "async_creator_fn": partial(
                 WatchedConnection.connect_watched,
-                answer_within_s=settings.database_answer_timeout_s,
+                answer_within_s=settings.database_response_timeout_s,
             ),
         },
     )

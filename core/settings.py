@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     tcp_user_timeout_ms: int = Field(default=TCP_USER_TIMEOUT_MS, ge=1_000, le=120_000)
     # A server that has not answered a statement by then is taken for gone, and the connection is
     # thrown away. Longer than statement_timeout_ms, by which a living server answers.
-    database_answer_timeout_s: float = Field(default=12.0, ge=1, le=300)
+    database_response_timeout_s: float = Field(default=12.0, ge=1, le=300)
     # The same for one commit that many callers wait for (a provider gives up after some ten
     # seconds): longer than lock_timeout_ms, after which a living server gives way.
     database_write_timeout_s: float = Field(default=WRITE_TIMEOUT_S, ge=1, le=60)
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def refuse_impatience(self) -> Self:
         """Refuse to start where a living server would be taken for a dead one."""
-        if self.database_answer_timeout_s * 1_000 <= self.statement_timeout_ms:
+        if self.database_response_timeout_s * 1_000 <= self.statement_timeout_ms:
             msg = (
                 "PHOPAY_DATABASE_RESPONSE_TIMEOUT_S must be longer than PHOPAY_STATEMENT_TIMEOUT_MS"
             )

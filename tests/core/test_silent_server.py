@@ -65,7 +65,7 @@ async def test_a_caller_who_gives_up_on_a_silent_server_is_let_go(
 ) -> None:
     """Cancelling a statement asks the server too, which must not be waited for either."""
     async with silent_proxy(fresh_database.app_url) as (proxy, url):
-        quick = settings.model_copy(update={"database_answer_timeout_s": 1.0})
+        quick = settings.model_copy(update={"database_response_timeout_s": 1.0})
         engine = open_engine(url, quick, pool_size=1)
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
@@ -112,7 +112,7 @@ async def test_who_waits_for_another_flush_is_told_too_when_the_server_is_silent
 @pytest.mark.parametrize(
     "given",
     [
-        {"database_answer_timeout_s": 10.0, "statement_timeout_ms": 10_000},
+        {"database_response_timeout_s": 10.0, "statement_timeout_ms": 10_000},
         {"database_write_timeout_s": 3.0, "lock_timeout_ms": 3_000},
     ],
 )

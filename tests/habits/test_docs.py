@@ -2,6 +2,7 @@
 
 import ast
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core.settings import Settings
 from ops.cli.__main__ import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,8 @@ OURS = (
     "worker",
 )
 NAMED = re.compile(rf"`((?:{'|'.join((*OURS, 'docs'))})/[\w./-]*)`")
+# payments.bills.service.open_bills, a module or what is in it; sandbox.json is a file.
+DOTTED = re.compile(rf"`((?:{'|'.join(OURS)})(?:\.\w+)+)(?:\(\))?`(?<!\.json`)")
 # What the set-up makes is not in a clone.
 MADE = ("api/static/vendor/",)
 
@@ -78,6 +82,15 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     for name in NAMED.findall(without_code(page.read_text())):
         if not name.startswith(MADE):
             assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_everything_of_the_code_that_a_page_names_is_there(page: Path) -> None:
+    for name in DOTTED.findall(without_code(page.read_text())):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            pytest.fail(f"{page.name} names {name}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
@@ -248,3 +261,21 @@ def test_the_commands_of_the_compose_file_are_understood(service: str) -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     given = compose["services"][service]["command"]
     build_parser().parse_args([re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in given])
+
+
+# Of ./phopay, the tests, compose.yaml and our own PostgreSQL; every other is a field of Settings.
+NOT_SETTINGS = {
+    *("PHOPAY_CHROMIUM", "PHOPAY_COMMAND", "PHOPAY_DOMAIN", "PHOPAY_POSTGRES_ACCOUNT"),
+    *("PHOPAY_PROCESS_NAME", "PHOPAY_PYTHON", "PHOPAY_TEST_POSTGRES", "PHOPAY_WORKERS"),
+}
+FROM_FILES = {"PHOPAY_DATABASE_URL_FILE", "PHOPAY_SECRET_KEY_FILE"}
+
+
+def test_every_variable_that_is_named_anywhere_is_read() -> None:
+    settings = {f"PHOPAY_{name.upper()}" for name in Settings.model_fields}
+    pages = [*PAGES, ROOT / "compose.yaml", ROOT / "Dockerfile"]
+    code = [path for package in OURS for path in (ROOT / package).rglob("*.py")]
+    for path in [*pages, *code]:
+        named = set(re.findall(r"\bPHOPAY_[A-Z_]*[A-Z]\b", path.read_text()))
+        unknown = named - settings - NOT_SETTINGS - FROM_FILES
+        assert not unknown, f"{path.relative_to(ROOT)} names {', '.join(sorted(unknown))}"

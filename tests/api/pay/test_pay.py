@@ -3,12 +3,12 @@
 from datetime import timedelta
 from io import BytesIO
 
-import api.screens.pay
 import httpx
 import pytest
 import zxingcpp
 from PIL import Image
 
+import api.pay.routes
 from core.clock import read_clock
 from core.rate_limit import RateLimit
 from core.tenancy import open_org_transaction

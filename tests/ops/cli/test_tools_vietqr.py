@@ -233,7 +233,7 @@ def test_wrong_arguments_are_refused_in_one_object(org: str, n: int) -> None:
 
 
 PROGRAM = (
-    "import sys; from ops.tools_vietqr import run_vietqr_decode as run; "
+    "import sys; from ops.cli.tools_vietqr import run_vietqr_decode as run; "
     "status = run(sys.stdin, sys.stdout); "
     "sys.exit(9 if {'PIL', 'qrcode'} & set(sys.modules) else status)"
 )

@@ -17,9 +17,9 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from ops.fresh_database import open_database
 from psycopg.rows import dict_row
 
+from ops.database import open_database
 from ops.demo.places import DONG_XA, HOAN_KIEM, MO, QUANG_OAI, THAI_HA, THUONG_THANH, Place
 from tests.world.databases import reachable_folder
 

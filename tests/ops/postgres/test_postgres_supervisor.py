@@ -27,7 +27,7 @@ only_as_root = pytest.mark.skipif(not is_root, reason="only root has to change i
 PARENT = """
 import sys, time
 from pathlib import Path
-from ops.postgres import Cluster
+from ops.postgres.supervisor import Cluster
 cluster = Cluster(Path(sys.argv[1]), bin_dir=Path(sys.argv[2]) if sys.argv[2] else None)
 cluster.start()
 print(cluster.postmaster_pid, cluster._watchdog.pid, cluster.port, flush=True)

@@ -7,10 +7,12 @@ export const THOUSANDS_BELOW = 1000;
 export const AMOUNT_MAX = 499_999_999;
 const DIGITS_MAX = 9;
 
-// Digits, or groups of three by one kind of separator: "20.5" and "20000.00" are no amounts.
-const PLAIN = /^[0-9]{1,12}$/;
-const GROUPED = /^[1-9][0-9]{0,2}([., \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3}){0,2}$/;
-const CURRENCY = /\s*(?:₫|đ|vnd)$/i;
+// Digits, or groups of three by one kind of separator, and a currency behind them: "20.5" and
+// "20000.00" are no amounts.
+const ENTRY =
+  /^([0-9]{1,12}|[1-9][0-9]{0,2}([., \u00a0\u202f])[0-9]{3}(?:\2[0-9]{3})*)[ \u00a0\u202f]?(?:₫|đ|vnd|vnđ)?$/i;
+const SPACES_AROUND = /^[ \u00a0\u202f]+|[ \u00a0\u202f]+$/g;
+const ENTRY_DIGITS_MAX = 12;
 
 /** The đồng that an entry means; NaN for what no code can carry. */
 export function readAmount(typed, isPlain = false) {
@@ -23,9 +25,8 @@ export function readAmount(typed, isPlain = false) {
 
 /** The digits of an entry without what groups them; null if anything else is in it. */
 function digitsOf(typed) {
-  const figure = typed.trim().replace(CURRENCY, "");
-  if (PLAIN.test(figure)) return figure;
-  return GROUPED.test(figure) ? figure.replace(/[^0-9]/g, "") : null;
+  const digits = ENTRY.exec(typed.replace(SPACES_AROUND, ""))?.[1].replace(/[^0-9]/g, "");
+  return digits && digits.length <= ENTRY_DIGITS_MAX ? digits : null;
 }
 
 export function figures(amountVnd) {
