@@ -81,7 +81,7 @@ async def test_one_transaction_told_ten_times_at_once_is_one_credit(
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
     assert await list_outcomes(app_database, stall) == ["repeat"] * 9 + ["settle"]
-    assert await count_rows(app_database, stall, "credits") == 1
+    assert await count_rows(app_database, stall, "bank_transactions") == 1
     assert find_violations(fresh_database.owner_url) == []
 
 
@@ -96,7 +96,7 @@ async def test_one_transaction_through_two_endpoints_at_once_is_one_credit(
     races.run(stall.org, [{"what": "settle_one", "notice_id": one} for one in notices])
 
     assert await list_outcomes(app_database, stall) == ["repeat", "settle"]
-    assert await count_rows(app_database, stall, "credits") == 1
+    assert await count_rows(app_database, stall, "bank_transactions") == 1
 
 
 async def test_two_providers_that_tell_of_the_same_money_at_once_make_one_credit(

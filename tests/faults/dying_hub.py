@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import api.main  # noqa: F401 (loaded before the forks, which then take no time)
+import api.app  # noqa: F401 (loaded before the forks, which then take no time)
 
 from ops import hub_process, processes
 from payments.callbacks import queries as notice_queries

@@ -126,7 +126,7 @@ async def test_a_hub_killed_in_a_flood_loses_no_acknowledged_callback(
     assert any(0 in one.statuses for one in done), "the kills hit nothing"
     statuses = [await read_status(app_database, to.stall, bill) for bill in bills]
     assert set(statuses) == {("paid", 20_000, 20_000)}
-    assert await count_rows(app_database, to.stall, "credits") == bills_count
+    assert await count_rows(app_database, to.stall, "bank_transactions") == bills_count
     assert (await read_ledger(app_database, to.stall))["takings"] == bills_count * 20_000
     assert find_violations(fresh_database.owner_url) == []
     assert find_waiting(fresh_database.owner_url) == []

@@ -23,7 +23,7 @@ import sys, uvicorn
 from fastapi import Request
 from api.deps import public
 from api.live.streams import stream_events
-from api.main import create_app
+from api.app import create_app
 from uuid import UUID
 app = create_app()
 @app.get("/live", dependencies=[public])

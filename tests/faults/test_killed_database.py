@@ -41,9 +41,7 @@ async def test_what_was_acknowledged_survives_a_killed_database(
 ) -> None:
     logs = tmp_path_factory.mktemp("logs")
     with reachable_folder() as folder, running_postgres(folder, bin_dir=chosen_binaries()) as own:
-        ensure_embedded_database(
-            own, role_passwords(TEST_SECRET_KEY), fresh_database="phopay_killed"
-        )
+        ensure_embedded_database(own, role_passwords(TEST_SECRET_KEY), database="phopay_killed")
         with create_database(own, template="template0") as fresh_database:
             migrate.upgrade(fresh_database.owner_url)
             own._wanted_port = own.port  # it comes back where everybody looks for it

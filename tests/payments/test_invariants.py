@@ -24,7 +24,7 @@ from tests.world.builders import (
     store,
 )
 from tests.world.databases import FreshDatabase
-from worker.app import BillWriterContext, check_invariants
+from worker.app import JobContext, check_invariants
 
 pytestmark = pytest.mark.anyio
 
@@ -129,8 +129,7 @@ DAMAGES = {
     ),
     "one transaction became two credits": (
         (
-            "ALTER TABLE bank_transactions"
-            " DROP CONSTRAINT uq_bank_transactions_provider_transaction;"
+            "DROP INDEX uq_bank_transactions_provider_transaction;"
             " INSERT INTO bank_transactions SELECT (jsonb_populate_record(c, jsonb_build_object("
             " 'id', gen_random_uuid(), 'bank_reference', 'FTTWICE'))).*"
             " FROM bank_transactions c LIMIT 1"
@@ -185,13 +184,9 @@ async def stall(app_database: Database) -> Stall:
 
 
 @pytest.fixture
-async def routing(
-    app_database: Database, worker_database: Database
-) -> AsyncIterator[BillWriterContext]:
+async def routing(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
     settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield BillWriterContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
-    )
+    yield JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
     await settler.close()
 
 
@@ -202,7 +197,7 @@ def damage(fresh_database: FreshDatabase, statement: str) -> None:
 
 
 async def test_all_invariants_hold_for_sound_books(
-    fresh_database: FreshDatabase, stall: Stall, routing: BillWriterContext
+    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
 ) -> None:
     assert find_violations(fresh_database.owner_url) == []
     assert await check_invariants(routing, now=NOON) == 0
@@ -224,7 +219,7 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
 
 
 async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it_holds_again(
-    fresh_database: FreshDatabase, stall: Stall, routing: BillWriterContext
+    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
 ) -> None:
     neighbour = await a_stall(routing.app_database, code="HKXN")
     await pay(routing.app_database, neighbour, await a_bill(routing.app_database, neighbour))
@@ -244,7 +239,7 @@ async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it
 async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_asked(
     fresh_database: FreshDatabase,
     stall: Stall,
-    routing: BillWriterContext,
+    routing: JobContext,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

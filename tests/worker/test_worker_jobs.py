@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import worker.main
+import worker.app
 from sqlalchemy import text
 
 from core.clock import read_clock

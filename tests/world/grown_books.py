@@ -68,7 +68,7 @@ GROW = f"""
     SELECT %(org)s, {BREAK}, 'refund_due', credit_id, credit_id, bill_id, 500, 'past', at
     FROM past WHERE is_over;
 """
-TABLES = ("bills", "credits", "matches", "transfers", "breaks", "ledger_accounts")
+TABLES = ("bills", "bank_transactions", "matches", "postings", "breaks", "ledger_accounts")
 
 
 def grow_books(superuser_url: str, stall: Stall, count: int) -> None:

@@ -126,7 +126,7 @@ class Installation:
     def start_worker(self) -> Process:
         """Start a worker."""
         self._count += 1
-        command = [sys.executable, "-c", "import worker.main; worker.app.main()"]
+        command = [sys.executable, "-c", "import worker.app; worker.app.main()"]
         child = self._family.start(f"worker-{self._count}", command, self._environment)
         return Process(url="", child=child)
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.pages.amounts import read_amount
 
-PAGE = Path(__file__).parents[1] / "data/counter_amounts.json"
+PAGE = Path(__file__).parents[2] / "data/counter_amounts.json"
 CASES = json.loads(PAGE.read_text("utf-8"))["cases"]
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from io import BytesIO
 
-import api.screens.pay
+import api.pay.routes
 import httpx
 import pytest
 import zxingcpp

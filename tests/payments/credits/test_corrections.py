@@ -275,7 +275,7 @@ async def test_family_money_leaves_the_takings_and_comes_back(
     assert await count_rows(app_database, stall, "matches") == 7  # each step adds, none edits
     assert await count_rows(app_database, stall, "matches", "reversed_at IS NULL") == 1
     # the sale, then each correction: one transfer back, one anew
-    assert await count_rows(app_database, stall, "transfers") == 1 + 6 * 2
+    assert await count_rows(app_database, stall, "postings") == 1 + 6 * 2
 
 
 async def test_another_payees_family_money_is_not_shown_to_exist(

@@ -84,7 +84,9 @@ async def test_nobody_corrects_or_cancels_across(
             await cancel_bill(session, mine.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)
 
 
-@pytest.mark.parametrize("table", ["notices", "credits", "matches", "transfers", "bills", "events"])
+@pytest.mark.parametrize(
+    "table", ["notices", "bank_transactions", "matches", "postings", "bills", "events"]
+)
 async def test_money_rows_are_invisible_across(
     app_database: Database, stalls: tuple[Stall, Stall], table: str
 ) -> None:

@@ -192,7 +192,7 @@ async def _compare(history: History, where: str) -> None:
         "unapplied": told_vnd - applied_vnd - history.sales_vnd,
         "not_takings": 0,
     }, where
-    assert await count_rows(database, stall, "credits") == len(history.told), where
+    assert await count_rows(database, stall, "bank_transactions") == len(history.told), where
     late = sum(bill.is_late for bill in history.bills)
     assert await count_rows(database, stall, "bills", "is_late") == late, where
     contradictions = "kind = 'contradiction' AND closed_at IS NULL"

@@ -58,7 +58,7 @@ def payos_answer(rows: object, *, key: str = KEY, **facts: Any) -> dict[str, Any
 
 
 PAYOS_ROW: dict[str, Any] = {
-    "reference": "FT1",
+    "reference": "FT26324000123",
     "amount": 20_000,
     "accountNumber": "0988000111",
     "description": "CSSW5YI4T28 PPMOXA234567K",
@@ -154,7 +154,7 @@ def test_an_order_of_payos_is_known_by_its_link_and_the_banks_reference() -> Non
     [body] = read("payos", payos_answer([PAYOS_ROW])).bodies
     [transaction] = PROVIDERS["payos"].read(body).transactions
 
-    assert transaction.provider_transaction_id == "link1:FT1"
+    assert transaction.provider_transaction_id == "link1:FT26324000123"
     assert (transaction.provider_order_id, transaction.amount_vnd) == (ORDER, 20_000)
     assert transaction.occurred_at == datetime(2026, 11, 20, 5, tzinfo=UTC)
 
