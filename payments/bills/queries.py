@@ -20,17 +20,31 @@ from payments.payees.queries import SKIPPED
 # a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
 # joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
 # (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
-LOCK_NAMED_BILLS = text("""
+_LOCKED = """
     SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
-           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at
+           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at, owner_kind,
+           owner_id, status AS status_locked
     FROM bills
+"""
+LOCK_NAMED_BILLS = text(
+    _LOCKED
+    + """
     WHERE org_id = :org_id
       AND (reference = ANY(CAST(:references AS text[]))
            OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
                AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
     ORDER BY id
     FOR NO KEY UPDATE
-""")
+"""
+)
+LOCK_BILLS = text(
+    _LOCKED
+    + """
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY id
+    FOR NO KEY UPDATE
+"""
+)
 
 
 BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
@@ -421,8 +435,16 @@ async def lock_named_bills(
     return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
 
 
+async def lock_bills(
+    session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]
+) -> list[BillState]:
+    """Lock bills, in the order of their ids."""
+    rows = await run(session, LOCK_BILLS, {"org_id": org_id, "ids": list(bill_ids)})
+    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
+
+
 async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
-    """Write what credits did to locked bills."""
+    """Write what payments did to locked bills (payments.bills.settling alone does)."""
     await send(
         session,
         UPDATE_BILLS,

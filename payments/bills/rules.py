@@ -47,6 +47,9 @@ class BillState:
     is_late: bool
     expires_at: datetime
     paid_at: datetime | None
+    owner_kind: str | None  # who hears when its status changes
+    owner_id: UUID | None
+    status_locked: str  # what it was when it was locked
 
 
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
