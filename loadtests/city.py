@@ -48,18 +48,18 @@ class Stall:
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """One organisation: its stalls, its SePay endpoint and an API key."""
+    """One organisation: its stalls, its SePay endpoint and API keys."""
 
     org: OrgFacts
+    endpoint_id: UUID
     address: str
     secret: str
     keys: tuple[str, ...]
+    reference: str  # of no bill
     stalls: list[Stall] = field(default_factory=list)
 
 
-async def found_market(
-    database: Database, sealer: Sealer, number: int, *, now: datetime
-) -> Market:
+async def found_market(database: Database, sealer: Sealer, number: int, *, now: datetime) -> Market:
     """Make an organisation whose stalls can be paid and call the API."""
     payees = PAYEES_EACH if number else PAYEES_OF_FIRST
     code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
@@ -130,9 +130,11 @@ async def found_market(
         ]
     return Market(
         org=org,
+        endpoint_id=endpoint.id,
         address=endpoint.address,
         secret=secrets.keys[0],
         keys=tuple(key.text for key in made),
+        reference=tests[0],
         stalls=stalls,
     )
 

@@ -34,18 +34,18 @@ BREAK, UNPAID_BILL, REPEAT, REJECTION, AUDIT = _id(9), _id(10), _id(11), _id(12)
 
 # Of a thousand payments 100 are counter sales, 20 pay too much, 10 a part, 2 name no known bill and
 # 3 were taken out of the takings later; the others pay their bill. A hundred bills are not paid.
-MAKE_PAST: Final = """
+MAKE_PAST: Final = f"""
     CREATE TEMPORARY TABLE past AS
     SELECT n, s.org_id, s.link_id, s.payee_id, s.account_id, s.endpoint_id, s.place,
-           now() - make_interval(days => {days})
-               + (n - CAST(%(first)s AS bigint)) * (interval '{days} days' / %(count)s) AS at,
+           now() - make_interval(days => {DAYS})
+               + (n - CAST(%(first)s AS bigint)) * (interval '{DAYS} days' / %(count)s) AS at,
            10000 + 1000 * mod(n, 90) AS amount_vnd,
            CASE WHEN mod(n, 1000) < 100 THEN 'counter_sale' WHEN mod(n, 1000) < 120 THEN 'over'
                 WHEN mod(n, 1000) < 130 THEN 'part' WHEN mod(n, 1000) < 132 THEN 'no_bill'
                 WHEN mod(n, 1000) < 135 THEN 'not_takings' ELSE 'settle' END AS verdict
     FROM generate_series(%(first)s, %(first)s + %(count)s - 1) AS n
     JOIN past_stalls s ON s.number = mod(n, (SELECT count(*) FROM past_stalls))
-""".format(days=DAYS)
+"""
 HAS_BILL: Final = "p.verdict IN ('settle', 'over', 'part')"
 
 # Table → what fills it, in an order of their own: the checks of foreign keys are off.
@@ -64,7 +64,8 @@ HISTORY: Final[dict[str, str]] = {
             amount_vnd, paid_vnd, received_vnd, purpose, external_id, status, created_by,
             created_at, expires_at, monitor_until, paid_at, cancelled_at)
         SELECT p.org_id, {BILL}, p.link_id, p.payee_id, p.account_id, 'vietqr',
-               'PP' || lpad(CAST(p.n AS text), 11, '0'), 'past-' || lpad(CAST(p.n AS text), 17, '0'),
+               'PP' || lpad(CAST(p.n AS text), 11, '0'),
+               'past-' || lpad(CAST(p.n AS text), 17, '0'),
                CASE p.verdict WHEN 'part' THEN 2 ELSE 1 END * p.amount_vnd, p.amount_vnd,
                p.amount_vnd + CASE p.verdict WHEN 'over' THEN 5000 ELSE 0 END, 'Phở bò',
                CASE WHEN mod(p.n, 2) = 0 THEN 'past-' || p.n END,

@@ -61,6 +61,7 @@ class BankTransaction(OrgRow):
         CheckConstraint("direction IN ('in', 'out')", name="direction_known"),
         CheckConstraint("provider_transaction_id <> ''", name="id_not_empty"),
         Index("ix_bank_transactions_account_time", "org_id", "receiving_account_id", "occurred_at"),
+        Index("ix_bank_transactions_received", "org_id", "received_at"),  # a day's payments
     )
 
     receiving_account_id: Mapped[UUID]
@@ -113,6 +114,16 @@ class Match(OrgRow):
             postgresql_where=text("reversed_at IS NULL AND verdict = 'no_bill'"),
         ),
         Index("ix_matches_payee", "org_id", "payee_id", "matched_at"),
+        # Lists of what needs somebody are short beside a history; sales cost nothing here.
+        Index(
+            "ix_matches_rare",
+            "org_id",
+            "verdict",
+            "credit_id",
+            postgresql_where=text(
+                "reversed_at IS NULL AND verdict NOT IN ('settle', 'counter_sale')"
+            ),
+        ),
     )
 
     credit_id: Mapped[UUID]
