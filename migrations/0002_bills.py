@@ -74,6 +74,21 @@ def upgrade() -> None:
     op.create_index("ix_bills_amount", "bills", ["org_id", "payee_id", "amount_vnd"], unique=False)
     op.create_index("ix_bills_payee", "bills", ["org_id", "payee_id", "id"], unique=False)
     op.create_index(
+        "ix_bills_external",
+        "bills",
+        ["org_id", "external_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("external_id IS NOT NULL"),
+    )
+    op.create_index("ix_bills_expiry", "bills", ["org_id", "expires_at"], unique=False)
+    op.create_index(
+        "ix_bills_cancelled",
+        "bills",
+        ["org_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("cancelled_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_bills_monitor",
         "bills",
         ["monitor_until"],

@@ -209,6 +209,12 @@ def upgrade() -> None:
         ["org_id", "receiving_account_id", "occurred_at"],
         unique=False,
     )
+    op.create_index(
+        "ix_bank_transactions_received",
+        "bank_transactions",
+        ["org_id", "received_at"],
+        unique=False,
+    )
     op.create_table(
         "matches",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -245,6 +251,15 @@ def upgrade() -> None:
     op.create_index("ix_matches_bill", "matches", ["org_id", "bill_id"], unique=False)
     op.create_index(
         "ix_matches_payee", "matches", ["org_id", "payee_id", "matched_at"], unique=False
+    )
+    op.create_index(
+        "ix_matches_rare",
+        "matches",
+        ["org_id", "verdict", "credit_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "reversed_at IS NULL AND verdict NOT IN ('settle', 'counter_sale')"
+        ),
     )
     op.create_index(
         "ix_matches_waiting",

@@ -50,6 +50,20 @@ class Bill(OrgRow):
         # Not partial on status: an index that holds no changing column keeps settling updates HOT.
         Index("ix_bills_amount", "org_id", "payee_id", "amount_vnd"),
         Index(
+            "ix_bills_external",
+            "org_id",
+            "external_id",
+            "id",
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index("ix_bills_expiry", "org_id", "expires_at"),  # what can still be paid
+        Index(
+            "ix_bills_cancelled",
+            "org_id",
+            "id",
+            postgresql_where=text("cancelled_at IS NOT NULL"),
+        ),
+        Index(
             "uq_bills_provider_order",
             "org_id",
             "rail",

@@ -62,6 +62,7 @@ class BankTransaction(OrgRow):
         CheckConstraint("open_vnd BETWEEN 0 AND amount_vnd", name="open_in_range"),
         CheckConstraint("provider_transaction_id <> ''", name="id_not_empty"),
         Index("ix_bank_transactions_account_time", "org_id", "receiving_account_id", "occurred_at"),
+        Index("ix_bank_transactions_received", "org_id", "received_at"),  # a day's payments
     )
 
     receiving_account_id: Mapped[UUID]
@@ -117,6 +118,16 @@ class Match(OrgRow):
             postgresql_where=text("reversed_at IS NULL AND verdict = 'no_bill'"),
         ),
         Index("ix_matches_payee", "org_id", "payee_id", "matched_at"),
+        # Lists of what needs somebody are short beside a history; sales cost nothing here.
+        Index(
+            "ix_matches_rare",
+            "org_id",
+            "verdict",
+            "credit_id",
+            postgresql_where=text(
+                "reversed_at IS NULL AND verdict NOT IN ('settle', 'counter_sale')"
+            ),
+        ),
     )
 
     credit_id: Mapped[UUID]
