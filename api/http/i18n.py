@@ -1,7 +1,8 @@
 """The words of the screens in two languages: Vietnamese first, English beside it.
 
 A catalogue is one TOML file per screen and language, api/counter/words/vi/counter.toml; its key
-`paid` is asked for as "counter.paid". Why not gettext: docs/adr/0003-two-languages-in-one-catalogue.md.
+`paid` is asked for as "counter.paid". Why not gettext:
+docs/adr/0003-two-languages-in-one-catalogue.md.
 """
 
 import re

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -16,7 +16,6 @@ from core.errors import HubError
 from core.masking import mask_tail
 from core.tenancy import open_org_transaction
 from identity.people.rules import SEES_WHOLE, Permission
-from payments.bills.writer import BillWriter
 from payments.connections.vouching import TestReadiness, read_test_readiness
 from payments.onboarding.service import approve_account
 from payments.payees import accounts, queries
@@ -130,7 +129,6 @@ async def show_accounts(
 
 @router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
 async def propose(
-    request: Request,
     manager: TheManager,
     payee: Annotated[str, Form(max_length=36)] = "",
     bin_: Annotated[str, Form(alias="bin", max_length=6)] = "",
@@ -148,7 +146,7 @@ async def propose(
     }
     if errors := _judge(manager, form):
         return await _draw_list(manager, form, errors)
-    bills: BillWriter = request.app.state.bill_writer
+    bill_writer = manager.services.bill_writer
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             link = await accounts.propose_account(
@@ -160,7 +158,7 @@ async def propose(
                 account_number=form["number"],
                 virtual_account=form["virtual"] or None,
                 holder_name=form["holder"],
-                test_reference=await bills.take_reference(manager.caller.org),
+                test_reference=await bill_writer.take_reference(manager.caller.org),
                 actor=manager.caller.actor,
                 now=manager.now,
             )

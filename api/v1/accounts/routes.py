@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.deps import Now, Tx, requires
+from api.http.deps import Now, TheBillWriter, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.http.responses import PICTURE_RESPONSES, answer_picture
@@ -23,7 +23,6 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import SEES_WHOLE, Permission
 from payments.bills.errors import ReferencesUsedUp
-from payments.bills.writer import BillWriter
 from payments.onboarding import service as onboarding
 from payments.onboarding.holders import check_own_login
 from payments.payees import accounts, queries
@@ -58,11 +57,15 @@ Holder = Annotated[Caller, requires(Permission.ACCOUNTS_ACKNOWLEDGE)]
     responses=may_answer(BadAccount, PayeeNotFound, PayeeClosed, ReferencesUsedUp),
 )
 async def propose_account(
-    request: Request, payee_id: UUID, body: AccountPropose, caller: Proposer, tx: Tx, now: Now
+    payee_id: UUID,
+    body: AccountPropose,
+    caller: Proposer,
+    tx: Tx,
+    bill_writer: TheBillWriter,
+    now: Now,
 ) -> AccountRead:
     """Propose that a payee's codes name this account. Nothing changes before a second person agrees
     and the bank has reported a test transfer."""
-    desk: BillWriter = request.app.state.bill_writer
     link = await accounts.propose_account(
         tx,
         caller.org_id,
@@ -72,7 +75,7 @@ async def propose_account(
         account_number=body.account_number,
         virtual_account=body.virtual_account,
         holder_name=body.holder_name,
-        test_reference=await desk.take_reference(caller.org),
+        test_reference=await bill_writer.take_reference(caller.org),
         actor=caller.actor,
         now=now,
     )

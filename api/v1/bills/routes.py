@@ -8,15 +8,15 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.codes import card_of
-from api.http.deps import Now, TheDatabase, Tx, requires
+from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.http.responses import PICTURE_RESPONSES, answer_json, answer_picture
+from api.services import read_services
 from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
 from api.v1.credits.schemas import CreditsRead
 from api.v1.fields import QueryInstant
 from core.paging import BadCursor
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
 from identity.people.rules import Permission
@@ -25,7 +25,6 @@ from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
 from payments.bills.rules import BillFacts, BillStatus
 from payments.credits.views import list_bill_credits
-from payments.polling.service import poll_account
 from payments.providers.errors import (
     NoOrderToPoll,
     ProviderCannotBePolled,
@@ -159,24 +158,25 @@ async def cancel(
     ),
 )
 async def check_bill(
-    request: Request, bill_id: UUID, caller: Reader, database: TheDatabase, now: Now
+    request: Request,
+    bill_id: UUID,
+    caller: Reader,
+    database: TheDatabase,
+    poller: ThePoller,
+    limits: TheLimits,
+    now: Now,
 ) -> Response:
     """Ask the account's provider what came in ("kiểm tra giao dịch"); answers within 5 seconds.
 
-    What it tells is stored and settled as its callbacks are; what is not settled by then is settled
-    in the background, and the bill is shown as it is known. SePay and Casso list the account's
-    last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Once in 3
-    seconds for each payee.
+    What it reports is stored and processed as its callbacks are; what is not processed by then is
+    finished in the background, and the bill is shown as it is known. SePay and Casso list the
+    account's last 24 hours; payOS reports this bill's own order; VietQR.vn cannot be polled. Once
+    in 3 seconds for each payee.
     """
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
-    state = request.app.state
-    state.check_limit.take(str(bill.payee_id))
-    asked = await poll_account(
-        database,
-        state.settler,
-        state.sealer,
-        state.http_client,
+    limits.checks.take(str(bill.payee_id))
+    polled = await poller.poll(
         caller.org,
         bill.receiving_account_id,
         payee_id=bill.payee_id,
@@ -186,7 +186,7 @@ async def check_bill(
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await get_bill(tx, caller.org_id, bill_id)
     shown = show(request, caller, bill, now)
-    return answer_json({"rows": asked.rows, "providers": asked.providers, "bill": shown})
+    return answer_json({"rows": polled.rows, "providers": polled.providers, "bill": shown})
 
 
 @router.get("/{bill_id}/credits", responses=may_answer(BillNotFound))
@@ -210,5 +210,5 @@ async def find_own_bill(tx: AsyncSession, caller: Caller, bill_id: UUID) -> Bill
 
 def show(request: Request, caller: Caller, bill: BillFacts, now: datetime) -> dict[str, Any]:
     """Return a bill as this hub's API shows it."""
-    settings: Settings = request.app.state.settings
+    settings = read_services(request).settings
     return write_bill(bill, org_code=caller.org.code, public_url=settings.public_url, now=now)
