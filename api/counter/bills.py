@@ -14,6 +14,7 @@ from api.counter.credits import Verdict, present_credit, told_by_sale
 from api.counter.page_context import Stall, TheStall, go, read_frame, render
 from api.counter.polling import SkippedEndpoint, poll_for_stall
 from api.counter.routes import keypad_page
+from api.http.codes import draw_inline
 from api.http.deps import (
     Now,
     TheBillWriter,
@@ -24,7 +25,6 @@ from api.http.deps import (
     Tx,
     requires,
 )
-from api.http.responses import draw_inline
 from api.http.templating import language_of
 from api.pages.amounts import read_amount
 from core.ids import new_id

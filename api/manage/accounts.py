@@ -8,8 +8,8 @@ from fastapi import APIRouter, Form, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from api.http.codes import answer_svg
 from api.http.deps import requires
-from api.http.responses import answer_picture
 from api.manage.history import Change, list_changes_of
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
 from core.errors import HubError
@@ -38,7 +38,6 @@ from payments.payees.rules import (
     transfer_test_payload,
 )
 from payments.vietqr.banks import find_bank, list_banks, name_bank
-from payments.vietqr.images import render_svg
 
 router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
 
@@ -243,9 +242,7 @@ async def show_test_code_image(manager: TheManager, link_id: UUID) -> Response:
         code_account=link.virtual_account or account.account_number,
         test_reference=link.test_reference,
     )
-    return await answer_picture(
-        manager.request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(manager.request, payload)
 
 
 def _judge(manager: ManagerContext, form: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ are passed on. Nothing here changes anything.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -14,10 +14,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.http.codes import card_of
+from api.http.codes import answer_card, bill_card, draw_inline
 from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.networks import network_of
-from api.http.responses import answer_picture, draw_inline
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from core.clock import HANOI
@@ -32,7 +31,6 @@ from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.credits.views import CreditView, list_bill_credits
 from payments.outbox.wake_ups import EventFacts
 from payments.vietqr.banks import DeepLink, find_bank, list_deep_links, name_bank
-from payments.vietqr.cards import render_card_png
 
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
 
@@ -189,13 +187,9 @@ async def stream_bill(
 @router.get("/{link}/card.png")
 async def save_card(request: Request, opened: TheOpened) -> Response:
     """Give the framed code as a picture to keep: for phones that cannot scan their own screen."""
-    card = replace(card_of(opened.bill), language=language_of(request))
-    answer = await answer_picture(
-        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
-    )
+    card = bill_card(opened.bill, language=language_of(request))
     name = f"phopay-{opened.bill.reference}.png"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return _private(answer)
+    return _private(await answer_card(request, card, save_as=name))
 
 
 @router.get("/{link}/receipt")

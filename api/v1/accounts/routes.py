@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.codes import PICTURE_RESPONSES, SVG, answer_svg
 from api.http.deps import Now, TheBillWriter, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
-from api.http.responses import PICTURE_RESPONSES, answer_picture
 from api.v1.accounts.schemas import (
     AccountEnd,
     AccountPage,
@@ -41,7 +41,6 @@ from payments.payees.errors import (
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import TEST_TRANSFER_VND, LinkStatus, awaits_test, transfer_test_payload
 from payments.vietqr.banks import find_bank
-from payments.vietqr.images import render_svg
 
 router = APIRouter(prefix="/v1", tags=["payees"])
 
@@ -150,7 +149,7 @@ async def end_account(
 ) -> AccountRead:
     """Take an account out of a payee's codes for good; its number is free again with its last link.
 
-    Bills opened before are still settled. Twice is like once."""
+    Bills opened before are still settled. Idempotent."""
     await _find_own(tx, caller, link_id)
     await accounts.end_link(
         tx, caller.org_id, link_id, actor=caller.actor, reason=body.reason, now=now
@@ -194,15 +193,12 @@ async def show_test_code(link_id: UUID, caller: Reader, tx: Tx) -> TestCodeRead:
     response_class=Response,
     responses={
         **may_answer(AccountLinkNotFound, AccountNotAwaitingTest),
-        **PICTURE_RESPONSES["image/svg+xml"],
+        **PICTURE_RESPONSES[SVG],
     },
 )
 async def show_test_code_image(request: Request, link_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code of the test transfer."""
-    payload = _write_test(await _find_own(tx, caller, link_id))
-    return await answer_picture(
-        request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(request, _write_test(await _find_own(tx, caller, link_id)))
 
 
 async def _find_own(tx: AsyncSession, caller: Caller, link_id: UUID) -> AccountLink:

@@ -7,11 +7,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.codes import card_of
+from api.http.codes import (
+    PICTURE_RESPONSES,
+    PNG,
+    SVG,
+    answer_card,
+    answer_png,
+    answer_svg,
+    bill_card,
+)
 from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
-from api.http.responses import PICTURE_RESPONSES, answer_json, answer_picture
+from api.http.responses import answer_json
 from api.services import read_services
 from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
 from api.v1.credits.schemas import CreditsRead
@@ -33,8 +41,6 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
 )
 from payments.refunds.service import cancel_bill_and_propose_refund
-from payments.vietqr.cards import render_card_png
-from payments.vietqr.images import render_png, render_svg
 
 router = APIRouter(prefix="/v1/bills", tags=["bills"])
 
@@ -93,40 +99,31 @@ async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now
 @router.get(
     "/{bill_id}/qr.svg",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/svg+xml"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[SVG]},
 )
 async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as SVG."""
-    payload = (await find_own_bill(tx, caller, bill_id)).vietqr
-    return await answer_picture(
-        request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(request, (await find_own_bill(tx, caller, bill_id)).vietqr)
 
 
 @router.get(
     "/{bill_id}/qr.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as PNG."""
-    payload = (await find_own_bill(tx, caller, bill_id)).vietqr
-    return await answer_picture(
-        request, lambda: render_png(payload), facts=payload, media_type="image/png"
-    )
+    return await answer_png(request, (await find_own_bill(tx, caller, bill_id)).vietqr)
 
 
 @router.get(
     "/{bill_id}/card.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_card(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code in a frame: bank, holder, account, amount, memo and expiry."""
-    card = card_of(await find_own_bill(tx, caller, bill_id))
-    return await answer_picture(
-        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
-    )
+    return await answer_card(request, bill_card(await find_own_bill(tx, caller, bill_id)))
 
 
 @router.post(
