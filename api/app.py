@@ -46,6 +46,7 @@ from api.v1.callbacks.callbacks_asgi import CallbackDoor
 from api.v1.credits import routes as credits_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
+from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.organisations import routes as organisations_routes
 from api.v1.payees import routes as payees_routes
@@ -128,7 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in OTHER_ROUTERS:
         app.include_router(router)
     app.mount("/static", _static_files(), name="static")
-    openapi.install(app)
+    openapi.install(app, examples=EXAMPLES)
     return app
 
 

@@ -18,12 +18,12 @@ from api.http.codes import (
 )
 from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.errors import may_answer
+from api.http.fields import QueryInstant
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.http.responses import answer_json
 from api.services import read_services
 from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
 from api.v1.credits.schemas import CreditsRead
-from api.v1.fields import QueryInstant
 from core.paging import BadCursor
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
