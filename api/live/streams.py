@@ -15,13 +15,14 @@ from starlette.responses import StreamingResponse
 
 from api.http.networks import network_of
 from api.live.broadcaster import REPLAY_MAX, SHARED_AGE, Broadcaster
-from api.live.events import Interest, first_id_at, instant_of
 from api.live.feeds import OPENING_OVERLAP
 from api.services import read_services
 from core import clock
 from core.errors import Busy
+from core.ids import first_id_at, instant_of
 from core.shared_clock import read_shared_clock
 from identity.people.callers import Caller, Directory
+from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()

@@ -7,13 +7,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from api.http.deps import TheDatabase, TheSettings, public
 from api.http.errors import may_answer
 from api.services import read_services
 from core.database_connections import answered_within
-from core.db import Database
+from core.db import Database, read_schema_version
 from core.errors import Busy
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
@@ -55,9 +54,7 @@ async def show_ready(request: Request, database: TheDatabase, settings: TheSetti
 
 async def _look(database: Database, *, within_s: float) -> str | None:
     with answered_within(within_s):
-        async with database.begin() as session:
-            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    return None if found is None else str(found)
+        return await read_schema_version(database)
 
 
 @cache
