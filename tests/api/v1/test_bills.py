@@ -29,7 +29,7 @@ async def market(hub: Hub) -> Market:
 async def another_stall(market: Market) -> UUID:
     """Add a second payee with an account of its own to the market."""
     stall = market.stall
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{stall.org.id}'"))
         payee_id = await a_payee(session, stall.org)
         await an_account(session, stall.org, payee_id)
@@ -314,7 +314,7 @@ async def test_a_bill_is_found_by_its_reference_as_people_and_banks_write_it(
 
 
 async def test_a_bill_of_another_organisation_is_not_found(market: Market) -> None:
-    await a_stall(market.hub.app.state.database, code="QBSH", is_live=False)
+    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "bills.read", "bills.cancel", org="QBSH")
     bill = await market.open_bill()
 
@@ -354,7 +354,7 @@ async def test_who_may_only_read_opens_and_cancels_nothing(market: Market) -> No
 
 async def test_cancelling_twice_is_like_once_and_a_paid_bill_stays(market: Market) -> None:
     bill, paid = await market.open_bill(), await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         await session.execute(
             text("UPDATE bills SET status = 'paid' WHERE id = :i"), {"i": paid["id"]}
@@ -387,7 +387,7 @@ async def test_a_picture_is_drawn_once_and_then_known(market: Market) -> None:
 async def test_a_part_paid_bill_asks_for_the_rest_in_another_picture(market: Market) -> None:
     bill = await market.open_bill()
     before = (await market.till.get(bill["links"]["qr_svg"])).headers["etag"]
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         query = "UPDATE bills SET status = 'part_paid', paid_vnd = 5000, received_vnd = 5000"
         await session.execute(text(f"{query} WHERE id = :i"), {"i": bill["id"]})
@@ -402,7 +402,7 @@ async def test_a_part_paid_bill_asks_for_the_rest_in_another_picture(market: Mar
 @pytest.mark.parametrize("status", ["paid", "over_paid", "cancelled", "refunded"])
 async def test_a_bill_that_asks_for_nothing_has_no_code(market: Market, status: str) -> None:
     bill = await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         values = {"i": bill["id"], "status": status}
         await session.execute(text("UPDATE bills SET status = :status WHERE id = :i"), values)
@@ -415,7 +415,7 @@ async def test_a_bill_that_asks_for_nothing_has_no_code(market: Market, status: 
 
 async def test_cancelling_what_was_paid_in_part_puts_the_refund_on_the_list(market: Market) -> None:
     bill = await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         query = "UPDATE bills SET status = 'part_paid', paid_vnd = 5000, received_vnd = 5000"
         await session.execute(text(f"{query} WHERE id = :i"), {"i": bill["id"]})
