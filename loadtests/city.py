@@ -67,6 +67,7 @@ async def found_market(
             name=f"Chợ {code}",
             kind=OrgKind.MARKET_BOARD,
             is_live=True,
+            actor=MANAGER,
             now=now,
         )
     references = ReferenceSource(database, run_length=PAYEES_EACH)

@@ -6,8 +6,8 @@ from api.http.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, pu
 from api.http.errors import may_answer
 from api.v1.organisations.schemas import OrganisationRead
 from api.v1.setup.schemas import SetupCreate
-from core.audit import SYSTEM, record_change
-from identity.organisations.errors import OrganisationCodeTaken
+from core.audit import SYSTEM
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import service
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=may_answer(SetupClosed, PasswordRefused, OrganisationCodeTaken),
+    responses=may_answer(SetupClosed, PasswordRefused, BadOrganisationCode, OrganisationCodeTaken),
 )
 async def set_up(
     request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now
@@ -34,16 +34,7 @@ async def set_up(
         name=body.organisation_name,
         kind=OrgKind.CITY,
         is_live=body.is_live,
-        now=now,
-    )
-    record_change(
-        tx,
-        org_id=org.id,
         actor=SYSTEM,
-        action="organisation.added",
-        object_kind="organisation",
-        object_id=org.id,
-        after={"code": org.code, "name": org.name, "kind": "city", "is_live": org.is_live},
         now=now,
     )
     await service.add_staff(
