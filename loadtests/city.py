@@ -70,6 +70,7 @@ async def found_market(database: Database, sealer: Sealer, number: int, *, now: 
             name=f"Chợ {code}",
             kind=OrgKind.MARKET_BOARD,
             is_live=True,
+            actor=MANAGER,
             now=now,
         )
     references = ReferenceSource(database, run_length=payees)

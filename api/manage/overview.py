@@ -10,16 +10,14 @@ from starlette.responses import Response
 from api.http.deps import requires
 from api.manage.endpoint_health import present_health
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
-from core.audit import record_change
 from core.clock import day_bounds, hanoi_day
 from core.errors import Forbidden
 from core.tenancy import open_org_transaction
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import queries
 from identity.people.rules import Permission
-from payments.bills.references import ALPHABET
 from payments.breaks.views import list_breaks
 from payments.callbacks.views import NoticeCounts, count_notices
 from payments.connections import service as endpoints
@@ -34,7 +32,6 @@ router = APIRouter(prefix="/manage", include_in_schema=False)
 
 BREAKS_COUNTED_MAX: Final = 100
 STALLS_SHOWN_MAX: Final = 20
-CODE_CHARS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,33 +134,22 @@ async def add_organisation(
         "mode": "live" if mode == "live" else "test",
     }
     errors = {}
-    if len(form["code"]) != CODE_CHARS or not set(form["code"]) <= set(ALPHABET):
-        errors["code"] = manager.say("error.bad_organisation_code")
     if not form["name"]:
         errors["name"] = manager.say("error.needed")
     if errors:
         return await _draw_organisations(manager, form, errors)
     try:
         async with manager.database.begin() as tx:
-            org = await create_organisation(
+            await create_organisation(
                 tx,
                 code=form["code"],
                 name=form["name"],
                 kind=kind,
                 is_live=form["mode"] == "live",
-                now=manager.now,
-            )
-            record_change(
-                tx,
-                org_id=org.id,
                 actor=manager.caller.actor,
-                action="organisation.added",
-                object_kind="organisation",
-                object_id=org.id,
-                after={**form, "is_live": org.is_live},
                 now=manager.now,
             )
-    except OrganisationCodeTaken as error:
+    except (BadOrganisationCode, OrganisationCodeTaken) as error:
         return await _draw_organisations(manager, form, {"code": manager.present_error(error)})
     return manager.go("/organisations", done="organisation_added")
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.audit import SYSTEM, record_change
+from core.audit import SYSTEM
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import service
@@ -29,21 +29,11 @@ async def set_up_city(
 
     Raises:
         SetupClosed: the token is not the hub's, or somebody can sign in already.
-        OrganisationCodeTaken, PasswordRefused
+        BadOrganisationCode, OrganisationCodeTaken, PasswordRefused
     """
     await service.use_setup_token(session, token, now=now)
     org = await create_organisation(
-        session, code=code, name=name, kind=OrgKind.CITY, is_live=is_live, now=now
-    )
-    record_change(
-        session,
-        org_id=org.id,
-        actor=SYSTEM,
-        action="organisation.added",
-        object_kind="organisation",
-        object_id=org.id,
-        after={"code": org.code, "name": org.name, "kind": "city", "is_live": org.is_live},
-        now=now,
+        session, code=code, name=name, kind=OrgKind.CITY, is_live=is_live, actor=SYSTEM, now=now
     )
     await service.add_staff(
         session,

@@ -14,7 +14,7 @@ from core.ids import first_id_at
 from core.sql import run, send
 from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
-from payments.bills.rules import BillFacts, BillState, BillStatus, Repeatable
+from payments.bills.rules import BillFacts, BillState, BillStatus
 from payments.payees.queries import SKIPPED
 
 # One table and conditions on its own columns, nothing joined. When another transaction has changed
@@ -97,28 +97,6 @@ FROM_BILLS = """
     JOIN receiving_accounts a ON a.org_id = b.org_id AND a.id = b.receiving_account_id
 """
 
-INSERT_KEYS = text("""
-    INSERT INTO idempotency_keys (
-        org_id, caller_id, route, key, body_hash, status, resource_id, created_at)
-    SELECT :org_id, t.caller_id, t.route, t.key, t.body_hash, 201, t.resource_id, :now
-    FROM unnest(
-        CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]),
-        CAST(:body_hashes AS bytea[]), CAST(:resource_ids AS uuid[]))
-        AS t (caller_id, route, key, body_hash, resource_id)
-    ORDER BY t.caller_id, t.route, t.key
-    ON CONFLICT DO NOTHING
-    RETURNING caller_id, route, key, resource_id
-""")
-
-FIND_KEYS = text("""
-    SELECT k.caller_id, k.route, k.key, k.body_hash, k.resource_id
-    FROM idempotency_keys k
-    JOIN unnest(CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]))
-        AS t (caller_id, route, key)
-      ON k.caller_id = t.caller_id AND k.route = t.route AND k.key = t.key
-    WHERE k.org_id = :org_id
-""")
-
 INSERT_BILLS = text("""
     INSERT INTO bills (
         org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
@@ -197,50 +175,6 @@ STORE_EXPIRY = text("""
 def read_bill(row: Row[Any]) -> BillFacts:
     """Make facts of a row that selected COLUMNS."""
     return BillFacts(**dict(zip(FIELDS, row, strict=True)))
-
-
-async def insert_keys_once(
-    session: AsyncSession,
-    org_id: UUID,
-    keyed: Sequence[tuple[Repeatable, UUID]],
-    *,
-    now: datetime,
-) -> set[tuple[UUID, str, str, UUID]]:
-    """Store Idempotency-Keys with the resource each makes.
-
-    Returns:
-        Those that are first, as (caller, route, key, resource).
-    """
-    rows = await run(
-        session,
-        INSERT_KEYS,
-        {
-            "org_id": org_id,
-            "caller_ids": [key.caller_id for key, _ in keyed],
-            "routes": [key.route for key, _ in keyed],
-            "keys": [key.key for key, _ in keyed],
-            "body_hashes": [key.body_hash for key, _ in keyed],
-            "resource_ids": [resource_id for _, resource_id in keyed],
-            "now": now,
-        },
-    )
-    return {(row[0], row[1], row[2], row[3]) for row in rows}
-
-
-async def find_keys(
-    session: AsyncSession, org_id: UUID, repeatables: Sequence[Repeatable]
-) -> dict[tuple[UUID, str, str], tuple[bytes, UUID]]:
-    """Find stored keys: (caller, route, key) → (hash of the first body, its resource)."""
-    rows = await session.execute(
-        FIND_KEYS,
-        {
-            "org_id": org_id,
-            "caller_ids": [key.caller_id for key in repeatables],
-            "routes": [key.route for key in repeatables],
-            "keys": [key.key for key in repeatables],
-        },
-    )
-    return {(row[0], row[1], row[2]): (bytes(row[3]), row[4]) for row in rows}
 
 
 async def insert_bills_once(

@@ -18,19 +18,13 @@ from api.services import read_services
 from api.v1.bills.routes import show
 from api.v1.bills.schemas import BatchRead, BillCreate, BillRead, BillsCreate, hash_request
 from core.errors import Forbidden, HubError, InvalidRequest, Violation
-from core.idempotency import IdempotencyKeyReused
+from core.idempotency import IDEMPOTENCY_KEY_CHARS_MAX, IdempotencyKeyReused, Repeatable
 from core.ids import new_id
 from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
-from payments.bills.rules import (
-    IDEMPOTENCY_KEY_CHARS_MAX,
-    BillFacts,
-    BillRequest,
-    Repeatable,
-    judge_client_id,
-)
+from payments.bills.rules import BillRequest, judge_client_id
 from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
 
 
@@ -65,7 +59,8 @@ IdempotencyKey = Annotated[
         pattern=KEY_PATTERN,
         max_length=IDEMPOTENCY_KEY_CHARS_MAX,
         description="Repeating a request with its key answers the same bill as it stands now."
-        " Kept 7 days for this caller and route; another body under the same key is refused.",
+        " It belongs to the organisation and this route, whichever key or person sends it, and is"
+        " kept 7 days; another body under the same key is refused.",
         examples=["order-000123-1"],
     ),
 ]
@@ -117,7 +112,7 @@ async def open_bill(
     wanted = _bill_request(body, caller, services.settings, idempotency_key, now)
     bill = await services.bill_writer.open_bill(caller.org, wanted)
     shown = show(request, caller, bill, now)
-    if _is_replayed(bill, wanted, now):
+    if bill.is_replayed:
         return answer_json(shown, status=201, headers={"Idempotent-Replayed": "true"})
     return answer_json(shown, status=201)
 
@@ -158,7 +153,7 @@ async def _open_item(
         return {"status": status, "is_replayed": False, "bill": None, "problem": problem}
     return {
         "status": 201,
-        "is_replayed": _is_replayed(bill, wanted, now),
+        "is_replayed": bill.is_replayed,
         "bill": show(request, caller, bill, now),
         "problem": None,
     }
@@ -191,12 +186,8 @@ def _bill_request(
         id=body.id or new_id(),
         repeatable=None
         if key is None
-        else Repeatable(caller_id=caller.id, route=ROUTE, key=key, body_hash=hash_request(body)),
+        else Repeatable(route=ROUTE, key=key, body_hash=hash_request(body)),
     )
-
-
-def _is_replayed(bill: BillFacts, wanted: BillRequest, now: datetime) -> bool:
-    return bill.id != wanted.id or bill.created_at < now
 
 
 async def _open_directly(request: Request) -> Response:

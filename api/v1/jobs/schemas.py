@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Read
+from api.http.fields import Read
 from core.jobs.rules import JobStatus
 from core.jobs.views import JobView
 

@@ -6,7 +6,7 @@ from api.http.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, pu
 from api.http.errors import may_answer
 from api.v1.organisations.schemas import OrganisationRead
 from api.v1.setup.schemas import SetupCreate
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.rules import OrgKind
 from identity.people.errors import PasswordRefused, SetupClosed
 from identity.people.first_start import set_up_city
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=may_answer(SetupClosed, PasswordRefused, OrganisationCodeTaken),
+    responses=may_answer(SetupClosed, PasswordRefused, BadOrganisationCode, OrganisationCodeTaken),
 )
 async def set_up(
     request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now

@@ -8,7 +8,6 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-import api.pay.routes
 from core.clock import read_clock
 from core.settings import Settings
 from core.tenancy import open_org_transaction

@@ -149,14 +149,57 @@ async def test_a_key_with_another_body_is_refused(market: Market) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
 
 
-async def test_a_key_belongs_to_its_caller(market: Market) -> None:
+async def test_a_key_belongs_to_the_organisation_whichever_machine_or_person_sends_it(
+    market: Market,
+) -> None:
+    """A rotated key, a second till, a person at a browser: one order, one bill."""
     other = await market.hub.machine(market.admin, "bills.open", **market.org)
     key = {"Idempotency-Key": "order-1"}
-    mine = await market.till.post("/v1/bills", json=market.bill_body(), headers=key)
-    theirs = await other.post("/v1/bills", json=market.bill_body(amount_vnd=7), headers=key)
+    body = market.bill_body()
+    mine = await market.till.post("/v1/bills", json=body, headers=key)
 
-    assert theirs.status_code == 201
-    assert theirs.json()["id"] != mine.json()["id"]
+    theirs = await other.post("/v1/bills", json=body, headers=key)
+    by_hand = await market.admin.post("/v1/bills", json=body, headers=key, params=market.org)
+    refused = await other.post("/v1/bills", json=market.bill_body(amount_vnd=7), headers=key)
+
+    assert [answer.status_code for answer in (theirs, by_hand)] == [201, 201]
+    assert {answer.json()["id"] for answer in (theirs, by_hand)} == {mine.json()["id"]}
+    assert theirs.headers["idempotent-replayed"] == "true"
+    assert (refused.status_code, refused.json()["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_one_key_in_two_organisations_is_two_bills(market: Market) -> None:
+    elsewhere = await a_stall(market.hub.app.state.database, code="THA9", is_live=False)
+    theirs = await market.hub.machine(market.admin, "bills.open", org="THA9")
+    key = {"Idempotency-Key": "order-1"}
+
+    answers = [
+        await market.till.post("/v1/bills", json=market.bill_body(), headers=key),
+        await theirs.post(
+            "/v1/bills", json=market.bill_body(payee_id=str(elsewhere.payee_id)), headers=key
+        ),
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert all("idempotent-replayed" not in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("off_by", [timedelta(minutes=-5), timedelta(minutes=5)])
+async def test_a_repeat_is_told_from_a_first_request_whatever_the_clocks_say(
+    market: Market, off_by: timedelta
+) -> None:
+    """Two hubs serve one till; the clock of the one that writes is off by minutes."""
+    writer = market.hub.app.state.bill_writer
+    writer._read_clock = lambda: datetime.now(UTC) + off_by
+    own = str(new_id())
+
+    first, again = [
+        await market.till.post("/v1/bills", json=market.bill_body(id=own)) for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in (first, again)] == [201, 201]
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
 
 
 async def test_a_key_that_no_header_should_carry_is_refused(market: Market) -> None:
