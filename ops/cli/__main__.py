@@ -174,6 +174,10 @@ def _add_database(commands: "Parsers") -> None:
     _add_data(migrate)
 
     _add_backups(commands)
+    code = _add(commands, "add-code", _add_code, "give an organisation one more code")
+    code.add_argument("organisation", metavar="CODE", help="a code that it has")
+    code.add_argument("code", metavar="NEWCODE", help="four letters and digits of a reference")
+    _add_data(code)
     seed = _add(commands, "seed", _seed, "fill a database with the demo city")
     _add_data(seed)
     _add_port(seed)
@@ -225,6 +229,26 @@ def _migrate(options: "Options") -> int:
         if options.to is not None:
             migrate.move_to(owner_url, options.to)
         print(migrate.read_current(owner_url) or "empty")
+    return 0
+
+
+def _add_code(options: "Options") -> int:
+    import asyncio
+
+    from core.settings import Settings
+    from ops.database import open_database
+    from ops.organisation_codes import add_organisation_code
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        os.environ.update({"PHOPAY_PROCESS_NAME": "add-code", **environment})
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+        name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
+        say(f"{options.code} is a code of {name} now; references go on with it.")
     return 0
 
 

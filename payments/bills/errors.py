@@ -42,9 +42,12 @@ class BillNotPayable(HubError):
 
 
 class ReferencesUsedUp(HubError):
-    """An organisation has used 729 million references and needs another code."""
+    """An organisation's codes have no references left: the operator adds a code (`add-code`)."""
 
-    kind, code, title = Kind.UNAVAILABLE, "references_used_up", "No references left"
+    kind, code, title = Kind.CONFLICT, "references_used_up", "No references left"
 
     def __init__(self, org_code: str) -> None:
-        super().__init__(f"{org_code} has used every reference of its codes. Add another code.")
+        super().__init__(
+            f"{org_code} has used every reference of its codes. The operator must add a code:"
+            f" ./phopay add-code {org_code} NEWCODE"
+        )

@@ -1,20 +1,23 @@
 """Migrations: up, down and up again, and equal to the models."""
 
+from importlib import import_module
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-import core.jobs.models  # noqa: F401 (imported for its table)
-import payments.bills.models
-import payments.callbacks.models
-import payments.ledger.models
-import payments.outbox.models
-import payments.payees.models  # noqa: F401 (imported for their tables)
 from core.db import Base
 from ops import migrate
 from ops.postgres.supervisor import Cluster
 from tests.world.databases import FreshDatabase, create_database
+
+ROOT = Path(__file__).parents[2]
+for path in sorted(
+    p for folder in ("core", "identity", "payments") for p in (ROOT / folder).rglob("models.py")
+):
+    import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 DESCRIBE = """
     SELECT 'column', table_name, column_name, data_type, is_nullable, column_default
