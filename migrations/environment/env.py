@@ -10,12 +10,16 @@ from core.db import Base
 
 # Imported for their tables.
 for module in (
-    "identity.people.models",
     "core.audit",
     "core.idempotency",
     "core.jobs.models",
+    "identity.organisations.models",
+    "identity.people.models",
     "payments.bills.models",
+    "payments.breaks.models",
     "payments.callbacks.models",
+    "payments.connections.models",
+    "payments.credits.models",
     "payments.ledger.models",
     "payments.outbox.models",
     "payments.payees.models",
