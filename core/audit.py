@@ -1,11 +1,12 @@
-"""Who changed what, from what to what, and why: one row for each change, never edited."""
+"""The audit log: who changed what, from what to what, and why; rows are never edited."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -81,3 +82,34 @@ def record_change(
             recorded_at=now,
         )
     )
+
+
+async def list_changes(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    object_kind: str | None = None,
+    object_id: UUID | None = None,
+    actor_name: str | None = None,
+    between: tuple[datetime, datetime] | None = None,
+    before_id: UUID | None = None,
+    limit: int,
+) -> Sequence[AuditRow]:
+    """List an organisation's changes, newest first; every filter that is given must hold.
+
+    Args:
+        actor_name: a part of the actor's name, in whatever case.
+        between: recorded at or after the first instant and before the second.
+    """
+    query = select(AuditRow).where(AuditRow.org_id == org_id)
+    if object_kind is not None:
+        query = query.where(AuditRow.object_kind == object_kind)
+    if object_id is not None:
+        query = query.where(AuditRow.object_id == object_id)
+    if actor_name:
+        query = query.where(AuditRow.actor_name.icontains(actor_name, autoescape=True))
+    if between is not None:
+        query = query.where(AuditRow.recorded_at >= between[0], AuditRow.recorded_at < between[1])
+    if before_id is not None:
+        query = query.where(AuditRow.id < before_id)
+    return (await session.scalars(query.order_by(AuditRow.id.desc()).limit(limit))).all()

@@ -115,6 +115,13 @@ def has_timed_out(error: BaseException | None) -> bool:
     return getattr(orig, "sqlstate", None) in TIMED_OUT
 
 
+async def read_schema_version(database: Database) -> str | None:
+    """Return the number of the newest migration that the database has."""
+    async with database.begin() as session:
+        found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
+
+
 async def measure_shared_clock(database: Database) -> None:
     """Find how far this process's clock is off the database's (core.shared_clock)."""
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -55,6 +55,15 @@ def first_id_at(instant: datetime) -> UUID:
     """Return the lowest UUIDv7 of an instant: ids above it were made then or later."""
     milliseconds = max(0, int(instant.timestamp() * 1_000))
     return UUID(int=milliseconds << 80)
+
+
+def instant_of(id_: UUID) -> datetime:
+    """Return when a UUIDv7 was made.
+
+    Raises:
+        ValueError, OverflowError: it names an instant that no datetime has.
+    """
+    return datetime.fromtimestamp(milliseconds_of(id_) / 1_000, UTC)
 
 
 def milliseconds_of(id_: UUID) -> int:

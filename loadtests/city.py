@@ -28,6 +28,8 @@ from payments.payees.service import add_payee
 
 ORGANISATIONS: Final = 10
 PAYEES_EACH: Final = 20
+PAYEES_OF_FIRST: Final = 60  # a large market: half of a history is its own
+STREAMS_OF_KEY: Final = 10  # a caller may have twelve open
 BIN: Final = "970436"
 BILLS_A_COMMIT: Final = 500
 VALID_FOR: Final = timedelta(hours=2)  # no bill of a run expires during the run
@@ -46,19 +48,20 @@ class Stall:
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """One organisation: its stalls, its SePay endpoint and an API key."""
+    """One organisation: its stalls, its SePay endpoint and API keys."""
 
     org: OrgFacts
+    endpoint_id: UUID
     address: str
     secret: str
     keys: tuple[str, ...]
+    reference: str  # of no bill
     stalls: list[Stall] = field(default_factory=list)
 
 
-async def found_market(
-    database: Database, sealer: Sealer, number: int, *, now: datetime, keys: int = 2
-) -> Market:
+async def found_market(database: Database, sealer: Sealer, number: int, *, now: datetime) -> Market:
     """Make an organisation whose stalls can be paid and call the API."""
+    payees = PAYEES_EACH if number else PAYEES_OF_FIRST
     code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
     async with database.begin() as session:
         org = await create_organisation(
@@ -67,10 +70,11 @@ async def found_market(
             name=f"Chợ {code}",
             kind=OrgKind.MARKET_BOARD,
             is_live=True,
+            actor=MANAGER,
             now=now,
         )
-    references = ReferenceSource(database, run_length=PAYEES_EACH)
-    tests = await references.take(org, PAYEES_EACH)
+    references = ReferenceSource(database, run_length=payees)
+    tests = await references.take(org, payees)
     stalls = []
     async with open_org_transaction(database, org.id) as session:
         for i, test_reference in enumerate(tests):
@@ -122,13 +126,16 @@ async def found_market(
         caller = _manager_of(org)
         scopes = [Permission.BILLS_OPEN, Permission.EVENTS_READ]
         made = [
-            await add_key(session, caller, name="till", scopes=scopes, now=now) for _ in range(keys)
+            await add_key(session, caller, name="till", scopes=scopes, now=now)
+            for _ in range(payees // STREAMS_OF_KEY)
         ]
     return Market(
         org=org,
+        endpoint_id=endpoint.id,
         address=endpoint.address,
         secret=secrets.keys[0],
         keys=tuple(key.text for key in made),
+        reference=tests[0],
         stalls=stalls,
     )
 

@@ -85,7 +85,7 @@ class Sender:
             digest = hmac.digest(call.secret.encode(), signed, "sha256").hex()
             signature = f"X-SePay-Timestamp: {now}\r\nX-SePay-Signature: sha256={digest}\r\n"
         head = (
-            f"POST {call.path} HTTP/1.1\r\nHost: {self.job.host}:{self.job.port}\r\n"
+            f"{call.method} {call.path} HTTP/1.1\r\nHost: {self.job.host}:{self.job.port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(call.body)}\r\n"
             f"{call.headers}{signature}\r\n"
         )

@@ -15,6 +15,7 @@ class Call(msgspec.Struct, array_like=True):
     headers: str  # whole lines, each ended by CR LF
     body: bytes
     secret: str = ""  # of a SePay endpoint: signed at the moment of sending
+    method: str = "POST"
 
 
 class SendingJob(msgspec.Struct):

@@ -217,16 +217,13 @@ def upgrade() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("caller_id", sa.Uuid(), nullable=False),
         sa.Column("route", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
         sa.Column("resource_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "org_id", "caller_id", "route", "key", name=op.f("pk_idempotency_keys")
-        ),
+        sa.PrimaryKeyConstraint("org_id", "route", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_index(
         "ix_idempotency_keys_created",

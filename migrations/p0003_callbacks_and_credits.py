@@ -1,4 +1,4 @@
-"""Callback endpoints, notices, bank transactions, matches and breaks.
+"""Callback endpoints, notices, bank transactions, matches with their legs, and breaks.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -157,6 +157,7 @@ def upgrade() -> None:
         sa.Column("virtual_account", sa.String(), nullable=True),
         sa.Column("memo", sa.String(), nullable=False),
         sa.Column("amount_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("open_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("payer_name", sa.String(), nullable=True),
         sa.Column("payer_account", sa.String(), nullable=True),
         sa.Column("payer_bank", sa.String(), nullable=True),
@@ -171,6 +172,9 @@ def upgrade() -> None:
             "direction IN ('in', 'out')", name=op.f("ck_bank_transactions_direction_known")
         ),
         sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_bank_transactions_amount_positive")),
+        sa.CheckConstraint(
+            "open_vnd BETWEEN 0 AND amount_vnd", name=op.f("ck_bank_transactions_open_in_range")
+        ),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
@@ -203,6 +207,12 @@ def upgrade() -> None:
         "ix_bank_transactions_account_time",
         "bank_transactions",
         ["org_id", "receiving_account_id", "occurred_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_bank_transactions_received",
+        "bank_transactions",
+        ["org_id", "received_at"],
         unique=False,
     )
     op.create_table(
@@ -243,6 +253,15 @@ def upgrade() -> None:
         "ix_matches_payee", "matches", ["org_id", "payee_id", "matched_at"], unique=False
     )
     op.create_index(
+        "ix_matches_rare",
+        "matches",
+        ["org_id", "verdict", "credit_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "reversed_at IS NULL AND verdict NOT IN ('settle', 'counter_sale')"
+        ),
+    )
+    op.create_index(
         "ix_matches_waiting",
         "matches",
         ["matched_at"],
@@ -253,6 +272,37 @@ def upgrade() -> None:
         "uq_matches_in_force",
         "matches",
         ["org_id", "credit_id"],
+        unique=True,
+        postgresql_where=sa.text("reversed_at IS NULL"),
+    )
+    op.create_table(
+        "match_legs",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("match_id", sa.Uuid(), nullable=False),
+        sa.Column("credit_id", sa.Uuid(), nullable=False),
+        sa.Column("bill_id", sa.Uuid(), nullable=False),
+        sa.Column("applied_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("applied_vnd > 0", name=op.f("ck_match_legs_applied_positive")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "match_id"],
+            ["matches.org_id", "matches.id"],
+            name=op.f("fk_match_legs_org_id_match_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "id"],
+            ["payments.org_id", "payments.id"],
+            name=op.f("fk_match_legs_org_id_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_match_legs")),
+    )
+    op.create_index("ix_match_legs_match", "match_legs", ["org_id", "match_id"], unique=False)
+    op.create_index("ix_match_legs_bill", "match_legs", ["org_id", "bill_id"], unique=False)
+    op.create_index(
+        "uq_match_legs_in_force",
+        "match_legs",
+        ["org_id", "credit_id", "bill_id"],
         unique=True,
         postgresql_where=sa.text("reversed_at IS NULL"),
     )
@@ -321,6 +371,7 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("breaks")
     op.drop_table("sightings")
+    op.drop_table("match_legs")
     op.drop_table("matches")
     op.drop_table("bank_transactions")
     op.drop_table("rejections")

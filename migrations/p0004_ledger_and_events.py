@@ -80,7 +80,14 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_events")),
     )
-    op.create_index("ix_events_recorded", "events", ["org_id", "recorded_at"], unique=False)
+    op.create_index(
+        "ix_events_recorded",
+        "events",
+        ["recorded_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": True},
+    )
 
 
 def downgrade() -> None:

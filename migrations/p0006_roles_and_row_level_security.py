@@ -13,8 +13,7 @@ revision = "p0006"
 down_revision = "p0005"
 
 # Columns that may be changed after a row was written. A table that is not named here is
-# insert-only for the application: postings, bank transactions, sightings, audit rows, events,
-# rejections.
+# insert-only for the application: postings, sightings, audit rows, events, rejections.
 APP_MAY_UPDATE = {
     "organisations": "name, code",
     "organisation_codes": "next_serial, taken_on, taken_at",
@@ -34,7 +33,11 @@ APP_MAY_UPDATE = {
     ),
     "callback_endpoint_accounts": "vouched_by",
     "notices": "handled_at, outcome, attempts, next_attempt_at",
+    "payments": "reversed_at, refundable_vnd",
+    "bill_changes": "handled_at, attempts, next_attempt_at, error",
+    "bank_transactions": "open_vnd",
     "matches": "reversed_at, reversed_by, attempts, next_attempt_at",
+    "match_legs": "reversed_at",
     "breaks": "owner_id, closed_at, closed_by, resolution",
     "staff": (
         "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"
@@ -55,12 +58,15 @@ TENANT_TABLES = [
     "audit_log",
     "idempotency_keys",
     "bills",
+    "payments",
+    "bill_changes",
     "callback_endpoints",
     "callback_endpoint_accounts",
     "notices",
     "rejections",
     "bank_transactions",
     "matches",
+    "match_legs",
     "sightings",
     "breaks",
     "ledger_accounts",

@@ -59,7 +59,7 @@ ONE_EXPLANATION_IN_FORCE: Final = """
         SELECT org_id, credit_id, 0, 1 FROM matches WHERE reversed_at IS NULL) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(wanted) <> sum(found)
 """
-# I7: a credit posts its amount once, corrections taken off; no match posts for a missing credit.
+# I7: a credit posts its amount once, corrections taken off; nothing posts for a missing credit.
 A_CREDIT_POSTS_ONCE: Final = """
     SELECT org_id, credit_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
         SELECT org_id, id AS credit_id,
@@ -73,7 +73,13 @@ A_CREDIT_POSTS_ONCE: Final = """
         SELECT t.org_id, m.credit_id, 0,
                CASE t.cause_kind WHEN 'match' THEN t.amount_vnd ELSE -t.amount_vnd END
         FROM postings t LEFT JOIN matches m ON (m.org_id, m.id) = (t.org_id, t.cause_id)
-        WHERE t.cause_kind IN ('match', 'match_reversal')) AS both_sides
+        WHERE t.cause_kind IN ('match', 'match_reversal')
+        UNION ALL
+        SELECT t.org_id, p.source_id, 0,
+               CASE t.cause_kind WHEN 'payment' THEN t.amount_vnd ELSE -t.amount_vnd END
+        FROM postings t LEFT JOIN payments p ON (p.org_id, p.id) = (t.org_id, t.cause_id)
+        WHERE t.cause_kind IN ('payment', 'payment_reversal')
+          AND (p.id IS NULL OR p.source_kind = 'credit')) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
 """
 # I7: what a provider calls one transaction is one credit; a telling that a person admitted as
@@ -83,40 +89,96 @@ A_TRANSACTION_IS_ONE_CREDIT: Final = """
            count(*) AS credits
     FROM bank_transactions GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1
 """
-# I10: what a bill was paid is what its credits apply to it, and one of them closes it.
-BILLS_AGREE_WITH_THEIR_CREDITS: Final = """
+# I10: what a bill was paid is what its payments say, and its status follows from that; what it
+# received is that, with what its credits brought and it did not take.
+BILLS_AGREE_WITH_THEIR_PAYMENTS: Final = """
     WITH got AS (
-        SELECT m.org_id, m.bill_id, sum(m.applied_vnd) AS applied_vnd,
-               sum(c.amount_vnd) AS received_vnd,
-               count(*) FILTER (WHERE m.verdict IN ('settle', 'over')) AS closing,
-               count(*) FILTER (WHERE m.verdict = 'over') AS over
-        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
-        WHERE m.bill_id IS NOT NULL AND m.reversed_at IS NULL
-        GROUP BY m.org_id, m.bill_id
+        SELECT org_id, bill_id, sum(paid_vnd) AS paid_vnd, sum(rest_vnd) AS rest_vnd FROM (
+            SELECT org_id, bill_id, amount_vnd AS paid_vnd, 0 AS rest_vnd
+            FROM payments WHERE reversed_at IS NULL
+            UNION ALL
+            SELECT m.org_id, m.bill_id, 0, c.amount_vnd - m.applied_vnd
+            FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+            WHERE m.bill_id IS NOT NULL AND m.reversed_at IS NULL) AS both_kinds
+        GROUP BY org_id, bill_id
     ), compared AS (
         SELECT b.org_id, b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.received_vnd,
-               b.paid_at, coalesce(got.applied_vnd, 0) AS applied_vnd,
-               coalesce(got.received_vnd, 0) AS credited_vnd,
-               coalesce(got.closing, 0) AS closing, coalesce(got.over, 0) AS over,
+               b.paid_at, coalesce(got.paid_vnd, 0) AS said_vnd,
+               coalesce(got.paid_vnd + got.rest_vnd, 0) AS brought_vnd,
                b.status IN ('paid', 'over_paid') AS is_paid
         FROM bills b LEFT JOIN got ON (got.org_id, got.bill_id) = (b.org_id, b.id)
     )
-    SELECT org_id, reference, status, amount_vnd, paid_vnd, received_vnd, applied_vnd, credited_vnd
+    SELECT org_id, reference, status, amount_vnd, paid_vnd, received_vnd, said_vnd, brought_vnd
     FROM compared
-    WHERE paid_vnd <> applied_vnd OR received_vnd <> credited_vnd OR paid_vnd > amount_vnd
-       OR closing <> CASE WHEN is_paid THEN 1 ELSE 0 END
-       OR over <> CASE WHEN status = 'over_paid' THEN 1 ELSE 0 END
-       OR (is_paid AND paid_vnd <> coalesce(amount_vnd, paid_vnd))
+    WHERE paid_vnd <> said_vnd OR received_vnd <> brought_vnd OR paid_vnd > amount_vnd
+       OR (status = 'over_paid' AND received_vnd <= paid_vnd)
+       OR (is_paid AND (paid_vnd = 0 OR paid_vnd <> coalesce(amount_vnd, paid_vnd)))
        OR (status = 'part_paid' AND NOT paid_vnd BETWEEN 1 AND amount_vnd - 1)
        OR (status IN ('open', 'expired') AND paid_vnd <> 0)
        OR is_paid <> (paid_at IS NOT NULL)
 """
-# Each balance is what the explanations in force say, nothing more.
+# A payment that came of a credit has its leg, and the leg its match in force.
+LEGS_AGREE_WITH_PAYMENTS: Final = """
+    SELECT org_id, credit_id, bill_id, sum(paid_vnd) AS paid_vnd, sum(leg_vnd) AS leg_vnd FROM (
+        SELECT org_id, source_id AS credit_id, bill_id, amount_vnd AS paid_vnd, 0 AS leg_vnd
+        FROM payments WHERE source_kind = 'credit' AND reversed_at IS NULL
+        UNION ALL
+        SELECT l.org_id, m.credit_id, l.bill_id, 0, l.applied_vnd
+        FROM match_legs l
+        LEFT JOIN matches m ON (m.org_id, m.id, m.credit_id) = (l.org_id, l.match_id, l.credit_id)
+         AND m.reversed_at IS NULL
+        WHERE l.reversed_at IS NULL) AS both_sides
+    GROUP BY org_id, credit_id, bill_id HAVING sum(paid_vnd) <> sum(leg_vnd)
+"""
+# What of a credit is open is what no leg and no sale has taken; of money out, nothing is.
+WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
+    SELECT org_id, credit_id, sum(vnd) AS wrong_by_vnd FROM (
+        SELECT org_id, id AS credit_id,
+               open_vnd - CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS vnd
+        FROM bank_transactions
+        UNION ALL
+        SELECT org_id, credit_id, applied_vnd FROM match_legs WHERE reversed_at IS NULL
+        UNION ALL
+        SELECT m.org_id, m.credit_id,
+               CASE m.verdict WHEN 'same_money' THEN c.amount_vnd ELSE m.applied_vnd END
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict IN ('counter_sale', 'not_takings', 'same_money')
+    ) AS all_of_it
+    GROUP BY org_id, credit_id HAVING sum(vnd) <> 0
+"""
+# A payment posts once, and once the other way round if it is reversed; its bill can be refunded no
+# more than it was paid.
+A_PAYMENT_POSTS_ONCE: Final = """
+    SELECT org_id, payment_id, sum(said_vnd) AS said_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, id AS payment_id,
+               CASE WHEN reversed_at IS NULL THEN amount_vnd ELSE 0 END AS said_vnd, 0 AS posted_vnd
+        FROM payments
+        UNION ALL
+        SELECT org_id, cause_id, 0,
+               CASE cause_kind WHEN 'payment' THEN amount_vnd ELSE -amount_vnd END
+        FROM postings WHERE cause_kind IN ('payment', 'payment_reversal')) AS both_sides
+    GROUP BY org_id, payment_id HAVING sum(said_vnd) <> sum(posted_vnd)
+"""
+# A change waits for those before it: they are counted without a gap.
+CHANGES_ARE_COUNTED: Final = """
+    SELECT org_id, subject_id, count(*) AS changes, max(seq) AS last
+    FROM bill_changes GROUP BY org_id, subject_id HAVING count(*) <> max(seq)
+"""
+# Each balance is what the payments and explanations in force say, nothing more.
 BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
     SELECT org_id, code, subject_id, sum(said_vnd) AS said_vnd, sum(posted_vnd) AS posted_vnd FROM (
         SELECT org_id, CASE verdict WHEN 'not_takings' THEN 'not_takings' ELSE 'takings' END
                AS code, payee_id AS subject_id, applied_vnd AS said_vnd, 0 AS posted_vnd
-        FROM matches WHERE reversed_at IS NULL AND applied_vnd > 0
+        FROM matches
+        WHERE reversed_at IS NULL AND verdict IN ('counter_sale', 'not_takings')
+        UNION ALL
+        SELECT p.org_id, 'takings', b.payee_id, p.amount_vnd, 0
+        FROM payments p JOIN bills b ON (b.org_id, b.id) = (p.org_id, p.bill_id)
+        WHERE p.reversed_at IS NULL
+        UNION ALL
+        SELECT p.org_id, 'cash_in_drawer', b.payee_id, -p.amount_vnd, 0
+        FROM payments p JOIN bills b ON (b.org_id, b.id) = (p.org_id, p.bill_id)
+        WHERE p.reversed_at IS NULL AND p.rail = 'cash'
         UNION ALL
         SELECT m.org_id, 'unapplied_cash', c.receiving_account_id,
                c.amount_vnd - m.applied_vnd, 0
@@ -152,7 +214,11 @@ INVARIANTS: Final[dict[str, str]] = {
     "one_explanation_in_force": ONE_EXPLANATION_IN_FORCE,
     "a_credit_posts_once": A_CREDIT_POSTS_ONCE,
     "a_transaction_is_one_credit": A_TRANSACTION_IS_ONE_CREDIT,
-    "bills_agree_with_their_credits": BILLS_AGREE_WITH_THEIR_CREDITS,
+    "bills_agree_with_their_payments": BILLS_AGREE_WITH_THEIR_PAYMENTS,
+    "legs_agree_with_payments": LEGS_AGREE_WITH_PAYMENTS,
+    "what_is_open_is_not_taken": WHAT_IS_OPEN_IS_NOT_TAKEN,
+    "a_payment_posts_once": A_PAYMENT_POSTS_ONCE,
+    "changes_are_counted": CHANGES_ARE_COUNTED,
     "balances_follow_from_explanations": BALANCES_FOLLOW_FROM_EXPLANATIONS,
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,

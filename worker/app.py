@@ -1,12 +1,14 @@
 """The worker: the same use cases as the hub's, started by the clock.
 
 It settles what a dead hub process left, judges credits again whose bill has appeared, tidies bills
-that nobody watches any more, deletes what has outlived its retention, and asks whether the books
-agree.
+that nobody watches any more, deletes what has outlived its retention, asks whether the books
+agree, and runs queued jobs.
 """
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import read_clock
 from core.db import Database, is_database_away, measure_shared_clock, open_database, open_engine
+from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
 from core.settings import Settings
 from core.tenancy import open_org_transaction
@@ -39,6 +42,7 @@ from payments.invariants import (
     find_violations,
     open_alarm,
 )
+from worker.handlers import job_handlers
 
 log = structlog.get_logger()
 
@@ -65,6 +69,7 @@ RETENTION: Final = {
     "events": ("recorded_at", timedelta(days=30)),
     "rejections": ("received_at", timedelta(days=30)),
     "sign_ins": ("expires_at", timedelta(days=30)),
+    "jobs": ("finished_at", timedelta(days=90)),  # NULL while it waits or runs: never deleted
 }
 
 
@@ -232,23 +237,29 @@ JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Do every duty by its clock until told to stop; finish what is under way."""
+    """Do every duty by its clock, and queued jobs, until told to stop; finish what is under way."""
     app_engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=4)
     worker_engine = open_engine(
         settings.worker_database_url.get_secret_value(), settings, pool_size=4
     )
     app_database = open_database(app_engine)
     settler = NoticeProcessor(app_database, read_clock=read_clock)
+    worker_database = open_database(worker_engine)
     context = JobContext(
-        app_database=app_database, worker_database=open_database(worker_engine), settler=settler
+        app_database=app_database, worker_database=worker_database, settler=settler
     )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
         await set_clock(context, now=read_clock())
+    handlers = job_handlers(app_database)
+    name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker.started")
     try:
         async with asyncio.TaskGroup() as group:
             for every_s, duty in JOBS:
                 group.create_task(_repeat(context, duty, every_s, stop))
+            if handlers:
+                runner = JobRunner(worker_database, handlers, name=name)
+                group.create_task(runner.run(stop))
     finally:
         await settler.close()
         await app_engine.dispose()

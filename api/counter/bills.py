@@ -14,12 +14,20 @@ from api.counter.credits import Verdict, present_credit, told_by_sale
 from api.counter.page_context import Stall, TheStall, go, read_frame, render
 from api.counter.polling import SkippedEndpoint, poll_for_stall
 from api.counter.routes import keypad_page
-from api.http.deps import Now, TheDatabase, TheSealer, TheSettings, Tx, requires
-from api.http.responses import draw_inline
+from api.http.codes import draw_inline
+from api.http.deps import (
+    Now,
+    TheBillWriter,
+    TheDatabase,
+    TheLimits,
+    ThePoller,
+    TheSettings,
+    Tx,
+    requires,
+)
 from api.http.templating import language_of
 from api.pages.amounts import read_amount
 from core.ids import new_id
-from core.rate_limit import RateLimit
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from core.text import tidy_line
@@ -34,6 +42,7 @@ from payments.bills.rules import (
     effective_status,
     judge_client_id,
 )
+from payments.bills.writer import BillWriter
 from payments.credits.sales import list_of_bill
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr.banks import name_bank
@@ -41,8 +50,6 @@ from payments.vietqr.banks import name_bank
 router = APIRouter(prefix="/counter/bills", include_in_schema=False)
 
 NOTE_CHARS_MAX: Final = 100
-# "I have paid!" is checked a few times a minute, not hundreds: the bank is asked each time.
-CHECKS: Final = RateLimit(10, per_s=60)
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
 Checked = Literal["", "nothing"] | SkippedEndpoint
 
@@ -79,6 +86,7 @@ async def open_bill(
     request: Request,
     stall: TheStall,
     database: TheDatabase,
+    writer: TheBillWriter,
     settings: TheSettings,
     now: Now,
     amount: Annotated[str, Form(max_length=40)] = "",
@@ -97,7 +105,7 @@ async def open_bill(
         return render(request, "counter.html", frame, page, status=422)
     if bill_id is not None and judge_client_id(bill_id, now=now) is not None:
         bill_id = None
-    bill = await _open(request, stall, settings, amount_vnd, purpose, bill_id, now)
+    bill = await _open(writer, stall, settings, amount_vnd, purpose, bill_id, now)
     return go(stall.path(f"/bills/{bill.id}"))
 
 
@@ -154,10 +162,10 @@ async def show_bill(
 
 @router.post("/{bill_id}/renew", dependencies=[requires(Permission.BILLS_OPEN)])
 async def renew_bill(
-    request: Request,
     bill_id: UUID,
     stall: TheStall,
     database: TheDatabase,
+    writer: TheBillWriter,
     settings: TheSettings,
     now: Now,
     renewed_id: Annotated[UUID | None, Form()] = None,
@@ -169,7 +177,7 @@ async def renew_bill(
         return go(stall.path(f"/bills/{bill_id}"))
     if renewed_id is not None and judge_client_id(renewed_id, now=now) is not None:
         renewed_id = None
-    bill = await _open(request, stall, settings, old.amount_vnd, old.purpose, renewed_id, now)
+    bill = await _open(writer, stall, settings, old.amount_vnd, old.purpose, renewed_id, now)
     return go(stall.path(f"/bills/{bill.id}"))
 
 
@@ -189,11 +197,11 @@ async def cancel(bill_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
 
 @router.post("/{bill_id}/check", dependencies=[requires(Permission.BILLS_READ)])
 async def check_bill(
-    request: Request,
     bill_id: UUID,
     stall: TheStall,
     database: TheDatabase,
-    sealer: TheSealer,
+    poller: ThePoller,
+    limits: TheLimits,
     now: Now,
 ) -> Response:
     """Ask the bank, within five seconds, whether money came for this bill.
@@ -201,13 +209,11 @@ async def check_bill(
     Raises:
         TooManyRequests: this stall asks too often.
     """
-    CHECKS.take(str(stall.payee_id))
+    limits.counter_checks.take(str(stall.payee_id))
     async with open_org_transaction(database, stall.org_id) as session:
         before = await _get_own(session, stall, bill_id)
     account_id = before.receiving_account_id
-    if why := await poll_for_stall(
-        request, stall, database, sealer, account_id, bill_id=bill_id, now=now
-    ):
+    if why := await poll_for_stall(stall, poller, account_id, bill_id=bill_id, now=now):
         return go(stall.path(f"/bills/{bill_id}", checked=why))
     async with open_org_transaction(database, stall.org_id) as session:
         after = await get_bill(session, stall.org_id, bill_id)
@@ -217,7 +223,7 @@ async def check_bill(
 
 
 async def _open(
-    request: Request,
+    writer: BillWriter,
     stall: Stall,
     settings: Settings,
     amount_vnd: int,
@@ -235,12 +241,10 @@ async def _open(
         created_by=stall.caller.id,
         id=bill_id,
     )
-    desk = request.app.state.bill_writer
     try:
-        bill: BillFacts = await desk.open_bill(stall.caller.org, wanted)
+        return await writer.open_bill(stall.caller.org, wanted)
     except BillIdTaken:  # the browser went back and another amount was keyed into the old form
-        bill = await desk.open_bill(stall.caller.org, replace(wanted, id=None))
-    return bill
+        return await writer.open_bill(stall.caller.org, replace(wanted, id=None))
 
 
 async def _get_own(session: AsyncSession, stall: Stall, bill_id: UUID) -> BillFacts:

@@ -4,12 +4,8 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from fastapi import Request
-
 from api.counter.page_context import Stall
-from core.db import Database
-from core.sealing import Sealer
-from payments.polling.service import poll_account
+from payments.polling.service import ProviderPoller
 from payments.providers.errors import (
     NoOrderToPoll,
     PollFailed,
@@ -33,23 +29,16 @@ _WORDS: Final[dict[type[PollFailed], SkippedEndpoint]] = {
 
 
 async def poll_for_stall(
-    request: Request,
     stall: Stall,
-    database: Database,
-    sealer: Sealer,
+    poller: ProviderPoller,
     account_id: UUID,
     *,
     bill_id: UUID | None = None,
     now: datetime,
 ) -> SkippedEndpoint | None:
     """Ask what came to an account of this stall; return None, or the word for why not."""
-    state = request.app.state
     try:
-        await poll_account(
-            database,
-            state.settler,
-            sealer,
-            state.http_client,
+        await poller.poll(
             stall.caller.org,
             account_id,
             payee_id=stall.payee_id,

@@ -10,11 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from api.counter.bills import CHECKS
 from api.counter.credits import present_payer, status_of, told_by_sale
 from api.counter.page_context import Stall, TheStall, go, read_frame, render
 from api.counter.polling import IN_VAIN, SkippedEndpoint, poll_for_stall
-from api.http.deps import Now, TheDatabase, TheSealer, Tx, requires
+from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.i18n import translate
 from api.http.templating import language_of
 from core.clock import HANOI, day_bounds, hanoi_day
@@ -88,7 +87,7 @@ async def show_sales(
 
 @router.post("/check", dependencies=[requires(Permission.BILLS_READ)])
 async def check_account(
-    request: Request, stall: TheStall, database: TheDatabase, sealer: TheSealer, now: Now
+    stall: TheStall, database: TheDatabase, poller: ThePoller, limits: TheLimits, now: Now
 ) -> Response:
     """Ask the bank, within five seconds, for payments that it has not told of.
 
@@ -96,7 +95,7 @@ async def check_account(
         PayeeHasNoAccount: the stall cannot be paid at all.
         TooManyRequests: this stall asks too often.
     """
-    CHECKS.take(str(stall.payee_id))
+    limits.counter_checks.take(str(stall.payee_id))
     since, until = day_bounds(hanoi_day(now))
     org_id, payee_id = stall.org_id, stall.payee_id
     async with open_org_transaction(database, org_id) as session:
@@ -105,7 +104,7 @@ async def check_account(
     if payee_id not in routes:
         raise PayeeHasNoAccount(payee_id)
     account_id = routes[payee_id].receiving_account_id
-    if why := await poll_for_stall(request, stall, database, sealer, account_id, now=now):
+    if why := await poll_for_stall(stall, poller, account_id, now=now):
         return go(stall.path("/sales", told=why))
     async with open_org_transaction(database, org_id) as session:
         after = await list_sales(session, org_id, payee_id, since=since, until=until)

@@ -4,20 +4,16 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.counter.page_context import Stall, TheStall, read_frame, render
+from api.counter.page_context import TheStall, read_frame, render
+from api.http.codes import answer_card, draw_inline, printed_card
 from api.http.deps import Now, Tx, requires
-from api.http.responses import answer_picture, draw_inline
 from api.http.templating import language_of
 from identity.people.rules import Permission
 from payments.bills.rules import printed_payload
-from payments.payees.errors import PayeeHasNoAccount
-from payments.payees.queries import find_routes
-from payments.payees.rules import PayeeRoute
+from payments.payees.queries import get_route
 from payments.vietqr.banks import name_bank
-from payments.vietqr.cards import QrCard, render_card_png
 
 router = APIRouter(prefix="/counter/code", include_in_schema=False)
 
@@ -54,23 +50,6 @@ async def show_code_card(request: Request, stall: TheStall, tx: Tx) -> Response:
     Raises:
         PayeeHasNoAccount
     """
-    route = await _get_route(tx, stall)
-    card = QrCard(
-        payload=printed_payload(route),
-        bank_name=name_bank(route.bin),
-        account_name=route.holder_name,
-        account_number=route.code_account,
-        language=language_of(request),
-    )
-    answer = await answer_picture(
-        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
-    )
-    answer.headers["Content-Disposition"] = 'attachment; filename="vietqr.png"'
-    return answer
-
-
-async def _get_route(session: AsyncSession, stall: Stall) -> PayeeRoute:
-    routes = await find_routes(session, stall.org_id, [stall.payee_id])
-    if stall.payee_id not in routes:
-        raise PayeeHasNoAccount(stall.payee_id)
-    return routes[stall.payee_id]
+    route = await get_route(tx, stall.org_id, stall.payee_id)
+    card = printed_card(route, language=language_of(request))
+    return await answer_card(request, card, save_as="vietqr.png")

@@ -1,8 +1,9 @@
-"""What a route asks for: its transaction, the time, who is calling, and what they may do."""
+"""Dependencies of routes: the transaction, the time, who is calling, and what they may do."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from api.http.sign_in_cookie import COOKIE, name_cookie
+from api.services import Limits, read_services
 from core import clock
 from core.db import Database
 from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated, Violation
@@ -23,6 +25,8 @@ from identity.people.errors import CrossSiteRequest
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission
 from identity.people.sign_in import SignIns
+from payments.bills.writer import BillWriter
+from payments.polling.service import ProviderPoller
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
@@ -30,10 +34,10 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _SignInCookie(APIKeyCookie):
-    """The session's cookie under the name that this process gives it."""
+    """The sign-in's cookie under the name that this process gives it."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
-        return request.cookies.get(name_cookie(request.app.state.settings)) or None
+        return request.cookies.get(name_cookie(read_services(request).settings)) or None
 
 
 # These two name the schemes in OpenAPI; what they find is verified by `identify_caller`.
@@ -57,49 +61,26 @@ async def read_clock() -> datetime:
     return clock.read_clock()
 
 
-async def read_settings(request: Request) -> Settings:
-    """The settings that the process started with."""
-    settings: Settings = request.app.state.settings
-    return settings
+def _asks_for(name: str) -> Any:
+    """Let a route ask for one of the services by name; its type stands beside it."""
+    read = attrgetter(name)
 
+    async def read_service(request: Request) -> Any:
+        return read(read_services(request))
 
-async def read_database(request: Request) -> Database:
-    """The session factory of the hub's role, for routes that open their own transactions."""
-    database: Database = request.app.state.database
-    return database
-
-
-async def read_directory(request: Request) -> Directory:
-    """Who is who, as this process knows it."""
-    directory: Directory = request.app.state.directory
-    return directory
-
-
-async def read_passwords(request: Request) -> Passwords:
-    """Hashes and verifies passwords."""
-    passwords: Passwords = request.app.state.passwords
-    return passwords
-
-
-async def read_sign_ins(request: Request) -> SignIns:
-    """Lets people in and out."""
-    sign_ins: SignIns = request.app.state.sign_ins
-    return sign_ins
-
-
-async def read_sealer(request: Request) -> Sealer:
-    """Seals and opens provider secrets."""
-    sealer: Sealer = request.app.state.sealer
-    return sealer
+    return Depends(read_service)
 
 
 Now = Annotated[datetime, Depends(read_clock)]
-TheSettings = Annotated[Settings, Depends(read_settings)]
-TheDatabase = Annotated[Database, Depends(read_database)]
-TheDirectory = Annotated[Directory, Depends(read_directory)]
-ThePasswords = Annotated[Passwords, Depends(read_passwords)]
-TheSignIns = Annotated[SignIns, Depends(read_sign_ins)]
-TheSealer = Annotated[Sealer, Depends(read_sealer)]
+ThePoller = Annotated[ProviderPoller, _asks_for("poller")]
+TheBillWriter = Annotated[BillWriter, _asks_for("bill_writer")]
+TheLimits = Annotated[Limits, _asks_for("limits")]
+TheSettings = Annotated[Settings, _asks_for("settings")]
+TheDatabase = Annotated[Database, _asks_for("database")]
+TheDirectory = Annotated[Directory, _asks_for("directory")]
+ThePasswords = Annotated[Passwords, _asks_for("passwords")]
+TheSignIns = Annotated[SignIns, _asks_for("sign_ins")]
+TheSealer = Annotated[Sealer, _asks_for("sealer")]
 
 
 async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
@@ -109,7 +90,7 @@ async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Cal
         ApiKeyNotValid, SignInEnded: see Directory.
         CrossSiteRequest: a cookie with an unsafe method, sent by another site's page.
     """
-    directory: Directory = request.app.state.directory
+    directory = read_services(request).directory
     now = clock.read_clock()
     if bearer is not None:
         found = await directory.identify_key(bearer.credentials, now=now)
@@ -153,8 +134,7 @@ async def act_for_organisation(
     `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
     """
     code = request.path_params.get("org_code") or org
-    directory: Directory = request.app.state.directory
-    acting = await directory.act_for(caller, code)
+    acting = await read_services(request).directory.act_for(caller, code)
     request.state.caller = acting
     return acting
 
@@ -216,7 +196,7 @@ _checks: Final = {permission: _make_check(permission) for permission in Permissi
 
 
 async def authorise(request: Request, permission: Permission) -> Caller:
-    """Do what `requires(permission)` does, for a route that does without FastAPI's solving.
+    """Do what `requires(permission)` does, for a route that bypasses dependency injection.
 
     Raises:
         Unauthenticated, ApiKeyNotValid, SignInEnded, CrossSiteRequest, Forbidden,
@@ -280,8 +260,7 @@ def check_not_cross_site(request: Request) -> None:
 
 def _is_own_origin(request: Request, origin: str) -> bool:
     sent = urlsplit(origin)
-    settings: Settings = request.app.state.settings
-    public_url = urlsplit(settings.public_url)
+    public_url = urlsplit(read_services(request).settings.public_url)
     own = {(public_url.scheme, public_url.netloc), (request.url.scheme, request.url.netloc)}
     return (sent.scheme, sent.netloc) in own
 

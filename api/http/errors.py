@@ -13,8 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from api.http.error_page import render_error_page, wants_html
 from api.http.problem import Problem
-from api.pages.error_page import render_error_page, wants_html
 from core.errors import (
     BodyTooLarge,
     Busy,
@@ -74,7 +74,7 @@ _FROM_STATUS: Final[dict[int, tuple[type[HubError], str]]] = {
     415: (MediaTypeNotSupported, "This address does not read this kind of body."),
 }
 _INTERNAL: Final = "Something went wrong here, not with you. Please quote the request id."
-# What the database says when it is away, full, or a lock was not to be had: ask again later.
+# What the database says when it is away, full, or could not give a lock in time: try again.
 _TRANSIENT: Final = (
     psycopg.OperationalError,  # also lost connections, QueryCanceled and LockNotAvailable
     psycopg.InterfaceError,  # the connection died between two statements

@@ -1,6 +1,6 @@
-"""What OpenAPI says of every route: its errors, its permission, and one shape for problems."""
+"""OpenAPI of every route: its errors, its permission, and one shape for problems."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute
 
 from api.http.errors import InternalError, may_answer
 from api.http.problem import Problem
-from api.v1.examples import EXAMPLES
 from core.errors import (
     BodyTooLarge,
     Busy,
@@ -37,27 +36,35 @@ TAGS: Final = [
     {"name": "health", "description": "For supervisors and load balancers."},
     {"name": "identity", "description": "Signing in, people, API keys."},
     {"name": "organisations", "description": "The tenants of the hub."},
-    {"name": "payees", "description": "Who money is for, and their receiving accounts."},
-    {"name": "bills", "description": "What is owed once, and its VietQR code."},
-    {"name": "payments", "description": "What came in, what it is, and what nothing explains."},
-    {"name": "callbacks", "description": "What banks and providers say."},
+    {"name": "payees", "description": "Who is paid, and their receiving accounts."},
+    {"name": "bills", "description": "A sum to be paid once, and the VietQR code that pays it."},
+    {"name": "payments", "description": "Bank credits, what they were matched to, and breaks."},
+    {
+        "name": "callbacks",
+        "description": "Where banks report money, and what they sent.",
+    },
+    {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)
 NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (Unauthenticated, SignInEnded, ApiKeyNotValid)
 
 
-def install(app: FastAPI) -> None:
-    """Let `app.openapi()` give the whole description, made once."""
+def install(app: FastAPI, *, examples: Mapping[str, Any]) -> None:
+    """Let `app.openapi()` give the whole description, made once.
+
+    Args:
+        examples: for each schema by its name.
+    """
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = build_openapi(app)
+            app.openapi_schema = build_openapi(app, examples)
         return app.openapi_schema
 
     app.openapi = describe  # type: ignore[method-assign]
 
 
-def build_openapi(app: FastAPI) -> dict[str, Any]:
+def build_openapi(app: FastAPI, examples: Mapping[str, Any]) -> dict[str, Any]:
     """Describe every route, with the errors that it shares with others."""
     contexts = list(iter_route_contexts(app.routes))
     described = get_openapi(
@@ -80,7 +87,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     schemas = described.get("components", {}).get("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for name, example in EXAMPLES.items():
+    for name, example in examples.items():
         schemas[name]["examples"] = [example]
     _name_problem_schema(described)
     return described

@@ -17,15 +17,16 @@ import psycopg
 import structlog
 
 from api.http.shutdown import closing_on_signals
-from api.live.events import Interest, first_id_at, read_events
 from api.live.feeds import Feed, Subscriber
 from core.batching import MicroBatcher
 from core.database_connections import WatchedConnection, network_arguments
 from core.db import Database
 from core.errors import TooManyRequests
+from core.ids import first_id_at
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from core.tenancy import open_org_transaction
+from payments.outbox.views import Interest, list_events
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
 
 log = structlog.get_logger()
@@ -149,7 +150,7 @@ class Broadcaster:
     async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[EventFacts]]:
         async with open_org_transaction(self._sessions, org_id) as session:
             if len(pasts) > 1:
-                events = await read_events(
+                events = await list_events(
                     session,
                     org_id,
                     list({past.interest for past in pasts}),
@@ -159,7 +160,7 @@ class Broadcaster:
                 if len(events) < SHARED_READ_MAX:
                     return [past.pick(events) for past in pasts]
             return [
-                await read_events(
+                await list_events(
                     session, org_id, [past.interest], since=past.since, limit=REPLAY_MAX + 1
                 )
                 for past in pasts

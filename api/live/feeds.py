@@ -18,16 +18,11 @@ from uuid import UUID
 
 import structlog
 
-from api.live.events import (
-    READ_MAX,
-    Interest,
-    first_id_at,
-    instant_of,
-    read_events,
-)
 from core.db import Database
+from core.ids import first_id_at, instant_of
 from core.shared_clock import read_shared_clock
 from core.tenancy import open_org_transaction
+from payments.outbox.views import READ_MAX, Interest, list_events
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -127,7 +122,7 @@ class Feed:
         seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
         while True:
             async with self._reading, open_org_transaction(self._sessions, self.org_id) as session:
-                events = await read_events(session, self.org_id, interests, since=since, seen=seen)
+                events = await list_events(session, self.org_id, interests, since=since, seen=seen)
             self.tell(events)
             if len(events) < READ_MAX:
                 break

@@ -15,12 +15,14 @@ from starlette.responses import StreamingResponse
 
 from api.http.networks import network_of
 from api.live.broadcaster import REPLAY_MAX, SHARED_AGE, Broadcaster
-from api.live.events import Interest, first_id_at, instant_of
 from api.live.feeds import OPENING_OVERLAP
+from api.services import read_services
 from core import clock
 from core.errors import Busy
+from core.ids import first_id_at, instant_of
 from core.shared_clock import read_shared_clock
 from identity.people.callers import Caller, Directory
+from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -66,7 +68,8 @@ async def stream_events(
     Raises:
         TooManyRequests: too many streams are open.
     """
-    broadcaster: Broadcaster = request.app.state.broadcaster
+    services = read_services(request)
+    broadcaster = services.broadcaster
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is not None:
         leave = broadcaster.take_place(f"{caller.kind}:{caller.id}", STREAMS_PER_CALLER)
@@ -76,7 +79,7 @@ async def stream_events(
     named = (last_event_id, request.headers.get("last-event-id"))
     stream = _Stream(
         broadcaster=broadcaster,
-        directory=request.app.state.directory,
+        directory=services.directory,
         caller=caller,
         org_id=org_id,
         interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),

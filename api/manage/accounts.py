@@ -4,19 +4,18 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from api.http.codes import answer_svg
 from api.http.deps import requires
-from api.http.responses import answer_picture
 from api.manage.history import Change, list_changes_of
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
 from core.errors import HubError
 from core.masking import mask_tail
 from core.tenancy import open_org_transaction
 from identity.people.rules import SEES_WHOLE, Permission
-from payments.bills.writer import BillWriter
 from payments.connections.vouching import TestReadiness, read_test_readiness
 from payments.onboarding.service import approve_account
 from payments.payees import accounts, queries
@@ -39,7 +38,6 @@ from payments.payees.rules import (
     transfer_test_payload,
 )
 from payments.vietqr.banks import find_bank, list_banks, name_bank
-from payments.vietqr.images import render_svg
 
 router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
 
@@ -130,7 +128,6 @@ async def show_accounts(
 
 @router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
 async def propose(
-    request: Request,
     manager: TheManager,
     payee: Annotated[str, Form(max_length=36)] = "",
     bin_: Annotated[str, Form(alias="bin", max_length=6)] = "",
@@ -148,7 +145,7 @@ async def propose(
     }
     if errors := _judge(manager, form):
         return await _draw_list(manager, form, errors)
-    bills: BillWriter = request.app.state.bill_writer
+    bill_writer = manager.services.bill_writer
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             link = await accounts.propose_account(
@@ -160,7 +157,7 @@ async def propose(
                 account_number=form["number"],
                 virtual_account=form["virtual"] or None,
                 holder_name=form["holder"],
-                test_reference=await bills.take_reference(manager.caller.org),
+                test_reference=await bill_writer.take_reference(manager.caller.org),
                 actor=manager.caller.actor,
                 now=manager.now,
             )
@@ -245,9 +242,7 @@ async def show_test_code_image(manager: TheManager, link_id: UUID) -> Response:
         code_account=link.virtual_account or account.account_number,
         test_reference=link.test_reference,
     )
-    return await answer_picture(
-        manager.request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(manager.request, payload)
 
 
 def _judge(manager: ManagerContext, form: dict[str, str]) -> dict[str, str]:

@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import TheSettings, requires
-from api.live.events import first_id_at
+from api.manage.endpoint_health import present_health
 from api.manage.history import Change, list_changes_of
 from api.manage.notices import NoticeRow, word_notice
-from api.manage.overview import judge_health
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
 from core.masking import mask_tail
 from core.settings import Settings
@@ -126,7 +125,7 @@ async def rotate(
                 endpoint_id,
                 secret=secret.strip() or None,
                 overlap=timedelta(hours=overlap_h),
-                sealer=manager.sealer,
+                sealer=manager.services.sealer,
                 actor=manager.caller.actor,
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,
@@ -161,7 +160,7 @@ async def set_pull(
                 endpoint_id,
                 token=pull_token.strip() or None,
                 client_id=pull_client_id.strip() or None,
-                sealer=manager.sealer,
+                sealer=manager.services.sealer,
                 actor=manager.caller.actor,
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,
@@ -215,11 +214,6 @@ async def list_accounts(
     )
 
 
-def judge_endpoint(endpoint: CallbackEndpoint, counts: views.NoticeCounts) -> tuple[str, str, str]:
-    """Return (tone, icon, word) of how an endpoint does; a revoked one does nothing more."""
-    return ("bad", "stop", "revoked") if endpoint.revoked_at else judge_health(counts)
-
-
 async def _draw_one(
     manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
 ) -> Response:
@@ -240,10 +234,9 @@ async def _read_one(
     org_id = manager.org_id
     listed = await service.list_callback_endpoint_accounts(tx, org_id, [endpoint.id])
     accounts = await list_accounts(tx, manager, [one.receiving_account_id for one in listed])
-    since = first_id_at(manager.now - views.COUNTED_FOR)
-    counts = await views.count_notices(tx, org_id, endpoint.id, first_id=since)
+    counts = (await views.count_notices(tx, org_id, [endpoint.id], now=manager.now))[endpoint.id]
     latest = await views.list_notices(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
-    tone, icon, word = judge_endpoint(endpoint, counts)
+    tone, icon, word = present_health(manager, endpoint, counts)
     told = counts.accepted + counts.rejected
     until = endpoint.previous_key_until
     base = f"/endpoints/{endpoint.id}"
@@ -272,7 +265,7 @@ async def _read_one(
         skew_hint=_word_skew(manager, counts.skew_s_max),
         tone=tone,
         icon=icon,
-        word=manager.say(f"health.{word}"),
+        word=word,
         latest=tuple(word_notice(manager, endpoint.id, one) for one in latest),
         log_path=manager.path(f"{base}/notices"),
         base_path=f"/manage{base}",

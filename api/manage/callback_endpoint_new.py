@@ -95,7 +95,7 @@ async def create(
                 pull_url=None,
                 pull_token=pull_token.strip() or None,
                 pull_client_id=pull_client_id.strip() or None,
-                sealer=manager.sealer,
+                sealer=manager.services.sealer,
                 actor=manager.caller.actor,
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,

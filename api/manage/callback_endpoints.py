@@ -1,4 +1,4 @@
-"""The list of callback endpoints: the addresses that banks call, and how they do."""
+"""The list of callback endpoints: the addresses that banks call, and their health."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
-from api.live.events import first_id_at
-from api.manage.callback_endpoint import judge_endpoint
+from api.manage.endpoint_health import present_health
 from api.manage.page_context import ManagerContext, TheManager
 from core.masking import mask_tail
 from core.tenancy import open_org_transaction
@@ -45,7 +44,7 @@ class EndpointsPage:
 
 @router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_endpoints(manager: TheManager) -> Response:
-    """List the addresses that banks call, and how they do."""
+    """List the addresses that banks call, and their health."""
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         rows = await _read_rows(tx, manager)
     page = EndpointsPage(
@@ -61,11 +60,12 @@ async def _read_rows(tx: AsyncSession, manager: ManagerContext) -> tuple[Endpoin
     listed = await service.list_callback_endpoint_accounts(
         tx, manager.org_id, [one.id for one in found]
     )
-    since = first_id_at(manager.now - views.COUNTED_FOR)
+    counts = await views.count_notices(
+        tx, manager.org_id, [one.id for one in found], now=manager.now
+    )
     rows = []
     for one in found:
-        counts = await views.count_notices(tx, manager.org_id, one.id, first_id=since)
-        tone, icon, word = judge_endpoint(one, counts)
+        tone, icon, word = present_health(manager, one, counts[one.id])
         numbers = [mask_tail(a.account_number) for a in listed if a.endpoint_id == one.id]
         rows.append(
             EndpointRow(
@@ -77,7 +77,7 @@ async def _read_rows(tx: AsyncSession, manager: ManagerContext) -> tuple[Endpoin
                 accounts=", ".join(numbers),
                 tone=tone,
                 icon=icon,
-                word=manager.say(f"health.{word}"),
+                word=word,
             )
         )
     return tuple(rows)

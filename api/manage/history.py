@@ -1,19 +1,18 @@
 """The audit log: who changed what, from what to what, and why. Read only."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager, read_line
-from core.audit import AuditRow
+from core.audit import AuditRow, list_changes
 from core.clock import day_bounds
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
@@ -73,17 +72,17 @@ async def show_audit(
     before: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """List the changes, newest first; every filter that is given must hold."""
-    query = select(AuditRow).where(AuditRow.org_id == manager.org_id)
-    if kind in OBJECT_KINDS:
-        query = query.where(AuditRow.object_kind == kind)
-    if who := read_line(who):
-        query = query.where(AuditRow.actor_name.icontains(who, autoescape=True))
-    if bounds := _read_day(day):
-        query = query.where(AuditRow.recorded_at >= bounds[0], AuditRow.recorded_at < bounds[1])
-    if before_id := read_cursor(before):
-        query = query.where(AuditRow.id < before_id)
+    who, bounds = read_line(who), _read_day(day)
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        rows = (await tx.scalars(query.order_by(AuditRow.id.desc()).limit(PAGE_ROWS + 1))).all()
+        rows = await list_changes(
+            tx,
+            manager.org_id,
+            object_kind=kind if kind in OBJECT_KINDS else None,
+            actor_name=who,
+            between=bounds,
+            before_id=read_cursor(before),
+            limit=PAGE_ROWS + 1,
+        )
     cursor = next_cursor(rows, PAGE_ROWS)
     page = AuditPage(
         changes=tuple(_word_change(manager, row) for row in rows[:PAGE_ROWS]),
@@ -106,13 +105,14 @@ async def list_changes_of(
     """List what happened to one thing, newest first, for who may read the audit log."""
     if not manager.may(Permission.AUDIT_READ):
         return ()
-    query = (
-        select(AuditRow)
-        .filter_by(org_id=manager.org_id, object_kind=object_kind, object_id=object_id)
-        .order_by(AuditRow.id.desc())
-        .limit(CHANGES_OF_ONE_MAX)
+    rows = await list_changes(
+        tx,
+        manager.org_id,
+        object_kind=object_kind,
+        object_id=object_id,
+        limit=CHANGES_OF_ONE_MAX,
     )
-    return tuple(_word_change(manager, row) for row in await tx.scalars(query))
+    return tuple(_word_change(manager, row) for row in rows)
 
 
 def _word_change(manager: ManagerContext, row: AuditRow) -> Change:
@@ -149,7 +149,7 @@ def _word_fact(manager: ManagerContext, name: str, value: Any) -> str:
     return ", ".join(manager.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
 
 
-def _read_day(day: str) -> tuple[Any, Any] | None:
+def _read_day(day: str) -> tuple[datetime, datetime] | None:
     try:
         return day_bounds(date.fromisoformat(day))
     except (ValueError, OverflowError):

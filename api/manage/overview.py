@@ -1,4 +1,4 @@
-"""The managers' first page, how their organisation does, and for the city: which organisation."""
+"""Overview of an organisation for its managers, and for the city: which organisation."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -8,36 +8,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
-from api.live.events import first_id_at
+from api.manage.endpoint_health import present_health
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
-from core.audit import record_change
 from core.clock import day_bounds, hanoi_day
 from core.errors import Forbidden
 from core.tenancy import open_org_transaction
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import queries
 from identity.people.rules import Permission
-from payments.bills.references import ALPHABET
 from payments.breaks.views import list_breaks
-from payments.callbacks.views import COUNTED_FOR, NoticeCounts, count_notices
+from payments.callbacks.views import NoticeCounts, count_notices
 from payments.connections import service as endpoints
+from payments.connections.models import CallbackEndpoint
 from payments.credits.sales import count_all_sales
 from payments.ledger.service import read_takings_by_payee
-from payments.payees.queries import list_links, list_payees
+from payments.payees.queries import IN_USE
 from payments.payees.rules import LinkStatus
+from payments.payees.views import count_links, has_open_payees, name_payees
 
 router = APIRouter(prefix="/manage", include_in_schema=False)
 
 BREAKS_COUNTED_MAX: Final = 100
 STALLS_SHOWN_MAX: Final = 20
-CODE_CHARS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class StallToday:
-    """What one stall took today."""
+class PayeeToday:
+    """What one payee took today."""
 
     name: str
     place: str
@@ -45,8 +44,8 @@ class StallToday:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointHealth:
-    """How one endpoint did in the last 24 hours."""
+class EndpointRow:
+    """One callback endpoint and its last 24 hours."""
 
     name: str
     provider: str
@@ -73,13 +72,13 @@ class OverviewPage:
 
     today_vnd: int
     today_count: int
-    stalls: tuple[StallToday, ...]
+    stalls: tuple[PayeeToday, ...]
     breaks_open: int
     breaks_are_more: bool  # than were counted
     oldest_break: str  # "3 giờ trước"
     accounts_proposed: int
     accounts_untested: int
-    endpoints: tuple[EndpointHealth, ...]
+    endpoints: tuple[EndpointRow, ...]
     steps: tuple[Step, ...]  # empty once all are done
 
 
@@ -107,7 +106,7 @@ class OrganisationsPage:
 
 @router.get("", dependencies=[requires(Permission.LEDGER_READ)])
 async def show_overview(manager: TheManager) -> Response:
-    """Show today's takings, what waits for somebody, and whether the banks are heard."""
+    """Show today's takings, what waits for somebody, and whether banks report."""
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         page = await _read_overview(tx, manager)
     return manager.render("manage.html", page, here="overview")
@@ -135,33 +134,22 @@ async def add_organisation(
         "mode": "live" if mode == "live" else "test",
     }
     errors = {}
-    if len(form["code"]) != CODE_CHARS or not set(form["code"]) <= set(ALPHABET):
-        errors["code"] = manager.say("error.bad_organisation_code")
     if not form["name"]:
         errors["name"] = manager.say("error.needed")
     if errors:
         return await _draw_organisations(manager, form, errors)
     try:
         async with manager.database.begin() as tx:
-            org = await create_organisation(
+            await create_organisation(
                 tx,
                 code=form["code"],
                 name=form["name"],
                 kind=kind,
                 is_live=form["mode"] == "live",
-                now=manager.now,
-            )
-            record_change(
-                tx,
-                org_id=org.id,
                 actor=manager.caller.actor,
-                action="organisation.added",
-                object_kind="organisation",
-                object_id=org.id,
-                after={**form, "is_live": org.is_live},
                 now=manager.now,
             )
-    except OrganisationCodeTaken as error:
+    except (BadOrganisationCode, OrganisationCodeTaken) as error:
         return await _draw_organisations(manager, form, {"code": manager.present_error(error)})
     return manager.go("/organisations", done="organisation_added")
 
@@ -197,72 +185,61 @@ async def _read_overview(tx: AsyncSession, manager: ManagerContext) -> OverviewP
     org_id = manager.org_id
     since, until = day_bounds(hanoi_day(manager.now))
     takings = await read_takings_by_payee(tx, org_id, since=since, until=until)
-    payees = await list_payees(tx, org_id)
-    links = await list_links(tx, org_id)
+    sold = [one for one in takings if takings[one]]
+    most = sorted(sold, key=lambda one: -takings[one])[:STALLS_SHOWN_MAX]
+    names = await name_payees(tx, org_id, most)
+    links = await count_links(tx, org_id)
     breaks = await list_breaks(tx, org_id, is_open=True, limit=BREAKS_COUNTED_MAX + 1)
     health = await _read_health(tx, manager)
-    stalls = [
-        StallToday(name=one.name, place=one.place, takings_vnd=takings[one.id])
-        for one in payees
-        if takings.get(one.id)
-    ]
-    statuses = [link.status for link, *_ in links]
-    is_paid_into = LinkStatus.ACTIVE in statuses
+    is_paid_into = bool(links.get(LinkStatus.ACTIVE))
+    has_account = any(links.get(status) for status in IN_USE)
     steps = (
-        Step(name="payee", path=manager.path("/payees"), is_done=bool(payees)),
+        Step(name="payee", path=manager.path("/payees"), is_done=await has_open_payees(tx, org_id)),
         # First: a login made after the proposal cannot say for the stall that its account is seen.
         Step(
             name="owner",
             path=manager.path("/staff"),
             is_done=is_paid_into or await queries.has_owner(tx, org_id),
         ),
-        Step(name="account", path=manager.path("/accounts"), is_done=bool(links)),
+        Step(name="account", path=manager.path("/accounts"), is_done=has_account),
         Step(name="endpoint", path=manager.path("/endpoints"), is_done=bool(health)),
         Step(name="test", path=manager.path("/accounts"), is_done=is_paid_into),
     )
     return OverviewPage(
         today_vnd=sum(takings.values()),
         today_count=await count_all_sales(tx, org_id, since=since, until=until),
-        stalls=tuple(sorted(stalls, key=lambda one: -one.takings_vnd)[:STALLS_SHOWN_MAX]),
+        stalls=tuple(
+            PayeeToday(name=names[one].name, place=names[one].place, takings_vnd=takings[one])
+            for one in most
+        ),
         breaks_open=min(len(breaks), BREAKS_COUNTED_MAX),
         breaks_are_more=len(breaks) > BREAKS_COUNTED_MAX,
         oldest_break=manager.present_age(breaks[-1].opened_at) if breaks else "",
-        accounts_proposed=statuses.count(LinkStatus.PROPOSED),
-        accounts_untested=statuses.count(LinkStatus.APPROVED),
+        accounts_proposed=links.get(LinkStatus.PROPOSED, 0),
+        accounts_untested=links.get(LinkStatus.APPROVED, 0),
         endpoints=health,
         steps=() if all(step.is_done for step in steps) else steps,
     )
 
 
-async def _read_health(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointHealth, ...]:
-    found = []
-    for endpoint in await endpoints.list_endpoints(tx, manager.org_id):
-        if endpoint.revoked_at is not None:
-            continue
-        first_id = first_id_at(manager.now - COUNTED_FOR)
-        counts = await count_notices(tx, manager.org_id, endpoint.id, first_id=first_id)
-        tone, icon, word = judge_health(counts)
-        found.append(
-            EndpointHealth(
-                name=endpoint.name,
-                provider=manager.word("provider", endpoint.provider),
-                path=manager.path(f"/endpoints/{endpoint.id}"),
-                tone=tone,
-                icon=icon,
-                word=manager.say(f"health.{word}"),
-                accepted=counts.accepted,
-                rejected=counts.rejected,
-            )
-        )
-    return tuple(found)
+async def _read_health(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointRow, ...]:
+    found = await endpoints.list_endpoints(tx, manager.org_id)
+    in_use = [one for one in found if one.revoked_at is None]
+    counts = await count_notices(tx, manager.org_id, [one.id for one in in_use], now=manager.now)
+    return tuple(_present_endpoint(manager, one, counts[one.id]) for one in in_use)
 
 
-def judge_health(counts: NoticeCounts) -> tuple[str, str, str]:
-    """Say how an endpoint does: tone, icon, and the key of [health]."""
-    if counts.rejected > counts.accepted:
-        return "bad", "cross", "refused"
-    if counts.rejected:
-        return "attention", "warning", "some_refused"
-    if not counts.accepted:
-        return "plain", "clock", "silent"
-    return "good", "check", "good"
+def _present_endpoint(
+    manager: ManagerContext, endpoint: CallbackEndpoint, counts: NoticeCounts
+) -> EndpointRow:
+    tone, icon, word = present_health(manager, endpoint, counts)
+    return EndpointRow(
+        name=endpoint.name,
+        provider=manager.word("provider", endpoint.provider),
+        path=manager.path(f"/endpoints/{endpoint.id}"),
+        tone=tone,
+        icon=icon,
+        word=word,
+        accepted=counts.accepted,
+        rejected=counts.rejected,
+    )

@@ -12,14 +12,15 @@ from uuid import UUID
 from fastapi import Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.http.deps import CurrentCaller, Now, TheDatabase, TheSealer
+from api.http.deps import CurrentCaller, Now
 from api.http.i18n import translate, words_in
 from api.http.middleware import no_store
 from api.http.templating import language_of, templates
+from api.services import Services, read_services
 from core.clock import HANOI
 from core.db import Database
 from core.errors import Forbidden, HubError
-from core.sealing import Sealer, SecretNotReadable
+from core.sealing import SecretNotReadable
 from core.text import tidy_line
 from identity.organisations.rules import OrgKind
 from identity.people.callers import Caller
@@ -71,9 +72,13 @@ class ManagerContext:
 
     request: Request
     caller: Caller
-    database: Database
-    sealer: Sealer
+    services: Services
     now: datetime
+
+    @property
+    def database(self) -> Database:
+        """For the one organisation per transaction of these pages."""
+        return self.services.database
 
     @property
     def org_id(self) -> UUID:
@@ -173,7 +178,8 @@ class ManagerContext:
     def _give_secret(self, answer: Response, secret: Secret) -> None:
         # Sealed for this person alone: the cookie means nothing in a log or another browser.
         plain = json.dumps([secret.kind, secret.name, secret.text, secret.username]).encode()
-        sealed = self.sealer.seal(plain, org_id=self.caller.home.id, object_id=self.caller.id)
+        caller = self.caller
+        sealed = self.services.sealer.seal(plain, org_id=caller.home.id, object_id=caller.id)
         answer.set_cookie(
             SECRET_COOKIE,
             base64.urlsafe_b64encode(sealed).decode(),
@@ -181,7 +187,7 @@ class ManagerContext:
             path=MANAGE,
             httponly=True,
             samesite="lax",
-            secure=self.request.app.state.settings.is_production,
+            secure=self.services.settings.is_production,
         )
 
     def _take_secret(self) -> Secret | None:
@@ -190,7 +196,9 @@ class ManagerContext:
             return None
         try:
             sealed = base64.urlsafe_b64decode(value)
-            plain = self.sealer.unseal(sealed, org_id=self.caller.home.id, object_id=self.caller.id)
+            plain = self.services.sealer.unseal(
+                sealed, org_id=self.caller.home.id, object_id=self.caller.id
+            )
         except (ValueError, SecretNotReadable):
             return None
         kind, name, text, username = json.loads(plain)
@@ -200,8 +208,6 @@ class ManagerContext:
 async def open_manager_context(
     request: Request,
     caller: CurrentCaller,
-    database: TheDatabase,
-    sealer: TheSealer,
     now: Now,
 ) -> ManagerContext:
     """Let those in who look after an organisation.
@@ -212,7 +218,7 @@ async def open_manager_context(
     is_staff = caller.kind == "staff" and caller.payee_id is None
     if not is_staff or not caller.may(Permission.LEDGER_READ):
         raise Forbidden("These pages are for who manages an organisation.")
-    return ManagerContext(request=request, caller=caller, database=database, sealer=sealer, now=now)
+    return ManagerContext(request=request, caller=caller, services=read_services(request), now=now)
 
 
 TheManager = Annotated[ManagerContext, Depends(open_manager_context)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api.http.deps import (
@@ -20,14 +20,14 @@ from api.http.deps import (
     safe_next,
 )
 from api.http.errors import status_of, write_path
+from api.http.fields import Body, Login, NameText, OrgCode, Password
 from api.http.middleware import no_store
 from api.http.sign_in_cookie import clear_sign_in_cookie, set_sign_in_cookie
 from api.http.templating import templates
 from api.pages.home import home_of
-from api.v1.setup.routes import set_up
-from api.v1.setup.schemas import SetupCreate
 from core.errors import HubError, TooManyRequests
 from identity.people.errors import LoginFailed
+from identity.people.first_start import set_up_city
 from identity.people.queries import has_any_login
 from identity.people.rules import FAILURES_BEFORE_LOCK, LOCK_FOR
 
@@ -55,6 +55,18 @@ class SetupPage:
     values: dict[str, str]
     errors: dict[str, str] = field(default_factory=dict)  # by field
     problem: str = ""
+
+
+class SetupForm(Body):
+    """What is filled in at the first start, within its bounds."""
+
+    token: Annotated[str, Field(min_length=1, max_length=100)]
+    organisation_code: OrgCode
+    organisation_name: NameText
+    is_live: bool
+    login: Login
+    display_name: NameText
+    password: Password
 
 
 @router.get("/login")
@@ -107,7 +119,7 @@ async def sign_in(
 async def sign_out(
     request: Request, caller: MaybeCaller, sign_ins: TheSignIns, settings: TheSettings, now: Now
 ) -> Response:
-    """End the session on the server and in this browser."""
+    """End the sign-in on the server and in this browser."""
     check_not_cross_site(request)
     if caller is not None:
         await sign_ins.sign_out(caller, now=now)
@@ -140,6 +152,7 @@ async def make_first(
     password: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
     """Make the city's organisation and its first administrator with the one-time token."""
+    check_not_cross_site(request)
     values = {
         "token": token.strip(),
         "organisation_code": organisation_code.strip().upper(),
@@ -148,9 +161,20 @@ async def make_first(
         "display_name": display_name.strip(),
     }
     try:
-        body = SetupCreate.model_validate({**values, "is_live": is_live, "password": password})
+        form = SetupForm.model_validate({**values, "is_live": is_live, "password": password})
         async with database.begin() as tx:
-            await set_up(request, body, tx, passwords, now)
+            await set_up_city(
+                tx,
+                token=form.token,
+                code=form.organisation_code,
+                name=form.organisation_name,
+                is_live=form.is_live,
+                login=form.login,
+                display_name=form.display_name,
+                password=form.password.get_secret_value(),
+                passwords=passwords,
+                now=now,
+            )
     except ValidationError as error:
         errors = {write_path(found["loc"]): found["msg"] for found in error.errors()}
         return _draw_setup(request, SetupPage(is_open=True, values=values, errors=errors))

@@ -6,7 +6,7 @@ are passed on. Nothing here changes anything.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -14,16 +14,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.http.codes import card_of
-from api.http.deps import Now, TheDatabase, TheDirectory, public
+from api.http.codes import answer_card, bill_card, draw_inline
+from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.networks import network_of
-from api.http.responses import answer_picture, draw_inline
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from core.clock import HANOI
 from core.db import Database
 from core.masking import mask_tail
-from core.rate_limit import RateLimit
 from core.tenancy import open_org_transaction
 from core.vnd_words import spell_vnd
 from identity.people.callers import Directory, Org
@@ -33,15 +31,10 @@ from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.credits.views import CreditView, list_bill_credits
 from payments.outbox.wake_ups import EventFacts
 from payments.vietqr.banks import DeepLink, find_bank, list_deep_links, name_bank
-from payments.vietqr.cards import render_card_png
 
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
 
 LINK: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})-([A-Za-z0-9_-]{22})")
-# A mobile network puts thousands of phones behind one address, and each customer's phone loads a
-# page, its code and its news; links that open nothing are what a guesser sends.
-VIEWS: Final = RateLimit(3_000, per_s=60)
-MISSES: Final = RateLimit(60, per_s=60)
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
@@ -126,7 +119,7 @@ class ConfirmationPage:
 
 
 async def open_link(
-    request: Request, link: str, directory: TheDirectory, database: TheDatabase
+    request: Request, link: str, directory: TheDirectory, database: TheDatabase, limits: TheLimits
 ) -> Opened:
     """Return what a link opens; a wrong one gets the same answer whatever is wrong with it.
 
@@ -134,11 +127,11 @@ async def open_link(
         BillNotFound, TooManyRequests
     """
     network = network_of(request)
-    VIEWS.take(network)
+    limits.pay_views.take(network)
     try:
         return await _open(link, directory, database)
     except BillNotFound:
-        MISSES.take(network)
+        limits.pay_misses.take(network)
         raise
 
 
@@ -194,13 +187,9 @@ async def stream_bill(
 @router.get("/{link}/card.png")
 async def save_card(request: Request, opened: TheOpened) -> Response:
     """Give the framed code as a picture to keep: for phones that cannot scan their own screen."""
-    card = replace(card_of(opened.bill), language=language_of(request))
-    answer = await answer_picture(
-        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
-    )
+    card = bill_card(opened.bill, language=language_of(request))
     name = f"phopay-{opened.bill.reference}.png"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return _private(answer)
+    return _private(await answer_card(request, card, save_as=name))
 
 
 @router.get("/{link}/receipt")

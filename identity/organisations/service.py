@@ -5,23 +5,34 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.audit import Actor, record_change
 from core.ids import new_id
 from core.tenancy import enter_org
 from core.text import check_lines
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.models import Organisation, OrganisationCode
-from identity.organisations.rules import OrgFacts, OrgKind
+from identity.organisations.rules import ORG_CODE, OrgFacts, OrgKind
 
 
 async def create_organisation(
-    session: AsyncSession, *, code: str, name: str, kind: OrgKind, is_live: bool, now: datetime
+    session: AsyncSession,
+    *,
+    code: str,
+    name: str,
+    kind: OrgKind,
+    is_live: bool,
+    actor: Actor,
+    now: datetime,
 ) -> OrgFacts:
-    """Make a tenant and enter it. The caller has checked the code's alphabet.
+    """Make a tenant and enter it; its audit log begins with that.
 
     Raises:
+        BadOrganisationCode: not four letters and digits of a reference.
         OrganisationCodeTaken: the code was ever used.
     """
     check_lines(name=name)
+    if not ORG_CODE.fullmatch(code):
+        raise BadOrganisationCode(code)
     org_id = new_id()
     await enter_org(session, org_id)
     session.add(
@@ -35,4 +46,14 @@ async def create_organisation(
         await session.flush()
     except IntegrityError as error:
         raise OrganisationCodeTaken(code) from error
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="organisation.added",
+        object_kind="organisation",
+        object_id=org_id,
+        after={"code": code, "name": name, "kind": kind.value, "is_live": is_live},
+        now=now,
+    )
     return OrgFacts(id=org_id, code=code, name=name, is_live=is_live)

@@ -16,7 +16,7 @@ from core.errors import Forbidden
 from core.ids import hash_token
 from core.tenancy import open_org_transaction
 from identity.organisations.errors import OrganisationNotFound
-from identity.organisations.rules import OrgFacts, OrgKind
+from identity.organisations.rules import ORG_CODE_PATTERN, OrgFacts, OrgKind
 from identity.people import queries
 from identity.people.errors import ApiKeyNotValid, SignInEnded
 from identity.people.rules import API_SCOPES, CITY_ONLY, Permission, Role, permissions_of
@@ -32,9 +32,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 API_KEY: Final = re.compile(
-    r"pp_(live|test)_([2-9A-HJKMNP-TV-Z]{4})_([a-z0-9]{12})_([A-Za-z0-9_-]{43})"
+    rf"pp_(live|test)_({ORG_CODE_PATTERN})_([a-z0-9]{{12}})_([A-Za-z0-9_-]{{43}})"
 )
-COOKIE_VALUE: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})\.([A-Za-z0-9_-]{43})")
+COOKIE_VALUE: Final = re.compile(rf"({ORG_CODE_PATTERN})\.([A-Za-z0-9_-]{{43}})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,6 +44,7 @@ class Permission(StrEnum):
     BREAKS_READ = "breaks.read"
     BREAKS_RESOLVE = "breaks.resolve"
     LEDGER_READ = "ledger.read"
+    JOBS_READ = "jobs.read"  # how far imports, exports and other long work have come
     AUDIT_READ = "audit.read"
     STAFF_READ = "staff.read"
     STAFF_MANAGE = "staff.manage"
@@ -59,7 +60,7 @@ _COUNTER: Final = frozenset(
 )
 _BOOKS: Final = frozenset(
     {P.BILLS_READ, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ, P.ACCOUNTS_READ, P.ENDPOINTS_READ}
-    | {P.BREAKS_READ, P.LEDGER_READ, P.AUDIT_READ}
+    | {P.BREAKS_READ, P.LEDGER_READ, P.JOBS_READ, P.AUDIT_READ}
 )
 # docs/permissions.md shows this table; a test holds them equal. Duties are kept apart: only an
 # administrator can make an approver, since nobody grants what they lack.
@@ -87,6 +88,7 @@ ROLE_NAMES: Final = frozenset(role.value for role in Role)
 API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
+    | {P.JOBS_READ}
 )
 # These people see one payee of the organisation and nothing of its neighbours.
 PAYEE_ROLES: Final = frozenset({Role.VENDOR_OWNER, Role.CASHIER})

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.audit import SYSTEM, Actor, record_change
+from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
 from core.ids import new_id, new_token
@@ -158,21 +158,10 @@ async def _make_place(builder: Builder, place: Place) -> None:
 async def _add_organisation(
     builder: Builder, session: AsyncSession, *, code: str, name: str, kind: OrgKind
 ) -> OrgFacts:
-    """Add a test organisation and enter it; its audit log begins with that."""
-    org = await create_organisation(
-        session, code=code, name=name, kind=kind, is_live=False, now=builder.now
+    """Add a test organisation and enter it."""
+    return await create_organisation(
+        session, code=code, name=name, kind=kind, is_live=False, actor=SYSTEM, now=builder.now
     )
-    record_change(
-        session,
-        org_id=org.id,
-        actor=SYSTEM,
-        action="organisation.added",
-        object_kind="organisation",
-        object_id=org.id,
-        after={"code": org.code, "name": org.name, "kind": kind.value, "is_live": org.is_live},
-        now=builder.now,
-    )
-    return org
 
 
 async def _make_stall(

@@ -1,9 +1,17 @@
-"""The bill: what is owed once."""
+"""Bills, what was paid of them, and the changes that their owners hear of."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Vnd
@@ -32,6 +40,7 @@ class Bill(OrgRow):
         CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
         CheckConstraint("amount_vnd IS NULL OR paid_vnd <= amount_vnd", name="paid_within_amount"),
         CheckConstraint("received_vnd >= paid_vnd", name="received_covers_paid"),
+        CheckConstraint("(owner_kind IS NULL) = (owner_id IS NULL)", name="owner_whole"),
         CheckConstraint(
             "status IN ('open', 'part_paid', 'paid', 'over_paid', 'expired', 'cancelled',"
             " 'part_refunded', 'refunded')",
@@ -40,6 +49,20 @@ class Bill(OrgRow):
         Index("ix_bills_payee", "org_id", "payee_id", "id"),
         # Not partial on status: an index that holds no changing column keeps settling updates HOT.
         Index("ix_bills_amount", "org_id", "payee_id", "amount_vnd"),
+        Index(
+            "ix_bills_external",
+            "org_id",
+            "external_id",
+            "id",
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index("ix_bills_expiry", "org_id", "expires_at"),  # what can still be paid
+        Index(
+            "ix_bills_cancelled",
+            "org_id",
+            "id",
+            postgresql_where=text("cancelled_at IS NOT NULL"),
+        ),
         Index(
             "uq_bills_provider_order",
             "org_id",
@@ -80,3 +103,72 @@ class Bill(OrgRow):
     monitor_until: Mapped[datetime]
     paid_at: Mapped[datetime | None]  # our clock, when the amount was reached
     cancelled_at: Mapped[datetime | None]
+    owner_kind: Mapped[str | None]  # what it is owed for: a parking session, dues, or nothing here
+    owner_id: Mapped[UUID | None]
+    due_on: Mapped[date | None]  # by when it is to be paid, where that is before its expiry
+
+
+class PaymentRow(OrgRow):
+    """What settles a bill, from one source, by one rail. Reversed by a correction, never edited."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        # One source pays one bill once.
+        Index(
+            "uq_payments_in_force",
+            "org_id",
+            "source_kind",
+            "source_id",
+            "bill_id",
+            unique=True,
+            postgresql_where=text("reversed_at IS NULL"),
+        ),
+        ForeignKeyConstraint(["org_id", "bill_id"], ["bills.org_id", "bills.id"]),
+        CheckConstraint("amount_vnd > 0", name="amount_positive"),
+        CheckConstraint("refundable_vnd BETWEEN 0 AND amount_vnd", name="refundable_in_range"),
+        CheckConstraint(
+            "reversed_at IS NULL OR refundable_vnd = 0", name="reversed_is_not_refundable"
+        ),
+        Index("ix_payments_bill", "org_id", "bill_id"),
+    )
+
+    bill_id: Mapped[UUID]
+    rail: Mapped[str]  # how it came: the debit side of its posting
+    source_kind: Mapped[str]  # "credit", "cash"
+    source_id: Mapped[UUID]  # the bank transaction; of cash, the payment's own id
+    amount_vnd: Mapped[Vnd]
+    occurred_at: Mapped[datetime]  # by the source's clock
+    recorded_at: Mapped[datetime]  # by ours
+    recorded_by: Mapped[UUID | None]  # a person or API key; None: the hub's own rules
+    reversed_at: Mapped[datetime | None]
+    refundable_vnd: Mapped[Vnd]  # what no refund has taken
+
+
+class BillChange(OrgRow):
+    """One change that an owner is to hear of: a row of the owners' inbox."""
+
+    __tablename__ = "bill_changes"
+    __table_args__ = (
+        UniqueConstraint("org_id", "subject_id", "seq", name="uq_bill_changes_order"),
+        CheckConstraint("subject_kind IN ('bill', 'credit')", name="subject_known"),
+        Index(
+            "ix_bill_changes_waiting",
+            "org_id",
+            "owner_kind",
+            "next_attempt_at",
+            postgresql_where=text("handled_at IS NULL"),
+        ),
+    )
+
+    subject_kind: Mapped[str]  # a bill, or the credit of a counter sale on an owner's static code
+    subject_id: Mapped[UUID]
+    seq: Mapped[int] = mapped_column(Integer)  # 1, 2, … of this subject: the order of handling
+    owner_kind: Mapped[str]
+    owner_id: Mapped[UUID]
+    from_status: Mapped[str | None]  # None: a sale, which had none before
+    to_status: Mapped[str]
+    created_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    next_attempt_at: Mapped[datetime]
+    error: Mapped[str | None]  # of the last attempt that failed, if one did

@@ -3,34 +3,49 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
 from core.sql import run, send
 from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
-from payments.bills.rules import BillFacts, BillState, Repeatable
+from payments.bills.rules import BillFacts, BillState, BillStatus
 from payments.payees.queries import SKIPPED
 
 # One table and conditions on its own columns, nothing joined. When another transaction has changed
 # a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
 # joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
 # (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
-LOCK_NAMED_BILLS = text("""
+_LOCKED = """
     SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
-           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at
+           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at, owner_kind,
+           owner_id, status AS status_locked
     FROM bills
+"""
+LOCK_NAMED_BILLS = text(
+    _LOCKED
+    + """
     WHERE org_id = :org_id
       AND (reference = ANY(CAST(:references AS text[]))
            OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
                AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
     ORDER BY id
     FOR NO KEY UPDATE
-""")
+"""
+)
+LOCK_BILLS = text(
+    _LOCKED
+    + """
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY id
+    FOR NO KEY UPDATE
+"""
+)
 
 
 BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
@@ -82,28 +97,6 @@ FROM_BILLS = """
     JOIN receiving_accounts a ON a.org_id = b.org_id AND a.id = b.receiving_account_id
 """
 
-INSERT_KEYS = text("""
-    INSERT INTO idempotency_keys (
-        org_id, caller_id, route, key, body_hash, status, resource_id, created_at)
-    SELECT :org_id, t.caller_id, t.route, t.key, t.body_hash, 201, t.resource_id, :now
-    FROM unnest(
-        CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]),
-        CAST(:body_hashes AS bytea[]), CAST(:resource_ids AS uuid[]))
-        AS t (caller_id, route, key, body_hash, resource_id)
-    ORDER BY t.caller_id, t.route, t.key
-    ON CONFLICT DO NOTHING
-    RETURNING caller_id, route, key, resource_id
-""")
-
-FIND_KEYS = text("""
-    SELECT k.caller_id, k.route, k.key, k.body_hash, k.resource_id
-    FROM idempotency_keys k
-    JOIN unnest(CAST(:caller_ids AS uuid[]), CAST(:routes AS text[]), CAST(:keys AS text[]))
-        AS t (caller_id, route, key)
-      ON k.caller_id = t.caller_id AND k.route = t.route AND k.key = t.key
-    WHERE k.org_id = :org_id
-""")
-
 INSERT_BILLS = text("""
     INSERT INTO bills (
         org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
@@ -137,20 +130,25 @@ CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
     WHERE org_id = :org_id AND id = :id
 """)
-LIST_BILLS = text(f"""
-    SELECT {COLUMNS} {FROM_BILLS}
-    WHERE b.org_id = :org_id
-      AND (CAST(:before_id AS uuid) IS NULL OR b.id < :before_id)
-      AND (CAST(:payee_id AS uuid) IS NULL OR b.payee_id = :payee_id)
-      AND (CAST(:references AS text[]) IS NULL OR b.reference = ANY(:references))
-      AND (CAST(:external_id AS text) IS NULL OR b.external_id = :external_id)
-      AND (CAST(:since AS timestamptz) IS NULL OR b.created_at >= :since)
-      AND (CAST(:until AS timestamptz) IS NULL OR b.created_at < :until)
-      AND (CAST(:statuses AS text[]) IS NULL
-           OR CASE WHEN b.status IN ('open', 'part_paid') AND b.expires_at <= :now
-                   THEN 'expired' ELSE b.status END = ANY(CAST(:statuses AS text[])))
-    ORDER BY b.id DESC LIMIT :limit
-""")
+# Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
+# values from every index.
+FILTERS: Final = {
+    "before_id": "b.id < :before_id",
+    "payee_id": "b.payee_id = :payee_id",
+    "references": "b.reference = ANY(CAST(:references AS text[]))",
+    "external_id": "b.external_id = :external_id",
+    "since": "b.created_at >= :since",
+    "until": "b.created_at < :until",
+}
+IS_UNPAID = "b.status IN ('open', 'part_paid')"
+IN_STATUS: Final = {
+    # What can still be paid is found by its expiry (ix_bills_expiry): an index on the status would
+    # have to be written anew by each payment.
+    BillStatus.OPEN: "b.status = 'open' AND b.expires_at > :now",
+    BillStatus.PART_PAID: "b.status = 'part_paid' AND b.expires_at > :now",
+    BillStatus.EXPIRED: f"(b.status = 'expired' OR ({IS_UNPAID} AND b.expires_at <= :now))",
+    BillStatus.CANCELLED: "b.status = 'cancelled' AND b.cancelled_at IS NOT NULL",
+}
 LIST_ORDER_IDS = text("""
     SELECT b.provider_order_id FROM bills b
     WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
@@ -177,50 +175,6 @@ STORE_EXPIRY = text("""
 def read_bill(row: Row[Any]) -> BillFacts:
     """Make facts of a row that selected COLUMNS."""
     return BillFacts(**dict(zip(FIELDS, row, strict=True)))
-
-
-async def insert_keys_once(
-    session: AsyncSession,
-    org_id: UUID,
-    keyed: Sequence[tuple[Repeatable, UUID]],
-    *,
-    now: datetime,
-) -> set[tuple[UUID, str, str, UUID]]:
-    """Store Idempotency-Keys with the resource each makes.
-
-    Returns:
-        Those that are first, as (caller, route, key, resource).
-    """
-    rows = await run(
-        session,
-        INSERT_KEYS,
-        {
-            "org_id": org_id,
-            "caller_ids": [key.caller_id for key, _ in keyed],
-            "routes": [key.route for key, _ in keyed],
-            "keys": [key.key for key, _ in keyed],
-            "body_hashes": [key.body_hash for key, _ in keyed],
-            "resource_ids": [resource_id for _, resource_id in keyed],
-            "now": now,
-        },
-    )
-    return {(row[0], row[1], row[2], row[3]) for row in rows}
-
-
-async def find_keys(
-    session: AsyncSession, org_id: UUID, repeatables: Sequence[Repeatable]
-) -> dict[tuple[UUID, str, str], tuple[bytes, UUID]]:
-    """Find stored keys: (caller, route, key) → (hash of the first body, its resource)."""
-    rows = await session.execute(
-        FIND_KEYS,
-        {
-            "org_id": org_id,
-            "caller_ids": [key.caller_id for key in repeatables],
-            "routes": [key.route for key in repeatables],
-            "keys": [key.key for key in repeatables],
-        },
-    )
-    return {(row[0], row[1], row[2]): (bytes(row[3]), row[4]) for row in rows}
 
 
 async def insert_bills_once(
@@ -319,22 +273,21 @@ async def list_bills(
     now: datetime,
 ) -> list[BillFacts]:
     """List bills, newest id first; every filter that is given must hold."""
-    rows = await session.execute(
-        LIST_BILLS,
-        {
-            "org_id": org_id,
-            "before_id": before_id,
-            "payee_id": payee_id,
-            "references": None if references is None else list(references),
-            "external_id": external_id,
-            "since": since,
-            "until": until,
-            "statuses": None if statuses is None else list(statuses),
-            "limit": limit,
-            "now": now,
-        },
-    )
-    return [read_bill(row) for row in rows]
+    asked = {
+        "before_id": before_id,
+        "payee_id": payee_id,
+        "references": None if references is None else list(references),
+        "external_id": external_id,
+        "since": since,
+        "until": until,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    wanted = None if statuses is None else tuple(sorted({BillStatus(one) for one in statuses}))
+    values = {"org_id": org_id, "limit": limit, **given}
+    if wanted is not None:
+        values["now"] = now
+    statement = _write_list(frozenset(given), wanted)
+    return [read_bill(row) for row in await session.execute(statement, values)]
 
 
 async def list_order_ids(
@@ -421,8 +374,16 @@ async def lock_named_bills(
     return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
 
 
+async def lock_bills(
+    session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]
+) -> list[BillState]:
+    """Lock bills, in the order of their ids."""
+    rows = await run(session, LOCK_BILLS, {"org_id": org_id, "ids": list(bill_ids)})
+    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
+
+
 async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
-    """Write what credits did to locked bills."""
+    """Write what payments did to locked bills (payments.bills.settling alone does)."""
     await send(
         session,
         UPDATE_BILLS,
@@ -445,3 +406,17 @@ async def take_serials(
     values = {"org_id": org_id, "wanted": wanted, "serials_max": serials_max}
     row = (await session.execute(TAKE_SERIALS, values)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+@lru_cache(maxsize=256)
+def _write_list(given: frozenset[str], statuses: tuple[BillStatus, ...] | None) -> TextClause:
+    """Write the statement of a list of bills with these filters."""
+    wanted = [condition for name, condition in FILTERS.items() if name in given]
+    if statuses is not None:
+        either = ["(" + IN_STATUS.get(one, f"b.status = '{one.value}'") + ")" for one in statuses]
+        wanted.append(f"({' OR '.join(either) or 'false'})")
+    return text(f"""
+        SELECT {COLUMNS} {FROM_BILLS}
+        WHERE {" AND ".join(["b.org_id = :org_id", *wanted])}
+        ORDER BY b.id DESC LIMIT :limit
+    """)

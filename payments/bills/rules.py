@@ -1,12 +1,13 @@
 """What a bill is at an instant, and what a request for one says. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from core.clock import hanoi_day
+from core.idempotency import Repeatable
 from core.ids import milliseconds_of
 from payments.bills.errors import BillNotPayable
 from payments.payees.rules import PayeeRoute
@@ -47,24 +48,16 @@ class BillState:
     is_late: bool
     expires_at: datetime
     paid_at: datetime | None
+    owner_kind: str | None  # who hears when its status changes
+    owner_id: UUID | None
+    status_locked: str  # what it was when it was locked
 
 
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
 CANCELLABLE: Final = UNPAID
-IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 # Ids that clients make are UUIDv7 of about now: lists are in the order of ids.
 ID_AGE_MAX: Final = timedelta(days=35)
 ID_AHEAD_MAX: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repeatable:
-    """What makes a request repeatable: who asked, under which key, and what (hash of the body)."""
-
-    caller_id: UUID
-    route: str
-    key: str
-    body_hash: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +106,8 @@ class BillFacts:
     monitor_until: datetime
     paid_at: datetime | None
     cancelled_at: datetime | None
+    # No fact of the bill: whether an earlier request opened it, for the answer to this one.
+    is_replayed: bool = field(default=False, compare=False)
 
     @property
     def code_account(self) -> str:

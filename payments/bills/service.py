@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
-from core.idempotency import IdempotencyKeyReused
+from core.idempotency import find_repeats, take_keys
 from core.ids import new_id, new_token
 from payments.bills import queries
 from payments.bills.errors import BillIdTaken, BillNotCancellable
@@ -17,7 +18,6 @@ from payments.bills.rules import (
     BillFacts,
     BillRequest,
     BillStatus,
-    Repeatable,
     is_same_request,
     new_bill,
 )
@@ -87,7 +87,7 @@ async def open_bills(
                 raise BillIdTaken(bill.id)  # its key was written: roll back
             answers[i] = BillIdTaken(bill.id)
             continue
-        answers[i] = bill
+        answers[i] = bill if is_first else replace(bill, is_replayed=True)
     return [answers[i] for i in range(len(requests))]
 
 
@@ -154,13 +154,14 @@ async def _answer_without_route(
     keyed = [(i, key) for i in at if (key := requests[i].repeatable) is not None]
     if not keyed:
         return answers
-    known = await queries.find_keys(session, org_id, [key for _, key in keyed])
-    bills = await queries.find_bills(session, org_id, {bill_id for _, bill_id in known.values()})
-    for i, key in keyed:
-        if (first := known.get(_name(key))) is not None:
-            body_hash, bill_id = first
-            is_same = body_hash == key.body_hash
-            answers[i] = bills[bill_id] if is_same else IdempotencyKeyReused()
+    repeats = await find_repeats(session, org_id, [key for _, key in keyed])
+    ids = {first for first in repeats if isinstance(first, UUID)}
+    bills = await queries.find_bills(session, org_id, ids) if ids else {}
+    for (i, _), first in zip(keyed, repeats, strict=True):
+        if isinstance(first, UUID):
+            answers[i] = replace(bills[first], is_replayed=True)
+        elif first is not None:
+            answers[i] = first
     return answers
 
 
@@ -182,16 +183,8 @@ async def _take_keys(
     if not keyed:
         return {}
     pairs = [(key, bill_id) for _, key, bill_id in keyed]
-    first = await queries.insert_keys_once(session, org_id, pairs, now=now)
-    again = [(i, key) for i, key, bill_id in keyed if (*_name(key), bill_id) not in first]
-    if not again:
-        return {}
-    known = await queries.find_keys(session, org_id, [key for _, key in again])
-    answers: dict[int, UUID | Exception] = {}
-    for i, key in again:
-        body_hash, bill_id = known[_name(key)]
-        answers[i] = bill_id if body_hash == key.body_hash else IdempotencyKeyReused()
-    return answers
+    taken = await take_keys(session, org_id, pairs, now=now)
+    return {i: first for (i, _, _), first in zip(keyed, taken, strict=True) if first is not None}
 
 
 def _make_bill(
@@ -211,7 +204,3 @@ def _make_bill(
         public_token=new_token(),
         now=now,
     )
-
-
-def _name(key: Repeatable) -> tuple[UUID, str, str]:
-    return key.caller_id, key.route, key.key

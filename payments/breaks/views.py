@@ -1,22 +1,21 @@
 """Read models of breaks."""
 
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-LIST_BREAKS = text("""
-    SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, detail, opened_at,
-           closed_at, closed_by, resolution
-    FROM breaks
-    WHERE org_id = :org_id
-      AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
-      AND (CAST(:is_open AS bool) IS NULL OR (closed_at IS NULL) = :is_open)
-      AND (CAST(:kind AS text) IS NULL OR kind = :kind)
-    ORDER BY id DESC LIMIT :limit
-""")
+# Each filter that is given, and only those: otherwise no plan that serves any values can use the
+# index of what is open.
+FILTERS: Final = {
+    "before_id": "id < :before_id",
+    "is_open": "closed_at IS NULL",
+    "is_closed": "closed_at IS NOT NULL",
+    "kind": "kind = :kind",
+}
 
 
 class BreakView(NamedTuple):
@@ -46,11 +45,24 @@ async def list_breaks(
     limit: int,
 ) -> list[BreakView]:
     """List breaks, newest first."""
-    values = {
-        "org_id": org_id,
-        "is_open": is_open,
-        "kind": kind,
-        "before_id": before_id,
-        "limit": limit,
-    }
-    return [BreakView(*row) for row in await session.execute(LIST_BREAKS, values)]
+    asked = {"before_id": before_id, "kind": kind}
+    values: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    given = set(values)
+    if is_open is not None:
+        given.add("is_open" if is_open else "is_closed")
+    statement = _write_list(frozenset(given))
+    values |= {"org_id": org_id, "limit": limit}
+    return [BreakView(*row) for row in await session.execute(statement, values)]
+
+
+@cache
+def _write_list(given: frozenset[str]) -> TextClause:
+    """Write the statement of a list of breaks with these filters."""
+    wanted = [condition for name, condition in FILTERS.items() if name in given]
+    return text(f"""
+        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, detail, opened_at,
+               closed_at, closed_by, resolution
+        FROM breaks
+        WHERE {" AND ".join(["org_id = :org_id", *wanted])}
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608 (our own conditions)

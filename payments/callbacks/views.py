@@ -1,12 +1,15 @@
 """What people look at: payments with what explains them, notices, breaks. Read only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import first_id_at
 
 LIST_NOTICES = text("""
     SELECT * FROM (
@@ -31,24 +34,25 @@ FIND_BODY = text("""
     SELECT body_start FROM rejections
     WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id = :id
 """)
-# What waits is counted in the words of its two partial indexes, and up to a limit: otherwise every
-# notice that the endpoint ever had is read.
+# All endpoints of a page in one query. What waits is counted in the words of its two partial
+# indexes, and up to a limit: otherwise every notice that the endpoint ever had is read.
 COUNT_NOTICES = text("""
-    SELECT
+    SELECT e.id,
         (SELECT count(*) FROM notices
-         WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id),
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
         (SELECT count(*) FROM rejections
-         WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id),
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
         (SELECT count(*) FROM (
              (SELECT FROM notices
-              WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+              WHERE org_id = :org_id AND endpoint_id = e.id
                 AND handled_at IS NULL AND attempts = 0 LIMIT 1000)
              UNION ALL
              (SELECT FROM notices
-              WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+              WHERE org_id = :org_id AND endpoint_id = e.id
                 AND handled_at IS NULL AND attempts > 0 LIMIT 1000)) AS waiting),
         (SELECT max(skew_s) FROM notices
-         WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id)
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id)
+    FROM unnest(CAST(:endpoint_ids AS uuid[])) AS e (id)
 """)
 LIST_PAYEES_OF_CREDITS = text("""
     SELECT DISTINCT c.id, p.id, p.name, p.place
@@ -78,13 +82,31 @@ class NoticeView(NamedTuple):
     body_bytes: int
 
 
+class Health(StrEnum):
+    """How an endpoint did in the last 24 hours."""
+
+    GOOD = "good"
+    SILENT = "silent"
+    SOME_REFUSED = "some_refused"
+    REFUSED = "refused"  # more than were accepted
+
+
 class NoticeCounts(NamedTuple):
-    """How an endpoint did since some instant."""
+    """What an endpoint received in the last 24 hours."""
 
     accepted: int
     rejected: int
-    waiting: int
+    waiting: int  # of any age
     skew_s_max: int | None
+
+    @property
+    def health(self) -> Health:
+        """How the endpoint does, by what was refused."""
+        if self.rejected > self.accepted:
+            return Health.REFUSED
+        if self.rejected:
+            return Health.SOME_REFUSED
+        return Health.GOOD if self.accepted else Health.SILENT
 
 
 async def list_notices(
@@ -115,11 +137,16 @@ async def find_body(
 
 
 async def count_notices(
-    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, first_id: UUID
-) -> NoticeCounts:
-    """Count what an endpoint received since the instant of an id."""
-    values = {"org_id": org_id, "endpoint_id": endpoint_id, "first_id": first_id}
-    return NoticeCounts(*(await session.execute(COUNT_NOTICES, values)).one())
+    session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID], *, now: datetime
+) -> dict[UUID, NoticeCounts]:
+    """Count what each of these endpoints received in the last 24 hours, and what waits."""
+    values = {
+        "org_id": org_id,
+        "endpoint_ids": list(endpoint_ids),
+        "first_id": first_id_at(now - COUNTED_FOR),
+    }
+    rows = await session.execute(COUNT_NOTICES, values)
+    return {endpoint_id: NoticeCounts(*counts) for endpoint_id, *counts in rows}
 
 
 async def list_payees_of_credits(

@@ -3,7 +3,7 @@
 Order of locks: a break of the kinds decided here, then the credit with its match, then the bill.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -38,6 +38,7 @@ ASSIGNABLE: Final = frozenset(
         BreakKind.UNKNOWN_REFERENCE,
         BreakKind.SEVERAL_REFERENCES,
         BreakKind.WRONG_ACCOUNT,
+        BreakKind.REFUND_DUE,
     }
 )
 ANOTHER_TRANSFER: Final = "another_transfer"
@@ -72,7 +73,7 @@ async def confirm_same_money(
 
     Raises:
         BreakNotFound, BreakNotDecidable, BreakClosed
-        CreditNotCorrectable: it has paid a bill.
+        CreditNotCorrectable: some of it was refunded.
     """
     found, is_decided = await _open(session, org_id, break_id, MAYBE_TWICE, SAME_MONEY)
     if is_decided:
@@ -92,17 +93,21 @@ async def assign(
     *,
     payee_id: UUID | None = None,
     bill_id: UUID | None = None,
+    shares: Sequence[tuple[UUID, int]] = (),
     actor: Actor,
     now: datetime,
 ) -> Break:
-    """Say whose a payment is that nothing explains: a payee's sale, or a bill's.
+    """Say whose the payment of a break is: a payee's sale, a bill's, or several bills'.
+
+    Args:
+        shares: (bill, đồng), as in corrections.split_over_bills.
 
     Raises:
         BreakNotFound, BreakNotDecidable, BillNotFound, PayeeNotFound
         CreditNotFound: the payee is not on the credit's account.
         CreditNotCorrectable: it has its explanation, or the bill needs no money any more.
     """
-    assert (payee_id is None) != (bill_id is None)
+    assert [payee_id is not None, bill_id is not None, bool(shares)].count(True) == 1
     # Not locked: whoever explains the credit holds it first and closes its breaks after.
     found = await session.get(Break, (org_id, break_id))
     if found is None:
@@ -118,6 +123,10 @@ async def assign(
             by_management=True,
             actor=actor,
             now=now,
+        )
+    elif shares:
+        await corrections.split_over_bills(
+            session, org_id, found.credit_id, shares=shares, actor=actor, now=now
         )
     else:
         assert bill_id is not None

@@ -1,10 +1,11 @@
 """What people say about a credit: whose it is, which bill it pays, that it is not a sale.
 
-Each correction reverses the match in force and adds another; nothing posted is edited. The order
-of locks: the credit with its match in force, then the bill.
+Each correction reverses the match in force, with its legs and payments, and adds another; nothing
+posted is edited. The order of locks: the credit with its match in force, then all bills at once.
 """
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,8 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
-from payments.bills.queries import get_bill, lock_named_bills, update_bills
-from payments.bills.rules import SETTLEABLE, BillState
+from payments.bills import settling
+from payments.bills.errors import BillNotFound
+from payments.bills.payment_rules import Payment, SourceKind, take_back
+from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
+from payments.bills.rules import SETTLEABLE, BillState, BillStatus
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
@@ -29,6 +33,7 @@ from payments.credits.rules import (
     MatchRule,
     Verdict,
     decide_bill,
+    decide_split,
     is_other_account,
 )
 from payments.credits.types import NewMatch
@@ -41,10 +46,15 @@ OPEN_TO_CLAIM: Final = frozenset({Verdict.UNASSIGNED})
 OPEN_TO_CONFIRM: Final = frozenset(
     {Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.SEVERAL_BILLS}
 )
-# What nothing explains; whose it is, the management says, not a stall that shares the account.
-OPEN_TO_MANAGEMENT: Final = frozenset(
-    {Verdict.NO_BILL, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS}
-)
+PAYS_BILLS: Final = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.SPLIT})
+# What nothing explains, and what pays the wrong bill: the management says, not a stall.
+OPEN_TO_MANAGEMENT: Final = PAYS_BILLS | {
+    Verdict.NO_BILL,
+    Verdict.WRONG_ACCOUNT,
+    Verdict.SEVERAL_BILLS,
+    Verdict.CLOSED_BILL,
+    Verdict.COUNTER_SALE,
+}
 # A credit whose bill has appeared and that is still not explained rests, longer each time.
 AGAIN_START: Final = timedelta(seconds=5)
 AGAIN_MAX: Final = timedelta(minutes=10)
@@ -55,7 +65,29 @@ EXPLAINED_BREAKS: Final = [
     BreakKind.SEVERAL_REFERENCES,
     BreakKind.WRONG_ACCOUNT,
     BreakKind.STUCK,
+    BreakKind.REFUND_DUE,
 ]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Held:
+    """A credit under its lock: its match in force, and the bills that are locked for it."""
+
+    match: NewMatch
+    credit: CreditFacts
+    bills: dict[UUID, BillState] = field(default_factory=dict)
+    payments: list[Payment] = field(default_factory=list)  # what it pays, taken back from `bills`
+    changed: set[UUID] = field(default_factory=set)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the credit is until now."""
+        return self.match.decision.verdict
+
+    @property
+    def payee_id(self) -> UUID | None:
+        """Whose it is until now."""
+        return self.match.decision.payee_id
 
 
 async def assign_credit(
@@ -78,14 +110,15 @@ async def assign_credit(
         CreditNotFound: not on an account of this payee.
         CreditNotCorrectable: another stall was first, or it has its explanation.
     """
-    old, credit = await _lock_match(session, org_id, credit_id)
-    await _require_account(session, org_id, payee_id, credit)
-    if old.decision.payee_id == payee_id and old.decision.rule is MatchRule.ASSIGNED:
+    held = await _hold(session, org_id, credit_id)
+    await _require_account(session, org_id, payee_id, held.credit)
+    if held.payee_id == payee_id and held.verdict is Verdict.COUNTER_SALE:
         return  # the same tap twice
-    if old.decision.verdict not in _widen(OPEN_TO_CLAIM, by_management=by_management):
+    if held.verdict not in _widen(OPEN_TO_CLAIM, by_management=by_management):
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")
-    decision = _as_sale(credit, payee_id, f"claimed by {actor.name}")
-    await _replace(session, org_id, old, credit, decision, actor, now)
+    await _free(session, org_id, held)
+    decision = _as_sale(held.credit, payee_id, f"claimed by {actor.name}")
+    await _replace(session, org_id, held, decision, actor, now)
 
 
 async def confirm_for_bill(
@@ -109,22 +142,68 @@ async def confirm_for_bill(
         CreditNotCorrectable: the bill is another payee's or account's or needs no money any more,
             or the credit has its explanation.
     """
-    old, credit = await _lock_match(session, org_id, credit_id)
-    await _require_account(session, org_id, payee_id, credit)
-    if old.decision.bill_id == bill_id:
+    held = await _hold(session, org_id, credit_id)
+    await _require_account(session, org_id, payee_id, held.credit)
+    if held.match.decision.bill_id == bill_id and held.match.decision.applied_vnd:
         return
-    if old.decision.verdict not in _widen(OPEN_TO_CONFIRM, by_management=by_management):
+    may_be = _widen(OPEN_TO_CONFIRM, by_management=by_management)
+    if held.match.decision.bill_id == bill_id:
+        may_be |= {Verdict.CLOSED_BILL}  # it came again, and the bill needs it by now
+    if held.verdict not in may_be:
         raise CreditNotCorrectable("This payment has its explanation already.")
-    if old.decision.payee_id not in (None, payee_id):
+    if not by_management and held.payee_id not in (None, payee_id):
         raise CreditNotFound(credit_id)
-    bill = await get_bill(session, org_id, bill_id)
-    (locked,) = await lock_named_bills(session, org_id, references=[bill.reference])
-    if bill.payee_id != payee_id or is_other_account(credit, locked):
-        raise CreditNotCorrectable("The payment is not on this bill's account.")
-    if locked.status not in SETTLEABLE:  # it would leave the takings, for a refund
-        raise CreditNotCorrectable("The bill is paid or cancelled already.")
-    decision = decide_bill(credit, locked, MatchRule.CONFIRMED, now=now)
-    await _replace(session, org_id, old, credit, decision, actor, now, bill=locked)
+    await _free(session, org_id, held, also=[bill_id])
+    bill = _pick_bill(held, bill_id, payee_id)
+    decision = decide_bill(held.credit, bill, MatchRule.CONFIRMED, by=actor.id, now=now)
+    held.changed.add(bill_id)
+    await _replace(session, org_id, held, decision, actor, now)
+
+
+async def split_over_bills(
+    session: AsyncSession,
+    org_id: UUID,
+    credit_id: UUID,
+    *,
+    shares: Sequence[tuple[UUID, int]],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """The management says which bills a payment pays, and each with how much of it.
+
+    It replaces what the payment was taken for before, so the same request again changes nothing.
+
+    Args:
+        shares: (bill, đồng), each bill once; what they leave of the payment stays unassigned.
+
+    Raises:
+        CreditNotFound, BillNotFound
+        CreditNotCorrectable: they are not one payee's, or not on the payment's account, or need
+            less than their share; or they need more than the payment.
+    """
+    assert len({bill_id for bill_id, _ in shares}) == len(shares) > 0
+    held = await _hold(session, org_id, credit_id)
+    if held.verdict not in OPEN_TO_CONFIRM | OPEN_TO_MANAGEMENT:
+        raise CreditNotCorrectable("This payment has its explanation already.")
+    if sum(share_vnd for _, share_vnd in shares) > held.credit.amount_vnd:
+        raise CreditNotCorrectable("The shares are more than the payment.")
+    await _free(session, org_id, held, also=[bill_id for bill_id, _ in shares])
+    if held.verdict is Verdict.SPLIT and {
+        (payment.bill_id, payment.amount_vnd) for payment in held.payments
+    } == set(shares):
+        return
+    first = held.bills.get(shares[0][0])
+    if first is None:
+        raise BillNotFound(shares[0][0])
+    picked: list[tuple[BillState, int]] = []
+    for bill_id, share_vnd in shares:
+        bill = _pick_bill(held, bill_id, first.payee_id)
+        if bill.amount_vnd is not None and share_vnd > bill.amount_vnd - bill.paid_vnd:
+            raise CreditNotCorrectable(f"{bill.reference} needs less than {share_vnd} ₫.")
+        picked.append((bill, share_vnd))
+        held.changed.add(bill_id)
+    decision = decide_split(held.credit, picked, by=actor.id, now=now)
+    await _replace(session, org_id, held, decision, actor, now)
 
 
 async def mark_not_takings(
@@ -143,21 +222,21 @@ async def mark_not_takings(
         CreditNotFound: not this payee's.
         CreditNotCorrectable: it pays a bill, or nobody has claimed it.
     """
-    old, credit = await _lock_match(session, org_id, credit_id)
-    if old.decision.payee_id != payee_id:
+    held = await _hold(session, org_id, credit_id)
+    if held.payee_id != payee_id:
         raise CreditNotFound(credit_id)
-    if old.decision.verdict is Verdict.NOT_TAKINGS:
+    if held.verdict is Verdict.NOT_TAKINGS:
         return
-    if old.decision.verdict is not Verdict.COUNTER_SALE:
+    if held.verdict is not Verdict.COUNTER_SALE:
         raise CreditNotCorrectable("Only a counter sale can be taken out of the takings.")
     decision = Decision(
         verdict=Verdict.NOT_TAKINGS,
         rule=MatchRule.NOT_TAKINGS,
         reason=reason or f"not takings, says {actor.name}",
-        applied_vnd=credit.amount_vnd,
+        applied_vnd=held.credit.amount_vnd,
         payee_id=payee_id,
     )
-    await _replace(session, org_id, old, credit, decision, actor, now)
+    await _replace(session, org_id, held, decision, actor, now)
 
 
 async def mark_takings_again(
@@ -174,63 +253,51 @@ async def mark_takings_again(
     Raises:
         CreditNotFound, CreditNotCorrectable
     """
-    old, credit = await _lock_match(session, org_id, credit_id)
-    if old.decision.payee_id != payee_id:
+    held = await _hold(session, org_id, credit_id)
+    if held.payee_id != payee_id:
         raise CreditNotFound(credit_id)
-    if old.decision.verdict is Verdict.COUNTER_SALE:
+    if held.verdict is Verdict.COUNTER_SALE:
         return
-    if old.decision.verdict is not Verdict.NOT_TAKINGS:
+    if held.verdict is not Verdict.NOT_TAKINGS:
         raise CreditNotCorrectable("Only money taken out of the takings can be put back.")
-    decision = _as_sale(credit, payee_id, f"put back by {actor.name}")
-    await _replace(session, org_id, old, credit, decision, actor, now)
+    decision = _as_sale(held.credit, payee_id, f"put back by {actor.name}")
+    await _replace(session, org_id, held, decision, actor, now)
 
 
 async def mark_same_money(
     session: AsyncSession, org_id: UUID, credit_id: UUID, *, actor: Actor, now: datetime
 ) -> None:
-    """Say that a credit is a transfer that another credit stands for: its posting is taken back.
+    """Say that a credit is a transfer that another credit stands for: its postings are undone.
+
+    A bill that it paid owes the money again.
 
     Raises:
         CreditNotFound
-        CreditNotCorrectable: it has paid a bill, which would owe the money again.
+        CreditNotCorrectable: some of it was refunded.
     """
-    old, credit = await _lock_match(session, org_id, credit_id)
-    if old.decision.verdict is Verdict.SAME_MONEY:
+    held = await _hold(session, org_id, credit_id)
+    if held.verdict is Verdict.SAME_MONEY:
         return
-    if old.decision.bill_id is not None:
-        if old.decision.applied_vnd:
-            raise CreditNotCorrectable("This payment has paid a bill; it is not taken from it.")
-        bill = await get_bill(session, org_id, old.decision.bill_id)
-        (locked,) = await lock_named_bills(session, org_id, references=[bill.reference])
-        locked.received_vnd -= credit.amount_vnd
-        await update_bills(session, org_id, [locked])
+    await _free(session, org_id, held)
     decision = Decision(
         verdict=Verdict.SAME_MONEY,
         rule=MatchRule.SAME_MONEY,
         reason=f"the same money as another credit, says {actor.name}",
     )
-    await _replace(session, org_id, old, credit, decision, actor, now)
-    await break_queries.close_breaks(
-        session,
-        org_id,
-        subject_id=credit_id,
-        kinds=[BreakKind.REFUND_DUE.value],
-        by=actor.id,
-        resolution=Verdict.SAME_MONEY.value,
-        now=now,
-    )
+    await _replace(session, org_id, held, decision, actor, now)
 
 
 async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime) -> bool:
     """Judge a credit again whose bill was not there yet; True if it is explained now."""
-    old, credit = await _lock_match(session, org.id, credit_id)
-    if old.decision.verdict is not Verdict.NO_BILL:
+    held = await _hold(session, org.id, credit_id)
+    credit = held.credit
+    if held.verdict is not Verdict.NO_BILL:
         return False
     account_ids = [credit.receiving_account_id]
     accounts = await queries.list_accounts_by_id(session, org.id, account_ids)
     links, _ = await queries.list_trading_links(session, org.id, account_ids)
     codes = await queries.list_org_codes(session, org.id)
-    matches, bills = await match_credits(
+    matches, held.bills = await match_credits(
         session,
         org,
         [credit],
@@ -242,8 +309,8 @@ async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now:
     decision = matches[0].decision
     if decision.verdict is Verdict.NO_BILL:
         return False
-    bill = None if decision.bill_id is None else bills[decision.bill_id]
-    await _replace(session, org.id, old, credit, decision, SYSTEM, now, bill=bill)
+    held.changed = set(held.bills)
+    await _replace(session, org.id, held, decision, SYSTEM, now)
     return True
 
 
@@ -278,10 +345,8 @@ def _as_sale(credit: CreditFacts, payee_id: UUID, reason: str) -> Decision:
     )
 
 
-async def _lock_match(
-    session: AsyncSession, org_id: UUID, credit_id: UUID
-) -> tuple[NewMatch, CreditFacts]:
-    """Lock the match in force and return it with its credit.
+async def _hold(session: AsyncSession, org_id: UUID, credit_id: UUID) -> _Held:
+    """Lock a credit with its match in force.
 
     Raises:
         CreditNotFound: there is none.
@@ -313,7 +378,53 @@ async def _lock_match(
         is_late=row["is_late"],
     )
     match = NewMatch(id=row["id"], credit_id=credit_id, decision=decision, named=row["named"])
-    return match, credit
+    return _Held(match=match, credit=credit)
+
+
+async def _free(
+    session: AsyncSession, org_id: UUID, held: _Held, *, also: Collection[UUID] = ()
+) -> None:
+    """Lock the bills that a credit is for, and others that are meant now; take it back from them.
+
+    Raises:
+        CreditNotCorrectable: some of what it paid was refunded.
+    """
+    old = held.match.decision
+    kind, source_id = SourceKind.CREDIT, held.credit.id
+    of_it = set(await list_bill_ids_of_source(session, org_id, kind=kind, source_id=source_id))
+    if old.bill_id is not None:
+        of_it.add(old.bill_id)
+    if not (wanted := of_it | set(also)):
+        return
+    held.bills = await settling.lock_bills(session, org_id, wanted)
+    held.payments = await list_of_source(
+        session, org_id, held.bills, kind=kind, source_id=source_id
+    )
+    if any(payment.refundable_vnd != payment.amount_vnd for payment in held.payments):
+        raise CreditNotCorrectable("Some of this payment was refunded.")
+    for bill_id in of_it:
+        paid = [payment for payment in held.payments if payment.bill_id == bill_id]
+        brought_vnd = sum(payment.amount_vnd for payment in paid)
+        if bill_id == old.bill_id:  # with what it did not take
+            brought_vnd = held.credit.amount_vnd
+        take_back(held.bills[bill_id], paid, brought_vnd=brought_vnd)
+    held.changed |= of_it
+
+
+def _pick_bill(held: _Held, bill_id: UUID, payee_id: UUID) -> BillState:
+    """Return a locked bill that the credit may pay.
+
+    Raises:
+        BillNotFound, CreditNotCorrectable
+    """
+    bill = held.bills.get(bill_id)
+    if bill is None:
+        raise BillNotFound(bill_id)
+    if bill.payee_id != payee_id or is_other_account(held.credit, bill):
+        raise CreditNotCorrectable("The payment is not on this bill's account.")
+    if bill.status not in SETTLEABLE:  # it would leave the takings, for a refund
+        raise CreditNotCorrectable("The bill is paid or cancelled already.")
+    return bill
 
 
 async def _require_account(
@@ -334,36 +445,31 @@ async def _require_account(
 async def _replace(
     session: AsyncSession,
     org_id: UUID,
-    old: NewMatch,
-    credit: CreditFacts,
+    held: _Held,
     decision: Decision,
     actor: Actor,
     now: datetime,
-    *,
-    bill: BillState | None = None,
 ) -> None:
     """Reverse the match in force and put another in its place, with all that follows."""
-    pays_bill = old.decision.bill_id is not None and old.decision.applied_vnd > 0
-    assert not pays_bill, "a credit that pays a bill is not taken from it here"
+    old, credit = held.match, held.credit
     await queries.reverse_match(session, org_id, old.id, by=actor.id, now=now)
     await ledger.post(session, org_id, list_reversal(old, credit), now=now)
+    await _close_breaks(session, org_id, held, decision, actor, now)
     match = NewMatch(
         id=new_id(),
         credit_id=credit.id,
         decision=decision,
         named=old.named,
-        bill_after=None if bill is None else replace(bill),
         matched_by=actor.id,
     )
-    bills = {} if bill is None else {bill.id: bill}
-    await write_matches(session, org_id, [match], [credit], bills, now=now)
-    await break_queries.close_breaks(
+    await queries.set_open(session, org_id, [(credit.id, 0)])
+    await write_matches(
         session,
         org_id,
-        subject_id=credit.id,
-        kinds=[kind.value for kind in EXPLAINED_BREAKS],
-        by=actor.id,
-        resolution=decision.verdict.value,
+        [match],
+        [credit],
+        {bill_id: held.bills[bill_id] for bill_id in held.changed},
+        reversed_payments=held.payments,
         now=now,
     )
     # Everyone on the account hears that it is explained, also those whose money it is not.
@@ -384,8 +490,45 @@ async def _replace(
         action="credit.corrected",
         object_kind="credit",
         object_id=credit.id,
-        before={"verdict": old.decision.verdict.value},
-        after={"verdict": decision.verdict.value, "rule": decision.rule.value},
+        before={
+            "verdict": old.decision.verdict.value,
+            "paid": {str(one.bill_id): one.amount_vnd for one in held.payments},
+        },
+        after={
+            "verdict": decision.verdict.value,
+            "rule": decision.rule.value,
+            "paid": {str(one.bill_id): one.amount_vnd for one in decision.payments},
+        },
         reason=decision.reason,
         now=now,
     )
+
+
+async def _close_breaks(
+    session: AsyncSession,
+    org_id: UUID,
+    held: _Held,
+    decision: Decision,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Close what was open about a credit, before its new explanation opens what is open of that.
+
+    Also the refund that a cancelled bill was due, if nothing is paid of it any more.
+    """
+    subjects = [held.credit.id]
+    subjects += [
+        bill.id
+        for bill in held.bills.values()
+        if bill.status == BillStatus.CANCELLED and bill.paid_vnd == 0
+    ]
+    for subject_id in subjects:
+        await break_queries.close_breaks(
+            session,
+            org_id,
+            subject_id=subject_id,
+            kinds=[kind.value for kind in EXPLAINED_BREAKS],
+            by=actor.id,
+            resolution=decision.verdict.value,
+            now=now,
+        )

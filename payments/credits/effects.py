@@ -1,7 +1,8 @@
-"""What follows from a match: which transfers are posted, and what the screens are told. Pure."""
+"""What follows from a match: what it posts itself, and what the screens are told. Pure."""
 
 from typing import Any, Final
 
+from payments.bills.payment_rules import Applied, describe_bill
 from payments.credits.rules import CreditFacts, Verdict
 from payments.credits.types import NewMatch
 from payments.ledger.rules import (
@@ -18,6 +19,7 @@ EVENT_OF: Final = {
     Verdict.SETTLE: EventKind.BILL_PAID,
     Verdict.PART: EventKind.BILL_PART_PAID,
     Verdict.OVER: EventKind.BILL_OVER_PAID,
+    Verdict.SPLIT: EventKind.BILL_PAID,
     Verdict.CLOSED_BILL: EventKind.BILL_CREDITED_AGAIN,
     Verdict.COUNTER_SALE: EventKind.COUNTER_SALE,
     Verdict.UNASSIGNED: EventKind.CREDIT_UNASSIGNED,
@@ -30,17 +32,28 @@ EVENT_OF: Final = {
 }
 
 
+# Without a bill: all of the credit is a sale, or the vendor's own money.
+TAKEN_AS_A_WHOLE: Final = frozenset({Verdict.COUNTER_SALE, Verdict.NOT_TAKINGS})
+
+
+def open_vnd(match: NewMatch, credit: CreditFacts) -> int:
+    """Return how much of a credit no leg and no sale takes."""
+    if match.decision.verdict is Verdict.SAME_MONEY:
+        return 0
+    return credit.amount_vnd - match.decision.applied_vnd
+
+
 def list_shares(match: NewMatch, credit: CreditFacts) -> list[tuple[AccountKey, int]]:
-    """Say which accounts a credit goes to, and with how many đồng; adds up to the credit.
+    """Say where what pays no bill goes, and with how many đồng; payments post what does.
 
     None, where it is another credit's money: the bank moved that once.
     """
     decision = match.decision
     if decision.verdict is Verdict.SAME_MONEY:
         return []
-    rest_vnd = credit.amount_vnd - decision.applied_vnd
+    rest_vnd = open_vnd(match, credit)
     shares: list[tuple[AccountKey, int]] = []
-    if decision.applied_vnd:
+    if decision.verdict in TAKEN_AS_A_WHOLE:
         assert decision.payee_id is not None
         is_own_money = decision.verdict is Verdict.NOT_TAKINGS
         account = not_takings if is_own_money else takings
@@ -84,8 +97,11 @@ def list_reversal(match: NewMatch, credit: CreditFacts) -> list[NewPosting]:
     ]
 
 
-def tell(match: NewMatch, credit: CreditFacts) -> NewEvent:
-    """Word a match for the screens: all that a counter needs to show and speak it."""
+def list_events(match: NewMatch, credit: CreditFacts) -> list[NewEvent]:
+    """Word a match for the screens: all that a counter needs to show and speak it.
+
+    One event; of a credit that is spread over several bills, one for each of them.
+    """
     decision = match.decision
     data: dict[str, Any] = {
         "credit_id": str(credit.id),
@@ -98,21 +114,27 @@ def tell(match: NewMatch, credit: CreditFacts) -> NewEvent:
         "occurred_at": credit.occurred_at.isoformat(),
         "is_late": decision.is_late,
     }
-    if (bill := match.bill_after) is not None:
-        data |= {
-            "bill_id": str(bill.id),
-            "reference": bill.reference,
-            "bill_status": str(bill.status),
-            "bill_amount_vnd": bill.amount_vnd,
-            "paid_vnd": bill.paid_vnd,
-            "received_vnd": bill.received_vnd,
-        }
     if match.suggested_bill_id is not None:
         data["suggested_bill_id"] = str(match.suggested_bill_id)
+    if not decision.legs:
+        event = NewEvent(
+            kind=EVENT_OF[decision.verdict],
+            payee_id=decision.payee_id,
+            receiving_account_id=credit.receiving_account_id,
+            bill_id=decision.bill_id,
+            data=data,
+        )
+        return [event]
+    return [_tell_leg(match, credit, leg, data) for leg in decision.legs]
+
+
+def _tell_leg(match: NewMatch, credit: CreditFacts, leg: Applied, data: dict[str, Any]) -> NewEvent:
+    is_split = match.decision.verdict is Verdict.SPLIT
+    about = {"amount_vnd": leg.applied_vnd, "applied_vnd": leg.applied_vnd} if is_split else {}
     return NewEvent(
-        kind=EVENT_OF[decision.verdict],
-        payee_id=decision.payee_id,
+        kind=EVENT_OF[Verdict(leg.effect.value)],
+        payee_id=match.decision.payee_id,
         receiving_account_id=credit.receiving_account_id,
-        bill_id=decision.bill_id,
-        data=data,
+        bill_id=leg.bill.id,
+        data=data | about | describe_bill(leg.bill),
     )

@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
-from payments.bills.queries import lock_named_bills, update_bills
+from payments.bills import settling
+from payments.bills.payment_rules import Payment, SettlingPlan
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.types import NewBreak
 from payments.credits import queries
-from payments.credits.effects import list_postings, tell
+from payments.credits.effects import list_events, list_postings, open_vnd
 from payments.credits.rules import AccountRouting, CreditFacts, Verdict, decide, read_names
 from payments.credits.types import ListedAccount, NewMatch, TradingLink
 from payments.ledger import service as ledger
@@ -63,8 +64,9 @@ async def match_credits(
     }
     bills: dict[UUID, BillState] = {}
     if references or orders:
-        locked = await lock_named_bills(session, org.id, references=references, orders=orders)
-        bills = {bill.id: bill for bill in locked}
+        bills = await settling.lock_named_bills(
+            session, org.id, references=references, orders=orders
+        )
     by_name: dict[str, list[BillState]] = defaultdict(list)
     for bill in bills.values():
         by_name[bill.reference].append(bill)
@@ -78,18 +80,11 @@ async def match_credits(
             named |= {b.id: b for b in by_name.get(one.order_id, ())}
         routing = routings[credit.receiving_account_id]
         decision = decide(credit, one, routing, list(named.values()), now=now)
-        after = None
         if decision.bill_id is not None:
             changed[decision.bill_id] = bills[decision.bill_id]
-            after = replace(bills[decision.bill_id])
-        match = NewMatch(
-            id=new_id(),
-            credit_id=credit.id,
-            decision=decision,
-            named=one.named,
-            bill_after=after,
+        matches.append(
+            NewMatch(id=new_id(), credit_id=credit.id, decision=decision, named=one.named)
         )
-        matches.append(match)
     return await _add_suggestions(session, org.id, matches, credits_in, now=now), changed
 
 
@@ -100,16 +95,25 @@ async def write_matches(
     credits_in: Sequence[CreditFacts],
     bills: dict[UUID, BillState],
     *,
+    reversed_payments: Sequence[Payment] = (),
     now: datetime,
 ) -> None:
-    """Write matches with everything that follows from them: bills, transfers, breaks, events.
+    """Write matches with everything that follows: bills, payments, postings, breaks, events.
 
     Nothing is read, so that all of it may be sent together (core.db).
     """
     pairs = list(zip(matches, credits_in, strict=True))
-    if bills:
-        await update_bills(session, org_id, list(bills.values()))
+    plan = SettlingPlan(
+        bills=bills,
+        payments=[payment for match in matches for payment in match.decision.payments],
+        reversed=list(reversed_payments),
+    )
+    await settling.write(session, org_id, plan, now=now)
     await queries.insert_matches(session, org_id, matches, now=now)
+    if plan.payments:
+        await queries.insert_legs(session, org_id, matches)
+    if still_open := [(c.id, left) for m, c in pairs if (left := open_vnd(m, c))]:
+        await queries.set_open(session, org_id, still_open)
     postings = [t for match, credit in pairs for t in list_postings(match, credit)]
     await ledger.post(session, org_id, postings, now=now)
     breaks = [
@@ -126,7 +130,7 @@ async def write_matches(
     ]
     if breaks:
         await break_queries.insert_breaks_once(session, org_id, breaks, now=now)
-    events = [tell(match, credit) for match, credit in pairs]
+    events = [event for match, credit in pairs for event in list_events(match, credit)]
     await outbox.record(session, org_id, events, now=now)
 
 

@@ -59,8 +59,10 @@ class BankTransaction(OrgRow):
         ),
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
         CheckConstraint("direction IN ('in', 'out')", name="direction_known"),
+        CheckConstraint("open_vnd BETWEEN 0 AND amount_vnd", name="open_in_range"),
         CheckConstraint("provider_transaction_id <> ''", name="id_not_empty"),
         Index("ix_bank_transactions_account_time", "org_id", "receiving_account_id", "occurred_at"),
+        Index("ix_bank_transactions_received", "org_id", "received_at"),  # a day's payments
     )
 
     receiving_account_id: Mapped[UUID]
@@ -77,6 +79,9 @@ class BankTransaction(OrgRow):
     virtual_account: Mapped[str | None]
     memo: Mapped[str]  # as it arrived, mangled or not
     amount_vnd: Mapped[Vnd]
+    # What no leg and no sale has taken. Written once it is judged, in the same transaction: most
+    # credits are taken whole, and their row is not touched again.
+    open_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
     payer_name: Mapped[str | None]
     payer_account: Mapped[str | None]
     payer_bank: Mapped[str | None]
@@ -113,10 +118,20 @@ class Match(OrgRow):
             postgresql_where=text("reversed_at IS NULL AND verdict = 'no_bill'"),
         ),
         Index("ix_matches_payee", "org_id", "payee_id", "matched_at"),
+        # Lists of what needs somebody are short beside a history; sales cost nothing here.
+        Index(
+            "ix_matches_rare",
+            "org_id",
+            "verdict",
+            "credit_id",
+            postgresql_where=text(
+                "reversed_at IS NULL AND verdict NOT IN ('settle', 'counter_sale')"
+            ),
+        ),
     )
 
     credit_id: Mapped[UUID]
-    bill_id: Mapped[UUID | None]
+    bill_id: Mapped[UUID | None]  # the one that is meant; None also where its legs name several
     payee_id: Mapped[UUID | None]
     rule: Mapped[str]
     verdict: Mapped[str]
@@ -132,6 +147,33 @@ class Match(OrgRow):
     # How often it was judged again in vain since its bill is there, and when it is next.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
+
+
+class MatchLeg(OrgRow):
+    """What a match gives to one bill. It has the id of the payment that this makes."""
+
+    __tablename__ = "match_legs"
+    __table_args__ = (
+        Index(
+            "uq_match_legs_in_force",
+            "org_id",
+            "credit_id",
+            "bill_id",
+            unique=True,
+            postgresql_where=text("reversed_at IS NULL"),
+        ),
+        ForeignKeyConstraint(["org_id", "match_id"], ["matches.org_id", "matches.id"]),
+        ForeignKeyConstraint(["org_id", "id"], ["payments.org_id", "payments.id"]),
+        CheckConstraint("applied_vnd > 0", name="applied_positive"),
+        Index("ix_match_legs_match", "org_id", "match_id"),
+        Index("ix_match_legs_bill", "org_id", "bill_id"),
+    )
+
+    match_id: Mapped[UUID]
+    credit_id: Mapped[UUID]
+    bill_id: Mapped[UUID]
+    applied_vnd: Mapped[Vnd]
+    reversed_at: Mapped[datetime | None]
 
 
 class Sighting(OrgRow):

@@ -87,6 +87,24 @@ INSERT_MATCHES = text("""
         CAST(:matched_bys AS uuid[])) AS t
 """)
 
+INSERT_LEGS = text("""
+    INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
+    SELECT :org_id, t.*
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:match_ids AS uuid[]), CAST(:credit_ids AS uuid[]),
+        CAST(:bill_ids AS uuid[]), CAST(:applied_vnd AS bigint[])) AS t
+""")
+REVERSE_LEGS = text("""
+    UPDATE match_legs SET reversed_at = :now
+    WHERE org_id = :org_id AND match_id = :match_id AND reversed_at IS NULL
+""")
+# Safe after a wait, as there is none: the credit is new, or its lock is held.
+SET_OPEN = text("""
+    UPDATE bank_transactions c SET open_vnd = t.open_vnd
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:open_vnd AS bigint[])) AS t (id, open_vnd)
+    WHERE c.org_id = :org_id AND c.id = t.id
+""")
+
 # Corrections of one credit queue here. A lock on the match in force would not do: who waited for it
 # finds it reversed, and its successor not, since a statement sees no rows from after its start.
 LOCK_CREDIT = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:credit_id AS text), 1))")
@@ -238,12 +256,45 @@ async def insert_matches(
     )
 
 
+async def insert_legs(session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch]) -> None:
+    """Write what matches give to bills; each leg has its payment's id."""
+    legs = [(match, payment) for match in matches for payment in match.decision.payments]
+    await send(
+        session,
+        INSERT_LEGS,
+        {
+            "org_id": org_id,
+            "ids": [payment.id for _, payment in legs],
+            "match_ids": [match.id for match, _ in legs],
+            "credit_ids": [match.credit_id for match, _ in legs],
+            "bill_ids": [payment.bill_id for _, payment in legs],
+            "applied_vnd": [payment.amount_vnd for _, payment in legs],
+        },
+    )
+
+
+async def set_open(
+    session: AsyncSession, org_id: UUID, still_open: Sequence[tuple[UUID, int]]
+) -> None:
+    """Write what of credits nothing has taken: (credit, đồng)."""
+    await send(
+        session,
+        SET_OPEN,
+        {
+            "org_id": org_id,
+            "ids": [credit_id for credit_id, _ in still_open],
+            "open_vnd": [left_vnd for _, left_vnd in still_open],
+        },
+    )
+
+
 async def reverse_match(
     session: AsyncSession, org_id: UUID, match_id: UUID, *, by: UUID | None, now: datetime
 ) -> None:
-    """Take a match out of force; the caller holds its lock and posts the reversal."""
+    """Take a match with its legs out of force; the caller holds its lock and posts the reversal."""
     values = {"org_id": org_id, "id": match_id, "by": by, "now": now}
     await session.execute(REVERSE_MATCH, values)
+    await session.execute(REVERSE_LEGS, {"org_id": org_id, "match_id": match_id, "now": now})
 
 
 async def find_waiting(

@@ -7,8 +7,16 @@ from enum import StrEnum
 from uuid import UUID
 
 from core.clock import hanoi_day
+from payments.bills.payment_rules import (
+    Applied,
+    Effect,
+    MoneySource,
+    Payment,
+    SourceKind,
+    apply_payment,
+)
 from payments.bills.references import find_references, read_reference
-from payments.bills.rules import SETTLEABLE, BillState, BillStatus, is_late
+from payments.bills.rules import SETTLEABLE, BillState
 from payments.breaks.rules import BreakKind
 
 
@@ -35,6 +43,7 @@ class Verdict(StrEnum):
     SETTLE = "settle"  # the bill's amount is reached exactly
     PART = "part"  # short: the bill stays part-paid
     OVER = "over"  # the rest waits in unapplied cash
+    SPLIT = "split"  # a person spread it over several bills
     CLOSED_BILL = "closed_bill"  # paid already, or cancelled: a refund is due
     COUNTER_SALE = "counter_sale"
     UNASSIGNED = "unassigned"  # a shared account: a stall must claim it
@@ -87,38 +96,12 @@ class Decision:
     payee_id: UUID | None = None
     is_late: bool = False
     opens_break: BreakKind | None = None
+    legs: tuple[Applied, ...] = ()  # what it did to each bill that it is for
 
-
-def judge_credit(bill: BillState, credited_vnd: int) -> Verdict:
-    """Decide what one credit does to the bill it names, on that bill's own account.
-
-    Money a bank has taken is never refused: what no rule applies goes to unapplied cash with
-    its reason. An expired bill is still settled, because the payer did pay.
-    """
-    if bill.status not in SETTLEABLE:
-        return Verdict.CLOSED_BILL
-    if bill.amount_vnd is None:
-        return Verdict.SETTLE
-    missing_vnd = bill.amount_vnd - bill.paid_vnd
-    if credited_vnd < missing_vnd:
-        return Verdict.PART
-    return Verdict.SETTLE if credited_vnd == missing_vnd else Verdict.OVER
-
-
-def apply_credit(bill: BillState, verdict: Verdict, credited_vnd: int, *, now: datetime) -> int:
-    """Move the bill on and return how much of the credit it takes, in đồng."""
-    bill.received_vnd += credited_vnd
-    if verdict is Verdict.CLOSED_BILL:
-        return 0
-    missing_vnd = credited_vnd if bill.amount_vnd is None else bill.amount_vnd - bill.paid_vnd
-    applied_vnd = min(credited_vnd, missing_vnd)
-    bill.paid_vnd += applied_vnd
-    if verdict is Verdict.PART:
-        bill.status = BillStatus.PART_PAID
-    else:
-        bill.status = BillStatus.PAID if verdict is Verdict.SETTLE else BillStatus.OVER_PAID
-        bill.paid_at = now
-    return applied_vnd
+    @property
+    def payments(self) -> list[Payment]:
+        """What it pays."""
+        return [leg.payment for leg in self.legs if leg.payment is not None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +212,12 @@ def is_other_account(credit: CreditFacts, bill: BillState) -> bool:
 
 
 def decide_bill(
-    credit: CreditFacts, bill: BillState, rule: MatchRule, *, now: datetime
+    credit: CreditFacts,
+    bill: BillState,
+    rule: MatchRule,
+    *,
+    by: UUID | None = None,
+    now: datetime,
 ) -> Decision:
     """Decide what a credit does to the bill that is meant, and apply it (changes `bill`)."""
     if is_other_account(credit, bill):
@@ -239,23 +227,60 @@ def decide_bill(
             reason=f"{bill.reference} was paid into another account than its own",
             opens_break=BreakKind.WRONG_ACCOUNT,
         )
-    verdict = judge_credit(bill, credit.amount_vnd)
-    before = bill.status
-    late = verdict is not Verdict.CLOSED_BILL and is_late(
-        credit.occurred_at, is_date_only=credit.is_date_only, expires_at=bill.expires_at
-    )
-    applied_vnd = apply_credit(bill, verdict, credit.amount_vnd, now=now)
-    bill.is_late = bill.is_late or late
-    needs_refund = verdict in (Verdict.CLOSED_BILL, Verdict.OVER)
+    leg = apply_payment(bill, as_source(credit, credit.amount_vnd, by=by), now=now)
+    needs_refund = leg.effect in (Effect.CLOSED_BILL, Effect.OVER)
     return Decision(
-        verdict=verdict,
+        verdict=Verdict(leg.effect.value),
         rule=rule,
-        reason=f"{bill.reference} by {rule.value}, bill was {before}",
-        applied_vnd=applied_vnd,
+        reason=f"{bill.reference} by {rule.value}, bill was {leg.status_before}",
+        applied_vnd=leg.applied_vnd,
         bill_id=bill.id,
         payee_id=bill.payee_id,
-        is_late=late,
+        is_late=leg.is_late,
         opens_break=BreakKind.REFUND_DUE if needs_refund else None,
+        legs=(leg,),
+    )
+
+
+def decide_split(
+    credit: CreditFacts,
+    shares: Sequence[tuple[BillState, int]],
+    *,
+    by: UUID | None,
+    now: datetime,
+) -> Decision:
+    """Spread a credit over several locked bills of one payee, as a person says (changes them).
+
+    Args:
+        shares: (bill, đồng), no more than the bill needs; together no more than the credit.
+    """
+    legs = tuple(
+        apply_payment(bill, as_source(credit, share_vnd, by=by), now=now)
+        for bill, share_vnd in shares
+    )
+    applied_vnd = sum(leg.applied_vnd for leg in legs)
+    assert applied_vnd <= credit.amount_vnd
+    return Decision(
+        verdict=Verdict.SPLIT,
+        rule=MatchRule.CONFIRMED,
+        reason=f"spread over {len(legs)} bills",
+        applied_vnd=applied_vnd,
+        payee_id=shares[0][0].payee_id,
+        is_late=any(leg.is_late for leg in legs),
+        opens_break=BreakKind.UNASSIGNED if applied_vnd < credit.amount_vnd else None,
+        legs=legs,
+    )
+
+
+def as_source(credit: CreditFacts, amount_vnd: int, *, by: UUID | None) -> MoneySource:
+    """Make a source of payments of a credit, or of a share of it."""
+    return MoneySource(
+        kind=SourceKind.CREDIT,
+        id=credit.id,
+        amount_vnd=amount_vnd,
+        occurred_at=credit.occurred_at,
+        is_date_only=credit.is_date_only,
+        by=by,
     )
 
 

@@ -1,7 +1,7 @@
 """Reading what a stall took: its credits with what they were found to be. Bounded, read only."""
 
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 SALES_MAX = 500
 
-# A stall sees what is its own, and what nobody was given yet on the accounts that it shares.
+# No match is made before its payment came, but the two are told the time by different processes.
+CLOCKS_APART: Final = timedelta(hours=1)
+
 _SALES = """
     SELECT c.id, c.receiving_account_id, c.amount_vnd, c.payer_name, c.memo, c.occurred_at,
            c.received_at, m.verdict, m.rule, m.applied_vnd, m.is_late, m.payee_id, m.bill_id,
@@ -21,36 +23,38 @@ _SALES = """
     LEFT JOIN bills s ON s.org_id = m.org_id AND s.id = m.suggested_bill_id
     WHERE m.org_id = :org_id AND m.reversed_at IS NULL AND m.verdict <> 'account_test'
 """
-_IS_THE_STALLS = """
-      AND (m.payee_id = :payee_id
-           OR (m.payee_id IS NULL AND c.receiving_account_id IN (
-               SELECT receiving_account_id FROM payee_accounts
-               WHERE org_id = :org_id AND payee_id = :payee_id
-                 AND status IN ('active', 'former'))))
+# A stall sees what is its own, and what nobody was given yet on the accounts that it shares.
+_IS_OWN = " AND m.payee_id = :payee_id"
+_IS_ANYONES = """
+      AND m.payee_id IS NULL AND c.receiving_account_id IN (
+          SELECT receiving_account_id FROM payee_accounts
+          WHERE org_id = :org_id AND payee_id = :payee_id AND status IN ('active', 'former'))
+"""
+# A day of one stall is found by when its payments were matched (ix_matches_payee): nothing older is
+# read. Each half by itself, since an OR of the two would read everybody's.
+_OF_DAY = """
+      AND m.matched_at >= :matched_since
+      AND c.received_at >= :since AND c.received_at < :until
+    ORDER BY c.received_at DESC, c.id DESC LIMIT :limit
 """
 LIST_SALES = text(
-    _SALES
-    + _IS_THE_STALLS
-    + " AND c.received_at >= :since AND c.received_at < :until"
-    + " ORDER BY c.received_at DESC, c.id DESC LIMIT :limit"
+    f"({_SALES} {_IS_OWN} {_OF_DAY}) UNION ALL ({_SALES} {_IS_ANYONES} {_OF_DAY})"
+    " ORDER BY received_at DESC, id DESC LIMIT :limit"
 )
 LIST_OF_BILL = text(_SALES + " AND m.bill_id = :bill_id ORDER BY m.matched_at, m.id LIMIT :limit")
-FIND_SALE = text(_SALES + _IS_THE_STALLS + " AND c.id = :credit_id")
-COUNT_SALES = text("""
-    SELECT count(*) FROM matches m
-    JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
-    WHERE m.org_id = :org_id AND m.payee_id = :payee_id AND m.reversed_at IS NULL
-      AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
-      AND c.received_at >= :since AND c.received_at < :until
-""")
-
-COUNT_ALL_SALES = text("""
+FIND_SALE = text(
+    f"{_SALES} {_IS_OWN} AND m.credit_id = :credit_id"
+    f" UNION ALL {_SALES} {_IS_ANYONES} AND m.credit_id = :credit_id"
+)
+_COUNT_SALES = """
     SELECT count(*) FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.reversed_at IS NULL
       AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
       AND c.received_at >= :since AND c.received_at < :until
-""")
+"""
+COUNT_SALES = text(f"{_COUNT_SALES} AND m.payee_id = :payee_id AND m.matched_at >= :matched_since")
+COUNT_ALL_SALES = text(_COUNT_SALES)  # by ix_bank_transactions_received
 
 
 class Sale(NamedTuple):
@@ -95,6 +99,7 @@ async def list_sales(
         "payee_id": payee_id,
         "since": since,
         "until": until,
+        "matched_since": since - CLOCKS_APART,
         "limit": limit,
     }
     return [Sale(*row) for row in await session.execute(LIST_SALES, values)]
@@ -119,7 +124,13 @@ async def count_sales(
     session: AsyncSession, org_id: UUID, payee_id: UUID, *, since: datetime, until: datetime
 ) -> int:
     """Count the credits in a stall's takings of [since, until)."""
-    values = {"org_id": org_id, "payee_id": payee_id, "since": since, "until": until}
+    values = {
+        "org_id": org_id,
+        "payee_id": payee_id,
+        "since": since,
+        "until": until,
+        "matched_since": since - CLOCKS_APART,
+    }
     return int((await session.execute(COUNT_SALES, values)).scalar_one())
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from identity.organisations.rules import OrgFacts
-from payments.bills.rules import BillState
 from payments.breaks.types import NewBreak
 from payments.credits.rules import Decision
 
@@ -96,7 +95,6 @@ class NewMatch:
     credit_id: UUID
     decision: Decision
     named: str | None
-    bill_after: BillState | None = None  # as this credit left it; a later one may move it on
     suggested_bill_id: UUID | None = None
     matched_by: UUID | None = None
 

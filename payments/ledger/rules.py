@@ -7,12 +7,17 @@ from uuid import UUID
 
 
 class AccountCode(StrEnum):
-    """The kinds of ledger accounts; each belongs to a subject (a receiving account or a payee)."""
+    """The kinds of ledger accounts; each belongs to a subject. docs/ledger.md says what posts."""
 
     BANK_CLEARING = "bank_clearing"  # per receiving account: told by a callback, not by a statement
     TAKINGS = "takings"  # per payee: what was sold or owed and has been paid
     UNAPPLIED = "unapplied_cash"  # per receiving account: money without its reason yet
     NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", such as family money
+    CASH_IN_DRAWER = "cash_in_drawer"  # per payee at a stall, per shift at a lot
+    CASH_VARIANCE = "cash_variance"  # per payee: what a count found too little or too much
+    ATTENDANT_FLOAT = "attendant_float"  # per person: paid on behalf of a driver from the float
+    TOLL_RECEIVABLE = "toll_receivable"  # per contract with a toll operator: charged, not paid out
+    CARD_BALANCE = "card_balance"  # per contract with a card provider: charged, not paid out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,3 +59,8 @@ def takings(payee_id: UUID) -> AccountKey:
 def not_takings(payee_id: UUID) -> AccountKey:
     """A payee's own money that came through the same account."""
     return AccountKey(code=AccountCode.NOT_TAKINGS, subject_id=payee_id)
+
+
+def cash_in_drawer(holder_id: UUID) -> AccountKey:
+    """Cash that was taken and not handed over: of the shift, or of the payee at a stall."""
+    return AccountKey(code=AccountCode.CASH_IN_DRAWER, subject_id=holder_id)

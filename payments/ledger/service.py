@@ -12,6 +12,7 @@ from payments.ledger.rules import (
     AccountKey,
     NewPosting,
     bank_clearing,
+    cash_in_drawer,
     not_takings,
     takings,
     unapplied,
@@ -22,7 +23,7 @@ async def open_payee_accounts(
     session: AsyncSession, org_id: UUID, payee_id: UUID, *, now: datetime
 ) -> None:
     """Open what a new payee needs. Safe to repeat."""
-    keys = [takings(payee_id), not_takings(payee_id)]
+    keys = [takings(payee_id), not_takings(payee_id), cash_in_drawer(payee_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
@@ -65,3 +66,13 @@ async def read_takings_by_payee(
     return await queries.sum_by_subject(
         session, org_id, AccountCode.TAKINGS, since=since, until=until
     )
+
+
+async def read_cash_taken(
+    session: AsyncSession, org_id: UUID, payee_id: UUID, *, since: datetime, until: datetime
+) -> int:
+    """Return how much cash a stall took in [since, until), in đồng."""
+    credited_vnd, debited_vnd = await queries.sum_turnover(
+        session, org_id, cash_in_drawer(payee_id), since=since, until=until
+    )
+    return debited_vnd - credited_vnd

@@ -62,61 +62,75 @@ class PolledAccount:
     providers: tuple[str, ...]
 
 
-async def poll_account(
-    database: Database,
-    settler: NoticeProcessor,
-    sealer: Sealer,
-    client: httpx.AsyncClient,
-    org: OrgFacts,
-    account_id: UUID,
-    *,
-    payee_id: UUID,
-    bill_id: UUID | None = None,
-    now: datetime,
-) -> PolledAccount:
-    """Ask every provider that reports on an account, store what they say, and settle it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProviderPoller:
+    """Polls providers for a process: what it works with stays the same from poll to poll."""
 
-    No transaction is open while the network is waited for. After POLL_TIMEOUT_S the caller goes
-    on: what was heard and is not yet stored or settled is finished behind them.
+    database: Database
+    processor: NoticeProcessor
+    sealer: Sealer
+    client: httpx.AsyncClient
 
-    Args:
-        payee_id: whose bills are asked about, where a provider knows its own orders only.
-        bill_id: the one bill that is asked about there, instead of the recent ones.
+    async def poll(
+        self,
+        org: OrgFacts,
+        account_id: UUID,
+        *,
+        payee_id: UUID,
+        bill_id: UUID | None = None,
+        now: datetime,
+    ) -> PolledAccount:
+        """Poll every provider that reports on an account; store and process what they report.
 
-    Raises:
-        ProviderCannotBePolled: none of them can be.
-        NoOrderToPoll, ProviderRefusedToken, ProviderResponseUnreadable, ProviderDidNotRespond:
-            none of them said anything of use; what a person can help goes before the others.
-        Busy: the database did not even say whom to ask.
-    """
-    deadline_s = asyncio.get_running_loop().time() + POLL_TIMEOUT_S
-    try:
-        async with (
-            asyncio.timeout_at(deadline_s),
-            open_org_transaction(database, org.id) as session,
-        ):
-            questions, unasked = await list_targets(
-                session, org.id, account_id, sealer, payee_id=payee_id, bill_id=bill_id, now=now
-            )
-    except TimeoutError:
-        raise Busy("The hub is busy. Try again in a moment.") from None
-    if not questions and not unasked:
-        raise ProviderCannotBePolled
-    answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S)
-    answers = await asyncio.gather(*(poll_target(client, one, answer_by_s) for one in questions))
-    for question, heard in zip(questions, answers, strict=True):
-        _log_problems(org, question.endpoint_id, question.provider, heard)
-    for one in unasked:
-        _log_problems(org, one.endpoint_id, one.provider, one.heard)
-    told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
-    if not told:
-        raise _choose_problem([*answers, *(one.heard for one in unasked)])
-    keeping = _keep(database, settler, org, account_id, told, now=now)
-    await settler.finish(org, keeping, deadline_s=deadline_s)
-    return PolledAccount(
-        rows=sum(len(heard.rows) for _, heard in told),
-        providers=tuple(question.provider for question, _ in told),
-    )
+        No transaction is open while the network is waited for. After POLL_TIMEOUT_S the caller
+        goes on: what arrived and is not yet stored or processed is finished in the background.
+
+        Args:
+            payee_id: whose bills are asked about, where a provider knows its own orders only.
+            bill_id: the one bill that is asked about there, instead of the recent ones.
+
+        Raises:
+            ProviderCannotBePolled: none of them can be.
+            NoOrderToPoll, ProviderRefusedToken, ProviderResponseUnreadable, ProviderDidNotRespond:
+                every poll failed; what a person can mend is named before what must be waited for.
+            Busy: the database did not even say whom to poll.
+        """
+        deadline_s = asyncio.get_running_loop().time() + POLL_TIMEOUT_S
+        try:
+            async with (
+                asyncio.timeout_at(deadline_s),
+                open_org_transaction(self.database, org.id) as session,
+            ):
+                questions, unasked = await list_targets(
+                    session,
+                    org.id,
+                    account_id,
+                    self.sealer,
+                    payee_id=payee_id,
+                    bill_id=bill_id,
+                    now=now,
+                )
+        except TimeoutError:
+            raise Busy("The hub is busy. Try again in a moment.") from None
+        if not questions and not unasked:
+            raise ProviderCannotBePolled
+        answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S)
+        answers = await asyncio.gather(
+            *(poll_target(self.client, one, answer_by_s) for one in questions)
+        )
+        for question, heard in zip(questions, answers, strict=True):
+            _log_problems(org, question.endpoint_id, question.provider, heard)
+        for one in unasked:
+            _log_problems(org, one.endpoint_id, one.provider, one.heard)
+        told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
+        if not told:
+            raise _choose_problem([*answers, *(one.heard for one in unasked)])
+        keeping = _keep(self.database, self.processor, org, account_id, told, now=now)
+        await self.processor.finish(org, keeping, deadline_s=deadline_s)
+        return PolledAccount(
+            rows=sum(len(heard.rows) for _, heard in told),
+            providers=tuple(question.provider for question, _ in told),
+        )
 
 
 async def _keep(

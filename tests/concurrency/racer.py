@@ -17,12 +17,13 @@ from uuid import UUID
 from core.audit import Actor
 from core.db import Database, open_database, open_engine
 from core.errors import HubError
+from core.idempotency import Repeatable
 from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
-from payments.bills.rules import BillRequest, Repeatable
+from payments.bills.rules import BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import cancel_bill
 from payments.bills.writer import BillWriter
@@ -172,9 +173,7 @@ async def open_bill(call: Call) -> str:
         monitor_until=call.now + timedelta(days=1),
         created_by=UUID(int=9),
         id=UUID(call.said["id"]) if "id" in call.said else new_id(),
-        repeatable=Repeatable(
-            caller_id=UUID(int=9), route="bills", key=call.said["key"], body_hash=b"same"
-        )
+        repeatable=Repeatable(route="bills", key=call.said["key"], body_hash=b"same")
         if "key" in call.said
         else None,
     )

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from api.v1.fields import NameText
+from api.http.fields import NameText
 from core.text import find_text_fault, tidy_line
 
 SEEN = [

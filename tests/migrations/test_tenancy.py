@@ -222,6 +222,14 @@ def test_evidence_is_never_changed(owner: psycopg.Connection, role: str) -> None
 
 
 @pytest.mark.parametrize("role", ["phopay_app", "phopay_worker", "phopay_gate"])
+def test_what_a_job_was_asked_for_is_never_changed(owner: psycopg.Connection, role: str) -> None:
+    asked = {"kind", "key", "arguments", "attempts_max", "queued_at"}
+    assert not asked & set(updatable_columns(owner, "jobs", role))
+    leased = {"lease_token", "due_at", "attempts"} & set(updatable_columns(owner, "jobs", role))
+    assert bool(leased) == (role == "phopay_worker")
+
+
+@pytest.mark.parametrize("role", ["phopay_app", "phopay_worker", "phopay_gate"])
 def test_evidence_is_never_deleted_or_emptied(owner: psycopg.Connection, role: str) -> None:
     may_go = {"events", "rejections"} if role == "phopay_worker" else set()
     for table in [*EVIDENCE, "notices", "matches", "bills", "receiving_accounts", "breaks"]:

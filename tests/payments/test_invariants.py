@@ -34,11 +34,70 @@ SERIAL_OF_NO_BILL = 9_000_000
 DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
-        {"clearing_is_what_was_told", "a_credit_posts_once", "balances_follow_from_explanations"},
+        {
+            "clearing_is_what_was_told",
+            "a_credit_posts_once",
+            "a_payment_posts_once",
+            "balances_follow_from_explanations",
+        },
     ),
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
-        {"clearing_is_what_was_told", "a_credit_posts_once", "balances_follow_from_explanations"},
+        {
+            "clearing_is_what_was_told",
+            "a_credit_posts_once",
+            "a_payment_posts_once",
+            "balances_follow_from_explanations",
+        },
+    ),
+    "cash is posted to nobody's drawer": (
+        (
+            "ALTER TABLE postings DROP CONSTRAINT fk_postings_debit;"
+            " UPDATE postings SET debit_subject_id = gen_random_uuid()"
+            " WHERE debit_code = 'cash_in_drawer'"
+        ),
+        {"all_balances_are_zero", "balances_follow_from_explanations"},
+    ),
+    "a payment posts for nothing": (
+        "UPDATE postings SET cause_id = gen_random_uuid() WHERE cause_kind = 'payment'",
+        {"a_credit_posts_once", "a_payment_posts_once"},
+    ),
+    "a payment is in force no more and its bill does not know": (
+        "UPDATE payments SET reversed_at = now(), refundable_vnd = 0 WHERE source_kind = 'credit'",
+        {
+            "bills_agree_with_their_payments",
+            "legs_agree_with_payments",
+            "a_payment_posts_once",
+            "balances_follow_from_explanations",
+        },
+    ),
+    "a leg pays another bill than its payment": (
+        "UPDATE match_legs SET bill_id = gen_random_uuid()",
+        {"legs_agree_with_payments"},
+    ),
+    "a leg is in force and its match is not": (
+        "UPDATE matches SET reversed_at = now() WHERE verdict = 'part'",
+        {"one_explanation_in_force", "legs_agree_with_payments"},
+    ),
+    "a leg is one dong short": (
+        "UPDATE match_legs SET applied_vnd = applied_vnd - 1",
+        {"legs_agree_with_payments", "what_is_open_is_not_taken"},
+    ),
+    "money is open that a bill has taken": (
+        "UPDATE bank_transactions SET open_vnd = 1 WHERE open_vnd = 0",
+        {"what_is_open_is_not_taken"},
+    ),
+    "money that is too much is open no more": (
+        "UPDATE bank_transactions SET open_vnd = 0 WHERE open_vnd > 0",
+        {"what_is_open_is_not_taken"},
+    ),
+    "a change that an owner is to hear of is lost": (
+        (
+            "INSERT INTO bill_changes (org_id, id, subject_kind, subject_id, seq, owner_kind,"
+            " owner_id, to_status, created_at, next_attempt_at) SELECT org_id, gen_random_uuid(),"
+            " 'bill', id, 2, 'dues', id, 'paid', now(), now() FROM bills LIMIT 1"
+        ),
+        {"changes_are_counted"},
     ),
     "a posting went to a neighbour's takings": (
         (
@@ -62,7 +121,7 @@ DAMAGES = {
     ),
     "a credit lost its explanation": (
         "UPDATE matches SET reversed_at = now() WHERE verdict = 'settle'",
-        {"one_explanation_in_force", "bills_agree_with_their_credits"},
+        {"one_explanation_in_force", "legs_agree_with_payments"},
     ),
     "money out is explained as money in": (
         "UPDATE bank_transactions SET direction = 'out'",
@@ -79,22 +138,22 @@ DAMAGES = {
     ),
     "a bill says paid and is not": (
         "UPDATE bills SET status = 'paid', paid_at = now() WHERE status = 'open'",
-        {"bills_agree_with_their_credits"},
+        {"bills_agree_with_their_payments"},
     ),
     "a paid bill says open": (
         "UPDATE bills SET status = 'open', paid_at = NULL WHERE status = 'paid'",
-        {"bills_agree_with_their_credits"},
+        {"bills_agree_with_their_payments"},
     ),
     "a bill was paid more than its credits": (
         (
             "UPDATE bills SET paid_vnd = paid_vnd + 1, received_vnd = received_vnd + 1"
             " WHERE status = 'part_paid'"
         ),
-        {"bills_agree_with_their_credits"},
+        {"bills_agree_with_their_payments"},
     ),
     "a paid bill does not say when": (
         "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'",
-        {"bills_agree_with_their_credits"},
+        {"bills_agree_with_their_payments"},
     ),
     "a column of money holds fractions": (
         "ALTER TABLE bills ALTER COLUMN received_vnd TYPE numeric",

@@ -65,6 +65,7 @@ async def an_organisation(
         name=f"Ban quản lý {code}",
         kind=OrgKind.MARKET_BOARD,
         is_live=is_live,
+        actor=MANAGER,
         now=now,
     )
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from api.app import create_app
+from api.services import Services
 from core.audit import SYSTEM
 from core.clock import read_clock
 from core.settings import Settings
@@ -41,6 +42,12 @@ class Hub:
     url: str
     client: httpx.AsyncClient  # a stranger's
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def services(self) -> Services:
+        """What the routes of this hub work with."""
+        services: Services = self.app.state.services
+        return services
 
     def new_client(self, **headers: str) -> httpx.AsyncClient:
         """Return a client with its own cookies, as another browser or machine."""
@@ -89,7 +96,7 @@ async def running_hub(
     kind = (build, settings.model_dump_json(exclude=OF_ONE_TEST))
     serves = app or (_idle_apps[kind].pop() if _idle_apps[kind] else build(settings))
     if app is None:
-        serves.state = State({"settings": settings, "is_closing": False})
+        serves.state = State({"settings": settings})
     async with _serving(serves) as hub:
         yield hub
     if app is None:
@@ -121,8 +128,8 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
             for other in hub.clients:
                 await other.aclose()
     finally:
-        if hasattr(app.state, "broadcaster"):
-            app.state.broadcaster.close()
+        if hasattr(app.state, "services"):
+            app.state.services.broadcaster.close()
         server.should_exit = True
         await serving
         listener.close()
@@ -130,7 +137,7 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
 
 async def found_city(hub: Hub, *, code: str = "HANX", is_live: bool = False) -> httpx.AsyncClient:
     """Set the hub up and return the city administrator's browser (login "admin")."""
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         token = await service.issue_setup_token(session, now=read_clock())
     assert token is not None
     answer = await hub.client.post("/v1/setup", json=setup_body(token, code=code, is_live=is_live))
@@ -181,7 +188,7 @@ async def employ(
 
 async def open_stall(hub: Hub, org_id: UUID, name: str = "Cô Lan rau sạch") -> UUID:
     """Add a payee; return its id."""
-    async with open_org_transaction(hub.app.state.database, org_id) as session:
+    async with open_org_transaction(hub.services.database, org_id) as session:
         payee = await add_payee(
             session, org_id, name=name, place="Dãy B", actor=SYSTEM, now=read_clock()
         )

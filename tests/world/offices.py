@@ -52,13 +52,13 @@ def text_of(answer: httpx.Response) -> str:
 
 async def an_open_bill(market: Market, **facts: Any) -> BillFacts:
     """Open a bill now, as the clock of the running hub says."""
-    database = market.hub.app.state.database
+    database = market.hub.services.database
     return await a_bill(database, market.stall, **{"now": read_clock(), **facts})
 
 
 async def pay_bill(market: Market, bill: BillFacts, **facts: Any) -> None:
     """Let money come for a bill, as its bank would report it."""
-    database = market.hub.app.state.database
+    database = market.hub.services.database
     await pay(database, market.stall, bill, **{"now": read_clock(), **facts})
 
 

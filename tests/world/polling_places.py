@@ -23,7 +23,7 @@ from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
 from payments.connections.service import create_endpoint
 from payments.credits.processor import NoticeProcessor
-from payments.polling.service import PolledAccount, poll_account
+from payments.polling.service import PolledAccount, ProviderPoller
 from payments.providers import PROVIDERS
 from payments.providers.types import EndpointSecrets, RawCallback
 from tests.contracts.sandbox_world import PullResult, Receiver, until
@@ -135,11 +135,13 @@ async def ask(
     async with AsyncExitStack() as stack:
         if client is None:
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        return await poll_account(
-            database,
-            NoticeProcessor(database, read_clock=read_clock),
-            sealer,
-            client,
+        poller = ProviderPoller(
+            database=database,
+            processor=NoticeProcessor(database, read_clock=read_clock),
+            sealer=sealer,
+            client=client,
+        )
+        return await poller.poll(
             stall.org,
             stall.account_id,
             payee_id=stall.payee_id,

@@ -70,7 +70,7 @@ async def found_market_with_stall(
 ) -> Market:
     """Set the hub up with a city, a market board, a stall that can be paid, and a till's key."""
     admin = await found_city(hub)
-    stall = await a_stall(hub.app.state.database, code=CODE, is_live=is_live, provider=provider)
+    stall = await a_stall(hub.services.database, code=CODE, is_live=is_live, provider=provider)
     till = await hub.machine(admin, *SCOPES, org=CODE)
     keep_contract(hub.app, admin)
     keep_contract(hub.app, till)

@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.deps import Now, Tx, requires
+from api.http.codes import PICTURE_RESPONSES, SVG, answer_svg
+from api.http.deps import Now, TheBillWriter, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
-from api.http.responses import PICTURE_RESPONSES, answer_picture
 from api.v1.accounts.schemas import (
     AccountEnd,
     AccountPage,
@@ -23,7 +23,6 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import SEES_WHOLE, Permission
 from payments.bills.errors import ReferencesUsedUp
-from payments.bills.writer import BillWriter
 from payments.onboarding import service as onboarding
 from payments.onboarding.holders import check_own_login
 from payments.payees import accounts, queries
@@ -42,7 +41,6 @@ from payments.payees.errors import (
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import TEST_TRANSFER_VND, LinkStatus, awaits_test, transfer_test_payload
 from payments.vietqr.banks import find_bank
-from payments.vietqr.images import render_svg
 
 router = APIRouter(prefix="/v1", tags=["payees"])
 
@@ -58,11 +56,15 @@ Holder = Annotated[Caller, requires(Permission.ACCOUNTS_ACKNOWLEDGE)]
     responses=may_answer(BadAccount, PayeeNotFound, PayeeClosed, ReferencesUsedUp),
 )
 async def propose_account(
-    request: Request, payee_id: UUID, body: AccountPropose, caller: Proposer, tx: Tx, now: Now
+    payee_id: UUID,
+    body: AccountPropose,
+    caller: Proposer,
+    tx: Tx,
+    bill_writer: TheBillWriter,
+    now: Now,
 ) -> AccountRead:
     """Propose that a payee's codes name this account. Nothing changes before a second person agrees
     and the bank has reported a test transfer."""
-    desk: BillWriter = request.app.state.bill_writer
     link = await accounts.propose_account(
         tx,
         caller.org_id,
@@ -72,7 +74,7 @@ async def propose_account(
         account_number=body.account_number,
         virtual_account=body.virtual_account,
         holder_name=body.holder_name,
-        test_reference=await desk.take_reference(caller.org),
+        test_reference=await bill_writer.take_reference(caller.org),
         actor=caller.actor,
         now=now,
     )
@@ -147,7 +149,7 @@ async def end_account(
 ) -> AccountRead:
     """Take an account out of a payee's codes for good; its number is free again with its last link.
 
-    Bills opened before are still settled. Twice is like once."""
+    Bills opened before are still settled. Idempotent."""
     await _find_own(tx, caller, link_id)
     await accounts.end_link(
         tx, caller.org_id, link_id, actor=caller.actor, reason=body.reason, now=now
@@ -191,15 +193,12 @@ async def show_test_code(link_id: UUID, caller: Reader, tx: Tx) -> TestCodeRead:
     response_class=Response,
     responses={
         **may_answer(AccountLinkNotFound, AccountNotAwaitingTest),
-        **PICTURE_RESPONSES["image/svg+xml"],
+        **PICTURE_RESPONSES[SVG],
     },
 )
 async def show_test_code_image(request: Request, link_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code of the test transfer."""
-    payload = _write_test(await _find_own(tx, caller, link_id))
-    return await answer_picture(
-        request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(request, _write_test(await _find_own(tx, caller, link_id)))
 
 
 async def _find_own(tx: AsyncSession, caller: Caller, link_id: UUID) -> AccountLink:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, NameText, Read, ReasonText
+from api.http.fields import Body, NameText, Read, ReasonText
 from core.masking import mask_tail
 from payments.payees.queries import AccountLink
 from payments.payees.rules import HOLDER_CHARS_MAX, AccountStatus, LinkStatus, awaits_test

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response, status
 
 from api.http.deps import Now, TheDirectory, Tx, requires
 from api.http.errors import may_answer
+from api.http.fields import ReasonText
 from api.http.middleware import no_store
 from api.v1.api_keys.schemas import KeyCreate, KeyMade, KeyRead, KeyRotate
-from api.v1.fields import ReasonText
 from identity.people import keys, queries
 from identity.people.callers import Caller
 from identity.people.errors import ApiKeyClosed, ApiKeyNotFound, ScopeNotGrantable

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, Instant, NameText, Read
+from api.http.fields import Body, Instant, NameText, Read
 from identity.people.rules import API_SCOPES, Permission
 
 Scopes = Annotated[

@@ -1,4 +1,4 @@
-"""Opening bills, one or many. Thin over the desk, which gathers and commits."""
+"""POST /v1/bills: bills, one or many. Thin over the bill writer, which batches and commits."""
 
 import asyncio
 import re
@@ -14,23 +14,17 @@ from api.http.deps import Now, authorise, read_clock, requires
 from api.http.errors import describe_problem, list_violations, may_answer, status_of
 from api.http.responses import answer_json
 from api.http.strict import BOM, IS_JSON, check_keys, check_query
+from api.services import read_services
 from api.v1.bills.routes import show
 from api.v1.bills.schemas import BatchRead, BillCreate, BillRead, BillsCreate, hash_request
 from core.errors import Forbidden, HubError, InvalidRequest, Violation
-from core.idempotency import IdempotencyKeyReused
+from core.idempotency import IDEMPOTENCY_KEY_CHARS_MAX, IdempotencyKeyReused, Repeatable
 from core.ids import new_id
 from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
-from payments.bills.rules import (
-    IDEMPOTENCY_KEY_CHARS_MAX,
-    BillFacts,
-    BillRequest,
-    Repeatable,
-    judge_client_id,
-)
-from payments.bills.writer import BillWriter
+from payments.bills.rules import BillRequest, judge_client_id
 from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
 
 
@@ -65,7 +59,8 @@ IdempotencyKey = Annotated[
         pattern=KEY_PATTERN,
         max_length=IDEMPOTENCY_KEY_CHARS_MAX,
         description="Repeating a request with its key answers the same bill as it stands now."
-        " Kept 7 days for this caller and route; another body under the same key is refused.",
+        " It belongs to the organisation and this route, whichever key or person sends it, and is"
+        " kept 7 days; another body under the same key is refused.",
         examples=["order-000123-1"],
     ),
 ]
@@ -113,11 +108,11 @@ async def open_bill(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Open a bill and get the VietQR code that pays it. Answered after the commit."""
-    settings: Settings = request.app.state.settings
-    wanted = _ask_for(body, caller, settings, idempotency_key, now)
-    bill = await _desk(request).open_bill(caller.org, wanted)
+    services = read_services(request)
+    wanted = _bill_request(body, caller, services.settings, idempotency_key, now)
+    bill = await services.bill_writer.open_bill(caller.org, wanted)
     shown = show(request, caller, bill, now)
-    if _is_replayed(bill, wanted, now):
+    if bill.is_replayed:
         return answer_json(shown, status=201, headers={"Idempotent-Replayed": "true"})
     return answer_json(shown, status=201)
 
@@ -148,17 +143,17 @@ async def _open_item(
 ) -> dict[str, Any]:
     try:
         body = _read_item(item, i)
-        wanted = _ask_for(
-            body, caller, request.app.state.settings, None if key is None else f"{key}#{i}", now
-        )
-        bill = await _desk(request).open_bill(caller.org, wanted)
+        services = read_services(request)
+        item_key = None if key is None else f"{key}#{i}"
+        wanted = _bill_request(body, caller, services.settings, item_key, now)
+        bill = await services.bill_writer.open_bill(caller.org, wanted)
     except HubError as error:
         problem = describe_problem(error, caller.request_id)
         status = status_of(error)
         return {"status": status, "is_replayed": False, "bill": None, "problem": problem}
     return {
         "status": 201,
-        "is_replayed": _is_replayed(bill, wanted, now),
+        "is_replayed": bill.is_replayed,
         "bill": show(request, caller, bill, now),
         "problem": None,
     }
@@ -172,7 +167,7 @@ def _read_item(item: dict[str, Any], i: int) -> BillCreate:
         raise InvalidRequest(f"bills[{i}] is not valid.", violations=violations) from None
 
 
-def _ask_for(
+def _bill_request(
     body: BillCreate, caller: Caller, settings: Settings, key: str | None, now: datetime
 ) -> BillRequest:
     if caller.payee_id is not None and body.payee_id != caller.payee_id:
@@ -191,17 +186,8 @@ def _ask_for(
         id=body.id or new_id(),
         repeatable=None
         if key is None
-        else Repeatable(caller_id=caller.id, route=ROUTE, key=key, body_hash=hash_request(body)),
+        else Repeatable(route=ROUTE, key=key, body_hash=hash_request(body)),
     )
-
-
-def _is_replayed(bill: BillFacts, wanted: BillRequest, now: datetime) -> bool:
-    return bill.id != wanted.id or bill.created_at < now
-
-
-def _desk(request: Request) -> BillWriter:
-    desk: BillWriter = request.app.state.bill_writer
-    return desk
 
 
 async def _open_directly(request: Request) -> Response:

@@ -7,16 +7,24 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.codes import card_of
-from api.http.deps import Now, TheDatabase, Tx, requires
+from api.http.codes import (
+    PICTURE_RESPONSES,
+    PNG,
+    SVG,
+    answer_card,
+    answer_png,
+    answer_svg,
+    bill_card,
+)
+from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.errors import may_answer
+from api.http.fields import QueryInstant
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
-from api.http.responses import PICTURE_RESPONSES, answer_json, answer_picture
+from api.http.responses import answer_json
+from api.services import read_services
 from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
 from api.v1.credits.schemas import CreditsRead
-from api.v1.fields import QueryInstant
 from core.paging import BadCursor
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
 from identity.people.rules import Permission
@@ -25,7 +33,6 @@ from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
 from payments.bills.rules import BillFacts, BillStatus
 from payments.credits.views import list_bill_credits
-from payments.polling.service import poll_account
 from payments.providers.errors import (
     NoOrderToPoll,
     ProviderCannotBePolled,
@@ -34,8 +41,6 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
 )
 from payments.refunds.service import cancel_bill_and_propose_refund
-from payments.vietqr.cards import render_card_png
-from payments.vietqr.images import render_png, render_svg
 
 router = APIRouter(prefix="/v1/bills", tags=["bills"])
 
@@ -94,40 +99,31 @@ async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now
 @router.get(
     "/{bill_id}/qr.svg",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/svg+xml"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[SVG]},
 )
 async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as SVG."""
-    payload = (await find_own_bill(tx, caller, bill_id)).vietqr
-    return await answer_picture(
-        request, lambda: render_svg(payload), facts=payload, media_type="image/svg+xml"
-    )
+    return await answer_svg(request, (await find_own_bill(tx, caller, bill_id)).vietqr)
 
 
 @router.get(
     "/{bill_id}/qr.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as PNG."""
-    payload = (await find_own_bill(tx, caller, bill_id)).vietqr
-    return await answer_picture(
-        request, lambda: render_png(payload), facts=payload, media_type="image/png"
-    )
+    return await answer_png(request, (await find_own_bill(tx, caller, bill_id)).vietqr)
 
 
 @router.get(
     "/{bill_id}/card.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES["image/png"]},
+    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_card(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code in a frame: bank, holder, account, amount, memo and expiry."""
-    card = card_of(await find_own_bill(tx, caller, bill_id))
-    return await answer_picture(
-        request, lambda: render_card_png(card), facts=repr(card), media_type="image/png"
-    )
+    return await answer_card(request, bill_card(await find_own_bill(tx, caller, bill_id)))
 
 
 @router.post(
@@ -159,24 +155,25 @@ async def cancel(
     ),
 )
 async def check_bill(
-    request: Request, bill_id: UUID, caller: Reader, database: TheDatabase, now: Now
+    request: Request,
+    bill_id: UUID,
+    caller: Reader,
+    database: TheDatabase,
+    poller: ThePoller,
+    limits: TheLimits,
+    now: Now,
 ) -> Response:
     """Ask the account's provider what came in ("kiểm tra giao dịch"); answers within 5 seconds.
 
-    What it tells is stored and settled as its callbacks are; what is not settled by then is settled
-    in the background, and the bill is shown as it is known. SePay and Casso list the account's
-    last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Once in 3
-    seconds for each payee.
+    What it reports is stored and processed as its callbacks are; what is not processed by then is
+    finished in the background, and the bill is shown as it is known. SePay and Casso list the
+    account's last 24 hours; payOS reports this bill's own order; VietQR.vn cannot be polled. Once
+    in 3 seconds for each payee.
     """
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
-    state = request.app.state
-    state.check_limit.take(str(bill.payee_id))
-    asked = await poll_account(
-        database,
-        state.settler,
-        state.sealer,
-        state.http_client,
+    limits.checks.take(str(bill.payee_id))
+    polled = await poller.poll(
         caller.org,
         bill.receiving_account_id,
         payee_id=bill.payee_id,
@@ -186,7 +183,7 @@ async def check_bill(
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await get_bill(tx, caller.org_id, bill_id)
     shown = show(request, caller, bill, now)
-    return answer_json({"rows": asked.rows, "providers": asked.providers, "bill": shown})
+    return answer_json({"rows": polled.rows, "providers": polled.providers, "bill": shown})
 
 
 @router.get("/{bill_id}/credits", responses=may_answer(BillNotFound))
@@ -210,5 +207,5 @@ async def find_own_bill(tx: AsyncSession, caller: Caller, bill_id: UUID) -> Bill
 
 def show(request: Request, caller: Caller, bill: BillFacts, now: datetime) -> dict[str, Any]:
     """Return a bill as this hub's API shows it."""
-    settings: Settings = request.app.state.settings
+    settings = read_services(request).settings
     return write_bill(bill, org_code=caller.org.code, public_url=settings.public_url, now=now)

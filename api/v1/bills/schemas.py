@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
+from api.http.fields import AmountVnd, Body, Line, Read, ReasonText
 from api.http.problem import Problem
-from api.v1.fields import AmountVnd, Body, Line, Read, ReasonText
 from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.vietqr.banks import find_bank
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, Read, ReasonText
+from api.http.fields import Body, Read, ReasonText
 from payments.breaks.rules import BreakKind
 from payments.breaks.views import BreakView
 

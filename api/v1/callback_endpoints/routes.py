@@ -27,7 +27,6 @@ from api.v1.callback_endpoints.schemas import (
     NoticePage,
     NoticeRead,
 )
-from core.ids import first_id_at
 from core.masking import hide_sensitive, mask_tail
 from core.paging import BadCursor
 from core.settings import Settings
@@ -115,9 +114,7 @@ async def show_endpoint(
     """Show an endpoint and how its last 24 hours went."""
     endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
     listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
-    counts = await views.count_notices(
-        tx, caller.org_id, endpoint_id, first_id=first_id_at(now - views.COUNTED_FOR)
-    )
+    counts = (await views.count_notices(tx, caller.org_id, [endpoint_id], now=now))[endpoint_id]
     return CallbackEndpointDetail(
         **_describe(endpoint, listed, settings), last_day=EndpointCounts.model_validate(counts)
     )

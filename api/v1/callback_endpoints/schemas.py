@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr
 
-from api.v1.fields import Body, NameText, Read
+from api.http.fields import Body, NameText, Read
 from payments.providers import PROVIDERS
 
 OVERLAP_S_MAX: Final = 7 * 86_400

@@ -11,9 +11,9 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.services import services_of
 from core.clock import read_clock
 from core.errors import BodyTooLarge, RouteNotFound
-from payments.callbacks.receiver import NoticeReceiver
 from payments.providers.types import BODY_BYTES_MAX, Acknowledgement
 
 PREFIX: Final = "/v1/callbacks/"
@@ -66,10 +66,9 @@ async def take_callback(
         Busy: too many wait to be stored.
         ClientDisconnect: the sender went away.
     """
-    intake: NoticeReceiver = scope["app"].state.intake
     body = await _read_body(receive)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    answer = await intake.receive(
+    answer = await services_of(scope).receiver.receive(
         provider,
         address[:ADDRESS_CHARS_MAX],
         subpath[:SUBPATH_CHARS_MAX],

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
+from api.http.fields import Day
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.credits.schemas import (
     CreditAssign,
@@ -18,7 +19,6 @@ from api.v1.credits.schemas import (
     TotalsRead,
     VerdictCount,
 )
-from api.v1.fields import Day
 from api.v1.payees.routes import check_own_payee
 from core.clock import day_bounds
 from core.paging import BadCursor

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
-from api.v1.fields import Body, Read, ReasonText
+from api.http.fields import Body, Read, ReasonText
 from core.masking import mask_tail
 from payments.credits.rules import MatchRule, Verdict
 from payments.credits.views import CreditView

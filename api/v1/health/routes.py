@@ -1,4 +1,4 @@
-"""Is the process up, and can it serve? For supervisors, load balancers and `./phopay`."""
+"""Health of the process: whether it runs and can serve, for supervisors and load balancers."""
 
 import asyncio
 from functools import cache
@@ -7,12 +7,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from api.http.deps import TheDatabase, TheSettings, public
 from api.http.errors import may_answer
+from api.services import read_services
 from core.database_connections import answered_within
-from core.db import Database
+from core.db import Database, read_schema_version
 from core.errors import Busy
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
@@ -35,15 +35,15 @@ async def show_live() -> Health:
 @router.get("/ready", responses=may_answer(Busy))
 async def show_ready(request: Request, database: TheDatabase, settings: TheSettings) -> Health:
     """Say that requests can be served: the database answers in time and has every migration."""
-    state = request.app.state
-    if state.is_closing:
+    readiness = read_services(request).readiness
+    if readiness.is_closing:
         raise Busy("The hub is stopping.", retry_after_s=5)
     # One look at a time, however many ask: a silent database must not use up the pool.
-    look: asyncio.Task[str | None] | None = state.ready_look
+    look = readiness.look
     if look is None or look.done():
         look = asyncio.create_task(_look(database, within_s=settings.ready_timeout_s))
         look.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is retrieved
-        state.ready_look = look
+        readiness.look = look
     await asyncio.wait({look}, timeout=settings.ready_timeout_s)
     if not look.done():
         raise Busy("The database does not answer.", retry_after_s=5)
@@ -54,9 +54,7 @@ async def show_ready(request: Request, database: TheDatabase, settings: TheSetti
 
 async def _look(database: Database, *, within_s: float) -> str | None:
     with answered_within(within_s):
-        async with database.begin() as session:
-            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    return None if found is None else str(found)
+        return await read_schema_version(database)
 
 
 @cache

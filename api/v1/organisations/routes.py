@@ -7,8 +7,7 @@ from fastapi import APIRouter, status
 from api.http.deps import Now, UnboundTx, requires
 from api.http.errors import may_answer
 from api.v1.organisations.schemas import OrganisationCreate, OrganisationRead
-from core.audit import record_change
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.models import Organisation
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
@@ -31,7 +30,7 @@ async def list_organisations(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=may_answer(OrganisationCodeTaken),
+    responses=may_answer(BadOrganisationCode, OrganisationCodeTaken),
 )
 async def add_organisation(
     body: OrganisationCreate,
@@ -41,16 +40,12 @@ async def add_organisation(
 ) -> OrganisationRead:
     """Make an organisation. Its code can never be given to another."""
     org = await create_organisation(
-        tx, code=body.code, name=body.name, kind=body.kind, is_live=body.is_live, now=now
-    )
-    record_change(
         tx,
-        org_id=org.id,
+        code=body.code,
+        name=body.name,
+        kind=body.kind,
+        is_live=body.is_live,
         actor=caller.actor,
-        action="organisation.added",
-        object_kind="organisation",
-        object_id=org.id,
-        after=body.model_dump(mode="json"),
         now=now,
     )
     return OrganisationRead(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, NameText, OrgCode, Read
+from api.http.fields import Body, NameText, OrgCode, Read
 from identity.organisations.rules import OrgKind
 
 

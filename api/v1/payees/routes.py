@@ -6,10 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.codes import (
+    PICTURE_RESPONSES,
+    PNG,
+    PRINTED_AGE_S,
+    SVG,
+    answer_card,
+    answer_png,
+    answer_svg,
+    printed_card,
+)
 from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
-from api.http.responses import PICTURE_RESPONSES, answer_picture
 from api.v1.payees.schemas import CodeLinks, CodeRead, PayeeCreate, PayeePage, PayeePatch, PayeeRead
 from core.money import TRANSFER_VND_MAX
 from core.paging import BadCursor
@@ -21,8 +30,6 @@ from payments.payees.errors import PayeeClosed, PayeeHasNoAccount, PayeeNotFound
 from payments.payees.models import Payee
 from payments.payees.rules import PayeeRoute
 from payments.vietqr.banks import find_bank
-from payments.vietqr.cards import QrCard, render_card_png
-from payments.vietqr.images import render_png, render_svg
 
 router = APIRouter(prefix="/v1/payees", tags=["payees"])
 
@@ -33,8 +40,6 @@ PrintedAmount = Annotated[
     Query(ge=1, le=TRANSFER_VND_MAX, description="A fixed price on the printed code."),
 ]
 HAS_NO_CODE = may_answer(PayeeNotFound, PayeeHasNoAccount)
-# A printed code changes with its account only; screens may keep it for a while.
-PRINTED_AGE_S = 300
 
 
 @router.post("", status_code=201, response_model=PayeeRead)
@@ -129,58 +134,40 @@ async def show_static_code(
 @router.get(
     "/{payee_id}/static-code/qr.svg",
     response_class=Response,
-    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/svg+xml"]},
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES[SVG]},
 )
 async def show_static_svg(
     request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
 ) -> Response:
     """Draw the static code as SVG."""
     payload = printed_payload(await _find_route(tx, caller, payee_id), amount_vnd=amount_vnd)
-    return await answer_picture(
-        request,
-        lambda: render_svg(payload),
-        facts=payload,
-        media_type="image/svg+xml",
-        max_age_s=PRINTED_AGE_S,
-    )
+    return await answer_svg(request, payload, max_age_s=PRINTED_AGE_S)
 
 
 @router.get(
     "/{payee_id}/static-code/qr.png",
     response_class=Response,
-    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/png"]},
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_static_png(
     request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
 ) -> Response:
     """Draw the static code as PNG."""
     payload = printed_payload(await _find_route(tx, caller, payee_id), amount_vnd=amount_vnd)
-    return await answer_picture(
-        request,
-        lambda: render_png(payload),
-        facts=payload,
-        media_type="image/png",
-        max_age_s=PRINTED_AGE_S,
-    )
+    return await answer_png(request, payload, max_age_s=PRINTED_AGE_S)
 
 
 @router.get(
     "/{payee_id}/static-code/card.png",
     response_class=Response,
-    responses={**HAS_NO_CODE, **PICTURE_RESPONSES["image/png"]},
+    responses={**HAS_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_static_card(
     request: Request, payee_id: UUID, caller: Reader, tx: Tx, amount_vnd: PrintedAmount = None
 ) -> Response:
     """Draw the static code in a frame, with bank, holder and account, to be printed."""
-    card = _card_of(await _find_route(tx, caller, payee_id), amount_vnd)
-    return await answer_picture(
-        request,
-        lambda: render_card_png(card),
-        facts=repr(card),
-        media_type="image/png",
-        max_age_s=PRINTED_AGE_S,
-    )
+    card = printed_card(await _find_route(tx, caller, payee_id), amount_vnd=amount_vnd)
+    return await answer_card(request, card, max_age_s=PRINTED_AGE_S)
 
 
 def check_own_payee(caller: Caller, payee_id: UUID) -> None:
@@ -196,14 +183,3 @@ def check_own_payee(caller: Caller, payee_id: UUID) -> None:
 async def _find_route(tx: AsyncSession, caller: Caller, payee_id: UUID) -> PayeeRoute:
     check_own_payee(caller, payee_id)
     return await queries.get_route(tx, caller.org_id, payee_id)
-
-
-def _card_of(route: PayeeRoute, amount_vnd: int | None) -> QrCard:
-    bank = find_bank(route.bin)
-    return QrCard(
-        payload=printed_payload(route, amount_vnd=amount_vnd),
-        bank_name=route.bin if bank is None else bank.short_name,
-        account_name=route.holder_name,
-        account_number=route.code_account,
-        amount_vnd=amount_vnd,
-    )

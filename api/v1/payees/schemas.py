@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, NameText, Read, ReasonText
+from api.http.fields import Body, NameText, Read, ReasonText
 
 PlaceText = Annotated[NameText, Field(examples=["Chợ Đồng Xa, dãy B, quầy 12"])]
 

@@ -6,13 +6,10 @@ from api.http.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, pu
 from api.http.errors import may_answer
 from api.v1.organisations.schemas import OrganisationRead
 from api.v1.setup.schemas import SetupCreate
-from core.audit import SYSTEM, record_change
-from identity.organisations.errors import OrganisationCodeTaken
+from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
 from identity.organisations.rules import OrgKind
-from identity.organisations.service import create_organisation
-from identity.people import service
 from identity.people.errors import PasswordRefused, SetupClosed
-from identity.people.rules import Role
+from identity.people.first_start import set_up_city
 
 router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
 
@@ -20,41 +17,23 @@ router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=may_answer(SetupClosed, PasswordRefused, OrganisationCodeTaken),
+    responses=may_answer(SetupClosed, PasswordRefused, BadOrganisationCode, OrganisationCodeTaken),
 )
 async def set_up(
     request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now
 ) -> OrganisationRead:
     """Make the city's organisation and its first administrator, once."""
     check_not_cross_site(request)
-    await service.use_setup_token(tx, body.token.get_secret_value(), now=now)
-    org = await create_organisation(
+    org = await set_up_city(
         tx,
+        token=body.token.get_secret_value(),
         code=body.organisation_code,
         name=body.organisation_name,
-        kind=OrgKind.CITY,
         is_live=body.is_live,
-        now=now,
-    )
-    record_change(
-        tx,
-        org_id=org.id,
-        actor=SYSTEM,
-        action="organisation.added",
-        object_kind="organisation",
-        object_id=org.id,
-        after={"code": org.code, "name": org.name, "kind": "city", "is_live": org.is_live},
-        now=now,
-    )
-    await service.add_staff(
-        tx,
-        org.id,
-        granter=service.HUB,
-        passwords=passwords,
         login=body.login,
         display_name=body.display_name,
         password=body.password.get_secret_value(),
-        roles=[Role.ADMIN],
+        passwords=passwords,
         now=now,
     )
     return OrganisationRead(

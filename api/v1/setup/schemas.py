@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from api.v1.fields import (
+from api.http.fields import (
     Body,
     Login,
     NameText,

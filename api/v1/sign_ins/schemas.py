@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import Body, Login, Password, Read
+from api.http.fields import Body, Login, Password, Read
 from identity.people.callers import Caller
 
 

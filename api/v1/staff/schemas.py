@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.v1.fields import (
+from api.http.fields import (
     Body,
     Login,
     NameText,

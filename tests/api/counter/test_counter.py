@@ -52,7 +52,7 @@ async def open_bill(client: httpx.AsyncClient, **fields: str) -> str:
 async def pay_bill(market: Market, path: str, **facts: object) -> None:
     """Let the bank report money for the bill of a page."""
     bill_id = UUID(path.removeprefix("/counter/bills/"))
-    database, stall = market.hub.app.state.database, market.stall
+    database, stall = market.hub.services.database, market.stall
     async with open_org_transaction(database, stall.org.id) as session:
         bill = await get_bill(session, stall.org.id, bill_id)
     await pay(database, stall, bill, now=read_clock(), **facts)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ async def pay_bill(market: Market, path: str, **facts: object) -> None:
 
 async def receive(market: Market, amount_vnd: int, memo: str) -> UUID:
     """Let the bank report money that names no bill; return the credit."""
-    database, stall = market.hub.app.state.database, market.stall
+    database, stall = market.hub.services.database, market.stall
     now: datetime = read_clock()
     body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now)
     await store(database, stall, body, now=now)
@@ -178,7 +178,7 @@ async def test_what_payers_write_is_text_and_never_markup(hub: Hub) -> None:
 
 async def test_cashier_sees_nothing_of_another_stall(hub: Hub) -> None:
     market, owner = await at_counter(hub)
-    database, org = hub.app.state.database, market.stall.org
+    database, org = hub.services.database, market.stall.org
     async with open_org_transaction(database, org.id) as session:
         other_id = await a_payee(session, org)
         await an_account(session, org, other_id, now=read_clock())
@@ -287,7 +287,7 @@ async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
 
 async def test_stall_without_an_account_says_what_to_do(hub: Hub) -> None:
     market, _ = await at_counter(hub)
-    async with open_org_transaction(hub.app.state.database, market.stall.org.id) as session:
+    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
         payee_id = await a_payee(session, market.stall.org)
     owner = await sign_in(market, "new.stall", "vendor_owner", payee_id=payee_id)
 
@@ -323,7 +323,7 @@ async def test_bill_leads_to_the_customers_own_page(hub: Hub) -> None:
 
 async def find_link(hub: Hub, market: Market) -> UUID:
     query = text("SELECT id FROM payee_accounts WHERE payee_id = :id")
-    async with open_org_transaction(hub.app.state.database, market.stall.org.id) as session:
+    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
         link_id: UUID = await session.scalar(query, {"id": market.stall.payee_id})
     return link_id
 
@@ -334,7 +334,7 @@ async def test_account_is_confirmed_for_all_by_the_stalls_owner_only(
     market, owner = await at_counter(hub)
     cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
     link_id = await find_link(hub, market)
-    async with open_org_transaction(hub.app.state.database, market.stall.org.id) as session:
+    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
         other_id = await a_payee(session, market.stall.org)
     stranger = await sign_in(market, "other", "vendor_owner", payee_id=other_id)
     later = text("UPDATE payee_accounts SET proposed_at = clock_timestamp() WHERE id = :id")
@@ -379,7 +379,7 @@ async def test_later_account_is_a_change_and_its_news_comes_again(
     market, owner = await at_counter(hub)
     link_id = await find_link(hub, market)
     await owner.post(f"/counter/accounts/{link_id}/seen")
-    async with open_org_transaction(hub.app.state.database, market.stall.org.id) as session:
+    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
         await an_account(
             session,
             market.stall.org,

@@ -121,13 +121,13 @@ async def test_one_line_is_logged_for_a_request_and_none_for_health(
 
     await machine.get("/health/live")
     await machine.get(
-        "/v1/me?memo=NGUYEN+THI+LAN+0123456789", headers={"X-Request-Id": "req-12345"}
+        "/v1/bills?reference=NGUYEN+THI+LAN+0123456789", headers={"X-Request-Id": "req-12345"}
     )
     await hub.client.get("/p/HANX-wgUqL3_J1qdVwbQ1s0fD5A")
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["request.answered"] * 2
-    assert lines[0]["path"] == "/v1/me"
+    assert lines[0]["path"] == "/v1/bills"
     assert lines[0]["request_id"] == "req-12345"
     assert lines[0]["org"] == "HANX"
     assert lines[1]["path"] == "/p/HANX-…"

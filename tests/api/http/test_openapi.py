@@ -73,7 +73,7 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
             found |= {n.id for n in ast.walk(node.exc) if isinstance(n, ast.Name)} & ERRORS.keys()
         if isinstance(node, ast.Call):
             called = _resolve(node.func, names)
-            if inspect.isfunction(called) and called.__module__.startswith("api.routes"):
+            if inspect.isfunction(called) and called.__module__.startswith("api.v1"):
                 found |= errors_of(called, seen=seen)
             elif inspect.isfunction(called) and called.__module__.startswith(("payments", "api")):
                 found |= raised_by_docstring(called)
@@ -103,7 +103,7 @@ def test_every_error_that_a_route_may_raise_is_declared(app: FastAPI) -> None:
         endpoint = getattr(route, "endpoint", None)
         if endpoint is None or not getattr(route, "include_in_schema", False):
             continue
-        if not endpoint.__module__.startswith("api.routes"):
+        if not endpoint.__module__.startswith("api.v1"):
             continue
         (method,) = {m.lower() for m in route.methods or ()} - {"head"}
         answers = app.openapi()["paths"][route.path][method]["responses"]

@@ -204,7 +204,7 @@ async def test_a_bill_for_an_unknown_payee_is_not_found(market: Market) -> None:
 
 
 async def test_a_bill_for_another_organisations_payee_is_not_found(market: Market) -> None:
-    other = await a_stall(market.hub.app.state.database, code="QBSH", is_live=False)
+    other = await a_stall(market.hub.services.database, code="QBSH", is_live=False)
     answer = await market.till.post(
         "/v1/bills", json=market.bill_body(payee_id=str(other.payee_id))
     )

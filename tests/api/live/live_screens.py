@@ -121,14 +121,14 @@ async def watching(
 async def happen_aloud(hub: Hub, org_id: UUID, **facts: Any) -> None:
     """Let a bill be paid as the outbox tells it: the wake-up carries the event."""
     event = NewEvent(kind=EventKind.BILL_PAID, **facts)
-    async with open_org_transaction(hub.app.state.database, org_id) as session:
+    async with open_org_transaction(hub.services.database, org_id) as session:
         await outbox.record(session, org_id, [event], now=read_clock())
 
 
 async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **facts: Any) -> UUID:
     """Write an event as the outbox does, with or without its wake-up."""
     event_id = facts.pop("event_id", None) or new_id()
-    async with open_org_transaction(hub.app.state.database, org_id) as session:
+    async with open_org_transaction(hub.services.database, org_id) as session:
         session.add(
             Event(
                 org_id=org_id,

@@ -89,7 +89,7 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
 ) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    broadcaster = hub.app.state.broadcaster
+    broadcaster = hub.services.broadcaster
     async with watching(admin) as screen:
         await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
         async with await psycopg.AsyncConnection.connect(
@@ -179,7 +179,7 @@ async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
     admin = await found_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
-    live = hub.app.state.broadcaster
+    live = hub.services.broadcaster
     with live.subscribed(org_id, events.Interest(bill_id=uuid4())):
         await asyncio.wait_for(live.is_listening.wait(), 5)
         await happen_aloud(hub, org_id, bill_id=bill_id)
@@ -210,7 +210,7 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     monkeypatch.setattr(feeds, "QUEUE_MAX", 5)
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    broadcaster = hub.app.state.broadcaster
+    broadcaster = hub.services.broadcaster
     with broadcaster.subscribed(org_id, events.Interest()) as slow:
         async with watching(admin) as quick:
             for number in range(10):
@@ -301,7 +301,7 @@ async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> Non
     async with running_hub(settings, build=with_streams) as hub:
         admin = await found_city(hub)
         async with watching(admin) as screen:
-            hub.app.state.broadcaster.close()
+            hub.services.broadcaster.close()
             assert await screen.hear_end(within_s=1) == []
         async with watching(admin) as late:
             assert await late.hear_end(within_s=1) == []
@@ -310,11 +310,11 @@ async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> Non
 async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
     admin = await found_city(hub)
     async with watching(admin):
-        assert len(hub.app.state.broadcaster._feeds) == 1
+        assert len(hub.services.broadcaster._feeds) == 1
     with anyio.fail_after(3):
-        while hub.app.state.broadcaster._feeds:  # noqa: ASYNC110
+        while hub.services.broadcaster._feeds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert hub.app.state.broadcaster._streams.total() == 0
+    assert hub.services.broadcaster._streams.total() == 0
 
 
 def test_an_instant_and_the_ids_made_in_it_agree() -> None:

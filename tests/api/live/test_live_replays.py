@@ -177,7 +177,7 @@ async def test_screens_that_ask_together_each_hear_their_own_past(
 
     async def ask(n: int) -> None:
         since = now - timedelta(seconds=60 if n % 2 else 10)
-        past = await hub.app.state.broadcaster.replay(
+        past = await hub.services.broadcaster.replay(
             org_id, events.Interest(bill_id=bills[n]), since=since
         )
         heard[n] = [event.kind for event in past]

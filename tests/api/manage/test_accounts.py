@@ -59,7 +59,7 @@ async def hear_test(
     hub: Hub, market: Market, endpoint_path: str, account_path: str, *, gateway: str = "MBBank"
 ) -> None:
     """Let the bank report an account's test transfer at an endpoint."""
-    database, org = hub.app.state.database, market.stall.org
+    database, org = hub.services.database, market.stall.org
     heard = replace(market.stall, endpoint_id=UUID(endpoint_path.rpartition("/")[2]))
     async with open_org_transaction(database, org.id) as tx:
         link, account, _ = await get_link(tx, org.id, UUID(account_path.rpartition("/")[2]))

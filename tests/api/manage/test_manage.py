@@ -159,7 +159,7 @@ async def test_keys_take_only_scopes_that_machines_may_have(market: Market) -> N
     answer = await manager.post("/manage/keys", data={"name": "x", "scopes": ["staff.manage"]})
 
     assert answer.status_code == 422
-    async with open_org_transaction(market.hub.app.state.database, market.stall.org.id) as tx:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as tx:
         assert await tx.scalar(select(func.count()).select_from(ApiKey)) == 1
 
 
@@ -309,7 +309,7 @@ async def test_notice_log_hides_numbers_from_who_does_not_set_endpoints_up(
 
 async def test_nobody_reads_notices_of_another_organisation(market: Market) -> None:
     manager = await let_in(market, "manager")
-    database = market.hub.app.state.database
+    database = market.hub.services.database
     async with database.begin() as session:
         other = await an_organisation(session, code="PQRS", is_live=False)
         endpoint_id = await an_endpoint(session, other, [])
@@ -348,7 +348,7 @@ async def test_audit_log_tells_what_was_done_on_these_pages_and_by_whom(market: 
     assert "Chưa có thay đổi nào như vậy" in text_of(
         await manager.get("/manage/audit?who=nobody%25")
     )
-    async with open_org_transaction(market.hub.app.state.database, market.stall.org.id) as tx:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as tx:
         told = str(list(await tx.scalars(select(AuditRow.after))))
     assert PASSWORD not in told
 

@@ -18,7 +18,7 @@ async def market(hub: Hub) -> Market:
 
 
 async def is_sealed(market: Market, endpoint_id: str) -> bool:
-    async with open_org_transaction(market.hub.app.state.database, market.stall.org.id) as tx:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as tx:
         endpoint = await tx.get(CallbackEndpoint, (market.stall.org.id, endpoint_id))
         assert endpoint is not None
         return endpoint.sealed_pull_token is not None

@@ -27,7 +27,7 @@ async def test_stranger_is_sent_to_the_set_up_first_and_to_the_login_later(hub: 
 
 
 async def test_first_administrator_is_made_on_the_page(hub: Hub) -> None:
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         token = await service.issue_setup_token(session, now=read_clock())
     assert token is not None
     fields = {

@@ -29,7 +29,7 @@ async def market(hub: Hub) -> Market:
 async def another_stall(market: Market) -> UUID:
     """Add a second payee with an account of its own to the market."""
     stall = market.stall
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{stall.org.id}'"))
         payee_id = await a_payee(session, stall.org)
         await an_account(session, stall.org, payee_id)
@@ -149,14 +149,57 @@ async def test_a_key_with_another_body_is_refused(market: Market) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
 
 
-async def test_a_key_belongs_to_its_caller(market: Market) -> None:
+async def test_a_key_belongs_to_the_organisation_whichever_machine_or_person_sends_it(
+    market: Market,
+) -> None:
+    """A rotated key, a second till, a person at a browser: one order, one bill."""
     other = await market.hub.machine(market.admin, "bills.open", **market.org)
     key = {"Idempotency-Key": "order-1"}
-    mine = await market.till.post("/v1/bills", json=market.bill_body(), headers=key)
-    theirs = await other.post("/v1/bills", json=market.bill_body(amount_vnd=7), headers=key)
+    body = market.bill_body()
+    mine = await market.till.post("/v1/bills", json=body, headers=key)
 
-    assert theirs.status_code == 201
-    assert theirs.json()["id"] != mine.json()["id"]
+    theirs = await other.post("/v1/bills", json=body, headers=key)
+    by_hand = await market.admin.post("/v1/bills", json=body, headers=key, params=market.org)
+    refused = await other.post("/v1/bills", json=market.bill_body(amount_vnd=7), headers=key)
+
+    assert [answer.status_code for answer in (theirs, by_hand)] == [201, 201]
+    assert {answer.json()["id"] for answer in (theirs, by_hand)} == {mine.json()["id"]}
+    assert theirs.headers["idempotent-replayed"] == "true"
+    assert (refused.status_code, refused.json()["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_one_key_in_two_organisations_is_two_bills(market: Market) -> None:
+    elsewhere = await a_stall(market.hub.app.state.database, code="THA9", is_live=False)
+    theirs = await market.hub.machine(market.admin, "bills.open", org="THA9")
+    key = {"Idempotency-Key": "order-1"}
+
+    answers = [
+        await market.till.post("/v1/bills", json=market.bill_body(), headers=key),
+        await theirs.post(
+            "/v1/bills", json=market.bill_body(payee_id=str(elsewhere.payee_id)), headers=key
+        ),
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert all("idempotent-replayed" not in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("off_by", [timedelta(minutes=-5), timedelta(minutes=5)])
+async def test_a_repeat_is_told_from_a_first_request_whatever_the_clocks_say(
+    market: Market, off_by: timedelta
+) -> None:
+    """Two hubs serve one till; the clock of the one that writes is off by minutes."""
+    writer = market.hub.app.state.bill_writer
+    writer._read_clock = lambda: datetime.now(UTC) + off_by
+    own = str(new_id())
+
+    first, again = [
+        await market.till.post("/v1/bills", json=market.bill_body(id=own)) for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in (first, again)] == [201, 201]
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
 
 
 async def test_a_key_that_no_header_should_carry_is_refused(market: Market) -> None:
@@ -314,7 +357,7 @@ async def test_a_bill_is_found_by_its_reference_as_people_and_banks_write_it(
 
 
 async def test_a_bill_of_another_organisation_is_not_found(market: Market) -> None:
-    await a_stall(market.hub.app.state.database, code="QBSH", is_live=False)
+    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "bills.read", "bills.cancel", org="QBSH")
     bill = await market.open_bill()
 
@@ -354,7 +397,7 @@ async def test_who_may_only_read_opens_and_cancels_nothing(market: Market) -> No
 
 async def test_cancelling_twice_is_like_once_and_a_paid_bill_stays(market: Market) -> None:
     bill, paid = await market.open_bill(), await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         await session.execute(
             text("UPDATE bills SET status = 'paid' WHERE id = :i"), {"i": paid["id"]}
@@ -387,7 +430,7 @@ async def test_a_picture_is_drawn_once_and_then_known(market: Market) -> None:
 async def test_a_part_paid_bill_asks_for_the_rest_in_another_picture(market: Market) -> None:
     bill = await market.open_bill()
     before = (await market.till.get(bill["links"]["qr_svg"])).headers["etag"]
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         query = "UPDATE bills SET status = 'part_paid', paid_vnd = 5000, received_vnd = 5000"
         await session.execute(text(f"{query} WHERE id = :i"), {"i": bill["id"]})
@@ -402,7 +445,7 @@ async def test_a_part_paid_bill_asks_for_the_rest_in_another_picture(market: Mar
 @pytest.mark.parametrize("status", ["paid", "over_paid", "cancelled", "refunded"])
 async def test_a_bill_that_asks_for_nothing_has_no_code(market: Market, status: str) -> None:
     bill = await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         values = {"i": bill["id"], "status": status}
         await session.execute(text("UPDATE bills SET status = :status WHERE id = :i"), values)
@@ -415,7 +458,7 @@ async def test_a_bill_that_asks_for_nothing_has_no_code(market: Market, status: 
 
 async def test_cancelling_what_was_paid_in_part_puts_the_refund_on_the_list(market: Market) -> None:
     bill = await market.open_bill()
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         query = "UPDATE bills SET status = 'part_paid', paid_vnd = 5000, received_vnd = 5000"
         await session.execute(text(f"{query} WHERE id = :i"), {"i": bill["id"]})

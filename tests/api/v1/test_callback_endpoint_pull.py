@@ -38,11 +38,11 @@ async def make(market: Market, provider: str, **facts: Any) -> Any:
 
 async def read_keys(market: Market, endpoint_id: str) -> PullCredentials | None:
     """Read what is stored, as the hub does when it asks."""
-    state = market.hub.app.state
-    async with open_org_transaction(state.database, market.stall.org.id) as session:
+    services = market.hub.services
+    async with open_org_transaction(services.database, market.stall.org.id) as session:
         endpoint = await session.get(CallbackEndpoint, (market.stall.org.id, endpoint_id))
         assert endpoint is not None
-        return open_pull_credentials(endpoint, state.sealer)
+        return open_pull_credentials(endpoint, services.sealer)
 
 
 async def test_what_payos_is_pulled_with_is_taken_and_never_shown(market: Market) -> None:
@@ -100,8 +100,8 @@ async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
     market: Market,
 ) -> None:
     endpoint_id = (await make(market, "casso", pull_token=OLD)).json()["id"]
-    state, org_id = market.hub.app.state, market.stall.org.id
-    async with open_org_transaction(state.database, org_id) as session:
+    services, org_id = market.hub.services, market.stall.org.id
+    async with open_org_transaction(services.database, org_id) as session:
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
         assert endpoint is not None
         endpoint.pull_vouched_by = org_id  # somebody else
@@ -111,7 +111,7 @@ async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
     await market.admin.put(path, json={"pull_token": NEW}, params=market.org)
 
     admin_id = (await market.admin.get("/v1/me")).json()["id"]
-    async with open_org_transaction(state.database, org_id) as session:
+    async with open_org_transaction(services.database, org_id) as session:
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
         assert endpoint is not None
         assert str(endpoint.pull_vouched_by) == admin_id
@@ -121,7 +121,7 @@ async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
     manager = await market.staff("quanly", "manager")
     await manager.put(path, json={"pull_token": OLD})
 
-    async with open_org_transaction(state.database, org_id) as session:
+    async with open_org_transaction(services.database, org_id) as session:
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))
         assert endpoint is not None
         assert (endpoint.pull_vouched_by, endpoint.pull_vouched_from) == (None, None)

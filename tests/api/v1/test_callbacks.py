@@ -221,7 +221,7 @@ async def test_without_an_overlap_the_old_key_is_dead(market: Market) -> None:
 
 
 async def test_a_live_organisation_refuses_a_sandbox_endpoint(market: Market) -> None:
-    await a_stall(market.hub.app.state.database, code="QBSH", is_live=True)
+    await a_stall(market.hub.services.database, code="QBSH", is_live=True)
     body = {"provider": "sepay", "name": "x", "account_ids": [], "is_sandbox": True}
 
     refused = await market.admin.post("/v1/callback-endpoints", json=body, params={"org": "QBSH"})
@@ -307,7 +307,7 @@ async def test_a_notice_for_an_account_added_later_is_judged_then(market: Market
     body = {"account_ids": [str(market.stall.account_id)]}
     path = f"/v1/callback-endpoints/{endpoint['id']}/accounts"
     listed = await market.admin.put(path, json=body, params=market.org)
-    await market.hub.app.state.settler.settle(market.stall.org)
+    await market.hub.services.processor.settle(market.stall.org)
 
     assert [a["id"] for a in listed.json()["accounts"]] == body["account_ids"]
     await until_status(market, bill, "paid")

@@ -27,7 +27,7 @@ async def receive(
 ) -> dict[str, Any]:
     """Let the bank tell of money on the stall's account; return the payment."""
     now = read_clock()
-    database = market.hub.app.state.database
+    database = market.hub.services.database
     body = sepay_body(market.stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now, **facts)
     await store(database, market.stall, body, now=now)
     await settle(database, market.stall, now=now)
@@ -37,7 +37,7 @@ async def receive(
 
 async def share_account(market: Market) -> UUID:
     """Let a second stall use the same account, without virtual accounts."""
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         payee_id = await a_payee(session, market.stall.org)
         await an_account(
@@ -113,7 +113,7 @@ async def test_of_two_stalls_on_one_account_the_first_to_tap_has_it(market: Mark
 
 
 async def test_payments_are_hidden_from_other_organisations(market: Market) -> None:
-    await a_stall(market.hub.app.state.database, code="QBSH", is_live=False)
+    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "sales.read", org="QBSH")
     credit = await receive(market)
 
@@ -141,7 +141,7 @@ async def test_payments_are_filtered_by_day_and_verdict_and_come_in_pages(market
 
 async def test_a_payers_account_is_never_shown_whole(market: Market) -> None:
     credit = await receive(market)
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         stored = await session.scalar(text("SELECT payer_account FROM bank_transactions"))
 

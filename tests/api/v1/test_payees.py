@@ -439,7 +439,7 @@ async def test_payees_come_in_pages(market: Market) -> None:
 
 
 async def test_other_organisations_and_neighbours_are_not_there(market: Market) -> None:
-    await a_stall(market.hub.app.state.database, code="QBSH", is_live=False)
+    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "payees.read", "accounts.read", org="QBSH")
     cashier = await market.staff("co.lan", "cashier", payee_id=market.stall.payee_id)
     neighbour = await add_payee(market)

@@ -340,7 +340,7 @@ async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database:
             text("UPDATE api_keys SET expires_at = :past WHERE id = :id"),
             {"past": past, "id": key_id},
         )
-    hub.app.state.directory.keys.clear()
+    hub.services.directory.keys.clear()
     assert [(await c.get("/v1/me")).status_code for c in (old, new)] == [401, 200]
     again = await admin.post(f"/v1/keys/{key_id}/rotate", json={})
     assert again.json()["code"] == "api_key_closed"
@@ -352,9 +352,9 @@ async def test_a_keys_last_use_is_written_beside_the_requests(
     machine = await hub.machine(await found_city(hub), "bills.read")
     await machine.get("/v1/me")
 
-    written = [await hub.app.state.directory.write_key_uses() for _ in range(2)]
+    written = [await hub.services.directory.write_key_uses() for _ in range(2)]
     await machine.get("/v1/me")  # within the same minute
-    written.append(await hub.app.state.directory.write_key_uses())
+    written.append(await hub.services.directory.write_key_uses())
 
     assert written == [1, 0, 0]
     async with owner_database.begin() as session:

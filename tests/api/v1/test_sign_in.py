@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_printed_token_makes_the_first_administrator_once(hub: Hub) -> None:
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         token = await service.issue_setup_token(session, now=read_clock())
     assert token
 
@@ -29,12 +29,12 @@ async def test_the_printed_token_makes_the_first_administrator_once(hub: Hub) ->
     assert (again.status_code, again.json()["code"]) == (403, "setup_closed")
     assert me.json()["roles"] == ["admin"]
     assert me.json()["organisation"] == "HANX"
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         assert await service.issue_setup_token(session, now=read_clock()) is None
 
 
 async def test_of_two_setups_at_once_one_becomes_the_administrator(hub: Hub) -> None:
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         token = await service.issue_setup_token(session, now=read_clock())
     assert token
     bodies = [setup_body(token, code=code) for code in ("HANX", "HANY", "HANZ")]
@@ -46,7 +46,7 @@ async def test_of_two_setups_at_once_one_becomes_the_administrator(hub: Hub) -> 
 
 async def test_an_old_or_wrong_token_opens_nothing(hub: Hub) -> None:
     a_day_ago = read_clock() - timedelta(days=1, seconds=1)
-    async with hub.app.state.database.begin() as session:
+    async with hub.services.database.begin() as session:
         token = await service.issue_setup_token(session, now=a_day_ago)
     assert token
 

@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from core.db import Database
-from core.idempotency import IdempotencyKeyReused
+from core.idempotency import IdempotencyKeyReused, Repeatable
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillIdTaken
 from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts, BillRequest, Repeatable
+from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
 from payments.payees.errors import PayeeHasNoAccount
@@ -39,9 +39,7 @@ def a_request(
         monitor_until=NOON + timedelta(days=1),
         created_by=UUID(int=3),
         id=id_,
-        repeatable=Repeatable(
-            caller_id=UUID(int=3), route="POST /v1/bills", key=key, body_hash=body
-        ),
+        repeatable=Repeatable(route="POST /v1/bills", key=key, body_hash=body),
     )
 
 
@@ -92,6 +90,17 @@ async def test_two_keys_with_one_id_of_which_one_was_used_are_told_apart(
     assert isinstance(again, BillFacts)
     assert isinstance(new, BillFacts)
     assert (again.id, new.id) == (first.id, mine)
+
+
+async def test_of_one_key_twice_in_one_batch_the_earlier_request_opens_the_bill(
+    app_database: Database, stall: Stall
+) -> None:
+    twice = [a_request(stall, "k1", id_=new_id()) for _ in range(40)]
+
+    opened = await open_them(app_database, stall, *twice)
+
+    assert all(isinstance(one, BillFacts) and one.id == twice[0].id for one in opened)
+    assert [getattr(one, "is_replayed", None) for one in opened] == [False, *[True] * 39]
 
 
 async def test_one_id_under_two_keys_for_two_bills_is_taken_once(

@@ -13,7 +13,7 @@ from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from payments.breaks.service import close_break
 from payments.callbacks import queries as notice_queries
-from payments.callbacks.views import COUNT_NOTICES, count_notices
+from payments.callbacks.views import COUNT_NOTICES, COUNTED_FOR, count_notices
 from payments.ledger import service as ledger
 from payments.onboarding.service import set_accounts
 from tests.worker.test_worker_jobs import scans_of
@@ -184,15 +184,13 @@ async def test_what_waits_at_an_endpoint_is_counted_without_reading_its_history(
         await a_stray(app_database, stall)
     values = {
         "org_id": stall.org.id,
-        "endpoint_id": stall.endpoint_id,
-        "first_id": first_id_at(NOON),
+        "endpoint_ids": [stall.endpoint_id],
+        "first_id": first_id_at(NOON - COUNTED_FOR),
     }
     async with open_org_transaction(app_database, stall.org.id) as session:
-        counts = await count_notices(
-            session, stall.org.id, stall.endpoint_id, first_id=first_id_at(NOON)
-        )
+        counts = await count_notices(session, stall.org.id, [stall.endpoint_id], now=NOON)
         assert await scans_of(session, COUNT_NOTICES, values) == {}
-    assert counts[2] == 3
+    assert counts[stall.endpoint_id].waiting == 3
 
 
 async def test_a_notice_that_fails_is_told_to_a_person_once_and_forgotten_when_it_settles(

@@ -16,7 +16,7 @@ from payments.connections.errors import BadPullUrl
 from payments.connections.service import create_endpoint
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_BYTES_MAX
-from payments.polling.service import PolledAccount, poll_account
+from payments.polling.service import PolledAccount, ProviderPoller
 from payments.providers.errors import ProviderResponseUnreadable
 from tests.world.builders import (
     MANAGER,
@@ -89,16 +89,13 @@ async def ask(
 ) -> PolledAccount:
     """Ask a provider that answers like this."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        return await poll_account(
-            database,
-            NoticeProcessor(database, read_clock=lambda: NOON),
-            sealer,
-            client,
-            stall.org,
-            stall.account_id,
-            payee_id=stall.payee_id,
-            now=NOON,
+        poller = ProviderPoller(
+            database=database,
+            processor=NoticeProcessor(database, read_clock=lambda: NOON),
+            sealer=sealer,
+            client=client,
         )
+        return await poller.poll(stall.org, stall.account_id, payee_id=stall.payee_id, now=NOON)
 
 
 def tell(*rows: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:

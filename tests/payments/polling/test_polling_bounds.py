@@ -20,7 +20,7 @@ from core.tenancy import open_org_transaction
 from payments.connections.service import create_endpoint
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import Question, open_client, poll_target
-from payments.polling.service import poll_account
+from payments.polling.service import ProviderPoller
 from payments.providers import PULLS
 from payments.providers.errors import ProviderResponseUnreadable
 from payments.providers.pulling import PullCredentials, PullQuery
@@ -238,10 +238,12 @@ async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
             async with owner_database.begin() as session:
                 await session.execute(text("LOCK TABLE notices IN EXCLUSIVE MODE"))
                 began = time.monotonic()
-                asked = await poll_account(
-                    app_database, settler, sealer, client, stall.org, stall.account_id,
-                    payee_id=stall.payee_id, now=read_clock(),
-                )  # fmt: skip
+                poller = ProviderPoller(
+                    database=app_database, processor=settler, sealer=sealer, client=client
+                )
+                asked = await poller.poll(
+                    stall.org, stall.account_id, payee_id=stall.payee_id, now=read_clock()
+                )
                 assert time.monotonic() - began < PROMISED_S
                 assert (await read_status(app_database, stall, bill))[0] == "open"
             await settler.close()

@@ -1,21 +1,21 @@
-"""Events as open pages hear them: which screen wants which, and how they are read."""
+"""Read model of events: which of them an open page wants, and those it has not heard yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.ids import first_id_at as first_id_at
+from core.ids import first_id_at
 from core.sql import run
 from payments.outbox.wake_ups import EventFacts
 
 READ_MAX: Final = 1_000
 
-_READ = text("""
+LIST_EVENTS = text("""
     SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
     FROM events
     WHERE org_id = :org_id AND id > :floor AND id <> ALL(CAST(:seen AS uuid[]))
@@ -28,9 +28,10 @@ _READ = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """What one screen wants to hear of its organisation; nothing named means everything.
+    """What one page wants to hear of its organisation; nothing named means everything.
 
-    A payee's screen also hears, by `account_id`, what nobody of a shared account was given yet.
+    A payee's page also hears, by `account_id`, of credits on a shared account that nobody was
+    given yet.
     """
 
     payee_id: UUID | None = None
@@ -43,7 +44,7 @@ class Interest:
         return self.payee_id is None and self.account_id is None and self.bill_id is None
 
     def covers(self, event: EventFacts) -> bool:
-        """Whether this screen is to hear an event."""
+        """Whether this page is to hear an event."""
         if self.is_everything:
             return True
         if self.bill_id is not None and event.bill_id == self.bill_id:
@@ -53,7 +54,7 @@ class Interest:
         return event.payee_id == self.payee_id
 
 
-async def read_events(
+async def list_events(
     session: AsyncSession,
     org_id: UUID,
     interests: Sequence[Interest],
@@ -62,10 +63,10 @@ async def read_events(
     seen: Sequence[UUID] = (),
     limit: int = READ_MAX,
 ) -> list[EventFacts]:
-    """Read what any of these screens wants and `seen` does not hold, oldest first, in one query."""
+    """List what any of these pages wants and `seen` does not hold, oldest first, in one query."""
     rows = await run(
         session,
-        _READ,
+        LIST_EVENTS,
         {
             "org_id": org_id,
             "floor": first_id_at(since),
@@ -89,8 +90,3 @@ async def read_events(
         )
         for row in rows
     ]
-
-
-def instant_of(event_id: UUID) -> datetime:
-    """Return when a UUIDv7 was made."""
-    return datetime.fromtimestamp((event_id.int >> 80) / 1_000, UTC)

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from core.money import TRANSFER_VND_MAX
 from core.text import TEXT_FAULTS, find_text_fault
+from identity.organisations.rules import ORG_CODE_PATTERN
 
 # The rules proper (identity/people/rules.py) answer with reasons; this only bounds the work.
 Password = Annotated[SecretStr, Field(min_length=1, max_length=1_000, examples=["phở bò Hà Nội 3"])]
@@ -38,7 +39,7 @@ def refuse_unseen(value: str) -> str:
 Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unseen)]
 NameText = Annotated[Line, Field(min_length=1, max_length=NAME_CHARS_MAX)]
 ReasonText = Annotated[Line, Field(min_length=1, max_length=500)]
-OrgCode = Annotated[str, Field(pattern=r"^[2-9A-HJKMNP-TV-Z]{4}$", examples=["DXA2"])]
+OrgCode = Annotated[str, Field(pattern=f"^{ORG_CODE_PATTERN}$", examples=["DXA2"])]
 # JSON integers only: 5000.0 and "5000" are refused.
 AmountVnd = Annotated[
     int, Field(strict=True, ge=1, le=TRANSFER_VND_MAX, examples=[20_000], description="Whole đồng.")

@@ -1,0 +1,164 @@
+"""Services of a hub process: everything its routes work with, opened once and typed.
+
+A bill's owners, the payment rails and who listens to identity are registered here, in
+`open_services`, and nowhere else: a domain package knows nobody above it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from api.live.broadcaster import Broadcaster
+from core.clock import read_clock
+from core.db import Database, measure_shared_clock, open_database, open_engine
+from core.rate_limit import RateLimit
+from core.sealing import Sealer
+from core.settings import Settings
+from identity.people.callers import Directory
+from identity.people.passwords import Passwords
+from identity.people.sign_in import SignIns
+from payments.bills.writer import BillWriter
+from payments.callbacks.receiver import NoticeReceiver
+from payments.credits.processor import NoticeProcessor
+from payments.polling.client import open_client
+from payments.polling.service import ProviderPoller
+
+log = structlog.get_logger()
+
+KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Readiness:
+    """Whether this process still serves, and the one look at the database under way."""
+
+    is_closing: bool = False
+    look: asyncio.Task[str | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How often somebody may do what costs others: each counts in this process alone."""
+
+    # For each payee. Providers count requests, too; a vendor is told "I have paid!" in bursts.
+    checks: RateLimit = field(default_factory=lambda: RateLimit(1, per_s=3))  # by the API
+    counter_checks: RateLimit = field(default_factory=lambda: RateLimit(10, per_s=60))
+    # For each network. A mobile one puts thousands of phones behind one address, and each
+    # customer's phone loads a page, its code and its news; a guesser's links open nothing.
+    pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
+    pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """What the routes of one process share."""
+
+    settings: Settings
+    database: Database  # the hub's role: one organisation per transaction
+    directory: Directory  # who is who
+    passwords: Passwords
+    sign_ins: SignIns
+    sealer: Sealer  # for the secrets of providers
+    broadcaster: Broadcaster  # feeds the open streams
+    processor: NoticeProcessor
+    receiver: NoticeReceiver
+    bill_writer: BillWriter
+    poller: ProviderPoller
+    limits: Limits
+    readiness: Readiness
+
+
+def read_services(connection: HTTPConnection) -> Services:
+    """Return the services of the process that serves a request."""
+    return services_of(connection.scope)
+
+
+def services_of(scope: Scope) -> Services:
+    """Return the services of the process that serves a request, for who has its scope only."""
+    services: Services = scope["app"].state.services
+    return services
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open what a process works with; at the end, finish what is under way and close it."""
+    async with AsyncExitStack() as stack:
+        engine = open_engine(settings.app_database_url.get_secret_value(), settings)
+        stack.push_async_callback(engine.dispose)
+        database = open_database(engine)
+        with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
+            await measure_shared_clock(database)
+        directory = Directory(
+            database=database, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
+        )
+        passwords = Passwords(memory_kib=settings.password_memory_kib)
+        sign_ins = SignIns(
+            database=database,
+            passwords=passwords,
+            sign_in_max=timedelta(seconds=settings.sign_in_max_s),
+        )
+        sealer = Sealer.from_settings(settings)
+        broadcaster = Broadcaster(settings, database)
+        await stack.enter_async_context(broadcaster.running())
+        await stack.enter_async_context(_writing_key_uses(directory))
+        client = await stack.enter_async_context(open_client())
+        timeout_s = settings.database_write_timeout_s
+        processor = NoticeProcessor(database, read_clock=read_clock)
+        stack.push_async_callback(processor.close)
+        receiver = NoticeReceiver(database, sealer, wake=processor.wake, timeout_s=timeout_s)
+        stack.push_async_callback(receiver.drain)
+        bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(bill_writer.drain)
+        readiness = Readiness()
+        yield Services(
+            settings=settings,
+            database=database,
+            directory=directory,
+            passwords=passwords,
+            sign_ins=sign_ins,
+            sealer=sealer,
+            broadcaster=broadcaster,
+            processor=processor,
+            receiver=receiver,
+            bill_writer=bill_writer,
+            poller=ProviderPoller(
+                database=database, processor=processor, sealer=sealer, client=client
+            ),
+            limits=Limits(),
+            readiness=readiness,
+        )
+        readiness.is_closing = True
+
+
+@asynccontextmanager
+async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
+    """Write now and then when API keys were last used, and once more at the end."""
+
+    async def flush_key_usage() -> None:
+        while True:
+            await asyncio.sleep(KEY_USES_WRITTEN_EVERY_S)
+            await _write_key_uses(directory)
+
+    task = asyncio.create_task(flush_key_usage(), name="key-uses")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await _write_key_uses(directory)
+
+
+async def _write_key_uses(directory: Directory) -> None:
+    try:
+        await directory.write_key_uses()
+    except Exception as error:  # a note for people: it may be lost, requests may not
+        log.warning("key_uses.not_written", error=type(error).__name__)

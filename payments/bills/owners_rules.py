@@ -1,0 +1,80 @@
+"""What owners hear of: changes of their bills, and sales on their static codes. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from payments.bills.rules import BillState
+
+BACK_OFF_START: Final = timedelta(seconds=5)
+BACK_OFF_MAX: Final = timedelta(minutes=10)
+
+
+class SubjectKind(StrEnum):
+    """What changed."""
+
+    BILL = "bill"
+    CREDIT = "credit"  # a counter sale on an owner's static code
+
+
+class SaleStatus(StrEnum):
+    """What a counter sale on an owner's static code is to its owner."""
+
+    RECEIVED = "received"
+    WITHDRAWN = "withdrawn"  # a person said that it is something else
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewChange:
+    """A change that an owner is to hear of."""
+
+    subject_kind: SubjectKind
+    subject_id: UUID
+    owner_kind: str
+    owner_id: UUID
+    from_status: str | None
+    to_status: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A change as its owner hears it. The same one may come again: its id says so."""
+
+    id: UUID
+    org_id: UUID
+    subject_kind: SubjectKind
+    subject_id: UUID
+    seq: int
+    owner_kind: str
+    owner_id: UUID
+    from_status: str | None
+    to_status: str
+    created_at: datetime
+    attempts: int
+
+
+def list_changes(bills: Iterable[BillState]) -> list[NewChange]:
+    """Say what owners of these bills hear, from what the bills were when they were locked."""
+    return [
+        NewChange(
+            subject_kind=SubjectKind.BILL,
+            subject_id=bill.id,
+            owner_kind=bill.owner_kind,
+            owner_id=bill.owner_id,
+            from_status=bill.status_locked,
+            to_status=str(bill.status),
+        )
+        for bill in bills
+        if bill.owner_kind is not None
+        and bill.owner_id is not None
+        and bill.status != bill.status_locked
+    ]
+
+
+def next_attempt_at(attempts: int, *, now: datetime) -> datetime:
+    """Say when a change that failed so often before is tried again."""
+    back_off: timedelta = min(BACK_OFF_START * (1 << min(attempts, 10)), BACK_OFF_MAX)
+    return now + back_off

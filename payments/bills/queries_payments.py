@@ -1,0 +1,170 @@
+"""SQL of payments and of the changes that owners hear of."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from core.sql import run, send
+from payments.bills.owners_rules import NewChange
+from payments.bills.payment_rules import Payment, SourceKind, debit_account
+from payments.bills.rules import BillState
+
+CHANGES_CHANNEL: Final = "phopay_bill_changes"
+
+INSERT_PAYMENTS = text("""
+    INSERT INTO payments (
+        org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
+        recorded_by, recorded_at)
+    SELECT :org_id, t.id, t.bill_id, t.rail, t.source_kind, t.source_id, t.amount_vnd, t.amount_vnd,
+           t.occurred_at, t.by, :now
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:bill_ids AS uuid[]), CAST(:rails AS text[]),
+        CAST(:source_kinds AS text[]), CAST(:source_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]),
+        CAST(:occurred_ats AS timestamptz[]), CAST(:bys AS uuid[]))
+        AS t (id, bill_id, rail, source_kind, source_id, amount_vnd, occurred_at, by)
+""")
+
+# Safe after a wait, as there is none: the caller has locked their bills.
+REVERSE_PAYMENTS = text("""
+    UPDATE payments SET reversed_at = :now, refundable_vnd = 0
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND reversed_at IS NULL
+""")
+
+_PAYMENT = """
+    SELECT id, bill_id, rail, source_kind, source_id, amount_vnd, occurred_at, recorded_by,
+           refundable_vnd
+    FROM payments WHERE org_id = :org_id AND reversed_at IS NULL
+"""
+LIST_BILL_IDS_OF_SOURCE = text("""
+    SELECT bill_id FROM payments
+    WHERE org_id = :org_id AND source_kind = :kind AND source_id = :source_id
+      AND reversed_at IS NULL
+""")
+LIST_OF_SOURCE = text(_PAYMENT + " AND source_kind = :kind AND source_id = :source_id ORDER BY id")
+FIND_PAYMENT = text("""
+    SELECT bill_id, source_kind, amount_vnd, recorded_at FROM payments
+    WHERE org_id = :org_id AND id = :id
+""")
+
+# The lock on its bill (or credit) is held: nobody else counts this subject's changes.
+INSERT_CHANGES = text("""
+    WITH written AS (
+        INSERT INTO bill_changes (
+            org_id, id, subject_kind, subject_id, seq, owner_kind, owner_id, from_status,
+            to_status, created_at, next_attempt_at)
+        SELECT :org_id, t.id, t.subject_kind, t.subject_id,
+               1 + coalesce((SELECT max(c.seq) FROM bill_changes c
+                             WHERE c.org_id = :org_id AND c.subject_id = t.subject_id), 0),
+               t.owner_kind, t.owner_id, t.from_status, t.to_status, :now, :now
+        FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:subject_kinds AS text[]), CAST(:subject_ids AS uuid[]),
+            CAST(:owner_kinds AS text[]), CAST(:owner_ids AS uuid[]),
+            CAST(:from_statuses AS text[]), CAST(:to_statuses AS text[]))
+            AS t (id, subject_kind, subject_id, owner_kind, owner_id, from_status, to_status))
+    SELECT pg_notify(:channel, CAST(:org_id AS text))
+""")
+
+
+async def insert_payments(
+    session: AsyncSession, org_id: UUID, payments: Sequence[Payment], *, now: datetime
+) -> None:
+    """Write payments; one source pays one bill once (unique key)."""
+    await send(
+        session,
+        INSERT_PAYMENTS,
+        {
+            "org_id": org_id,
+            "ids": [p.id for p in payments],
+            "bill_ids": [p.bill_id for p in payments],
+            "rails": [p.rail for p in payments],
+            "source_kinds": [p.source_kind for p in payments],
+            "source_ids": [p.source_id for p in payments],
+            "amounts_vnd": [p.amount_vnd for p in payments],
+            "occurred_ats": [p.occurred_at for p in payments],
+            "bys": [p.by for p in payments],
+            "now": now,
+        },
+    )
+
+
+async def reverse_payments(
+    session: AsyncSession, org_id: UUID, payment_ids: Sequence[UUID], *, now: datetime
+) -> None:
+    """Take payments out of force; the caller has locked their bills and posts the reversal."""
+    await send(session, REVERSE_PAYMENTS, {"org_id": org_id, "ids": list(payment_ids), "now": now})
+
+
+async def list_bill_ids_of_source(
+    session: AsyncSession, org_id: UUID, *, kind: SourceKind, source_id: UUID
+) -> list[UUID]:
+    """List the bills that a source pays now."""
+    values = {"org_id": org_id, "kind": kind.value, "source_id": source_id}
+    return [row[0] for row in await run(session, LIST_BILL_IDS_OF_SOURCE, values)]
+
+
+async def list_of_source(
+    session: AsyncSession,
+    org_id: UUID,
+    bills: dict[UUID, BillState],
+    *,
+    kind: SourceKind,
+    source_id: UUID,
+) -> list[Payment]:
+    """List what a source pays now.
+
+    Args:
+        bills: all of those that it pays, locked.
+    """
+    values = {"org_id": org_id, "kind": kind.value, "source_id": source_id}
+    rows = await run(session, LIST_OF_SOURCE, values)
+    return [
+        Payment(
+            id=id_,
+            bill_id=bill_id,
+            payee_id=bills[bill_id].payee_id,
+            rail=rail,
+            source_kind=source_kind,
+            source_id=of,
+            amount_vnd=amount_vnd,
+            occurred_at=occurred_at,
+            debit=debit_account(rail, bills[bill_id]),
+            by=by,
+            refundable_vnd=refundable_vnd,
+        )
+        for id_, bill_id, rail, source_kind, of, amount_vnd, occurred_at, by, refundable_vnd in rows
+    ]
+
+
+async def find_payment(
+    session: AsyncSession, org_id: UUID, payment_id: UUID
+) -> tuple[UUID, str, int, datetime] | None:
+    """Find a payment by its id: (bill, kind of source, amount_vnd, recorded_at)."""
+    rows = await run(session, FIND_PAYMENT, {"org_id": org_id, "id": payment_id})
+    return None if not rows else (rows[0][0], rows[0][1], rows[0][2], rows[0][3])
+
+
+async def insert_changes(
+    session: AsyncSession, org_id: UUID, changes: Sequence[NewChange], *, now: datetime
+) -> None:
+    """Write what owners are to hear, and wake the hubs when this commits."""
+    await send(
+        session,
+        INSERT_CHANGES,
+        {
+            "org_id": org_id,
+            "ids": [new_id() for _ in changes],
+            "subject_kinds": [c.subject_kind.value for c in changes],
+            "subject_ids": [c.subject_id for c in changes],
+            "owner_kinds": [c.owner_kind for c in changes],
+            "owner_ids": [c.owner_id for c in changes],
+            "from_statuses": [c.from_status for c in changes],
+            "to_statuses": [c.to_status for c in changes],
+            "now": now,
+            "channel": CHANGES_CHANNEL,
+        },
+    )

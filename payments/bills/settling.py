@@ -1,0 +1,84 @@
+"""Settling: the only writer of what a bill has been paid (docs/adr/0010).
+
+Lock the bills, decide (payments/bills/payment_rules.py), write. Order of locks: whatever the
+money came from, then the bills in the order of their ids; all else is only inserted.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.bills import queries, queries_payments
+from payments.bills.owners_rules import NewChange, list_changes
+from payments.bills.payment_rules import Payment, SettlingPlan
+from payments.bills.rules import BillState
+from payments.ledger import service as ledger
+from payments.ledger.rules import NewPosting, takings
+
+
+async def lock_named_bills(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    references: Iterable[str],
+    orders: Iterable[tuple[str, str]] = (),
+) -> dict[UUID, BillState]:
+    """Lock every bill that a reference or (rail, provider's order id) names."""
+    locked = await queries.lock_named_bills(session, org_id, references=references, orders=orders)
+    return {bill.id: bill for bill in locked}
+
+
+async def lock_bills(
+    session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]
+) -> dict[UUID, BillState]:
+    """Lock bills by their ids, all in one statement; those that are not there are left out."""
+    return {bill.id: bill for bill in await queries.lock_bills(session, org_id, bill_ids)}
+
+
+async def write(
+    session: AsyncSession,
+    org_id: UUID,
+    plan: SettlingPlan,
+    *,
+    sales: Collection[NewChange] = (),
+    now: datetime,
+) -> None:
+    """Write what was decided: bills, payments, postings, and what owners are to hear.
+
+    Nothing is read, so that all of it may travel in one trip (core.sql.sent_together). Reversals
+    come first: a source may pay the same bill anew.
+
+    Args:
+        sales: what owners of static codes are to hear.
+    """
+    if plan.reversed:
+        await queries_payments.reverse_payments(
+            session, org_id, [payment.id for payment in plan.reversed], now=now
+        )
+    if plan.bills:
+        await queries.update_bills(session, org_id, list(plan.bills.values()))
+    if plan.payments:
+        await queries_payments.insert_payments(session, org_id, plan.payments, now=now)
+    postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
+    postings += [_posting(payment) for payment in plan.payments]
+    await ledger.post(session, org_id, postings, now=now)
+    if changes := [*list_changes(plan.bills.values()), *sales]:
+        await queries_payments.insert_changes(session, org_id, changes, now=now)
+
+
+def _posting(payment: Payment, *, is_reversal: bool = False) -> NewPosting:
+    """Post a payment: debit where the money is, credit the takings. Undone, the other way round."""
+    debit, credit = payment.debit, takings(payment.payee_id)
+    if is_reversal:
+        debit, credit = credit, debit
+    return NewPosting(
+        debit=debit,
+        credit=credit,
+        amount_vnd=payment.amount_vnd,
+        cause_kind="payment_reversal" if is_reversal else "payment",
+        cause_id=payment.id,
+        step=0,
+        effective_at=payment.occurred_at,
+    )

@@ -1,0 +1,42 @@
+"""Retention: finished jobs go after 90 days, unfinished ones never."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Database
+from core.jobs.attempts import JobAttempt
+from core.jobs.errors import JobNotFound
+from payments.credits.processor import NoticeProcessor
+from tests.core.jobs.steps import ended, queued, running, see
+from worker.app import JobContext, purge_expired
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_finished_jobs_go_after_ninety_days_and_unfinished_ones_never(
+    app_database: Database, worker_database: Database, owner_database: Database
+) -> None:
+    async def write(_attempt: JobAttempt) -> None:
+        pass
+
+    finished, waiting = await queued(app_database), await queued(app_database, "newer")
+    async with running(worker_database, {"write": write}):
+        await ended(app_database, finished)
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE jobs SET queued_at = now() - interval '1 year'"))
+    processor = NoticeProcessor(app_database, read_clock=read_clock)
+    context = JobContext(
+        app_database=app_database, worker_database=worker_database, settler=processor
+    )
+
+    await purge_expired(context, now=read_clock() + timedelta(days=89))
+    assert (await see(app_database, finished)).status == "done"
+    await purge_expired(context, now=read_clock() + timedelta(days=91))
+
+    with pytest.raises(JobNotFound):
+        await see(app_database, finished)
+    assert (await see(app_database, waiting)).status == "queued"
+    await processor.close()
