@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops.backup.manifest import KEY_FILE
@@ -36,7 +36,8 @@ def open_database(
     Args:
         data_dir: PhoPay's folder.
         may_prepare: make roles and migrate in an external database.
-        is_migration_wanted: bring a database that is prepared up to the newest revision.
+        is_migration_wanted: bring a database that is prepared up to the newest revision, and refuse
+            any that another release made.
         postgres_port: for our own server; a free one by default.
         public_url: how phones reach the hub.
 
@@ -55,7 +56,10 @@ def open_database(
             ensure_roles(external, role_passwords(secret_key))
             if is_migration_wanted:
                 _migrate(migrate.read_current(external), external)
-        yield build_environment(external, secret_key, data_dir, public_url=public_url)
+        environment = build_environment(external, secret_key, data_dir, public_url=public_url)
+        if is_migration_wanted and not may_prepare:
+            _refuse_other_release(environment["PHOPAY_APP_DATABASE_URL"])
+        yield environment
         return
     with running_postgres(data_dir, port=postgres_port) as cluster:
         ensure_embedded_database(cluster, role_passwords(secret_key))
@@ -86,9 +90,20 @@ def restore_key(backup: Path, data_dir: Path) -> None:
         file.write(kept.read_text(encoding="ascii"))
 
 
+def _refuse_other_release(app_url: str) -> None:
+    """Refuse another release's database; one that does not answer is waited for by the hub."""
+    from sqlalchemy.exc import OperationalError
+
+    from ops import migrate
+
+    with suppress(OperationalError):
+        migrate.refuse_other_release(migrate.read_current(app_url))
+
+
 def _migrate(current: str | None, owner_url: str) -> None:
     from ops import migrate
 
+    migrate.refuse_other_release(current)
     newest = migrate.read_newest()
     if current != newest:
         say(f"Migrating the database from {current or 'empty'} to {newest}")

@@ -42,3 +42,22 @@ class OtherPostgresVersion(CannotStart):
             "pg_restore.\n"
             f"Without need for the data: move {folder} away and start again."
         )
+
+
+class MadeByOtherRelease(CannotStart):
+    """A database or a backup stands at a migration that this release does not have."""
+
+    def __init__(self, subject: object, revision: str, *, newest: str) -> None:
+        is_newer = revision[:1] == newest[:1] and revision > newest
+        # Before 0.2 there were no releases, and migrations were numbered anew more than once.
+        maker = "a newer PhoPay" if is_newer else "an older, unreleased PhoPay"
+        super().__init__(
+            f"{subject} was made by {maker}: it is at migration {revision!r}, and this release "
+            f"knows none later than {newest!r}"
+            + (".\n" if is_newer else ", and not this one.\n")
+            + "Nothing was changed. Keep the data: go on with the PhoPay that made them.\n"
+            "Without need for the data: start anew with another folder (--data DIR), or with an "
+            "empty database (DATABASE_URL).\n"
+            "A backup that this release can read goes into an empty database: "
+            "./phopay restore FOLDER"
+        )

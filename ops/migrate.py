@@ -1,5 +1,7 @@
 """Alembic, configured in code: the folder of migrations and the owner's address, nothing else."""
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 from alembic import command
@@ -10,12 +12,16 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+import core
+import identity
+import payments
 from core.database_connections import KEEPALIVES
-from ops.errors import CannotStart
+from ops.errors import CannotStart, MadeByOtherRelease
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # Apart from the numbered files, since Alembic takes every .py beside them for a revision.
 ENVIRONMENT = MIGRATIONS / "environment"
+CONNECT_TIMEOUT_S = 10  # to ask where a database stands
 
 
 def build_config(owner_url: str) -> Config:
@@ -43,13 +49,13 @@ def downgrade(owner_url: str, revision: str) -> None:
 
 def move_to(owner_url: str, revision: str) -> None:
     """Bring a database to a revision, whichever way it lies; "base" is before the first."""
-    script = ScriptDirectory.from_config(build_config(owner_url))
-    known = [step.revision for step in script.walk_revisions()]  # newest first
+    known = list_revisions()
     if revision not in ("base", "head", *known):
         raise CannotStart(f"There is no revision {revision!r}; known are {', '.join(known)}")
     current = read_current(owner_url)
+    refuse_other_release(current)
     is_back = revision == "base" or (
-        current is not None and revision in known[known.index(current) :]
+        current is not None and revision in known[: known.index(current) + 1]
     )
     if is_back:
         downgrade(owner_url, revision)
@@ -60,21 +66,44 @@ def move_to(owner_url: str, revision: str) -> None:
 def read_current(owner_url: str) -> str | None:
     """Return the revision a database is at, or None before the first."""
     engine = create_engine(
-        as_psycopg_url(owner_url), poolclass=NullPool, connect_args=dict(KEEPALIVES)
+        as_psycopg_url(owner_url),
+        poolclass=NullPool,
+        connect_args={**KEEPALIVES, "connect_timeout": CONNECT_TIMEOUT_S},
     )
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def read_newest() -> str | None:
-    """Return the newest revision that the project knows."""
-    return ScriptDirectory.from_config(build_config("postgresql://")).get_current_head()
-
-
-def is_known(revision: str) -> bool:
-    """Whether the project knows a revision."""
+def list_revisions() -> list[str]:
+    """Return the revisions that the project knows, the oldest first."""
     script = ScriptDirectory.from_config(build_config("postgresql://"))
-    return revision in {step.revision for step in script.walk_revisions()}
+    return [step.revision for step in script.walk_revisions()][::-1]
+
+
+def read_newest() -> str:
+    """Return the newest revision that the project knows."""
+    return list_revisions()[-1]
+
+
+def refuse_other_release(revision: str | None) -> None:
+    """Refuse a database that stands at a revision which the project does not know.
+
+    Raises:
+        MadeByOtherRelease: it is of another PhoPay; nothing may be changed in it.
+    """
+    known = list_revisions()
+    if revision is not None and revision not in known:
+        raise MadeByOtherRelease("The database", revision, newest=known[-1])
+
+
+def load_models() -> None:
+    """Import every module that has tables, so that Base.metadata knows all of them."""
+    for package in (core, identity, payments):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith(".models"):
+                importlib.import_module(module.name)
+    for name in ("core.audit", "core.idempotency"):
+        importlib.import_module(name)
 
 
 def as_psycopg_url(url: str) -> str:

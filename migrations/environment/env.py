@@ -1,30 +1,13 @@
 """Alembic's environment: the owner's connection, short locks, every model of the project."""
 
-from importlib import import_module
-
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 from core.database_connections import KEEPALIVES
 from core.db import Base
+from ops.migrate import load_models
 
-# Imported for their tables.
-for module in (
-    "core.audit",
-    "core.idempotency",
-    "core.jobs.models",
-    "identity.organisations.models",
-    "identity.people.models",
-    "payments.bills.models",
-    "payments.breaks.models",
-    "payments.callbacks.models",
-    "payments.connections.models",
-    "payments.credits.models",
-    "payments.ledger.models",
-    "payments.outbox.models",
-    "payments.payees.models",
-):
-    import_module(module)
+load_models()
 
 LOCK_TIMEOUT_MS = 5_000  # a migration that cannot get its lock gives way to the city's traffic
 STATEMENT_TIMEOUT_MS = 600_000

@@ -18,8 +18,8 @@ from core.ids import new_id
 from identity.organisations.models import SERVER_AND_TIMELINE
 from ops.backup.manifest import DUMP, count_restores, note_restore, read_manifest
 from ops.environment import SERVICE_ROLES
-from ops.errors import CannotStart
-from ops.migrate import is_known
+from ops.errors import CannotStart, MadeByOtherRelease
+from ops.migrate import list_revisions, read_current, refuse_other_release
 from ops.postgres.tools import load_dump
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.serials import serials_to_skip
@@ -95,8 +95,8 @@ def restore_backup(owner_url: str, secret_key: str, folder: Path, *, may_replace
             and may not be replaced.
     """
     manifest = read_manifest(folder, secret_key)
-    if not is_known(manifest.revision):
-        raise CannotStart(f"{folder} was made by a newer PhoPay (migration {manifest.revision}).")
+    if manifest.revision not in (known := list_revisions()):
+        raise MadeByOtherRelease(folder, manifest.revision, newest=known[-1])
     with psycopg.connect(owner_url) as owner:
         is_empty = _is_empty(owner)
         if not is_empty and not may_replace:
@@ -130,6 +130,7 @@ def advance_serials(
         lost_since: from when on changes are missing; None: since the newest one that is there.
         is_sign_out_wanted: end all sessions as well.
     """
+    refuse_other_release(read_current(owner_url))
     with psycopg.connect(owner_url) as owner:
         if _is_empty(owner):
             raise CannotStart("The database is empty: there are no serials.")
@@ -202,8 +203,13 @@ def _read_clock(owner: psycopg.Connection) -> datetime:
 
 
 def _read_serials(owner: psycopg.Connection) -> list[tuple[str, int]]:
-    known = owner.execute("SELECT to_regclass('public.organisation_codes')").fetchone()
-    if known is None or known[0] is None:
+    # One that an older, unreleased PhoPay made may lack the table or the column.
+    known = owner.execute("""
+        SELECT 1 FROM information_schema.columns
+        WHERE (table_schema, table_name, column_name)
+              = ('public', 'organisation_codes', 'next_serial')
+    """)
+    if known.fetchone() is None:
         return []
     return owner.execute("SELECT code, next_serial FROM public.organisation_codes").fetchall()
 

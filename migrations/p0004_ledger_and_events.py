@@ -1,4 +1,4 @@
-"""Ledger accounts, transfers, and events.
+"""Ledger accounts, postings, and events.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0004"
-down_revision = "0003"
+revision = "p0004"
+down_revision = "p0003"
 
 
 def upgrade() -> None:

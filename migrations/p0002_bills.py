@@ -6,8 +6,8 @@ Locks: none, the tables are new. Survives the release still running: it does not
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "p0002"
+down_revision = "p0001"
 
 
 def upgrade() -> None:

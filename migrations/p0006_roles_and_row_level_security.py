@@ -1,4 +1,4 @@
-"""What each database role may do, and the border between tenants.
+"""Rights of each database role, and the border between tenants.
 
 The roles themselves are made by `ops.roles` before the first migration, since roles belong to the
 server and not to one database. Only the owner migrates.
@@ -9,8 +9,8 @@ gain rights and lose none.
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "p0006"
+down_revision = "p0005"
 
 # Columns that may be changed after a row was written. A table that is not named here is
 # insert-only for the application: postings, sightings, audit rows, events, rejections.

@@ -1,4 +1,4 @@
-"""Endpoints, notices, bank transactions, matches with their legs, and breaks.
+"""Callback endpoints, notices, bank transactions, matches with their legs, and breaks.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0003"
-down_revision = "0002"
+revision = "p0003"
+down_revision = "p0002"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Staff, sessions, API keys.
+"""Staff, sign-ins and API keys.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -6,8 +6,8 @@ Locks: none, the tables are new. Survives the release still running: it does not
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "p0005"
+down_revision = "p0004"
 
 
 def upgrade() -> None:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
-down_revision = "0006"
+revision = "p0007"
+down_revision = "p0006"
 
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 # The application queues, cancels, and marks as done in a handler's own transaction.
