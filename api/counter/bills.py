@@ -10,7 +10,7 @@ from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.counter.credits import Verdict, present_credit, told_by_sale
+from api.counter.credits import Verdict, present_credit, told_by_cash, told_by_sale
 from api.counter.page_context import Stall, TheStall, go, read_frame, render
 from api.counter.polling import SkippedEndpoint, poll_for_stall
 from api.counter.routes import keypad_page
@@ -27,14 +27,17 @@ from api.http.deps import (
 )
 from api.http.templating import language_of
 from api.pages.amounts import read_amount
+from core.errors import InvalidRequest
 from core.ids import new_id
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from core.text import tidy_line
 from core.vnd_words import spell_vnd
 from identity.people.rules import Permission
-from payments.bills.errors import BillIdTaken, BillNotFound
+from payments.bills.cash import take_rest_in_cash
+from payments.bills.errors import BillIdTaken, BillNotFound, CashNotOwed
 from payments.bills.queries import get_bill
+from payments.bills.queries_payments import find_cash
 from payments.bills.rules import (
     BillFacts,
     BillRequest,
@@ -51,7 +54,7 @@ router = APIRouter(prefix="/counter/bills", include_in_schema=False)
 
 NOTE_CHARS_MAX: Final = 100
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
-Checked = Literal["", "nothing"] | SkippedEndpoint
+Checked = Literal["", "nothing", "cash_not_owed"] | SkippedEndpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ class BillPage:
     is_timed: bool  # and counts down
     can_cancel: bool
     can_renew: bool
+    cash_vnd: int  # above zero: the rest may be taken in cash
+    cash_id: UUID  # of that payment: pressed twice, it is one
     renewed_id: UUID  # of the bill that renewing will open: pressed twice, it opens one
     verdict: Verdict | None  # what the last payment for it was
     checked: Checked  # what asking the bank found
@@ -123,9 +128,11 @@ async def show_bill(
     bill = await _get_own(tx, stall, bill_id)
     frame = await read_frame(tx, stall, here="keypad", now=now)
     credits_in = await list_of_bill(tx, stall.org_id, bill_id)
-    verdict = (
-        present_credit(told_by_sale(credits_in[-1]), language_of(request)) if credits_in else None
-    )
+    cash = await find_cash(tx, stall.org_id, bill_id)
+    told = told_by_sale(credits_in[-1]) if credits_in else None
+    if cash is not None and (not credits_in or cash[2] >= credits_in[-1].received_at):
+        told = told_by_cash(bill, *cash)
+    verdict = None if told is None else present_credit(told, language_of(request))
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
     # On a page without a code it says what the bill was for.
     code_vnd = (bill.code_amount_vnd if bill.is_payable else bill.amount_vnd) or 0
@@ -153,6 +160,10 @@ async def show_bill(
         can_cancel=status in (*WAITING, BillStatus.EXPIRED)
         and stall.caller.may(Permission.BILLS_CANCEL),
         can_renew=status is BillStatus.EXPIRED and bill.paid_vnd == 0 and can_open,
+        cash_vnd=code_vnd
+        if bill.status == BillStatus.PART_PAID and stall.caller.may(Permission.BILLS_TAKE_CASH)
+        else 0,
+        cash_id=new_id(),
         renewed_id=new_id(),
         verdict=verdict,
         checked=checked,
@@ -192,6 +203,39 @@ async def cancel(bill_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
     await cancel_bill_and_propose_refund(
         tx, stall.org_id, bill.id, actor=stall.caller.actor, reason="at the counter", now=now
     )
+    return go(stall.path(f"/bills/{bill_id}"))
+
+
+@router.post("/{bill_id}/cash", dependencies=[requires(Permission.BILLS_TAKE_CASH)])
+async def take_cash(
+    bill_id: UUID,
+    stall: TheStall,
+    tx: Tx,
+    now: Now,
+    cash_id: Annotated[UUID, Form()],
+    amount_vnd: Annotated[int, Form(ge=1)],
+) -> Response:
+    """Record that the customer paid the rest in cash; sent twice, it is one payment.
+
+    Raises:
+        BillNotFound, PaymentIdTaken
+        InvalidRequest: the form is older than the browser's page may be.
+    """
+    await _get_own(tx, stall, bill_id)
+    if fault := judge_client_id(cash_id, now=now):
+        raise InvalidRequest(fault)
+    try:
+        await take_rest_in_cash(
+            tx,
+            stall.org_id,
+            bill_id,
+            payment_id=cash_id,
+            amount_vnd=amount_vnd,
+            actor=stall.caller.actor,
+            now=now,
+        )
+    except CashNotOwed:  # money came meanwhile: nothing was written, and the page shows the bill
+        return go(stall.path(f"/bills/{bill_id}", checked="cash_not_owed"))
     return go(stall.path(f"/bills/{bill_id}"))
 
 

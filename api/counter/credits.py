@@ -11,7 +11,7 @@ from uuid import UUID
 from api.http.i18n import translate
 from core.clock import HANOI
 from core.money import format_vnd
-from payments.bills.rules import BillStatus
+from payments.bills.rules import BillFacts, BillStatus
 from payments.credits.rules import MatchRule
 from payments.credits.rules import Verdict as Judged
 from payments.credits.sales import Sale
@@ -39,6 +39,7 @@ class Told:
     paid_vnd: int = 0
     received_vnd: int = 0
     suggested_bill_id: UUID | None = None
+    is_cash: bool = False  # a person took it; `credit_id` is the payment's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,12 @@ class Verdict:
 
 def told_by_event(data: dict[str, Any]) -> Told:
     """Read the data of an event that tells of money (payments/credits/effects.py)."""
+    is_cash = data.get("is_cash", False)
     return Told(
-        credit_id=UUID(data["credit_id"]),
+        credit_id=UUID(data["payment_id"] if is_cash else data["credit_id"]),
         judged=Judged(data["verdict"]),
-        rule=MatchRule(data["rule"]),
+        rule=MatchRule.CONFIRMED if is_cash else MatchRule(data["rule"]),
+        is_cash=is_cash,
         amount_vnd=data["amount_vnd"],
         payer_name=data["payer_name"],
         occurred_at=datetime.fromisoformat(data["occurred_at"]),
@@ -97,6 +100,26 @@ def told_by_sale(sale: Sale) -> Told:
         paid_vnd=sale.bill_paid_vnd or 0,
         received_vnd=sale.bill_received_vnd or 0,
         suggested_bill_id=sale.suggested_bill_id,
+    )
+
+
+def told_by_cash(bill: BillFacts, payment_id: UUID, amount_vnd: int, recorded_at: datetime) -> Told:
+    """Read the cash that paid the rest of a bill."""
+    return Told(
+        credit_id=payment_id,
+        judged=Judged.SETTLE,
+        rule=MatchRule.CONFIRMED,
+        amount_vnd=amount_vnd,
+        payer_name=None,
+        occurred_at=recorded_at,
+        is_late=False,
+        bill_id=bill.id,
+        reference=bill.reference,
+        bill_status=bill.status,
+        bill_amount_vnd=bill.amount_vnd,
+        paid_vnd=bill.paid_vnd,
+        received_vnd=bill.received_vnd,
+        is_cash=True,
     )
 
 
@@ -154,7 +177,8 @@ def status_of(told: Told) -> str:
 
 def present_payer(told: Told, lang: str) -> str:
     """Say who paid and when: "NGUYEN VAN A · 14:05"."""
-    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX] or _say(lang, "no_name")
+    unnamed = _say(lang, "cash" if told.is_cash else "no_name")
+    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX] or unnamed
     return f"{name} · {told.occurred_at.astimezone(HANOI):%H:%M}"
 
 

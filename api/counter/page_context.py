@@ -20,7 +20,7 @@ from core.masking import mask_tail
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.credits.sales import count_sales
-from payments.ledger.service import read_takings
+from payments.ledger.service import read_cash_taken, read_takings
 from payments.onboarding.holders import check_own_login
 from payments.payees.errors import HolderNeeded
 from payments.payees.models import PayeeAccount, ReceivingAccount
@@ -114,10 +114,20 @@ class Frame:
     is_live: bool  # False: an organisation whose money is pretend
     today_vnd: int
     today_count: int
+    today_cash_vnd: int  # of today's takings
     changes: tuple[AccountChange, ...]
     suffix: str
     person_name: str  # who is signed in
     here: str  # which of the counter's screens this is: "keypad", "sales", "code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """What a stall took today."""
+
+    vnd: int
+    count: int  # of payments by bank
+    cash_vnd: int  # of `vnd`
 
 
 async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: datetime) -> Frame:
@@ -128,7 +138,7 @@ async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: dat
     """
     payee = await get_payee(session, stall.org_id, stall.payee_id)
     routes = await find_routes(session, stall.org_id, [stall.payee_id])
-    today_vnd, today_count = await read_today(session, stall, now=now)
+    today = await read_today(session, stall, now=now)
     caller = stall.caller
     links = await list_unseen_links(session, stall.org_id, stall.payee_id, reader_id=caller.id)
     return Frame(
@@ -141,8 +151,9 @@ async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: dat
         speaks_for=await _speaks_for(session, stall, links),
         is_own_stall=caller.payee_id is not None,
         is_live=caller.org.is_live,
-        today_vnd=today_vnd,
-        today_count=today_count,
+        today_vnd=today.vnd,
+        today_count=today.count,
+        today_cash_vnd=today.cash_vnd,
         changes=tuple(_word_change(link, account, is_first) for link, account, is_first in links),
         suffix=stall.suffix,
         person_name=caller.name,
@@ -150,12 +161,16 @@ async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: dat
     )
 
 
-async def read_today(session: AsyncSession, stall: Stall, *, now: datetime) -> tuple[int, int]:
-    """Return today's takings in đồng, and how many payments are in them."""
+async def read_today(session: AsyncSession, stall: Stall, *, now: datetime) -> Today:
+    """Read what a stall took today."""
     since, until = day_bounds(hanoi_day(now))
     org_id, payee_id = stall.org_id, stall.payee_id
     today_vnd = await read_takings(session, org_id, payee_id, since=since, until=until)
-    return today_vnd, await count_sales(session, org_id, payee_id, since=since, until=until)
+    return Today(
+        vnd=today_vnd,
+        count=await count_sales(session, org_id, payee_id, since=since, until=until),
+        cash_vnd=await read_cash_taken(session, org_id, payee_id, since=since, until=until),
+    )
 
 
 async def _speaks_for(session: AsyncSession, stall: Stall, links: Sequence[UnseenLink]) -> str:

@@ -104,8 +104,12 @@ async def show_keypad(
 @router.get("/today", dependencies=[requires(Permission.SALES_READ)])
 async def show_today(request: Request, stall: TheStall, tx: Tx, now: Now) -> Response:
     """Draw today's total and count again, for the pages that hear of a payment."""
-    today_vnd, today_count = await read_today(tx, stall, now=now)
-    facts = {"today_vnd": today_vnd, "today_count": today_count}
+    today = await read_today(tx, stall, now=now)
+    facts = {
+        "today_vnd": today.vnd,
+        "today_count": today.count,
+        "today_cash_vnd": today.cash_vnd,
+    }
     return templates.TemplateResponse(request, "counter_today.html", facts)
 
 

@@ -32,6 +32,28 @@ class BillNotCancellable(HubError):
         super().__init__(f"The bill is {status}; only an open or part-paid bill can be cancelled.")
 
 
+class CashNotOwed(HubError):
+    """Cash is taken for just the rest of a part-paid bill, and that is another amount by now."""
+
+    kind, code, title = Kind.CONFLICT, "cash_not_owed", "The bill does not owe this cash"
+
+    def __init__(self, status: str, rest_vnd: int | None) -> None:
+        super().__init__(
+            f"The bill is {status}; only the rest of a part-paid bill is taken in cash."
+            if rest_vnd is None
+            else f"The bill owes {rest_vnd} ₫ by now."
+        )
+
+
+class PaymentIdTaken(HubError):
+    """A client-made id names another payment already."""
+
+    kind, code, title = Kind.CONFLICT, "payment_id_taken", "The id names another payment"
+
+    def __init__(self, payment_id: UUID) -> None:
+        super().__init__(f"The id {payment_id} belongs to another payment. Make a new id.")
+
+
 class BillNotPayable(HubError):
     """A settled or cancelled bill has no code any more: it would ask for the money again."""
 

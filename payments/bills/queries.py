@@ -14,6 +14,8 @@ from core.ids import first_id_at
 from core.sql import run, send
 from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
+from payments.bills.owners_rules import NewChange, SubjectKind
+from payments.bills.queries_payments import insert_changes
 from payments.bills.rules import BillFacts, BillState, BillStatus
 from payments.payees.queries import SKIPPED
 
@@ -176,6 +178,7 @@ STORE_EXPIRY = text("""
         WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0
           AND monitor_until >= :since AND monitor_until < :now
         ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
+    RETURNING id, owner_kind, owner_id
 """)
 
 
@@ -341,8 +344,22 @@ async def store_expiry(
 ) -> int:
     """Store the expiry of bills whose monitoring ended in [since, now); return how many."""
     values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
-    result = await session.execute(STORE_EXPIRY, values)
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    rows = (await session.execute(STORE_EXPIRY, values)).all()
+    changes = [
+        NewChange(
+            subject_kind=SubjectKind.BILL,
+            subject_id=bill_id,
+            owner_kind=owner_kind,
+            owner_id=owner_id,
+            from_status=BillStatus.OPEN.value,
+            to_status=BillStatus.EXPIRED.value,
+        )
+        for bill_id, owner_kind, owner_id in rows
+        if owner_kind is not None
+    ]
+    if changes:
+        await insert_changes(session, org_id, changes, now=now)
+    return len(rows)
 
 
 async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UUID:

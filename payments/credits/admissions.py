@@ -38,7 +38,6 @@ ASSIGNABLE: Final = frozenset(
         BreakKind.UNKNOWN_REFERENCE,
         BreakKind.SEVERAL_REFERENCES,
         BreakKind.WRONG_ACCOUNT,
-        BreakKind.REFUND_DUE,
     }
 )
 ANOTHER_TRANSFER: Final = "another_transfer"

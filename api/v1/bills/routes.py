@@ -22,16 +22,32 @@ from api.http.fields import QueryInstant
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.http.responses import answer_json
 from api.services import read_services
-from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
+from api.v1.bills.schemas import (
+    BillCancel,
+    BillPage,
+    BillRead,
+    CashPayment,
+    CheckRead,
+    ExternalId,
+    write_bill,
+)
 from api.v1.credits.schemas import CreditsRead
+from core.errors import InvalidRequest, Violation
 from core.paging import BadCursor
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
 from identity.people.rules import Permission
-from payments.bills.errors import BillNotCancellable, BillNotFound, BillNotPayable
+from payments.bills.cash import take_rest_in_cash
+from payments.bills.errors import (
+    BillNotCancellable,
+    BillNotFound,
+    BillNotPayable,
+    CashNotOwed,
+    PaymentIdTaken,
+)
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
-from payments.bills.rules import BillFacts, BillStatus
+from payments.bills.rules import BillFacts, BillStatus, judge_client_id
 from payments.credits.views import list_bill_credits
 from payments.providers.errors import (
     NoOrderToPoll,
@@ -46,6 +62,7 @@ router = APIRouter(prefix="/v1/bills", tags=["bills"])
 
 Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Canceller = Annotated[Caller, requires(Permission.BILLS_CANCEL)]
+CashTaker = Annotated[Caller, requires(Permission.BILLS_TAKE_CASH)]
 
 
 @router.get("", response_model=BillPage, responses=may_answer(BadCursor))
@@ -140,6 +157,31 @@ async def cancel(
         tx, caller.org_id, bill_id, actor=caller.actor, reason=body.reason, now=now
     )
     return answer_json(show(request, caller, bill, now))
+
+
+@router.post(
+    "/{bill_id}/cash-payments",
+    status_code=201,
+    response_model=BillRead,
+    responses=may_answer(BillNotFound, CashNotOwed, PaymentIdTaken),
+)
+async def take_cash(
+    request: Request, bill_id: UUID, body: CashPayment, caller: CashTaker, tx: Tx, now: Now
+) -> Response:
+    """Record that the rest of a part-paid bill came in cash; again with its id answers the same."""
+    if fault := judge_client_id(body.id, now=now):
+        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
+    await find_own_bill(tx, caller, bill_id)
+    bill = await take_rest_in_cash(
+        tx,
+        caller.org_id,
+        bill_id,
+        payment_id=body.id,
+        amount_vnd=body.amount_vnd,
+        actor=caller.actor,
+        now=now,
+    )
+    return answer_json(show(request, caller, bill, now), status=201)
 
 
 @router.post(

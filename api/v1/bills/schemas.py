@@ -72,6 +72,15 @@ class BillCancel(Body):
     reason: ReasonText | None = None
 
 
+class CashPayment(Body):
+    """Cash that a person took for the rest of a bill."""
+
+    id: UUID = Field(
+        description="A UUIDv7 of your own making, as for bills. Repeating it answers the same."
+    )
+    amount_vnd: AmountVnd = Field(description="Just what the bill still owes (`missing_vnd`).")
+
+
 class BillPayee(Read):
     """Who the money is for."""
 
