@@ -337,6 +337,13 @@ def _add_development(commands: "Parsers") -> None:
     bench = _add(commands, "bench", _bench, "measure, and fail where a bar does not hold")
     bench.add_argument("name", metavar="NAME", help="what to measure, such as payments")
     bench.add_argument("--quick", action="store_true", help="within two minutes")
+    bench.add_argument(
+        "--history",
+        metavar="N",
+        type=_read_count,
+        default=0,
+        help="measure also with so many past payments (%(default)s)",
+    )
     bench.add_argument("--json", metavar="FILE", type=Path, required=True, dest="json_path")
 
 
@@ -356,6 +363,12 @@ def _read_major(text: str) -> str:
     return text
 
 
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of payments, such as 1000000")
+    return int(text)
+
+
 def _check(options: "Options") -> int:
     from ops.checks import run_checks
 
@@ -371,7 +384,8 @@ def _bench(options: "Options") -> int:
     stop_on_signals()
     ensure_frontend()
     bench = importlib.import_module("loadtests.bench")
-    return int(bench.main(options.name, options.quick, options.json_path) or 0)
+    said = {"history": options.history}
+    return int(bench.main(options.name, options.quick, options.json_path, **said) or 0)
 
 
 # Tools for integrators: lines in, one JSON object a line out, nothing else on standard output

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,13 @@ from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
 from payments.bills.owners_rules import NewChange, SubjectKind
 from payments.bills.queries_payments import insert_changes
-from payments.bills.rules import BillFacts, BillState, BillStatus
+from payments.bills.rules import (
+    ID_AGE_MAX,
+    ID_AHEAD_MAX,
+    BillFacts,
+    BillState,
+    BillStatus,
+)
 from payments.payees.queries import SKIPPED
 
 # One table and conditions on its own columns, nothing joined. When another transaction has changed
@@ -139,6 +145,7 @@ CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
     WHERE org_id = :org_id AND id = :id
 """)
+CLOCKS_APART: Final = timedelta(hours=1)  # of processes: one makes the id, another reads the time
 # Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
 # values from every index.
 FILTERS: Final = {
@@ -146,8 +153,9 @@ FILTERS: Final = {
     "payee_id": "b.payee_id = :payee_id",
     "references": "b.reference = ANY(CAST(:references AS text[]))",
     "external_id": "b.external_id = :external_id",
-    "since": "b.created_at >= :since",
-    "until": "b.created_at < :until",
+    # Lists go by ids; a client's own may be some days older than its bill, and a little newer.
+    "since": "b.created_at >= :since AND b.id >= :first_id",
+    "until": "b.created_at < :until AND b.id < :last_id",
 }
 IS_UNPAID = "b.status IN ('open', 'part_paid')"
 IN_STATUS: Final = {
@@ -294,6 +302,10 @@ async def list_bills(
     given = {name: value for name, value in asked.items() if value is not None}
     wanted = None if statuses is None else tuple(sorted({BillStatus(one) for one in statuses}))
     values = {"org_id": org_id, "limit": limit, **given}
+    if since is not None:
+        values["first_id"] = first_id_at(since - ID_AGE_MAX)
+    if until is not None:
+        values["last_id"] = first_id_at(until + ID_AHEAD_MAX + CLOCKS_APART)
     if wanted is not None:
         values["now"] = now
     statement = _write_list(frozenset(given), wanted)
