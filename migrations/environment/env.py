@@ -19,6 +19,7 @@ for module in (
     "payments.ledger.models",
     "payments.outbox.models",
     "payments.payees.models",
+    "payments.rails.models",
 ):
     import_module(module)
 
