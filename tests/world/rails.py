@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 from sqlalchemy import text
@@ -55,8 +56,12 @@ class RailPlace(Place):
 
     async def read(self, bill: BillFacts) -> BillFacts:
         """Return the bill as it stands now."""
+        return await self.read_id(bill.id)
+
+    async def read_id(self, bill_id: UUID | str) -> BillFacts:
+        """Return the bill with this id."""
         async with open_org_transaction(self.database, self.stall.org.id) as session:
-            return await get_bill(session, self.stall.org.id, bill.id)
+            return await get_bill(session, self.stall.org.id, UUID(str(bill_id)))
 
     def fail(self, **profile: Any) -> None:
         """Let payOS's merchant API misbehave; nothing: be honest again."""
