@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 APP_MAY_UPDATE = (

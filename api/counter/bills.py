@@ -21,6 +21,7 @@ from api.http.deps import (
     TheDatabase,
     TheLimits,
     ThePoller,
+    TheRails,
     TheSettings,
     Tx,
     requires,
@@ -205,6 +206,7 @@ async def check_bill(
     stall: TheStall,
     database: TheDatabase,
     poller: ThePoller,
+    rails: TheRails,
     limits: TheLimits,
     now: Now,
 ) -> Response:
@@ -216,7 +218,7 @@ async def check_bill(
     limits.counter_checks.take(str(stall.payee_id))
     async with open_org_transaction(database, stall.org_id) as session:
         before = await _get_own(session, stall, bill_id)
-    await request.app.state.rails.resume(stall.org_id, bill_id)  # its request, where one is due
+    await rails.resume(stall.org_id, bill_id)  # its request, where one is due
     account_id = before.receiving_account_id
     if why := await poll_for_stall(stall, poller, account_id, bill_id=bill_id, now=now):
         return go(stall.path(f"/bills/{bill_id}", checked=why))

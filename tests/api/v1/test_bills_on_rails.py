@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from payments.polling.client import open_client
 from payments.rails import calls
 from payments.vietqr import parse
 from tests.world.city import Hub
@@ -26,12 +27,11 @@ async def market(hub: Hub) -> Market:
 @pytest.fixture
 async def place(hub: Hub, market: Market) -> AsyncIterator[RailPlace]:
     """The stall's payOS."""
-    state = hub.app.state
-    with payos_for(
-        state.database, state.database, state.sealer, market.stall, state.http_client
-    ) as made:
-        await connect(made)
-        yield made
+    database, sealer = hub.services.database, hub.services.sealer
+    async with open_client() as client:
+        with payos_for(database, database, sealer, market.stall, client) as made:
+            await connect(made)
+            yield made
 
 
 async def test_a_bill_on_payos_is_answered_with_its_code(market: Market, place: RailPlace) -> None:
@@ -151,7 +151,7 @@ async def test_check_the_payment_brings_an_unheard_order_to_its_end(
 ) -> None:
     place.fail(api_fault="error_before", api_calls_left=1)
     bill = await market.open_bill(rail="payos")
-    async with market.hub.app.state.database.begin() as session:
+    async with market.hub.services.database.begin() as session:
         await session.execute(text(f"SET LOCAL app.org_id = '{market.stall.org.id}'"))
         await session.execute(text("UPDATE rail_requests SET next_attempt_at = created_at"))
 
