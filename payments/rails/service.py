@@ -8,7 +8,7 @@ provider how the order stands and never opens another one blindly (docs/adr/0011
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -113,14 +113,15 @@ class RailDesk:
             (opened,) = await open_bills(session, org.id, [request], [reference], now=now)
             if isinstance(opened, Exception):
                 raise opened
-            is_new = opened.reference == reference
-            if is_new:
+            if not opened.is_replayed:
                 await self._write_request(session, opened, rail.remote, now=now)
-        if is_new:
-            attempt = await self._read_attempt(org.id, opened.id)
-            await self._try(attempt)
+        if opened.is_replayed:
+            await self.resume(org.id, opened.id)  # only where nobody else is at it
+        else:
+            await self._try(await self._read_attempt(org.id, opened.id))
         async with open_org_transaction(self._database, org.id) as session:
-            return await get_bill(session, org.id, opened.id)
+            bill = await get_bill(session, org.id, opened.id)
+        return replace(bill, is_replayed=opened.is_replayed)
 
     async def resume(self, org_id: UUID, bill_id: UUID) -> bool:
         """Take a due request over and bring it further; False if none is due."""

@@ -135,7 +135,7 @@ def payos_for(
 
 async def connect(place: RailPlace) -> None:
     """Make the stall a merchant of the sandbox's payOS, with an endpoint that has its keys."""
+    place.stall = replace(place.stall, provider="payos")
     place.introduce()
     url = str(place.sandbox.base_url).rstrip("/")
     place.stall = await listen(place.database, place.sealer, place.stall, url)
-    place.stall = replace(place.stall, provider="payos")
