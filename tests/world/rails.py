@@ -12,10 +12,11 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from core.idempotency import Repeatable
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from payments.bills.rules import BillFacts, BillRequest, Repeatable
+from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.writer import BillWriter
 from payments.rails.service import RailDesk
 from tests.contracts.sandbox_world import a_receiver, a_sandbox
@@ -95,10 +96,7 @@ def bill_request(stall: Stall, *, key: str | None = None, **facts: Any) -> BillR
     now = read_clock()
     repeatable = None
     if key is not None:
-        assert MANAGER.id is not None
-        repeatable = Repeatable(
-            caller_id=MANAGER.id, route="POST /v1/bills", key=key, body_hash=b"same"
-        )
+        repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=b"same")
     return BillRequest(
         **{
             "payee_id": stall.payee_id,

@@ -5,18 +5,27 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from payos import PayOS
 from sqlalchemy import text
 
 from core.clock import read_clock
+from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillCodeFailed, BillCodePending
+from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.bills.rules import CodeState
+from payments.credits.processor import NoticeProcessor
 from payments.rails import calls
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
+from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
+from payments.rails.rules import ORDERS_MAX
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import parse
 from tests.world.builders import MANAGER, an_endpoint, read_status, sepay_body, settle, store
 from tests.world.rails import RailPlace
+from worker.app import JobContext, resume_rail_requests
 
 pytestmark = pytest.mark.anyio
 
@@ -100,22 +109,30 @@ async def test_a_lost_callback_is_found_by_asking_about_the_order(place: RailPla
 
 
 async def test_money_that_comes_before_payos_has_answered_finds_its_bill(
-    place: RailPlace, soon: None
+    place: RailPlace,
 ) -> None:
-    place.fail(api_fault="no_answer")
+    place.fail(api_fault="no_answer")  # for the five seconds that a call lasts
     opening = asyncio.create_task(place.open())
     while not place.count_orders():  # noqa: ASYNC110 (another program's state)
         await asyncio.sleep(0.01)
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         order_id = await session.scalar(text("SELECT order_id FROM rail_requests"))
-    lines = place.sandbox.get("/control/payment-requests").json()["accounts"]
+    accounts = place.sandbox.get("/control/payment-requests").json()["accounts"]
 
-    heard = await asyncio.to_thread(place.pay, await opening, lines[order_id])
-    await place.push(heard)
+    body = {
+        "bin": "970436",
+        "number": accounts[order_id],
+        "amount_vnd": 20_000,
+        "memo": "payOS writes its own",
+    }
+    place.sandbox.post("/control/transfer", json=body).raise_for_status()
+    await asyncio.to_thread(place.receiver.wait_for, 1)
+    await place.push(place.receiver.heard[-1])
 
+    assert not opening.done()
+    assert await rules_of(place) == ["provider_order"]
     bill = await opening
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
-    assert await rules_of(place) == ["provider_order"]
 
 
 async def test_an_order_whose_answer_was_lost_is_found_cancelled_and_opened_anew(
@@ -301,3 +318,56 @@ async def test_what_nobody_watches_any_more_is_asked_about_no_more(place: RailPl
 
     assert (await place.status_of(bill), place.count_orders()) == ("closed", 0)
     assert not await desk.resume(place.stall.org.id, bill.id)
+
+
+async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
+    place: RailPlace, worker_database: Database
+) -> None:
+    kept, dropped = await place.open(), await place.open()
+    await cancel(place, dropped.id)
+    processor = NoticeProcessor(place.database, read_clock=read_clock)
+    context = JobContext(
+        app_database=place.database,
+        worker_database=worker_database,
+        settler=processor,
+        rails=place.desk(),
+    )
+
+    assert await resume_rail_requests(context, now=read_clock()) == 1
+    assert await resume_rail_requests(context, now=read_clock()) == 0
+
+    assert place.order(dropped.provider_order_id)["status"] == "CANCELLED"
+    assert place.order(kept.provider_order_id)["status"] == "PENDING"
+
+
+@given(
+    st.sampled_from(["HKXM", "2222", "ZZZZ", "QBSH"]),
+    st.integers(0, SERIAL_COUNT - 1),
+    st.integers(1, ORDERS_MAX),
+)
+def test_an_order_code_names_one_bill_and_fits_into_a_number(
+    code: str, serial: int, n: int
+) -> None:
+    numbers = PayOSRequests()
+    reference = make_reference(code, serial)
+    other = make_reference(code, (serial + 1) % SERIAL_COUNT)
+
+    order = int(numbers.number_order(reference, n))
+
+    assert 10**15 <= order <= ORDER_CODE_MAX
+    assert order != int(numbers.number_order(other, n))
+    assert order != int(numbers.number_order(reference, n % ORDERS_MAX + 1))
+
+
+def test_a_creation_is_signed_as_payos_own_sdk_signs_it() -> None:
+    told = {
+        "orderCode": 1_000_000_000_000_123,
+        "amount": 20_000,
+        "description": "PPHKXM2345678",
+        "cancelUrl": "http://hub.test/p/HKXM-abc",
+        "returnUrl": "http://hub.test/p/HKXM-abc",
+    }
+    with PayOS(client_id="c", api_key="k", checksum_key="key") as sdk:
+        theirs = sdk.crypto.create_signature_of_payment_request(told, "key")
+
+    assert sign_create(told, b"key") == theirs
