@@ -11,7 +11,7 @@ from sqlalchemy import text
 from payments.polling.client import open_client
 from payments.rails import calls
 from payments.vietqr import parse
-from tests.world.city import Hub
+from tests.world.city import Hub, employ
 from tests.world.offices import text_of
 from tests.world.rails import RailPlace, connect, payos_for
 from tests.world.stalls import Market, found_market_with_stall
@@ -38,6 +38,14 @@ async def place(hub: Hub, market: Market) -> AsyncIterator[RailPlace]:
 def path_of(bill: dict[str, Any]) -> str:
     """Return the pay page of a bill at the hub of the test, whatever its public address."""
     return httpx.URL(bill["pay_url"]).path
+
+
+async def a_vendor(market: Market) -> httpx.AsyncClient:
+    """Let the stall's owner sign in."""
+    facts = {"org": market.stall.org.code, "payee_id": market.stall.payee_id}
+    answer = await employ(market.admin, "vendor", "vendor_owner", **facts)
+    assert answer.status_code == 201, answer.text
+    return await market.hub.browser("vendor")
 
 
 async def test_a_bill_on_payos_is_answered_with_its_code(market: Market, place: RailPlace) -> None:
@@ -112,7 +120,7 @@ async def test_while_payos_is_asked_every_screen_waits_and_then_shows_the_code(
     place.fail(api_fault="no_answer", api_calls_left=1)
     bill = await market.open_bill(rail="payos")
     stranger = hub.new_client(Accept="text/html", **{"Accept-Language": "vi"})
-    vendor = await market.staff("vendor", "vendor_owner", payee_id=market.stall.payee_id)
+    vendor = await a_vendor(market)
     counter = f"/counter/bills/{bill['id']}"
 
     assert (bill["code_state"], bill["vietqr"], bill["status"]) == ("pending", None, "open")
@@ -141,7 +149,7 @@ async def test_what_payos_refuses_is_said_in_plain_words(
     place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
     bill = await market.open_bill(rail="payos")
     stranger = hub.new_client(Accept="text/html", **{"Accept-Language": "vi"})
-    vendor = await market.staff("vendor", "vendor_owner", payee_id=market.stall.payee_id)
+    vendor = await a_vendor(market)
 
     assert (bill["code_state"], bill["code_problem"]) == ("failed", "keys_refused")
     picture = await market.till.get(bill["links"]["qr_png"])
