@@ -24,6 +24,7 @@ from core.clock import read_clock
 from core.db import Database, is_database_away, measure_shared_clock, open_database, open_engine
 from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
+from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_org_facts
@@ -42,6 +43,9 @@ from payments.invariants import (
     find_violations,
     open_alarm,
 )
+from payments.polling.client import open_client
+from payments.rails.queries import find_due
+from payments.rails.service import RailDesk
 from worker.handlers import job_handlers
 
 log = structlog.get_logger()
@@ -50,6 +54,8 @@ SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
 CLOCK_EVERY_S: Final = 5.0
 REMATCH_EVERY_S: Final = 2.0
 JUDGE_MAX: Final = 200  # credits in one round, of all organisations
+RAILS_EVERY_S: Final = 2.0  # a till waits for its code
+RAILS_MAX: Final = 100  # requests in one round, of all organisations
 EXPIRE_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
 INVARIANTS_EVERY_S: Final = 900.0
@@ -81,6 +87,7 @@ class JobContext:
     app_database: Database  # one organisation per transaction, as the hub
     worker_database: Database  # sees all organisations, may delete what has had its time
     settler: NoticeProcessor
+    rails: RailDesk | None = None  # None: a worker that calls nobody
     tidied_until: datetime | None = None  # how far this process has tidied bills
 
 
@@ -123,6 +130,24 @@ async def rematch_waiting(context: JobContext, *, now: datetime) -> int:
         async with open_org_transaction(context.app_database, org_id) as session:
             await put_off(session, org_id, credit_id, why=why, now=now)
     return explained
+
+
+async def resume_rail_requests(context: JobContext, *, now: datetime) -> int:
+    """Bring requests at payOS further: unheard ones, and those of bills that are paid or cancelled.
+
+    Returns how many were due.
+    """
+    if context.rails is None:
+        return 0
+    async with context.worker_database.begin() as session:
+        due = await find_due(session, limit=RAILS_MAX, now=now)
+    results = await asyncio.gather(
+        *(context.rails.resume(org_id, bill_id) for org_id, bill_id in due), return_exceptions=True
+    )
+    for (_, bill_id), result in zip(due, results, strict=True):
+        if isinstance(result, Exception):  # the others are brought further all the same
+            log.error("rail.not_resumed", bill=str(bill_id), error=repr(result))
+    return len(due)
 
 
 async def expire_bills(context: JobContext, *, now: datetime) -> int:
@@ -237,6 +262,7 @@ JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
     (REMATCH_EVERY_S, rematch_waiting),
+    (RAILS_EVERY_S, resume_rail_requests),
     (EXPIRE_EVERY_S, expire_bills),
     (RETENTION_EVERY_S, purge_expired),
     (INVARIANTS_EVERY_S, check_invariants),
@@ -253,8 +279,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     app_database = open_database(app_engine)
     settler = NoticeProcessor(app_database, read_clock=read_clock)
     worker_database = open_database(worker_engine)
+    client = open_client()
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database,
+        worker_database=worker_database,
+        settler=settler,
+        rails=RailDesk(
+            app_database,
+            Sealer.from_settings(settings),
+            client,
+            public_url=settings.public_url,
+            read_clock=read_clock,
+        ),
     )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
         await set_clock(context, now=read_clock())
@@ -270,6 +306,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 group.create_task(runner.run(stop))
     finally:
         await settler.close()
+        await client.aclose()
         await app_engine.dispose()
         await worker_engine.dispose()
     log.info("worker.stopped")

@@ -21,6 +21,7 @@ from api.http.deps import (
     TheDatabase,
     TheLimits,
     ThePoller,
+    TheRails,
     TheSettings,
     Tx,
     requires,
@@ -64,6 +65,8 @@ class BillPage:
     bill_id: UUID
     state: str  # a BillStatus at this instant
     code_vnd: int  # what the code asks for
+    code_state: str  # a CodeState; only "ready" has a code
+    code_problem: str  # why its rail opened nothing, "" if it did
     code_svg: Markup  # empty unless the code is shown
     code_words: str  # always Vietnamese: it is read back to the customer
     reference: str
@@ -144,10 +147,12 @@ async def show_bill(
         bill_id=bill.id,
         state=status.value,
         code_vnd=code_vnd,
-        code_svg=await draw_inline(bill.vietqr) if is_waiting else Markup(),
+        code_state=bill.code_state.value,
+        code_problem=bill.rail_problem or "",
+        code_svg=await draw_inline(bill.vietqr) if is_waiting and bill.has_code else Markup(),
         code_words=spell_vnd(code_vnd),
         reference=bill.reference,
-        bank=name_bank(bill.bin),
+        bank=name_bank(bill.code_bin),
         account=bill.code_account,
         holder_name=bill.holder_name,
         note=bill.purpose,
@@ -245,6 +250,7 @@ async def check_bill(
     stall: TheStall,
     database: TheDatabase,
     poller: ThePoller,
+    rails: TheRails,
     limits: TheLimits,
     now: Now,
 ) -> Response:
@@ -256,6 +262,7 @@ async def check_bill(
     limits.counter_checks.take(str(stall.payee_id))
     async with open_org_transaction(database, stall.org_id) as session:
         before = await _get_own(session, stall, bill_id)
+    await rails.resume(stall.org_id, bill_id)  # its request, where one is due
     account_id = before.receiving_account_id
     if why := await poll_for_stall(stall, poller, account_id, bill_id=bill_id, now=now):
         return go(stall.path(f"/bills/{bill_id}", checked=why))

@@ -75,11 +75,11 @@ def bill_card(bill: BillFacts, *, language: Literal["vi", "en"] = "vi") -> QrCar
     """Return what the card of a bill shows.
 
     Raises:
-        BillNotPayable: it has no code any more.
+        BillNotPayable, BillCodePending, BillCodeFailed: it has no code, any more or yet.
     """
     return QrCard(
         payload=bill.vietqr,
-        bank_name=name_bank(bill.bin),
+        bank_name=name_bank(bill.code_bin),
         account_name=bill.holder_name,
         account_number=bill.code_account,
         amount_vnd=bill.code_amount_vnd,

@@ -63,6 +63,24 @@ class BillNotPayable(HubError):
         super().__init__(f"The bill is {status}; there is nothing to pay, and so no code.")
 
 
+class BillCodePending(HubError):
+    """The rail's provider has not answered yet: there is no code to show."""
+
+    kind, code, title = Kind.CONFLICT, "bill_code_pending", "The code is not ready yet"
+
+    def __init__(self) -> None:
+        super().__init__("The provider is being asked for the code. Look again in a moment.")
+
+
+class BillCodeFailed(HubError):
+    """The rail's provider opened nothing for this bill, or nothing that still holds."""
+
+    kind, code, title = Kind.CONFLICT, "bill_code_failed", "The bill has no code"
+
+    def __init__(self) -> None:
+        super().__init__("The provider has no code for this bill. Cancel it and open another.")
+
+
 class ReferencesUsedUp(HubError):
     """An organisation's codes have no references left: the operator adds a code (`add-code`)."""
 

@@ -97,19 +97,23 @@ COLUMNS = """
     a.account_number, b.virtual_account, a.holder_name, b.rail, b.provider_order_id, b.reference,
     b.public_token, b.amount_vnd, b.paid_vnd, b.received_vnd, b.purpose, b.external_id,
     b.status, b.is_late, b.created_by, b.created_at, b.expires_at, b.monitor_until,
-    b.paid_at, b.cancelled_at
+    b.paid_at, b.cancelled_at, r.status, r.problem, r.falls_back, r.checkout_url, r.payload,
+    r.bin, r.account_number
 """
 FIELDS = (
     "org_id", "id", "payee_id", "payee_name", "place", "receiving_account_id", "bin",
     "account_number", "virtual_account", "holder_name", "rail", "provider_order_id", "reference",
     "public_token", "amount_vnd", "paid_vnd", "received_vnd", "purpose", "external_id",
     "status", "is_late", "created_by", "created_at", "expires_at", "monitor_until",
-    "paid_at", "cancelled_at",
+    "paid_at", "cancelled_at", "rail_status", "rail_problem", "falls_back", "checkout_url",
+    "rail_payload", "rail_bin", "rail_account",
 )  # fmt: skip
 FROM_BILLS = """
     FROM bills b
     JOIN payees p ON p.org_id = b.org_id AND p.id = b.payee_id
     JOIN receiving_accounts a ON a.org_id = b.org_id AND a.id = b.receiving_account_id
+    LEFT JOIN rail_requests r
+        ON r.org_id = b.org_id AND r.bill_id = b.id AND b.provider_order_id IS NOT NULL
 """
 
 INSERT_BILLS = text("""
@@ -144,6 +148,9 @@ GET_ID = text("SELECT id FROM bills WHERE org_id = :org_id AND reference = :refe
 CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
     WHERE org_id = :org_id AND id = :id
+""")
+SET_PROVIDER_ORDER = text("""
+    UPDATE bills SET provider_order_id = :order_id WHERE org_id = :org_id AND id = :id
 """)
 CLOCKS_APART: Final = timedelta(hours=1)  # of processes: one makes the id, another reads the time
 # Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
@@ -274,6 +281,14 @@ async def mark_cancelled(
 ) -> None:
     """Write the cancellation of a locked bill."""
     await session.execute(CANCEL_BILL, {"org_id": org_id, "id": bill_id, "now": now})
+
+
+async def set_provider_order(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, order_id: str
+) -> None:
+    """Write what a bill is called at its rail's provider, before the provider hears of it."""
+    values = {"org_id": org_id, "id": bill_id, "order_id": order_id}
+    await session.execute(SET_PROVIDER_ORDER, values)
 
 
 async def list_bills(

@@ -185,11 +185,13 @@ class ReachableStall:
         return f"/v1/callbacks/sepay/{self.address}"
 
 
-async def a_reachable_stall(database: Database, settings: Settings, *, code: str) -> ReachableStall:
+async def a_reachable_stall(
+    database: Database, settings: Settings, *, code: str, is_live: bool = True
+) -> ReachableStall:
     """Make a stall that a provider can call about, and an integrator can ask about, from now on."""
     now = read_clock()
     async with database.begin() as session:
-        org = await an_organisation(session, code=code, now=now)
+        org = await an_organisation(session, code=code, is_live=is_live, now=now)
         payee_id = await a_payee(session, org, now=now)
         account_id = await an_account(session, org, payee_id, now=now)
         endpoint, _ = await create_endpoint(

@@ -1,7 +1,7 @@
 """Bills: open, read, list, cancel, and look after a payment that does not show."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,7 +16,7 @@ from api.http.codes import (
     answer_svg,
     bill_card,
 )
-from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
+from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, TheRails, Tx, requires
 from api.http.errors import may_answer
 from api.http.fields import QueryInstant
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
@@ -39,6 +39,8 @@ from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.errors import (
+    BillCodeFailed,
+    BillCodePending,
     BillNotCancellable,
     BillNotFound,
     BillNotPayable,
@@ -63,6 +65,8 @@ router = APIRouter(prefix="/v1/bills", tags=["bills"])
 Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Canceller = Annotated[Caller, requires(Permission.BILLS_CANCEL)]
 CashTaker = Annotated[Caller, requires(Permission.BILLS_TAKE_CASH)]
+
+MAY_HAVE_NO_CODE: Final = may_answer(BillNotFound, BillNotPayable, BillCodePending, BillCodeFailed)
 
 
 @router.get("", response_model=BillPage, responses=may_answer(BadCursor))
@@ -116,7 +120,7 @@ async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now
 @router.get(
     "/{bill_id}/qr.svg",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[SVG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[SVG]},
 )
 async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as SVG."""
@@ -126,7 +130,7 @@ async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/qr.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as PNG."""
@@ -136,7 +140,7 @@ async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/card.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_card(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code in a frame: bank, holder, account, amount, memo and expiry."""
@@ -202,6 +206,7 @@ async def check_bill(
     caller: Reader,
     database: TheDatabase,
     poller: ThePoller,
+    rails: TheRails,
     limits: TheLimits,
     now: Now,
 ) -> Response:
@@ -215,6 +220,7 @@ async def check_bill(
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
     limits.checks.take(str(bill.payee_id))
+    await rails.resume(caller.org_id, bill_id)  # its request, where one is due
     polled = await poller.poll(
         caller.org,
         bill.receiving_account_id,
