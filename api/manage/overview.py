@@ -22,7 +22,7 @@ from identity.people.rules import Permission
 from payments.bills.references import ALPHABET
 from payments.breaks.views import list_breaks
 from payments.callbacks.views import COUNTED_FOR, NoticeCounts, count_notices
-from payments.connections import service as endpoints
+from payments.connections import queries as endpoints
 from payments.credits.sales import count_all_sales
 from payments.ledger.service import read_takings_by_payee
 from payments.payees.queries import list_links, list_payees

@@ -13,7 +13,7 @@ from ops.processes import family
 from ops.serving import bind, start_hub, wait_until_ready
 
 HOST = "127.0.0.1"
-RUN_WORKER = "from worker.main import main; main()"
+RUN_WORKER = "from worker.app import main; main()"
 
 
 def run_demo(

@@ -1,23 +1,22 @@
-"""Onboarding of receiving accounts: approval, and what it wakes."""
+"""Onboarding of receiving accounts: listing at an endpoint, and approval."""
 
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from payments.callbacks import queries as notice_queries
 from payments.connections.models import CallbackEndpointAccount
-from payments.connections.queries import delete_callback_endpoint_accounts
-from payments.connections.service import (
-    _list_accounts,
-    _record,
+from payments.connections.queries import (
+    delete_callback_endpoint_accounts,
     get_endpoint,
     list_callback_endpoint_accounts,
+    list_endpoint_ids_of,
 )
+from payments.connections.service import list_accounts, record_endpoint
 from payments.onboarding.activation import put_in_force
 from payments.payees import queries
 from payments.payees.errors import (
@@ -40,11 +39,11 @@ async def set_accounts(
     now: datetime,
     may_vouch: bool = False,
 ) -> None:
-    """Say which accounts an endpoint may speak for; notices that waited are judged at once.
+    """Replace the accounts that an endpoint may speak for; notices that waited are retried at once.
 
     Args:
         may_vouch: whether the actor may approve accounts: then they answer for the whole list from
-            now on. Otherwise who answered for an account that stays still does.
+            now on. Otherwise the vouch for an account that stays listed stays too.
 
     Raises:
         CallbackEndpointNotFound, BadAccount
@@ -54,12 +53,73 @@ async def set_accounts(
     vouched_by = {one.receiving_account_id: one.vouched_by for one in before}
     for one in before:
         session.expunge(one)  # deleted below; the same account may be listed again
-    await delete_callback_endpoint_accounts(session, org_id, endpoint_id)
+    await delete_callback_endpoint_accounts(session, org_id, endpoint_id, vouched_by)
     listed = {one: actor.id if may_vouch else vouched_by.get(one) for one in account_ids}
-    await _list_accounts(session, org_id, endpoint_id, listed)
+    await list_accounts(session, org_id, endpoint_id, listed)
     await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
     after = {"accounts": [str(account_id) for account_id in account_ids], "is_vouched": may_vouch}
-    _record(session, endpoint, actor, "callback_endpoint.accounts_set", now, after)
+    record_endpoint(session, endpoint, actor, "callback_endpoint.accounts_set", now, after)
+
+
+async def add_account(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    account_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    may_vouch: bool = False,
+) -> None:
+    """Let an endpoint speak for one more account; notices that waited are retried at once.
+
+    Idempotent; whoever may approve accounts vouches for one that was listed by another.
+
+    Raises:
+        CallbackEndpointNotFound
+        BadAccount: it is not the organisation's, or one of the same number is listed.
+    """
+    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    listed = await session.get(
+        CallbackEndpointAccount, (org_id, endpoint_id, account_id), populate_existing=True
+    )
+    voucher = actor.id if may_vouch else None
+    if listed is not None:
+        if voucher in (None, listed.vouched_by):
+            return
+        listed.vouched_by = voucher
+    else:
+        await list_accounts(session, org_id, endpoint_id, {account_id: voucher})
+        await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
+    await session.flush()
+    after = {"account": str(account_id), "is_vouched": may_vouch}
+    record_endpoint(session, endpoint, actor, "callback_endpoint.account_added", now, after)
+
+
+async def remove_account(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    account_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Stop an endpoint from speaking for an account. Idempotent.
+
+    Raises:
+        CallbackEndpointNotFound
+    """
+    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    listed = await session.get(
+        CallbackEndpointAccount, (org_id, endpoint_id, account_id), populate_existing=True
+    )
+    if listed is None:
+        return
+    await session.delete(listed)
+    await session.flush()
+    after = {"account": str(account_id)}
+    record_endpoint(session, endpoint, actor, "callback_endpoint.account_removed", now, after)
 
 
 async def approve_account(
@@ -94,10 +154,6 @@ async def approve_account(
             await put_in_force(session, link, account, actor, now)
     except IntegrityError as error:
         raise AccountTaken from error
-    speaking = select(CallbackEndpointAccount.endpoint_id).where(
-        CallbackEndpointAccount.org_id == org_id,
-        CallbackEndpointAccount.receiving_account_id == link.receiving_account_id,
-    )
-    for endpoint_id in (await session.scalars(speaking)).all():
+    for endpoint_id in await list_endpoint_ids_of(session, org_id, link.receiving_account_id):
         await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
     return link

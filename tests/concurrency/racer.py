@@ -77,7 +77,7 @@ async def settle_these(call: Call) -> str:
 async def settle_all(call: Call) -> str:
     await call.go()
     settler = NoticeProcessor(call.database, read_clock=lambda: call.now)
-    return str(await settler.settle(call.org))
+    return str(await settler.process(call.org))
 
 
 async def judge(call: Call) -> str:

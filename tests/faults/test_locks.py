@@ -106,7 +106,7 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
 
     async with open_org_transaction(app_database, stall.org.id) as held:
         await held.execute(HOLD, {"id": locked.id})
-        settled = await NoticeProcessor(open_database(engine), read_clock=lambda: NOON).settle(
+        settled = await NoticeProcessor(open_database(engine), read_clock=lambda: NOON).process(
             stall.org
         )
     await engine.dispose()

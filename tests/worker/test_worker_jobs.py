@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
-import worker.main
 from sqlalchemy import text
 
+import worker.app
 from core.clock import read_clock
 from core.db import Database
 from core.ids import first_id_at, new_id

@@ -9,7 +9,7 @@ from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
 from core.settings import Settings
-from payments.callbacks import receiver as intake_module
+from payments.callbacks import receiver as receiver_module
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
 from tests.payments.providers.provider_notices import sepay
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.anyio
 async def test_strangers_push_no_endpoint_out_and_use_few_connections(
     app_database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake_module, "KNOWN_MAX", 20)
+    monkeypatch.setattr(receiver_module, "KNOWN_MAX", 20)
     to = await a_reachable_stall(app_database, settings, code="HKXM")
-    settler = NoticeProcessor(app_database, read_clock=read_clock)
-    intake = NoticeReceiver(app_database, Sealer.from_settings(settings), settler)
+    processor = NoticeProcessor(app_database, read_clock=read_clock)
+    receiver = NoticeReceiver(app_database, Sealer.from_settings(settings), wake=processor.wake)
     under_way = most = 0
-    load = intake._load
+    load = receiver._load
 
     async def counted(*args: object) -> object:
         nonlocal under_way, most
@@ -39,35 +39,35 @@ async def test_strangers_push_no_endpoint_out_and_use_few_connections(
         finally:
             under_way -= 1
 
-    monkeypatch.setattr(intake, "_load", counted)
+    monkeypatch.setattr(receiver, "_load", counted)
     body = sepay_body(to.stall, amount_vnd=10_000, memo="x", occurred_at=read_clock())
 
     async def call(address: str, key: str = SECRET) -> int:
         now = read_clock()
         headers = {k.lower(): v for k, v in sepay(body, key=key, at=now).headers.items()}
-        answer = await intake.receive("sepay", address, "", headers=headers, body=body, now=now)
+        answer = await receiver.receive("sepay", address, "", headers=headers, body=body, now=now)
         assert answer is not None
         return answer.status
 
     assert await call(to.address) == 200
     assert set(await asyncio.gather(*(call(f"HKXM-{n:022d}") for n in range(100)))) == {401}
-    assert most <= intake_module.STRANGERS_AT_ONCE_MAX
-    assert ("sepay", to.address) in intake._known
-    assert len(intake._unknown) <= 20
+    assert most <= receiver_module.STRANGERS_AT_ONCE_MAX
+    assert ("sepay", to.address) in receiver._known
+    assert len(receiver._unknown) <= 20
 
-    monkeypatch.setattr(intake_module, "REJECTIONS_AN_HOUR_MAX", 3)
+    monkeypatch.setattr(receiver_module, "REJECTIONS_AN_HOUR_MAX", 3)
     opened = 0
-    keep = intake_module.queries_notices.insert_rejection
+    keep = receiver_module.notice_queries.insert_rejection
 
     async def count(*args: object, **facts: object) -> None:
         nonlocal opened
         opened += 1
         await keep(*args, **facts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(intake_module.queries_notices, "insert_rejection", count)
+    monkeypatch.setattr(receiver_module.notice_queries, "insert_rejection", count)
     for _ in range(10):
         assert await call(to.address, key="wrong") == 401
     assert opened == 3
     assert await count_rows(app_database, to.stall, "rejections") == 3
-    assert timedelta(hours=1) == intake_module.REJECTION_WINDOW
-    await settler.close()
+    assert timedelta(hours=1) == receiver_module.REJECTION_WINDOW
+    await processor.close()
