@@ -27,7 +27,7 @@ from payments.connections.models import CallbackEndpoint, CallbackEndpointAccoun
 from payments.connections.pull_setup import set_pull_credentials
 from payments.onboarding import service as onboarding
 from payments.payees.errors import BadAccount
-from payments.payees.queries import list_links
+from payments.payees.queries import LIST_MAX, list_links
 from payments.payees.rules import AccountStatus
 from payments.providers import PROVIDERS
 from payments.vietqr.banks import name_bank
@@ -83,20 +83,26 @@ async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id:
 
 
 @router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
-async def set_accounts(
+async def change_accounts(
     manager: TheManager,
     settings: TheSettings,
     endpoint_id: UUID,
-    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
+    accounts: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
+    before: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
 ) -> Response:
-    """Say which accounts the endpoint may speak for; what waited is judged at once."""
+    """Apply what was ticked and unticked; messages that waited are processed at once.
+
+    Args:
+        before: what was ticked when the page was drawn: others may have changed it since.
+    """
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await onboarding.set_accounts(
+            await onboarding.change_accounts(
                 tx,
                 manager.org_id,
                 endpoint_id,
-                accounts or [],
+                chosen=accounts or [],
+                before=before or [],
                 actor=manager.caller.actor,
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from payments.callbacks import queries as notice_queries
-from payments.connections.models import CallbackEndpointAccount
 from payments.connections.queries import (
     delete_callback_endpoint_accounts,
     get_endpoint,
@@ -61,65 +60,57 @@ async def set_accounts(
     record_endpoint(session, endpoint, actor, "callback_endpoint.accounts_set", now, after)
 
 
-async def add_account(
+async def change_accounts(
     session: AsyncSession,
     org_id: UUID,
     endpoint_id: UUID,
-    account_id: UUID,
     *,
+    chosen: Collection[UUID],
+    before: Collection[UUID] = (),
     actor: Actor,
     now: datetime,
     may_vouch: bool = False,
 ) -> None:
-    """Let an endpoint speak for one more account; notices that waited are retried at once.
+    """Add and remove accounts of an endpoint one by one; notices that waited are retried at once.
 
-    Idempotent; whoever may approve accounts vouches for one that was listed by another.
+    Only the difference of the two lists is applied, so that two people may change one endpoint at
+    the same time, and accounts that neither saw stay as they are. Idempotent.
+
+    Args:
+        chosen: the accounts that it is to speak for.
+        before: those that it spoke for when the choice was made; what is missing in `chosen` ends.
+        may_vouch: whether the actor may approve accounts: then they vouch for what they chose, as
+            far as it is listed.
 
     Raises:
         CallbackEndpointNotFound
-        BadAccount: it is not the organisation's, or one of the same number is listed.
+        BadAccount: one is not the organisation's, or one of the same number is listed.
     """
     endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
-    listed = await session.get(
-        CallbackEndpointAccount, (org_id, endpoint_id, account_id), populate_existing=True
-    )
+    rows = await list_callback_endpoint_accounts(session, org_id, [endpoint_id])
+    listed = {one.receiving_account_id: one for one in rows}
+    removed = (set(before) - set(chosen)) & listed.keys()
+    added = set(chosen) - set(before) - listed.keys()
     voucher = actor.id if may_vouch else None
-    if listed is not None:
-        if voucher in (None, listed.vouched_by):
-            return
-        listed.vouched_by = voucher
-    else:
-        await list_accounts(session, org_id, endpoint_id, {account_id: voucher})
-        await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
-    await session.flush()
-    after = {"account": str(account_id), "is_vouched": may_vouch}
-    record_endpoint(session, endpoint, actor, "callback_endpoint.account_added", now, after)
-
-
-async def remove_account(
-    session: AsyncSession,
-    org_id: UUID,
-    endpoint_id: UUID,
-    account_id: UUID,
-    *,
-    actor: Actor,
-    now: datetime,
-) -> None:
-    """Stop an endpoint from speaking for an account. Idempotent.
-
-    Raises:
-        CallbackEndpointNotFound
-    """
-    endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
-    listed = await session.get(
-        CallbackEndpointAccount, (org_id, endpoint_id, account_id), populate_existing=True
-    )
-    if listed is None:
+    vouched = {
+        one for one in set(chosen) & listed.keys() if voucher not in (None, listed[one].vouched_by)
+    }
+    if not (added or removed or vouched):
         return
-    await session.delete(listed)
+    for account_id in removed:
+        await session.delete(listed[account_id])
+    for account_id in vouched:
+        listed[account_id].vouched_by = voucher
     await session.flush()
-    after = {"account": str(account_id)}
-    record_endpoint(session, endpoint, actor, "callback_endpoint.account_removed", now, after)
+    if added:
+        await list_accounts(session, org_id, endpoint_id, dict.fromkeys(added, voucher))
+        await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
+    after = {
+        "added": sorted(map(str, added)),
+        "removed": sorted(map(str, removed)),
+        "is_vouched": may_vouch,
+    }
+    record_endpoint(session, endpoint, actor, "callback_endpoint.accounts_changed", now, after)
 
 
 async def approve_account(

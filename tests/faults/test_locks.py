@@ -12,8 +12,9 @@ from core.clock import read_clock
 from core.db import Database, open_database, open_engine
 from core.settings import Settings
 from core.tenancy import open_org_transaction
-from payments.credits import processor as settler_module
-from payments.credits.processor import LOCKED_START, NoticeProcessor
+from payments.callbacks.rules import LOCK_WAIT_START
+from payments.credits import processor as processor_module
+from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
 from tests.world.builders import (
     NOON,
@@ -114,7 +115,7 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
     assert settled == 3
     assert await list_outcomes(app_database, stall) == ["settle"] * 3 + ["waits"]
     assert await settle(app_database, stall) == 0  # it rests for a moment
-    assert await settle(app_database, stall, now=NOON + LOCKED_START) == 1
+    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == 1
     assert await read_status(app_database, stall, locked) == ("paid", 20_000, 20_000)
 
 
@@ -154,7 +155,7 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
         waiting = "handled_at IS NULL AND attempts > 0 AND outcome IS NULL"
         assert await count_rows(app_database, stall, "notices", waiting) == repeats
 
-    assert await settle(app_database, stall, now=NOON + LOCKED_START) == repeats
+    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == repeats
     assert await list_breaks(app_database, stall) == ["refund_due"] * max(0, repeats - 20)
 
 
@@ -162,7 +163,7 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
     app_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four organisations have all places; the fifth is next when one batch of theirs is done."""
-    monkeypatch.setattr(settler_module, "BATCH_MAX", 10)
+    monkeypatch.setattr(processor_module, "BATCH_MAX", 10)
     large = [await a_new_stall(app_database) for _ in range(4)]
     small = await a_new_stall(app_database)
     for stall in large:

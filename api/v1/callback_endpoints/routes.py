@@ -163,11 +163,11 @@ async def add_account(
     now: Now,
 ) -> CallbackEndpointRead:
     """Let an endpoint speak for one more account; messages that waited are processed at once."""
-    await onboarding.add_account(
+    await onboarding.change_accounts(
         tx,
         caller.org_id,
         endpoint_id,
-        account_id,
+        chosen=[account_id],
         actor=caller.actor,
         may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
@@ -186,8 +186,14 @@ async def remove_account(
     endpoint_id: UUID, account_id: UUID, caller: Manager, tx: Tx, now: Now
 ) -> None:
     """Stop an endpoint from speaking for an account; idempotent."""
-    await onboarding.remove_account(
-        tx, caller.org_id, endpoint_id, account_id, actor=caller.actor, now=now
+    await onboarding.change_accounts(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        chosen=(),
+        before=[account_id],
+        actor=caller.actor,
+        now=now,
     )
 
 

@@ -86,7 +86,7 @@ async def test_what_nobody_foresaw_at_one_endpoint_takes_no_other_with_it(
 
     assert asked.providers == ("sepay",)
     assert (await read_status(app_database, stall, bill))[0] == "paid"
-    failed = [one for one in logs if one["event"] == "asking.failed"]
+    failed = [one for one in logs if one["event"] == "polling.failed"]
     assert [one["surprises"] for one in failed] == [["ZeroDivisionError"]] * 2
     assert {one["provider"] for one in failed} == {"casso"}
 
