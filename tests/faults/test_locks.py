@@ -37,7 +37,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 from tests.world.tenants import a_new_stall, count_rows, list_outcomes
-from worker.app import JobContext, sweep_backlog
+from worker.jobs import JobContext, sweep_backlog
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -136,9 +136,9 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
     )
     for other in others:
         await store(app_database, other, sepay_body(other, amount_vnd=20_000, memo="x"))
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
     async with open_org_transaction(app_database, stall.org.id) as held:
@@ -151,7 +151,7 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
         while await count_rows(app_database, stall, "notices", "outcome = 'counter_sale'") < 30:
             assert time.monotonic() - began < 40, "neighbours wait for the locked bill"
             await sweep_backlog(context, now=NOON)
-        await settler.close()
+        await processor.close()
         waiting = "handled_at IS NULL AND attempts > 0 AND outcome IS NULL"
         assert await count_rows(app_database, stall, "notices", waiting) == repeats
 
@@ -170,10 +170,10 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
         bodies = (sepay_body(stall, amount_vnd=1_000, memo="x") for _ in range(300))
         await store(app_database, stall, *bodies)
     await store(app_database, small, sepay_body(small, amount_vnd=1_000, memo="x"))
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
 
     for stall in (*large, small):
-        settler.wake(stall.org)
+        processor.wake(stall.org)
     while await list_outcomes(app_database, small) == ["waits"]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -181,7 +181,7 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
         await count_rows(app_database, stall, "notices", "handled_at IS NOT NULL")
         for stall in large
     ]
-    await settler.close()
+    await processor.close()
     assert sum(settled) < 4 * 150, settled
 
 
@@ -239,7 +239,7 @@ async def test_a_deadlock_loses_nothing(
                     break
             assert time.monotonic() < end
         await other.execute(HOLD, {"id": bills[0].id})
-    await settling.close()  # no sweep comes by: this settler tries again by itself
+    await settling.close()  # no sweep comes by: this processor tries again by itself
 
     for bill in bills:
         assert (await read_status(app_database, stall, bill))[0] == "paid"

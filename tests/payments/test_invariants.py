@@ -24,7 +24,7 @@ from tests.world.builders import (
     store,
 )
 from tests.world.databases import FreshDatabase
-from worker.app import BillWriterContext, check_invariants
+from worker.jobs import JobContext, check_invariants
 
 pytestmark = pytest.mark.anyio
 
@@ -126,14 +126,12 @@ async def stall(app_database: Database) -> Stall:
 
 
 @pytest.fixture
-async def routing(
-    app_database: Database, worker_database: Database
-) -> AsyncIterator[BillWriterContext]:
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield BillWriterContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+async def routing(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    yield JobContext(
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
-    await settler.close()
+    await processor.close()
 
 
 def damage(fresh_database: FreshDatabase, statement: str) -> None:
@@ -143,7 +141,7 @@ def damage(fresh_database: FreshDatabase, statement: str) -> None:
 
 
 async def test_all_invariants_hold_for_sound_books(
-    fresh_database: FreshDatabase, stall: Stall, routing: BillWriterContext
+    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
 ) -> None:
     assert find_violations(fresh_database.owner_url) == []
     assert await check_invariants(routing, now=NOON) == 0
@@ -165,7 +163,7 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
 
 
 async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it_holds_again(
-    fresh_database: FreshDatabase, stall: Stall, routing: BillWriterContext
+    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
 ) -> None:
     neighbour = await a_stall(routing.app_database, code="HKXN")
     await pay(routing.app_database, neighbour, await a_bill(routing.app_database, neighbour))
@@ -185,7 +183,7 @@ async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it
 async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_asked(
     fresh_database: FreshDatabase,
     stall: Stall,
-    routing: BillWriterContext,
+    routing: JobContext,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
