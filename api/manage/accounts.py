@@ -152,7 +152,6 @@ async def propose(
                 tx,
                 manager.org_id,
                 payee_id=UUID(payee),
-                is_known_bank=True,
                 bin_=bin_,
                 account_number=form["number"],
                 virtual_account=form["virtual"] or None,

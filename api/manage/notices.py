@@ -17,14 +17,12 @@ from identity.people.rules import Permission
 from payments.callbacks import views
 from payments.callbacks.errors import NoticeNotFound
 from payments.callbacks.views import NoticeView
-from payments.connections import service
+from payments.connections import queries
 
 router = APIRouter(prefix="/manage/endpoints/{endpoint_id}/notices", include_in_schema=False)
 
 READ_MAX: Final = 300  # looked through for one page of a filter
 SHOWS: Final = ("all", "good", "attention", "refused", "waiting")
-GOOD: Final = frozenset({"settle", "counter_sale", "account_test", "test", "repeat", "same_money"})
-GOOD_TOO: Final = frozenset({"outgoing", "not_takings", "part", "empty"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +76,7 @@ async def show_notices(
     """List the messages, newest first."""
     show = show if show in SHOWS else "all"
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
         found = await views.list_notices(
             tx, manager.org_id, endpoint_id, before_id=read_cursor(before), limit=READ_MAX
         )
@@ -108,7 +106,7 @@ async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -
         CallbackEndpointNotFound, NoticeNotFound
     """
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
         # Ids of time: the one just above it is where a list begins that starts with it.
         above = UUID(int=min(notice_id.int + 1, (1 << 128) - 1))
         found = await views.list_notices(tx, manager.org_id, endpoint_id, before_id=above, limit=1)
@@ -144,7 +142,7 @@ def class_of(one: NoticeView) -> str:
         return "refused"
     if one.handled_at is None:
         return "waiting"
-    return "good" if one.outcome in GOOD | GOOD_TOO else "attention"
+    return "good" if one.outcome is not None and one.outcome.is_good else "attention"
 
 
 def word_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> NoticeRow:

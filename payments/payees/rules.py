@@ -10,6 +10,7 @@ from uuid import UUID
 from payments.payees.errors import BadAccount
 from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.vietqr import build, transfer_code
+from payments.vietqr.banks import find_bank
 
 
 class AccountStatus(StrEnum):
@@ -111,14 +112,14 @@ def transfer_test_payload(*, bin_: str, code_account: str, test_reference: str) 
 
 
 def check_account(
-    *, is_known_bank: bool, bin_: str, account_number: str, virtual_account: str | None, holder: str
+    *, bin_: str, account_number: str, virtual_account: str | None, holder: str
 ) -> None:
     """Refuse what no bank could have given.
 
     Raises:
         BadAccount: says which part and what it must look like.
     """
-    if not is_known_bank:
+    if find_bank(bin_) is None:
         raise BadAccount(f"No bank in Việt Nam has the BIN {bin_!r}. Choose one from the list.")
     for number in (account_number, *filter(None, [virtual_account])):
         if not ACCOUNT_NUMBER.fullmatch(number):

@@ -33,7 +33,7 @@ from payments.connections.queries import find_sole_endpoint_id
 from payments.connections.service import open_secrets
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
-from payments.providers import PULLS
+from payments.providers import PROVIDERS
 from payments.rails import RAILS, queries
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
 from payments.rails.protocol import (
@@ -248,7 +248,8 @@ class RailDesk:
         except SecretNotReadable:
             log.error("rail.keys_not_readable", endpoint=str(endpoint.id))
             return None
-        url = endpoint.pull_url or PULLS[endpoint.provider].url
+        url = endpoint.pull_url or PROVIDERS[endpoint.provider].capabilities.pull_url
+        assert url is not None
         return Channel(url=url, credentials=credentials, secrets=secrets)
 
     def _write_order(self, attempt: RailAttempt) -> Order:

@@ -24,7 +24,7 @@ from tests.world.builders import (
     store,
 )
 from tests.world.databases import FreshDatabase
-from worker.app import JobContext, check_invariants
+from worker.jobs import JobContext, check_invariants
 
 pytestmark = pytest.mark.anyio
 
@@ -185,9 +185,11 @@ async def stall(app_database: Database) -> Stall:
 
 @pytest.fixture
 async def routing(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
-    await settler.close()
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    yield JobContext(
+        app_database=app_database, worker_database=worker_database, processor=processor
+    )
+    await processor.close()
 
 
 def damage(fresh_database: FreshDatabase, statement: str) -> None:

@@ -31,7 +31,7 @@ from identity.people.keys import add_key
 from identity.people.rules import Permission
 from ops.processes import Child, Family
 from ops.serving import bind, start_hub
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from tests.payments.providers.provider_notices import sepay
 from tests.world.builders import MANAGER, Stall, a_payee, an_account, an_organisation
 
@@ -197,13 +197,9 @@ async def a_reachable_stall(
         endpoint, _ = await create_endpoint(
             session,
             org,
-            provider="sepay",
-            name="SePay",
-            secret=SECRET,
-            is_sandbox=False,
-            account_ids=[account_id],
-            pull_url=None,
-            pull_token=None,
+            EndpointRequest(
+                provider="sepay", name="SePay", secret=SECRET, account_ids=[account_id]
+            ),
             sealer=Sealer.from_settings(settings),
             actor=MANAGER,
             now=now,

@@ -45,12 +45,12 @@ class CallbackEndpointCreate(Body):
         Annotated[str, Field(max_length=PULL_URL_CHARS_MAX, pattern=r"^https?://\S+$")] | None
     ) = Field(
         default=None,
-        description="Where a sandbox is asked: one of the addresses that the operator allows.",
+        description="Where a sandbox is polled: one of the addresses that the operator allows.",
     )
     pull_token: PullKey | None = Field(
         default=None,
-        description='For asking the provider what came in ("kiểm tra giao dịch"): SePay\'s API'
-        " token, Casso's API key, payOS's API key (x-api-key). vietqrvn cannot be asked.",
+        description='For polling the provider ("kiểm tra giao dịch"): SePay\'s API'
+        " token, Casso's API key, payOS's API key (x-api-key). vietqrvn cannot be polled.",
     )
     pull_client_id: PullKey | None = Field(
         default=None, description="payOS's client id (x-client-id), beside its API key; no other's."
@@ -64,7 +64,7 @@ class CallbackEndpointAccounts(Body):
 
 
 class CallbackEndpointPull(Body):
-    """What the provider is asked with from now on; without a token it is asked no more."""
+    """Credentials for polling from now on; without a token the provider is no longer polled."""
 
     pull_token: PullKey | None
     pull_client_id: PullKey | None = None
@@ -133,12 +133,12 @@ class EndpointCounts(Read):
 
     accepted: int
     rejected: int
-    waiting: int = Field(description="Stored and not settled yet, of any age.")
+    waiting: int = Field(description="Stored and not processed yet, of any age.")
     skew_s_max: int | None = Field(description="The greatest lag of the provider's clock.")
 
 
 class CallbackEndpointDetail(CallbackEndpointRead):
-    """An endpoint and how it does."""
+    """An endpoint and its health."""
 
     last_day: EndpointCounts
 

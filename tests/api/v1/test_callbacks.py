@@ -307,7 +307,7 @@ async def test_a_notice_for_an_account_added_later_is_judged_then(market: Market
     body = {"account_ids": [str(market.stall.account_id)]}
     path = f"/v1/callback-endpoints/{endpoint['id']}/accounts"
     listed = await market.admin.put(path, json=body, params=market.org)
-    await market.hub.services.processor.settle(market.stall.org)
+    await market.hub.services.processor.process(market.stall.org)
 
     assert [a["id"] for a in listed.json()["accounts"]] == body["account_ids"]
     await until_status(market, bill, "paid")

@@ -25,7 +25,7 @@ from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import parse
 from tests.world.builders import MANAGER, an_endpoint, read_status, sepay_body, settle, store
 from tests.world.rails import RailPlace
-from worker.app import JobContext, resume_rail_requests
+from worker.jobs import JobContext, resume_rail_requests
 
 pytestmark = pytest.mark.anyio
 
@@ -329,7 +329,7 @@ async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
     context = JobContext(
         app_database=place.database,
         worker_database=worker_database,
-        settler=processor,
+        processor=processor,
         rails=place.desk(),
     )
 
