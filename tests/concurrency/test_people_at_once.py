@@ -38,7 +38,7 @@ async def stall(app_database: Database) -> Stall:
     return await a_new_stall(app_database)
 
 
-async def test_of_two_stalls_that_claim_a_credit_at_once_one_has_it(
+async def test_of_two_stalls_that_take_a_credit_at_once_one_has_it(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
@@ -46,11 +46,11 @@ async def test_of_two_stalls_that_claim_a_credit_at_once_one_has_it(
     await settle(app_database, stall)
     credit_id = await find_credit(app_database, stall)
 
-    claims = [
-        {"what": "claim", "credit_id": credit_id, "payee_id": payee_id}
+    takers = [
+        {"what": "assign", "credit_id": credit_id, "payee_id": payee_id}
         for payee_id in (stall.payee_id, neighbour) * 3
     ]
-    answers = races.run(stall.org, claims)
+    answers = races.run(stall.org, takers)
 
     winner, loser = ("assigned", "CreditNotCorrectable")
     assert sorted([answers[0], answers[1]]) == sorted([winner, loser])

@@ -17,6 +17,7 @@ from typing import Any
 
 import api.app  # noqa: F401 (loaded before the forks, which then take no time)
 from ops import hub_process, processes
+from payments.bills import queries as bill_queries
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits import queries, queries_transactions
@@ -33,12 +34,12 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the notice is stored": (NoticeReceiver, "_store", False),
     "between commit and acknowledgement": (NoticeReceiver, "_store", True),
     "between acknowledgement and settlement": (NoticeProcessor, "_settle_batch", False),
-    "after the notices are claimed": (notice_queries, "claim_notices", True),
+    "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
-    "after the bill is locked": (queries, "lock_named_bills", True),
-    "after the bill is changed": (queries, "update_bills", True),
+    "after the bill is locked": (bill_queries, "lock_named_bills", True),
+    "after the bill is changed": (bill_queries, "update_bills", True),
     "after the match is written": (queries, "insert_matches", True),
-    "after the transfers are posted": (ledger_queries, "insert_transfers", True),
+    "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
     "before the settlement commits": (notice_queries, "finish_notices", True),
     "after the settlement has committed": (NoticeProcessor, "_settle_batch", True),

@@ -1,7 +1,9 @@
 """What OpenAPI says is what the code does: errors, examples, and the quick way of one route."""
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import re
 import textwrap
 from collections.abc import Callable, Iterator
@@ -12,9 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-import payments.bills.errors
-import payments.callbacks.errors
-import payments.payees.errors
+import payments
 from api.app import create_app
 from api.http.errors import status_of
 from api.v1.bills import create as create_bills
@@ -28,8 +28,9 @@ from tests.world.stalls import Market, found_market_with_stall
 
 ERRORS: dict[str, type[HubError]] = {
     name: value
-    for module in (payments.bills.errors, payments.callbacks.errors, payments.payees.errors)
-    for name, value in vars(module).items()
+    for module in pkgutil.walk_packages(payments.__path__, "payments.")
+    if module.name.endswith(".errors")
+    for name, value in vars(importlib.import_module(module.name)).items()
     if isinstance(value, type) and issubclass(value, HubError) and value is not HubError
 }
 # (route, error that a called function may raise) → why it cannot come out of this route.
