@@ -5,16 +5,13 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-import payments.bills.errors
-import payments.callbacks.errors
-import payments.payees.errors
 from api.app import create_app
 from api.http.errors import status_of
 from api.v1.bills import create as create_bills
@@ -26,12 +23,16 @@ from core.settings import Settings
 from tests.world.city import Hub, running_hub
 from tests.world.stalls import Market, found_market_with_stall
 
-ERRORS: dict[str, type[HubError]] = {
-    name: value
-    for module in (payments.bills.errors, payments.callbacks.errors, payments.payees.errors)
-    for name, value in vars(module).items()
-    if isinstance(value, type) and issubclass(value, HubError) and value is not HubError
-}
+DOMAIN = ("payments", "identity")
+
+
+def list_errors(of: type[HubError]) -> Iterator[type[HubError]]:
+    for one in of.__subclasses__():
+        yield one
+        yield from list_errors(one)
+
+
+ERRORS = {one.__name__: one for one in list_errors(HubError) if one.__module__.startswith(DOMAIN)}
 # (route, error that a called function may raise) → why it cannot come out of this route.
 CANNOT_COME: dict[tuple[str, str], str] = {
     ("create_endpoint", "UnknownProvider"): "the body's enum knows the providers",
@@ -66,7 +67,8 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
         return set()
     seen.add(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    names = inspect.unwrap(function).__globals__
+    # What a route asks for by a parameter, such as a service, is known by its type.
+    names = {**inspect.unwrap(function).__globals__, **get_type_hints(function)}
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None:
@@ -75,7 +77,9 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
             called = _resolve(node.func, names)
             if inspect.isfunction(called) and called.__module__.startswith("api.v1"):
                 found |= errors_of(called, seen=seen)
-            elif inspect.isfunction(called) and called.__module__.startswith(("payments", "api")):
+            elif inspect.isfunction(called) and called.__module__.startswith(
+                ("payments", "identity", "api")
+            ):
                 found |= raised_by_docstring(called)
     return found
 
