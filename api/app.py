@@ -13,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.counter import bills as counter_bills
+from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
-from api.counter import stall_code
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -85,7 +85,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_routes.router,
     counter_bills.router,
     counter_sales.router,
-    stall_code.router,
+    printed_code.router,
     pay_routes.router,
     overview.router,
     manage_payees.router,
