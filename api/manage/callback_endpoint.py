@@ -1,4 +1,4 @@
-"""One callback endpoint: the address to copy, how it does, and changing what it may say."""
+"""One callback endpoint: the address to copy, its health, and changing what it may say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class EndpointPage:
     can_be_polled: bool  # the provider can; with a token or not
     needs_client_id: bool
     pull_hint: str
-    pulled_word: str  # whether it is asked now
+    pulled_word: str  # whether it is polled now
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
@@ -78,7 +78,7 @@ class EndpointPage:
 
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
-    """Show the address to copy, what to do with it, and how it does."""
+    """Show the address to copy, what to do with it, and its health."""
     return await _draw_one(manager, settings, endpoint_id, {})
 
 
@@ -143,7 +143,9 @@ async def rotate(
     return manager.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
 
 
-@router.post("/{endpoint_id}/asking", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post(
+    "/{endpoint_id}/pull-credentials", dependencies=[requires(Permission.ENDPOINTS_MANAGE)]
+)
 async def set_pull(
     manager: TheManager,
     settings: TheSettings,
@@ -151,7 +153,7 @@ async def set_pull(
     pull_token: Annotated[str, Form(max_length=1_000)] = "",
     pull_client_id: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
-    """Replace what the provider is asked with; empty, it is asked no more."""
+    """Replace what the provider is polled with; empty, it is no longer polled."""
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             await set_pull_credentials(
@@ -240,7 +242,7 @@ async def _read_one(
     told = counts.accepted + counts.rejected
     until = endpoint.previous_key_until
     base = f"/endpoints/{endpoint.id}"
-    asking = PULLS.get(endpoint.provider)
+    pull = PULLS.get(endpoint.provider)
     return EndpointPage(
         name=endpoint.name,
         provider=endpoint.provider,
@@ -250,9 +252,9 @@ async def _read_one(
         url=f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
         steps=tuple(manager.word("setup", endpoint.provider).split("\n")),
         makes_secret=endpoint.provider in GENERATES_SECRET,
-        can_be_polled=asking is not None,
-        needs_client_id=asking is not None and asking.needs_client_id,
-        pull_hint=manager.word("pull_hint", endpoint.provider) if asking else "",
+        can_be_polled=pull is not None,
+        needs_client_id=pull is not None and pull.needs_client_id,
+        pull_hint=manager.word("pull_hint", endpoint.provider) if pull else "",
         pulled_word=_present_pulled(manager, endpoint),
         previous_key_until=manager.present_instant(until) if until and until > manager.now else "",
         accounts=accounts,

@@ -129,7 +129,7 @@ class ManagerContext:
         done = self.request.query_params.get("done", "")
         facts = {
             "page": page,
-            "desk": self,
+            "manager": self,
             "here": here,
             "menu": self._menu(here),
             "secret": secret,
