@@ -82,7 +82,6 @@ async def found_market(
                 session,
                 org.id,
                 payee_id=payee.id,
-                is_known_bank=True,
                 bin_=BIN,
                 account_number=account_number,
                 virtual_account=None,

@@ -276,7 +276,7 @@ async def _read_one(
         overlaps=tuple(
             (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
         ),
-        history=await list_changes_of(tx, manager, "endpoint", endpoint.id),
+        history=await list_changes_of(tx, manager, "callback_endpoint", endpoint.id),
         errors=errors,
     )
 

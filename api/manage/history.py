@@ -1,4 +1,4 @@
-"""The audit log: who changed what, from what to what, and why. Read only."""
+"""Pages of the audit log: who changed what, from what to what, and why. Read only."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,8 +28,8 @@ OBJECT_KINDS: Final = (
     "api_key",
     "bill",
     "break",
+    "callback_endpoint",
     "credit",
-    "endpoint",
     "organisation",
     "payee",
     "staff",

@@ -38,7 +38,6 @@ from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
 from payments.payees.service import add_payee
 from payments.providers import PULLS
-from payments.vietqr.banks import find_bank
 
 THERE_ALREADY: Final = (
     "The demo city is there from an earlier start, with the logins told then.",
@@ -196,7 +195,6 @@ async def _make_stall(
         session,
         org.id,
         payee_id=payee.id,
-        is_known_bank=find_bank(bin_) is not None,
         bin_=bin_,
         account_number=number,
         virtual_account=place.virtual_account_of(position),

@@ -136,7 +136,6 @@ async def test_of_two_people_who_approve_at_once_one_does(
             session,
             stall.org.id,
             payee_id=stall.payee_id,
-            is_known_bank=True,
             bin_=VCB,
             account_number=f"07{an_id_number():08d}",
             virtual_account=None,

@@ -93,7 +93,6 @@ async def an_account(
         session,
         org.id,
         payee_id=payee_id,
-        is_known_bank=True,
         bin_=bin_,
         account_number=account_number or f"01{an_id_number():08d}",
         virtual_account=virtual_account,

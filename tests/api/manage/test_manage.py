@@ -310,7 +310,7 @@ async def test_notice_log_shows_everybody_the_same_message_and_no_number_whole(
         assert market.stall.account_number not in answer.text
         assert f"…{market.stall.account_number[-4:]}" in answer.text
         assert shown.json()["body"] in html.unescape(answer.text)
-    assert "Không có tin nào như vậy" in text_of(await finance.get(f"{log}?show=refused"))
+    assert "Không có thông báo nào như vậy" in text_of(await finance.get(f"{log}?show=refused"))
 
 
 async def test_nobody_reads_notices_of_another_organisation(market: Market) -> None:
@@ -391,7 +391,7 @@ async def test_overview_counts_today(market: Market) -> None:
 
     assert "20.000 ₫" in words
     assert "1 khoản đã vào sổ" in words
-    assert "Khỏe" in words
+    assert "Bình thường" in words
 
 
 async def test_finance_decides_about_money_that_may_be_told_twice(market: Market) -> None:

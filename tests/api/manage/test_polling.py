@@ -103,5 +103,5 @@ async def test_a_vendor_reads_whom_to_tell_of_a_refused_token(market: Market) ->
         ("unclear", "trả lời không đọc được"),
         ("no_order", "chỉ trả lời về đơn tạo ở đó"),
     ):
-        page = await owner.get(f"/counter/sales?told={told}")
+        page = await owner.get(f"/counter/sales?done={told}")
         assert words in text_of(page), told
