@@ -1,4 +1,4 @@
-"""The hub's web application: what is open while it runs, and which routes it has."""
+"""The hub's web application: its routes, its middleware and its lifespan."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ from api.v1.bills import routes as bills_routes
 from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
-from api.v1.callbacks.callbacks_asgi import CallbackDoor
+from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.credits import routes as credits_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
@@ -137,7 +137,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: who is asking must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
-        Middleware(CallbackDoor),
+        Middleware(CallbacksASGI),
         # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),
     ]

@@ -1,4 +1,4 @@
-"""A bill at the counter: its code, how it stands, cancelling, and asking the bank about it."""
+"""A bill at the counter: its code, its state, cancelling it, and checking with the bank."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from api.counter.credits import PresentedCredit, facts_of_sale, present_credit
 from api.counter.page_context import CounterPayee, ThePayee, go, read_context, render
 from api.counter.polling import PollProblem, poll_for_payee
 from api.counter.routes import keypad_page
-from api.http.codes import draw_inline
+from api.http.codes import render_inline
 from api.http.deps import (
     Now,
     TheBillWriter,
@@ -137,7 +137,7 @@ async def show_bill(
         bill_id=bill.id,
         state=status.value,
         code_vnd=code_vnd,
-        code_svg=await draw_inline(bill.vietqr) if is_waiting else Markup(),
+        code_svg=await render_inline(bill.vietqr) if is_waiting else Markup(),
         code_words=spell_vnd(code_vnd),
         reference=bill.reference,
         bank=name_bank(bill.bin),

@@ -147,7 +147,9 @@ async def read_context(
         is_live=caller.org.is_live,
         today_vnd=today_vnd,
         today_count=today_count,
-        changes=tuple(_word_change(link, account, is_first) for link, account, is_first in links),
+        changes=tuple(
+            _present_change(link, account, is_first) for link, account, is_first in links
+        ),
         suffix=payee.suffix,
         person_name=caller.name,
         here=here,
@@ -178,7 +180,7 @@ async def _speaks_for(
     return "payee"
 
 
-def _word_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:
+def _present_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:
     return AccountChange(
         link_id=link.id,
         bank=name_bank(account.bin),

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from api.counter.page_context import ThePayee, read_context, render
-from api.http.codes import answer_card, draw_inline, printed_card
+from api.http.codes import answer_card, printed_card, render_inline
 from api.http.deps import Now, Tx, requires
 from api.http.templating import language_of
 from identity.people.rules import Permission
@@ -38,7 +38,7 @@ async def show_code(request: Request, payee: ThePayee, tx: Tx, now: Now) -> Resp
         bank=name_bank(context.route.bin),
         account=context.route.code_account,
         holder_name=context.route.holder_name,
-        code_svg=await draw_inline(printed_payload(context.route)),
+        code_svg=await render_inline(printed_payload(context.route)),
     )
     return render(request, "printed_code.html", context, page)
 

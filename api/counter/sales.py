@@ -77,7 +77,7 @@ async def show_sales(
     sales = await list_sales(tx, payee.org_id, payee.id, since=since, until=until)
     lang = language_of(request)
     page = SalesPage(
-        rows=[_word_row(sale, lang, payee.suffix) for sale in sales],
+        rows=[_present_row(sale, lang, payee.suffix) for sale in sales],
         done=done,
         has_poll_failed=done in POLL_PROBLEMS,
     )
@@ -168,7 +168,7 @@ async def _correct(
     return go(payee.path(then))
 
 
-def _word_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
+def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
     facts = facts_of_sale(sale)
     state_word = {
         Verdict.NOT_TAKINGS: "counter.sales.not_takings_state",

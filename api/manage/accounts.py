@@ -136,7 +136,7 @@ async def show_accounts(
 ) -> Response:
     """List which account each payee's codes name, or will."""
     form = {**EMPTY_FORM, "payee": payee}
-    return await _draw_list(manager, form, {}, with_ended=ended == "yes")
+    return await _render_list(manager, form, {}, with_ended=ended == "yes")
 
 
 @router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
@@ -158,7 +158,7 @@ async def propose(
     }
     payee_id = _read_id(payee)
     if errors := _find_faults(manager, form, payee_id):
-        return await _draw_list(manager, form, errors)
+        return await _render_list(manager, form, errors)
     assert payee_id is not None
     bill_writer = manager.services.bill_writer
     try:
@@ -176,14 +176,14 @@ async def propose(
                 now=manager.now,
             )
     except PayeeClosed as error:
-        return await _draw_list(manager, form, {"payee": manager.present_error(error)})
+        return await _render_list(manager, form, {"payee": manager.present_error(error)})
     return manager.go(f"/accounts/{link.id}", done="account_proposed")
 
 
 @router.get("/{link_id}", dependencies=[requires(Permission.ACCOUNTS_READ)])
 async def show_account(manager: TheManager, link_id: UUID) -> Response:
     """Show an account, what it still needs, and who did what."""
-    return await _draw_one(manager, link_id)
+    return await _render_one(manager, link_id)
 
 
 @router.post("/{link_id}/approve", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
@@ -257,7 +257,7 @@ async def _decide(
         AccountLinkNotInForce,
         AccountTaken,
     ) as error:
-        return await _draw_one(manager, link_id, error)
+        return await _render_one(manager, link_id, error)
     return manager.go(f"/accounts/{link_id}", done=done)
 
 
@@ -290,7 +290,7 @@ def _find_faults(
     return errors
 
 
-async def _draw_list(
+async def _render_list(
     manager: ManagerContext, form: dict[str, str], errors: Errors, *, with_ended: bool = False
 ) -> Response:
     statuses = list(LinkStatus) if with_ended else IN_USE
@@ -298,7 +298,7 @@ async def _draw_list(
         links = await queries.list_links(tx, manager.org_id, statuses=statuses)
         payees = await queries.list_payees(tx, manager.org_id)
     page = AccountsPage(
-        rows=tuple(_word_row(manager, one) for one in links),
+        rows=tuple(_present_row(manager, one) for one in links),
         with_ended=with_ended,
         can_propose=manager.may(Permission.ACCOUNTS_PROPOSE),
         payees=(
@@ -321,7 +321,7 @@ async def _draw_list(
     )
 
 
-async def _draw_one(
+async def _render_one(
     manager: ManagerContext, link_id: UUID, error: HubError | None = None
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -349,7 +349,7 @@ async def _read_one(
         ("told", link.holder_told_at),
     )
     return AccountPage(
-        row=_word_row(manager, found),
+        row=_present_row(manager, found),
         bank_name=bank.name if (bank := find_bank(account.bin)) else account.bin,
         stages=tuple(
             Stage(
@@ -377,7 +377,7 @@ async def _read_one(
         not_counted=not_counted,
         not_counted_next=not_counted_next,
         history=await list_changes_of(tx, manager, "account_link", link_id),
-        others=tuple(_word_row(manager, one) for one in others if one[0].id != link_id),
+        others=tuple(_present_row(manager, one) for one in others if one[0].id != link_id),
         error=manager.present_error(error) if error else "",
     )
 
@@ -417,7 +417,7 @@ async def _present_not_counted(
     )
 
 
-def _word_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
+def _present_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
     link, account, payee = found
     status = LinkStatus(link.status)
     tone, icon = STATES[status]

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.http.deps import TheSettings, requires
 from api.manage.endpoint_health import present_health
 from api.manage.history import Change, list_changes_of
-from api.manage.notices import NoticeRow, word_notice
+from api.manage.notices import NoticeRow, present_notice
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
 from core.masking import mask_tail
 from core.settings import Settings
@@ -79,7 +79,7 @@ class EndpointPage:
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
     """Show the address to copy, what to do with it, and its health."""
-    return await _draw_one(manager, settings, endpoint_id, {})
+    return await _render_one(manager, settings, endpoint_id, {})
 
 
 @router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
@@ -102,7 +102,7 @@ async def set_accounts(
                 now=manager.now,
             )
     except BadAccount as error:
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {"accounts": manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="accounts_set")
@@ -133,7 +133,7 @@ async def rotate(
             name = (await service.get_endpoint(tx, manager.org_id, endpoint_id)).name
     except (BadSecret, CallbackEndpointRevoked) as error:
         field = "secret" if isinstance(error, BadSecret) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     shown = None
@@ -169,7 +169,7 @@ async def set_pull(
             )
     except (BadPullToken, CallbackEndpointRevoked) as error:
         field = "pull_token" if isinstance(error, BadPullToken) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="pull_token_set")
@@ -216,7 +216,7 @@ async def list_accounts(
     )
 
 
-async def _draw_one(
+async def _render_one(
     manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -264,11 +264,11 @@ async def _read_one(
         rejected=counts.rejected,
         waiting=counts.waiting,
         success_percent=counts.accepted * 100 // told if told else None,
-        skew_hint=_word_skew(manager, counts.skew_s_max),
+        skew_hint=_present_skew(manager, counts.skew_s_max),
         tone=tone,
         icon=icon,
         word=word,
-        latest=tuple(word_notice(manager, endpoint.id, one) for one in latest),
+        latest=tuple(present_notice(manager, endpoint.id, one) for one in latest),
         log_path=manager.path(f"{base}/notices"),
         base_path=f"/manage{base}",
         suffix=manager.path("").removeprefix("/manage"),
@@ -305,7 +305,7 @@ def _present_pulled(manager: ManagerContext, endpoint: CallbackEndpoint) -> str:
     return manager.say("endpoint.pulled_yes" if is_pulled else "endpoint.pulled_no")
 
 
-def _word_skew(manager: ManagerContext, skew_s: int | None) -> str:
+def _present_skew(manager: ManagerContext, skew_s: int | None) -> str:
     """Say that clocks disagree once it is worth looking: a window is five minutes."""
     if skew_s is None or abs(skew_s) < 60:
         return ""

@@ -88,7 +88,7 @@ async def show_notices(
     page = NoticesPage(
         name=endpoint.name,
         endpoint_path=manager.path(f"/endpoints/{endpoint_id}"),
-        rows=tuple(word_notice(manager, endpoint_id, one) for one in shown),
+        rows=tuple(present_notice(manager, endpoint_id, one) for one in shown),
         show=show,
         shows=tuple((one, manager.say(f"notice.show.{one}")) for one in SHOWS),
         older=manager.path(base, show=show, before=write_cursor(last.id))
@@ -115,7 +115,7 @@ async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -
         raise NoticeNotFound(notice_id)
     page = NoticePage(
         name=endpoint.name,
-        row=word_notice(manager, endpoint_id, found[0]),
+        row=present_notice(manager, endpoint_id, found[0]),
         body=show_message(body),
         log_path=manager.path(f"/endpoints/{endpoint_id}/notices"),
     )
@@ -131,7 +131,7 @@ def class_of(one: NoticeView) -> str:
     return "good" if one.outcome in GOOD | GOOD_TOO else "attention"
 
 
-def word_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> NoticeRow:
+def present_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> NoticeRow:
     """Say what a message was and what to do about it."""
     tone, icon = {
         "refused": ("bad", "cross"),

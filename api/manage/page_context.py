@@ -1,4 +1,4 @@
-"""What every page for managers stands on: who is there, for which organisation, and the menu."""
+"""Page context for managers: who is there, for which organisation, and the menu."""
 
 import base64
 import json

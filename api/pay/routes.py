@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.http.codes import answer_card, bill_card, draw_inline
+from api.http.codes import answer_card, bill_card, render_inline
 from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.networks import network_of
 from api.http.templating import language_of, templates
@@ -252,7 +252,7 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
         paid_words=_present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
         has_receipt=bill.received_vnd > 0,
-        code_svg=await draw_inline(bill.vietqr) if state in PAYABLE else Markup(),
+        code_svg=await render_inline(bill.vietqr) if state in PAYABLE else Markup(),
         apps=tuple(link for link in links if link.is_prefilled),
         other_apps=tuple(link for link in links if not link.is_prefilled),
     )
