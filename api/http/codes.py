@@ -65,7 +65,7 @@ async def answer_card(
     return answer
 
 
-async def draw_inline(payload: str) -> Markup:
+async def render_inline(payload: str) -> Markup:
     """Draw a code as a part of a page: a picture of its own could fail where the page came."""
     svg = await to_thread.run_sync(render_svg, payload)
     return Markup(svg.decode())  # noqa: S704 (digits and our own tags: render_svg)

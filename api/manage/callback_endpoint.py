@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.http.deps import TheSettings, requires
 from api.manage.endpoint_health import present_health
 from api.manage.history import Change, list_changes_of
-from api.manage.notices import NoticeRow, word_notice
+from api.manage.notices import NoticeRow, present_notice
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
 from core.masking import mask_tail
 from core.settings import Settings
@@ -52,7 +52,7 @@ class EndpointPage:
     can_be_polled: bool  # the provider can; with a token or not
     needs_client_id: bool
     pull_hint: str
-    pulled_word: str  # whether it is asked now
+    pulled_word: str  # whether it is polled now
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
@@ -78,7 +78,7 @@ class EndpointPage:
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
     """Show the address to copy, what to do with it, and its health."""
-    return await _draw_one(manager, settings, endpoint_id, {})
+    return await _render_one(manager, settings, endpoint_id, {})
 
 
 @router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
@@ -107,7 +107,7 @@ async def change_accounts(
                 now=manager.now,
             )
     except BadAccount as error:
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {"accounts": manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="accounts_set")
@@ -138,7 +138,7 @@ async def rotate(
             name = (await queries.get_endpoint(tx, manager.org_id, endpoint_id)).name
     except (BadSecret, CallbackEndpointRevoked) as error:
         field = "secret" if isinstance(error, BadSecret) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     shown = None
@@ -148,7 +148,9 @@ async def rotate(
     return manager.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
 
 
-@router.post("/{endpoint_id}/asking", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post(
+    "/{endpoint_id}/pull-credentials", dependencies=[requires(Permission.ENDPOINTS_MANAGE)]
+)
 async def set_pull(
     manager: TheManager,
     settings: TheSettings,
@@ -172,7 +174,7 @@ async def set_pull(
             )
     except (BadPullToken, CallbackEndpointRevoked) as error:
         field = "pull_token" if isinstance(error, BadPullToken) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="pull_token_set")
@@ -219,7 +221,7 @@ async def list_accounts(
     )
 
 
-async def _draw_one(
+async def _render_one(
     manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -269,11 +271,11 @@ async def _read_one(
         rejected=counts.rejected,
         waiting=counts.waiting,
         success_percent=counts.accepted * 100 // received if received else None,
-        skew_hint=_word_skew(manager, counts.skew_s_max),
+        skew_hint=_present_skew(manager, counts.skew_s_max),
         tone=tone,
         icon=icon,
         word=word,
-        latest=tuple(word_notice(manager, endpoint.id, one) for one in latest),
+        latest=tuple(present_notice(manager, endpoint.id, one) for one in latest),
         log_path=manager.path(f"{base}/notices"),
         base_path=f"/manage{base}",
         suffix=manager.path("").removeprefix("/manage"),
@@ -281,7 +283,7 @@ async def _read_one(
         overlaps=tuple(
             (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
         ),
-        history=await list_changes_of(tx, manager, "endpoint", endpoint.id),
+        history=await list_changes_of(tx, manager, "callback_endpoint", endpoint.id),
         errors=errors,
     )
 
@@ -310,7 +312,7 @@ def _present_pulled(manager: ManagerContext, endpoint: CallbackEndpoint) -> str:
     return manager.say("endpoint.pulled_yes" if is_pulled else "endpoint.pulled_no")
 
 
-def _word_skew(manager: ManagerContext, skew_s: int | None) -> str:
+def _present_skew(manager: ManagerContext, skew_s: int | None) -> str:
     """Say that clocks disagree once it is worth looking: a window is five minutes."""
     if skew_s is None or abs(skew_s) < 60:
         return ""

@@ -58,7 +58,7 @@ async def show_new(
     manager: TheManager, provider: Annotated[str, Query(max_length=20)] = ""
 ) -> Response:
     """Ask for the provider, then for its secret and the accounts."""
-    return await _draw_new(manager, provider, ticked=None)
+    return await _render_new(manager, provider, ticked=None)
 
 
 @router.post("", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
@@ -74,14 +74,14 @@ async def create(
 ) -> Response:
     """Make the address; a secret that the hub made is on the next page, once."""
     if provider not in PROVIDERS:
-        return await _draw_new(manager, "", ticked=None)
+        return await _render_new(manager, "", ticked=None)
     ticked, is_sandbox = accounts or [], sandbox == "yes"
     line = read_line(name, NAME_CHARS_MAX) or manager.word("provider", provider)
     errors = {} if ticked else {"accounts": manager.say("error.account_needed")}
     if not secret.strip() and PROVIDERS[provider].capabilities.issues_secret:
         errors["secret"] = manager.say("error.secret_needed")
     if errors:
-        return await _draw_new(manager, provider, line, is_sandbox, ticked, errors)
+        return await _render_new(manager, provider, line, is_sandbox, ticked, errors)
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             endpoint, secrets = await service.create_endpoint(
@@ -109,7 +109,7 @@ async def create(
         fields = {BadSecret: "secret", BadPullToken: "pull_token", BadAccount: "accounts"}
         field = fields.get(type(error), "")
         problem = {field: manager.present_error(error)}
-        return await _draw_new(manager, provider, line, is_sandbox, ticked, problem)
+        return await _render_new(manager, provider, line, is_sandbox, ticked, problem)
     shown = None
     if not secret.strip():
         text, username = secrets.keys[0], secrets.username or ""
@@ -117,7 +117,7 @@ async def create(
     return manager.go(f"/endpoints/{endpoint.id}", shown, done="endpoint_created")
 
 
-async def _draw_new(
+async def _render_new(
     manager: ManagerContext,
     provider: str,
     name: str = "",

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.http.codes import answer_card, bill_card, draw_inline
+from api.http.codes import answer_card, bill_card, render_inline
 from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.networks import network_of
 from api.http.templating import language_of, templates
@@ -256,7 +256,9 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         has_receipt=bill.received_vnd > 0,
         code_state=bill.code_state.value,
         is_fallback=bool(bill.falls_back),
-        code_svg=await draw_inline(bill.vietqr) if state in PAYABLE and bill.has_code else Markup(),
+        code_svg=await render_inline(bill.vietqr)
+        if state in PAYABLE and bill.has_code
+        else Markup(),
         apps=tuple(link for link in links if link.is_prefilled),
         other_apps=tuple(link for link in links if not link.is_prefilled),
     )

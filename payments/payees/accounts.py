@@ -55,7 +55,7 @@ async def propose_account(
         bin_=bin_,
         account_number=account_number,
         virtual_account=virtual_account,
-        holder=holder_name,
+        holder_name=holder_name,
     )
     assert actor.id is not None
     payee = await queries.get_payee(session, org_id, payee_id)

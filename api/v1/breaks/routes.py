@@ -76,7 +76,7 @@ async def admit(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
     responses=may_answer(BreakNotFound, BreakClosed, BreakNotDecidable, CreditNotCorrectable),
 )
 async def confirm_same_money(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
-    """Say that one transfer was told twice; the later telling counts no more."""
+    """Confirm that one transfer was reported twice; the later report no longer counts."""
     return await admissions.confirm_same_money(
         tx, caller.org_id, break_id, actor=caller.actor, now=now
     )

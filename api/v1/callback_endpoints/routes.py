@@ -1,4 +1,4 @@
-"""Callback endpoints: the addresses that banks and providers call, and what came in there."""
+"""Callback endpoints: the addresses that banks call, and the notices received there."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -27,13 +27,14 @@ from api.v1.callback_endpoints.schemas import (
     NoticePage,
     NoticeRead,
 )
-from core.masking import hide_sensitive, mask_tail
+from core.masking import mask_tail
 from core.paging import BadCursor
 from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.callbacks import views
 from payments.callbacks.errors import NoticeNotFound
+from payments.callbacks.message_text import show_message
 from payments.connections import queries, service
 from payments.connections.errors import (
     BadPullToken,
@@ -195,7 +196,7 @@ async def remove_account(
 
 
 @router.put(
-    "/{endpoint_id}/asking",
+    "/{endpoint_id}/pull-credentials",
     responses=may_answer(CallbackEndpointNotFound, CallbackEndpointRevoked, BadPullToken),
 )
 async def set_pull(
@@ -207,7 +208,7 @@ async def set_pull(
     settings: TheSettings,
     now: Now,
 ) -> CallbackEndpointRead:
-    """Replace the token for "kiểm tra giao dịch", or take it away with null; it is never shown."""
+    """Replace what the provider is polled with, or take it away with null; it is never shown."""
     endpoint = await set_pull_credentials(
         tx,
         caller.org_id,
@@ -279,7 +280,7 @@ async def list_notices(
     responses=may_answer(CallbackEndpointNotFound, NoticeNotFound),
 )
 async def show_notice(
-    endpoint_id: UUID, notice_id: UUID, response: Response, caller: Manager, tx: Tx
+    endpoint_id: UUID, notice_id: UUID, response: Response, caller: Reader, tx: Tx
 ) -> NoticeBody:
     """Show what a message said, to find out why it was refused or not understood."""
     await queries.get_endpoint(tx, caller.org_id, endpoint_id)
@@ -287,7 +288,7 @@ async def show_notice(
     if body is None:
         raise NoticeNotFound(notice_id)
     no_store(response)
-    return NoticeBody(id=notice_id, body=hide_sensitive(body))
+    return NoticeBody(id=notice_id, body=show_message(body))
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

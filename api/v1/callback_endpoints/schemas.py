@@ -154,7 +154,7 @@ class NoticeRead(Read):
 
     id: UUID
     is_accepted: bool
-    source: str = Field(description="`callback`, or `asked` when the hub asked.")
+    source: str = Field(description="`callback`, or `pulled` when the hub polled.")
     outcome: str | None = Field(description="What became of it; null while it waits.")
     refusal: str | None = Field(description="Why it was not accepted.", examples=["bad_signature"])
     detail: str
@@ -173,7 +173,7 @@ class NoticePage(Read):
 
 
 class NoticeBody(Read):
-    """What a message said, with account numbers and signatures hidden."""
+    """What a message said: account numbers by their last four characters, no signatures."""
 
     id: UUID
     body: str

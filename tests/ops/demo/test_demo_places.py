@@ -21,7 +21,7 @@ def test_every_stall_has_an_account_that_a_bank_of_the_sandbox_could_have() -> N
                 bin_=bin_,
                 account_number=number,
                 virtual_account=place.virtual_account_of(position),
-                holder=holder,
+                holder_name=holder,
             )
             assert bin_ in BANKS
 
