@@ -224,7 +224,8 @@ def test_evidence_is_never_changed(owner: psycopg.Connection, role: str) -> None
         changeable = set(updatable_columns(owner, table, role))
         assert not changeable & {
             "body", "headers", "endpoint_id", "received_at", "credit_id", "bill_id", "rule",
-            "applied_vnd", "amount_vnd", "memo", "occurred_at", "source_id", "seq", "to_status", "reference", "receiving_account_id", "payee_id",
+            "applied_vnd", "amount_vnd", "memo", "occurred_at", "source_id", "seq", "to_status",
+            "reference", "receiving_account_id", "payee_id",
         }  # fmt: skip
 
 
