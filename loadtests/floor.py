@@ -107,11 +107,19 @@ INSERT INTO matches (
 VALUES ({_id(ORG, ":o::int")}, {_id(21, ":n::bigint")}, {_id(20, ":n::bigint")},
         {_id(BILL, ":n::bigint")}, {_id(PAYEE, ":p::int")}, 'memo_exact', 'settle', 'PP23456789ABC',
         'PP23456789ABC by memo_exact, bill was open', 20000, false, now());
+INSERT INTO payments (
+    org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
+    recorded_at)
+VALUES ({_id(ORG, ":o::int")}, {_id(24, ":n::bigint")}, {_id(BILL, ":n::bigint")}, 'vietqr',
+        'credit', {_id(20, ":n::bigint")}, 20000, 20000, now(), now());
+INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
+VALUES ({_id(ORG, ":o::int")}, {_id(24, ":n::bigint")}, {_id(21, ":n::bigint")},
+        {_id(20, ":n::bigint")}, {_id(BILL, ":n::bigint")}, 20000);
 INSERT INTO postings (
     org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
     cause_kind, cause_id, step, effective_at, posted_at)
 VALUES ({_id(ORG, ":o::int")}, {_id(22, ":n::bigint")}, 'bank_clearing', {_id(ACCOUNT, ":p::int")},
-        'takings', {_id(PAYEE, ":p::int")}, 20000, 'match', {_id(21, ":n::bigint")}, 0, now(),
+        'takings', {_id(PAYEE, ":p::int")}, 20000, 'payment', {_id(24, ":n::bigint")}, 0, now(),
         now());
 WITH written AS (
     INSERT INTO events (

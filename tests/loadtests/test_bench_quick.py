@@ -76,8 +76,8 @@ def test_money_that_vanished_or_came_twice_is_counted(monkeypatch: pytest.Monkey
                 key = [payment.org_id, payment.bill_id]
                 if i == 0:
                     owner.execute(
-                        "DELETE FROM postings t USING matches m WHERE m.org_id = t.org_id"
-                        " AND m.id = t.cause_id AND m.org_id = %s AND m.bill_id = %s",
+                        "DELETE FROM postings t USING payments p WHERE p.org_id = t.org_id"
+                        " AND p.id = t.cause_id AND p.org_id = %s AND p.bill_id = %s",
                         key,
                     )
                 else:
