@@ -66,27 +66,24 @@ async def test_a_written_past_is_what_the_hub_would_have_left(
 
 
 async def test_bills_are_listed_by_their_states(stall: Stall, app_database: Database) -> None:
-    """Beside the past, one is open and one is part-paid and can be paid still."""
+    """Beside the past, an open and a part-paid bill can be paid still, and two have just ended."""
     now = read_clock()
-    later = {"later": now + timedelta(hours=1)}
+    unpaid = text("""
+        INSERT INTO bills (
+            org_id, id, link_id, payee_id, receiving_account_id, rail, reference, public_token,
+            amount_vnd, paid_vnd, received_vnd, purpose, status, created_by, created_at,
+            expires_at, monitor_until)
+        SELECT org_id, gen_random_uuid(), link_id, payee_id, receiving_account_id, rail,
+               left(:name || status, 13), :name || status, amount_vnd, paid_vnd, received_vnd,
+               purpose, CASE status WHEN 'expired' THEN 'open' ELSE status END, created_by,
+               created_at, :ends, :ends
+        FROM (SELECT DISTINCT ON (status) * FROM bills
+              WHERE status IN ('part_paid', 'expired')) AS old
+    """)
     async with open_org_transaction(app_database, stall.org.id) as session:
-        await session.execute(
-            text("""
-                INSERT INTO bills (
-                    org_id, id, link_id, payee_id, receiving_account_id, rail, reference,
-                    public_token, amount_vnd, paid_vnd, received_vnd, purpose, status, created_by,
-                    created_at, expires_at, monitor_until)
-                SELECT org_id, gen_random_uuid(), link_id, payee_id, receiving_account_id, rail,
-                       'NEW' || status, 'new-' || status, amount_vnd, paid_vnd, received_vnd,
-                       purpose, CASE status WHEN 'expired' THEN 'open' ELSE status END, created_by,
-                       created_at, :later, :later
-                FROM (SELECT DISTINCT ON (status) * FROM bills
-                      WHERE status IN ('part_paid', 'expired')) AS old
-            """),
-            later,
-        )
+        for name, ends in (("new", now + timedelta(hours=1)), ("late", now)):
+            await session.execute(unpaid, {"name": name, "ends": ends})
     everything = await list_all_bills(app_database, stall)
-
     states = [effective_status(b.status, expires_at=b.expires_at, now=now) for b in everything]
 
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -143,7 +140,7 @@ async def test_credits_are_listed_by_each_filter_and_page_by_page(
     since, until = day_bounds(day)
     mine = {one.id for one in everything if one.payee_id in (stall.payee_id, None)}
     verdicts: list[list[Verdict] | None] = [None, [], [Verdict.OVER], list(Verdict)]
-    verdicts += [[Verdict.SETTLE, Verdict.NO_BILL], [Verdict.NOT_TAKINGS], [Verdict.PART]]
+    verdicts += [[Verdict.SETTLE, Verdict.NO_BILL], [Verdict.NOT_TAKINGS], [Verdict.NO_BILL]]
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         for wanted, payee_id, is_day, before in product(
