@@ -227,7 +227,8 @@ def measure_history(
 ) -> WithHistory:
     """Write a past, and measure floods, the counter's pages and every list with it."""
     say(f"Writing {payments:,} past payments, {_load()}")
-    write_history(installation.cluster.dsn(dbname=DATABASE), city.markets, payments)
+    org_ids = [market.org.id for market in city.markets]
+    write_history(installation.cluster.dsn(dbname=DATABASE), org_ids, payments)
     say(f"Counters with a history, {_load()}")
     counter_p95_ms = pages.measure_counter(requests=plan.counter_pages)
     say(f"Lists with a history, {_load()}")
