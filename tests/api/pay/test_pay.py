@@ -104,7 +104,8 @@ async def test_a_guesser_at_one_hub_is_not_counted_by_another_in_the_same_proces
     while await guess(one) != 429:
         pass
     async with running_hub(settings) as other:
-        assert await guess(other.client) == 404
+        # One try comes back each second, so that a few say nothing.
+        assert {await guess(other.client) for _ in range(40)} == {404}
 
 
 async def guess(client: httpx.AsyncClient) -> int:
