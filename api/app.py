@@ -39,6 +39,7 @@ from api.manage import payees as manage_payees
 from api.manage import staff as manage_staff
 from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
+from api.subscribers import HOOKS
 from api.v1.accounts import routes as accounts_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
@@ -170,22 +171,23 @@ def _static_files() -> StaticHeaders:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     engine = open_engine(settings.app_database_url.get_secret_value(), settings)
-    sign_ins_routes = open_database(engine)
+    database = open_database(engine)
     app.state.engine = engine
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
-        await measure_shared_clock(sign_ins_routes)
-    app.state.database = sign_ins_routes
+        await measure_shared_clock(database)
+    app.state.database = database
     app.state.directory = Directory(
-        database=sign_ins_routes, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
+        database=database, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
     )
+    app.state.hooks = HOOKS
     app.state.passwords = Passwords(memory_kib=settings.password_memory_kib)
     app.state.sign_ins = SignIns(
-        database=sign_ins_routes,
+        database=database,
         passwords=app.state.passwords,
         sign_in_max=timedelta(seconds=settings.sign_in_max_s),
     )
     app.state.sealer = Sealer.from_settings(settings)
-    app.state.broadcaster = Broadcaster(settings, sign_ins_routes)
+    app.state.broadcaster = Broadcaster(settings, database)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         await stack.enter_async_context(app.state.broadcaster.running())

@@ -10,14 +10,22 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.counter.credits import present_credit, told_by_event
-from api.counter.page_context import MaybeStall, Stall, TheStall, go, read_frame, read_today, render
+from api.counter.page_context import (
+    MaybeStall,
+    Stall,
+    TheStall,
+    go,
+    read_frame,
+    read_today,
+    render,
+    stall_of,
+)
 from api.http.deps import CurrentCaller, Now, TheDatabase, Tx, requires
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
-from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.onboarding.holders import check_own_login
 from payments.outbox.rules import EventKind
@@ -92,7 +100,7 @@ async def show_keypad(
         page = ChoosePage(
             org_name=caller.org.name,
             stalls=tuple(
-                StallChoice(name=p.name, place=p.place, path=_stall_of(caller, p.id).path())
+                StallChoice(name=p.name, place=p.place, path=stall_of(caller, p.id).path())
                 for p in payees
             ),
         )
@@ -146,15 +154,14 @@ async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> R
     link, account, _ = await get_link(tx, stall.org_id, link_id)
     if link.payee_id != stall.payee_id:
         raise AccountLinkNotFound(link_id)
+    own_id = stall.payee_id if caller.is_scoped else None  # managers speak for no stall
     try:
         if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
             raise HolderNeeded
         await check_own_login(tx, caller, link)
-        await confirm_told(
-            tx, stall.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
-        )
+        await confirm_told(tx, stall.org_id, link_id, payee_id=own_id, actor=caller.actor, now=now)
     except HolderNeeded:
-        await note_read(tx, link, account, payee_id=caller.payee_id, actor=caller.actor, now=now)
+        await note_read(tx, link, account, payee_id=own_id, actor=caller.actor, now=now)
     return go(stall.path())
 
 
@@ -183,10 +190,3 @@ def _shape_for(request: Request, stall: Stall) -> Shape:
         return msgspec.json.encode(told).decode()
 
     return shape
-
-
-def _stall_of(caller: Caller, payee_id: UUID) -> Stall:
-    suffix = f"?payee={payee_id}"
-    if caller.org_id != caller.home.id:
-        suffix += f"&org={caller.org_code}"
-    return Stall(caller=caller, payee_id=payee_id, suffix=suffix)

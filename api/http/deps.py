@@ -20,6 +20,7 @@ from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller, Directory
 from identity.people.errors import CrossSiteRequest
+from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission
 from identity.people.sign_in import SignIns
@@ -30,7 +31,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _SignInCookie(APIKeyCookie):
-    """The session's cookie under the name that this process gives it."""
+    """The sign-in's cookie under the name that this process gives it."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         return request.cookies.get(name_cookie(request.app.state.settings)) or None
@@ -43,7 +44,7 @@ _bearer = HTTPBearer(
     description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
 )
 _cookie = _SignInCookie(
-    name=COOKIE, auto_error=False, scheme_name="Session", description="Set by POST /v1/sign-ins"
+    name=COOKIE, auto_error=False, scheme_name="SignIn", description="Set by POST /v1/sign-ins"
 )
 
 
@@ -81,6 +82,12 @@ async def read_passwords(request: Request) -> Passwords:
     return passwords
 
 
+async def read_hooks(request: Request) -> Hooks:
+    """Who answers and hears what identity says."""
+    hooks: Hooks = request.app.state.hooks
+    return hooks
+
+
 async def read_sign_ins(request: Request) -> SignIns:
     """Lets people in and out."""
     sign_ins: SignIns = request.app.state.sign_ins
@@ -98,6 +105,7 @@ TheSettings = Annotated[Settings, Depends(read_settings)]
 TheDatabase = Annotated[Database, Depends(read_database)]
 TheDirectory = Annotated[Directory, Depends(read_directory)]
 ThePasswords = Annotated[Passwords, Depends(read_passwords)]
+TheHooks = Annotated[Hooks, Depends(read_hooks)]
 TheSignIns = Annotated[SignIns, Depends(read_sign_ins)]
 TheSealer = Annotated[Sealer, Depends(read_sealer)]
 

@@ -209,7 +209,7 @@ async def open_manager_context(
     Raises:
         Forbidden: a stall's own people, attendants, the city's viewers, and machines.
     """
-    is_staff = caller.kind == "staff" and caller.payee_id is None
+    is_staff = caller.kind == "staff" and not caller.is_scoped
     if not is_staff or not caller.may(Permission.LEDGER_READ):
         raise Forbidden("These pages are for who manages an organisation.")
     return ManagerContext(request=request, caller=caller, database=database, sealer=sealer, now=now)

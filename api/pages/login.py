@@ -11,6 +11,7 @@ from api.http.deps import (
     MaybeCaller,
     Now,
     TheDatabase,
+    TheHooks,
     ThePasswords,
     TheSettings,
     TheSignIns,
@@ -130,6 +131,7 @@ async def make_first(
     request: Request,
     database: TheDatabase,
     passwords: ThePasswords,
+    hooks: TheHooks,
     now: Now,
     token: Annotated[str, Form(max_length=200)] = "",
     organisation_code: Annotated[str, Form(max_length=20)] = "",
@@ -150,7 +152,7 @@ async def make_first(
     try:
         body = SetupCreate.model_validate({**values, "is_live": is_live, "password": password})
         async with database.begin() as tx:
-            await set_up(request, body, tx, passwords, now)
+            await set_up(request, body, tx, passwords, hooks, now)
     except ValidationError as error:
         errors = {write_path(found["loc"]): found["msg"] for found in error.errors()}
         return _draw_setup(request, SetupPage(is_open=True, values=values, errors=errors))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.errors import HubError, Kind, Violation
+from identity.people.rules import Scope, ScopeKind
 
 
 class LoginFailed(HubError):
@@ -99,12 +100,30 @@ class DutiesNotApart(HubError):
 
 
 class PayeeRequired(HubError):
-    """A vendor's owner or cashier belongs to one payee, and only to one that exists."""
+    """A vendor's owner or cashier works for at least one payee."""
 
     kind, code, title = Kind.INVALID, "payee_required", "Payee missing"
 
     def __init__(self) -> None:
-        super().__init__("Owners and cashiers need the payee (payee_id) that they work for.")
+        super().__init__("Owners and cashiers need a scope: the payee that they work for.")
+
+
+class ScopeNotFound(HubError):
+    """The organisation has nothing of this kind with this id."""
+
+    kind, code, title = Kind.INVALID, "scope_not_found", "Scope not found"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"This organisation has no {scope.kind.value} {scope.id}.")
+
+
+class ScopeNeeded(HubError):
+    """The caller works for several, and the request does not say for which one it is."""
+
+    kind, code, title = Kind.INVALID, "scope_needed", "Say which one"
+
+    def __init__(self, kind: ScopeKind) -> None:
+        super().__init__(f"You work for several: name one ({kind.value}_id).")
 
 
 class LastAdministrator(HubError):

@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from core.errors import Violation
 from core.text import STROKED_D
@@ -22,6 +23,19 @@ class Role(StrEnum):
     MANAGER = "manager"
     CITY_VIEWER = "city_viewer"
     ADMIN = "admin"
+
+
+class ScopeKind(StrEnum):
+    """What a person may be held to; the package that has these things says which exist."""
+
+    PAYEE = "payee"
+
+
+class Scope(NamedTuple):
+    """One thing that a person works for. Who has none works for the whole organisation."""
+
+    kind: ScopeKind
+    id: UUID
 
 
 class Permission(StrEnum):
@@ -88,8 +102,9 @@ API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
 )
-# These people see one payee of the organisation and nothing of its neighbours.
+# These people see their payees, at least one, and nothing of the neighbours.
 PAYEE_ROLES: Final = frozenset({Role.VENDOR_OWNER, Role.CASHIER})
+SCOPES_MAX: Final = 50  # of one person
 
 LOGIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9._@+-]{1,62})[a-z0-9]")
 PASSWORD_CHARS_MIN: Final = 10

@@ -19,7 +19,8 @@ from core.paging import BadCursor
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillNotCancellable, BillNotFound, BillNotPayable
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
@@ -43,7 +44,7 @@ Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Canceller = Annotated[Caller, requires(Permission.BILLS_CANCEL)]
 
 
-@router.get("", response_model=BillPage, responses=may_answer(BadCursor))
+@router.get("", response_model=BillPage, responses=may_answer(BadCursor, ScopeNeeded))
 async def list_bills_page(
     request: Request,
     caller: Reader,
@@ -69,7 +70,7 @@ async def list_bills_page(
         tx,
         caller.org_id,
         before_id=read_cursor(cursor),
-        payee_id=caller.narrow_payee(payee_id),
+        payee_id=caller.narrow(ScopeKind.PAYEE, payee_id),
         references=None
         if reference is None
         else [found.reference for found in find_references(reference)],
@@ -203,7 +204,7 @@ async def find_own_bill(tx: AsyncSession, caller: Caller, bill_id: UUID) -> Bill
         BillNotFound: there is none, or it is another payee's.
     """
     bill = await get_bill(tx, caller.org_id, bill_id)
-    if caller.payee_id is not None and bill.payee_id != caller.payee_id:
+    if not caller.sees(ScopeKind.PAYEE, bill.payee_id):
         raise BillNotFound(bill_id)
     return bill
 
