@@ -19,7 +19,7 @@ class LoginFailed(HubError):
 
 
 class SignInEnded(HubError):
-    """The session was signed out, revoked, or unused for too long."""
+    """The sign-in was ended by the person, revoked, or unused for too long."""
 
     kind, code, title = Kind.UNAUTHENTICATED, "sign_in_ended", "Signed out"
 
