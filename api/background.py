@@ -2,20 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from fastapi import FastAPI
 
+from api.limits import Limits
 from core.clock import read_clock
 from core.db import Database
-from core.rate_limit import RateLimit
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
-
-# A vendor may ask the provider again after this long; providers count questions too.
-CHECK_EVERY_S: Final = 3.0
 
 
 @asynccontextmanager
@@ -27,7 +23,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     intake = NoticeReceiver(database, app.state.sealer, wake=settler.wake, timeout_s=timeout_s)
     desk = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
     app.state.settler, app.state.intake, app.state.bill_writer = settler, intake, desk
-    app.state.check_limit = RateLimit(1, per_s=CHECK_EVERY_S)
+    app.state.limits = Limits()
     async with open_client() as client:
         app.state.http_client = client
         yield

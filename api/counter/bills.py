@@ -19,7 +19,6 @@ from api.http.responses import draw_inline
 from api.http.templating import language_of
 from api.pages.amounts import read_amount
 from core.ids import new_id
-from core.rate_limit import RateLimit
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from core.text import tidy_line
@@ -41,8 +40,6 @@ from payments.vietqr.banks import name_bank
 router = APIRouter(prefix="/counter/bills", include_in_schema=False)
 
 NOTE_CHARS_MAX: Final = 100
-# "I have paid!" is checked a few times a minute, not hundreds: the bank is asked each time.
-CHECKS: Final = RateLimit(10, per_s=60)
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
 Checked = Literal["", "nothing"] | SkippedEndpoint
 
@@ -201,7 +198,7 @@ async def check_bill(
     Raises:
         TooManyRequests: this stall asks too often.
     """
-    CHECKS.take(str(stall.payee_id))
+    request.app.state.limits.checks.take(str(stall.payee_id))
     async with open_org_transaction(database, stall.org_id) as session:
         before = await _get_own(session, stall, bill_id)
     account_id = before.receiving_account_id

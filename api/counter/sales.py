@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from api.counter.bills import CHECKS
 from api.counter.credits import present_payer, status_of, told_by_sale
 from api.counter.page_context import Stall, TheStall, go, read_frame, render
 from api.counter.polling import IN_VAIN, SkippedEndpoint, poll_for_stall
@@ -96,7 +95,7 @@ async def check_account(
         PayeeHasNoAccount: the stall cannot be paid at all.
         TooManyRequests: this stall asks too often.
     """
-    CHECKS.take(str(stall.payee_id))
+    request.app.state.limits.checks.take(str(stall.payee_id))
     since, until = day_bounds(hanoi_day(now))
     org_id, payee_id = stall.org_id, stall.payee_id
     async with open_org_transaction(database, org_id) as session:

@@ -19,11 +19,11 @@ from api.http.deps import Now, TheDatabase, TheDirectory, public
 from api.http.networks import network_of
 from api.http.responses import answer_picture, draw_inline
 from api.http.templating import language_of, templates
+from api.limits import Limits
 from api.live.streams import stream_events
 from core.clock import HANOI
 from core.db import Database
 from core.masking import mask_tail
-from core.rate_limit import RateLimit
 from core.tenancy import open_org_transaction
 from core.vnd_words import spell_vnd
 from identity.people.callers import Directory, Org
@@ -38,10 +38,6 @@ from payments.vietqr.cards import render_card_png
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
 
 LINK: Final = re.compile(r"([2-9A-HJKMNP-TV-Z]{4})-([A-Za-z0-9_-]{22})")
-# A mobile network puts thousands of phones behind one address, and each customer's phone loads a
-# page, its code and its news; links that open nothing are what a guesser sends.
-VIEWS: Final = RateLimit(3_000, per_s=60)
-MISSES: Final = RateLimit(60, per_s=60)
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
@@ -134,11 +130,12 @@ async def open_link(
         BillNotFound, TooManyRequests
     """
     network = network_of(request)
-    VIEWS.take(network)
+    limits: Limits = request.app.state.limits
+    limits.pay_views.take(network)
     try:
         return await _open(link, directory, database)
     except BillNotFound:
-        MISSES.take(network)
+        limits.pay_misses.take(network)
         raise
 
 

@@ -166,13 +166,13 @@ async def check_bill(
 
     What it tells is stored and settled as its callbacks are; what is not settled by then is settled
     in the background, and the bill is shown as it is known. SePay and Casso list the account's
-    last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Once in 3
-    seconds for each payee.
+    last 24 hours; payOS tells of this bill's own order; VietQR.vn cannot be asked. Three times
+    at once for each payee, then every 3 seconds, counted together with its counter.
     """
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
     state = request.app.state
-    state.check_limit.take(str(bill.payee_id))
+    state.limits.checks.take(str(bill.payee_id))
     asked = await poll_account(
         database,
         state.settler,

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from io import BytesIO
 
-import api.screens.pay
 import httpx
 import pytest
 import zxingcpp
 from PIL import Image
 
+from api.limits import Limits
 from core.clock import read_clock
 from core.rate_limit import RateLimit
 from core.tenancy import open_org_transaction
@@ -85,9 +85,9 @@ async def test_every_wrong_link_gets_the_same_page(
 
 
 async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
-    hub: Hub, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    monkeypatch.setattr(api.pay.routes, "MISSES", RateLimit(2, per_s=60))
+    hub.app.state.limits = Limits(pay_misses=RateLimit(2, per_s=60))
     market = await open_office(hub)
     bill = await an_open_bill(market)
 
