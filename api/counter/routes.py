@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response, StreamingResponse
 
 from api.counter.credits import present_credit, told_by_event
@@ -26,17 +27,19 @@ from api.live.streams import stream_events
 from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
-from identity.people.rules import Permission
+from identity.people.callers import Caller
+from identity.people.rules import Permission, ScopeKind
 from payments.onboarding.holders import check_own_login
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
 from payments.payees.accounts import confirm_told, note_read
 from payments.payees.errors import AccountLinkNotFound, HolderNeeded
-from payments.payees.queries import find_routes, get_link, list_payees
+from payments.payees.queries import find_routes, get_link, search_payees
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
 
 QUICK_VND: Final = (10_000, 20_000, 50_000, 100_000)
+STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name
 MONEY_EVENTS: Final = frozenset(
     {
         EventKind.BILL_PAID,
@@ -66,6 +69,10 @@ class ChoosePage:
 
     org_name: str
     stalls: tuple[StallChoice, ...]
+    find: str
+    are_more: bool  # than are listed: the name finds them
+    are_own: bool  # one's own several stalls, not all of the organisation
+    org_code: str  # "" at home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +99,16 @@ def keypad_page(*, typed: str = "", note: str = "", is_amount_bad: bool = False)
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
 async def show_keypad(
-    request: Request, caller: CurrentCaller, stall: MaybeStall, tx: Tx, now: Now
+    request: Request,
+    caller: CurrentCaller,
+    stall: MaybeStall,
+    tx: Tx,
+    now: Now,
+    find: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    """Show the keypad; who works for no stall chooses one first."""
+    """Show the keypad; who works for several stalls, or for all of them, chooses one first."""
     if stall is None:
-        payees = await list_payees(tx, caller.org_id)
-        page = ChoosePage(
-            org_name=caller.org.name,
-            stalls=tuple(
-                StallChoice(name=p.name, place=p.place, path=stall_of(caller, p.id).path())
-                for p in payees
-            ),
-        )
+        page = await _read_choices(tx, caller, find)
         return templates.TemplateResponse(request, "counter_choose.html", {"page": page})
     frame = await read_frame(tx, stall, here="keypad", now=now)
     return render(request, "counter.html", frame, keypad_page())
@@ -163,6 +168,22 @@ async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> R
     except HolderNeeded:
         await note_read(tx, link, account, payee_id=own_id, actor=caller.actor, now=now)
     return go(stall.path())
+
+
+async def _read_choices(tx: AsyncSession, caller: Caller, find: str) -> ChoosePage:
+    own = caller.choices(ScopeKind.PAYEE)
+    found = await search_payees(tx, caller.org_id, find=find, only=own, limit=STALLS_MAX + 1)
+    return ChoosePage(
+        org_name=caller.org.name,
+        stalls=tuple(
+            StallChoice(name=p.name, place=p.place, path=stall_of(caller, p.id).path())
+            for p in found[:STALLS_MAX]
+        ),
+        find=find,
+        are_more=len(found) > STALLS_MAX or bool(find),
+        are_own=own is not None,
+        org_code="" if caller.org_id == caller.home.id else caller.org_code,
+    )
 
 
 def _shape_for(request: Request, stall: Stall) -> Shape:
