@@ -45,7 +45,7 @@ APP_MAY_UPDATE = {
     "setup_tokens": "used_at",
 }
 APP_MAY_DELETE = ["callback_endpoint_accounts", "staff_scopes"]
-# Reports and sweeps need no password, key or session.
+# Reports and sweeps need no password, key or sign-in.
 WORKER_MAY_NOT_READ = [
     "staff",
     "staff_scopes",

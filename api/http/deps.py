@@ -65,7 +65,7 @@ async def read_settings(request: Request) -> Settings:
 
 
 async def read_database(request: Request) -> Database:
-    """The session factory of the hub's role, for routes that open their own transactions."""
+    """The database as the hub's role sees it, for routes that open their own transactions."""
     database: Database = request.app.state.database
     return database
 

@@ -68,7 +68,7 @@ class NoticePage:
     log_path: str
 
 
-@router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_notices(
     manager: TheManager,
     endpoint_id: UUID,
@@ -100,7 +100,7 @@ async def show_notices(
     return manager.render("manage_notices.html", page, here="endpoints")
 
 
-@router.get("/{notice_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("/{notice_id}", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -> Response:
     """Show what a message said; account numbers whole only for who sets endpoints up.
 
@@ -115,7 +115,7 @@ async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -
         body = await views.find_body(tx, manager.org_id, endpoint_id, notice_id)
     if body is None or not found or found[0].id != notice_id:
         raise NoticeNotFound(notice_id)
-    is_masked = not manager.may(Permission.ENDPOINTS_MANAGE)
+    is_masked = not manager.may(Permission.CALLBACK_ENDPOINTS_MANAGE)
     page = NoticePage(
         name=endpoint.name,
         row=word_notice(manager, endpoint_id, found[0]),

@@ -36,7 +36,7 @@ MENU: Final = (
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
-    ("/endpoints", "endpoints", "phone", Permission.ENDPOINTS_READ),
+    ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
     ("/staff", "staff", "people", Permission.STAFF_READ),
     ("/keys", "keys", "key", Permission.KEYS_MANAGE),
     ("/audit", "audit", "list", Permission.AUDIT_READ),

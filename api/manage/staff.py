@@ -195,7 +195,7 @@ async def change(
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
     payee: Payees = None,
 ) -> Response:
-    """Change a person's name, roles or stall; losing a role ends their sessions."""
+    """Change a person's name, roles or stall; losing a role signs them out."""
     form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=_read_chosen(payee))
     if errors := _judge(manager, form):
         return await _draw_one(manager, staff_id, form, errors)
@@ -207,7 +207,7 @@ async def change(
 
 @router.post("/{staff_id}/disable", dependencies=[requires(Permission.STAFF_MANAGE)])
 async def disable(manager: TheManager, hooks: TheHooks, staff_id: UUID) -> Response:
-    """Let somebody no longer sign in; their open sessions end at once."""
+    """Let somebody no longer sign in; they are signed out at once."""
     return await _change(manager, hooks, staff_id, StaffChange(is_disabled=True), "staff_disabled")
 
 
@@ -219,7 +219,7 @@ async def enable(manager: TheManager, hooks: TheHooks, staff_id: UUID) -> Respon
 
 @router.post("/{staff_id}/password", dependencies=[requires(Permission.STAFF_MANAGE)])
 async def reset_password(manager: TheManager, passwords: ThePasswords, staff_id: UUID) -> Response:
-    """Give somebody a new password, shown once; their sessions end, a lock opens."""
+    """Give somebody a new password, shown once; they are signed out, a lock opens."""
     password = make_password()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:

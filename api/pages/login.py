@@ -108,7 +108,7 @@ async def sign_in(
 async def sign_out(
     request: Request, caller: MaybeCaller, sign_ins: TheSignIns, settings: TheSettings, now: Now
 ) -> Response:
-    """End the session on the server and in this browser."""
+    """End the sign-in on the server and in this browser."""
     check_not_cross_site(request)
     if caller is not None:
         await sign_ins.sign_out(caller, now=now)

@@ -239,7 +239,7 @@ class Directory:
         return len(used)
 
     async def identify_cookie(self, value: str, *, now: datetime) -> Caller:
-        """Return the person whose session a cookie names.
+        """Return the person whose sign-in a cookie names.
 
         Raises:
             SignInEnded: unknown, revoked, idle too long, or the person was disabled.

@@ -1,4 +1,4 @@
-"""People, their sessions, and API keys."""
+"""People, what they are held to, their sign-ins, and API keys."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""All SQL about people, sessions and keys."""
+"""All SQL about people, sign-ins and keys."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ SETUP_LOCK = 0x5E70
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundSignIn:
-    """A session with what a request needs to know about its person."""
+    """A sign-in with what a request needs to know about its person."""
 
     sign_in_id: UUID
     staff_id: UUID
@@ -75,7 +75,7 @@ async def find_org(session: AsyncSession, code: str) -> Row[UUID, str, str, str,
 async def find_sign_in(
     session: AsyncSession, org_id: UUID, token_hash: bytes
 ) -> FoundSignIn | None:
-    """Return the session with this token, open or not."""
+    """Return the sign-in with this token, open or not."""
     wanted = _SIGN_IN.where(SignIn.org_id == org_id, SignIn.token_hash == token_hash)
     return _read_sign_in((await session.execute(wanted)).one_or_none())
 
@@ -83,7 +83,7 @@ async def find_sign_in(
 async def find_sign_in_by_id(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID
 ) -> FoundSignIn | None:
-    """Return one session, open or not."""
+    """Return one sign-in, open or not."""
     wanted = _SIGN_IN.where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
     return _read_sign_in((await session.execute(wanted)).one_or_none())
 
@@ -91,7 +91,7 @@ async def find_sign_in_by_id(
 async def touch_sign_in(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
 ) -> None:
-    """Say that a session was in use."""
+    """Say that a sign-in was in use."""
     await session.execute(
         update(SignIn)
         .where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
@@ -107,7 +107,7 @@ async def revoke_sign_ins(
     but: UUID | None = None,
     now: datetime,
 ) -> None:
-    """End all of a person's sessions, except perhaps one."""
+    """End all of a person's sign-ins, except perhaps one."""
     ending = update(SignIn).where(
         SignIn.org_id == org_id,
         SignIn.staff_id == staff_id,
@@ -121,7 +121,7 @@ async def revoke_sign_ins(
 async def revoke_sign_in(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
 ) -> None:
-    """End one session; ending it again changes nothing."""
+    """End one sign-in; ending it again changes nothing."""
     await session.execute(
         update(SignIn)
         .where(

@@ -231,7 +231,7 @@ async def reset_password(
     reason: str | None,
     now: datetime,
 ) -> None:
-    """Give somebody a new password, open a lock, and end all their sessions.
+    """Give somebody a new password, open a lock, and sign them out everywhere.
 
     Raises:
         StaffNotFound, RoleNotGrantable, PasswordRefused
@@ -251,7 +251,7 @@ async def change_own_password(
     password: str,
     now: datetime,
 ) -> None:
-    """Change one's own password; every other session of the person ends.
+    """Change one's own password; the person is signed out everywhere else.
 
     Raises:
         WrongPassword: the present one is not right.

@@ -432,7 +432,7 @@ async def test_a_keys_last_use_is_written_beside_the_requests(
         assert (await session.scalars(select(ApiKey.last_used_at))).one() is not None
 
 
-async def test_a_reset_password_ends_the_sessions_and_opens_the_lock(
+async def test_a_reset_password_ends_the_sign_ins_and_opens_the_lock(
     hub: Hub, owner_database: Database
 ) -> None:
     admin = await found_city(hub)
