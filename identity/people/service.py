@@ -112,8 +112,9 @@ async def add_staff(
         RoleNotGrantable: a role can do more than the granter may.
         DutiesNotApart: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
-        PayeeRequired: an owner or cashier without a payee, or with a stranger's.
+        PayeeRequired: an owner or cashier without a payee.
         LoginTaken: the login is in use somewhere in the hub.
+        ScopeNotFound: the organisation has no such payee.
     """
     check_lines(display_name=display_name)
     name = normalise_login(login)
