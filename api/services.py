@@ -17,12 +17,14 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.live.broadcaster import Broadcaster
+from api.subscribers import HOOKS
 from core.clock import read_clock
 from core.db import Database, measure_shared_clock, open_database, open_engine
 from core.rate_limit import RateLimit
 from core.sealing import Sealer
 from core.settings import Settings
 from identity.people.callers import Directory
+from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from payments.bills.writer import BillWriter
@@ -49,9 +51,10 @@ class Readiness:
 class Limits:
     """How often somebody may do what costs others: each counts in this process alone."""
 
-    # For each payee. Providers count requests, too; a vendor is told "I have paid!" in bursts.
-    checks: RateLimit = field(default_factory=lambda: RateLimit(1, per_s=3))  # by the API
-    counter_checks: RateLimit = field(default_factory=lambda: RateLimit(10, per_s=60))
+    # "Check the payment", for each payee, its counter and its API together: the provider is asked
+    # each time, and counts requests, too. Three at once, so that a double tap shows no error; then
+    # one every 3 seconds.
+    checks: RateLimit = field(default_factory=lambda: RateLimit(3, per_s=9))
     # For each network. A mobile one puts thousands of phones behind one address, and each
     # customer's phone loads a page, its code and its news; a guesser's links open nothing.
     pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
@@ -65,6 +68,7 @@ class Services:
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
     directory: Directory  # who is who
+    hooks: Hooks  # who answers and hears what identity says
     passwords: Passwords
     sign_ins: SignIns
     sealer: Sealer  # for the secrets of providers
@@ -124,6 +128,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             database=database,
             directory=directory,
+            hooks=HOOKS,
             passwords=passwords,
             sign_ins=sign_ins,
             sealer=sealer,

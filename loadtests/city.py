@@ -174,6 +174,6 @@ def _manager_of(org: OrgFacts) -> Caller:
         name="manager",
         roles=frozenset({"manager"}),
         permissions=frozenset(API_SCOPES),
-        payee_id=None,
+        scopes=frozenset(),
         sign_in_id=None,
     )

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from core.clock import hanoi_day, read_clock
 from core.db import open_database, open_engine
 from core.tenancy import open_org_transaction
+from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import Role
 from identity.people.service import HUB, add_staff
@@ -55,6 +56,7 @@ class Pages:
                     display_name="Người quản lý",
                     password=PASSWORD,
                     roles=[Role.MANAGER],
+                    hooks=Hooks(),
                     now=now,
                 )
             sign_ins = SignIns(

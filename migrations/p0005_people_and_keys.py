@@ -1,4 +1,4 @@
-"""Staff, sign-ins and API keys.
+"""Staff, what they are held to, their sign-ins, and API keys.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -28,18 +28,32 @@ def upgrade() -> None:
         sa.Column("display_name", sa.String(), nullable=False),
         sa.Column("password_hash", sa.String(), nullable=False),
         sa.Column("roles", sa.ARRAY(sa.Text()), nullable=False),
-        sa.Column("payee_id", sa.Uuid(), nullable=True),
         sa.Column("failed_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["org_id", "payee_id"],
-            ["payees.org_id", "payees.id"],
-            name=op.f("fk_staff_org_id_payee_id"),
-        ),
+        sa.Column("lost_elsewhere_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["org_id"], ["organisations.id"], name=op.f("fk_staff_org_id")),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_staff")),
+    )
+    op.create_index(
+        "ix_staff_lost_elsewhere",
+        "staff",
+        ["lost_elsewhere_at"],
+        postgresql_where=sa.text("lost_elsewhere_at IS NOT NULL"),
+    )
+    op.create_table(
+        "staff_scopes",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "staff_id"],
+            ["staff.org_id", "staff.id"],
+            name=op.f("fk_staff_scopes_org_id_staff_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "staff_id", "kind", "id", name=op.f("pk_staff_scopes")),
     )
     op.create_table(
         "sign_ins",
@@ -91,5 +105,6 @@ def downgrade() -> None:
     op.drop_table("setup_tokens")
     op.drop_table("api_keys")
     op.drop_table("sign_ins")
+    op.drop_table("staff_scopes")
     op.drop_table("staff")
     op.drop_table("logins")

@@ -40,15 +40,25 @@ APP_MAY_UPDATE = {
     "match_legs": "reversed_at",
     "breaks": "owner_id, closed_at, closed_by, resolution",
     "staff": (
-        "display_name, password_hash, roles, payee_id, failed_attempts, locked_until, disabled_at"
+        "display_name, password_hash, roles, failed_attempts, locked_until, disabled_at,"
+        " lost_elsewhere_at"
     ),
     "sign_ins": "last_seen_at, expires_at, revoked_at",
     "api_keys": "last_used_at, expires_at, revoked_at",
     "setup_tokens": "used_at",
 }
-APP_MAY_DELETE = ["callback_endpoint_accounts"]
-# Reports and sweeps need no password, key or session.
-WORKER_MAY_NOT_READ = ["staff", "api_keys", "callback_endpoints", "logins", "setup_tokens"]
+APP_MAY_DELETE = ["callback_endpoint_accounts", "staff_scopes"]
+# Reports and sweeps need no password, key or sign-in.
+WORKER_MAY_NOT_READ = [
+    "staff",
+    "staff_scopes",
+    "api_keys",
+    "callback_endpoints",
+    "logins",
+    "setup_tokens",
+]
+# Whose loss of rights some organisation has yet to hear of.
+WORKER_MAY_READ_COLUMNS = {"staff": "org_id, id, lost_elsewhere_at"}
 WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "sign_ins"]
 
 TENANT_TABLES = [
@@ -73,6 +83,7 @@ TENANT_TABLES = [
     "postings",
     "events",
     "staff",
+    "staff_scopes",
     "sign_ins",
     "api_keys",
 ]
@@ -100,6 +111,8 @@ def upgrade() -> None:
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
     for table in APP_MAY_DELETE:
         op.execute(f"GRANT DELETE ON {table} TO phopay_app")
+    for table, columns in WORKER_MAY_READ_COLUMNS.items():
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO phopay_worker")
     for table in WORKER_MAY_DELETE:
         op.execute(f"GRANT DELETE ON {table} TO phopay_worker")
     for table in TENANT_TABLES:

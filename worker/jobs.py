@@ -1,7 +1,8 @@
 """Jobs that the worker runs by the clock, each a use case of a domain package.
 
 It sweeps the backlog that a dead hub process left, matches credits again whose bill has appeared,
-stores the expiry of bills, deletes rows past their retention, and checks the invariants.
+tells of lost permissions, stores the expiry of bills, deletes rows past their retention, and checks
+the invariants.
 """
 
 import asyncio
@@ -16,8 +17,11 @@ import structlog
 from core.db import Database, is_database_away, measure_shared_clock
 from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_org_facts
+from identity.people.hooks import Hooks
+from identity.people.losses import finish_losses
 from payments.bills.queries import confirm_serials, find_expired_unstored, store_expiry
 from payments.callbacks.queries import find_backlog
+from payments.connections.vouching import hear_permission_lost
 from payments.credits.corrections import put_off, rematch
 from payments.credits.processor import NoticeProcessor
 from payments.credits.queries import find_waiting
@@ -42,6 +46,7 @@ CLOCK_EVERY_S: Final = 5.0
 REMATCH_EVERY_S: Final = 2.0
 REMATCH_MAX: Final = 200  # credits in one round, of all organisations
 EXPIRE_EVERY_S: Final = 60.0
+LOSSES_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 600.0
 INVARIANTS_EVERY_S: Final = 900.0
 SERIALS_EVERY_S: Final = 600.0  # a code is confirmed once an hour
@@ -54,6 +59,9 @@ EXPIRE_OVERLAP: Final = timedelta(hours=1)  # afterwards: clocks of several proc
 EXPIRE_MAX: Final = 1_000  # bills of one organisation in one transaction
 DELETE_MAX: Final = 5_000  # rows of one table in one transaction
 DELETE_ROUNDS_MAX: Final = 50  # transactions for one table in one go
+
+# The hub has the same list (api/subscribers.py); a test holds them equal.
+HOOKS: Final = Hooks(on_permission_lost=(hear_permission_lost,))
 
 # How long rows are kept that are not evidence. Notices, credits, matches, transfers and audit rows
 # are kept for ever.
@@ -212,6 +220,11 @@ async def _expire_bills_of(
             return expired
 
 
+async def tell_losses(context: JobContext, *, now: datetime) -> int:
+    """Tell what a hub process that died has not told of lost permissions; return of how many."""
+    return await finish_losses(context.app_database, context.worker_database, HOOKS, now=now)
+
+
 async def set_clock(context: JobContext, *, now: datetime) -> int:
     """Measure this process's clock against the database's: events carry its time."""
     await measure_shared_clock(context.worker_database)
@@ -247,6 +260,7 @@ JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (SWEEP_EVERY_S, sweep_backlog),
     (REMATCH_EVERY_S, rematch_waiting),
     (RAILS_EVERY_S, resume_rail_requests),
+    (LOSSES_EVERY_S, tell_losses),
     (EXPIRE_EVERY_S, expire_bills),
     (RETENTION_EVERY_S, purge_expired),
     (INVARIANTS_EVERY_S, check_invariants),

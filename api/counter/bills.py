@@ -259,7 +259,7 @@ async def check_bill(
     Raises:
         TooManyRequests: this payee asks too often.
     """
-    limits.counter_checks.take(str(payee.id))
+    limits.checks.take(str(payee.id))
     async with open_org_transaction(database, payee.org_id) as session:
         before = await _get_own(session, payee, bill_id)
     await rails.resume(payee.org_id, bill_id)  # its request, where one is due

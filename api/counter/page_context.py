@@ -18,7 +18,8 @@ from core.clock import day_bounds, hanoi_day
 from core.errors import InvalidRequest
 from core.masking import mask_tail
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import Permission, ScopeKind
 from payments.credits.sales import count_sales
 from payments.ledger.service import read_cash_taken, read_takings
 from payments.onboarding.holders import check_own_login
@@ -61,11 +62,18 @@ async def find_counter_payee(
     Raises:
         Forbidden: the caller works for another payee.
     """
-    payee_id = caller.narrow_payee(payee)
-    if payee_id is None:
+    try:
+        payee_id = caller.narrow(ScopeKind.PAYEE, payee)
+    except ScopeNeeded:  # several payees of one's own
         return None
+    return None if payee_id is None else payee_of(caller, payee_id)
+
+
+def payee_of(caller: Caller, payee_id: UUID) -> CounterPayee:
+    """Return a payee as this caller's addresses name it: whose only one it is need not."""
+    choices = caller.choices(ScopeKind.PAYEE)
     query = {}
-    if caller.payee_id is None:
+    if choices is None or len(choices) > 1:
         query["payee"] = str(payee_id)
     if caller.org_id != caller.home.id:
         query["org"] = caller.org_code
@@ -79,7 +87,7 @@ async def require_counter_payee(
     """Return the payee that a form or a stream is about.
 
     Raises:
-        InvalidRequest: a manager's address names none.
+        InvalidRequest: the address names none, and there are several.
     """
     if payee is None:
         raise InvalidRequest("Choose a stall first.")
@@ -151,9 +159,9 @@ async def read_context(
         route=routes.get(payee.id),
         can_open=caller.may(Permission.BILLS_OPEN),
         can_sort=caller.may(Permission.SALES_SORT),
-        can_see=caller.payee_id is not None,
+        can_see=caller.is_scoped,
         speaks_for=await _speaks_for(session, payee, links),
-        is_own_payee=caller.payee_id is not None,
+        is_own_payee=caller.is_scoped,
         is_live=caller.org.is_live,
         today_vnd=today.vnd,
         today_count=today.count,

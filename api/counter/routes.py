@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response, StreamingResponse
 
 from api.counter.credits import facts_of_event, present_credit
@@ -15,6 +16,7 @@ from api.counter.page_context import (
     MaybePayee,
     ThePayee,
     go,
+    payee_of,
     read_context,
     read_today,
     render,
@@ -26,17 +28,18 @@ from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.rules import Permission, ScopeKind
 from payments.onboarding.holders import check_own_login
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
 from payments.payees.accounts import confirm_told, note_read
 from payments.payees.errors import AccountLinkNotFound, HolderNeeded
-from payments.payees.queries import find_routes, get_link, list_payees
+from payments.payees.queries import find_routes, get_link, search_payees
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
 
 QUICK_VND: Final = (10_000, 20_000, 50_000, 100_000)
+PAYEES_MAX: Final = 200  # in the list to choose from; more are found by their name
 MONEY_EVENTS: Final = frozenset(
     {
         EventKind.BILL_PAID,
@@ -53,7 +56,7 @@ Shape = Callable[[EventFacts], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class PayeeChoice:
-    """One payee that a manager may choose."""
+    """One payee to choose."""
 
     name: str
     place: str
@@ -66,6 +69,10 @@ class ChoosePage:
 
     org_name: str
     payees: tuple[PayeeChoice, ...]
+    find: str
+    are_more: bool  # than are listed: the name finds them
+    are_own: bool  # one's own several payees, not all of the organisation
+    org_code: str  # "" at home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +99,16 @@ def keypad_page(*, typed: str = "", note: str = "", is_amount_bad: bool = False)
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
 async def show_keypad(
-    request: Request, caller: CurrentCaller, payee: MaybePayee, tx: Tx, now: Now
+    request: Request,
+    caller: CurrentCaller,
+    payee: MaybePayee,
+    tx: Tx,
+    now: Now,
+    find: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    """Show the keypad; who works for no payee chooses one first."""
+    """Show the keypad; who works for several payees, or for all of them, chooses one first."""
     if payee is None:
-        payees = await list_payees(tx, caller.org_id)
-        page = ChoosePage(
-            org_name=caller.org.name,
-            payees=tuple(
-                PayeeChoice(name=p.name, place=p.place, path=_payee_of(caller, p.id).path())
-                for p in payees
-            ),
-        )
+        page = await _read_choices(tx, caller, find)
         return templates.TemplateResponse(request, "counter_choose.html", {"page": page})
     context = await read_context(tx, payee, here="keypad", now=now)
     return render(request, "counter.html", context, keypad_page())
@@ -158,16 +163,31 @@ async def confirm_account(link_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> R
     link, account, _ = await get_link(tx, payee.org_id, link_id)
     if link.payee_id != payee.id:
         raise AccountLinkNotFound(link_id)
+    own_id = payee.id if caller.is_scoped else None  # managers speak for no payee
     try:
         if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
             raise HolderNeeded
         await check_own_login(tx, caller, link)
-        await confirm_told(
-            tx, payee.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
-        )
+        await confirm_told(tx, payee.org_id, link_id, payee_id=own_id, actor=caller.actor, now=now)
     except HolderNeeded:
-        await note_read(tx, link, account, payee_id=caller.payee_id, actor=caller.actor, now=now)
+        await note_read(tx, link, account, payee_id=own_id, actor=caller.actor, now=now)
     return go(payee.path())
+
+
+async def _read_choices(tx: AsyncSession, caller: Caller, find: str) -> ChoosePage:
+    own = caller.choices(ScopeKind.PAYEE)
+    found = await search_payees(tx, caller.org_id, find=find, only=own, limit=PAYEES_MAX + 1)
+    return ChoosePage(
+        org_name=caller.org.name,
+        payees=tuple(
+            PayeeChoice(name=p.name, place=p.place, path=payee_of(caller, p.id).path())
+            for p in found[:PAYEES_MAX]
+        ),
+        find=find,
+        are_more=len(found) > PAYEES_MAX or bool(find),
+        are_own=own is not None,
+        org_code="" if caller.org_id == caller.home.id else caller.org_code,
+    )
 
 
 def _shape_for(request: Request, payee: CounterPayee) -> Shape:
@@ -195,10 +215,3 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
         return msgspec.json.encode(told).decode()
 
     return shape
-
-
-def _payee_of(caller: Caller, payee_id: UUID) -> CounterPayee:
-    suffix = f"?payee={payee_id}"
-    if caller.org_id != caller.home.id:
-        suffix += f"&org={caller.org_code}"
-    return CounterPayee(caller=caller, id=payee_id, suffix=suffix)

@@ -94,7 +94,7 @@ async def check_account(
         PayeeHasNoAccount: the payee cannot be paid at all.
         TooManyRequests: this payee asks too often.
     """
-    limits.counter_checks.take(str(payee.id))
+    limits.checks.take(str(payee.id))
     since, until = day_bounds(hanoi_day(now))
     org_id, payee_id = payee.org_id, payee.id
     async with open_org_transaction(database, org_id) as session:

@@ -22,6 +22,7 @@ from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller, Directory
 from identity.people.errors import CrossSiteRequest
+from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission
 from identity.people.sign_in import SignIns
@@ -48,7 +49,7 @@ _bearer = HTTPBearer(
     description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
 )
 _cookie = _SignInCookie(
-    name=COOKIE, auto_error=False, scheme_name="Session", description="Set by POST /v1/sign-ins"
+    name=COOKIE, auto_error=False, scheme_name="SignIn", description="Set by POST /v1/sign-ins"
 )
 
 
@@ -81,6 +82,7 @@ TheSettings = Annotated[Settings, _asks_for("settings")]
 TheDatabase = Annotated[Database, _asks_for("database")]
 TheDirectory = Annotated[Directory, _asks_for("directory")]
 ThePasswords = Annotated[Passwords, _asks_for("passwords")]
+TheHooks = Annotated[Hooks, _asks_for("hooks")]
 TheSignIns = Annotated[SignIns, _asks_for("sign_ins")]
 TheSealer = Annotated[Sealer, _asks_for("sealer")]
 

@@ -14,12 +14,12 @@ HOST_COOKIE: Final = f"__Host-{COOKIE}"
 
 
 def name_cookie(settings: Settings) -> str:
-    """Return the name of the session's cookie; without TLS browsers refuse the stricter one."""
+    """Return the name of the sign-in's cookie; without TLS browsers refuse the stricter one."""
     return HOST_COOKIE if settings.is_production else COOKIE
 
 
 def set_sign_in_cookie(response: Response, settings: Settings, value: str) -> None:
-    """Give the browser its session: out of reach of scripts, and of other sites' requests."""
+    """Give the browser its sign-in: out of reach of scripts, and of other sites' requests."""
     response.set_cookie(
         name_cookie(settings),
         value,
@@ -32,7 +32,7 @@ def set_sign_in_cookie(response: Response, settings: Settings, value: str) -> No
 
 
 def clear_sign_in_cookie(response: Response, settings: Settings) -> None:
-    """Take the session from the browser."""
+    """Take the sign-in from the browser."""
     response.delete_cookie(
         name_cookie(settings),
         path="/",

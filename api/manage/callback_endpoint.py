@@ -75,13 +75,15 @@ class EndpointPage:
     errors: Errors
 
 
-@router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("/{endpoint_id}", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
     """Show the address to copy, what to do with it, and its health."""
     return await _render_one(manager, settings, endpoint_id, {})
 
 
-@router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post(
+    "/{endpoint_id}/accounts", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)]
+)
 async def change_accounts(
     manager: TheManager,
     settings: TheSettings,
@@ -113,7 +115,7 @@ async def change_accounts(
     return manager.go(f"/endpoints/{endpoint_id}", done="accounts_set")
 
 
-@router.post("/{endpoint_id}/rotate", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post("/{endpoint_id}/rotate", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
 async def rotate(
     manager: TheManager,
     settings: TheSettings,
@@ -149,7 +151,8 @@ async def rotate(
 
 
 @router.post(
-    "/{endpoint_id}/pull-credentials", dependencies=[requires(Permission.ENDPOINTS_MANAGE)]
+    "/{endpoint_id}/pull-credentials",
+    dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)],
 )
 async def set_pull(
     manager: TheManager,
@@ -180,7 +183,7 @@ async def set_pull(
     return manager.go(f"/endpoints/{endpoint_id}", done="pull_token_set")
 
 
-@router.post("/{endpoint_id}/revoke", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post("/{endpoint_id}/revoke", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
 async def revoke(manager: TheManager, endpoint_id: UUID) -> Response:
     """Close the address for good; every process forgets it within 3 seconds."""
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -279,7 +282,7 @@ async def _read_one(
         log_path=manager.path(f"{base}/notices"),
         base_path=f"/manage{base}",
         suffix=manager.path("").removeprefix("/manage"),
-        can_manage=manager.may(Permission.ENDPOINTS_MANAGE),
+        can_manage=manager.may(Permission.CALLBACK_ENDPOINTS_MANAGE),
         overlaps=tuple(
             (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
         ),

@@ -53,7 +53,7 @@ class NewEndpointPage:
     errors: Errors
 
 
-@router.get("", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
 async def show_new(
     manager: TheManager, provider: Annotated[str, Query(max_length=20)] = ""
 ) -> Response:
@@ -61,7 +61,7 @@ async def show_new(
     return await _render_new(manager, provider, ticked=None)
 
 
-@router.post("", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
 async def create(
     manager: TheManager,
     provider: Annotated[str, Form(max_length=20)] = "",

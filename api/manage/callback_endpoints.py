@@ -42,14 +42,14 @@ class EndpointsPage:
     new_path: str
 
 
-@router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_endpoints(manager: TheManager) -> Response:
     """List the addresses that banks call, and their health."""
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         rows = await _read_rows(tx, manager)
     page = EndpointsPage(
         rows=rows,
-        can_manage=manager.may(Permission.ENDPOINTS_MANAGE),
+        can_manage=manager.may(Permission.CALLBACK_ENDPOINTS_MANAGE),
         new_path=manager.path("/endpoints/new"),
     )
     return manager.render("manage_endpoints.html", page, here="endpoints")

@@ -64,7 +64,7 @@ class NoticePage:
     log_path: str
 
 
-@router.get("", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_notices(
     manager: TheManager,
     endpoint_id: UUID,
@@ -96,7 +96,7 @@ async def show_notices(
     return manager.render("manage_notices.html", page, here="endpoints")
 
 
-@router.get("/{notice_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
+@router.get("/{notice_id}", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
 async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -> Response:
     """Show what a message said, with account numbers and signatures hidden.
 

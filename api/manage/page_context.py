@@ -37,7 +37,7 @@ MENU: Final = (
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
-    ("/endpoints", "endpoints", "phone", Permission.ENDPOINTS_READ),
+    ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
     ("/staff", "staff", "people", Permission.STAFF_READ),
     ("/keys", "keys", "key", Permission.KEYS_MANAGE),
     ("/audit", "audit", "list", Permission.AUDIT_READ),
@@ -215,7 +215,7 @@ async def open_manager_context(
     Raises:
         Forbidden: a stall's own people, attendants, the city's viewers, and machines.
     """
-    is_staff = caller.kind == "staff" and caller.payee_id is None
+    is_staff = caller.kind == "staff" and not caller.is_scoped
     if not is_staff or not caller.may(Permission.LEDGER_READ):
         raise Forbidden("These pages are for who manages an organisation.")
     return ManagerContext(request=request, caller=caller, services=read_services(request), now=now)

@@ -101,7 +101,6 @@ async def _render(
         found = await list_payees_page(
             tx,
             manager.org_id,
-            payee_id=None,
             before_id=read_cursor(before),
             with_closed=with_closed,
             limit=PAGE_ROWS + 1,

@@ -1,15 +1,16 @@
 """The people of an organisation: who signs in, what they may do, and new passwords."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.http.deps import ThePasswords, requires
+from api.http.deps import TheHooks, ThePasswords, requires
 from api.manage.history import Change, list_changes_of
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
 from core.errors import HubError
@@ -22,12 +23,23 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    ScopeNotFound,
 )
+from identity.people.hooks import Hooks
+from identity.people.losses import tell_losses_elsewhere
 from identity.people.models import Staff
-from identity.people.rules import PAYEE_ROLES, Permission, Role, may_grant
+from identity.people.rules import (
+    PAYEE_ROLES,
+    SCOPES_MAX,
+    Permission,
+    Role,
+    Scope,
+    ScopeKind,
+    may_grant,
+)
 from identity.people.service import Granter, StaffChange
 from payments.payees.models import Payee
-from payments.payees.queries import list_payees
+from payments.payees.queries import list_payees_by_id, search_payees
 
 router = APIRouter(prefix="/manage/staff", include_in_schema=False)
 
@@ -38,10 +50,14 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     LoginTaken: "login",
     PasswordRefused: "login",  # the password is ours, so it is the login that breaks a rule
     PayeeRequired: "payee",
+    ScopeNotFound: "payee",
     RoleNotGrantable: "roles",
     DutiesNotApart: "roles",
     LastAdministrator: "",
 }
+STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name
+Payees = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]
+Find = Annotated[str, Query(max_length=100)]
 FORM_ERRORS: Final = tuple(FIELD_OF)
 
 
@@ -60,7 +76,7 @@ class PersonRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RoleBox:
-    """A role that may be given."""
+    """A role, or a stall, that may be given."""
 
     value: str
     word: str
@@ -75,7 +91,17 @@ class StaffForm:
     name: str = ""
     login: str = ""
     roles: tuple[str, ...] = ()
-    payee: str = ""
+    payees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StallChoices:
+    """The stalls that a form about a person offers."""
+
+    ticked: tuple[RoleBox, ...]  # theirs already
+    others: tuple[tuple[str, str], ...]
+    find: str
+    are_more: bool  # than are listed: the name finds them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +111,7 @@ class StaffPage:
     people: tuple[PersonRow, ...]
     can_manage: bool
     roles: tuple[RoleBox, ...]
-    payees: tuple[tuple[str, str], ...]
+    stalls: StallChoices
     form: StaffForm
     errors: Errors
 
@@ -101,29 +127,32 @@ class PersonPage:
     can_change: bool  # nobody touches who may do more, nor their own roles
     is_self: bool
     roles: tuple[RoleBox, ...]
-    payees: tuple[tuple[str, str], ...]
+    stalls: StallChoices
     form: StaffForm
     errors: Errors
     history: tuple[Change, ...]
 
 
 @router.get("", dependencies=[requires(Permission.STAFF_READ)])
-async def show_staff(manager: TheManager) -> Response:
+async def show_staff(manager: TheManager, find: Find = "") -> Response:
     """List the people of the organisation."""
-    return await _draw_list(manager, StaffForm(), {})
+    return await _draw_list(manager, StaffForm(), {}, find=find)
 
 
 @router.post("", dependencies=[requires(Permission.STAFF_MANAGE)])
 async def add(
     manager: TheManager,
     passwords: ThePasswords,
+    hooks: TheHooks,
     name: Annotated[str, Form(max_length=500)] = "",
     login: Annotated[str, Form(max_length=200)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
-    payee: Annotated[str, Form(max_length=36)] = "",
+    payee: Payees = None,
 ) -> Response:
     """Let somebody sign in, with a password that is shown once."""
-    form = StaffForm(name=read_line(name), login=login, roles=tuple(roles or ()), payee=payee)
+    form = StaffForm(
+        name=read_line(name), login=login, roles=tuple(roles or ()), payees=_read_chosen(payee)
+    )
     errors = _judge(manager, form)
     if not form.login.strip():
         errors["login"] = manager.say("error.needed")
@@ -141,7 +170,8 @@ async def add(
                 display_name=form.name,
                 password=password,
                 roles=_read_roles(form.roles),
-                payee_id=_read_id(form.payee),
+                scopes=_read_scopes(form),
+                hooks=hooks,
                 now=manager.now,
             )
     except FORM_ERRORS as error:
@@ -151,44 +181,45 @@ async def add(
 
 
 @router.get("/{staff_id}", dependencies=[requires(Permission.STAFF_READ)])
-async def show_person(manager: TheManager, staff_id: UUID) -> Response:
+async def show_person(manager: TheManager, staff_id: UUID, find: Find = "") -> Response:
     """Show one person, what they may do, and what was changed about them."""
-    return await _draw_one(manager, staff_id)
+    return await _draw_one(manager, staff_id, find=find)
 
 
 @router.post("/{staff_id}", dependencies=[requires(Permission.STAFF_MANAGE)])
 async def change(
     manager: TheManager,
+    hooks: TheHooks,
     staff_id: UUID,
     name: Annotated[str, Form(max_length=500)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
-    payee: Annotated[str, Form(max_length=36)] = "",
+    payee: Payees = None,
 ) -> Response:
-    """Change a person's name, roles or stall; losing a role ends their sessions."""
-    form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payee=payee)
+    """Change a person's name, roles or stall; losing a role signs them out."""
+    form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=_read_chosen(payee))
     if errors := _judge(manager, form):
         return await _draw_one(manager, staff_id, form, errors)
     wanted = StaffChange(
-        display_name=form.name, roles=_read_roles(form.roles), payee_id=_read_id(form.payee)
+        display_name=form.name, roles=_read_roles(form.roles), scopes=_read_scopes(form)
     )
-    return await _change(manager, staff_id, wanted, "staff_changed", form)
+    return await _change(manager, hooks, staff_id, wanted, "staff_changed", form)
 
 
 @router.post("/{staff_id}/disable", dependencies=[requires(Permission.STAFF_MANAGE)])
-async def disable(manager: TheManager, staff_id: UUID) -> Response:
-    """Let somebody no longer sign in; their open sessions end at once."""
-    return await _change(manager, staff_id, StaffChange(is_disabled=True), "staff_disabled")
+async def disable(manager: TheManager, hooks: TheHooks, staff_id: UUID) -> Response:
+    """Let somebody no longer sign in; they are signed out at once."""
+    return await _change(manager, hooks, staff_id, StaffChange(is_disabled=True), "staff_disabled")
 
 
 @router.post("/{staff_id}/enable", dependencies=[requires(Permission.STAFF_MANAGE)])
-async def enable(manager: TheManager, staff_id: UUID) -> Response:
+async def enable(manager: TheManager, hooks: TheHooks, staff_id: UUID) -> Response:
     """Let somebody sign in again."""
-    return await _change(manager, staff_id, StaffChange(is_disabled=False), "staff_enabled")
+    return await _change(manager, hooks, staff_id, StaffChange(is_disabled=False), "staff_enabled")
 
 
 @router.post("/{staff_id}/password", dependencies=[requires(Permission.STAFF_MANAGE)])
 async def reset_password(manager: TheManager, passwords: ThePasswords, staff_id: UUID) -> Response:
-    """Give somebody a new password, shown once; their sessions end, a lock opens."""
+    """Give somebody a new password, shown once; they are signed out, a lock opens."""
     password = make_password()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -217,6 +248,7 @@ def make_password() -> str:
 
 async def _change(
     manager: ManagerContext,
+    hooks: Hooks,
     staff_id: UUID,
     wanted: StaffChange,
     done: str,
@@ -230,23 +262,28 @@ async def _change(
                 staff_id,
                 wanted,
                 granter=Granter.of(manager.caller),
+                hooks=hooks,
                 reason=None,
                 now=manager.now,
             )
     except FORM_ERRORS as error:
         return await _draw_one(manager, staff_id, form, _place(manager, error))
+    await tell_losses_elsewhere(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
     return manager.go(f"/staff/{staff_id}", done=done)
 
 
-async def _draw_list(manager: ManagerContext, form: StaffForm, errors: Errors) -> Response:
+async def _draw_list(
+    manager: ManagerContext, form: StaffForm, errors: Errors, *, find: str = ""
+) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         people = await queries.list_staff(tx, manager.org_id)
-        stalls = await _read_stalls(tx, manager)
+        stalls = await _read_stalls(tx, manager, people, form)
+        found = await search_payees(tx, manager.org_id, find=find, limit=STALLS_MAX + 1)
     page = StaffPage(
         people=tuple(_word_person(manager, one, stalls) for one in people),
         can_manage=manager.may(Permission.STAFF_MANAGE),
         roles=_list_roles(manager, form.roles),
-        payees=_list_payees(manager, stalls),
+        stalls=_list_stalls(manager, stalls, found, form, find),
         form=form,
         errors=errors,
     )
@@ -258,15 +295,20 @@ async def _draw_one(
     staff_id: UUID,
     form: StaffForm | None = None,
     errors: Errors | None = None,
+    *,
+    find: str = "",
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         person = await queries.get_staff(tx, manager.org_id, staff_id)
-        stalls = await _read_stalls(tx, manager)
+        shown = form or StaffForm(
+            name=person.display_name,
+            roles=tuple(person.roles),
+            payees=tuple(str(id_) for id_ in _stall_ids(person)),
+        )
+        stalls = await _read_stalls(tx, manager, [person], shown)
+        found = await search_payees(tx, manager.org_id, find=find, limit=STALLS_MAX + 1)
         history = await list_changes_of(tx, manager, "staff", staff_id)
     is_self = manager.caller.id == staff_id
-    shown = form or StaffForm(
-        name=person.display_name, roles=tuple(person.roles), payee=str(person.payee_id or "")
-    )
     may_touch = manager.may(Permission.STAFF_MANAGE) and may_grant(
         manager.caller.permissions, person.roles
     )
@@ -278,7 +320,7 @@ async def _draw_one(
         can_change=may_touch and not is_self,
         is_self=is_self,
         roles=_list_roles(manager, shown.roles),
-        payees=_list_payees(manager, stalls),
+        stalls=_list_stalls(manager, stalls, found, shown, find),
         form=shown,
         errors=errors or {},
         history=history,
@@ -286,13 +328,48 @@ async def _draw_one(
     return manager.render("manage_person.html", page, here="staff", status=422 if errors else 200)
 
 
-async def _read_stalls(tx: AsyncSession, manager: ManagerContext) -> dict[UUID, Payee]:
-    return {one.id: one for one in await list_payees(tx, manager.org_id)}
+async def _read_stalls(
+    tx: AsyncSession, manager: ManagerContext, people: Sequence[Staff], form: StaffForm
+) -> dict[UUID, Payee]:
+    """Read the stalls that are named on a page, closed ones too."""
+    ids = {scope.id for scope in _read_scopes(form)}
+    ids |= {id_ for person in people for id_ in _stall_ids(person)}
+    return {one.id: one for one in await list_payees_by_id(tx, manager.org_id, ids)}
 
 
-def _list_payees(manager: ManagerContext, stalls: dict[UUID, Payee]) -> tuple[tuple[str, str], ...]:
-    named = ((str(one.id), f"{one.name} · {one.place}") for one in stalls.values())
-    return ("", manager.say("staff.no_stall")), *named
+def _list_stalls(
+    manager: ManagerContext,
+    stalls: dict[UUID, Payee],
+    found: Sequence[Payee],
+    form: StaffForm,
+    find: str,
+) -> StallChoices:
+    ticked = [stalls[scope.id] for scope in _read_scopes(form) if scope.id in stalls]
+    taken = {one.id for one in ticked}
+    others = [
+        (str(one.id), f"{one.name} · {one.place}")
+        for one in found[:STALLS_MAX]
+        if one.id not in taken
+    ]
+    return StallChoices(
+        ticked=tuple(
+            RoleBox(
+                value=str(one.id), word=_name_stall(manager, one), hint=one.place, is_ticked=True
+            )
+            for one in ticked
+        ),
+        others=(("", manager.say("staff.no_stall")), *others),
+        find=find,
+        are_more=len(found) > STALLS_MAX or bool(find),
+    )
+
+
+def _name_stall(manager: ManagerContext, stall: Payee) -> str:
+    return stall.name if stall.closed_at is None else manager.say("staff.closed", name=stall.name)
+
+
+def _stall_ids(person: Staff) -> list[UUID]:
+    return sorted(scope.id for scope in person.scopes if scope.kind == ScopeKind.PAYEE)
 
 
 def _list_roles(manager: ManagerContext, ticked: tuple[str, ...]) -> tuple[RoleBox, ...]:
@@ -310,13 +387,13 @@ def _list_roles(manager: ManagerContext, ticked: tuple[str, ...]) -> tuple[RoleB
 
 
 def _word_person(manager: ManagerContext, person: Staff, stalls: dict[UUID, Payee]) -> PersonRow:
-    stall = stalls.get(person.payee_id) if person.payee_id else None
+    named = [_name_stall(manager, stalls[id_]) for id_ in _stall_ids(person) if id_ in stalls]
     return PersonRow(
         path=manager.path(f"/staff/{person.id}"),
         name=person.display_name,
         login=person.login,
         roles=", ".join(manager.word("role", role) for role in person.roles),
-        stall=stall.name if stall else "",
+        stall=", ".join(named),
         is_disabled=person.disabled_at is not None,
         is_locked=person.locked_until is not None and person.locked_until > manager.now,
     )
@@ -329,7 +406,7 @@ def _judge(manager: ManagerContext, form: StaffForm) -> dict[str, str]:
         errors["name"] = manager.say("error.needed")
     if not roles:
         errors["roles"] = manager.say("error.role_needed")
-    elif set(roles) & PAYEE_ROLES and _read_id(form.payee) is None:
+    elif set(roles) & PAYEE_ROLES and not _read_scopes(form):
         errors["payee"] = manager.say("error.payee_required")
     return errors
 
@@ -340,6 +417,14 @@ def _place(manager: ManagerContext, error: HubError) -> dict[str, str]:
 
 def _read_roles(values: tuple[str, ...]) -> list[Role]:
     return [role for role in Role if role.value in values]
+
+
+def _read_chosen(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(value for value in values or () if value)
+
+
+def _read_scopes(form: StaffForm) -> list[Scope]:
+    return sorted({Scope(ScopeKind.PAYEE, id_) for id_ in map(_read_id, form.payees) if id_})
 
 
 def _read_id(value: str) -> UUID | None:

@@ -23,5 +23,5 @@ async def open_door(caller: MaybeCaller, tx: UnboundTx) -> Response:
 
 def home_of(caller: Caller) -> str:
     """Return the screen that a person works with."""
-    works_there = caller.payee_id is not None or AT_THE_COUNTER & caller.roles
+    works_there = caller.is_scoped or AT_THE_COUNTER & caller.roles
     return "/counter" if works_there else "/manage"

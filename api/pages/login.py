@@ -11,6 +11,7 @@ from api.http.deps import (
     MaybeCaller,
     Now,
     TheDatabase,
+    TheHooks,
     ThePasswords,
     TheSettings,
     TheSignIns,
@@ -142,6 +143,7 @@ async def make_first(
     request: Request,
     database: TheDatabase,
     passwords: ThePasswords,
+    hooks: TheHooks,
     now: Now,
     token: Annotated[str, Form(max_length=200)] = "",
     organisation_code: Annotated[str, Form(max_length=20)] = "",
@@ -173,6 +175,7 @@ async def make_first(
                 display_name=form.display_name,
                 password=form.password.get_secret_value(),
                 passwords=passwords,
+                hooks=hooks,
                 now=now,
             )
     except ValidationError as error:

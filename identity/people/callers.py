@@ -18,8 +18,16 @@ from core.tenancy import open_org_transaction
 from identity.organisations.errors import OrganisationNotFound
 from identity.organisations.rules import ORG_CODE_PATTERN, OrgFacts, OrgKind
 from identity.people import queries
-from identity.people.errors import ApiKeyNotValid, SignInEnded
-from identity.people.rules import API_SCOPES, CITY_ONLY, Permission, Role, permissions_of
+from identity.people.errors import ApiKeyNotValid, ScopeNeeded, SignInEnded
+from identity.people.rules import (
+    API_SCOPES,
+    CITY_ONLY,
+    Permission,
+    Role,
+    Scope,
+    ScopeKind,
+    permissions_of,
+)
 
 # Verified keys are remembered, since keys come thousands of times a second. A revoked key
 # therefore works for up to this long in each process (docs/permissions.md says so).
@@ -58,7 +66,7 @@ class Caller:
     name: str
     roles: frozenset[str]  # empty for API keys
     permissions: frozenset[Permission]  # of the roles, or the key's scopes
-    payee_id: UUID | None  # owners and cashiers see this payee only
+    scopes: frozenset[Scope]  # what they are held to; nothing: the whole organisation
     sign_in_id: UUID | None  # of staff
     request_id: str = ""
 
@@ -82,17 +90,40 @@ class Caller:
         """Whether this caller holds a permission."""
         return permission in self.permissions
 
-    def narrow_payee(self, wanted: UUID | None) -> UUID | None:
-        """Return the payee to show: the wanted one, or the only one this caller may see.
+    @property
+    def is_scoped(self) -> bool:
+        """Whether this caller works for a part of the organisation only."""
+        return bool(self.scopes)
+
+    def choices(self, kind: ScopeKind) -> frozenset[UUID] | None:
+        """What of this kind the caller may see, to choose from; None: all there is."""
+        if not self.scopes:
+            return None
+        return frozenset(scope.id for scope in self.scopes if scope.kind == kind)
+
+    def sees(self, kind: ScopeKind, id_: UUID) -> bool:
+        """Whether the caller may see this one."""
+        choices = self.choices(kind)
+        return choices is None or id_ in choices
+
+    def narrow(self, kind: ScopeKind, wanted: UUID | None) -> UUID | None:
+        """Return the one to show: the wanted one, or the only one that this caller may see.
+
+        Returns:
+            None if nothing narrows: the caller works for the whole organisation and named none.
 
         Raises:
-            Forbidden: the caller belongs to another payee.
+            Forbidden: it is not among the caller's, or they have none of this kind.
+            ScopeNeeded: the caller has several, and must name one; see `choices`.
         """
-        if self.payee_id is None:
+        choices = self.choices(kind)
+        if choices is None:
             return wanted
-        if wanted is not None and wanted != self.payee_id:
-            raise Forbidden("You work for another payee.")
-        return self.payee_id
+        if wanted is None and len(choices) > 1:
+            raise ScopeNeeded(kind)
+        if not choices or (wanted is not None and wanted not in choices):
+            raise Forbidden(f"You work for another {kind.value}.")
+        return wanted or next(iter(choices))
 
 
 class Remembered(Generic[K, V]):
@@ -187,7 +218,7 @@ class Directory:
             name=key.name,
             roles=frozenset(),
             permissions=scopes,
-            payee_id=None,
+            scopes=frozenset(),
             sign_in_id=None,
         )
 
@@ -208,7 +239,7 @@ class Directory:
         return len(used)
 
     async def identify_cookie(self, value: str, *, now: datetime) -> Caller:
-        """Return the person whose session a cookie names.
+        """Return the person whose sign-in a cookie names.
 
         Raises:
             SignInEnded: unknown, revoked, idle too long, or the person was disabled.
@@ -231,7 +262,7 @@ class Directory:
             name=found.display_name,
             roles=frozenset(found.roles),
             permissions=permissions_of(found.roles) - _withheld(org),
-            payee_id=found.payee_id,
+            scopes=found.scopes,
             sign_in_id=found.sign_in_id,
         )
 

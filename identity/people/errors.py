@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.errors import HubError, Kind, Violation
+from identity.people.rules import Scope, ScopeKind
 
 
 class LoginFailed(HubError):
@@ -18,7 +19,7 @@ class LoginFailed(HubError):
 
 
 class SignInEnded(HubError):
-    """The session was signed out, revoked, or unused for too long."""
+    """The sign-in was ended by the person, revoked, or unused for too long."""
 
     kind, code, title = Kind.UNAUTHENTICATED, "sign_in_ended", "Signed out"
 
@@ -99,12 +100,30 @@ class DutiesNotApart(HubError):
 
 
 class PayeeRequired(HubError):
-    """A vendor's owner or cashier belongs to one payee, and only to one that exists."""
+    """A vendor's owner or cashier works for at least one payee."""
 
     kind, code, title = Kind.INVALID, "payee_required", "Payee missing"
 
     def __init__(self) -> None:
-        super().__init__("Owners and cashiers need the payee (payee_id) that they work for.")
+        super().__init__("Owners and cashiers need a scope: the payee that they work for.")
+
+
+class ScopeNotFound(HubError):
+    """The organisation has nothing of this kind with this id."""
+
+    kind, code, title = Kind.INVALID, "scope_not_found", "Scope not found"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"This organisation has no {scope.kind.value} {scope.id}.")
+
+
+class ScopeNeeded(HubError):
+    """The caller works for several, and the request does not say for which one it is."""
+
+    kind, code, title = Kind.INVALID, "scope_needed", "Say which one"
+
+    def __init__(self, kind: ScopeKind) -> None:
+        super().__init__(f"You work for several: name one ({kind.value}_id).")
 
 
 class LastAdministrator(HubError):

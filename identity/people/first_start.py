@@ -8,6 +8,7 @@ from core.audit import SYSTEM
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import service
+from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import Role
 
@@ -23,6 +24,7 @@ async def set_up_city(
     display_name: str,
     password: str,
     passwords: Passwords,
+    hooks: Hooks,
     now: datetime,
 ) -> OrgFacts:
     """Make the city's organisation and its first administrator, once.
@@ -44,6 +46,7 @@ async def set_up_city(
         display_name=display_name,
         password=password,
         roles=[Role.ADMIN],
+        hooks=hooks,
         now=now,
     )
     return org

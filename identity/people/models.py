@@ -1,4 +1,4 @@
-"""People, their sessions, and API keys."""
+"""People, what they are held to, their sign-ins, and API keys."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,16 +6,18 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ForeignKeyConstraint,
+    Index,
     LargeBinary,
     String,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.db import Base
 from core.tenancy import OrgRow
+from identity.people.rules import Scope, ScopeKind
 
 
 class Login(Base):
@@ -34,19 +36,44 @@ class Staff(OrgRow):
 
     __tablename__ = "staff"
     __table_args__ = (
-        ForeignKeyConstraint(["org_id", "payee_id"], ["payees.org_id", "payees.id"]),
         ForeignKeyConstraint(["org_id"], ["organisations.id"]),
+        Index(
+            "ix_staff_lost_elsewhere",
+            "lost_elsewhere_at",
+            postgresql_where=text("lost_elsewhere_at IS NOT NULL"),
+        ),
     )
 
     login: Mapped[str] = mapped_column(String(64))
     display_name: Mapped[str]
     password_hash: Mapped[str]  # argon2id
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    payee_id: Mapped[UUID | None]  # vendors and cashiers see this payee only
     failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))
     locked_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    # Set while organisations have yet to hear that this is no administrator of the city any more.
+    lost_elsewhere_at: Mapped[datetime | None]
+    scope_rows: Mapped[list["StaffScope"]] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", order_by="StaffScope.id"
+    )
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What this person works for; nothing: the whole organisation."""
+        return frozenset(Scope(ScopeKind(row.kind), row.id) for row in self.scope_rows)
+
+
+class StaffScope(Base):
+    """One thing that a person is held to, such as their stall. `id` is that thing's."""
+
+    __tablename__ = "staff_scopes"
+    __table_args__ = (ForeignKeyConstraint(["org_id", "staff_id"], ["staff.org_id", "staff.id"]),)
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class SignIn(OrgRow):

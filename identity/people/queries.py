@@ -1,22 +1,22 @@
-"""All SQL about people, sessions and keys."""
+"""All SQL about people, sign-ins and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, any_, exists, func, literal, or_, select, text, update
+from sqlalchemy import Row, and_, any_, exists, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from core.audit import AuditRow
+from core.audit import Actor, AuditRow
 from identity.organisations.models import Organisation, OrganisationCode
 from identity.organisations.rules import OrgKind
 from identity.people.errors import ApiKeyNotFound, StaffNotFound
-from identity.people.models import ApiKey, Login, SetupToken, SignIn, Staff
-from identity.people.rules import Role
-from payments.payees.models import Payee
+from identity.people.models import ApiKey, Login, SetupToken, SignIn, Staff, StaffScope
+from identity.people.rules import Role, Scope, ScopeKind
 
 LIST_MAX = 500
 # Any number: setups from several addresses at once go one after another.
@@ -25,25 +25,30 @@ SETUP_LOCK = 0x5E70
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundSignIn:
-    """A session with what a request needs to know about its person."""
+    """A sign-in with what a request needs to know about its person."""
 
     sign_in_id: UUID
     staff_id: UUID
     display_name: str
     roles: Sequence[str]
-    payee_id: UUID | None
+    scopes: frozenset[Scope]
     last_seen_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
     disabled_at: datetime | None
 
 
-_SESSION = select(
+_SCOPES = (
+    select(func.jsonb_agg(func.jsonb_build_array(StaffScope.kind, StaffScope.id)))
+    .where(StaffScope.org_id == Staff.org_id, StaffScope.staff_id == Staff.id)
+    .scalar_subquery()
+)
+_SIGN_IN = select(
     SignIn.id.label("sign_in_id"),
     SignIn.staff_id,
     Staff.display_name,
     Staff.roles,
-    Staff.payee_id,
+    _SCOPES.label("scopes"),
     SignIn.last_seen_at,
     SignIn.expires_at,
     SignIn.revoked_at,
@@ -70,25 +75,23 @@ async def find_org(session: AsyncSession, code: str) -> Row[UUID, str, str, str,
 async def find_sign_in(
     session: AsyncSession, org_id: UUID, token_hash: bytes
 ) -> FoundSignIn | None:
-    """Return the session with this token, open or not."""
-    wanted = _SESSION.where(SignIn.org_id == org_id, SignIn.token_hash == token_hash)
-    row = (await session.execute(wanted)).one_or_none()
-    return FoundSignIn(**row._asdict()) if row else None
+    """Return the sign-in with this token, open or not."""
+    wanted = _SIGN_IN.where(SignIn.org_id == org_id, SignIn.token_hash == token_hash)
+    return _read_sign_in((await session.execute(wanted)).one_or_none())
 
 
 async def find_sign_in_by_id(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID
 ) -> FoundSignIn | None:
-    """Return one session, open or not."""
-    wanted = _SESSION.where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
-    row = (await session.execute(wanted)).one_or_none()
-    return FoundSignIn(**row._asdict()) if row else None
+    """Return one sign-in, open or not."""
+    wanted = _SIGN_IN.where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
+    return _read_sign_in((await session.execute(wanted)).one_or_none())
 
 
 async def touch_sign_in(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
 ) -> None:
-    """Say that a session was in use."""
+    """Say that a sign-in was in use."""
     await session.execute(
         update(SignIn)
         .where(SignIn.org_id == org_id, SignIn.id == sign_in_id)
@@ -104,7 +107,7 @@ async def revoke_sign_ins(
     but: UUID | None = None,
     now: datetime,
 ) -> None:
-    """End all of a person's sessions, except perhaps one."""
+    """End all of a person's sign-ins, except perhaps one."""
     ending = update(SignIn).where(
         SignIn.org_id == org_id,
         SignIn.staff_id == staff_id,
@@ -118,7 +121,7 @@ async def revoke_sign_ins(
 async def revoke_sign_in(
     session: AsyncSession, org_id: UUID, sign_in_id: UUID, *, now: datetime
 ) -> None:
-    """End one session; ending it again changes nothing."""
+    """End one sign-in; ending it again changes nothing."""
     await session.execute(
         update(SignIn)
         .where(
@@ -192,7 +195,7 @@ async def is_login_in_other_hands(
     is_given = AuditRow.action.in_(("staff.added", "staff.password_reset"))
     is_moved = and_(
         AuditRow.action == "staff.changed",
-        AuditRow.before["payee_id"] != AuditRow.after["payee_id"],
+        AuditRow.before["scopes"] != AuditRow.after["scopes"],
     )
     is_known_to_them = and_(
         is_given,
@@ -210,12 +213,20 @@ async def is_login_in_other_hands(
 
 
 async def list_staff(
-    session: AsyncSession, org_id: UUID, *, payee_id: UUID | None = None
+    session: AsyncSession, org_id: UUID, *, scopes: Collection[Scope] = ()
 ) -> Sequence[Staff]:
-    """Return up to LIST_MAX people, the newest first; of one payee when one is named."""
+    """Return up to LIST_MAX people, the newest first; if scopes are named, who has one of them."""
     wanted = select(Staff).where(Staff.org_id == org_id)
-    if payee_id is not None:
-        wanted = wanted.where(Staff.payee_id == payee_id)
+    if scopes:
+        wanted = wanted.where(
+            exists().where(
+                StaffScope.org_id == Staff.org_id,
+                StaffScope.staff_id == Staff.id,
+                tuple_(StaffScope.kind, StaffScope.id).in_(
+                    [(scope.kind.value, scope.id) for scope in scopes]
+                ),
+            )
+        )
     return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(LIST_MAX))).all()
 
 
@@ -231,10 +242,46 @@ async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[U
     return (await session.scalars(wanted)).all()
 
 
-async def has_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> bool:
-    """Whether the organisation has this payee."""
-    wanted = select(Payee.id).where(Payee.org_id == org_id, Payee.id == payee_id)
-    return await session.scalar(wanted) is not None
+async def find_change(
+    session: AsyncSession, org_id: UUID, staff_id: UUID, *, at: datetime
+) -> tuple[Actor, str | None] | None:
+    """Return who changed a person at this instant, and why."""
+    row = await session.scalar(
+        select(AuditRow).where(
+            AuditRow.org_id == org_id,
+            AuditRow.object_id == staff_id,
+            AuditRow.action == "staff.changed",
+            AuditRow.recorded_at == at,
+        )
+    )
+    if row is None:
+        return None
+    actor = Actor(
+        kind=row.actor_kind, id=row.actor_id, name=row.actor_name, request_id=row.request_id
+    )
+    return actor, row.reason
+
+
+async def list_losses(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return (organisation, person) of whose loss somebody has yet to hear, the oldest first."""
+    wanted = (
+        select(Staff.org_id, Staff.id)
+        .where(Staff.lost_elsewhere_at.is_not(None))
+        .order_by(Staff.lost_elsewhere_at)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await session.execute(wanted)]
+
+
+async def clear_loss(
+    session: AsyncSession, org_id: UUID, staff_id: UUID, *, lost_at: datetime
+) -> None:
+    """Say that all have heard of this loss; a later one stays to be told."""
+    await session.execute(
+        update(Staff)
+        .where(Staff.org_id == org_id, Staff.id == staff_id, Staff.lost_elsewhere_at == lost_at)
+        .values(lost_elsewhere_at=None)
+    )
 
 
 async def find_key_by_prefix(session: AsyncSession, org_id: UUID, prefix: str) -> ApiKey | None:
@@ -337,3 +384,11 @@ async def list_organisations(
     if only is not None:
         wanted = wanted.where(Organisation.id == only)
     return (await session.scalars(wanted)).all()
+
+
+def _read_sign_in(row: Row[Any] | None) -> FoundSignIn | None:
+    if row is None:
+        return None
+    facts = row._asdict()
+    scopes = frozenset(Scope(ScopeKind(kind), UUID(id_)) for kind, id_ in facts["scopes"] or ())
+    return FoundSignIn(**{**facts, "scopes": scopes})

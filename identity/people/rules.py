@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from core.errors import Violation
 from core.text import STROKED_D
@@ -24,6 +25,19 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class ScopeKind(StrEnum):
+    """What a person may be held to; the package that has these things says which exist."""
+
+    PAYEE = "payee"
+
+
+class Scope(NamedTuple):
+    """One thing that a person works for. Who has none works for the whole organisation."""
+
+    kind: ScopeKind
+    id: UUID
+
+
 class Permission(StrEnum):
     """One thing a caller may do. The value is also the scope's name on an API key."""
 
@@ -40,8 +54,8 @@ class Permission(StrEnum):
     ACCOUNTS_PROPOSE = "accounts.propose"
     ACCOUNTS_APPROVE = "accounts.approve"  # the second person
     ACCOUNTS_ACKNOWLEDGE = "accounts.acknowledge"  # the holder saw that the account changed
-    ENDPOINTS_READ = "endpoints.read"  # addresses and the notice log
-    ENDPOINTS_MANAGE = "endpoints.manage"
+    CALLBACK_ENDPOINTS_READ = "callback_endpoints.read"  # addresses and the notice log
+    CALLBACK_ENDPOINTS_MANAGE = "callback_endpoints.manage"
     BREAKS_READ = "breaks.read"
     BREAKS_RESOLVE = "breaks.resolve"
     LEDGER_READ = "ledger.read"
@@ -60,7 +74,14 @@ _COUNTER: Final = frozenset(
     | {P.PAYEES_READ, P.BILLS_TAKE_CASH}
 )
 _BOOKS: Final = frozenset(
-    {P.BILLS_READ, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ, P.ACCOUNTS_READ, P.ENDPOINTS_READ}
+    {
+        P.BILLS_READ,
+        P.SALES_READ,
+        P.EVENTS_READ,
+        P.PAYEES_READ,
+        P.ACCOUNTS_READ,
+        P.CALLBACK_ENDPOINTS_READ,
+    }
     | {P.BREAKS_READ, P.LEDGER_READ, P.JOBS_READ, P.AUDIT_READ}
 )
 # docs/permissions.md shows this table; a test holds them equal. Duties are kept apart: only an
@@ -72,10 +93,10 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.ATTENDANT: _COUNTER - {P.SALES_SORT},
     Role.FINANCE: _BOOKS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
-    Role.APPROVER: _BOOKS | {P.ACCOUNTS_APPROVE, P.ENDPOINTS_MANAGE},
+    Role.APPROVER: _BOOKS | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE},
     Role.MANAGER: _COUNTER
     | _BOOKS
-    | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.ENDPOINTS_MANAGE}
+    | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ},
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
@@ -88,11 +109,12 @@ ROLE_NAMES: Final = frozenset(role.value for role in Role)
 # What a machine may be trusted with: never people, keys, or where money goes.
 API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
-    | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
+    | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
     | {P.JOBS_READ}
 )
-# These people see one payee of the organisation and nothing of its neighbours.
+# These people see their payees, at least one, and nothing of the neighbours.
 PAYEE_ROLES: Final = frozenset({Role.VENDOR_OWNER, Role.CASHIER})
+SCOPES_MAX: Final = 50  # of one person
 
 LOGIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9._@+-]{1,62})[a-z0-9]")
 PASSWORD_CHARS_MIN: Final = 10

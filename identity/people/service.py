@@ -3,13 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth.vouching import revoke_lost_vouches
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import hash_token, new_id, new_token
 from core.text import check_lines
@@ -22,16 +20,21 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    ScopeNotFound,
     SetupClosed,
     StaffNotFound,
     WrongPassword,
 )
-from identity.people.models import Login, SetupToken, Staff
+from identity.people.hooks import Hooks
+from identity.people.losses import tell_losses
+from identity.people.models import Login, SetupToken, Staff, StaffScope
 from identity.people.passwords import Passwords
 from identity.people.rules import (
     PAYEE_ROLES,
     Permission,
     Role,
+    Scope,
+    ScopeKind,
     joins_duties,
     judge_login,
     judge_password,
@@ -48,12 +51,12 @@ class Granter:
 
     actor: Actor
     permissions: frozenset[Permission]
-    payee_id: UUID | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @classmethod
     def of(cls, caller: Caller) -> "Granter":
         """The rights of whoever asks."""
-        return cls(actor=caller.actor, permissions=caller.permissions, payee_id=caller.payee_id)
+        return cls(actor=caller.actor, permissions=caller.permissions, scopes=caller.scopes)
 
 
 # For seeding and set-up only, where nobody is signed in yet.
@@ -99,7 +102,8 @@ async def add_staff(
     display_name: str,
     password: str,
     roles: Collection[Role],
-    payee_id: UUID | None = None,
+    scopes: Collection[Scope] = (),
+    hooks: Hooks,
     now: datetime,
 ) -> Staff:
     """Let a person sign in. The transaction must be bound to the organisation.
@@ -108,17 +112,18 @@ async def add_staff(
         RoleNotGrantable: a role can do more than the granter may.
         DutiesNotApart: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
-        PayeeRequired: an owner or cashier without a payee, or with a stranger's.
+        PayeeRequired: an owner or cashier without a payee.
         LoginTaken: the login is in use somewhere in the hub.
+        ScopeNotFound: the organisation has no such payee.
     """
     check_lines(display_name=display_name)
     name = normalise_login(login)
-    _check_grant(granter, roles, payee_id)
+    _check_grant(granter, roles, scopes)
     if joins_duties(roles):
         raise DutiesNotApart
     if violations := [*judge_login(name), *judge_password(password, name)]:
         raise PasswordRefused(violations)
-    await _check_payee(session, org_id, roles, payee_id)
+    await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
         org_id=org_id,
         id=new_id(),
@@ -126,7 +131,7 @@ async def add_staff(
         display_name=display_name,
         password_hash=await passwords.hash(password),
         roles=sorted({role.value for role in roles}),
-        payee_id=payee_id,
+        scope_rows=[_make_scope(org_id, scope) for scope in sorted(set(scopes))],
         failed_attempts=0,
         created_at=now,
     )
@@ -140,19 +145,13 @@ async def add_staff(
     return staff
 
 
-class Unset(Enum):
-    """Says that a value which may be None is left as it is."""
-
-    UNSET = "unset"
-
-
 @dataclass(frozen=True, kw_only=True)
 class StaffChange:
-    """What to change about a person; None leaves it, but a payee of None takes the payee away."""
+    """What to change about a person; None leaves it."""
 
     display_name: str | None = None
     roles: Collection[Role] | None = None
-    payee_id: UUID | Unset | None = Unset.UNSET
+    scopes: Collection[Scope] | None = None  # none of them: the whole organisation
     is_disabled: bool | None = None
 
 
@@ -163,16 +162,17 @@ async def change_staff(
     change: StaffChange,
     *,
     granter: Granter,
+    hooks: Hooks,
     reason: str | None,
     now: datetime,
 ) -> Staff:
     """Change what a person is called, may do, or whether they work here at all.
 
-    Losing a role or the job, or changing the stall, ends their sessions at once. Losing the right
-    to approve accounts also ends what they answered for.
+    Losing a role or the job, or changing the stall, signs them out at once, and those who relied
+    on a right that is lost hear of it. After the commit comes `losses.tell_losses_elsewhere`.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, ScopeNotFound
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -181,8 +181,8 @@ async def change_staff(
     if change.display_name is not None:
         check_lines(display_name=change.display_name)
         staff.display_name = change.display_name
-    if change.payee_id is not Unset.UNSET:
-        staff.payee_id = change.payee_id
+    if change.scopes is not None:
+        _set_scopes(staff, change.scopes)
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
@@ -194,20 +194,21 @@ async def change_staff(
     if change.is_disabled is not None:
         staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None
     roles = {Role(role) for role in staff.roles}
-    _check_grant(granter, roles, staff.payee_id)
-    await _check_payee(session, org_id, roles, staff.payee_id)
+    _check_grant(granter, roles, staff.scopes)
+    await _check_scopes(session, org_id, roles, staff.scopes, hooks)
     stays = Role.ADMIN in roles and staff.disabled_at is None
     if list(administrators) == [staff.id] and not stays:
         raise LastAdministrator
     after = _describe(staff)
     if after == before:
         return staff
-    is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "payee_id"))
+    is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "scopes"))
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
-    await revoke_lost_vouches(
+    await tell_losses(
         session,
         staff,
+        hooks,
         roles_before=() if before["is_disabled"] else before["roles"],
         actor=granter.actor,
         reason=reason,
@@ -231,7 +232,7 @@ async def reset_password(
     reason: str | None,
     now: datetime,
 ) -> None:
-    """Give somebody a new password, open a lock, and end all their sessions.
+    """Give somebody a new password, open a lock, and sign them out everywhere.
 
     Raises:
         StaffNotFound, RoleNotGrantable, PasswordRefused
@@ -251,7 +252,7 @@ async def change_own_password(
     password: str,
     now: datetime,
 ) -> None:
-    """Change one's own password; every other session of the person ends.
+    """Change one's own password; the person is signed out everywhere else.
 
     Raises:
         WrongPassword: the present one is not right.
@@ -268,23 +269,42 @@ async def change_own_password(
     _record(session, staff, Granter.of(caller), "staff.password_changed", now=now)
 
 
-def _check_grant(granter: Granter, roles: Collection[Role], payee_id: UUID | None) -> None:
+def _check_grant(granter: Granter, roles: Collection[Role], scopes: Collection[Scope]) -> None:
     if not roles or not may_grant(granter.permissions, roles):
         raise RoleNotGrantable
-    if granter.payee_id is not None and (
-        payee_id != granter.payee_id or not set(roles) <= PAYEE_ROLES
+    if granter.scopes and not (
+        scopes and set(scopes) <= granter.scopes and set(roles) <= PAYEE_ROLES
     ):
         raise RoleNotGrantable("You can only manage the people of your own stall.")
 
 
-async def _check_payee(
-    session: AsyncSession, org_id: UUID, roles: Collection[Role], payee_id: UUID | None
+async def _check_scopes(
+    session: AsyncSession,
+    org_id: UUID,
+    roles: Collection[Role],
+    scopes: Collection[Scope],
+    hooks: Hooks,
 ) -> None:
-    if payee_id is None:
-        if PAYEE_ROLES & set(roles):
-            raise PayeeRequired
-    elif not await queries.has_payee(session, org_id, payee_id):
+    if PAYEE_ROLES & set(roles) and all(scope.kind != ScopeKind.PAYEE for scope in scopes):
         raise PayeeRequired
+    for kind in {scope.kind for scope in scopes}:
+        ids = {scope.id for scope in scopes if scope.kind == kind}
+        find = hooks.scope_kinds.get(kind)
+        known = await find(session, org_id, ids) if find else ()
+        if unknown := ids - set(known):
+            raise ScopeNotFound(Scope(kind, min(unknown)))
+
+
+def _set_scopes(staff: Staff, scopes: Collection[Scope]) -> None:
+    wanted = set(scopes)
+    # Those that stay keep their row: the same key cannot be deleted and inserted in one flush.
+    kept = [row for row in staff.scope_rows if Scope(ScopeKind(row.kind), row.id) in wanted]
+    added = wanted - staff.scopes
+    staff.scope_rows = [*kept, *(_make_scope(staff.org_id, scope) for scope in sorted(added))]
+
+
+def _make_scope(org_id: UUID, scope: Scope) -> StaffScope:
+    return StaffScope(org_id=org_id, kind=scope.kind.value, id=scope.id)
 
 
 async def _lock_manageable(
@@ -292,8 +312,11 @@ async def _lock_manageable(
 ) -> Staff:
     """Lock a person whom the granter may manage: one who may do no more than the granter."""
     staff = await queries.lock_staff(session, org_id, staff_id)
-    if granter.payee_id is not None and staff.payee_id != granter.payee_id:
-        raise StaffNotFound
+    if granter.scopes:
+        if not granter.scopes & staff.scopes:
+            raise StaffNotFound
+        if not staff.scopes <= granter.scopes:
+            raise RoleNotGrantable("This person works for others, too.")
     if not may_grant(granter.permissions, staff.roles):
         raise RoleNotGrantable
     return staff
@@ -311,7 +334,7 @@ def _describe(staff: Staff) -> dict[str, Any]:
         "login": staff.login,
         "display_name": staff.display_name,
         "roles": list(staff.roles),
-        "payee_id": str(staff.payee_id) if staff.payee_id else None,
+        "scopes": [f"{scope.kind.value}:{scope.id}" for scope in sorted(staff.scopes)],
         "is_disabled": staff.disabled_at is not None,
     }
 

@@ -1,4 +1,4 @@
-"""Signing in and out: the password, the lock after failures, the session and its cookie."""
+"""Signing in and out: the password, the lock after failures, the sign-in and its cookie."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ USER_AGENT_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class SignedIn:
-    """A session that was opened just now. The cookie's value is known only here."""
+    """A sign-in that was opened just now. The cookie's value is known only here."""
 
     org_id: UUID
     staff_id: UUID
@@ -56,7 +56,7 @@ class SignIns:
         request_id: str,
         now: datetime,
     ) -> SignedIn:
-        """Open a session with a new token; the one the browser had before is ended.
+        """Open a sign-in with a new token; the one the browser had before is ended.
 
         The password is checked between two transactions, not inside one: it takes long on purpose.
 
@@ -166,7 +166,7 @@ class SignIns:
         )
 
     async def sign_out(self, caller: Caller, *, now: datetime) -> None:
-        """End the caller's session, on the server too."""
+        """End the caller's sign-in, on the server too."""
         if caller.sign_in_id is None:
             return
         async with open_org_transaction(self.database, caller.home.id) as session:

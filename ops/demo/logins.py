@@ -8,12 +8,20 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.subscribers import HOOKS
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.people import keys, queries, service
 from identity.people.callers import Caller, Org
 from identity.people.models import Staff
 from identity.people.passwords import Passwords
-from identity.people.rules import API_SCOPES, ROLE_PERMISSIONS, Role, permissions_of
+from identity.people.rules import (
+    API_SCOPES,
+    ROLE_PERMISSIONS,
+    Role,
+    Scope,
+    ScopeKind,
+    permissions_of,
+)
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES
 from payments.bills.references import ALPHABET
 
@@ -76,7 +84,8 @@ class Logins:
             display_name=who,
             password=password,
             roles=[role],
-            payee_id=payee_id,
+            scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
+            hooks=HOOKS,
             now=self.now,
         )
         self._remember(org, staff, password)
@@ -163,6 +172,6 @@ def _as_caller(org: OrgFacts, kind: OrgKind, staff: Staff) -> Caller:
         name=staff.display_name,
         roles=frozenset(staff.roles),
         permissions=permissions_of(staff.roles),
-        payee_id=staff.payee_id,
+        scopes=staff.scopes,
         sign_in_id=None,
     )

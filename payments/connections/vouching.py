@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from identity.organisations.rules import OrgFacts
+from identity.people.hooks import PermissionLoss
+from identity.people.rules import Permission
 from payments.connections import queries
 from payments.payees.rules import is_told_by_others
 
@@ -72,6 +74,16 @@ async def read_test_readiness(
         return TestReadiness.UNVOUCHED, None
     start = min(starts)
     return (TestReadiness.SOON, start) if start > now else (TestReadiness.READY, None)
+
+
+async def hear_permission_lost(
+    session: AsyncSession, loss: PermissionLoss, *, now: datetime
+) -> None:
+    """Take a person's word back where they may approve accounts no more (docs/adr/0005)."""
+    if Permission.ACCOUNTS_APPROVE in loss.permissions:
+        await revoke_vouches(
+            session, loss.org_id, loss.person_id, actor=loss.actor, reason=loss.reason, now=now
+        )
 
 
 async def revoke_vouches(

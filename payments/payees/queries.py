@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy import ColumnElement, Select, exists, func, literal, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -24,6 +24,7 @@ from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, LinkStatu
 
 LIST_MAX = 500
 UNSEEN_MAX = 5
+SEARCH_WORDS_MAX = 8
 IN_USE = frozenset(LinkStatus) - {LinkStatus.ENDED}
 
 FIND_ROUTES = text("""
@@ -82,11 +83,46 @@ async def list_payees(session: AsyncSession, org_id: UUID) -> Sequence[Payee]:
     return (await session.scalars(query.order_by(Payee.id).limit(LIST_MAX))).all()
 
 
+async def search_payees(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    find: str = "",
+    only: Collection[UUID] | None = None,
+    limit: int,
+) -> Sequence[Payee]:
+    """List open payees whose name or place has all these words, without case and marks.
+
+    In the order they were added. Ask for one more than is shown, to know that there are more.
+    """
+    query = select(Payee).where(Payee.org_id == org_id, Payee.closed_at.is_(None))
+    if only is not None:
+        query = query.where(Payee.id.in_(only))
+    shown = _fold(Payee.name + " " + Payee.place)
+    for word in find.split()[:SEARCH_WORDS_MAX]:
+        query = query.where(func.strpos(shown, _fold(literal(word))) > 0)
+    return (await session.scalars(query.order_by(Payee.id).limit(limit))).all()
+
+
+def _fold(text_: ColumnElement[str]) -> ColumnElement[str]:
+    """Fold as people type on a phone: "co ba" finds "Cô Ba", "dong" finds "Đông"."""
+    plain = func.normalize(func.lower(text_), literal_column("NFD"))
+    return func.translate(func.regexp_replace(plain, "[\u0300-\u036f]", "", "g"), "đ", "d")
+
+
+async def list_payees_by_id(
+    session: AsyncSession, org_id: UUID, payee_ids: Collection[UUID]
+) -> Sequence[Payee]:
+    """List these payees, closed ones too."""
+    query = select(Payee).where(Payee.org_id == org_id, Payee.id.in_(payee_ids))
+    return (await session.scalars(query.order_by(Payee.id))).all()
+
+
 async def list_payees_page(
     session: AsyncSession,
     org_id: UUID,
     *,
-    payee_id: UUID | None,
+    only: Collection[UUID] | None = None,
     before_id: UUID | None,
     with_closed: bool,
     limit: int,
@@ -95,8 +131,8 @@ async def list_payees_page(
     query = select(Payee).where(Payee.org_id == org_id)
     if not with_closed:
         query = query.where(Payee.closed_at.is_(None))
-    if payee_id is not None:
-        query = query.where(Payee.id == payee_id)
+    if only is not None:
+        query = query.where(Payee.id.in_(only))
     if before_id is not None:
         query = query.where(Payee.id < before_id)
     return (await session.scalars(query.order_by(Payee.id.desc()).limit(limit))).all()

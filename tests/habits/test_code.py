@@ -45,7 +45,7 @@ NO_MONEY = {
     "core/ids.py": "instants",
     "core/database_connections.py": "how long an answer is waited for",
     "core/rate_limit.py": "waits and tries",
-    "identity/people/callers.py": "how long an answer is remembered",
+    "identity/people/callers.py": "how long a cache keeps what it knows",
     "payments/callbacks/receiver.py": "when an endpoint was looked up",
     "payments/providers/javascript_json.py": "writes numbers as JavaScript does, to verify",
 }

@@ -45,6 +45,6 @@ def test_no_key_manages_people_keys_or_where_money_goes() -> None:
             Permission.KEYS_MANAGE,
             Permission.ACCOUNTS_PROPOSE,
             Permission.ACCOUNTS_APPROVE,
-            Permission.ENDPOINTS_MANAGE,
+            Permission.CALLBACK_ENDPOINTS_MANAGE,
             Permission.ORGANISATIONS_MANAGE,
         }

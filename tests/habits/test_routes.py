@@ -109,8 +109,8 @@ def test_openapi_declares_every_error_as_a_problem(app: FastAPI) -> None:
 
 def test_openapi_says_how_to_sign_in_and_what_is_needed(app: FastAPI) -> None:
     described = app.openapi()
-    assert set(described["components"]["securitySchemes"]) == {"ApiKey", "Session"}
+    assert set(described["components"]["securitySchemes"]) == {"ApiKey", "SignIn"}
     staff = described["paths"]["/v1/staff"]["post"]
     assert staff["x-permission"] == "staff.manage"
-    assert {next(iter(way)) for way in staff["security"]} == {"ApiKey", "Session"}
+    assert {next(iter(way)) for way in staff["security"]} == {"ApiKey", "SignIn"}
     assert described["paths"]["/v1/setup"]["post"]["security"] == []

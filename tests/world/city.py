@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -174,16 +174,23 @@ async def employ(
     *roles: str,
     org: str | None = None,
     payee_id: UUID | None = None,
+    payee_ids: Collection[UUID] = (),
 ) -> httpx.Response:
     """Ask to add a person with the usual password."""
+    payee_ids = payee_ids if payee_id is None else [payee_id]
     body = {
         "login": login,
         "display_name": login.title(),
         "password": PASSWORD,
         "roles": list(roles),
-        "payee_id": str(payee_id) if payee_id else None,
+        "scopes": payee_scopes(*payee_ids),
     }
     return await boss.post("/v1/staff", json=body, params={"org": org} if org else {})
+
+
+def payee_scopes(*payee_ids: UUID) -> list[dict[str, str]]:
+    """What a person of these stalls is held to, as the API has it."""
+    return [{"kind": "payee", "id": str(payee_id)} for payee_id in payee_ids]
 
 
 async def open_stall(hub: Hub, org_id: UUID, name: str = "Cô Lan rau sạch") -> UUID:

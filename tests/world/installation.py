@@ -212,7 +212,7 @@ async def a_reachable_stall(
             name="manager",
             roles=frozenset(),
             permissions=frozenset(Permission),
-            payee_id=None,
+            scopes=frozenset(),
             sign_in_id=None,
         )
         scopes = [Permission.BILLS_OPEN, Permission.BILLS_READ, Permission.BILLS_CANCEL]

@@ -20,6 +20,7 @@ from uuid import UUID
 import httpx
 import psycopg
 
+from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
@@ -29,7 +30,7 @@ from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
 from identity.people import service
 from identity.people.passwords import Passwords
-from identity.people.rules import Role
+from identity.people.rules import Role, Scope, ScopeKind
 from ops.postgres.supervisor import Cluster
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.payees.accounts import confirm_told
@@ -190,7 +191,8 @@ class City:
             display_name=login.title(),
             password=PASSWORD,
             roles=list(roles),
-            payee_id=payee_id,
+            scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
+            hooks=HOOKS,
             now=read_clock() - HIRED_BEFORE,
         )
 

@@ -59,7 +59,7 @@ SCOPES = (
     "payees.read",
     "payees.manage",
     "accounts.read",
-    "endpoints.read",
+    "callback_endpoints.read",
     "breaks.read",
     "ledger.read",
 )

@@ -21,7 +21,8 @@ from api.v1.accounts.schemas import (
 )
 from core.paging import BadCursor
 from identity.people.callers import Caller
-from identity.people.rules import SEES_WHOLE, Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import SEES_WHOLE, Permission, ScopeKind
 from payments.bills.errors import ReferencesUsedUp
 from payments.onboarding import service as onboarding
 from payments.onboarding.holders import check_own_login
@@ -79,7 +80,7 @@ async def propose_account(
     return await _show(tx, caller, link.id)
 
 
-@router.get("/accounts", responses=may_answer(BadCursor))
+@router.get("/accounts", responses=may_answer(BadCursor, ScopeNeeded))
 async def list_accounts(
     caller: Reader,
     tx: Tx,
@@ -93,7 +94,7 @@ async def list_accounts(
     found = await queries.list_links(
         tx,
         caller.org_id,
-        payee_id=caller.narrow_payee(payee_id),
+        payee_id=caller.narrow(ScopeKind.PAYEE, payee_id),
         statuses=wanted,
         before_id=read_cursor(cursor),
         limit=limit + 1,
@@ -166,7 +167,12 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
     link, *_ = await _find_own(tx, caller, link_id)
     await check_own_login(tx, caller, link)
     await accounts.confirm_told(
-        tx, caller.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
+        tx,
+        caller.org_id,
+        link_id,
+        payee_id=link.payee_id if caller.is_scoped else None,
+        actor=caller.actor,
+        now=now,
     )
     return await _show(tx, caller, link_id)
 
@@ -201,7 +207,7 @@ async def show_test_code_image(request: Request, link_id: UUID, caller: Reader, 
 
 async def _find_own(tx: AsyncSession, caller: Caller, link_id: UUID) -> AccountLink:
     found = await queries.get_link(tx, caller.org_id, link_id)
-    if caller.payee_id is not None and found[0].payee_id != caller.payee_id:
+    if not caller.sees(ScopeKind.PAYEE, found[0].payee_id):
         raise AccountLinkNotFound(link_id)
     return found
 

@@ -22,7 +22,7 @@ from core.idempotency import IDEMPOTENCY_KEY_CHARS_MAX, IdempotencyKeyReused, Re
 from core.ids import new_id
 from core.settings import Settings
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
 from payments.bills.rules import BillRequest, judge_client_id
 from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
@@ -176,8 +176,7 @@ def _read_item(item: dict[str, Any], i: int) -> BillCreate:
 def _bill_request(
     body: BillCreate, caller: Caller, settings: Settings, key: str | None, now: datetime
 ) -> BillRequest:
-    if caller.payee_id is not None and body.payee_id != caller.payee_id:
-        raise Forbidden("You work for another payee.")
+    caller.narrow(ScopeKind.PAYEE, body.payee_id)
     if body.id is not None and (fault := judge_client_id(body.id, now=now)):
         raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
     expires_at = now + timedelta(seconds=body.valid_for_s or settings.bill_valid_for_s)

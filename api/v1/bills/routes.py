@@ -36,7 +36,8 @@ from core.errors import InvalidRequest, Violation
 from core.paging import BadCursor
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.errors import (
     BillCodeFailed,
@@ -69,7 +70,7 @@ CashTaker = Annotated[Caller, requires(Permission.BILLS_TAKE_CASH)]
 MAY_HAVE_NO_CODE: Final = may_answer(BillNotFound, BillNotPayable, BillCodePending, BillCodeFailed)
 
 
-@router.get("", response_model=BillPage, responses=may_answer(BadCursor))
+@router.get("", response_model=BillPage, responses=may_answer(BadCursor, ScopeNeeded))
 async def list_bills_page(
     request: Request,
     caller: Reader,
@@ -95,7 +96,7 @@ async def list_bills_page(
         tx,
         caller.org_id,
         before_id=read_cursor(cursor),
-        payee_id=caller.narrow_payee(payee_id),
+        payee_id=caller.narrow(ScopeKind.PAYEE, payee_id),
         references=None
         if reference is None
         else [found.reference for found in find_references(reference)],
@@ -214,8 +215,8 @@ async def check_bill(
 
     What it reports is stored and processed as its callbacks are; what is not processed by then is
     finished in the background, and the bill is shown as it is known. SePay and Casso list the
-    account's last 24 hours; payOS reports this bill's own order; VietQR.vn cannot be polled. Once
-    in 3 seconds for each payee.
+    account's last 24 hours; payOS reports this bill's own order; VietQR.vn cannot be polled. Three
+    times at once for each payee, then every 3 seconds, counted together with its counter.
     """
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
@@ -248,7 +249,7 @@ async def find_own_bill(tx: AsyncSession, caller: Caller, bill_id: UUID) -> Bill
         BillNotFound: there is none, or it is another payee's.
     """
     bill = await get_bill(tx, caller.org_id, bill_id)
-    if caller.payee_id is not None and bill.payee_id != caller.payee_id:
+    if not caller.sees(ScopeKind.PAYEE, bill.payee_id):
         raise BillNotFound(bill_id)
     return bill
 

@@ -52,8 +52,8 @@ from payments.payees.errors import BadAccount
 
 router = APIRouter(prefix="/v1/callback-endpoints", tags=["callbacks"])
 
-Reader = Annotated[Caller, requires(Permission.ENDPOINTS_READ)]
-Manager = Annotated[Caller, requires(Permission.ENDPOINTS_MANAGE)]
+Reader = Annotated[Caller, requires(Permission.CALLBACK_ENDPOINTS_READ)]
+Manager = Annotated[Caller, requires(Permission.CALLBACK_ENDPOINTS_MANAGE)]
 
 
 @router.post(

@@ -1,5 +1,6 @@
 """Payments as the bank told of them: what the hub takes them for, and what people say they are."""
 
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -24,14 +25,15 @@ from core.clock import day_bounds
 from core.errors import Forbidden
 from core.paging import BadCursor
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
 from payments.credits import corrections
 from payments.credits import views as credit_views
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.rules import Verdict
-from payments.credits.views import count_verdicts, get_credit
+from payments.credits.views import CreditView, count_verdicts, get_credit
 from payments.ledger.service import read_takings
 from payments.payees.errors import PayeeNotFound
 from payments.payees.queries import get_payee
@@ -44,7 +46,7 @@ QueryDay = Annotated[Day, Query()]
 MAY_FAIL = may_answer(CreditNotFound, CreditNotCorrectable)
 
 
-@router.get("/credits", responses=may_answer(BadCursor))
+@router.get("/credits", responses=may_answer(BadCursor, ScopeNeeded))
 async def list_credits(
     caller: Reader,
     tx: Tx,
@@ -62,7 +64,7 @@ async def list_credits(
     found = await credit_views.list_credits(
         tx,
         caller.org_id,
-        payee_id=caller.narrow_payee(payee_id),
+        payee_id=caller.narrow(ScopeKind.PAYEE, payee_id),
         since=since,
         until=until,
         verdicts=verdict,
@@ -92,7 +94,7 @@ async def assign_credit(
 ) -> CreditRead:
     """Say that an unassigned payment is this payee's ("của tôi"), or pays several bills."""
     if body.bills is not None:
-        if caller.payee_id is not None:
+        if caller.is_scoped:
             raise Forbidden("Only the management spreads a payment over several bills.")
         shares = [(share.bill_id, share.amount_vnd) for share in body.bills]
         await corrections.split_over_bills(
@@ -106,7 +108,7 @@ async def assign_credit(
         caller.org_id,
         credit_id,
         payee_id=body.payee_id,
-        by_management=caller.payee_id is None,
+        by_management=not caller.is_scoped,
         actor=caller.actor,
         now=now,
     )
@@ -122,7 +124,7 @@ async def confirm_credit(
 ) -> CreditRead:
     """Say that a payment without its memo pays this bill ("của khách này")."""
     bill = await get_bill(tx, caller.org_id, body.bill_id)
-    if caller.payee_id is not None and bill.payee_id != caller.payee_id:
+    if not caller.sees(ScopeKind.PAYEE, bill.payee_id):
         raise BillNotFound(body.bill_id)
     await corrections.confirm_for_bill(
         tx,
@@ -130,7 +132,7 @@ async def confirm_credit(
         credit_id,
         bill_id=bill.id,
         payee_id=bill.payee_id,
-        by_management=caller.payee_id is None,
+        by_management=not caller.is_scoped,
         actor=caller.actor,
         now=now,
     )
@@ -193,12 +195,22 @@ async def _find_payee(tx: AsyncSession, caller: Caller, credit_id: UUID) -> UUID
         CreditNotFound: not this caller's to see.
         CreditNotCorrectable: nobody's yet.
     """
-    found = await get_credit(tx, caller.org_id, credit_id, payee_id=caller.payee_id)
+    found = await _get_own(tx, caller, credit_id)
     if found.payee_id is None:
         raise CreditNotCorrectable("Nobody has claimed this payment yet.")
     return found.payee_id
 
 
 async def _show(tx: AsyncSession, caller: Caller, credit_id: UUID) -> CreditRead:
-    found = await get_credit(tx, caller.org_id, credit_id, payee_id=caller.payee_id)
-    return CreditRead.model_validate(found)
+    return CreditRead.model_validate(await _get_own(tx, caller, credit_id))
+
+
+async def _get_own(tx: AsyncSession, caller: Caller, credit_id: UUID) -> CreditView:
+    """Return a payment that one of the caller's payees may see, or anybody's for management."""
+    choices = caller.choices(ScopeKind.PAYEE)
+    if choices is None:
+        return await get_credit(tx, caller.org_id, credit_id)
+    for payee_id in sorted(choices):
+        with suppress(CreditNotFound):
+            return await get_credit(tx, caller.org_id, credit_id, payee_id=payee_id)
+    raise CreditNotFound(credit_id)

@@ -11,7 +11,8 @@ from api.http.errors import may_answer
 from api.live.streams import stream_events
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.errors import ScopeNeeded
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
 from payments.outbox.rules import EventKind
@@ -41,7 +42,7 @@ STREAM: Final = {
     description=DESCRIPTION,
     summary="Listen to events",
     response_class=StreamingResponse,
-    responses={**may_answer(PayeeNotFound, BillNotFound), 200: STREAM},
+    responses={**may_answer(PayeeNotFound, BillNotFound, ScopeNeeded), 200: STREAM},
 )
 async def listen(
     request: Request,
@@ -52,12 +53,14 @@ async def listen(
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> StreamingResponse:
     """Stream an organisation's events; people of a payee hear theirs only."""
-    payee_id = caller.narrow_payee(payee_id)
+    if bill_id is None:
+        payee_id = caller.narrow(ScopeKind.PAYEE, payee_id)
     account_id = None
     async with open_org_transaction(database, caller.org_id) as tx:
         if bill_id is not None:
             bill = await get_bill(tx, caller.org_id, bill_id)
-            if payee_id is not None and bill.payee_id != payee_id:
+            is_other = payee_id is not None and bill.payee_id != payee_id
+            if is_other or not caller.sees(ScopeKind.PAYEE, bill.payee_id):
                 raise BillNotFound(bill_id)
             payee_id = None
         elif payee_id is not None:

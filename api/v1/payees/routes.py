@@ -23,7 +23,7 @@ from api.v1.payees.schemas import CodeLinks, CodeRead, PayeeCreate, PayeePage, P
 from core.money import TRANSFER_VND_MAX
 from core.paging import BadCursor
 from identity.people.callers import Caller
-from identity.people.rules import Permission
+from identity.people.rules import Permission, ScopeKind
 from payments.bills.rules import printed_payload
 from payments.payees import queries, service
 from payments.payees.errors import PayeeClosed, PayeeHasNoAccount, PayeeNotFound
@@ -62,7 +62,7 @@ async def list_payees(
     found = await queries.list_payees_page(
         tx,
         caller.org_id,
-        payee_id=caller.payee_id,
+        only=caller.choices(ScopeKind.PAYEE),
         with_closed=with_closed,
         before_id=read_cursor(cursor),
         limit=limit + 1,
@@ -171,12 +171,12 @@ async def show_static_card(
 
 
 def check_own_payee(caller: Caller, payee_id: UUID) -> None:
-    """Hide other payees from people who belong to one.
+    """Hide other payees from people who work for some.
 
     Raises:
         PayeeNotFound
     """
-    if caller.payee_id is not None and caller.payee_id != payee_id:
+    if not caller.sees(ScopeKind.PAYEE, payee_id):
         raise PayeeNotFound(payee_id)
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, status
 
-from api.http.deps import Now, ThePasswords, UnboundTx, check_not_cross_site, public
+from api.http.deps import Now, TheHooks, ThePasswords, UnboundTx, check_not_cross_site, public
 from api.http.errors import may_answer
 from api.v1.organisations.schemas import OrganisationRead
 from api.v1.setup.schemas import SetupCreate
@@ -20,7 +20,12 @@ router = APIRouter(prefix="/v1/setup", tags=["identity"], dependencies=[public])
     responses=may_answer(SetupClosed, PasswordRefused, BadOrganisationCode, OrganisationCodeTaken),
 )
 async def set_up(
-    request: Request, body: SetupCreate, tx: UnboundTx, passwords: ThePasswords, now: Now
+    request: Request,
+    body: SetupCreate,
+    tx: UnboundTx,
+    passwords: ThePasswords,
+    hooks: TheHooks,
+    now: Now,
 ) -> OrganisationRead:
     """Make the city's organisation and its first administrator, once."""
     check_not_cross_site(request)
@@ -34,6 +39,7 @@ async def set_up(
         display_name=body.display_name,
         password=body.password.get_secret_value(),
         passwords=passwords,
+        hooks=hooks,
         now=now,
     )
     return OrganisationRead(

@@ -39,7 +39,7 @@ async def sign_in(
     before: MaybeCaller,
     now: Now,
 ) -> SignInRead:
-    """Sign in; the session is in the cookie that comes with the answer."""
+    """Sign in; its token is in the cookie that comes with the answer."""
     check_not_cross_site(request)
     opened = await sign_ins.sign_in(
         login=body.login,
@@ -62,7 +62,7 @@ async def sign_out(
     settings: TheSettings,
     now: Now,
 ) -> None:
-    """Sign out: the session ends on the server, not only in this browser."""
+    """Sign out: the sign-in ends on the server, not only in this browser."""
     await sign_ins.sign_out(caller, now=now)
     clear_sign_in_cookie(response, settings)
 
@@ -88,7 +88,7 @@ async def change_password(
     passwords: ThePasswords,
     now: Now,
 ) -> None:
-    """Change one's own password; all other sessions end."""
+    """Change one's own password; one is signed out everywhere else."""
     sign_ins.by_login.take(f"password {caller.id}")
     await service.change_own_password(
         tx,

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.http.fields import Body, Login, Password, Read
+from api.v1.staff.schemas import ScopeField
 from identity.people.callers import Caller
 
 
@@ -27,7 +28,7 @@ class Me(Read):
     is_live: bool
     roles: list[str]
     permissions: list[str]
-    payee_id: UUID | None
+    scopes: list[ScopeField] = Field(description="None: the whole organisation.")
 
     @classmethod
     def of(cls, caller: Caller) -> "Me":
@@ -41,12 +42,12 @@ class Me(Read):
             is_live=caller.home.is_live,
             roles=sorted(caller.roles),
             permissions=sorted(caller.permissions),
-            payee_id=caller.payee_id,
+            scopes=[ScopeField(kind=one.kind, id=one.id) for one in sorted(caller.scopes)],
         )
 
 
 class SignInRead(Read):
-    """A session that was opened; its cookie is in the answer's header."""
+    """A sign-in that was opened; its cookie is in the answer's header."""
 
     staff_id: UUID
     expires_at: datetime

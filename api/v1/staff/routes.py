@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from api.http.deps import Now, ThePasswords, Tx, requires
+from api.http.deps import Now, TheDatabase, TheHooks, ThePasswords, Tx, requires
 from api.http.errors import may_answer
 from api.v1.staff.schemas import PasswordReset, StaffCreate, StaffPatch, StaffRead
+from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.callers import Caller
 from identity.people.errors import (
@@ -17,11 +18,13 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    ScopeNotFound,
     StaffNotFound,
 )
+from identity.people.losses import tell_losses_elsewhere
 from identity.people.models import Staff
 from identity.people.rules import Permission
-from identity.people.service import Granter, StaffChange, Unset
+from identity.people.service import Granter, StaffChange
 
 router = APIRouter(prefix="/v1/staff", tags=["identity"])
 Reader = Annotated[Caller, requires(Permission.STAFF_READ)]
@@ -30,8 +33,8 @@ Manager = Annotated[Caller, requires(Permission.STAFF_MANAGE)]
 
 @router.get("", response_model=list[StaffRead])
 async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
-    """List the people of the organisation (at most 500); owners see those of their own stall."""
-    return list(await queries.list_staff(tx, caller.org_id, payee_id=caller.payee_id))
+    """List the people of the organisation (at most 500); owners see those of their own stalls."""
+    return list(await queries.list_staff(tx, caller.org_id, scopes=caller.scopes))
 
 
 @router.post(
@@ -39,11 +42,16 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
     status_code=status.HTTP_201_CREATED,
     response_model=StaffRead,
     responses=may_answer(
-        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, LoginTaken
+        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, ScopeNotFound, LoginTaken
     ),
 )
 async def add_staff(
-    body: StaffCreate, caller: Manager, tx: Tx, passwords: ThePasswords, now: Now
+    body: StaffCreate,
+    caller: Manager,
+    tx: Tx,
+    passwords: ThePasswords,
+    hooks: TheHooks,
+    now: Now,
 ) -> Staff:
     """Let a person sign in. Nobody grants what they lack; owners add cashiers of their stall."""
     return await service.add_staff(
@@ -55,7 +63,8 @@ async def add_staff(
         display_name=body.display_name,
         password=body.password.get_secret_value(),
         roles=body.roles,
-        payee_id=body.payee_id,
+        scopes=[scope.value for scope in body.scopes],
+        hooks=hooks,
         now=now,
     )
 
@@ -64,7 +73,7 @@ async def add_staff(
 async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
     """Show one person."""
     staff = await queries.get_staff(tx, caller.org_id, staff_id)
-    if caller.payee_id is not None and staff.payee_id != caller.payee_id:
+    if caller.is_scoped and not caller.scopes & staff.scopes:
         raise StaffNotFound
     return staff
 
@@ -73,27 +82,41 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
     "/{staff_id}",
     response_model=StaffRead,
     responses=may_answer(
-        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, LastAdministrator
+        StaffNotFound,
+        RoleNotGrantable,
+        DutiesNotApart,
+        PayeeRequired,
+        ScopeNotFound,
+        LastAdministrator,
     ),
 )
 async def change_staff(
-    staff_id: UUID, body: StaffPatch, caller: Manager, tx: Tx, now: Now
+    staff_id: UUID,
+    body: StaffPatch,
+    caller: Manager,
+    database: TheDatabase,
+    hooks: TheHooks,
+    now: Now,
 ) -> Staff:
     """Change a person's name or roles, or let them no longer (or again) sign in."""
-    return await service.change_staff(
-        tx,
-        caller.org_id,
-        staff_id,
-        StaffChange(
-            display_name=body.display_name,
-            roles=body.roles,
-            payee_id=body.payee_id if "payee_id" in body.model_fields_set else Unset.UNSET,
-            is_disabled=body.is_disabled,
-        ),
-        granter=Granter.of(caller),
-        reason=body.reason,
-        now=now,
-    )
+    async with open_org_transaction(database, caller.org_id) as tx:
+        staff = await service.change_staff(
+            tx,
+            caller.org_id,
+            staff_id,
+            StaffChange(
+                display_name=body.display_name,
+                roles=body.roles,
+                scopes=None if body.scopes is None else [scope.value for scope in body.scopes],
+                is_disabled=body.is_disabled,
+            ),
+            granter=Granter.of(caller),
+            hooks=hooks,
+            reason=body.reason,
+            now=now,
+        )
+    await tell_losses_elsewhere(database, hooks, caller.org_id, staff_id, now=now)
+    return staff
 
 
 @router.post(
@@ -109,7 +132,7 @@ async def reset_password(
     passwords: ThePasswords,
     now: Now,
 ) -> None:
-    """Give somebody a new password; it opens a lock and ends all their sessions."""
+    """Give somebody a new password; it opens a lock and signs them out everywhere."""
     await service.reset_password(
         tx,
         caller.org_id,

@@ -1,4 +1,4 @@
-"""Requests and answers about people, sessions, keys and organisations."""
+"""Schemas of the people who sign in."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,9 +14,27 @@ from api.http.fields import (
     Read,
     ReasonText,
 )
-from identity.people.rules import Role
+from identity.people.rules import SCOPES_MAX, Role, Scope, ScopeKind
 
 Roles = Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
+
+
+class ScopeField(Read):
+    """One thing that a person works for, such as their stall."""
+
+    kind: ScopeKind
+    id: UUID
+
+    @property
+    def value(self) -> Scope:
+        """As the rules have it."""
+        return Scope(self.kind, self.id)
+
+
+Scopes = Annotated[list[ScopeField], Field(max_length=SCOPES_MAX)]
+SCOPES_DESCRIPTION = (
+    "What the person is held to; none: the whole organisation. Owners and cashiers need a payee."
+)
 
 
 class PasswordReset(Body):
@@ -33,15 +51,15 @@ class StaffCreate(Body):
     display_name: NameText
     password: Password
     roles: Roles
-    payee_id: UUID | None = Field(default=None, description="Needed for owners and cashiers.")
+    scopes: Scopes = Field(default=[], description=SCOPES_DESCRIPTION)
 
 
 class StaffPatch(Body):
-    """What to change; what is left out stays. A `payee_id` of null takes the payee away."""
+    """What to change; what is left out stays."""
 
     display_name: NameText | None = None
     roles: Roles | None = None
-    payee_id: UUID | None = None
+    scopes: Scopes | None = Field(default=None, description=SCOPES_DESCRIPTION)
     is_disabled: bool | None = None
     reason: ReasonText | None = None
 
@@ -53,7 +71,7 @@ class StaffRead(Read):
     login: str
     display_name: str
     roles: list[str]
-    payee_id: UUID | None
+    scopes: list[ScopeField]
     locked_until: datetime | None
     created_at: datetime
     disabled_at: datetime | None

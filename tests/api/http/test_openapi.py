@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
+import identity
 import payments
 from api.app import create_app
 from api.http.errors import status_of
@@ -28,7 +29,8 @@ from tests.world.stalls import Market, found_market_with_stall
 
 ERRORS: dict[str, type[HubError]] = {
     name: value
-    for module in pkgutil.walk_packages(payments.__path__, "payments.")
+    for package in (identity, payments)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if module.name.endswith(".errors")
     for name, value in vars(importlib.import_module(module.name)).items()
     if isinstance(value, type) and issubclass(value, HubError) and value is not HubError
@@ -38,6 +40,16 @@ CANNOT_COME: dict[tuple[str, str], str] = {
     ("create_endpoint", "UnknownProvider"): "the body's enum knows the providers",
     ("confirm_credit", "PayeeNotFound"): "the payee is the bill's own",
     ("propose_account", "AccountLinkNotFound"): "the link was made a moment ago",
+    **{
+        ("set_up", name): "the first of all, an administrator, whom the hub itself makes"
+        for name in (
+            "LoginTaken",
+            "PayeeRequired",
+            "RoleNotGrantable",
+            "DutiesNotApart",
+            "ScopeNotFound",
+        )
+    },
 }
 
 

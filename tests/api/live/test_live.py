@@ -270,7 +270,7 @@ async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
     assert heard == [f"event.{number}" for number in range(100)]
 
 
-async def test_a_stream_ends_when_its_session_does(
+async def test_a_stream_ends_when_its_sign_in_does(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "RECHECK_S", 0.2)

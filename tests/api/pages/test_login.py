@@ -98,7 +98,7 @@ async def test_login_leads_to_our_own_pages_only(hub: Hub, path: str) -> None:
     assert answer.headers["location"] == "/"
 
 
-async def test_signing_out_ends_the_session_on_the_server(hub: Hub) -> None:
+async def test_signing_out_ends_the_sign_in_on_the_server(hub: Hub) -> None:
     await found_city(hub)
     browser = hub.new_client(**PAGE)
     await post(browser, "/login", login="admin", password=PASSWORD)

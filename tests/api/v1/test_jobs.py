@@ -34,7 +34,7 @@ async def test_progress_is_read_over_the_api_while_the_job_runs(
 ) -> None:
     monkeypatch.setattr(attempts, "PROGRESS_EVERY_S", 0.0)
     org_id = await found_market(admin)
-    database = hub.app.state.database
+    database = hub.services.database
     reported, go_on = asyncio.Event(), asyncio.Event()
 
     async def write(attempt: JobAttempt) -> None:
@@ -68,7 +68,7 @@ async def test_what_failed_is_listed_with_its_reason(
     hub: Hub, admin: httpx.AsyncClient, worker_database: Database
 ) -> None:
     org_id = await found_market(admin)
-    database = hub.app.state.database
+    database = hub.services.database
 
     async def refuse(_attempt: JobAttempt) -> None:
         raise InvalidRequest("Row 3 has no amount.")
@@ -96,7 +96,7 @@ async def test_jobs_are_seen_by_their_organisations_books_and_by_nobody_else(
 ) -> None:
     org_id = await found_market(admin)
     await found_market(admin, code="HKXM")
-    job_id = await queued(hub.app.state.database, org_id=org_id)
+    job_id = await queued(hub.services.database, org_id=org_id)
     for login, code, *roles in [
         ("finance.dx", "DXA2", "finance"),
         ("attendant.dx", "DXA2", "attendant"),

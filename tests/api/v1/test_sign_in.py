@@ -117,7 +117,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(hub: Hub) -
     assert "secure" not in cookie  # only on a production hub, which has TLS in front
 
 
-async def test_signing_in_again_renews_the_token_and_ends_the_old_session(hub: Hub) -> None:
+async def test_signing_in_again_renews_the_token_and_ends_the_old_sign_in(hub: Hub) -> None:
     browser = await found_city(hub)
     old = browser.cookies["phopay_sign_in"]
 
@@ -129,7 +129,7 @@ async def test_signing_in_again_renews_the_token_and_ends_the_old_session(hub: H
     assert (await browser.get("/v1/me")).status_code == 200
 
 
-async def test_signing_out_ends_the_session_on_the_server(hub: Hub) -> None:
+async def test_signing_out_ends_the_sign_in_on_the_server(hub: Hub) -> None:
     browser = await found_city(hub)
     cookie = browser.cookies["phopay_sign_in"]
 
@@ -142,11 +142,11 @@ async def test_signing_out_ends_the_session_on_the_server(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("column", ["last_seen_at", "expires_at"])
-async def test_a_session_ends_when_idle_or_old(
+async def test_a_sign_in_ends_when_idle_or_old(
     hub: Hub, owner_database: Database, column: str
 ) -> None:
     browser = await found_city(hub)
-    limit = hub.app.state.settings.sign_in_idle_s if column == "last_seen_at" else 0
+    limit = hub.services.settings.sign_in_idle_s if column == "last_seen_at" else 0
     async with owner_database.begin() as session:
         past = read_clock() - timedelta(seconds=limit + 1)
         await session.execute(update(SignIn).values({column: past}))
@@ -196,7 +196,7 @@ async def test_a_login_form_of_another_site_is_refused(hub: Hub) -> None:
     assert answer.json()["code"] == "cross_site_request"
 
 
-async def test_changing_the_password_ends_all_other_sessions(hub: Hub) -> None:
+async def test_changing_the_password_ends_all_other_sign_ins(hub: Hub) -> None:
     here, there = await found_city(hub), await hub.browser("admin")
     wrong = {"present_password": "not this one", "password": "chả cá Lã Vọng"}
     right = {**wrong, "present_password": PASSWORD}
@@ -209,7 +209,7 @@ async def test_changing_the_password_ends_all_other_sessions(hub: Hub) -> None:
     await hub.browser("admin", "chả cá Lã Vọng")
 
 
-async def test_nothing_of_a_session_or_password_is_stored_readable(
+async def test_nothing_of_a_sign_in_or_password_is_stored_readable(
     hub: Hub, owner_database: Database
 ) -> None:
     browser = await found_city(hub)

@@ -1,0 +1,51 @@
+"""Hooks: what packages above identity answer and hear, since identity imports none of them.
+
+The composition root fills them (api/subscribers.py).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor
+from identity.people.rules import Permission, ScopeKind
+
+
+class FindScopes(Protocol):
+    """Finds which of these ids the organisation has."""
+
+    async def __call__(
+        self, session: AsyncSession, org_id: UUID, ids: Collection[UUID], /
+    ) -> Collection[UUID]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermissionLoss:
+    """What a person may do no more in one organisation, and who took it from them."""
+
+    org_id: UUID
+    person_id: UUID
+    permissions: frozenset[Permission]
+    actor: Actor
+    reason: str | None
+
+
+class HearLoss(Protocol):
+    """Hears of a loss, in a transaction bound to its organisation. Idempotent: a loss may be told
+    again after a crash."""
+
+    async def __call__(
+        self, session: AsyncSession, loss: PermissionLoss, *, now: datetime
+    ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """Who answers and who hears."""
+
+    scope_kinds: Mapping[ScopeKind, FindScopes] = field(default_factory=dict)
+    on_permission_lost: Sequence[HearLoss] = ()
