@@ -37,7 +37,7 @@ _deadline: Final[ContextVar[float | None]] = ContextVar("phopay_answer_deadline"
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server did not answer in time; the connection was cut off and is of no more use."""
+    """The server did not answer in time; the connection was cut off and can no longer be used."""
 
 
 @contextmanager
