@@ -1,4 +1,4 @@
-"""The hub's web application: what is open while it runs, and which routes it has."""
+"""The hub's web application: its routes, its middleware and its lifespan."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -13,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.counter import bills as counter_bills
+from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
-from api.counter import stall_code
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -42,7 +42,7 @@ from api.v1.bills import routes as bills_routes
 from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
-from api.v1.callbacks.callbacks_asgi import CallbackDoor
+from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.credits import routes as credits_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
@@ -87,7 +87,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_routes.router,
     counter_bills.router,
     counter_sales.router,
-    stall_code.router,
+    printed_code.router,
     pay_routes.router,
     overview.router,
     manage_payees.router,
@@ -139,7 +139,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: who is asking must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
-        Middleware(CallbackDoor),
+        Middleware(CallbacksASGI),
         # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),
     ]

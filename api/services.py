@@ -30,6 +30,7 @@ from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
+from payments.rails.service import RailDesk
 
 log = structlog.get_logger()
 
@@ -72,6 +73,7 @@ class Services:
     receiver: NoticeReceiver
     bill_writer: BillWriter
     poller: ProviderPoller
+    rails: RailDesk
     limits: Limits
     readiness: Readiness
 
@@ -131,6 +133,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             bill_writer=bill_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
+            ),
+            rails=RailDesk(
+                database, sealer, client, public_url=settings.public_url, read_clock=read_clock
             ),
             limits=Limits(),
             readiness=readiness,

@@ -34,6 +34,8 @@ KEEPALIVES: Final[Mapping[str, Any]] = {
 
 # When the running task wants its answers at the latest, on the clock of the loop.
 _deadline: Final[ContextVar[float | None]] = ContextVar("phopay_answer_deadline", default=None)
+# How long one answer may take in the running task, where a connection's limit is too short.
+_patience: Final[ContextVar[float]] = ContextVar("phopay_answer_patience", default=0.0)
 
 
 class ServerSilent(psycopg.OperationalError):
@@ -50,6 +52,16 @@ def answered_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+@contextmanager
+def patient(seconds: float) -> Iterator[None]:
+    """Let each answer in this block take so long: for statements that are bounded otherwise."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
 
 
 def network_arguments(settings: Settings) -> dict[str, int]:
@@ -85,7 +97,7 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
         if kwargs.get("timeout") is not None:  # it has a limit of its own: notifies()
             return await super().wait(gen, *args, **kwargs)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.answer_within_s
+        until = loop.time() + max(self.answer_within_s, _patience.get())
         asked = _deadline.get()
         until = until if asked is None else min(until, asked)
         timer = loop.call_at(until, self._cut_off)

@@ -20,7 +20,7 @@ from payments.bills.references import ALPHABET
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.onboarding.activation import note_test_transfer
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
@@ -86,7 +86,6 @@ async def found_market(database: Database, sealer: Sealer, number: int, *, now: 
                 session,
                 org.id,
                 payee_id=payee.id,
-                is_known_bank=True,
                 bin_=BIN,
                 account_number=account_number,
                 virtual_account=None,
@@ -112,13 +111,9 @@ async def found_market(database: Database, sealer: Sealer, number: int, *, now: 
         endpoint, secrets = await create_endpoint(
             session,
             org,
-            provider="sepay",
-            name="SePay",
-            secret=None,
-            is_sandbox=False,
-            account_ids=[stall.account_id for stall in stalls],
-            pull_url=None,
-            pull_token=None,
+            EndpointRequest(
+                provider="sepay", name="SePay", account_ids=[stall.account_id for stall in stalls]
+            ),
             sealer=sealer,
             actor=MANAGER,
             now=now,

@@ -16,6 +16,7 @@ class Figure:
     unit: str
     bar: float | None
     holds: bool
+    note: str = ""  # in words, where a number does not say it all
 
 
 def measured(name: str, value: float, unit: str) -> Figure:
@@ -33,9 +34,12 @@ def at_most(name: str, value: float, unit: str, bar: float) -> Figure:
     return Figure(name=name, value=_round(value), unit=unit, bar=_round(bar), holds=value <= bar)
 
 
-def below(name: str, value: float, unit: str, bar: float) -> Figure:
+def below(name: str, value: float, unit: str, bar: float, *, note: str = "") -> Figure:
     """A figure that must stay under its bar."""
-    return Figure(name=name, value=_round(value), unit=unit, bar=_round(bar), holds=value < bar)
+    holds = value < bar
+    return Figure(
+        name=name, value=_round(value), unit=unit, bar=_round(bar), holds=holds, note=note
+    )
 
 
 def write_json(figures: list[Figure], path: Path) -> None:
@@ -50,7 +54,9 @@ def print_table(figures: list[Figure]) -> None:
         bar = "" if figure.bar is None else f"bar {figure.bar:,.10g}"
         verdict = "" if figure.bar is None else ("holds" if figure.holds else "DOES NOT HOLD")
         value = f"{figure.value:,.10g} {figure.unit}"
-        print(f"  {figure.name:<32} {value:>20}  {bar:>14}  {verdict}", file=sys.stderr)
+        print(f"  {figure.name:<40} {value:>20}  {bar:>14}  {verdict}", file=sys.stderr)
+        if figure.note:
+            print(f"    {figure.note}", file=sys.stderr)
 
 
 def find_percentile(values: list[float], percent: float) -> float:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 CLIENTS: Final = (8, 16, 32, 64)
+PACED_CLIENTS: Final = 8  # more than ever work at once at a hundred a second
 ORGANISATIONS: Final = 10
 PAYEES: Final = 200
 
@@ -106,11 +107,19 @@ INSERT INTO matches (
 VALUES ({_id(ORG, ":o::int")}, {_id(21, ":n::bigint")}, {_id(20, ":n::bigint")},
         {_id(BILL, ":n::bigint")}, {_id(PAYEE, ":p::int")}, 'memo_exact', 'settle', 'PP23456789ABC',
         'PP23456789ABC by memo_exact, bill was open', 20000, false, now());
+INSERT INTO payments (
+    org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
+    recorded_at)
+VALUES ({_id(ORG, ":o::int")}, {_id(24, ":n::bigint")}, {_id(BILL, ":n::bigint")}, 'vietqr',
+        'credit', {_id(20, ":n::bigint")}, 20000, 20000, now(), now());
+INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
+VALUES ({_id(ORG, ":o::int")}, {_id(24, ":n::bigint")}, {_id(21, ":n::bigint")},
+        {_id(20, ":n::bigint")}, {_id(BILL, ":n::bigint")}, 20000);
 INSERT INTO postings (
     org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
     cause_kind, cause_id, step, effective_at, posted_at)
 VALUES ({_id(ORG, ":o::int")}, {_id(22, ":n::bigint")}, 'bank_clearing', {_id(ACCOUNT, ":p::int")},
-        'takings', {_id(PAYEE, ":p::int")}, 20000, 'match', {_id(21, ":n::bigint")}, 0, now(),
+        'takings', {_id(PAYEE, ":p::int")}, 20000, 'payment', {_id(24, ":n::bigint")}, 0, now(),
         now());
 WITH written AS (
     INSERT INTO events (
@@ -160,6 +169,21 @@ class Floor:
             self._next += each * clients
             self.best_per_s[clients] = max(per_s, self.best_per_s.get(clients, 0.0))
 
+    def measure_times(self, *, transactions: int, per_s: float) -> list[float]:
+        """Return how long each of these took in ms, from when it was due, at a steady pace."""
+        each = max(1, transactions // PACED_CLIENTS)
+        self._prepare_work(each * PACED_CLIENTS)
+        prefix = self._script.with_name("floor-times")
+        options = (f"--rate={per_s}", "--log", f"--log-prefix={prefix}")
+        self._run(PACED_CLIENTS, each, *options)
+        self._next += each * PACED_CLIENTS
+        times_ms = []
+        for log in prefix.parent.glob(f"{prefix.name}.*"):
+            # client, number, microseconds, …
+            times_ms += [int(line.split()[2]) / 1_000 for line in log.read_text().splitlines()]
+            log.unlink()
+        return times_ms
+
     def _prepare_work(self, count: int) -> None:
         values = {"first": self._next, "last": self._next + count - 1}
         with psycopg.connect(self._owner_url, autocommit=True) as owner:
@@ -168,12 +192,13 @@ class Floor:
                     owner.execute(statement, values)
             owner.execute("VACUUM (ANALYZE) bills, notices")
 
-    def _run(self, clients: int, each: int) -> float:
+    def _run(self, clients: int, each: int, *options: str) -> float:
         url = urlsplit(self._app_url)
         command = [
             str(self._pgbench),
             *("--no-vacuum", "--protocol=prepared", f"--file={self._script}"),
             *(f"--client={clients}", "--jobs=1", f"--transactions={each}"),
+            *options,
             *(f"--define=first={self._next - 1}", f"--define=each={each}", "--define=i=0"),
             *(f"--host={url.hostname}", f"--port={url.port}", f"--username={url.username}"),
             url.path.lstrip("/"),

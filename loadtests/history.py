@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import psycopg
-
-from loadtests.city import Market
 
 DAYS: Final = 40
 
@@ -31,6 +30,7 @@ OPENED: Final = "p.at - interval '90 seconds'"
 BILL, NOTICE, CREDIT = _id(1, OPENED), _id(2), _id(3)
 MATCH, SECOND_MATCH, PAID, SURPLUS, EVENT = _id(4), _id(5), _id(6), _id(7), _id(8)
 BREAK, UNPAID_BILL, REPEAT, REJECTION, AUDIT = _id(9), _id(10), _id(11), _id(12), _id(13)
+AGAIN: Final = _id(14)
 
 # Of a thousand payments 100 are counter sales, 20 pay too much, 10 a part, 2 name no known bill and
 # 3 were taken out of the takings later; the others pay their bill. A hundred bills are not paid.
@@ -52,10 +52,12 @@ HAS_BILL: Final = "p.verdict IN ('settle', 'over', 'part')"
 HISTORY: Final[dict[str, str]] = {
     "ledger_accounts": """
         INSERT INTO ledger_accounts (org_id, code, subject_id, opened_at)
-        SELECT s.org_id, k.code, CASE k.code WHEN 'takings' THEN s.payee_id ELSE s.account_id END,
+        SELECT s.org_id, k.code,
+               CASE WHEN k.code IN ('takings', 'not_takings') THEN s.payee_id ELSE s.account_id END,
                now()
         FROM past_stalls s
-        CROSS JOIN unnest(ARRAY['bank_clearing', 'takings', 'unapplied_cash']) AS k (code)
+        CROSS JOIN unnest(
+            ARRAY['bank_clearing', 'takings', 'not_takings', 'unapplied_cash']) AS k (code)
         ON CONFLICT DO NOTHING
     """,
     "bills": f"""
@@ -135,8 +137,9 @@ HISTORY: Final[dict[str, str]] = {
                CASE p.verdict WHEN 'not_takings' THEN p.at + interval '1 hour' END
         FROM past p
         UNION ALL
-        SELECT p.org_id, {SECOND_MATCH}, {CREDIT}, NULL, p.payee_id, 'sole_payee', 'not_takings',
-               'past', 0, false, p.payee_id, p.at + interval '1 hour', NULL, NULL
+        SELECT p.org_id, {SECOND_MATCH}, {CREDIT}, NULL, p.payee_id, 'not_takings',
+               'not_takings', 'past', p.amount_vnd, false, p.payee_id, p.at + interval '1 hour',
+               NULL, NULL
         FROM past p WHERE p.verdict = 'not_takings'
     """,
     "postings": f"""
@@ -153,9 +156,17 @@ HISTORY: Final[dict[str, str]] = {
                5000, 'match', {MATCH}, 1, p.at, p.at
         FROM past p WHERE p.verdict = 'over'
         UNION ALL
-        SELECT p.org_id, {SURPLUS}, 'takings', p.payee_id, 'unapplied_cash', p.account_id,
-               p.amount_vnd, 'match', {SECOND_MATCH}, 0, p.at, p.at + interval '1 hour'
-        FROM past p WHERE p.verdict = 'not_takings'
+        SELECT p.org_id, again.id, again.debit_code, again.debit_id, again.credit_code,
+               again.credit_id, p.amount_vnd, again.cause_kind, again.cause_id, 0, p.at,
+               p.at + interval '1 hour'
+        FROM past p
+        CROSS JOIN LATERAL (VALUES
+            ({SURPLUS}, 'takings', p.payee_id, 'bank_clearing', p.account_id, 'match_reversal',
+             {MATCH}),
+            ({AGAIN}, 'bank_clearing', p.account_id, 'not_takings', p.payee_id, 'match',
+             {SECOND_MATCH})) AS again (
+            id, debit_code, debit_id, credit_code, credit_id, cause_kind, cause_id)
+        WHERE p.verdict = 'not_takings'
     """,
     "events": f"""
         INSERT INTO events (
@@ -177,12 +188,12 @@ HISTORY: Final[dict[str, str]] = {
         SELECT p.org_id, {BREAK},
                CASE p.verdict WHEN 'over' THEN 'refund_due' ELSE 'unknown_reference' END,
                {CREDIT}, {CREDIT}, CASE p.verdict WHEN 'over' THEN {BILL} END, 5000, 'past', p.at,
-               closed.at, CASE WHEN closed.at IS NOT NULL THEN p.payee_id END,
-               CASE WHEN closed.at IS NOT NULL THEN 'past' END
-        FROM past p
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN mod(p.n, 7) > 0 THEN p.at + interval '3 hours' END AS at) AS closed
-        WHERE p.verdict IN ('over', 'no_bill')
+               CAST(NULL AS timestamptz), CAST(NULL AS uuid), NULL
+        FROM past p WHERE p.verdict IN ('over', 'no_bill')
+        UNION ALL
+        SELECT p.org_id, {BREAK}, 'unknown_account', {NOTICE}, NULL, NULL, NULL, 'past', p.at,
+               p.at + interval '3 hours', p.payee_id, 'looked'
+        FROM past p WHERE mod(p.n, 1000) = 500
     """,
     "audit_log": f"""
         INSERT INTO audit_log (
@@ -215,17 +226,21 @@ FILL_STALLS: Final = """
 class _Part:
     """Payments `first` to `first + count - 1`, in these organisations."""
 
-    markets: Sequence[Market]
+    org_ids: Sequence[UUID]
     first: int
     count: int
 
 
-def write_history(superuser_url: str, markets: Sequence[Market], payments: int) -> None:
-    """Give the markets this many past payments: half of them the first market; analyse it all."""
+def write_history(superuser_url: str, org_ids: Sequence[UUID], payments: int) -> None:
+    """Give organisations this many past payments, half of them the first one; analyse it all.
+
+    Args:
+        org_ids: each has stalls with accounts in force, and one callback endpoint.
+    """
     half = payments // 2
     parts = [
-        _Part(markets=markets[:1], first=1, count=half),
-        _Part(markets=markets[1:], first=half + 1, count=payments - half),
+        _Part(org_ids=org_ids[:1], first=1, count=half),
+        _Part(org_ids=org_ids[1:], first=half + 1, count=payments - half),
     ]
     with ThreadPoolExecutor(len(parts)) as writers:
         for done in [writers.submit(_write_part, superuser_url, part) for part in parts]:
@@ -240,7 +255,7 @@ def _write_part(superuser_url: str, part: _Part) -> None:
         past.execute("SET session_replication_role = replica")  # foreign keys hold as written
         past.execute("SET LOCAL synchronous_commit = off")
         past.execute(MAKE_STALLS)
-        past.execute(FILL_STALLS, {"org_ids": [market.org.id for market in part.markets]})
+        past.execute(FILL_STALLS, {"org_ids": list(part.org_ids)})
         past.execute(MAKE_PAST, {"first": part.first, "count": part.count})
         past.execute("ANALYZE past")
         for statement in HISTORY.values():

@@ -45,8 +45,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT count(*) AS transfers, sum(t.amount_vnd) AS posted_vnd
     FROM postings t
-    JOIN matches m ON m.org_id = t.org_id AND m.id = t.cause_id
-    WHERE t.org_id = s.org_id AND t.cause_kind = 'match' AND m.bill_id = s.bill_id
+    JOIN payments p ON p.org_id = t.org_id AND p.id = t.cause_id
+    WHERE t.org_id = s.org_id AND t.cause_kind = 'payment' AND p.bill_id = s.bill_id
       AND t.credit_code = 'takings' AND t.debit_code = 'bank_clearing') t ON true
 """
 

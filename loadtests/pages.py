@@ -115,15 +115,15 @@ class Pages:
             ("/bills", {"external_id": "nobody-has-this"}),
             ("/bills", {"reference": self._market.reference}),
             ("/bills", {"since": f"{older}T00:00:00Z", "until": f"{old}T00:00:00Z"}),
-            *[("/bills", {"status": status.value}) for status in BillStatus],
-            *[("/bills", {"status": status.value, "payee_id": payee}) for status in BillStatus],
+            *[("/bills", {"status": one.value}) for one in BillStatus],
+            *[("/bills", {"status": one.value, "payee_id": payee}) for one in BillStatus],
             *[("/credits", {"on": str(day)}) for day in (today, old, older)],
             ("/credits", {"payee_id": payee}),
             ("/credits", {"payee_id": payee, "on": old}),
-            *[("/credits", {"verdict": verdict.value}) for verdict in Verdict],
-            *[("/credits", {"verdict": verdict.value, "payee_id": payee}) for verdict in Verdict],
+            *[("/credits", {"verdict": one.value}) for one in Verdict],
+            *[("/credits", {"verdict": one.value, "payee_id": payee}) for one in Verdict],
             *[("/breaks", {"is_open": is_open}) for is_open in ("true", "false")],
-            *[("/breaks", {"kind": kind.value}) for kind in BreakKind],
+            *[("/breaks", {"kind": one.value}) for one in BreakKind],
         ]
         paths = [f"/manage{page}" for page in manage]
         paths += [f"/v1{path}?{urlencode(query)}".rstrip("?") for path, query in v1]

@@ -316,7 +316,7 @@ def upgrade() -> None:
         sa.Column("provider_transaction_id", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("is_contradiction", sa.Boolean(), nullable=False),
-        sa.Column("told", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("differences", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "credit_id"],
@@ -330,7 +330,7 @@ def upgrade() -> None:
             "provider_transaction_id",
             "credit_id",
             "fingerprint",
-            name="uq_sightings_told",
+            name="uq_sightings_report",
         ),
     )
     op.create_index("ix_sightings_credit", "sightings", ["org_id", "credit_id"], unique=False)

@@ -116,10 +116,17 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY read_by_all ON {table} FOR SELECT USING (true)")
         op.execute(f"CREATE POLICY add_own ON {table} FOR INSERT TO phopay_app WITH CHECK ({own})")
         op.execute(f"CREATE POLICY change_own ON {table} FOR UPDATE TO phopay_app USING ({own})")
+    # The worker notes by the hour that serials are known here, and moves none.
+    op.execute("GRANT UPDATE (taken_at) ON organisation_codes TO phopay_worker")
+    op.execute(
+        "CREATE POLICY confirm_all ON organisation_codes FOR UPDATE TO phopay_worker USING (true)"
+    )
 
 
 def downgrade() -> None:
     """Take the policies and every grant back."""
+    op.execute("DROP POLICY confirm_all ON organisation_codes")
+    op.execute("REVOKE UPDATE (taken_at) ON organisation_codes FROM phopay_worker")
     for table in READ_BY_ALL:
         for policy in ("read_by_all", "add_own", "change_own"):
             op.execute(f"DROP POLICY {policy} ON {table}")

@@ -62,6 +62,7 @@ class NewSubscription(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     username: str = ""
     client_id: str = ""
     api_key: str = ""
+    is_linked: bool = True
     accounts: Annotated[list[AccountName], msgspec.Meta(max_length=ACCOUNTS_AT_ONCE_MAX)] = []
     send: Literal["in", "all"] = "in"
 
@@ -159,7 +160,8 @@ async def subscribe(request: Request) -> Response:
         world.bank.look_up(bin_, number)
     subscription = Subscription(
         id="", provider=new.provider, url=new.url, secret=new.secret, username=new.username,
-        client_id=new.client_id, api_key=new.api_key, accounts=accounts, send=new.send,
+        client_id=new.client_id, api_key=new.api_key, is_linked=new.is_linked,
+        accounts=accounts, send=new.send,
     )  # fmt: skip
     registered, is_new = world.subscribe(subscription)
     return answer_json(registered, 201 if is_new else 200)
@@ -288,6 +290,15 @@ async def set_pace(request: Request) -> Response:
     return answer_json({"time_scale": world.dispatcher.time_scale, "memo_style": world.style})
 
 
+async def count_requests(request: Request) -> Response:
+    """Count payOS's payment requests, by status; name the virtual account of each order."""
+    world = world_of(request)
+    accounts = {str(one.order_code): one.number for one in world.requests.by_id.values()}
+    statuses = [one.status(world.clock()) for one in world.requests.by_id.values()]
+    by_status = {status: statuses.count(status) for status in sorted(set(statuses))}
+    return answer_json({"count": len(statuses), "by_status": by_status, "accounts": accounts})
+
+
 async def list_banks(request: Request) -> Response:
     """List the banks of the sandbox."""
     return answer_json({"banks": [bank._asdict() for bank in BANKS.values()]})
@@ -295,6 +306,7 @@ async def list_banks(request: Request) -> Response:
 
 ROUTES: Final = [
     Route("/control/banks", list_banks),
+    Route("/control/payment-requests", count_requests),
     Route("/control/accounts", open_accounts, methods=["POST"]),
     Route("/control/accounts", list_accounts),
     Route("/control/accounts/{bin}/{number}", close_account, methods=["DELETE"]),

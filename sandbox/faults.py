@@ -38,6 +38,11 @@ class FaultProfile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     # What the payers do, for the profile of an account.
     pay_twice_percent: Percent = 0  # the payer sends the same again, under another FT number
     settle_after_s: Seconds = 0  # a slow transfer: booked so much later, e.g. after expiry
+    # What payOS's merchant API does with payment requests.
+    api_fault: Literal["", "no_answer", "error_before", "error_after"] = ""
+    api_slow_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0  # by the wall clock
+    api_on: Literal["create", "show", "cancel"] = "create"
+    api_calls_left: Annotated[int, msgspec.Meta(ge=0)] | None = None  # None: until it is changed
     # How many lines the profile lasts for; None: until it is changed.
     lines_left: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

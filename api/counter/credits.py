@@ -1,4 +1,4 @@
-"""What a payment is, in the words of the counter: colour, word, next step, and what is spoken.
+"""Payments in the words of the counter: colour, word, next step, and what is spoken.
 
 The same words serve the live event, the bill's own page and the list of the day. Pure.
 """
@@ -11,9 +11,8 @@ from uuid import UUID
 from api.http.i18n import translate
 from core.clock import HANOI
 from core.money import format_vnd
-from payments.bills.rules import BillStatus
-from payments.credits.rules import MatchRule
-from payments.credits.rules import Verdict as Judged
+from payments.bills.rules import BillFacts, BillStatus
+from payments.credits.rules import MatchRule, Verdict
 from payments.credits.sales import Sale
 
 PAYER_CHARS_MAX: Final = 60
@@ -22,11 +21,11 @@ SAID_BY_HAND: Final = frozenset({MatchRule.ASSIGNED, MatchRule.CONFIRMED, MatchR
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class CreditFacts:
     """What is known of one payment, from an event or from the tables."""
 
     credit_id: UUID
-    judged: Judged
+    verdict: Verdict
     rule: MatchRule
     amount_vnd: int
     payer_name: str | None
@@ -39,10 +38,11 @@ class Told:
     paid_vnd: int = 0
     received_vnd: int = 0
     suggested_bill_id: UUID | None = None
+    is_cash: bool = False  # a person took it; `credit_id` is the payment's
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class PresentedCredit:
     """What templates/counter_verdict.html may use, already worded for a person."""
 
     credit_id: UUID
@@ -60,12 +60,14 @@ class Verdict:
     say_vnd: int
 
 
-def told_by_event(data: dict[str, Any]) -> Told:
+def facts_of_event(data: dict[str, Any]) -> CreditFacts:
     """Read the data of an event that tells of money (payments/credits/effects.py)."""
-    return Told(
-        credit_id=UUID(data["credit_id"]),
-        judged=Judged(data["verdict"]),
-        rule=MatchRule(data["rule"]),
+    is_cash = data.get("is_cash", False)
+    return CreditFacts(
+        credit_id=UUID(data["payment_id"] if is_cash else data["credit_id"]),
+        verdict=Verdict(data["verdict"]),
+        rule=MatchRule.CONFIRMED if is_cash else MatchRule(data["rule"]),
+        is_cash=is_cash,
         amount_vnd=data["amount_vnd"],
         payer_name=data["payer_name"],
         occurred_at=datetime.fromisoformat(data["occurred_at"]),
@@ -80,11 +82,11 @@ def told_by_event(data: dict[str, Any]) -> Told:
     )
 
 
-def told_by_sale(sale: Sale) -> Told:
+def facts_of_sale(sale: Sale) -> CreditFacts:
     """Read a row of the day's list."""
-    return Told(
+    return CreditFacts(
         credit_id=sale.credit_id,
-        judged=Judged(sale.verdict),
+        verdict=Verdict(sale.verdict),
         rule=MatchRule(sale.rule),
         amount_vnd=sale.amount_vnd,
         payer_name=sale.payer_name,
@@ -100,71 +102,94 @@ def told_by_sale(sale: Sale) -> Told:
     )
 
 
-def present_credit(told: Told, lang: str) -> Verdict:
+def facts_of_cash(
+    bill: BillFacts, payment_id: UUID, amount_vnd: int, recorded_at: datetime
+) -> CreditFacts:
+    """Read the cash that paid the rest of a bill."""
+    return CreditFacts(
+        credit_id=payment_id,
+        verdict=Verdict.SETTLE,
+        rule=MatchRule.CONFIRMED,
+        amount_vnd=amount_vnd,
+        payer_name=None,
+        occurred_at=recorded_at,
+        is_late=False,
+        bill_id=bill.id,
+        reference=bill.reference,
+        bill_status=bill.status,
+        bill_amount_vnd=bill.amount_vnd,
+        paid_vnd=bill.paid_vnd,
+        received_vnd=bill.received_vnd,
+        is_cash=True,
+    )
+
+
+def present_credit(facts: CreditFacts, lang: str) -> PresentedCredit:
     """Say what a payment is and what to do next, in one language."""
-    status = status_of(told)
-    bill_vnd = told.bill_amount_vnd or 0
-    missing_vnd = bill_vnd - told.paid_vnd if status == "part_paid" else 0
-    extra_vnd = told.received_vnd - bill_vnd if status == "over_paid" else told.amount_vnd
-    shown_vnd = {"part_paid": told.paid_vnd, "over_paid": told.received_vnd}.get(
-        status, told.amount_vnd
+    status = status_of(facts)
+    bill_vnd = facts.bill_amount_vnd or 0
+    missing_vnd = bill_vnd - facts.paid_vnd if status == "part_paid" else 0
+    extra_vnd = facts.received_vnd - bill_vnd if status == "over_paid" else facts.amount_vnd
+    shown_vnd = {"part_paid": facts.paid_vnd, "over_paid": facts.received_vnd}.get(
+        status, facts.amount_vnd
     )
     lines = []
     if status == "part_paid":
         lines.append(_say(lang, "missing", amount=format_vnd(missing_vnd)))
     elif status in ("over_paid", "repeated", "cancelled"):
         lines.append(_say(lang, f"extra.{status}", amount=format_vnd(extra_vnd)))
-    elif told.judged is Judged.SETTLE and bill_vnd > told.amount_vnd:
+    elif facts.verdict is Verdict.SETTLE and bill_vnd > facts.amount_vnd:
         lines.append(_say(lang, "complete", amount=format_vnd(bill_vnd)))
-    is_silent = told.rule in SAID_BY_HAND or told.judged is Judged.NOT_TAKINGS
-    say = None if is_silent else _spoken(told, status)
-    return Verdict(
-        credit_id=told.credit_id,
-        bill_id=told.bill_id,
+    is_silent = facts.rule in SAID_BY_HAND or facts.verdict is Verdict.NOT_TAKINGS
+    say = None if is_silent else _spoken(facts, status)
+    return PresentedCredit(
+        credit_id=facts.credit_id,
+        bill_id=facts.bill_id,
         status=status,
-        word=_say(lang, f"word.{_word_of(told, status)}"),
+        word=_say(lang, f"word.{_word_of(facts, status)}"),
         shown_vnd=shown_vnd,
-        who=present_payer(told, lang),
+        who=present_payer(facts, lang),
         lines=tuple(lines),
-        next_step=_say(lang, f"next.{_word_of(told, status)}"),
+        next_step=_say(lang, f"next.{_word_of(facts, status)}"),
         missing_vnd=missing_vnd,
-        suggested_bill_id=told.suggested_bill_id if status == "counter_sale" else None,
-        is_anyones=told.judged is Judged.UNASSIGNED,
+        suggested_bill_id=facts.suggested_bill_id if status == "counter_sale" else None,
+        is_anyones=facts.verdict is Verdict.UNASSIGNED,
         say=say,
         say_vnd=shown_vnd,
     )
 
 
-def status_of(told: Told) -> str:
+def status_of(facts: CreditFacts) -> str:
     """Return which of the screens' states a payment is."""
-    match told.judged:
-        case Judged.PART:
+    match facts.verdict:
+        case Verdict.PART:
             return "part_paid"
-        case Judged.OVER:
+        case Verdict.OVER:
             return "over_paid"
-        case Judged.SETTLE:
-            return "late" if told.is_late else "paid"
-        case Judged.CLOSED_BILL:
-            return "cancelled" if told.bill_status == BillStatus.CANCELLED else "repeated"
-        case Judged.COUNTER_SALE | Judged.NOT_TAKINGS:
+        case Verdict.SETTLE:
+            return "late" if facts.is_late else "paid"
+        case Verdict.CLOSED_BILL:
+            return "cancelled" if facts.bill_status == BillStatus.CANCELLED else "repeated"
+        case Verdict.COUNTER_SALE | Verdict.NOT_TAKINGS:
             return "counter_sale"
         case _:
             return "unknown"
 
 
-def present_payer(told: Told, lang: str) -> str:
+def present_payer(facts: CreditFacts, lang: str) -> str:
     """Say who paid and when: "NGUYEN VAN A · 14:05"."""
-    name = (told.payer_name or "").strip()[:PAYER_CHARS_MAX] or _say(lang, "no_name")
-    return f"{name} · {told.occurred_at.astimezone(HANOI):%H:%M}"
+    unnamed = _say(lang, "cash" if facts.is_cash else "no_name")
+    name = (facts.payer_name or "").strip()[:PAYER_CHARS_MAX] or unnamed
+    return f"{name} · {facts.occurred_at.astimezone(HANOI):%H:%M}"
 
 
-def _word_of(told: Told, status: str) -> str:
-    return told.judged.value if status == "unknown" else status
+def _word_of(facts: CreditFacts, status: str) -> str:
+    return facts.verdict.value if status == "unknown" else status
 
 
-def _spoken(told: Told, status: str) -> str | None:
-    if told.judged is Judged.UNASSIGNED:
-        return "counter_sale"  # every stall of the account hears it
+def _spoken(facts: CreditFacts, status: str) -> str | None:
+    if facts.verdict is Verdict.UNASSIGNED:
+        return "counter_sale"  # every payee of the account hears it
     kinds = {"part_paid": "short", "over_paid": "over", "unknown": None}
     return kinds.get(status, status)
 

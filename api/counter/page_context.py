@@ -1,4 +1,4 @@
-"""Which stall a counter's screen is for, and what every screen of it shows."""
+"""Page context of the counter: whose counter it is, and what every screen of it shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from core.masking import mask_tail
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.credits.sales import count_sales
-from payments.ledger.service import read_takings
+from payments.ledger.service import read_cash_taken, read_takings
 from payments.onboarding.holders import check_own_login
 from payments.payees.errors import HolderNeeded
 from payments.payees.models import PayeeAccount, ReceivingAccount
@@ -32,31 +32,31 @@ COUNTER: Final = "/counter"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stall:
-    """The stall that a request is about, and who stands there."""
+class CounterPayee:
+    """The payee whose counter a request is about, and who stands there."""
 
     caller: Caller
-    payee_id: UUID
-    suffix: str  # "?payee=…" where the address must say which stall; "" for its own staff
+    id: UUID
+    suffix: str  # "?payee=…" where the address must say whose counter; "" for its own staff
 
     @property
     def org_id(self) -> UUID:
-        """The organisation that the stall belongs to."""
+        """The organisation that the payee belongs to."""
         return self.caller.org_id
 
     def path(self, path: str = "", **query: object) -> str:
-        """Return an address of this stall's counter: path("/sales", checked="found")."""
+        """Return an address of this payee's counter: path("/sales", checked="found")."""
         text = f"{COUNTER}{path}{self.suffix}"
         if not query:
             return text
         return f"{text}{'&' if self.suffix else '?'}{urlencode(query)}"
 
 
-async def find_stall(
+async def find_counter_payee(
     caller: CurrentCaller,
-    payee: Annotated[UUID | None, Query(description="The stall, for who works for none")] = None,
-) -> Stall | None:
-    """Return the stall of the address, or the caller's own; None if it must be chosen first.
+    payee: Annotated[UUID | None, Query(description="The payee, for who works for none")] = None,
+) -> CounterPayee | None:
+    """Return the payee of the address, or the caller's own; None if it must be chosen first.
 
     Raises:
         Forbidden: the caller works for another payee.
@@ -70,22 +70,24 @@ async def find_stall(
     if caller.org_id != caller.home.id:
         query["org"] = caller.org_code
     suffix = f"?{urlencode(query)}" if query else ""
-    return Stall(caller=caller, payee_id=payee_id, suffix=suffix)
+    return CounterPayee(caller=caller, id=payee_id, suffix=suffix)
 
 
-async def require_stall(stall: Annotated[Stall | None, Depends(find_stall)]) -> Stall:
-    """Return the stall that a form or a stream is about.
+async def require_counter_payee(
+    payee: Annotated[CounterPayee | None, Depends(find_counter_payee)],
+) -> CounterPayee:
+    """Return the payee that a form or a stream is about.
 
     Raises:
         InvalidRequest: a manager's address names none.
     """
-    if stall is None:
+    if payee is None:
         raise InvalidRequest("Choose a stall first.")
-    return stall
+    return payee
 
 
-MaybeStall = Annotated[Stall | None, Depends(find_stall)]
-TheStall = Annotated[Stall, Depends(require_stall)]
+MaybePayee = Annotated[CounterPayee | None, Depends(find_counter_payee)]
+ThePayee = Annotated[CounterPayee, Depends(require_counter_payee)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,81 +98,102 @@ class AccountChange:
     bank: str
     account: str  # only its end
     holder_name: str
-    is_first: bool  # the stall had none before: nothing changed
+    is_first: bool  # the payee had none before: nothing changed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class PageContext:
     """What templates/counter_base.html may use, already worded for a person."""
 
-    stall_name: str
+    payee_name: str
     place: str
     route: PayeeRoute | None  # None: no account in force, it cannot be paid yet
     can_open: bool
     can_sort: bool
     can_see: bool  # its own people may say "Tôi đã thấy"
-    speaks_for: str  # whom that counts for: "stall", or themselves as "cashier" or "new_login"
-    is_own_stall: bool  # its staff; others chose it from a list
+    speaks_for: str  # whom that counts for: "payee", or themselves as "cashier" or "new_login"
+    is_own_payee: bool  # its staff; others chose it from a list
     is_live: bool  # False: an organisation whose money is pretend
     today_vnd: int
     today_count: int
+    today_cash_vnd: int  # of today's takings
     changes: tuple[AccountChange, ...]
     suffix: str
     person_name: str  # who is signed in
     here: str  # which of the counter's screens this is: "keypad", "sales", "code"
 
 
-async def read_frame(session: AsyncSession, stall: Stall, *, here: str, now: datetime) -> Frame:
-    """Read what every screen of a stall's counter shows.
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """What a payee took today."""
+
+    vnd: int
+    count: int  # of payments by bank
+    cash_vnd: int  # of `vnd`
+
+
+async def read_context(
+    session: AsyncSession, payee: CounterPayee, *, here: str, now: datetime
+) -> PageContext:
+    """Read what every screen of a payee's counter shows.
 
     Raises:
-        PayeeNotFound: a manager's address names a stall of nobody's.
+        PayeeNotFound: a manager's address names a payee that there is none of.
     """
-    payee = await get_payee(session, stall.org_id, stall.payee_id)
-    routes = await find_routes(session, stall.org_id, [stall.payee_id])
-    today_vnd, today_count = await read_today(session, stall, now=now)
-    caller = stall.caller
-    links = await list_unseen_links(session, stall.org_id, stall.payee_id, reader_id=caller.id)
-    return Frame(
-        stall_name=payee.name,
-        place=payee.place,
-        route=routes.get(stall.payee_id),
+    found = await get_payee(session, payee.org_id, payee.id)
+    routes = await find_routes(session, payee.org_id, [payee.id])
+    today = await read_today(session, payee, now=now)
+    caller = payee.caller
+    links = await list_unseen_links(session, payee.org_id, payee.id, reader_id=caller.id)
+    return PageContext(
+        payee_name=found.name,
+        place=found.place,
+        route=routes.get(payee.id),
         can_open=caller.may(Permission.BILLS_OPEN),
         can_sort=caller.may(Permission.SALES_SORT),
         can_see=caller.payee_id is not None,
-        speaks_for=await _speaks_for(session, stall, links),
-        is_own_stall=caller.payee_id is not None,
+        speaks_for=await _speaks_for(session, payee, links),
+        is_own_payee=caller.payee_id is not None,
         is_live=caller.org.is_live,
-        today_vnd=today_vnd,
-        today_count=today_count,
-        changes=tuple(_word_change(link, account, is_first) for link, account, is_first in links),
-        suffix=stall.suffix,
+        today_vnd=today.vnd,
+        today_count=today.count,
+        today_cash_vnd=today.cash_vnd,
+        changes=tuple(
+            _present_change(link, account, is_first) for link, account, is_first in links
+        ),
+        suffix=payee.suffix,
         person_name=caller.name,
         here=here,
     )
 
 
-async def read_today(session: AsyncSession, stall: Stall, *, now: datetime) -> tuple[int, int]:
-    """Return today's takings in đồng, and how many payments are in them."""
+async def read_today(session: AsyncSession, payee: CounterPayee, *, now: datetime) -> Today:
+    """Read what a payee took today."""
     since, until = day_bounds(hanoi_day(now))
-    org_id, payee_id = stall.org_id, stall.payee_id
-    today_vnd = await read_takings(session, org_id, payee_id, since=since, until=until)
-    return today_vnd, await count_sales(session, org_id, payee_id, since=since, until=until)
+    org_id = payee.org_id
+    today_vnd = await read_takings(session, org_id, payee.id, since=since, until=until)
+    return Today(
+        vnd=today_vnd,
+        count=await count_sales(session, org_id, payee.id, since=since, until=until),
+        cash_vnd=await read_cash_taken(session, org_id, payee.id, since=since, until=until),
+    )
 
 
-async def _speaks_for(session: AsyncSession, stall: Stall, links: Sequence[UnseenLink]) -> str:
+async def _speaks_for(
+    session: AsyncSession, payee: CounterPayee, links: Sequence[UnseenLink]
+) -> str:
     """Say for whom the caller may say that the account was seen (docs/adr/0001, 6)."""
-    if not stall.caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
+    if not payee.caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
         return "cashier"
     try:
         for link, *_ in links:
-            await check_own_login(session, stall.caller, link)
+            await check_own_login(session, payee.caller, link)
     except HolderNeeded:
         return "new_login"
-    return "stall"
+    return "payee"
 
 
-def _word_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:
+def _present_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:
     return AccountChange(
         link_id=link.id,
         bank=name_bank(account.bin),
@@ -181,11 +204,11 @@ def _word_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) 
 
 
 def render(
-    request: Request, template: str, frame: Frame, page: Any = None, *, status: int = 200
+    request: Request, template: str, context: PageContext, page: Any = None, *, status: int = 200
 ) -> Response:
     """Render a screen of the counter; `page` is its own documented dataclass."""
     facts = {} if page is None else {"page": page}
-    shown = {**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, **facts}
+    shown = {**{name: getattr(context, name) for name in context.__dataclass_fields__}, **facts}
     return no_store(templates.TemplateResponse(request, template, shown, status_code=status))
 
 

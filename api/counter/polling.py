@@ -1,10 +1,10 @@
-"""Asking the bank from the counter, and why it was asked in vain: what to do about it differs."""
+"""Polling the bank from the counter, and why a poll failed: what to do about it differs."""
 
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from api.counter.page_context import Stall
+from api.counter.page_context import CounterPayee
 from payments.polling.service import ProviderPoller
 from payments.providers.errors import (
     NoOrderToPoll,
@@ -16,10 +16,10 @@ from payments.providers.errors import (
 )
 
 # Names of words under [checked] in locales/*/counter.toml.
-SkippedEndpoint = Literal["failed", "cannot", "refused", "unclear", "no_order"]
-IN_VAIN: Final = frozenset({"failed", "cannot", "refused", "unclear", "no_order"})
+PollProblem = Literal["failed", "cannot", "refused", "unclear", "no_order"]
+POLL_PROBLEMS: Final = frozenset({"failed", "cannot", "refused", "unclear", "no_order"})
 
-_WORDS: Final[dict[type[PollFailed], SkippedEndpoint]] = {
+_WORDS: Final[dict[type[PollFailed], PollProblem]] = {
     ProviderDidNotRespond: "failed",
     ProviderCannotBePolled: "cannot",
     ProviderRefusedToken: "refused",
@@ -28,20 +28,20 @@ _WORDS: Final[dict[type[PollFailed], SkippedEndpoint]] = {
 }
 
 
-async def poll_for_stall(
-    stall: Stall,
+async def poll_for_payee(
+    payee: CounterPayee,
     poller: ProviderPoller,
     account_id: UUID,
     *,
     bill_id: UUID | None = None,
     now: datetime,
-) -> SkippedEndpoint | None:
-    """Ask what came to an account of this stall; return None, or the word for why not."""
+) -> PollProblem | None:
+    """Ask what came to an account of this payee; return None, or the word for why not."""
     try:
         await poller.poll(
-            stall.caller.org,
+            payee.caller.org,
             account_id,
-            payee_id=stall.payee_id,
+            payee_id=payee.id,
             bill_id=bill_id,
             now=now,
         )

@@ -1,4 +1,4 @@
-"""The vendor's counter: the keypad, the live line, and what stands above every screen of it."""
+"""The counter's keypad, its live events, and the news of its account."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,16 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from api.counter.credits import present_credit, told_by_event
-from api.counter.page_context import MaybeStall, Stall, TheStall, go, read_frame, read_today, render
+from api.counter.credits import facts_of_event, present_credit
+from api.counter.page_context import (
+    CounterPayee,
+    MaybePayee,
+    ThePayee,
+    go,
+    read_context,
+    read_today,
+    render,
+)
 from api.http.deps import CurrentCaller, Now, TheDatabase, Tx, requires
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
@@ -44,8 +52,8 @@ Shape = Callable[[EventFacts], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StallChoice:
-    """One stall that a manager may choose."""
+class PayeeChoice:
+    """One payee that a manager may choose."""
 
     name: str
     place: str
@@ -57,7 +65,7 @@ class ChoosePage:
     """What templates/counter_choose.html may use."""
 
     org_name: str
-    stalls: tuple[StallChoice, ...]
+    payees: tuple[PayeeChoice, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,81 +92,85 @@ def keypad_page(*, typed: str = "", note: str = "", is_amount_bad: bool = False)
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
 async def show_keypad(
-    request: Request, caller: CurrentCaller, stall: MaybeStall, tx: Tx, now: Now
+    request: Request, caller: CurrentCaller, payee: MaybePayee, tx: Tx, now: Now
 ) -> Response:
-    """Show the keypad; who works for no stall chooses one first."""
-    if stall is None:
+    """Show the keypad; who works for no payee chooses one first."""
+    if payee is None:
         payees = await list_payees(tx, caller.org_id)
         page = ChoosePage(
             org_name=caller.org.name,
-            stalls=tuple(
-                StallChoice(name=p.name, place=p.place, path=_stall_of(caller, p.id).path())
+            payees=tuple(
+                PayeeChoice(name=p.name, place=p.place, path=_payee_of(caller, p.id).path())
                 for p in payees
             ),
         )
         return templates.TemplateResponse(request, "counter_choose.html", {"page": page})
-    frame = await read_frame(tx, stall, here="keypad", now=now)
-    return render(request, "counter.html", frame, keypad_page())
+    context = await read_context(tx, payee, here="keypad", now=now)
+    return render(request, "counter.html", context, keypad_page())
 
 
 @router.get("/today", dependencies=[requires(Permission.SALES_READ)])
-async def show_today(request: Request, stall: TheStall, tx: Tx, now: Now) -> Response:
+async def show_today(request: Request, payee: ThePayee, tx: Tx, now: Now) -> Response:
     """Draw today's total and count again, for the pages that hear of a payment."""
-    today_vnd, today_count = await read_today(tx, stall, now=now)
-    facts = {"today_vnd": today_vnd, "today_count": today_count}
+    today = await read_today(tx, payee, now=now)
+    facts = {
+        "today_vnd": today.vnd,
+        "today_count": today.count,
+        "today_cash_vnd": today.cash_vnd,
+    }
     return templates.TemplateResponse(request, "counter_today.html", facts)
 
 
 @router.get("/events", dependencies=[requires(Permission.EVENTS_READ)])
 async def serve_events(
     request: Request,
-    stall: TheStall,
+    payee: ThePayee,
     database: TheDatabase,
     last_event_id: str | None = Query(default=None, max_length=64),
 ) -> StreamingResponse:
-    """Tell every device of the stall what happens, worded and drawn for its screen."""
-    async with open_org_transaction(database, stall.org_id) as session:
-        routes = await find_routes(session, stall.org_id, [stall.payee_id])
-    route = routes.get(stall.payee_id)
+    """Tell every device of the payee what happens, worded and drawn for its screen."""
+    async with open_org_transaction(database, payee.org_id) as session:
+        routes = await find_routes(session, payee.org_id, [payee.id])
+    route = routes.get(payee.id)
     return await stream_events(
         request,
-        org_id=stall.org_id,
-        payee_id=stall.payee_id,
+        org_id=payee.org_id,
+        payee_id=payee.id,
         account_id=route.receiving_account_id if route else None,
         last_event_id=last_event_id,
-        shape=_shape_for(request, stall),
+        shape=_shape_for(request, payee),
     )
 
 
 @router.post("/accounts/{link_id}/seen", dependencies=[requires(Permission.SALES_READ)])
-async def confirm_account(link_id: UUID, stall: TheStall, tx: Tx, now: Now) -> Response:
-    """Note that someone of the stall saw its receiving account: for the stall, if they may speak.
+async def confirm_account(link_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> Response:
+    """Note that someone of the payee saw its receiving account: for the payee, if they may speak.
 
     Who may not (a cashier; an owner whose login was made or reset since) says it for themselves:
     the news goes from their own screens, and stays on everybody else's.
 
     Raises:
-        AccountLinkNotFound: the change is another stall's.
+        AccountLinkNotFound: the change is another payee's.
         AccountLinkNotInForce: there is nothing to see yet, or not any more.
-        HolderNeeded: the caller is not the stall's own.
+        HolderNeeded: the caller is not the payee's own.
     """
-    caller = stall.caller
-    link, account, _ = await get_link(tx, stall.org_id, link_id)
-    if link.payee_id != stall.payee_id:
+    caller = payee.caller
+    link, account, _ = await get_link(tx, payee.org_id, link_id)
+    if link.payee_id != payee.id:
         raise AccountLinkNotFound(link_id)
     try:
         if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
             raise HolderNeeded
         await check_own_login(tx, caller, link)
         await confirm_told(
-            tx, stall.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
+            tx, payee.org_id, link_id, payee_id=caller.payee_id, actor=caller.actor, now=now
         )
     except HolderNeeded:
         await note_read(tx, link, account, payee_id=caller.payee_id, actor=caller.actor, now=now)
-    return go(stall.path())
+    return go(payee.path())
 
 
-def _shape_for(request: Request, stall: Stall) -> Shape:
+def _shape_for(request: Request, payee: CounterPayee) -> Shape:
     """Return what makes an event's data: the verdict as HTML, and what to say about it."""
     lang = language_of(request)
     fragment = templates.env.get_template("counter_verdict.html")
@@ -167,9 +179,9 @@ def _shape_for(request: Request, stall: Stall) -> Shape:
         if event.kind not in MONEY_EVENTS:
             return event.data
         data = msgspec.json.decode(event.data)
-        verdict = present_credit(told_by_event(data), lang)
-        can_sort = stall.caller.may(Permission.SALES_SORT)
-        html = fragment.render(lang=lang, verdict=verdict, suffix=stall.suffix, can_sort=can_sort)
+        verdict = present_credit(facts_of_event(data), lang)
+        can_sort = payee.caller.may(Permission.SALES_SORT)
+        html = fragment.render(lang=lang, verdict=verdict, suffix=payee.suffix, can_sort=can_sort)
         told = {
             "html": html,
             "status": verdict.status,
@@ -185,8 +197,8 @@ def _shape_for(request: Request, stall: Stall) -> Shape:
     return shape
 
 
-def _stall_of(caller: Caller, payee_id: UUID) -> Stall:
+def _payee_of(caller: Caller, payee_id: UUID) -> CounterPayee:
     suffix = f"?payee={payee_id}"
     if caller.org_id != caller.home.id:
         suffix += f"&org={caller.org_code}"
-    return Stall(caller=caller, payee_id=payee_id, suffix=suffix)
+    return CounterPayee(caller=caller, id=payee_id, suffix=suffix)

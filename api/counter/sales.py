@@ -1,4 +1,4 @@
-"""What a stall took today, why each payment is its own, and putting in order what is not."""
+"""Sales of the day: why each payment is the payee's, and putting in order what is not."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from api.counter.credits import present_payer, status_of, told_by_sale
-from api.counter.page_context import Stall, TheStall, go, read_frame, render
-from api.counter.polling import IN_VAIN, SkippedEndpoint, poll_for_stall
+from api.counter.credits import facts_of_sale, present_payer, status_of
+from api.counter.page_context import CounterPayee, ThePayee, go, read_context, render
+from api.counter.polling import POLL_PROBLEMS, PollProblem, poll_for_payee
 from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
 from api.http.i18n import translate
 from api.http.templating import language_of
@@ -29,12 +29,11 @@ from payments.credits.corrections import (
 )
 from payments.credits.rules import Verdict
 from payments.credits.sales import Sale, list_sales
-from payments.payees.errors import PayeeHasNoAccount
-from payments.payees.queries import find_routes
+from payments.payees.queries import get_route
 
 router = APIRouter(prefix="/counter/sales", include_in_schema=False)
 
-Told = Literal["", "new", "some", "taken", "moved"] | SkippedEndpoint
+Done = Literal["", "new", "some", "taken", "moved"] | PollProblem
 COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
 
 
@@ -64,63 +63,60 @@ class SalesPage:
     """What templates/counter_sales.html may use."""
 
     rows: Sequence[SaleRow]
-    told: Told  # what the form before this page did
-    is_in_vain: bool  # the bank was not asked, or said nothing
+    done: Done  # what the form before this page did
+    has_poll_failed: bool  # the bank was not asked, or said nothing
 
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
 async def show_sales(
-    request: Request, stall: TheStall, tx: Tx, now: Now, told: Told = ""
+    request: Request, payee: ThePayee, tx: Tx, now: Now, done: Done = ""
 ) -> Response:
     """Show the payments of today, newest first."""
-    frame = await read_frame(tx, stall, here="sales", now=now)
+    context = await read_context(tx, payee, here="sales", now=now)
     since, until = day_bounds(hanoi_day(now))
-    sales = await list_sales(tx, stall.org_id, stall.payee_id, since=since, until=until)
+    sales = await list_sales(tx, payee.org_id, payee.id, since=since, until=until)
     lang = language_of(request)
     page = SalesPage(
-        rows=[_word_row(sale, lang, stall.suffix) for sale in sales],
-        told=told,
-        is_in_vain=told in IN_VAIN,
+        rows=[_present_row(sale, lang, payee.suffix) for sale in sales],
+        done=done,
+        has_poll_failed=done in POLL_PROBLEMS,
     )
-    return render(request, "counter_sales.html", frame, page)
+    return render(request, "counter_sales.html", context, page)
 
 
 @router.post("/check", dependencies=[requires(Permission.BILLS_READ)])
 async def check_account(
-    stall: TheStall, database: TheDatabase, poller: ThePoller, limits: TheLimits, now: Now
+    payee: ThePayee, database: TheDatabase, poller: ThePoller, limits: TheLimits, now: Now
 ) -> Response:
-    """Ask the bank, within five seconds, for payments that it has not told of.
+    """Ask the bank, within five seconds, for payments that it has not reported.
 
     Raises:
-        PayeeHasNoAccount: the stall cannot be paid at all.
-        TooManyRequests: this stall asks too often.
+        PayeeHasNoAccount: the payee cannot be paid at all.
+        TooManyRequests: this payee asks too often.
     """
-    limits.counter_checks.take(str(stall.payee_id))
+    limits.counter_checks.take(str(payee.id))
     since, until = day_bounds(hanoi_day(now))
-    org_id, payee_id = stall.org_id, stall.payee_id
+    org_id, payee_id = payee.org_id, payee.id
     async with open_org_transaction(database, org_id) as session:
-        routes = await find_routes(session, org_id, [payee_id])
+        route = await get_route(session, org_id, payee_id)
         before = await list_sales(session, org_id, payee_id, since=since, until=until)
-    if payee_id not in routes:
-        raise PayeeHasNoAccount(payee_id)
-    account_id = routes[payee_id].receiving_account_id
-    if why := await poll_for_stall(stall, poller, account_id, now=now):
-        return go(stall.path("/sales", told=why))
+    if why := await poll_for_payee(payee, poller, route.receiving_account_id, now=now):
+        return go(payee.path("/sales", done=why))
     async with open_org_transaction(database, org_id) as session:
         after = await list_sales(session, org_id, payee_id, since=since, until=until)
-    return go(stall.path("/sales", told="new" if len(after) > len(before) else "some"))
+    return go(payee.path("/sales", done="new" if len(after) > len(before) else "some"))
 
 
 @router.post("/{credit_id}/assign", dependencies=[requires(Permission.SALES_SORT)])
-async def assign(credit_id: UUID, stall: TheStall, database: TheDatabase, now: Now) -> Response:
-    """Take an unassigned payment of a shared account: the first stall that says so has it."""
-    return await _correct(assign_credit, credit_id, stall, database, now, else_told="taken")
+async def assign(credit_id: UUID, payee: ThePayee, database: TheDatabase, now: Now) -> Response:
+    """Take an unassigned payment of a shared account: the first payee that says so has it."""
+    return await _correct(assign_credit, credit_id, payee, database, now, else_done="taken")
 
 
 @router.post("/{credit_id}/confirm", dependencies=[requires(Permission.SALES_SORT)])
 async def confirm(
     credit_id: UUID,
-    stall: TheStall,
+    payee: ThePayee,
     database: TheDatabase,
     now: Now,
     bill_id: Annotated[UUID, Form()],
@@ -128,76 +124,76 @@ async def confirm(
     """Say that a counter sale was a customer paying this bill: "Của khách này?"."""
     correction = partial(confirm_for_bill, bill_id=bill_id)
     then = f"/bills/{bill_id}"
-    return await _correct(correction, credit_id, stall, database, now, then=then)
+    return await _correct(correction, credit_id, payee, database, now, then=then)
 
 
 @router.post("/{credit_id}/not-takings", dependencies=[requires(Permission.SALES_SORT)])
-async def take_out(credit_id: UUID, stall: TheStall, database: TheDatabase, now: Now) -> Response:
+async def take_out(credit_id: UUID, payee: ThePayee, database: TheDatabase, now: Now) -> Response:
     """Take family money out of the takings: "Không phải tiền hàng"."""
     correction = partial(mark_not_takings, reason="")
-    return await _correct(correction, credit_id, stall, database, now)
+    return await _correct(correction, credit_id, payee, database, now)
 
 
 @router.post("/{credit_id}/takings", dependencies=[requires(Permission.SALES_SORT)])
-async def put_back(credit_id: UUID, stall: TheStall, database: TheDatabase, now: Now) -> Response:
+async def put_back(credit_id: UUID, payee: ThePayee, database: TheDatabase, now: Now) -> Response:
     """Undo "Không phải tiền hàng"."""
-    return await _correct(mark_takings_again, credit_id, stall, database, now)
+    return await _correct(mark_takings_again, credit_id, payee, database, now)
 
 
 async def _correct(
     correction: Callable[..., Awaitable[None]],
     credit_id: UUID,
-    stall: Stall,
+    payee: CounterPayee,
     database: Database,
     now: datetime,
     *,
     then: str = "/sales",
-    else_told: Told = "moved",
+    else_done: Done = "moved",
 ) -> Response:
-    """Put a payment in order as this stall's; when somebody was faster, show how it stands now."""
+    """Put a payment in order as this payee's; when somebody was faster, show how it stands now."""
     try:
-        async with open_org_transaction(database, stall.org_id) as session:
+        async with open_org_transaction(database, payee.org_id) as session:
             await correction(
                 session,
-                stall.org_id,
+                payee.org_id,
                 credit_id,
-                payee_id=stall.payee_id,
-                actor=stall.caller.actor,
+                payee_id=payee.id,
+                actor=payee.caller.actor,
                 now=now,
             )
     except HubError as error:
         if error.kind is not Kind.CONFLICT:
             raise
-        return go(stall.path("/sales", told=else_told))
-    return go(stall.path(then))
+        return go(payee.path("/sales", done=else_done))
+    return go(payee.path(then))
 
 
-def _word_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
-    told = told_by_sale(sale)
+def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
+    facts = facts_of_sale(sale)
     state_word = {
         Verdict.NOT_TAKINGS: "counter.sales.not_takings_state",
         Verdict.UNASSIGNED: "counter.sales.not_mine_yet",
-    }.get(told.judged)
-    is_waiting_for_owner = told.judged is Verdict.UNASSIGNED
-    asks_bill_id = sale.suggested_bill_id if told.judged is Verdict.COUNTER_SALE else None
+    }.get(facts.verdict)
+    is_waiting_for_owner = facts.verdict is Verdict.UNASSIGNED
+    asks_bill_id = sale.suggested_bill_id if facts.verdict is Verdict.COUNTER_SALE else None
     what = sale.suggested_purpose or sale.suggested_reference or ""
     why = f"counter.sales.rule.{sale.rule}"
-    if told.judged in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
-        why = f"counter.verdict.word.{told.judged.value}"
+    if facts.verdict in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
+        why = f"counter.verdict.word.{facts.verdict.value}"
     return SaleRow(
         credit_id=sale.credit_id,
         time=f"{sale.received_at.astimezone(HANOI):%H:%M}",
-        payer=present_payer(told, lang).rpartition(" · ")[0],
+        payer=present_payer(facts, lang).rpartition(" · ")[0],
         memo=sale.memo,
-        status="unknown" if told.judged is Verdict.NOT_TAKINGS else status_of(told),
+        status="unknown" if facts.verdict is Verdict.NOT_TAKINGS else status_of(facts),
         state_word=translate(lang, state_word) if state_word else "",
         why=translate(lang, why, reference=sale.reference or ""),
         amount_vnd=sale.amount_vnd,
-        is_counted=told.judged in COUNTED,
+        is_counted=facts.verdict in COUNTED,
         bill_path=f"/counter/bills/{sale.bill_id}{suffix}" if sale.bill_id else "",
         asks=translate(lang, "counter.sales.confirm", what=what) if asks_bill_id else "",
         asks_bill_id=asks_bill_id,
         can_assign=is_waiting_for_owner,
-        can_take_out=told.judged is Verdict.COUNTER_SALE,
-        can_put_back=told.judged is Verdict.NOT_TAKINGS,
+        can_take_out=facts.verdict is Verdict.COUNTER_SALE,
+        can_put_back=facts.verdict is Verdict.NOT_TAKINGS,
     )

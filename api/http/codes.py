@@ -65,7 +65,7 @@ async def answer_card(
     return answer
 
 
-async def draw_inline(payload: str) -> Markup:
+async def render_inline(payload: str) -> Markup:
     """Draw a code as a part of a page: a picture of its own could fail where the page came."""
     svg = await to_thread.run_sync(render_svg, payload)
     return Markup(svg.decode())  # noqa: S704 (digits and our own tags: render_svg)
@@ -75,11 +75,11 @@ def bill_card(bill: BillFacts, *, language: Literal["vi", "en"] = "vi") -> QrCar
     """Return what the card of a bill shows.
 
     Raises:
-        BillNotPayable: it has no code any more.
+        BillNotPayable, BillCodePending, BillCodeFailed: it has no code, any more or yet.
     """
     return QrCard(
         payload=bill.vietqr,
-        bank_name=name_bank(bill.bin),
+        bank_name=name_bank(bill.code_bin),
         account_name=bill.holder_name,
         account_number=bill.code_account,
         amount_vnd=bill.code_amount_vnd,

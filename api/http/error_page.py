@@ -76,7 +76,7 @@ class ErrorPage:
     detail: str  # in English, as programs get it
     request_id: str
     code: str
-    may_sign_out: bool  # whoever may not be here gets on as somebody else
+    may_sign_out: bool  # offer to sign in as somebody else
 
 
 def wants_html(request: Request) -> bool:

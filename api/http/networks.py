@@ -1,4 +1,4 @@
-"""Which network a request comes from: what is counted against limits of those without login."""
+"""Network of a request: what limits count for those without login."""
 
 from ipaddress import IPv6Address, ip_address
 from typing import Final

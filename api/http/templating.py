@@ -9,8 +9,8 @@ from starlette.templating import Jinja2Templates
 
 from api.http.i18n import LANGUAGE_COOKIE, Language, pick_language, translate
 from api.http.surfaces import TEMPLATES
-from core.clock import read_clock
 from core.money import format_vnd
+from core.shared_clock import read_shared_clock
 
 # What the pages are written for: no inline code, nothing from elsewhere. Sent with every page.
 CONTENT_SECURITY_POLICY: Final = (
@@ -60,7 +60,7 @@ def page_context(request: Request) -> dict[str, object]:
     theme = request.cookies.get(THEME_COOKIE)
     return {
         "lang": language_of(request),
-        "hub_now": read_clock().isoformat(),
+        "hub_now": read_shared_clock().isoformat(),
         "theme": theme if theme in THEMES else None,
         "is_text_large": request.cookies.get(TEXT_COOKIE) == "large",
         "query": [(k, v) for k, v in request.query_params.multi_items() if k != "lang"],

@@ -118,7 +118,7 @@ class Feed:
         # Back from the last look that was answered: while none was, wake-ups went on telling.
         since = self._looked_far_at - LOOK_OVERLAP if is_far else self._looked_at - WAKE_OVERLAP
         floor = first_id_at(since)
-        # What was told is asked for no more: a look reaches back over much of it.
+        # What was sent is left out: a look reaches back over much of it.
         seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
         while True:
             async with self._reading, open_org_transaction(self._sessions, self.org_id) as session:

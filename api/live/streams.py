@@ -1,4 +1,4 @@
-"""Streams: what open pages hear, by server-sent events."""
+"""Streams of events to open pages, by server-sent events."""
 
 import asyncio
 import random
@@ -149,7 +149,7 @@ class _Stream:
                     # By the clock and not in silence only: a page that listens for other kinds
                     # takes a line without ticks for dead.
                     tick_at = loop.time() + HEARTBEAT_S
-                    # Else a page that hears nothing would ask for ever more after a reconnect.
+                    # Else a quiet page would ask for a longer past with every reconnect.
                     told_to = subscriber.feed.told_to
                     id_line = ""
                     if told_to > last_id:

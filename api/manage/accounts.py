@@ -1,5 +1,6 @@
 """Receiving accounts: proposed by one person, approved by another, in force once tested."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -24,17 +25,17 @@ from payments.payees.errors import (
     AccountLinkNotProposed,
     AccountNotAwaitingTest,
     AccountTaken,
+    BadAccount,
     PayeeClosed,
     SecondPersonNeeded,
 )
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import (
-    ACCOUNT_NUMBER,
-    HOLDER_CHARS_MAX,
     TEST_TRANSFER_VND,
     AccountStatus,
     LinkStatus,
     awaits_test,
+    check_account,
     transfer_test_payload,
 )
 from payments.vietqr.banks import find_bank, list_banks, name_bank
@@ -48,6 +49,18 @@ STATES: Final = {
     LinkStatus.ACTIVE: ("good", "check"),
     LinkStatus.FORMER: ("plain", "replay"),
     LinkStatus.ENDED: ("bad", "stop"),
+}
+# Where on the form a part of the account was typed, and the words for what is wrong with it.
+FIELDS: Final = {
+    "bin": "bin",
+    "account_number": "number",
+    "virtual_account": "virtual",
+    "holder_name": "holder",
+}
+WORDS: Final = {
+    "unknown_bank": "bank_needed",
+    "bad_number": "bad_account",
+    "bad_holder": "bad_holder",
 }
 EMPTY_FORM: Final = {"payee": "", "bin": "", "number": "", "virtual": "", "holder": ""}
 
@@ -108,8 +121,8 @@ class AccountPage:
     test_code_path: str  # "" when no test transfer is awaited
     test_vnd: int
     test_reference: str
-    untold: str  # why no test transfer counts yet, or did not; "" when the next one does
-    untold_next: str  # what to do about it
+    not_counted: str  # why no test transfer counts yet, or did not; "" when the next one does
+    not_counted_next: str  # what to do about it
     history: tuple[Change, ...]
     others: tuple[AccountRow, ...]  # the payee's other accounts, former ones too
     error: str
@@ -123,7 +136,7 @@ async def show_accounts(
 ) -> Response:
     """List which account each payee's codes name, or will."""
     form = {**EMPTY_FORM, "payee": payee}
-    return await _draw_list(manager, form, {}, with_ended=ended == "yes")
+    return await _render_list(manager, form, {}, with_ended=ended == "yes")
 
 
 @router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
@@ -143,16 +156,17 @@ async def propose(
         "virtual": "".join(virtual.split()),
         "holder": read_line(holder, 200),
     }
-    if errors := _judge(manager, form):
-        return await _draw_list(manager, form, errors)
+    payee_id = _read_id(payee)
+    if errors := _find_faults(manager, form, payee_id):
+        return await _render_list(manager, form, errors)
+    assert payee_id is not None
     bill_writer = manager.services.bill_writer
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             link = await accounts.propose_account(
                 tx,
                 manager.org_id,
-                payee_id=UUID(payee),
-                is_known_bank=True,
+                payee_id=payee_id,
                 bin_=bin_,
                 account_number=form["number"],
                 virtual_account=form["virtual"] or None,
@@ -162,27 +176,20 @@ async def propose(
                 now=manager.now,
             )
     except PayeeClosed as error:
-        return await _draw_list(manager, form, {"payee": manager.present_error(error)})
+        return await _render_list(manager, form, {"payee": manager.present_error(error)})
     return manager.go(f"/accounts/{link.id}", done="account_proposed")
 
 
 @router.get("/{link_id}", dependencies=[requires(Permission.ACCOUNTS_READ)])
 async def show_account(manager: TheManager, link_id: UUID) -> Response:
     """Show an account, what it still needs, and who did what."""
-    return await _draw_one(manager, link_id)
+    return await _render_one(manager, link_id)
 
 
 @router.post("/{link_id}/approve", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
 async def approve(manager: TheManager, link_id: UUID) -> Response:
     """Agree as the second person."""
-    try:
-        async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await approve_account(
-                tx, manager.org_id, link_id, actor=manager.caller.actor, now=manager.now
-            )
-    except (SecondPersonNeeded, AccountLinkNotProposed, AccountTaken) as error:
-        return await _draw_one(manager, link_id, error)
-    return manager.go(f"/accounts/{link_id}", done="account_approved")
+    return await _decide(manager, link_id, approve_account, done="account_approved")
 
 
 @router.post("/{link_id}/refuse", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
@@ -190,19 +197,10 @@ async def refuse(
     manager: TheManager, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
 ) -> Response:
     """Turn a proposal down, with a reason for whoever made it."""
-    try:
-        async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await accounts.refuse_account(
-                tx,
-                manager.org_id,
-                link_id,
-                actor=manager.caller.actor,
-                reason=read_line(reason, 500) or manager.say("account.no_reason"),
-                now=manager.now,
-            )
-    except AccountLinkNotProposed as error:
-        return await _draw_one(manager, link_id, error)
-    return manager.go(f"/accounts/{link_id}", done="account_refused")
+    reason = _read_reason(manager, reason)
+    return await _decide(
+        manager, link_id, accounts.refuse_account, done="account_refused", reason=reason
+    )
 
 
 @router.post("/{link_id}/end", dependencies=[requires(Permission.ACCOUNTS_APPROVE)])
@@ -210,19 +208,8 @@ async def end(
     manager: TheManager, link_id: UUID, reason: Annotated[str, Form(max_length=1_000)] = ""
 ) -> Response:
     """Take an account out of use, with a reason for whoever asks later."""
-    try:
-        async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await accounts.end_link(
-                tx,
-                manager.org_id,
-                link_id,
-                actor=manager.caller.actor,
-                reason=read_line(reason, 500) or manager.say("account.no_reason"),
-                now=manager.now,
-            )
-    except AccountLinkNotInForce as error:
-        return await _draw_one(manager, link_id, error)
-    return manager.go(f"/accounts/{link_id}", done="account_ended")
+    reason = _read_reason(manager, reason)
+    return await _decide(manager, link_id, accounts.end_link, done="account_ended", reason=reason)
 
 
 @router.get("/{link_id}/test.svg", dependencies=[requires(Permission.ACCOUNTS_READ)])
@@ -245,25 +232,65 @@ async def show_test_code_image(manager: TheManager, link_id: UUID) -> Response:
     return await answer_svg(manager.request, payload)
 
 
-def _judge(manager: ManagerContext, form: dict[str, str]) -> dict[str, str]:
-    """Say beside each field what no bank could have given."""
-    errors = {}
+async def _decide(
+    manager: ManagerContext,
+    link_id: UUID,
+    decide: Callable[..., Awaitable[object]],
+    *,
+    done: str,
+    **facts: str,
+) -> Response:
+    """Decide about an account; what somebody decided before is said on its page."""
     try:
-        UUID(form["payee"])
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await decide(
+                tx,
+                manager.org_id,
+                link_id,
+                actor=manager.caller.actor,
+                now=manager.now,
+                **facts,
+            )
+    except (
+        SecondPersonNeeded,
+        AccountLinkNotProposed,
+        AccountLinkNotInForce,
+        AccountTaken,
+    ) as error:
+        return await _render_one(manager, link_id, error)
+    return manager.go(f"/accounts/{link_id}", done=done)
+
+
+def _read_id(typed: str) -> UUID | None:
+    try:
+        return UUID(typed)
     except ValueError:
-        errors["payee"] = manager.say("error.payee_needed")
-    if find_bank(form["bin"]) is None:
-        errors["bin"] = manager.say("error.bank_needed")
-    if not ACCOUNT_NUMBER.fullmatch(form["number"]):
-        errors["number"] = manager.say("error.bad_account")
-    if form["virtual"] and not ACCOUNT_NUMBER.fullmatch(form["virtual"]):
-        errors["virtual"] = manager.say("error.bad_account")
-    if not 2 <= len(form["holder"]) <= HOLDER_CHARS_MAX:
-        errors["holder"] = manager.say("error.bad_holder")
+        return None
+
+
+def _read_reason(manager: ManagerContext, typed: str) -> str:
+    return read_line(typed, 500) or manager.say("account.no_reason")
+
+
+def _find_faults(
+    manager: ManagerContext, form: dict[str, str], payee_id: UUID | None
+) -> dict[str, str]:
+    """Say beside each field of the form what no bank could have given."""
+    errors = {} if payee_id is not None else {"payee": manager.say("error.payee_needed")}
+    try:
+        check_account(
+            bin_=form["bin"],
+            account_number=form["number"],
+            virtual_account=form["virtual"] or None,
+            holder_name=form["holder"],
+        )
+    except BadAccount as error:
+        for fault in error.violations:
+            errors[FIELDS[fault.field]] = manager.say(f"error.{WORDS[fault.code]}")
     return errors
 
 
-async def _draw_list(
+async def _render_list(
     manager: ManagerContext, form: dict[str, str], errors: Errors, *, with_ended: bool = False
 ) -> Response:
     statuses = list(LinkStatus) if with_ended else IN_USE
@@ -271,7 +298,7 @@ async def _draw_list(
         links = await queries.list_links(tx, manager.org_id, statuses=statuses)
         payees = await queries.list_payees(tx, manager.org_id)
     page = AccountsPage(
-        rows=tuple(_word_row(manager, one) for one in links),
+        rows=tuple(_present_row(manager, one) for one in links),
         with_ended=with_ended,
         can_propose=manager.may(Permission.ACCOUNTS_PROPOSE),
         payees=(
@@ -294,7 +321,7 @@ async def _draw_list(
     )
 
 
-async def _draw_one(
+async def _render_one(
     manager: ManagerContext, link_id: UUID, error: HubError | None = None
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -309,7 +336,7 @@ async def _read_one(
 ) -> AccountPage:
     found = await queries.get_link(tx, manager.org_id, link_id)
     link, account, payee = found
-    untold, untold_next = await _word_untold(tx, manager, found)
+    not_counted, not_counted_next = await _present_not_counted(tx, manager, found)
     others = await queries.list_links(
         tx, manager.org_id, payee_id=payee.id, statuses=list(LinkStatus)
     )
@@ -322,7 +349,7 @@ async def _read_one(
         ("told", link.holder_told_at),
     )
     return AccountPage(
-        row=_word_row(manager, found),
+        row=_present_row(manager, found),
         bank_name=bank.name if (bank := find_bank(account.bin)) else account.bin,
         stages=tuple(
             Stage(
@@ -347,15 +374,15 @@ async def _read_one(
         else "",
         test_vnd=TEST_TRANSFER_VND,
         test_reference=link.test_reference,
-        untold=untold,
-        untold_next=untold_next,
+        not_counted=not_counted,
+        not_counted_next=not_counted_next,
         history=await list_changes_of(tx, manager, "account_link", link_id),
-        others=tuple(_word_row(manager, one) for one in others if one[0].id != link_id),
+        others=tuple(_present_row(manager, one) for one in others if one[0].id != link_id),
         error=manager.present_error(error) if error else "",
     )
 
 
-async def _word_untold(
+async def _present_not_counted(
     tx: AsyncSession, manager: ManagerContext, found: AccountLink
 ) -> tuple[str, str]:
     """Say that a test transfer did not count, or would not, and what to do about it."""
@@ -366,27 +393,31 @@ async def _word_untold(
         told = link.test_refused_bank
         when = manager.present_instant(link.test_refused_at)
         return (
-            manager.say("account.untold.other_bank", when=when, told=told),
-            manager.say("account.untold.other_bank_next", told=told, bank=name_bank(account.bin)),
+            manager.say("account.not_counted.other_bank", when=when, told=told),
+            manager.say(
+                "account.not_counted.other_bank_next", told=told, bank=name_bank(account.bin)
+            ),
         )
     proposers = {link.proposed_by}
     if account.status != AccountStatus.ACTIVE:
         proposers.add(account.proposed_by)
-    hearing, start = await read_test_readiness(
+    readiness, start = await read_test_readiness(
         tx, manager.caller.org, account.id, proposers=proposers, now=manager.now
     )
     if link.test_refused_at is not None:
         word = manager.say(
-            "account.untold.refused", when=manager.present_instant(link.test_refused_at)
+            "account.not_counted.refused", when=manager.present_instant(link.test_refused_at)
         )
-    elif hearing is TestReadiness.READY:
+    elif readiness is TestReadiness.READY:
         return "", ""
     else:
-        word = manager.say("account.untold.yet")
-    return word, manager.say(f"account.untold.{hearing.value}", when=manager.present_instant(start))
+        word = manager.say("account.not_counted.yet")
+    return word, manager.say(
+        f"account.not_counted.{readiness.value}", when=manager.present_instant(start)
+    )
 
 
-def _word_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
+def _present_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
     link, account, payee = found
     status = LinkStatus(link.status)
     tone, icon = STATES[status]

@@ -56,7 +56,7 @@ class KeysPage:
 @router.get("", dependencies=[requires(Permission.KEYS_MANAGE)])
 async def show_keys(manager: TheManager) -> Response:
     """List the keys, the ended ones too."""
-    return await _draw(manager)
+    return await _render(manager)
 
 
 @router.post("", dependencies=[requires(Permission.KEYS_MANAGE)])
@@ -74,12 +74,12 @@ async def add(
     if not wanted:
         errors["scopes"] = manager.say("error.scope_needed")
     if errors:
-        return await _draw(manager, line, wanted, errors)
+        return await _render(manager, line, wanted, errors)
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             made = await keys.add_key(tx, manager.caller, name=line, scopes=wanted, now=manager.now)
     except ScopeNotGrantable as error:
-        return await _draw(manager, line, wanted, {"scopes": manager.present_error(error)})
+        return await _render(manager, line, wanted, {"scopes": manager.present_error(error)})
     secret = Secret(kind="key", name=line, text=made.text)
     return manager.go("/keys", secret, done="key_added")
 
@@ -95,7 +95,7 @@ async def rotate(
                 tx, manager.caller, key_id, overlap=timedelta(hours=overlap_h), now=manager.now
             )
     except (ApiKeyClosed, ScopeNotGrantable) as error:
-        return await _draw(manager, errors={"": manager.present_error(error)})
+        return await _render(manager, errors={"": manager.present_error(error)})
     secret = Secret(kind="key", name=made.key.name, text=made.text)
     return manager.go("/keys", secret, done="key_rotated")
 
@@ -116,7 +116,7 @@ async def revoke(
     return manager.go("/keys", done="key_revoked")
 
 
-async def _draw(
+async def _render(
     manager: ManagerContext,
     name: str = "",
     ticked: list[Permission] | None = None,
@@ -126,7 +126,7 @@ async def _draw(
         found = await queries.list_keys(tx, manager.org_id)
     chosen = USUAL_SCOPES if ticked is None else ticked
     page = KeysPage(
-        rows=tuple(_word_row(manager, key) for key in found),
+        rows=tuple(_present_row(manager, key) for key in found),
         scopes=tuple(
             (scope.value, manager.word("scope", scope.value), scope.value, scope in chosen)
             for scope in SCOPES
@@ -141,7 +141,7 @@ async def _draw(
     return manager.render("manage_keys.html", page, here="keys", status=422 if errors else 200)
 
 
-def _word_row(manager: ManagerContext, key: ApiKey) -> KeyRow:
+def _present_row(manager: ManagerContext, key: ApiKey) -> KeyRow:
     mode = "live" if manager.caller.org.is_live else "test"
     is_over = key.expires_at is not None and key.expires_at <= manager.now
     if key.revoked_at is not None:

@@ -73,7 +73,7 @@ async def show_breaks(
     before: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """List what is unexplained, newest first, with the next step for each."""
-    return await _draw(manager, show=show, kind=kind, before=before)
+    return await _render(manager, show=show, kind=kind, before=before)
 
 
 @router.post("/{break_id}/close", dependencies=[requires(Permission.BREAKS_RESOLVE)])
@@ -83,7 +83,7 @@ async def close(
     """Write down how a break was resolved."""
     words = read_line(resolution, 500)
     if not words:
-        return await _draw(manager, errors={str(break_id): manager.say("error.needed")})
+        return await _render(manager, errors={str(break_id): manager.say("error.needed")})
     problem: HubError | None = None
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -98,7 +98,7 @@ async def close(
     except BreakClosed as error:
         problem = error
     if problem is not None:
-        return await _draw(manager, errors={"": manager.present_error(problem)})
+        return await _render(manager, errors={"": manager.present_error(problem)})
     return manager.go("/breaks", done="break_closed")
 
 
@@ -134,7 +134,7 @@ async def assign(
     """Give a payment to the bill with this reference, or to a payee as a sale."""
     named = read_line(reference, 40).replace(" ", "").upper()
     if not named and payee_id is None:
-        return await _draw(manager, errors={"": manager.say("error.payee_needed")})
+        return await _render(manager, errors={"": manager.say("error.payee_needed")})
 
     async def give(tx: AsyncSession) -> Break:
         bill_id = await get_bill_id(tx, manager.org_id, named) if named else None
@@ -158,11 +158,11 @@ async def _decide(
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             await decide(tx)
     except HubError as error:
-        return await _draw(manager, errors={"": manager.present_error(error)})
+        return await _render(manager, errors={"": manager.present_error(error)})
     return manager.go("/breaks", done="break_closed")
 
 
-async def _draw(
+async def _render(
     manager: ManagerContext,
     *,
     show: str = "open",
@@ -186,7 +186,7 @@ async def _draw(
         )
     cursor = next_cursor(found, PAGE_ROWS)
     page = BreaksPage(
-        rows=tuple(_word_row(manager, one, payees) for one in found[:PAGE_ROWS]),
+        rows=tuple(_present_row(manager, one, payees) for one in found[:PAGE_ROWS]),
         show=show,
         kind=kind,
         kinds=(
@@ -202,7 +202,7 @@ async def _draw(
     return manager.render("manage_breaks.html", page, here="breaks", status=422 if errors else 200)
 
 
-def _word_row(
+def _present_row(
     manager: ManagerContext,
     one: BreakView,
     payees: Mapping[UUID, Sequence[tuple[UUID, str, str | None]]],

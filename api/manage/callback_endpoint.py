@@ -1,4 +1,4 @@
-"""One callback endpoint: the address to copy, how it does, and changing what it may say."""
+"""A callback endpoint: the address to copy, its health, and changes to what it may report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,22 @@ from starlette.responses import Response
 from api.http.deps import TheSettings, requires
 from api.manage.endpoint_health import present_health
 from api.manage.history import Change, list_changes_of
-from api.manage.notices import NoticeRow, word_notice
+from api.manage.notices import NoticeRow, present_notice
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
 from core.masking import mask_tail
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.rules import SEES_WHOLE, Permission
 from payments.callbacks import views
-from payments.connections import service
+from payments.connections import queries, service
 from payments.connections.errors import BadPullToken, BadSecret, CallbackEndpointRevoked
 from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
 from payments.connections.pull_setup import set_pull_credentials
-from payments.connections.service import GENERATES_SECRET
 from payments.onboarding import service as onboarding
 from payments.payees.errors import BadAccount
-from payments.payees.queries import list_links
+from payments.payees.queries import LIST_MAX, list_links
 from payments.payees.rules import AccountStatus
-from payments.providers import PULLS
+from payments.providers import PROVIDERS
 from payments.vietqr.banks import name_bank
 
 router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
@@ -53,7 +52,7 @@ class EndpointPage:
     can_be_polled: bool  # the provider can; with a token or not
     needs_client_id: bool
     pull_hint: str
-    pulled_word: str  # whether it is asked now
+    pulled_word: str  # whether it is polled now
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
@@ -78,31 +77,37 @@ class EndpointPage:
 
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
-    """Show the address to copy, what to do with it, and how it does."""
-    return await _draw_one(manager, settings, endpoint_id, {})
+    """Show the address to copy, what to do with it, and its health."""
+    return await _render_one(manager, settings, endpoint_id, {})
 
 
 @router.post("/{endpoint_id}/accounts", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
-async def set_accounts(
+async def change_accounts(
     manager: TheManager,
     settings: TheSettings,
     endpoint_id: UUID,
-    accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
+    accounts: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
+    before: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
 ) -> Response:
-    """Say which accounts the endpoint may speak for; what waited is judged at once."""
+    """Apply what was ticked and unticked; messages that waited are processed at once.
+
+    Args:
+        before: what was ticked when the page was drawn: others may have changed it since.
+    """
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await onboarding.set_accounts(
+            await onboarding.change_accounts(
                 tx,
                 manager.org_id,
                 endpoint_id,
-                accounts or [],
+                chosen=accounts or [],
+                before=before or [],
                 actor=manager.caller.actor,
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,
             )
     except BadAccount as error:
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {"accounts": manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="accounts_set")
@@ -130,10 +135,10 @@ async def rotate(
                 may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
                 now=manager.now,
             )
-            name = (await service.get_endpoint(tx, manager.org_id, endpoint_id)).name
+            name = (await queries.get_endpoint(tx, manager.org_id, endpoint_id)).name
     except (BadSecret, CallbackEndpointRevoked) as error:
         field = "secret" if isinstance(error, BadSecret) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     shown = None
@@ -143,7 +148,9 @@ async def rotate(
     return manager.go(f"/endpoints/{endpoint_id}", shown, done="secret_rotated")
 
 
-@router.post("/{endpoint_id}/asking", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
+@router.post(
+    "/{endpoint_id}/pull-credentials", dependencies=[requires(Permission.ENDPOINTS_MANAGE)]
+)
 async def set_pull(
     manager: TheManager,
     settings: TheSettings,
@@ -151,7 +158,7 @@ async def set_pull(
     pull_token: Annotated[str, Form(max_length=1_000)] = "",
     pull_client_id: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
-    """Replace what the provider is asked with; empty, it is asked no more."""
+    """Replace the credentials for polling; left empty, the provider is no longer polled."""
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             await set_pull_credentials(
@@ -167,7 +174,7 @@ async def set_pull(
             )
     except (BadPullToken, CallbackEndpointRevoked) as error:
         field = "pull_token" if isinstance(error, BadPullToken) else ""
-        return await _draw_one(
+        return await _render_one(
             manager, settings, endpoint_id, {field: manager.present_error(error)}
         )
     return manager.go(f"/endpoints/{endpoint_id}", done="pull_token_set")
@@ -214,11 +221,11 @@ async def list_accounts(
     )
 
 
-async def _draw_one(
+async def _render_one(
     manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
         page = await _read_one(tx, manager, settings, endpoint, errors)
     status = 422 if errors else 200
     return manager.render("manage_endpoint.html", page, here="endpoints", status=status)
@@ -232,15 +239,15 @@ async def _read_one(
     errors: Errors,
 ) -> EndpointPage:
     org_id = manager.org_id
-    listed = await service.list_callback_endpoint_accounts(tx, org_id, [endpoint.id])
+    listed = await queries.list_callback_endpoint_accounts(tx, org_id, [endpoint.id])
     accounts = await list_accounts(tx, manager, [one.receiving_account_id for one in listed])
     counts = (await views.count_notices(tx, org_id, [endpoint.id], now=manager.now))[endpoint.id]
     latest = await views.list_notices(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
     tone, icon, word = present_health(manager, endpoint, counts)
-    told = counts.accepted + counts.rejected
+    received = counts.accepted + counts.rejected
     until = endpoint.previous_key_until
     base = f"/endpoints/{endpoint.id}"
-    asking = PULLS.get(endpoint.provider)
+    capabilities = PROVIDERS[endpoint.provider].capabilities
     return EndpointPage(
         name=endpoint.name,
         provider=endpoint.provider,
@@ -249,10 +256,12 @@ async def _read_one(
         is_revoked=endpoint.revoked_at is not None,
         url=f"{settings.public_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
         steps=tuple(manager.word("setup", endpoint.provider).split("\n")),
-        makes_secret=endpoint.provider in GENERATES_SECRET,
-        can_be_polled=asking is not None,
-        needs_client_id=asking is not None and asking.needs_client_id,
-        pull_hint=manager.word("pull_hint", endpoint.provider) if asking else "",
+        makes_secret=not capabilities.issues_secret,
+        can_be_polled=capabilities.can_be_pulled,
+        needs_client_id=capabilities.pull_needs_client_id,
+        pull_hint=manager.word("pull_hint", endpoint.provider)
+        if capabilities.can_be_pulled
+        else "",
         pulled_word=_present_pulled(manager, endpoint),
         previous_key_until=manager.present_instant(until) if until and until > manager.now else "",
         accounts=accounts,
@@ -261,12 +270,12 @@ async def _read_one(
         accepted=counts.accepted,
         rejected=counts.rejected,
         waiting=counts.waiting,
-        success_percent=counts.accepted * 100 // told if told else None,
-        skew_hint=_word_skew(manager, counts.skew_s_max),
+        success_percent=counts.accepted * 100 // received if received else None,
+        skew_hint=_present_skew(manager, counts.skew_s_max),
         tone=tone,
         icon=icon,
         word=word,
-        latest=tuple(word_notice(manager, endpoint.id, one) for one in latest),
+        latest=tuple(present_notice(manager, endpoint.id, one) for one in latest),
         log_path=manager.path(f"{base}/notices"),
         base_path=f"/manage{base}",
         suffix=manager.path("").removeprefix("/manage"),
@@ -274,7 +283,7 @@ async def _read_one(
         overlaps=tuple(
             (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
         ),
-        history=await list_changes_of(tx, manager, "endpoint", endpoint.id),
+        history=await list_changes_of(tx, manager, "callback_endpoint", endpoint.id),
         errors=errors,
     )
 
@@ -297,13 +306,13 @@ def _present_unvouched(
 
 
 def _present_pulled(manager: ManagerContext, endpoint: CallbackEndpoint) -> str:
-    if endpoint.provider not in PULLS:
+    if not PROVIDERS[endpoint.provider].capabilities.can_be_pulled:
         return manager.say("endpoint.pulled_never")
     is_pulled = endpoint.sealed_pull_token is not None
     return manager.say("endpoint.pulled_yes" if is_pulled else "endpoint.pulled_no")
 
 
-def _word_skew(manager: ManagerContext, skew_s: int | None) -> str:
+def _present_skew(manager: ManagerContext, skew_s: int | None) -> str:
     """Say that clocks disagree once it is worth looking: a window is five minutes."""
     if skew_s is None or abs(skew_s) < 60:
         return ""

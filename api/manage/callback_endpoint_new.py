@@ -14,9 +14,9 @@ from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.connections import service
 from payments.connections.errors import BadPullToken, BadSecret, SandboxRefused
-from payments.connections.service import GENERATES_SECRET
+from payments.connections.vouching import vouch_of
 from payments.payees.errors import BadAccount
-from payments.providers import PROVIDERS, PULLS
+from payments.providers import PROVIDERS
 
 # Before manage_endpoint's in api/app.py: "new" is no endpoint's id.
 router = APIRouter(prefix="/manage/endpoints/new", include_in_schema=False)
@@ -44,7 +44,7 @@ class NewEndpointPage:
     makes_secret: bool  # the hub makes it; otherwise it is pasted
     secret_hint: str
     can_be_polled: bool
-    needs_client_id: bool  # for asking; a token alone is not enough
+    needs_client_id: bool  # for polling; a token alone is not enough
     pull_hint: str
     can_be_sandbox: bool
     accounts: tuple[tuple[str, str, str, bool], ...]
@@ -58,7 +58,7 @@ async def show_new(
     manager: TheManager, provider: Annotated[str, Query(max_length=20)] = ""
 ) -> Response:
     """Ask for the provider, then for its secret and the accounts."""
-    return await _draw_new(manager, provider, ticked=None)
+    return await _render_new(manager, provider, ticked=None)
 
 
 @router.post("", dependencies=[requires(Permission.ENDPOINTS_MANAGE)])
@@ -74,37 +74,42 @@ async def create(
 ) -> Response:
     """Make the address; a secret that the hub made is on the next page, once."""
     if provider not in PROVIDERS:
-        return await _draw_new(manager, "", ticked=None)
+        return await _render_new(manager, "", ticked=None)
     ticked, is_sandbox = accounts or [], sandbox == "yes"
     line = read_line(name, NAME_CHARS_MAX) or manager.word("provider", provider)
     errors = {} if ticked else {"accounts": manager.say("error.account_needed")}
-    if not secret.strip() and provider not in GENERATES_SECRET:
+    if not secret.strip() and PROVIDERS[provider].capabilities.issues_secret:
         errors["secret"] = manager.say("error.secret_needed")
     if errors:
-        return await _draw_new(manager, provider, line, is_sandbox, ticked, errors)
+        return await _render_new(manager, provider, line, is_sandbox, ticked, errors)
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             endpoint, secrets = await service.create_endpoint(
                 tx,
                 manager.caller.org,
-                provider=provider,
-                name=line,
-                secret=secret.strip() or None,
-                is_sandbox=is_sandbox,
-                account_ids=ticked,
-                pull_url=None,
-                pull_token=pull_token.strip() or None,
-                pull_client_id=pull_client_id.strip() or None,
+                service.EndpointRequest(
+                    provider=provider,
+                    name=line,
+                    secret=secret.strip() or None,
+                    is_sandbox=is_sandbox,
+                    account_ids=ticked,
+                    pull_token=pull_token.strip() or None,
+                    pull_client_id=pull_client_id.strip() or None,
+                ),
                 sealer=manager.services.sealer,
                 actor=manager.caller.actor,
-                may_vouch=manager.may(Permission.ACCOUNTS_APPROVE),
+                vouch=vouch_of(
+                    manager.caller.actor,
+                    may_approve=manager.may(Permission.ACCOUNTS_APPROVE),
+                    now=manager.now,
+                ),
                 now=manager.now,
             )
     except (BadSecret, BadPullToken, BadAccount, SandboxRefused) as error:
         fields = {BadSecret: "secret", BadPullToken: "pull_token", BadAccount: "accounts"}
         field = fields.get(type(error), "")
         problem = {field: manager.present_error(error)}
-        return await _draw_new(manager, provider, line, is_sandbox, ticked, problem)
+        return await _render_new(manager, provider, line, is_sandbox, ticked, problem)
     shown = None
     if not secret.strip():
         text, username = secrets.keys[0], secrets.username or ""
@@ -112,7 +117,7 @@ async def create(
     return manager.go(f"/endpoints/{endpoint.id}", shown, done="endpoint_created")
 
 
-async def _draw_new(
+async def _render_new(
     manager: ManagerContext,
     provider: str,
     name: str = "",
@@ -121,6 +126,8 @@ async def _draw_new(
     errors: Errors | None = None,
 ) -> Response:
     provider = provider if provider in PROVIDERS else ""
+    chosen = PROVIDERS.get(provider)
+    can_be_polled = chosen is not None and chosen.capabilities.can_be_pulled
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         accounts = await list_accounts(tx, manager, ticked)
     page = NewEndpointPage(
@@ -135,11 +142,11 @@ async def _draw_new(
         ),
         provider=provider,
         provider_word=manager.word("provider", provider),
-        makes_secret=provider in GENERATES_SECRET,
+        makes_secret=chosen is not None and not chosen.capabilities.issues_secret,
         secret_hint=manager.word("secret_hint", provider),
-        can_be_polled=provider in PULLS,
-        needs_client_id=provider in PULLS and PULLS[provider].needs_client_id,
-        pull_hint=manager.word("pull_hint", provider) if provider in PULLS else "",
+        can_be_polled=can_be_polled,
+        needs_client_id=chosen is not None and chosen.capabilities.pull_needs_client_id,
+        pull_hint=manager.word("pull_hint", provider) if can_be_polled else "",
         can_be_sandbox=not manager.caller.org.is_live,
         accounts=accounts,
         name=name or (manager.word("provider", provider) if provider else ""),

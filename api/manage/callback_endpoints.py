@@ -13,7 +13,7 @@ from core.masking import mask_tail
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.callbacks import views
-from payments.connections import service
+from payments.connections import queries
 
 router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
 
@@ -56,8 +56,8 @@ async def show_endpoints(manager: TheManager) -> Response:
 
 
 async def _read_rows(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointRow, ...]:
-    found = await service.list_endpoints(tx, manager.org_id)
-    listed = await service.list_callback_endpoint_accounts(
+    found = await queries.list_endpoints(tx, manager.org_id)
+    listed = await queries.list_callback_endpoint_accounts(
         tx, manager.org_id, [one.id for one in found]
     )
     counts = await views.count_notices(

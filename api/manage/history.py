@@ -1,4 +1,4 @@
-"""The audit log: who changed what, from what to what, and why. Read only."""
+"""Pages of the audit log: who changed what, from what to what, and why. Read only."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,8 +28,8 @@ OBJECT_KINDS: Final = (
     "api_key",
     "bill",
     "break",
+    "callback_endpoint",
     "credit",
-    "endpoint",
     "organisation",
     "payee",
     "staff",
@@ -85,7 +85,7 @@ async def show_audit(
         )
     cursor = next_cursor(rows, PAGE_ROWS)
     page = AuditPage(
-        changes=tuple(_word_change(manager, row) for row in rows[:PAGE_ROWS]),
+        changes=tuple(_present_change(manager, row) for row in rows[:PAGE_ROWS]),
         kinds=(
             ("", manager.say("audit.all_kinds")),
             *((one, manager.word("object", one)) for one in OBJECT_KINDS),
@@ -112,10 +112,10 @@ async def list_changes_of(
         object_id=object_id,
         limit=CHANGES_OF_ONE_MAX,
     )
-    return tuple(_word_change(manager, row) for row in rows)
+    return tuple(_present_change(manager, row) for row in rows)
 
 
-def _word_change(manager: ManagerContext, row: AuditRow) -> Change:
+def _present_change(manager: ManagerContext, row: AuditRow) -> Change:
     before, after = row.before or {}, row.after or {}
     names = [*before, *(name for name in after if name not in before)]
     return Change(
@@ -126,8 +126,8 @@ def _word_change(manager: ManagerContext, row: AuditRow) -> Change:
         facts=tuple(
             (
                 manager.word("fact", name),
-                _word_fact(manager, name, before.get(name)),
-                _word_fact(manager, name, after.get(name)),
+                _present_fact(manager, name, before.get(name)),
+                _present_fact(manager, name, after.get(name)),
             )
             for name in names
             if before.get(name) != after.get(name) and not name.endswith("_id")
@@ -137,7 +137,7 @@ def _word_change(manager: ManagerContext, row: AuditRow) -> Change:
     )
 
 
-def _word_fact(manager: ManagerContext, name: str, value: Any) -> str:
+def _present_fact(manager: ManagerContext, name: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,6 +1,5 @@
-"""The notice log: every message at an endpoint, accepted or not, and what became of it."""
+"""Log of notices: every message at an endpoint, accepted or not, and what became of it."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -11,20 +10,18 @@ from starlette.responses import Response
 from api.http.deps import requires
 from api.http.paging import read_cursor, write_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager
-from core.masking import hide_sensitive
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.callbacks import views
 from payments.callbacks.errors import NoticeNotFound
+from payments.callbacks.message_text import show_message
 from payments.callbacks.views import NoticeView
-from payments.connections import service
+from payments.connections import queries
 
 router = APIRouter(prefix="/manage/endpoints/{endpoint_id}/notices", include_in_schema=False)
 
 READ_MAX: Final = 300  # looked through for one page of a filter
 SHOWS: Final = ("all", "good", "attention", "refused", "waiting")
-GOOD: Final = frozenset({"settle", "counter_sale", "account_test", "test", "repeat", "same_money"})
-GOOD_TOO: Final = frozenset({"outgoing", "not_takings", "part", "empty"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,7 @@ class NoticeRow:
     skew: str
     attempts: int
     body_bytes: int
-    was_pulled: bool  # the hub asked, nobody called
+    was_pulled: bool  # the hub polled, nobody called
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +60,7 @@ class NoticePage:
 
     name: str
     row: NoticeRow
-    body: str
-    is_masked: bool
+    body: str  # account numbers by their ends, no signatures: for everybody
     log_path: str
 
 
@@ -78,7 +74,7 @@ async def show_notices(
     """List the messages, newest first."""
     show = show if show in SHOWS else "all"
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
         found = await views.list_notices(
             tx, manager.org_id, endpoint_id, before_id=read_cursor(before), limit=READ_MAX
         )
@@ -90,7 +86,7 @@ async def show_notices(
     page = NoticesPage(
         name=endpoint.name,
         endpoint_path=manager.path(f"/endpoints/{endpoint_id}"),
-        rows=tuple(word_notice(manager, endpoint_id, one) for one in shown),
+        rows=tuple(present_notice(manager, endpoint_id, one) for one in shown),
         show=show,
         shows=tuple((one, manager.say(f"notice.show.{one}")) for one in SHOWS),
         older=manager.path(base, show=show, before=write_cursor(last.id))
@@ -102,40 +98,26 @@ async def show_notices(
 
 @router.get("/{notice_id}", dependencies=[requires(Permission.ENDPOINTS_READ)])
 async def show_notice(manager: TheManager, endpoint_id: UUID, notice_id: UUID) -> Response:
-    """Show what a message said; account numbers whole only for who sets endpoints up.
+    """Show what a message said, with account numbers and signatures hidden.
 
     Raises:
         CallbackEndpointNotFound, NoticeNotFound
     """
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        endpoint = await service.get_endpoint(tx, manager.org_id, endpoint_id)
+        endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
         # Ids of time: the one just above it is where a list begins that starts with it.
         above = UUID(int=min(notice_id.int + 1, (1 << 128) - 1))
         found = await views.list_notices(tx, manager.org_id, endpoint_id, before_id=above, limit=1)
         body = await views.find_body(tx, manager.org_id, endpoint_id, notice_id)
     if body is None or not found or found[0].id != notice_id:
         raise NoticeNotFound(notice_id)
-    is_masked = not manager.may(Permission.ENDPOINTS_MANAGE)
     page = NoticePage(
         name=endpoint.name,
-        row=word_notice(manager, endpoint_id, found[0]),
-        body=write_body(body, is_masked=is_masked),
-        is_masked=is_masked,
+        row=present_notice(manager, endpoint_id, found[0]),
+        body=show_message(body),
         log_path=manager.path(f"/endpoints/{endpoint_id}/notices"),
     )
     return manager.render("manage_notice.html", page, here="endpoints")
-
-
-def write_body(body: bytes, *, is_masked: bool) -> str:
-    """Write a message for reading: JSON over several lines, anything else as it came."""
-    text = body.decode("utf-8", errors="replace").replace("\0", "\ufffd")
-    try:
-        # Numbers stay as they were written: a large one must not lose its end here.
-        told = json.loads(text, parse_int=_AsWritten, parse_float=_AsWritten)
-        text = _write_json(told)
-    except (ValueError, RecursionError):
-        pass
-    return hide_sensitive(text.encode()) if is_masked else text
 
 
 def class_of(one: NoticeView) -> str:
@@ -144,10 +126,10 @@ def class_of(one: NoticeView) -> str:
         return "refused"
     if one.handled_at is None:
         return "waiting"
-    return "good" if one.outcome in GOOD | GOOD_TOO else "attention"
+    return "good" if one.outcome is not None and one.outcome.is_good else "attention"
 
 
-def word_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> NoticeRow:
+def present_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> NoticeRow:
     """Say what a message was and what to do about it."""
     tone, icon = {
         "refused": ("bad", "cross"),
@@ -173,23 +155,3 @@ def word_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) -> 
         body_bytes=one.body_bytes,
         was_pulled=one.source != "callback",
     )
-
-
-class _AsWritten(str):
-    """A number of a message, digit for digit."""
-
-
-def _write_json(value: object, depth: int = 0) -> str:
-    inner, outer = "  " * (depth + 1), "  " * depth
-    if isinstance(value, _AsWritten):
-        return str(value)
-    if isinstance(value, dict) and value:
-        rows = (
-            f"{inner}{json.dumps(key, ensure_ascii=False)}: {_write_json(one, depth + 1)}"
-            for key, one in value.items()
-        )
-        return "{\n" + ",\n".join(rows) + f"\n{outer}}}"
-    if isinstance(value, list) and value:
-        rows = (inner + _write_json(one, depth + 1) for one in value)
-        return "[\n" + ",\n".join(rows) + f"\n{outer}]"
-    return json.dumps(value, ensure_ascii=False)

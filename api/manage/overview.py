@@ -20,7 +20,7 @@ from identity.people import queries
 from identity.people.rules import Permission
 from payments.breaks.views import list_breaks
 from payments.callbacks.views import NoticeCounts, count_notices
-from payments.connections import service as endpoints
+from payments.connections import queries as endpoints
 from payments.connections.models import CallbackEndpoint
 from payments.credits.sales import count_all_sales
 from payments.ledger.service import read_takings_by_payee

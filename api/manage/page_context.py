@@ -1,4 +1,4 @@
-"""What every page for managers stands on: who is there, for which organisation, and the menu."""
+"""Page context for managers: who is there, for which organisation, and the menu."""
 
 import base64
 import json
@@ -129,7 +129,7 @@ class ManagerContext:
         done = self.request.query_params.get("done", "")
         facts = {
             "page": page,
-            "desk": self,
+            "manager": self,
             "here": here,
             "menu": self._menu(here),
             "secret": secret,

@@ -54,7 +54,7 @@ async def show_payees(
     before: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """List the payees, newest first."""
-    return await _draw(manager, with_closed=closed == "yes", before=before)
+    return await _render(manager, with_closed=closed == "yes", before=before)
 
 
 @router.post("", dependencies=[requires(Permission.PAYEES_MANAGE)])
@@ -66,7 +66,7 @@ async def add(
     """Add a payee; it can be paid once it has an account in force."""
     form = {"name": read_line(name), "place": read_line(place)}
     if not form["name"]:
-        return await _draw(manager, form=form, errors={"name": manager.say("error.needed")})
+        return await _render(manager, form=form, errors={"name": manager.say("error.needed")})
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         await add_payee(tx, manager.org_id, **form, actor=manager.caller.actor, now=manager.now)
     return manager.go("/payees", done="payee_added")
@@ -89,7 +89,7 @@ async def close(
     return manager.go("/payees", done="payee_closed")
 
 
-async def _draw(
+async def _render(
     manager: ManagerContext,
     *,
     with_closed: bool = False,
@@ -109,7 +109,7 @@ async def _draw(
         routes = await find_routes(tx, manager.org_id, [one.id for one in found])
     cursor = next_cursor(found, PAGE_ROWS)
     page = PayeesPage(
-        payees=tuple(_word_row(manager, one, routes.get(one.id)) for one in found[:PAGE_ROWS]),
+        payees=tuple(_present_row(manager, one, routes.get(one.id)) for one in found[:PAGE_ROWS]),
         can_manage=manager.may(Permission.PAYEES_MANAGE),
         with_closed=with_closed,
         older=manager.path("/payees", closed="yes" if with_closed else "", before=cursor)
@@ -121,7 +121,7 @@ async def _draw(
     return manager.render("manage_payees.html", page, here="payees", status=422 if errors else 200)
 
 
-def _word_row(manager: ManagerContext, payee: Payee, route: PayeeRoute | None) -> PayeeRow:
+def _present_row(manager: ManagerContext, payee: Payee, route: PayeeRoute | None) -> PayeeRow:
     account = "" if route is None else f"{name_bank(route.bin)} {mask_tail(route.code_account)}"
     counter = manager.counter_path
     return PayeeRow(

@@ -1,4 +1,4 @@
-"""What a vendor keys: "20" means 20.000 ₫. Pure; static/js/counter_keypad.js is the twin."""
+"""Amounts as a vendor keys them: "20" means 20.000 ₫. Pure; counter_keypad.js is the twin."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""The front door: everybody to the screen they work with."""
+"""Front page: sends everybody to the screen they work with."""
 
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response

@@ -80,7 +80,7 @@ async def show_login(
     """Show the form; who is signed in already goes on."""
     if caller is not None:
         return RedirectResponse(safe_next(next_path) if next_path else home_of(caller), 303)
-    return _draw_login(request, login=login[:100], next_path=next_path, is_new=new)
+    return _render_login(request, login=login[:100], next_path=next_path, is_new=new)
 
 
 @router.post("/login")
@@ -107,9 +107,9 @@ async def sign_in(
             now=now,
         )
     except LoginFailed as error:
-        return _draw_login(request, login=login, next_path=next_path, error=error)
+        return _render_login(request, login=login, next_path=next_path, error=error)
     except TooManyRequests as error:
-        return _draw_login(request, login=login, next_path=next_path, error=error)
+        return _render_login(request, login=login, next_path=next_path, error=error)
     answer = RedirectResponse(safe_next(next_path), 303)
     set_sign_in_cookie(answer, settings, opened.cookie)
     return no_store(answer)
@@ -177,17 +177,17 @@ async def make_first(
             )
     except ValidationError as error:
         errors = {write_path(found["loc"]): found["msg"] for found in error.errors()}
-        return _draw_setup(request, SetupPage(is_open=True, values=values, errors=errors))
+        return _render_setup(request, SetupPage(is_open=True, values=values, errors=errors))
     except HubError as error:
         errors = {v.field: v.detail for v in error.violations}
         page = SetupPage(
             is_open=True, values=values, errors=errors, problem="" if errors else str(error)
         )
-        return _draw_setup(request, page, status=status_of(error))
+        return _render_setup(request, page, status=status_of(error))
     return RedirectResponse("/login?new=1", 303)
 
 
-def _draw_login(
+def _render_login(
     request: Request,
     *,
     login: str,
@@ -209,6 +209,6 @@ def _draw_login(
     return no_store(answer)
 
 
-def _draw_setup(request: Request, page: SetupPage, *, status: int = 422) -> Response:
+def _render_setup(request: Request, page: SetupPage, *, status: int = 422) -> Response:
     answer = templates.TemplateResponse(request, "setup.html", {"page": page}, status_code=status)
     return no_store(answer)

@@ -33,7 +33,7 @@ class MyPasswordPage:
 @router.get("")
 async def show_form(request: Request, caller: HomeCaller, done: bool = False) -> Response:
     """Show the form, or that the new password holds."""
-    return _draw(request, caller, is_done=done)
+    return _render(request, caller, is_done=done)
 
 
 @router.post("")
@@ -60,15 +60,15 @@ async def choose(
             tx, caller, passwords=passwords, present=present, password=password, now=now
         )
     except WrongPassword:
-        return _draw(request, caller, {"present": translate(say, "my_password.error.wrong")})
+        return _render(request, caller, {"present": translate(say, "my_password.error.wrong")})
     except PasswordRefused as refused:
         code = refused.violations[0].code
         word = translate(say, f"my_password.error.{code}", chars=PASSWORD_CHARS_MIN)
-        return _draw(request, caller, {"password": word})
+        return _render(request, caller, {"password": word})
     return RedirectResponse("/me/password?done=true", 303)
 
 
-def _draw(
+def _render(
     request: Request,
     caller: HomeCaller,
     errors: dict[str, str] | None = None,

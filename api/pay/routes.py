@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from api.http.codes import answer_card, bill_card, draw_inline
+from api.http.codes import answer_card, bill_card, render_inline
 from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.networks import network_of
 from api.http.templating import language_of, templates
@@ -80,7 +80,9 @@ class PayPage:
     valid_for_s: int
     paid_words: str  # when the money came, "" before
     has_receipt: bool
-    code_svg: Markup  # empty unless it is payable
+    code_state: str  # a CodeState; only "ready" has a code
+    is_fallback: bool  # its own rail refused, and VietQR direct pays it
+    code_svg: Markup  # empty unless there is a code
     apps: tuple[DeepLink, ...]  # that fill the transfer in
     other_apps: tuple[DeepLink, ...]  # that only open
 
@@ -217,11 +219,11 @@ def state_of(bill: BillFacts, now: datetime) -> str:
 async def present_page(opened: Opened, now: datetime) -> PayPage:
     """Say everything the page shows."""
     bill = opened.bill
-    bank = find_bank(bill.bin)
+    bank = find_bank(bill.code_bin)
     state = state_of(bill, now)
     code_vnd = bill.code_amount_vnd if bill.is_payable else bill.amount_vnd
     links = list_deep_links(
-        bin=bill.bin,
+        bin=bill.code_bin,
         account=bill.code_account,
         amount_vnd=code_vnd,
         purpose=bill.reference,
@@ -236,7 +238,7 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         place=bill.place,
         purpose=bill.purpose,
         holder_name=bill.holder_name,
-        bank=name_bank(bill.bin),
+        bank=name_bank(bill.code_bin),
         bank_name="" if bank is None else bank.name,
         account=bill.code_account,
         reference=bill.reference,
@@ -252,7 +254,11 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
         paid_words=_present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
         has_receipt=bill.received_vnd > 0,
-        code_svg=await draw_inline(bill.vietqr) if state in PAYABLE else Markup(),
+        code_state=bill.code_state.value,
+        is_fallback=bool(bill.falls_back),
+        code_svg=await render_inline(bill.vietqr)
+        if state in PAYABLE and bill.has_code
+        else Markup(),
         apps=tuple(link for link in links if link.is_prefilled),
         other_apps=tuple(link for link in links if not link.is_prefilled),
     )
@@ -269,7 +275,7 @@ def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
         place=bill.place,
         purpose=bill.purpose,
         reference=bill.reference,
-        bank=name_bank(bill.bin),
+        bank=name_bank(bill.code_bin),
         account=mask_tail(bill.code_account),
         holder_name=bill.holder_name,
         state=state_of(bill, now),

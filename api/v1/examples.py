@@ -1,4 +1,4 @@
-"""Examples of what is asked and answered, shown in OpenAPI; a test holds them valid."""
+"""Examples of requests and answers, shown in OpenAPI; a test holds them valid."""
 
 from typing import Final
 

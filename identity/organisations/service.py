@@ -57,3 +57,33 @@ async def create_organisation(
         now=now,
     )
     return OrgFacts(id=org_id, code=code, name=name, is_live=is_live)
+
+
+async def add_code(
+    session: AsyncSession, org: OrgFacts, *, code: str, actor: Actor, now: datetime
+) -> None:
+    """Give an organisation one more code, for references once the others are used up.
+
+    Its name in new links and keys stays the first one. The transaction has entered it.
+
+    Raises:
+        BadOrganisationCode: not four letters and digits of a reference.
+        OrganisationCodeTaken: the code was ever used.
+    """
+    if not ORG_CODE.fullmatch(code):
+        raise BadOrganisationCode(code)
+    session.add(OrganisationCode(code=code, org_id=org.id))
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise OrganisationCodeTaken(code) from error
+    record_change(
+        session,
+        org_id=org.id,
+        actor=actor,
+        action="organisation.code_added",
+        object_kind="organisation",
+        object_id=org.id,
+        after={"code": code},
+        now=now,
+    )

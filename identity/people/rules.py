@@ -30,6 +30,7 @@ class Permission(StrEnum):
     BILLS_OPEN = "bills.open"
     BILLS_READ = "bills.read"  # also asking the provider about a bill
     BILLS_CANCEL = "bills.cancel"
+    BILLS_TAKE_CASH = "bills.take_cash"  # for the rest of a short bill
     SALES_READ = "sales.read"  # counter sales and totals of the day
     SALES_SORT = "sales.sort"  # "của khách này?", "của tôi", "không phải tiền hàng"
     EVENTS_READ = "events.read"  # live screens
@@ -56,7 +57,7 @@ class Permission(StrEnum):
 P = Permission
 _COUNTER: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.SALES_SORT, P.EVENTS_READ}
-    | {P.PAYEES_READ}
+    | {P.PAYEES_READ, P.BILLS_TAKE_CASH}
 )
 _BOOKS: Final = frozenset(
     {P.BILLS_READ, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ, P.ACCOUNTS_READ, P.ENDPOINTS_READ}

@@ -38,6 +38,11 @@ def make_backup(owner_url: str, secret_key: str, target: Path, *, has_key: bool)
         raise CannotStart(f"{folder} is there already: wait a second, then try again.")
     try:
         half_done.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise CannotStart(f"Another backup writes {half_done}: wait, then try again.") from None
+    except OSError as problem:
+        raise CannotStart(f"{target} cannot be written: {problem.strerror}") from problem
+    try:
         dump_database(owner_url, half_done / DUMP)
         files = [half_done / DUMP]
         if has_key:

@@ -156,7 +156,10 @@ def word_restored(restored: Restored) -> list[str]:
         f"Every organisation code skipped {restored.skipped:,} serials: no reference comes twice.",
     ]
     if restored.used_up:
-        lines.append(f"No serials are left for {', '.join(restored.used_up)}: give another code.")
+        lines.append(
+            f"No serials are left for {', '.join(restored.used_up)}"
+            " give each another with ./phopay add-code."
+        )
     if restored.violations:
         lines.append(f"THE BOOKS DO NOT AGREE: {', '.join(restored.violations)}")
     return [*lines, "What people have to look at now: docs/production.md, 'After a restore'"]

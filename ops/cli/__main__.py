@@ -174,6 +174,10 @@ def _add_database(commands: "Parsers") -> None:
     _add_data(migrate)
 
     _add_backups(commands)
+    code = _add(commands, "add-code", _add_code, "give an organisation one more code")
+    code.add_argument("organisation", metavar="CODE", help="a code that it has")
+    code.add_argument("code", metavar="NEWCODE", help="four letters and digits of a reference")
+    _add_data(code)
     seed = _add(commands, "seed", _seed, "fill a database with the demo city")
     _add_data(seed)
     _add_port(seed)
@@ -225,6 +229,26 @@ def _migrate(options: "Options") -> int:
         if options.to is not None:
             migrate.move_to(owner_url, options.to)
         print(migrate.read_current(owner_url) or "empty")
+    return 0
+
+
+def _add_code(options: "Options") -> int:
+    import asyncio
+
+    from core.settings import Settings
+    from ops.database import open_database
+    from ops.organisation_codes import add_organisation_code
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        os.environ.update({"PHOPAY_PROCESS_NAME": "add-code", **environment})
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+        name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
+        say(f"{options.code} is a code of {name} now; references go on with it.")
     return 0
 
 
@@ -313,6 +337,13 @@ def _add_development(commands: "Parsers") -> None:
     bench = _add(commands, "bench", _bench, "measure, and fail where a bar does not hold")
     bench.add_argument("name", metavar="NAME", help="what to measure, such as payments")
     bench.add_argument("--quick", action="store_true", help="within two minutes")
+    bench.add_argument(
+        "--history",
+        metavar="N",
+        type=_read_count,
+        default=0,
+        help="measure also with so many past payments (%(default)s)",
+    )
     bench.add_argument("--json", metavar="FILE", type=Path, required=True, dest="json_path")
 
 
@@ -332,6 +363,12 @@ def _read_major(text: str) -> str:
     return text
 
 
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of payments, such as 1000000")
+    return int(text)
+
+
 def _check(options: "Options") -> int:
     from ops.checks import run_checks
 
@@ -347,7 +384,8 @@ def _bench(options: "Options") -> int:
     stop_on_signals()
     ensure_frontend()
     bench = importlib.import_module("loadtests.bench")
-    return int(bench.main(options.name, options.quick, options.json_path) or 0)
+    said = {"history": options.history}
+    return int(bench.main(options.name, options.quick, options.json_path, **said) or 0)
 
 
 # Tools for integrators: lines in, one JSON object a line out, nothing else on standard output

@@ -8,16 +8,14 @@ from typing import Final, TextIO
 from core.clock import read_clock
 from payments.providers import (
     PROVIDERS,
-    VIETQRVN,
     Direction,
     EndpointSecrets,
-    Provider,
     RawCallback,
+    Refusal,
     ReportedTransaction,
-    UnreadableNotice,
     Verification,
+    Webhook,
 )
-from payments.providers.vietqrvn.webhook import SYNC_SUBPATH, TOKEN_SUBPATH
 
 ANSWERED: Final = 0  # also for an invalid callback: the answer says so
 MISUSED: Final = 2
@@ -58,29 +56,42 @@ def run_callback_verify(
         _answer(out, is_valid=False, reason=f"misused: {error}")
         return MISUSED
     secrets = _split_secret(adapter, secret)
-    callback = RawCallback(headers=named, body=raw, subpath=_find_subpath(adapter, named))
-    verified = adapter.verify(callback, secrets, now=now)
+    verified = _verify(adapter, secrets, named, raw, now)
     if not verified.is_valid and raw.endswith(b"\n"):
-        trimmed = RawCallback(headers=named, body=raw[:-1], subpath=callback.subpath)
-        second = adapter.verify(trimmed, secrets, now=now)
+        second = _verify(adapter, secrets, named, raw[:-1], now)
         if second.is_valid or second.skew_s is not None:  # the signature holds, the time may not
-            callback, verified = trimmed, second
-    _judge(adapter, callback, verified, out)
+            verified = second
+    _judge(verified, out)
     return ANSWERED
 
 
-def _judge(adapter: Provider, callback: RawCallback, verified: Verification, out: TextIO) -> None:
+def _verify(
+    adapter: Webhook,
+    secrets: EndpointSecrets,
+    headers: dict[str, str],
+    body: bytes,
+    now: datetime,
+) -> Verification:
+    """Verify a callback at the address that it fits, where a provider calls several."""
+    found = [
+        adapter.verify(RawCallback(headers=headers, body=body, subpath=subpath), secrets, now=now)
+        for subpath in adapter.capabilities.subpaths
+    ]
+    fitting = [one for one in found if one.refusal is not Refusal.MISSING_SIGNATURE]
+    return (fitting or found)[0]
+
+
+def _judge(verified: Verification, out: TextIO) -> None:
     if verified.refusal is not None:
         return _answer(out, is_valid=False, reason=verified.refusal.value)
-    if adapter is VIETQRVN and VIETQRVN.is_token_request(callback):
-        return _answer(out, is_valid=True, reason="token_request")
-    try:
-        reading = adapter.read(callback.body)
-    except UnreadableNotice as error:
+    if verified.unreadable is not None:
+        error = verified.unreadable
         return _answer(out, is_valid=False, reason=f"{error.code}: {error}")
-    if reading.is_ping:
+    if verified.reading is None:
+        return _answer(out, is_valid=True, reason="token_request")
+    if verified.reading.is_ping:
         return _answer(out, is_valid=True, reason="test_ping")
-    credited = [told for told in reading.transactions if told.direction is Direction.IN]
+    credited = [told for told in verified.reading.transactions if told.direction is Direction.IN]
     reason = None if credited else "outgoing_money"
     return _answer(out, is_valid=True, reason=reason, credited=credited)
 
@@ -98,7 +109,7 @@ def _answer(
     out.write(json.dumps({"is_valid": is_valid, "reason": reason, "credits": facts}) + "\n")
 
 
-def _choose_adapter(provider: str, headers: dict[str, str]) -> Provider:
+def _choose_adapter(provider: str, headers: dict[str, str]) -> Webhook:
     name = ALIASES.get(provider.lower(), provider.lower())
     if name == "sepay" and "x-sepay-signature" not in headers and "authorization" in headers:
         name = "sepay_apikey"
@@ -107,19 +118,11 @@ def _choose_adapter(provider: str, headers: dict[str, str]) -> Provider:
     return PROVIDERS[name]
 
 
-def _split_secret(adapter: Provider, secret: str) -> EndpointSecrets:
-    if adapter is not VIETQRVN:
+def _split_secret(adapter: Webhook, secret: str) -> EndpointSecrets:
+    if not adapter.capabilities.needs_username:
         return EndpointSecrets(keys=(secret,))
     username, _, password = secret.partition(":")
     return EndpointSecrets(keys=(password,), username=username)
-
-
-def _find_subpath(adapter: Provider, headers: dict[str, str]) -> str:
-    """Tell which of VietQR.vn's two addresses was called: each has its own kind of login."""
-    if adapter is not VIETQRVN:
-        return ""
-    is_login = headers.get("authorization", "").lower().startswith("basic ")
-    return TOKEN_SUBPATH if is_login else SYNC_SUBPATH
 
 
 def _split_headers(lines: list[str]) -> dict[str, str]:

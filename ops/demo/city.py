@@ -32,13 +32,13 @@ from ops.demo.sandbox import tell_sandbox
 from ops.errors import CannotStart
 from payments.bills.queries import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
-from payments.connections.service import GENERATES_SECRET, create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
+from payments.connections.vouching import vouch_of
 from payments.onboarding.activation import note_test_transfer
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
 from payments.payees.service import add_payee
-from payments.providers import PULLS
-from payments.vietqr.banks import find_bank
+from payments.providers import PROVIDERS
 
 THERE_ALREADY: Final = (
     "The demo city is there from an earlier start, with the logins told then.",
@@ -185,7 +185,6 @@ async def _make_stall(
         session,
         org.id,
         payee_id=payee.id,
-        is_known_bank=find_bank(bin_) is not None,
         bin_=bin_,
         account_number=number,
         virtual_account=place.virtual_account_of(position),
@@ -229,22 +228,25 @@ async def _add_endpoint(
     account_ids: Collection[UUID],
     approver: Staff,
 ) -> None:
-    asking = PULLS.get(place.provider)
+    capabilities = PROVIDERS[place.provider].capabilities
+    can_be_pulled = capabilities.can_be_pulled
     await create_endpoint(
         session,
         org,
-        provider=place.provider,
-        name=f"Sandbox {place.provider}",
-        secret=None if place.provider in GENERATES_SECRET else secrets.token_hex(32),
-        is_sandbox=True,
-        account_ids=account_ids,
-        pull_url=builder.sandbox_url if asking else None,
-        pull_token=new_token() if asking else None,
-        pull_client_id=new_token() if asking and asking.needs_client_id else None,
-        sandbox_origins=(builder.sandbox_url,),
+        EndpointRequest(
+            provider=place.provider,
+            name=f"Sandbox {place.provider}",
+            secret=secrets.token_hex(32) if capabilities.issues_secret else None,
+            is_sandbox=True,
+            account_ids=account_ids,
+            pull_url=builder.sandbox_url if can_be_pulled else None,
+            pull_token=new_token() if can_be_pulled else None,
+            pull_client_id=new_token() if capabilities.pull_needs_client_id else None,
+        ),
         sealer=builder.sealer,
         actor=_actor(approver),
-        may_vouch=True,
+        vouch=vouch_of(_actor(approver), may_approve=True, now=builder.now),
+        sandbox_origins=(builder.sandbox_url,),
         now=builder.now,
     )
 

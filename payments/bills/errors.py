@@ -32,6 +32,28 @@ class BillNotCancellable(HubError):
         super().__init__(f"The bill is {status}; only an open or part-paid bill can be cancelled.")
 
 
+class CashNotOwed(HubError):
+    """Cash is taken for just the rest of a part-paid bill, and that is another amount by now."""
+
+    kind, code, title = Kind.CONFLICT, "cash_not_owed", "The bill does not owe this cash"
+
+    def __init__(self, status: str, rest_vnd: int | None) -> None:
+        super().__init__(
+            f"The bill is {status}; only the rest of a part-paid bill is taken in cash."
+            if rest_vnd is None
+            else f"The bill owes {rest_vnd} ₫ by now."
+        )
+
+
+class PaymentIdTaken(HubError):
+    """A client-made id names another payment already."""
+
+    kind, code, title = Kind.CONFLICT, "payment_id_taken", "The id names another payment"
+
+    def __init__(self, payment_id: UUID) -> None:
+        super().__init__(f"The id {payment_id} belongs to another payment. Make a new id.")
+
+
 class BillNotPayable(HubError):
     """A settled or cancelled bill has no code any more: it would ask for the money again."""
 
@@ -41,10 +63,31 @@ class BillNotPayable(HubError):
         super().__init__(f"The bill is {status}; there is nothing to pay, and so no code.")
 
 
-class ReferencesUsedUp(HubError):
-    """An organisation has used 729 million references and needs another code."""
+class BillCodePending(HubError):
+    """The rail's provider has not answered yet: there is no code to show."""
 
-    kind, code, title = Kind.UNAVAILABLE, "references_used_up", "No references left"
+    kind, code, title = Kind.CONFLICT, "bill_code_pending", "The code is not ready yet"
+
+    def __init__(self) -> None:
+        super().__init__("The provider is being asked for the code. Look again in a moment.")
+
+
+class BillCodeFailed(HubError):
+    """The rail's provider opened nothing for this bill, or nothing that still holds."""
+
+    kind, code, title = Kind.CONFLICT, "bill_code_failed", "The bill has no code"
+
+    def __init__(self) -> None:
+        super().__init__("The provider has no code for this bill. Cancel it and open another.")
+
+
+class ReferencesUsedUp(HubError):
+    """An organisation's codes have no references left: the operator adds a code (`add-code`)."""
+
+    kind, code, title = Kind.CONFLICT, "references_used_up", "No references left"
 
     def __init__(self, org_code: str) -> None:
-        super().__init__(f"{org_code} has used every reference of its codes. Add another code.")
+        super().__init__(
+            f"{org_code} has used every reference of its codes. The operator must add a code:"
+            f" ./phopay add-code {org_code} NEWCODE"
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +14,15 @@ from core.ids import first_id_at
 from core.sql import run, send
 from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.bills.errors import BillNotFound
-from payments.bills.rules import BillFacts, BillState, BillStatus
+from payments.bills.owners_rules import NewChange, SubjectKind
+from payments.bills.queries_payments import insert_changes
+from payments.bills.rules import (
+    ID_AGE_MAX,
+    ID_AHEAD_MAX,
+    BillFacts,
+    BillState,
+    BillStatus,
+)
 from payments.payees.queries import SKIPPED
 
 # One table and conditions on its own columns, nothing joined. When another transaction has changed
@@ -65,6 +73,13 @@ UPDATE_BILLS = text("""
 """)
 
 
+# What this server knows at this hour, a standby or a copy of it knows too: only what is taken from
+# now on may be missing there. So a code that is seldom used does not skip the months of its rest.
+CONFIRM_SERIALS = text(f"""
+    UPDATE organisation_codes SET taken_at = now()
+    WHERE taken_on = {SERVER_AND_TIMELINE} AND taken_at < now() - INTERVAL '1 hour'
+""")  # noqa: S608 (our own constant)
+
 TAKE_SERIALS = text(f"""
     UPDATE organisation_codes
     SET next_serial = next_serial + :wanted + {SKIPPED}, taken_on = {SERVER_AND_TIMELINE},
@@ -82,19 +97,23 @@ COLUMNS = """
     a.account_number, b.virtual_account, a.holder_name, b.rail, b.provider_order_id, b.reference,
     b.public_token, b.amount_vnd, b.paid_vnd, b.received_vnd, b.purpose, b.external_id,
     b.status, b.is_late, b.created_by, b.created_at, b.expires_at, b.monitor_until,
-    b.paid_at, b.cancelled_at
+    b.paid_at, b.cancelled_at, r.status, r.problem, r.falls_back, r.checkout_url, r.payload,
+    r.bin, r.account_number
 """
 FIELDS = (
     "org_id", "id", "payee_id", "payee_name", "place", "receiving_account_id", "bin",
     "account_number", "virtual_account", "holder_name", "rail", "provider_order_id", "reference",
     "public_token", "amount_vnd", "paid_vnd", "received_vnd", "purpose", "external_id",
     "status", "is_late", "created_by", "created_at", "expires_at", "monitor_until",
-    "paid_at", "cancelled_at",
+    "paid_at", "cancelled_at", "rail_status", "rail_problem", "falls_back", "checkout_url",
+    "rail_payload", "rail_bin", "rail_account",
 )  # fmt: skip
 FROM_BILLS = """
     FROM bills b
     JOIN payees p ON p.org_id = b.org_id AND p.id = b.payee_id
     JOIN receiving_accounts a ON a.org_id = b.org_id AND a.id = b.receiving_account_id
+    LEFT JOIN rail_requests r
+        ON r.org_id = b.org_id AND r.bill_id = b.id AND b.provider_order_id IS NOT NULL
 """
 
 INSERT_BILLS = text("""
@@ -130,6 +149,10 @@ CANCEL_BILL = text("""
     UPDATE bills SET status = 'cancelled', cancelled_at = :now
     WHERE org_id = :org_id AND id = :id
 """)
+SET_PROVIDER_ORDER = text("""
+    UPDATE bills SET provider_order_id = :order_id WHERE org_id = :org_id AND id = :id
+""")
+CLOCKS_APART: Final = timedelta(hours=1)  # of processes: one makes the id, another reads the time
 # Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
 # values from every index.
 FILTERS: Final = {
@@ -137,8 +160,9 @@ FILTERS: Final = {
     "payee_id": "b.payee_id = :payee_id",
     "references": "b.reference = ANY(CAST(:references AS text[]))",
     "external_id": "b.external_id = :external_id",
-    "since": "b.created_at >= :since",
-    "until": "b.created_at < :until",
+    # Lists go by ids; a client's own may be some days older than its bill, and a little newer.
+    "since": "b.created_at >= :since AND b.id >= :first_id",
+    "until": "b.created_at < :until AND b.id < :last_id",
 }
 IS_UNPAID = "b.status IN ('open', 'part_paid')"
 IN_STATUS: Final = {
@@ -169,6 +193,7 @@ STORE_EXPIRY = text("""
         WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0
           AND monitor_until >= :since AND monitor_until < :now
         ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
+    RETURNING id, owner_kind, owner_id
 """)
 
 
@@ -258,6 +283,14 @@ async def mark_cancelled(
     await session.execute(CANCEL_BILL, {"org_id": org_id, "id": bill_id, "now": now})
 
 
+async def set_provider_order(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, order_id: str
+) -> None:
+    """Write what a bill is called at its rail's provider, before the provider hears of it."""
+    values = {"org_id": org_id, "id": bill_id, "order_id": order_id}
+    await session.execute(SET_PROVIDER_ORDER, values)
+
+
 async def list_bills(
     session: AsyncSession,
     org_id: UUID,
@@ -284,6 +317,10 @@ async def list_bills(
     given = {name: value for name, value in asked.items() if value is not None}
     wanted = None if statuses is None else tuple(sorted({BillStatus(one) for one in statuses}))
     values = {"org_id": org_id, "limit": limit, **given}
+    if since is not None:
+        values["first_id"] = first_id_at(since - ID_AGE_MAX)
+    if until is not None:
+        values["last_id"] = first_id_at(until + ID_AHEAD_MAX + CLOCKS_APART)
     if wanted is not None:
         values["now"] = now
     statement = _write_list(frozenset(given), wanted)
@@ -334,8 +371,22 @@ async def store_expiry(
 ) -> int:
     """Store the expiry of bills whose monitoring ended in [since, now); return how many."""
     values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
-    result = await session.execute(STORE_EXPIRY, values)
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    rows = (await session.execute(STORE_EXPIRY, values)).all()
+    changes = [
+        NewChange(
+            subject_kind=SubjectKind.BILL,
+            subject_id=bill_id,
+            owner_kind=owner_kind,
+            owner_id=owner_id,
+            from_status=BillStatus.OPEN.value,
+            to_status=BillStatus.EXPIRED.value,
+        )
+        for bill_id, owner_kind, owner_id in rows
+        if owner_kind is not None
+    ]
+    if changes:
+        await insert_changes(session, org_id, changes, now=now)
+    return len(rows)
 
 
 async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UUID:
@@ -420,3 +471,9 @@ def _write_list(given: frozenset[str], statuses: tuple[BillStatus, ...] | None) 
         WHERE {" AND ".join(["b.org_id = :org_id", *wanted])}
         ORDER BY b.id DESC LIMIT :limit
     """)
+
+
+async def confirm_serials(session: AsyncSession) -> int:
+    """Note that every code's serial was known at this hour (worker role); return how many codes."""
+    result = await session.execute(CONFIRM_SERIALS)
+    return int(result.rowcount)  # type: ignore[attr-defined]

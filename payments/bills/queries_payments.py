@@ -47,8 +47,12 @@ LIST_BILL_IDS_OF_SOURCE = text("""
 """)
 LIST_OF_SOURCE = text(_PAYMENT + " AND source_kind = :kind AND source_id = :source_id ORDER BY id")
 FIND_PAYMENT = text("""
-    SELECT bill_id, source_kind, amount_vnd, recorded_at FROM payments
-    WHERE org_id = :org_id AND id = :id
+    SELECT bill_id, source_kind, amount_vnd FROM payments WHERE org_id = :org_id AND id = :id
+""")
+FIND_CASH = text("""
+    SELECT id, amount_vnd, recorded_at FROM payments
+    WHERE org_id = :org_id AND bill_id = :bill_id AND source_kind = 'cash' AND reversed_at IS NULL
+    ORDER BY recorded_at DESC LIMIT 1
 """)
 
 # The lock on its bill (or credit) is held: nobody else counts this subject's changes.
@@ -142,10 +146,18 @@ async def list_of_source(
 
 async def find_payment(
     session: AsyncSession, org_id: UUID, payment_id: UUID
-) -> tuple[UUID, str, int, datetime] | None:
-    """Find a payment by its id: (bill, kind of source, amount_vnd, recorded_at)."""
+) -> tuple[UUID, str, int] | None:
+    """Find a payment by its id: (bill, kind of source, amount_vnd)."""
     rows = await run(session, FIND_PAYMENT, {"org_id": org_id, "id": payment_id})
-    return None if not rows else (rows[0][0], rows[0][1], rows[0][2], rows[0][3])
+    return None if not rows else (rows[0][0], rows[0][1], rows[0][2])
+
+
+async def find_cash(
+    session: AsyncSession, org_id: UUID, bill_id: UUID
+) -> tuple[UUID, int, datetime] | None:
+    """Find the cash that paid the rest of a bill: (payment, amount_vnd, recorded_at)."""
+    rows = await run(session, FIND_CASH, {"org_id": org_id, "bill_id": bill_id})
+    return None if not rows else (rows[0][0], rows[0][1], rows[0][2])
 
 
 async def insert_changes(

@@ -9,7 +9,7 @@ from uuid import UUID
 from core.clock import hanoi_day
 from core.idempotency import Repeatable
 from core.ids import milliseconds_of
-from payments.bills.errors import BillNotPayable
+from payments.bills.errors import BillCodeFailed, BillCodePending, BillNotPayable
 from payments.payees.rules import PayeeRoute
 from payments.vietqr import bill_codes
 
@@ -25,6 +25,25 @@ class BillStatus(StrEnum):
     CANCELLED = "cancelled"
     PART_REFUNDED = "part_refunded"
     REFUNDED = "refunded"
+
+
+class RailStatus(StrEnum):
+    """How far a bill's request at its rail's provider has come; VietQR direct has none."""
+
+    PENDING = "pending"  # written down; nobody has answered yet
+    OPEN = "open"  # its code pays the bill
+    UNKNOWN = "unknown"  # asked, and the answer was lost: the provider is asked how it stands
+    FAILED = "failed"  # refused for certain: no order of the provider's pays this bill
+    CANCELLED = "cancelled"  # at the provider too
+    CLOSED = "closed"  # paid there, or past its time: nothing is left to do
+
+
+class CodeState(StrEnum):
+    """Whether a payable bill has a code to show."""
+
+    READY = "ready"
+    PENDING = "pending"  # its rail is still being asked
+    FAILED = "failed"  # it will have none
 
 
 SETTLEABLE: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
@@ -73,6 +92,7 @@ class BillRequest:
     id: UUID | None = None
     external_id: str | None = None
     repeatable: Repeatable | None = None
+    rail: str = bill_codes.NAME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,11 +128,38 @@ class BillFacts:
     cancelled_at: datetime | None
     # No fact of the bill: whether an earlier request opened it, for the answer to this one.
     is_replayed: bool = field(default=False, compare=False)
+    # Of its request at the rail's provider, where the rail has one.
+    rail_status: str | None = None
+    rail_problem: str | None = None
+    falls_back: bool | None = None  # the request failed, and VietQR direct pays the bill
+    checkout_url: str | None = None
+    rail_payload: str | None = None
+    rail_bin: str | None = None
+    rail_account: str | None = None
+
+    @property
+    def code_state(self) -> CodeState:
+        """Whether there is a code that pays this bill."""
+        if self.rail == bill_codes.NAME or self.rail_status == RailStatus.OPEN or self.falls_back:
+            return CodeState.READY
+        if self.rail_status in (None, RailStatus.PENDING, RailStatus.UNKNOWN):
+            return CodeState.PENDING
+        return CodeState.FAILED
+
+    @property
+    def has_code(self) -> bool:
+        """Whether `vietqr` has something to say."""
+        return self.is_payable and self.code_state is CodeState.READY
 
     @property
     def code_account(self) -> str:
         """The number that the code names: the virtual account where there is one."""
-        return self.virtual_account or self.account_number
+        return self.rail_account or self.virtual_account or self.account_number
+
+    @property
+    def code_bin(self) -> str:
+        """The BIN of the bank whose account the code names."""
+        return self.rail_bin or self.bin
 
     @property
     def is_payable(self) -> bool:
@@ -125,9 +172,16 @@ class BillFacts:
 
         Raises:
             BillNotPayable: it is settled or cancelled.
+            BillCodePending, BillCodeFailed: its rail has made none, yet or for good.
         """
         if not self.is_payable:
             raise BillNotPayable(self.status)
+        if self.code_state is CodeState.PENDING:
+            raise BillCodePending
+        if self.code_state is CodeState.FAILED:
+            raise BillCodeFailed
+        if self.rail_payload is not None and self.code_amount_vnd is not None:
+            return bill_codes.ask_for_rest(self.rail_payload, amount_vnd=self.code_amount_vnd)
         return bill_codes.write_bill_code(
             bin_=self.bin,
             account=self.code_account,
@@ -179,11 +233,12 @@ def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
 
 def is_same_request(bill: BillFacts, request: BillRequest) -> bool:
     """Tell whether a client-made id came again for the same bill."""
-    return (bill.payee_id, bill.amount_vnd, bill.purpose, bill.external_id) == (
+    return (bill.payee_id, bill.amount_vnd, bill.purpose, bill.external_id, bill.rail) == (
         request.payee_id,
         request.amount_vnd,
         request.purpose,
         request.external_id,
+        request.rail,
     )
 
 
@@ -209,7 +264,7 @@ def new_bill(
         account_number=route.account_number,
         virtual_account=route.virtual_account,
         holder_name=route.holder_name,
-        rail=bill_codes.NAME,
+        rail=request.rail,
         provider_order_id=None,
         reference=reference,
         public_token=public_token,

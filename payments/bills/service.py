@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.idempotency import find_repeats, take_keys
 from core.ids import new_id, new_token
-from payments.bills import queries
-from payments.bills.errors import BillIdTaken, BillNotCancellable
+from payments.bills import queries, settling
+from payments.bills.errors import BillIdTaken, BillNotCancellable, BillNotFound
 from payments.bills.rules import (
     CANCELLABLE,
     BillFacts,
@@ -107,12 +107,17 @@ async def cancel_bill(
     Raises:
         BillNotFound, BillNotCancellable
     """
-    status = await queries.lock_status(session, org_id, bill_id)
+    locked = await settling.lock_bills(session, org_id, [bill_id])
+    if bill_id not in locked:
+        raise BillNotFound(bill_id)
+    status = locked[bill_id].status
     if status == BillStatus.CANCELLED:
         return await queries.get_bill(session, org_id, bill_id)
     if status not in CANCELLABLE:
         raise BillNotCancellable(status)
     await queries.mark_cancelled(session, org_id, bill_id, now=now)
+    locked[bill_id].status = BillStatus.CANCELLED
+    await settling.tell_owners(session, org_id, locked.values(), now=now)
     bill = await queries.get_bill(session, org_id, bill_id)
     record_change(
         session,

@@ -64,7 +64,19 @@ async def write(
     postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
     postings += [_posting(payment) for payment in plan.payments]
     await ledger.post(session, org_id, postings, now=now)
-    if changes := [*list_changes(plan.bills.values()), *sales]:
+    await tell_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
+
+
+async def tell_owners(
+    session: AsyncSession,
+    org_id: UUID,
+    bills: Iterable[BillState],
+    *,
+    sales: Collection[NewChange] = (),
+    now: datetime,
+) -> None:
+    """Write what owners are to hear of locked bills whose status is another now."""
+    if changes := [*list_changes(bills), *sales]:
         await queries_payments.insert_changes(session, org_id, changes, now=now)
 
 

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
 from core.sql import run, send
+from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import (
     DueNotice,
     NewNotice,
     NewRejection,
-    NoticeOutcome,
+    NoticeResult,
     PulledNotice,
 )
 
@@ -129,13 +130,13 @@ async def lock_due_notices(
 ) -> list[DueNotice]:
     """Lock unhandled notices that no other process is settling: new ones first, oldest first."""
     values = {"org_id": org_id, "limit": limit, "now": now}
-    return [DueNotice(*row) for row in await run(session, LOCK_DUE_NOTICES, values)]
+    return [_due(row) for row in await run(session, LOCK_DUE_NOTICES, values)]
 
 
 async def lock_due_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) -> list[DueNotice]:
     """Lock one unhandled notice; empty if it is handled or another process has it."""
     values = {"org_id": org_id, "id": notice_id}
-    return [DueNotice(*row) for row in await run(session, LOCK_DUE_NOTICE, values)]
+    return [_due(row) for row in await run(session, LOCK_DUE_NOTICE, values)]
 
 
 async def lock_notices(
@@ -143,7 +144,7 @@ async def lock_notices(
 ) -> list[DueNotice]:
     """Lock those of these notices that are unhandled and that no other process is settling."""
     values = {"org_id": org_id, "ids": list(notice_ids)}
-    return [DueNotice(*row) for row in await session.execute(LOCK_NOTICES, values)]
+    return [_due(row) for row in await run(session, LOCK_NOTICES, values)]
 
 
 async def find_pulled(
@@ -170,7 +171,7 @@ async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
 
 
 async def finish_notices(
-    session: AsyncSession, org_id: UUID, outcomes: Sequence[NoticeOutcome]
+    session: AsyncSession, org_id: UUID, results: Sequence[NoticeResult]
 ) -> None:
     """Write how far the handling of notices got."""
     await send(
@@ -178,10 +179,10 @@ async def finish_notices(
         FINISH_NOTICES,
         {
             "org_id": org_id,
-            "ids": [o.notice_id for o in outcomes],
-            "outcomes": [o.outcome for o in outcomes],
-            "handled_ats": [o.handled_at for o in outcomes],
-            "next_attempt_ats": [o.next_attempt_at for o in outcomes],
+            "ids": [r.notice_id for r in results],
+            "outcomes": [r.outcome for r in results],
+            "handled_ats": [r.handled_at for r in results],
+            "next_attempt_ats": [r.next_attempt_at for r in results],
         },
     )
 
@@ -216,3 +217,8 @@ async def insert_rejection(
 def to_json(value: Any) -> str:
     """Write JSON for a jsonb parameter inside an array."""
     return msgspec.json.encode(value).decode()
+
+
+def _due(row: Sequence[Any]) -> DueNotice:
+    due = DueNotice(*row)
+    return due if due.outcome is None else due._replace(outcome=NoticeOutcome(due.outcome))

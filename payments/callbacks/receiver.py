@@ -1,7 +1,7 @@
-"""Taking callbacks in: verify what a provider's scheme signs, store, commit, then acknowledge.
+"""Receiver of callbacks: verify the provider's signature, store, commit, then acknowledge.
 
-Nothing is accepted before it is verified, and nothing is done with it before it is stored. What
-happens next is the settler's.
+Nothing is accepted before it is verified, and nothing is done with it before it is stored.
+Processing follows in a transaction of its own (payments.credits.processor).
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 from uuid import UUID, uuid5
 
 import structlog
-from sqlalchemy import select
 
 from core.batching import MicroBatcher
 from core.database_connections import answered_within
@@ -29,11 +28,10 @@ from identity.organisations.rules import OrgFacts
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.service import store_notices
 from payments.callbacks.types import NewNotice, NewRejection
-from payments.connections.models import CallbackEndpoint
+from payments.connections.queries import find_endpoint_at
 from payments.connections.service import open_secrets
-from payments.providers import VIETQRVN, find_provider
-from payments.providers.errors import UnreadableNotice
-from payments.providers.protocol import Provider
+from payments.providers import find_provider
+from payments.providers.protocol import Webhook
 from payments.providers.types import (
     Acknowledgement,
     EndpointSecrets,
@@ -47,7 +45,7 @@ Value = TypeVar("Value")
 
 log = structlog.get_logger()
 
-# Known endpoints are remembered this long: a revoked or rotated one is obeyed that much later.
+# Known endpoints are cached this long: a revocation or rotation takes effect that much later.
 KNOWN_FOR_S: Final = 3.0
 KNOWN_MAX: Final = 10_000
 # What is kept of a header: enough to explain a notice, and never a credential.
@@ -70,12 +68,12 @@ class KnownEndpoint:
 
     org: OrgFacts
     id: UUID
-    provider: Provider
+    provider: Webhook
     secrets: EndpointSecrets
 
 
 class NoticeReceiver:
-    """The door for callbacks of one process."""
+    """The receiver of one process: it knows recent endpoints and stores many notices a commit."""
 
     def __init__(
         self,
@@ -85,12 +83,12 @@ class NoticeReceiver:
         wake: Callable[[OrgFacts], None],
         timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
-        self._sessions = database
+        self._database = database
         self._sealer = sealer
         self._wake = wake
         self._timeout_s = timeout_s
         self._known: OrderedDict[tuple[str, str], tuple[float, KnownEndpoint]] = OrderedDict()
-        # Apart, so that whoever tries addresses pushes no endpoint out.
+        # Apart, so that guessed addresses evict no endpoint.
         self._unknown: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE_MAX)
         self._strangers_waiting = 0
@@ -114,7 +112,7 @@ class NoticeReceiver:
         body: bytes,
         now: datetime,
     ) -> Acknowledgement | None:
-        """Take one callback in and say what to answer; None: no such provider.
+        """Receive one callback and return the answer; None: no such provider.
 
         An unknown endpoint is answered exactly as a badly signed callback.
 
@@ -130,18 +128,18 @@ class NoticeReceiver:
         if endpoint is None:
             return provider.refuse(Refusal.BAD_SIGNATURE)
         callback = RawCallback(headers=headers, body=body, subpath=subpath)
-        judged = provider.verify(callback, endpoint.secrets, now=now)
-        if not judged.is_valid:
-            await self._reject(endpoint, judged, body, now=now)
-            return provider.refuse(judged.refusal or Refusal.BAD_SIGNATURE)
-        if judged.used_previous_key:  # the provider has not been told the new secret yet
+        verified = provider.verify(callback, endpoint.secrets, now=now)
+        if not verified.is_valid:
+            await self._reject(endpoint, verified, body, now=now)
+            return provider.refuse(verified.refusal or Refusal.BAD_SIGNATURE)
+        if verified.used_previous_key:  # the new secret is not entered at the provider yet
             log.info(
                 "callback.previous_key_used",
                 org=endpoint.org.code,
                 endpoint=str(endpoint.id),
             )
-        if provider.name == VIETQRVN.name and VIETQRVN.is_token_request(callback):
-            return VIETQRVN.issue_token(endpoint.secrets, now=now)
+        if (token := provider.issue_token(callback, endpoint.secrets, now=now)) is not None:
+            return token
         notice = NewNotice(
             id=new_id(),
             endpoint_id=endpoint.id,
@@ -151,17 +149,17 @@ class NoticeReceiver:
             headers={
                 name: headers[name][:HEADER_CHARS_MAX] for name in KEPT_HEADERS if name in headers
             },
-            skew_s=judged.skew_s,
+            skew_s=verified.skew_s,
             received_at=now,
         )
         await self._notices.submit(notice, key=endpoint.org.id)
         self._wake(endpoint.org)
-        try:
-            told = provider.read(body).transactions
-        except UnreadableNotice as error:
-            return provider.acknowledge_unreadable(error, notice_id=str(notice.id))
+        if verified.reading is None:
+            assert verified.unreadable is not None
+            return provider.acknowledge_unreadable(verified.unreadable, notice_id=str(notice.id))
         # Named after the provider's own id, so that a repeat is answered like the first time.
-        name = told[0].provider_transaction_id if told else "test"
+        transactions = verified.reading.transactions
+        name = transactions[0].provider_transaction_id if transactions else "test"
         return provider.acknowledge(notice_id=str(uuid5(endpoint.id, name)))
 
     async def drain(self) -> None:
@@ -169,7 +167,7 @@ class NoticeReceiver:
         await self._notices.drain()
 
     async def _store(self, org_id: UUID, notices: Sequence[NewNotice]) -> list[Exception | None]:
-        async with open_org_transaction(self._sessions, org_id) as session:
+        async with open_org_transaction(self._database, org_id) as session:
             await store_notices(session, org_id, notices)
         return [None] * len(notices)
 
@@ -182,7 +180,7 @@ class NoticeReceiver:
             return known[1]
         if time.monotonic() - self._unknown.get(key, -KNOWN_FOR_S) < KNOWN_FOR_S:
             return None
-        # One look-up per address, however many callbacks of a flood ask for it.
+        # One look-up per address, however many callbacks of a flood need it.
         task = self._loading.get(key)
         if task is None:
             load = self._load if known is not None else self._load_stranger
@@ -200,7 +198,7 @@ class NoticeReceiver:
     async def _load_stranger(
         self, provider_name: str, address: str, now: datetime
     ) -> KnownEndpoint | None:
-        """Look an address up that this process has not seen: a few at once, whoever asks.
+        """Look up an address that this process has not seen: a few at once, whoever calls.
 
         Raises:
             Busy: too many wait for it. A new endpoint's provider repeats; it is never refused.
@@ -220,18 +218,13 @@ class NoticeReceiver:
 
     async def _read(self, provider_name: str, address: str, now: datetime) -> KnownEndpoint | None:
         code = address.partition("-")[0]
-        async with self._sessions.begin() as session:
+        async with self._database.begin() as session:
             org = await find_organisation(session, code)
         if org is None:
             return None
-        async with open_org_transaction(self._sessions, org.id) as session:
-            endpoint = await session.scalar(
-                select(CallbackEndpoint).where(
-                    CallbackEndpoint.org_id == org.id,
-                    CallbackEndpoint.address == address,
-                    CallbackEndpoint.provider == provider_name,
-                    CallbackEndpoint.revoked_at.is_(None),
-                )
+        async with open_org_transaction(self._database, org.id) as session:
+            endpoint = await find_endpoint_at(
+                session, org.id, provider=provider_name, address=address
             )
         provider = find_provider(provider_name)
         if endpoint is None or provider is None:
@@ -240,16 +233,16 @@ class NoticeReceiver:
         return KnownEndpoint(org=org, id=endpoint.id, provider=provider, secrets=secrets)
 
     async def _reject(
-        self, endpoint: KnownEndpoint, judged: Verification, body: bytes, *, now: datetime
+        self, endpoint: KnownEndpoint, verified: Verification, body: bytes, *, now: datetime
     ) -> None:
         """Keep why a message was not accepted: most set-up trouble is a wrong secret."""
-        refusal = judged.refusal or Refusal.BAD_SIGNATURE
+        refusal = verified.refusal or Refusal.BAD_SIGNATURE
         log.warning(
             "callback.refused",
             org=endpoint.org.code,
             endpoint=str(endpoint.id),
             refusal=refusal.value,
-            skew_s=judged.skew_s,
+            skew_s=verified.skew_s,
         )
         since, count = self._rejected.get(endpoint.id, (now, 0))
         if now - since >= REJECTION_WINDOW:
@@ -261,12 +254,12 @@ class NoticeReceiver:
             id=new_id(),
             endpoint_id=endpoint.id,
             refusal=refusal.value,
-            detail=judged.detail,
-            skew_s=judged.skew_s,
+            detail=verified.detail,
+            skew_s=verified.skew_s,
             body_start=body[:REJECTION_BODY_BYTES_MAX],
             received_at=now,
         )
-        async with open_org_transaction(self._sessions, endpoint.org.id) as session:
+        async with open_org_transaction(self._database, endpoint.org.id) as session:
             await notice_queries.insert_rejection(
                 session,
                 endpoint.org.id,

@@ -1,9 +1,11 @@
-"""Rows of notices and rejections, as they travel between use cases and SQL."""
+"""Rows of notices and rejections that travel between use cases and SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
+
+from payments.callbacks.rules import NoticeOutcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,15 +36,15 @@ class NewRejection:
 
 
 class PulledNotice(NamedTuple):
-    """What a provider told before, when it was asked."""
+    """A notice stored by an earlier poll."""
 
     id: UUID
     body: bytes
-    is_untried: bool  # nobody has begun to settle it
+    is_untried: bool  # its processing has not begun
 
 
 class DueNotice(NamedTuple):
-    """A stored message that this transaction is to settle."""
+    """A stored notice that this transaction has locked and is to process."""
 
     id: UUID
     endpoint_id: UUID
@@ -50,14 +52,14 @@ class DueNotice(NamedTuple):
     body: bytes
     received_at: datetime
     attempts: int  # before this one
-    outcome: str | None = None  # of the attempt before, if there was one
+    outcome: NoticeOutcome | None = None  # of the attempt before, if there was one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NoticeOutcome:
-    """How far a notice got: handled, or to be looked at again."""
+class NoticeResult:
+    """What one attempt at a notice came to: handled, or to be tried again."""
 
     notice_id: UUID
-    outcome: str | None  # None: it was not judged yet, only put back
+    outcome: NoticeOutcome | None  # None: never judged, only put back
     handled_at: datetime | None
     next_attempt_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""What people look at: payments with what explains them, notices, breaks. Read only."""
+"""Read models of the notice log and of an endpoint's health."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
+from payments.callbacks.rules import NoticeOutcome
 
 LIST_NOTICES = text("""
     SELECT * FROM (
@@ -25,7 +26,7 @@ LIST_NOTICES = text("""
          FROM rejections
          WHERE org_id = :org_id AND endpoint_id = :endpoint_id
            AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
-         ORDER BY id DESC LIMIT :limit)) AS told
+         ORDER BY id DESC LIMIT :limit)) AS messages
     ORDER BY id DESC LIMIT :limit
 """)
 FIND_BODY = text("""
@@ -72,7 +73,7 @@ class NoticeView(NamedTuple):
     id: UUID
     is_accepted: bool
     source: str
-    outcome: str | None
+    outcome: NoticeOutcome | None
     refusal: str | None
     detail: str
     skew_s: int | None
@@ -124,7 +125,11 @@ async def list_notices(
         "before_id": before_id,
         "limit": limit,
     }
-    return [NoticeView(*row) for row in await session.execute(LIST_NOTICES, values)]
+    rows = [NoticeView(*row) for row in await session.execute(LIST_NOTICES, values)]
+    return [
+        row._replace(outcome=None if row.outcome is None else NoticeOutcome(row.outcome))
+        for row in rows
+    ]
 
 
 async def find_body(

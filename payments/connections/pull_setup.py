@@ -1,4 +1,4 @@
-"""Changing what an endpoint asks its provider with: tokens expire, and providers withdraw them."""
+"""Replacement of an endpoint's pull credentials: tokens expire, and providers withdraw them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,8 @@ from core.sealing import Sealer
 from payments.connections.credentials import check_pull_credentials, seal_pull_credentials
 from payments.connections.errors import CallbackEndpointRevoked
 from payments.connections.models import CallbackEndpoint
-from payments.connections.service import KEY_LINGERS_FOR, get_endpoint
+from payments.connections.queries import get_endpoint
+from payments.connections.service import KEY_LINGERS_FOR
 
 
 async def set_pull_credentials(
@@ -25,12 +26,12 @@ async def set_pull_credentials(
     may_vouch: bool,
     now: datetime,
 ) -> CallbackEndpoint:
-    """Give an endpoint another token, or none: then its provider is asked no more.
+    """Give an endpoint another token, or none: then its provider is no longer polled.
 
     Args:
-        may_vouch: whether the actor may approve accounts. Test transfers that are asked for count
-            once no earlier token can have fetched them, and if that was not the actor's own
-            (payments.connections.vouching). Callbacks are not touched.
+        may_vouch: whether the actor may approve accounts. Test transfers that a poll
+            finds count once no earlier token can have fetched them, and if that was not the
+            actor's own (payments.connections.vouching). Callbacks are not affected.
 
     Raises:
         CallbackEndpointNotFound, CallbackEndpointRevoked, BadPullToken
@@ -38,14 +39,18 @@ async def set_pull_credentials(
     endpoint = await get_endpoint(session, org_id, endpoint_id, is_to_change=True)
     if endpoint.revoked_at is not None:
         raise CallbackEndpointRevoked
-    keys = check_pull_credentials(endpoint.provider, token, client_id)
-    sealed = None if keys is None else seal_pull_credentials(sealer, org_id, endpoint_id, keys)
+    credentials = check_pull_credentials(endpoint.provider, token, client_id)
+    sealed = (
+        None
+        if credentials is None
+        else seal_pull_credentials(sealer, org_id, endpoint_id, credentials)
+    )
     endpoint.sealed_pull_token = sealed
     if not may_vouch:
         endpoint.pull_vouched_by = endpoint.pull_vouched_from = None
     elif endpoint.pull_vouched_by != actor.id:
         endpoint.pull_vouched_by = actor.id
-        endpoint.pull_vouched_from = now + KEY_LINGERS_FOR  # a question may be on its way
+        endpoint.pull_vouched_from = now + KEY_LINGERS_FOR  # a poll may be under way
     await session.flush()
     record_change(
         session,
@@ -57,7 +62,7 @@ async def set_pull_credentials(
         after={
             "provider": endpoint.provider,
             "name": endpoint.name,
-            "can_be_polled": keys is not None,
+            "can_be_polled": credentials is not None,
         },
         now=now,
     )

@@ -1,13 +1,13 @@
-"""Callback endpoints: making, rotating and revoking them, and storing what they receive."""
+"""Callback endpoints: making, rotating and revoking them, and their list of accounts."""
 
 import json
 import secrets as random_secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
@@ -16,59 +16,65 @@ from core.sealing import Sealer
 from core.settings import read_origin
 from core.text import check_lines
 from identity.organisations.rules import OrgFacts
+from payments.connections import queries
 from payments.connections.credentials import check_pull_credentials, seal_pull_credentials
 from payments.connections.errors import (
     BadPullUrl,
     BadSecret,
-    CallbackEndpointNotFound,
     CallbackEndpointRevoked,
     SandboxRefused,
     UnknownProvider,
 )
 from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
+from payments.connections.queries import get_endpoint
+from payments.connections.vouching import Vouch
 from payments.payees.errors import BadAccount
-from payments.payees.models import ReceivingAccount
 from payments.providers import PROVIDERS
 from payments.providers.types import KEYS_MAX, EndpointSecrets
 
-# Providers whose secret the hub may choose; the others issue it themselves.
-GENERATES_SECRET: Final = frozenset({"sepay", "sepay_apikey", "vietqrvn"})
 SECRET_CHARS: Final = range(16, 257)
 NAME_CHARS_MAX: Final = 80
-LIST_MAX: Final = 500
-# Processes remember a key for some seconds, and a VietQR.vn token made with one holds 300 s.
+SAME_NUMBER: Final = (
+    "Two of these accounts have the same number at different banks; not every provider says"
+    " which, so give each its own endpoint."
+)
+# Processes cache a key for some seconds, and a VietQR.vn token made with one is valid for 300 s.
 KEY_LINGERS_FOR: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointRequest:
+    """A callback endpoint to be made."""
+
+    provider: str
+    name: str
+    secret: str | None = None  # that the provider issued; None where the hub may make one
+    is_sandbox: bool = False
+    account_ids: Collection[UUID] = ()  # the receiving accounts that it may speak for
+    # Where to poll instead of at the provider's own address; sandbox endpoints only. Its origin
+    # alone is kept.
+    pull_url: str | None = None
+    pull_token: str | None = field(default=None, repr=False)
+    pull_client_id: str | None = field(default=None, repr=False)
 
 
 async def create_endpoint(
     session: AsyncSession,
     org: OrgFacts,
+    request: EndpointRequest,
     *,
-    provider: str,
-    name: str,
-    secret: str | None,
-    is_sandbox: bool,
-    account_ids: Collection[UUID],
-    pull_url: str | None,
-    pull_token: str | None,
-    pull_client_id: str | None = None,
     sealer: Sealer,
     actor: Actor,
-    now: datetime,
-    may_vouch: bool = False,
+    vouch: Vouch | None = None,
     sandbox_origins: Collection[str] = (),
+    now: datetime,
 ) -> tuple[CallbackEndpoint, EndpointSecrets]:
     """Make an address for one provider to call.
 
     Args:
-        secret: the signing secret that the provider issued; None where the hub may choose one.
-        account_ids: the receiving accounts that it may speak for.
-        pull_url: where to ask instead of at the provider's own address; sandbox endpoints only.
-            Its origin alone is kept.
-        pull_token: the API token with which the provider answers questions.
-        pull_client_id: what payOS wants to see beside it.
-        may_vouch: whether the actor may approve accounts, so that test transfers which this
-            endpoint tells of count (payments.connections.vouching).
+        request: what was entered.
+        vouch: of a person who may approve accounts, so that the test transfers which this endpoint
+            reports count (payments.connections.vouching).
         sandbox_origins: the addresses of sandboxes that the operator allows (core.settings).
 
     Returns:
@@ -78,19 +84,23 @@ async def create_endpoint(
         UnknownProvider, BadSecret, BadAccount, BadPullUrl, BadPullToken
         SandboxRefused: a live organisation asked for a sandbox endpoint.
     """
-    check_lines(name=name)
-    if provider not in PROVIDERS:
-        raise UnknownProvider(provider, sorted(PROVIDERS))
-    if org.is_live and is_sandbox:
+    check_lines(name=request.name)
+    provider = PROVIDERS.get(request.provider)
+    if provider is None:
+        raise UnknownProvider(request.provider, sorted(PROVIDERS))
+    if org.is_live and request.is_sandbox:
         raise SandboxRefused
-    pull_origin = None if pull_url is None else read_origin(pull_url)
-    if pull_url is not None and (not is_sandbox or pull_origin not in sandbox_origins):
+    pull_origin = None if request.pull_url is None else read_origin(request.pull_url)
+    is_allowed = request.is_sandbox and pull_origin in sandbox_origins
+    if request.pull_url is not None and not is_allowed:
         # The hub would send a token there, or reach into its own network.
         raise BadPullUrl
-    pull_credentials = check_pull_credentials(provider, pull_token, pull_client_id)
+    credentials = check_pull_credentials(
+        request.provider, request.pull_token, request.pull_client_id
+    )
     secrets = EndpointSecrets(
-        keys=(_check_secret(provider, secret),),
-        username=f"phopay-{new_token()[:10]}" if provider == "vietqrvn" else None,
+        keys=(_check_secret(request.provider, request.secret),),
+        username=f"phopay-{new_token()[:10]}" if provider.capabilities.needs_username else None,
     )
     endpoint_id = new_id()
     endpoint = CallbackEndpoint(
@@ -98,26 +108,25 @@ async def create_endpoint(
         id=endpoint_id,
         org_is_live=org.is_live,
         address=f"{org.code}-{new_token()}",
-        provider=provider,
-        name=name,
-        is_sandbox=is_sandbox,
+        provider=request.provider,
+        name=request.name,
+        is_sandbox=request.is_sandbox,
         sealed_secrets=_seal(sealer, org.id, endpoint_id, secrets),
         pull_url=pull_origin,
         sealed_pull_token=None
-        if pull_credentials is None
-        else seal_pull_credentials(sealer, org.id, endpoint_id, pull_credentials),
-        key_vouched_by=actor.id if may_vouch else None,
-        key_vouched_from=now if may_vouch else None,
-        pull_vouched_by=actor.id if may_vouch else None,
-        pull_vouched_from=now if may_vouch else None,
+        if credentials is None
+        else seal_pull_credentials(sealer, org.id, endpoint_id, credentials),
         created_at=now,
     )
+    if vouch is not None:
+        endpoint.key_vouched_by = endpoint.pull_vouched_by = vouch.by
+        endpoint.key_vouched_from = endpoint.pull_vouched_from = vouch.since
     session.add(endpoint)
     await session.flush()
-    voucher = actor.id if may_vouch else None
-    await _list_accounts(session, org.id, endpoint_id, dict.fromkeys(account_ids, voucher))
-    after = {"accounts": len(account_ids), "is_vouched": may_vouch}
-    _record(session, endpoint, actor, "callback_endpoint.created", now, after)
+    voucher = None if vouch is None else vouch.by
+    await list_accounts(session, org.id, endpoint_id, dict.fromkeys(request.account_ids, voucher))
+    after = {"accounts": len(request.account_ids), "is_vouched": vouch is not None}
+    record_endpoint(session, endpoint, actor, "callback_endpoint.created", now, after)
     return endpoint, secrets
 
 
@@ -158,7 +167,7 @@ async def rotate_secret(
     else:  # of two keys at most, both are the actor's now
         endpoint.key_vouched_from = min(endpoint.key_vouched_from, now + KEY_LINGERS_FOR)
     await session.flush()
-    _record(
+    record_endpoint(
         session,
         endpoint,
         actor,
@@ -172,7 +181,7 @@ async def rotate_secret(
 async def revoke_endpoint(
     session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, actor: Actor, now: datetime
 ) -> None:
-    """Close an address for good. Revoking twice answers like the first time.
+    """Close an address for good. Idempotent.
 
     Raises:
         CallbackEndpointNotFound
@@ -181,51 +190,17 @@ async def revoke_endpoint(
     if endpoint.revoked_at is None:
         endpoint.revoked_at = now
         await session.flush()
-        _record(session, endpoint, actor, "callback_endpoint.revoked", now, {})
-
-
-async def get_endpoint(
-    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, is_to_change: bool = False
-) -> CallbackEndpoint:
-    """Return one endpoint, locked if it is to be changed: of two changes the second sees the first.
-
-    Raises:
-        CallbackEndpointNotFound: there is none in this organisation.
-    """
-    lock = {"key_share": True} if is_to_change else None
-    endpoint = await session.get(
-        CallbackEndpoint, (org_id, endpoint_id), with_for_update=lock, populate_existing=True
-    )
-    if endpoint is None:
-        raise CallbackEndpointNotFound(endpoint_id)
-    return endpoint
-
-
-async def list_endpoints(session: AsyncSession, org_id: UUID) -> Sequence[CallbackEndpoint]:
-    """List the endpoints, revoked ones too, newest first, at most LIST_MAX."""
-    query = select(CallbackEndpoint).where(CallbackEndpoint.org_id == org_id)
-    return (await session.scalars(query.order_by(CallbackEndpoint.id.desc()).limit(LIST_MAX))).all()
-
-
-async def list_callback_endpoint_accounts(
-    session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
-) -> Sequence[CallbackEndpointAccount]:
-    """List which accounts these endpoints may speak for, by number."""
-    query = select(CallbackEndpointAccount).where(
-        CallbackEndpointAccount.org_id == org_id,
-        CallbackEndpointAccount.endpoint_id.in_(endpoint_ids),
-    )
-    return (await session.scalars(query.order_by(CallbackEndpointAccount.account_number))).all()
+        record_endpoint(session, endpoint, actor, "callback_endpoint.revoked", now, {})
 
 
 def open_secrets(endpoint: CallbackEndpoint, sealer: Sealer, *, now: datetime) -> EndpointSecrets:
     """Decrypt an endpoint's secrets; a previous key is left out once its time is over."""
     plain = sealer.unseal(endpoint.sealed_secrets, org_id=endpoint.org_id, object_id=endpoint.id)
-    told = json.loads(plain)
-    keys = tuple(told["keys"])
+    opened = json.loads(plain)
+    keys = tuple(opened["keys"])
     if endpoint.previous_key_until is None or now >= endpoint.previous_key_until:
         keys = keys[:1]
-    return EndpointSecrets(keys=keys, username=told["username"])
+    return EndpointSecrets(keys=keys, username=opened["username"])
 
 
 def _seal(sealer: Sealer, org_id: UUID, endpoint_id: UUID, secrets: EndpointSecrets) -> bytes:
@@ -235,7 +210,7 @@ def _seal(sealer: Sealer, org_id: UUID, endpoint_id: UUID, secrets: EndpointSecr
 
 def _check_secret(provider: str, secret: str | None) -> str:
     if secret is None:
-        if provider not in GENERATES_SECRET:
+        if PROVIDERS[provider].capabilities.issues_secret:
             raise BadSecret(f"{provider} issues the secret itself: paste it here.")
         return random_secrets.token_urlsafe(32)
     if len(secret) not in SECRET_CHARS or not secret.isprintable():
@@ -245,22 +220,24 @@ def _check_secret(provider: str, secret: str | None) -> str:
     return secret
 
 
-async def _list_accounts(
+async def list_accounts(
     session: AsyncSession, org_id: UUID, endpoint_id: UUID, account_ids: Mapping[UUID, UUID | None]
 ) -> None:
-    """List accounts, each with who answers for that it is listed."""
-    query = select(ReceivingAccount).where(
-        ReceivingAccount.org_id == org_id, ReceivingAccount.id.in_(account_ids)
-    )
-    accounts = (await session.scalars(query)).all()
+    """Add accounts to the list that an endpoint may speak for; the caller holds its lock.
+
+    Args:
+        account_ids: each with who vouches for its listing.
+
+    Raises:
+        BadAccount: one is not the organisation's, or two have the same number.
+    """
+    accounts = await queries.find_receiving_accounts(session, org_id, account_ids)
     if len(accounts) != len(account_ids):
         raise BadAccount("One of the receiving accounts is not this organisation's.")
     numbers = [account.account_number.upper() for account in accounts]
-    if len(set(numbers)) != len(numbers):
-        raise BadAccount(
-            "Two of these accounts have the same number at different banks; not every provider says"
-            " which, so give each its own endpoint."
-        )
+    is_taken = await queries.is_number_listed(session, org_id, endpoint_id, numbers)
+    if is_taken or len(set(numbers)) != len(numbers):
+        raise BadAccount(SAME_NUMBER)
     session.add_all(
         CallbackEndpointAccount(
             org_id=org_id,
@@ -274,7 +251,7 @@ async def _list_accounts(
     await session.flush()
 
 
-def _record(
+def record_endpoint(
     session: AsyncSession,
     endpoint: CallbackEndpoint,
     actor: Actor,
@@ -282,6 +259,7 @@ def _record(
     now: datetime,
     after: Mapping[str, object],
 ) -> None:
+    """Write the audit row of a change to an endpoint."""
     record_change(
         session,
         org_id=endpoint.org_id,

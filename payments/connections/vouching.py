@@ -1,46 +1,33 @@
-"""Who answers for what an endpoint says, so that a test transfer it tells of counts.
+"""Vouching for endpoints: who answers for what one reports, so that its test transfers count.
 
 Whoever knows an endpoint's key can write any message of the provider, and whoever lists an account
-says whose money its messages tell of. A manager could so make the test transfer of an account that
-they proposed. Hence it counts in a live organisation only if persons who may approve accounts set
-the key (or the token, for what was asked) and listed the account, and none of them proposed it.
+says whose money its messages are about. So a manager could fake the test transfer of an account
+that they proposed. In a live organisation it counts only if persons who may approve accounts set
+the key (or the token, for what was polled) and listed the account, and none of them proposed it.
 Nor does it count if the provider names another bank: the account may be its namesake elsewhere.
 See docs/adr/0005-who-answers-for-a-test-transfer.md.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from identity.organisations.rules import OrgFacts
-from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
+from payments.connections import queries
 from payments.payees.rules import is_told_by_others
 
-# All of them, so that what is being set or listed at this moment is seen too.
-LOCK_ENDPOINTS = text("""
-    SELECT id FROM callback_endpoints WHERE org_id = :org_id ORDER BY id FOR NO KEY UPDATE
-""")
-REVOKE_KEY_VOUCHES = text("""
-    UPDATE callback_endpoints SET
-        key_vouched_from = CASE WHEN key_vouched_by = :person_id THEN NULL
-                                ELSE key_vouched_from END,
-        key_vouched_by = NULLIF(key_vouched_by, :person_id),
-        pull_vouched_from = CASE WHEN pull_vouched_by = :person_id THEN NULL
-                                ELSE pull_vouched_from END,
-        pull_vouched_by = NULLIF(pull_vouched_by, :person_id)
-    WHERE org_id = :org_id AND :person_id IN (key_vouched_by, pull_vouched_by)
-    RETURNING id
-""")
-REVOKE_ACCOUNT_VOUCHES = text("""
-    UPDATE callback_endpoint_accounts SET vouched_by = NULL
-    WHERE org_id = :org_id AND vouched_by = :person_id
-    RETURNING endpoint_id
-""")
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vouch:
+    """A person who may approve accounts and answers for what is being set up."""
+
+    by: UUID
+    since: datetime
 
 
 class TestReadiness(StrEnum):
@@ -52,6 +39,13 @@ class TestReadiness(StrEnum):
     READY = "ready"
 
 
+def vouch_of(actor: Actor, *, may_approve: bool, now: datetime) -> Vouch | None:
+    """Return the actor's vouch from now on; None for whoever may not approve accounts."""
+    if not may_approve or actor.id is None:
+        return None
+    return Vouch(by=actor.id, since=now)
+
+
 async def read_test_readiness(
     session: AsyncSession,
     org: OrgFacts,
@@ -60,21 +54,8 @@ async def read_test_readiness(
     proposers: Collection[UUID],
     now: datetime,
 ) -> tuple[TestReadiness, datetime | None]:
-    """Tell whether a callback about a test transfer would count, and from when on if soon."""
-    query = (
-        select(CallbackEndpoint, CallbackEndpointAccount.vouched_by)
-        .join(
-            CallbackEndpointAccount,
-            (CallbackEndpointAccount.org_id == CallbackEndpoint.org_id)
-            & (CallbackEndpointAccount.endpoint_id == CallbackEndpoint.id),
-        )
-        .where(
-            CallbackEndpoint.org_id == org.id,
-            CallbackEndpointAccount.receiving_account_id == account_id,
-            CallbackEndpoint.revoked_at.is_(None),
-        )
-    )
-    found = (await session.execute(query)).all()
+    """Decide whether a callback about a test transfer would count, and from when on if soon."""
+    found = await queries.list_vouches(session, org.id, account_id)
     if not found:
         return TestReadiness.NOBODY, None
     if not org.is_live:
@@ -102,15 +83,11 @@ async def revoke_vouches(
     reason: str | None,
     now: datetime,
 ) -> None:
-    """Let a person who may approve accounts no more answer for no endpoint either.
+    """Revoke the vouches of a person who may no longer approve accounts.
 
-    Accounts in force stay so. Should the person get the right again, they say it all anew.
+    Accounts in force stay so. A person who gets the right again vouches anew.
     """
-    values = {"org_id": org_id, "person_id": person_id}
-    await session.execute(LOCK_ENDPOINTS, {"org_id": org_id})
-    touched = {*await session.scalars(REVOKE_KEY_VOUCHES, values)}
-    touched |= {*await session.scalars(REVOKE_ACCOUNT_VOUCHES, values)}
-    for endpoint_id in sorted(touched):
+    for endpoint_id in sorted(await queries.revoke_vouches(session, org_id, person_id)):
         record_change(
             session,
             org_id=org_id,

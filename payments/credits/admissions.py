@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
@@ -20,13 +19,12 @@ from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import lock_break, write_resolution
 from payments.callbacks.errors import BreakNotDecidable
-from payments.callbacks.models import Notice
 from payments.credits import corrections, queries, queries_transactions
 from payments.credits.duplicates import read_fingerprint
 from payments.credits.matching import describe_routings, match_credits, write_matches
-from payments.credits.models import BankTransaction, Sighting
-from payments.credits.processing import make_credit
+from payments.credits.models import BankTransaction
 from payments.credits.queries_transactions import to_facts
+from payments.credits.reading import make_credit
 from payments.credits.types import NewCredit
 from payments.providers import find_provider
 from payments.providers.types import Direction
@@ -38,7 +36,6 @@ ASSIGNABLE: Final = frozenset(
         BreakKind.UNKNOWN_REFERENCE,
         BreakKind.SEVERAL_REFERENCES,
         BreakKind.WRONG_ACCOUNT,
-        BreakKind.REFUND_DUE,
     }
 )
 ANOTHER_TRANSFER: Final = "another_transfer"
@@ -48,10 +45,10 @@ SAME_MONEY: Final = "same_money"
 async def admit(
     session: AsyncSession, org: OrgFacts, break_id: UUID, *, actor: Actor, now: datetime
 ) -> Break:
-    """Say that what may be a transfer told twice is another transfer. Twice is like once.
+    """Decide that what may be a transfer reported twice is another transfer. Idempotent.
 
-    A possible duplicate is a credit already and stays what it is. A contradicted telling becomes a
-    credit of its own, from the notice that told it, matched and posted like any.
+    A possible duplicate is a credit already and stays what it is. A contradicting report becomes a
+    credit of its own, from its notice, matched and posted like any.
 
     Raises:
         BreakNotFound, BreakNotDecidable
@@ -61,7 +58,7 @@ async def admit(
     if is_decided:
         return found
     if found.kind == BreakKind.CONTRADICTION:
-        await _credit_telling(session, org, found.subject_id, actor=actor, now=now)
+        await _credit_sighting(session, org, found.subject_id, actor=actor, now=now)
     await write_resolution(session, found, resolution=ANOTHER_TRANSFER, actor=actor, now=now)
     return found
 
@@ -69,7 +66,7 @@ async def admit(
 async def confirm_same_money(
     session: AsyncSession, org_id: UUID, break_id: UUID, *, actor: Actor, now: datetime
 ) -> Break:
-    """Say that a transfer was told twice: the later credit's posting is taken back.
+    """Decide that a transfer was reported twice: the later credit's posting is reversed.
 
     Raises:
         BreakNotFound, BreakNotDecidable, BreakClosed
@@ -161,11 +158,11 @@ async def _open(
     return found, found.closed_at is not None
 
 
-async def _credit_telling(
+async def _credit_sighting(
     session: AsyncSession, org: OrgFacts, sighting_id: UUID, *, actor: Actor, now: datetime
 ) -> None:
-    """Make a credit of a contradicted telling; the unique key decides if two do."""
-    credit = await _read_telling(session, org.id, sighting_id)
+    """Make a credit of a contradicting report; the unique key decides if two do."""
+    credit = await _read_sighting(session, org.id, sighting_id)
     account_ids = {credit.receiving_account_id}
     await queries_transactions.lock_channels(session, account_ids)
     stored = await queries_transactions.insert_credits_once(
@@ -200,38 +197,25 @@ async def _credit_telling(
     )
 
 
-async def _read_telling(session: AsyncSession, org_id: UUID, sighting_id: UUID) -> NewCredit:
-    """Read again, from the stored notice, what a sighting told."""
-    query = (
-        select(Sighting, BankTransaction.receiving_account_id, Notice)
-        .join(
-            BankTransaction,
-            (BankTransaction.org_id == Sighting.org_id)
-            & (BankTransaction.id == Sighting.credit_id),
-        )
-        .join(Notice, (Notice.org_id == Sighting.org_id) & (Notice.id == Sighting.notice_id))
-        .where(Sighting.org_id == org_id, Sighting.id == sighting_id)
+async def _read_sighting(session: AsyncSession, org_id: UUID, sighting_id: UUID) -> NewCredit:
+    """Read the reported transaction of a sighting again, from its stored notice."""
+    sighting, account_id, notice = await queries_transactions.get_sighting(
+        session, org_id, sighting_id
     )
-    sighting, account_id, notice = (await session.execute(query)).one()
     provider = find_provider(notice.provider)
     assert provider is not None
-    told = [
-        credit
-        for one in provider.read(notice.body).transactions
-        for credit in [
-            make_credit(
-                one,
-                credit_id=new_id(),
-                notice_id=notice.id,
-                provider=notice.provider,
-                receiving_account_id=account_id,
-                received_at=notice.received_at,
-                admitted_from=sighting_id,
-            )
-        ]
-        if credit.provider_transaction_id == sighting.provider_transaction_id
-        and read_fingerprint(credit, with_time="occurred_at" in sighting.told)
-        == sighting.fingerprint
-    ]
-    assert told, "a notice tells again what it told"
-    return told[0]
+    with_time = "occurred_at" in sighting.differences
+    for reported in provider.read(notice.body).transactions:
+        credit = make_credit(
+            reported,
+            credit_id=new_id(),
+            notice_id=notice.id,
+            provider=notice.provider,
+            receiving_account_id=account_id,
+            received_at=notice.received_at,
+            admitted_from=sighting_id,
+        )
+        is_same_id = credit.provider_transaction_id == sighting.provider_transaction_id
+        if is_same_id and read_fingerprint(credit, with_time=with_time) == sighting.fingerprint:
+            return credit
+    raise AssertionError("a stored notice reads the same each time")

@@ -1,11 +1,13 @@
-"""The same money told more than once: repeats, other channels, contradictions.
+"""Duplicates: the same money reported again, by other channels, or with other facts.
 
-A provider's own id says which of its transactions is meant (docs/adr/0007). What tells one again
-is compared with the first telling, and kept as evidence where it differs. What may be one transfer
-told twice is never dropped: it counts, and a person is told.
+A provider's own id says which of its transactions is meant (docs/adr/0007). A repeat is compared
+with the first report, and kept as evidence where it differs. What may be one transfer reported
+twice is never dropped: it counts, and a break asks a person.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -17,53 +19,75 @@ from core.ids import new_id
 from payments.bills.references import find_references
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
+from payments.callbacks.rules import NoticeOutcome
 from payments.credits import queries_transactions
 from payments.credits.queries_transactions import SAME_MONEY_WITHIN
-from payments.credits.types import Batch, NewCredit, NewSighting, StoredCredit
+from payments.credits.types import NewCredit, NewSighting, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
 from payments.providers.types import Direction
 
 log = structlog.get_logger()
 
 
-async def store_credits(session: AsyncSession, batch: Batch, *, shared: set[UUID]) -> set[UUID]:
-    """Store what is new; return the ids stored now. The others are repeats, or evidence.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedCredit:
+    """Where one arrived credit ended: stored now, or known and kept as evidence."""
+
+    credit: NewCredit
+    is_stored: bool
+    outcome: NoticeOutcome | None = None  # None: matching is to say
+    is_doubtful: bool = False  # another provider may have reported the same money
+    found: NewBreak | None = None  # what a person is to look at
+
+
+async def store_credits(
+    session: AsyncSession,
+    org_id: UUID,
+    arrived: Sequence[NewCredit],
+    *,
+    shared: Collection[UUID],
+    codes: Collection[str],
+    now: datetime,
+) -> list[PlacedCredit]:
+    """Store what is new; say of each credit, where it ended, in their order.
 
     The accounts that one provider reports on, nearly all, go in one statement. Credits on the
     others (`shared`), and those whose bank reference is known with their amount under another id,
     go one by one, under a lock of the account.
+
+    Args:
+        shared: the accounts that several providers report on.
+        codes: the organisations that references can name.
     """
-    org_id = batch.org.id
     if shared:
         await queries_transactions.lock_channels(session, shared)
-    alone = [c for c in batch.arrived if c.receiving_account_id not in shared]
-    closely = [c for c in batch.arrived if c.receiving_account_id in shared]
+    alone = [c for c in arrived if c.receiving_account_id not in shared]
+    one_by_one = [c for c in arrived if c.receiving_account_id in shared]
+    placed: dict[UUID, PlacedCredit] = {}
     stored = (
         await queries_transactions.insert_credits_once(session, org_id, alone) if alone else set()
     )
+    placed |= {c.id: _stored(c) for c in alone if c.id in stored}
     if refused := [c for c in alone if c.id not in stored]:
         known = await queries_transactions.find_credits(session, org_id, refused)
         own_ids = {_own_id(one) for one in known}
-        again = [c for c in refused if _own_id(c) in own_ids]
-        if again:
-            await _compare_repeats(session, batch, again, known)
+        repeated = [c for c in refused if _own_id(c) in own_ids]
+        for one in await _place_repeats(session, org_id, repeated, known, codes=codes, now=now):
+            placed[one.credit.id] = one
         if others := [c for c in refused if _own_id(c) not in own_ids]:
             await queries_transactions.lock_channels(
                 session, {c.receiving_account_id for c in others}
             )
-            closely += others
-    for credit in closely:
-        if not await _is_seen_elsewhere(session, batch, credit) and await _store_closely(
-            session, batch, credit
-        ):
-            stored.add(credit.id)
-    return stored
+            one_by_one += others
+    for credit in one_by_one:
+        placed[credit.id] = await _place_alone(session, org_id, credit, codes=codes, now=now)
+    return [placed[credit.id] for credit in arrived]
 
 
 def find_differences(
     first: StoredCredit, again: NewCredit, *, codes: Collection[str]
 ) -> dict[str, list[Any]]:
-    """Say which facts differ between two tellings of one transaction: {name: [was, is]}.
+    """Return which facts differ between two reports of one transaction: {name: [was, is]}.
 
     Wording of memos differs between channels; only the references in them are facts. So do the
     clocks of two providers.
@@ -89,7 +113,7 @@ def find_differences(
 
 
 def read_fingerprint(credit: NewCredit, *, with_time: bool) -> bytes:
-    """Return 16 bytes by which the same telling is known again."""
+    """Return 16 bytes by which the same report is recognised."""
     facts: tuple[object, ...] = (
         credit.amount_vnd,
         credit.direction,
@@ -101,55 +125,67 @@ def read_fingerprint(credit: NewCredit, *, with_time: bool) -> bytes:
     return sha256(repr(facts).encode()).digest()[:16]
 
 
-async def _compare_repeats(
+async def _place_repeats(
     session: AsyncSession,
-    batch: Batch,
+    org_id: UUID,
     repeated: Sequence[NewCredit],
     known: Sequence[StoredCredit],
-) -> None:
-    """A known transaction came again: the same facts are a repeat, others are evidence."""
+    *,
+    codes: Collection[str],
+    now: datetime,
+) -> list[PlacedCredit]:
+    """Compare known transactions with what was stored: the same facts, or evidence."""
     first_of = {_own_id(one): one for one in known}
-    sightings = [_judge_repeat(batch, first_of[_own_id(c)], c) for c in repeated]
-    await _keep(session, batch, [one for one in sightings if one is not None])
+    compared = [(c, *_compare(first_of[_own_id(c)], c, codes=codes)) for c in repeated]
+    sightings = [sighting for _, _, sighting in compared if sighting is not None]
+    breaks = await _keep(session, org_id, sightings, now=now)
+    return [
+        PlacedCredit(
+            credit=credit,
+            is_stored=False,
+            outcome=outcome,
+            found=None if sighting is None else breaks.get(sighting.id),
+        )
+        for credit, outcome, sighting in compared
+    ]
 
 
-async def _is_seen_elsewhere(session: AsyncSession, batch: Batch, credit: NewCredit) -> bool:
-    """Find out whether this money was told of before; keep another provider's word as a sighting.
+async def _place_alone(
+    session: AsyncSession,
+    org_id: UUID,
+    credit: NewCredit,
+    *,
+    codes: Collection[str],
+    now: datetime,
+) -> PlacedCredit:
+    """Store one credit unless it is known, be it from another provider.
 
     The same account, direction and amount, within a quarter of an hour (that day, if one of the two
-    tells no time), from another provider that has not been paired with it yet, with the same
+    has no time), from another provider that has not been paired with it yet, with the same
     identifying bank reference, or the same reference of ours in the memo: that is the same money.
-    Without either it may be, or another customer's: it is stored, and a person is asked.
+    Without either it may be, or another customer's: it is stored, and a person decides.
     """
-    org_id = batch.org.id
     if known := await queries_transactions.find_credits(session, org_id, [credit]):
         # Known by its own id: a repeat, which must not be paired with other money.
-        await _compare_repeats(session, batch, [credit], known)
-        return True
+        return (await _place_repeats(session, org_id, [credit], known, codes=codes, now=now))[0]
     first = await queries_transactions.find_sighted(session, org_id, credit)
-    if first is not None:  # it was paired before, and is told again
-        again = _judge_repeat(batch, first, credit)
-        await _keep(session, batch, [] if again is None else [again])
-        return True
-    references = _list_references(credit.memo, batch.codes)
-    known_id = await _find_same_money(session, org_id, credit, references)
+    if first is not None:  # it was paired before, and is repeated
+        outcome, sighting = _compare(first, credit, codes=codes)
+        breaks = await _keep(session, org_id, [sighting] if sighting else [], now=now)
+        found = next(iter(breaks.values()), None)
+        return PlacedCredit(credit=credit, is_stored=False, outcome=outcome, found=found)
+    references = _list_references(credit.memo, codes)
+    known_id = await _find_seen_elsewhere(session, org_id, credit, references)
     if known_id is not None:
-        same = _new_sighting(credit, known_id, told={"bank_reference": credit.bank_reference})
-        await _keep(session, batch, [same])
-        batch.outcomes[credit.notice_id] = "same_money"
-        return True
-    if references or credit.provider_order_id is not None or credit.direction != Direction.IN:
-        return False
-    twin_id = await queries_transactions.find_other_channel(session, org_id, credit)
-    if twin_id is not None:
-        # Kept as evidence, and so that the next equal sale is not taken for this one.
-        twin = _new_sighting(credit, twin_id, told={"perhaps": [str(twin_id), str(credit.id)]})
-        await _keep(session, batch, [twin])
-        batch.doubtful.add(credit.id)
-    return False
+        same = {"bank_reference": credit.bank_reference}
+        await _keep(session, org_id, [_new_sighting(credit, known_id, same)], now=now)
+        return PlacedCredit(credit=credit, is_stored=False, outcome=NoticeOutcome.SAME_MONEY)
+    is_doubtful = not references and await _keep_twin(session, org_id, credit, now=now)
+    placed = await _store_alone(session, org_id, credit, codes=codes, now=now)
+    return replace(placed, is_doubtful=is_doubtful)
 
 
-async def _find_same_money(
+async def _find_seen_elsewhere(
     session: AsyncSession, org_id: UUID, credit: NewCredit, references: Sequence[str]
 ) -> UUID | None:
     """Find the credit that is certainly this money: by the bank's reference, else by ours."""
@@ -166,81 +202,114 @@ async def _find_same_money(
     )
 
 
-async def _store_closely(session: AsyncSession, batch: Batch, credit: NewCredit) -> bool:
-    """Store a credit that is no certain repeat; tell a person if it may be one all the same."""
-    org_id = batch.org.id
+async def _keep_twin(
+    session: AsyncSession, org_id: UUID, credit: NewCredit, *, now: datetime
+) -> bool:
+    """Find out whether another provider's credit may be this money; then keep that as evidence.
+
+    It is kept so that the next equal sale is not taken for this one.
+    """
+    if credit.provider_order_id is not None or credit.direction != Direction.IN:
+        return False
+    twin_id = await queries_transactions.find_other_channel(session, org_id, credit)
+    if twin_id is None:
+        return False
+    pair = {"perhaps": [str(twin_id), str(credit.id)]}
+    await _keep(session, org_id, [_new_sighting(credit, twin_id, pair)], now=now)
+    return True
+
+
+async def _store_alone(
+    session: AsyncSession,
+    org_id: UUID,
+    credit: NewCredit,
+    *,
+    codes: Collection[str],
+    now: datetime,
+) -> PlacedCredit:
+    """Store a credit that is no certain repeat, with a break if it may be one all the same."""
     stored = await queries_transactions.insert_credits_once(session, org_id, [credit])
     if not stored:
         stored = await queries_transactions.insert_credits_once(
             session, org_id, [credit], is_later_of_reference=True
         )
-    if not stored:  # the same id, told to another process at this moment
+    if not stored:  # another process stored the same id at this moment
         known = await queries_transactions.find_credits(session, org_id, [credit])
-        await _compare_repeats(session, batch, [credit], known)
-        return False
-    if is_identifying_reference(credit.bank_reference):
-        other_id = await queries_transactions.find_possible_duplicate(session, org_id, credit)
-        if other_id is not None:
-            batch.breaks.append(
-                NewBreak(
-                    kind=BreakKind.POSSIBLE_DUPLICATE,
-                    subject_id=credit.id,
-                    credit_id=credit.id,
-                    amount_vnd=credit.amount_vnd,
-                    detail=f"bank reference {credit.bank_reference}, as another transaction has:"
-                    " counted as two until somebody says otherwise",
-                )
-            )
-    return True
+        return (await _place_repeats(session, org_id, [credit], known, codes=codes, now=now))[0]
+    if not is_identifying_reference(credit.bank_reference):
+        return _stored(credit)
+    other_id = await queries_transactions.find_possible_duplicate(session, org_id, credit)
+    return _stored(credit, found=None if other_id is None else _possible_duplicate(credit))
 
 
-async def _keep(session: AsyncSession, batch: Batch, sightings: Sequence[NewSighting]) -> None:
-    """Keep what was told again; each contradiction is told to a person once."""
-    if not sightings:
-        return
-    kept = await queries_transactions.insert_sightings(
-        session, batch.org.id, sightings, now=batch.now
+def _stored(credit: NewCredit, *, found: NewBreak | None = None) -> PlacedCredit:
+    outcome = NoticeOutcome.OUTGOING if credit.direction == Direction.OUT else None
+    return PlacedCredit(credit=credit, is_stored=True, outcome=outcome, found=found)
+
+
+def _possible_duplicate(credit: NewCredit) -> NewBreak:
+    return NewBreak(
+        kind=BreakKind.POSSIBLE_DUPLICATE,
+        subject_id=credit.id,
+        credit_id=credit.id,
+        amount_vnd=credit.amount_vnd,
+        detail=f"bank reference {credit.bank_reference}, as another transaction has:"
+        " counted as two until somebody says otherwise",
     )
+
+
+async def _keep(
+    session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
+) -> dict[UUID, NewBreak]:
+    """Keep evidence; return a break for each contradiction that was not kept before."""
+    if not sightings:
+        return {}
+    kept = await queries_transactions.insert_sightings(session, org_id, sightings, now=now)
+    breaks = {}
     for one in sightings:
         if one.is_contradiction and one.id in kept:
-            names = ", ".join(sorted(one.told))
-            batch.breaks.append(
-                NewBreak(
-                    kind=BreakKind.CONTRADICTION,
-                    subject_id=one.id,
-                    credit_id=one.credit_id,
-                    amount_vnd=one.amount_vnd,
-                    detail=f"told again with another {names}; the first telling stands",
-                )
+            names = ", ".join(sorted(one.differences))
+            breaks[one.id] = NewBreak(
+                kind=BreakKind.CONTRADICTION,
+                subject_id=one.id,
+                credit_id=one.credit_id,
+                amount_vnd=one.amount_vnd,
+                detail=f"reported again with another {names}; the first report stands",
             )
             log.warning("credit.contradicted", credit=str(one.credit_id), facts=names)
+    return breaks
 
 
-def _judge_repeat(batch: Batch, first: StoredCredit, credit: NewCredit) -> NewSighting | None:
-    """Note what telling a transaction again says; return what is to be kept of it."""
-    differences = find_differences(first, credit, codes=batch.codes)
+def _compare(
+    first: StoredCredit, credit: NewCredit, *, codes: Collection[str]
+) -> tuple[NoticeOutcome, NewSighting | None]:
+    """Compare a repeat with the first report; return what it is, and what is to be kept of it."""
+    differences = find_differences(first, credit, codes=codes)
     if differences:
-        batch.outcomes[credit.notice_id] = "contradicted"
-        return _new_sighting(credit, first.id, told=differences, is_contradiction=True)
-    batch.outcomes.setdefault(credit.notice_id, "repeat")
+        sighting = _new_sighting(credit, first.id, differences, is_contradiction=True)
+        return NoticeOutcome.CONTRADICTED, sighting
     if credit.provider == first.provider:
-        return None
-    # Another provider agrees: kept, so that its next telling is not taken for this one.
-    return _new_sighting(credit, first.id, told={})
+        return NoticeOutcome.REPEAT, None
+    # Another provider agrees: kept, so that its next report is not taken for this one.
+    return NoticeOutcome.REPEAT, _new_sighting(credit, first.id, {})
 
 
 def _new_sighting(
-    credit: NewCredit, known: UUID, *, told: dict[str, Any], is_contradiction: bool = False
+    credit: NewCredit,
+    known_id: UUID,
+    differences: dict[str, Any],
+    *,
+    is_contradiction: bool = False,
 ) -> NewSighting:
     return NewSighting(
         id=new_id(),
-        credit_id=known,
+        credit_id=known_id,
         notice_id=credit.notice_id,
         provider=credit.provider,
         provider_transaction_id=credit.provider_transaction_id,
-        fingerprint=read_fingerprint(credit, with_time="occurred_at" in told),
+        fingerprint=read_fingerprint(credit, with_time="occurred_at" in differences),
         is_contradiction=is_contradiction,
-        told=told,
+        differences=differences,
         amount_vnd=credit.amount_vnd,
     )
 

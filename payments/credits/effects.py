@@ -129,8 +129,10 @@ def list_events(match: NewMatch, credit: CreditFacts) -> list[NewEvent]:
 
 
 def _tell_leg(match: NewMatch, credit: CreditFacts, leg: Applied, data: dict[str, Any]) -> NewEvent:
-    is_split = match.decision.verdict is Verdict.SPLIT
-    about = {"amount_vnd": leg.applied_vnd, "applied_vnd": leg.applied_vnd} if is_split else {}
+    about: dict[str, Any] = {}
+    if match.decision.verdict is Verdict.SPLIT:  # each bill hears of its own share
+        about = {"verdict": leg.effect.value, "is_late": leg.is_late}
+        about |= {"amount_vnd": leg.applied_vnd, "applied_vnd": leg.applied_vnd}
     return NewEvent(
         kind=EVENT_OF[Verdict(leg.effect.value)],
         payee_id=match.decision.payee_id,

@@ -177,7 +177,7 @@ class MatchLeg(OrgRow):
 
 
 class Sighting(OrgRow):
-    """A known credit told again with other facts, or through another channel: kept as evidence."""
+    """Evidence: a known credit reported again with other facts, or through another channel."""
 
     __tablename__ = "sightings"
     __table_args__ = (
@@ -191,7 +191,7 @@ class Sighting(OrgRow):
             "provider_transaction_id",
             "credit_id",
             "fingerprint",
-            name="uq_sightings_told",
+            name="uq_sightings_report",
         ),
     )
 
@@ -199,7 +199,7 @@ class Sighting(OrgRow):
     notice_id: Mapped[UUID]
     provider: Mapped[str]
     provider_transaction_id: Mapped[str]
-    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)  # of the facts told, 16 bytes
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)  # of the reported facts, 16 bytes
     is_contradiction: Mapped[bool]
-    told: Mapped[dict[str, Any]] = mapped_column(JSONB)  # the facts that differ: {name: [was, is]}
+    differences: Mapped[dict[str, Any]] = mapped_column(JSONB)  # {name: [was, is]}
     received_at: Mapped[datetime]

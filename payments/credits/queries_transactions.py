@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import day_bounds, hanoi_day
 from core.sql import run
+from payments.callbacks.models import Notice
 from payments.callbacks.queries import to_json
+from payments.credits.models import BankTransaction, Sighting
 from payments.credits.rules import CreditFacts
 from payments.credits.types import NewCredit, NewSighting, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
@@ -110,7 +112,7 @@ FIND_OTHER_CHANNEL = text("""
                    SELECT 1 FROM sightings s
                    WHERE s.org_id = c.org_id AND s.provider = c.provider
                      AND s.provider_transaction_id = c.provider_transaction_id
-                     AND s.told ? 'perhaps')
+                     AND s.differences ? 'perhaps')
           END
     ORDER BY c.id LIMIT 1
 """)
@@ -134,19 +136,20 @@ FIND_POSSIBLE_DUPLICATE = text("""
 INSERT_SIGHTINGS = text("""
     INSERT INTO sightings (
         org_id, id, credit_id, notice_id, provider, provider_transaction_id, fingerprint,
-        is_contradiction, told, received_at)
+        is_contradiction, differences, received_at)
     SELECT :org_id, t.*, :now
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
         CAST(:providers AS text[]), CAST(:transaction_ids AS text[]),
-        CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]), CAST(:told AS jsonb[])) AS t
+        CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]),
+        CAST(:differences AS jsonb[])) AS t
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
 
 async def lock_channels(session: AsyncSession, account_ids: Collection[UUID]) -> None:
-    """Serialise the settlement of accounts that several providers report on."""
+    """Serialise the processing of accounts that several providers report on."""
     await session.execute(LOCK_ACCOUNT_CHANNELS, {"account_ids": sorted(account_ids)})
 
 
@@ -256,7 +259,7 @@ async def find_other_channel(
     bank_reference: str | None = None,
     reference: str | None = None,
 ) -> UUID | None:
-    """Find the credit by which another provider already told of this money, if there is one.
+    """Find the credit by which another provider reported this money before, if there is one.
 
     It has the same amount and is near in time, and is paired with nothing else of this provider.
 
@@ -308,7 +311,7 @@ def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
 async def insert_sightings(
     session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
 ) -> set[UUID]:
-    """Keep what was told again differently, the same telling once; return the ids kept now."""
+    """Keep what was reported again, each report once; return the ids kept now."""
     stored = await run(
         session,
         INSERT_SIGHTINGS,
@@ -321,11 +324,29 @@ async def insert_sightings(
             "transaction_ids": [s.provider_transaction_id for s in sightings],
             "fingerprints": [s.fingerprint for s in sightings],
             "contradict": [s.is_contradiction for s in sightings],
-            "told": [to_json(s.told) for s in sightings],
+            "differences": [to_json(s.differences) for s in sightings],
             "now": now,
         },
     )
     return {row[0] for row in stored}
+
+
+async def get_sighting(
+    session: AsyncSession, org_id: UUID, sighting_id: UUID
+) -> tuple[Sighting, UUID, Notice]:
+    """Return a sighting, the account that it is about, and the notice that reported it."""
+    query = (
+        select(Sighting, BankTransaction.receiving_account_id, Notice)
+        .join(
+            BankTransaction,
+            (BankTransaction.org_id == Sighting.org_id)
+            & (BankTransaction.id == Sighting.credit_id),
+        )
+        .join(Notice, (Notice.org_id == Sighting.org_id) & (Notice.id == Sighting.notice_id))
+        .where(Sighting.org_id == org_id, Sighting.id == sighting_id)
+    )
+    sighting, account_id, notice = (await session.execute(query)).one()
+    return sighting, account_id, notice
 
 
 def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:

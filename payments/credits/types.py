@@ -1,12 +1,10 @@
-"""Plain rows that travel between settlement and its SQL."""
+"""Rows that travel between the processing of notices and its SQL."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from identity.organisations.rules import OrgFacts
-from payments.breaks.types import NewBreak
 from payments.credits.rules import Decision
 
 
@@ -58,7 +56,7 @@ class NewCredit:
 
 
 class StoredCredit(NamedTuple):
-    """What is compared when a transaction is told again."""
+    """Facts of a stored transaction that a repeat is compared with."""
 
     id: UUID
     receiving_account_id: UUID
@@ -74,7 +72,7 @@ class StoredCredit(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewSighting:
-    """A known credit told again, differently."""
+    """A known credit that was reported again: by another provider, or with other facts."""
 
     id: UUID
     credit_id: UUID
@@ -83,8 +81,8 @@ class NewSighting:
     provider_transaction_id: str
     fingerprint: bytes
     is_contradiction: bool
-    told: dict[str, Any]
-    amount_vnd: int  # as it was told now
+    differences: dict[str, Any]  # {name: [was, is]}
+    amount_vnd: int  # as it was reported now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,18 +95,3 @@ class NewMatch:
     named: str | None
     suggested_bill_id: UUID | None = None
     matched_by: UUID | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class Batch:
-    """What one settlement gathers before it writes."""
-
-    org: OrgFacts
-    now: datetime
-    outcomes: dict[UUID, str] = field(default_factory=dict)  # notice → word for the notice log
-    waiting: dict[UUID, int] = field(default_factory=dict)  # notice → its attempts so far
-    breaks: list[NewBreak] = field(default_factory=list)
-    listed: set[UUID] = field(default_factory=set)  # subjects of unknown accounts, known by now
-    arrived: list[NewCredit] = field(default_factory=list)
-    doubtful: set[UUID] = field(default_factory=set)  # credits that may be told a second time
-    codes: frozenset[str] = frozenset()  # of this organisation, and of others that memos name

@@ -24,6 +24,16 @@ FROM_CREDITS = """
     FROM bank_transactions c
     JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id AND m.reversed_at IS NULL
 """
+# The payments of some days, and then the match of each (OFFSET 0 keeps the planner from going
+# through all matches in the order of ids, until it comes to those days).
+FROM_CREDITS_OF_DAYS = """
+    FROM (SELECT * FROM bank_transactions c
+          WHERE c.org_id = :org_id AND {days} ORDER BY c.id DESC OFFSET 0) AS c
+    CROSS JOIN LATERAL (
+        SELECT * FROM matches m
+        WHERE m.org_id = c.org_id AND m.credit_id = c.id AND m.reversed_at IS NULL
+        OFFSET 0) AS m
+"""
 
 
 # What nobody of an account was given yet concerns all who trade on it.
@@ -37,11 +47,8 @@ IS_ANYONES = """
 
 # Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
 # values from every index.
-FILTERS: Final = {
-    "before_id": "c.id < :before_id AND m.credit_id < :before_id",
-    "since": "c.received_at >= :since",
-    "until": "c.received_at < :until",
-}
+FILTERS: Final = {"before_id": "c.id < :before_id AND m.credit_id < :before_id"}
+DAYS: Final = {"since": "c.received_at >= :since", "until": "c.received_at < :until"}
 FIND_CREDIT = text(f"""
     SELECT {CREDIT_COLUMNS} {FROM_CREDITS}
     WHERE c.org_id = :org_id AND c.id = :credit_id
@@ -157,6 +164,8 @@ async def count_verdicts(
 def _write_lists(given: frozenset[str], verdicts: tuple[Verdict, ...] | None) -> list[TextClause]:
     """Write the statements of a list of credits: a payee's are its own, and what is anyone's."""
     wanted = [condition for name, condition in FILTERS.items() if name in given]
+    days = " AND ".join(DAYS[name] for name in DAYS if name in given)
+    source = FROM_CREDITS_OF_DAYS.format(days=days) if days else FROM_CREDITS
     if verdicts is not None:
         # Constants, so that the planner sees which index serves them.
         names = ", ".join(f"'{verdict.value}'" for verdict in verdicts) or "NULL"
@@ -164,7 +173,7 @@ def _write_lists(given: frozenset[str], verdicts: tuple[Verdict, ...] | None) ->
     halves = ["m.payee_id = :payee_id", IS_ANYONES] if "payee_id" in given else ["true"]
     return [
         text(f"""
-            SELECT {CREDIT_COLUMNS} {FROM_CREDITS}
+            SELECT {CREDIT_COLUMNS} {source}
             WHERE c.org_id = :org_id AND {" AND ".join([*wanted, half])}
             ORDER BY c.id DESC LIMIT :limit
         """)

@@ -34,7 +34,6 @@ async def propose_account(
     org_id: UUID,
     *,
     payee_id: UUID,
-    is_known_bank: bool,
     bin_: str,
     account_number: str,
     virtual_account: str | None,
@@ -46,7 +45,6 @@ async def propose_account(
     """Propose that a payee's codes name this account from now on. Nothing changes yet.
 
     Args:
-        is_known_bank: whether the caller's bank list has the BIN.
         test_reference: a fresh reference for the memo of this link's test transfer.
 
     Raises:
@@ -54,11 +52,10 @@ async def propose_account(
     """
     check_lines(holder_name=holder_name)
     check_account(
-        is_known_bank=is_known_bank,
         bin_=bin_,
         account_number=account_number,
         virtual_account=virtual_account,
-        holder=holder_name,
+        holder_name=holder_name,
     )
     assert actor.id is not None
     payee = await queries.get_payee(session, org_id, payee_id)

@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from core.errors import Violation
 from payments.payees.errors import BadAccount
 from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.vietqr import build, transfer_code
+from payments.vietqr.banks import find_bank
 
 
 class AccountStatus(StrEnum):
@@ -111,19 +113,24 @@ def transfer_test_payload(*, bin_: str, code_account: str, test_reference: str) 
 
 
 def check_account(
-    *, is_known_bank: bool, bin_: str, account_number: str, virtual_account: str | None, holder: str
+    *, bin_: str, account_number: str, virtual_account: str | None, holder_name: str
 ) -> None:
     """Refuse what no bank could have given.
 
     Raises:
-        BadAccount: says which part and what it must look like.
+        BadAccount: with one violation for each field that cannot be right.
     """
-    if not is_known_bank:
-        raise BadAccount(f"No bank in Việt Nam has the BIN {bin_!r}. Choose one from the list.")
-    for number in (account_number, *filter(None, [virtual_account])):
-        if not ACCOUNT_NUMBER.fullmatch(number):
-            raise BadAccount(
-                f"An account number has 4 to 19 letters and digits; {number!r} does not."
-            )
-    if not 2 <= len(holder.strip()) <= HOLDER_CHARS_MAX:
-        raise BadAccount("Give the holder's name as the bank prints it, 2 to 70 characters.")
+    violations = []
+    if find_bank(bin_) is None:
+        fault = f"No bank in Việt Nam has the BIN {bin_!r}. Choose one from the list."
+        violations.append(Violation(field="bin", code="unknown_bank", detail=fault))
+    numbers = {"account_number": account_number, "virtual_account": virtual_account or None}
+    for field, number in numbers.items():
+        if number is not None and not ACCOUNT_NUMBER.fullmatch(number):
+            fault = f"An account number has 4 to 19 letters and digits; {number!r} does not."
+            violations.append(Violation(field=field, code="bad_number", detail=fault))
+    if not 2 <= len(holder_name.strip()) <= HOLDER_CHARS_MAX:
+        fault = "Give the holder's name as the bank prints it, 2 to 70 characters."
+        violations.append(Violation(field="holder_name", code="bad_holder", detail=fault))
+    if violations:
+        raise BadAccount(violations[0].detail, violations=violations)

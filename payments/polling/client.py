@@ -1,7 +1,7 @@
-"""One question to one endpoint's provider over the network: sent, answered in time, and read.
+"""HTTP client of providers' pull APIs: requests sent, responses read, within a deadline.
 
-Whatever a provider answers, nothing but a cancellation leaves this module as an exception: what
-went wrong with one endpoint is a fact about that endpoint, and never another's.
+Whatever a provider answers, nothing but a cancellation leaves this module as an exception: one
+endpoint's failure is a fact about that endpoint and does not affect the others.
 """
 
 import asyncio
@@ -21,29 +21,29 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
     UnreadableNotice,
 )
-from payments.providers.protocol import Asking
-from payments.providers.pulling import Answer, PullQuery, PullRequest, Told
+from payments.providers.protocol import Pull
+from payments.providers.pulling import PullPage, PullQuery, PullRequest, PullResponse
 from payments.providers.types import Direction
 
-RESPONSE_TIMEOUT_S: Final = 4.0  # leaves some of the five seconds for storing and settling
+RESPONSE_TIMEOUT_S: Final = 4.0  # leaves some of the five seconds for storing and processing
 RESPONSE_BYTES_MAX: Final = 1_000_000
-REQUESTS_MAX: Final = 12  # to one endpoint for one question, with the pages that follow
+REQUESTS_MAX: Final = 12  # to one endpoint in one poll, with the pages that follow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """What one endpoint's provider is asked about one account."""
+class PollTarget:
+    """One endpoint's provider, and what is looked up there about one account."""
 
     endpoint_id: UUID
     provider: str
-    asking: Asking
+    pull: Pull
     url: str  # the provider's own, or a sandbox's that the operator allows
-    inquiry: PullQuery
+    query: PullQuery
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransactionRow:
-    """One transaction that a provider told of when asked."""
+    """One transaction in a provider's responses."""
 
     transaction_id: str
     amount_vnd: int
@@ -52,77 +52,77 @@ class TransactionRow:
 
 @dataclass(kw_only=True, slots=True)
 class PullResult:
-    """What became of one question."""
+    """What polling one target found."""
 
     rows: list[TransactionRow] = field(default_factory=list)
-    answers: int = 0
+    pages: int = 0  # responses that could be read
     unreadable: int = 0  # rows that the provider's own contract does not know
     problems: list[PollFailed] = field(default_factory=list)
 
     @property
     def is_answered(self) -> bool:
-        """Whether the provider has told something, be it that nothing came."""
-        return self.answers > 0 and (bool(self.rows) or not self.unreadable)
+        """Whether the provider has said something, be it that nothing came."""
+        return self.pages > 0 and (bool(self.rows) or not self.unreadable)
 
 
 def open_client() -> httpx.AsyncClient:
-    """Open the one client that asks for all tenants: it keeps connections, and nothing else.
+    """Open the one client that polls for all tenants: it keeps connections, and nothing else.
 
-    No cookie is kept: one that came in the answer to a tenant's token would go with another's.
+    No cookie is kept: one set for a tenant's token would travel with another's.
     """
     policy = DefaultCookiePolicy(allowed_domains=[])
     return httpx.AsyncClient(follow_redirects=False, cookies=CookieJar(policy))
 
 
 async def poll_target(
-    client: httpx.AsyncClient, question: Question, deadline_s: float
+    client: httpx.AsyncClient, target: PollTarget, deadline_s: float
 ) -> PullResult:
-    """Send the requests of a question, then those for further pages; what failed is noted.
+    """Send a target's requests, then those for further pages; failures are noted in the result.
 
     Args:
         deadline_s: for all of them together, on the clock of the loop.
     """
-    heard = PullResult()
+    result = PullResult()
     try:
-        await _ask_all(client, question, heard, deadline_s)
-    except Exception as error:  # nobody foresaw it; what was heard before still counts
-        heard.problems.append(_name_surprise(error))
-        heard.unreadable += 1  # so that silence about it is not taken for "nothing came"
-    return heard
+        await _request_all(client, target, result, deadline_s)
+    except Exception as error:  # not foreseen; what was read before still counts
+        result.problems.append(_name_surprise(error))
+        result.unreadable += 1  # so that silence about it is not taken for "nothing came"
+    return result
 
 
-async def _ask_all(
-    client: httpx.AsyncClient, question: Question, heard: PullResult, deadline_s: float
+async def _request_all(
+    client: httpx.AsyncClient, target: PollTarget, result: PullResult, deadline_s: float
 ) -> None:
-    waiting = list(question.asking.ask(question.inquiry))[:REQUESTS_MAX]
+    waiting = list(target.pull.list_requests(target.query))[:REQUESTS_MAX]
     if not waiting:
-        heard.problems.append(NoOrderToPoll())
+        result.problems.append(NoOrderToPoll())
     sent = 0
     while waiting:
         sent += len(waiting)
-        answers = await asyncio.gather(
-            *(_ask_once(client, question, request, deadline_s) for request in waiting)
+        pages = await asyncio.gather(
+            *(_request_once(client, target, request, deadline_s) for request in waiting)
         )
         waiting = []
-        for told in answers:
-            if isinstance(told, PollFailed):
-                heard.problems.append(told)
+        for page in pages:
+            if isinstance(page, PollFailed):
+                result.problems.append(page)
                 continue
-            heard.answers += 1
-            heard.unreadable += told.unreadable
-            _read_rows(question, told.bodies, heard)
-            if told.more is not None and sent + len(waiting) < REQUESTS_MAX:
-                waiting.append(told.more)
+            result.pages += 1
+            result.unreadable += page.unreadable
+            _read_rows(target, page.bodies, result)
+            if page.next_request is not None and sent + len(waiting) < REQUESTS_MAX:
+                waiting.append(page.next_request)
 
 
-async def _ask_once(
-    client: httpx.AsyncClient, question: Question, request: PullRequest, deadline_s: float
-) -> Told | PollFailed:
-    """Ask one thing; return what was told or what went wrong, before the deadline."""
+async def _request_once(
+    client: httpx.AsyncClient, target: PollTarget, request: PullRequest, deadline_s: float
+) -> PullPage | PollFailed:
+    """Send one request; return its page or what went wrong, before the deadline."""
     try:
         async with asyncio.timeout_at(deadline_s):
-            answer = await _read_answer(client, question.url, request)
-        return question.asking.read(answer, request, question.inquiry)
+            response = await _read_response(client, target.url, request)
+        return target.pull.read(response, request, target.query)
     except PollFailed as problem:
         return problem
     except UnreadableNotice as problem:
@@ -131,23 +131,23 @@ async def _ask_once(
         return ProviderDidNotRespond(
             "The provider did not answer within 5 seconds. Try again, or look into the bank's app."
         )
-    except Exception as error:  # the other requests of the question are heard all the same
+    except Exception as error:  # the other requests are read all the same
         return _name_surprise(error)
 
 
 def _name_surprise(error: Exception) -> ProviderResponseUnreadable:
-    """Name what nobody foresaw; its cause is for the log."""
+    """Wrap an unforeseen error; its cause is for the log."""
     problem = ProviderResponseUnreadable("The provider's answer cannot be read.")
     problem.__cause__ = error
     return problem
 
 
-async def _read_answer(client: httpx.AsyncClient, url: str, request: PullRequest) -> Answer:
-    """Read an answer of at most RESPONSE_BYTES_MAX; what is longer is not taken into memory.
+async def _read_response(client: httpx.AsyncClient, url: str, request: PullRequest) -> PullResponse:
+    """Read a response of at most RESPONSE_BYTES_MAX; what is longer is not taken into memory.
 
     Raises:
         ProviderResponseUnreadable: it is longer.
-        httpx.HTTPError: no answer.
+        httpx.HTTPError: no response.
     """
     body = bytearray()
     async with client.stream(
@@ -163,25 +163,25 @@ async def _read_answer(client: httpx.AsyncClient, url: str, request: PullRequest
             body += part
             if len(body) > RESPONSE_BYTES_MAX:
                 raise ProviderResponseUnreadable("The provider's answer is too large.")
-    return Answer(status=response.status_code, body=bytes(body))
+    return PullResponse(status=response.status_code, body=bytes(body))
 
 
-def _read_rows(question: Question, bodies: Sequence[bytes], heard: PullResult) -> None:
-    """Read rows as the settler will read them; keep the money that came to this account."""
-    number = question.inquiry.account_number.upper()
+def _read_rows(target: PollTarget, bodies: Sequence[bytes], result: PullResult) -> None:
+    """Read rows as processing will read them; keep the money that came to this account."""
+    number = target.query.account_number.upper()
     for body in bodies:
         try:
-            reading = PROVIDERS[question.provider].read(body)
+            reading = PROVIDERS[target.provider].read(body)
         except UnreadableNotice:
-            heard.unreadable += 1
+            result.unreadable += 1
             continue
-        for told in reading.transactions:
-            names = {told.account_number.upper(), (told.virtual_account or "").upper()}
-            if told.direction is Direction.IN and number in names:
-                heard.rows.append(
+        for one in reading.transactions:
+            names = {one.account_number.upper(), (one.virtual_account or "").upper()}
+            if one.direction is Direction.IN and number in names:
+                result.rows.append(
                     TransactionRow(
-                        transaction_id=told.provider_transaction_id,
-                        amount_vnd=told.amount_vnd,
+                        transaction_id=one.provider_transaction_id,
+                        amount_vnd=one.amount_vnd,
                         body=body,
                     )
                 )

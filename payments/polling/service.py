@@ -1,7 +1,7 @@
-"""Asking a provider what came in: "kiểm tra giao dịch", and what a lost callback never said.
+"""Polling of providers for what came in ("kiểm tra giao dịch"), where a callback was lost.
 
-What is new in the answer is stored like a callback and settled by the same code, so asking twice,
-or a callback that comes after all, changes nothing.
+What is new in the responses is stored like a callback and processed by the same code, so polling
+twice, or a callback that comes after all, changes nothing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from payments.callbacks.types import NewNotice
 from payments.credits import queries_transactions
 from payments.credits.processing import process_notices
 from payments.credits.processor import NoticeProcessor
-from payments.polling.client import RESPONSE_TIMEOUT_S, PullResult, Question, poll_target
+from payments.polling.client import RESPONSE_TIMEOUT_S, PollTarget, PullResult, poll_target
 from payments.polling.targets import list_targets
 from payments.providers.errors import (
     NoOrderToPoll,
@@ -38,12 +38,12 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
 )
 
-# The vendor is promised an answer within five seconds; who calls has something to read as well.
+# The vendor is promised an answer within five seconds; the caller needs some of them.
 POLL_TIMEOUT_S: Final = 4.5
-NEW_ROWS_MAX: Final = 50  # asking again finds the others
-TOLD_BACK: Final = timedelta(hours=48)  # Casso tells whole days, so what was told up to then
-LOCK_WAIT_MS: Final = 500  # what is left of the deadline when the answer came last
-# Where several were asked in vain: what can be helped goes before what must be waited for.
+NEW_ROWS_MAX: Final = 50  # polling again finds the others
+SEEN_BACK: Final = timedelta(hours=48)  # Casso lists whole days, so rows up to then repeat
+LOCK_WAIT_MS: Final = 500  # what is left of the deadline after the last response
+# Where several polls failed: what a person can mend goes before what passes by itself.
 WORST_FIRST: Final = (
     ProviderRefusedToken,
     ProviderResponseUnreadable,
@@ -56,9 +56,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolledAccount:
-    """What asking found."""
+    """What polling found."""
 
-    rows: int  # transactions that the provider told of
+    rows: int  # transactions in the responses, known or new
     providers: tuple[str, ...]
 
 
@@ -101,7 +101,7 @@ class ProviderPoller:
                 asyncio.timeout_at(deadline_s),
                 open_org_transaction(self.database, org.id) as session,
             ):
-                questions, unasked = await list_targets(
+                targets, skipped = await list_targets(
                     session,
                     org.id,
                     account_id,
@@ -112,85 +112,85 @@ class ProviderPoller:
                 )
         except TimeoutError:
             raise Busy("The hub is busy. Try again in a moment.") from None
-        if not questions and not unasked:
+        if not targets and not skipped:
             raise ProviderCannotBePolled
-        answer_by_s = min(deadline_s, asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S)
-        answers = await asyncio.gather(
-            *(poll_target(self.client, one, answer_by_s) for one in questions)
+        respond_by_s = min(deadline_s, asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S)
+        results = await asyncio.gather(
+            *(poll_target(self.client, one, respond_by_s) for one in targets)
         )
-        for question, heard in zip(questions, answers, strict=True):
-            _log_problems(org, question.endpoint_id, question.provider, heard)
-        for one in unasked:
-            _log_problems(org, one.endpoint_id, one.provider, one.heard)
-        told = [pair for pair in zip(questions, answers, strict=True) if pair[1].is_answered]
-        if not told:
-            raise _choose_problem([*answers, *(one.heard for one in unasked)])
-        keeping = _keep(self.database, self.processor, org, account_id, told, now=now)
+        for target, result in zip(targets, results, strict=True):
+            _log_problems(org, target.endpoint_id, target.provider, result)
+        for one in skipped:
+            _log_problems(org, one.endpoint_id, one.provider, one.result)
+        answered = [pair for pair in zip(targets, results, strict=True) if pair[1].is_answered]
+        if not answered:
+            raise _choose_problem([*results, *(one.result for one in skipped)])
+        keeping = _keep(self.database, self.processor, org, account_id, answered, now=now)
         await self.processor.finish(org, keeping, deadline_s=deadline_s)
         return PolledAccount(
-            rows=sum(len(heard.rows) for _, heard in told),
-            providers=tuple(question.provider for question, _ in told),
+            rows=sum(len(result.rows) for _, result in answered),
+            providers=tuple(target.provider for target, _ in answered),
         )
 
 
 async def _keep(
     database: Database,
-    settler: NoticeProcessor,
+    processor: NoticeProcessor,
     org: OrgFacts,
     account_id: UUID,
-    told: Sequence[tuple[Question, PullResult]],
+    answered: Sequence[tuple[PollTarget, PullResult]],
     *,
     now: datetime,
 ) -> None:
-    """Store what is new, commit, then settle it."""
+    """Store what is new, commit, then process it."""
     async with open_org_transaction(database, org.id) as session:
-        new, untried = await _pick_new(session, org.id, account_id, told, now=now)
+        new, untried = await _pick_new(session, org.id, account_id, answered, now=now)
         if new:
             await store_notices(session, org.id, new)
     if notice_ids := [*untried, *(notice.id for notice in new)]:
-        await _settle(database, settler, org, notice_ids, now=now)
+        await _process(database, processor, org, notice_ids, now=now)
 
 
 async def _pick_new(
     session: AsyncSession,
     org_id: UUID,
     account_id: UUID,
-    told: Sequence[tuple[Question, PullResult]],
+    answered: Sequence[tuple[PollTarget, PullResult]],
     *,
     now: datetime,
 ) -> tuple[list[NewNotice], list[UUID]]:
-    """Leave out what is known with the same amount, and what was told in the same words before.
+    """Leave out what is known with the same amount, and rows that an earlier poll stored.
 
-    Vendors ask often, notices are kept, and some rows never become credits: another amount than
+    Vendors poll often, notices are kept, and some rows never become credits: another amount than
     before, simulated money in a live organisation, an account that is not approved.
 
     Returns:
-        (what is to be stored, stored notices that nobody has begun to settle).
+        (what is to be stored, stored notices whose processing has not begun).
     """
     new: list[NewNotice] = []
     untried: list[UUID] = []
-    for question, heard in told:
+    for target, result in answered:
         known = await queries_transactions.find_known(
             session,
             org_id,
             account_id,
-            question.provider,
-            [row.transaction_id for row in heard.rows],
+            target.provider,
+            [row.transaction_id for row in result.rows],
         )
-        unknown = [r.body for r in heard.rows if (r.transaction_id, r.amount_vnd) not in known]
+        unknown = [r.body for r in result.rows if (r.transaction_id, r.amount_vnd) not in known]
         if not unknown:
             continue
         before = await notice_queries.find_pulled(
-            session, org_id, question.endpoint_id, unknown, since=now - TOLD_BACK
+            session, org_id, target.endpoint_id, unknown, since=now - SEEN_BACK
         )
         untried += [notice.id for notice in before if notice.is_untried]
-        told_before = {notice.body for notice in before}
-        fresh = [body for body in dict.fromkeys(unknown) if body not in told_before]
+        stored_before = {notice.body for notice in before}
+        fresh = [body for body in dict.fromkeys(unknown) if body not in stored_before]
         new += [
             NewNotice(
                 id=new_id(),
-                endpoint_id=question.endpoint_id,
-                provider=question.provider,
+                endpoint_id=target.endpoint_id,
+                provider=target.provider,
                 source="pulled",
                 body=body,
                 headers={},
@@ -202,43 +202,43 @@ async def _pick_new(
     return new, untried
 
 
-async def _settle(
+async def _process(
     database: Database,
-    settler: NoticeProcessor,
+    processor: NoticeProcessor,
     org: OrgFacts,
     notice_ids: Sequence[UUID],
     *,
     now: datetime,
 ) -> None:
-    """Settle these notices and no backlog, since a vendor waits; what fails, the settler does."""
+    """Process these notices, not the backlog: a vendor waits. The processor retries failures."""
     try:
         async with open_org_transaction(database, org.id) as session:
             await notice_queries.limit_lock_wait(session, LOCK_WAIT_MS)
             due = await notice_queries.lock_notices(session, org.id, notice_ids)
             await process_notices(session, org, due, now=now)
     except Exception as error:  # whatever it is: the notices are stored, and tried one by one there
-        log.warning("asking.left_to_settler", org=org.code, error=type(error).__name__)
-        settler.wake(org)
+        log.warning("polling.left_to_processor", org=org.code, error=type(error).__name__)
+        processor.wake(org)
 
 
-def _choose_problem(answers: Sequence[PullResult]) -> PollFailed:
-    """Return what to tell a vendor of several questions that all failed."""
-    problems = [problem for heard in answers for problem in heard.problems]
-    if any(heard.unreadable for heard in answers):
+def _choose_problem(results: Sequence[PullResult]) -> PollFailed:
+    """Choose which error to show a vendor when all polls failed."""
+    problems = [problem for result in results for problem in result.problems]
+    if any(result.unreadable for result in results):
         problems.append(ProviderResponseUnreadable("The provider's rows cannot be read."))
     return min(problems, key=lambda problem: WORST_FIRST.index(type(problem)))
 
 
-def _log_problems(org: OrgFacts, endpoint_id: UUID, provider: str, heard: PullResult) -> None:
-    problems = {one.code for one in heard.problems if not isinstance(one, NoOrderToPoll)}
-    surprises = {type(one.__cause__).__name__ for one in heard.problems if one.__cause__}
-    if problems or heard.unreadable:
+def _log_problems(org: OrgFacts, endpoint_id: UUID, provider: str, result: PullResult) -> None:
+    problems = {one.code for one in result.problems if not isinstance(one, NoOrderToPoll)}
+    surprises = {type(one.__cause__).__name__ for one in result.problems if one.__cause__}
+    if problems or result.unreadable:
         log.warning(
-            "asking.failed",
+            "polling.failed",
             org=org.code,
             endpoint=str(endpoint_id),
             provider=provider,
             problems=sorted(problems),
-            unreadable_rows=heard.unreadable,
+            unreadable_rows=result.unreadable,
             surprises=sorted(surprises),
         )

@@ -1,4 +1,4 @@
-"""What is asked about an account: a question to each endpoint whose provider can be asked."""
+"""Poll targets of an account: each endpoint whose provider has a pull API and a token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sealing import Sealer, SecretNotReadable
 from payments.bills.queries import list_order_ids
 from payments.connections.credentials import open_pull_credentials
-from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
+from payments.connections.models import CallbackEndpoint
 from payments.connections.service import open_secrets
-from payments.polling.client import PullResult, Question
-from payments.providers import PULLS
+from payments.polling.client import PollTarget, PullResult
+from payments.polling.queries import list_pullable_endpoints
+from payments.providers import PROVIDERS
 from payments.providers.errors import PollFailed, ProviderRefusedToken, ProviderResponseUnreadable
 from payments.providers.pulling import PullCredentials, PullQuery
-from payments.providers.types import EndpointSecrets
+from payments.providers.types import EndpointSecrets, PulledBy
 
 ORDERS_MAX: Final = 10
 LOOK_BACK: Final = timedelta(hours=24)
@@ -26,15 +26,15 @@ LOOK_BACK: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SkippedEndpoint:
-    """An endpoint that could not be asked at all, because what it keeps sealed does not open."""
+    """An endpoint that could not be polled at all, because its sealed secrets do not open."""
 
     endpoint_id: UUID
     provider: str
     problem: PollFailed  # its cause is for the log
 
     @property
-    def heard(self) -> PullResult:
-        """As if the provider had answered so."""
+    def result(self) -> PullResult:
+        """The same as if the provider had answered so."""
         return PullResult(problems=[self.problem])
 
 
@@ -47,46 +47,34 @@ async def list_targets(
     payee_id: UUID,
     bill_id: UUID | None,
     now: datetime,
-) -> tuple[list[Question], list[SkippedEndpoint]]:
-    """Write the question to every endpoint that reports on an account and has a token.
+) -> tuple[list[PollTarget], list[SkippedEndpoint]]:
+    """List a poll target for every endpoint that reports on an account and has a token.
 
     Args:
-        payee_id: whose bills are asked about, where a provider knows its own orders only.
-        bill_id: the one bill that is asked about there, instead of the recent ones.
+        payee_id: whose orders are looked up, where a provider knows its own orders only.
+        bill_id: the one bill whose order is looked up there, instead of the recent ones.
 
     Returns:
-        (the questions, the endpoints that cannot be asked: their trouble is no other's).
+        (the targets, the endpoints that cannot be polled, which does not affect the others).
     """
-    query = (
-        select(CallbackEndpoint, CallbackEndpointAccount.account_number)
-        .join(
-            CallbackEndpointAccount,
-            (CallbackEndpointAccount.org_id == CallbackEndpoint.org_id)
-            & (CallbackEndpointAccount.endpoint_id == CallbackEndpoint.id),
-        )
-        .where(
-            CallbackEndpoint.org_id == org_id,
-            CallbackEndpointAccount.receiving_account_id == account_id,
-            CallbackEndpoint.revoked_at.is_(None),
-            CallbackEndpoint.provider.in_(PULLS),
-            CallbackEndpoint.sealed_pull_token.is_not(None),
-        )
-    )
-    questions: list[Question] = []
-    unasked: list[SkippedEndpoint] = []
-    for endpoint, number in (await session.execute(query)).all():
+    targets: list[PollTarget] = []
+    skipped: list[SkippedEndpoint] = []
+    for endpoint, number in await list_pullable_endpoints(session, org_id, account_id):
         try:
-            keys, secrets = _open_seals(endpoint, sealer, now=now)
+            credentials, secrets = _open_seals(endpoint, sealer, now=now)
         except PollFailed as problem:
-            unasked.append(
+            skipped.append(
                 SkippedEndpoint(
                     endpoint_id=endpoint.id, provider=endpoint.provider, problem=problem
                 )
             )
             continue
-        asking = PULLS[endpoint.provider]
+        provider = PROVIDERS[endpoint.provider]
+        pull, capabilities = provider.pull, provider.capabilities
+        assert pull is not None
+        assert capabilities.pull_url is not None
         order_ids: Sequence[str] = ()
-        if asking.pulls_by_order:
+        if capabilities.pulled_by is PulledBy.ORDER:
             order_ids = await list_order_ids(
                 session,
                 org_id,
@@ -97,44 +85,44 @@ async def list_targets(
                 since=now - LOOK_BACK,
                 limit=ORDERS_MAX,
             )
-        inquiry = PullQuery(
+        query = PullQuery(
             account_number=number,
             order_ids=tuple(order_ids),
             since=now - LOOK_BACK,
-            keys=keys,
+            credentials=credentials,
             secrets=secrets,
         )
-        questions.append(
-            Question(
+        targets.append(
+            PollTarget(
                 endpoint_id=endpoint.id,
                 provider=endpoint.provider,
-                asking=asking,
-                url=endpoint.pull_url or asking.url,
-                inquiry=inquiry,
+                pull=pull,
+                url=endpoint.pull_url or capabilities.pull_url,
+                query=query,
             )
         )
-    return questions, unasked
+    return targets, skipped
 
 
 def _open_seals(
     endpoint: CallbackEndpoint, sealer: Sealer, *, now: datetime
 ) -> tuple[PullCredentials, EndpointSecrets]:
-    """Open what asking an endpoint takes.
+    """Open what polling an endpoint takes.
 
     Raises:
         ProviderRefusedToken: its token does not open; a new one helps, as where it is refused.
         ProviderResponseUnreadable: its secrets do not open, which a new token would not change.
     """
     try:
-        keys = open_pull_credentials(endpoint, sealer)
+        credentials = open_pull_credentials(endpoint, sealer)
     except SecretNotReadable as error:
         raise ProviderRefusedToken from error
-    assert keys is not None
+    assert credentials is not None
     try:
-        return keys, open_secrets(endpoint, sealer, now=now)
+        return credentials, open_secrets(endpoint, sealer, now=now)
     except SecretNotReadable as error:
         raise ProviderResponseUnreadable(
-            "The provider was not asked: the endpoint's secret cannot be read, so no answer could"
+            "The provider was not polled: the endpoint's secret cannot be read, so no answer could"
             " be checked. The operator must look at the keys; until then look into the bank's own"
             " app."
         ) from error

@@ -1,6 +1,6 @@
-"""The providers that call back, one adapter each: who signed, what was said, what to answer.
+"""Providers: one folder each with its webhook, its pull API and its capabilities.
 
-Those that can be asked say how, too.
+To add one, add a folder and a line to the registry below.
 """
 
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from typing import Final
 
 from payments.providers.casso.pull import CassoPull
 from payments.providers.casso.webhook import Casso
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.payos.pull import PayOSPull
 from payments.providers.payos.webhook import PayOS
-from payments.providers.protocol import Asking, Provider
+from payments.providers.protocol import Pull, Webhook
 from payments.providers.sepay.pull import SePayPull
 from payments.providers.sepay.webhook import SePayApiKey, SePayHmac
 from payments.providers.types import (
     BODY_BYTES_MAX,
     Acknowledgement,
+    Capabilities,
     Direction,
     EndpointSecrets,
-    Fault,
     RawCallback,
     Reading,
     Refusal,
@@ -32,37 +32,47 @@ from payments.providers.vietqrvn.webhook import VietQRvn
 __all__ = [
     "BODY_BYTES_MAX",
     "PROVIDERS",
-    "PULLS",
-    "VIETQRVN",
     "Acknowledgement",
+    "Capabilities",
     "Direction",
     "EndpointSecrets",
     "Fault",
-    "Provider",
     "RawCallback",
     "Reading",
     "Refusal",
     "ReportedTransaction",
     "UnreadableNotice",
     "Verification",
+    "Webhook",
     "find_provider",
+    "find_pull",
+    "list_pullable",
 ]
 
-VIETQRVN: Final = VietQRvn()  # the only one that also issues tokens
-
-_ADAPTERS: Final[tuple[Provider, ...]] = (
-    PayOS(asking=PayOSPull()),
-    SePayHmac(asking=SePayPull()),
-    SePayApiKey(asking=SePayPull()),
-    Casso(asking=CassoPull()),
-    VIETQRVN,
-)
-PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _ADAPTERS})
-PULLS: Final[Mapping[str, Asking]] = MappingProxyType(
-    {p.name: p.asking for p in _ADAPTERS if p.asking is not None}
-)
+_REGISTRY: Final[dict[str, Webhook]] = {
+    adapter.name: adapter
+    for adapter in (
+        PayOS(pull=PayOSPull()),
+        SePayHmac(pull=SePayPull()),
+        SePayApiKey(pull=SePayPull()),
+        Casso(pull=CassoPull()),
+        VietQRvn(),
+    )
+}
+PROVIDERS: Final[Mapping[str, Webhook]] = MappingProxyType(_REGISTRY)
 
 
-def find_provider(name: str) -> Provider | None:
+def find_provider(name: str) -> Webhook | None:
     """Return the adapter of a name in a callback address, or None."""
     return PROVIDERS.get(name)
+
+
+def find_pull(name: str) -> Pull | None:
+    """Return the pull API of a provider; None where it has none, or there is no such provider."""
+    provider = PROVIDERS.get(name)
+    return None if provider is None else provider.pull
+
+
+def list_pullable() -> list[str]:
+    """List the names of the providers that have a pull API."""
+    return [name for name, provider in PROVIDERS.items() if provider.pull is not None]

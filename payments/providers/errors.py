@@ -1,9 +1,25 @@
 """Errors of providers' adapters."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 from core.errors import HubError, Kind
-from payments.providers.types import Fault
+
+
+class Fault(StrEnum):
+    """Which part of a notice could not be read."""
+
+    BODY = "body"
+    AMOUNT = "amount"
+    DIRECTION = "direction"
+    TIME = "time"
+    TRANSACTION_ID = "transaction_id"
+    REFERENCE = "reference"
+    MEMO = "memo"
+    ACCOUNT = "account"
+    ORDER = "order"
+    STATUS = "status"
+    CURRENCY = "currency"
 
 
 class PollFailed(HubError):

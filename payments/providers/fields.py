@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from core.money import VND_MAX
-from payments.providers.errors import UnreadableNotice
-from payments.providers.types import ID_CHARS_MAX, MEMO_CHARS_MAX, NAME_CHARS_MAX, Fault
+from payments.providers.errors import Fault, UnreadableNotice
+from payments.providers.types import ID_CHARS_MAX, MEMO_CHARS_MAX, NAME_CHARS_MAX
 
 # Việt Nam has kept UTC+7 without daylight saving since 1975; a fixed offset is quicker than a zone.
 HANOI_OFFSET: Final = timezone(timedelta(hours=7))

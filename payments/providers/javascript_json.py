@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any, Final
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import SAFE_INTEGER_MAX
-from payments.providers.types import Fault
 
 # Real notices are two levels deep; a limit of our own comes long before Python's recursion limit.
 DEPTH_MAX: Final = 16

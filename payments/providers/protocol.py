@@ -1,13 +1,14 @@
-"""Protocols of a provider's adapter: its webhook, and where it has one its pull API."""
+"""Protocols of a provider's adapter: its webhook, and its pull API where it has one."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from payments.providers.errors import UnreadableNotice
-from payments.providers.pulling import Answer, PullQuery, PullRequest, Told
+from payments.providers.pulling import PullPage, PullQuery, PullRequest, PullResponse
 from payments.providers.types import (
     Acknowledgement,
+    Capabilities,
     EndpointSecrets,
     RawCallback,
     Reading,
@@ -16,45 +17,35 @@ from payments.providers.types import (
 )
 
 
-class Asking(Protocol):
-    """The part of an adapter that can be asked."""
+class Pull(Protocol):
+    """How a provider's pull API is asked for transactions."""
 
-    @property
-    def url(self) -> str:
-        """The provider's address, the same for everybody; a sandbox has another."""
+    def list_requests(self, query: PullQuery) -> Sequence[PullRequest]:
+        """List the first requests; none where there is nothing to look up."""
         ...
 
-    @property
-    def needs_client_id(self) -> bool:
-        """Whether a token alone is not enough."""
-        ...
-
-    @property
-    def pulls_by_order(self) -> bool:
-        """Whether it knows its own orders only, and has no list of an account's transactions."""
-        ...
-
-    def ask(self, inquiry: PullQuery) -> Sequence[PullRequest]:
-        """Return the requests; none where there is nothing to ask about."""
-        ...
-
-    def read(self, answer: Answer, request: PullRequest, inquiry: PullQuery) -> Told:
-        """Tell what an answer says.
+    def read(self, response: PullResponse, request: PullRequest, query: PullQuery) -> PullPage:
+        """Read a response.
 
         Raises:
             UnreadableNotice: it is not in the provider's form.
-            ProviderRefusedToken: the provider does not know us, or no longer.
-            ProviderDidNotRespond: it is out of order, or wants fewer questions.
+            ProviderRefusedToken: the provider does not accept the token, or no longer.
+            ProviderDidNotRespond: it is out of order, or limits the rate of requests.
         """
         ...
 
 
-class Provider(Protocol):
-    """One way in which a provider reports bank transactions."""
+class Webhook(Protocol):
+    """How a provider calls back about bank transactions, and what it can do besides."""
 
     @property
     def name(self) -> str:
         """The name in the callback address and in the database."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do and needs."""
         ...
 
     @property
@@ -63,23 +54,24 @@ class Provider(Protocol):
         ...
 
     @property
-    def clock_window_s(self) -> int | None:
-        """How far a signed time may be from ours, either way; None where no rule is documented."""
-        ...
-
-    @property
-    def asking(self) -> "Asking | None":
-        """How it is asked what came in; None where it has nothing that could be asked."""
+    def pull(self) -> Pull | None:
+        """Its pull API; None where it has none."""
         ...
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
     ) -> Verification:
-        """Check size, address and signature. Never raises, whatever the bytes are."""
+        """Check size, address and signature, and read a valid notice. Never raises."""
+        ...
+
+    def issue_token(
+        self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
+    ) -> Acknowledgement | None:
+        """Answer a valid token request; None where the callback is a notice, to be stored."""
         ...
 
     def read(self, body: bytes) -> Reading:
-        """Tell the facts of a verified body.
+        """Read the facts of a verified body.
 
         Raises:
             UnreadableNotice: and nothing else, whatever the bytes are.
@@ -87,11 +79,11 @@ class Provider(Protocol):
         ...
 
     def acknowledge(self, *, notice_id: str) -> Acknowledgement:
-        """Say "stored", the same for the first notice and every repeat."""
+        """Answer "stored", the same for the first notice and every repeat."""
         ...
 
     def acknowledge_unreadable(self, error: UnreadableNotice, *, notice_id: str) -> Acknowledgement:
-        """Answer a well-signed notice that is stored but unreadable, so that nobody repeats it."""
+        """Answer a valid notice that is stored but unreadable, so that it is not sent again."""
         ...
 
     def refuse(self, refusal: Refusal) -> Acknowledgement:

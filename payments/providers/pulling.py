@@ -1,7 +1,7 @@
-"""How a provider is asked what came in: which requests, and what their answers say.
+"""Requests to providers' pull APIs, and reading of their responses.
 
-Pure like the adapters that it belongs to. What an answer tells is written as the callback about it
-would have been, so that one reader finds one identity in both, whichever comes first.
+Pure like the adapters that use it. Each row of a response is written as the callback about it would
+have been, so that one reader finds one identity in both, whichever comes first.
 """
 
 import json
@@ -13,23 +13,28 @@ from typing import Any, Final
 
 import msgspec
 
-from payments.providers.errors import ProviderDidNotRespond, ProviderRefusedToken, UnreadableNotice
+from payments.providers.errors import (
+    Fault,
+    ProviderDidNotRespond,
+    ProviderRefusedToken,
+    UnreadableNotice,
+)
 from payments.providers.fields import parse_object
-from payments.providers.types import EndpointSecrets, Fault
+from payments.providers.types import EndpointSecrets
 
 # What every provider answers a wrong, expired or withdrawn token with.
 REFUSED: Final = frozenset({401, 403})
-ROWS_MAX: Final = 100  # in one answer; the most that Casso gives
+ROWS_MAX: Final = 100  # in one response; the most that Casso gives
 
 _KEY: Final = re.compile(r"[!-~]{1,500}", re.ASCII)  # it travels in a header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PullCredentials:
-    """What a provider wants to see before it answers."""
+    """Credentials for a provider's pull API."""
 
     token: str
-    client_id: str | None = None  # payOS asks for both
+    client_id: str | None = None  # payOS needs both
 
     def __repr__(self) -> str:
         """Show nothing: this object is near log lines and tracebacks."""
@@ -38,13 +43,13 @@ class PullCredentials:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PullQuery:
-    """What is asked about."""
+    """What is looked up at one provider."""
 
     account_number: str
     order_ids: tuple[str, ...]  # what the bills in question are called at this provider
     since: datetime
-    keys: PullCredentials
-    secrets: EndpointSecrets  # of the endpoint: payOS signs its answers with them too
+    credentials: PullCredentials
+    secrets: EndpointSecrets  # of the endpoint: payOS signs its responses with them too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,47 +59,49 @@ class PullRequest:
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(repr=False)  # with the token
-    order_id: str = ""  # the one that it is about, if it is about one
+    order_id: str = ""  # the order that it is about, if it is about one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What came back, whatever its status."""
+class PullResponse:
+    """A response, whatever its status."""
 
     status: int
     body: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """What one answer says."""
+class PullPage:
+    """What one response says."""
 
     bodies: tuple[bytes, ...] = ()  # as callbacks about the same transactions
     unreadable: int = 0  # rows that break the provider's own contract
-    more: PullRequest | None = None  # the next page
+    next_request: PullRequest | None = None
 
 
 def is_usable_key(text: str) -> bool:
-    """Tell whether a token or client id can travel in a header: 1 to 500 visible ASCII signs."""
+    """Decide whether a token or client id can travel in a header: 1 to 500 visible ASCII signs."""
     return _KEY.fullmatch(text) is not None
 
 
-def open_response(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of an answer, or raise as Asking.read says.
+def open_response(response: PullResponse) -> dict[str, Any]:
+    """Return the JSON object of a response, or raise as Pull.read says.
 
-    A redirect is an answer that cannot be read: the token goes to no second address.
+    A redirect is a response that cannot be read: the token goes to no second address.
     """
-    if answer.status in REFUSED:
+    if response.status in REFUSED:
         raise ProviderRefusedToken
-    if answer.status == 429:
-        raise ProviderDidNotRespond("The provider was asked too often. Try again in a minute.")
-    if answer.status >= 500:
+    if response.status == 429:
+        raise ProviderDidNotRespond(
+            "The provider limits how often it can be checked. Try again in a minute."
+        )
+    if response.status >= 500:
         raise ProviderDidNotRespond(
             "The provider is out of order. Try again, or look into the bank's app."
         )
-    if not 200 <= answer.status < 300:
-        raise UnreadableNotice(Fault.STATUS, f"HTTP {answer.status}")
-    return parse_object(answer.body)
+    if not 200 <= response.status < 300:
+        raise UnreadableNotice(Fault.STATUS, f"HTTP {response.status}")
+    return parse_object(response.body)
 
 
 def rewrite_rows(
@@ -103,7 +110,7 @@ def rewrite_rows(
     """Write rows as callbacks; return them, and how many rows are in no known form.
 
     Args:
-        rewrite: row → callback, or None for one that is not asked for. Raises UnreadableNotice.
+        rewrite: row → callback, or None for one that is left out. Raises UnreadableNotice.
 
     Raises:
         UnreadableNotice: there is no list.
@@ -122,13 +129,13 @@ def rewrite_rows(
     return tuple(written), unreadable
 
 
-def write_callback(told: Mapping[str, Any]) -> bytes:
+def write_callback(facts: Mapping[str, Any]) -> bytes:
     """Write a callback's JSON; half an emoji stays half, as callbacks have it (parse_json).
 
     Raises:
         ValueError, OverflowError, RecursionError: a value that JSON has no form for.
     """
     try:
-        return msgspec.json.encode(told)
+        return msgspec.json.encode(facts)
     except UnicodeEncodeError:
-        return json.dumps(told).encode()
+        return json.dumps(facts).encode()

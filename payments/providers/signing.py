@@ -1,7 +1,8 @@
-"""What the adapters share about keys, answers and refusals."""
+"""Keys, answers and refusals that the adapters share."""
 
 import hmac
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final
 
 from payments.providers.errors import UnreadableNotice
@@ -10,6 +11,7 @@ from payments.providers.types import (
     Acknowledgement,
     EndpointSecrets,
     RawCallback,
+    Reading,
     Refusal,
     Verification,
 )
@@ -29,14 +31,30 @@ def refused(refusal: Refusal, detail: str, *, skew_s: int | None = None) -> Veri
     return Verification(is_valid=False, refusal=refusal, detail=detail, skew_s=_bound(skew_s))
 
 
-def valid(key_index: int, *, skew_s: int | None = None) -> Verification:
-    """Return a passed verification; key 1 is the previous one, still in use at the provider."""
+def valid(
+    key_index: int, read: Callable[[], Reading] | None, *, skew_s: int | None = None
+) -> Verification:
+    """Return a passed verification.
+
+    Args:
+        key_index: 1 for the previous key, still in use at the provider.
+        read: reads the notice; None for a token request.
+        skew_s: our clock minus the signature's.
+    """
+    reading = unreadable = None
+    if read is not None:
+        try:
+            reading = read()
+        except UnreadableNotice as error:
+            unreadable = error
     return Verification(
         is_valid=True,
         refusal=None,
         detail="valid, by the previous key" if key_index else "valid",
         used_previous_key=key_index > 0,
         skew_s=_bound(skew_s),
+        reading=reading,
+        unreadable=unreadable,
     )
 
 
@@ -50,6 +68,12 @@ class AnswersPlainly:
     payOS documents the body, Casso's sample handler sends it, SePay's older page asks for it and
     its newer one for any 2xx.
     """
+
+    def issue_token(
+        self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
+    ) -> Acknowledgement | None:
+        """Return None: each of their callbacks is a notice."""
+        return None
 
     def acknowledge(self, *, notice_id: str) -> Acknowledgement:
         """Answer 200 {"success":true}."""

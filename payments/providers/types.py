@@ -1,17 +1,16 @@
-"""What the hub asks of every provider that calls back: who signed, what was said, what to answer.
+"""Types shared by the adapters of all providers.
 
 An adapter is pure: bytes in, facts out. It reads no clock, no database and no network, so the
-web edge, the worker that settles a backlog and the command line all run the same code.
+web edge, the worker that processes a backlog and the command line all run the same code.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    pass
+from payments.providers.errors import UnreadableNotice
 
 # The largest real notice seen is below 2 KiB; each adapter may lower this, none may raise it.
 BODY_BYTES_MAX: Final = 16_384
@@ -42,20 +41,30 @@ class Refusal(StrEnum):
     UNKNOWN_SUBPATH = "unknown_subpath"
 
 
-class Fault(StrEnum):
-    """Which part of a notice could not be read."""
+class PulledBy(StrEnum):
+    """By what a provider's pull API is searched."""
 
-    BODY = "body"
-    AMOUNT = "amount"
-    DIRECTION = "direction"
-    TIME = "time"
-    TRANSACTION_ID = "transaction_id"
-    REFERENCE = "reference"
-    MEMO = "memo"
-    ACCOUNT = "account"
-    ORDER = "order"
-    STATUS = "status"
-    CURRENCY = "currency"
+    ACCOUNT = "account"  # it lists an account's transactions
+    ORDER = "order"  # it knows its own orders only
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What a provider can do and needs: data, so that nothing outside its folder asks its name."""
+
+    issues_secret: bool  # else the hub may make it
+    needs_username: bool = False  # it logs in before it calls; the hub makes the name
+    clock_window_s: int | None = None  # how far a signed time may be off; None: no documented rule
+    subpaths: tuple[str, ...] = ("",)  # below the endpoint's address, where it calls
+    # Its pull API, below this origin; a sandbox has another. None: it has none.
+    pull_url: str | None = None
+    pulled_by: PulledBy = PulledBy.ACCOUNT
+    pull_needs_client_id: bool = False  # beside the token
+
+    @property
+    def can_be_pulled(self) -> bool:
+        """Whether it has a pull API."""
+        return self.pull_url is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,19 +91,8 @@ class EndpointSecrets:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """Whether the callback comes from who knows the endpoint's secret."""
-
-    is_valid: bool
-    refusal: Refusal | None
-    detail: str  # for the notice log; holds no secrets
-    used_previous_key: bool = False
-    skew_s: int | None = None  # our clock minus the signature's, where the scheme signs a time
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ReportedTransaction:
-    """One bank transaction as this provider tells it; texts are cleaned, the raw body is kept."""
+    """One bank transaction as its provider reports it; texts are cleaned, the raw body is kept."""
 
     direction: Direction
     provider_transaction_id: str  # the provider's own id, by which its repeats are known
@@ -105,12 +103,12 @@ class ReportedTransaction:
     virtual_account: str | None
     provider_order_id: str | None  # payOS orderCode, VietQR.vn orderId
     occurred_at: datetime  # aware UTC; the provider's clock
-    is_date_only: bool  # the provider told a day; occurred_at is its first instant in Hà Nội
+    is_date_only: bool  # the provider gives a day; occurred_at is its first instant in Hà Nội
     payer_name: str | None
     payer_account: str | None
     payer_bank: str | None
     is_simulated: bool  # the provider marks it as sandbox money
-    # How the provider calls the bank of account_number; none where it does not say.
+    # What the provider calls the bank of account_number; none where it does not say.
     bank_names: tuple[str, ...] = ()
 
 
@@ -129,3 +127,20 @@ class Acknowledgement:
     status: int
     body: bytes
     content_type: str = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """Whether a callback was signed with the endpoint's secret, and what a valid one says.
+
+    A valid notice is read once, here: its reading is for the acknowledgement. Processing reads the
+    stored body again. A valid token request (Webhook.issue_token) has neither of the two.
+    """
+
+    is_valid: bool
+    refusal: Refusal | None
+    detail: str  # for the notice log; holds no secrets
+    used_previous_key: bool = False
+    skew_s: int | None = None  # our clock minus the signature's, where the scheme signs a time
+    reading: Reading | None = None
+    unreadable: UnreadableNotice | None = None  # it is stored all the same

@@ -1,12 +1,14 @@
-"""The rail "VietQR direct": a transfer to the payee's own account, told by whoever reports on it.
+"""Codes of VietQR direct: a transfer to the payee's own account, told by whoever reports on it.
 
-A rail is one module: how a bill is to be paid, and what its payer is shown. This one needs nobody's
-consent beforehand, so it writes the code and that is all.
+This rail needs nobody's consent beforehand, so the code follows from the bill. A rail with orders
+of its own brings its own code (payments.rails).
 """
 
 from typing import Final
 
 from payments.vietqr import build, transfer_code
+from payments.vietqr.crc import crc16
+from payments.vietqr.tlv import read_tlv, write_tlv
 
 NAME: Final = "vietqr"
 
@@ -27,6 +29,21 @@ def write_bill_code(*, bin_: str, account: str, amount_vnd: int | None, referenc
             is_dynamic=amount_vnd is not None,
         )
     )
+
+
+def ask_for_rest(payload: str, *, amount_vnd: int) -> str:
+    """Return a rail's code with what is still owed as its amount; all else as its maker wrote it.
+
+    Raises:
+        VietQrError: the payload is no code; it was read before it was stored.
+    """
+    values = read_tlv(payload)
+    if values.get("54") == str(amount_vnd):
+        return payload
+    values["54"] = str(amount_vnd)
+    del values["63"]
+    body = "".join(write_tlv(tag, values[tag]) for tag in sorted(values)) + "6304"
+    return body + crc16(body.encode())
 
 
 def write_printed_code(*, bin_: str, account: str, amount_vnd: int | None) -> str:

@@ -21,6 +21,7 @@ class Subscription(msgspec.Struct, kw_only=True):
     secret: str = ""  # checksum key, HMAC secret, API key in the header, or password
     username: str = ""  # VietQR.vn's Basic login
     client_id: str = ""  # payOS merchant API
+    is_linked: bool = True  # payOS: its account is linked, so descriptions may have 25 characters
     api_key: str = ""  # payOS merchant API, SePay's and Casso's pull API
     accounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
     send: Literal["in", "all"] = "in"

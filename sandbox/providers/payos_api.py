@@ -5,6 +5,9 @@ carry payOS's own codes in the body; where payOS documents no HTTP status, the s
 with a code other than "00", which the SDKs turn into an APIError as well.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final
 
@@ -20,6 +23,9 @@ from sandbox.payment_requests import PaymentRequest
 from sandbox.providers.contract import Subscription
 from sandbox.providers.payos import sign, sign_create
 from sandbox.wire import answer_json, world_of
+
+SILENT_S_MAX: Final = 60.0
+Serve = Callable[[Request], Awaitable[Response]]
 
 
 class PayOsError(SandboxError):
@@ -59,6 +65,8 @@ async def create(request: Request) -> Response:
         raise PayOsError("20", f"Thông tin truyền lên không đúng: {error}", 400) from error
     if wanted.signature != sign_create(merchant.secret, body):
         raise PayOsError("201", "Mã kiểm tra(signature) không hợp lệ")
+    if len(wanted.description) > (25 if merchant.is_linked else 9):
+        raise PayOsError("20", "description: Mô tả quá dài", 400)
     world = world_of(request)
     expires_at = datetime.fromtimestamp(wanted.expiredAt, UTC) if wanted.expiredAt else None
     try:
@@ -225,10 +233,39 @@ def _transaction(line: Line) -> dict[str, Any]:
     }
 
 
+async def _gone(request: Request) -> None:
+    """Wait until the caller has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _with_faults(kind: str, serve: Serve) -> Serve:
+    """Let a call go wrong as its merchant's profile says: before it is carried out, or after."""
+
+    async def serve_with_faults(request: Request) -> Response:
+        profile = world_of(request).subscription_faults.get(_merchant(request).id)
+        if profile is None or profile.api_on != kind or profile.api_calls_left == 0:
+            return await serve(request)
+        if profile.api_calls_left is not None:
+            profile.api_calls_left -= 1
+        await asyncio.sleep(profile.api_slow_ms / 1_000)
+        if profile.api_fault == "error_before":
+            return Response(status_code=502)
+        response = await serve(request)
+        if profile.api_fault == "error_after":
+            return Response(status_code=502)
+        if profile.api_fault == "no_answer":
+            with suppress(TimeoutError):  # the caller gives up long before
+                await asyncio.wait_for(_gone(request), SILENT_S_MAX)
+        return response
+
+    return serve_with_faults
+
+
 ROUTES: Final = [
-    Route("/v2/payment-requests", create, methods=["POST"]),
-    Route("/v2/payment-requests/{id}", show),
-    Route("/v2/payment-requests/{id}/cancel", cancel, methods=["POST"]),
+    Route("/v2/payment-requests", _with_faults("create", create), methods=["POST"]),
+    Route("/v2/payment-requests/{id}", _with_faults("show", show)),
+    Route("/v2/payment-requests/{id}/cancel", _with_faults("cancel", cancel), methods=["POST"]),
     Route("/v2/payment-requests/{id}/invoices", invoices),
     Route("/confirm-webhook", confirm_webhook, methods=["POST"]),
 ]

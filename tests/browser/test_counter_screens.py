@@ -230,7 +230,7 @@ def test_english_counter_has_english_words(city: City, new_page: OpenPage) -> No
     page = new_page(locale="en-GB")
     sign_in(city, page, city.open_stall().owner)
 
-    page.get_by_role("button", name="Make code").wait_for()
+    page.get_by_role("button", name="Show code").wait_for()
     expect(page.locator("#signal")).to_have_text("Connected")
 
 

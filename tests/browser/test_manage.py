@@ -62,7 +62,7 @@ def test_organisation_is_set_up_by_clicking_until_its_bank_is_heard(
     expect(second.locator("main")).to_contain_text("Còn thiếu khoản chuyển thử")
     memo = second.locator(".fact", has_text="Nội dung").locator("dd > span").inner_text()
 
-    boss.get_by_role("link", name="Báo có").click()
+    boss.get_by_role("link", name="Kết nối ngân hàng").click()
     boss.get_by_role("link", name="Thêm kết nối").click()
     boss.get_by_role("link", name="Chọn SePay (HMAC)").click()
     boss.get_by_role("button", name="Tạo kết nối").click()

@@ -77,8 +77,8 @@ async def settle_these(call: Call) -> str:
 
 async def settle_all(call: Call) -> str:
     await call.go()
-    settler = NoticeProcessor(call.database, read_clock=lambda: call.now)
-    return str(await settler.settle(call.org))
+    processor = NoticeProcessor(call.database, read_clock=lambda: call.now)
+    return str(await processor.process(call.org))
 
 
 async def judge(call: Call) -> str:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from payments.providers import VIETQRVN, find_provider
-from payments.providers.protocol import Provider
+from payments.providers import find_provider
+from payments.providers.protocol import Webhook
 from payments.providers.types import EndpointSecrets, RawCallback, Refusal, Verification
+from payments.providers.vietqrvn.webhook import TOKEN_SUBPATH, VietQRvn
 from tests.contracts.sandbox_world import (
     STALL,
     PullResult,
@@ -35,12 +36,14 @@ def sandbox() -> Iterator[httpx.Client]:
 def receiver() -> Iterator[Receiver]:
     with a_receiver() as receiver:
         receiver.answer = {"error": False, "errorReason": "", "toastMessage": "", "object": {}}
-        granted = VIETQRVN.issue_token(SECRETS, now=datetime.now(UTC))
+        login = RawCallback(headers={}, body=b"", subpath=TOKEN_SUBPATH)
+        granted = VietQRvn().issue_token(login, SECRETS, now=datetime.now(UTC))
+        assert granted is not None
         receiver.token = json.loads(granted.body)["access_token"]
         yield receiver
 
 
-def hub_adapter(name: str) -> Provider:
+def hub_adapter(name: str) -> Webhook:
     adapter = find_provider(name)
     assert adapter is not None
     return adapter

@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
 
 from core.batching import MicroBatcher
-from core.database_connections import KEEPALIVES, answered_within
+from core.database_connections import KEEPALIVES, answered_within, patient
 from core.db import Database, is_database_away, is_server_silent, open_database, open_engine
 from core.errors import Busy
 from core.settings import Settings
@@ -58,6 +58,24 @@ async def test_a_server_that_does_not_answer_is_taken_for_gone_and_its_connectio
         async with database.begin() as session:
             assert await session.scalar(text("SELECT pg_backend_pid()")) != old
         await engine.dispose()
+
+
+async def test_a_long_statement_that_is_bounded_otherwise_is_waited_for(
+    fresh_database: FreshDatabase, settings: Settings
+) -> None:
+    hasty = settings.model_copy(update={"database_response_timeout_s": 0.5})
+    engine = open_engine(fresh_database.worker_url, hasty, pool_size=1)
+    database = open_database(engine)
+
+    with pytest.raises(Exception) as caught:
+        async with database.begin() as session:
+            await session.scalar(text("SELECT pg_sleep(1)"))
+    assert is_server_silent(caught.value)
+
+    with patient(5):
+        async with database.begin() as session:
+            assert await session.scalar(text("SELECT 1 FROM pg_sleep(1)")) == 1
+    await engine.dispose()
 
 
 async def test_a_caller_who_gives_up_on_a_silent_server_is_let_go(

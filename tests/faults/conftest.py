@@ -51,3 +51,14 @@ async def worker_database(
         yield open_database(engine)
     finally:
         await engine.dispose()
+
+
+@pytest.fixture
+async def owner_database(
+    fresh_database: FreshDatabase, settings: Settings
+) -> AsyncIterator[Database]:
+    engine = open_engine(fresh_database.owner_url, settings)
+    try:
+        yield open_database(engine)
+    finally:
+        await engine.dispose()

@@ -24,6 +24,8 @@ from payments.credits import queries, queries_transactions
 from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
+from payments.rails import queries as rail_queries
+from payments.rails.service import RailDesk
 
 DIES_WITHIN_S = 20.0
 
@@ -42,6 +44,14 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the settlement commits": (notice_queries, "finish_notices", True),
     "after the settlement has committed": (NoticeProcessor, "_settle_batch", True),
 }
+# Between the three steps of a bill on a rail (tests/faults/test_killed_on_rails.py).
+RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
+    "before the rail's request is committed": (rail_queries, "insert_request_once", True),
+    "after the request is committed": (RailDesk, "_call", False),
+    "after the provider has answered": (RailDesk, "_call", True),
+    "after the code is written": (rail_queries, "store_opened", True),
+    "after the result is committed": (RailDesk, "_store", True),
+}
 IS_ACKNOWLEDGED = frozenset(POINTS) - {
     "before the notice is stored",
     "between commit and acknowledgement",
@@ -55,7 +65,7 @@ def die() -> None:
 
 def plant(point: str) -> None:
     """Let the process die at a point."""
-    owner, name, runs_first = POINTS[point]
+    owner, name, runs_first = (POINTS | RAIL_POINTS)[point]
     planted: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
     async def run_and_die(*args: Any, **facts: Any) -> None:

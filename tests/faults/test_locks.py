@@ -12,8 +12,9 @@ from core.clock import read_clock
 from core.db import Database, open_database, open_engine
 from core.settings import Settings
 from core.tenancy import open_org_transaction
-from payments.credits import processor as settler_module
-from payments.credits.processor import LOCKED_START, NoticeProcessor
+from payments.callbacks.rules import LOCK_WAIT_START
+from payments.credits import processor as processor_module
+from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
 from tests.world.builders import (
     NOON,
@@ -36,7 +37,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 from tests.world.tenants import a_new_stall, count_rows, list_outcomes
-from worker.app import JobContext, sweep_backlog
+from worker.jobs import JobContext, sweep_backlog
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -106,7 +107,7 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
 
     async with open_org_transaction(app_database, stall.org.id) as held:
         await held.execute(HOLD, {"id": locked.id})
-        settled = await NoticeProcessor(open_database(engine), read_clock=lambda: NOON).settle(
+        settled = await NoticeProcessor(open_database(engine), read_clock=lambda: NOON).process(
             stall.org
         )
     await engine.dispose()
@@ -114,7 +115,7 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
     assert settled == 3
     assert await list_outcomes(app_database, stall) == ["settle"] * 3 + ["waits"]
     assert await settle(app_database, stall) == 0  # it rests for a moment
-    assert await settle(app_database, stall, now=NOON + LOCKED_START) == 1
+    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == 1
     assert await read_status(app_database, stall, locked) == ("paid", 20_000, 20_000)
 
 
@@ -135,9 +136,9 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
     )
     for other in others:
         await store(app_database, other, sepay_body(other, amount_vnd=20_000, memo="x"))
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
     async with open_org_transaction(app_database, stall.org.id) as held:
@@ -150,11 +151,11 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
         while await count_rows(app_database, stall, "notices", "outcome = 'counter_sale'") < 30:
             assert time.monotonic() - began < 40, "neighbours wait for the locked bill"
             await sweep_backlog(context, now=NOON)
-        await settler.close()
+        await processor.close()
         waiting = "handled_at IS NULL AND attempts > 0 AND outcome IS NULL"
         assert await count_rows(app_database, stall, "notices", waiting) == repeats
 
-    assert await settle(app_database, stall, now=NOON + LOCKED_START) == repeats
+    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == repeats
     assert await list_breaks(app_database, stall) == ["refund_due"] * max(0, repeats - 20)
 
 
@@ -162,17 +163,17 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
     app_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four organisations have all places; the fifth is next when one batch of theirs is done."""
-    monkeypatch.setattr(settler_module, "BATCH_MAX", 10)
+    monkeypatch.setattr(processor_module, "BATCH_MAX", 10)
     large = [await a_new_stall(app_database) for _ in range(4)]
     small = await a_new_stall(app_database)
     for stall in large:
         bodies = (sepay_body(stall, amount_vnd=1_000, memo="x") for _ in range(300))
         await store(app_database, stall, *bodies)
     await store(app_database, small, sepay_body(small, amount_vnd=1_000, memo="x"))
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
 
     for stall in (*large, small):
-        settler.wake(stall.org)
+        processor.wake(stall.org)
     while await list_outcomes(app_database, small) == ["waits"]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -180,7 +181,7 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
         await count_rows(app_database, stall, "notices", "handled_at IS NOT NULL")
         for stall in large
     ]
-    await settler.close()
+    await processor.close()
     assert sum(settled) < 4 * 150, settled
 
 
@@ -238,7 +239,7 @@ async def test_a_deadlock_loses_nothing(
                     break
             assert time.monotonic() < end
         await other.execute(HOLD, {"id": bills[0].id})
-    await settling.close()  # no sweep comes by: this settler tries again by itself
+    await settling.close()  # no sweep comes by: this processor tries again by itself
 
     for bill in bills:
         assert (await read_status(app_database, stall, bill))[0] == "paid"

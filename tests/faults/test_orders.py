@@ -34,7 +34,7 @@ from tests.world.builders import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
-from worker.app import JobContext, rematch_waiting, sweep_backlog
+from worker.jobs import JobContext, rematch_waiting, sweep_backlog
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,10 @@ AMOUNT_VND, OTHER_VND = 20_000, 29_000
 @pytest.fixture
 def context(app_database: Database, worker_database: Database) -> JobContext:
     """A worker of this database, at noon."""
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    return JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    return JobContext(
+        app_database=app_database, worker_database=worker_database, processor=processor
+    )
 
 
 async def play(

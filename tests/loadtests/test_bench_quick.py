@@ -20,6 +20,8 @@ TINY = payments.Plan(
     bill_rounds=1,
     bills_a_round=50,
     screen_payments=60,
+    counter_pages=20,
+    list_rounds=1,
     screen_payments_per_s=40.0,
     warm_up_payments=20,
 )
@@ -32,6 +34,11 @@ NAMES = {
     "drain_s",
     "callback_to_screen_p50_ms",
     "callback_to_screen_p99_ms",
+    "floor_p99_ms",
+    "callbacks_settled_with_history_per_s",
+    "counter_page_without_history_p95_ms",
+    "counter_page_p95_ms_at_20",
+    "slowest_pages",
     "hub_rss_mib",
     "lost",
     "doubled",
@@ -41,13 +48,17 @@ NAMES = {
 @pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_tiny_bench_measures_every_figure_and_loses_and_doubles_nothing() -> None:
-    figures = {figure.name: figure for figure in payments.measure(quick=True, plan=TINY)}
+    measured = payments.measure(quick=True, plan=TINY, history=2_000)
+    figures = {figure.name: figure for figure in measured}
 
     assert figures.keys() >= NAMES
     assert figures["lost"].value == 0
     assert figures["doubled"].value == 0
     assert figures["callbacks_settled_per_s"].value > 0
     assert 0 < figures["callback_to_screen_p50_ms"].value < 60_000
+    assert 0 < figures["floor_p99_ms"].value < 60_000
+    assert 0 < figures["counter_page_p95_ms_at_20"].value < 60_000
+    assert figures["slowest_pages"].note.count(" ms") == 3
     assert 30 < figures["hub_rss_mib"].value < 1_000
 
 
@@ -65,8 +76,8 @@ def test_money_that_vanished_or_came_twice_is_counted(monkeypatch: pytest.Monkey
                 key = [payment.org_id, payment.bill_id]
                 if i == 0:
                     owner.execute(
-                        "DELETE FROM postings t USING matches m WHERE m.org_id = t.org_id"
-                        " AND m.id = t.cause_id AND m.org_id = %s AND m.bill_id = %s",
+                        "DELETE FROM postings t USING payments p WHERE p.org_id = t.org_id"
+                        " AND p.id = t.cause_id AND p.org_id = %s AND p.bill_id = %s",
                         key,
                     )
                 else:
@@ -112,8 +123,8 @@ def test_the_file_has_the_figures_under_their_names(tmp_path: Path) -> None:
 
     assert json.loads((tmp_path / "f.json").read_text()) == {
         "figures": [
-            {"name": "lost", "value": 0, "unit": "", "bar": 0, "holds": True},
-            {"name": "drain_s", "value": 0.25, "unit": "s", "bar": None, "holds": True},
+            {"name": "lost", "value": 0, "unit": "", "bar": 0, "holds": True, "note": ""},
+            {"name": "drain_s", "value": 0.25, "unit": "s", "bar": None, "holds": True, "note": ""},
         ]
     }
 
@@ -121,7 +132,7 @@ def test_the_file_has_the_figures_under_their_names(tmp_path: Path) -> None:
 def test_a_bar_that_does_not_hold_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(payments, "measure", lambda quick: [at_most("lost", 1, "", 0)])
+    monkeypatch.setattr(payments, "measure", lambda quick, history: [at_most("lost", 1, "", 0)])
 
     assert bench.main("payments", True, tmp_path / "f.json") == 1
     assert json.loads((tmp_path / "f.json").read_text())["figures"][0]["holds"] is False

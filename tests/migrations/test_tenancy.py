@@ -200,7 +200,6 @@ def updatable_columns(owner: psycopg.Connection, table: str, role: str = "phopay
 
 EVIDENCE = [
     "postings",
-    "bank_transactions",
     "sightings",
     "audit_log",
     "events",
@@ -213,11 +212,20 @@ EVIDENCE = [
 def test_evidence_is_never_changed(owner: psycopg.Connection, role: str) -> None:
     for table in EVIDENCE:
         assert updatable_columns(owner, table, role) == [], table
-    for table in ("notices", "matches", "bills"):
+    for table in (
+        "notices",
+        "matches",
+        "bills",
+        "bank_transactions",
+        "payments",
+        "match_legs",
+        "bill_changes",
+    ):
         changeable = set(updatable_columns(owner, table, role))
         assert not changeable & {
             "body", "headers", "endpoint_id", "received_at", "credit_id", "bill_id", "rule",
-            "applied_vnd", "amount_vnd", "reference", "receiving_account_id", "payee_id",
+            "applied_vnd", "amount_vnd", "memo", "occurred_at", "source_id", "seq", "to_status",
+            "reference", "receiving_account_id", "payee_id",
         }  # fmt: skip
 
 
@@ -232,7 +240,17 @@ def test_what_a_job_was_asked_for_is_never_changed(owner: psycopg.Connection, ro
 @pytest.mark.parametrize("role", ["phopay_app", "phopay_worker", "phopay_gate"])
 def test_evidence_is_never_deleted_or_emptied(owner: psycopg.Connection, role: str) -> None:
     may_go = {"events", "rejections"} if role == "phopay_worker" else set()
-    for table in [*EVIDENCE, "notices", "matches", "bills", "receiving_accounts", "breaks"]:
+    for table in [
+        *EVIDENCE,
+        "notices",
+        "matches",
+        "bills",
+        "payments",
+        "match_legs",
+        "bank_transactions",
+        "receiving_accounts",
+        "breaks",
+    ]:
         for privilege in ("DELETE", "TRUNCATE"):
             (has,) = owner.execute(
                 "SELECT has_table_privilege(%s, %s::regclass, %s)", [role, table, privilege]

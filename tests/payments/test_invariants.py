@@ -8,12 +8,16 @@ import pytest
 
 import payments.invariants
 from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.bills.cash import take_rest_in_cash
 from payments.bills.references import make_reference
 from payments.credits.processor import NoticeProcessor
 from payments.invariants import INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.builders import (
     NOON,
+    VENDOR,
     Stall,
     a_bill,
     a_stall,
@@ -24,7 +28,7 @@ from tests.world.builders import (
     store,
 )
 from tests.world.databases import FreshDatabase
-from worker.app import JobContext, check_invariants
+from worker.jobs import JobContext, check_invariants
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +176,7 @@ DAMAGES = {
 
 @pytest.fixture
 async def stall(app_database: Database) -> Stall:
-    """A stall whose bills are open, paid, part-paid and over-paid, with a sale and lost money."""
+    """A stall whose bills are open, paid, part-paid and over-paid, with a sale, lost money and cash."""
     stall = await a_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
         await pay(app_database, stall, await a_bill(app_database, stall), amount_vnd=paid_vnd)
@@ -180,14 +184,28 @@ async def stall(app_database: Database) -> Stall:
     for memo in ("tien hang", make_reference(stall.org.code, SERIAL_OF_NO_BILL)):
         await store(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
     await settle(app_database, stall)
+    short = await a_bill(app_database, stall)
+    await pay(app_database, stall, short, amount_vnd=12_000)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await take_rest_in_cash(
+            session,
+            stall.org.id,
+            short.id,
+            payment_id=new_id(),
+            amount_vnd=8_000,
+            actor=VENDOR,
+            now=NOON,
+        )
     return stall
 
 
 @pytest.fixture
 async def routing(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
-    await settler.close()
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    yield JobContext(
+        app_database=app_database, worker_database=worker_database, processor=processor
+    )
+    await processor.close()
 
 
 def damage(fresh_database: FreshDatabase, statement: str) -> None:
@@ -226,8 +244,8 @@ async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it
     lift = "UPDATE bills SET received_vnd = received_vnd + 1 WHERE org_id = '{}'"
     damage(fresh_database, lift.format(stall.org.id))
 
-    assert await check_invariants(routing, now=NOON) == 4  # one row for each of its bills
-    assert await check_invariants(routing, now=NOON + timedelta(minutes=15)) == 4
+    assert await check_invariants(routing, now=NOON) == 5  # one row for each of its bills
+    assert await check_invariants(routing, now=NOON + timedelta(minutes=15)) == 5
 
     assert (await list_breaks(routing.app_database, stall)).count("books_disagree") == 1
     assert await list_breaks(routing.app_database, neighbour) == []
@@ -247,7 +265,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_a
     monkeypatch.setattr(payments.invariants, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
     monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_told", slow)
-    damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'paid'")
+    damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(routing, now=NOON) == 1
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-import worker.app
+import worker.jobs
 from core.clock import read_clock
 from core.db import Database
 from core.ids import first_id_at, new_id
@@ -35,7 +35,7 @@ from tests.world.builders import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.tenants import a_bill_called, a_new_stall, count_rows
-from worker.app import JobContext, expire_bills, purge_expired, rematch_waiting
+from worker.jobs import JobContext, expire_bills, purge_expired, rematch_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -49,9 +49,11 @@ async def stall(app_database: Database) -> Stall:
 
 @pytest.fixture
 async def context(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(app_database=app_database, worker_database=worker_database, settler=settler)
-    await settler.close()
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    yield JobContext(
+        app_database=app_database, worker_database=worker_database, processor=processor
+    )
+    await processor.close()
 
 
 async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_looked_for(
@@ -93,7 +95,7 @@ async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     fresh_database: FreshDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.app, "JUDGE_MAX", 10)
+    monkeypatch.setattr(worker.jobs, "REMATCH_MAX", 10)
     await money_before_its_bill(app_database, stall, bills=12)
     await cannot_be_judged(fresh_database, stall)
     other = await a_new_stall(app_database)
@@ -142,10 +144,10 @@ def a_free_reference(stall: Stall) -> str:
     return make_reference(stall.org.code, 9_000_000 + an_id_number())
 
 
-async def test_all_bills_past_their_time_are_tidied_in_one_round(
+async def test_all_bills_past_their_time_are_expired_in_one_round(
     app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.app, "TIDY_MAX", 2)
+    monkeypatch.setattr(worker.jobs, "EXPIRE_MAX", 2)
     for _ in range(5):
         await a_bill(app_database, stall)
 
@@ -166,7 +168,7 @@ async def test_the_next_round_begins_where_the_last_one_ended(
     assert await count_rows(app_database, stall, "bills", "status = 'expired'") == 3
 
 
-async def test_an_organisation_whose_bills_cannot_be_tidied_holds_up_no_other(
+async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
     app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
     others = [await a_new_stall(app_database) for _ in range(2)]
@@ -193,7 +195,7 @@ async def test_an_organisation_whose_bills_cannot_be_tidied_holds_up_no_other(
 async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
     app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.app, "DELETE_MAX", 2)
+    monkeypatch.setattr(worker.jobs, "DELETE_MAX", 2)
     async with open_org_transaction(app_database, stall.org.id) as session:
         for _ in range(5):
             await reject(session, stall, at=NOON)

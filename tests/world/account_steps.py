@@ -37,7 +37,6 @@ async def propose(
             session,
             stall.org.id,
             payee_id=payee_id or stall.payee_id,
-            is_known_bank=True,
             bin_=bin_,
             account_number=number,
             virtual_account=virtual_account,

@@ -94,7 +94,6 @@ async def an_account(
         session,
         org.id,
         payee_id=payee_id,
-        is_known_bank=True,
         bin_=bin_,
         account_number=account_number or f"01{an_id_number():08d}",
         virtual_account=virtual_account,
@@ -270,7 +269,7 @@ async def store(
 
 async def settle(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
     """Settle whatever waits for this organisation; return how many notices were handled."""
-    return await NoticeProcessor(database, read_clock=lambda: now).settle(stall.org)
+    return await NoticeProcessor(database, read_clock=lambda: now).process(stall.org)
 
 
 async def pay(

@@ -8,12 +8,12 @@ from tests.world.builders import NOON, Stall
 # one is a counter sale, one pays a bill too much, and the others pay a bill exactly. Ids rise with
 # time, as the hub's do.
 AN_ID = "CAST(lpad(to_hex(n), 8, '0') || '-0000-7000-8000-{:012d}' AS uuid)"
-BILL, NOTICE, CREDIT, MATCH, PAID, OVER, BREAK = (AN_ID.format(kind) for kind in range(7))
+BILL, NOTICE, CREDIT, MATCH, PAID, OVER, BREAK, PAYMENT = (AN_ID.format(kind) for kind in range(8))
 AT = "CAST(%(noon)s AS timestamptz) - (%(count)s - n) * interval '1 second'"
 GROW = f"""
     CREATE TEMPORARY TABLE past AS
     SELECT n, {BILL} AS bill_id, {NOTICE} AS notice_id, {CREDIT} AS credit_id,
-           {MATCH} AS match_id, {AT} AS at, mod(n, 10) = 0 AS is_sale, mod(n, 10) = 1 AS is_over,
+           {MATCH} AS match_id, {PAYMENT} AS payment_id, {AT} AS at, mod(n, 10) = 0 AS is_sale, mod(n, 10) = 1 AS is_over,
            1000 + mod(n, 9000) AS amount_vnd
     FROM generate_series(1, %(count)s) AS n;
 
@@ -37,11 +37,19 @@ GROW = f"""
 
     INSERT INTO bank_transactions (
         org_id, id, receiving_account_id, direction, bank_reference, provider,
-        provider_transaction_id, notice_id, memo, amount_vnd, is_date_only, occurred_at,
+        provider_transaction_id, notice_id, memo, amount_vnd, open_vnd, is_date_only, occurred_at,
         received_at)
     SELECT %(org)s, credit_id, %(account)s, 'in', 'PAST' || n, 'sepay', 'past-' || n, notice_id,
-           'past', amount_vnd + CASE WHEN is_over THEN 500 ELSE 0 END, false, at, at
+           'past', amount_vnd + CASE WHEN is_over THEN 500 ELSE 0 END,
+           CASE WHEN is_over THEN 500 ELSE 0 END, false, at, at
     FROM past;
+
+    INSERT INTO payments (
+        org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
+        recorded_at)
+    SELECT %(org)s, payment_id, bill_id, 'vietqr', 'credit', credit_id, amount_vnd, amount_vnd, at,
+           at
+    FROM past WHERE NOT is_sale;
 
     INSERT INTO matches (
         org_id, id, credit_id, bill_id, payee_id, rule, verdict, reason, applied_vnd, is_late,
@@ -52,15 +60,20 @@ GROW = f"""
            'past', amount_vnd, false, at
     FROM past;
 
+    INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
+    SELECT %(org)s, payment_id, match_id, credit_id, bill_id, amount_vnd
+    FROM past WHERE NOT is_sale;
+
     INSERT INTO postings (
         org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
         cause_kind, cause_id, step, effective_at, posted_at)
     SELECT %(org)s, {PAID}, 'bank_clearing', CAST(%(account)s AS uuid), 'takings',
-           CAST(%(payee)s AS uuid), amount_vnd, 'match', match_id, 0, at, at
+           CAST(%(payee)s AS uuid), amount_vnd, CASE WHEN is_sale THEN 'match' ELSE 'payment' END,
+           CASE WHEN is_sale THEN match_id ELSE payment_id END, 0, at, at
     FROM past
     UNION ALL
     SELECT %(org)s, {OVER}, 'bank_clearing', %(account)s, 'unapplied_cash', %(account)s, 500,
-           'match', match_id, 1, at, at
+           'match', match_id, 0, at, at
     FROM past WHERE is_over;
 
     INSERT INTO breaks (
@@ -68,7 +81,16 @@ GROW = f"""
     SELECT %(org)s, {BREAK}, 'refund_due', credit_id, credit_id, bill_id, 500, 'past', at
     FROM past WHERE is_over;
 """
-TABLES = ("bills", "bank_transactions", "matches", "postings", "breaks", "ledger_accounts")
+TABLES = (
+    "bills",
+    "bank_transactions",
+    "matches",
+    "match_legs",
+    "payments",
+    "postings",
+    "breaks",
+    "ledger_accounts",
+)
 
 
 def grow_books(superuser_url: str, stall: Stall, count: int) -> None:

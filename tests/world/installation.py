@@ -31,7 +31,7 @@ from identity.people.keys import add_key
 from identity.people.rules import Permission
 from ops.processes import Child, Family
 from ops.serving import bind, start_hub
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from tests.payments.providers.provider_notices import sepay
 from tests.world.builders import MANAGER, Stall, a_payee, an_account, an_organisation
 
@@ -185,23 +185,21 @@ class ReachableStall:
         return f"/v1/callbacks/sepay/{self.address}"
 
 
-async def a_reachable_stall(database: Database, settings: Settings, *, code: str) -> ReachableStall:
+async def a_reachable_stall(
+    database: Database, settings: Settings, *, code: str, is_live: bool = True
+) -> ReachableStall:
     """Make a stall that a provider can call about, and an integrator can ask about, from now on."""
     now = read_clock()
     async with database.begin() as session:
-        org = await an_organisation(session, code=code, now=now)
+        org = await an_organisation(session, code=code, is_live=is_live, now=now)
         payee_id = await a_payee(session, org, now=now)
         account_id = await an_account(session, org, payee_id, now=now)
         endpoint, _ = await create_endpoint(
             session,
             org,
-            provider="sepay",
-            name="SePay",
-            secret=SECRET,
-            is_sandbox=False,
-            account_ids=[account_id],
-            pull_url=None,
-            pull_token=None,
+            EndpointRequest(
+                provider="sepay", name="SePay", secret=SECRET, account_ids=[account_id]
+            ),
             sealer=Sealer.from_settings(settings),
             actor=MANAGER,
             now=now,

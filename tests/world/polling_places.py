@@ -21,7 +21,7 @@ from core.db import Database
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.credits.processor import NoticeProcessor
 from payments.polling.service import PolledAccount, ProviderPoller
 from payments.providers import PROVIDERS
@@ -183,14 +183,16 @@ async def listen(
         endpoint, _ = await create_endpoint(
             session,
             stall.org,
-            provider=stall.provider,
-            name="Hỏi lại",
-            secret=secret,
-            is_sandbox=True,
-            account_ids=[stall.account_id],
-            pull_url=url,
-            pull_token=token,
-            pull_client_id=client_id or ("shop-of-the-test" if is_payos and token else None),
+            EndpointRequest(
+                provider=stall.provider,
+                name="Hỏi lại",
+                secret=secret,
+                is_sandbox=True,
+                account_ids=[stall.account_id],
+                pull_url=url,
+                pull_token=token,
+                pull_client_id=client_id or ("shop-of-the-test" if is_payos and token else None),
+            ),
             sandbox_origins=(url,),
             sealer=sealer,
             actor=MANAGER,

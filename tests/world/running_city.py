@@ -31,7 +31,7 @@ from identity.people import service
 from identity.people.passwords import Passwords
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.payees.accounts import confirm_told
 from payments.payees.service import add_payee
 from tests.world.builders import MB, an_account, an_organisation
@@ -203,13 +203,15 @@ class City:
                 endpoint, _ = await create_endpoint(
                     session,
                     self.org,
-                    provider="sepay",
-                    name="SePay",
-                    secret=secret,
-                    is_sandbox=True,
-                    account_ids=[account_id],
-                    pull_url=self.sandbox_url,
-                    pull_token=token,
+                    EndpointRequest(
+                        provider="sepay",
+                        name="SePay",
+                        secret=secret,
+                        is_sandbox=True,
+                        account_ids=[account_id],
+                        pull_url=self.sandbox_url,
+                        pull_token=token,
+                    ),
                     sandbox_origins=(self.sandbox_url,),
                     sealer=Sealer.from_settings(settings),
                     actor=SYSTEM,

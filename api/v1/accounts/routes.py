@@ -40,7 +40,6 @@ from payments.payees.errors import (
 )
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import TEST_TRANSFER_VND, LinkStatus, awaits_test, transfer_test_payload
-from payments.vietqr.banks import find_bank
 
 router = APIRouter(prefix="/v1", tags=["payees"])
 
@@ -69,7 +68,6 @@ async def propose_account(
         tx,
         caller.org_id,
         payee_id=payee_id,
-        is_known_bank=find_bank(body.bin) is not None,
         bin_=body.bin,
         account_number=body.account_number,
         virtual_account=body.virtual_account,

@@ -26,6 +26,8 @@ from identity.people.rules import Permission
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
 from payments.bills.rules import BillRequest, judge_client_id
 from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
+from payments.rails.errors import RailNeedsAmount, RailNotAvailable
+from payments.vietqr.bill_codes import NAME as DIRECT
 
 
 class DirectRoute(APIRoute):
@@ -95,6 +97,8 @@ IS_KEY: Final = re.compile(KEY_PATTERN)
             BillIdTaken,
             IdempotencyKeyReused,
             ReferencesUsedUp,
+            RailNeedsAmount,
+            RailNotAvailable,
             Forbidden,
         ),
         201: REPLAYED,
@@ -110,7 +114,7 @@ async def open_bill(
     """Open a bill and get the VietQR code that pays it. Answered after the commit."""
     services = read_services(request)
     wanted = _bill_request(body, caller, services.settings, idempotency_key, now)
-    bill = await services.bill_writer.open_bill(caller.org, wanted)
+    bill = await services.rails.open_on_rail(services.bill_writer, caller.org, wanted)
     shown = show(request, caller, bill, now)
     if bill.is_replayed:
         return answer_json(shown, status=201, headers={"Idempotent-Replayed": "true"})
@@ -143,6 +147,8 @@ async def _open_item(
 ) -> dict[str, Any]:
     try:
         body = _read_item(item, i)
+        if body.rail != DIRECT:
+            raise InvalidRequest("A batch opens VietQR direct only; leave the rail out.")
         services = read_services(request)
         item_key = None if key is None else f"{key}#{i}"
         wanted = _bill_request(body, caller, services.settings, item_key, now)
@@ -184,6 +190,7 @@ def _bill_request(
         monitor_until=expires_at + timedelta(seconds=settings.bill_monitored_for_s),
         created_by=caller.id,
         id=body.id or new_id(),
+        rail=body.rail,
         repeatable=None
         if key is None
         else Repeatable(route=ROUTE, key=key, body_hash=hash_request(body)),

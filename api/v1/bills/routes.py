@@ -1,7 +1,7 @@
 """Bills: open, read, list, cancel, and look after a payment that does not show."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,22 +16,40 @@ from api.http.codes import (
     answer_svg,
     bill_card,
 )
-from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, Tx, requires
+from api.http.deps import Now, TheDatabase, TheLimits, ThePoller, TheRails, Tx, requires
 from api.http.errors import may_answer
 from api.http.fields import QueryInstant
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.http.responses import answer_json
 from api.services import read_services
-from api.v1.bills.schemas import BillCancel, BillPage, BillRead, CheckRead, ExternalId, write_bill
+from api.v1.bills.schemas import (
+    BillCancel,
+    BillPage,
+    BillRead,
+    CashPayment,
+    CheckRead,
+    ExternalId,
+    write_bill,
+)
 from api.v1.credits.schemas import CreditsRead
+from core.errors import InvalidRequest, Violation
 from core.paging import BadCursor
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
 from identity.people.rules import Permission
-from payments.bills.errors import BillNotCancellable, BillNotFound, BillNotPayable
+from payments.bills.cash import take_rest_in_cash
+from payments.bills.errors import (
+    BillCodeFailed,
+    BillCodePending,
+    BillNotCancellable,
+    BillNotFound,
+    BillNotPayable,
+    CashNotOwed,
+    PaymentIdTaken,
+)
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
-from payments.bills.rules import BillFacts, BillStatus
+from payments.bills.rules import BillFacts, BillStatus, judge_client_id
 from payments.credits.views import list_bill_credits
 from payments.providers.errors import (
     NoOrderToPoll,
@@ -46,6 +64,9 @@ router = APIRouter(prefix="/v1/bills", tags=["bills"])
 
 Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Canceller = Annotated[Caller, requires(Permission.BILLS_CANCEL)]
+CashTaker = Annotated[Caller, requires(Permission.BILLS_TAKE_CASH)]
+
+MAY_HAVE_NO_CODE: Final = may_answer(BillNotFound, BillNotPayable, BillCodePending, BillCodeFailed)
 
 
 @router.get("", response_model=BillPage, responses=may_answer(BadCursor))
@@ -99,7 +120,7 @@ async def show_bill(request: Request, bill_id: UUID, caller: Reader, tx: Tx, now
 @router.get(
     "/{bill_id}/qr.svg",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[SVG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[SVG]},
 )
 async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as SVG."""
@@ -109,7 +130,7 @@ async def show_bill_svg(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/qr.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the plain code as PNG."""
@@ -119,7 +140,7 @@ async def show_bill_png(request: Request, bill_id: UUID, caller: Reader, tx: Tx)
 @router.get(
     "/{bill_id}/card.png",
     response_class=Response,
-    responses={**may_answer(BillNotFound, BillNotPayable), **PICTURE_RESPONSES[PNG]},
+    responses={**MAY_HAVE_NO_CODE, **PICTURE_RESPONSES[PNG]},
 )
 async def show_bill_card(request: Request, bill_id: UUID, caller: Reader, tx: Tx) -> Response:
     """Draw the code in a frame: bank, holder, account, amount, memo and expiry."""
@@ -143,6 +164,31 @@ async def cancel(
 
 
 @router.post(
+    "/{bill_id}/cash-payments",
+    status_code=201,
+    response_model=BillRead,
+    responses=may_answer(BillNotFound, CashNotOwed, PaymentIdTaken),
+)
+async def take_cash(
+    request: Request, bill_id: UUID, body: CashPayment, caller: CashTaker, tx: Tx, now: Now
+) -> Response:
+    """Record that the rest of a part-paid bill came in cash; again with its id answers the same."""
+    if fault := judge_client_id(body.id, now=now):
+        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
+    await find_own_bill(tx, caller, bill_id)
+    bill = await take_rest_in_cash(
+        tx,
+        caller.org_id,
+        bill_id,
+        payment_id=body.id,
+        amount_vnd=body.amount_vnd,
+        actor=caller.actor,
+        now=now,
+    )
+    return answer_json(show(request, caller, bill, now), status=201)
+
+
+@router.post(
     "/{bill_id}/check",
     response_model=CheckRead,
     responses=may_answer(
@@ -160,6 +206,7 @@ async def check_bill(
     caller: Reader,
     database: TheDatabase,
     poller: ThePoller,
+    rails: TheRails,
     limits: TheLimits,
     now: Now,
 ) -> Response:
@@ -173,6 +220,7 @@ async def check_bill(
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
     limits.checks.take(str(bill.payee_id))
+    await rails.resume(caller.org_id, bill_id)  # its request, where one is due
     polled = await poller.poll(
         caller.org,
         bill.receiving_account_id,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.http.fields import AmountVnd, Body, Line, Read, ReasonText
 from api.http.problem import Problem
-from payments.bills.rules import BillFacts, BillStatus, effective_status
+from payments.bills.rules import BillFacts, BillStatus, CodeState, effective_status
 from payments.vietqr.banks import find_bank
 
 PURPOSE_CHARS_MAX: Final = 140
@@ -43,6 +43,11 @@ class BillCreate(Body):
     valid_for_s: Annotated[int, Field(strict=True, ge=30, le=86_400)] | None = Field(
         default=None, description="Seconds until it expires; 15 minutes unless the hub says other."
     )
+    rail: Literal["vietqr", "payos"] = Field(
+        default="vietqr",
+        description="How it is to be paid. `payos` opens a payment request there; the payee's"
+        " account needs an endpoint of payOS with client id and API key. Not in a batch.",
+    )
     id: UUID | None = Field(
         default=None,
         description="An id of your own making: a UUIDv7 whose time is within the last 35 days and"
@@ -70,6 +75,15 @@ class BillCancel(Body):
     """Why."""
 
     reason: ReasonText | None = None
+
+
+class CashPayment(Body):
+    """Cash that a person took for the rest of a bill."""
+
+    id: UUID = Field(
+        description="A UUIDv7 of your own making, as for bills. Repeating it answers the same."
+    )
+    amount_vnd: AmountVnd = Field(description="Just what the bill still owes (`missing_vnd`).")
 
 
 class BillPayee(Read):
@@ -119,8 +133,19 @@ class BillRead(Read):
     paid_at: datetime | None
     cancelled_at: datetime | None
     vietqr: str | None = Field(
-        description="The payload of the code; `links` draw it. Null once nothing is to be paid."
+        description="The payload of the code; `links` draw it. Null once nothing is to be paid,"
+        " and while `code_state` is not `ready`."
     )
+    rail: str = Field(examples=["vietqr", "payos"])
+    code_state: CodeState | None = Field(
+        description="`pending`: the rail's provider is being asked, look again; `failed`: there"
+        " will be no code, open another bill. Null once nothing is to be paid."
+    )
+    code_problem: str | None = Field(
+        description="Why the rail's provider opened nothing: `keys_refused`, `order_refused`,"
+        " `no_connection`. With `code_state` `ready` the code is VietQR direct instead."
+    )
+    checkout_url: str | None = Field(description="The provider's own page, where it has one.")
     receiving_account: BillAccount
     pay_url: str = Field(description="A page for the payer; whoever has it sees this bill.")
     links: BillLinks
@@ -162,7 +187,7 @@ def write_bill(bill: BillFacts, *, org_code: str, public_url: str, now: datetime
     Made by hand and not by the model: a validated answer costs as much as the rest of the request.
     A test holds both equal.
     """
-    bank = find_bank(bill.bin)
+    bank = find_bank(bill.code_bin)
     path = f"/v1/bills/{bill.id}"
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
     amount_vnd = bill.amount_vnd
@@ -183,10 +208,14 @@ def write_bill(bill: BillFacts, *, org_code: str, public_url: str, now: datetime
         "monitor_until": bill.monitor_until,
         "paid_at": bill.paid_at,
         "cancelled_at": bill.cancelled_at,
-        "vietqr": bill.vietqr if bill.is_payable else None,
+        "vietqr": bill.vietqr if bill.has_code else None,
+        "rail": bill.rail,
+        "code_state": bill.code_state.value if bill.is_payable else None,
+        "code_problem": bill.rail_problem,
+        "checkout_url": bill.checkout_url if bill.is_payable else None,
         "receiving_account": {
             "id": bill.receiving_account_id,
-            "bin": bill.bin,
+            "bin": bill.code_bin,
             "bank": None if bank is None else bank.short_name,
             "account_number": bill.code_account,
             "holder_name": bill.holder_name,
@@ -210,5 +239,6 @@ def hash_request(body: BillCreate) -> bytes:
         body.external_id,
         body.valid_for_s,
         body.id,
+        body.rail,
     )
     return sha256(msgspec.json.encode(asked)).digest()

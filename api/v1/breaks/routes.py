@@ -76,7 +76,7 @@ async def admit(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
     responses=may_answer(BreakNotFound, BreakClosed, BreakNotDecidable, CreditNotCorrectable),
 )
 async def confirm_same_money(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
-    """Say that one transfer was told twice; the later telling counts no more."""
+    """Confirm that one transfer was reported twice; the later report no longer counts."""
     return await admissions.confirm_same_money(
         tx, caller.org_id, break_id, actor=caller.actor, now=now
     )
@@ -95,13 +95,14 @@ async def confirm_same_money(break_id: UUID, caller: Resolver, tx: Tx, now: Now)
     ),
 )
 async def assign(break_id: UUID, body: BreakAssign, caller: Resolver, tx: Tx, now: Now) -> Break:
-    """Say whose the payment of a break is: a payee's, as a sale, or for a bill."""
+    """Say whose the payment of a break is: a payee's, as a sale, for a bill, or for several."""
     return await admissions.assign(
         tx,
         caller.org_id,
         break_id,
         payee_id=body.payee_id,
         bill_id=body.bill_id,
+        shares=[(share.bill_id, share.amount_vnd) for share in body.bills or ()],
         actor=caller.actor,
         now=now,
     )

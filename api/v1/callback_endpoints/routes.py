@@ -1,4 +1,4 @@
-"""Callback endpoints: the addresses that banks and providers call, and what came in there."""
+"""Callback endpoints: the addresses that banks call, and the notices received there."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -27,14 +27,15 @@ from api.v1.callback_endpoints.schemas import (
     NoticePage,
     NoticeRead,
 )
-from core.masking import hide_sensitive, mask_tail
+from core.masking import mask_tail
 from core.paging import BadCursor
 from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.callbacks import views
 from payments.callbacks.errors import NoticeNotFound
-from payments.connections import service
+from payments.callbacks.message_text import show_message
+from payments.connections import queries, service
 from payments.connections.errors import (
     BadPullToken,
     BadPullUrl,
@@ -45,6 +46,7 @@ from payments.connections.errors import (
 )
 from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
 from payments.connections.pull_setup import set_pull_credentials
+from payments.connections.vouching import vouch_of
 from payments.onboarding import service as onboarding
 from payments.payees.errors import BadAccount
 
@@ -72,21 +74,23 @@ async def create_endpoint(
     endpoint, secrets = await service.create_endpoint(
         tx,
         caller.org,
-        provider=body.provider.value,
-        name=body.name,
-        secret=_reveal(body.secret),
-        is_sandbox=body.is_sandbox,
-        account_ids=body.account_ids,
-        pull_url=body.pull_url,
-        pull_token=_reveal(body.pull_token),
-        pull_client_id=_reveal(body.pull_client_id),
-        sandbox_origins=settings.sandbox_origins,
+        service.EndpointRequest(
+            provider=body.provider.value,
+            name=body.name,
+            secret=_reveal(body.secret),
+            is_sandbox=body.is_sandbox,
+            account_ids=body.account_ids,
+            pull_url=body.pull_url,
+            pull_token=_reveal(body.pull_token),
+            pull_client_id=_reveal(body.pull_client_id),
+        ),
         sealer=sealer,
         actor=caller.actor,
-        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        vouch=vouch_of(caller.actor, may_approve=caller.may(Permission.ACCOUNTS_APPROVE), now=now),
+        sandbox_origins=settings.sandbox_origins,
         now=now,
     )
-    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint.id])
+    listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint.id])
     no_store(response)
     return CallbackEndpointMade(
         **_describe(endpoint, listed, settings),
@@ -98,8 +102,8 @@ async def create_endpoint(
 @router.get("")
 async def list_endpoints(caller: Reader, tx: Tx, settings: TheSettings) -> CallbackEndpointsRead:
     """List the endpoints, revoked ones too (at most 500)."""
-    endpoints = await service.list_endpoints(tx, caller.org_id)
-    listed = await service.list_callback_endpoint_accounts(
+    endpoints = await queries.list_endpoints(tx, caller.org_id)
+    listed = await queries.list_callback_endpoint_accounts(
         tx, caller.org_id, [e.id for e in endpoints]
     )
     return CallbackEndpointsRead(
@@ -112,8 +116,8 @@ async def show_endpoint(
     endpoint_id: UUID, caller: Reader, tx: Tx, settings: TheSettings, now: Now
 ) -> CallbackEndpointDetail:
     """Show an endpoint and how its last 24 hours went."""
-    endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
-    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    endpoint = await queries.get_endpoint(tx, caller.org_id, endpoint_id)
+    listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
     counts = (await views.count_notices(tx, caller.org_id, [endpoint_id], now=now))[endpoint_id]
     return CallbackEndpointDetail(
         **_describe(endpoint, listed, settings), last_day=EndpointCounts.model_validate(counts)
@@ -129,7 +133,7 @@ async def set_accounts(
     settings: TheSettings,
     now: Now,
 ) -> CallbackEndpointRead:
-    """Say which accounts an endpoint may speak for; messages that waited are judged at once."""
+    """Replace the accounts of an endpoint; messages that waited are processed at once."""
     await onboarding.set_accounts(
         tx,
         caller.org_id,
@@ -139,13 +143,60 @@ async def set_accounts(
         may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
     )
-    endpoint = await service.get_endpoint(tx, caller.org_id, endpoint_id)
-    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    endpoint = await queries.get_endpoint(tx, caller.org_id, endpoint_id)
+    listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
     return CallbackEndpointRead(**_describe(endpoint, listed, settings))
 
 
 @router.put(
-    "/{endpoint_id}/asking",
+    "/{endpoint_id}/accounts/{account_id}",
+    responses=may_answer(CallbackEndpointNotFound, BadAccount),
+)
+async def add_account(
+    endpoint_id: UUID,
+    account_id: UUID,
+    caller: Manager,
+    tx: Tx,
+    settings: TheSettings,
+    now: Now,
+) -> CallbackEndpointRead:
+    """Let an endpoint speak for one more account; messages that waited are processed at once."""
+    await onboarding.change_accounts(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        chosen=[account_id],
+        actor=caller.actor,
+        may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
+        now=now,
+    )
+    endpoint = await queries.get_endpoint(tx, caller.org_id, endpoint_id)
+    listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    return CallbackEndpointRead(**_describe(endpoint, listed, settings))
+
+
+@router.delete(
+    "/{endpoint_id}/accounts/{account_id}",
+    status_code=204,
+    responses=may_answer(CallbackEndpointNotFound),
+)
+async def remove_account(
+    endpoint_id: UUID, account_id: UUID, caller: Manager, tx: Tx, now: Now
+) -> None:
+    """Stop an endpoint from speaking for an account; idempotent."""
+    await onboarding.change_accounts(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        chosen=(),
+        before=[account_id],
+        actor=caller.actor,
+        now=now,
+    )
+
+
+@router.put(
+    "/{endpoint_id}/pull-credentials",
     responses=may_answer(CallbackEndpointNotFound, CallbackEndpointRevoked, BadPullToken),
 )
 async def set_pull(
@@ -157,7 +208,7 @@ async def set_pull(
     settings: TheSettings,
     now: Now,
 ) -> CallbackEndpointRead:
-    """Replace the token for "kiểm tra giao dịch", or take it away with null; it is never shown."""
+    """Replace what the provider is polled with, or take it away with null; it is never shown."""
     endpoint = await set_pull_credentials(
         tx,
         caller.org_id,
@@ -169,7 +220,7 @@ async def set_pull(
         may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
     )
-    listed = await service.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
+    listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
     return CallbackEndpointRead(**_describe(endpoint, listed, settings))
 
 
@@ -214,7 +265,7 @@ async def list_notices(
     endpoint_id: UUID, caller: Reader, tx: Tx, cursor: Cursor = None, limit: Limit = 50
 ) -> NoticePage:
     """List what came in, accepted or not, newest first."""
-    await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    await queries.get_endpoint(tx, caller.org_id, endpoint_id)
     found = await views.list_notices(
         tx, caller.org_id, endpoint_id, before_id=read_cursor(cursor), limit=limit + 1
     )
@@ -229,15 +280,15 @@ async def list_notices(
     responses=may_answer(CallbackEndpointNotFound, NoticeNotFound),
 )
 async def show_notice(
-    endpoint_id: UUID, notice_id: UUID, response: Response, caller: Manager, tx: Tx
+    endpoint_id: UUID, notice_id: UUID, response: Response, caller: Reader, tx: Tx
 ) -> NoticeBody:
     """Show what a message said, to find out why it was refused or not understood."""
-    await service.get_endpoint(tx, caller.org_id, endpoint_id)
+    await queries.get_endpoint(tx, caller.org_id, endpoint_id)
     body = await views.find_body(tx, caller.org_id, endpoint_id, notice_id)
     if body is None:
         raise NoticeNotFound(notice_id)
     no_store(response)
-    return NoticeBody(id=notice_id, body=hide_sensitive(body))
+    return NoticeBody(id=notice_id, body=show_message(body))
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

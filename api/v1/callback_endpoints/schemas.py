@@ -45,12 +45,12 @@ class CallbackEndpointCreate(Body):
         Annotated[str, Field(max_length=PULL_URL_CHARS_MAX, pattern=r"^https?://\S+$")] | None
     ) = Field(
         default=None,
-        description="Where a sandbox is asked: one of the addresses that the operator allows.",
+        description="Where a sandbox is polled: one of the addresses that the operator allows.",
     )
     pull_token: PullKey | None = Field(
         default=None,
-        description='For asking the provider what came in ("kiểm tra giao dịch"): SePay\'s API'
-        " token, Casso's API key, payOS's API key (x-api-key). vietqrvn cannot be asked.",
+        description='For polling the provider ("kiểm tra giao dịch"): SePay\'s API'
+        " token, Casso's API key, payOS's API key (x-api-key). vietqrvn cannot be polled.",
     )
     pull_client_id: PullKey | None = Field(
         default=None, description="payOS's client id (x-client-id), beside its API key; no other's."
@@ -64,7 +64,7 @@ class CallbackEndpointAccounts(Body):
 
 
 class CallbackEndpointPull(Body):
-    """What the provider is asked with from now on; without a token it is asked no more."""
+    """Credentials for polling from now on; without a token the provider is no longer polled."""
 
     pull_token: PullKey | None
     pull_client_id: PullKey | None = None
@@ -133,12 +133,12 @@ class EndpointCounts(Read):
 
     accepted: int
     rejected: int
-    waiting: int = Field(description="Stored and not settled yet, of any age.")
+    waiting: int = Field(description="Stored and not processed yet, of any age.")
     skew_s_max: int | None = Field(description="The greatest lag of the provider's clock.")
 
 
 class CallbackEndpointDetail(CallbackEndpointRead):
-    """An endpoint and how it does."""
+    """An endpoint and its health."""
 
     last_day: EndpointCounts
 
@@ -154,7 +154,7 @@ class NoticeRead(Read):
 
     id: UUID
     is_accepted: bool
-    source: str = Field(description="`callback`, or `asked` when the hub asked.")
+    source: str = Field(description="`callback`, or `pulled` when the hub polled.")
     outcome: str | None = Field(description="What became of it; null while it waits.")
     refusal: str | None = Field(description="Why it was not accepted.", examples=["bad_signature"])
     detail: str
@@ -173,7 +173,7 @@ class NoticePage(Read):
 
 
 class NoticeBody(Read):
-    """What a message said, with account numbers and signatures hidden."""
+    """What a message said: account numbers by their last four characters, no signatures."""
 
     id: UUID
     body: str

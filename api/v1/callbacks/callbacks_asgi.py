@@ -1,9 +1,9 @@
-"""The door for callbacks: past the router, because banks send them by the thousand.
+"""Callbacks served past the router, because banks send them by the thousand.
 
-Finding the route and solving its dependencies cost three times what verifying and storing a
-callback costs. What is left out here is only that: the frame around (request id, log line, headers)
+Finding the route and its dependencies costs three times what verifying and storing a callback
+costs. What is left out here is only that: the frame around (request id, log line, headers)
 and the answers to errors are the same as everywhere. `api/v1/callbacks/routes.py` declares the
-route for OpenAPI and serves it in the same way where the door does not stand.
+route for OpenAPI, and serves it in the same way where this middleware is not installed.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ ADDRESS_CHARS_MAX: Final = 64
 SUBPATH_CHARS_MAX: Final = 64
 
 
-class CallbackDoor:
+class CallbacksASGI:
     """Serves POST /v1/callbacks/{provider}/{address}[/…] and hands everything else on."""
 
     def __init__(self, app: ASGIApp) -> None:

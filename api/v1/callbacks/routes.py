@@ -1,4 +1,4 @@
-"""Where banks and providers call. The answer is theirs in form, and comes after the commit."""
+"""Callbacks of banks and providers: the answer has their form and comes after the commit."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -24,7 +24,7 @@ provider's documents say. An unknown address is answered like a wrong signature.
 async def receive_callback(
     request: Request, provider: str, address: str, subpath: str = ""
 ) -> Response:
-    """Verify, store, commit, acknowledge; settling follows at once in another transaction."""
+    """Verify, store, commit, acknowledge; processing follows at once in another transaction."""
     answer = await take_callback(
         request.scope, request.receive, provider=provider, address=address, subpath=subpath
     )

@@ -21,6 +21,7 @@ from api.v1.credits.schemas import (
 )
 from api.v1.payees.routes import check_own_payee
 from core.clock import day_bounds
+from core.errors import Forbidden
 from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission
@@ -82,12 +83,23 @@ async def show_credit(credit_id: UUID, caller: Reader, tx: Tx) -> CreditRead:
 
 @router.post(
     "/credits/{credit_id}/assign",
-    responses=may_answer(CreditNotFound, CreditNotCorrectable, PayeeNotFound),
+    responses=may_answer(
+        CreditNotFound, CreditNotCorrectable, PayeeNotFound, BillNotFound, Forbidden
+    ),
 )
 async def assign_credit(
     credit_id: UUID, body: CreditAssign, caller: Sorter, tx: Tx, now: Now
 ) -> CreditRead:
-    """Say that an unassigned payment on a shared account is this payee's ("của tôi")."""
+    """Say that an unassigned payment is this payee's ("của tôi"), or pays several bills."""
+    if body.bills is not None:
+        if caller.payee_id is not None:
+            raise Forbidden("Only the management spreads a payment over several bills.")
+        shares = [(share.bill_id, share.amount_vnd) for share in body.bills]
+        await corrections.split_over_bills(
+            tx, caller.org_id, credit_id, shares=shares, actor=caller.actor, now=now
+        )
+        return await _show(tx, caller, credit_id)
+    assert body.payee_id is not None
     check_own_payee(caller, body.payee_id)
     await corrections.assign_credit(
         tx,

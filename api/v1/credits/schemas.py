@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
-from api.http.fields import Body, Read, ReasonText
+from api.http.fields import AmountVnd, Body, Read, ReasonText
 from core.masking import mask_tail
 from payments.credits.rules import MatchRule, Verdict
 from payments.credits.views import CreditView
+
+SHARES_MAX: Final = 50
 
 
 class CreditRead(Read):
@@ -66,10 +68,29 @@ class CreditPage(CreditsRead):
     next_cursor: str | None
 
 
-class CreditAssign(Body):
-    """Whose an unassigned payment is."""
+class BillShare(Body):
+    """How much of a payment pays one bill."""
 
-    payee_id: UUID
+    bill_id: UUID
+    amount_vnd: AmountVnd
+
+
+class CreditAssign(Body):
+    """Whose a payment is: a payee's, or, as the management says, for several bills."""
+
+    payee_id: UUID | None = None
+    bills: Annotated[list[BillShare], Field(min_length=1, max_length=SHARES_MAX)] | None = Field(
+        default=None, description="As for a break; only for who looks after the organisation."
+    )
+
+    @model_validator(mode="after")
+    def name_one(self) -> "CreditAssign":
+        """Refuse both and neither, and a bill that is named twice."""
+        if (self.payee_id is None) == (self.bills is None):
+            raise ValueError("Name payee_id or bills, one of the two.")
+        if self.bills and len({share.bill_id for share in self.bills}) < len(self.bills):
+            raise ValueError("Name each bill once.")
+        return self
 
 
 class CreditConfirm(Body):
@@ -101,14 +122,22 @@ class TotalsRead(Read):
 
 
 class BreakAssign(Body):
-    """Whose a payment is: a payee's, as a sale, or for a bill. One of the two."""
+    """Whose a payment is: a payee's, as a sale, for a bill, or for several. One of the three."""
 
     payee_id: UUID | None = None
     bill_id: UUID | None = None
+    bills: Annotated[list[BillShare], Field(min_length=1, max_length=SHARES_MAX)] | None = Field(
+        default=None,
+        description="Each bill once, all of one payee, with what of the payment it gets: no more"
+        " than it needs. They replace what the payment was taken for before; what they leave of it"
+        " stays unassigned.",
+    )
 
     @model_validator(mode="after")
     def name_one(self) -> "BreakAssign":
-        """Refuse both and neither."""
-        if (self.payee_id is None) == (self.bill_id is None):
-            raise ValueError("Name payee_id or bill_id, one of the two.")
+        """Refuse several and none, and a bill that is named twice."""
+        if [self.payee_id, self.bill_id, self.bills].count(None) != 2:
+            raise ValueError("Name payee_id, bill_id or bills, one of the three.")
+        if self.bills and len({share.bill_id for share in self.bills}) < len(self.bills):
+            raise ValueError("Name each bill once.")
         return self

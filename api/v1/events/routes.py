@@ -1,4 +1,4 @@
-"""What happens, as it happens: server-sent events for screens and machines."""
+"""Live events for programs, as server-sent events."""
 
 from typing import Annotated, Final
 from uuid import UUID

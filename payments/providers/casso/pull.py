@@ -1,28 +1,27 @@
-"""Asking Casso: all transactions that its key speaks for, newest first, in pages.
+"""Pull API of Casso: all transactions that its key speaks for, newest first, in pages.
 
 Source: developer.casso.vn, "API lấy giao dịch" (GET /v2/transactions). The `id` is Casso's own for
 a transaction, in the webhook as here, and `tid` is what the webhook calls `reference`, the bank's.
-Some banks tell a day and no time: `when` is then a date, or its midnight.
+Some banks give a day and no time: `when` is then a date, or its midnight.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from payments.providers.errors import ProviderRefusedToken, UnreadableNotice
+from payments.providers.errors import Fault, ProviderRefusedToken, UnreadableNotice
 from payments.providers.fields import HANOI_OFFSET
 from payments.providers.pulling import (
     REFUSED,
     ROWS_MAX,
-    Answer,
+    PullPage,
     PullQuery,
     PullRequest,
-    Told,
+    PullResponse,
     open_response,
     rewrite_rows,
     write_callback,
 )
-from payments.providers.types import Fault
 
 PAGES_MAX: Final = 3  # a key may speak for a whole market
 
@@ -31,15 +30,11 @@ _MIDNIGHTS: Final = ("T00:00:00", " 00:00:00")
 
 @dataclass(frozen=True)
 class CassoPull:
-    """Questions to Casso. Nothing narrows them to one account: the rows are sorted out here."""
+    """Requests for all accounts of a key; the client keeps the rows of the one in question."""
 
-    url: str = "https://oauth.casso.vn"
-    needs_client_id: bool = False
-    pulls_by_order: bool = False
-
-    def ask(self, inquiry: PullQuery) -> Sequence[PullRequest]:
-        """Ask for the first page. Days alone can be named, so more may come than was wanted."""
-        since = inquiry.since.astimezone(HANOI_OFFSET)
+    def list_requests(self, query: PullQuery) -> Sequence[PullRequest]:
+        """Request the first page. Only whole days can be named, so older rows may come too."""
+        since = query.since.astimezone(HANOI_OFFSET)
         return [
             PullRequest(
                 path="/v2/transactions",
@@ -49,13 +44,13 @@ class CassoPull:
                     "pageSize": ROWS_MAX,
                     "page": 1,
                 },
-                headers={"Authorization": f"Apikey {inquiry.keys.token}"},
+                headers={"Authorization": f"Apikey {query.credentials.token}"},
             )
         ]
 
-    def read(self, answer: Answer, request: PullRequest, inquiry: PullQuery) -> Told:
-        """Read a page, and ask for the next while pages are full."""
-        envelope = open_response(answer)
+    def read(self, response: PullResponse, request: PullRequest, query: PullQuery) -> PullPage:
+        """Read a page, and request the next while pages are full."""
+        envelope = open_response(response)
         if (error := envelope.get("error")) != 0:
             if type(error) is int and error in REFUSED:
                 raise ProviderRefusedToken
@@ -65,10 +60,10 @@ class CassoPull:
         bodies, unreadable = rewrite_rows(records, _to_webhook)
         page = int(request.params["page"])
         is_full = type(records) is list and len(records) >= ROWS_MAX
-        more = None
+        next_request = None
         if is_full and page < PAGES_MAX:
-            more = replace(request, params={**request.params, "page": page + 1})
-        return Told(bodies=bodies, unreadable=unreadable, more=more)
+            next_request = replace(request, params={**request.params, "page": page + 1})
+        return PullPage(bodies=bodies, unreadable=unreadable, next_request=next_request)
 
 
 def _to_webhook(row: dict[str, Any]) -> bytes:

@@ -10,11 +10,13 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.casso.capabilities import CASSO
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import (
     find_id,
     find_name,
@@ -26,7 +28,7 @@ from payments.providers.fields import (
     read_memo,
 )
 from payments.providers.javascript_json import js_text
-from payments.providers.protocol import Asking
+from payments.providers.protocol import Pull
 from payments.providers.signing import (
     AnswersPlainly,
     check_envelope,
@@ -36,9 +38,9 @@ from payments.providers.signing import (
 )
 from payments.providers.types import (
     BODY_BYTES_MAX,
+    Capabilities,
     Direction,
     EndpointSecrets,
-    Fault,
     RawCallback,
     Reading,
     Refusal,
@@ -57,12 +59,12 @@ _sort_quickly = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True)
 class Casso(AnswersPlainly):
-    """The adapter. The signed time is told in skew_s; no window is documented, so none is kept."""
+    """The adapter."""
 
     name: str = "casso"
+    capabilities: Capabilities = CASSO
     body_bytes_max: int = BODY_BYTES_MAX
-    clock_window_s: int | None = None
-    asking: Asking | None = None
+    pull: Pull | None = None
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -77,52 +79,18 @@ class Casso(AnswersPlainly):
         if not _UNIX_MS.fullmatch(signed_ms) or not 1 <= len(signatures) <= SIGNATURES_MAX:
             return refused(Refusal.BAD_SIGNATURE, "signature is not t=<ms>,v1=<hex>")
         try:
-            key_index = _find_key(callback.body, signed_ms, signatures, secrets)
+            notice = parse_object(callback.body)
+            key_index = _find_key(notice, callback.body, signed_ms, signatures, secrets)
         except UnreadableNotice as error:
             return refused(Refusal.MALFORMED, str(error))
         if key_index is None:
             return refused(Refusal.BAD_SIGNATURE, "signature does not match the body")
         skew_s = int(now.timestamp()) - int(signed_ms) // 1_000
-        if self.clock_window_s is not None and abs(skew_s) > self.clock_window_s:
-            detail = f"our clock minus the signature's: {skew_s} s, window {self.clock_window_s} s"
-            return refused(Refusal.STALE_TIMESTAMP, detail, skew_s=skew_s)
-        return valid(key_index, skew_s=skew_s)
+        return valid(key_index, partial(_read_notice, notice), skew_s=skew_s)
 
     def read(self, body: bytes) -> Reading:
         """Read the one transaction of a webhook; a negative amount is money out."""
-        envelope = parse_object(body)
-        data = envelope.get("data")
-        if type(data) is not dict:
-            raise UnreadableNotice(Fault.BODY, "data is not an object (version 1 sends an array)")
-        if _is_ping(data.get("id"), data.get("reference")):
-            return Reading(is_ping=True, transactions=())
-        if envelope.get("error", 0) != 0:
-            raise UnreadableNotice(Fault.STATUS, "error is not 0")
-        amount_vnd = read_amount(data.get("amount"))
-        occurred_at, is_date_only = read_instant(data.get("transactionDateTime"))
-        return Reading(
-            is_ping=False,
-            transactions=(
-                ReportedTransaction(
-                    direction=Direction.IN if amount_vnd > 0 else Direction.OUT,
-                    provider_transaction_id=read_id(data.get("id"), Fault.TRANSACTION_ID),
-                    bank_reference=find_id(data.get("reference"), Fault.REFERENCE),
-                    amount_vnd=abs(amount_vnd),
-                    memo=read_memo(data.get("description")),
-                    account_number=read_id(data.get("accountNumber"), Fault.ACCOUNT),
-                    virtual_account=find_id(data.get("virtualAccountNumber"), Fault.ACCOUNT),
-                    provider_order_id=None,
-                    occurred_at=occurred_at,
-                    is_date_only=is_date_only,
-                    payer_name=find_name(data.get("counterAccountName")),
-                    payer_account=find_name(data.get("counterAccountNumber")),
-                    payer_bank=find_name(data.get("counterAccountBankName"))
-                    or find_name(data.get("counterAccountBankId")),
-                    is_simulated=False,
-                    bank_names=list_names(data.get("bankName"), data.get("bankAbbreviation")),
-                ),
-            ),
-        )
+        return _read_notice(parse_object(body))
 
 
 def signed_message(body: bytes) -> bytes:
@@ -130,8 +98,47 @@ def signed_message(body: bytes) -> bytes:
     return js_text(parse_object(body)).encode()
 
 
+def _read_notice(envelope: dict[str, Any]) -> Reading:
+    data = envelope.get("data")
+    if type(data) is not dict:
+        raise UnreadableNotice(Fault.BODY, "data is not an object (version 1 sends an array)")
+    if _is_ping(data.get("id"), data.get("reference")):
+        return Reading(is_ping=True, transactions=())
+    if envelope.get("error", 0) != 0:
+        raise UnreadableNotice(Fault.STATUS, "error is not 0")
+    amount_vnd = read_amount(data.get("amount"))
+    occurred_at, is_date_only = read_instant(data.get("transactionDateTime"))
+    return Reading(
+        is_ping=False,
+        transactions=(
+            ReportedTransaction(
+                direction=Direction.IN if amount_vnd > 0 else Direction.OUT,
+                provider_transaction_id=read_id(data.get("id"), Fault.TRANSACTION_ID),
+                bank_reference=find_id(data.get("reference"), Fault.REFERENCE),
+                amount_vnd=abs(amount_vnd),
+                memo=read_memo(data.get("description")),
+                account_number=read_id(data.get("accountNumber"), Fault.ACCOUNT),
+                virtual_account=find_id(data.get("virtualAccountNumber"), Fault.ACCOUNT),
+                provider_order_id=None,
+                occurred_at=occurred_at,
+                is_date_only=is_date_only,
+                payer_name=find_name(data.get("counterAccountName")),
+                payer_account=find_name(data.get("counterAccountNumber")),
+                payer_bank=find_name(data.get("counterAccountBankName"))
+                or find_name(data.get("counterAccountBankId")),
+                is_simulated=False,
+                bank_names=list_names(data.get("bankName"), data.get("bankAbbreviation")),
+            ),
+        ),
+    )
+
+
 def _find_key(
-    body: bytes, signed_ms: str, signatures: list[bytes], secrets: EndpointSecrets
+    notice: dict[str, Any],
+    body: bytes,
+    signed_ms: str,
+    signatures: list[bytes],
+    secrets: EndpointSecrets,
 ) -> int | None:
     """Try the quick writer, then JavaScript's own form, then the bytes as they came.
 
@@ -144,7 +151,6 @@ def _find_key(
     def sign(key: bytes) -> str:
         return hmac.digest(key, prefix + message, "sha512").hex()
 
-    notice = parse_object(body)
     tried: list[bytes] = []
     for write in (_write_quickly, lambda value: js_text(value).encode(), lambda _: body):
         message = write(notice)

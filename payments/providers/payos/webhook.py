@@ -9,11 +9,12 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from payments.providers.bank_references import is_identifying_reference
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import (
     find_id,
     find_name,
@@ -24,7 +25,8 @@ from payments.providers.fields import (
     read_memo,
 )
 from payments.providers.javascript_json import js_number, js_sorted_keys, js_text, to_utf8
-from payments.providers.protocol import Asking
+from payments.providers.payos.capabilities import PAYOS
+from payments.providers.protocol import Pull
 from payments.providers.signing import (
     AnswersPlainly,
     check_envelope,
@@ -34,9 +36,9 @@ from payments.providers.signing import (
 )
 from payments.providers.types import (
     BODY_BYTES_MAX,
+    Capabilities,
     Direction,
     EndpointSecrets,
-    Fault,
     RawCallback,
     Reading,
     Refusal,
@@ -82,12 +84,12 @@ _FIELD_INSIDE: Final = re.compile(f"&(?:{'|'.join(sorted(FIELDS))})=")
 
 @dataclass(frozen=True)
 class PayOS(AnswersPlainly):
-    """The adapter. payOS signs no time, so a repeat is known by its transaction alone."""
+    """The adapter."""
 
     name: str = "payos"
+    capabilities: Capabilities = PAYOS
     body_bytes_max: int = BODY_BYTES_MAX
-    clock_window_s: int | None = None
-    asking: Asking | None = None
+    pull: Pull | None = None
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -107,54 +109,14 @@ class PayOS(AnswersPlainly):
                 return refused(Refusal.BAD_SIGNATURE, "signature does not match the data")
         except UnreadableNotice as error:
             return refused(Refusal.MALFORMED, str(error))
-        return valid(key_index)
+        return valid(key_index, partial(_read_data, data))
 
     def read(self, body: bytes) -> Reading:
         """Read the one transaction of a webhook. Only `data` is signed, so only `data` is read."""
         data = parse_object(body).get("data")
         if type(data) is not dict:
             raise UnreadableNotice(Fault.BODY, "data is not an object")
-        if _is_ping(data):
-            return Reading(is_ping=True, transactions=())
-        if data.get("code", "00") != "00":
-            raise UnreadableNotice(Fault.STATUS, "data.code is not 00")
-        if data.get("currency") not in ("VND", "", None):
-            raise UnreadableNotice(Fault.CURRENCY, "not VND")
-        amount_vnd = read_amount(data.get("amount"))
-        if amount_vnd < 0:
-            raise UnreadableNotice(Fault.AMOUNT, "negative")
-        occurred_at, is_date_only = read_instant(data.get("transactionDateTime"))
-        reference = find_id(data.get("reference"), Fault.REFERENCE)
-        link = read_id(data.get("paymentLinkId"), Fault.TRANSACTION_ID)
-        # A transfer has no id at payOS: a link that is paid twice calls twice, with two references,
-        # or, where the bank's is a filler or a counter, at two times.
-        told_apart_by = f"{occurred_at:%Y%m%dT%H%M%S}"
-        if reference is not None and is_identifying_reference(reference):
-            told_apart_by = reference
-        return Reading(
-            is_ping=False,
-            transactions=(
-                ReportedTransaction(
-                    direction=Direction.IN,
-                    provider_transaction_id=read_id(
-                        f"{link}:{told_apart_by}", Fault.TRANSACTION_ID
-                    ),
-                    bank_reference=reference,
-                    amount_vnd=amount_vnd,
-                    memo=read_memo(data.get("description")),
-                    account_number=read_id(data.get("accountNumber"), Fault.ACCOUNT),
-                    virtual_account=find_id(data.get("virtualAccountNumber"), Fault.ACCOUNT),
-                    provider_order_id=_find_order(data.get("orderCode")),
-                    occurred_at=occurred_at,
-                    is_date_only=is_date_only,
-                    payer_name=find_name(data.get("counterAccountName")),
-                    payer_account=find_name(data.get("counterAccountNumber")),
-                    payer_bank=find_name(data.get("counterAccountBankName"))
-                    or find_name(data.get("counterAccountBankId")),
-                    is_simulated=False,
-                ),
-            ),
-        )
+        return _read_data(data)
 
 
 def signed_message(data: dict[str, Any]) -> bytes:
@@ -201,6 +163,48 @@ def sign_header(data: dict[str, Any], key: bytes) -> str:
     """
     pairs = [f"{quote(name)}={quote(_header_text(data[name]))}" for name in js_sorted_keys(data)]
     return hmac.digest(key, "&".join(pairs).encode(), "sha256").hex()
+
+
+def _read_data(data: dict[str, Any]) -> Reading:
+    if _is_ping(data):
+        return Reading(is_ping=True, transactions=())
+    if data.get("code", "00") != "00":
+        raise UnreadableNotice(Fault.STATUS, "data.code is not 00")
+    if data.get("currency") not in ("VND", "", None):
+        raise UnreadableNotice(Fault.CURRENCY, "not VND")
+    amount_vnd = read_amount(data.get("amount"))
+    if amount_vnd < 0:
+        raise UnreadableNotice(Fault.AMOUNT, "negative")
+    occurred_at, is_date_only = read_instant(data.get("transactionDateTime"))
+    reference = find_id(data.get("reference"), Fault.REFERENCE)
+    link = read_id(data.get("paymentLinkId"), Fault.TRANSACTION_ID)
+    # A transfer has no id at payOS: a link that is paid twice calls twice, with two references,
+    # or, where the bank's is a filler or a counter, at two times.
+    distinct_by = f"{occurred_at:%Y%m%dT%H%M%S}"
+    if reference is not None and is_identifying_reference(reference):
+        distinct_by = reference
+    return Reading(
+        is_ping=False,
+        transactions=(
+            ReportedTransaction(
+                direction=Direction.IN,
+                provider_transaction_id=read_id(f"{link}:{distinct_by}", Fault.TRANSACTION_ID),
+                bank_reference=reference,
+                amount_vnd=amount_vnd,
+                memo=read_memo(data.get("description")),
+                account_number=read_id(data.get("accountNumber"), Fault.ACCOUNT),
+                virtual_account=find_id(data.get("virtualAccountNumber"), Fault.ACCOUNT),
+                provider_order_id=_find_order(data.get("orderCode")),
+                occurred_at=occurred_at,
+                is_date_only=is_date_only,
+                payer_name=find_name(data.get("counterAccountName")),
+                payer_account=find_name(data.get("counterAccountNumber")),
+                payer_bank=find_name(data.get("counterAccountBankName"))
+                or find_name(data.get("counterAccountBankId")),
+                is_simulated=False,
+            ),
+        ),
+    )
 
 
 def _find_key(data: dict[str, Any], signature: str, secrets: EndpointSecrets) -> int | None:

@@ -1,4 +1,4 @@
-"""Asking SePay: the transactions of one account, newest first.
+"""Pull API of SePay: the transactions of one account, newest first.
 
 Source: developer.sepay.vn, userapi/transactions/list. The `id` is the webhook's, and so is the
 bank's reference; amounts are decimals in text ("2000.00").
@@ -9,18 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import HANOI_OFFSET
 from payments.providers.pulling import (
-    Answer,
+    PullPage,
     PullQuery,
     PullRequest,
-    Told,
+    PullResponse,
     open_response,
     rewrite_rows,
     write_callback,
 )
-from payments.providers.types import Fault
 
 ROWS_MAX: Final = 50
 
@@ -30,43 +29,39 @@ _WHOLE: Final = re.compile(r"([0-9]{1,15})(\.0{1,2})?", re.ASCII)
 
 @dataclass(frozen=True)
 class SePayPull:
-    """Questions to either kind of SePay endpoint: the API token is the same."""
+    """Requests for either kind of SePay endpoint: the API token is the same."""
 
-    url: str = "https://my.sepay.vn"
-    needs_client_id: bool = False
-    pulls_by_order: bool = False
-
-    def ask(self, inquiry: PullQuery) -> Sequence[PullRequest]:
-        """Ask for the newest transactions of the account."""
-        since = inquiry.since.astimezone(HANOI_OFFSET)
+    def list_requests(self, query: PullQuery) -> Sequence[PullRequest]:
+        """Request the newest transactions of the account."""
+        since = query.since.astimezone(HANOI_OFFSET)
         return [
             PullRequest(
                 path="/userapi/transactions/list",
                 params={
-                    "account_number": inquiry.account_number,
+                    "account_number": query.account_number,
                     "transaction_date_min": f"{since:%Y-%m-%d %H:%M:%S}",
                     "limit": ROWS_MAX,
                 },
-                headers={"Authorization": f"Bearer {inquiry.keys.token}"},
+                headers={"Authorization": f"Bearer {query.credentials.token}"},
             )
         ]
 
-    def read(self, answer: Answer, request: PullRequest, inquiry: PullQuery) -> Told:
+    def read(self, response: PullResponse, request: PullRequest, query: PullQuery) -> PullPage:
         """Read the list; money out is left to the webhook."""
-        bodies, unreadable = rewrite_rows(open_response(answer).get("transactions"), _to_webhook)
-        return Told(bodies=bodies, unreadable=unreadable)
+        bodies, unreadable = rewrite_rows(open_response(response).get("transactions"), _to_webhook)
+        return PullPage(bodies=bodies, unreadable=unreadable)
 
 
 def _to_webhook(row: dict[str, Any]) -> bytes | None:
     amount_vnd = _whole_dong(row.get("amount_in"))
     if amount_vnd == 0:
         return None
-    told_id: Any = row.get("id")
-    if type(told_id) is str and _ID.fullmatch(told_id):
-        told_id = int(told_id)  # the webhook has a number
+    its_id: Any = row.get("id")
+    if type(its_id) is str and _ID.fullmatch(its_id):
+        its_id = int(its_id)  # the webhook has a number
     return write_callback(
         {
-            "id": told_id,
+            "id": its_id,
             "gateway": row.get("bank_brand_name"),
             "transactionDate": row.get("transaction_date"),
             "accountNumber": row.get("account_number"),

@@ -10,9 +10,10 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import (
     find_id,
     list_names,
@@ -22,7 +23,8 @@ from payments.providers.fields import (
     read_instant,
     read_memo,
 )
-from payments.providers.protocol import Asking
+from payments.providers.protocol import Pull
+from payments.providers.sepay import capabilities
 from payments.providers.signing import (
     AnswersPlainly,
     check_envelope,
@@ -34,19 +36,15 @@ from payments.providers.signing import (
 )
 from payments.providers.types import (
     BODY_BYTES_MAX,
+    Capabilities,
     Direction,
     EndpointSecrets,
-    Fault,
     RawCallback,
     Reading,
     Refusal,
     ReportedTransaction,
     Verification,
 )
-
-# Documented: reject a signature older than five minutes. Whether a retry is signed anew is not
-# documented, so a refusal for age says so and tells by how much.
-CLOCK_WINDOW_S: Final = 300
 
 DIRECTIONS: Final = {"in": Direction.IN, "out": Direction.OUT}
 
@@ -58,12 +56,12 @@ _SANDBOX_REFERENCE: Final = re.compile(r"SB[0-9A-F]{12}", re.ASCII)
 
 @dataclass(frozen=True)
 class SePay(AnswersPlainly):
-    """What both kinds of endpoint share: the body and the answers."""
+    """The body and the answers, which both kinds of endpoint share."""
 
     name: str
+    capabilities: Capabilities
     body_bytes_max: int = BODY_BYTES_MAX
-    clock_window_s: int | None = None
-    asking: Asking | None = None
+    pull: Pull | None = None
 
     def read(self, body: bytes) -> Reading:
         """Read the one transaction of a webhook, by name: the order of the fields varies."""
@@ -106,7 +104,7 @@ class SePayHmac(SePay):
     """An endpoint whose webhook is set to HMAC-SHA256. A plain API key is not accepted here."""
 
     name: str = "sepay"
-    clock_window_s: int | None = CLOCK_WINDOW_S
+    capabilities: Capabilities = capabilities.HMAC
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -132,10 +130,11 @@ class SePayHmac(SePay):
         if key_index is None:
             return refused(Refusal.BAD_SIGNATURE, "signature does not match the body")
         skew_s = int(now.timestamp()) - int(timestamp)
-        if self.clock_window_s is not None and abs(skew_s) > self.clock_window_s:
-            detail = f"our clock minus the signature's: {skew_s} s, window {self.clock_window_s} s"
+        window_s = self.capabilities.clock_window_s
+        if window_s is not None and abs(skew_s) > window_s:
+            detail = f"our clock minus the signature's: {skew_s} s, window {window_s} s"
             return refused(Refusal.STALE_TIMESTAMP, detail, skew_s=skew_s)
-        return valid(key_index, skew_s=skew_s)
+        return valid(key_index, partial(self.read, callback.body), skew_s=skew_s)
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,7 @@ class SePayApiKey(SePay):
     """An endpoint whose webhook is set to an API key. It signs nothing: HTTPS is all there is."""
 
     name: str = "sepay_apikey"
+    capabilities: Capabilities = capabilities.API_KEY
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -156,7 +156,7 @@ class SePayApiKey(SePay):
         key_index = find_equal_key(secrets, offered)
         if key_index is None:
             return refused(Refusal.BAD_SIGNATURE, "the API key is not this endpoint's")
-        return valid(key_index)
+        return valid(key_index, partial(self.read, callback.body))
 
 
 def _is_sandbox(virtual_account: str | None, reference: str | None) -> bool:

@@ -12,13 +12,15 @@ of one server that implements them. See docs/callbacks.md.
 import base64
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import (
     find_id,
     parse_object,
@@ -27,7 +29,7 @@ from payments.providers.fields import (
     read_memo,
     read_unix_ms,
 )
-from payments.providers.protocol import Asking
+from payments.providers.protocol import Pull
 from payments.providers.signing import (
     find_equal_key,
     find_signing_key,
@@ -39,18 +41,17 @@ from payments.providers.signing import (
 from payments.providers.types import (
     BODY_BYTES_MAX,
     Acknowledgement,
+    Capabilities,
     Direction,
     EndpointSecrets,
-    Fault,
     RawCallback,
     Reading,
     Refusal,
     ReportedTransaction,
     Verification,
 )
+from payments.providers.vietqrvn.capabilities import SYNC_SUBPATH, TOKEN_SUBPATH, VIETQRVN
 
-TOKEN_SUBPATH: Final = "api/token_generate"  # noqa: S105 (an address, not a secret)
-SYNC_SUBPATH: Final = "bank/api/transaction-sync"
 TOKEN_VALID_S: Final = 300  # as in the provider's own documents
 
 DIRECTIONS: Final = {"C": Direction.IN, "D": Direction.OUT}
@@ -72,16 +73,12 @@ _write = msgspec.json.encode
 
 @dataclass(frozen=True)
 class VietQRvn:
-    """The adapter of an endpoint that is two addresses, told apart by the callback's subpath."""
+    """The adapter of an endpoint that is two addresses, distinguished by the callback's subpath."""
 
     name: str = "vietqrvn"
+    capabilities: Capabilities = VIETQRVN
     body_bytes_max: int = BODY_BYTES_MAX
-    clock_window_s: int | None = None
-    asking: Asking | None = None
-
-    def is_token_request(self, callback: RawCallback) -> bool:
-        """Tell whether a verified callback is to be answered by issue_token, and nothing stored."""
-        return callback.subpath.strip("/") == TOKEN_SUBPATH
+    pull: Pull | None = None
 
     def verify(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -98,11 +95,15 @@ class VietQRvn:
         if subpath == SYNC_SUBPATH:
             if scheme != "bearer" or not credentials:
                 return refused(Refusal.MISSING_SIGNATURE, "no Authorization: Bearer …")
-            return _check_token(credentials, secrets, now)
+            return _check_token(credentials, secrets, partial(self.read, callback.body), now)
         return refused(Refusal.UNKNOWN_SUBPATH, f"neither {TOKEN_SUBPATH} nor {SYNC_SUBPATH}")
 
-    def issue_token(self, secrets: EndpointSecrets, *, now: datetime) -> Acknowledgement:
+    def issue_token(
+        self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
+    ) -> Acknowledgement | None:
         """Answer a verified token request with a token of 300 s under the current key."""
+        if callback.subpath.strip("/") != TOKEN_SUBPATH:
+            return None
         _, key = next(usable_keys(secrets))
         expiry = str(int(now.timestamp()) + TOKEN_VALID_S)
         token = f"{expiry}.{_sign_token(expiry.encode(), secrets, key)}"
@@ -177,10 +178,12 @@ def _check_login(credentials: bytes, secrets: EndpointSecrets) -> Verification:
     is_user = hmac.compare_digest(username, (secrets.username or "").encode())
     if key_index is None or not is_user or not secrets.username:
         return refused(Refusal.BAD_SIGNATURE, "user name or password is not this endpoint's")
-    return valid(key_index)
+    return valid(key_index, None)
 
 
-def _check_token(credentials: bytes, secrets: EndpointSecrets, now: datetime) -> Verification:
+def _check_token(
+    credentials: bytes, secrets: EndpointSecrets, read: Callable[[], Reading], now: datetime
+) -> Verification:
     found = _TOKEN.fullmatch(credentials)
     if found is None:
         return refused(Refusal.BAD_SIGNATURE, "not a token of this hub")
@@ -193,7 +196,7 @@ def _check_token(credentials: bytes, secrets: EndpointSecrets, now: datetime) ->
     late_s = int(now.timestamp()) - int(expiry)
     if late_s >= 0:
         return refused(Refusal.EXPIRED_TOKEN, f"token expired {late_s} s ago")
-    return valid(key_index)
+    return valid(key_index, read)
 
 
 def _sign_token(expiry: bytes, secrets: EndpointSecrets, key: bytes) -> str:

@@ -263,12 +263,12 @@ async def test_putting_in_order_what_somebody_else_did_shows_how_it_stands(hub: 
     ]
 
     assert [answer.headers["location"] for answer in answers] == [
-        "/counter/sales?told=taken",
+        "/counter/sales?done=taken",
         "/counter/sales",
-        "/counter/sales?told=moved",
+        "/counter/sales?done=moved",
         "/counter/sales",
         bill,
-        "/counter/sales?told=moved",
+        "/counter/sales?done=moved",
     ]
     assert (await owner.post(f"/counter/sales/{own}/assign")).status_code == 404  # no such payment
 
@@ -411,5 +411,5 @@ async def test_counter_speaks_english(hub: Hub) -> None:
 
     page = (await owner.get("/counter")).text
 
-    assert "Make code" in page
+    assert "Show code" in page
     assert "0 payments" in page

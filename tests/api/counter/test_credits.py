@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from api.counter.credits import Told, present_credit
+from api.counter.credits import CreditFacts, present_credit
 from api.http.i18n import LANGUAGES, translate
 from core.money import format_vnd
 from payments.credits.rules import MatchRule, Verdict
@@ -13,10 +13,10 @@ from payments.credits.rules import MatchRule, Verdict
 AT = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)  # 14:05 in Hà Nội
 
 
-def told(judged: Verdict, **facts: object) -> Told:
+def a_credit(judged: Verdict, **facts: object) -> CreditFacts:
     known: dict[str, object] = {
         "credit_id": UUID(int=1),
-        "judged": judged,
+        "verdict": judged,
         "rule": MatchRule.MEMO_EXACT,
         "amount_vnd": 20_000,
         "payer_name": "TRAN VAN B",
@@ -26,13 +26,13 @@ def told(judged: Verdict, **facts: object) -> Told:
         "paid_vnd": 20_000,
         "received_vnd": 20_000,
     }
-    return Told(**{**known, **facts})  # type: ignore[arg-type]
+    return CreditFacts(**{**known, **facts})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("judged", [one for one in Verdict if one is not Verdict.ACCOUNT_TEST])
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_verdict_has_a_word_and_a_next_step(judged: Verdict, lang: str) -> None:
-    verdict = present_credit(told(judged), lang)
+    verdict = present_credit(a_credit(judged), lang)
 
     assert verdict.word
     assert verdict.next_step
@@ -66,14 +66,14 @@ def test_every_rule_says_why(rule: MatchRule, lang: str) -> None:
 def test_what_is_spoken_says_what_came_in_and_nothing_twice(
     judged: Verdict, facts: dict[str, object], say: str | None, say_vnd: int
 ) -> None:
-    verdict = present_credit(told(judged, **facts), "vi")
+    verdict = present_credit(a_credit(judged, **facts), "vi")
 
     assert (verdict.say, verdict.say_vnd) == (say, say_vnd)
 
 
 def test_short_money_names_what_is_missing_and_the_rest_completes_it() -> None:
-    short = present_credit(told(Verdict.PART, amount_vnd=15_000, paid_vnd=15_000), "vi")
-    rest = present_credit(told(Verdict.SETTLE, amount_vnd=5_000), "vi")
+    short = present_credit(a_credit(Verdict.PART, amount_vnd=15_000, paid_vnd=15_000), "vi")
+    rest = present_credit(a_credit(Verdict.SETTLE, amount_vnd=5_000), "vi")
 
     assert (short.shown_vnd, short.missing_vnd) == (15_000, 5_000)
     assert short.lines == (f"Còn thiếu {format_vnd(5_000)}",)
@@ -81,6 +81,6 @@ def test_short_money_names_what_is_missing_and_the_rest_completes_it() -> None:
 
 
 def test_payer_without_a_name_is_said_to_have_none() -> None:
-    assert (
-        present_credit(told(Verdict.SETTLE, payer_name=None), "en").who == "Unnamed sender · 14:05"
-    )
+    credit = a_credit(Verdict.SETTLE, payer_name=None)
+
+    assert present_credit(credit, "en").who == "Unnamed sender · 14:05"

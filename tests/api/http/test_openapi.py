@@ -7,7 +7,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import jsonschema_rs
 import pytest
@@ -67,7 +67,8 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
         return set()
     seen.add(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    names = inspect.unwrap(function).__globals__
+    # What a route asks for by a parameter, such as a service, is known by its type.
+    names = {**inspect.unwrap(function).__globals__, **get_type_hints(function)}
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None:
@@ -76,7 +77,9 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
             called = _resolve(node.func, names)
             if inspect.isfunction(called) and called.__module__.startswith("api.v1"):
                 found |= errors_of(called, seen=seen)
-            elif inspect.isfunction(called) and called.__module__.startswith(("payments", "api")):
+            elif inspect.isfunction(called) and called.__module__.startswith(
+                ("payments", "identity", "api")
+            ):
                 found |= raised_by_docstring(called)
     return found
 

@@ -11,10 +11,11 @@ import anyio
 import psycopg
 import pytest
 
-from api.live import events, feeds, streams
+from api.live import feeds, streams
 from core.clock import read_clock
-from core.ids import new_id
+from core.ids import first_id_at, instant_of, new_id
 from core.settings import Settings
+from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, happen_aloud, org_of, watching, with_streams
 from tests.world.city import Hub, found_city, found_market, running_hub
@@ -113,7 +114,7 @@ async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> Non
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
-        early_id = UUID(int=events.first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
+        early_id = UUID(int=first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
         await happen(hub, org_id, "made.second")
         assert (await screen.hear())["event"] == "made.second"
         await happen(hub, org_id, "made.first.committed.last", event_id=early_id)
@@ -151,14 +152,14 @@ async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
     monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.2))
     monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
     is_blind = False
-    read = events.read_events
+    read = feeds.list_events
 
     async def read_if_it_can(*args: Any, **kwargs: Any) -> list[EventFacts]:
         if is_blind:
             raise OSError("the database is away")
         return await read(*args, **kwargs)
 
-    monkeypatch.setattr(feeds, "read_events", read_if_it_can)
+    monkeypatch.setattr(feeds, "list_events", read_if_it_can)
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
@@ -180,11 +181,11 @@ async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before
     admin = await found_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
     live = hub.services.broadcaster
-    with live.subscribed(org_id, events.Interest(bill_id=uuid4())):
+    with live.subscribed(org_id, Interest(bill_id=uuid4())):
         await asyncio.wait_for(live.is_listening.wait(), 5)
         await happen_aloud(hub, org_id, bill_id=bill_id)
         await asyncio.sleep(0.3)
-        with live.subscribed(org_id, events.Interest(bill_id=bill_id)) as late:
+        with live.subscribed(org_id, Interest(bill_id=bill_id)) as late:
             heard = await asyncio.wait_for(late.queue.get(), 5)
 
     assert heard is not None
@@ -211,7 +212,7 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     admin = await found_city(hub)
     org_id = await org_of(admin)
     broadcaster = hub.services.broadcaster
-    with broadcaster.subscribed(org_id, events.Interest()) as slow:
+    with broadcaster.subscribed(org_id, Interest()) as slow:
         async with watching(admin) as quick:
             for number in range(10):
                 await happen(hub, org_id, f"event.{number}")
@@ -233,7 +234,7 @@ async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
         return []
 
     async with watching(admin) as screen:
-        monkeypatch.setattr(feeds, "read_events", look_in_vain)
+        monkeypatch.setattr(feeds, "list_events", look_in_vain)
         await happen_aloud(hub, org_id, data=data)
         heard = await screen.hear()
         monkeypatch.undo()
@@ -319,5 +320,5 @@ async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
 
 def test_an_instant_and_the_ids_made_in_it_agree() -> None:
     now = read_clock()
-    assert abs(events.instant_of(new_id()) - now) < timedelta(seconds=1)
-    assert events.first_id_at(now - timedelta(seconds=2)) < new_id()
+    assert abs(instant_of(new_id()) - now) < timedelta(seconds=1)
+    assert first_id_at(now - timedelta(seconds=2)) < new_id()

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 
-from api.live import broadcaster, events, feeds, streams
+from api.live import broadcaster, feeds, streams
 from core.clock import read_clock
 from core.errors import Busy
-from core.ids import new_id
+from core.ids import first_id_at, new_id
 from core.settings import Settings
+from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, org_of, watching, with_streams
 from tests.world.city import Hub, found_city, running_hub
@@ -35,13 +36,13 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
     monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.3))
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    opened = events.first_id_at(read_clock())
+    opened = first_id_at(read_clock())
     async with watching(admin) as screen:
         first, second = await screen.hear(), await screen.hear()
     assert (first["event"], second["event"]) == ("tick", "tick")
     told = datetime.fromisoformat(json.loads(second["data"])["now"])
     assert abs(read_clock() - told) < timedelta(seconds=2)  # a page has no other good clock
-    assert opened < UUID(first["id"]) < UUID(second["id"]) < events.first_id_at(read_clock())
+    assert opened < UUID(first["id"]) < UUID(second["id"]) < first_id_at(read_clock())
 
     await happen(hub, org_id, "missed")
     async with watching(admin, **{"Last-Event-ID": second["id"]}) as screen:
@@ -86,7 +87,7 @@ async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
 async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    old = events.first_id_at(read_clock() - timedelta(hours=7))
+    old = first_id_at(read_clock() - timedelta(hours=7))
     await happen(hub, org_id, "just.now")
 
     fresh = {"Last-Event-ID": str(new_id())}
@@ -97,7 +98,7 @@ async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) ->
 async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
-    an_hour_ago = str(events.first_id_at(read_clock() - timedelta(hours=1)))
+    an_hour_ago = str(first_id_at(read_clock() - timedelta(hours=1)))
 
     address = f"/live/{org_id}/{bill_id}"
     async with watching(hub.client, address, **{"Last-Event-ID": an_hour_ago}) as screen:
@@ -109,7 +110,7 @@ async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: H
     org_id = await org_of(admin)
     await happen(hub, org_id, "just.now")
     for hours, word in ((1, "just.now"), (7, "reload")):
-        last = str(events.first_id_at(read_clock() - timedelta(hours=hours)))
+        last = str(first_id_at(read_clock() - timedelta(hours=hours)))
 
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
             assert (await screen.hear())["event"] == word
@@ -123,7 +124,7 @@ async def test_a_replay_that_cannot_be_read_ends_the_stream(
     async def away(*_: object, **__: object) -> list[EventFacts]:
         raise Busy("The database is away.")
 
-    monkeypatch.setattr(broadcaster, "read_events", away)
+    monkeypatch.setattr(broadcaster, "list_events", away)
     async with watching(admin) as screen:
         assert await screen.hear_end() == []
 
@@ -149,11 +150,11 @@ async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
 async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
-    minutes_ago = events.first_id_at(read_clock() - timedelta(minutes=2))
+    minutes_ago = first_id_at(read_clock() - timedelta(minutes=2))
     await happen(hub, org_id, "old", event_id=minutes_ago)
     await happen(hub, org_id, "while.the.page.was.drawn")
 
-    next_year = events.first_id_at(read_clock() + timedelta(days=365))
+    next_year = first_id_at(read_clock() + timedelta(days=365))
     for last in ("", "not-an-id", "f" * 32, str(next_year), str(uuid4())):
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
             assert (await screen.hear())["event"] == "while.the.page.was.drawn"
@@ -169,7 +170,7 @@ async def test_screens_that_ask_together_each_hear_their_own_past(
     bills = [uuid4() for _ in range(8)]
     now = read_clock()
     for age_s in (50, 5):
-        at = events.first_id_at(now - timedelta(seconds=age_s))
+        at = first_id_at(now - timedelta(seconds=age_s))
         for n, bill_id in enumerate(bills):
             event_id = UUID(int=at.int + n + 1)
             await happen(hub, org_id, f"{n} {age_s} s ago", bill_id=bill_id, event_id=event_id)
@@ -178,7 +179,7 @@ async def test_screens_that_ask_together_each_hear_their_own_past(
     async def ask(n: int) -> None:
         since = now - timedelta(seconds=60 if n % 2 else 10)
         past = await hub.services.broadcaster.replay(
-            org_id, events.Interest(bill_id=bills[n]), since=since
+            org_id, Interest(bill_id=bills[n]), since=since
         )
         heard[n] = [event.kind for event in past]
 

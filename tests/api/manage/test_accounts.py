@@ -84,7 +84,7 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
         "holder": "TRAN VAN B",
     }
     account, page = await submit(manager, "/manage/accounts", form)
-    assert "Chưa có kết nối nào nghe tài khoản này" in text_of(page)
+    assert "Chưa có kết nối nào báo cho tài khoản này" in text_of(page)
     await submit(approver, f"{account}/approve")
     boxes = (await manager.get("/manage/endpoints/new?provider=sepay")).text
     (account_id,) = re.findall(r'value="([0-9a-f-]{36})"><span>[^<]*0988123456', boxes)

@@ -81,17 +81,17 @@ async def test_a_token_is_changed_on_the_endpoints_page(market: Market) -> None:
     path = path.partition("?")[0]
     assert "chưa có mã để hỏi" in text_of(page)
 
-    _, page = await submit(manager, f"{path}/asking", {"pull_token": "n3w-token"})
+    _, page = await submit(manager, f"{path}/pull-credentials", {"pull_token": "n3w-token"})
     assert "Đã lưu mã hỏi lại giao dịch" in text_of(page)
     assert "hỏi được" in text_of(page)
     assert "n3w-token" not in page.text
 
-    answer = await manager.post(f"{path}/asking", data={"pull_token": "có dấu"})
+    answer = await manager.post(f"{path}/pull-credentials", data={"pull_token": "có dấu"})
     assert answer.status_code == 422
     assert "không có dấu cách hay dấu tiếng Việt" in text_of(answer)
     assert await is_sealed(market, path.rpartition("/")[2])
 
-    _, page = await submit(manager, f"{path}/asking")
+    _, page = await submit(manager, f"{path}/pull-credentials")
     assert "chưa có mã để hỏi" in text_of(page)
 
 
@@ -103,5 +103,5 @@ async def test_a_vendor_reads_whom_to_tell_of_a_refused_token(market: Market) ->
         ("unclear", "trả lời không đọc được"),
         ("no_order", "chỉ trả lời về đơn tạo ở đó"),
     ):
-        page = await owner.get(f"/counter/sales?told={told}")
+        page = await owner.get(f"/counter/sales?done={told}")
         assert words in text_of(page), told

@@ -79,7 +79,7 @@ async def test_what_cannot_be_asked_with_is_refused(
 
 async def test_a_token_is_replaced_and_taken_away(market: Market) -> None:
     endpoint_id = (await make(market, "casso", pull_token=OLD)).json()["id"]
-    path = f"/v1/callback-endpoints/{endpoint_id}/asking"
+    path = f"/v1/callback-endpoints/{endpoint_id}/pull-credentials"
 
     answer = await market.admin.put(path, json={"pull_token": NEW}, params=market.org)
     assert (answer.status_code, answer.json()["can_be_polled"]) == (200, True)
@@ -106,7 +106,7 @@ async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
         assert endpoint is not None
         endpoint.pull_vouched_by = org_id  # somebody else
         made_at = endpoint.created_at
-    path = f"/v1/callback-endpoints/{endpoint_id}/asking"
+    path = f"/v1/callback-endpoints/{endpoint_id}/pull-credentials"
 
     await market.admin.put(path, json={"pull_token": NEW}, params=market.org)
 

@@ -4,7 +4,7 @@ import pytest
 from httpx import AsyncClient, Response
 
 from api.app import create_app
-from api.v1.callbacks.callbacks_asgi import CallbackDoor
+from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from core.settings import Settings
 from tests.world.city import running_hub
 
@@ -32,7 +32,7 @@ REQUESTS: list[tuple[str, str, bytes]] = [
 
 async def test_the_door_answers_like_the_route_behind_it(settings: Settings) -> None:
     walled_up = create_app(settings)
-    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not CallbackDoor]
+    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not CallbacksASGI]
     async with running_hub(settings) as hub, running_hub(settings, walled_up) as other:
         for method, path, body in REQUESTS:
             through_door = await ask(hub.client, method, path, body)

@@ -11,7 +11,7 @@ from core.jobs.attempts import JobAttempt
 from core.jobs.errors import JobNotFound
 from payments.credits.processor import NoticeProcessor
 from tests.core.jobs.steps import ended, queued, running, see
-from worker.app import JobContext, purge_expired
+from worker.jobs import JobContext, purge_expired
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ async def test_finished_jobs_go_after_ninety_days_and_unfinished_ones_never(
         await session.execute(text("UPDATE jobs SET queued_at = now() - interval '1 year'"))
     processor = NoticeProcessor(app_database, read_clock=read_clock)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=processor
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
     await purge_expired(context, now=read_clock() + timedelta(days=89))

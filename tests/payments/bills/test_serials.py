@@ -7,7 +7,9 @@ import pytest
 
 from core.db import Database
 from core.tenancy import open_org_transaction
-from payments.bills.queries import take_serials
+from ops.errors import CannotStart
+from ops.organisation_codes import add_organisation_code
+from payments.bills.queries import confirm_serials, take_serials
 from payments.bills.references import SERIAL_COUNT
 from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 from tests.world.builders import Stall, a_stall
@@ -72,3 +74,51 @@ async def test_a_code_without_room_for_what_is_skipped_gives_none(
         fresh_database, datetime.now(UTC), next_serial=SERIAL_COUNT - LOST_BURST_MAX
     )
     assert await take(app_database, stall) is None
+
+
+async def test_a_code_that_rested_for_months_skips_no_more_than_an_hour_of_them(
+    app_database: Database, worker_database: Database, fresh_database: FreshDatabase
+) -> None:
+    """The worker confirms by the hour that this server knows the serial of every code."""
+    stall = await a_stall(app_database)
+    await take(app_database, stall)
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE organisation_codes SET taken_at = now() - INTERVAL '100 days'")
+    async with worker_database.begin() as session:
+        assert await confirm_serials(session) == 1
+    async with worker_database.begin() as session:
+        assert await confirm_serials(session) == 0  # once an hour is enough
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE organisation_codes SET taken_on = 'another/1'")
+
+    first = await take(app_database, stall)
+
+    assert first is not None
+    assert first <= 100 + LOST_BURST_MAX + LOST_PER_SECOND_MAX * 60
+
+
+async def test_what_another_server_took_is_not_confirmed_here(
+    app_database: Database, worker_database: Database, fresh_database: FreshDatabase
+) -> None:
+    await a_stall(app_database)
+    make_it_another_server(fresh_database, datetime.now(UTC) - timedelta(days=2))
+    async with worker_database.begin() as session:
+        assert await confirm_serials(session) == 0
+
+
+async def test_a_second_code_gives_references_once_the_first_is_used_up(
+    app_database: Database, fresh_database: FreshDatabase
+) -> None:
+    stall = await a_stall(app_database)
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE organisation_codes SET next_serial = %s", [SERIAL_COUNT])
+    assert await take(app_database, stall) is None
+
+    name = await add_organisation_code(fresh_database.settings, stall.org.code, "ZZZZ")
+
+    assert name == stall.org.name
+    assert await take(app_database, stall) == 0
+    with pytest.raises(CannotStart, match="in use"):
+        await add_organisation_code(fresh_database.settings, stall.org.code, "ZZZZ")
+    with pytest.raises(CannotStart, match="cannot be an organisation code"):
+        await add_organisation_code(fresh_database.settings, stall.org.code, "OIL1")

@@ -9,7 +9,7 @@ from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
 from core.settings import Settings
-from payments.callbacks import queries
+from payments.callbacks import queries as notice_queries
 from payments.callbacks import receiver as receiver_module
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
@@ -59,14 +59,14 @@ async def test_strangers_push_no_endpoint_out_and_use_few_connections(
 
     monkeypatch.setattr(receiver_module, "REJECTIONS_AN_HOUR_MAX", 3)
     opened = 0
-    keep = queries.insert_rejection
+    keep = notice_queries.insert_rejection
 
     async def count(*args: object, **facts: object) -> None:
         nonlocal opened
         opened += 1
         await keep(*args, **facts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(queries, "insert_rejection", count)
+    monkeypatch.setattr(notice_queries, "insert_rejection", count)
     for _ in range(10):
         assert await call(to.address, key="wrong") == 401
     assert opened == 3

@@ -40,7 +40,7 @@ from tests.world.tenants import (
     count_rows,
     list_outcomes,
 )
-from worker.app import JobContext, rematch_waiting
+from worker.jobs import JobContext, rematch_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -318,9 +318,9 @@ async def test_money_whose_order_names_a_bill_to_come_waits_for_it_and_no_longer
     await settle(app_database, stall)
     assert await list_outcomes(app_database, stall) == ["no_bill"]
     bill = await a_bill_called(app_database, stall, reference)
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     routing = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
     assert [await rematch_waiting(routing, now=NOON) for _ in range(2)] == [1, 0]

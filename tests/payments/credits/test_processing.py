@@ -122,7 +122,9 @@ async def test_the_same_id_with_another_amount_is_evidence_and_an_alarm(
     assert (await read_ledger(app_database, stall))["clearing"] == -20_000
     assert await list_breaks(app_database, stall) == ["contradiction"]
     async with open_org_transaction(app_database, stall.org.id) as session:
-        told = await session.scalar(text("SELECT told FROM sightings WHERE is_contradiction"))
+        told = await session.scalar(
+            text("SELECT differences FROM sightings WHERE is_contradiction")
+        )
     assert told["amount_vnd"] == [20_000, 99_000]
 
 

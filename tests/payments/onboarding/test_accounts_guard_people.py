@@ -234,7 +234,6 @@ async def test_two_people_who_propose_one_new_account_at_once_both_do(
             session,
             stall.org.id,
             payee_id=stall.payee_id,
-            is_known_bank=True,
             bin_=VCB,
             account_number=NEW_NUMBER,
             virtual_account=None,

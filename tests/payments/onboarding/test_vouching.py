@@ -23,6 +23,7 @@ from payments.callbacks.types import NewNotice
 from payments.connections import service
 from payments.connections.pull_setup import set_pull_credentials
 from payments.connections.service import KEY_LINGERS_FOR
+from payments.connections.vouching import vouch_of
 from payments.onboarding.service import set_accounts
 from payments.payees.models import PayeeAccount
 from tests.world.account_steps import (
@@ -88,16 +89,15 @@ async def connect(
         endpoint, _ = await service.create_endpoint(
             session,
             stall.org,
-            provider="sepay",
-            name="SePay",
-            secret=None,
-            is_sandbox=False,
-            account_ids=[link.receiving_account_id],
-            pull_url=None,
-            pull_token=pull_token,
+            service.EndpointRequest(
+                provider="sepay",
+                name="SePay",
+                account_ids=[link.receiving_account_id],
+                pull_token=pull_token,
+            ),
             sealer=sealer,
             actor=by,
-            may_vouch=by in MAY_APPROVE,
+            vouch=vouch_of(by, may_approve=by in MAY_APPROVE, now=NOON),
             now=NOON,
         )
     return replace(stall, endpoint_id=endpoint.id)

@@ -13,7 +13,7 @@ from core.sealing import Sealer
 from core.settings import Settings, read_origin
 from core.tenancy import open_org_transaction
 from payments.connections.errors import BadPullUrl
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_BYTES_MAX
 from payments.polling.service import PolledAccount, ProviderPoller
@@ -51,13 +51,14 @@ async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: 
         endpoint, _ = await create_endpoint(
             session,
             stall.org,
-            provider="sepay",
-            name="SePay",
-            secret=None,
-            is_sandbox=True,
-            account_ids=[stall.account_id],
-            pull_url=pull_url,
-            pull_token="token-of-the-provider",
+            EndpointRequest(
+                provider="sepay",
+                name="SePay",
+                is_sandbox=True,
+                account_ids=[stall.account_id],
+                pull_url=pull_url,
+                pull_token="token-of-the-provider",
+            ),
             sandbox_origins=(SANDBOX,),
             sealer=sealer,
             actor=MANAGER,

@@ -17,11 +17,11 @@ from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.credits.processor import NoticeProcessor
-from payments.polling.client import Question, open_client, poll_target
+from payments.polling.client import PollTarget, open_client, poll_target
 from payments.polling.service import ProviderPoller
-from payments.providers import PULLS
+from payments.providers import find_pull
 from payments.providers.errors import ProviderResponseUnreadable
 from payments.providers.pulling import PullCredentials, PullQuery
 from payments.providers.types import EndpointSecrets
@@ -86,12 +86,12 @@ async def test_what_nobody_foresaw_at_one_endpoint_takes_no_other_with_it(
 
     assert asked.providers == ("sepay",)
     assert (await read_status(app_database, stall, bill))[0] == "paid"
-    failed = [one for one in logs if one["event"] == "asking.failed"]
+    failed = [one for one in logs if one["event"] == "polling.failed"]
     assert [one["surprises"] for one in failed] == [["ZeroDivisionError"]] * 2
     assert {one["provider"] for one in failed} == {"casso"}
 
 
-async def test_who_goes_away_while_asking_ends_the_question() -> None:
+async def test_who_goes_away_while_asking_ends_the_target() -> None:
     is_pulled = asyncio.Event()
 
     async def be_silent(writer: asyncio.StreamWriter) -> None:
@@ -99,28 +99,30 @@ async def test_who_goes_away_while_asking_ends_the_question() -> None:
         await asyncio.sleep(PROMISED_S)
 
     async with a_server(be_silent) as (url, _), httpx.AsyncClient(trust_env=False) as client:
-        question = Question(
+        pull = find_pull("sepay")
+        assert pull is not None
+        target = PollTarget(
             endpoint_id=new_id(),
             provider="sepay",
-            asking=PULLS["sepay"],
+            pull=pull,
             url=url,
-            inquiry=PullQuery(
+            query=PullQuery(
                 account_number="0988000111",
                 order_ids=(),
                 since=read_clock(),
-                keys=PullCredentials(token="t0ken"),
+                credentials=PullCredentials(token="t0ken"),
                 secrets=EndpointSecrets(keys=("s3cret",)),
             ),
         )
         deadline_s = asyncio.get_running_loop().time() + PROMISED_S
-        asking = asyncio.create_task(poll_target(client, question, deadline_s))
+        asking = asyncio.create_task(poll_target(client, target, deadline_s))
         await is_pulled.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
 
 
-async def test_a_cookie_in_one_tenants_answer_goes_with_no_question_of_another(
+async def test_a_cookie_in_one_tenants_answer_goes_with_no_target_of_another(
     monkeypatch: pytest.MonkeyPatch, app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -175,13 +177,9 @@ async def test_simulated_money_in_a_live_organisation_is_one_break_however_often
         await create_endpoint(
             session,
             stall.org,
-            provider="sepay",
-            name="SePay",
-            secret=None,
-            is_sandbox=False,
-            account_ids=[stall.account_id],
-            pull_url=None,
-            pull_token="t0ken",
+            EndpointRequest(
+                provider="sepay", name="SePay", account_ids=[stall.account_id], pull_token="t0ken"
+            ),
             sealer=sealer,
             actor=MANAGER,
             now=read_clock(),
@@ -226,7 +224,7 @@ async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
     app_database: Database, owner_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     bill = await a_bill(app_database, stall)
-    settler = NoticeProcessor(app_database, read_clock=read_clock)
+    processor = NoticeProcessor(app_database, read_clock=read_clock)
 
     async def answer_late(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2.5)
@@ -239,14 +237,14 @@ async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
                 await session.execute(text("LOCK TABLE notices IN EXCLUSIVE MODE"))
                 began = time.monotonic()
                 poller = ProviderPoller(
-                    database=app_database, processor=settler, sealer=sealer, client=client
+                    database=app_database, processor=processor, sealer=sealer, client=client
                 )
                 asked = await poller.poll(
                     stall.org, stall.account_id, payee_id=stall.payee_id, now=read_clock()
                 )
                 assert time.monotonic() - began < PROMISED_S
                 assert (await read_status(app_database, stall, bill))[0] == "open"
-            await settler.close()
+            await processor.close()
 
     assert asked.rows == 1
     assert (await read_status(app_database, stall, bill))[0] == "paid"

@@ -13,7 +13,7 @@ from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.connections.errors import BadPullToken
-from payments.connections.service import create_endpoint
+from payments.connections.service import EndpointRequest, create_endpoint
 from payments.polling.service import PolledAccount
 from payments.providers.errors import (
     PollFailed,
@@ -70,14 +70,15 @@ async def test_what_cannot_be_used_for_asking_is_not_kept(
             await create_endpoint(
                 session,
                 stall.org,
-                provider=provider,
-                name="Hỏi lại",
-                secret=SECRET,
-                is_sandbox=True,
-                account_ids=[],
-                pull_url=None,
-                pull_token=token,
-                pull_client_id=client_id,
+                EndpointRequest(
+                    provider=provider,
+                    name="Hỏi lại",
+                    secret=SECRET,
+                    is_sandbox=True,
+                    account_ids=[],
+                    pull_token=token,
+                    pull_client_id=client_id,
+                ),
                 sealer=sealer,
                 actor=MANAGER,
                 now=read_clock(),

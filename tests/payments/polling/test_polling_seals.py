@@ -71,7 +71,7 @@ async def test_a_broken_seal_at_one_endpoint_takes_no_other_with_it(
     assert asked.providers == ("sepay",)
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     assert lines == []  # nothing was sent there
-    failed = [one for one in logs if one["event"] == "asking.failed"]
+    failed = [one for one in logs if one["event"] == "polling.failed"]
     assert {one["endpoint"] for one in failed} == {str(at_odd.endpoint_id)}
     assert [(one["problems"], one["surprises"]) for one in failed] == [
         ([problem.code], ["SecretNotReadable"])

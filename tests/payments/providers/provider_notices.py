@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from payments.providers import VIETQRVN, EndpointSecrets, RawCallback
+from payments.providers import Acknowledgement, EndpointSecrets, RawCallback
+from payments.providers.vietqrvn.webhook import VietQRvn
 
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)  # 12:00 in Hà Nội
 KEY = "khoá-hiện-tại-9f2c"
@@ -134,13 +135,18 @@ def token_request(*, user: str = USER, key: str = KEY) -> RawCallback:
     return RawCallback(headers=headers, body=b"{}", subpath="api/token_generate")
 
 
+def read_token(answer: Acknowledgement | None) -> str:
+    assert answer is not None
+    return str(json.loads(answer.body)["access_token"])
+
+
 def vietqrvn(
     push: Mapping[str, Any] | bytes = VIETQRVN_PUSH,
     *,
     secrets: EndpointSecrets = SECRETS,
     at: datetime = NOON,
 ) -> RawCallback:
-    token = json.loads(VIETQRVN.issue_token(secrets, now=at).body)["access_token"]
+    token = read_token(VietQRvn().issue_token(token_request(), secrets, now=at))
     return RawCallback(
         headers={"authorization": f"Bearer {token}"},
         body=push if isinstance(push, bytes) else to_json(push),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payments.providers.errors import UnreadableNotice
+from payments.providers.errors import Fault, UnreadableNotice
 from payments.providers.fields import (
     clean_text,
     find_id,
@@ -15,7 +15,6 @@ from payments.providers.fields import (
     read_memo,
     read_unix_ms,
 )
-from payments.providers.types import Fault
 
 
 @pytest.mark.parametrize(

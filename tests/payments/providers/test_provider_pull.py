@@ -1,4 +1,4 @@
-"""What adapters ask, and how they read answers, on bytes alone."""
+"""Requests of the pull adapters, and how they read responses, on bytes alone."""
 
 import json
 from contextlib import suppress
@@ -9,46 +9,53 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payments.providers import PROVIDERS, PULLS
-from payments.providers.errors import PollFailed, ProviderRefusedToken, UnreadableNotice
+from payments.providers import PROVIDERS, find_pull, list_pullable
+from payments.providers.errors import Fault, PollFailed, ProviderRefusedToken, UnreadableNotice
 from payments.providers.payos.webhook import sign_body
+from payments.providers.protocol import Pull
 from payments.providers.pulling import (
-    Answer,
     PullCredentials,
+    PullPage,
     PullQuery,
     PullRequest,
-    Told,
+    PullResponse,
     rewrite_rows,
 )
-from payments.providers.types import EndpointSecrets, Fault
+from payments.providers.types import EndpointSecrets
 
 SINCE = datetime(2026, 11, 19, 18, 30, tzinfo=UTC)  # 01:30 on the 20th in Hà Nội
 KEY = "checksum-key-of-the-test"
 ORDER = "902118"
 
 
-def an_inquiry(**facts: Any) -> PullQuery:
+def a_query(**facts: Any) -> PullQuery:
     return PullQuery(
         **{
             "account_number": "0988000111",
             "order_ids": (ORDER,),
             "since": SINCE,
-            "keys": PullCredentials(token="t0ken", client_id="sh0p"),
+            "credentials": PullCredentials(token="t0ken", client_id="sh0p"),
             "secrets": EndpointSecrets(keys=(KEY,)),
             **facts,
         }
     )
 
 
+def the_pull(provider: str) -> Pull:
+    pull = find_pull(provider)
+    assert pull is not None
+    return pull
+
+
 def the_request(provider: str, **facts: Any) -> PullRequest:
-    (request,) = PULLS[provider].ask(an_inquiry(**facts))
+    (request,) = the_pull(provider).list_requests(a_query(**facts))
     return request
 
 
-def read(provider: str, answer: object, *, status: int = 200, **facts: Any) -> Told:
+def read(provider: str, answer: object, *, status: int = 200, **facts: Any) -> PullPage:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return PULLS[provider].read(
-        Answer(status=status, body=body), the_request(provider), an_inquiry(**facts)
+    return the_pull(provider).read(
+        PullResponse(status=status, body=body), the_request(provider), a_query(**facts)
     )
 
 
@@ -92,10 +99,11 @@ SEPAY_ROW: dict[str, Any] = {
 
 
 def test_every_provider_but_vietqrvn_can_be_polled_at_an_address_of_its_own() -> None:
-    assert set(PULLS) == set(PROVIDERS) - {"vietqrvn"}
-    for asking in PULLS.values():
-        assert asking.url.startswith("https://")
-        assert asking.url.count("/") == 2
+    assert set(list_pullable()) == set(PROVIDERS) - {"vietqrvn"}
+    for name, provider in PROVIDERS.items():
+        url = provider.capabilities.pull_url
+        assert provider.capabilities.can_be_pulled is (name in list_pullable())
+        assert url is None or (url.startswith("https://") and url.count("/") == 2)
 
 
 def test_each_is_pulled_as_it_documents() -> None:
@@ -109,12 +117,12 @@ def test_each_is_pulled_as_it_documents() -> None:
     assert casso.headers == {"Authorization": "Apikey t0ken"}
     assert payos.path == f"/v2/payment-requests/{ORDER}"
     assert payos.headers == {"x-client-id": "sh0p", "x-api-key": "t0ken"}
-    assert "t0ken" not in repr([sepay, casso, payos, an_inquiry()])
+    assert "t0ken" not in repr([sepay, casso, payos, a_query()])
 
 
 @pytest.mark.parametrize("order", ["", "../confirm-webhook", "7?x=1", "٧", "ORD-7"])
 def test_what_is_no_order_code_gets_into_no_path(order: str) -> None:
-    assert list(PULLS["payos"].ask(an_inquiry(order_ids=(order,)))) == []
+    assert list(the_pull("payos").list_requests(a_query(order_ids=(order,)))) == []
 
 
 def test_a_day_without_a_time_is_told_as_a_day() -> None:
@@ -187,8 +195,8 @@ def test_refusals_in_a_body_are_refusals() -> None:
 
 
 def test_an_order_that_payos_does_not_know_tells_of_no_money() -> None:
-    assert read("payos", {"code": "101", "desc": "không tìm thấy"}) == Told()
-    assert read("payos", b"", status=404) == Told()
+    assert read("payos", {"code": "101", "desc": "không tìm thấy"}) == PullPage()
+    assert read("payos", b"", status=404) == PullPage()
 
 
 @pytest.mark.parametrize("provider", ["sepay", "casso", "payos"])
@@ -242,7 +250,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("provider", sorted(PULLS))
+@pytest.mark.parametrize("provider", sorted(list_pullable()))
 @given(answer=JSON, status=st.sampled_from([200, 204, 301, 404, 418, 500]))
 @example(answer={"error": 0, "data": {"records": [CASSO_ROW] * 101}}, status=200)
 @example(answer={"error": 0, "data": 7}, status=200)
@@ -265,7 +273,7 @@ def test_no_answer_raises_anything_but_what_is_documented(
                 continue
 
 
-@pytest.mark.parametrize("provider", sorted(PULLS))
+@pytest.mark.parametrize("provider", sorted(list_pullable()))
 @given(body=st.binary(max_size=60))
 def test_no_bytes_raise_anything_but_what_is_documented(provider: str, body: bytes) -> None:
     try:

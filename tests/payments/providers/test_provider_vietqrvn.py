@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from payments.providers import (
-    VIETQRVN,
     Direction,
     EndpointSecrets,
     Fault,
@@ -16,6 +15,7 @@ from payments.providers import (
     Refusal,
     UnreadableNotice,
 )
+from payments.providers.vietqrvn.webhook import VietQRvn
 from tests.payments.providers.provider_notices import (
     KEY,
     NOON,
@@ -27,6 +27,8 @@ from tests.payments.providers.provider_notices import (
     token_request,
     vietqrvn,
 )
+
+VIETQRVN = VietQRvn()
 
 
 def read_with(**changed: Any) -> Any:
@@ -40,10 +42,11 @@ def with_header(callback: RawCallback, value: str) -> RawCallback:
 
 def test_a_login_buys_a_token_of_300_seconds() -> None:
     callback = token_request()
-    assert VIETQRVN.is_token_request(callback)
     assert VIETQRVN.verify(callback, SECRETS, now=NOON).is_valid
 
-    answer = json.loads(VIETQRVN.issue_token(SECRETS, now=NOON).body)
+    issued = VIETQRVN.issue_token(callback, SECRETS, now=NOON)
+    assert issued is not None
+    answer = json.loads(issued.body)
 
     assert answer["token_type"] == "Bearer"
     assert answer["expires_in"] == 300

@@ -69,6 +69,9 @@ function showSignal(isLive, heardAt) {
 
 const handlers = {
   "bill.cancelled": (...told) => news.hearCancelled(...told),
+  "bill.code_changed": (data, event, isReplay) => {
+    if (news.isNew(event, isReplay) && stage.isUnderWay) stage.refresh();
+  },
   "credit.corrected": (...told) => news.hearCorrected(...told),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {
@@ -78,6 +81,9 @@ const handlers = {
   "signed-out": () => location.assign("/login"),
 };
 for (const name of MONEY) handlers[name] = (...told) => news.hearMoney(...told);
+// While a code is under way the screen asks by itself, too: news may have come before it listened.
+const UNDER_WAY_MS = 3000;
+setInterval(() => stage.isUnderWay && stage.refresh(), UNDER_WAY_MS);
 const crowded = document.getElementById("crowded");
 const listening = {
   onSignal: showSignal,

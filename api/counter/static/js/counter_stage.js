@@ -29,6 +29,11 @@ export class Stage {
     return this.element.querySelector("[data-shows-code=yes]") !== null;
   }
 
+  /** Whether the screen waits for a code that its rail is being asked for. */
+  get isUnderWay() {
+    return this.element.querySelector("[data-under-way]") !== null;
+  }
+
   get isSalesList() {
     return this.element.querySelector("[data-sales-list]") !== null;
   }

@@ -45,7 +45,7 @@ function state() {
   return page.querySelector("[data-pay-state]")?.dataset.payState;
 }
 
-const NEWS = ["paid", "part_paid", "over_paid", "credited_again", "cancelled"];
+const NEWS = ["paid", "part_paid", "over_paid", "credited_again", "cancelled", "code_changed"];
 const handlers = Object.fromEntries(NEWS.map((name) => [`bill.${name}`, refresh]));
 const lost = document.querySelector("[data-lost]");
 const LOST_AFTER_MS = 3000; // a line that changes from Wi-Fi to mobile is back sooner
@@ -75,6 +75,12 @@ document.addEventListener("phopay:expired", refresh);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") refresh(); // back from the bank's app
 });
+
+// While a code is under way the page asks by itself, too: news may have come before it listened.
+const UNDER_WAY_MS = 3000;
+setInterval(() => {
+  if (page.querySelector("[data-under-way]")) refresh();
+}, UNDER_WAY_MS);
 
 const share = document.querySelector("[data-share]");
 share.hidden = false;

@@ -1,4 +1,4 @@
-"""The code that hangs at a stall: shown, printed on A5 or A6, saved as a picture."""
+"""The code that hangs at a payee: shown, printed on A5 or A6, saved as a picture."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from api.counter.page_context import TheStall, read_frame, render
-from api.http.codes import answer_card, draw_inline, printed_card
+from api.counter.page_context import ThePayee, read_context, render
+from api.http.codes import answer_card, printed_card, render_inline
 from api.http.deps import Now, Tx, requires
 from api.http.templating import language_of
 from identity.people.rules import Permission
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/counter/code", include_in_schema=False)
 
 @dataclass(frozen=True, kw_only=True)
 class CodePage:
-    """What templates/stall_code.html may use; None in `frame.route` means there is no code."""
+    """What templates/printed_code.html may use; None in `context.route` means there is no code."""
 
     bank: str
     account: str
@@ -29,27 +29,27 @@ class CodePage:
 
 
 @router.get("", dependencies=[requires(Permission.PAYEES_READ)])
-async def show_code(request: Request, stall: TheStall, tx: Tx, now: Now) -> Response:
-    """Show the stall's printed code."""
-    frame = await read_frame(tx, stall, here="code", now=now)
-    if frame.route is None:
-        return render(request, "stall_code.html", frame, None)
+async def show_code(request: Request, payee: ThePayee, tx: Tx, now: Now) -> Response:
+    """Show the payee's printed code."""
+    context = await read_context(tx, payee, here="code", now=now)
+    if context.route is None:
+        return render(request, "printed_code.html", context, None)
     page = CodePage(
-        bank=name_bank(frame.route.bin),
-        account=frame.route.code_account,
-        holder_name=frame.route.holder_name,
-        code_svg=await draw_inline(printed_payload(frame.route)),
+        bank=name_bank(context.route.bin),
+        account=context.route.code_account,
+        holder_name=context.route.holder_name,
+        code_svg=await render_inline(printed_payload(context.route)),
     )
-    return render(request, "stall_code.html", frame, page)
+    return render(request, "printed_code.html", context, page)
 
 
 @router.get("/card.png", dependencies=[requires(Permission.PAYEES_READ)])
-async def show_code_card(request: Request, stall: TheStall, tx: Tx) -> Response:
+async def show_code_card(request: Request, payee: ThePayee, tx: Tx) -> Response:
     """Draw the code with bank, account and holder, to save and to send.
 
     Raises:
         PayeeHasNoAccount
     """
-    route = await get_route(tx, stall.org_id, stall.payee_id)
+    route = await get_route(tx, payee.org_id, payee.id)
     card = printed_card(route, language=language_of(request))
     return await answer_card(request, card, save_as="vietqr.png")

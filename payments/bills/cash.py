@@ -1,0 +1,99 @@
+"""Cash for the rest of a short bill: a person took it, and the bill is paid."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from payments.bills import queries_payments, settling
+from payments.bills.errors import BillNotFound, CashNotOwed, PaymentIdTaken
+from payments.bills.payment_rules import (
+    CASH,
+    MoneySource,
+    SettlingPlan,
+    SourceKind,
+    apply_payment,
+    describe_bill,
+)
+from payments.bills.queries import get_bill
+from payments.bills.rules import BillFacts, BillStatus
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+
+
+async def take_rest_in_cash(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    payment_id: UUID,
+    amount_vnd: int,
+    actor: Actor,
+    now: datetime,
+) -> BillFacts:
+    """Record that the rest of a part-paid bill came in cash; the bill is paid then.
+
+    Args:
+        payment_id: made by the client: the same again answers like the first time.
+        amount_vnd: what was taken, which must be what the bill owes: money that came meanwhile
+            makes it another amount.
+
+    Raises:
+        BillNotFound, PaymentIdTaken
+        CashNotOwed: it is not part-paid (any more), or owes another amount.
+    """
+    locked = await settling.lock_bills(session, org_id, [bill_id])
+    if bill_id not in locked:
+        raise BillNotFound(bill_id)
+    bill = locked[bill_id]
+    if (known := await queries_payments.find_payment(session, org_id, payment_id)) is not None:
+        if known != (bill_id, SourceKind.CASH.value, amount_vnd):
+            raise PaymentIdTaken(payment_id)
+        return await get_bill(session, org_id, bill_id)
+    if bill.status != BillStatus.PART_PAID:
+        raise CashNotOwed(str(bill.status), None)
+    assert bill.amount_vnd is not None
+    if (rest_vnd := bill.amount_vnd - bill.paid_vnd) != amount_vnd:
+        raise CashNotOwed(str(bill.status), rest_vnd)
+    source = MoneySource(
+        kind=SourceKind.CASH,
+        id=payment_id,
+        amount_vnd=amount_vnd,
+        occurred_at=now,
+        rail=CASH,
+        by=actor.id,
+    )
+    applied = apply_payment(bill, source, now=now)
+    assert applied.payment is not None
+    plan = SettlingPlan(bills=locked, payments=[applied.payment])
+    await settling.write(session, org_id, plan, now=now)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="bill.cash_taken",
+        object_kind="bill",
+        object_id=bill_id,
+        before={"status": applied.status_before},
+        after={"status": str(bill.status), "payment_id": str(payment_id), "cash_vnd": amount_vnd},
+        now=now,
+    )
+    paid = NewEvent(
+        kind=EventKind.BILL_PAID,
+        payee_id=bill.payee_id,
+        bill_id=bill_id,
+        data={
+            "payment_id": str(payment_id),
+            "is_cash": True,
+            "verdict": applied.effect.value,
+            "amount_vnd": amount_vnd,
+            "applied_vnd": amount_vnd,
+            "payer_name": None,
+            "occurred_at": now.isoformat(),
+            "is_late": applied.is_late,
+            **describe_bill(bill),
+        },
+    )
+    await outbox.record(session, org_id, [paid], now=now)
+    return await get_bill(session, org_id, bill_id)

@@ -1,0 +1,24 @@
+"""What can be wrong with asking for a rail."""
+
+from core.errors import HubError, Kind
+
+
+class RailNotAvailable(HubError):
+    """The payee's account has no connection for this rail."""
+
+    kind, code, title = Kind.CONFLICT, "rail_not_available", "The payee cannot be paid so"
+
+    def __init__(self, rail: str) -> None:
+        super().__init__(
+            f"The payee's account has no endpoint of {rail} with client id and API key that speaks"
+            " for this account alone. Add them, or open the bill without a rail (VietQR)."
+        )
+
+
+class RailNeedsAmount(HubError):
+    """This rail has no open amounts."""
+
+    kind, code, title = Kind.INVALID, "rail_needs_amount", "An amount is needed"
+
+    def __init__(self, rail: str) -> None:
+        super().__init__(f"{rail} opens no request without an amount: say how much is owed.")

@@ -1,0 +1,160 @@
+"""All SQL of the rails."""
+
+from dataclasses import fields
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.bills.rules import RailStatus
+from payments.rails.protocol import OpenedOrder, RailProblem
+from payments.rails.rules import RailAttempt
+
+INSERT_REQUEST = text("""
+    INSERT INTO rail_requests (
+        org_id, bill_id, rail, endpoint_id, order_id, orders, status, attempts, next_attempt_at,
+        created_at)
+    VALUES (:org_id, :bill_id, :rail, :endpoint_id, :order_id, 1, 'pending', 1, :taken_until, :now)
+    ON CONFLICT DO NOTHING
+    RETURNING bill_id
+""")
+FIND_ATTEMPT = text("""
+    SELECT r.org_id, r.bill_id, b.payee_id, r.rail, r.endpoint_id, r.order_id, r.orders, r.status,
+           r.attempts, b.reference, b.public_token, b.amount_vnd, b.status, b.monitor_until,
+           r.created_at
+    FROM rail_requests r JOIN bills b ON b.org_id = r.org_id AND b.id = r.bill_id
+    WHERE r.org_id = :org_id AND r.bill_id = :bill_id
+""")
+ATTEMPT_FIELDS = tuple(field.name for field in fields(RailAttempt))  # the order of FIND_ATTEMPT
+# The count of attempts says whose result counts: who took a request over has another.
+TAKE_REQUEST = text("""
+    UPDATE rail_requests SET attempts = attempts + 1, next_attempt_at = :taken_until
+    WHERE org_id = :org_id AND bill_id = :bill_id AND next_attempt_at <= :now
+      AND status IN ('pending', 'unknown', 'open')
+    RETURNING bill_id
+""")
+STORE_RESULT = text("""
+    UPDATE rail_requests
+    SET status = CAST(:status AS text), problem = :problem, order_id = :order_id, orders = :orders,
+        next_attempt_at = :next_attempt_at, resolved_at = :resolved_at,
+        falls_back = CAST(:status AS text) = 'failed' AND EXISTS (
+            SELECT 1 FROM bills b
+            JOIN callback_endpoint_accounts a
+              ON a.org_id = b.org_id AND a.receiving_account_id = b.receiving_account_id
+            JOIN callback_endpoints e ON e.org_id = a.org_id AND e.id = a.endpoint_id
+            WHERE b.org_id = :org_id AND b.id = :bill_id AND e.provider <> :provider
+              AND e.revoked_at IS NULL)
+    WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+    RETURNING bill_id
+""")
+STORE_OPENED = text("""
+    UPDATE rail_requests
+    SET status = 'open', problem = NULL, request_id = :request_id, checkout_url = :checkout_url,
+        payload = :payload, bin = :bin, account_number = :account_number,
+        next_attempt_at = :now, resolved_at = :now
+    WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+    RETURNING bill_id
+""")
+# An opened request rests until its bill is settled, cancelled, or watched no longer.
+FIND_DUE = text("""
+    SELECT r.org_id, r.bill_id
+    FROM rail_requests r JOIN bills b ON b.org_id = r.org_id AND b.id = r.bill_id
+    WHERE r.status IN ('pending', 'unknown', 'open') AND r.next_attempt_at <= :now
+      AND (r.status <> 'open' OR b.status NOT IN ('open', 'part_paid', 'expired')
+           OR b.monitor_until <= :now)
+    ORDER BY r.next_attempt_at LIMIT :limit
+""")
+
+
+async def insert_request_once(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    rail: str,
+    endpoint_id: UUID,
+    order_id: str,
+    taken_until: datetime,
+    now: datetime,
+) -> bool:
+    """Write down what is to be asked, and take it; True means that this call stored it."""
+    values = {
+        "org_id": org_id,
+        "bill_id": bill_id,
+        "rail": rail,
+        "endpoint_id": endpoint_id,
+        "order_id": order_id,
+        "taken_until": taken_until,
+        "now": now,
+    }
+    return (await session.execute(INSERT_REQUEST, values)).scalar() is not None
+
+
+async def take_request(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, taken_until: datetime, now: datetime
+) -> RailAttempt | None:
+    """Take a request that is due, so that no other process calls about it; None if none is."""
+    values = {"org_id": org_id, "bill_id": bill_id, "taken_until": taken_until, "now": now}
+    if (await session.execute(TAKE_REQUEST, values)).scalar() is None:
+        return None
+    return await get_attempt(session, org_id, bill_id)
+
+
+async def get_attempt(session: AsyncSession, org_id: UUID, bill_id: UUID) -> RailAttempt:
+    """Return a request that this process has taken."""
+    row = (await session.execute(FIND_ATTEMPT, {"org_id": org_id, "bill_id": bill_id})).one()
+    return RailAttempt(**dict(zip(ATTEMPT_FIELDS, row, strict=True)))
+
+
+async def store_result(
+    session: AsyncSession,
+    attempt: RailAttempt,
+    status: RailStatus,
+    *,
+    provider: str,
+    problem: RailProblem | None,
+    order_id: str,
+    orders: int,
+    next_attempt_at: datetime,
+    now: datetime,
+) -> bool:
+    """Write what an attempt came to, unless another process has taken the request over."""
+    is_over = status in (RailStatus.FAILED, RailStatus.CANCELLED, RailStatus.CLOSED)
+    values = {
+        "org_id": attempt.org_id,
+        "bill_id": attempt.bill_id,
+        "attempts": attempt.attempts,
+        "status": status.value,
+        "provider": provider,
+        "problem": None if problem is None else problem.value,
+        "order_id": order_id,
+        "orders": orders,
+        "next_attempt_at": next_attempt_at,
+        "resolved_at": now if is_over else None,
+    }
+    return (await session.execute(STORE_RESULT, values)).scalar() is not None
+
+
+async def store_opened(
+    session: AsyncSession, attempt: RailAttempt, opened: OpenedOrder, *, now: datetime
+) -> bool:
+    """Write the code that pays a bill, unless another process has taken the request over."""
+    values = {
+        "org_id": attempt.org_id,
+        "bill_id": attempt.bill_id,
+        "attempts": attempt.attempts,
+        "request_id": opened.request_id,
+        "checkout_url": opened.checkout_url,
+        "payload": opened.payload,
+        "bin": opened.bin,
+        "account_number": opened.account_number,
+        "now": now,
+    }
+    return (await session.execute(STORE_OPENED, values)).scalar() is not None
+
+
+async def find_due(session: AsyncSession, *, limit: int, now: datetime) -> list[tuple[UUID, UUID]]:
+    """Find requests that wait for somebody, as (organisation, bill) (worker: all of them)."""
+    rows = await session.execute(FIND_DUE, {"limit": limit, "now": now})
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,53 @@
+"""Whatever the audit log records has its words in both languages, and can be filtered for."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from api.http.i18n import LANGUAGES, words_in
+from api.manage.history import OBJECT_KINDS
+
+ROOT = Path(__file__).parents[3]
+ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+def list_calls() -> Iterator[ast.Call]:
+    for package in ("payments", "identity", "ops"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = getattr(getattr(node, "func", None), "attr", None) or getattr(
+                    getattr(node, "func", None), "id", ""
+                )
+                if isinstance(node, ast.Call) and "record" in name:
+                    yield node
+
+
+def texts_of(call: ast.Call) -> Iterator[str]:
+    for one in (*call.args, *(keyword.value for keyword in call.keywords)):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value
+
+
+def test_every_recorded_action_has_its_words() -> None:
+    actions = {text for call in list_calls() for text in texts_of(call) if ACTION.fullmatch(text)}
+
+    assert len(actions) > 20  # the reading of the code works
+    for lang in LANGUAGES:
+        texts = words_in(lang).texts
+        missing = {a for a in actions if f"manage.action.{a.replace('.', '_')}" not in texts}
+        assert missing == set(), lang
+
+
+def test_every_kind_of_object_has_its_word_and_can_be_filtered_for() -> None:
+    kinds = {
+        keyword.value.value
+        for call in list_calls()
+        for keyword in call.keywords
+        if keyword.arg == "object_kind" and isinstance(keyword.value, ast.Constant)
+    }
+
+    assert len(kinds) > 5
+    assert kinds <= set(OBJECT_KINDS)
+    for lang in LANGUAGES:
+        assert {f"manage.object.{kind}" for kind in kinds} <= words_in(lang).texts.keys()

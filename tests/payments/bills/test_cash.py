@@ -1,0 +1,169 @@
+"""The rest of a short bill in cash: recorded once, for what is owed, and posted to the drawer."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.audit import Actor
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.bills.cash import take_rest_in_cash
+from payments.bills.errors import BillNotFound, CashNotOwed, PaymentIdTaken
+from payments.bills.rules import BillFacts
+from payments.ledger import service as ledger
+from payments.ledger.rules import cash_in_drawer
+from payments.refunds.service import cancel_bill_and_propose_refund
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
+    NOON,
+    VENDOR,
+    Stall,
+    a_bill,
+    a_stall,
+    list_events,
+    pay,
+    read_ledger,
+    read_status,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import count_rows
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_stall(app_database)
+
+
+@pytest.fixture
+async def short(app_database: Database, stall: Stall) -> BillFacts:
+    """A bill of 20.000 ₫ of which 12.000 ₫ came."""
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill, amount_vnd=12_000)
+    return bill
+
+
+async def take(
+    database: Database,
+    stall: Stall,
+    bill_id: UUID,
+    amount_vnd: int = 8_000,
+    *,
+    payment_id: UUID | None = None,
+    actor: Actor = VENDOR,
+) -> BillFacts:
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await take_rest_in_cash(
+            session,
+            stall.org.id,
+            bill_id,
+            payment_id=payment_id or new_id(),
+            amount_vnd=amount_vnd,
+            actor=actor,
+            now=NOON,
+        )
+
+
+async def test_the_rest_in_cash_pays_the_bill_and_lies_in_the_drawer(
+    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+) -> None:
+    bill = await take(app_database, stall, short.id)
+
+    assert (bill.status, bill.paid_vnd, bill.paid_at) == ("paid", 20_000, NOON)
+    books = await read_ledger(app_database, stall)
+    assert (books["takings"], books["clearing"]) == (20_000, -12_000)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        drawer = cash_in_drawer(stall.payee_id)
+        assert await ledger.read_balance(session, stall.org.id, drawer) == -8_000
+        row = await session.execute(
+            text(
+                "SELECT rail, source_kind, source_id = id, recorded_by FROM payments"
+                " WHERE rail = 'cash'"
+            )
+        )
+        assert tuple(row.one()) == ("cash", "cash", True, VENDOR.id)
+    assert (await list_events(app_database, stall))[-1] == "bill.paid"
+    assert await count_rows(app_database, stall, "audit_log", "action = 'bill.cash_taken'") == 1
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_same_cash_again_answers_the_same_and_is_one_payment(
+    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+) -> None:
+    payment_id = new_id()
+    for _ in range(2):
+        assert (await take(app_database, stall, short.id, payment_id=payment_id)).status == "paid"
+
+    assert await count_rows(app_database, stall, "payments", "rail = 'cash'") == 1
+    with pytest.raises(PaymentIdTaken):
+        await take(app_database, stall, short.id, 7_000, payment_id=payment_id)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("amount_vnd", [1, 7_999, 8_001, 20_000])
+async def test_cash_is_taken_for_just_what_is_owed(
+    app_database: Database, stall: Stall, short: BillFacts, amount_vnd: int
+) -> None:
+    with pytest.raises(CashNotOwed):
+        await take(app_database, stall, short.id, amount_vnd)
+    assert await read_status(app_database, stall, short) == ("part_paid", 12_000, 12_000)
+
+
+async def test_only_a_part_paid_bill_owes_cash(
+    app_database: Database, stall: Stall, short: BillFacts
+) -> None:
+    fresh = await a_bill(app_database, stall, amount_vnd=8_000)
+    with pytest.raises(CashNotOwed):
+        await take(app_database, stall, fresh.id)
+    with pytest.raises(BillNotFound):
+        await take(app_database, stall, new_id())
+    await take(app_database, stall, short.id)
+    with pytest.raises(CashNotOwed):
+        await take(app_database, stall, short.id)
+    other = await a_bill(app_database, stall)
+    await pay(app_database, stall, other, amount_vnd=12_000)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await cancel_bill_and_propose_refund(
+            session, stall.org.id, other.id, actor=VENDOR, reason=None, now=NOON
+        )
+    with pytest.raises(CashNotOwed):
+        await take(app_database, stall, other.id)
+
+
+async def test_cash_that_is_recorded_by_two_people_at_once_is_recorded_once(
+    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+) -> None:
+    ready = asyncio.Barrier(6)
+    same = new_id()
+
+    async def press(payment_id: UUID) -> object:
+        await ready.wait()
+        return await take(app_database, stall, short.id, payment_id=payment_id)
+
+    ids = [same, same, same, new_id(), new_id(), new_id()]
+    ends = await asyncio.gather(*map(press, ids), return_exceptions=True)
+
+    assert {type(end) for end in ends} <= {BillFacts, CashNotOwed}
+    assert any(isinstance(end, BillFacts) for end in ends)
+    assert await read_status(app_database, stall, short) == ("paid", 20_000, 20_000)
+    assert await count_rows(app_database, stall, "payments", "rail = 'cash'") == 1
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_cash_and_a_transfer_of_the_rest_at_once_lose_and_double_nothing(
+    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+) -> None:
+    ends = await asyncio.gather(
+        take(app_database, stall, short.id),
+        pay(app_database, stall, short, amount_vnd=8_000),
+        return_exceptions=True,
+    )
+
+    cash, transfer = ends
+    assert transfer == ("closed_bill" if isinstance(cash, BillFacts) else "settle")
+    assert (await read_status(app_database, stall, short))[:2] == ("paid", 20_000)
+    assert find_violations(fresh_database.owner_url) == []

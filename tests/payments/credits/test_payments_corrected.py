@@ -1,0 +1,220 @@
+"""A credit over several bills, several credits on one bill, and taking it all back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Database
+from core.tenancy import open_org_transaction
+from payments.bills.errors import BillNotFound
+from payments.bills.rules import BillFacts
+from payments.credits import corrections
+from payments.credits.errors import CreditNotCorrectable
+from payments.refunds.service import cancel_bill_and_propose_refund
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
+    MANAGER,
+    NOON,
+    Stall,
+    a_bill,
+    a_stall,
+    list_breaks,
+    pay,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import count_rows
+
+pytestmark = pytest.mark.anyio
+
+Correct = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_stall(app_database)
+
+
+@pytest.fixture
+def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase) -> Correct:
+    """Correct a credit in a transaction of its own; the invariants hold after every step."""
+
+    async def run(correction: Callable[..., Awaitable[None]], credit_id: UUID, **facts: object):
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            await correction(
+                session, stall.org.id, credit_id, **{"actor": MANAGER, "now": NOON, **facts}
+            )
+        assert find_violations(fresh_database.owner_url) == []
+
+    return run
+
+
+async def list_credits(database: Database, stall: Stall) -> list[UUID]:
+    async with open_org_transaction(database, stall.org.id) as session:
+        query = text("SELECT id FROM bank_transactions ORDER BY id")
+        return list((await session.execute(query)).scalars())
+
+
+async def a_sale(database: Database, stall: Stall, amount_vnd: int) -> UUID:
+    await store(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
+    await settle(database, stall)
+    return (await list_credits(database, stall))[-1]
+
+
+async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
+    app_database: Database, stall: Stall, correct: Correct
+) -> None:
+    first, second = [await a_bill(app_database, stall) for _ in range(2)]
+    await pay(app_database, stall, second, amount_vnd=5_000)
+    credit_id = await a_sale(app_database, stall, 50_000)
+    shares = [(first.id, 20_000), (second.id, 15_000)]
+
+    for _ in range(2):
+        await correct(corrections.split_over_bills, credit_id, shares=shares)
+
+    assert await read_status(app_database, stall, first) == ("paid", 20_000, 20_000)
+    assert await read_status(app_database, stall, second) == ("paid", 20_000, 20_000)
+    books = await read_ledger(app_database, stall)
+    assert (books["takings"], books["unapplied"]) == (40_000, 15_000)
+    assert await list_breaks(app_database, stall) == ["unassigned"]
+    live = f"credit_id = '{credit_id}' AND reversed_at IS NULL"
+    assert await count_rows(app_database, stall, "match_legs", live) == 2
+    assert await count_rows(app_database, stall, "matches", f"credit_id = '{credit_id}'") == 2
+    assert await count_rows(app_database, stall, "bank_transactions", "open_vnd = 15000") == 1
+
+    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+
+    assert await read_status(app_database, stall, first) == ("open", 0, 0)
+    assert await read_status(app_database, stall, second) == ("part_paid", 5_000, 5_000)
+    assert await list_breaks(app_database, stall) == []
+    assert (await read_ledger(app_database, stall))["takings"] == 55_000
+
+
+@pytest.mark.parametrize("taken_at", [0, 1, 2])
+async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
+    app_database: Database, stall: Stall, correct: Correct, taken_at: int
+) -> None:
+    bill, other = [await a_bill(app_database, stall) for _ in range(2)]
+    parts = [5_000, 7_000, 13_000]  # the last is 5.000 ₫ too much
+    for part_vnd in parts:
+        await pay(app_database, stall, bill, amount_vnd=part_vnd)
+    assert await read_status(app_database, stall, bill) == ("over_paid", 20_000, 25_000)
+    credit_id = (await list_credits(app_database, stall))[taken_at]
+
+    await correct(
+        corrections.confirm_for_bill,
+        credit_id,
+        bill_id=other.id,
+        payee_id=stall.payee_id,
+        by_management=True,
+    )
+
+    applied_vnd = [5_000, 7_000, 8_000][taken_at]
+    left = ("part_paid", 20_000 - applied_vnd, 25_000 - parts[taken_at])
+    assert await read_status(app_database, stall, bill) == left
+    assert (await read_status(app_database, stall, other))[1] == parts[taken_at]
+
+
+async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
+    app_database: Database, stall: Stall, correct: Correct
+) -> None:
+    bill = await a_bill(app_database, stall)
+    for _ in range(2):
+        await pay(app_database, stall, bill)
+    first, again = await list_credits(app_database, stall)
+    facts = {"bill_id": bill.id, "payee_id": stall.payee_id}
+    with pytest.raises(CreditNotCorrectable):  # nothing is owed
+        await correct(corrections.confirm_for_bill, again, **facts)
+
+    await correct(corrections.mark_same_money, first)
+    assert await read_status(app_database, stall, bill) == ("open", 0, 20_000)
+    await correct(corrections.confirm_for_bill, again, **facts)
+
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+
+
+async def test_shares_that_do_not_fit_change_nothing(
+    app_database: Database, stall: Stall, correct: Correct
+) -> None:
+    bills = [await a_bill(app_database, stall) for _ in range(2)]
+    credit_id = await a_sale(app_database, stall, 30_000)
+    for shares, refused in [
+        ([(bills[0].id, 20_000), (bills[1].id, 10_001)], CreditNotCorrectable),  # too little came
+        ([(bills[0].id, 20_001)], CreditNotCorrectable),  # more than is owed
+        ([(bills[0].id, 1), (credit_id, 1)], BillNotFound),
+    ]:
+        with pytest.raises(refused):
+            await correct(corrections.split_over_bills, credit_id, shares=shares)
+
+    assert (await read_ledger(app_database, stall))["takings"] == 30_000
+    assert [(await read_status(app_database, stall, b))[0] for b in bills] == ["open", "open"]
+
+
+async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_back(
+    app_database: Database, stall: Stall, correct: Correct
+) -> None:
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill, amount_vnd=5_000)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await cancel_bill_and_propose_refund(
+            session, stall.org.id, bill.id, actor=MANAGER, reason=None, now=NOON
+        )
+    assert await list_breaks(app_database, stall) == ["refund_due"]
+    (credit_id,) = await list_credits(app_database, stall)
+
+    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+
+    assert await read_status(app_database, stall, bill) == ("cancelled", 0, 0)
+    assert await list_breaks(app_database, stall) == []
+
+
+async def test_what_was_refunded_is_not_taken_back(
+    app_database: Database, stall: Stall, correct: Correct
+) -> None:
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await session.execute(text("UPDATE payments SET refundable_vnd = 19999"))
+    (credit_id,) = await list_credits(app_database, stall)
+
+    with pytest.raises(CreditNotCorrectable):
+        await correct(corrections.mark_same_money, credit_id)
+
+
+async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_deadlock(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+) -> None:
+    bills = [await a_bill(app_database, stall) for _ in range(2)]
+    for bill in bills:
+        await pay(app_database, stall, bill, amount_vnd=9_000)
+    credits_in = await list_credits(app_database, stall)
+
+    async def move(credit_id: UUID, to: BillFacts) -> None:
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            await corrections.confirm_for_bill(
+                session,
+                stall.org.id,
+                credit_id,
+                bill_id=to.id,
+                payee_id=stall.payee_id,
+                by_management=True,
+                actor=MANAGER,
+                now=NOON,
+            )
+
+    for turn in range(10):
+        there = bills if turn % 2 else bills[::-1]
+        await asyncio.gather(*map(move, credits_in, there))
+
+    assert [(await read_status(app_database, stall, b))[:2] for b in bills] == [
+        ("part_paid", 9_000)
+    ] * 2
+    assert find_violations(fresh_database.owner_url) == []

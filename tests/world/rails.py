@@ -1,0 +1,139 @@
+"""A stall on the payOS rail: a sandbox that keeps its orders, and desks that ask it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Database
+from core.idempotency import Repeatable
+from core.sealing import Sealer
+from core.tenancy import open_org_transaction
+from payments.bills.queries import get_bill
+from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.writer import BillWriter
+from payments.rails.service import RailDesk
+from tests.contracts.sandbox_world import a_receiver, a_sandbox
+from tests.world.builders import MANAGER, Stall
+from tests.world.polling_places import Place, listen
+
+TOKEN, CLIENT = "t0ken-of-the-test", "shop-of-the-test"
+
+
+@dataclass(kw_only=True)
+class RailPlace(Place):
+    """A stall whose bills are opened at payOS."""
+
+    client: httpx.AsyncClient
+
+    def desk(self, *, later: timedelta = timedelta(0)) -> RailDesk:
+        """Return another process's desk, perhaps of a later time."""
+        return RailDesk(
+            self.database,
+            self.sealer,
+            self.client,
+            public_url="http://hub.test",
+            read_clock=lambda: read_clock() + later,
+        )
+
+    async def open(self, *, desk: RailDesk | None = None, **facts: Any) -> BillFacts:
+        """Open a bill of 20.000 ₫ on the rail."""
+        writer = BillWriter(self.database, read_clock=read_clock)
+        request = bill_request(self.stall, **facts)
+        return await (desk or self.desk()).open_on_rail(writer, self.stall.org, request)
+
+    async def resume(self, bill: BillFacts, *, rounds: int = 3, after_s: int = 60) -> BillFacts:
+        """Let a worker take the bill's request over, as often as it is due; return the bill."""
+        for n in range(rounds):
+            later = timedelta(seconds=after_s * (n + 1))
+            await self.desk(later=later).resume(self.stall.org.id, bill.id)
+        return await self.read(bill)
+
+    async def read(self, bill: BillFacts) -> BillFacts:
+        """Return the bill as it stands now."""
+        return await self.read_id(bill.id)
+
+    async def read_id(self, bill_id: UUID | str) -> BillFacts:
+        """Return the bill with this id."""
+        async with open_org_transaction(self.database, self.stall.org.id) as session:
+            return await get_bill(session, self.stall.org.id, UUID(str(bill_id)))
+
+    def fail(self, **profile: Any) -> None:
+        """Let payOS's merchant API misbehave; nothing: be honest again."""
+        body = {"subscription": self.subscription_id, "profile": profile}
+        self.sandbox.post("/control/faults", json=body).raise_for_status()
+
+    @property
+    def subscription_id(self) -> str:
+        subscriptions = self.sandbox.get("/control/subscriptions").json()["subscriptions"]
+        return str(subscriptions[0]["id"])
+
+    def order(self, order_id: str | None) -> dict[str, Any]:
+        """Ask payOS, as the merchant's own software would, how an order stands."""
+        headers = {"x-client-id": self.client_id, "x-api-key": self.token}
+        path = f"/v2/payment-requests/{order_id}"
+        answer: dict[str, Any] = self.sandbox.get(path, headers=headers).json()
+        return answer.get("data") or answer
+
+    def count_orders(self) -> int:
+        """Return how many orders payOS has, whatever became of them."""
+        return int(self.sandbox.get("/control/payment-requests").json()["count"])
+
+    async def status_of(self, bill: BillFacts) -> str:
+        query = text("SELECT status FROM rail_requests WHERE bill_id = :id")
+        async with open_org_transaction(self.database, self.stall.org.id) as session:
+            return str(await session.scalar(query, {"id": bill.id}))
+
+
+def bill_request(stall: Stall, *, key: str | None = None, **facts: Any) -> BillRequest:
+    """Ask for a bill of 20.000 ₫ on the rail."""
+    now = read_clock()
+    repeatable = None
+    if key is not None:
+        repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=b"same")
+    return BillRequest(
+        **{
+            "payee_id": stall.payee_id,
+            "amount_vnd": 20_000,
+            "purpose": "2 phở bò",
+            "expires_at": now + timedelta(minutes=15),
+            "monitor_until": now + timedelta(hours=24),
+            "created_by": MANAGER.id,
+            "rail": "payos",
+            "repeatable": repeatable,
+            **facts,
+        }
+    )
+
+
+@contextmanager
+def payos_for(
+    database: Database, owner: Database, sealer: Sealer, stall: Stall, client: httpx.AsyncClient
+) -> Iterator[RailPlace]:
+    """Serve a sandbox that knows nobody yet; `connect` makes the stall its merchant."""
+    with a_sandbox() as sandbox, a_receiver() as receiver:
+        yield RailPlace(
+            database=database,
+            owner=owner,
+            sealer=sealer,
+            sandbox=sandbox,
+            receiver=receiver,
+            stall=stall,
+            token=TOKEN,
+            client_id=CLIENT,
+            client=client,
+        )
+
+
+async def connect(place: RailPlace) -> None:
+    """Make the stall a merchant of the sandbox's payOS, with an endpoint that has its keys."""
+    place.stall = replace(place.stall, provider="payos")
+    place.introduce()
+    url = str(place.sandbox.base_url).rstrip("/")
+    place.stall = await listen(place.database, place.sealer, place.stall, url)
