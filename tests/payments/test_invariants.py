@@ -176,7 +176,7 @@ DAMAGES = {
 
 @pytest.fixture
 async def stall(app_database: Database) -> Stall:
-    """A stall whose bills are open, paid, part-paid and over-paid, with a sale, lost money and cash."""
+    """A stall with open, paid, part-paid and over-paid bills, a sale, lost money and cash."""
     stall = await a_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
         await pay(app_database, stall, await a_bill(app_database, stall), amount_vnd=paid_vnd)

@@ -13,7 +13,8 @@ AT = "CAST(%(noon)s AS timestamptz) - (%(count)s - n) * interval '1 second'"
 GROW = f"""
     CREATE TEMPORARY TABLE past AS
     SELECT n, {BILL} AS bill_id, {NOTICE} AS notice_id, {CREDIT} AS credit_id,
-           {MATCH} AS match_id, {PAYMENT} AS payment_id, {AT} AS at, mod(n, 10) = 0 AS is_sale, mod(n, 10) = 1 AS is_over,
+           {MATCH} AS match_id, {PAYMENT} AS payment_id, {AT} AS at,
+           mod(n, 10) = 0 AS is_sale, mod(n, 10) = 1 AS is_over,
            1000 + mod(n, 9000) AS amount_vnd
     FROM generate_series(1, %(count)s) AS n;
 
