@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from core.clock import read_clock
 from core.db import Database
 from core.rate_limit import RateLimit
+from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
@@ -27,6 +28,8 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     intake = NoticeReceiver(database, app.state.sealer, wake=settler.wake, timeout_s=timeout_s)
     desk = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
     app.state.settler, app.state.intake, app.state.bill_writer = settler, intake, desk
+    owners = OwnersInbox(database, read_clock=read_clock)
+    app.state.broadcaster.on_bill_changes = owners.wake
     app.state.check_limit = RateLimit(1, per_s=CHECK_EVERY_S)
     async with open_client() as client:
         app.state.http_client = client
@@ -34,3 +37,4 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         await desk.drain()
         await intake.drain()
         await settler.close()
+        await owners.close()

@@ -24,7 +24,9 @@ from core.logging import set_up_logging
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_org_facts
+from payments.bills.owners import OwnersInbox, list_kinds
 from payments.bills.queries import find_expired_unstored, store_expiry
+from payments.bills.queries_owners import find_waiting as find_changes
 from payments.callbacks.queries import find_backlog
 from payments.credits.corrections import put_off, rematch
 from payments.credits.processor import NoticeProcessor
@@ -45,6 +47,7 @@ log = structlog.get_logger()
 SWEEP_EVERY_S: Final = 2.0  # a crash's backlog must be swept in under 60 s
 CLOCK_EVERY_S: Final = 5.0
 REMATCH_EVERY_S: Final = 2.0
+CHANGES_MAX: Final = 200  # organisations in one round
 JUDGE_MAX: Final = 200  # credits in one round, of all organisations
 EXPIRE_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 600.0
@@ -89,6 +92,18 @@ async def sweep_backlog(context: JobContext, *, now: datetime) -> int:
     handled = await context.settler.sweep(orgs, wait_s=SWEEP_EVERY_S)
     if handled:
         log.info("backlog.swept", notices=handled)
+    return handled
+
+
+async def tell_owners(context: JobContext, *, now: datetime) -> int:
+    """Let owners hear of what a dead hub left, or what failed before; return how many changes."""
+    if not (kinds := list_kinds()):
+        return 0
+    async with context.worker_database.begin() as session:
+        org_ids = await find_changes(session, kinds=kinds, limit=CHANGES_MAX, now=now)
+    inbox = OwnersInbox(context.app_database, read_clock=lambda: now)
+    handled = await inbox.sweep(org_ids, wait_s=SWEEP_EVERY_S)
+    await inbox.close()
     return handled
 
 
@@ -224,6 +239,7 @@ async def set_clock(context: JobContext, *, now: datetime) -> int:
 JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
+    (SWEEP_EVERY_S, tell_owners),
     (REMATCH_EVERY_S, rematch_waiting),
     (EXPIRE_EVERY_S, expire_bills),
     (RETENTION_EVERY_S, purge_expired),

@@ -6,7 +6,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 import payments.bills.models
+import payments.breaks.models
 import payments.callbacks.models
+import payments.connections.models
+import payments.credits.models
 import payments.ledger.models
 import payments.outbox.models
 import payments.payees.models  # noqa: F401 (imported for their tables)
