@@ -1,4 +1,4 @@
-"""SQL of notices, as they are stored, claimed and finished, and of refused messages."""
+"""SQL of notices, as they are stored, locked and finished, and of refused messages."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ INSERT_NOTICES = text("""
 """)
 
 # New money first, by an index of its own: what waits for something must not hold it up. Nothing
-# is joined to what is locked, so a notice that changed meanwhile is judged by its own columns.
+# is joined to what is locked, so a notice that changed meanwhile is checked by its own columns.
 LOCK_DUE_NOTICES = text("""
     WITH fresh AS (
         SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
@@ -128,7 +128,7 @@ async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[
 async def lock_due_notices(
     session: AsyncSession, org_id: UUID, *, limit: int, now: datetime
 ) -> list[DueNotice]:
-    """Lock unhandled notices that no other process is settling: new ones first, oldest first."""
+    """Lock unhandled notices that no other process has locked: new ones first, oldest first."""
     values = {"org_id": org_id, "limit": limit, "now": now}
     return [_due(row) for row in await run(session, LOCK_DUE_NOTICES, values)]
 
@@ -142,7 +142,7 @@ async def lock_due_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) 
 async def lock_notices(
     session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
 ) -> list[DueNotice]:
-    """Lock those of these notices that are unhandled and that no other process is settling."""
+    """Lock those of these notices that are unhandled and not locked by another process."""
     values = {"org_id": org_id, "ids": list(notice_ids)}
     return [_due(row) for row in await run(session, LOCK_NOTICES, values)]
 
@@ -155,7 +155,7 @@ async def find_pulled(
     *,
     since: datetime,
 ) -> list[PulledNotice]:
-    """Find which of these bodies an endpoint's provider told when it was asked since then."""
+    """Find which of these bodies were stored by polls of an endpoint since then."""
     values = {
         "org_id": org_id,
         "endpoint_id": endpoint_id,
@@ -166,14 +166,14 @@ async def find_pulled(
 
 
 async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
-    """Let no lock be waited for longer than this until the transaction ends."""
+    """Cap how long this transaction waits for a lock."""
     await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
 
 
 async def finish_notices(
     session: AsyncSession, org_id: UUID, results: Sequence[NoticeResult]
 ) -> None:
-    """Write how far the handling of notices got."""
+    """Write what the attempts at notices came to."""
     await send(
         session,
         FINISH_NOTICES,
@@ -190,13 +190,13 @@ async def finish_notices(
 async def wake_notices(
     session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, now: datetime
 ) -> None:
-    """Let the notices of an endpoint be judged again at once: its accounts have changed."""
+    """Make the waiting notices of an endpoint due at once: its accounts have changed."""
     values = {"org_id": org_id, "endpoint_id": endpoint_id, "now": now}
     await session.execute(WAKE_NOTICES, values)
 
 
 async def find_backlog(session: AsyncSession, *, now: datetime) -> list[UUID]:
-    """Find organisations with notices to settle (worker role: all organisations)."""
+    """Find organisations with notices to process (worker role: all organisations)."""
     return list((await session.execute(FIND_BACKLOG, {"now": now})).scalars())
 
 

@@ -1,4 +1,4 @@
-"""SQL of credits and of what tells them again: the unique keys decide who was first."""
+"""SQL of credits and of their repeats: the unique keys decide which was first."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from payments.providers.bank_references import is_identifying_reference
 
 # How far apart two providers may date the same bank transaction.
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
-# Where they differ more, a reference that both tell still makes it possible: over a weekend a
+# Where they differ more, a reference that both give still makes it possible: over a weekend a
 # booking is days from its notice.
 DATED_APART: Final = timedelta(days=4)
 
@@ -89,7 +89,7 @@ FIND_SIGHTED = text(
 """
 )
 
-# Near: within a quarter of an hour, or on that day where one of the two tells no time.
+# Near: within a quarter of an hour, or on that day where one of the two has no time.
 FIND_OTHER_CHANNEL = text("""
     SELECT c.id FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
@@ -117,7 +117,7 @@ FIND_OTHER_CHANNEL = text("""
     ORDER BY c.id LIMIT 1
 """)
 
-# By an identifying reference: near in time with the same amount, whoever tells; of another
+# By an identifying reference: near in time with the same amount, whoever reports; of another
 # provider also with another amount, or some days apart, since they err and date differently.
 FIND_POSSIBLE_DUPLICATE = text("""
     SELECT c.id FROM bank_transactions c
@@ -145,6 +145,25 @@ INSERT_SIGHTINGS = text("""
         CAST(:differences AS jsonb[])) AS t
     ON CONFLICT DO NOTHING
     RETURNING id
+""")
+
+# The key in force when a message came is what counts: a forged one may wait for its approval while
+# somebody else sets another key.
+FIND_TRANSFER_EVIDENCE = text("""
+    SELECT CASE
+               WHEN n.source = 'pulled' AND n.received_at >= e.pull_vouched_from
+                   THEN e.pull_vouched_by
+               WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
+                   THEN e.key_vouched_by
+           END,
+           ea.vouched_by, n.provider, n.body, c.provider_transaction_id, a.bin
+    FROM bank_transactions c
+    JOIN notices n ON n.org_id = c.org_id AND n.id = c.notice_id
+    JOIN callback_endpoints e ON e.org_id = n.org_id AND e.id = n.endpoint_id
+    JOIN receiving_accounts a ON a.org_id = c.org_id AND a.id = c.receiving_account_id
+    JOIN callback_endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
+     AND ea.receiving_account_id = c.receiving_account_id
+    WHERE c.org_id = :org_id AND c.id = :credit_id
 """)
 
 
@@ -347,6 +366,19 @@ async def get_sighting(
     )
     sighting, account_id, notice = (await session.execute(query)).one()
     return sighting, account_id, notice
+
+
+async def find_transfer_evidence(
+    session: AsyncSession, org_id: UUID, credit_id: UUID
+) -> Sequence[Any] | None:
+    """Find who answers for a credit's report, and that report.
+
+    Returns:
+        (who vouches for the key or token, who for the listing, provider, body, its transaction id,
+        the account's BIN)
+    """
+    values = {"org_id": org_id, "credit_id": credit_id}
+    return (await session.execute(FIND_TRANSFER_EVIDENCE, values)).one_or_none()
 
 
 def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
