@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
-from core.sql import run, send
+from core.sql import InsertMany, insert_many, run, send
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import (
     DueNotice,
@@ -21,17 +21,20 @@ from payments.callbacks.types import (
     PulledNotice,
 )
 
-INSERT_NOTICES = text("""
-    INSERT INTO notices (
-        org_id, id, endpoint_id, provider, source, body, headers, skew_s, received_at,
-        next_attempt_at)
-    SELECT :org_id, t.*, t.received_at
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:providers AS text[]),
-        CAST(:sources AS text[]), CAST(:bodies AS bytea[]), CAST(:headers AS jsonb[]),
-        CAST(:skews_s AS int[]), CAST(:received_ats AS timestamptz[]))
-        AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
-""")
+INSERT_NOTICES = InsertMany(
+    "notices",
+    {
+        "id": "uuid",
+        "endpoint_id": "uuid",
+        "provider": "text",
+        "source": "text",
+        "body": "bytea",
+        "headers": "jsonb",
+        "skew_s": "int",
+        "received_at": "timestamptz",
+    },
+    copied={"next_attempt_at": "received_at"},
+)
 
 # New money first, by an index of its own: what waits for something must not hold it up. Nothing
 # is joined to what is locked, so a notice that changed meanwhile is checked by its own columns.
@@ -108,21 +111,20 @@ INSERT_REJECTION = text("""
 
 async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
     """Store messages as they came."""
-    await send(
-        session,
-        INSERT_NOTICES,
-        {
-            "org_id": org_id,
-            "ids": [n.id for n in notices],
-            "endpoint_ids": [n.endpoint_id for n in notices],
-            "providers": [n.provider for n in notices],
-            "sources": [n.source for n in notices],
-            "bodies": [n.body for n in notices],
-            "headers": [to_json(n.headers) for n in notices],
-            "skews_s": [n.skew_s for n in notices],
-            "received_ats": [n.received_at for n in notices],
-        },
-    )
+    rows = [
+        (
+            n.id,
+            n.endpoint_id,
+            n.provider,
+            n.source,
+            n.body,
+            to_json(n.headers),
+            n.skew_s,
+            n.received_at,
+        )
+        for n in notices
+    ]
+    await insert_many(session, INSERT_NOTICES, rows, org_id=org_id)
 
 
 async def lock_due_notices(
