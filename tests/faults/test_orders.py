@@ -106,7 +106,7 @@ async def test_every_order_of_four_ends_the_same(
         first = said - outcomes
         assert first.total() == 1, where
         assert set(first) <= {"settle", "over", "no_bill"}, where
-        assert await count_rows(app_database, stall, "credits") == 1, where
+        assert await count_rows(app_database, stall, "bank_transactions") == 1, where
         assert await count_rows(app_database, stall, "sightings") == 1, where
         breaks = ["contradiction", "refund_due"] if is_other_first else ["contradiction"]
         assert await list_breaks(app_database, stall) == breaks, where

@@ -92,7 +92,7 @@ async def test_a_contradicted_telling_that_is_admitted_becomes_a_credit_once(
         assert decided.resolution == "another_transfer"
 
     assert await read_status(app_database, stall, bill) == ("paid", 30_000, 30_000)
-    assert await count_rows(app_database, stall, "credits") == 2
+    assert await count_rows(app_database, stall, "bank_transactions") == 2
     assert (await read_ledger(app_database, stall))["takings"] == 50_000
     assert await list_breaks(app_database, stall) == []
     assert find_violations(fresh_database.owner_url) == []
@@ -105,7 +105,7 @@ async def test_a_telling_that_was_admitted_and_comes_again_opens_nothing_and_cou
     await admit(app_database, stall, await find_break(app_database, stall, "contradiction"))
     await contradict(app_database, stall, "pho", "pho")
 
-    assert await count_rows(app_database, stall, "credits") == 2
+    assert await count_rows(app_database, stall, "bank_transactions") == 2
     assert await list_breaks(app_database, stall) == []
 
 
@@ -117,7 +117,7 @@ async def test_two_people_who_admit_at_once_make_one_credit(
 
     await asyncio.gather(*(admit(app_database, stall, break_id) for _ in range(6)))
 
-    assert await count_rows(app_database, stall, "credits") == 2
+    assert await count_rows(app_database, stall, "bank_transactions") == 2
     assert find_violations(fresh_database.owner_url) == []
 
 
@@ -131,7 +131,7 @@ async def test_a_contradiction_that_is_the_same_money_counts_nothing(
     with pytest.raises(BreakClosed):
         await admit(app_database, stall, break_id)
 
-    assert await count_rows(app_database, stall, "credits") == 1
+    assert await count_rows(app_database, stall, "bank_transactions") == 1
     assert (await read_ledger(app_database, stall))["clearing"] == -20_000
 
 

@@ -161,7 +161,7 @@ async def test_two_sales_with_one_reference_told_by_two_providers_are_two_credit
         await store(app_database, teller, write(teller, transaction_id=number, **facts))
         await settle(app_database, stall)
 
-    assert await count_rows(app_database, stall, "credits") == 2
+    assert await count_rows(app_database, stall, "bank_transactions") == 2
     assert (await read_ledger(app_database, stall))["takings"] == 40_000
     assert set(await list_breaks(app_database, stall)) == {"possible_duplicate"}
     assert find_violations(fresh_database.owner_url) == []
@@ -218,7 +218,7 @@ async def test_money_told_by_a_provider_that_took_over_from_another_is_no_second
     await settle(app_database, stall)
 
     assert await list_outcomes(app_database, stall) == ["counter_sale", "same_money"]
-    assert await count_rows(app_database, stall, "credits") == 1
+    assert await count_rows(app_database, stall, "bank_transactions") == 1
 
 
 @pytest.mark.parametrize(

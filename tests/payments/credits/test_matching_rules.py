@@ -326,7 +326,7 @@ async def test_simulated_money_counts_only_where_money_is_simulated(
     told = await pay(app_database, stall, bill, bank_reference="SB0123456789AB")
 
     assert told == outcome
-    assert await count_rows(app_database, stall, "credits") == (0 if is_live else 1)
+    assert await count_rows(app_database, stall, "bank_transactions") == (0 if is_live else 1)
     assert await list_breaks(app_database, stall) == (["simulated_in_live"] if is_live else [])
 
 

@@ -107,7 +107,7 @@ async def test_what_was_pulled_for_and_is_then_told_counts_once(
     await place.push(heard)
 
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
-    assert await place.count("credits") == 1
+    assert await place.count("bank_transactions") == 1
     assert await place.count("notices", "source = 'callback' AND outcome = 'repeat'") == 1
     assert await list_breaks(place.database, place.stall) == []
     assert find_violations(fresh_database.owner_url) == []
@@ -124,7 +124,7 @@ async def test_what_was_told_and_is_then_asked_for_counts_once(
     assert (await place.ask(bill)).rows == 1
 
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
-    assert await place.count("credits") == 1
+    assert await place.count("bank_transactions") == 1
     assert await place.count("notices", "source = 'pulled'") == 0  # known: nothing to keep
     assert await list_breaks(place.database, place.stall) == []
     assert find_violations(fresh_database.owner_url) == []
@@ -138,7 +138,7 @@ async def test_money_paid_twice_is_told_twice_and_no_more(place: Place) -> None:
     assert (await place.ask()).rows == 2
     await place.push(first)
 
-    assert await place.count("credits") == 2
+    assert await place.count("bank_transactions") == 2
     assert (await read_status(place.database, place.stall, bill))[1:] == (20_000, 40_000)
 
 
