@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core.db import Database
 from core.tenancy import open_org_transaction
 from tests.world.builders import an_account
 from tests.world.city import Hub
@@ -20,9 +21,9 @@ async def market(hub: Hub) -> Market:
     return await found_market_with_stall(hub)
 
 
-async def more_accounts(market: Market, count: int) -> list[str]:
+async def more_accounts(database: Database, market: Market, count: int) -> list[str]:
     stall = market.stall
-    async with open_org_transaction(market.hub.app.state.database, stall.org.id) as session:
+    async with open_org_transaction(database, stall.org.id) as session:
         return [
             str(await an_account(session, stall.org, stall.payee_id, account_number=f"77{n:06d}"))
             for n in range(count)
@@ -35,9 +36,11 @@ async def listed(market: Market) -> set[str]:
     return {one["id"] for one in shown["accounts"]}
 
 
-async def test_an_account_is_added_and_removed_by_itself(market: Market) -> None:
+async def test_an_account_is_added_and_removed_by_itself(
+    app_database: Database, market: Market
+) -> None:
     own = str(market.stall.account_id)
-    (other,) = await more_accounts(market, 1)
+    (other,) = await more_accounts(app_database, market, 1)
     path = f"/v1/callback-endpoints/{market.stall.endpoint_id}/accounts/{other}"
 
     for _ in range(2):
@@ -59,9 +62,11 @@ async def test_an_account_of_nobody_is_refused(market: Market) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_account")
 
 
-async def test_the_page_of_an_endpoint_applies_only_what_was_ticked_since(market: Market) -> None:
+async def test_the_page_of_an_endpoint_applies_only_what_was_ticked_since(
+    app_database: Database, market: Market
+) -> None:
     own = str(market.stall.account_id)
-    first, second = await more_accounts(market, 2)
+    first, second = await more_accounts(app_database, market, 2)
     manager = await let_in(market, "manager")
     path = f"/manage/endpoints/{market.stall.endpoint_id}"
     before = re.findall(r'name="before" value="([0-9a-f-]+)"', (await manager.get(path)).text)
