@@ -27,6 +27,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
@@ -123,6 +124,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
+        owners = OwnersInbox(database, read_clock=read_clock)
+        stack.push_async_callback(owners.close)
+        broadcaster.on_bill_changes = owners.wake
         readiness = Readiness()
         yield Services(
             settings=settings,

@@ -31,7 +31,7 @@ class MicroBatcher(Generic[Key, Item, Answer]):
     Args:
         flush: writes the items of one key in one transaction and commits it; answers one answer or
             one exception per item, in order. When it raises, each item is tried again alone,
-            so that nobody shares another's fate; unless the database is away or full, which
+            so that one bad item cannot fail its batch; unless the database is away or full, which
             nobody's item causes: then everyone is told Busy at once. When the server said nothing
             at all, so is everyone who waits for another flush, of whatever key.
         items_max: most items in one flush.

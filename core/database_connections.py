@@ -39,7 +39,7 @@ _patience: Final[ContextVar[float]] = ContextVar("phopay_answer_patience", defau
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server did not answer in time; the connection was cut off and is of no more use."""
+    """The server did not answer in time; the connection was cut off and can no longer be used."""
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def open_database(engine: AsyncEngine) -> Database:
 def is_database_away(error: BaseException) -> bool:
     """Tell whether nothing can be written now, whatever it is: no connection, lost, full, closing.
 
-    A lock that is not to be had or a statement's timeout is not meant: see has_timed_out.
+    A lock that could not be acquired in time or a statement's timeout is not meant: see
+    has_timed_out.
     """
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
@@ -100,7 +101,7 @@ def is_database_away(error: BaseException) -> bool:
 
 
 def is_server_silent(error: BaseException | None) -> bool:
-    """Tell whether the server said nothing at all: whoever asks next would wait in vain too."""
+    """Tell whether the server said nothing at all: whoever asks next would get no answer either."""
     silent = (ServerSilent, psycopg.errors.ConnectionTimeout)
     while error is not None:
         if isinstance(error, silent) or isinstance(getattr(error, "orig", None), silent):

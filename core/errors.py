@@ -82,7 +82,7 @@ class TooManyRequests(HubError):
 
 
 class Busy(HubError):
-    """A queue is full or a lock was not to be had in time: nothing was done, ask again."""
+    """A queue is full or a lock could not be acquired in time: nothing was done, try again."""
 
     kind, code, title = Kind.UNAVAILABLE, "busy", "Busy, try again"
 

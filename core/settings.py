@@ -1,4 +1,4 @@
-"""What an operator can set, read once at the start from PHOPAY_… variables."""
+"""The settings of an operator, read once at the start from PHOPAY_… variables."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self

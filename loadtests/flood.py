@@ -47,7 +47,7 @@ def write_flood(
     now: datetime,
     has_repeats: bool = True,
 ) -> Flood:
-    """Write one callback per bill, in mixed order, with repeats behind their first telling.
+    """Write one callback per bill, in mixed order, with repeats behind the first notice.
 
     Args:
         market_bills: unpaid bills of each organisation.

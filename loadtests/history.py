@@ -30,7 +30,7 @@ OPENED: Final = "p.at - interval '90 seconds'"
 BILL, NOTICE, CREDIT = _id(1, OPENED), _id(2), _id(3)
 MATCH, SECOND_MATCH, PAID, SURPLUS, EVENT = _id(4), _id(5), _id(6), _id(7), _id(8)
 BREAK, UNPAID_BILL, REPEAT, REJECTION, AUDIT = _id(9), _id(10), _id(11), _id(12), _id(13)
-AGAIN: Final = _id(14)
+AGAIN, PAYMENT = _id(14), _id(15)
 
 # Of a thousand payments 100 are counter sales, 20 pay too much, 10 a part, 2 name no known bill and
 # 3 were taken out of the takings later; the others pay their bill. A hundred bills are not paid.
@@ -87,8 +87,8 @@ HISTORY: Final[dict[str, str]] = {
     """,
     "idempotency_keys": f"""
         INSERT INTO idempotency_keys (
-            org_id, caller_id, route, key, body_hash, status, resource_id, created_at)
-        SELECT p.org_id, p.endpoint_id, 'bills', 'past-' || p.n,
+            org_id, route, key, body_hash, status, resource_id, created_at)
+        SELECT p.org_id, 'bills', 'past-' || p.n,
                sha256(CAST('past-' || p.n AS bytea)), 201, {BILL}, {OPENED}
         FROM past p WHERE {HAS_BILL}
     """,
@@ -115,12 +115,14 @@ HISTORY: Final[dict[str, str]] = {
     "bank_transactions": f"""
         INSERT INTO bank_transactions (
             org_id, id, receiving_account_id, direction, bank_reference, is_first_of_reference,
-            provider, provider_transaction_id, notice_id, memo, amount_vnd, payer_name,
-            is_date_only, occurred_at, received_at)
+            provider, provider_transaction_id, notice_id, memo, amount_vnd, open_vnd,
+            payer_name, is_date_only, occurred_at, received_at)
         SELECT p.org_id, {CREDIT}, p.account_id, 'in', 'PAST' || lpad(CAST(p.n AS text), 12, '0'),
                true, 'sepay', 'past-' || p.n, {NOTICE},
                'PP' || lpad(CAST(p.n AS text), 11, '0') || ' FT26332   Ma giao dich Trace123456',
-               p.amount_vnd + CASE p.verdict WHEN 'over' THEN 5000 ELSE 0 END, NULL, false,
+               p.amount_vnd + CASE p.verdict WHEN 'over' THEN 5000 ELSE 0 END,
+               CASE p.verdict WHEN 'over' THEN 5000 WHEN 'no_bill' THEN p.amount_vnd ELSE 0 END,
+               NULL, false,
                {OPENED}, p.at
         FROM past p
     """,
@@ -142,6 +144,19 @@ HISTORY: Final[dict[str, str]] = {
                NULL, NULL
         FROM past p WHERE p.verdict = 'not_takings'
     """,
+    "payments": f"""
+        INSERT INTO payments (
+            org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, occurred_at, recorded_at,
+            refundable_vnd)
+        SELECT p.org_id, {PAYMENT}, {BILL}, 'vietqr', 'credit', {CREDIT}, p.amount_vnd, {OPENED},
+               p.at, p.amount_vnd
+        FROM past p WHERE {HAS_BILL}
+    """,
+    "match_legs": f"""
+        INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
+        SELECT p.org_id, {PAYMENT}, {MATCH}, {CREDIT}, {BILL}, p.amount_vnd
+        FROM past p WHERE {HAS_BILL}
+    """,
     "postings": f"""
         INSERT INTO postings (
             org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
@@ -149,11 +164,12 @@ HISTORY: Final[dict[str, str]] = {
         SELECT p.org_id, {PAID}, 'bank_clearing', p.account_id,
                CASE p.verdict WHEN 'no_bill' THEN 'unapplied_cash' ELSE 'takings' END,
                CASE p.verdict WHEN 'no_bill' THEN p.account_id ELSE p.payee_id END,
-               p.amount_vnd, 'match', {MATCH}, 0, p.at, p.at
+               p.amount_vnd, CASE WHEN {HAS_BILL} THEN 'payment' ELSE 'match' END,
+               CASE WHEN {HAS_BILL} THEN {PAYMENT} ELSE {MATCH} END, 0, p.at, p.at
         FROM past p
         UNION ALL
         SELECT p.org_id, {SURPLUS}, 'bank_clearing', p.account_id, 'unapplied_cash', p.account_id,
-               5000, 'match', {MATCH}, 1, p.at, p.at
+               5000, 'match', {MATCH}, 0, p.at, p.at
         FROM past p WHERE p.verdict = 'over'
         UNION ALL
         SELECT p.org_id, again.id, again.debit_code, again.debit_id, again.credit_code,

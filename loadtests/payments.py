@@ -1,4 +1,4 @@
-"""What a bill paid by VietQR costs: opened, called back, settled, shown. See docs/benchmarks.md."""
+"""The cost of a bill paid by VietQR: opened, called back, settled, shown (docs/benchmarks.md)."""
 
 import asyncio
 import os

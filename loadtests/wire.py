@@ -1,4 +1,4 @@
-"""What the parent tells the sending and listening processes, and what they write down."""
+"""Messages from the parent to the sending and listening processes, and what they write down."""
 
 from pathlib import Path
 from typing import TypeVar

@@ -144,6 +144,11 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("holder_told_by", sa.Uuid(), nullable=True),
+        sa.Column("owner_kind", sa.String(), nullable=True),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "(owner_kind IS NULL) = (owner_id IS NULL)", name=op.f("ck_payee_accounts_owner_whole")
+        ),
         sa.CheckConstraint(
             "status IN ('proposed', 'approved', 'active', 'former', 'ended')",
             name=op.f("ck_payee_accounts_status_known"),

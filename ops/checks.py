@@ -1,4 +1,4 @@
-"""What a change must pass: format, lint, types, imports, and the tests."""
+"""Checks that a change must pass: format, lint, types, imports, and the tests."""
 
 import os
 import shutil

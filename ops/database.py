@@ -1,4 +1,4 @@
-"""Which database a command works on: the one of DATABASE_URL, or our own."""
+"""The database that a command works on: the one of DATABASE_URL, or our own."""
 
 import os
 from collections.abc import Iterator

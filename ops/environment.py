@@ -1,4 +1,4 @@
-"""What every process of an installation is told: addresses, role passwords, the secret key.
+"""The variables of every process of an installation: addresses, role passwords, the secret key.
 
 Only one secret is stored, the secret key; the passwords of the database roles follow from it, so
 nothing else has to be handed from one process to another or kept in step.

@@ -1,4 +1,4 @@
-"""Why a command cannot go on, worded for the person at the terminal."""
+"""Reasons why a command cannot go on, worded for the person at the terminal."""
 
 
 class CannotStart(Exception):

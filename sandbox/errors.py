@@ -1,4 +1,4 @@
-"""What the sandbox refuses, with the HTTP answer each refusal gets.
+"""Refusals of the sandbox, with the HTTP answer each refusal gets.
 
 The sandbox is a program of its own and shares no error base with the hub.
 """

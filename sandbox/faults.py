@@ -1,4 +1,4 @@
-"""Which callbacks a line gives rise to, honest or not: pure, and drawn from a seed.
+"""Callbacks that a line gives rise to, honest or not: pure, and drawn from a seed.
 
 Shares are whole percent of lines (0 to 100); seconds are seconds of the provider's clock.
 """

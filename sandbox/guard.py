@@ -1,4 +1,4 @@
-"""What every answer and request is checked for, whatever its route."""
+"""Checks of every request and answer, whatever the route."""
 
 from typing import Final
 from urllib.parse import urlsplit

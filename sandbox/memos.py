@@ -1,4 +1,4 @@
-"""What banks do to a memo between the payer's app and the receiver's statement.
+"""The changes that banks make to a memo between the payer's app and the receiver's statement.
 
 Modelled on memos that receivers published (docs/sandbox.md lists the patterns): prefixes, suffixes,
 inserted spaces, changed case, lost dashes, glued tokens, default memos. Every choice follows from

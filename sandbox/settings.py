@@ -1,4 +1,4 @@
-"""What the sandbox can be told at its start."""
+"""Settings of the sandbox, read at its start."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the sandbox remembers over a restart: one JSON file in its data folder.
+"""The memory of the sandbox over a restart: one JSON file in its data folder.
 
 Kept: accounts and balances, subscriptions with their secrets, payment requests, the newest 1,000
 lines and payments, the counters, the pace. Forgotten: deliveries and their log, fault profiles, and

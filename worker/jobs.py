@@ -19,7 +19,9 @@ from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_org_facts
 from identity.people.hooks import Hooks
 from identity.people.losses import finish_losses
+from payments.bills.owners import OwnersInbox, list_kinds
 from payments.bills.queries import confirm_serials, find_expired_unstored, store_expiry
+from payments.bills.queries_owners import find_waiting as find_changes
 from payments.callbacks.queries import find_backlog
 from payments.connections.vouching import hear_permission_lost
 from payments.credits.corrections import put_off, rematch
@@ -49,6 +51,7 @@ EXPIRE_EVERY_S: Final = 60.0
 LOSSES_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 600.0
 INVARIANTS_EVERY_S: Final = 900.0
+CHANGES_MAX: Final = 200  # organisations in one round
 SERIALS_EVERY_S: Final = 600.0  # a code is confirmed once an hour
 RAILS_EVERY_S: Final = 2.0  # a till waits for its code
 RAILS_MAX: Final = 100  # requests in one round, of all organisations
@@ -124,6 +127,18 @@ async def rematch_waiting(context: JobContext, *, now: datetime) -> int:
         async with open_org_transaction(context.app_database, org_id) as session:
             await put_off(session, org_id, credit_id, why=why, now=now)
     return explained
+
+
+async def tell_owners(context: JobContext, *, now: datetime) -> int:
+    """Let owners hear of what a dead hub left, or what failed before; return how many changes."""
+    if not (kinds := list_kinds()):
+        return 0
+    async with context.worker_database.begin() as session:
+        org_ids = await find_changes(session, kinds=kinds, limit=CHANGES_MAX, now=now)
+    inbox = OwnersInbox(context.app_database, read_clock=lambda: now)
+    handled = await inbox.sweep(org_ids, wait_s=SWEEP_EVERY_S)
+    await inbox.close()
+    return handled
 
 
 async def expire_bills(context: JobContext, *, now: datetime) -> int:
@@ -258,6 +273,7 @@ async def note_serials(context: JobContext, *, now: datetime) -> int:
 JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
+    (SWEEP_EVERY_S, tell_owners),
     (REMATCH_EVERY_S, rematch_waiting),
     (RAILS_EVERY_S, resume_rail_requests),
     (LOSSES_EVERY_S, tell_losses),

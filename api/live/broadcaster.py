@@ -26,6 +26,7 @@ from core.ids import first_id_at
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from core.tenancy import open_org_transaction
+from payments.bills.queries_payments import CHANGES_CHANNEL
 from payments.outbox.views import Interest, list_events
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
 
@@ -78,6 +79,8 @@ class Broadcaster:
             timeout_s=settings.database_write_timeout_s,
         )
         self.is_closing = False
+        # Called with the organisation whose bills changed for their owners (api/background.py).
+        self.on_bill_changes: Callable[[UUID], None] = lambda org_id: None
         self.is_listening = asyncio.Event()
 
     @property
@@ -197,6 +200,7 @@ class Broadcaster:
                 )
                 async with connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
                     await _measure_clock(connection)
                     failures = 0
                     self.is_listening.set()
@@ -211,7 +215,10 @@ class Broadcaster:
     async def _hear(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
-                self._wake(notice.payload)
+                if notice.channel == CHANGES_CHANNEL:
+                    self.on_bill_changes(UUID(notice.payload))
+                else:
+                    self._wake(notice.payload)
             await _measure_clock(connection)  # a dead connection is silent: ask it something
 
     def _wake(self, payload: str) -> None:

@@ -1,4 +1,4 @@
-"""Who signs in to the demo city: people with passwords made here, and one API key, told once."""
+"""Logins of the demo city: people with passwords made here, and one API key, told once."""
 
 import secrets
 from dataclasses import dataclass, field

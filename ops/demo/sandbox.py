@@ -1,6 +1,6 @@
 """Tells the sandbox what the demo hub knows: accounts to pay to, and whom to call back.
 
-Everything is read from the database, the secrets unsealed, so that it can be told again whenever a
+Everything is read from the database, the secrets unsealed, so that it can be repeated whenever a
 sandbox starts empty, under another address, or after somebody added an account. What the sandbox
 knows already is left alone, with the faults that were set for it.
 """

@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL lives, which binaries it runs, and as whom.
+"""The embedded PostgreSQL's place: its folder, its binaries, and the account that runs it.
 
 PostgreSQL refuses to run as root, so a root start drops to an account without rights. That account
 must be able to reach the data and the binaries; folders above them are never opened up for it.

@@ -32,6 +32,15 @@ class BillNotCancellable(HubError):
         super().__init__(f"The bill is {status}; only an open or part-paid bill can be cancelled.")
 
 
+class BillTooLong(HubError):
+    """A bill that a person keys is open for 24 hours at most, one of dues or a pass two years."""
+
+    kind, code, title = Kind.INVALID, "bill_too_long", "The bill would be open for too long"
+
+    def __init__(self, *, is_owned: bool) -> None:
+        super().__init__(f"The bill may be open for {'two years' if is_owned else '24 hours'}.")
+
+
 class CashNotOwed(HubError):
     """Cash is taken for just the rest of a part-paid bill, and that is another amount by now."""
 

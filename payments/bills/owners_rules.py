@@ -74,6 +74,18 @@ def list_changes(bills: Iterable[BillState]) -> list[NewChange]:
     ]
 
 
+def tell_sale(credit_id: UUID, owner: tuple[str, UUID], *, is_withdrawn: bool = False) -> NewChange:
+    """Say what the owner of a static code, (kind, id), hears of a sale by it."""
+    return NewChange(
+        subject_kind=SubjectKind.CREDIT,
+        subject_id=credit_id,
+        owner_kind=owner[0],
+        owner_id=owner[1],
+        from_status=SaleStatus.RECEIVED if is_withdrawn else None,
+        to_status=SaleStatus.WITHDRAWN if is_withdrawn else SaleStatus.RECEIVED,
+    )
+
+
 def next_attempt_at(attempts: int, *, now: datetime) -> datetime:
     """Say when a change that failed so often before is tried again."""
     back_off: timedelta = min(BACK_OFF_START * (1 << min(attempts, 10)), BACK_OFF_MAX)

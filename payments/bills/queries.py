@@ -97,7 +97,8 @@ COLUMNS = """
     a.account_number, b.virtual_account, a.holder_name, b.rail, b.provider_order_id, b.reference,
     b.public_token, b.amount_vnd, b.paid_vnd, b.received_vnd, b.purpose, b.external_id,
     b.status, b.is_late, b.created_by, b.created_at, b.expires_at, b.monitor_until,
-    b.paid_at, b.cancelled_at, r.status, r.problem, r.falls_back, r.checkout_url, r.payload,
+    b.paid_at, b.cancelled_at, b.owner_kind, b.owner_id, b.due_on,
+    r.status, r.problem, r.falls_back, r.checkout_url, r.payload,
     r.bin, r.account_number
 """
 FIELDS = (
@@ -105,7 +106,8 @@ FIELDS = (
     "account_number", "virtual_account", "holder_name", "rail", "provider_order_id", "reference",
     "public_token", "amount_vnd", "paid_vnd", "received_vnd", "purpose", "external_id",
     "status", "is_late", "created_by", "created_at", "expires_at", "monitor_until",
-    "paid_at", "cancelled_at", "rail_status", "rail_problem", "falls_back", "checkout_url",
+    "paid_at", "cancelled_at", "owner_kind", "owner_id", "due_on",
+    "rail_status", "rail_problem", "falls_back", "checkout_url",
     "rail_payload", "rail_bin", "rail_account",
 )  # fmt: skip
 FROM_BILLS = """
@@ -120,19 +122,21 @@ INSERT_BILLS = text("""
     INSERT INTO bills (
         org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
         public_token, amount_vnd, purpose, external_id, status, created_by, created_at,
-        expires_at, monitor_until)
+        expires_at, monitor_until, owner_kind, owner_id, due_on)
     SELECT :org_id, t.id, t.link_id, t.payee_id, t.account_id, t.virtual_account, :rail,
            t.reference, t.token, t.amount_vnd, t.purpose, t.external_id, 'open', t.created_by, :now,
-           t.expires_at, t.monitor_until
+           t.expires_at, t.monitor_until, t.owner_kind, t.owner_id, CAST(t.due_on AS date)
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:link_ids AS uuid[]), CAST(:payee_ids AS uuid[]),
         CAST(:account_ids AS uuid[]),
         CAST(:virtual_accounts AS text[]), CAST(:references AS text[]), CAST(:tokens AS text[]),
         CAST(:amounts_vnd AS bigint[]), CAST(:purposes AS text[]), CAST(:external_ids AS text[]),
         CAST(:created_bys AS uuid[]), CAST(:expires_ats AS timestamptz[]),
-        CAST(:monitor_untils AS timestamptz[]))
+        CAST(:monitor_untils AS timestamptz[]), CAST(:owner_kinds AS text[]),
+        CAST(:owner_ids AS uuid[]), CAST(:due_ons AS text[]))
         AS t (id, link_id, payee_id, account_id, virtual_account, reference, token, amount_vnd,
-              purpose, external_id, created_by, expires_at, monitor_until)
+              purpose, external_id, created_by, expires_at, monitor_until, owner_kind, owner_id,
+              due_on)
     ON CONFLICT (org_id, id) DO NOTHING
     RETURNING id
 """)
@@ -225,6 +229,9 @@ async def insert_bills_once(
             "created_bys": [bill.created_by for bill, _ in bills],
             "expires_ats": [bill.expires_at for bill, _ in bills],
             "monitor_untils": [bill.monitor_until for bill, _ in bills],
+            "owner_kinds": [bill.owner_kind for bill, _ in bills],
+            "owner_ids": [bill.owner_id for bill, _ in bills],
+            "due_ons": [bill.due_on and bill.due_on.isoformat() for bill, _ in bills],
             "now": bills[0][0].created_at,
         },
     )

@@ -1,7 +1,7 @@
 """What a bill is at an instant, and what a request for one says. Pure."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from core.clock import hanoi_day
 from core.idempotency import Repeatable
 from core.ids import milliseconds_of
-from payments.bills.errors import BillCodeFailed, BillCodePending, BillNotPayable
+from payments.bills.errors import BillCodeFailed, BillCodePending, BillNotPayable, BillTooLong
 from payments.payees.rules import PayeeRoute
 from payments.vietqr import bill_codes
 
@@ -77,6 +77,8 @@ CANCELLABLE: Final = UNPAID
 # Ids that clients make are UUIDv7 of about now: lists are in the order of ids.
 ID_AGE_MAX: Final = timedelta(days=35)
 ID_AHEAD_MAX: Final = timedelta(minutes=10)
+KEYED_FOR_MAX: Final = timedelta(hours=24)
+OWNED_FOR_MAX: Final = timedelta(days=731)  # two years, a leap day among them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +95,27 @@ class BillRequest:
     external_id: str | None = None
     repeatable: Repeatable | None = None
     rail: str = bill_codes.NAME
+    owner_kind: str | None = None  # the package that hears when its status changes, and of what
+    owner_id: UUID | None = None
+    due_on: date | None = None  # only with an owner: by when it is to be paid
+
+    def __post_init__(self) -> None:
+        """Hold a request to the times that its kind may have (a programmer's mistake)."""
+        assert (self.owner_kind is None) == (self.owner_id is None)
+        assert self.due_on is None or self.owner_kind is not None
+
+
+def check_times(request: BillRequest, *, now: datetime) -> None:
+    """Refuse an expiry that is further ahead than a bill of its kind may have.
+
+    A bill that a person keyed is paid at once or not at all; dues and passes run for long.
+
+    Raises:
+        BillTooLong
+    """
+    is_owned = request.owner_kind is not None
+    if request.expires_at - now > (OWNED_FOR_MAX if is_owned else KEYED_FOR_MAX):
+        raise BillTooLong(is_owned=is_owned)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +159,9 @@ class BillFacts:
     rail_payload: str | None = None
     rail_bin: str | None = None
     rail_account: str | None = None
+    owner_kind: str | None = None
+    owner_id: UUID | None = None
+    due_on: date | None = None
 
     @property
     def code_state(self) -> CodeState:
@@ -233,12 +259,20 @@ def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
 
 def is_same_request(bill: BillFacts, request: BillRequest) -> bool:
     """Tell whether a client-made id came again for the same bill."""
-    return (bill.payee_id, bill.amount_vnd, bill.purpose, bill.external_id, bill.rail) == (
+    return (
+        bill.payee_id,
+        bill.amount_vnd,
+        bill.purpose,
+        bill.external_id,
+        bill.rail,
+        bill.owner_id,
+    ) == (
         request.payee_id,
         request.amount_vnd,
         request.purpose,
         request.external_id,
         request.rail,
+        request.owner_id,
     )
 
 
@@ -281,6 +315,9 @@ def new_bill(
         monitor_until=request.monitor_until,
         paid_at=None,
         cancelled_at=None,
+        owner_kind=request.owner_kind,
+        owner_id=request.owner_id,
+        due_on=request.due_on,
     )
 
 

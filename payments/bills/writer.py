@@ -14,7 +14,7 @@ from core.settings import WRITE_TIMEOUT_S
 from core.tenancy import open_org_transaction
 from core.text import check_lines
 from identity.organisations.rules import OrgFacts
-from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.rules import BillFacts, BillRequest, check_times
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
 
@@ -50,9 +50,10 @@ class BillWriter:
 
         Raises:
             PayeeNotFound, PayeeHasNoAccount, BillIdTaken, IdempotencyKeyReused,
-            ReferencesUsedUp, Busy
+            ReferencesUsedUp, BillTooLong, Busy
         """
         check_lines(purpose=request.purpose, external_id=request.external_id)
+        check_times(request, now=self._read_clock())
         self._orgs[org.id] = org
         return await self._requests.submit(request, key=org.id)
 

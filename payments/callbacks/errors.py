@@ -1,4 +1,4 @@
-"""What can be wrong with callbacks, credits and their corrections."""
+"""Errors of notices, and of decisions about breaks."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What banks and providers say: endpoints, notices, credits, matches, and what is unexplained."""
+"""Tables of notices, and of messages that were refused."""
 
 from datetime import datetime
 from uuid import UUID
@@ -36,7 +36,7 @@ class Notice(OrgRow):
             postgresql_where=text("handled_at IS NULL AND attempts > 0"),
         ),
         Index("ix_notices_endpoint", "org_id", "endpoint_id", "id"),
-        # What was told when asked before is looked for among few, not among all callbacks.
+        # Rows of earlier polls are looked for among few, not among all callbacks.
         Index(
             "ix_notices_pulled",
             "org_id",
@@ -57,7 +57,7 @@ class Notice(OrgRow):
     skew_s: Mapped[int | None]  # our clock minus the signature's
     received_at: Mapped[datetime]
     handled_at: Mapped[datetime | None]
-    outcome: Mapped[str | None]  # the verdict in one word, for the notice log
+    outcome: Mapped[str | None]  # NoticeOutcome, for the notice log
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime]
 

@@ -1,4 +1,4 @@
-"""SQL of notices, as they are stored, claimed and finished, and of refused messages."""
+"""SQL of notices, as they are stored, locked and finished, and of refused messages."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
-from core.sql import run, send
+from core.sql import InsertMany, insert_many, run, send
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import (
     DueNotice,
@@ -21,20 +21,23 @@ from payments.callbacks.types import (
     PulledNotice,
 )
 
-INSERT_NOTICES = text("""
-    INSERT INTO notices (
-        org_id, id, endpoint_id, provider, source, body, headers, skew_s, received_at,
-        next_attempt_at)
-    SELECT :org_id, t.*, t.received_at
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:providers AS text[]),
-        CAST(:sources AS text[]), CAST(:bodies AS bytea[]), CAST(:headers AS jsonb[]),
-        CAST(:skews_s AS int[]), CAST(:received_ats AS timestamptz[]))
-        AS t (id, endpoint_id, provider, source, body, headers, skew_s, received_at)
-""")
+INSERT_NOTICES = InsertMany(
+    "notices",
+    {
+        "id": "uuid",
+        "endpoint_id": "uuid",
+        "provider": "text",
+        "source": "text",
+        "body": "bytea",
+        "headers": "jsonb",
+        "skew_s": "int",
+        "received_at": "timestamptz",
+    },
+    copied={"next_attempt_at": "received_at"},
+)
 
 # New money first, by an index of its own: what waits for something must not hold it up. Nothing
-# is joined to what is locked, so a notice that changed meanwhile is judged by its own columns.
+# is joined to what is locked, so a notice that changed meanwhile is checked by its own columns.
 LOCK_DUE_NOTICES = text("""
     WITH fresh AS (
         SELECT id, endpoint_id, provider, body, received_at, attempts, outcome FROM notices
@@ -108,27 +111,26 @@ INSERT_REJECTION = text("""
 
 async def insert_notices(session: AsyncSession, org_id: UUID, notices: Sequence[NewNotice]) -> None:
     """Store messages as they came."""
-    await send(
-        session,
-        INSERT_NOTICES,
-        {
-            "org_id": org_id,
-            "ids": [n.id for n in notices],
-            "endpoint_ids": [n.endpoint_id for n in notices],
-            "providers": [n.provider for n in notices],
-            "sources": [n.source for n in notices],
-            "bodies": [n.body for n in notices],
-            "headers": [to_json(n.headers) for n in notices],
-            "skews_s": [n.skew_s for n in notices],
-            "received_ats": [n.received_at for n in notices],
-        },
-    )
+    rows = [
+        (
+            n.id,
+            n.endpoint_id,
+            n.provider,
+            n.source,
+            n.body,
+            to_json(n.headers),
+            n.skew_s,
+            n.received_at,
+        )
+        for n in notices
+    ]
+    await insert_many(session, INSERT_NOTICES, rows, org_id=org_id)
 
 
 async def lock_due_notices(
     session: AsyncSession, org_id: UUID, *, limit: int, now: datetime
 ) -> list[DueNotice]:
-    """Lock unhandled notices that no other process is settling: new ones first, oldest first."""
+    """Lock unhandled notices that no other process has locked: new ones first, oldest first."""
     values = {"org_id": org_id, "limit": limit, "now": now}
     return [_due(row) for row in await run(session, LOCK_DUE_NOTICES, values)]
 
@@ -142,7 +144,7 @@ async def lock_due_notice(session: AsyncSession, org_id: UUID, notice_id: UUID) 
 async def lock_notices(
     session: AsyncSession, org_id: UUID, notice_ids: Sequence[UUID]
 ) -> list[DueNotice]:
-    """Lock those of these notices that are unhandled and that no other process is settling."""
+    """Lock those of these notices that are unhandled and not locked by another process."""
     values = {"org_id": org_id, "ids": list(notice_ids)}
     return [_due(row) for row in await run(session, LOCK_NOTICES, values)]
 
@@ -155,7 +157,7 @@ async def find_pulled(
     *,
     since: datetime,
 ) -> list[PulledNotice]:
-    """Find which of these bodies an endpoint's provider told when it was asked since then."""
+    """Find which of these bodies were stored by polls of an endpoint since then."""
     values = {
         "org_id": org_id,
         "endpoint_id": endpoint_id,
@@ -166,14 +168,14 @@ async def find_pulled(
 
 
 async def limit_lock_wait(session: AsyncSession, lock_wait_ms: int) -> None:
-    """Let no lock be waited for longer than this until the transaction ends."""
+    """Cap how long this transaction waits for a lock."""
     await session.execute(LIMIT_LOCK_WAIT, {"lock_timeout": f"{lock_wait_ms}ms"})
 
 
 async def finish_notices(
     session: AsyncSession, org_id: UUID, results: Sequence[NoticeResult]
 ) -> None:
-    """Write how far the handling of notices got."""
+    """Write what the attempts at notices came to."""
     await send(
         session,
         FINISH_NOTICES,
@@ -190,13 +192,13 @@ async def finish_notices(
 async def wake_notices(
     session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, now: datetime
 ) -> None:
-    """Let the notices of an endpoint be judged again at once: its accounts have changed."""
+    """Make the waiting notices of an endpoint due at once: its accounts have changed."""
     values = {"org_id": org_id, "endpoint_id": endpoint_id, "now": now}
     await session.execute(WAKE_NOTICES, values)
 
 
 async def find_backlog(session: AsyncSession, *, now: datetime) -> list[UUID]:
-    """Find organisations with notices to settle (worker role: all organisations)."""
+    """Find organisations with notices to process (worker role: all organisations)."""
     return list((await session.execute(FIND_BACKLOG, {"now": now})).scalars())
 
 

@@ -19,7 +19,7 @@ LOCK_WAIT_MAX: Final = timedelta(minutes=1)
 OLD_AFTER: Final = timedelta(days=3)
 OLD_FAILURE_WAIT: Final = timedelta(days=1)
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # until an account is added to its endpoint
-STUCK_AFTER: Final = 5  # failed attempts, then a person is told
+STUCK_AFTER: Final = 5  # failed attempts, then a break is opened
 
 _DOUBLINGS_MAX: Final = 10  # beyond every maximum above; keeps the powers small
 
@@ -63,7 +63,7 @@ class NoticeOutcome(StrEnum):
 GOOD: Final = frozenset(
     {
         NoticeOutcome.SETTLE,
-        NoticeOutcome.PART,  # the payer is asked for the rest where they stand
+        NoticeOutcome.PART,  # the bill shows what is missing while the payer is there
         NoticeOutcome.COUNTER_SALE,
         NoticeOutcome.ACCOUNT_TEST,
         NoticeOutcome.NOT_TAKINGS,

@@ -51,18 +51,18 @@ class BadSecret(HubError):
 
 
 class BadPullUrl(HubError):
-    """Only a sandbox is asked at another address, and only at one that the operator allows."""
+    """Only a sandbox is polled at another address, and only at one that the operator allows."""
 
-    kind, code, title = Kind.INVALID, "bad_pull_url", "The address cannot be asked"
+    kind, code, title = Kind.INVALID, "bad_pull_url", "The address cannot be polled"
 
     def __init__(self) -> None:
         super().__init__(
-            "Only a sandbox endpoint may be asked at another address, one of those that the"
+            "Only a sandbox endpoint may be polled at another address, one of those that the"
             " operator of this hub allows (PHOPAY_SANDBOX_ORIGINS). Leave it out."
         )
 
 
 class BadPullToken(HubError):
-    """What is needed for asking is incomplete, has signs of another kind, or has no use here."""
+    """Credentials for polling are incomplete, have characters of another kind, or no use here."""
 
     kind, code, title = Kind.INVALID, "bad_pull_token", "The API token cannot be used"

@@ -1,4 +1,4 @@
-"""Callback endpoints, and the receiving accounts that each may speak for."""
+"""Tables of callback endpoints, and of the receiving accounts that each may speak for."""
 
 from datetime import datetime
 from uuid import UUID
@@ -38,7 +38,7 @@ class CallbackEndpoint(OrgRow):
     # Encrypted with PHOPAY_SECRET_KEY; {"keys": [current, previous], "username": …}
     sealed_secrets: Mapped[bytes] = mapped_column(LargeBinary)
     previous_key_until: Mapped[datetime | None]  # rotation: both keys hold until then
-    # What a poll needs ("kiểm tra giao dịch"): address and sealed API keys (credentials.py).
+    # For polls ("kiểm tra giao dịch"): address and sealed API keys (credentials.py).
     pull_url: Mapped[str | None]
     sealed_pull_token: Mapped[bytes | None] = mapped_column(LargeBinary)
     # Who set the key, if that is a person who may approve accounts, and from when on no other key

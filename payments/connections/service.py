@@ -146,7 +146,7 @@ async def rotate_secret(
 
     Args:
         may_vouch: whether the actor may approve accounts. Test transfers count again once no key of
-            before can have signed what tells of them, and that key was not the actor's own.
+            before can have signed the report of one, and that key was not the actor's own.
 
     Raises:
         CallbackEndpointNotFound, CallbackEndpointRevoked, BadSecret

@@ -5,7 +5,7 @@ posted is edited. The order of locks: the credit with its match in force, then a
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
+from payments.bills import queries_owners as owners_queries
 from payments.bills import settling
 from payments.bills.errors import BillNotFound
+from payments.bills.owners_rules import SaleStatus, tell_sale
 from payments.bills.payment_rules import Payment, SourceKind, take_back
 from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
 from payments.bills.rules import SETTLEABLE, BillState, BillStatus
@@ -53,7 +55,6 @@ OPEN_TO_MANAGEMENT: Final = PAYS_BILLS | {
     Verdict.WRONG_ACCOUNT,
     Verdict.SEVERAL_BILLS,
     Verdict.CLOSED_BILL,
-    Verdict.COUNTER_SALE,
 }
 # A credit whose bill has appeared and that is still not explained rests, longer each time.
 AGAIN_START: Final = timedelta(seconds=5)
@@ -455,6 +456,7 @@ async def _replace(
     await queries.reverse_match(session, org_id, old.id, by=actor.id, now=now)
     await ledger.post(session, org_id, list_reversal(old, credit), now=now)
     await _close_breaks(session, org_id, held, decision, actor, now)
+    decision = await _tell_code_owner(session, org_id, held, decision, now)
     match = NewMatch(
         id=new_id(),
         credit_id=credit.id,
@@ -502,6 +504,26 @@ async def _replace(
         reason=decision.reason,
         now=now,
     )
+
+
+async def _tell_code_owner(
+    session: AsyncSession, org_id: UUID, held: _Held, decision: Decision, now: datetime
+) -> Decision:
+    """Tell the owner of a static code that a sale by it is none; find whose code a new sale is by.
+
+    The credit's lock keeps its changes in order.
+    """
+    credit = held.credit
+    told = await owners_queries.find_last_of_credit(session, org_id, credit.id)
+    if told is not None and told[2] == SaleStatus.RECEIVED:
+        gone = tell_sale(credit.id, (told[0], told[1]), is_withdrawn=True)
+        await settling.tell_owners(session, org_id, [], sales=[gone], now=now)
+    if decision.verdict is not Verdict.COUNTER_SALE or decision.payee_id is None:
+        return decision
+    owner = await owners_queries.find_code_owner(
+        session, org_id, account_id=credit.receiving_account_id, payee_id=decision.payee_id
+    )
+    return replace(decision, owner=owner)
 
 
 async def _close_breaks(

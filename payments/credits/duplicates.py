@@ -2,7 +2,7 @@
 
 A provider's own id says which of its transactions is meant (docs/adr/0007). A repeat is compared
 with the first report, and kept as evidence where it differs. What may be one transfer reported
-twice is never dropped: it counts, and a break asks a person.
+twice is never dropped: it counts, and a break lets a person decide.
 """
 
 from collections.abc import Collection, Sequence

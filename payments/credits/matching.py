@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
 from payments.bills import settling
+from payments.bills.owners_rules import tell_sale
 from payments.bills.payment_rules import Payment, SettlingPlan
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
@@ -108,7 +109,12 @@ async def write_matches(
         payments=[payment for match in matches for payment in match.decision.payments],
         reversed=list(reversed_payments),
     )
-    await settling.write(session, org_id, plan, now=now)
+    sales = [
+        tell_sale(match.credit_id, match.decision.owner)
+        for match in matches
+        if match.decision.owner is not None
+    ]
+    await settling.write(session, org_id, plan, sales=sales, now=now)
     await queries.insert_matches(session, org_id, matches, now=now)
     if plan.payments:
         await queries.insert_legs(session, org_id, matches)
@@ -163,6 +169,11 @@ def _describe_routing(account: ListedAccount, links: Sequence[TradingLink]) -> A
             and link.status == LinkStatus.ENDED
             and link.was_in_force
         ),
+        owner_by_payee={
+            link.payee_id: (link.owner_kind, link.owner_id)
+            for link in trading[::-1]  # those in force first, and so last here
+            if link.owner_kind is not None and link.owner_id is not None
+        },
     )
 
 

@@ -38,7 +38,8 @@ LIST_ACCOUNTS_BY_ID = text("""
 # links has one row all the same: whether several providers report on it.
 LIST_TRADING_LINKS = text("""
     SELECT a.id, channels.are_several, l.payee_id, upper(l.virtual_account), l.status,
-           l.test_reference, l.activated_at IS NOT NULL, p.closed_at IS NOT NULL
+           l.test_reference, l.activated_at IS NOT NULL, p.closed_at IS NOT NULL,
+           l.owner_kind, l.owner_id
     FROM unnest(CAST(:account_ids AS uuid[])) AS a (id)
     CROSS JOIN LATERAL (
         SELECT count(DISTINCT e.provider) > 1 AS are_several

@@ -1,4 +1,4 @@
-"""SQL of credits and of what tells them again: the unique keys decide who was first."""
+"""SQL of credits and of their repeats: the unique keys decide which was first."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import day_bounds, hanoi_day
-from core.sql import run
+from core.sql import InsertMany, insert_many_returning, run
 from payments.callbacks.models import Notice
 from payments.callbacks.queries import to_json
 from payments.credits.models import BankTransaction, Sighting
@@ -19,7 +19,7 @@ from payments.providers.bank_references import is_identifying_reference
 
 # How far apart two providers may date the same bank transaction.
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
-# Where they differ more, a reference that both tell still makes it possible: over a weekend a
+# Where they differ more, a reference that both give still makes it possible: over a weekend a
 # booking is days from its notice.
 DATED_APART: Final = timedelta(days=4)
 
@@ -28,25 +28,31 @@ LOCK_ACCOUNT_CHANNELS = text("""
     FROM unnest(CAST(:account_ids AS uuid[])) AS t (id) ORDER BY id
 """)
 
-INSERT_CREDITS = text("""
-    INSERT INTO bank_transactions (
-        org_id, id, receiving_account_id, direction, bank_reference, is_first_of_reference,
-        provider, provider_transaction_id, provider_order_id, notice_id, virtual_account, memo,
-        amount_vnd, payer_name, payer_account, payer_bank, is_date_only, occurred_at, received_at,
-        admitted_from)
-    SELECT :org_id, t.*
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:directions AS text[]),
-        CAST(:bank_references AS text[]), CAST(:are_first AS bool[]), CAST(:providers AS text[]),
-        CAST(:transaction_ids AS text[]), CAST(:order_ids AS text[]), CAST(:notice_ids AS uuid[]),
-        CAST(:virtual_accounts AS text[]), CAST(:memos AS text[]), CAST(:amounts_vnd AS bigint[]),
-        CAST(:payer_names AS text[]), CAST(:payer_accounts AS text[]),
-        CAST(:payer_banks AS text[]), CAST(:are_date_only AS bool[]),
-        CAST(:occurred_ats AS timestamptz[]), CAST(:received_ats AS timestamptz[]),
-        CAST(:admitted_from AS uuid[])) AS t
-    ON CONFLICT DO NOTHING
-    RETURNING id
-""")
+INSERT_CREDITS = InsertMany(
+    "bank_transactions",
+    {
+        "id": "uuid",
+        "receiving_account_id": "uuid",
+        "direction": "text",
+        "bank_reference": "text",
+        "is_first_of_reference": "bool",
+        "provider": "text",
+        "provider_transaction_id": "text",
+        "provider_order_id": "text",
+        "notice_id": "uuid",
+        "virtual_account": "text",
+        "memo": "text",
+        "amount_vnd": "bigint",
+        "payer_name": "text",
+        "payer_account": "text",
+        "payer_bank": "text",
+        "is_date_only": "bool",
+        "occurred_at": "timestamptz",
+        "received_at": "timestamptz",
+        "admitted_from": "uuid",
+    },
+    ending="ON CONFLICT DO NOTHING RETURNING id",
+)
 
 _STORED = """
     SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
@@ -89,7 +95,7 @@ FIND_SIGHTED = text(
 """
 )
 
-# Near: within a quarter of an hour, or on that day where one of the two tells no time.
+# Near: within a quarter of an hour, or on that day where one of the two has no time.
 FIND_OTHER_CHANNEL = text("""
     SELECT c.id FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
@@ -117,7 +123,7 @@ FIND_OTHER_CHANNEL = text("""
     ORDER BY c.id LIMIT 1
 """)
 
-# By an identifying reference: near in time with the same amount, whoever tells; of another
+# By an identifying reference: near in time with the same amount, whoever reports; of another
 # provider also with another amount, or some days apart, since they err and date differently.
 FIND_POSSIBLE_DUPLICATE = text("""
     SELECT c.id FROM bank_transactions c
@@ -133,18 +139,39 @@ FIND_POSSIBLE_DUPLICATE = text("""
     ORDER BY c.id LIMIT 1
 """)
 
-INSERT_SIGHTINGS = text("""
-    INSERT INTO sightings (
-        org_id, id, credit_id, notice_id, provider, provider_transaction_id, fingerprint,
-        is_contradiction, differences, received_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
-        CAST(:providers AS text[]), CAST(:transaction_ids AS text[]),
-        CAST(:fingerprints AS bytea[]), CAST(:contradict AS bool[]),
-        CAST(:differences AS jsonb[])) AS t
-    ON CONFLICT DO NOTHING
-    RETURNING id
+INSERT_SIGHTINGS = InsertMany(
+    "sightings",
+    {
+        "id": "uuid",
+        "credit_id": "uuid",
+        "notice_id": "uuid",
+        "provider": "text",
+        "provider_transaction_id": "text",
+        "fingerprint": "bytea",
+        "is_contradiction": "bool",
+        "differences": "jsonb",
+    },
+    shared=("org_id", "received_at"),
+    ending="ON CONFLICT DO NOTHING RETURNING id",
+)
+
+# The key in force when a message came is what counts: a forged one may wait for its approval while
+# somebody else sets another key.
+FIND_TRANSFER_EVIDENCE = text("""
+    SELECT CASE
+               WHEN n.source = 'pulled' AND n.received_at >= e.pull_vouched_from
+                   THEN e.pull_vouched_by
+               WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
+                   THEN e.key_vouched_by
+           END,
+           ea.vouched_by, n.provider, n.body, c.provider_transaction_id, a.bin
+    FROM bank_transactions c
+    JOIN notices n ON n.org_id = c.org_id AND n.id = c.notice_id
+    JOIN callback_endpoints e ON e.org_id = n.org_id AND e.id = n.endpoint_id
+    JOIN receiving_accounts a ON a.org_id = c.org_id AND a.id = c.receiving_account_id
+    JOIN callback_endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
+     AND ea.receiving_account_id = c.receiving_account_id
+    WHERE c.org_id = :org_id AND c.id = :credit_id
 """)
 
 
@@ -187,36 +214,34 @@ async def insert_credits_once(
     transaction the second waits here for the first to commit. Sorted, so that they cannot
     wait for each other.
     """
-    rows = sorted(arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference))
-    stored = await run(
-        session,
-        INSERT_CREDITS,
-        {
-            "org_id": org_id,
-            "ids": [c.id for c in rows],
-            "account_ids": [c.receiving_account_id for c in rows],
-            "directions": [c.direction for c in rows],
-            "bank_references": [c.bank_reference for c in rows],
-            "are_first": [
-                not is_later_of_reference and is_identifying_reference(c.bank_reference)
-                for c in rows
-            ],
-            "providers": [c.provider for c in rows],
-            "transaction_ids": [c.provider_transaction_id for c in rows],
-            "order_ids": [c.provider_order_id for c in rows],
-            "notice_ids": [c.notice_id for c in rows],
-            "virtual_accounts": [c.virtual_account for c in rows],
-            "memos": [c.memo for c in rows],
-            "amounts_vnd": [c.amount_vnd for c in rows],
-            "payer_names": [c.payer_name for c in rows],
-            "payer_accounts": [c.payer_account for c in rows],
-            "payer_banks": [c.payer_bank for c in rows],
-            "are_date_only": [c.is_date_only for c in rows],
-            "occurred_ats": [c.occurred_at for c in rows],
-            "received_ats": [c.received_at for c in rows],
-            "admitted_from": [c.admitted_from for c in rows],
-        },
+    in_order = sorted(
+        arrived, key=lambda c: (c.receiving_account_id, c.direction, c.bank_reference)
     )
+    rows = [
+        (
+            c.id,
+            c.receiving_account_id,
+            c.direction,
+            c.bank_reference,
+            not is_later_of_reference and is_identifying_reference(c.bank_reference),
+            c.provider,
+            c.provider_transaction_id,
+            c.provider_order_id,
+            c.notice_id,
+            c.virtual_account,
+            c.memo,
+            c.amount_vnd,
+            c.payer_name,
+            c.payer_account,
+            c.payer_bank,
+            c.is_date_only,
+            c.occurred_at,
+            c.received_at,
+            c.admitted_from,
+        )
+        for c in in_order
+    ]
+    stored = await insert_many_returning(session, INSERT_CREDITS, rows, org_id=org_id)
     return {row[0] for row in stored}
 
 
@@ -312,21 +337,21 @@ async def insert_sightings(
     session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
 ) -> set[UUID]:
     """Keep what was reported again, each report once; return the ids kept now."""
-    stored = await run(
-        session,
-        INSERT_SIGHTINGS,
-        {
-            "org_id": org_id,
-            "ids": [s.id for s in sightings],
-            "credit_ids": [s.credit_id for s in sightings],
-            "notice_ids": [s.notice_id for s in sightings],
-            "providers": [s.provider for s in sightings],
-            "transaction_ids": [s.provider_transaction_id for s in sightings],
-            "fingerprints": [s.fingerprint for s in sightings],
-            "contradict": [s.is_contradiction for s in sightings],
-            "differences": [to_json(s.differences) for s in sightings],
-            "now": now,
-        },
+    rows = [
+        (
+            s.id,
+            s.credit_id,
+            s.notice_id,
+            s.provider,
+            s.provider_transaction_id,
+            s.fingerprint,
+            s.is_contradiction,
+            to_json(s.differences),
+        )
+        for s in sightings
+    ]
+    stored = await insert_many_returning(
+        session, INSERT_SIGHTINGS, rows, org_id=org_id, received_at=now
     )
     return {row[0] for row in stored}
 
@@ -347,6 +372,19 @@ async def get_sighting(
     )
     sighting, account_id, notice = (await session.execute(query)).one()
     return sighting, account_id, notice
+
+
+async def find_transfer_evidence(
+    session: AsyncSession, org_id: UUID, credit_id: UUID
+) -> Sequence[Any] | None:
+    """Find who answers for a credit's report, and that report.
+
+    Returns:
+        (who vouches for the key or token, who for the listing, provider, body, its transaction id,
+        the account's BIN)
+    """
+    values = {"org_id": org_id, "credit_id": credit_id}
+    return (await session.execute(FIND_TRANSFER_EVIDENCE, values)).one_or_none()
 
 
 def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:

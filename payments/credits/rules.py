@@ -82,6 +82,7 @@ class AccountRouting:
     payee_ids: tuple[UUID, ...]  # every payee whose codes name it
     payee_by_virtual_account: Mapping[str, UUID] = field(default_factory=dict)  # upper case
     ended_virtual_accounts: Collection[str] = ()  # upper case; printed codes may still hang
+    owner_by_payee: Mapping[UUID, tuple[str, UUID]] = field(default_factory=dict)  # of the code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +97,7 @@ class Decision:
     payee_id: UUID | None = None
     is_late: bool = False
     opens_break: BreakKind | None = None
+    owner: tuple[str, UUID] | None = None  # of the static code that a sale came by: (kind, id)
     legs: tuple[Applied, ...] = ()  # what it did to each bill that it is for
 
     @property
@@ -319,6 +321,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
                 reason="no reference; the virtual account is this payee's",
                 applied_vnd=credit.amount_vnd,
                 payee_id=payee_id,
+                owner=routing.owner_by_payee.get(payee_id),
             )
         if credit.virtual_account.upper() in routing.ended_virtual_accounts:
             return Decision(
@@ -334,6 +337,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
             reason="no reference; only this payee uses the account",
             applied_vnd=credit.amount_vnd,
             payee_id=routing.payee_ids[0],
+            owner=routing.owner_by_payee.get(routing.payee_ids[0]),
         )
     return Decision(
         verdict=Verdict.UNASSIGNED,

@@ -1,4 +1,4 @@
-"""What a reported test transfer does: it brings an account, and its links, into force.
+"""Activation: a reported test transfer brings an account, and its links, into force.
 
 Who proposes, approves and ends them is in accounts.py. Locks go account, link, payee, its other
 links.
@@ -51,7 +51,7 @@ async def note_test_transfer(
     Args:
         references: what the memo holds.
         virtual_account: the number by which the money came, as the bank says.
-        vouched_by: who answers for the endpoint that told of it; see is_told_by_others.
+        vouched_by: who answers for the endpoint that reported it; see is_told_by_others.
         other_bank: which bank's account it came to, if not the account's own: that is one of the
             same number elsewhere, and its transfer shows nothing of this one.
 
@@ -161,7 +161,7 @@ async def put_in_force(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Let a payee's codes name this account from now on; what they named before is listened to."""
+    """Let a payee's codes name this account from now on; what they named before still counts."""
     # Of two links that come into force at once, the second finds the first.
     await queries.lock_payee(session, link.org_id, link.payee_id)
     before = await queries.lock_links_of_payee(session, link.org_id, link.payee_id)

@@ -1,4 +1,4 @@
-"""The holder's own word about an account that was changed."""
+"""Confirmation by the holder that an account was changed."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

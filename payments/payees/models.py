@@ -136,6 +136,7 @@ class PayeeAccount(OrgRow):
         ),
         Index("ix_payee_accounts_account", "org_id", "receiving_account_id"),
         CheckConstraint("approved_by IS NULL OR approved_by <> proposed_by", name="two_people"),
+        CheckConstraint("(owner_kind IS NULL) = (owner_id IS NULL)", name="owner_whole"),
     )
 
     payee_id: Mapped[UUID]
@@ -156,3 +157,5 @@ class PayeeAccount(OrgRow):
     ended_at: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …
     holder_told_by: Mapped[UUID | None]  # … and this is who
+    owner_kind: Mapped[str | None]  # who hears of counter sales on its static code, as for a bill
+    owner_id: Mapped[UUID | None]

@@ -1,4 +1,4 @@
-"""A bank's reference as a sign of identity: which ones tell transfers apart. Pure.
+"""Bank references as identifiers: which ones distinguish transfers. Pure.
 
 Banks number transfers by the day, repeat a number for a whole batch, or write a filler. So a
 reference never is a key by itself: it counts together with amount, direction and time, and only
@@ -20,7 +20,7 @@ _ASCII_DIGITS: Final = re.compile(r"[0-9]")
 
 
 def is_identifying_reference(reference: str | None) -> bool:
-    """Tell whether a bank's reference looks like one transfer's own.
+    """Decide whether a bank's reference looks like one transfer's own.
 
     No reference are: nothing and blanks, signs alone ("-", "."), words ("NULL", "N/A", "NONE",
     "NODATA"), one character again and again ("00000000", "XXXXXXXX"), and counters, whatever
@@ -28,7 +28,7 @@ def is_identifying_reference(reference: str | None) -> bool:
     """
     plain = _NOT_PLAIN.sub("", (reference or "").upper())
     digits = len(_ASCII_DIGITS.findall(plain))
-    if digits == len(plain):  # a number: its leading zeros tell nothing
+    if digits == len(plain):  # a number: its leading zeros do not count
         plain = plain.lstrip("0")
         return len(plain) >= DIGITS_ALONE_MIN and len(set(plain)) >= DIFFERENT_CHARS_MIN
     return (

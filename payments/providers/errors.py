@@ -23,35 +23,35 @@ class Fault(StrEnum):
 
 
 class PollFailed(HubError):
-    """A provider was not asked, or in vain; its subclasses say what can be done about it."""
+    """A poll failed or was not possible; the subclasses say what can be done about it."""
 
 
 class ProviderCannotBePolled(PollFailed):
-    """No provider that reports on the account takes questions, or none has a token for them."""
+    """No provider that reports on the account has a pull API, or none has a token for it."""
 
     kind, code = Kind.CONFLICT, "provider_cannot_be_polled"
-    title = "The provider cannot be asked"
+    title = "The provider cannot be polled"
 
     def __init__(self) -> None:
         super().__init__(
-            "The provider of this account cannot be asked. Look into the bank's own app."
+            "The provider of this account cannot be polled. Look into the bank's own app."
         )
 
 
 class NoOrderToPoll(PollFailed):
-    """The provider knows its own orders only, and none of these bills was made there."""
+    """The provider knows its own orders only, and none of these bills has one there."""
 
-    kind, code, title = Kind.CONFLICT, "no_order_to_poll", "No order to ask about"
+    kind, code, title = Kind.CONFLICT, "no_order_to_poll", "No order to look up"
 
     def __init__(self) -> None:
         super().__init__(
-            "This provider tells of its own orders only, and no recent bill here has one."
+            "This provider lists its own orders only, and no recent bill here has one."
             " Look into the bank's own app."
         )
 
 
 class ProviderRefusedToken(PollFailed):
-    """The API token for asking is wrong, expired or withdrawn, or no longer readable here."""
+    """The API token for polling is wrong, expired or withdrawn, or no longer readable here."""
 
     kind, code = Kind.CONFLICT, "provider_refused_token"
     title = "The provider refused the API token"
@@ -65,14 +65,14 @@ class ProviderRefusedToken(PollFailed):
 
 
 class ProviderResponseUnreadable(PollFailed):
-    """A provider answered a question in another form than it documents."""
+    """A provider answered a poll in another form than it documents."""
 
     kind, code = Kind.CONFLICT, "provider_response_unreadable"
     title = "The provider's answer cannot be read"
 
 
 class ProviderDidNotRespond(PollFailed):
-    """A provider was asked and did not answer in time."""
+    """A provider was polled and did not answer in time."""
 
     kind, code, title = Kind.UNAVAILABLE, "provider_did_not_respond", "The provider did not answer"
 

@@ -117,7 +117,7 @@ def find_name(value: object) -> str | None:
 
 
 def list_names(*values: object) -> tuple[str, ...]:
-    """Return those of some names that are told, cleaned."""
+    """Return those of some names that are given, cleaned."""
     return tuple(name for name in map(find_name, values) if name is not None)
 
 
@@ -133,7 +133,7 @@ def clean_text(text: str, chars_max: int) -> str:
 
 
 def read_instant(value: object) -> tuple[datetime, bool]:
-    """Return (aware UTC instant, whether only a date was told).
+    """Return (aware UTC instant, whether only a date was given).
 
     "2023-02-04 18:25:00" and "2023-02-04T18:25:00" are Hà Nội time, a zone in the text is obeyed,
     and "2023-02-04" is the first instant of that day in Hà Nội.

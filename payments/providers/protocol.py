@@ -18,7 +18,7 @@ from payments.providers.types import (
 
 
 class Pull(Protocol):
-    """How a provider's pull API is asked for transactions."""
+    """Requests to a provider's pull API, and reading of its responses."""
 
     def list_requests(self, query: PullQuery) -> Sequence[PullRequest]:
         """List the first requests; none where there is nothing to look up."""

@@ -21,7 +21,7 @@ from payments.providers.types import (
 SKEW_S_MAX: Final = 2**31 - 1
 
 STORED: Final = Acknowledgement(status=200, body=b'{"success":true}')
-# One answer, so that nobody can tell an unknown endpoint from a wrong key or a broken body.
+# One answer, so that nobody can distinguish an unknown endpoint from a wrong key or a broken body.
 NOT_ACCEPTED: Final = Acknowledgement(status=401, body=b'{"success":false,"error":"not_accepted"}')
 TOO_LARGE: Final = Acknowledgement(status=413, body=b'{"success":false,"error":"too_large"}')
 

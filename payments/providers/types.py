@@ -50,7 +50,7 @@ class PulledBy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
-    """What a provider can do and needs: data, so that nothing outside its folder asks its name."""
+    """What a provider can do and needs: data, so that no code elsewhere goes by its name."""
 
     issues_secret: bool  # else the hub may make it
     needs_username: bool = False  # it logs in before it calls; the hub makes the name

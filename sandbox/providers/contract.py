@@ -1,4 +1,4 @@
-"""What every provider module offers to the dispatcher, and what it is given."""
+"""The contract of a provider module: what it offers to the dispatcher, and what it is given."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What subscribers ask for: SePay's /userapi and Casso's /v2/transactions.
+"""APIs that subscribers poll: SePay's /userapi and Casso's /v2/transactions.
 
 A token speaks for the accounts of the subscriptions that carry it as `api_key`.
 Sources: developer.sepay.vn (rows, filters; decimals are strings), Casso's API v2.

@@ -13,11 +13,18 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import api.app  # noqa: F401 (loaded before the forks, which then take no time)
 from ops import hub_process, processes
 from payments.bills import queries as bill_queries
+from payments.bills import queries_owners, queries_payments, settling
+from payments.bills.owners import OwnersInbox, register_owner
+from payments.bills.owners_rules import Change
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits import queries, queries_transactions
@@ -36,8 +43,9 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "between acknowledgement and settlement": (NoticeProcessor, "_settle_batch", False),
     "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
-    "after the bill is locked": (bill_queries, "lock_named_bills", True),
+    "after the bill is locked": (settling, "lock_named_bills", True),
     "after the bill is changed": (bill_queries, "update_bills", True),
+    "after the payment is written": (queries_payments, "insert_payments", True),
     "after the match is written": (queries, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
@@ -52,10 +60,28 @@ RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the code is written": (rail_queries, "store_opened", True),
     "after the result is committed": (RailDesk, "_store", True),
 }
-IS_ACKNOWLEDGED = frozenset(POINTS) - {
+# Between the two transactions of a change that an owner is to hear of.
+OWNER_POINTS: dict[str, tuple[Any, str, bool]] = {
+    "before the owner hears": (OwnersInbox, "_handle_next", False),
+    "after the owner heard and before it commits": (queries_owners, "mark_handled", True),
+}
+OWNER_KIND = "owner_of_the_tests"
+IS_ACKNOWLEDGED = frozenset(POINTS | OWNER_POINTS) - {
     "before the notice is stored",
     "between commit and acknowledgement",
 }
+
+
+async def hear(session: AsyncSession, change: Change, *, now: datetime) -> None:
+    """Write down what an owner heard, in the change's own transaction."""
+    await session.execute(
+        text(
+            "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"
+            " object_id, request_id, recorded_at) VALUES (:org, :id, 'system', 'owner',"
+            " 'owner.heard', 'bill', :subject, '', :now)"
+        ),
+        {"org": change.org_id, "id": change.id, "subject": change.subject_id, "now": now},
+    )
 
 
 def die() -> None:
@@ -65,7 +91,7 @@ def die() -> None:
 
 def plant(point: str) -> None:
     """Let the process die at a point."""
-    owner, name, runs_first = (POINTS | RAIL_POINTS)[point]
+    owner, name, runs_first = (POINTS | RAIL_POINTS | OWNER_POINTS)[point]
     planted: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
     async def run_and_die(*args: Any, **facts: Any) -> None:
@@ -89,6 +115,7 @@ def start(point: str) -> tuple[int, int]:
         if end_with_us is not None:
             end_with_us()
         os.dup2(2, 1)  # standard output is the parent's to answer on
+        register_owner(OWNER_KIND, hear)
         plant(point)
         hub_process.main(listener.detach())
         os._exit(0)

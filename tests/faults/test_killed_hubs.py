@@ -9,10 +9,13 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from core.ids import new_id
 from core.settings import Settings
 from core.tenancy import open_org_transaction
+from payments.bills import owners
 from payments.bills.references import ALPHABET
-from tests.faults.dying_hub import IS_ACKNOWLEDGED, POINTS
+from payments.credits.processor import NoticeProcessor
+from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, hear
 from tests.payments.invariants import find_violations, find_waiting
 from tests.world.builders import (
     a_bill,
@@ -34,6 +37,8 @@ from tests.world.installation import (
     wait_for,
     wait_until_settled,
 )
+from tests.world.tenants import count_rows
+from worker.app import JobContext, tell_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -117,6 +122,44 @@ async def test_a_hub_killed_at_any_step_loses_and_doubles_nothing(
     assert await list_breaks(app_database, to.stall) == []
     assert find_violations(fresh_database.owner_url) == []
     assert find_waiting(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("point", OWNER_POINTS)
+async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
+    installation: Installation,
+    steady: Process,
+    app_database: Database,
+    worker_database: Database,
+    settings: Settings,
+    fresh_database: FreshDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+) -> None:
+    dying = installation.start_dying_hub(point)
+    number = list(OWNER_POINTS).index(point)
+    to = await a_reachable_stall(app_database, settings, code=f"HKW{ALPHABET[10 + number]}")
+    bill = await a_bill(app_database, to.stall, now=read_clock(), owner=(OWNER_KIND, new_id()))
+    body = sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=read_clock())
+    await wait_for(dying, steady)
+
+    async with new_client() as client:
+        await deliver(client, to, [dying], body)
+    dying.wait_until_killed()
+
+    # The payment is committed; nobody has heard of it.
+    assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
+    assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 1
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 0
+    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: hear})
+    settler = NoticeProcessor(app_database, read_clock=read_clock)
+    context = JobContext(
+        app_database=app_database, worker_database=worker_database, settler=settler
+    )
+    for _ in range(2):
+        await tell_owners(context, now=read_clock())
+    assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 0
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 1
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_dead_hub_refuses_at_once_so_that_the_sender_can_go_elsewhere(

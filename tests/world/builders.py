@@ -194,8 +194,9 @@ async def a_bill(
     amount_vnd: int | None = 20_000,
     now: datetime = NOON,
     valid_for: timedelta = timedelta(minutes=15),
+    owner: tuple[str, UUID] | None = None,
 ) -> BillFacts:
-    """Open a bill."""
+    """Open a bill; `owner` is (kind, id)."""
     request = BillRequest(
         payee_id=stall.payee_id,
         amount_vnd=amount_vnd,
@@ -203,6 +204,8 @@ async def a_bill(
         expires_at=now + valid_for,
         monitor_until=now + valid_for + timedelta(days=1),
         created_by=VENDOR.id or new_id(),
+        owner_kind=None if owner is None else owner[0],
+        owner_id=None if owner is None else owner[1],
     )
     reference = make_reference(stall.org.code, next(_serials))
     async with open_org_transaction(database, stall.org.id) as session:

@@ -253,8 +253,8 @@ def running_city(cluster: Cluster) -> Iterator[City]:
         city = City(
             fresh_database=fresh_database, url=url, sandbox=sandbox, listener=listener, org=org
         )
-        city.start_hub()
         try:
+            city.start_hub()  # one that never gets ready is stopped, too
             yield city
         finally:
             if city.hub is not None:

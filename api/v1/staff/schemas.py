@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from api.http.fields import (
     Body,
@@ -71,7 +71,7 @@ class StaffRead(Read):
     login: str
     display_name: str
     roles: list[str]
-    scopes: list[ScopeField]
+    scopes: Annotated[list[ScopeField], BeforeValidator(sorted)]  # a set has no order
     locked_until: datetime | None
     created_at: datetime
     disabled_at: datetime | None

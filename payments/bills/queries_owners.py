@@ -1,0 +1,103 @@
+"""SQL of the owners' inbox: what is due, handled, put off."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.bills.owners_rules import Change, SubjectKind
+
+# The earlier change of the same subject comes first. Nothing is waited for: what another process
+# has, it handles, and what it handled meanwhile is seen by the next look.
+LOCK_DUE_CHANGE = text("""
+    SELECT c.id, c.subject_kind, c.subject_id, c.seq, c.owner_kind, c.owner_id, c.from_status,
+           c.to_status, c.created_at, c.attempts
+    FROM bill_changes c
+    WHERE c.org_id = :org_id AND c.owner_kind = :kind AND c.handled_at IS NULL
+      AND c.next_attempt_at <= :now
+      AND NOT EXISTS (
+          SELECT FROM bill_changes e
+          WHERE e.org_id = c.org_id AND e.subject_id = c.subject_id AND e.seq < c.seq
+            AND e.handled_at IS NULL)
+    ORDER BY c.next_attempt_at, c.id LIMIT 1
+    FOR NO KEY UPDATE OF c SKIP LOCKED
+""")
+MARK_HANDLED = text("""
+    UPDATE bill_changes SET handled_at = :now, attempts = attempts + 1, error = NULL
+    WHERE org_id = :org_id AND id = :id
+""")
+PUT_OFF = text("""
+    UPDATE bill_changes
+    SET attempts = attempts + 1, next_attempt_at = :until, error = :why
+    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL
+""")
+FIND_WAITING = text("""
+    SELECT DISTINCT org_id FROM bill_changes
+    WHERE handled_at IS NULL AND next_attempt_at <= :now
+      AND owner_kind = ANY(CAST(:kinds AS text[]))
+    LIMIT :limit
+""")
+FIND_LAST_OF_CREDIT = text("""
+    SELECT owner_kind, owner_id, to_status FROM bill_changes
+    WHERE org_id = :org_id AND subject_id = :credit_id ORDER BY seq DESC LIMIT 1
+""")
+FIND_CODE_OWNER = text("""
+    SELECT owner_kind, owner_id FROM payee_accounts
+    WHERE org_id = :org_id AND receiving_account_id = :account_id AND payee_id = :payee_id
+      AND owner_kind IS NOT NULL AND status IN ('active', 'former')
+    ORDER BY status, id LIMIT 1
+""")
+
+
+async def lock_due_change(
+    session: AsyncSession, org_id: UUID, kind: str, *, now: datetime
+) -> Change | None:
+    """Lock the next change that an owner of this kind is to hear of."""
+    values = {"org_id": org_id, "kind": kind, "now": now}
+    row = (await session.execute(LOCK_DUE_CHANGE, values)).mappings().one_or_none()
+    if row is None:
+        return None
+    return Change(org_id=org_id, **{**row, "subject_kind": SubjectKind(row["subject_kind"])})
+
+
+async def mark_handled(
+    session: AsyncSession, org_id: UUID, change_id: UUID, *, now: datetime
+) -> None:
+    """Write that a change was handled, in the handler's own transaction."""
+    await session.execute(MARK_HANDLED, {"org_id": org_id, "id": change_id, "now": now})
+
+
+async def put_off(
+    session: AsyncSession, org_id: UUID, change_id: UUID, *, until: datetime, why: str
+) -> None:
+    """Let a change that failed rest."""
+    values = {"org_id": org_id, "id": change_id, "until": until, "why": why}
+    await session.execute(PUT_OFF, values)
+
+
+async def find_waiting(
+    session: AsyncSession, *, kinds: Collection[str], limit: int, now: datetime
+) -> list[UUID]:
+    """Find organisations with changes that are due (worker: all of them)."""
+    values = {"kinds": list(kinds), "limit": limit, "now": now}
+    return list((await session.execute(FIND_WAITING, values)).scalars())
+
+
+async def find_last_of_credit(
+    session: AsyncSession, org_id: UUID, credit_id: UUID
+) -> tuple[str, UUID, str] | None:
+    """Find what an owner was told last of a sale: (kind, id, status)."""
+    values = {"org_id": org_id, "credit_id": credit_id}
+    row = (await session.execute(FIND_LAST_OF_CREDIT, values)).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def find_code_owner(
+    session: AsyncSession, org_id: UUID, *, account_id: UUID, payee_id: UUID
+) -> tuple[str, UUID] | None:
+    """Find whom a payee's static code on an account is for: (kind, id)."""
+    values = {"org_id": org_id, "account_id": account_id, "payee_id": payee_id}
+    row = (await session.execute(FIND_CODE_OWNER, values)).one_or_none()
+    return None if row is None else (row[0], row[1])

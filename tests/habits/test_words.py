@@ -1,0 +1,74 @@
+"""Plain English: phrases and names that read as translated, and how a module introduces itself."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Where the words are kept: widened to the other packages as they are read through.
+CHECKED = ("core", "loadtests", "migrations", "ops", "sandbox", "docs")
+PAGES = ("README.md", "CONTRIBUTING.md", "compose.yaml", "Dockerfile")
+SUFFIXES = {".py", ".md", ".toml", ".html", ".js", ".yaml"}
+
+# phrase, as a regular expression → what to write instead
+DENIED = {
+    r"in vain": "the poll failed; nothing was found",
+    r"(?:is|are|was|were|does|do|did) \w+(?: \w+)? no more\b(?! than)": "no longer",
+    r"not to be had": "could not be acquired; is not available",
+    r"nobody shares": "one bad item cannot fail its batch",
+    r"another's fate": "one bad item cannot fail its batch",
+    r"told again|told_again": "repeated; reported again",
+    r"tellings|(?:a|an?other|contradicted|each|first|such) telling": "notice, report, duplicate",
+    r"inquir\w+": "polling target, poll",
+    r"vouchers?\b": "vouching",
+    r"settlers?\b": "NoticeProcessor; processing",
+    r"intakes?\b": "NoticeReceiver; receiving",
+    r"desks?\b": "BillWriter, AccountRouting, ManagerContext, JobContext",
+    r"gatherer\w*": "MicroBatcher",
+    r"testimon\w+": "TransferEvidence",
+    r"twice is like once": "idempotent",
+}
+PHRASES = {re.compile(rf"(?<![A-Za-z]){phrase}", re.IGNORECASE): phrase for phrase in DENIED}
+# (file, phrase as it stands there) that means what it says.
+ALLOWED = {("sandbox/templates/control.html", "desk")}  # a class of its style sheet
+QUESTION = re.compile(r"(?:What|Who|Which|Where|How|Why|When)\b")
+
+
+def files() -> Iterator[Path]:
+    for page in PAGES:
+        yield ROOT / page
+    for package in CHECKED:
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.suffix in SUFFIXES and "node_modules" not in path.parts:
+                yield path
+
+
+def test_no_phrase_reads_as_translated() -> None:
+    found = []
+    for path in files():
+        name = str(path.relative_to(ROOT))
+        text = re.sub(r"\s*\n\s*(?:#|//)?\s*", " \n", path.read_text("utf-8"))
+        for phrase, denied in PHRASES.items():
+            for match in phrase.finditer(text):
+                if (name, match[0].lower()) not in ALLOWED:
+                    line = text.count("\n", 0, match.start()) + 1
+                    found.append(f"{name}:{line}: {match[0]!r}: write {DENIED[denied]}")
+    assert found == []
+
+
+@pytest.mark.parametrize("said", ["was asked in vain", "is polled no more", "the settler's turn"])
+def test_a_denied_phrase_is_found(said: str) -> None:
+    assert any(phrase.search(said) for phrase in PHRASES)
+
+
+def test_a_module_is_introduced_by_a_noun_phrase() -> None:
+    asked = []
+    for path in files():
+        if path.suffix == ".py":
+            docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            if QUESTION.match(docstring):
+                asked.append(f"{path.relative_to(ROOT)}: {docstring.splitlines()[0]}")
+    assert asked == []

@@ -1,0 +1,295 @@
+"""A bill's owner hears of each change once its payment is committed, in order, whatever fails."""
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.bills import owners
+from payments.bills.cash import take_rest_in_cash
+from payments.bills.errors import BillTooLong
+from payments.bills.owners import OwnersInbox
+from payments.bills.owners_rules import Change
+from payments.bills.queries import store_expiry
+from payments.bills.rules import BillRequest, check_times
+from payments.bills.service import cancel_bill
+from payments.credits import corrections
+from payments.credits.processor import NoticeProcessor
+from tests.payments.invariants import find_violations
+from tests.world.builders import (
+    MANAGER,
+    NOON,
+    VENDOR,
+    Stall,
+    a_bill,
+    a_stall,
+    list_breaks,
+    pay,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import count_rows
+from worker.app import JobContext, tell_owners
+
+pytestmark = pytest.mark.anyio
+
+KIND = "test_session"
+
+
+class Notebook:
+    """An owner of the tests: writes down what it heard, and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[UUID, str | None, str]] = []
+        self.fails: set[UUID] = set()
+        self.hangs: set[UUID] = set()
+
+    async def __call__(self, session: AsyncSession, change: Change, *, now: datetime) -> None:
+        if change.owner_id in self.hangs:
+            await session.execute(text("SELECT pg_sleep(60)"))
+        # What a handler writes commits with handled_at, or not at all.
+        await session.execute(
+            text(
+                "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"
+                " object_id, request_id, recorded_at) VALUES (:org, :id, 'system', 'owner',"
+                " 'owner.heard', 'bill', :subject, '', :now)"
+            ),
+            {"org": change.org_id, "id": change.id, "subject": change.subject_id, "now": now},
+        )
+        if change.owner_id in self.fails:
+            raise RuntimeError("the owner is faulty")
+        self.heard.append((change.subject_id, change.from_status, change.to_status))
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
+    monkeypatch.setattr(owners, "_registered", {})
+    owner = Notebook()
+    owners.register_owner(KIND, owner)
+    return owner
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> Stall:
+    return await a_stall(app_database)
+
+
+async def hear(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
+    inbox = OwnersInbox(database, read_clock=lambda: now, handle_within_s=1.0)
+    handled = await inbox.sweep([stall.org.id], wait_s=30)
+    await inbox.close()
+    return handled
+
+
+async def test_an_owner_hears_of_every_change_in_order(
+    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+) -> None:
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    nobodys = await a_bill(app_database, stall)
+    await pay(app_database, stall, nobodys)
+    for part_vnd in (5_000, 7_000):
+        await pay(app_database, stall, bill, amount_vnd=part_vnd)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await take_rest_in_cash(
+            session,
+            stall.org.id,
+            bill.id,
+            payment_id=new_id(),
+            amount_vnd=8_000,
+            actor=VENDOR,
+            now=NOON,
+        )
+
+    await hear(app_database, stall)
+    await hear(app_database, stall)
+
+    # The second part changed no status: nothing is told.
+    assert notebook.heard == [(bill.id, "open", "part_paid"), (bill.id, "part_paid", "paid")]
+    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.heard'") == 2
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_an_owner_hears_of_a_cancelled_an_expired_and_a_corrected_bill(
+    app_database: Database, stall: Stall, notebook: Notebook
+) -> None:
+    gone, late, wrong = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
+    await pay(app_database, stall, wrong)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await cancel_bill(session, stall.org.id, gone.id, actor=VENDOR, reason=None, now=NOON)
+        credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
+        await corrections.mark_same_money(session, stall.org.id, credit_id, actor=MANAGER, now=NOON)
+    after = NOON + timedelta(days=2)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await store_expiry(session, stall.org.id, since=NOON, limit=10, now=after)
+
+    await hear(app_database, stall, now=after)
+
+    heard = {(bill, to): before for bill, before, to in notebook.heard}
+    assert heard == {
+        (gone.id, "cancelled"): "open",
+        (late.id, "expired"): "open",
+        (wrong.id, "paid"): "open",
+        (wrong.id, "open"): "paid",
+        (wrong.id, "expired"): "open",
+    }
+    assert [to for bill, _, to in notebook.heard if bill == wrong.id] == ["paid", "open", "expired"]
+
+
+async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
+    app_database: Database, stall: Stall, notebook: Notebook
+) -> None:
+    faulty = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    good = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    owner_id = faulty.owner_id
+    assert owner_id is not None
+    notebook.fails.add(owner_id)
+    assert await pay(app_database, stall, faulty, amount_vnd=1) == "part"
+    assert await pay(app_database, stall, good) == "settle"
+
+    now = NOON
+    for _ in range(6):
+        await hear(app_database, stall, now=now)
+        now += timedelta(minutes=20)
+
+    assert notebook.heard == [(good.id, "open", "paid")]
+    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.heard'") == 1
+    assert await list_breaks(app_database, stall) == ["stuck"]
+    assert await read_status(app_database, stall, faulty) == ("part_paid", 1, 1)
+    assert await pay(app_database, stall, faulty, amount_vnd=19_999) == "settle"
+    notebook.fails.clear()
+    await hear(app_database, stall, now=now + timedelta(hours=1))
+    heard = [(before, to) for bill_id, before, to in notebook.heard if bill_id == faulty.id]
+    assert heard == [("open", "part_paid"), ("part_paid", "paid")]
+    assert await list_breaks(app_database, stall) == []
+
+
+async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_heard_of(
+    app_database: Database, stall: Stall, notebook: Notebook
+) -> None:
+    hanging = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    good = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    assert hanging.owner_id is not None
+    notebook.hangs.add(hanging.owner_id)
+    for bill in (hanging, good):
+        await pay(app_database, stall, bill)
+
+    await asyncio.wait_for(hear(app_database, stall), 20)
+
+    assert notebook.heard == [(good.id, "open", "paid")]
+    assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
+
+
+async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
+    app_database: Database, stall: Stall, notebook: Notebook
+) -> None:
+    bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in range(12)]
+    for bill in bills:
+        await store(
+            app_database,
+            stall,
+            sepay_body(stall, amount_vnd=5_000, memo=bill.reference),
+        )
+    await settle(app_database, stall)
+    for bill in bills:
+        await store(
+            app_database,
+            stall,
+            sepay_body(stall, amount_vnd=15_000, memo=bill.reference),
+        )
+    await settle(app_database, stall)
+
+    await asyncio.gather(*(hear(app_database, stall) for _ in range(4)))
+
+    assert len(notebook.heard) == 24
+    for bill in bills:
+        heard = [to for bill_id, _, to in notebook.heard if bill_id == bill.id]
+        assert heard == ["part_paid", "paid"]
+
+
+async def test_the_owner_of_a_static_code_hears_of_its_sales_and_of_those_that_are_none(
+    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+) -> None:
+    lot_id = new_id()
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await session.execute(
+            text("UPDATE payee_accounts SET owner_kind = :kind, owner_id = :id"),
+            {"kind": KIND, "id": lot_id},
+        )
+    await store(app_database, stall, sepay_body(stall, amount_vnd=9_000, memo="gui xe"))
+    await settle(app_database, stall)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
+        said = {"payee_id": stall.payee_id, "actor": MANAGER, "now": NOON}
+        await corrections.mark_not_takings(
+            session, stall.org.id, credit_id, reason="gia dinh", **said
+        )
+        await corrections.mark_takings_again(session, stall.org.id, credit_id, **said)
+
+    await hear(app_database, stall)
+
+    assert notebook.heard == [
+        (credit_id, None, "received"),
+        (credit_id, "received", "withdrawn"),
+        (credit_id, None, "received"),
+    ]
+    assert await count_rows(app_database, stall, "bill_changes", f"owner_id = '{lot_id}'") == 3
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_alone(
+    app_database: Database, worker_database: Database, stall: Stall, notebook: Notebook
+) -> None:
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
+    for one in (bill, unknown):
+        await pay(app_database, stall, one)
+    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    context = JobContext(
+        app_database=app_database, worker_database=worker_database, settler=settler
+    )
+
+    assert await tell_owners(context, now=NOON) == 1
+    assert await tell_owners(context, now=NOON) == 0
+
+    assert notebook.heard == [(bill.id, "open", "paid")]
+    waiting = "handled_at IS NULL AND attempts = 0"
+    assert await count_rows(app_database, stall, "bill_changes", waiting) == 1
+
+
+@pytest.mark.parametrize(
+    ("is_owned", "valid_for", "is_refused"),
+    [
+        (False, timedelta(hours=24), False),
+        (False, timedelta(hours=24, seconds=1), True),
+        (True, timedelta(days=730), False),
+        (True, timedelta(days=732), True),
+    ],
+)
+async def test_a_keyed_bill_is_open_for_a_day_and_an_owned_one_for_two_years(
+    stall: Stall, is_owned: bool, valid_for: timedelta, is_refused: bool
+) -> None:
+    request = BillRequest(
+        payee_id=stall.payee_id,
+        amount_vnd=1,
+        purpose="",
+        expires_at=NOON + valid_for,
+        monitor_until=NOON + valid_for,
+        created_by=new_id(),
+        owner_kind="dues" if is_owned else None,
+        owner_id=new_id() if is_owned else None,
+        due_on=(NOON + timedelta(days=10)).date() if is_owned else None,
+    )
+    if not is_refused:
+        check_times(request, now=NOON)
+        return
+    with pytest.raises(BillTooLong):
+        check_times(request, now=NOON)
