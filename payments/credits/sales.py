@@ -34,13 +34,20 @@ LIST_SALES = text(
     + " AND c.received_at >= :since AND c.received_at < :until"
     + " ORDER BY c.received_at DESC, c.id DESC LIMIT :limit"
 )
-LIST_OF_BILL = text(_SALES + " AND m.bill_id = :bill_id ORDER BY m.matched_at, m.id LIMIT :limit")
+# Also what is spread over several bills, this one among them: their match names none.
+_IS_FOR_BILL = """
+      AND m.id IN (
+          SELECT id FROM matches WHERE org_id = :org_id AND bill_id = :bill_id
+          UNION
+          SELECT match_id FROM match_legs WHERE org_id = :org_id AND bill_id = :bill_id)
+"""
+LIST_OF_BILL = text(_SALES + _IS_FOR_BILL + " ORDER BY m.matched_at, m.id LIMIT :limit")
 FIND_SALE = text(_SALES + _IS_THE_STALLS + " AND c.id = :credit_id")
 COUNT_SALES = text("""
     SELECT count(*) FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.payee_id = :payee_id AND m.reversed_at IS NULL
-      AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
+      AND m.verdict IN ('settle', 'part', 'over', 'split', 'counter_sale')
       AND c.received_at >= :since AND c.received_at < :until
 """)
 
@@ -48,7 +55,7 @@ COUNT_ALL_SALES = text("""
     SELECT count(*) FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.reversed_at IS NULL
-      AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
+      AND m.verdict IN ('settle', 'part', 'over', 'split', 'counter_sale')
       AND c.received_at >= :since AND c.received_at < :until
 """)
 
