@@ -113,7 +113,7 @@ async def assign_credit(
     """
     held = await _hold(session, org_id, credit_id)
     await _require_account(session, org_id, payee_id, held.credit)
-    if held.payee_id == payee_id and held.verdict is Verdict.COUNTER_SALE:
+    if held.payee_id == payee_id and held.match.decision.rule is MatchRule.ASSIGNED:
         return  # the same tap twice
     if held.verdict not in _widen(OPEN_TO_CLAIM, by_management=by_management):
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")

@@ -41,7 +41,14 @@ LIST_SALES = text(
     f"({_SALES} {_IS_OWN} {_OF_DAY}) UNION ALL ({_SALES} {_IS_ANYONES} {_OF_DAY})"
     " ORDER BY received_at DESC, id DESC LIMIT :limit"
 )
-LIST_OF_BILL = text(_SALES + " AND m.bill_id = :bill_id ORDER BY m.matched_at, m.id LIMIT :limit")
+# Also what is spread over several bills, this one among them: their match names none.
+_IS_FOR_BILL = """
+      AND m.id IN (
+          SELECT id FROM matches WHERE org_id = :org_id AND bill_id = :bill_id
+          UNION
+          SELECT match_id FROM match_legs WHERE org_id = :org_id AND bill_id = :bill_id)
+"""
+LIST_OF_BILL = text(_SALES + _IS_FOR_BILL + " ORDER BY m.matched_at, m.id LIMIT :limit")
 FIND_SALE = text(
     f"{_SALES} {_IS_OWN} AND m.credit_id = :credit_id"
     f" UNION ALL {_SALES} {_IS_ANYONES} AND m.credit_id = :credit_id"
@@ -50,7 +57,7 @@ _COUNT_SALES = """
     SELECT count(*) FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.reversed_at IS NULL
-      AND m.verdict IN ('settle', 'part', 'over', 'counter_sale')
+      AND m.verdict IN ('settle', 'part', 'over', 'split', 'counter_sale')
       AND c.received_at >= :since AND c.received_at < :until
 """
 COUNT_SALES = text(f"{_COUNT_SALES} AND m.payee_id = :payee_id AND m.matched_at >= :matched_since")

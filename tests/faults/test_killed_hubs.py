@@ -38,7 +38,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 from tests.world.tenants import count_rows
-from worker.app import JobContext, tell_owners
+from worker.jobs import JobContext, tell_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -153,7 +153,7 @@ async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
     monkeypatch.setattr(owners, "_registered", {OWNER_KIND: hear})
     settler = NoticeProcessor(app_database, read_clock=read_clock)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database, worker_database=worker_database, processor=settler
     )
     for _ in range(2):
         await tell_owners(context, now=read_clock())

@@ -413,3 +413,31 @@ async def test_counter_speaks_english(hub: Hub) -> None:
 
     assert "Show code" in page
     assert "0 payments" in page
+
+
+async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(hub: Hub) -> None:
+    market, owner = await at_counter(hub)
+    path = await open_bill(owner, amount="20000", plain="1")
+    assert "Khách trả nốt tiền mặt" not in (await owner.get(path)).text
+    await pay_bill(market, path, amount_vnd=12_000)
+    page = (await owner.get(path)).text
+    assert "Khách trả nốt tiền mặt 8.000" in page
+    form = {
+        name: re.findall(rf'name="{name}" value="([^"]+)"', page)[0]
+        for name in ("cash_id", "amount_vnd")
+    }
+    assert form["amount_vnd"] == "8000"
+
+    for _ in range(2):  # the button twice
+        answer = await owner.post(f"{path}/cash", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    stale = await owner.post(f"{path}/cash", data={**form, "cash_id": str(new_id())})
+    assert stale.headers["location"].endswith("checked=cash_not_owed")
+
+    page = (await owner.get(path)).text
+    assert "Tiền mặt ·" in page
+    assert "Còn thiếu" not in page
+    assert "Khách trả nốt" not in page
+    today = (await owner.get("/counter/today")).text
+    assert "20.000" in today
+    assert "tiền mặt 8.000" in today

@@ -38,7 +38,7 @@ from tests.world.builders import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.tenants import count_rows
-from worker.app import JobContext, tell_owners
+from worker.jobs import JobContext, tell_owners
 
 pytestmark = pytest.mark.anyio
 
@@ -254,7 +254,7 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
         await pay(app_database, stall, one)
     settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, settler=settler
+        app_database=app_database, worker_database=worker_database, processor=settler
     )
 
     assert await tell_owners(context, now=NOON) == 1
