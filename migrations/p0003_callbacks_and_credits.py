@@ -349,6 +349,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Uuid(), nullable=True),
         sa.Column("resolution", sa.String(), nullable=True),
+        sa.Column("decision", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_breaks")),
     )
     op.create_index(

@@ -38,7 +38,7 @@ APP_MAY_UPDATE = {
     "bank_transactions": "open_vnd",
     "matches": "reversed_at, reversed_by, attempts, next_attempt_at",
     "match_legs": "reversed_at",
-    "breaks": "owner_id, closed_at, closed_by, resolution",
+    "breaks": "owner_id, closed_at, closed_by, resolution, decision",
     "staff": (
         "display_name, password_hash, roles, failed_attempts, locked_until, disabled_at,"
         " lost_elsewhere_at"

@@ -199,14 +199,18 @@ MONEY_IS_WHOLE: Final = """
     FROM information_schema.columns
     WHERE table_schema = 'public' AND right(column_name, 4) = '_vnd' AND data_type <> 'bigint'
 """
-# Money that nobody can use yet, or that is too much, is on somebody's list.
+# Money that nobody can use yet, or that is too much, is on somebody's list, or a person took it off
+# that list since the match in force. What closes by itself explains nothing.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
     WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
       AND m.verdict NOT IN ('account_test', 'same_money')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
-                      AND k.credit_id = m.credit_id AND k.closed_at IS NULL)
+                      AND k.credit_id = m.credit_id
+                      AND (k.closed_at IS NULL
+                           OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at
+                               AND k.kind NOT IN ('contradiction', 'possible_duplicate'))))
 """
 
 INVARIANTS: Final[dict[str, str]] = {

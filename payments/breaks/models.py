@@ -39,4 +39,5 @@ class Break(OrgRow):
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[UUID | None]
-    resolution: Mapped[str | None]
+    resolution: Mapped[str | None]  # in a person's words, or what explained it
+    decision: Mapped[str | None]  # what was decided about its money; words never stand for one

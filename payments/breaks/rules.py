@@ -10,7 +10,7 @@ class BreakKind(StrEnum):
     FOREIGN_ACCOUNT = "foreign_account"  # tested here, but in force elsewhere or another payee's
     WRONG_ACCOUNT = "wrong_account"  # a bill's reference paid into another account
     CONTRADICTION = "contradiction"  # subject: the sighting
-    POSSIBLE_DUPLICATE = "possible_duplicate"  # subject: the later credit
+    POSSIBLE_DUPLICATE = "possible_duplicate"  # subject: the credit to take back, if it is one
     SEVERAL_REFERENCES = "several_references"
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has claimed

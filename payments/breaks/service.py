@@ -56,10 +56,22 @@ async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Bre
 
 
 async def write_resolution(
-    session: AsyncSession, found: Break, *, resolution: str, actor: Actor, now: datetime
+    session: AsyncSession,
+    found: Break,
+    *,
+    resolution: str,
+    is_decision: bool = False,
+    actor: Actor,
+    now: datetime,
 ) -> None:
-    """Close a locked break."""
+    """Close a locked break.
+
+    Args:
+        is_decision: the caller did what the resolution says; else it is a person's words.
+    """
     found.closed_at, found.closed_by, found.resolution = now, actor.id, resolution
+    if is_decision:
+        found.decision = resolution
     await session.flush()
     record_change(
         session,

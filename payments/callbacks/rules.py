@@ -43,6 +43,7 @@ class NoticeOutcome(StrEnum):
     ACCOUNT_TEST = "account_test"
     NOT_TAKINGS = "not_takings"
     SAME_MONEY = "same_money"  # known from another provider
+    SPLIT = "split"  # a person has spread it over several bills
 
     OUTGOING = "outgoing"  # money out: recorded, and matched with nothing
     REPEAT = "repeat"  # known, with the same facts
@@ -68,6 +69,7 @@ GOOD: Final = frozenset(
         NoticeOutcome.ACCOUNT_TEST,
         NoticeOutcome.NOT_TAKINGS,
         NoticeOutcome.SAME_MONEY,
+        NoticeOutcome.SPLIT,
         NoticeOutcome.OUTGOING,
         NoticeOutcome.REPEAT,
         NoticeOutcome.TEST,

@@ -59,7 +59,9 @@ async def admit(
         return found
     if found.kind == BreakKind.CONTRADICTION:
         await _credit_sighting(session, org, found.subject_id, actor=actor, now=now)
-    await write_resolution(session, found, resolution=ANOTHER_TRANSFER, actor=actor, now=now)
+    await write_resolution(
+        session, found, resolution=ANOTHER_TRANSFER, is_decision=True, actor=actor, now=now
+    )
     return found
 
 
@@ -79,7 +81,9 @@ async def confirm_same_money(
         credit = await session.get_one(BankTransaction, (org_id, found.subject_id))
         if credit.direction == Direction.IN:
             await corrections.mark_same_money(session, org_id, credit.id, actor=actor, now=now)
-    await write_resolution(session, found, resolution=SAME_MONEY, actor=actor, now=now)
+    await write_resolution(
+        session, found, resolution=SAME_MONEY, is_decision=True, actor=actor, now=now
+    )
     return found
 
 
@@ -147,15 +151,18 @@ async def _open(
     org_id: UUID,
     break_id: UUID,
     kinds: Collection[BreakKind],
-    resolution: str,
+    decision: str,
 ) -> tuple[Break, bool]:
-    """Lock a break; True with it if just this was decided before."""
+    """Lock a break; True with it if just this was decided before.
+
+    Whoever closed it in words, whatever words, decided nothing: its money can still be.
+    """
     found = await lock_break(session, org_id, break_id)
     if found.kind not in kinds:
         raise BreakNotDecidable
-    if found.closed_at is not None and found.resolution != resolution:
+    if found.decision not in (None, decision):
         raise BreakClosed
-    return found, found.closed_at is not None
+    return found, found.decision is not None
 
 
 async def _credit_sighting(

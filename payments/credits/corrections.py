@@ -29,6 +29,7 @@ from payments.credits import queries
 from payments.credits.effects import list_reversal
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.matching import describe_routings, match_credits, write_matches
+from payments.credits.queries_transactions import list_added_references
 from payments.credits.rules import (
     CreditFacts,
     Decision,
@@ -56,6 +57,8 @@ OPEN_TO_MANAGEMENT: Final = PAYS_BILLS | {
     Verdict.SEVERAL_BILLS,
     Verdict.CLOSED_BILL,
 }
+# What the hub said itself, not knowing a reference.
+OPEN_TO_REMATCH: Final = frozenset({Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.NO_BILL})
 # A credit whose bill has appeared and that is still not explained rests, longer each time.
 AGAIN_START: Final = timedelta(seconds=5)
 AGAIN_MAX: Final = timedelta(minutes=10)
@@ -291,9 +294,48 @@ async def mark_same_money(
 async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime) -> bool:
     """Judge a credit again whose bill was not there yet; True if it is explained now."""
     held = await _hold(session, org.id, credit_id)
-    credit = held.credit
     if held.verdict is not Verdict.NO_BILL:
         return False
+    match = await _judge_again(session, org, held, now=now)
+    if match.decision.verdict is Verdict.NO_BILL:
+        return False
+    await _replace(session, org.id, held, match.decision, SYSTEM, now)
+    return True
+
+
+async def rematch_with(
+    session: AsyncSession,
+    org: OrgFacts,
+    credit_id: UUID,
+    references: Collection[str],
+    *,
+    now: datetime,
+) -> bool:
+    """Judge a credit again that names these references only now; their sighting is stored.
+
+    Returns:
+        False if it stays what it is although it is for something else: a person or a payment has
+        explained it, or the reference is one of a test transfer.
+    """
+    held = await _hold(session, org.id, credit_id)
+    if held.verdict not in OPEN_TO_REMATCH or held.match.decision.rule is MatchRule.ASSIGNED:
+        kind = SourceKind.CREDIT
+        of_it = set(await list_bill_ids_of_source(session, org.id, kind=kind, source_id=credit_id))
+        named = await settling.lock_named_bills(session, org.id, references=references)
+        return not (of_it | {held.match.decision.bill_id}).isdisjoint(named)
+    match = await _judge_again(session, org, held, now=now)
+    if match.decision.verdict is Verdict.ACCOUNT_TEST:
+        return False
+    await _replace(session, org.id, held, match.decision, SYSTEM, now, named=match.named)
+    return True
+
+
+async def _judge_again(
+    session: AsyncSession, org: OrgFacts, held: _Held, *, now: datetime
+) -> NewMatch:
+    """Decide what a credit is by all that was ever reported of it; its bills come back locked."""
+    added = await list_added_references(session, org.id, held.credit.id)
+    credit = replace(held.credit, memo=" ".join([*added, held.credit.memo]))
     account_ids = [credit.receiving_account_id]
     accounts = await queries.list_accounts_by_id(session, org.id, account_ids)
     links, _ = await queries.list_trading_links(session, org.id, account_ids)
@@ -307,12 +349,8 @@ async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now:
         known_codes=await queries.add_foreign_codes(session, codes, [credit.memo]),
         now=now,
     )
-    decision = matches[0].decision
-    if decision.verdict is Verdict.NO_BILL:
-        return False
     held.changed = set(held.bills)
-    await _replace(session, org.id, held, decision, SYSTEM, now)
-    return True
+    return matches[0]
 
 
 def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Verdict]:
@@ -450,8 +488,14 @@ async def _replace(
     decision: Decision,
     actor: Actor,
     now: datetime,
+    *,
+    named: str | None = None,
 ) -> None:
-    """Reverse the match in force and put another in its place, with all that follows."""
+    """Reverse the match in force and put another in its place, with all that follows.
+
+    Args:
+        named: what the credit names, if it is not what it named before.
+    """
     old, credit = held.match, held.credit
     await queries.reverse_match(session, org_id, old.id, by=actor.id, now=now)
     await ledger.post(session, org_id, list_reversal(old, credit), now=now)
@@ -461,7 +505,7 @@ async def _replace(
         id=new_id(),
         credit_id=credit.id,
         decision=decision,
-        named=old.named,
+        named=named or old.named,
         matched_by=actor.id,
     )
     await queries.set_open(session, org_id, [(credit.id, 0)])

@@ -6,7 +6,7 @@ twice is never dropped: it counts, and a break lets a person decide.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -20,8 +20,15 @@ from payments.bills.references import find_references
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
-from payments.credits import queries_transactions
+from payments.credits import queries, queries_transactions
 from payments.credits.queries_transactions import SAME_MONEY_WITHIN
+from payments.credits.twins import (
+    NearCredit,
+    describe_twins,
+    find_same_money,
+    find_twin,
+    list_names,
+)
 from payments.credits.types import NewCredit, NewSighting, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
 from payments.providers.types import Direction
@@ -38,6 +45,15 @@ class PlacedCredit:
     outcome: NoticeOutcome | None = None  # None: matching is to say
     is_doubtful: bool = False  # another provider may have reported the same money
     found: NewBreak | None = None  # what a person is to look at
+    added: NewSighting | None = None  # with references that the first report did not have
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    """What follows from sightings that were not kept before, by their ids."""
+
+    breaks: dict[UUID, NewBreak] = field(default_factory=dict)
+    added: dict[UUID, NewSighting] = field(default_factory=dict)
 
 
 async def store_credits(
@@ -81,6 +97,8 @@ async def store_credits(
             one_by_one += others
     for credit in one_by_one:
         placed[credit.id] = await _place_alone(session, org_id, credit, codes=codes, now=now)
+    if added := [one.added.credit_id for one in placed.values() if one.added is not None]:
+        await queries.lock_credits(session, added)  # before any bill is locked, as corrections do
     return [placed[credit.id] for credit in arrived]
 
 
@@ -112,6 +130,19 @@ def find_differences(
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
+def find_added(
+    first: StoredCredit | NearCredit, again: NewCredit, *, codes: Collection[str]
+) -> dict[str, list[Any]]:
+    """Return the references that money in names only now, {"references": [[], is]}; {} if none.
+
+    Where the first telling named something too, others are a contradiction (find_differences).
+    """
+    if again.direction != Direction.IN or list_names(first.memo, first.provider_order_id, codes):
+        return {}
+    names = list_names(again.memo, again.provider_order_id, codes)
+    return {"references": [[], names]} if names else {}
+
+
 def read_fingerprint(credit: NewCredit, *, with_time: bool) -> bytes:
     """Return 16 bytes by which the same report is recognised."""
     facts: tuple[object, ...] = (
@@ -138,13 +169,14 @@ async def _place_repeats(
     first_of = {_own_id(one): one for one in known}
     compared = [(c, *_compare(first_of[_own_id(c)], c, codes=codes)) for c in repeated]
     sightings = [sighting for _, _, sighting in compared if sighting is not None]
-    breaks = await _keep(session, org_id, sightings, now=now)
+    kept = await _keep(session, org_id, sightings, now=now)
     return [
         PlacedCredit(
             credit=credit,
             is_stored=False,
             outcome=outcome,
-            found=None if sighting is None else breaks.get(sighting.id),
+            found=None if sighting is None else kept.breaks.get(sighting.id),
+            added=None if sighting is None else kept.added.get(sighting.id),
         )
         for credit, outcome, sighting in compared
     ]
@@ -163,7 +195,8 @@ async def _place_alone(
     The same account, direction and amount, within a quarter of an hour (that day, if one of the two
     has no time), from another provider that has not been paired with it yet, with the same
     identifying bank reference, or the same reference of ours in the memo: that is the same money.
-    Without either it may be, or another customer's: it is stored, and a person decides.
+    Where one of the two names nothing it may be, or another customer's: it is stored, and a person
+    decides (twins.py).
     """
     if known := await queries_transactions.find_credits(session, org_id, [credit]):
         # Known by its own id: a repeat, which must not be paired with other money.
@@ -171,52 +204,37 @@ async def _place_alone(
     first = await queries_transactions.find_sighted(session, org_id, credit)
     if first is not None:  # it was paired before, and is repeated
         outcome, sighting = _compare(first, credit, codes=codes)
-        breaks = await _keep(session, org_id, [sighting] if sighting else [], now=now)
-        found = next(iter(breaks.values()), None)
-        return PlacedCredit(credit=credit, is_stored=False, outcome=outcome, found=found)
-    references = _list_references(credit.memo, codes)
-    known_id = await _find_seen_elsewhere(session, org_id, credit, references)
-    if known_id is not None:
-        same = {"bank_reference": credit.bank_reference}
-        await _keep(session, org_id, [_new_sighting(credit, known_id, same)], now=now)
-        return PlacedCredit(credit=credit, is_stored=False, outcome=NoticeOutcome.SAME_MONEY)
-    is_doubtful = not references and await _keep_twin(session, org_id, credit, now=now)
-    placed = await _store_alone(session, org_id, credit, codes=codes, now=now)
-    return replace(placed, is_doubtful=is_doubtful)
-
-
-async def _find_seen_elsewhere(
-    session: AsyncSession, org_id: UUID, credit: NewCredit, references: Sequence[str]
-) -> UUID | None:
-    """Find the credit that is certainly this money: by the bank's reference, else by ours."""
-    if is_identifying_reference(credit.bank_reference):
-        found = await queries_transactions.find_other_channel(
-            session, org_id, credit, bank_reference=credit.bank_reference
+        kept = await _keep(session, org_id, [sighting] if sighting else [], now=now)
+        return PlacedCredit(
+            credit=credit,
+            is_stored=False,
+            outcome=outcome,
+            found=next(iter(kept.breaks.values()), None),
+            added=next(iter(kept.added.values()), None),
         )
-        if found is not None:
-            return found
-    if not references:
-        return None
-    return await queries_transactions.find_other_channel(
-        session, org_id, credit, reference=references[0]
-    )
-
-
-async def _keep_twin(
-    session: AsyncSession, org_id: UUID, credit: NewCredit, *, now: datetime
-) -> bool:
-    """Find out whether another provider's credit may be this money; then keep that as evidence.
-
-    It is kept so that the next equal sale is not taken for this one.
-    """
-    if credit.provider_order_id is not None or credit.direction != Direction.IN:
-        return False
-    twin_id = await queries_transactions.find_other_channel(session, org_id, credit)
-    if twin_id is None:
-        return False
-    pair = {"perhaps": [str(twin_id), str(credit.id)]}
-    await _keep(session, org_id, [_new_sighting(credit, twin_id, pair)], now=now)
-    return True
+    names = list_names(credit.memo, credit.provider_order_id, codes)
+    near = await queries_transactions.list_near(session, org_id, credit, names=names)
+    same = find_same_money(credit, near, codes=codes)
+    if same is not None:
+        facts: dict[str, Any] = {"bank_reference": credit.bank_reference}
+        facts |= find_added(same, credit, codes=codes)
+        sighting = _new_sighting(credit, same.id, facts)
+        kept = await _keep(session, org_id, [sighting], now=now)
+        return PlacedCredit(
+            credit=credit,
+            is_stored=False,
+            outcome=NoticeOutcome.SAME_MONEY,
+            added=kept.added.get(sighting.id),
+        )
+    twin = find_twin(credit, near, codes=codes)
+    placed = await _store_alone(session, org_id, credit, codes=codes, now=now)
+    if twin is None or not placed.is_stored:
+        return placed
+    # Kept as evidence, and so that the next equal sale is not taken for this one.
+    pair = {"perhaps": [str(twin.id), str(credit.id)]}
+    await _keep(session, org_id, [_new_sighting(credit, twin.id, pair)], now=now)
+    found = describe_twins(credit, twin, codes=codes) or placed.found
+    return replace(placed, is_doubtful=True, found=found)
 
 
 async def _store_alone(
@@ -260,13 +278,15 @@ def _possible_duplicate(credit: NewCredit) -> NewBreak:
 
 async def _keep(
     session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
-) -> dict[UUID, NewBreak]:
-    """Keep evidence; return a break for each contradiction that was not kept before."""
+) -> _Kept:
+    """Keep evidence; return what follows from what was not kept before."""
     if not sightings:
-        return {}
+        return _Kept()
     kept = await queries_transactions.insert_sightings(session, org_id, sightings, now=now)
-    breaks = {}
+    breaks, added = {}, {}
     for one in sightings:
+        if one.id in kept and not one.is_contradiction and "references" in one.differences:
+            added[one.id] = one
         if one.is_contradiction and one.id in kept:
             names = ", ".join(sorted(one.differences))
             breaks[one.id] = NewBreak(
@@ -277,7 +297,7 @@ async def _keep(
                 detail=f"reported again with another {names}; the first report stands",
             )
             log.warning("credit.contradicted", credit=str(one.credit_id), facts=names)
-    return breaks
+    return _Kept(breaks=breaks, added=added)
 
 
 def _compare(
@@ -288,10 +308,11 @@ def _compare(
     if differences:
         sighting = _new_sighting(credit, first.id, differences, is_contradiction=True)
         return NoticeOutcome.CONTRADICTED, sighting
-    if credit.provider == first.provider:
+    added = find_added(first, credit, codes=codes)
+    if credit.provider == first.provider and not added:
         return NoticeOutcome.REPEAT, None
     # Another provider agrees: kept, so that its next report is not taken for this one.
-    return NoticeOutcome.REPEAT, _new_sighting(credit, first.id, {})
+    return NoticeOutcome.REPEAT, _new_sighting(credit, first.id, added)
 
 
 def _new_sighting(

@@ -24,13 +24,15 @@ from payments.callbacks import queries as notice_queries
 from payments.callbacks.rules import NoticeOutcome, Setback, next_attempt
 from payments.callbacks.types import DueNotice, NoticeResult
 from payments.credits import queries
+from payments.credits.added_references import follow_added
 from payments.credits.duplicates import store_credits
 from payments.credits.matching import describe_routings, match_credits, write_matches
 from payments.credits.queries_transactions import to_facts
 from payments.credits.reading import NoticeReadings, read_notices
 from payments.credits.rules import CreditFacts, Verdict
 from payments.credits.test_transfers import read_transfer_evidence
-from payments.credits.types import ListedAccount, NewMatch
+from payments.credits.types import ListedAccount, NewMatch, NewSighting
+from payments.credits.waiting_accounts import close_listed
 from payments.onboarding.activation import note_test_transfer
 from payments.payees.errors import AccountTaken
 from payments.providers.types import Direction
@@ -48,6 +50,7 @@ class Plan:
     bills: dict[UUID, BillState] = field(default_factory=dict)  # those that the matches change
     outcomes: Mapping[UUID, NoticeOutcome] = field(default_factory=dict)  # of notices with credits
     breaks: Sequence[NewBreak] = ()
+    added: Sequence[NewSighting] = ()  # with references that credits name only now
 
 
 async def process_notices(
@@ -73,7 +76,9 @@ async def process_notices(
         if plan.breaks:
             await break_queries.insert_breaks_once(session, org.id, plan.breaks, now=now)
         await notice_queries.finish_notices(session, org.id, results)
-    await _close_breaks(session, org.id, due, readings, results, now=now)
+    if plan.added:
+        await follow_added(session, org, plan.added, now=now)
+    await _close_breaks(session, org.id, due, accounts, readings, results, now=now)
     return sum(one.handled_at is not None for one in results)
 
 
@@ -145,6 +150,7 @@ async def _plan(
         bills=bills,
         outcomes=outcomes,
         breaks=[*readings.breaks, *found, *test_breaks],
+        added=[one.added for one in placed if one.added is not None],
     )
 
 
@@ -190,6 +196,7 @@ async def _close_breaks(
     session: AsyncSession,
     org_id: UUID,
     due: Sequence[DueNotice],
+    accounts: Sequence[ListedAccount],
     readings: NoticeReadings,
     results: Sequence[NoticeResult],
     *,
@@ -197,11 +204,13 @@ async def _close_breaks(
 ) -> None:
     """Close what is over: accounts that are listed by now, and failures of handled notices."""
     if readings.listed:
-        await break_queries.close_breaks_of(
+        await close_listed(
             session,
             org_id,
-            dict.fromkeys(readings.listed, "account_listed"),
-            kinds=[BreakKind.UNKNOWN_ACCOUNT],
+            readings.listed,
+            accounts,
+            endpoint_ids={notice.endpoint_id for notice in due},
+            waits=NoticeOutcome.WAITS_FOR_ACCOUNT,
             now=now,
         )
     tried_before = {notice.id for notice in due if notice.attempts}

@@ -289,6 +289,12 @@ async def set_open(
     )
 
 
+async def lock_credits(session: AsyncSession, credit_ids: Iterable[UUID]) -> None:
+    """Let corrections of these credits wait, before bills are locked."""
+    for credit_id in sorted(set(credit_ids)):
+        await session.execute(LOCK_CREDIT, {"credit_id": credit_id})
+
+
 async def reverse_match(
     session: AsyncSession, org_id: UUID, match_id: UUID, *, by: UUID | None, now: datetime
 ) -> None:

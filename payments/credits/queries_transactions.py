@@ -14,6 +14,7 @@ from payments.callbacks.models import Notice
 from payments.callbacks.queries import to_json
 from payments.credits.models import BankTransaction, Sighting
 from payments.credits.rules import CreditFacts
+from payments.credits.twins import NearCredit
 from payments.credits.types import NewCredit, NewSighting, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
 
@@ -22,6 +23,8 @@ SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
 # Where they differ more, a reference that both give still makes it possible: over a weekend a
 # booking is days from its notice.
 DATED_APART: Final = timedelta(days=4)
+# Far more than one account takes of one amount at one time; a bound, for a day without times.
+NEAR_MAX: Final = 200
 
 LOCK_ACCOUNT_CHANNELS = text("""
     SELECT pg_advisory_xact_lock(hashtextextended(CAST(id AS text), 0))
@@ -56,7 +59,8 @@ INSERT_CREDITS = InsertMany(
 
 _STORED = """
     SELECT c.id, c.receiving_account_id, c.direction, c.bank_reference, c.provider,
-    c.provider_transaction_id, c.amount_vnd, c.memo, c.occurred_at, c.is_date_only
+    c.provider_transaction_id, c.amount_vnd, c.memo, c.occurred_at, c.is_date_only,
+    c.provider_order_id
 """
 FIND_CREDITS = text(
     _STORED
@@ -72,11 +76,11 @@ FIND_CREDITS = text(
 )
 
 FIND_KNOWN = text("""
-    SELECT c.provider_transaction_id, c.amount_vnd FROM bank_transactions c
+    SELECT c.provider_transaction_id, c.amount_vnd, c.memo FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.provider = :provider
       AND c.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
     UNION
-    SELECT s.provider_transaction_id, c.amount_vnd FROM sightings s
+    SELECT s.provider_transaction_id, c.amount_vnd, c.memo FROM sightings s
     JOIN bank_transactions c ON c.org_id = s.org_id AND c.id = s.credit_id
     WHERE s.org_id = :org_id AND s.provider = :provider AND NOT s.is_contradiction
       AND s.provider_transaction_id = ANY(CAST(:transaction_ids AS text[]))
@@ -95,9 +99,22 @@ FIND_SIGHTED = text(
 """
 )
 
-# Near: within a quarter of an hour, or on that day where one of the two has no time.
-FIND_OTHER_CHANNEL = text("""
-    SELECT c.id FROM bank_transactions c
+# Near: within a quarter of an hour, or on that day where one of the two tells no time. Of too many,
+# those that look the same come first; which is the same, twins.py says.
+LIST_NEAR = text("""
+    SELECT c.id, c.bank_reference, c.memo, c.provider_order_id, c.virtual_account,
+           EXISTS (
+               SELECT 1 FROM sightings s
+               WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider),
+           EXISTS (
+               SELECT 1 FROM sightings s
+               WHERE s.org_id = c.org_id AND s.provider = c.provider
+                 AND s.provider_transaction_id = c.provider_transaction_id
+                 AND s.differences ? 'perhaps'),
+           EXISTS (
+               SELECT 1 FROM match_legs l
+               WHERE l.org_id = c.org_id AND l.credit_id = c.id AND l.reversed_at IS NULL)
+    FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
       AND c.occurred_at BETWEEN least(:since, :day_start) AND greatest(:until, :day_end)
       AND (c.occurred_at BETWEEN :since AND :until
@@ -106,21 +123,13 @@ FIND_OTHER_CHANNEL = text("""
       AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
       AND NOT EXISTS (
           SELECT 1 FROM sightings s
-          WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider)
-      AND CASE
-          WHEN CAST(:bank_reference AS text) IS NOT NULL THEN c.bank_reference = :bank_reference
-          WHEN CAST(:reference AS text) IS NOT NULL
-          THEN regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE '%' || :reference || '%'
-          -- Without one: not where the virtual accounts differ, and not the twin of another credit.
-          ELSE (c.virtual_account IS NULL OR CAST(:virtual_account AS text) IS NULL
-                OR upper(c.virtual_account) = upper(:virtual_account))
-               AND NOT EXISTS (
-                   SELECT 1 FROM sightings s
-                   WHERE s.org_id = c.org_id AND s.provider = c.provider
-                     AND s.provider_transaction_id = c.provider_transaction_id
-                     AND s.differences ? 'perhaps')
-          END
-    ORDER BY c.id LIMIT 1
+          WHERE s.org_id = c.org_id AND s.credit_id = c.id AND s.provider = :provider
+            AND NOT s.differences ? 'perhaps')
+    ORDER BY c.bank_reference = :bank_reference DESC,
+             regexp_replace(upper(c.memo), '[^A-Z0-9]', '', 'g') LIKE ANY(CAST(:likes AS text[]))
+                 DESC,
+             abs(extract(epoch FROM c.occurred_at - CAST(:occurred_at AS timestamptz))), c.id
+    LIMIT :near_max
 """)
 
 # By an identifying reference: near in time with the same amount, whoever reports; of another
@@ -137,6 +146,28 @@ FIND_POSSIBLE_DUPLICATE = text("""
                    OR ((c.is_date_only OR :is_date_only)
                        AND c.occurred_at >= :day_start AND c.occurred_at < :day_end)))
     ORDER BY c.id LIMIT 1
+""")
+
+LIST_ADDED_REFERENCES = text("""
+    SELECT DISTINCT r.reference
+    FROM sightings s
+    CROSS JOIN LATERAL
+        jsonb_array_elements_text(s.differences -> 'references' -> 1) AS r (reference)
+    WHERE s.org_id = :org_id AND s.credit_id = :credit_id AND NOT s.is_contradiction
+      AND s.differences ? 'references'
+    ORDER BY r.reference
+""")
+
+FIND_PERHAPS_SAME = text("""
+    SELECT CASE WHEN EXISTS (
+               SELECT 1 FROM match_legs l
+               WHERE l.org_id = s.org_id AND l.credit_id = s.credit_id AND l.reversed_at IS NULL)
+           THEN c.id ELSE s.credit_id END
+    FROM bank_transactions c
+    JOIN sightings s ON s.org_id = c.org_id AND s.provider = c.provider
+     AND s.provider_transaction_id = c.provider_transaction_id AND s.differences ? 'perhaps'
+    WHERE c.org_id = :org_id AND c.id = :credit_id
+    LIMIT 1
 """)
 
 INSERT_SIGHTINGS = InsertMany(
@@ -186,15 +217,19 @@ async def find_known(
     account_id: UUID,
     provider: str,
     transaction_ids: Collection[str],
-) -> set[tuple[str, int]]:
-    """Find which transactions of a provider are known: (its id, amount_vnd as it is stored)."""
+) -> dict[tuple[str, int], str]:
+    """Find which transactions of a provider are known.
+
+    Returns:
+        (its id, amount_vnd as it is stored) → the memo that is stored
+    """
     values = {
         "org_id": org_id,
         "account_id": account_id,
         "provider": provider,
         "transaction_ids": list(transaction_ids),
     }
-    return {(row[0], row[1]) for row in await session.execute(FIND_KNOWN, values)}
+    return {(row[0], row[1]): row[2] for row in await session.execute(FIND_KNOWN, values)}
 
 
 async def insert_credits_once(
@@ -276,31 +311,25 @@ async def find_sighted(
     return None if row is None else StoredCredit(*row)
 
 
-async def find_other_channel(
-    session: AsyncSession,
-    org_id: UUID,
-    credit: NewCredit,
-    *,
-    bank_reference: str | None = None,
-    reference: str | None = None,
-) -> UUID | None:
-    """Find the credit by which another provider reported this money before, if there is one.
+async def list_near(
+    session: AsyncSession, org_id: UUID, credit: NewCredit, *, names: Collection[str]
+) -> list[NearCredit]:
+    """List the credits of other providers that may be this money, the likeliest first.
 
-    It has the same amount and is near in time, and is paired with nothing else of this provider.
+    Those that this provider reported for certain are left out.
 
     Args:
-        bank_reference: the bank's own, if it identifies.
-        reference: what both memos hold. Without either: of the same amount, whatever its memo.
+        names: the references that the credit names.
     """
     values = _near(org_id, credit) | {
         "amount_vnd": credit.amount_vnd,
         "provider": credit.provider,
-        "bank_reference": bank_reference,
-        "virtual_account": credit.virtual_account,
-        "reference": reference,
+        "bank_reference": credit.bank_reference,
+        "likes": [f"%{name}%" for name in names],
+        "occurred_at": credit.occurred_at,
+        "near_max": NEAR_MAX,
     }
-    found: UUID | None = await session.scalar(FIND_OTHER_CHANNEL, values)
-    return found
+    return [NearCredit(*row) for row in await session.execute(LIST_NEAR, values)]
 
 
 async def find_possible_duplicate(
@@ -316,6 +345,22 @@ async def find_possible_duplicate(
         "apart": DATED_APART,
     }
     found: UUID | None = await session.scalar(FIND_POSSIBLE_DUPLICATE, values)
+    return found
+
+
+async def list_added_references(session: AsyncSession, org_id: UUID, credit_id: UUID) -> list[str]:
+    """List the references that only later reports of a credit named."""
+    values = {"org_id": org_id, "credit_id": credit_id}
+    return list((await session.execute(LIST_ADDED_REFERENCES, values)).scalars())
+
+
+async def find_perhaps_same(session: AsyncSession, org_id: UUID, credit_id: UUID) -> UUID | None:
+    """Find what to take back if this credit and the one it was perhaps the same as are one.
+
+    That is the other one, unless it pays a bill; None if this one was stored without such doubt.
+    """
+    values = {"org_id": org_id, "credit_id": credit_id}
+    found: UUID | None = await session.scalar(FIND_PERHAPS_SAME, values)
     return found
 
 

@@ -6,7 +6,7 @@ Only the ids of new credits are made here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from core.ids import new_id
 from core.masking import mask_tail
@@ -15,6 +15,7 @@ from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import DueNotice
 from payments.credits.types import ListedAccount, NewCredit
+from payments.credits.waiting_accounts import find_account, name_account
 from payments.providers import find_provider
 from payments.providers.errors import UnreadableNotice
 from payments.providers.types import ReportedTransaction
@@ -102,14 +103,10 @@ def _place_transaction(
     *,
     is_live: bool,
 ) -> None:
-    account = None  # the most specific number that is listed
-    if reported.virtual_account is not None:
-        account = own.get((notice.endpoint_id, reported.virtual_account.upper()))
-    if account is None:
-        account = own.get((notice.endpoint_id, reported.account_number.upper()))
+    account = find_account(own, notice.endpoint_id, reported)
     has_waited = notice.outcome == NoticeOutcome.WAITS_FOR_ACCOUNT
-    subject_id = _name_account(notice, reported)
-    if account is None or account.approved_at is None:
+    subject_id = name_account(notice.endpoint_id, reported)
+    if account is None:
         readings.waiting.add(notice.id)
         if not has_waited:  # else it was reported then, and a person may have closed it
             readings.breaks.append(_unknown_account(reported, subject_id))
@@ -141,8 +138,3 @@ def _unknown_account(reported: ReportedTransaction, subject_id: UUID) -> NewBrea
         detail=f"money on account {number}, which this endpoint does not speak for",
         amount_vnd=reported.amount_vnd,  # of the first notice
     )
-
-
-def _name_account(notice: DueNotice, reported: ReportedTransaction) -> UUID:
-    """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
-    return uuid5(notice.endpoint_id, f"account {reported.account_number.upper()}")

@@ -70,6 +70,7 @@ class StoredCredit(NamedTuple):
     memo: str
     occurred_at: datetime
     is_date_only: bool
+    provider_order_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,7 @@ from payments.callbacks import queries as notice_queries
 from payments.callbacks.service import store_notices
 from payments.callbacks.types import NewNotice
 from payments.credits import queries_transactions
+from payments.credits.added_references import names_more
 from payments.credits.processing import process_notices
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_TIMEOUT_S, PollTarget, PullResult, poll_target
@@ -177,7 +178,12 @@ async def _pick_new(
             target.provider,
             [row.transaction_id for row in result.rows],
         )
-        unknown = [r.body for r in result.rows if (r.transaction_id, r.amount_vnd) not in known]
+        unknown = [
+            row.body
+            for row in result.rows
+            if (memo := known.get((row.transaction_id, row.amount_vnd))) is None
+            or names_more(target.provider, row.body, memo)
+        ]
         if not unknown:
             continue
         before = await notice_queries.find_pulled(

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 import payments.invariants
 from core.db import Database
@@ -12,10 +13,12 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.references import make_reference
+from payments.breaks.service import close_break
 from payments.credits.processor import NoticeProcessor
 from payments.invariants import INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.builders import (
+    MANAGER,
     NOON,
     VENDOR,
     Stall,
@@ -252,6 +255,48 @@ async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it
     damage(fresh_database, lift.replace("+ 1", "- 1").format(stall.org.id))
     assert await check_invariants(routing, now=NOON + timedelta(minutes=30)) == 0
     assert "books_disagree" not in await list_breaks(routing.app_database, stall)
+
+
+LOST = "WHERE kind IN ('unknown_reference', 'refund_due') AND credit_id IS NOT NULL"
+
+
+async def test_what_a_person_took_off_the_list_is_no_violation(
+    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
+) -> None:
+    database = routing.app_database
+    async with open_org_transaction(database, stall.org.id) as session:
+        ids = list((await session.execute(text(f"SELECT id FROM breaks {LOST}"))).scalars())
+        for break_id in ids:
+            await close_break(
+                session, stall.org.id, break_id, resolution="looked at", actor=MANAGER, now=NOON
+            )
+    assert len(ids) == 2
+
+    assert find_violations(fresh_database.owner_url) == []
+    assert await check_invariants(routing, now=NOON) == 0
+    assert "books_disagree" not in await list_breaks(database, stall)
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "closed_by = NULL",
+        "closed_by = gen_random_uuid(), kind = 'possible_duplicate'",
+        "closed_by = gen_random_uuid(), opened_at = opened_at - interval '1 day'",
+    ],
+    ids=["by nobody", "about something else", "of an explanation before"],
+)
+async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_explanation(
+    fresh_database: FreshDatabase, stall: Stall, closed: str
+) -> None:
+    damage(
+        fresh_database, f"UPDATE breaks SET closed_at = now(), resolution = 'x', {closed} {LOST}"
+    )
+
+    found = find_violations(fresh_database.owner_url)
+
+    assert len(found) == 2
+    assert all(one.startswith("what_is_unapplied_is_on_a_list:") for one in found), stall.org.code
 
 
 async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_asked(

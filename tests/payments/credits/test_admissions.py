@@ -13,6 +13,7 @@ from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.breaks.errors import BreakClosed, BreakNotFound
 from payments.breaks.models import Break
+from payments.breaks.service import close_break
 from payments.callbacks.errors import BreakNotDecidable
 from payments.credits import admissions
 from payments.credits.corrections import rematch
@@ -62,6 +63,13 @@ async def confirm(database: Database, stall: Stall, break_id: UUID) -> Break:
     async with open_org_transaction(database, stall.org.id) as session:
         return await admissions.confirm_same_money(
             session, stall.org.id, break_id, actor=MANAGER, now=NOON
+        )
+
+
+async def close(database: Database, stall: Stall, break_id: UUID, words: str) -> None:
+    async with open_org_transaction(database, stall.org.id) as session:
+        await close_break(
+            session, stall.org.id, break_id, resolution=words, actor=MANAGER, now=NOON
         )
 
 
@@ -166,6 +174,49 @@ async def test_a_sale_that_is_the_same_money_leaves_the_books(
     assert books == {"clearing": -20_000, "takings": 20_000, "unapplied": 0, "not_takings": 0}
     assert await list_breaks(app_database, stall) == []
     assert find_violations(fresh_database.owner_url) == []
+
+
+WORDS = ["same_money", "another_transfer", "đã xem"]
+
+
+@pytest.mark.parametrize("words", WORDS)
+async def test_words_that_read_like_a_decision_decide_nothing_about_a_duplicate(
+    app_database: Database, stall: Stall, fresh_database: FreshDatabase, words: str
+) -> None:
+    for _ in range(2):
+        body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
+        await store(app_database, stall, body)
+    await settle(app_database, stall)
+    break_id = await find_break(app_database, stall, "possible_duplicate")
+    await close(app_database, stall, break_id, words)
+    assert (await read_ledger(app_database, stall))["takings"] == 40_000
+
+    for _ in range(2):
+        assert (await confirm(app_database, stall, break_id)).resolution == "same_money"
+
+    assert (await read_ledger(app_database, stall))["takings"] == 20_000
+    with pytest.raises(BreakClosed):
+        await admit(app_database, stall, break_id)
+    with pytest.raises(BreakClosed):
+        await close(app_database, stall, break_id, "đã xem lại")
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("words", WORDS)
+async def test_words_that_read_like_a_decision_decide_nothing_about_a_contradiction(
+    app_database: Database, stall: Stall, words: str
+) -> None:
+    await contradict(app_database, stall, "pho", "pho")
+    break_id = await find_break(app_database, stall, "contradiction")
+    await close(app_database, stall, break_id, words)
+
+    for _ in range(2):
+        assert (await admit(app_database, stall, break_id)).resolution == "another_transfer"
+
+    assert await count_rows(app_database, stall, "bank_transactions") == 2
+    assert (await read_ledger(app_database, stall))["takings"] == 50_000
+    with pytest.raises(BreakClosed):
+        await confirm(app_database, stall, break_id)
 
 
 async def test_a_second_payment_of_a_bill_that_is_the_same_money_is_due_for_no_refund(

@@ -161,6 +161,21 @@ async def test_what_is_told_again_is_not_kept_again(
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
 
 
+@pytest.mark.parametrize("cut", ["pho", ""])
+async def test_a_reference_that_only_a_later_answer_has_pays_its_bill(
+    app_database: Database, stall: Stall, sealer: Sealer, cut: str
+) -> None:
+    await listen(app_database, sealer, stall, pull_url=SANDBOX)
+    bill = await a_bill(app_database, stall)
+
+    for memo in (cut, bill.reference, bill.reference, cut):
+        await ask(app_database, sealer, stall, tell(row(stall, memo=memo)))
+
+    assert await count_pulled(app_database, stall) == 2
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+
+
 async def test_another_amount_is_kept_as_evidence(
     app_database: Database, stall: Stall, sealer: Sealer
 ) -> None:

@@ -1,0 +1,234 @@
+"""One transfer that two providers report in different words: it is paired, or a person is asked."""
+
+from collections.abc import Callable
+from itertools import count, permutations
+
+import pytest
+
+from core.db import Database
+from core.tenancy import open_org_transaction
+from payments.bills.references import make_reference
+from payments.bills.rules import BillFacts
+from payments.credits import admissions
+from tests.payments.credits.test_admissions import find_break
+from tests.payments.invariants import find_violations
+from tests.payments.providers.provider_notices import VIETQRVN_PUSH, to_json
+from tests.world.builders import (
+    MANAGER,
+    NOON,
+    Stall,
+    a_bill,
+    list_breaks,
+    read_ledger,
+    read_status,
+    sepay_body,
+    settle,
+    store,
+)
+from tests.world.databases import FreshDatabase
+from tests.world.tenants import (
+    a_bill_called,
+    a_new_stall,
+    another_endpoint,
+    casso_body,
+    count_rows,
+    list_outcomes,
+)
+
+pytestmark = pytest.mark.anyio
+
+PAIRED = "differences ? 'perhaps'"
+OWN = "FT26324000123"
+
+
+@pytest.fixture
+async def sepay(app_database: Database) -> Stall:
+    return await a_new_stall(app_database)
+
+
+@pytest.fixture
+async def casso(app_database: Database, sepay: Stall) -> Stall:
+    """The same stall as Casso sees it."""
+    return await another_endpoint(app_database, sepay, provider="casso")
+
+
+@pytest.fixture
+async def bill(app_database: Database, sepay: Stall) -> BillFacts:
+    return await a_bill(app_database, sepay)
+
+
+async def confirm_same_money(database: Database, stall: Stall) -> None:
+    break_id = await find_break(database, stall, "possible_duplicate")
+    async with open_org_transaction(database, stall.org.id) as session:
+        await admissions.confirm_same_money(
+            session, stall.org.id, break_id, actor=MANAGER, now=NOON
+        )
+
+
+@pytest.mark.parametrize("is_one_batch", [False, True])
+@pytest.mark.parametrize("is_named_first", [False, True])
+@pytest.mark.parametrize("cut", [lambda _: "MBVCB chuyen tien", lambda _: "", lambda r: r[:9]])
+async def test_a_bill_that_only_one_of_two_providers_names_is_paid_and_a_person_is_asked(
+    app_database: Database,
+    sepay: Stall,
+    casso: Stall,
+    bill: BillFacts,
+    fresh_database: FreshDatabase,
+    cut: Callable[[str], str],
+    is_named_first: bool,
+    is_one_batch: bool,
+) -> None:
+    told = [
+        (sepay, sepay_body(sepay, amount_vnd=20_000, memo=cut(bill.reference))),
+        (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
+    ]
+    for stall, body in reversed(told) if is_named_first else told:
+        await store(app_database, stall, body)
+        if not is_one_batch:
+            await settle(app_database, sepay)
+    await settle(app_database, sepay)
+
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
+    assert "possible_duplicate" in await list_breaks(app_database, sepay)
+    assert await count_rows(app_database, sepay, "sightings", PAIRED) == 1
+    assert find_violations(fresh_database.owner_url) == []
+
+    await confirm_same_money(app_database, sepay)
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
+    books = await read_ledger(app_database, sepay)
+    assert (books["takings"], books["unapplied"], books["clearing"]) == (20_000, 0, -20_000)
+    assert await list_breaks(app_database, sepay) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_bill_that_an_order_names_is_a_twin_of_what_names_nothing(
+    app_database: Database, sepay: Stall, bill: BillFacts
+) -> None:
+    vietqrvn = await another_endpoint(app_database, sepay, provider="vietqrvn")
+    said = {"bankaccount": sepay.account_number, "orderId": bill.reference, "content": "x"}
+    push = VIETQRVN_PUSH | said | {"amount": 20_000}
+    push["transactiontime"] = int(NOON.timestamp() * 1000)
+    await store(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="pho"))
+    await settle(app_database, sepay)
+    await store(app_database, vietqrvn, to_json(push))
+    await settle(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == ["counter_sale", "settle"]
+    assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
+async def test_of_two_transfers_in_any_order_none_is_counted_twice_without_a_break(
+    app_database: Database,
+    sepay: Stall,
+    casso: Stall,
+    fresh_database: FreshDatabase,
+    order: tuple[str, ...],
+) -> None:
+    """A, B: the two payments as SePay reports them, without references; a, b: as Casso does."""
+    bills = {name: await a_bill(app_database, sepay) for name in "ab"}
+    for name in order:
+        if name.isupper():
+            await store(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="ck"))
+        else:
+            memo = bills[name].reference
+            await store(app_database, casso, casso_body(casso, amount_vnd=20_000, memo=memo))
+        await settle(app_database, sepay)
+
+    for bill in bills.values():
+        assert (await read_status(app_database, sepay, bill))[0] == "paid"
+    counted = await count_rows(app_database, sepay, "bank_transactions")
+    doubted = "closed_at IS NULL AND credit_id IS NOT NULL"
+    async with open_org_transaction(app_database, sepay.org.id):
+        asked = await count_rows(
+            app_database, sepay, f"(SELECT DISTINCT credit_id FROM breaks WHERE {doubted}) AS k"
+        )
+    assert counted - asked <= 2
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_sale_that_was_paired_perhaps_hides_no_payment_that_is_the_same_for_certain(
+    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+) -> None:
+    """Casso reports another sale of the same amount first, then the payment itself."""
+    for stall, body in [
+        (sepay, sepay_body(sepay, amount_vnd=20_000, memo=bill.reference)),
+        (casso, casso_body(casso, amount_vnd=20_000, memo="pho")),
+        (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
+    ]:
+        await store(app_database, stall, body)
+        await settle(app_database, sepay)
+
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
+    assert await list_outcomes(app_database, sepay) == ["same_money", "settle", "unassigned"]
+    assert await list_breaks(app_database, sepay) == ["possible_duplicate", "unassigned"]
+
+
+ACCENTED = str.maketrans({"A": "Á", "E": "Ê", "P": "p"})
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "accents": lambda r: r.translate(ACCENTED),
+    "U for W": lambda r: r.replace("W", "U"),
+    "a horn": lambda r: r.replace("W", "Ư").lower(),
+    "full width": lambda r: "".join(chr(ord(c) + 0xFEE0) for c in r),
+    "spaces": lambda r: f"ck {r[:4]} {r[4:9]}.{r[9:]}-mua",
+    "both": lambda r: r.replace("W", "ư").translate(ACCENTED)[:7] + " " + r[7:],
+}
+
+
+@pytest.mark.parametrize("is_plain_first", [False, True])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_a_reference_in_two_spellings_is_one_reference_and_pays_once(
+    app_database: Database,
+    sepay: Stall,
+    casso: Stall,
+    fresh_database: FreshDatabase,
+    spelling: str,
+    is_plain_first: bool,
+) -> None:
+    made = (make_reference(sepay.org.code, serial) for serial in count(1))
+    reference = next(one for one in made if {"W", "A"} <= set(one[6:]))
+    bill = await a_bill_called(app_database, sepay, reference)
+    told = [
+        (sepay, sepay_body(sepay, amount_vnd=20_000, memo=reference)),
+        (casso, casso_body(casso, amount_vnd=20_000, memo=SPELLINGS[spelling](reference))),
+    ]
+    for stall, body in told if is_plain_first else reversed(told):
+        await store(app_database, stall, body)
+        await settle(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, sepay) == []
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("is_longer_first", [False, True])
+async def test_any_of_several_references_pairs(
+    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_longer_first: bool
+) -> None:
+    quoted = make_reference(sepay.org.code, 700)
+    told = [
+        (sepay, sepay_body(sepay, amount_vnd=20_000, memo=f"{quoted} {bill.reference}")),
+        (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
+    ]
+    for stall, body in told if is_longer_first else reversed(told):
+        await store(app_database, stall, body)
+        await settle(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
+
+
+async def test_one_bank_reference_over_two_bills_is_two_payments_and_a_person_is_asked(
+    app_database: Database, sepay: Stall, casso: Stall, fresh_database: FreshDatabase
+) -> None:
+    """A batch of transfers has one number; each provider lost one of them."""
+    bills = [await a_bill(app_database, sepay) for _ in range(2)]
+    facts = {"amount_vnd": 20_000, "bank_reference": OWN}
+    await store(app_database, sepay, sepay_body(sepay, memo=bills[0].reference, **facts))
+    await store(app_database, casso, casso_body(casso, memo=bills[1].reference, **facts))
+    await settle(app_database, sepay)
+
+    assert [(await read_status(app_database, sepay, bill))[0] for bill in bills] == ["paid"] * 2
+    assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
+    assert find_violations(fresh_database.owner_url) == []
