@@ -79,7 +79,7 @@ class Broadcaster:
             timeout_s=settings.database_write_timeout_s,
         )
         self.is_closing = False
-        # Called with the organisation whose bills changed for their owners (api/background.py).
+        # Called with the organisation whose bills changed for their owners (api/services.py).
         self.on_bill_changes: Callable[[UUID], None] = lambda org_id: None
         self.is_listening = asyncio.Event()
 

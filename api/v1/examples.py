@@ -33,6 +33,10 @@ BILL_READ_EXAMPLE: Final[dict[str, JsonValue]] = {
     "paid_at": None,
     "cancelled_at": None,
     "vietqr": "000201010212…6304ABCD",
+    "rail": "vietqr",
+    "code_state": "ready",
+    "code_problem": None,
+    "checkout_url": None,
     "receiving_account": {
         "id": "01937c2e-9c00-7a11-b222-c333d444e555",
         "bin": "970436",

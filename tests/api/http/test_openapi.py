@@ -40,6 +40,9 @@ CANNOT_COME: dict[tuple[str, str], str] = {
     ("create_endpoint", "UnknownProvider"): "the body's enum knows the providers",
     ("confirm_credit", "PayeeNotFound"): "the payee is the bill's own",
     ("propose_account", "AccountLinkNotFound"): "the link was made a moment ago",
+    ("open_bill", "ScopeNeeded"): "the body names the payee",
+    ("open_bills", "ScopeNeeded"): "each item names its payee",
+    ("remove_account", "BadAccount"): "it lists no account",
     **{
         ("set_up", name): "the first of all, an administrator, whom the hub itself makes"
         for name in (

@@ -22,7 +22,7 @@ async def market(hub: Hub) -> Market:
 
 async def a_short_bill(market: Market) -> dict[str, Any]:
     bill = await market.open_bill()
-    database = market.hub.app.state.database
+    database = market.hub.services.database
     async with open_org_transaction(database, market.stall.org.id) as session:
         facts = await get_bill(session, market.stall.org.id, UUID(bill["id"]))
     await pay(database, market.stall, facts, amount_vnd=12_000, now=facts.created_at)
