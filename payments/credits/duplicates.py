@@ -44,7 +44,7 @@ class PlacedCredit:
     is_stored: bool
     outcome: NoticeOutcome | None = None  # None: matching is to say
     is_doubtful: bool = False  # another provider may have reported the same money
-    found: NewBreak | None = None  # what a person is to look at
+    breaks: Sequence[NewBreak] = ()  # what a person is to look at
     added: NewSighting | None = None  # with references that the first report did not have
 
 
@@ -175,7 +175,7 @@ async def _place_repeats(
             credit=credit,
             is_stored=False,
             outcome=outcome,
-            found=None if sighting is None else kept.breaks.get(sighting.id),
+            breaks=[kept.breaks[sighting.id]] if sighting and sighting.id in kept.breaks else (),
             added=None if sighting is None else kept.added.get(sighting.id),
         )
         for credit, outcome, sighting in compared
@@ -209,7 +209,7 @@ async def _place_alone(
             credit=credit,
             is_stored=False,
             outcome=outcome,
-            found=next(iter(kept.breaks.values()), None),
+            breaks=[*kept.breaks.values()],
             added=next(iter(kept.added.values()), None),
         )
     names = list_names(credit.memo, credit.provider_order_id, codes)
@@ -233,8 +233,9 @@ async def _place_alone(
     # Kept as evidence, and so that the next equal sale is not taken for this one.
     pair = {"perhaps": [str(twin.id), str(credit.id)]}
     await _keep(session, org_id, [_new_sighting(credit, twin.id, pair)], now=now)
-    found = describe_twins(credit, twin, codes=codes) or placed.found
-    return replace(placed, is_doubtful=True, found=found)
+    doubt = describe_twins(credit, twin, codes=codes)
+    breaks = placed.breaks if doubt is None else (doubt, *placed.breaks)
+    return replace(placed, is_doubtful=True, breaks=breaks)
 
 
 async def _store_alone(
@@ -257,12 +258,12 @@ async def _store_alone(
     if not is_identifying_reference(credit.bank_reference):
         return _stored(credit)
     other_id = await queries_transactions.find_possible_duplicate(session, org_id, credit)
-    return _stored(credit, found=None if other_id is None else _possible_duplicate(credit))
+    return _stored(credit, breaks=() if other_id is None else (_possible_duplicate(credit),))
 
 
-def _stored(credit: NewCredit, *, found: NewBreak | None = None) -> PlacedCredit:
+def _stored(credit: NewCredit, *, breaks: Sequence[NewBreak] = ()) -> PlacedCredit:
     outcome = NoticeOutcome.OUTGOING if credit.direction == Direction.OUT else None
-    return PlacedCredit(credit=credit, is_stored=True, outcome=outcome, found=found)
+    return PlacedCredit(credit=credit, is_stored=True, outcome=outcome, breaks=breaks)
 
 
 def _possible_duplicate(credit: NewCredit) -> NewBreak:

@@ -143,7 +143,7 @@ async def _plan(
     for match, one in zip(matches, incoming, strict=True):
         outcomes[one.credit.notice_id] = NoticeOutcome(match.decision.verdict)
     test_breaks = await _note_test_transfers(session, org, matches, facts, now=now)
-    found = [one.found for one in placed if one.found is not None]
+    found = [one_break for one in placed for one_break in one.breaks]
     return Plan(
         matches=matches,
         credits=facts,

@@ -232,3 +232,20 @@ async def test_one_bank_reference_over_two_bills_is_two_payments_and_a_person_is
     assert [(await read_status(app_database, sepay, bill))[0] for bill in bills] == ["paid"] * 2
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_payment_with_a_twin_and_a_known_bank_reference_is_doubted_for_both(
+    app_database: Database, sepay: Stall, casso: Stall
+) -> None:
+    """The twin is a sale without a name; the bank reference is another bill's."""
+    bills = [await a_bill(app_database, sepay) for _ in range(2)]
+    facts = {"amount_vnd": 20_000, "bank_reference": OWN}
+    for stall, body in [
+        (sepay, sepay_body(sepay, memo=bills[0].reference, **facts)),
+        (sepay, sepay_body(sepay, memo="pho", amount_vnd=20_000)),
+        (casso, casso_body(casso, memo=bills[1].reference, **facts)),
+    ]:
+        await store(app_database, stall, body)
+        await settle(app_database, sepay)
+
+    assert await list_breaks(app_database, sepay) == ["possible_duplicate"] * 2
