@@ -40,7 +40,7 @@ DIES_WITHIN_S = 20.0
 POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the notice is stored": (NoticeReceiver, "_store", False),
     "between commit and acknowledgement": (NoticeReceiver, "_store", True),
-    "between acknowledgement and settlement": (NoticeProcessor, "_settle_batch", False),
+    "between acknowledgement and settlement": (NoticeProcessor, "_process_batch", False),
     "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
     "after the bill is locked": (settling, "lock_named_bills", True),
@@ -50,7 +50,7 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
     "before the settlement commits": (notice_queries, "finish_notices", True),
-    "after the settlement has committed": (NoticeProcessor, "_settle_batch", True),
+    "after the settlement has committed": (NoticeProcessor, "_process_batch", True),
 }
 # Between the three steps of a bill on a rail (tests/faults/test_killed_on_rails.py).
 RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
