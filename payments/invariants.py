@@ -1,4 +1,4 @@
-"""Invariants: what must always hold in the books, asked in plain SQL (docs/reliability.md).
+"""Invariants: what must always hold in the books, checked in plain SQL (docs/reliability.md).
 
 They know nothing of the code that wrote the rows. The worker asks them of the running hub, a
 restore asks them of what it restored, and the tests after every step.
@@ -83,7 +83,7 @@ A_CREDIT_POSTS_ONCE: Final = """
           AND (p.id IS NULL OR p.source_kind = 'credit')) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
 """
-# I7: what a provider calls one transaction is one credit; a telling that a person admitted as
+# I7: what a provider calls one transaction is one credit; a report that a person admitted as
 # another transfer is one more.
 A_TRANSACTION_IS_ONE_CREDIT: Final = """
     SELECT org_id, receiving_account_id, provider, provider_transaction_id, admitted_from,

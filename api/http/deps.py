@@ -28,7 +28,7 @@ from identity.people.rules import Permission
 from identity.people.sign_in import SignIns
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
@@ -75,7 +75,7 @@ def _asks_for(name: str) -> Any:
 
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _asks_for("poller")]
-TheRails = Annotated[RailDesk, _asks_for("rails")]
+TheRails = Annotated[RailService, _asks_for("rails")]
 TheBillWriter = Annotated[BillWriter, _asks_for("bill_writer")]
 TheLimits = Annotated[Limits, _asks_for("limits")]
 TheSettings = Annotated[Settings, _asks_for("settings")]

@@ -65,7 +65,7 @@ class Broadcaster:
         listen_url = settings.app_database_url.get_secret_value()
         self._listen_url = listen_url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._settings = settings
-        self._sessions = database
+        self._database = database
         self._streams_max = streams_max = settings.streams_max
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
@@ -115,7 +115,7 @@ class Broadcaster:
     def subscribed(self, org_id: UUID, interest: Interest) -> Iterator[Subscriber]:
         """Hear an organisation's events from now on."""
         if org_id not in self._feeds:
-            feed = Feed(org_id, self._sessions, self._reading)
+            feed = Feed(org_id, self._database, self._reading)
             task = asyncio.create_task(feed.run(), name=f"live-{org_id}")
             self._feeds[org_id] = feed, task
         feed, task = self._feeds[org_id]
@@ -151,7 +151,7 @@ class Broadcaster:
             return (await self._read_pasts(org_id, [past]))[0]
 
     async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[EventFacts]]:
-        async with open_org_transaction(self._sessions, org_id) as session:
+        async with open_org_transaction(self._database, org_id) as session:
             if len(pasts) > 1:
                 events = await list_events(
                     session,

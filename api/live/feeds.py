@@ -75,7 +75,7 @@ class Feed:
         self.org_id = org_id
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
-        self._sessions = database
+        self._database = database
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         now = read_shared_clock()
@@ -121,7 +121,7 @@ class Feed:
         # What was sent is left out: a look reaches back over much of it.
         seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
         while True:
-            async with self._reading, open_org_transaction(self._sessions, self.org_id) as session:
+            async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
             self.tell(events)
             if len(events) < READ_MAX:

@@ -1,4 +1,4 @@
-"""What can go wrong when people and machines say who they are."""
+"""Errors of signing in and of API keys."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who may do what: permissions, the roles that hold them, and what a password must be. Pure."""
+"""Permissions, the roles that hold them, and the rules of passwords. Pure."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What can be wrong with a bill, or with asking for one."""
+"""Errors of bills, and of requests for them."""
 
 from uuid import UUID
 

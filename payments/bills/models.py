@@ -1,4 +1,4 @@
-"""Bills, what was paid of them, and the changes that their owners hear of."""
+"""Bills, what was paid of them, and the changes that their owners are notified of."""
 
 from datetime import date, datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Owners hear of their bills: each change in a transaction of its own, after the payment's commit.
+"""Owners of bills: each is notified of a change in a transaction of its own, after the commit.
 
 The hub wakes it within milliseconds (a NOTIFY with the payment), and the worker sweeps what a dead
 process left. Any number of processes may handle: changes are locked with SKIP LOCKED. A change that
@@ -65,7 +65,7 @@ class OwnersInbox:
         read_clock: Callable[[], datetime],
         handle_within_s: float = HANDLE_WITHIN_S,
     ) -> None:
-        self._sessions = database
+        self._database = database
         self._read_clock = read_clock
         self._handle_within_s = handle_within_s
         self._running: dict[tuple[UUID, str, int], asyncio.Task[int]] = {}
@@ -129,7 +129,7 @@ class OwnersInbox:
         try:
             async with (
                 asyncio.timeout(self._handle_within_s),
-                open_org_transaction(self._sessions, org_id) as session,
+                open_org_transaction(self._database, org_id) as session,
             ):
                 now = self._read_clock()
                 change = await queries.lock_due_change(session, org_id, kind, now=now)
@@ -153,7 +153,7 @@ class OwnersInbox:
         """Count the failure, come back later, and tell a person once if it goes on."""
         why = type(error).__name__
         log.error("owner.failed", kind=change.owner_kind, change=str(change.id), error=repr(error))
-        async with open_org_transaction(self._sessions, change.org_id) as session:
+        async with open_org_transaction(self._database, change.org_id) as session:
             now = self._read_clock()
             await queries.put_off(
                 session,

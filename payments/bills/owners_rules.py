@@ -1,4 +1,4 @@
-"""What owners hear of: changes of their bills, and sales on their static codes. Pure."""
+"""Changes that owners are notified of: of their bills, and sales on their static codes. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""SQL of payments and of the changes that owners hear of."""
+"""SQL of payments and of the changes that owners are notified of."""
 
 from collections.abc import Sequence
 from datetime import datetime

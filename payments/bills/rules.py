@@ -1,4 +1,4 @@
-"""What a bill is at an instant, and what a request for one says. Pure."""
+"""A bill's state at an instant, and the facts of a request for one. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta

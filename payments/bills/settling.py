@@ -64,10 +64,10 @@ async def write(
     postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
     postings += [_posting(payment) for payment in plan.payments]
     await ledger.post(session, org_id, postings, now=now)
-    await tell_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
+    await notify_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
 
 
-async def tell_owners(
+async def notify_owners(
     session: AsyncSession,
     org_id: UUID,
     bills: Iterable[BillState],

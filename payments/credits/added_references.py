@@ -42,8 +42,8 @@ async def follow_added(
                     subject_id=one.id,
                     credit_id=one.credit_id,
                     amount_vnd=one.amount_vnd,
-                    detail=f"told again with the reference {', '.join(references)};"
-                    " what was said of it before stands",
+                    detail=f"reported again with the reference {', '.join(references)};"
+                    " what was decided before stands",
                 )
             )
     if breaks:

@@ -1,4 +1,4 @@
-"""What people say about a credit: whose it is, which bill it pays, that it is not a sale.
+"""Decisions of people about a credit: whose it is, which bill it pays, that it is not a sale.
 
 Each correction reverses the match in force, with its legs and payments, and adds another; nothing
 posted is edited. The order of locks: the credit with its match in force, then all bills at once.
@@ -311,7 +311,7 @@ async def rematch_with(
     *,
     now: datetime,
 ) -> bool:
-    """Judge a credit again that names these references only now; their sighting is stored.
+    """Rematch a credit that names these references only now; their sighting is stored.
 
     Returns:
         False if it stays what it is although it is for something else: a person or a payment has
@@ -360,7 +360,7 @@ def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Ve
 async def put_off(
     session: AsyncSession, org_id: UUID, credit_id: UUID, *, why: str, now: datetime
 ) -> None:
-    """Judge a credit again later, and tell a person once it was in vain several times."""
+    """Rematch a credit later; open a break for a person once several attempts have failed."""
     attempts = await queries.put_off_match(
         session, org_id, credit_id, wait_start=AGAIN_START, wait_max=AGAIN_MAX, now=now
     )
@@ -561,7 +561,7 @@ async def _tell_code_owner(
     told = await owners_queries.find_last_of_credit(session, org_id, credit.id)
     if told is not None and told[2] == SaleStatus.RECEIVED:
         gone = tell_sale(credit.id, (told[0], told[1]), is_withdrawn=True)
-        await settling.tell_owners(session, org_id, [], sales=[gone], now=now)
+        await settling.notify_owners(session, org_id, [], sales=[gone], now=now)
     if decision.verdict is not Verdict.COUNTER_SALE or decision.payee_id is None:
         return decision
     owner = await owners_queries.find_code_owner(

@@ -1,4 +1,4 @@
-"""What follows from a match: what it posts itself, and what the screens are told. Pure."""
+"""Effects of a match: what it posts itself, and which events screens receive. Pure."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Bank transactions, what they were matched with, and tellings that differ."""
+"""Bank transactions, their matches, and later reports of them that differ."""
 
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,7 @@ class BankTransaction(OrgRow):
             unique=True,
             postgresql_where=text("admitted_from IS NULL"),
         ),
-        # One telling becomes one credit, however often it is admitted.
+        # One report becomes one credit, however often it is admitted.
         Index(
             "uq_bank_transactions_admitted",
             "org_id",
@@ -144,7 +144,7 @@ class Match(OrgRow):
     matched_at: Mapped[datetime]
     reversed_by: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
-    # How often it was judged again in vain since its bill is there, and when it is next.
+    # How often a rematch failed since its bill is there, and when the next one is due.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
 

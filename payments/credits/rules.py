@@ -327,7 +327,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
             return Decision(
                 verdict=Verdict.UNASSIGNED,
                 rule=MatchRule.NONE,
-                reason="no reference; the virtual account is in use no more",
+                reason="no reference; the virtual account is no longer in use",
                 opens_break=BreakKind.UNASSIGNED,
             )
     if len(routing.payee_ids) == 1:

@@ -59,7 +59,7 @@ async def close_listed(
 ) -> None:
     """Close the breaks of accounts that are known by now, where nothing waits for them any more.
 
-    A notice whose account is listed waits no more, though another batch may be handling it: so of
+    A notice whose account is listed no longer waits, though another batch may be handling it: so of
     two batches with the last ones each closes the break.
 
     Args:

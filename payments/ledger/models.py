@@ -1,4 +1,4 @@
-"""The ledger: accounts per organisation, and transfers between them that are never changed."""
+"""The ledger: accounts per organisation, and postings between them that are never changed."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""All SQL of the ledger. Nothing outside this package touches transfers."""
+"""All SQL of the ledger. Nothing outside this package touches postings."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

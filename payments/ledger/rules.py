@@ -1,4 +1,4 @@
-"""What a transfer is."""
+"""Accounts and postings: the kinds of both. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Posting, and reading balances. A posted transfer is never changed: corrections post again."""
+"""Postings and balances. A posting is never changed: corrections post again."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -91,19 +91,21 @@ async def change_accounts(
     listed = {one.receiving_account_id: one for one in rows}
     removed = (set(before) - set(chosen)) & listed.keys()
     added = set(chosen) - set(before) - listed.keys()
-    voucher = actor.id if may_vouch else None
+    own_vouch = actor.id if may_vouch else None
     vouched = {
-        one for one in set(chosen) & listed.keys() if voucher not in (None, listed[one].vouched_by)
+        one
+        for one in set(chosen) & listed.keys()
+        if own_vouch not in (None, listed[one].vouched_by)
     }
     if not (added or removed or vouched):
         return
     for account_id in removed:
         await session.delete(listed[account_id])
     for account_id in vouched:
-        listed[account_id].vouched_by = voucher
+        listed[account_id].vouched_by = own_vouch
     await session.flush()
     if added:
-        await list_accounts(session, org_id, endpoint_id, dict.fromkeys(added, voucher))
+        await list_accounts(session, org_id, endpoint_id, dict.fromkeys(added, own_vouch))
         await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
     after = {
         "added": sorted(map(str, added)),

@@ -1,4 +1,4 @@
-"""What can happen that someone outside wants to hear about."""
+"""Events that someone outside may want to receive. Pure."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Read model of events: which of them an open page wants, and those it has not heard yet."""
+"""Read model of events: those that an open page wants, and those it has not received yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a NOTIFY carries to the hub's processes when events are committed.
+"""Wake-ups: the NOTIFY that the hub's processes receive when events are committed.
 
 A wake-up is a hint: the `events` table is the truth, and a reader that missed one finds everything
 there. Where the events fit they travel in it, so that nobody has to read them: otherwise each

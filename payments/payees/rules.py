@@ -1,4 +1,4 @@
-"""What a payee's codes name, and which accounts can be right at all. Pure."""
+"""Rules of accounts: what a payee's codes name, and which accounts can be right at all. Pure."""
 
 import re
 from collections.abc import Collection
@@ -82,7 +82,7 @@ def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
     return is_open and not is_tested(link, account)
 
 
-def is_told_by_others(vouched_by: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
+def is_vouched_by_others(vouched_by: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
     """Tell whether a test transfer counts: somebody else than the proposers answers for it.
 
     Args:

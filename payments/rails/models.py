@@ -1,4 +1,4 @@
-"""The request for a bill at the rail's provider: what was asked, and what came of it."""
+"""The request for a bill at the rail's provider, and its result."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Opening bills on rails whose provider has to be asked: three steps, no call in a transaction.
+"""Opening of bills on rails that call a provider: three steps, no call in a transaction.
 
 The bill and its request are committed before the provider hears of them, with the order number by
 which its callback will name the bill. Then the provider is called. Then the result is written.
@@ -71,7 +71,7 @@ class Result:
     next_number: bool = False  # ask anew under the bill's next order number
 
 
-class RailDesk:
+class RailService:
     """Opens bills on rails, and brings their requests to an end. One per process."""
 
     def __init__(

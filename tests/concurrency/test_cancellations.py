@@ -51,7 +51,7 @@ async def until_waiting(database: Database, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_cancellation_waits_for_a_settlement_under_way(
+async def test_a_cancellation_waits_for_a_payment_under_way(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
@@ -69,7 +69,7 @@ async def test_a_cancellation_waits_for_a_settlement_under_way(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_a_settlement_waits_for_a_cancellation_under_way(
+async def test_a_payment_waits_for_a_cancellation_under_way(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)

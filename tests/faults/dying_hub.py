@@ -32,7 +32,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
 from payments.rails import queries as rail_queries
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 
 DIES_WITHIN_S = 20.0
 
@@ -55,10 +55,10 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
 # Between the three steps of a bill on a rail (tests/faults/test_killed_on_rails.py).
 RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the rail's request is committed": (rail_queries, "insert_request_once", True),
-    "after the request is committed": (RailDesk, "_call", False),
-    "after the provider has answered": (RailDesk, "_call", True),
+    "after the request is committed": (RailService, "_call", False),
+    "after the provider has answered": (RailService, "_call", True),
     "after the code is written": (rail_queries, "store_opened", True),
-    "after the result is committed": (RailDesk, "_store", True),
+    "after the result is committed": (RailService, "_store", True),
 }
 # Between the two transactions of a change that an owner is to hear of.
 OWNER_POINTS: dict[str, tuple[Any, str, bool]] = {

@@ -38,7 +38,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 from tests.world.tenants import count_rows
-from worker.jobs import JobContext, tell_owners
+from worker.jobs import JobContext, notify_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -125,7 +125,7 @@ async def test_a_hub_killed_at_any_step_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("point", OWNER_POINTS)
-async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
+async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
     installation: Installation,
     steady: Process,
     app_database: Database,
@@ -151,12 +151,12 @@ async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 1
     assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 0
     monkeypatch.setattr(owners, "_registered", {OWNER_KIND: hear})
-    settler = NoticeProcessor(app_database, read_clock=read_clock)
+    processor = NoticeProcessor(app_database, read_clock=read_clock)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
     for _ in range(2):
-        await tell_owners(context, now=read_clock())
+        await notify_owners(context, now=read_clock())
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 0
     assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 1
     assert find_violations(fresh_database.owner_url) == []

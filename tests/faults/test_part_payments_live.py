@@ -95,7 +95,7 @@ async def tell_all(calls: list[list[Call]], hubs: list[Process], folder: Path) -
 
 
 @pytest.mark.parametrize(("seed", "bills_count", "grown"), RACES)
-async def test_two_parts_told_close_together_at_three_hubs_pay_every_bill(
+async def test_two_parts_reported_close_together_at_three_hubs_pay_every_bill(
     hubs: list[Process],
     app_database: Database,
     settings: Settings,

@@ -141,7 +141,7 @@ async def test_who_keeps_approving_at_home_loses_it_elsewhere(
     assert len(listener.heard) == 1 + len(town.markets)
 
 
-async def test_what_a_crash_left_is_told_by_the_worker_in_the_name_of_who_changed_it(
+async def test_what_a_crash_left_is_handled_by_the_worker_in_the_name_of_who_changed_it(
     app_database: Database, worker_database: Database, owner_database: Database, town: Town
 ) -> None:
     await demote(app_database, town, HOOKS)  # and the process dies
@@ -163,7 +163,7 @@ async def test_what_a_crash_left_is_told_by_the_worker_in_the_name_of_who_change
     }
 
 
-async def test_one_organisation_that_cannot_hear_holds_up_no_other_and_hears_later(
+async def test_one_organisation_whose_subscriber_fails_holds_up_no_other_and_is_handled_later(
     app_database: Database, worker_database: Database, town: Town
 ) -> None:
     deaf = sorted(market.org.id for market in town.markets)[0]

@@ -30,7 +30,7 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
         yield running
 
 
-async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
+async def test_a_screen_receives_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
 
@@ -48,7 +48,7 @@ async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hu
     assert heard["data"] == '{"note": "hai\\nmươi", "amount_vnd": 20000}'
 
 
-async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hub) -> None:
+async def test_all_stalls_of_a_shared_account_receive_what_nobody_was_assigned(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, mine, account = await org_of(admin), uuid4(), uuid4()
 
@@ -61,7 +61,7 @@ async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hu
     assert heard["event"] == "c"
 
 
-async def test_no_organisation_hears_another(hub: Hub) -> None:
+async def test_no_organisation_receives_events_of_another(hub: Hub) -> None:
     admin = await found_city(hub)
     city_id, market_id = await org_of(admin), await found_market(admin)
 
@@ -110,7 +110,7 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
     assert (first["event"], second["event"]) == ("while.deaf", "heard.again")
 
 
-async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> None:
+async def test_a_lower_id_that_commits_later_is_still_sent_once(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
@@ -144,7 +144,7 @@ async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
     assert "stalled" in heard
 
 
-async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
+async def test_what_a_blind_feed_missed_is_sent_when_it_sees_again(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile wake-ups carried other events: they must not move what the look reaches back to."""
@@ -174,7 +174,7 @@ async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
         assert (await screen.hear())["event"] == "missed"
 
 
-async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before(
+async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
@@ -192,7 +192,7 @@ async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before
     assert heard.bill_id == bill_id
 
 
-async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
+async def test_a_strangers_page_receives_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
 
@@ -223,7 +223,7 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     assert [event and event.kind for event in queued] == [*(f"event.{n}" for n in range(5)), None]
 
 
-async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
+async def test_events_that_travel_in_the_wake_up_are_sent_without_a_query(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = await found_city(hub)
@@ -246,7 +246,7 @@ async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
     assert json.loads(heard["data"]) == json.loads(replayed["data"]) == data
 
 
-async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
+async def test_what_is_notified_and_found_is_received_once(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
 
@@ -258,7 +258,7 @@ async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
         assert (await screen.hear())["event"] == "afterwards"
 
 
-async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
+async def test_a_burst_is_sent_whole_and_in_order(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
 

@@ -60,7 +60,7 @@ async def hear_many(screen: Screen, count: int) -> set[str]:
 
 
 @pytest.mark.parametrize("skew_s", [0, -10, -45, 90, -600, 600])
-async def test_all_is_heard_however_far_the_clocks_are_apart(
+async def test_all_is_received_however_far_the_clocks_are_apart(
     hub: Hub, fresh_database: FreshDatabase, skew_s: float
 ) -> None:
     admin = await found_city(hub)

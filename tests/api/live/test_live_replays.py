@@ -28,7 +28,7 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
         yield running
 
 
-async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
+async def test_a_screen_that_receives_nothing_learns_how_far_it_has_read(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
@@ -49,7 +49,7 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
         assert (await screen.hear())["event"] == "missed"
 
 
-async def test_a_stream_says_when_all_that_was_missed_is_told(hub: Hub) -> None:
+async def test_a_stream_says_when_all_that_was_missed_was_sent(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     await happen(hub, org_id, "missed")
@@ -129,7 +129,7 @@ async def test_a_replay_that_cannot_be_read_ends_the_stream(
         assert await screen.hear_end() == []
 
 
-async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
+async def test_after_a_reconnect_what_was_missed_is_sent(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
@@ -147,7 +147,7 @@ async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
     assert fresh["event"] == "fresh"
 
 
-async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
+async def test_a_fresh_page_receives_the_last_moment_and_nothing_older(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     minutes_ago = first_id_at(read_clock() - timedelta(minutes=2))
@@ -161,7 +161,7 @@ async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) ->
 
 
 @pytest.mark.parametrize("read_max", [5_000, 3])
-async def test_screens_that_ask_together_each_hear_their_own_past(
+async def test_screens_that_ask_together_each_receive_their_own_past(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
 ) -> None:
     monkeypatch.setattr(broadcaster, "SHARED_READ_MAX", read_max)

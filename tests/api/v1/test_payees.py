@@ -141,7 +141,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
 
 
 @pytest.mark.parametrize("change", [{"roles": ["finance"]}, {"is_disabled": True}])
-async def test_the_word_of_who_may_approve_no_more_counts_no_more(
+async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
     hub: Hub, owner_database: Database, change: dict[str, Any]
 ) -> None:
     """An approver who left may have told the key to somebody, or still read it at the provider."""

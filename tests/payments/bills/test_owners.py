@@ -38,7 +38,7 @@ from tests.world.builders import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.tenants import count_rows
-from worker.jobs import JobContext, tell_owners
+from worker.jobs import JobContext, notify_owners
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ async def hear(database: Database, stall: Stall, *, now: datetime = NOON) -> int
     return handled
 
 
-async def test_an_owner_hears_of_every_change_in_order(
+async def test_an_owner_is_notified_of_every_change_in_order(
     app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -118,7 +118,7 @@ async def test_an_owner_hears_of_every_change_in_order(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_an_owner_hears_of_a_cancelled_an_expired_and_a_corrected_bill(
+async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bill(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     gone, late, wrong = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
@@ -172,7 +172,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
     assert await list_breaks(app_database, stall) == []
 
 
-async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_heard_of(
+async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     hanging = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -188,7 +188,7 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_heard_of(
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
 
 
-async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
+async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in range(12)]
@@ -215,7 +215,7 @@ async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
         assert heard == ["part_paid", "paid"]
 
 
-async def test_the_owner_of_a_static_code_hears_of_its_sales_and_of_those_that_are_none(
+async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_that_are_none(
     app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     lot_id = new_id()
@@ -252,13 +252,13 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
     unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
     for one in (bill, unknown):
         await pay(app_database, stall, one)
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
-    assert await tell_owners(context, now=NOON) == 1
-    assert await tell_owners(context, now=NOON) == 0
+    assert await notify_owners(context, now=NOON) == 1
+    assert await notify_owners(context, now=NOON) == 0
 
     assert notebook.heard == [(bill.id, "open", "paid")]
     waiting = "handled_at IS NULL AND attempts = 0"

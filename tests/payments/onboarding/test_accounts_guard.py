@@ -1,4 +1,4 @@
-"""How an account comes into a payee's codes: two people, a test transfer, and nobody else's number.
+"""The way of an account into a payee's codes: two people, and a test transfer to its number.
 
 The rules of an overlaid sticker and a bad manager, on a real database.
 """

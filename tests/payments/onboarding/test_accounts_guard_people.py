@@ -1,4 +1,4 @@
-"""Who may say what about an account, how its use ends, and people who act at the same moment."""
+"""The people behind an account: who decides what, how its use ends, two acting at one moment."""
 
 import asyncio
 from datetime import timedelta

@@ -260,7 +260,7 @@ async def test_a_second_new_key_shortens_the_wait_for_the_old_one(
     assert await read_states(app_database, stall, link) == IN_FORCE
 
 
-async def test_a_forged_notice_that_waited_for_the_approval_is_judged_by_the_key_of_its_time(
+async def test_a_forged_notice_that_waited_for_the_approval_is_checked_by_the_key_of_its_time(
     app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     link = await propose(app_database, stall, actor=MANAGER)
@@ -304,7 +304,7 @@ async def test_a_manager_who_adds_an_account_takes_nobodys_word_back(
 
 
 @pytest.mark.parametrize(("by", "states"), [(MANAGER, WAITS), (APPROVER, IN_FORCE)])
-async def test_what_was_pulled_for_rests_on_who_entered_the_token(
+async def test_what_was_polled_rests_on_who_entered_the_token(
     app_database: Database,
     sealer: Sealer,
     stall: Stall,
@@ -402,7 +402,7 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
     assert await read_states(app_database, stall, second) == IN_FORCE
 
 
-async def test_one_proposers_transfer_does_not_bring_an_account_of_the_voucher_in(
+async def test_one_proposers_transfer_does_not_bring_an_account_of_who_vouches_in(
     app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     """The administrator proposed the account, a manager another link to it: its memo is no way."""
