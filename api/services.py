@@ -69,7 +69,7 @@ class Services:
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
     directory: Directory  # who is who
-    hooks: Hooks  # who answers and hears what identity says
+    hooks: Hooks  # what identity calls above it, and notifies
     passwords: Passwords
     sign_ins: SignIns
     sealer: Sealer  # for the secrets of providers

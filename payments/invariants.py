@@ -1,7 +1,7 @@
 """Invariants: what must always hold in the books, checked in plain SQL (docs/reliability.md).
 
-They know nothing of the code that wrote the rows. The worker asks them of the running hub, a
-restore asks them of what it restored, and the tests after every step.
+They know nothing of the code that wrote the rows. The worker checks them in the running hub, a
+restore in what it restored, and the tests after every step.
 
 Each statement returns a row per violation: the organisation first (NULL where the schema itself is
 wrong), then the evidence. Each reads whole tables once and compares sums, so that its time grows
@@ -261,10 +261,10 @@ class Violation:
 
 
 async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
-    """Ask one invariant of all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
+    """Check one invariant for all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
 
     In a transaction of its own, of a role that sees them all: it can take up to a minute, and an
-    old snapshot would keep PostgreSQL from tidying up.
+    old snapshot would keep PostgreSQL from vacuuming.
     """
     for bound in BOUNDS:
         await session.execute(text(bound))

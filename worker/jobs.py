@@ -130,7 +130,7 @@ async def rematch_waiting(context: JobContext, *, now: datetime) -> int:
 
 
 async def notify_owners(context: JobContext, *, now: datetime) -> int:
-    """Let owners hear of what a dead hub left, or what failed before; return how many changes."""
+    """Notify owners of what a dead hub left, or what failed before; return how many changes."""
     if not (kinds := list_kinds()):
         return 0
     async with context.worker_database.begin() as session:
@@ -235,8 +235,8 @@ async def _expire_bills_of(
             return expired
 
 
-async def tell_losses(context: JobContext, *, now: datetime) -> int:
-    """Tell what a hub process that died has not told of lost permissions; return of how many."""
+async def handle_losses(context: JobContext, *, now: datetime) -> int:
+    """Finish lost permissions that a dead hub process left; return of how many people."""
     return await finish_losses(context.app_database, context.worker_database, HOOKS, now=now)
 
 
@@ -276,7 +276,7 @@ JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (SWEEP_EVERY_S, notify_owners),
     (REMATCH_EVERY_S, rematch_waiting),
     (RAILS_EVERY_S, resume_rail_requests),
-    (LOSSES_EVERY_S, tell_losses),
+    (LOSSES_EVERY_S, handle_losses),
     (EXPIRE_EVERY_S, expire_bills),
     (RETENTION_EVERY_S, purge_expired),
     (INVARIANTS_EVERY_S, check_invariants),

@@ -254,10 +254,10 @@ async def check_bill(
     limits: TheLimits,
     now: Now,
 ) -> Response:
-    """Ask the bank, within five seconds, whether money came for this bill.
+    """Poll the bank, within five seconds: whether money came for this bill.
 
     Raises:
-        TooManyRequests: this payee asks too often.
+        TooManyRequests: this payee polls too often.
     """
     limits.checks.take(str(payee.id))
     async with open_org_transaction(database, payee.org_id) as session:

@@ -16,7 +16,7 @@ from payments.credits.rules import MatchRule, Verdict
 from payments.credits.sales import Sale
 
 PAYER_CHARS_MAX: Final = 60
-# A person put this in order: everyone sees it, nobody hears the same money again.
+# A person put this in order: everyone sees it, no voice speaks the same money again.
 SAID_BY_HAND: Final = frozenset({MatchRule.ASSIGNED, MatchRule.CONFIRMED, MatchRule.NOT_TAKINGS})
 
 
@@ -189,7 +189,7 @@ def _word_of(facts: CreditFacts, status: str) -> str:
 
 def _spoken(facts: CreditFacts, status: str) -> str | None:
     if facts.verdict is Verdict.UNASSIGNED:
-        return "counter_sale"  # every payee of the account hears it
+        return "counter_sale"  # every payee of the account receives it
     kinds = {"part_paid": "short", "over_paid": "over", "unknown": None}
     return kinds.get(status, status)
 

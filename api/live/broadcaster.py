@@ -1,6 +1,6 @@
 """The broadcaster: what the database tells of, to the feeds and their screens, in one process.
 
-One LISTEN connection hears every organisation; a wake-up carries its events, or says only that
+One LISTEN connection receives every organisation; a wake-up carries its events, or says only that
 there are some (payments.outbox.wake_ups).
 """
 
@@ -39,14 +39,14 @@ REPLAYS_A_READ_MAX: Final = 50
 SHARED_READ_MAX: Final = 5_000
 LONG_READS_AT_ONCE: Final = 2  # of who was away longer
 READS_AT_ONCE: Final = 4  # of the pool's connections
-LISTEN_CHECK_S: Final = 5.0  # of silence; then it is asked whether it is still there,
+LISTEN_CHECK_S: Final = 5.0  # of silence; then it is checked whether it is still there,
 LISTEN_ANSWER_S: Final = 3.0  # and has this long to say so
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Past:
-    """What one screen wants to hear of what happened before it listened."""
+    """What one screen wants to receive of what happened before it listened."""
 
     interest: Interest
     since: datetime
@@ -113,7 +113,7 @@ class Broadcaster:
 
     @contextmanager
     def subscribed(self, org_id: UUID, interest: Interest) -> Iterator[Subscriber]:
-        """Hear an organisation's events from now on."""
+        """Subscribe to an organisation's events from now on."""
         if org_id not in self._feeds:
             feed = Feed(org_id, self._database, self._reading)
             task = asyncio.create_task(feed.run(), name=f"live-{org_id}")

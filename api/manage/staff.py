@@ -26,7 +26,7 @@ from identity.people.errors import (
     ScopeNotFound,
 )
 from identity.people.hooks import Hooks
-from identity.people.losses import tell_losses_elsewhere
+from identity.people.losses import finish_loss
 from identity.people.models import Staff
 from identity.people.rules import (
     PAYEE_ROLES,
@@ -268,7 +268,7 @@ async def _change(
             )
     except FORM_ERRORS as error:
         return await _draw_one(manager, staff_id, form, _place(manager, error))
-    await tell_losses_elsewhere(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
+    await finish_loss(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
     return manager.go(f"/staff/{staff_id}", done=done)
 
 

@@ -39,7 +39,7 @@ class World:
     subscriptions: list[dict[str, Any]]
 
 
-async def tell_sandbox(
+async def set_up_sandbox(
     database: Database, sealer: Sealer, *, hub_url: str, sandbox_url: str
 ) -> list[str]:
     """Register accounts, payers and endpoints of all test organisations. Safe to repeat.

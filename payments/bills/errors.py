@@ -78,7 +78,7 @@ class BillCodePending(HubError):
     kind, code, title = Kind.CONFLICT, "bill_code_pending", "The code is not ready yet"
 
     def __init__(self) -> None:
-        super().__init__("The provider is being asked for the code. Look again in a moment.")
+        super().__init__("The provider is preparing the code. Try again in a moment.")
 
 
 class BillCodeFailed(HubError):

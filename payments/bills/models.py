@@ -145,7 +145,7 @@ class PaymentRow(OrgRow):
 
 
 class BillChange(OrgRow):
-    """One change that an owner is to hear of: a row of the owners' inbox."""
+    """One change that an owner is to be notified of: a row of the owners' inbox."""
 
     __tablename__ = "bill_changes"
     __table_args__ = (

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 HANDLE_WITHIN_S: Final = 5.0  # a handler writes a few rows; what takes longer hangs
 AT_ONCE_MAX: Final = 2  # changes of one owner kind in one process: one that hangs stops no other
-STUCK_AFTER: Final = 5  # attempts; then a person is told
+STUCK_AFTER: Final = 5  # attempts; then a break is opened for a person
 
 
 class BillOwner(Protocol):
@@ -45,7 +45,7 @@ _registered: Final[dict[str, BillOwner]] = {}
 
 
 def register_owner(kind: str, owner: BillOwner) -> None:
-    """Let an owner hear of the changes of its bills in this process."""
+    """Notify an owner of the changes of its bills in this process."""
     assert kind not in _registered, f"{kind} has its handler"
     _registered[kind] = owner
 
@@ -56,7 +56,7 @@ def list_kinds() -> list[str]:
 
 
 class OwnersInbox:
-    """Lets owners hear of what changed, each organisation and kind by itself."""
+    """Notifies owners of what changed, each organisation and kind by itself."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class OwnersInbox:
         return sum(task.result() for task in done)
 
     async def close(self) -> None:
-        """Finish what is being handled and start no more."""
+        """Finish what is being handled and start nothing new."""
         self._is_closing = True
         if self._running:
             await asyncio.wait(list(self._running.values()))
@@ -146,7 +146,7 @@ class OwnersInbox:
                 raise
             await self._put_off(change, error)
             return False
-        log.info("owner.heard", kind=kind, subject=str(change.subject_id), to=change.to_status)
+        log.info("owner.notified", kind=kind, subject=str(change.subject_id), to=change.to_status)
         return True
 
     async def _put_off(self, change: Change, error: Exception) -> None:

@@ -20,7 +20,7 @@ CASH: Final = "cash"  # a rail
 class SourceKind(StrEnum):
     """What a payment comes from."""
 
-    CREDIT = "credit"  # money that a bank told of
+    CREDIT = "credit"  # money that a bank reported
     CASH = "cash"  # what a person took
 
 

@@ -82,7 +82,7 @@ async def create_endpoint(
 
     Raises:
         UnknownProvider, BadSecret, BadAccount, BadPullUrl, BadPullToken
-        SandboxRefused: a live organisation asked for a sandbox endpoint.
+        SandboxRefused: a sandbox endpoint for a live organisation.
     """
     check_lines(name=request.name)
     provider = PROVIDERS.get(request.provider)

@@ -79,7 +79,7 @@ async def read_test_readiness(
 async def handle_permission_lost(
     session: AsyncSession, loss: PermissionLoss, *, now: datetime
 ) -> None:
-    """Take a person's word back where they may approve accounts no more (docs/adr/0005)."""
+    """Revoke a person's vouches where they may no longer approve accounts (docs/adr/0005)."""
     if Permission.ACCOUNTS_APPROVE in loss.permissions:
         await revoke_vouches(
             session, loss.org_id, loss.person_id, actor=loss.actor, reason=loss.reason, now=now

@@ -79,7 +79,7 @@ class BankTransaction(OrgRow):
     virtual_account: Mapped[str | None]
     memo: Mapped[str]  # as it arrived, mangled or not
     amount_vnd: Mapped[Vnd]
-    # What no leg and no sale has taken. Written once it is judged, in the same transaction: most
+    # What no leg and no sale has taken. Written once it is matched, in the same transaction: most
     # credits are taken whole, and their row is not touched again.
     open_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
     payer_name: Mapped[str | None]
@@ -111,7 +111,7 @@ class Match(OrgRow):
         ForeignKeyConstraint(["org_id", "bill_id"], ["bills.org_id", "bills.id"]),
         CheckConstraint("applied_vnd >= 0", name="applied_not_negative"),
         Index("ix_matches_bill", "org_id", "bill_id"),
-        # Money that named something not there yet: judged again when it appears.
+        # Money that named something not there yet: rematched when it appears.
         Index(
             "ix_matches_waiting",
             "matched_at",

@@ -198,7 +198,7 @@ async def add_foreign_codes(
 ) -> frozenset[str]:
     """Add to an organisation's own codes those of others that references in these memos name.
 
-    Nothing is asked where no memo holds a reference of others, as nearly always.
+    No query runs where no memo holds a reference of others, as nearly always.
     """
     named = {one.org_code for memo in memos for one in find_references(memo)} - own
     if not named:

@@ -131,7 +131,7 @@ async def _refuse_tests(
                 "account.test_refused",
                 now,
                 before=link.status,
-                told_bank=other_bank,
+                named_bank=other_bank,
             )
     await session.flush()
     return refused

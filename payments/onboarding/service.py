@@ -120,7 +120,7 @@ async def approve_account(
 ) -> PayeeAccount:
     """Agree to a proposal as the second person. What was tested already is in force at once.
 
-    That is an account's own number that the hub has heard of, or a virtual account whose test
+    That is an account's own number that some report named, or a virtual account whose test
     transfer came before the approval. Notices that waited for the account are processed at once.
 
     Raises:

@@ -51,11 +51,11 @@ _decoder: Final = msgspec.json.Decoder(_WakeUp)
 
 def write_wake_up(org_id: UUID, events: Sequence[EventFacts]) -> str:
     """Write the payload for one transaction's events; without them where they do not fit."""
-    told: list[Any] = [
+    sent: list[Any] = [
         [e.id, e.kind, e.payee_id, e.account_id, e.bill_id, msgspec.Raw(e.data), e.recorded_at]
         for e in events
     ]
-    payload = msgspec.json.encode([org_id, told])
+    payload = msgspec.json.encode([org_id, sent])
     if len(payload) > PAYLOAD_BYTES_MAX:
         payload = msgspec.json.encode([org_id, []])
     return payload.decode()
@@ -67,8 +67,8 @@ def read_wake_up(payload: str) -> tuple[UUID, list[EventFacts]]:
     Raises:
         ValueError: it is no wake-up.
     """
-    told = _decoder.decode(payload)
-    return told.org_id, [
+    wake_up = _decoder.decode(payload)
+    return wake_up.org_id, [
         EventFacts(
             id=e.id,
             kind=e.kind,
@@ -78,5 +78,5 @@ def read_wake_up(payload: str) -> tuple[UUID, list[EventFacts]]:
             data=bytes(e.data).decode(),
             recorded_at=e.recorded_at,
         )
-        for e in told.events
+        for e in wake_up.events
     ]

@@ -121,7 +121,7 @@ async def end_link(
     await _end_link(session, link, account, actor, "account.ended", now, reason)
 
 
-async def confirm_told(
+async def confirm_seen(
     session: AsyncSession,
     org_id: UUID,
     link_id: UUID,

@@ -86,7 +86,7 @@ def is_vouched_by_others(vouched_by: Collection[UUID] | None, proposers: Collect
     """Tell whether a test transfer counts: somebody else than the proposers answers for it.
 
     Args:
-        vouched_by: everyone who answers for the endpoint that told of it; empty if for some part of
+        vouched_by: everyone who answers for the endpoint that sent it; empty if for some part of
             it nobody does; None in a test organisation, where nobody has to.
     """
     if vouched_by is None:

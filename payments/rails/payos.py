@@ -83,7 +83,7 @@ class PayOSRequests:
         return _read_opened(data, order)
 
     async def find(self, client: httpx.AsyncClient, channel: Channel, order: Order) -> OrderState:
-        """Ask how an order stands, by its orderCode."""
+        """Read how an order stands, by its orderCode."""
         path = f"/v2/payment-requests/{order.order_id}"
         response = await call(client, "GET", channel.url + path, headers=_keys(channel))
         try:
@@ -98,13 +98,15 @@ class PayOSRequests:
 
     async def cancel(self, client: httpx.AsyncClient, channel: Channel, order: Order) -> None:
         """Cancel an order that was found waiting."""
-        told = {"cancellationReason": "closed"}
-        body = msgspec.json.encode({**told, "signature": sign_body(told, _checksum_key(channel))})
+        signed = {"cancellationReason": "closed"}
+        body = msgspec.json.encode(
+            {**signed, "signature": sign_body(signed, _checksum_key(channel))}
+        )
         path = f"/v2/payment-requests/{order.order_id}/cancel"
         response = await call(client, "POST", channel.url + path, headers=_keys(channel), body=body)
         try:
             data = _open_envelope(response, channel)
-        except _Said as said:  # paid or cancelled just now: how it stands is asked again
+        except _Said as said:  # paid or cancelled just now: its state is read again
             raise ResultUnknown(f"payOS answered a cancellation with {said.code}") from None
         if _read_state(data, order) is not OrderState.GONE:
             raise ResultUnknown("payOS has not cancelled")
@@ -112,7 +114,7 @@ class PayOSRequests:
     async def _create(
         self, client: httpx.AsyncClient, channel: Channel, order: Order, description: str
     ) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        signed: dict[str, Any] = {
             "orderCode": int(order.order_id),
             "amount": order.amount_vnd,
             "description": description,
@@ -120,9 +122,9 @@ class PayOSRequests:
             "returnUrl": order.pay_url,
         }
         body = {
-            **told,
+            **signed,
             "expiredAt": int(order.valid_until.timestamp()),
-            "signature": sign_create(told, _checksum_key(channel)),
+            "signature": sign_create(signed, _checksum_key(channel)),
         }
         response = await call(
             client,
@@ -150,9 +152,9 @@ class _Said(Exception):
         self.code = code
 
 
-def sign_create(told: dict[str, Any], key: bytes) -> str:
+def sign_create(signed: dict[str, Any], key: bytes) -> str:
     """Sign a creation, which covers five fields, nothing escaped; ours hold no "&"."""
-    message = "&".join(f"{name}={told[name]}" for name in CREATE_FIELDS)
+    message = "&".join(f"{name}={signed[name]}" for name in CREATE_FIELDS)
     return hmac.digest(key, message.encode(), "sha256").hex()
 
 
@@ -178,7 +180,7 @@ def _open_envelope(response: RailResponse, channel: Channel) -> dict[str, Any]:
     """Return the signed data of an answer.
 
     Raises:
-        ResultUnknown: out of order, asked too often, or not payOS's form, or not signed by it.
+        ResultUnknown: out of order, called too often, or not payOS's form, or not signed by it.
         _Said: payOS has understood, and said something else than success.
     """
     if response.status >= 500 or response.status in (408, 429):

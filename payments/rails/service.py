@@ -1,9 +1,9 @@
 """Opening of bills on rails that call a provider: three steps, no call in a transaction.
 
-The bill and its request are committed before the provider hears of them, with the order number by
+The bill and its request are committed before the provider is called, with the order number by
 which its callback will name the bill. Then the provider is called. Then the result is written.
-Whoever dies or hears nothing in between leaves a request that the worker takes over: it asks the
-provider how the order stands and never opens another one blindly (docs/adr/0011).
+A crash or a lost answer in between leaves a request that the worker takes over: it reads the
+order from the provider and never opens another one blindly (docs/adr/0011).
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Result:
     status: RailStatus
     problem: RailProblem | None = None
     opened: OpenedOrder | None = None
-    next_number: bool = False  # ask anew under the bill's next order number
+    next_number: bool = False  # request anew under the bill's next order number
 
 
 class RailService:
@@ -138,7 +138,7 @@ class RailService:
     async def _write_request(
         self, session: AsyncSession, bill: BillFacts, remote: Remote, *, now: datetime
     ) -> None:
-        """Write down what is to be asked, with the bill and before anybody is called."""
+        """Write down the request, with the bill and before anybody is called."""
         endpoint_id = await find_sole_endpoint_id(
             session, bill.org_id, bill.receiving_account_id, provider=remote.provider
         )

@@ -17,7 +17,7 @@ from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people.hooks import Hooks, PermissionLoss
-from identity.people.losses import finish_losses, tell_losses_elsewhere
+from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
@@ -124,9 +124,7 @@ async def test_the_change_itself_enters_no_other_organisation(
     await demote(app_database, town, listener.hooks)
 
     assert listener.heard == [town.city_id]
-    assert await tell_losses_elsewhere(
-        app_database, listener.hooks, town.city_id, town.boss_id, now=NOON
-    )
+    assert await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
     assert sorted(listener.heard[1:]) == sorted(market.org.id for market in town.markets)
 
 
@@ -136,7 +134,7 @@ async def test_who_keeps_approving_at_home_loses_it_elsewhere(
     listener = Listener()
 
     await demote(app_database, town, listener.hooks, Role.APPROVER)
-    await tell_losses_elsewhere(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
+    await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
 
     assert len(listener.heard) == 1 + len(town.markets)
 
@@ -170,9 +168,7 @@ async def test_one_organisation_whose_subscriber_fails_holds_up_no_other_and_is_
     listener = Listener(refuses=deaf)
     await demote(app_database, town, listener.hooks)
 
-    is_done = await tell_losses_elsewhere(
-        app_database, listener.hooks, town.city_id, town.boss_id, now=NOON
-    )
+    is_done = await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
     others = set(listener.heard)
     listener.refuses = None
     rounds = [

@@ -45,7 +45,7 @@ async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]
     return proposed
 
 
-async def tell_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
+async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
     """Tell of a test transfer, as the provider does, and whoever knows its secret can."""
     notice = {
         **notices.SEPAY_NOTICE,
@@ -92,7 +92,7 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     endpoint = await make_endpoint(
         market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
     )
-    await tell_test(market, endpoint, code["test_reference"])
+    await report_test(market, endpoint, code["test_reference"])
     shown = await until(owner, path, "status", "active")
     assert shown["holder_told_at"] is None
     assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
@@ -119,7 +119,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     own = (await manager.post("/v1/callback-endpoints", json=body)).json()
     assert (own["key_vouched_by"], own["accounts"][0]["vouched_by"]) == (None, None)
 
-    await tell_test(market, own, link["test_reference"])
+    await report_test(market, own, link["test_reference"])
     refused = await until(manager, path, "test_refused_at")
     assert (refused["status"], refused["account_status"]) == ("approved", "approved")
     assert refused["test_reference"] == link["test_reference"]  # still awaited, by the same code
@@ -129,7 +129,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     assert other["key_vouched_from"] == other["created_at"]
     await manager.delete(f"/v1/callback-endpoints/{own['id']}")
     await manager.put(f"/v1/callback-endpoints/{own['id']}/accounts", json={"account_ids": []})
-    await tell_test(market, other, link["test_reference"])
+    await report_test(market, other, link["test_reference"])
     assert (await until(manager, path, "status", "active"))["test_refused_at"] is None
 
     rotated = await manager.post(
@@ -197,7 +197,7 @@ async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
         f"/v1/staff/{person}", params=market.org, json={"roles": ["approver", "finance"]}
     )
 
-    await tell_test(market, endpoint, link["test_reference"])
+    await report_test(market, endpoint, link["test_reference"])
     await until(manager, f"/v1/accounts/{link['id']}", "status", "active")
 
 
@@ -231,7 +231,7 @@ async def see_nobody_answers(
     shown = (await manager.get(f"/v1/callback-endpoints/{endpoint['id']}")).json()
     assert (shown["key_vouched_by"], shown["key_vouched_from"]) == (None, None)
     assert shown["accounts"][0]["vouched_by"] is None
-    await tell_test(market, endpoint, link["test_reference"])
+    await report_test(market, endpoint, link["test_reference"])
     refused = await until(manager, f"/v1/accounts/{link['id']}", "test_refused_at")
     assert refused["status"] == "approved"
 

@@ -16,7 +16,7 @@ from payments.onboarding.activation import note_test_transfer
 from payments.onboarding.service import approve_account
 from payments.payees import queries
 from payments.payees.accounts import (
-    confirm_told,
+    confirm_seen,
     end_link,
     propose_account,
     refuse_account,
@@ -71,7 +71,7 @@ async def acknowledge(
     actor: Actor = VENDOR,
 ) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
-        await confirm_told(session, stall.org.id, link_id, payee_id=payee_id, actor=actor, now=NOON)
+        await confirm_seen(session, stall.org.id, link_id, payee_id=payee_id, actor=actor, now=NOON)
 
 
 async def end(database: Database, stall: Stall, link_id: UUID) -> None:
