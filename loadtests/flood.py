@@ -22,7 +22,7 @@ _numbers = count(50_000_001)
 
 @dataclass(frozen=True, kw_only=True)
 class Payment:
-    """One transfer that a bank tells of, and the bill it pays."""
+    """One transfer that a bank reports, and the bill it pays."""
 
     org_id: UUID
     account_id: UUID
@@ -34,7 +34,7 @@ class Payment:
 
 @dataclass(frozen=True, kw_only=True)
 class Flood:
-    """What is sent: `payments[i]` is what `calls[i]` tells of; repeats name a payment again."""
+    """What is sent: `payments[i]` is what `calls[i]` reports; repeats name a payment again."""
 
     calls: list[Call]
     payments: list[Payment]

@@ -43,7 +43,7 @@ NOT_OURS: Final = (
 
 @dataclass(kw_only=True)
 class Installation:
-    """A prepared database and what processes are told of it."""
+    """A prepared database and the environment that its processes get."""
 
     folder: Path
     cluster: Cluster

@@ -1,7 +1,7 @@
 """The listener: a process of its own that keeps vendors' live streams open and times each event.
 
 Run as `python -m loadtests.listener JOB LOG`. It prints "ready" when every stream has said hello,
-and ends when it heard of everything that it was told to await, or after its time.
+and ends when it received everything that it was to await, or after its time.
 """
 
 import asyncio

@@ -321,7 +321,7 @@ def measure_screens(
 ) -> list[float]:
     """Return, for each payment, how long it took from its callback to the vendor's screen, in ms.
 
-    A payment that the right screen never heard of counts as lost.
+    A payment that the right screen never received counts as lost.
     """
     flood = write_flood(city.take(), seed=99, now=read_clock(), has_repeats=False)
     streams = [

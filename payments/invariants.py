@@ -22,7 +22,7 @@ from payments.breaks.queries import close_breaks, insert_breaks_once
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 
-# Per account: what the credits tell of is what left bank clearing, to the đồng. What a person
+# Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
 CLEARING_IS_WHAT_WAS_TOLD: Final = """
     SELECT org_id, account_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (

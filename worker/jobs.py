@@ -1,7 +1,7 @@
 """Jobs that the worker runs by the clock, each a use case of a domain package.
 
 It sweeps the backlog that a dead hub process left, matches credits again whose bill has appeared,
-tells of lost permissions, stores the expiry of bills, deletes rows past their retention, and checks
+finishes lost permissions, stores the expiry of bills, deletes rows past their retention, and checks
 the invariants.
 """
 

@@ -61,7 +61,7 @@ class PresentedCredit:
 
 
 def facts_of_event(data: dict[str, Any]) -> CreditFacts:
-    """Read the data of an event that tells of money (payments/credits/effects.py)."""
+    """Read the data of an event that reports money (payments/credits/effects.py)."""
     is_cash = data.get("is_cash", False)
     return CreditFacts(
         credit_id=UUID(data["payment_id"] if is_cash else data["credit_id"]),

@@ -1,4 +1,4 @@
-"""The broadcaster: what the database tells of, to the feeds and their screens, in one process.
+"""The broadcaster: what the database reports, to the feeds and their screens, in one process.
 
 One LISTEN connection receives every organisation; a wake-up carries its events, or says only that
 there are some (payments.outbox.wake_ups).

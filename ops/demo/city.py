@@ -135,7 +135,7 @@ async def _make_city(builder: Builder) -> None:
 
 
 async def _make_place(builder: Builder, place: Place) -> None:
-    """Make one organisation: people first, then stalls, then the endpoint that hears of them."""
+    """Make one organisation: people first, then stalls, then the endpoint that reports on them."""
     async with builder.database.begin() as session:
         org = await _add_organisation(
             builder, session, code=place.code, name=place.name, kind=place.kind

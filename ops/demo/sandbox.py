@@ -103,7 +103,7 @@ async def _list_endpoints(
 ) -> list[dict[str, Any]]:
     """List an organisation's sandbox endpoints as subscriptions.
 
-    An endpoint that asks its provider asks the sandbox, which may have another port today.
+    An endpoint that polls its provider polls the sandbox, which may have another port today.
     """
     query = select(CallbackEndpoint).where(
         CallbackEndpoint.org_id == org_id,

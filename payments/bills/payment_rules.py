@@ -168,7 +168,7 @@ def debit_account(rail: str, bill: BillState) -> AccountKey:
 
 
 def describe_bill(bill: BillState) -> dict[str, Any]:
-    """Word a bill for the event that tells of its payment."""
+    """Word a bill for the event that reports its payment."""
     return {
         "bill_id": str(bill.id),
         "reference": bill.reference,

@@ -25,7 +25,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewEvent:
-    """One event to be written with the change it tells of."""
+    """One event to be written with the change it reports."""
 
     kind: EventKind
     payee_id: UUID | None = None

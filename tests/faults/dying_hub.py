@@ -40,7 +40,7 @@ DIES_WITHIN_S = 20.0
 POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the notice is stored": (NoticeReceiver, "_store", False),
     "between commit and acknowledgement": (NoticeReceiver, "_store", True),
-    "between acknowledgement and settlement": (NoticeProcessor, "_settle_batch", False),
+    "between acknowledgement and processing": (NoticeProcessor, "_process_batch", False),
     "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
     "after the bill is locked": (settling, "lock_named_bills", True),
@@ -49,8 +49,8 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the match is written": (queries, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
-    "before the settlement commits": (notice_queries, "finish_notices", True),
-    "after the settlement has committed": (NoticeProcessor, "_settle_batch", True),
+    "before the processing commits": (notice_queries, "finish_notices", True),
+    "after the processing has committed": (NoticeProcessor, "_process_batch", True),
 }
 # Between the three steps of a bill on a rail (tests/faults/test_killed_on_rails.py).
 RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
@@ -60,7 +60,7 @@ RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the code is written": (rail_queries, "store_opened", True),
     "after the result is committed": (RailService, "_store", True),
 }
-# Between the two transactions of a change that an owner is to hear of.
+# Between the two transactions of a change that an owner is to be notified of.
 OWNER_POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the owner hears": (OwnersInbox, "_handle_next", False),
     "after the owner heard and before it commits": (queries_owners, "mark_handled", True),
@@ -73,7 +73,7 @@ IS_ACKNOWLEDGED = frozenset(POINTS | OWNER_POINTS) - {
 
 
 async def hear(session: AsyncSession, change: Change, *, now: datetime) -> None:
-    """Write down what an owner heard, in the change's own transaction."""
+    """Write down what an owner received, in the change's own transaction."""
     await session.execute(
         text(
             "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"

@@ -66,7 +66,7 @@ async def test_without_a_worker_the_next_callback_settles_what_a_dead_hub_left(
     settings: Settings,
     fresh_database: FreshDatabase,
 ) -> None:
-    dying = installation.start_dying_hub("between acknowledgement and settlement")
+    dying = installation.start_dying_hub("between acknowledgement and processing")
     to = await a_reachable_stall(app_database, settings, code="HKXA")
     await wait_for(dying, steady)
     bills = [await a_bill(app_database, to.stall, now=read_clock()) for _ in range(2)]
@@ -146,7 +146,7 @@ async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
         await deliver(client, to, [dying], body)
     dying.wait_until_killed()
 
-    # The payment is committed; nobody has heard of it.
+    # The payment is committed; nobody has been notified.
     assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 1
     assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 0

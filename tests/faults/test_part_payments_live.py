@@ -1,6 +1,6 @@
-"""F26, live: bills paid by two parts told close together, at three hubs, on a grown table.
+"""F26, live: bills paid by two parts reported close together, at three hubs, on a grown table.
 
-No worker runs: what a batch does not find, nobody judges again.
+No worker runs: what a batch does not find, nobody rematches.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A lost permission is told in every organisation, one at a time, and a crash loses none of it."""
+"""A lost permission is handled in every organisation, one at a time; a crash loses none of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ CHIEF = Granter(
 
 @dataclass
 class Listener:
-    """Hears of losses; refuses to for one organisation, as one whose rows are locked would."""
+    """Handles losses; refuses for one organisation, as one whose rows are locked would."""
 
     refuses: UUID | None = None
     heard: list[UUID] = field(default_factory=list)

@@ -98,7 +98,7 @@ DAMAGES = {
         "UPDATE bank_transactions SET open_vnd = 0 WHERE open_vnd > 0",
         {"what_is_open_is_not_taken"},
     ),
-    "a change that an owner is to hear of is lost": (
+    "a change that an owner is to be notified of is lost": (
         (
             "INSERT INTO bill_changes (org_id, id, subject_kind, subject_id, seq, owner_kind,"
             " owner_id, to_status, created_at, next_attempt_at) SELECT org_id, gen_random_uuid(),"

@@ -75,7 +75,7 @@ class RailPlace(Place):
         return str(subscriptions[0]["id"])
 
     def order(self, order_id: str | None) -> dict[str, Any]:
-        """Ask payOS, as the merchant's own software would, how an order stands."""
+        """Look up at payOS, as the merchant's own software would, how an order stands."""
         headers = {"x-client-id": self.client_id, "x-api-key": self.token}
         path = f"/v2/payment-requests/{order_id}"
         answer: dict[str, Any] = self.sandbox.get(path, headers=headers).json()

@@ -1,4 +1,4 @@
-"""Open pages that hear events, and events for them to hear."""
+"""Open pages that receive events, and events for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,7 +60,7 @@ def with_streams(settings: Settings) -> FastAPI:
 
 
 class Screen:
-    """An open page: hears events as an EventSource does."""
+    """An open page: receives events as an EventSource does."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer

@@ -46,7 +46,7 @@ async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]
 
 
 async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
-    """Tell of a test transfer, as the provider does, and whoever knows its secret can."""
+    """Report a test transfer, as the provider does, and whoever knows its secret can."""
     notice = {
         **notices.SEPAY_NOTICE,
         "id": an_id_number(),

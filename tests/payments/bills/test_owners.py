@@ -1,4 +1,4 @@
-"""A bill's owner hears of each change once its payment is committed, in order, whatever fails."""
+"""A bill's owner is notified of each change after the commit, in order, whatever fails."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ KIND = "test_session"
 
 
 class Notebook:
-    """An owner of the tests: writes down what it heard, and fails as it is told."""
+    """An owner of the tests: writes down what it receives, and fails on demand."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[UUID, str | None, str]] = []

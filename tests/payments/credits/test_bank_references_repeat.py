@@ -1,4 +1,4 @@
-"""Honest transfers that share a bank reference, and one transfer that two messages tell of."""
+"""Honest transfers that share a bank reference, and one transfer that two messages report."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -205,7 +205,7 @@ async def test_one_reference_reported_otherwise_by_another_provider_counts_and_i
 async def test_money_reported_by_a_provider_that_took_over_from_another_is_no_second_credit(
     app_database: Database, stall: Stall, fresh_database: FreshDatabase
 ) -> None:
-    """SePay's endpoint speaks for the account no more when Casso tells of the same transfer."""
+    """SePay's endpoint no longer speaks for the account when Casso reports the same transfer."""
     body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
     await store(app_database, stall, body)
     await settle(app_database, stall)
@@ -311,7 +311,7 @@ async def test_an_order_that_is_a_bills_reference_pays_it(
 async def test_money_whose_order_names_a_bill_to_come_waits_for_it_and_no_longer(
     app_database: Database, worker_database: Database, stall: Stall
 ) -> None:
-    """What the worker finds, it can also judge: nothing is found again for ever."""
+    """What the worker finds, it can also rematch: nothing is found again for ever."""
     vietqrvn = await another_endpoint(app_database, stall, provider="vietqrvn")
     reference = make_reference(stall.org.code, 77)
     await store(app_database, vietqrvn, push(vietqrvn, order=reference.lower()))

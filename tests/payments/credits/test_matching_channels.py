@@ -141,7 +141,7 @@ async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_reports(
 async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
 ) -> None:
-    """Two payments: SePay repeats the first while only Casso has told of the second."""
+    """Two payments: SePay repeats the first while only Casso has reported the second."""
     told = [
         (sepay, from_sepay(sepay, bill, 1)),
         (casso, from_casso(casso, bill, 3)),
@@ -159,7 +159,7 @@ async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
 async def test_a_provider_that_agreed_on_an_id_may_tell_of_more_money(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
 ) -> None:
-    """Casso repeats SePay's bank reference, then tells of a second payment that SePay lost."""
+    """Casso repeats SePay's bank reference, then reports a second payment that SePay lost."""
     shared = {"amount_vnd": 20_000, "memo": bill.reference, "bank_reference": "FT26324000123"}
     agreed = casso_body(casso, **shared)
     await store(app_database, sepay, sepay_body(sepay, **shared))

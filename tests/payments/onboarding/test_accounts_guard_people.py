@@ -208,7 +208,7 @@ async def test_a_payee_returns_to_its_former_virtual_account(
 async def test_approval_wakes_the_notices_that_waited_for_it(
     app_database: Database, stall: Stall
 ) -> None:
-    """The test transfer was told of early, and its notice is looked at once an hour by now."""
+    """The test transfer was reported early, and its notice is looked at once an hour by now."""
     link = await propose(app_database, stall)
     await listen_to(app_database, stall, link, NEW_NUMBER)
     await tell(app_database, stall, memo=TEST_MEMO)

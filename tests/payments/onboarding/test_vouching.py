@@ -144,7 +144,7 @@ async def list_accounts(
 async def report_test(
     database: Database, stall: Stall, *, memo: str = TEST_MEMO, now: datetime = NOON
 ) -> None:
-    """Let the stall's endpoint tell of a test transfer, as who has its key can at any time."""
+    """Let the stall's endpoint report a test transfer, as who has its key can at any time."""
     body = sepay_body(stall, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER)
     await store(database, stall, body, now=now)
     await settle(database, stall, now=now)
@@ -280,7 +280,7 @@ async def test_a_forged_notice_that_waited_for_the_approval_is_checked_by_the_ke
 async def test_listing_ones_account_at_an_endpoint_of_the_approver_is_not_enough(
     app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
 ) -> None:
-    """A number of another bank, say, that the provider tells of without its BIN."""
+    """A number of another bank, say, that the provider reports without its BIN."""
     both = [stall.account_id, link.receiving_account_id]
     await list_accounts(app_database, stall, *both, by=MANAGER)
     await report_test(app_database, stall)
@@ -392,7 +392,7 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
     assert await read_states(app_database, stall, second) == ("approved", "active")
 
     other = await connect(app_database, sealer, stall, second, by=APPROVER)
-    # The second channel tells of another transfer: the first would be the same money again.
+    # The second channel reports another transfer: the first would be the same money again.
     later = NOON + timedelta(hours=1)
     body = sepay_body(
         other, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER, occurred_at=later

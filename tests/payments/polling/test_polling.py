@@ -46,7 +46,7 @@ def sealer(settings: Settings) -> Sealer:
 
 
 async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: str) -> str | None:
-    """Make an endpoint that can be asked; return where."""
+    """Make an endpoint that can be polled; return where."""
     async with open_org_transaction(database, stall.org.id) as session:
         endpoint, _ = await create_endpoint(
             session,

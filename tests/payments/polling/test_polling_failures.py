@@ -1,4 +1,4 @@
-"""Asking a provider that cannot be asked, or answers nothing that can be used: each has a name."""
+"""Polling that fails: no poll possible, or no usable answer. Each failure has a name."""
 
 import json
 import time

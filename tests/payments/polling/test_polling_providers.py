@@ -1,6 +1,6 @@
 """Asking each provider, over HTTP, at a sandbox in a process of its own.
 
-Money is told by a callback and by an answer, in both orders, and counted once.
+Money is reported by a callback and by an answer, in both orders, and counted once.
 """
 
 import time
@@ -60,7 +60,7 @@ async def place(
     sandbox: httpx.Client,
     receiver: Receiver,
 ) -> Place:
-    """A stall of each provider that can be asked, known to the sandbox."""
+    """A stall of each provider that can be polled, known to the sandbox."""
     number = an_id_number()
     stall = await a_stall(app_database, is_live=False, provider=request.param)
     # The sandbox outlives the databases of the tests, which begin with the same numbers.

@@ -1,4 +1,4 @@
-"""A provider that the hub has never heard of: an adapter and a registry line, and nothing else."""
+"""A provider that the hub does not know: an adapter and a registry line, and nothing else."""
 
 import hmac
 import json

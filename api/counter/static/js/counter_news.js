@@ -127,7 +127,7 @@ export class News {
     return hubNow() - Date.parse(news.at) > STALE_AFTER_S * 1000;
   }
 
-  /** Whether a payment happened while the line was down, or long before it was heard of. */
+  /** Whether a payment happened while the line was down, or long before it came here. */
   #isMissed(news, isReplay) {
     return this.#isOld(news) || (isReplay && Date.parse(news.at) >= this.#lostAt - 1000);
   }
