@@ -54,18 +54,20 @@ def write_flood(
         seed: the same seed gives the same order, repeats and memos.
     """
     chance = random.Random(seed)
-    told = [_tell(market, bill, chance, now) for market, bills in market_bills for bill in bills]
-    chance.shuffle(told)
+    sent = [
+        _make_call(market, bill, chance, now) for market, bills in market_bills for bill in bills
+    ]
+    chance.shuffle(sent)
     if has_repeats:
-        for position in range(len(told) - 1, -1, -1):
+        for position in range(len(sent) - 1, -1, -1):
             if chance.random() < REPEATED_SHARE:
                 # At once, or up to 2,000 later: both races are real.
                 later = position + chance.choice((1, 1, 50, 2_000))
-                told.insert(min(later, len(told)), told[position])
-    return Flood(calls=[call for call, _ in told], payments=[payment for _, payment in told])
+                sent.insert(min(later, len(sent)), sent[position])
+    return Flood(calls=[call for call, _ in sent], payments=[payment for _, payment in sent])
 
 
-def _tell(
+def _make_call(
     market: Market, bill: BillFacts, chance: random.Random, now: datetime
 ) -> tuple[Call, Payment]:
     number = next(_numbers)

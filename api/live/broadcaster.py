@@ -205,14 +205,14 @@ class Broadcaster:
                     failures = 0
                     self.is_listening.set()
                     self._wake_all()  # what came while nobody listened
-                    await self._hear(connection)
+                    await self._receive(connection)
             except (psycopg.Error, OSError) as error:
                 log.warning("live.listen_lost", error=type(error).__name__)
             self.is_listening.clear()
             await asyncio.sleep(LISTEN_RETRY_S[min(failures, len(LISTEN_RETRY_S) - 1)])
             failures += 1
 
-    async def _hear(self, connection: psycopg.AsyncConnection) -> None:
+    async def _receive(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 if notice.channel == CHANGES_CHANNEL:
@@ -229,7 +229,7 @@ class Broadcaster:
             return
         if found := self._feeds.get(org_id):
             if events:
-                found[0].tell(events)
+                found[0].send(events)
             else:
                 found[0].woken.set()
 

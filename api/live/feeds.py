@@ -123,7 +123,7 @@ class Feed:
         while True:
             async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
-            self.tell(events)
+            self.send(events)
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
@@ -131,7 +131,7 @@ class Feed:
         if is_far:
             self._looked_far_at = began_at
 
-    def tell(self, events: Iterable[EventFacts]) -> None:
+    def send(self, events: Iterable[EventFacts]) -> None:
         """Hand events to the screens that want them, unless they were sent before."""
         for event in events:
             self._hand_out(event)

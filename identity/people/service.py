@@ -35,9 +35,9 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    check_login,
+    check_password,
     joins_duties,
-    judge_login,
-    judge_password,
     may_grant,
     normalise_login,
 )
@@ -121,7 +121,7 @@ async def add_staff(
     _check_grant(granter, roles, scopes)
     if joins_duties(roles):
         raise DutiesNotApart
-    if violations := [*judge_login(name), *judge_password(password, name)]:
+    if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
@@ -323,7 +323,7 @@ async def _lock_manageable(
 
 
 async def _set_password(staff: Staff, password: str, passwords: Passwords) -> None:
-    if violations := judge_password(password, staff.login):
+    if violations := check_password(password, staff.login):
         raise PasswordRefused(violations)
     staff.password_hash = await passwords.hash(password)
     staff.failed_attempts, staff.locked_until = 0, None

@@ -244,7 +244,7 @@ def is_late(occurred_at: datetime, *, is_date_only: bool, expires_at: datetime) 
     return occurred_at > expires_at
 
 
-def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
+def check_client_id(bill_id: UUID, *, now: datetime) -> str | None:
     """Say what is wrong with an id that a client made, or None.
 
     It must be a UUIDv7 whose time is at most 35 days past and 10 minutes ahead.

@@ -296,7 +296,7 @@ async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now:
     held = await _hold(session, org.id, credit_id)
     if held.verdict is not Verdict.NO_BILL:
         return False
-    match = await _judge_again(session, org, held, now=now)
+    match = await _rematch(session, org, held, now=now)
     if match.decision.verdict is Verdict.NO_BILL:
         return False
     await _replace(session, org.id, held, match.decision, SYSTEM, now)
@@ -323,16 +323,14 @@ async def rematch_with(
         of_it = set(await list_bill_ids_of_source(session, org.id, kind=kind, source_id=credit_id))
         named = await settling.lock_named_bills(session, org.id, references=references)
         return not (of_it | {held.match.decision.bill_id}).isdisjoint(named)
-    match = await _judge_again(session, org, held, now=now)
+    match = await _rematch(session, org, held, now=now)
     if match.decision.verdict is Verdict.ACCOUNT_TEST:
         return False
     await _replace(session, org.id, held, match.decision, SYSTEM, now, named=match.named)
     return True
 
 
-async def _judge_again(
-    session: AsyncSession, org: OrgFacts, held: _Held, *, now: datetime
-) -> NewMatch:
+async def _rematch(session: AsyncSession, org: OrgFacts, held: _Held, *, now: datetime) -> NewMatch:
     """Decide what a credit is by all that was ever reported of it; its bills come back locked."""
     added = await list_added_references(session, org.id, held.credit.id)
     credit = replace(held.credit, memo=" ".join([*added, held.credit.memo]))

@@ -211,7 +211,7 @@ class RailService:
             if state in (OrderState.PART_PAID, OrderState.PAID):  # whoever paid: its callback tells
                 return Result(status=RailStatus.CLOSED)
             if state is not OrderState.ABSENT:
-                return _ask_anew(attempt)
+                return _request_anew(attempt)
             try:
                 opened = await remote.open(self._client, channel, order)
             except RequestRefused as refusal:  # it is not there, and will not be
@@ -295,7 +295,7 @@ class RailService:
                     session, attempt.org_id, attempt.bill_id, order_id=order_id
                 )
             if result.status != attempt.status:
-                await outbox.record(session, attempt.org_id, [_tell(attempt, result)], now=now)
+                await outbox.record(session, attempt.org_id, [_to_event(attempt, result)], now=now)
 
 
 def _without_channel(attempt: RailAttempt) -> Result:
@@ -305,13 +305,13 @@ def _without_channel(attempt: RailAttempt) -> Result:
     return Result(status=RailStatus(attempt.status), problem=problem)
 
 
-def _ask_anew(attempt: RailAttempt) -> Result:
+def _request_anew(attempt: RailAttempt) -> Result:
     if attempt.orders >= ORDERS_MAX:
         return Result(status=RailStatus.FAILED, problem=RailProblem.ORDER_REFUSED)
     return Result(status=RailStatus.PENDING, next_number=True)
 
 
-def _tell(attempt: RailAttempt, result: Result) -> NewEvent:
+def _to_event(attempt: RailAttempt, result: Result) -> NewEvent:
     return NewEvent(
         kind=EventKind.BILL_CODE_CHANGED,
         payee_id=attempt.payee_id,

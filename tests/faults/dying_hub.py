@@ -72,13 +72,13 @@ IS_ACKNOWLEDGED = frozenset(POINTS | OWNER_POINTS) - {
 }
 
 
-async def hear(session: AsyncSession, change: Change, *, now: datetime) -> None:
+async def note_change(session: AsyncSession, change: Change, *, now: datetime) -> None:
     """Write down what an owner received, in the change's own transaction."""
     await session.execute(
         text(
             "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"
             " object_id, request_id, recorded_at) VALUES (:org, :id, 'system', 'owner',"
-            " 'owner.heard', 'bill', :subject, '', :now)"
+            " 'owner.notified', 'bill', :subject, '', :now)"
         ),
         {"org": change.org_id, "id": change.id, "subject": change.subject_id, "now": now},
     )
@@ -115,7 +115,7 @@ def start(point: str) -> tuple[int, int]:
         if end_with_us is not None:
             end_with_us()
         os.dup2(2, 1)  # standard output is the parent's to answer on
-        register_owner(OWNER_KIND, hear)
+        register_owner(OWNER_KIND, note_change)
         plant(point)
         hub_process.main(listener.detach())
         os._exit(0)

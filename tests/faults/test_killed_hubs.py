@@ -15,7 +15,7 @@ from core.tenancy import open_org_transaction
 from payments.bills import owners
 from payments.bills.references import ALPHABET
 from payments.credits.processor import NoticeProcessor
-from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, hear
+from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, note_change
 from tests.payments.invariants import find_violations, find_waiting
 from tests.world.builders import (
     a_bill,
@@ -149,8 +149,8 @@ async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
     # The payment is committed; nobody has been notified.
     assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 1
-    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 0
-    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: hear})
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.notified'") == 0
+    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: note_change})
     processor = NoticeProcessor(app_database, read_clock=read_clock)
     context = JobContext(
         app_database=app_database, worker_database=worker_database, processor=processor
@@ -158,7 +158,7 @@ async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
     for _ in range(2):
         await notify_owners(context, now=read_clock())
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 0
-    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 1
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.notified'") == 1
     assert find_violations(fresh_database.owner_url) == []
 
 

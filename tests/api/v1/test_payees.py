@@ -150,7 +150,7 @@ async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
     )
-    endpoint, link = await hear_an_account(market, manager, approver)
+    endpoint, link = await report_an_account(market, manager, approver)
     person = (await approver.get("/v1/me")).json()["id"]
 
     changed = await market.admin.patch(
@@ -174,7 +174,7 @@ async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: 
     )
     boss = (await employ(market.admin, "boss", "admin")).json()["id"]
     browser = await hub.browser("boss")
-    endpoint, link = await hear_an_account(market, manager, approver, by=browser, org=market.org)
+    endpoint, link = await report_an_account(market, manager, approver, by=browser, org=market.org)
 
     # An approver of the city's own organisation has no say in the market.
     changed = await market.admin.patch(f"/v1/staff/{boss}", json={"roles": ["approver"]})
@@ -190,7 +190,7 @@ async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
     )
-    endpoint, link = await hear_an_account(market, manager, approver)
+    endpoint, link = await report_an_account(market, manager, approver)
     person = (await approver.get("/v1/me")).json()["id"]
 
     await market.admin.patch(
@@ -201,7 +201,7 @@ async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
     await until(manager, f"/v1/accounts/{link['id']}", "status", "active")
 
 
-async def hear_an_account(
+async def report_an_account(
     market: Market,
     manager: httpx.AsyncClient,
     approver: httpx.AsyncClient,
