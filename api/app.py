@@ -136,7 +136,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    """Outermost first: who is asking must be known before it is logged."""
+    """Outermost first: the caller must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
         Middleware(CallbacksASGI),

@@ -33,7 +33,7 @@ from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Services:
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
     directory: Directory  # who is who
-    hooks: Hooks  # who answers and hears what identity says
+    hooks: Hooks  # what identity calls above it, and notifies
     passwords: Passwords
     sign_ins: SignIns
     sealer: Sealer  # for the secrets of providers
@@ -78,7 +78,7 @@ class Services:
     receiver: NoticeReceiver
     bill_writer: BillWriter
     poller: ProviderPoller
-    rails: RailDesk
+    rails: RailService
     limits: Limits
     readiness: Readiness
 
@@ -143,7 +143,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
-            rails=RailDesk(
+            rails=RailService(
                 database, sealer, client, public_url=settings.public_url, read_clock=read_clock
             ),
             limits=Limits(),

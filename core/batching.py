@@ -125,14 +125,14 @@ class MicroBatcher(Generic[Key, Item, Answer]):
                 await self._answer_singly(key, batch)
                 return
         for (_, future), answer in zip(batch, answers, strict=True):
-            _tell(future, answer)
+            _resolve(future, answer)
 
     def _refuse_waiting(self, error: Exception) -> None:
         """Tell everyone who waits, instead of letting each find out for themselves."""
         for waiting in self._waiting.values():
             self._waiting_count -= len(waiting)
             while waiting:
-                _tell(waiting.popleft()[1], _busy(error))
+                _resolve(waiting.popleft()[1], _busy(error))
 
     async def _answer_singly(
         self, key: Key, batch: list[tuple[Item, asyncio.Future[Answer]]]
@@ -144,7 +144,7 @@ class MicroBatcher(Generic[Key, Item, Answer]):
             waits += isinstance(error, Busy) or has_timed_out(error)
             if waits == WAITS_MAX:  # each waits for a timeout: the rest need not
                 for _, future in batch[i + 1 :]:
-                    _tell(future, _busy(error))
+                    _resolve(future, _busy(error))
                 return
 
 
@@ -154,7 +154,7 @@ def _busy(cause: BaseException | None) -> Busy:
     return busy
 
 
-def _tell(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+def _resolve(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
     if future.done():  # the caller went away
         return
     if isinstance(answer, Exception):

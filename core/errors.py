@@ -48,13 +48,13 @@ class InvalidRequest(HubError):
 
 
 class Unauthenticated(HubError):
-    """Nobody, or nobody that is known, asks."""
+    """The caller is not signed in, or is unknown."""
 
     kind, code, title = Kind.UNAUTHENTICATED, "unauthenticated", "Sign in first"
 
 
 class Forbidden(HubError):
-    """Who asks is known and may not do this."""
+    """The caller is known and may not do this."""
 
     kind, code, title = Kind.FORBIDDEN, "forbidden", "Not allowed"
 

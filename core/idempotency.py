@@ -123,7 +123,7 @@ async def take_keys(
     if any(key.name not in known for key in repeats):
         raise Busy("A key of seven days ago was just erased; repeat the request.")
     return [
-        None if (*key.name, resource_id) in first else _judge(key, known[key.name])
+        None if (*key.name, resource_id) in first else _decide(key, known[key.name])
         for key, resource_id in keyed
     ]
 
@@ -133,7 +133,7 @@ async def find_repeats(
 ) -> list[UUID | IdempotencyKeyReused | None]:
     """Say which keys came before, as `take_keys` does, without storing any."""
     known = await find_keys(session, org_id, keys)
-    return [_judge(key, known[key.name]) if key.name in known else None for key in keys]
+    return [_decide(key, known[key.name]) if key.name in known else None for key in keys]
 
 
 async def find_keys(
@@ -152,6 +152,6 @@ async def find_keys(
     return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in rows}
 
 
-def _judge(key: Repeatable, first: tuple[bytes, UUID]) -> UUID | IdempotencyKeyReused:
+def _decide(key: Repeatable, first: tuple[bytes, UUID]) -> UUID | IdempotencyKeyReused:
     body_hash, resource_id = first
     return resource_id if body_hash == key.body_hash else IdempotencyKeyReused()

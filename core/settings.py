@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     # any tenant types: the hub would knock at doors of its own network. The demo sets its own.
     sandbox_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
-    # Credits are still watched for after expiry this long before the bill is tidied away.
+    # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
     data_dir: Path = Path(".phopay")
 

@@ -42,11 +42,11 @@ async def measure(ask: Callable[[], Awaitable[datetime]]) -> None:
     """
     global _ahead, _is_measured
     began = clock.read_clock()
-    told = await ask()
+    answered = await ask()
     took = clock.read_clock() - began
     if _is_measured and not timedelta(0) <= took <= ROUND_TRIP_MAX:
         return
-    ahead = told - began - took // 2
+    ahead = answered - began - took // 2
     if abs(ahead - _ahead) >= WORTH_A_LINE:
         log.warning("clock.differs", database_ahead_s=round(ahead.total_seconds(), 1))
     _ahead, _is_measured = ahead, True

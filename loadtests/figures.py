@@ -44,8 +44,8 @@ def below(name: str, value: float, unit: str, bar: float, *, note: str = "") -> 
 
 def write_json(figures: list[Figure], path: Path) -> None:
     """Write `{"figures": […]}`."""
-    told = {"figures": [asdict(figure) for figure in figures]}
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    report = {"figures": [asdict(figure) for figure in figures]}
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def print_table(figures: list[Figure]) -> None:

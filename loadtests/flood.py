@@ -22,7 +22,7 @@ _numbers = count(50_000_001)
 
 @dataclass(frozen=True, kw_only=True)
 class Payment:
-    """One transfer that a bank tells of, and the bill it pays."""
+    """One transfer that a bank reports, and the bill it pays."""
 
     org_id: UUID
     account_id: UUID
@@ -34,7 +34,7 @@ class Payment:
 
 @dataclass(frozen=True, kw_only=True)
 class Flood:
-    """What is sent: `payments[i]` is what `calls[i]` tells of; repeats name a payment again."""
+    """What is sent: `payments[i]` is what `calls[i]` reports; repeats name a payment again."""
 
     calls: list[Call]
     payments: list[Payment]
@@ -54,18 +54,20 @@ def write_flood(
         seed: the same seed gives the same order, repeats and memos.
     """
     chance = random.Random(seed)
-    told = [_tell(market, bill, chance, now) for market, bills in market_bills for bill in bills]
-    chance.shuffle(told)
+    sent = [
+        _make_call(market, bill, chance, now) for market, bills in market_bills for bill in bills
+    ]
+    chance.shuffle(sent)
     if has_repeats:
-        for position in range(len(told) - 1, -1, -1):
+        for position in range(len(sent) - 1, -1, -1):
             if chance.random() < REPEATED_SHARE:
                 # At once, or up to 2,000 later: both races are real.
                 later = position + chance.choice((1, 1, 50, 2_000))
-                told.insert(min(later, len(told)), told[position])
-    return Flood(calls=[call for call, _ in told], payments=[payment for _, payment in told])
+                sent.insert(min(later, len(sent)), sent[position])
+    return Flood(calls=[call for call, _ in sent], payments=[payment for _, payment in sent])
 
 
-def _tell(
+def _make_call(
     market: Market, bill: BillFacts, chance: random.Random, now: datetime
 ) -> tuple[Call, Payment]:
     number = next(_numbers)

@@ -1,4 +1,4 @@
-"""The floor: how fast PostgreSQL settles notices when a program sends it nothing but the writes.
+"""The floor: how fast PostgreSQL processes notices when a program sends it nothing but the writes.
 
 pgbench, from the same binaries as the server, runs the rows that settling one notice writes: a
 credit, the bill's new state, a match, a transfer, an event with its wake-up, the notice's end; one

@@ -43,7 +43,7 @@ NOT_OURS: Final = (
 
 @dataclass(kw_only=True)
 class Installation:
-    """A prepared database and what processes are told of it."""
+    """A prepared database and the environment that its processes get."""
 
     folder: Path
     cluster: Cluster
@@ -82,7 +82,7 @@ class Installation:
             stack.callback(listener.close)
             self.port = listener.getsockname()[1]
             url = f"http://{HOST}:{self.port}"
-            told = {
+            environment = {
                 **self.environment,
                 "PHOPAY_PUBLIC_URL": url,
                 "PHOPAY_LOG_FORMAT": "json",
@@ -90,7 +90,7 @@ class Installation:
             }
             for number in range(processes):
                 name = f"hub-{number + 1}"
-                self.hubs.append(start_hub(self.running, listener, told, name=name))
+                self.hubs.append(start_hub(self.running, listener, environment, name=name))
             wait_until_ready(f"{url}/health/ready", self.running)
             for _ in range(20 * processes):  # every process imports and connects before it counts
                 urlopen(f"{url}/health/ready", timeout=10).close()

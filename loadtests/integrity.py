@@ -66,7 +66,7 @@ def count_payments(
     """Hold payments against the database.
 
     Args:
-        payments: what each call told of; repeats name the same payment.
+        payments: what each call reported; repeats name the same payment.
         good_calls: positions of the calls that the sender saw acknowledged.
     """
     acknowledged = {payments[call].bank_reference for call in good_calls}

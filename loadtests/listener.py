@@ -1,7 +1,7 @@
 """The listener: a process of its own that keeps vendors' live streams open and times each event.
 
 Run as `python -m loadtests.listener JOB LOG`. It prints "ready" when every stream has said hello,
-and ends when it heard of everything that it was told to await, or after its time.
+and ends when it received everything that it was to await, or after its time.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Listener:
     def __init__(self, job: ListeningJob) -> None:
         loop = asyncio.get_running_loop()
         self.job = job
-        self.heard: dict[str, PullResult] = {}
+        self.received: dict[str, PullResult] = {}
         self._awaited = frozenset(job.awaited)
         self._left = job.awaited_count
         self.is_ready = loop.create_future()
@@ -46,14 +46,14 @@ class Listener:
         if not self.is_ready.done():
             self.is_ready.set_exception(RuntimeError(reason))
 
-    def hear(self, data: str) -> None:
+    def note(self, data: str) -> None:
         """Note when what is awaited is told for the first time; a fresh page also hears echoes."""
         at_s = time.monotonic()
         names = self._awaited.intersection(NAME.findall(data))
-        if not names or any(name in self.heard for name in names):
+        if not names or any(name in self.received for name in names):
             return
         for name in names:
-            self.heard[name] = PullResult(at_s, name)
+            self.received[name] = PullResult(at_s, name)
         self._left -= 1
         if self._left == 0:
             self.is_done.set_result(None)
@@ -95,7 +95,7 @@ class Stream(asyncio.Protocol):
         for event in whole:
             for line in event.split(b"\n"):
                 if line.startswith(b"data: "):
-                    self._listener.hear(line[6:].decode())
+                    self._listener.note(line[6:].decode())
 
 
 async def listen(job: ListeningJob) -> ListeningLog:
@@ -111,7 +111,7 @@ async def listen(job: ListeningJob) -> ListeningLog:
     await asyncio.wait_for(listener.is_ready, READY_TIMEOUT_S)
     print("ready", flush=True)
     await asyncio.wait([listener.is_done], timeout=job.timeout_s)
-    return ListeningLog(events=list(listener.heard.values()))
+    return ListeningLog(events=list(listener.received.values()))
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ class Pages:
     def measure_counter(self, *, requests: int) -> float:
         """Return the p95 in ms of the counter's pages at a steady pace, from when each was due."""
         stalls = itertools.cycle(self._market.stalls)
-        asked = itertools.islice(itertools.cycle(COUNTER_PAGES), requests)
-        paths = [f"/counter{page}?payee={next(stalls).payee_id}" for page in asked]
+        wanted = itertools.islice(itertools.cycle(COUNTER_PAGES), requests)
+        paths = [f"/counter{page}?payee={next(stalls).payee_id}" for page in wanted]
         log = self._ask(paths, connections=COUNTER_CONNECTIONS, pages_per_s=COUNTER_PAGES_PER_S)
         return find_percentile(_read_times_ms(log), 95)
 

@@ -23,7 +23,7 @@ from loadtests.floor import Floor
 from loadtests.history import write_history
 from loadtests.installation import HOST, Installation, installed
 from loadtests.pages import Pages
-from loadtests.screens import hear_payments
+from loadtests.screens import await_payments
 from loadtests.wire import SendingJob
 from ops.console import say
 from ops.environment import DATABASE
@@ -321,7 +321,7 @@ def measure_screens(
 ) -> list[float]:
     """Return, for each payment, how long it took from its callback to the vendor's screen, in ms.
 
-    A payment that the right screen never heard of counts as lost.
+    A payment that the right screen never received counts as lost.
     """
     flood = write_flood(city.take(), seed=99, now=read_clock(), has_repeats=False)
     streams = [
@@ -329,16 +329,18 @@ def measure_screens(
         for market in city.markets
         for stall, key in zip(market.stalls, _share(market.keys, market.stalls), strict=True)
     ]
-    heard, log = hear_payments(installation, flood, streams, calls_per_s=plan.screen_payments_per_s)
+    received, log = await_payments(
+        installation, flood, streams, calls_per_s=plan.screen_payments_per_s
+    )
     wait_until_settled(installation, city)
     good = processes.list_good(log)
     counts.add(integrity.count_payments(installation.owner_url, flood.payments, good))
     sent_at_s: dict[int, float] = defaultdict(lambda: float("inf"))
     for answer in log.answers:
         sent_at_s[answer.call] = min(sent_at_s[answer.call], answer.sent_at_s)
-    unheard = [call for call in good if call not in heard]
-    counts.lost += len(unheard)
-    return [(heard[call] - sent_at_s[call]) * 1_000 for call in heard] or [float("inf")]
+    missing = [call for call in good if call not in received]
+    counts.lost += len(missing)
+    return [(received[call] - sent_at_s[call]) * 1_000 for call in received] or [float("inf")]
 
 
 def _share(keys: Sequence[str], stalls: Sequence[object]) -> list[str]:

@@ -8,16 +8,16 @@ from loadtests.installation import HOST, Installation
 from loadtests.wire import ListeningJob, SendingJob, SendingLog
 
 SENDING_CONNECTIONS: Final = 32
-LATE_S: Final = 15.0  # after the last callback; what comes later is not heard
+LATE_S: Final = 15.0  # after the last callback; what comes later is not received
 
 
-def hear_payments(
+def await_payments(
     installation: Installation, flood: Flood, streams: list[tuple[str, str]], *, calls_per_s: float
 ) -> tuple[dict[int, float], SendingLog]:
     """Send callbacks at a steady pace while every stall's screen listens.
 
     Returns:
-        (when each call's payment was first heard, the sender's log); monotonic seconds.
+        (when each call's payment was first received, the sender's log); monotonic seconds.
     """
     call_of = {payment.reference: call for call, payment in enumerate(flood.payments)}
     call_of |= {str(payment.bill_id): call for call, payment in enumerate(flood.payments)}
@@ -39,7 +39,7 @@ def hear_payments(
     with processes.listening(listening, installation.folder) as listener:
         log = processes.send(sending, installation.folder)
         events = listener.read_log().events
-    heard: dict[int, float] = {}
+    received: dict[int, float] = {}
     for event in events:
-        heard.setdefault(call_of[event.name], event.at_s)
-    return heard, log
+        received.setdefault(call_of[event.name], event.at_s)
+    return received, log

@@ -1,4 +1,4 @@
-"""Bills, payments, and the changes that owners hear of.
+"""Bills, payments, and the changes that owners are notified of.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """

@@ -57,7 +57,7 @@ WORKER_MAY_NOT_READ = [
     "logins",
     "setup_tokens",
 ]
-# Whose loss of rights some organisation has yet to hear of.
+# Whose loss of rights some organisation has not handled yet.
 WORKER_MAY_READ_COLUMNS = {"staff": "org_id, id, lost_elsewhere_at"}
 WORKER_MAY_DELETE = ["idempotency_keys", "events", "rejections", "sign_ins"]
 

@@ -24,7 +24,7 @@ def word_invitation(environment: Mapping[str, str]) -> list[str]:
         environment: the PHOPAY_… variables of the hub's processes.
 
     Returns:
-        No lines when somebody can sign in; what to do when the database cannot be asked.
+        No lines when somebody can sign in; what to do when the database is away.
     """
     given = {
         name.removeprefix(PREFIX).lower(): value
@@ -38,7 +38,7 @@ def word_invitation(environment: Mapping[str, str]) -> list[str]:
         with ThreadPoolExecutor(1) as thread:
             token = thread.submit(lambda: asyncio.run(_issue(settings))).result()
     except SQLAlchemyError:  # away, or not migrated: the hub serves as soon as it is there
-        return ["The database cannot be asked who is administrator: see /health/ready"]
+        return ["The database is away, so it is unknown who is administrator: see /health/ready"]
     if token is None:
         return []
     hours = round(SETUP_TOKEN_VALID_FOR.total_seconds() / 3_600)

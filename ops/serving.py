@@ -46,8 +46,8 @@ def start_hub(
     """Start one process of the hub on a bound socket."""
     descriptor = listener.fileno()
     command = [sys.executable, "-m", "ops.hub_process", str(descriptor)]
-    told = {**environment, "PHOPAY_PROCESS_NAME": name}
-    return running.start(name, command, told, pass_fds=[descriptor])
+    its_environment = {**environment, "PHOPAY_PROCESS_NAME": name}
+    return running.start(name, command, its_environment, pass_fds=[descriptor])
 
 
 def wait_until_ready(url: str, running: Family, *, is_any_answer_enough: bool = False) -> None:

@@ -1,7 +1,7 @@
-"""Invariants: what must always hold in the books, asked in plain SQL (docs/reliability.md).
+"""Invariants: what must always hold in the books, checked in plain SQL (docs/reliability.md).
 
-They know nothing of the code that wrote the rows. The worker asks them of the running hub, a
-restore asks them of what it restored, and the tests after every step.
+They know nothing of the code that wrote the rows. The worker checks them in the running hub, a
+restore in what it restored, and the tests after every step.
 
 Each statement returns a row per violation: the organisation first (NULL where the schema itself is
 wrong), then the evidence. Each reads whole tables once and compares sums, so that its time grows
@@ -22,7 +22,7 @@ from payments.breaks.queries import close_breaks, insert_breaks_once
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 
-# Per account: what the credits tell of is what left bank clearing, to the đồng. What a person
+# Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
 CLEARING_IS_WHAT_WAS_TOLD: Final = """
     SELECT org_id, account_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
@@ -83,7 +83,7 @@ A_CREDIT_POSTS_ONCE: Final = """
           AND (p.id IS NULL OR p.source_kind = 'credit')) AS both_sides
     GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
 """
-# I7: what a provider calls one transaction is one credit; a telling that a person admitted as
+# I7: what a provider calls one transaction is one credit; a report that a person admitted as
 # another transfer is one more.
 A_TRANSACTION_IS_ONE_CREDIT: Final = """
     SELECT org_id, receiving_account_id, provider, provider_transaction_id, admitted_from,
@@ -261,10 +261,10 @@ class Violation:
 
 
 async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
-    """Ask one invariant of all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
+    """Check one invariant for all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
 
     In a transaction of its own, of a role that sees them all: it can take up to a minute, and an
-    old snapshot would keep PostgreSQL from tidying up.
+    old snapshot would keep PostgreSQL from vacuuming.
     """
     for bound in BOUNDS:
         await session.execute(text(bound))

@@ -274,7 +274,7 @@ class World:
         """Tell a line. payOS adds the order that the line's virtual account belongs to.
 
         Money without an order gets orderCode 0 and a link id of its own: an assumption that lets
-        a payOS endpoint hear of static codes as well.
+        a payOS endpoint receive static codes as well.
         """
         request = self.requests.find_by_account(line.virtual_number)
         if request is not None and request.client_id == subscription.client_id:

@@ -50,7 +50,7 @@ async def app_database(
     fresh_database: FreshDatabase, settings: Settings
 ) -> AsyncIterator[Database]:
     """Sessions of the hub's role, phopay_app."""
-    async with _sessions(fresh_database.app_url, settings) as database:
+    async with _open(fresh_database.app_url, settings) as database:
         yield database
 
 
@@ -59,7 +59,7 @@ async def worker_database(
     fresh_database: FreshDatabase, settings: Settings
 ) -> AsyncIterator[Database]:
     """Sessions of the worker's role, phopay_worker."""
-    async with _sessions(fresh_database.worker_url, settings) as database:
+    async with _open(fresh_database.worker_url, settings) as database:
         yield database
 
 
@@ -68,12 +68,12 @@ async def owner_database(
     fresh_database: FreshDatabase, settings: Settings
 ) -> AsyncIterator[Database]:
     """Sessions of the owner, past row-level security: for building and for looking."""
-    async with _sessions(fresh_database.owner_url, settings) as database:
+    async with _open(fresh_database.owner_url, settings) as database:
         yield database
 
 
 @asynccontextmanager
-async def _sessions(url: str, settings: Settings) -> AsyncIterator[Database]:
+async def _open(url: str, settings: Settings) -> AsyncIterator[Database]:
     engine = open_engine(url, settings)
     try:
         yield open_database(engine)

@@ -19,7 +19,7 @@ from core.sealing import Sealer
 from core.settings import Settings
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 from worker.handlers import job_handlers
 from worker.jobs import JOBS, JobContext, set_clock
 
@@ -42,7 +42,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         app_database=app_database,
         worker_database=worker_database,
         processor=processor,
-        rails=RailDesk(
+        rails=RailService(
             app_database,
             Sealer.from_settings(settings),
             client,

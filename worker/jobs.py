@@ -1,7 +1,7 @@
 """Jobs that the worker runs by the clock, each a use case of a domain package.
 
 It sweeps the backlog that a dead hub process left, matches credits again whose bill has appeared,
-tells of lost permissions, stores the expiry of bills, deletes rows past their retention, and checks
+finishes lost permissions, stores the expiry of bills, deletes rows past their retention, and checks
 the invariants.
 """
 
@@ -23,7 +23,7 @@ from payments.bills.owners import OwnersInbox, list_kinds
 from payments.bills.queries import confirm_serials, find_expired_unstored, store_expiry
 from payments.bills.queries_owners import find_waiting as find_changes
 from payments.callbacks.queries import find_backlog
-from payments.connections.vouching import hear_permission_lost
+from payments.connections.vouching import handle_permission_lost
 from payments.credits.corrections import put_off, rematch
 from payments.credits.processor import NoticeProcessor
 from payments.credits.queries import find_waiting
@@ -38,7 +38,7 @@ from payments.invariants import (
     open_alarm,
 )
 from payments.rails.queries import find_due
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 from worker.queries import delete_before
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ DELETE_MAX: Final = 5_000  # rows of one table in one transaction
 DELETE_ROUNDS_MAX: Final = 50  # transactions for one table in one go
 
 # The hub has the same list (api/subscribers.py); a test holds them equal.
-HOOKS: Final = Hooks(on_permission_lost=(hear_permission_lost,))
+HOOKS: Final = Hooks(on_permission_lost=(handle_permission_lost,))
 
 # How long rows are kept that are not evidence. Notices, credits, matches, transfers and audit rows
 # are kept for ever.
@@ -84,7 +84,7 @@ class JobContext:
     app_database: Database  # one organisation per transaction, as the hub
     worker_database: Database  # sees all organisations, may delete what has had its time
     processor: NoticeProcessor
-    rails: RailDesk | None = None
+    rails: RailService | None = None
     expired_until: datetime | None = None  # how far this process has expired bills
 
 
@@ -129,8 +129,8 @@ async def rematch_waiting(context: JobContext, *, now: datetime) -> int:
     return explained
 
 
-async def tell_owners(context: JobContext, *, now: datetime) -> int:
-    """Let owners hear of what a dead hub left, or what failed before; return how many changes."""
+async def notify_owners(context: JobContext, *, now: datetime) -> int:
+    """Notify owners of what a dead hub left, or what failed before; return how many changes."""
     if not (kinds := list_kinds()):
         return 0
     async with context.worker_database.begin() as session:
@@ -235,8 +235,8 @@ async def _expire_bills_of(
             return expired
 
 
-async def tell_losses(context: JobContext, *, now: datetime) -> int:
-    """Tell what a hub process that died has not told of lost permissions; return of how many."""
+async def handle_losses(context: JobContext, *, now: datetime) -> int:
+    """Finish lost permissions that a dead hub process left; return of how many people."""
     return await finish_losses(context.app_database, context.worker_database, HOOKS, now=now)
 
 
@@ -273,10 +273,10 @@ async def note_serials(context: JobContext, *, now: datetime) -> int:
 JOBS: Final[tuple[tuple[float, Callable[..., Awaitable[int]]], ...]] = (
     (CLOCK_EVERY_S, set_clock),
     (SWEEP_EVERY_S, sweep_backlog),
-    (SWEEP_EVERY_S, tell_owners),
+    (SWEEP_EVERY_S, notify_owners),
     (REMATCH_EVERY_S, rematch_waiting),
     (RAILS_EVERY_S, resume_rail_requests),
-    (LOSSES_EVERY_S, tell_losses),
+    (LOSSES_EVERY_S, handle_losses),
     (EXPIRE_EVERY_S, expire_bills),
     (RETENTION_EVERY_S, purge_expired),
     (INVARIANTS_EVERY_S, check_invariants),

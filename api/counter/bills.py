@@ -43,8 +43,8 @@ from payments.bills.rules import (
     BillFacts,
     BillRequest,
     BillStatus,
+    check_client_id,
     effective_status,
-    judge_client_id,
 )
 from payments.bills.writer import BillWriter
 from payments.credits.sales import list_of_bill
@@ -111,7 +111,7 @@ async def open_bill(
             context = await read_context(session, payee, here="keypad", now=now)
         page = keypad_page(typed=amount, note=purpose, is_amount_bad=True)
         return render(request, "counter.html", context, page, status=422)
-    if bill_id is not None and judge_client_id(bill_id, now=now) is not None:
+    if bill_id is not None and check_client_id(bill_id, now=now) is not None:
         bill_id = None
     bill = await _open(writer, payee, settings, amount_vnd, purpose, bill_id, now)
     return go(payee.path(f"/bills/{bill.id}"))
@@ -191,7 +191,7 @@ async def renew_bill(
         old = await _get_own(session, payee, bill_id)
     if old.amount_vnd is None or old.paid_vnd or now < old.expires_at:
         return go(payee.path(f"/bills/{bill_id}"))
-    if renewed_id is not None and judge_client_id(renewed_id, now=now) is not None:
+    if renewed_id is not None and check_client_id(renewed_id, now=now) is not None:
         renewed_id = None
     bill = await _open(writer, payee, settings, old.amount_vnd, old.purpose, renewed_id, now)
     return go(payee.path(f"/bills/{bill.id}"))
@@ -227,7 +227,7 @@ async def take_cash(
         InvalidRequest: the form is older than the browser's page may be.
     """
     await _get_own(tx, payee, bill_id)
-    if fault := judge_client_id(cash_id, now=now):
+    if fault := check_client_id(cash_id, now=now):
         raise InvalidRequest(fault)
     try:
         await take_rest_in_cash(
@@ -254,10 +254,10 @@ async def check_bill(
     limits: TheLimits,
     now: Now,
 ) -> Response:
-    """Ask the bank, within five seconds, whether money came for this bill.
+    """Poll the bank, within five seconds: whether money came for this bill.
 
     Raises:
-        TooManyRequests: this payee asks too often.
+        TooManyRequests: this payee polls too often.
     """
     limits.checks.take(str(payee.id))
     async with open_org_transaction(database, payee.org_id) as session:

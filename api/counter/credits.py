@@ -16,7 +16,7 @@ from payments.credits.rules import MatchRule, Verdict
 from payments.credits.sales import Sale
 
 PAYER_CHARS_MAX: Final = 60
-# A person put this in order: everyone sees it, nobody hears the same money again.
+# A person put this in order: everyone sees it, no voice speaks the same money again.
 SAID_BY_HAND: Final = frozenset({MatchRule.ASSIGNED, MatchRule.CONFIRMED, MatchRule.NOT_TAKINGS})
 
 
@@ -61,7 +61,7 @@ class PresentedCredit:
 
 
 def facts_of_event(data: dict[str, Any]) -> CreditFacts:
-    """Read the data of an event that tells of money (payments/credits/effects.py)."""
+    """Read the data of an event that reports money (payments/credits/effects.py)."""
     is_cash = data.get("is_cash", False)
     return CreditFacts(
         credit_id=UUID(data["payment_id"] if is_cash else data["credit_id"]),
@@ -189,7 +189,7 @@ def _word_of(facts: CreditFacts, status: str) -> str:
 
 def _spoken(facts: CreditFacts, status: str) -> str | None:
     if facts.verdict is Verdict.UNASSIGNED:
-        return "counter_sale"  # every payee of the account hears it
+        return "counter_sale"  # every payee of the account receives it
     kinds = {"part_paid": "short", "over_paid": "over", "unknown": None}
     return kinds.get(status, status)
 

@@ -36,7 +36,7 @@ async def poll_for_payee(
     bill_id: UUID | None = None,
     now: datetime,
 ) -> PollProblem | None:
-    """Ask what came to an account of this payee; return None, or the word for why not."""
+    """Poll what came to an account of this payee; return None, or the word for why not."""
     try:
         await poller.poll(
             payee.caller.org,

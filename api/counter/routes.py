@@ -32,7 +32,7 @@ from identity.people.rules import Permission, ScopeKind
 from payments.onboarding.holders import check_own_login
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
-from payments.payees.accounts import confirm_told, note_read
+from payments.payees.accounts import confirm_seen, note_read
 from payments.payees.errors import AccountLinkNotFound, HolderNeeded
 from payments.payees.queries import find_routes, get_link, search_payees
 
@@ -116,7 +116,7 @@ async def show_keypad(
 
 @router.get("/today", dependencies=[requires(Permission.SALES_READ)])
 async def show_today(request: Request, payee: ThePayee, tx: Tx, now: Now) -> Response:
-    """Draw today's total and count again, for the pages that hear of a payment."""
+    """Draw today's total and count again, for the pages that receive a payment."""
     today = await read_today(tx, payee, now=now)
     facts = {
         "today_vnd": today.vnd,
@@ -168,7 +168,7 @@ async def confirm_account(link_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> R
         if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
             raise HolderNeeded
         await check_own_login(tx, caller, link)
-        await confirm_told(tx, payee.org_id, link_id, payee_id=own_id, actor=caller.actor, now=now)
+        await confirm_seen(tx, payee.org_id, link_id, payee_id=own_id, actor=caller.actor, now=now)
     except HolderNeeded:
         await note_read(tx, link, account, payee_id=own_id, actor=caller.actor, now=now)
     return go(payee.path())
@@ -202,7 +202,7 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
         verdict = present_credit(facts_of_event(data), lang)
         can_sort = payee.caller.may(Permission.SALES_SORT)
         html = fragment.render(lang=lang, verdict=verdict, suffix=payee.suffix, can_sort=can_sort)
-        told = {
+        news = {
             "html": html,
             "status": verdict.status,
             "say": verdict.say,
@@ -212,6 +212,6 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
             "line": f"{format_vnd(data['amount_vnd'])} · {verdict.who}",
             "at": event.recorded_at,
         }
-        return msgspec.json.encode(told).decode()
+        return msgspec.json.encode(news).decode()
 
     return shape

@@ -64,7 +64,7 @@ class SalesPage:
 
     rows: Sequence[SaleRow]
     done: Done  # what the form before this page did
-    has_poll_failed: bool  # the bank was not asked, or said nothing
+    has_poll_failed: bool  # the bank was not polled, or did not answer
 
 
 @router.get("", dependencies=[requires(Permission.SALES_READ)])
@@ -88,11 +88,11 @@ async def show_sales(
 async def check_account(
     payee: ThePayee, database: TheDatabase, poller: ThePoller, limits: TheLimits, now: Now
 ) -> Response:
-    """Ask the bank, within five seconds, for payments that it has not reported.
+    """Poll the bank, within five seconds, for payments that it has not reported.
 
     Raises:
         PayeeHasNoAccount: the payee cannot be paid at all.
-        TooManyRequests: this payee asks too often.
+        TooManyRequests: this payee polls too often.
     """
     limits.checks.take(str(payee.id))
     since, until = day_bounds(hanoi_day(now))

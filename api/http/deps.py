@@ -28,7 +28,7 @@ from identity.people.rules import Permission
 from identity.people.sign_in import SignIns
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
@@ -63,7 +63,7 @@ async def read_clock() -> datetime:
     return clock.read_clock()
 
 
-def _asks_for(name: str) -> Any:
+def _service(name: str) -> Any:
     """Let a route ask for one of the services by name; its type stands beside it."""
     read = attrgetter(name)
 
@@ -74,21 +74,21 @@ def _asks_for(name: str) -> Any:
 
 
 Now = Annotated[datetime, Depends(read_clock)]
-ThePoller = Annotated[ProviderPoller, _asks_for("poller")]
-TheRails = Annotated[RailDesk, _asks_for("rails")]
-TheBillWriter = Annotated[BillWriter, _asks_for("bill_writer")]
-TheLimits = Annotated[Limits, _asks_for("limits")]
-TheSettings = Annotated[Settings, _asks_for("settings")]
-TheDatabase = Annotated[Database, _asks_for("database")]
-TheDirectory = Annotated[Directory, _asks_for("directory")]
-ThePasswords = Annotated[Passwords, _asks_for("passwords")]
-TheHooks = Annotated[Hooks, _asks_for("hooks")]
-TheSignIns = Annotated[SignIns, _asks_for("sign_ins")]
-TheSealer = Annotated[Sealer, _asks_for("sealer")]
+ThePoller = Annotated[ProviderPoller, _service("poller")]
+TheRails = Annotated[RailService, _service("rails")]
+TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
+TheLimits = Annotated[Limits, _service("limits")]
+TheSettings = Annotated[Settings, _service("settings")]
+TheDatabase = Annotated[Database, _service("database")]
+TheDirectory = Annotated[Directory, _service("directory")]
+ThePasswords = Annotated[Passwords, _service("passwords")]
+TheHooks = Annotated[Hooks, _service("hooks")]
+TheSignIns = Annotated[SignIns, _service("sign_ins")]
+TheSealer = Annotated[Sealer, _service("sealer")]
 
 
 async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
-    """Return who asks, or None for a stranger. A credential that is not valid is an error.
+    """Return the caller, or None for a stranger. A credential that is not valid is an error.
 
     Raises:
         ApiKeyNotValid, SignInEnded: see Directory.
@@ -112,14 +112,14 @@ async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Cal
 async def identify_caller(
     request: Request, caller: Annotated[Caller | None, Depends(find_caller)]
 ) -> Caller:
-    """Return who asks, at home: the organisation they belong to, whatever the address names."""
+    """Return the caller, at home: the organisation they belong to, whatever the address names."""
     if caller is None:
         raise Unauthenticated("Sign in, or send an API key.")
     return caller
 
 
 async def peek_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:
-    """Return who asks, or None: on public pages an old cookie makes a stranger, not an error."""
+    """Return the caller, or None: on public pages an old cookie makes a stranger, not an error."""
     try:
         return await find_caller(request, bearer, cookie)
     except HubError:

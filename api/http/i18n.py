@@ -81,9 +81,9 @@ def pick_language(
     Only an explicit wish for English above Vietnamese gives English (RFC 9110 §12.5.4):
     nothing, or languages we have not, gives Vietnamese.
     """
-    for asked in (query, cookie):
+    for wanted in (query, cookie):
         for lang in LANGUAGES:
-            if asked == lang:
+            if wanted == lang:
                 return lang
     header = accept_language or ""
     return "en" if _wish_for("en", header) > _wish_for("vi", header) else DEFAULT_LANGUAGE

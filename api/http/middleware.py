@@ -78,7 +78,7 @@ class RequestFrame:
 
         started = time.perf_counter()
         try:
-            if refusal := judge_address(scope):
+            if refusal := check_address(scope):
                 await answer_problem(request, refusal)(scope, receive, send_framed)
             else:
                 await self.app(scope, receive, send_framed)
@@ -143,7 +143,7 @@ def choose_request_id(offered: str | None) -> str:
     return str(new_id())
 
 
-def judge_address(scope: Scope) -> InvalidRequest | None:
+def check_address(scope: Scope) -> InvalidRequest | None:
     """Refuse addresses that no page or client of ours makes: NUL has no place in the database."""
     query: bytes = scope["query_string"]
     if "\0" in scope["path"] or b"%00" in query or b"\0" in query:

@@ -1,7 +1,7 @@
 """Requests that are taken at their word: no parameter that is not known, no key that stands twice.
 
 What a client meant by `?from=…` where the parameter is `since`, or by two amounts in one body,
-cannot be guessed; to ignore it would answer another question than was asked.
+cannot be guessed; to ignore it would answer another request than was made.
 """
 
 import json

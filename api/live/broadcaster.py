@@ -1,6 +1,6 @@
-"""The broadcaster: what the database tells of, to the feeds and their screens, in one process.
+"""The broadcaster: what the database reports, to the feeds and their screens, in one process.
 
-One LISTEN connection hears every organisation; a wake-up carries its events, or says only that
+One LISTEN connection receives every organisation; a wake-up carries its events, or says only that
 there are some (payments.outbox.wake_ups).
 """
 
@@ -39,14 +39,14 @@ REPLAYS_A_READ_MAX: Final = 50
 SHARED_READ_MAX: Final = 5_000
 LONG_READS_AT_ONCE: Final = 2  # of who was away longer
 READS_AT_ONCE: Final = 4  # of the pool's connections
-LISTEN_CHECK_S: Final = 5.0  # of silence; then it is asked whether it is still there,
+LISTEN_CHECK_S: Final = 5.0  # of silence; then it is checked whether it is still there,
 LISTEN_ANSWER_S: Final = 3.0  # and has this long to say so
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Past:
-    """What one screen wants to hear of what happened before it listened."""
+    """What one screen wants to receive of what happened before it listened."""
 
     interest: Interest
     since: datetime
@@ -65,7 +65,7 @@ class Broadcaster:
         listen_url = settings.app_database_url.get_secret_value()
         self._listen_url = listen_url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._settings = settings
-        self._sessions = database
+        self._database = database
         self._streams_max = streams_max = settings.streams_max
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
@@ -113,9 +113,9 @@ class Broadcaster:
 
     @contextmanager
     def subscribed(self, org_id: UUID, interest: Interest) -> Iterator[Subscriber]:
-        """Hear an organisation's events from now on."""
+        """Subscribe to an organisation's events from now on."""
         if org_id not in self._feeds:
-            feed = Feed(org_id, self._sessions, self._reading)
+            feed = Feed(org_id, self._database, self._reading)
             task = asyncio.create_task(feed.run(), name=f"live-{org_id}")
             self._feeds[org_id] = feed, task
         feed, task = self._feeds[org_id]
@@ -151,7 +151,7 @@ class Broadcaster:
             return (await self._read_pasts(org_id, [past]))[0]
 
     async def _read_pasts(self, org_id: UUID, pasts: Sequence[_Past]) -> list[list[EventFacts]]:
-        async with open_org_transaction(self._sessions, org_id) as session:
+        async with open_org_transaction(self._database, org_id) as session:
             if len(pasts) > 1:
                 events = await list_events(
                     session,
@@ -205,14 +205,14 @@ class Broadcaster:
                     failures = 0
                     self.is_listening.set()
                     self._wake_all()  # what came while nobody listened
-                    await self._hear(connection)
+                    await self._receive(connection)
             except (psycopg.Error, OSError) as error:
                 log.warning("live.listen_lost", error=type(error).__name__)
             self.is_listening.clear()
             await asyncio.sleep(LISTEN_RETRY_S[min(failures, len(LISTEN_RETRY_S) - 1)])
             failures += 1
 
-    async def _hear(self, connection: psycopg.AsyncConnection) -> None:
+    async def _receive(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 if notice.channel == CHANGES_CHANNEL:
@@ -229,7 +229,7 @@ class Broadcaster:
             return
         if found := self._feeds.get(org_id):
             if events:
-                found[0].tell(events)
+                found[0].send(events)
             else:
                 found[0].woken.set()
 

@@ -1,9 +1,9 @@
 """Feeds: an organisation's new events, read once for all its open screens.
 
-The `events` table is the truth and a NOTIFY only a hint: by it a feed is told events, or woken to
+The `events` table is the truth and a NOTIFY only a hint: by it a feed gets events, or woken to
 read them (broadcaster.py). A feed also looks every few seconds by itself, so that a lost hint
 delays a screen and loses nothing. Ids rise with the database's time (core.shared_clock), but a
-lower one can commit later: every look reaches back a little and drops what it has already told.
+lower one can commit later: every look reaches back a little and drops what it has already sent.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 WAKE_OVERLAP: Final = timedelta(seconds=3)
 LOOK_OVERLAP: Final = timedelta(seconds=30)
 LOOK_EVERY_S: Final = 5.0
-# A page is drawn a moment before its stream opens: what happened in between is told.
+# A page is drawn a moment before its stream opens: what happened in between is sent.
 OPENING_OVERLAP: Final = timedelta(seconds=3)
 # A burst of wake-ups is one look: at least this long between two, or 4 × what the last one took.
 PAUSE_MIN_S: Final = 0.02
@@ -75,7 +75,7 @@ class Feed:
         self.org_id = org_id
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
-        self._sessions = database
+        self._database = database
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         now = read_shared_clock()
@@ -86,8 +86,8 @@ class Feed:
         self._began = first_id_at(now - OPENING_OVERLAP)
 
     @property
-    def told_to(self) -> UUID:
-        """The id up to which everything has been told to who was listening."""
+    def read_to(self) -> UUID:
+        """The id up to which everything has been sent to subscribers."""
         return first_id_at(self._looked_far_at - LOOK_OVERLAP)
 
     async def run(self) -> None:
@@ -115,15 +115,15 @@ class Feed:
         if not interests:
             return
         began_at = read_shared_clock()
-        # Back from the last look that was answered: while none was, wake-ups went on telling.
+        # Back from the last look that was answered: while none was, wake-ups went on coming.
         since = self._looked_far_at - LOOK_OVERLAP if is_far else self._looked_at - WAKE_OVERLAP
         floor = first_id_at(since)
         # What was sent is left out: a look reaches back over much of it.
         seen = list(takewhile(lambda event_id: event_id > floor, reversed(self._seen)))
         while True:
-            async with self._reading, open_org_transaction(self._sessions, self.org_id) as session:
+            async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
-            self.tell(events)
+            self.send(events)
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
@@ -131,12 +131,12 @@ class Feed:
         if is_far:
             self._looked_far_at = began_at
 
-    def tell(self, events: Iterable[EventFacts]) -> None:
-        """Hand events to the screens that want them, unless they have been told before."""
+    def send(self, events: Iterable[EventFacts]) -> None:
+        """Hand events to the screens that want them, unless they were sent before."""
         for event in events:
-            self._tell_one(event)
+            self._hand_out(event)
 
-    def _tell_one(self, event: EventFacts) -> None:
+    def _hand_out(self, event: EventFacts) -> None:
         if event.id in self._seen or event.id < self._began:
             return
         listening = [one for one in self.subscribers if one.interest.covers(event)]

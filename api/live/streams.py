@@ -130,9 +130,9 @@ class _Stream:
         loop = asyncio.get_running_loop()
         with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
             yield f"retry: {RETRY_MS}\n: hello\nevent: hello\ndata: {_write_now()}\n\n"
-            told: set[UUID] = set()
+            replayed: set[UUID] = set()
             try:
-                async for text_ in self._replay(told):
+                async for text_ in self._replay(replayed):
                     yield text_
             except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
                 log.warning("live.not_replayed", error=type(error).__name__)
@@ -150,26 +150,26 @@ class _Stream:
                     # takes a line without ticks for dead.
                     tick_at = loop.time() + HEARTBEAT_S
                     # Else a quiet page would ask for a longer past with every reconnect.
-                    told_to = subscriber.feed.told_to
+                    read_to = subscriber.feed.read_to
                     id_line = ""
-                    if told_to > last_id:
-                        last_id = told_to
-                        id_line = f"id: {told_to}\n"
+                    if read_to > last_id:
+                        last_id = read_to
+                        id_line = f"id: {read_to}\n"
                     yield f"{id_line}event: tick\ndata: {_write_now()}\n\n"
                 else:
                     if event is None:
                         return
-                    if event.id not in told:
+                    if event.id not in replayed:
                         last_id = max(last_id, event.id)
                         yield self._write_one(event)
                 if loop.time() >= check_at:
-                    told.clear()  # a replay's echo has long passed
+                    replayed.clear()  # a replay's echo has long passed
                     if not await self._is_still_allowed():
                         yield "event: signed-out\ndata: {}\n\n"
                         return
                     check_at = loop.time() + _recheck_after_s()
 
-    async def _replay(self, told: set[UUID]) -> AsyncIterator[str]:
+    async def _replay(self, replayed: set[UUID]) -> AsyncIterator[str]:
         now = read_shared_clock()
         since = now - OPENING_OVERLAP
         if self.after is not None:
@@ -183,7 +183,7 @@ class _Stream:
             yield "event: reload\ndata: {}\n\n"
             return
         for event in events:
-            told.add(event.id)
+            replayed.add(event.id)
             if written := self._write_one(event):
                 yield written
 

@@ -104,7 +104,7 @@ async def close(
 
 @router.post("/{break_id}/admit", dependencies=[requires(Permission.BREAKS_RESOLVE)])
 async def admit(manager: TheManager, break_id: UUID) -> Response:
-    """Count what may be one transfer told twice as another transfer."""
+    """Count what may be one transfer reported twice as another transfer."""
     return await _decide(
         manager,
         lambda tx: admissions.admit(
@@ -115,7 +115,7 @@ async def admit(manager: TheManager, break_id: UUID) -> Response:
 
 @router.post("/{break_id}/same-money", dependencies=[requires(Permission.BREAKS_RESOLVE)])
 async def confirm_same_money(manager: TheManager, break_id: UUID) -> Response:
-    """Count a transfer that was told twice once."""
+    """Count a transfer that was reported twice once."""
     return await _decide(
         manager,
         lambda tx: admissions.confirm_same_money(

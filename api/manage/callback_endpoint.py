@@ -56,7 +56,7 @@ class EndpointPage:
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
     account_words: str
-    unvouched: str  # why test transfers that it tells of do not count; "" when they do
+    unvouched: str  # why test transfers that it reports do not count; "" when they do
     accepted: int
     rejected: int
     waiting: int

@@ -225,5 +225,5 @@ TheManager = Annotated[ManagerContext, Depends(open_manager_context)]
 
 
 def read_line(value: str, chars_max: int = 120) -> str:
-    """Tidy one line that a person typed: nothing that nobody sees, no doubled or outer spaces."""
+    """Clean one line that a person typed: nothing that nobody sees, no doubled or outer spaces."""
     return tidy_line(tidy_line(value)[:chars_max])  # a cut may part an emoji

@@ -26,7 +26,7 @@ from identity.people.errors import (
     ScopeNotFound,
 )
 from identity.people.hooks import Hooks
-from identity.people.losses import tell_losses_elsewhere
+from identity.people.losses import finish_loss
 from identity.people.models import Staff
 from identity.people.rules import (
     PAYEE_ROLES,
@@ -153,7 +153,7 @@ async def add(
     form = StaffForm(
         name=read_line(name), login=login, roles=tuple(roles or ()), payees=_read_chosen(payee)
     )
-    errors = _judge(manager, form)
+    errors = _find_mistakes(manager, form)
     if not form.login.strip():
         errors["login"] = manager.say("error.needed")
     if errors:
@@ -197,7 +197,7 @@ async def change(
 ) -> Response:
     """Change a person's name, roles or stall; losing a role signs them out."""
     form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=_read_chosen(payee))
-    if errors := _judge(manager, form):
+    if errors := _find_mistakes(manager, form):
         return await _draw_one(manager, staff_id, form, errors)
     wanted = StaffChange(
         display_name=form.name, roles=_read_roles(form.roles), scopes=_read_scopes(form)
@@ -268,7 +268,7 @@ async def _change(
             )
     except FORM_ERRORS as error:
         return await _draw_one(manager, staff_id, form, _place(manager, error))
-    await tell_losses_elsewhere(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
+    await finish_loss(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
     return manager.go(f"/staff/{staff_id}", done=done)
 
 
@@ -399,7 +399,7 @@ def _word_person(manager: ManagerContext, person: Staff, stalls: dict[UUID, Paye
     )
 
 
-def _judge(manager: ManagerContext, form: StaffForm) -> dict[str, str]:
+def _find_mistakes(manager: ManagerContext, form: StaffForm) -> dict[str, str]:
     errors = {}
     roles = _read_roles(form.roles)
     if not form.name:

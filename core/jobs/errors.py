@@ -20,7 +20,7 @@ class JobTaken(HubError):
     kind, code, title = Kind.CONFLICT, "job_taken", "The id names another job"
 
     def __init__(self) -> None:
-        super().__init__("This id or key belongs to a job that was asked for in another way.")
+        super().__init__("This id or key belongs to a job that was requested in another way.")
 
 
 class LeaseLost(Exception):

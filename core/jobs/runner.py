@@ -223,16 +223,18 @@ class JobRunner:
             return await queries.put_back(
                 session, lease, token, pause=timedelta(), is_counted=False, error=None
             )
-        told = rules.describe_error(error)
+        problem = rules.describe_error(error)
         facts = {"job": str(lease.id), "kind": lease.kind, "attempt": lease.attempts}
         if lease.attempts < lease.attempts_max and rules.is_worth_repeating(error):
-            log.warning("job.attempt_failed", **facts, error=told[1], exc_info=error)
+            log.warning("job.attempt_failed", **facts, error=problem[1], exc_info=error)
             pause = rules.pause_after(lease.attempts)
             return await queries.put_back(
-                session, lease, token, pause=pause, is_counted=True, error=told
+                session, lease, token, pause=pause, is_counted=True, error=problem
             )
-        log.error("job.failed", **facts, error=told[1], exc_info=error)
-        return await queries.finish_job(session, lease, token, status=JobStatus.FAILED, error=told)
+        log.error("job.failed", **facts, error=problem[1], exc_info=error)
+        return await queries.finish_job(
+            session, lease, token, status=JobStatus.FAILED, error=problem
+        )
 
     async def _let_end(self) -> None:
         """Give handlers their time to end, then give back what has not."""

@@ -1,4 +1,4 @@
-"""Who is asking: staff by cookie, machines by API key, and for which organisation."""
+"""Callers: staff by cookie, machines by API key, and the organisation each acts for."""
 
 import hmac
 import re

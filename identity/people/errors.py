@@ -1,4 +1,4 @@
-"""What can go wrong when people and machines say who they are."""
+"""Errors of signing in and of API keys."""
 
 from collections.abc import Sequence
 
@@ -154,7 +154,7 @@ class ApiKeyClosed(HubError):
 
 
 class ScopeNotGrantable(HubError):
-    """The scope is not one a key may have, or whoever asks does not hold it."""
+    """The scope is not one a key may have, or the caller does not hold it."""
 
     kind, code, title = Kind.FORBIDDEN, "scope_not_grantable", "Scope not yours to grant"
 
@@ -163,7 +163,7 @@ class ScopeNotGrantable(HubError):
 
 
 class WrongPassword(HubError):
-    """The present password, asked for before a change, is not right."""
+    """The present password, required for a change, is not right."""
 
     kind, code, title = Kind.INVALID, "wrong_password", "Wrong password"
 

@@ -1,4 +1,4 @@
-"""Hooks: what packages above identity answer and hear, since identity imports none of them.
+"""Hooks: functions of packages above identity, since identity imports none of them.
 
 The composition root fills them (api/subscribers.py).
 """
@@ -25,7 +25,7 @@ class FindScopes(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PermissionLoss:
-    """What a person may do no more in one organisation, and who took it from them."""
+    """What a person may no longer do in one organisation, and who took it from them."""
 
     org_id: UUID
     person_id: UUID
@@ -34,8 +34,8 @@ class PermissionLoss:
     reason: str | None
 
 
-class HearLoss(Protocol):
-    """Hears of a loss, in a transaction bound to its organisation. Idempotent: a loss may be told
+class HandleLoss(Protocol):
+    """Handles a loss, in a transaction bound to its organisation. Idempotent: a loss may come
     again after a crash."""
 
     async def __call__(
@@ -45,7 +45,7 @@ class HearLoss(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """Who answers and who hears."""
+    """The answering functions and the subscribers."""
 
     scope_kinds: Mapping[ScopeKind, FindScopes] = field(default_factory=dict)
-    on_permission_lost: Sequence[HearLoss] = ()
+    on_permission_lost: Sequence[HandleLoss] = ()

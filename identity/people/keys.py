@@ -1,4 +1,4 @@
-"""What machines may do: API keys, shown once, scoped, rotated with an overlap, revoked."""
+"""API keys of machines: shown once, scoped, rotated with an overlap, revoked."""
 
 import secrets
 import string

@@ -1,9 +1,9 @@
-"""Lost permissions: everybody who relied on them hears of it, in each organisation.
+"""Lost permissions: every package that relied on them is notified, in each organisation.
 
-What is lost at home is told in the transaction that takes it. An administrator of the city acts for
-every organisation and loses the right in all of them: those are told after that commit, each in a
-transaction of its own, so that nobody locks the whole hub. Until all have heard, the person's row
-says so (`lost_elsewhere_at`), and the worker tells again what a crash left: docs/adr/0005.
+What is lost at home is handled in the transaction that takes it. An administrator of the city acts
+for every organisation and loses the right in all of them: those follow after that commit, each in a
+transaction of its own, so that nobody locks the whole hub. Until all are done, the person's row
+says so (`lost_elsewhere_at`), and the worker finishes what a crash left: docs/adr/0005.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 LOSSES_MAX: Final = 100  # people whom the worker looks after in one round
 
 
-async def tell_losses(
+async def handle_losses(
     session: AsyncSession,
     staff: Staff,
     hooks: Hooks,
@@ -37,7 +37,7 @@ async def tell_losses(
     reason: str | None,
     now: datetime,
 ) -> None:
-    """Tell of what a changed person may do no more at home, and note what is lost elsewhere.
+    """Notify of what a changed person may no longer do at home, and note what is lost elsewhere.
 
     Args:
         roles_before: what they held; empty if they could not sign in. The row says what is now.
@@ -48,8 +48,8 @@ async def tell_losses(
         loss = PermissionLoss(
             org_id=staff.org_id, person_id=staff.id, permissions=lost, actor=actor, reason=reason
         )
-        for hear in hooks.on_permission_lost:
-            await hear(session, loss, now=now)
+        for handle in hooks.on_permission_lost:
+            await handle(session, loss, now=now)
     if (
         Role.ADMIN in roles_before
         and Role.ADMIN not in roles
@@ -58,15 +58,15 @@ async def tell_losses(
         staff.lost_elsewhere_at = now
 
 
-async def tell_losses_elsewhere(
+async def finish_loss(
     database: Database, hooks: Hooks, org_id: UUID, staff_id: UUID, *, now: datetime
 ) -> bool:
-    """Tell every other organisation that a former administrator of the city acts for it no more.
+    """Notify every other organisation for which a former administrator of the city acted.
 
     Call it after the change is committed. Repeating it, or going on after a crash, is harmless.
 
     Returns:
-        Whether all have heard. If not, the worker comes back to it.
+        Whether all are done. If not, the worker comes back to it.
     """
     async with open_org_transaction(database, org_id) as session:
         staff = await queries.get_staff(session, org_id, staff_id)
@@ -87,13 +87,13 @@ async def tell_losses_elsewhere(
         )
         try:
             async with open_org_transaction(database, other_id) as session:
-                for hear in hooks.on_permission_lost:
-                    await hear(session, loss, now=now)
+                for handle in hooks.on_permission_lost:
+                    await handle(session, loss, now=now)
         except Exception as error:  # one organisation's trouble is not the next one's
             if is_database_away(error):
                 raise
             is_done = False
-            log.error("permission_loss.not_told", org_id=str(other_id), error=repr(error))
+            log.error("permission_loss.not_handled", org_id=str(other_id), error=repr(error))
     if is_done:
         async with open_org_transaction(database, org_id) as session:
             await queries.clear_loss(session, org_id, staff_id, lost_at=lost_at)
@@ -103,9 +103,9 @@ async def tell_losses_elsewhere(
 async def finish_losses(
     app_database: Database, worker_database: Database, hooks: Hooks, *, now: datetime
 ) -> int:
-    """Tell what a process that died has not told; return of how many people (the worker's job)."""
+    """Finish the losses that a dead process left; return of how many people (the worker's job)."""
     async with worker_database.begin() as session:
         unfinished = await queries.list_losses(session, limit=LOSSES_MAX)
     for org_id, staff_id in unfinished:
-        await tell_losses_elsewhere(app_database, hooks, org_id, staff_id, now=now)
+        await finish_loss(app_database, hooks, org_id, staff_id, now=now)
     return len(unfinished)

@@ -52,7 +52,7 @@ class Staff(OrgRow):
     locked_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
-    # Set while organisations have yet to hear that this is no administrator of the city any more.
+    # Set until every organisation has handled that this is no longer an administrator of the city.
     lost_elsewhere_at: Mapped[datetime | None]
     scope_rows: Mapped[list["StaffScope"]] = relationship(
         lazy="selectin", cascade="all, delete-orphan", order_by="StaffScope.id"

@@ -263,7 +263,7 @@ async def find_change(
 
 
 async def list_losses(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return (organisation, person) of whose loss somebody has yet to hear, the oldest first."""
+    """Return (organisation, person) whose loss is not handled everywhere yet, the oldest first."""
     wanted = (
         select(Staff.org_id, Staff.id)
         .where(Staff.lost_elsewhere_at.is_not(None))
@@ -276,7 +276,7 @@ async def list_losses(session: AsyncSession, *, limit: int) -> list[tuple[UUID, 
 async def clear_loss(
     session: AsyncSession, org_id: UUID, staff_id: UUID, *, lost_at: datetime
 ) -> None:
-    """Say that all have heard of this loss; a later one stays to be told."""
+    """Say that this loss is handled everywhere; a later one stays."""
     await session.execute(
         update(Staff)
         .where(Staff.org_id == org_id, Staff.id == staff_id, Staff.lost_elsewhere_at == lost_at)

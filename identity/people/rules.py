@@ -1,4 +1,4 @@
-"""Who may do what: permissions, the roles that hold them, and what a password must be. Pure."""
+"""Permissions, the roles that hold them, and the rules of passwords. Pure."""
 
 import re
 import unicodedata
@@ -161,7 +161,7 @@ def normalise_login(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().lower()
 
 
-def judge_login(login: str) -> list[Violation]:
+def check_login(login: str) -> list[Violation]:
     """Say what is wrong with a normalised login for a new person."""
     if LOGIN.fullmatch(login):
         return []
@@ -169,7 +169,7 @@ def judge_login(login: str) -> list[Violation]:
     return [Violation(field="login", code="login_not_usable", detail=detail)]
 
 
-def judge_password(password: str, login: str, *, field: str = "password") -> list[Violation]:
+def check_password(password: str, login: str, *, field: str = "password") -> list[Violation]:
     """Say what is wrong with a new password. Length decides, not kinds of characters.
 
     Source: NIST SP 800-63B §5.1.1.2 (a minimum length, a list of common ones, no composition

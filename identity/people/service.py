@@ -26,7 +26,7 @@ from identity.people.errors import (
     WrongPassword,
 )
 from identity.people.hooks import Hooks
-from identity.people.losses import tell_losses
+from identity.people.losses import handle_losses
 from identity.people.models import Login, SetupToken, Staff, StaffScope
 from identity.people.passwords import Passwords
 from identity.people.rules import (
@@ -35,9 +35,9 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    check_login,
+    check_password,
     joins_duties,
-    judge_login,
-    judge_password,
     may_grant,
     normalise_login,
 )
@@ -55,7 +55,7 @@ class Granter:
 
     @classmethod
     def of(cls, caller: Caller) -> "Granter":
-        """The rights of whoever asks."""
+        """The rights of the caller."""
         return cls(actor=caller.actor, permissions=caller.permissions, scopes=caller.scopes)
 
 
@@ -121,7 +121,7 @@ async def add_staff(
     _check_grant(granter, roles, scopes)
     if joins_duties(roles):
         raise DutiesNotApart
-    if violations := [*judge_login(name), *judge_password(password, name)]:
+    if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
@@ -169,7 +169,7 @@ async def change_staff(
     """Change what a person is called, may do, or whether they work here at all.
 
     Losing a role or the job, or changing the stall, signs them out at once, and those who relied
-    on a right that is lost hear of it. After the commit comes `losses.tell_losses_elsewhere`.
+    on a right that is lost are notified. After the commit comes `losses.finish_loss`.
 
     Raises:
         StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, ScopeNotFound
@@ -205,7 +205,7 @@ async def change_staff(
     is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "scopes"))
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
-    await tell_losses(
+    await handle_losses(
         session,
         staff,
         hooks,
@@ -323,7 +323,7 @@ async def _lock_manageable(
 
 
 async def _set_password(staff: Staff, password: str, passwords: Passwords) -> None:
-    if violations := judge_password(password, staff.login):
+    if violations := check_password(password, staff.login):
         raise PasswordRefused(violations)
     staff.password_hash = await passwords.hash(password)
     staff.failed_attempts, staff.locked_until = 0, None

@@ -84,9 +84,9 @@ def _add_running(commands: "Parsers") -> None:
 
     serve = _add(commands, "serve", _serve, "run the hub")
     _add_port(serve)
-    _add_sandbox_port(serve, told=SYMMETRY)
+    _add_sandbox_port(serve, help_=SYMMETRY)
     _add_data(serve)
-    _add_no_browser(serve, told=SYMMETRY)
+    _add_no_browser(serve, help_=SYMMETRY)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--workers", type=_positive, default=1, help="processes (%(default)s)")
 
@@ -101,7 +101,7 @@ def _add_running(commands: "Parsers") -> None:
         help="port of the sandbox (%(default)s)",
     )  # fmt: skip
     _add_data(sandbox)
-    _add_no_browser(sandbox, told=SYMMETRY)
+    _add_no_browser(sandbox, help_=SYMMETRY)
     sandbox.set_defaults(takes_rest=True)  # --seed, --time-scale, … are the sandbox's own
 
 
@@ -480,9 +480,9 @@ def _add_port(command: argparse.ArgumentParser) -> None:
 
 
 def _add_sandbox_port(
-    command: argparse.ArgumentParser, *, told: str = "port of the sandbox (%(default)s)"
+    command: argparse.ArgumentParser, *, help_: str = "port of the sandbox (%(default)s)"
 ) -> None:
-    command.add_argument("--sandbox-port", type=_port, default=SANDBOX_PORT, help=told)
+    command.add_argument("--sandbox-port", type=_port, default=SANDBOX_PORT, help=help_)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -495,8 +495,8 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_no_browser(command: argparse.ArgumentParser, *, told: str = "open no browser") -> None:
-    command.add_argument("--no-browser", action="store_false", dest="is_browser_wanted", help=told)
+def _add_no_browser(command: argparse.ArgumentParser, *, help_: str = "open no browser") -> None:
+    command.add_argument("--no-browser", action="store_false", dest="is_browser_wanted", help=help_)
 
 
 def _port(text: str) -> int:

@@ -61,7 +61,7 @@ def run_callback_verify(
         second = _verify(adapter, secrets, named, raw[:-1], now)
         if second.is_valid or second.skew_s is not None:  # the signature holds, the time may not
             verified = second
-    _judge(verified, out)
+    _present(verified, out)
     return ANSWERED
 
 
@@ -81,7 +81,7 @@ def _verify(
     return (fitting or found)[0]
 
 
-def _judge(verified: Verification, out: TextIO) -> None:
+def _present(verified: Verification, out: TextIO) -> None:
     if verified.refusal is not None:
         return _answer(out, is_valid=False, reason=verified.refusal.value)
     if verified.unreadable is not None:
@@ -91,7 +91,7 @@ def _judge(verified: Verification, out: TextIO) -> None:
         return _answer(out, is_valid=True, reason="token_request")
     if verified.reading.is_ping:
         return _answer(out, is_valid=True, reason="test_ping")
-    credited = [told for told in verified.reading.transactions if told.direction is Direction.IN]
+    credited = [one for one in verified.reading.transactions if one.direction is Direction.IN]
     reason = None if credited else "outgoing_money"
     return _answer(out, is_valid=True, reason=reason, credited=credited)
 
@@ -103,9 +103,7 @@ def _answer(
     reason: str | None,
     credited: list[ReportedTransaction] | None = None,
 ) -> None:
-    facts = [
-        asdict(told) | {"occurred_at": told.occurred_at.isoformat()} for told in credited or []
-    ]
+    facts = [asdict(one) | {"occurred_at": one.occurred_at.isoformat()} for one in credited or []]
     out.write(json.dumps({"is_valid": is_valid, "reason": reason, "credits": facts}) + "\n")
 
 

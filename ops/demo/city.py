@@ -28,7 +28,7 @@ from identity.people.models import Staff
 from identity.people.passwords import Passwords
 from ops.demo.logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Place
-from ops.demo.sandbox import tell_sandbox
+from ops.demo.sandbox import set_up_sandbox
 from ops.errors import CannotStart
 from payments.bills.queries import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
@@ -102,7 +102,7 @@ async def _seed(
             for org in known.values():
                 async with open_org_transaction(builder.database, org.id) as session:
                     await builder.logins.renew(session, org)
-        problems = await tell_sandbox(
+        problems = await set_up_sandbox(
             builder.database, builder.sealer, hub_url=hub_url, sandbox_url=sandbox_url
         )
     finally:
@@ -135,7 +135,7 @@ async def _make_city(builder: Builder) -> None:
 
 
 async def _make_place(builder: Builder, place: Place) -> None:
-    """Make one organisation: people first, then stalls, then the endpoint that hears of them."""
+    """Make one organisation: people first, then stalls, then the endpoint that reports on them."""
     async with builder.database.begin() as session:
         org = await _add_organisation(
             builder, session, code=place.code, name=place.name, kind=place.kind

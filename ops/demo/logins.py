@@ -56,7 +56,7 @@ class NewLogin:
 
 @dataclass(kw_only=True)
 class Logins:
-    """Makes logins and remembers what to tell of them."""
+    """Makes logins and remembers what to print of them."""
 
     passwords: Passwords
     now: datetime

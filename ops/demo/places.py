@@ -50,7 +50,7 @@ class Place:
     name: str
     kind: OrgKind
     holder: str  # how banks print it: "DONG XA"
-    provider: str  # whose callbacks tell of its money
+    provider: str  # whose callbacks report its money
     number: int  # 1 to 99, in all its account numbers
     stalls: tuple[Stall, ...]
     has_attendant: bool = False

@@ -79,7 +79,7 @@ def seed_city(
 
 
 def _welcome(hub_url: str, sandbox_url: str, lines: list[str]) -> str:
-    told = [
+    welcome = [
         "",
         f"  PhoPay        {hub_url}",
         f"  Sandbox bank  {sandbox_url}",
@@ -89,4 +89,4 @@ def _welcome(hub_url: str, sandbox_url: str, lines: list[str]) -> str:
         "  Ctrl-C stops everything.",
         "",
     ]
-    return "\n".join(told)
+    return "\n".join(welcome)

@@ -39,7 +39,7 @@ class World:
     subscriptions: list[dict[str, Any]]
 
 
-async def tell_sandbox(
+async def set_up_sandbox(
     database: Database, sealer: Sealer, *, hub_url: str, sandbox_url: str
 ) -> list[str]:
     """Register accounts, payers and endpoints of all test organisations. Safe to repeat.
@@ -103,7 +103,7 @@ async def _list_endpoints(
 ) -> list[dict[str, Any]]:
     """List an organisation's sandbox endpoints as subscriptions.
 
-    An endpoint that asks its provider asks the sandbox, which may have another port today.
+    An endpoint that polls its provider polls the sandbox, which may have another port today.
     """
     query = select(CallbackEndpoint).where(
         CallbackEndpoint.org_id == org_id,
@@ -112,7 +112,7 @@ async def _list_endpoints(
     )
     wanted = []
     for endpoint in await session.scalars(query.order_by(CallbackEndpoint.id)):
-        told = open_secrets(endpoint, sealer, now=read_clock())
+        secrets = open_secrets(endpoint, sealer, now=read_clock())
         keys = open_pull_credentials(endpoint, sealer)
         if keys is not None:
             endpoint.pull_url = sandbox_url
@@ -120,8 +120,8 @@ async def _list_endpoints(
             {
                 "provider": endpoint.provider,
                 "url": f"{hub_url}/v1/callbacks/{endpoint.provider}/{endpoint.address}",
-                "secret": told.keys[0],
-                "username": told.username or "",
+                "secret": secrets.keys[0],
+                "username": secrets.username or "",
                 "api_key": keys.token if keys else "",
                 "client_id": keys.client_id or "" if keys else "",
                 "accounts": await _list_spoken_for(session, org_id, endpoint.id),

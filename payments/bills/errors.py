@@ -1,4 +1,4 @@
-"""What can be wrong with a bill, or with asking for one."""
+"""Errors of bills, and of requests for them."""
 
 from uuid import UUID
 
@@ -78,7 +78,7 @@ class BillCodePending(HubError):
     kind, code, title = Kind.CONFLICT, "bill_code_pending", "The code is not ready yet"
 
     def __init__(self) -> None:
-        super().__init__("The provider is being asked for the code. Look again in a moment.")
+        super().__init__("The provider is preparing the code. Try again in a moment.")
 
 
 class BillCodeFailed(HubError):

@@ -1,4 +1,4 @@
-"""Bills, what was paid of them, and the changes that their owners hear of."""
+"""Bills, what was paid of them, and the changes that their owners are notified of."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -145,7 +145,7 @@ class PaymentRow(OrgRow):
 
 
 class BillChange(OrgRow):
-    """One change that an owner is to hear of: a row of the owners' inbox."""
+    """One change that an owner is to be notified of: a row of the owners' inbox."""
 
     __tablename__ = "bill_changes"
     __table_args__ = (

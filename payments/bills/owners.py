@@ -1,4 +1,4 @@
-"""Owners hear of their bills: each change in a transaction of its own, after the payment's commit.
+"""Owners of bills: each is notified of a change in a transaction of its own, after the commit.
 
 The hub wakes it within milliseconds (a NOTIFY with the payment), and the worker sweeps what a dead
 process left. Any number of processes may handle: changes are locked with SKIP LOCKED. A change that
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 HANDLE_WITHIN_S: Final = 5.0  # a handler writes a few rows; what takes longer hangs
 AT_ONCE_MAX: Final = 2  # changes of one owner kind in one process: one that hangs stops no other
-STUCK_AFTER: Final = 5  # attempts; then a person is told
+STUCK_AFTER: Final = 5  # attempts; then a break is opened for a person
 
 
 class BillOwner(Protocol):
@@ -45,7 +45,7 @@ _registered: Final[dict[str, BillOwner]] = {}
 
 
 def register_owner(kind: str, owner: BillOwner) -> None:
-    """Let an owner hear of the changes of its bills in this process."""
+    """Notify an owner of the changes of its bills in this process."""
     assert kind not in _registered, f"{kind} has its handler"
     _registered[kind] = owner
 
@@ -56,7 +56,7 @@ def list_kinds() -> list[str]:
 
 
 class OwnersInbox:
-    """Lets owners hear of what changed, each organisation and kind by itself."""
+    """Notifies owners of what changed, each organisation and kind by itself."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OwnersInbox:
         read_clock: Callable[[], datetime],
         handle_within_s: float = HANDLE_WITHIN_S,
     ) -> None:
-        self._sessions = database
+        self._database = database
         self._read_clock = read_clock
         self._handle_within_s = handle_within_s
         self._running: dict[tuple[UUID, str, int], asyncio.Task[int]] = {}
@@ -95,7 +95,7 @@ class OwnersInbox:
         return sum(task.result() for task in done)
 
     async def close(self) -> None:
-        """Finish what is being handled and start no more."""
+        """Finish what is being handled and start nothing new."""
         self._is_closing = True
         if self._running:
             await asyncio.wait(list(self._running.values()))
@@ -129,7 +129,7 @@ class OwnersInbox:
         try:
             async with (
                 asyncio.timeout(self._handle_within_s),
-                open_org_transaction(self._sessions, org_id) as session,
+                open_org_transaction(self._database, org_id) as session,
             ):
                 now = self._read_clock()
                 change = await queries.lock_due_change(session, org_id, kind, now=now)
@@ -146,14 +146,14 @@ class OwnersInbox:
                 raise
             await self._put_off(change, error)
             return False
-        log.info("owner.heard", kind=kind, subject=str(change.subject_id), to=change.to_status)
+        log.info("owner.notified", kind=kind, subject=str(change.subject_id), to=change.to_status)
         return True
 
     async def _put_off(self, change: Change, error: Exception) -> None:
         """Count the failure, come back later, and tell a person once if it goes on."""
         why = type(error).__name__
         log.error("owner.failed", kind=change.owner_kind, change=str(change.id), error=repr(error))
-        async with open_org_transaction(self._sessions, change.org_id) as session:
+        async with open_org_transaction(self._database, change.org_id) as session:
             now = self._read_clock()
             await queries.put_off(
                 session,

@@ -1,4 +1,4 @@
-"""What owners hear of: changes of their bills, and sales on their static codes. Pure."""
+"""Changes that owners are notified of: of their bills, and sales on their static codes. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class SaleStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewChange:
-    """A change that an owner is to hear of."""
+    """A change that an owner is to be notified of."""
 
     subject_kind: SubjectKind
     subject_id: UUID
@@ -41,7 +41,7 @@ class NewChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """A change as its owner hears it. The same one may come again: its id says so."""
+    """A change as its owner receives it. The same one may come again: its id says so."""
 
     id: UUID
     org_id: UUID
@@ -57,7 +57,7 @@ class Change:
 
 
 def list_changes(bills: Iterable[BillState]) -> list[NewChange]:
-    """Say what owners of these bills hear, from what the bills were when they were locked."""
+    """List the changes for owners, from what the bills were when they were locked."""
     return [
         NewChange(
             subject_kind=SubjectKind.BILL,
@@ -74,8 +74,10 @@ def list_changes(bills: Iterable[BillState]) -> list[NewChange]:
     ]
 
 
-def tell_sale(credit_id: UUID, owner: tuple[str, UUID], *, is_withdrawn: bool = False) -> NewChange:
-    """Say what the owner of a static code, (kind, id), hears of a sale by it."""
+def change_of_sale(
+    credit_id: UUID, owner: tuple[str, UUID], *, is_withdrawn: bool = False
+) -> NewChange:
+    """Return the change that the owner of a static code, (kind, id), is notified of."""
     return NewChange(
         subject_kind=SubjectKind.CREDIT,
         subject_id=credit_id,

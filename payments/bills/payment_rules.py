@@ -20,7 +20,7 @@ CASH: Final = "cash"  # a rail
 class SourceKind(StrEnum):
     """What a payment comes from."""
 
-    CREDIT = "credit"  # money that a bank told of
+    CREDIT = "credit"  # money that a bank reported
     CASH = "cash"  # what a person took
 
 
@@ -88,7 +88,7 @@ class SettlingPlan:
     reversed: list[Payment] = field(default_factory=list)
 
 
-def judge_payment(bill: BillState, amount_vnd: int) -> Effect:
+def decide_payment(bill: BillState, amount_vnd: int) -> Effect:
     """Decide what money does to the bill that it is for.
 
     Money that has come is never refused. An expired bill is still settled: the payer did pay.
@@ -106,7 +106,7 @@ def judge_payment(bill: BillState, amount_vnd: int) -> Effect:
 def apply_payment(bill: BillState, source: MoneySource, *, now: datetime) -> Applied:
     """Move a locked bill on by what a source brings, and say what it took."""
     assert source.amount_vnd > 0
-    effect, before = judge_payment(bill, source.amount_vnd), bill.status
+    effect, before = decide_payment(bill, source.amount_vnd), bill.status
     bill.received_vnd += source.amount_vnd
     if effect is Effect.CLOSED_BILL:
         return Applied(effect=effect, bill=replace(bill), status_before=before)
@@ -168,7 +168,7 @@ def debit_account(rail: str, bill: BillState) -> AccountKey:
 
 
 def describe_bill(bill: BillState) -> dict[str, Any]:
-    """Word a bill for the event that tells of its payment."""
+    """Word a bill for the event that reports its payment."""
     return {
         "bill_id": str(bill.id),
         "reference": bill.reference,

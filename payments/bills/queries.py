@@ -60,7 +60,7 @@ BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of L
 
 
 # Safe after a wait, as there is none: the caller has locked these bills. The same holds for
-# REVERSE_MATCH, and for FINISH_NOTICES on notices that were claimed.
+# REVERSE_MATCH, and for FINISH_NOTICES on notices that were locked.
 UPDATE_BILLS = text("""
     UPDATE bills b
     SET paid_vnd = t.paid_vnd, received_vnd = t.received_vnd, status = t.status,
@@ -293,7 +293,7 @@ async def mark_cancelled(
 async def set_provider_order(
     session: AsyncSession, org_id: UUID, bill_id: UUID, *, order_id: str
 ) -> None:
-    """Write what a bill is called at its rail's provider, before the provider hears of it."""
+    """Write what a bill is called at its rail's provider, before the provider is called."""
     values = {"org_id": org_id, "id": bill_id, "order_id": order_id}
     await session.execute(SET_PROVIDER_ORDER, values)
 
@@ -313,7 +313,7 @@ async def list_bills(
     now: datetime,
 ) -> list[BillFacts]:
     """List bills, newest id first; every filter that is given must hold."""
-    asked = {
+    filters = {
         "before_id": before_id,
         "payee_id": payee_id,
         "references": None if references is None else list(references),
@@ -321,7 +321,7 @@ async def list_bills(
         "since": since,
         "until": until,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in filters.items() if value is not None}
     wanted = None if statuses is None else tuple(sorted({BillStatus(one) for one in statuses}))
     values = {"org_id": org_id, "limit": limit, **given}
     if since is not None:

@@ -54,7 +54,7 @@ FIND_CODE_OWNER = text("""
 async def lock_due_change(
     session: AsyncSession, org_id: UUID, kind: str, *, now: datetime
 ) -> Change | None:
-    """Lock the next change that an owner of this kind is to hear of."""
+    """Lock the next change for an owner of this kind."""
     values = {"org_id": org_id, "kind": kind, "now": now}
     row = (await session.execute(LOCK_DUE_CHANGE, values)).mappings().one_or_none()
     if row is None:
@@ -88,7 +88,7 @@ async def find_waiting(
 async def find_last_of_credit(
     session: AsyncSession, org_id: UUID, credit_id: UUID
 ) -> tuple[str, UUID, str] | None:
-    """Find what an owner was told last of a sale: (kind, id, status)."""
+    """Find the last change of a sale that an owner got: (kind, id, status)."""
     values = {"org_id": org_id, "credit_id": credit_id}
     row = (await session.execute(FIND_LAST_OF_CREDIT, values)).one_or_none()
     return None if row is None else (row[0], row[1], row[2])

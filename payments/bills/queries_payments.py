@@ -1,4 +1,4 @@
-"""SQL of payments and of the changes that owners hear of."""
+"""SQL of payments and of the changes that owners are notified of."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -163,7 +163,7 @@ async def find_cash(
 async def insert_changes(
     session: AsyncSession, org_id: UUID, changes: Sequence[NewChange], *, now: datetime
 ) -> None:
-    """Write what owners are to hear, and wake the hubs when this commits."""
+    """Write the changes for owners, and wake the hubs when this commits."""
     await send(
         session,
         INSERT_CHANGES,

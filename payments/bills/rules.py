@@ -1,4 +1,4 @@
-"""What a bill is at an instant, and what a request for one says. Pure."""
+"""A bill's state at an instant, and the facts of a request for one. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -32,7 +32,7 @@ class RailStatus(StrEnum):
 
     PENDING = "pending"  # written down; nobody has answered yet
     OPEN = "open"  # its code pays the bill
-    UNKNOWN = "unknown"  # asked, and the answer was lost: the provider is asked how it stands
+    UNKNOWN = "unknown"  # requested, and the answer was lost: its state is requested
     FAILED = "failed"  # refused for certain: no order of the provider's pays this bill
     CANCELLED = "cancelled"  # at the provider too
     CLOSED = "closed"  # paid there, or past its time: nothing is left to do
@@ -42,7 +42,7 @@ class CodeState(StrEnum):
     """Whether a payable bill has a code to show."""
 
     READY = "ready"
-    PENDING = "pending"  # its rail is still being asked
+    PENDING = "pending"  # its rail's provider has not answered yet
     FAILED = "failed"  # it will have none
 
 
@@ -67,7 +67,7 @@ class BillState:
     is_late: bool
     expires_at: datetime
     paid_at: datetime | None
-    owner_kind: str | None  # who hears when its status changes
+    owner_kind: str | None  # who is notified when its status changes
     owner_id: UUID | None
     status_locked: str  # what it was when it was locked
 
@@ -83,7 +83,7 @@ OWNED_FOR_MAX: Final = timedelta(days=731)  # two years, a leap day among them
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BillRequest:
-    """One bill that is asked for."""
+    """One bill that is requested."""
 
     payee_id: UUID
     amount_vnd: int | None
@@ -95,7 +95,7 @@ class BillRequest:
     external_id: str | None = None
     repeatable: Repeatable | None = None
     rail: str = bill_codes.NAME
-    owner_kind: str | None = None  # the package that hears when its status changes, and of what
+    owner_kind: str | None = None  # the package notified when its status changes, and the subject
     owner_id: UUID | None = None
     due_on: date | None = None  # only with an owner: by when it is to be paid
 
@@ -244,7 +244,7 @@ def is_late(occurred_at: datetime, *, is_date_only: bool, expires_at: datetime) 
     return occurred_at > expires_at
 
 
-def judge_client_id(bill_id: UUID, *, now: datetime) -> str | None:
+def check_client_id(bill_id: UUID, *, now: datetime) -> str | None:
     """Say what is wrong with an id that a client made, or None.
 
     It must be a UUIDv7 whose time is at most 35 days past and 10 minutes ahead.

@@ -1,4 +1,4 @@
-"""Where references come from: a process takes a run of serials at a time and hands them out."""
+"""Serials of references: a process takes a run of them at a time and hands them out."""
 
 import asyncio
 from collections import deque
@@ -39,7 +39,7 @@ class ReferenceSource:
     """Hands out references that no other process has. One per process."""
 
     def __init__(self, database: Database, *, run_length: int = RUN_LENGTH) -> None:
-        self._sessions = database
+        self._database = database
         self._run_length = run_length
         # Per organisation, what is left: (code, the serials of a run). A range takes no room.
         self._left: dict[UUID, deque[tuple[str, range]]] = {}
@@ -69,7 +69,7 @@ class ReferenceSource:
         return taken
 
     async def _take_run(self, org: OrgFacts, wanted: int) -> tuple[str, range]:
-        async with open_org_transaction(self._sessions, org.id) as session:
+        async with open_org_transaction(self._database, org.id) as session:
             run = await take_serials(session, org.id, wanted=wanted, serials_max=SERIAL_COUNT)
         if run is None:
             raise ReferencesUsedUp(org.code)

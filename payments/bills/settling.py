@@ -45,13 +45,13 @@ async def write(
     sales: Collection[NewChange] = (),
     now: datetime,
 ) -> None:
-    """Write what was decided: bills, payments, postings, and what owners are to hear.
+    """Write what was decided: bills, payments, postings, and the changes for owners.
 
     Nothing is read, so that all of it may travel in one trip (core.sql.sent_together). Reversals
     come first: a source may pay the same bill anew.
 
     Args:
-        sales: what owners of static codes are to hear.
+        sales: the changes for owners of static codes.
     """
     if plan.reversed:
         await queries_payments.reverse_payments(
@@ -64,10 +64,10 @@ async def write(
     postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
     postings += [_posting(payment) for payment in plan.payments]
     await ledger.post(session, org_id, postings, now=now)
-    await tell_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
+    await notify_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
 
 
-async def tell_owners(
+async def notify_owners(
     session: AsyncSession,
     org_id: UUID,
     bills: Iterable[BillState],
@@ -75,7 +75,7 @@ async def tell_owners(
     sales: Collection[NewChange] = (),
     now: datetime,
 ) -> None:
-    """Write what owners are to hear of locked bills whose status is another now."""
+    """Write the changes for owners of locked bills whose status is another now."""
     if changes := [*list_changes(bills), *sales]:
         await queries_payments.insert_changes(session, org_id, changes, now=now)
 

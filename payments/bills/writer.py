@@ -33,7 +33,7 @@ class BillWriter:
         read_clock: Callable[[], datetime],
         timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
-        self._sessions = database
+        self._database = database
         self._read_clock = read_clock
         self._references = ReferenceSource(database)
         self._orgs: dict[UUID, OrgFacts] = {}
@@ -72,5 +72,5 @@ class BillWriter:
 
     async def _open(self, org_id: UUID, requests: Sequence[BillRequest]) -> list[Opened]:
         references = await self._references.take(self._orgs[org_id], len(requests))
-        async with open_org_transaction(self._sessions, org_id) as session:
+        async with open_org_transaction(self._database, org_id) as session:
             return await open_bills(session, org_id, requests, references, now=self._read_clock())

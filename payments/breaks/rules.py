@@ -13,7 +13,7 @@ class BreakKind(StrEnum):
     POSSIBLE_DUPLICATE = "possible_duplicate"  # subject: the credit to take back, if it is one
     SEVERAL_REFERENCES = "several_references"
     UNKNOWN_REFERENCE = "unknown_reference"
-    UNASSIGNED = "unassigned"  # a shared account's credit that no stall has claimed
+    UNASSIGNED = "unassigned"  # a shared account's credit that no stall has been assigned
     REFUND_DUE = "refund_due"
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"

@@ -45,8 +45,8 @@ async def list_breaks(
     limit: int,
 ) -> list[BreakView]:
     """List breaks, newest first."""
-    asked = {"before_id": before_id, "kind": kind}
-    values: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    filters = {"before_id": before_id, "kind": kind}
+    values: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
     given = set(values)
     if is_open is not None:
         given.add("is_open" if is_open else "is_closed")

@@ -60,6 +60,6 @@ class NoticeResult:
     """What one attempt at a notice came to: handled, or to be tried again."""
 
     notice_id: UUID
-    outcome: NoticeOutcome | None  # None: never judged, only put back
+    outcome: NoticeOutcome | None  # None: never processed, only put back
     handled_at: datetime | None
     next_attempt_at: datetime | None = None

@@ -82,7 +82,7 @@ async def create_endpoint(
 
     Raises:
         UnknownProvider, BadSecret, BadAccount, BadPullUrl, BadPullToken
-        SandboxRefused: a live organisation asked for a sandbox endpoint.
+        SandboxRefused: a sandbox endpoint for a live organisation.
     """
     check_lines(name=request.name)
     provider = PROVIDERS.get(request.provider)
@@ -123,8 +123,10 @@ async def create_endpoint(
         endpoint.key_vouched_from = endpoint.pull_vouched_from = vouch.since
     session.add(endpoint)
     await session.flush()
-    voucher = None if vouch is None else vouch.by
-    await list_accounts(session, org.id, endpoint_id, dict.fromkeys(request.account_ids, voucher))
+    vouched_by = None if vouch is None else vouch.by
+    await list_accounts(
+        session, org.id, endpoint_id, dict.fromkeys(request.account_ids, vouched_by)
+    )
     after = {"accounts": len(request.account_ids), "is_vouched": vouch is not None}
     record_endpoint(session, endpoint, actor, "callback_endpoint.created", now, after)
     return endpoint, secrets

@@ -21,7 +21,7 @@ from identity.organisations.rules import OrgFacts
 from identity.people.hooks import PermissionLoss
 from identity.people.rules import Permission
 from payments.connections import queries
-from payments.payees.rules import is_told_by_others
+from payments.payees.rules import is_vouched_by_others
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,7 @@ async def read_test_readiness(
         if endpoint.key_vouched_from is not None
         and endpoint.key_vouched_by is not None
         and listed_by is not None
-        and is_told_by_others({endpoint.key_vouched_by, listed_by}, proposers)
+        and is_vouched_by_others({endpoint.key_vouched_by, listed_by}, proposers)
     ]
     if not starts:
         return TestReadiness.UNVOUCHED, None
@@ -76,10 +76,10 @@ async def read_test_readiness(
     return (TestReadiness.SOON, start) if start > now else (TestReadiness.READY, None)
 
 
-async def hear_permission_lost(
+async def handle_permission_lost(
     session: AsyncSession, loss: PermissionLoss, *, now: datetime
 ) -> None:
-    """Take a person's word back where they may approve accounts no more (docs/adr/0005)."""
+    """Revoke a person's vouches where they may no longer approve accounts (docs/adr/0005)."""
     if Permission.ACCOUNTS_APPROVE in loss.permissions:
         await revoke_vouches(
             session, loss.org_id, loss.person_id, actor=loss.actor, reason=loss.reason, now=now

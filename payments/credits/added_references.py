@@ -42,8 +42,8 @@ async def follow_added(
                     subject_id=one.id,
                     credit_id=one.credit_id,
                     amount_vnd=one.amount_vnd,
-                    detail=f"told again with the reference {', '.join(references)};"
-                    " what was said of it before stands",
+                    detail=f"reported again with the reference {', '.join(references)};"
+                    " what was decided before stands",
                 )
             )
     if breaks:
@@ -55,15 +55,15 @@ def names_more(provider: str, body: bytes, memo: str) -> bool:
     adapter = find_provider(provider)
     assert adapter is not None
     try:
-        told = adapter.read(body).transactions
+        rows = adapter.read(body).transactions
     except UnreadableNotice:
         return False
     known = {one.reference for one in find_references(memo)}
-    return any(one.reference not in known for row in told for one in find_references(row.memo))
+    return any(one.reference not in known for row in rows for one in find_references(row.memo))
 
 
 async def _doubt_twin(session: AsyncSession, org: OrgFacts, one: NewSighting) -> list[NewBreak]:
-    """Ask about a credit that is perhaps the same as another: it is no longer unassigned."""
+    """Open a break about a credit that is perhaps the same as another, now that it is assigned."""
     subject_id = await queries_transactions.find_perhaps_same(session, org.id, one.credit_id)
     if subject_id is None:
         return []

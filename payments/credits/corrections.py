@@ -1,4 +1,4 @@
-"""What people say about a credit: whose it is, which bill it pays, that it is not a sale.
+"""Decisions of people about a credit: whose it is, which bill it pays, that it is not a sale.
 
 Each correction reverses the match in force, with its legs and payments, and adds another; nothing
 posted is edited. The order of locks: the credit with its match in force, then all bills at once.
@@ -18,7 +18,7 @@ from identity.organisations.rules import OrgFacts
 from payments.bills import queries_owners as owners_queries
 from payments.bills import settling
 from payments.bills.errors import BillNotFound
-from payments.bills.owners_rules import SaleStatus, tell_sale
+from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind, take_back
 from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
 from payments.bills.rules import SETTLEABLE, BillState, BillStatus
@@ -45,7 +45,7 @@ from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 from payments.payees.queries import get_payee
 
-OPEN_TO_CLAIM: Final = frozenset({Verdict.UNASSIGNED})
+OPEN_TO_ASSIGN: Final = frozenset({Verdict.UNASSIGNED})
 OPEN_TO_CONFIRM: Final = frozenset(
     {Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.SEVERAL_BILLS}
 )
@@ -62,7 +62,7 @@ OPEN_TO_REMATCH: Final = frozenset({Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Ve
 # A credit whose bill has appeared and that is still not explained rests, longer each time.
 AGAIN_START: Final = timedelta(seconds=5)
 AGAIN_MAX: Final = timedelta(minutes=10)
-TOLD_AFTER: Final = 5  # attempts
+BREAK_AFTER: Final = 5  # attempts
 EXPLAINED_BREAKS: Final = [
     BreakKind.UNASSIGNED,
     BreakKind.UNKNOWN_REFERENCE,
@@ -118,10 +118,10 @@ async def assign_credit(
     await _require_account(session, org_id, payee_id, held.credit)
     if held.payee_id == payee_id and held.match.decision.rule is MatchRule.ASSIGNED:
         return  # the same tap twice
-    if held.verdict not in _widen(OPEN_TO_CLAIM, by_management=by_management):
+    if held.verdict not in _widen(OPEN_TO_ASSIGN, by_management=by_management):
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")
     await _free(session, org_id, held)
-    decision = _as_sale(held.credit, payee_id, f"claimed by {actor.name}")
+    decision = _as_sale(held.credit, payee_id, f"taken by {actor.name}")
     await _replace(session, org_id, held, decision, actor, now)
 
 
@@ -139,7 +139,7 @@ async def confirm_for_bill(
     """A vendor says that a sale was a customer paying this bill, or which of several bills it pays.
 
     Args:
-        by_management: as in claim_credit.
+        by_management: as in assign_credit.
 
     Raises:
         CreditNotFound, BillNotFound
@@ -224,7 +224,7 @@ async def mark_not_takings(
 
     Raises:
         CreditNotFound: not this payee's.
-        CreditNotCorrectable: it pays a bill, or nobody has claimed it.
+        CreditNotCorrectable: it pays a bill, or nobody has been assigned it.
     """
     held = await _hold(session, org_id, credit_id)
     if held.payee_id != payee_id:
@@ -292,11 +292,11 @@ async def mark_same_money(
 
 
 async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime) -> bool:
-    """Judge a credit again whose bill was not there yet; True if it is explained now."""
+    """Rematch a credit whose bill was not there yet; True if it is explained now."""
     held = await _hold(session, org.id, credit_id)
     if held.verdict is not Verdict.NO_BILL:
         return False
-    match = await _judge_again(session, org, held, now=now)
+    match = await _rematch(session, org, held, now=now)
     if match.decision.verdict is Verdict.NO_BILL:
         return False
     await _replace(session, org.id, held, match.decision, SYSTEM, now)
@@ -311,7 +311,7 @@ async def rematch_with(
     *,
     now: datetime,
 ) -> bool:
-    """Judge a credit again that names these references only now; their sighting is stored.
+    """Rematch a credit that names these references only now; their sighting is stored.
 
     Returns:
         False if it stays what it is although it is for something else: a person or a payment has
@@ -323,16 +323,14 @@ async def rematch_with(
         of_it = set(await list_bill_ids_of_source(session, org.id, kind=kind, source_id=credit_id))
         named = await settling.lock_named_bills(session, org.id, references=references)
         return not (of_it | {held.match.decision.bill_id}).isdisjoint(named)
-    match = await _judge_again(session, org, held, now=now)
+    match = await _rematch(session, org, held, now=now)
     if match.decision.verdict is Verdict.ACCOUNT_TEST:
         return False
     await _replace(session, org.id, held, match.decision, SYSTEM, now, named=match.named)
     return True
 
 
-async def _judge_again(
-    session: AsyncSession, org: OrgFacts, held: _Held, *, now: datetime
-) -> NewMatch:
+async def _rematch(session: AsyncSession, org: OrgFacts, held: _Held, *, now: datetime) -> NewMatch:
     """Decide what a credit is by all that was ever reported of it; its bills come back locked."""
     added = await list_added_references(session, org.id, held.credit.id)
     credit = replace(held.credit, memo=" ".join([*added, held.credit.memo]))
@@ -360,11 +358,11 @@ def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Ve
 async def put_off(
     session: AsyncSession, org_id: UUID, credit_id: UUID, *, why: str, now: datetime
 ) -> None:
-    """Judge a credit again later, and tell a person once it was in vain several times."""
+    """Rematch a credit later; open a break for a person once several attempts have failed."""
     attempts = await queries.put_off_match(
         session, org_id, credit_id, wait_start=AGAIN_START, wait_max=AGAIN_MAX, now=now
     )
-    if attempts == TOLD_AFTER:
+    if attempts == BREAK_AFTER:
         stuck = NewBreak(
             kind=BreakKind.STUCK,
             subject_id=credit_id,
@@ -500,7 +498,7 @@ async def _replace(
     await queries.reverse_match(session, org_id, old.id, by=actor.id, now=now)
     await ledger.post(session, org_id, list_reversal(old, credit), now=now)
     await _close_breaks(session, org_id, held, decision, actor, now)
-    decision = await _tell_code_owner(session, org_id, held, decision, now)
+    decision = await _notify_code_owner(session, org_id, held, decision, now)
     match = NewMatch(
         id=new_id(),
         credit_id=credit.id,
@@ -518,7 +516,7 @@ async def _replace(
         reversed_payments=held.payments,
         now=now,
     )
-    # Everyone on the account hears that it is explained, also those whose money it is not.
+    # Everyone on the account is notified that it is explained, also those whose money it is not.
     corrected = NewEvent(
         kind=EventKind.CREDIT_CORRECTED,
         receiving_account_id=credit.receiving_account_id,
@@ -550,7 +548,7 @@ async def _replace(
     )
 
 
-async def _tell_code_owner(
+async def _notify_code_owner(
     session: AsyncSession, org_id: UUID, held: _Held, decision: Decision, now: datetime
 ) -> Decision:
     """Tell the owner of a static code that a sale by it is none; find whose code a new sale is by.
@@ -558,10 +556,10 @@ async def _tell_code_owner(
     The credit's lock keeps its changes in order.
     """
     credit = held.credit
-    told = await owners_queries.find_last_of_credit(session, org_id, credit.id)
-    if told is not None and told[2] == SaleStatus.RECEIVED:
-        gone = tell_sale(credit.id, (told[0], told[1]), is_withdrawn=True)
-        await settling.tell_owners(session, org_id, [], sales=[gone], now=now)
+    last = await owners_queries.find_last_of_credit(session, org_id, credit.id)
+    if last is not None and last[2] == SaleStatus.RECEIVED:
+        gone = change_of_sale(credit.id, (last[0], last[1]), is_withdrawn=True)
+        await settling.notify_owners(session, org_id, [], sales=[gone], now=now)
     if decision.verdict is not Verdict.COUNTER_SALE or decision.payee_id is None:
         return decision
     owner = await owners_queries.find_code_owner(

@@ -135,7 +135,7 @@ def find_added(
 ) -> dict[str, list[Any]]:
     """Return the references that money in names only now, {"references": [[], is]}; {} if none.
 
-    Where the first telling named something too, others are a contradiction (find_differences).
+    Where the first report named something too, others are a contradiction (find_differences).
     """
     if again.direction != Direction.IN or list_names(first.memo, first.provider_order_id, codes):
         return {}

@@ -1,4 +1,4 @@
-"""What follows from a match: what it posts itself, and what the screens are told. Pure."""
+"""Effects of a match: what it posts itself, and which events screens receive. Pure."""
 
 from typing import Any, Final
 
@@ -125,12 +125,14 @@ def list_events(match: NewMatch, credit: CreditFacts) -> list[NewEvent]:
             data=data,
         )
         return [event]
-    return [_tell_leg(match, credit, leg, data) for leg in decision.legs]
+    return [_to_leg_event(match, credit, leg, data) for leg in decision.legs]
 
 
-def _tell_leg(match: NewMatch, credit: CreditFacts, leg: Applied, data: dict[str, Any]) -> NewEvent:
+def _to_leg_event(
+    match: NewMatch, credit: CreditFacts, leg: Applied, data: dict[str, Any]
+) -> NewEvent:
     about: dict[str, Any] = {}
-    if match.decision.verdict is Verdict.SPLIT:  # each bill hears of its own share
+    if match.decision.verdict is Verdict.SPLIT:  # each bill has an event with its own share
         about = {"verdict": leg.effect.value, "is_late": leg.is_late}
         about |= {"amount_vnd": leg.applied_vnd, "applied_vnd": leg.applied_vnd}
     return NewEvent(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
 from payments.bills import settling
-from payments.bills.owners_rules import tell_sale
+from payments.bills.owners_rules import change_of_sale
 from payments.bills.payment_rules import Payment, SettlingPlan
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
@@ -110,7 +110,7 @@ async def write_matches(
         reversed=list(reversed_payments),
     )
     sales = [
-        tell_sale(match.credit_id, match.decision.owner)
+        change_of_sale(match.credit_id, match.decision.owner)
         for match in matches
         if match.decision.owner is not None
     ]

@@ -1,4 +1,4 @@
-"""Bank transactions, what they were matched with, and tellings that differ."""
+"""Bank transactions, their matches, and later reports of them that differ."""
 
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,7 @@ class BankTransaction(OrgRow):
             unique=True,
             postgresql_where=text("admitted_from IS NULL"),
         ),
-        # One telling becomes one credit, however often it is admitted.
+        # One report becomes one credit, however often it is admitted.
         Index(
             "uq_bank_transactions_admitted",
             "org_id",
@@ -79,7 +79,7 @@ class BankTransaction(OrgRow):
     virtual_account: Mapped[str | None]
     memo: Mapped[str]  # as it arrived, mangled or not
     amount_vnd: Mapped[Vnd]
-    # What no leg and no sale has taken. Written once it is judged, in the same transaction: most
+    # What no leg and no sale has taken. Written once it is matched, in the same transaction: most
     # credits are taken whole, and their row is not touched again.
     open_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
     payer_name: Mapped[str | None]
@@ -111,7 +111,7 @@ class Match(OrgRow):
         ForeignKeyConstraint(["org_id", "bill_id"], ["bills.org_id", "bills.id"]),
         CheckConstraint("applied_vnd >= 0", name="applied_not_negative"),
         Index("ix_matches_bill", "org_id", "bill_id"),
-        # Money that named something not there yet: judged again when it appears.
+        # Money that named something not there yet: rematched when it appears.
         Index(
             "ix_matches_waiting",
             "matched_at",
@@ -144,7 +144,7 @@ class Match(OrgRow):
     matched_at: Mapped[datetime]
     reversed_by: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
-    # How often it was judged again in vain since its bill is there, and when it is next.
+    # How often a rematch failed since its bill is there, and when the next one is due.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
 

@@ -30,7 +30,7 @@ from payments.credits.matching import describe_routings, match_credits, write_ma
 from payments.credits.queries_transactions import to_facts
 from payments.credits.reading import NoticeReadings, read_notices
 from payments.credits.rules import CreditFacts, Verdict
-from payments.credits.test_transfers import read_transfer_evidence
+from payments.credits.transfer_evidence import read_transfer_evidence
 from payments.credits.types import ListedAccount, NewMatch, NewSighting
 from payments.credits.waiting_accounts import close_listed
 from payments.onboarding.activation import note_test_transfer

@@ -75,7 +75,7 @@ class NoticeProcessor:
         self._running[org.id] = task
 
     async def close(self) -> None:
-        """Finish the batches under way and start no more; what is left, the sweep finds."""
+        """Finish the batches under way and start nothing new; what is left, the sweep finds."""
         self._closing.set()
         self._again.clear()
         while under_way := {*self._running.values(), *self._requested}:

@@ -1,7 +1,7 @@
 """SQL of matching: whose accounts these are, the bills that credits name, matches.
 
-Notices, credits and breaks have theirs in queries_notices.py, queries_credits.py and
-queries_breaks.py; what people look at is in views.py and queries_sales.py. Writes are one statement
+Bank transactions have theirs in queries_transactions.py, notices and breaks in their own packages;
+what people look at is in views.py and sales.py. Writes are one statement
 per batch. Rows are locked FOR NO KEY UPDATE: foreign keys of other transactions hold KEY SHARE on
 them.
 """
@@ -198,7 +198,7 @@ async def add_foreign_codes(
 ) -> frozenset[str]:
     """Add to an organisation's own codes those of others that references in these memos name.
 
-    Nothing is asked where no memo holds a reference of others, as nearly always.
+    No query runs where no memo holds a reference of others, as nearly always.
     """
     named = {one.org_code for memo in memos for one in find_references(memo)} - own
     if not named:
@@ -322,7 +322,7 @@ async def put_off_match(
     wait_max: timedelta,
     now: datetime,
 ) -> int | None:
-    """Let a credit rest that was judged again in vain, twice as long each time.
+    """Postpone a credit whose rematch failed, twice as long each time.
 
     Returns:
         how often that was so, or None if somebody else has it or it is explained.

@@ -46,7 +46,7 @@ class Verdict(StrEnum):
     SPLIT = "split"  # a person spread it over several bills
     CLOSED_BILL = "closed_bill"  # paid already, or cancelled: a refund is due
     COUNTER_SALE = "counter_sale"
-    UNASSIGNED = "unassigned"  # a shared account: a stall must claim it
+    UNASSIGNED = "unassigned"  # a shared account: somebody must assign it
     WRONG_ACCOUNT = "wrong_account"
     SEVERAL_BILLS = "several_bills"
     NO_BILL = "no_bill"  # a well-formed reference that names nothing here
@@ -69,7 +69,7 @@ class CreditFacts:
     occurred_at: datetime
     is_date_only: bool
     payer_name: str | None = None
-    is_doubtful: bool = False  # another provider told of the same amount: perhaps the same money
+    is_doubtful: bool = False  # another provider reported this amount: perhaps the same money
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -299,7 +299,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
         return Decision(
             verdict=Verdict.UNASSIGNED,
             rule=MatchRule.NONE,
-            reason="no reference; another provider told of the same amount at that time:"
+            reason="no reference; another provider reported the same amount at that time:"
             " perhaps the same money",
             opens_break=BreakKind.UNASSIGNED,
         )
@@ -327,7 +327,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
             return Decision(
                 verdict=Verdict.UNASSIGNED,
                 rule=MatchRule.NONE,
-                reason="no reference; the virtual account is in use no more",
+                reason="no reference; the virtual account is no longer in use",
                 opens_break=BreakKind.UNASSIGNED,
             )
     if len(routing.payee_ids) == 1:

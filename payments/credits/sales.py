@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 SALES_MAX = 500
 
-# No match is made before its payment came, but the two are told the time by different processes.
+# No match is made before its payment came, but the two have their times from different processes.
 CLOCKS_APART: Final = timedelta(hours=1)
 
 _SALES = """

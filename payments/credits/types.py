@@ -29,7 +29,7 @@ class TradingLink(NamedTuple):
     test_reference: str
     was_in_force: bool
     is_payee_closed: bool
-    owner_kind: str | None = None  # who hears of sales on its static code
+    owner_kind: str | None = None  # who is notified of sales on its static code
     owner_id: UUID | None = None
 
 

@@ -120,8 +120,8 @@ async def list_credits(
     Args:
         payee_id: this payee's, and what waits unassigned on an account that it trades on.
     """
-    asked = {"before_id": before_id, "since": since, "until": until, "payee_id": payee_id}
-    given = {name: value for name, value in asked.items() if value is not None}
+    filters = {"before_id": before_id, "since": since, "until": until, "payee_id": payee_id}
+    given = {name: value for name, value in filters.items() if value is not None}
     wanted = None if verdicts is None else tuple(sorted(Verdict(one) for one in verdicts))
     rows: list[CreditView] = []
     for statement in _write_lists(frozenset(given), wanted):

@@ -31,20 +31,20 @@ LIST_WAITING = text("""
 
 
 def find_account(
-    own: Mapping[tuple[UUID, str], ListedAccount], endpoint_id: UUID, told: ReportedTransaction
+    own: Mapping[tuple[UUID, str], ListedAccount], endpoint_id: UUID, reported: ReportedTransaction
 ) -> ListedAccount | None:
     """Find the account of a transaction: the most specific number that is listed and approved."""
     account = None
-    if told.virtual_account is not None:
-        account = own.get((endpoint_id, told.virtual_account.upper()))
+    if reported.virtual_account is not None:
+        account = own.get((endpoint_id, reported.virtual_account.upper()))
     if account is None:
-        account = own.get((endpoint_id, told.account_number.upper()))
+        account = own.get((endpoint_id, reported.account_number.upper()))
     return None if account is None or account.approved_at is None else account
 
 
-def name_account(endpoint_id: UUID, told: ReportedTransaction) -> UUID:
+def name_account(endpoint_id: UUID, reported: ReportedTransaction) -> UUID:
     """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
-    return uuid5(endpoint_id, f"account {told.account_number.upper()}")
+    return uuid5(endpoint_id, f"account {reported.account_number.upper()}")
 
 
 async def close_listed(
@@ -59,7 +59,7 @@ async def close_listed(
 ) -> None:
     """Close the breaks of accounts that are known by now, where nothing waits for them any more.
 
-    A notice whose account is listed waits no more, though another batch may be handling it: so of
+    A notice whose account is listed no longer waits, though another batch may be handling it: so of
     two batches with the last ones each closes the break.
 
     Args:
@@ -77,10 +77,10 @@ async def close_listed(
         return
     own = {(a.endpoint_id, a.number): a for a in accounts}
     still = {
-        name_account(endpoint_id, told)
+        name_account(endpoint_id, reported)
         for endpoint_id, provider, body in rows
-        for told in _read(provider, body)
-        if find_account(own, endpoint_id, told) is None
+        for reported in _read(provider, body)
+        if find_account(own, endpoint_id, reported) is None
     }
     if over := set(listed) - still:
         await break_queries.close_breaks_of(

@@ -1,4 +1,4 @@
-"""The ledger: accounts per organisation, and transfers between them that are never changed."""
+"""The ledger: accounts per organisation, and postings between them that are never changed."""
 
 from datetime import datetime
 from uuid import UUID
@@ -57,6 +57,6 @@ class Posting(OrgRow):
     amount_vnd: Mapped[Vnd]
     cause_kind: Mapped[str]  # "match": why it moved
     cause_id: Mapped[UUID]
-    step: Mapped[int] = mapped_column(SmallInteger)  # 0, 1, … among the transfers of one cause
+    step: Mapped[int] = mapped_column(SmallInteger)  # 0, 1, … among the postings of one cause
     effective_at: Mapped[datetime]  # when the money moved, by the bank's clock
     posted_at: Mapped[datetime]  # when the hub wrote it, by ours

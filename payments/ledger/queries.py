@@ -1,4 +1,4 @@
-"""All SQL of the ledger. Nothing outside this package touches transfers."""
+"""All SQL of the ledger. Nothing outside this package touches postings."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -80,7 +80,7 @@ async def insert_accounts_once(
 async def insert_postings(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
-    """Post transfers; one cause can post each of its steps once only (unique key)."""
+    """Write postings; one cause can post each of its steps once only (unique key)."""
     await send(
         session,
         INSERT_POSTINGS,

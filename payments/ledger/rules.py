@@ -1,4 +1,4 @@
-"""What a transfer is."""
+"""Accounts and postings: the kinds of both. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,9 @@ from uuid import UUID
 class AccountCode(StrEnum):
     """The kinds of ledger accounts; each belongs to a subject. docs/ledger.md says what posts."""
 
-    BANK_CLEARING = "bank_clearing"  # per receiving account: told by a callback, not by a statement
+    BANK_CLEARING = (
+        "bank_clearing"  # per receiving account: reported by a callback, not by a statement
+    )
     TAKINGS = "takings"  # per payee: what was sold or owed and has been paid
     UNAPPLIED = "unapplied_cash"  # per receiving account: money without its reason yet
     NOT_TAKINGS = "not_takings"  # per payee: "không phải tiền hàng", such as family money
@@ -42,7 +44,7 @@ class NewPosting:
 
 
 def bank_clearing(receiving_account_id: UUID) -> AccountKey:
-    """Money that a callback told of and no statement has confirmed yet."""
+    """Money that a callback reported and no statement has confirmed yet."""
     return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
 
 

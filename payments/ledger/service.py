@@ -1,4 +1,4 @@
-"""Posting, and reading balances. A posted transfer is never changed: corrections post again."""
+"""Postings and balances. A posting is never changed: corrections post again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,7 +38,7 @@ async def open_receiving_accounts(
 async def post(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
-    """Post transfers in the running transaction; amounts are above zero and accounts exist."""
+    """Write postings in the running transaction; amounts are above zero and accounts exist."""
     assert all(posting.amount_vnd > 0 for posting in postings)
     if postings:
         await queries.insert_postings(session, org_id, postings, now=now)

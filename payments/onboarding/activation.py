@@ -26,7 +26,7 @@ from payments.payees.rules import (
     LinkStatus,
     is_same_number,
     is_tested,
-    is_told_by_others,
+    is_vouched_by_others,
 )
 
 
@@ -51,7 +51,7 @@ async def note_test_transfer(
     Args:
         references: what the memo holds.
         virtual_account: the number by which the money came, as the bank says.
-        vouched_by: who answers for the endpoint that reported it; see is_told_by_others.
+        vouched_by: who answers for the endpoint that reported it; see is_vouched_by_others.
         other_bank: which bank's account it came to, if not the account's own: that is one of the
             same number elsewhere, and its transfer shows nothing of this one.
 
@@ -117,7 +117,7 @@ async def _refuse_tests(
         proposers = [link.proposed_by]
         if account.status != AccountStatus.ACTIVE:
             proposers.append(account.proposed_by)
-        is_good = other_bank is None and is_told_by_others(vouched_by, proposers)
+        is_good = other_bank is None and is_vouched_by_others(vouched_by, proposers)
         if link.id not in named or is_good:
             continue
         refused.add(link.id)
@@ -131,7 +131,7 @@ async def _refuse_tests(
                 "account.test_refused",
                 now,
                 before=link.status,
-                told_bank=other_bank,
+                named_bank=other_bank,
             )
     await session.flush()
     return refused

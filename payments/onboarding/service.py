@@ -91,19 +91,21 @@ async def change_accounts(
     listed = {one.receiving_account_id: one for one in rows}
     removed = (set(before) - set(chosen)) & listed.keys()
     added = set(chosen) - set(before) - listed.keys()
-    voucher = actor.id if may_vouch else None
+    own_vouch = actor.id if may_vouch else None
     vouched = {
-        one for one in set(chosen) & listed.keys() if voucher not in (None, listed[one].vouched_by)
+        one
+        for one in set(chosen) & listed.keys()
+        if own_vouch not in (None, listed[one].vouched_by)
     }
     if not (added or removed or vouched):
         return
     for account_id in removed:
         await session.delete(listed[account_id])
     for account_id in vouched:
-        listed[account_id].vouched_by = voucher
+        listed[account_id].vouched_by = own_vouch
     await session.flush()
     if added:
-        await list_accounts(session, org_id, endpoint_id, dict.fromkeys(added, voucher))
+        await list_accounts(session, org_id, endpoint_id, dict.fromkeys(added, own_vouch))
         await notice_queries.wake_notices(session, org_id, endpoint_id, now=now)
     after = {
         "added": sorted(map(str, added)),
@@ -118,7 +120,7 @@ async def approve_account(
 ) -> PayeeAccount:
     """Agree to a proposal as the second person. What was tested already is in force at once.
 
-    That is an account's own number that the hub has heard of, or a virtual account whose test
+    That is an account's own number that some report named, or a virtual account whose test
     transfer came before the approval. Notices that waited for the account are processed at once.
 
     Raises:

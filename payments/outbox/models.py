@@ -32,7 +32,7 @@ class Event(OrgRow):
 
     kind: Mapped[str]  # "bill.paid", "counter_sale.received", …
     payee_id: Mapped[UUID | None]
-    receiving_account_id: Mapped[UUID | None]  # with no payee: all who share the account hear it
+    receiving_account_id: Mapped[UUID | None]  # with no payee: all who share the account receive it
     bill_id: Mapped[UUID | None]
     data: Mapped[dict[str, Any]] = mapped_column(JSONB)
     recorded_at: Mapped[datetime]

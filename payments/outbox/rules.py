@@ -1,4 +1,4 @@
-"""What can happen that someone outside wants to hear about."""
+"""Events that someone outside may want to receive. Pure."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +14,7 @@ class EventKind(StrEnum):
     BILL_OVER_PAID = "bill.over_paid"
     BILL_CREDITED_AGAIN = "bill.credited_again"  # paid already, or cancelled
     BILL_CANCELLED = "bill.cancelled"
-    BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be heard
+    BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be reached
     COUNTER_SALE = "counter_sale.received"
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"
@@ -25,7 +25,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewEvent:
-    """One event to be written with the change it tells of."""
+    """One event to be written with the change it reports."""
 
     kind: EventKind
     payee_id: UUID | None = None

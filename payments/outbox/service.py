@@ -1,4 +1,4 @@
-"""Telling others what happened, in the transaction in which it happens."""
+"""Recording of events for others, in the transaction in which they happen."""
 
 from collections.abc import Sequence
 from datetime import datetime

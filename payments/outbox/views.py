@@ -1,4 +1,4 @@
-"""Read model of events: which of them an open page wants, and those it has not heard yet."""
+"""Read model of events: those that an open page wants, and those it has not received yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ LIST_EVENTS = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """What one page wants to hear of its organisation; nothing named means everything.
+    """What one page wants to receive of its organisation; nothing named means everything.
 
-    A payee's page also hears, by `account_id`, of credits on a shared account that nobody was
+    A payee's page also receives, by `account_id`, of credits on a shared account that nobody was
     given yet.
     """
 
@@ -44,7 +44,7 @@ class Interest:
         return self.payee_id is None and self.account_id is None and self.bill_id is None
 
     def covers(self, event: EventFacts) -> bool:
-        """Whether this page is to hear an event."""
+        """Whether this page is to receive an event."""
         if self.is_everything:
             return True
         if self.bill_id is not None and event.bill_id == self.bill_id:

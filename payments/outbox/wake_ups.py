@@ -1,4 +1,4 @@
-"""What a NOTIFY carries to the hub's processes when events are committed.
+"""Wake-ups: the NOTIFY that the hub's processes receive when events are committed.
 
 A wake-up is a hint: the `events` table is the truth, and a reader that missed one finds everything
 there. Where the events fit they travel in it, so that nobody has to read them: otherwise each
@@ -51,11 +51,11 @@ _decoder: Final = msgspec.json.Decoder(_WakeUp)
 
 def write_wake_up(org_id: UUID, events: Sequence[EventFacts]) -> str:
     """Write the payload for one transaction's events; without them where they do not fit."""
-    told: list[Any] = [
+    sent: list[Any] = [
         [e.id, e.kind, e.payee_id, e.account_id, e.bill_id, msgspec.Raw(e.data), e.recorded_at]
         for e in events
     ]
-    payload = msgspec.json.encode([org_id, told])
+    payload = msgspec.json.encode([org_id, sent])
     if len(payload) > PAYLOAD_BYTES_MAX:
         payload = msgspec.json.encode([org_id, []])
     return payload.decode()
@@ -67,8 +67,8 @@ def read_wake_up(payload: str) -> tuple[UUID, list[EventFacts]]:
     Raises:
         ValueError: it is no wake-up.
     """
-    told = _decoder.decode(payload)
-    return told.org_id, [
+    wake_up = _decoder.decode(payload)
+    return wake_up.org_id, [
         EventFacts(
             id=e.id,
             kind=e.kind,
@@ -78,5 +78,5 @@ def read_wake_up(payload: str) -> tuple[UUID, list[EventFacts]]:
             data=bytes(e.data).decode(),
             recorded_at=e.recorded_at,
         )
-        for e in told.events
+        for e in wake_up.events
     ]

@@ -104,7 +104,7 @@ async def refuse_account(
 async def end_link(
     session: AsyncSession, org_id: UUID, link_id: UUID, *, actor: Actor, reason: str, now: datetime
 ) -> None:
-    """Take an account out of a payee's codes for good; twice is like once.
+    """Take an account out of a payee's codes for good; idempotent.
 
     What comes by a printed code that still hangs waits for a person. The account is retired with
     its last link, and free then for another organisation. Bills opened before are still settled.
@@ -121,7 +121,7 @@ async def end_link(
     await _end_link(session, link, account, actor, "account.ended", now, reason)
 
 
-async def confirm_told(
+async def confirm_seen(
     session: AsyncSession,
     org_id: UUID,
     link_id: UUID,
@@ -130,7 +130,7 @@ async def confirm_told(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Someone of the payee says that they saw the change of their account. Twice is like once.
+    """Someone of the payee says that they saw the change of their account. Idempotent.
 
     Args:
         payee_id: the payee that the caller belongs to; None is nobody's.

@@ -1,4 +1,4 @@
-"""What can be wrong with organisations, payees and their accounts."""
+"""Errors of organisations, payees and their accounts."""
 
 from uuid import UUID
 

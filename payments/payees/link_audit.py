@@ -22,7 +22,7 @@ def record_link(
     *,
     before: str | None,
     reason: str | None = None,
-    told_bank: str | None = None,
+    named_bank: str | None = None,
 ) -> None:
     """Write one change of a link to the audit log; numbers are masked."""
     after: dict[str, object] = {
@@ -34,8 +34,8 @@ def record_link(
     }
     if link.virtual_account is not None:
         after["main_account"] = mask_tail(account.account_number)
-    if told_bank is not None:
-        after["told_bank"] = told_bank
+    if named_bank is not None:
+        after["told_bank"] = named_bank
     record_change(
         session,
         org_id=link.org_id,

@@ -81,7 +81,7 @@ class ReceivingAccount(OrgRow):
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the first test transfer that the bank reported
-    # Who answers for the endpoint that told of it: never who proposed the account. Empty in a test
+    # Who answers for the endpoint that reported it: never who proposed the account. Empty in a test
     # organisation, where nobody has to.
     test_vouched_by: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
     activated_at: Mapped[datetime | None]
@@ -149,7 +149,7 @@ class PayeeAccount(OrgRow):
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
     test_credit_id: Mapped[UUID | None]  # the bank's report of the transfer to this very code
-    # The last test transfer that does not count, told of by an endpoint for which nobody answers
+    # The last test transfer that does not count, reported by an endpoint for which nobody answers
     # who may (payments.connections.vouching) …
     test_refused_at: Mapped[datetime | None]
     test_refused_bank: Mapped[str | None]  # … or which came to its namesake at this bank
@@ -157,5 +157,7 @@ class PayeeAccount(OrgRow):
     ended_at: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …
     holder_told_by: Mapped[UUID | None]  # … and this is who
-    owner_kind: Mapped[str | None]  # who hears of counter sales on its static code, as for a bill
+    owner_kind: Mapped[
+        str | None
+    ]  # who is notified of counter sales on its static code, as for a bill
     owner_id: Mapped[UUID | None]

@@ -127,7 +127,7 @@ async def list_payees_page(
     with_closed: bool,
     limit: int,
 ) -> Sequence[Payee]:
-    """List payees, the newest first; without the closed ones unless they are asked for."""
+    """List payees, the newest first; without the closed ones unless requested."""
     query = select(Payee).where(Payee.org_id == org_id)
     if not with_closed:
         query = query.where(Payee.closed_at.is_(None))
@@ -309,7 +309,7 @@ async def list_links(
     before_id: UUID | None = None,
     limit: int = LIST_MAX,
 ) -> Sequence[AccountLink]:
-    """List account links with their account and payee, newest first; ended ones only if asked."""
+    """List account links with their account and payee, newest first; ended ones only on request."""
     query = _select_links(org_id).where(PayeeAccount.status.in_([one.value for one in statuses]))
     if payee_id is not None:
         query = query.where(PayeeAccount.payee_id == payee_id)

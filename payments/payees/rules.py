@@ -1,4 +1,4 @@
-"""What a payee's codes name, and which accounts can be right at all. Pure."""
+"""Rules of accounts: what a payee's codes name, and which accounts can be right at all. Pure."""
 
 import re
 from collections.abc import Collection
@@ -82,11 +82,11 @@ def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
     return is_open and not is_tested(link, account)
 
 
-def is_told_by_others(vouched_by: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
+def is_vouched_by_others(vouched_by: Collection[UUID] | None, proposers: Collection[UUID]) -> bool:
     """Tell whether a test transfer counts: somebody else than the proposers answers for it.
 
     Args:
-        vouched_by: everyone who answers for the endpoint that told of it; empty if for some part of
+        vouched_by: everyone who answers for the endpoint that sent it; empty if for some part of
             it nobody does; None in a test organisation, where nobody has to.
     """
     if vouched_by is None:

@@ -79,7 +79,7 @@ async def close_payee(
     reason: str | None,
     now: datetime,
 ) -> Payee:
-    """Let a payee open no more bills. Money that still comes is recorded. Twice is like once.
+    """Close a payee: it opens no further bills. Money that still comes is recorded. Idempotent.
 
     Raises:
         PayeeNotFound

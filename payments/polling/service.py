@@ -87,8 +87,8 @@ class ProviderPoller:
         goes on: what arrived and is not yet stored or processed is finished in the background.
 
         Args:
-            payee_id: whose bills are asked about, where a provider knows its own orders only.
-            bill_id: the one bill that is asked about there, instead of the recent ones.
+            payee_id: whose bills are polled, where a provider knows its own orders only.
+            bill_id: the one bill that is polled, instead of the recent ones.
 
         Raises:
             ProviderCannotBePolled: none of them can be.

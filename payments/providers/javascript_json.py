@@ -1,4 +1,4 @@
-"""How JavaScript writes values, because payOS and Casso sign what their Node servers print.
+"""JSON as JavaScript writes it, because payOS and Casso sign what their Node servers print.
 
 Source: ECMA-262, Number::toString, SerializeJSONProperty (JSON.stringify) and
 OrdinaryOwnPropertyKeys (keys such as "10" come first, as numbers). Held against a real Node

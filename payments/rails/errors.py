@@ -1,4 +1,4 @@
-"""What can be wrong with asking for a rail."""
+"""Errors of rails."""
 
 from core.errors import HubError, Kind
 

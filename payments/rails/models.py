@@ -1,4 +1,4 @@
-"""The request for a bill at the rail's provider: what was asked, and what came of it."""
+"""The request for a bill at the rail's provider, and its result."""
 
 from datetime import datetime
 from uuid import UUID
@@ -39,7 +39,7 @@ class RailRequest(Base):
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     bill_id: Mapped[UUID] = mapped_column(primary_key=True)
     rail: Mapped[str]
-    endpoint_id: Mapped[UUID]  # whose keys it is asked with
+    endpoint_id: Mapped[UUID]  # whose keys sign it
     order_id: Mapped[str] = mapped_column(String(40))  # as in bills.provider_order_id
     orders: Mapped[int] = mapped_column(SmallInteger)  # how many numbers the bill has used there
     status: Mapped[str]

@@ -71,48 +71,50 @@ class PayOSRequests:
         """Create the payment request; with a short description where the long one is refused."""
         try:
             data = await self._create(client, channel, order, order.reference)
-        except _Said as said:
-            if said.code != BAD_REQUEST:
-                raise _judge(said) from None
+        except _Refused as refused:
+            if refused.code != BAD_REQUEST:
+                raise _to_problem(refused) from None
             # Nothing was opened, so asking again cannot open a second one.
             short = order.reference[-SHORT_DESCRIPTION_CHARS:]
             try:
                 data = await self._create(client, channel, order, short)
-            except _Said as again:
-                raise _judge(again) from None
+            except _Refused as again:
+                raise _to_problem(again) from None
         return _read_opened(data, order)
 
     async def find(self, client: httpx.AsyncClient, channel: Channel, order: Order) -> OrderState:
-        """Ask how an order stands, by its orderCode."""
+        """Read how an order stands, by its orderCode."""
         path = f"/v2/payment-requests/{order.order_id}"
         response = await call(client, "GET", channel.url + path, headers=_keys(channel))
         try:
             data = _open_envelope(response, channel)
-        except _Said as said:
-            if said.code == ABSENT:
+        except _Refused as refused:
+            if refused.code == ABSENT:
                 return OrderState.ABSENT
-            if said.code == UNAUTHORIZED:
-                raise _judge(said) from None
-            raise ResultUnknown(f"payOS answered a question with {said.code}") from None
+            if refused.code == UNAUTHORIZED:
+                raise _to_problem(refused) from None
+            raise ResultUnknown(f"payOS answered a question with {refused.code}") from None
         return _read_state(data, order)
 
     async def cancel(self, client: httpx.AsyncClient, channel: Channel, order: Order) -> None:
         """Cancel an order that was found waiting."""
-        told = {"cancellationReason": "closed"}
-        body = msgspec.json.encode({**told, "signature": sign_body(told, _checksum_key(channel))})
+        signed = {"cancellationReason": "closed"}
+        body = msgspec.json.encode(
+            {**signed, "signature": sign_body(signed, _checksum_key(channel))}
+        )
         path = f"/v2/payment-requests/{order.order_id}/cancel"
         response = await call(client, "POST", channel.url + path, headers=_keys(channel), body=body)
         try:
             data = _open_envelope(response, channel)
-        except _Said as said:  # paid or cancelled just now: how it stands is asked again
-            raise ResultUnknown(f"payOS answered a cancellation with {said.code}") from None
+        except _Refused as refused:  # paid or cancelled just now: its state is read again
+            raise ResultUnknown(f"payOS answered a cancellation with {refused.code}") from None
         if _read_state(data, order) is not OrderState.GONE:
             raise ResultUnknown("payOS has not cancelled")
 
     async def _create(
         self, client: httpx.AsyncClient, channel: Channel, order: Order, description: str
     ) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        signed: dict[str, Any] = {
             "orderCode": int(order.order_id),
             "amount": order.amount_vnd,
             "description": description,
@@ -120,9 +122,9 @@ class PayOSRequests:
             "returnUrl": order.pay_url,
         }
         body = {
-            **told,
+            **signed,
             "expiredAt": int(order.valid_until.timestamp()),
-            "signature": sign_create(told, _checksum_key(channel)),
+            "signature": sign_create(signed, _checksum_key(channel)),
         }
         response = await call(
             client,
@@ -142,7 +144,7 @@ class PayOSRail:
     remote: PayOSRequests = field(default_factory=PayOSRequests)
 
 
-class _Said(Exception):
+class _Refused(Exception):
     """A code of payOS's other than success."""
 
     def __init__(self, code: str) -> None:
@@ -150,17 +152,17 @@ class _Said(Exception):
         self.code = code
 
 
-def sign_create(told: dict[str, Any], key: bytes) -> str:
+def sign_create(signed: dict[str, Any], key: bytes) -> str:
     """Sign a creation, which covers five fields, nothing escaped; ours hold no "&"."""
-    message = "&".join(f"{name}={told[name]}" for name in CREATE_FIELDS)
+    message = "&".join(f"{name}={signed[name]}" for name in CREATE_FIELDS)
     return hmac.digest(key, message.encode(), "sha256").hex()
 
 
-def _judge(said: _Said) -> Exception:
+def _to_problem(refused: _Refused) -> Exception:
     """Return what a creation's answer means."""
-    if said.code == EXISTS:
+    if refused.code == EXISTS:
         return OrderExists()
-    if said.code == UNAUTHORIZED:
+    if refused.code == UNAUTHORIZED:
         return RequestRefused(RailProblem.KEYS_REFUSED)
     return RequestRefused(RailProblem.ORDER_REFUSED)
 
@@ -178,8 +180,8 @@ def _open_envelope(response: RailResponse, channel: Channel) -> dict[str, Any]:
     """Return the signed data of an answer.
 
     Raises:
-        ResultUnknown: out of order, asked too often, or not payOS's form, or not signed by it.
-        _Said: payOS has understood, and said something else than success.
+        ResultUnknown: out of order, called too often, or not payOS's form, or not signed by it.
+        _Refused: payOS has understood, and said something else than success.
     """
     if response.status >= 500 or response.status in (408, 429):
         raise ResultUnknown(f"HTTP {response.status}")
@@ -187,9 +189,9 @@ def _open_envelope(response: RailResponse, channel: Channel) -> dict[str, Any]:
         envelope = parse_object(response.body)
         code = envelope.get("code")
         if response.status in (401, 403):
-            raise _Said(UNAUTHORIZED)
+            raise _Refused(UNAUTHORIZED)
         if type(code) is str and code != SUCCESS:
-            raise _Said(code[:20])
+            raise _Refused(code[:20])
         data, signature = envelope.get("data"), envelope.get("signature")
         if code != SUCCESS or type(data) is not dict or type(signature) is not str:
             raise ResultUnknown("no signed data")

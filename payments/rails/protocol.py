@@ -22,7 +22,7 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """One bill as a provider is asked to open it."""
+    """One bill as a provider is to open it."""
 
     order_id: str
     reference: str

@@ -78,7 +78,7 @@ async def insert_request_once(
     taken_until: datetime,
     now: datetime,
 ) -> bool:
-    """Write down what is to be asked, and take it; True means that this call stored it."""
+    """Write down the request, and take it; True means that this call stored it."""
     values = {
         "org_id": org_id,
         "bill_id": bill_id,

@@ -1,4 +1,4 @@
-"""When a request is tried again, and what stands between its steps. Pure."""
+"""Retries of a request, and the states between its steps. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

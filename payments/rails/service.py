@@ -1,9 +1,9 @@
-"""Opening bills on rails whose provider has to be asked: three steps, no call in a transaction.
+"""Opening of bills on rails that call a provider: three steps, no call in a transaction.
 
-The bill and its request are committed before the provider hears of them, with the order number by
+The bill and its request are committed before the provider is called, with the order number by
 which its callback will name the bill. Then the provider is called. Then the result is written.
-Whoever dies or hears nothing in between leaves a request that the worker takes over: it asks the
-provider how the order stands and never opens another one blindly (docs/adr/0011).
+A crash or a lost answer in between leaves a request that the worker takes over: it reads the
+order from the provider and never opens another one blindly (docs/adr/0011).
 """
 
 import asyncio
@@ -68,10 +68,10 @@ class Result:
     status: RailStatus
     problem: RailProblem | None = None
     opened: OpenedOrder | None = None
-    next_number: bool = False  # ask anew under the bill's next order number
+    next_number: bool = False  # request anew under the bill's next order number
 
 
-class RailDesk:
+class RailService:
     """Opens bills on rails, and brings their requests to an end. One per process."""
 
     def __init__(
@@ -138,7 +138,7 @@ class RailDesk:
     async def _write_request(
         self, session: AsyncSession, bill: BillFacts, remote: Remote, *, now: datetime
     ) -> None:
-        """Write down what is to be asked, with the bill and before anybody is called."""
+        """Write down the request, with the bill and before anybody is called."""
         endpoint_id = await find_sole_endpoint_id(
             session, bill.org_id, bill.receiving_account_id, provider=remote.provider
         )
@@ -211,7 +211,7 @@ class RailDesk:
             if state in (OrderState.PART_PAID, OrderState.PAID):  # whoever paid: its callback tells
                 return Result(status=RailStatus.CLOSED)
             if state is not OrderState.ABSENT:
-                return _ask_anew(attempt)
+                return _request_anew(attempt)
             try:
                 opened = await remote.open(self._client, channel, order)
             except RequestRefused as refusal:  # it is not there, and will not be
@@ -295,7 +295,7 @@ class RailDesk:
                     session, attempt.org_id, attempt.bill_id, order_id=order_id
                 )
             if result.status != attempt.status:
-                await outbox.record(session, attempt.org_id, [_tell(attempt, result)], now=now)
+                await outbox.record(session, attempt.org_id, [_to_event(attempt, result)], now=now)
 
 
 def _without_channel(attempt: RailAttempt) -> Result:
@@ -305,13 +305,13 @@ def _without_channel(attempt: RailAttempt) -> Result:
     return Result(status=RailStatus(attempt.status), problem=problem)
 
 
-def _ask_anew(attempt: RailAttempt) -> Result:
+def _request_anew(attempt: RailAttempt) -> Result:
     if attempt.orders >= ORDERS_MAX:
         return Result(status=RailStatus.FAILED, problem=RailProblem.ORDER_REFUSED)
     return Result(status=RailStatus.PENDING, next_number=True)
 
 
-def _tell(attempt: RailAttempt, result: Result) -> NewEvent:
+def _to_event(attempt: RailAttempt, result: Result) -> NewEvent:
     return NewEvent(
         kind=EventKind.BILL_CODE_CHANGED,
         payee_id=attempt.payee_id,

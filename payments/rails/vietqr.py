@@ -1,4 +1,4 @@
-"""The rail "VietQR direct": a transfer to the payee's own account, told by whoever reports on it.
+"""The rail "VietQR direct": a transfer to the payee's own account, reported by its provider.
 
 It needs nobody's consent beforehand: the code follows from the bill (payments.vietqr.bill_codes),
 so nothing is called, and nothing is ever pending.

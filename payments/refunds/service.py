@@ -1,4 +1,4 @@
-"""What is to be given back. The hub only proposes: the account's holder makes the transfer."""
+"""Refunds. The hub only proposes them: the account's holder makes the transfer."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Codes of VietQR direct: a transfer to the payee's own account, told by whoever reports on it.
+"""Codes of VietQR direct: a transfer to the payee's own account, reported by its provider.
 
 This rail needs nobody's consent beforehand, so the code follows from the bill. A rail with orders
 of its own brings its own code (payments.rails).

@@ -1,4 +1,4 @@
-"""Why a text is not a VietQR that we read or write: one class, one stable code per reason."""
+"""Errors of VietQR texts: one class, one stable code for each reason."""
 
 from core.errors import HubError, Kind
 

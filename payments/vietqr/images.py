@@ -1,4 +1,4 @@
-"""Pictures of a code: plain, as PNG or SVG, drawn when first asked for and then kept."""
+"""Pictures of a code: plain, as PNG or SVG, drawn at the first request and then kept."""
 
 from functools import lru_cache
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""What a VietQR says, field by field (NAPAS profile of EMVCo's merchant-presented codes)."""
+"""The VietQR model, field by field (NAPAS profile of EMVCo's merchant-presented codes)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What people do at a counter and in a bank's app, for the browser tests of the counter."""
+"""Steps of people at a counter and in a bank's app, for the browser tests of the counter."""
 
 from io import BytesIO
 from typing import Any

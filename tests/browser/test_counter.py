@@ -256,7 +256,7 @@ def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
     assert len(told) == 1
 
 
-def test_silent_counter_that_is_opened_again_asks_only_from_where_it_has_heard(
+def test_silent_counter_that_is_opened_again_reads_on_from_where_it_was(
     city: City, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
@@ -281,7 +281,7 @@ def test_silent_counter_that_is_opened_again_asks_only_from_where_it_has_heard(
     assert f"last_event_id={heard_to}" in opened[-1]
 
 
-def test_changed_account_opens_a_stream_that_hears_the_new_one(
+def test_changed_account_opens_a_stream_that_receives_the_new_one(
     city: City, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())

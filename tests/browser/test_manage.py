@@ -31,17 +31,17 @@ def city(cluster: Cluster) -> Iterator[City]:
         yield running
 
 
-def open_desk(city: City, page: Page, login: str) -> Page:
+def open_manage(city: City, page: Page, login: str) -> Page:
     """Sign somebody in who looks after the organisation."""
     sign_in(city, page, login)
     page.wait_for_url("**/manage")
     return page
 
 
-def test_organisation_is_set_up_by_clicking_until_its_bank_is_heard(
+def test_organisation_is_set_up_by_clicking_until_its_bank_reports(
     city: City, new_page: OpenPage
 ) -> None:
-    boss = open_desk(city, new_page(width=1280, locale="vi-VN"), "boss")
+    boss = open_manage(city, new_page(width=1280, locale="vi-VN"), "boss")
     expect(boss.locator("#steps")).to_have_text("Để bắt đầu nhận tiền")
 
     boss.get_by_role("link", name="1. Thêm gian hàng").click()
@@ -56,7 +56,7 @@ def test_organisation_is_set_up_by_clicking_until_its_bank_is_heard(
     expect(boss.locator("main")).to_contain_text("Bạn là người đề nghị tài khoản này.")
     account_path = boss.url
 
-    second = open_desk(city, new_page(locale="vi-VN"), "second")
+    second = open_manage(city, new_page(locale="vi-VN"), "second")
     second.goto(account_path)
     second.get_by_role("button", name="Đồng ý").click()
     expect(second.locator("main")).to_contain_text("Còn thiếu khoản chuyển thử")
@@ -99,7 +99,7 @@ def test_every_page_is_accessible_and_fits_the_screen(
     city: City, new_page: OpenPage, width: int, locale: str, theme: str
 ) -> None:
     page = new_page(width=width, locale=locale, color_scheme=theme)
-    open_desk(city, page, "boss")
+    open_manage(city, page, "boss")
 
     for path in (*PAGES, "/endpoints/new?provider=sepay"):
         page.goto(f"{city.url}/manage{path}")

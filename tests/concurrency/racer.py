@@ -67,7 +67,7 @@ async def settle_one(call: Call) -> str:
 
 
 async def settle_these(call: Call) -> str:
-    """Settle these notices in one batch, as a hub does that was told of them together."""
+    """Settle these notices in one batch, as a hub does that got them together."""
     async with open_org_transaction(call.database, call.org.id) as session:
         notice_ids = [UUID(one) for one in call.said["notice_ids"]]
         due = await notice_queries.lock_notices(session, call.org.id, notice_ids)

@@ -28,7 +28,7 @@ from tests.world.tenants import a_new_stall, list_outcomes
 
 pytestmark = pytest.mark.anyio
 
-CLAIM = text("SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices")
+DUE = text("SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices")
 COUNT_WAITS = text("""
     SELECT count(*) FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND datname = current_database()
@@ -51,14 +51,14 @@ async def until_waiting(database: Database, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_cancellation_waits_for_a_settlement_under_way(
+async def test_a_cancellation_waits_for_a_payment_under_way(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
     await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
 
     async with open_org_transaction(app_database, stall.org.id) as session:
-        due = [DueNotice(*row) for row in await session.execute(CLAIM)]
+        due = [DueNotice(*row) for row in await session.execute(DUE)]
         await process_notices(session, stall.org, due, now=NOON)
         cancels = [{"what": "cancel", "bill_id": bill.id}] * 2
         cancelling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, cancels))
@@ -69,7 +69,7 @@ async def test_a_cancellation_waits_for_a_settlement_under_way(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_a_settlement_waits_for_a_cancellation_under_way(
+async def test_a_payment_waits_for_a_cancellation_under_way(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)

@@ -229,10 +229,10 @@ async def test_a_cancellation_is_seen_by_a_batch_that_waited_for_it(
 
 
 @pytest.mark.parametrize("plan", PLANS)
-async def test_tidying_leaves_alone_what_was_paid_a_moment_before(
+async def test_expiry_leaves_alone_what_was_paid_a_moment_before(
     app_database: Database, shared_stall: Stall, plan: str
 ) -> None:
-    """Bills that are locked are left for the next round, the others are all tidied."""
+    """Bills that are locked are left for the next round, the others all expire."""
     stall = shared_stall
     bills = await open_many(app_database, stall, 20)
     ends = {"now": NOON.replace(hour=23, minute=1), "since": NOON.replace(hour=22)}
@@ -242,9 +242,9 @@ async def test_tidying_leaves_alone_what_was_paid_a_moment_before(
         await session.execute(change, {"id": bills[3].id})
         async with open_org_transaction(app_database, stall.org.id) as other:
             await apply_settings(other, PLANS[plan])
-            tidied = await store_expiry(other, stall.org.id, limit=5_000, **ends)
+            expired = await store_expiry(other, stall.org.id, limit=5_000, **ends)
 
-    assert tidied >= 19
+    assert expired >= 19
     statuses = [(await read_status(app_database, stall, bill))[0] for bill in bills]
     assert statuses == ["expired"] * 3 + ["open"] + ["expired"] * 16
 

@@ -71,7 +71,7 @@ async def test_ten_short_payments_at_once_add_up(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_one_transaction_told_ten_times_at_once_is_one_credit(
+async def test_one_transaction_reported_ten_times_at_once_is_one_credit(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
@@ -157,7 +157,7 @@ async def test_a_cancellation_and_a_payment_at_once_have_one_order(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_a_credit_that_waited_for_its_bill_is_judged_once(
+async def test_a_credit_that_waited_for_its_bill_is_matched_once(
     app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     """The sweeps of two workers meet."""

@@ -1,4 +1,4 @@
-"""What people and programs ask for at the same instant, in two processes."""
+"""Requests of people and programs at the same instant, in two processes."""
 
 from uuid import UUID
 

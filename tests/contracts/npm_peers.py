@@ -52,7 +52,7 @@ def install_npm_peers() -> NpmPeers:
 
 def leave_out(why: str) -> NoReturn:
     """Skip what needs the peers, with the reason; in CI that is a failure."""
-    reason = f"{why}, so npm's packages cannot be asked"
+    reason = f"{why}, so npm's packages cannot be run"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -104,7 +104,7 @@ def test_a_printed_code_asks_for_the_amount(sandbox: httpx.Client) -> None:
         ("300.000.000", "Số dư không đủ"),
     ],
 )
-def test_a_refusal_is_told_in_words_and_moves_nothing(
+def test_a_refusal_is_shown_in_words_and_moves_nothing(
     sandbox: httpx.Client, amount: str, told: str
 ) -> None:
     page = confirm(sandbox, {**review(sandbox, static_code()), "amount": amount})

@@ -103,7 +103,7 @@ def test_casso_tells_outgoing_money_as_negative(sandbox: httpx.Client, receiver:
     assert {heard.json["data"]["amount"] for heard in receiver.wait_for(2)} == {20_000, -5_000}
 
 
-def test_outgoing_money_is_not_told_to_who_asked_for_incoming_only(
+def test_outgoing_money_is_not_sent_to_a_subscription_for_incoming_only(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     subscribe(sandbox, "sepay", receiver.url)
@@ -234,7 +234,7 @@ def test_a_ping_names_no_money_that_moved(
     assert marks.get(provider, lambda: told["subAccount"].startswith("SBSEPAY"))()
 
 
-def test_only_the_accounts_of_a_subscription_are_told(
+def test_only_the_accounts_of_a_subscription_are_reported(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     other = {"bin": "970436", "number": "777", "holder": "HO KINH DOANH QUAY 8"}

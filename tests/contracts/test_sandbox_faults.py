@@ -95,7 +95,7 @@ def test_a_profile_can_last_for_some_lines_only(sandbox: httpx.Client, receiver:
     assert log_of(sandbox)["counts"]["by_state"] == {"dropped": 2, "delivered": 1}
 
 
-def test_a_wrong_amount_is_told_and_the_line_stays_true(
+def test_a_wrong_amount_is_reported_and_the_line_stays_true(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     subscribe(sandbox, "casso", receiver.url)

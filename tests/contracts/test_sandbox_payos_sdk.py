@@ -135,7 +135,7 @@ def test_a_cancellation_signed_with_another_key_is_refused(
     assert payos.payment_requests.get(7).status == "PENDING"
 
 
-def test_an_order_expires_and_late_money_is_still_told(
+def test_an_order_expires_and_late_money_is_still_reported(
     payos: PayOS, sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     payos.webhooks.confirm(receiver.url)

@@ -1,4 +1,4 @@
-"""What subscribers ask for (SePay's and Casso's pull APIs), and what a restart keeps."""
+"""The sandbox's pull APIs (SePay's and Casso's), and what a restart keeps."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Gathering: one commit for many, nobody shares another's fate, nobody waits for a timer."""
+"""Micro-batching: one commit for many; a bad item fails alone; nothing waits for a timer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Writer:
             raise RuntimeError("poison")
         return [ValueError("odd") if item % 2 else item * 10 for item in items]
 
-    def gatherer(
+    def batcher(
         self, *, items_max: int = 10, waiting_max: int = 100
     ) -> MicroBatcher[str, int, int]:
         return MicroBatcher(self.flush, items_max=items_max, waiting_max=waiting_max, flushes_max=2)
@@ -54,9 +54,9 @@ async def let_run() -> None:
 
 async def test_what_waits_while_a_flush_is_under_way_goes_together_in_order() -> None:
     writer = Writer()
-    gatherer = writer.gatherer()
+    batcher = writer.batcher()
 
-    tasks = [asyncio.create_task(gatherer.submit(n, key="a")) for n in (0, 2, 4, 6)]
+    tasks = [asyncio.create_task(batcher.submit(n, key="a")) for n in (0, 2, 4, 6)]
     await let_run()
     writer.may_write.set()
 
@@ -68,9 +68,9 @@ async def test_what_waits_while_a_flush_is_under_way_goes_together_in_order() ->
 
 async def test_tenants_are_written_apart_and_a_few_at_once() -> None:
     writer = Writer()
-    gatherer = writer.gatherer()
+    batcher = writer.batcher()
 
-    tasks = [asyncio.create_task(gatherer.submit(0, key=key)) for key in "abcde"]
+    tasks = [asyncio.create_task(batcher.submit(0, key=key)) for key in "abcde"]
     await let_run()
     assert writer.under_way == 2  # flushes_max
     writer.may_write.set()
@@ -83,10 +83,10 @@ async def test_tenants_are_written_apart_and_a_few_at_once() -> None:
 async def test_an_answer_that_is_an_error_is_that_callers_only() -> None:
     writer = Writer()
     writer.may_write.set()
-    gatherer = writer.gatherer()
+    batcher = writer.batcher()
 
     answers = await asyncio.gather(
-        *(gatherer.submit(n, key="a") for n in (2, 3, 4)), return_exceptions=True
+        *(batcher.submit(n, key="a") for n in (2, 3, 4)), return_exceptions=True
     )
 
     assert answers[::2] == [20, 40]
@@ -96,36 +96,36 @@ async def test_an_answer_that_is_an_error_is_that_callers_only() -> None:
 async def test_a_poisonous_item_fails_alone() -> None:
     writer = Writer()
     writer.may_write.set()
-    gatherer = writer.gatherer()
+    batcher = writer.batcher()
 
     answers = await asyncio.gather(
-        *(gatherer.submit(n, key="a") for n in (2, -1, 4)), return_exceptions=True
+        *(batcher.submit(n, key="a") for n in (2, -1, 4)), return_exceptions=True
     )
 
     assert answers[::2] == [20, 40]
     assert isinstance(answers[1], RuntimeError)
 
 
-async def test_who_comes_when_too_many_wait_is_told_at_once() -> None:
+async def test_who_comes_when_too_many_wait_gets_an_error_at_once() -> None:
     writer = Writer()
-    gatherer = writer.gatherer(items_max=1, waiting_max=4)
-    tasks = [asyncio.create_task(gatherer.submit(0, key="a"))]
+    batcher = writer.batcher(items_max=1, waiting_max=4)
+    tasks = [asyncio.create_task(batcher.submit(0, key="a"))]
     await let_run()  # it is being written, and counts until it is answered
-    tasks += [asyncio.create_task(gatherer.submit(0, key="a")) for _ in range(3)]
+    tasks += [asyncio.create_task(batcher.submit(0, key="a")) for _ in range(3)]
     await let_run()  # these wait
 
     with pytest.raises(Busy):
-        await asyncio.wait_for(gatherer.submit(0, key="a"), timeout=5)
+        await asyncio.wait_for(batcher.submit(0, key="a"), timeout=5)
 
     writer.may_write.set()
     assert await asyncio.gather(*tasks) == [0] * 4
-    assert await gatherer.submit(2, key="a") == 20  # and there is room again
+    assert await batcher.submit(2, key="a") == 20  # and there is room again
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     writer = Writer()
-    gatherer = writer.gatherer()
-    tasks = [asyncio.create_task(gatherer.submit(n, key="a")) for n in (0, 2, 4)]
+    batcher = writer.batcher()
+    tasks = [asyncio.create_task(batcher.submit(n, key="a")) for n in (0, 2, 4)]
     await let_run()
 
     tasks[1].cancel()
@@ -138,12 +138,12 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
 
 async def test_draining_waits_for_all_that_was_accepted() -> None:
     writer = Writer()
-    gatherer = writer.gatherer(items_max=2)
-    tasks = [asyncio.create_task(gatherer.submit(0, key="a")) for _ in range(7)]
+    batcher = writer.batcher(items_max=2)
+    tasks = [asyncio.create_task(batcher.submit(0, key="a")) for _ in range(7)]
     await let_run()
     asyncio.get_running_loop().call_later(0.05, writer.may_write.set)
 
-    await gatherer.drain()
+    await batcher.drain()
     await let_run()
 
     assert all(task.done() for task in tasks)
@@ -177,12 +177,12 @@ def refused(error: psycopg.Error, *, is_lost: bool = False) -> DBAPIError:
     ],
     ids=lambda error: type(getattr(error, "orig", error)).__name__,
 )
-async def test_when_the_database_is_away_everyone_is_told_at_once(error: Exception) -> None:
+async def test_when_the_database_is_away_everyone_gets_an_error_at_once(error: Exception) -> None:
     away = Away(error)
-    gatherer = MicroBatcher(away.flush, items_max=500, waiting_max=500, flushes_max=1)
+    batcher = MicroBatcher(away.flush, items_max=500, waiting_max=500, flushes_max=1)
 
     answers = await asyncio.gather(
-        *(gatherer.submit(n, key="a") for n in range(100)), return_exceptions=True
+        *(batcher.submit(n, key="a") for n in range(100)), return_exceptions=True
     )
 
     assert {type(answer) for answer in answers} == {Busy}
@@ -191,10 +191,10 @@ async def test_when_the_database_is_away_everyone_is_told_at_once(error: Excepti
 
 async def test_a_lock_that_is_not_to_be_had_is_waited_for_a_few_times_only() -> None:
     away = Away(refused(psycopg.errors.LockNotAvailable("canceling statement")))
-    gatherer = MicroBatcher(away.flush, items_max=500, waiting_max=500, flushes_max=1)
+    batcher = MicroBatcher(away.flush, items_max=500, waiting_max=500, flushes_max=1)
 
     answers = await asyncio.gather(
-        *(gatherer.submit(n, key="a") for n in range(100)), return_exceptions=True
+        *(batcher.submit(n, key="a") for n in range(100)), return_exceptions=True
     )
 
     assert {type(answer) for answer in answers} <= {Busy, OperationalError}
@@ -203,12 +203,12 @@ async def test_a_lock_that_is_not_to_be_had_is_waited_for_a_few_times_only() -> 
 
 async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_database: Database) -> None:
     stall: Stall = await a_stall(app_database)
-    desk = BillWriter(app_database, read_clock=lambda: NOON)
+    bill_writer = BillWriter(app_database, read_clock=lambda: NOON)
     payees = [new_id() if n == 20 else stall.payee_id for n in range(40)]
 
     answers = await asyncio.gather(
         *(
-            desk.open_bill(
+            bill_writer.open_bill(
                 stall.org,
                 BillRequest(
                     payee_id=payee_id,

@@ -1,4 +1,4 @@
-"""What the database refuses is named in errors and logs; what it was given is not."""
+"""Database errors: the refusal is named in errors and logs, the values given are not."""
 
 import pytest
 from sqlalchemy import text

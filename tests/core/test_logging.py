@@ -1,4 +1,4 @@
-"""What a log line may hold."""
+"""The contents of a log line."""
 
 import pytest
 

@@ -97,7 +97,7 @@ async def test_a_caller_who_gives_up_on_a_silent_server_is_let_go(
         await engine.dispose()
 
 
-async def test_who_waits_for_another_flush_is_told_too_when_the_server_is_silent(
+async def test_who_waits_for_another_flush_gets_an_error_too_when_the_server_is_silent(
     fresh_database: FreshDatabase, settings: Settings
 ) -> None:
     async with silent_proxy(fresh_database.app_url) as (proxy, url):
@@ -109,21 +109,21 @@ async def test_who_waits_for_another_flush_is_told_too_when_the_server_is_silent
                 await session.scalar(text("SELECT 1"))
             return items
 
-        gatherer: MicroBatcher[str, int, int] = MicroBatcher(
+        batcher: MicroBatcher[str, int, int] = MicroBatcher(
             flush, items_max=10, waiting_max=100, flushes_max=1, timeout_s=0.5
         )
-        assert await gatherer.submit(1, key="warm") == 1
+        assert await batcher.submit(1, key="warm") == 1
         proxy.fall_silent()
         began = time.monotonic()
 
         answers = await asyncio.gather(
-            *(gatherer.submit(n, key=f"org {n}") for n in range(20)), return_exceptions=True
+            *(batcher.submit(n, key=f"org {n}") for n in range(20)), return_exceptions=True
         )
 
         assert time.monotonic() - began < 4
         assert all(isinstance(answer, Busy) for answer in answers), answers
         proxy.come_back()
-        assert await gatherer.submit(2, key="org 3") == 2  # nothing was left behind
+        assert await batcher.submit(2, key="org 3") == 2  # nothing was left behind
         await engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Which texts may be shown to people, and what is left of a paste."""
+"""Texts that may be shown to people, and what is left of a paste."""
 
 import pytest
 from pydantic import TypeAdapter, ValidationError

@@ -32,7 +32,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
 from payments.rails import queries as rail_queries
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 
 DIES_WITHIN_S = 20.0
 
@@ -40,7 +40,7 @@ DIES_WITHIN_S = 20.0
 POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the notice is stored": (NoticeReceiver, "_store", False),
     "between commit and acknowledgement": (NoticeReceiver, "_store", True),
-    "between acknowledgement and settlement": (NoticeProcessor, "_process_batch", False),
+    "between acknowledgement and processing": (NoticeProcessor, "_process_batch", False),
     "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
     "after the bill is locked": (settling, "lock_named_bills", True),
@@ -49,18 +49,18 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the match is written": (queries, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
-    "before the settlement commits": (notice_queries, "finish_notices", True),
-    "after the settlement has committed": (NoticeProcessor, "_process_batch", True),
+    "before the processing commits": (notice_queries, "finish_notices", True),
+    "after the processing has committed": (NoticeProcessor, "_process_batch", True),
 }
 # Between the three steps of a bill on a rail (tests/faults/test_killed_on_rails.py).
 RAIL_POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the rail's request is committed": (rail_queries, "insert_request_once", True),
-    "after the request is committed": (RailDesk, "_call", False),
-    "after the provider has answered": (RailDesk, "_call", True),
+    "after the request is committed": (RailService, "_call", False),
+    "after the provider has answered": (RailService, "_call", True),
     "after the code is written": (rail_queries, "store_opened", True),
-    "after the result is committed": (RailDesk, "_store", True),
+    "after the result is committed": (RailService, "_store", True),
 }
-# Between the two transactions of a change that an owner is to hear of.
+# Between the two transactions of a change that an owner is to be notified of.
 OWNER_POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the owner hears": (OwnersInbox, "_handle_next", False),
     "after the owner heard and before it commits": (queries_owners, "mark_handled", True),
@@ -72,13 +72,13 @@ IS_ACKNOWLEDGED = frozenset(POINTS | OWNER_POINTS) - {
 }
 
 
-async def hear(session: AsyncSession, change: Change, *, now: datetime) -> None:
-    """Write down what an owner heard, in the change's own transaction."""
+async def note_change(session: AsyncSession, change: Change, *, now: datetime) -> None:
+    """Write down what an owner received, in the change's own transaction."""
     await session.execute(
         text(
             "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"
             " object_id, request_id, recorded_at) VALUES (:org, :id, 'system', 'owner',"
-            " 'owner.heard', 'bill', :subject, '', :now)"
+            " 'owner.notified', 'bill', :subject, '', :now)"
         ),
         {"org": change.org_id, "id": change.id, "subject": change.subject_id, "now": now},
     )
@@ -115,7 +115,7 @@ def start(point: str) -> tuple[int, int]:
         if end_with_us is not None:
             end_with_us()
         os.dup2(2, 1)  # standard output is the parent's to answer on
-        register_owner(OWNER_KIND, hear)
+        register_owner(OWNER_KIND, note_change)
         plant(point)
         hub_process.main(listener.detach())
         os._exit(0)

@@ -86,7 +86,7 @@ async def test_a_hub_killed_in_a_flood_loses_no_acknowledged_callback(
     seed: int,
     bills_count: int,
 ) -> None:
-    """Every bill is paid once, told twice, in random order; both hubs are killed, one by one."""
+    """Every bill is paid once and reported twice, in random order; both hubs are killed in turn."""
     now = read_clock()
     bills = [await a_bill(app_database, to.stall, now=now) for _ in range(bills_count)]
     bodies = [
@@ -141,7 +141,7 @@ async def test_a_worker_killed_in_its_sweep_leaves_the_rest_to_another(
     fresh_database: FreshDatabase,
     notices: int,
 ) -> None:
-    """Notices are stored, as a hub's death leaves them; two workers settle them together."""
+    """Notices are stored, as a hub's death leaves them; two workers process them together."""
     now = read_clock()
     bodies = [
         sepay_body(to.stall, amount_vnd=1_000, memo="tien hang", occurred_at=now)

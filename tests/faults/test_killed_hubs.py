@@ -15,7 +15,7 @@ from core.tenancy import open_org_transaction
 from payments.bills import owners
 from payments.bills.references import ALPHABET
 from payments.credits.processor import NoticeProcessor
-from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, hear
+from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, note_change
 from tests.payments.invariants import find_violations, find_waiting
 from tests.world.builders import (
     a_bill,
@@ -38,7 +38,7 @@ from tests.world.installation import (
     wait_until_settled,
 )
 from tests.world.tenants import count_rows
-from worker.jobs import JobContext, tell_owners
+from worker.jobs import JobContext, notify_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -66,7 +66,7 @@ async def test_without_a_worker_the_next_callback_settles_what_a_dead_hub_left(
     settings: Settings,
     fresh_database: FreshDatabase,
 ) -> None:
-    dying = installation.start_dying_hub("between acknowledgement and settlement")
+    dying = installation.start_dying_hub("between acknowledgement and processing")
     to = await a_reachable_stall(app_database, settings, code="HKXA")
     await wait_for(dying, steady)
     bills = [await a_bill(app_database, to.stall, now=read_clock()) for _ in range(2)]
@@ -125,7 +125,7 @@ async def test_a_hub_killed_at_any_step_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("point", OWNER_POINTS)
-async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
+async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
     installation: Installation,
     steady: Process,
     app_database: Database,
@@ -146,19 +146,19 @@ async def test_an_owner_hears_once_whatever_point_its_hub_dies_at(
         await deliver(client, to, [dying], body)
     dying.wait_until_killed()
 
-    # The payment is committed; nobody has heard of it.
+    # The payment is committed; nobody has been notified.
     assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 1
-    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 0
-    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: hear})
-    settler = NoticeProcessor(app_database, read_clock=read_clock)
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.notified'") == 0
+    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: note_change})
+    processor = NoticeProcessor(app_database, read_clock=read_clock)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
     for _ in range(2):
-        await tell_owners(context, now=read_clock())
+        await notify_owners(context, now=read_clock())
     assert await count_rows(app_database, to.stall, "bill_changes", "handled_at IS NULL") == 0
-    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.heard'") == 1
+    assert await count_rows(app_database, to.stall, "audit_log", "action = 'owner.notified'") == 1
     assert find_violations(fresh_database.owner_url) == []
 
 

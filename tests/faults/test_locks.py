@@ -1,4 +1,4 @@
-"""F25: a lock that is not to be had. Nothing is lost, and nobody waits longer than a timeout."""
+"""F25: a lock that could not be acquired. Nothing is lost; nobody waits longer than a timeout."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""F3–F6: what happens to a payment's tellings must not depend on the order they come in.
+"""F3–F6: the outcome of a payment's reports must not depend on the order they come in.
 
 The four: the bill is *created*, the credit is told (*credited*), told once more (*repeated*), and
 told with another amount under the same id (*contradicted*). Each order, and each way to cut it
@@ -88,7 +88,7 @@ async def play(
 async def test_every_order_of_four_ends_the_same(
     app_database: Database, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
-    """The first telling stands; the rest is a repeat or evidence; the bill is settled once."""
+    """The first report stands; the rest is a repeat or evidence; the bill is settled once."""
     for order, settles_each in product(ORDERS, (True, False)):
         stall, bill = await play(app_database, context, order, settles_each=settles_each)
         told = [step for step in order if step != "created"]
@@ -151,7 +151,7 @@ async def test_money_that_came_before_its_bill_was_visible_settles_it(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_a_credit_that_cannot_be_judged_does_not_stop_the_next(
+async def test_a_credit_that_cannot_be_matched_does_not_stop_the_next(
     app_database: Database, owner_database: Database, context: JobContext
 ) -> None:
     """The ledger account of the first stall is missing; the second's bill is settled."""
@@ -203,7 +203,7 @@ async def test_a_notice_that_failed_fifty_times_stops_nobody(
 async def test_money_around_the_expiry_settles_and_is_late_by_the_banks_clock(
     app_database: Database, paid_after_s: int, is_late: bool
 ) -> None:
-    """F13: told two days later, when the sweep has tidied the bill away."""
+    """F13: reported two days later, when the sweep has expired the bill."""
     stall = await a_new_stall(app_database)
     bill = await a_bill(app_database, stall)
     async with open_org_transaction(app_database, stall.org.id) as session:

@@ -1,6 +1,6 @@
-"""F26, live: bills paid by two parts told close together, at three hubs, on a grown table.
+"""F26, live: bills paid by two parts reported close together, at three hubs, on a grown table.
 
-No worker runs: what a batch does not find, nobody judges again.
+No worker runs: what a batch does not find, nobody rematches.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ def tell(to: ReachableStall, reference: str, amount_vnd: int) -> Call:
     return Call(path=to.path, headers="", body=body, secret=SECRET)
 
 
-async def tell_all(calls: list[list[Call]], hubs: list[Process], folder: Path) -> None:
+async def report_all(calls: list[list[Call]], hubs: list[Process], folder: Path) -> None:
     """Send each hub its calls, all at once, as fast as they are acknowledged."""
     jobs = [
         SendingJob(
@@ -95,7 +95,7 @@ async def tell_all(calls: list[list[Call]], hubs: list[Process], folder: Path) -
 
 
 @pytest.mark.parametrize(("seed", "bills_count", "grown"), RACES)
-async def test_two_parts_told_close_together_at_three_hubs_pay_every_bill(
+async def test_two_parts_reported_close_together_at_three_hubs_pay_every_bill(
     hubs: list[Process],
     app_database: Database,
     settings: Settings,
@@ -116,7 +116,7 @@ async def test_two_parts_told_close_together_at_three_hubs_pay_every_bill(
         for hub, amount_vnd in zip(chance.sample(range(HUBS), 2), parts, strict=True):
             calls[hub].append(tell(to, reference, amount_vnd))
 
-    await tell_all(calls, hubs, tmp_path)
+    await report_all(calls, hubs, tmp_path)
     await wait_until_settled(app_database, to.stall)
 
     async with open_org_transaction(app_database, to.stall.org.id) as session:

@@ -1,4 +1,4 @@
-"""A lost permission is told in every organisation, one at a time, and a crash loses none of it."""
+"""A lost permission is handled in every organisation, one at a time; a crash loses none of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people.hooks import Hooks, PermissionLoss
-from identity.people.losses import finish_losses, tell_losses_elsewhere
+from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
@@ -33,7 +33,7 @@ CHIEF = Granter(
 
 @dataclass
 class Listener:
-    """Hears of losses; refuses to for one organisation, as one whose rows are locked would."""
+    """Handles losses; refuses for one organisation, as one whose rows are locked would."""
 
     refuses: UUID | None = None
     heard: list[UUID] = field(default_factory=list)
@@ -124,9 +124,7 @@ async def test_the_change_itself_enters_no_other_organisation(
     await demote(app_database, town, listener.hooks)
 
     assert listener.heard == [town.city_id]
-    assert await tell_losses_elsewhere(
-        app_database, listener.hooks, town.city_id, town.boss_id, now=NOON
-    )
+    assert await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
     assert sorted(listener.heard[1:]) == sorted(market.org.id for market in town.markets)
 
 
@@ -136,12 +134,12 @@ async def test_who_keeps_approving_at_home_loses_it_elsewhere(
     listener = Listener()
 
     await demote(app_database, town, listener.hooks, Role.APPROVER)
-    await tell_losses_elsewhere(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
+    await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
 
     assert len(listener.heard) == 1 + len(town.markets)
 
 
-async def test_what_a_crash_left_is_told_by_the_worker_in_the_name_of_who_changed_it(
+async def test_what_a_crash_left_is_handled_by_the_worker_in_the_name_of_who_changed_it(
     app_database: Database, worker_database: Database, owner_database: Database, town: Town
 ) -> None:
     await demote(app_database, town, HOOKS)  # and the process dies
@@ -163,16 +161,14 @@ async def test_what_a_crash_left_is_told_by_the_worker_in_the_name_of_who_change
     }
 
 
-async def test_one_organisation_that_cannot_hear_holds_up_no_other_and_hears_later(
+async def test_one_organisation_whose_subscriber_fails_holds_up_no_other_and_is_handled_later(
     app_database: Database, worker_database: Database, town: Town
 ) -> None:
     deaf = sorted(market.org.id for market in town.markets)[0]
     listener = Listener(refuses=deaf)
     await demote(app_database, town, listener.hooks)
 
-    is_done = await tell_losses_elsewhere(
-        app_database, listener.hooks, town.city_id, town.boss_id, now=NOON
-    )
+    is_done = await finish_loss(app_database, listener.hooks, town.city_id, town.boss_id, now=NOON)
     others = set(listener.heard)
     listener.refuses = None
     rounds = [

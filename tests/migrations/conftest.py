@@ -1,4 +1,4 @@
-"""What the database itself says about its tables."""
+"""The database's own description of its tables."""
 
 import psycopg
 import pytest

@@ -230,7 +230,7 @@ def test_evidence_is_never_changed(owner: psycopg.Connection, role: str) -> None
 
 
 @pytest.mark.parametrize("role", ["phopay_app", "phopay_worker", "phopay_gate"])
-def test_what_a_job_was_asked_for_is_never_changed(owner: psycopg.Connection, role: str) -> None:
+def test_the_request_of_a_job_is_never_changed(owner: psycopg.Connection, role: str) -> None:
     asked = {"kind", "key", "arguments", "attempts_max", "queued_at"}
     assert not asked & set(updatable_columns(owner, "jobs", role))
     leased = {"lease_token", "due_at", "attempts"} & set(updatable_columns(owner, "jobs", role))

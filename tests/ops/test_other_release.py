@@ -1,4 +1,4 @@
-"""A database or a backup of another release: refused, untouched, and told the way out."""
+"""A database or a backup of another release: refused, untouched, with the way out."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The product's invariants, asked after every step of a test (docs/reliability.md)."""
+"""The product's invariants, checked after every step of a test (docs/reliability.md)."""
 
 import psycopg
 from psycopg.rows import dict_row

@@ -69,7 +69,7 @@ DAMAGES = {
         "UPDATE postings SET cause_id = gen_random_uuid() WHERE cause_kind = 'payment'",
         {"a_credit_posts_once", "a_payment_posts_once"},
     ),
-    "a payment is in force no more and its bill does not know": (
+    "a payment is no longer in force and its bill does not know": (
         "UPDATE payments SET reversed_at = now(), refundable_vnd = 0 WHERE source_kind = 'credit'",
         {
             "bills_agree_with_their_payments",
@@ -94,11 +94,11 @@ DAMAGES = {
         "UPDATE bank_transactions SET open_vnd = 1 WHERE open_vnd = 0",
         {"what_is_open_is_not_taken"},
     ),
-    "money that is too much is open no more": (
+    "money that is too much is no longer open": (
         "UPDATE bank_transactions SET open_vnd = 0 WHERE open_vnd > 0",
         {"what_is_open_is_not_taken"},
     ),
-    "a change that an owner is to hear of is lost": (
+    "a change that an owner is to be notified of is lost": (
         (
             "INSERT INTO bill_changes (org_id, id, subject_kind, subject_id, seq, owner_kind,"
             " owner_id, to_status, created_at, next_attempt_at) SELECT org_id, gen_random_uuid(),"
@@ -203,7 +203,7 @@ async def stall(app_database: Database) -> Stall:
 
 
 @pytest.fixture
-async def routing(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
+async def context(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
     processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     yield JobContext(
         app_database=app_database, worker_database=worker_database, processor=processor
@@ -218,11 +218,11 @@ def damage(fresh_database: FreshDatabase, statement: str) -> None:
 
 
 async def test_all_invariants_hold_for_sound_books(
-    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
+    fresh_database: FreshDatabase, stall: Stall, context: JobContext
 ) -> None:
     assert find_violations(fresh_database.owner_url) == []
-    assert await check_invariants(routing, now=NOON) == 0
-    assert "books_disagree" not in await list_breaks(routing.app_database, stall)
+    assert await check_invariants(context, now=NOON) == 0
+    assert "books_disagree" not in await list_breaks(context.app_database, stall)
 
 
 @pytest.mark.parametrize("what", DAMAGES)
@@ -240,30 +240,30 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
 
 
 async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it_holds_again(
-    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
+    fresh_database: FreshDatabase, stall: Stall, context: JobContext
 ) -> None:
-    neighbour = await a_stall(routing.app_database, code="HKXN")
-    await pay(routing.app_database, neighbour, await a_bill(routing.app_database, neighbour))
+    neighbour = await a_stall(context.app_database, code="HKXN")
+    await pay(context.app_database, neighbour, await a_bill(context.app_database, neighbour))
     lift = "UPDATE bills SET received_vnd = received_vnd + 1 WHERE org_id = '{}'"
     damage(fresh_database, lift.format(stall.org.id))
 
-    assert await check_invariants(routing, now=NOON) == 5  # one row for each of its bills
-    assert await check_invariants(routing, now=NOON + timedelta(minutes=15)) == 5
+    assert await check_invariants(context, now=NOON) == 5  # one row for each of its bills
+    assert await check_invariants(context, now=NOON + timedelta(minutes=15)) == 5
 
-    assert (await list_breaks(routing.app_database, stall)).count("books_disagree") == 1
-    assert await list_breaks(routing.app_database, neighbour) == []
+    assert (await list_breaks(context.app_database, stall)).count("books_disagree") == 1
+    assert await list_breaks(context.app_database, neighbour) == []
     damage(fresh_database, lift.replace("+ 1", "- 1").format(stall.org.id))
-    assert await check_invariants(routing, now=NOON + timedelta(minutes=30)) == 0
-    assert "books_disagree" not in await list_breaks(routing.app_database, stall)
+    assert await check_invariants(context, now=NOON + timedelta(minutes=30)) == 0
+    assert "books_disagree" not in await list_breaks(context.app_database, stall)
 
 
 LOST = "WHERE kind IN ('unknown_reference', 'refund_due') AND credit_id IS NOT NULL"
 
 
 async def test_what_a_person_took_off_the_list_is_no_violation(
-    fresh_database: FreshDatabase, stall: Stall, routing: JobContext
+    fresh_database: FreshDatabase, stall: Stall, context: JobContext
 ) -> None:
-    database = routing.app_database
+    database = context.app_database
     async with open_org_transaction(database, stall.org.id) as session:
         ids = list((await session.execute(text(f"SELECT id FROM breaks {LOST}"))).scalars())
         for break_id in ids:
@@ -273,7 +273,7 @@ async def test_what_a_person_took_off_the_list_is_no_violation(
     assert len(ids) == 2
 
     assert find_violations(fresh_database.owner_url) == []
-    assert await check_invariants(routing, now=NOON) == 0
+    assert await check_invariants(context, now=NOON) == 0
     assert "books_disagree" not in await list_breaks(database, stall)
 
 
@@ -299,10 +299,10 @@ async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_expl
     assert all(one.startswith("what_is_unapplied_is_on_a_list:") for one in found), stall.org.code
 
 
-async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_asked(
+async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_checked(
     fresh_database: FreshDatabase,
     stall: Stall,
-    routing: JobContext,
+    context: JobContext,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -312,9 +312,9 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_a
     monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_told", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
-    assert await check_invariants(routing, now=NOON) == 1
+    assert await check_invariants(context, now=NOON) == 1
 
-    assert "books_disagree" in await list_breaks(routing.app_database, stall)
+    assert "books_disagree" in await list_breaks(context.app_database, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
     assert "clearing_is_what_was_told" in told

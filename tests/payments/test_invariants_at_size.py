@@ -1,4 +1,4 @@
-"""The invariants on books of a million payments: they are asked of the running hub."""
+"""The invariants on books of a million payments: they are checked in the running hub."""
 
 import time
 

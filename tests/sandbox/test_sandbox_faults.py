@@ -1,4 +1,4 @@
-"""Which callbacks a line gives rise to."""
+"""Callbacks that a line gives rise to."""
 
 from datetime import UTC, datetime
 from random import Random

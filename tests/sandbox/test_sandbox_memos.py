@@ -1,4 +1,4 @@
-"""What the sandbox's banks do to memos."""
+"""Memos as the sandbox's banks change them."""
 
 import re
 from datetime import UTC, datetime

@@ -113,7 +113,7 @@ async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
 
 
-async def test_a_person_is_told_once_of_a_credit_that_always_fails_and_no_more_when_it_is_explained(
+async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_is_explained(
     app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
     (bill,) = await money_before_its_bill(app_database, stall)

@@ -1,4 +1,4 @@
-"""What people do with a payee's account, and how it stands, for the tests of the accounts."""
+"""Steps of people with a payee's account, and how it stands, for the tests of the accounts."""
 
 from uuid import UUID
 

@@ -251,7 +251,7 @@ def sepay_body(
 async def store(
     database: Database, stall: Stall, *bodies: bytes, now: datetime = NOON
 ) -> list[UUID]:
-    """Store notices as the callback route does, without settling them."""
+    """Store notices as the callback route does, without processing them."""
     notices = [
         NewNotice(
             id=new_id(),

@@ -1,4 +1,4 @@
-"""A stall whose provider can be asked, a sandbox to ask, and servers that are no sandbox."""
+"""A stall whose provider can be polled, a sandbox to poll, and servers that are no sandbox."""
 
 import asyncio
 import json

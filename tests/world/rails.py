@@ -1,4 +1,4 @@
-"""A stall on the payOS rail: a sandbox that keeps its orders, and desks that ask it."""
+"""A stall on the payOS rail: a sandbox that keeps its orders, and rail services that call it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.writer import BillWriter
-from payments.rails.service import RailDesk
+from payments.rails.service import RailService
 from tests.contracts.sandbox_world import a_receiver, a_sandbox
 from tests.world.builders import MANAGER, Stall
 from tests.world.polling_places import Place, listen
@@ -32,9 +32,9 @@ class RailPlace(Place):
 
     client: httpx.AsyncClient
 
-    def desk(self, *, later: timedelta = timedelta(0)) -> RailDesk:
-        """Return another process's desk, perhaps of a later time."""
-        return RailDesk(
+    def service(self, *, later: timedelta = timedelta(0)) -> RailService:
+        """Return another process's service, perhaps of a later time."""
+        return RailService(
             self.database,
             self.sealer,
             self.client,
@@ -42,17 +42,17 @@ class RailPlace(Place):
             read_clock=lambda: read_clock() + later,
         )
 
-    async def open(self, *, desk: RailDesk | None = None, **facts: Any) -> BillFacts:
+    async def open(self, *, service: RailService | None = None, **facts: Any) -> BillFacts:
         """Open a bill of 20.000 ₫ on the rail."""
         writer = BillWriter(self.database, read_clock=read_clock)
         request = bill_request(self.stall, **facts)
-        return await (desk or self.desk()).open_on_rail(writer, self.stall.org, request)
+        return await (service or self.service()).open_on_rail(writer, self.stall.org, request)
 
     async def resume(self, bill: BillFacts, *, rounds: int = 3, after_s: int = 60) -> BillFacts:
         """Let a worker take the bill's request over, as often as it is due; return the bill."""
         for n in range(rounds):
             later = timedelta(seconds=after_s * (n + 1))
-            await self.desk(later=later).resume(self.stall.org.id, bill.id)
+            await self.service(later=later).resume(self.stall.org.id, bill.id)
         return await self.read(bill)
 
     async def read(self, bill: BillFacts) -> BillFacts:
@@ -75,7 +75,7 @@ class RailPlace(Place):
         return str(subscriptions[0]["id"])
 
     def order(self, order_id: str | None) -> dict[str, Any]:
-        """Ask payOS, as the merchant's own software would, how an order stands."""
+        """Look up at payOS, as the merchant's own software would, how an order stands."""
         headers = {"x-client-id": self.client_id, "x-api-key": self.token}
         path = f"/v2/payment-requests/{order_id}"
         answer: dict[str, Any] = self.sandbox.get(path, headers=headers).json()

@@ -33,7 +33,7 @@ from identity.people.passwords import Passwords
 from identity.people.rules import Role, Scope, ScopeKind
 from ops.postgres.supervisor import Cluster
 from payments.connections.service import EndpointRequest, create_endpoint
-from payments.payees.accounts import confirm_told
+from payments.payees.accounts import confirm_seen
 from payments.payees.service import add_payee
 from tests.world.builders import MB, an_account, an_organisation
 from tests.world.databases import PASSWORD_MEMORY_KIB, FreshDatabase, create_database
@@ -87,7 +87,7 @@ class City:
             lambda database: self._seed(database, login, account_number, is_seen)
         )
         if sharing is None:
-            self._tell_sandbox(account_id, account_number)
+            self._set_up_sandbox(account_id, account_number)
         return CityStall(
             payee_id=payee_id,
             account_id=account_id,
@@ -176,7 +176,7 @@ class City:
             (link_id,) = self.sql(query, id=payee.id)[0]
             async with open_org_transaction(database, self.org.id) as session:
                 seen_by = Actor(kind="staff", id=new_id(), name="owner")
-                await confirm_told(
+                await confirm_seen(
                     session, self.org.id, link_id, payee_id=payee.id, actor=seen_by, now=now
                 )
         return payee.id, account_id
@@ -196,7 +196,7 @@ class City:
             now=read_clock() - HIRED_BEFORE,
         )
 
-    def _tell_sandbox(self, account_id: UUID, account_number: str) -> None:
+    def _set_up_sandbox(self, account_id: UUID, account_number: str) -> None:
         secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         settings = self.fresh_database.settings
 

@@ -61,7 +61,7 @@ const ended = new Map(); // by the instant of a ring's end: when to ask next, an
 
 /**
  * Draw every time ring; one that ends tells its page by "phopay:expired". A page that shows it
- * again, since the hub has not yet seen the end, is told again after a while, not at once.
+ * again, since the hub has not yet seen the end, gets it again after a while, not at once.
  */
 function tick() {
   for (const ring of document.querySelectorAll("[data-until]")) {

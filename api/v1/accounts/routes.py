@@ -166,7 +166,7 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
     Whoever proposed or approved it cannot say so, nor can a login made or reset since."""
     link, *_ = await _find_own(tx, caller, link_id)
     await check_own_login(tx, caller, link)
-    await accounts.confirm_told(
+    await accounts.confirm_seen(
         tx,
         caller.org_id,
         link_id,

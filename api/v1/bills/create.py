@@ -24,7 +24,7 @@ from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
-from payments.bills.rules import BillRequest, judge_client_id
+from payments.bills.rules import BillRequest, check_client_id
 from payments.payees.errors import PayeeHasNoAccount, PayeeNotFound
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
 from payments.vietqr.bill_codes import NAME as DIRECT
@@ -177,7 +177,7 @@ def _bill_request(
     body: BillCreate, caller: Caller, settings: Settings, key: str | None, now: datetime
 ) -> BillRequest:
     caller.narrow(ScopeKind.PAYEE, body.payee_id)
-    if body.id is not None and (fault := judge_client_id(body.id, now=now)):
+    if body.id is not None and (fault := check_client_id(body.id, now=now)):
         raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
     expires_at = now + timedelta(seconds=body.valid_for_s or settings.bill_valid_for_s)
     return BillRequest(

@@ -50,7 +50,7 @@ from payments.bills.errors import (
 )
 from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
-from payments.bills.rules import BillFacts, BillStatus, judge_client_id
+from payments.bills.rules import BillFacts, BillStatus, check_client_id
 from payments.credits.views import list_bill_credits
 from payments.providers.errors import (
     NoOrderToPoll,
@@ -174,7 +174,7 @@ async def take_cash(
     request: Request, bill_id: UUID, body: CashPayment, caller: CashTaker, tx: Tx, now: Now
 ) -> Response:
     """Record that the rest of a part-paid bill came in cash; again with its id answers the same."""
-    if fault := judge_client_id(body.id, now=now):
+    if fault := check_client_id(body.id, now=now):
         raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
     await find_own_bill(tx, caller, bill_id)
     bill = await take_rest_in_cash(

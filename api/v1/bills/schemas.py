@@ -138,7 +138,7 @@ class BillRead(Read):
     )
     rail: str = Field(examples=["vietqr", "payos"])
     code_state: CodeState | None = Field(
-        description="`pending`: the rail's provider is being asked, look again; `failed`: there"
+        description="`pending`: the rail's provider has not answered yet; `failed`: there"
         " will be no code, open another bill. Null once nothing is to be paid."
     )
     code_problem: str | None = Field(
@@ -174,9 +174,9 @@ class BatchRead(Read):
 
 
 class CheckRead(Read):
-    """What asking the provider found, and the bill after it."""
+    """What polling the provider found, and the bill after it."""
 
-    rows: int = Field(description="Transactions that the provider told of, known or new.")
+    rows: int = Field(description="Transactions that the provider reported, known or new.")
     providers: list[str]
     bill: BillRead
 
@@ -231,8 +231,8 @@ def write_bill(bill: BillFacts, *, org_code: str, public_url: str, now: datetime
 
 
 def hash_request(body: BillCreate) -> bytes:
-    """Return the SHA-256 of what is asked, whatever spaces and order of keys it came with."""
-    asked = (
+    """Return the SHA-256 of the request, whatever spaces and order of keys it came with."""
+    request = (
         body.payee_id,
         body.amount_vnd,
         body.purpose,
@@ -241,4 +241,4 @@ def hash_request(body: BillCreate) -> bytes:
         body.id,
         body.rail,
     )
-    return sha256(msgspec.json.encode(asked)).digest()
+    return sha256(msgspec.json.encode(request)).digest()

@@ -66,7 +66,7 @@ async def close(break_id: UUID, body: BreakClose, caller: Resolver, tx: Tx, now:
 
 @router.post("/{break_id}/admit", response_model=BreakRead, responses=MAY_FAIL)
 async def admit(break_id: UUID, caller: Resolver, tx: Tx, now: Now) -> Break:
-    """Say that what may be one transfer told twice is another transfer; it counts as one."""
+    """Say that what may be one transfer reported twice is another transfer; it counts as one."""
     return await admissions.admit(tx, caller.org, break_id, actor=caller.actor, now=now)
 
 

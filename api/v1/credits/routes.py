@@ -1,4 +1,4 @@
-"""Payments as the bank told of them: what the hub takes them for, and what people say they are."""
+"""Payments as the bank reported them: what the hub takes them for, and what people say they are."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -197,7 +197,7 @@ async def _find_payee(tx: AsyncSession, caller: Caller, credit_id: UUID) -> UUID
     """
     found = await _get_own(tx, caller, credit_id)
     if found.payee_id is None:
-        raise CreditNotCorrectable("Nobody has claimed this payment yet.")
+        raise CreditNotCorrectable("Nobody has been assigned this payment yet.")
     return found.payee_id
 
 

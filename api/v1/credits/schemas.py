@@ -16,7 +16,7 @@ SHARES_MAX: Final = 50
 
 
 class CreditRead(Read):
-    """Money that a bank told of, and what the hub takes it for."""
+    """Money that a bank reported, and what the hub takes it for."""
 
     id: UUID
     receiving_account_id: UUID

@@ -26,8 +26,8 @@ DESCRIPTION: Final = f"""\
 A stream of server-sent events: `event` is one of {", ".join(f"`{k.value}`" for k in EventKind)},
 `data` is JSON, `id` names the event. Reconnect with `Last-Event-ID`: what came since is sent again,
 with an overlap of 60 seconds, so drop the ids that you have seen. A stream begins with
-`event: hello` and says `event: caught-up` once all that was missed is told. `event: tick` comes
-every 15 seconds: up to its id you have heard everything; after 35 seconds without one the line is
+`event: hello` and says `event: caught-up` once all that was missed is sent. `event: tick` comes
+every 15 seconds: up to its id you have everything; after 35 seconds without one the line is
 dead. `hello` and `tick` carry the hub's time as `now`. After `event: reload` read the lists
 instead; after `event: signed-out` the credential has ended.
 """
@@ -52,7 +52,7 @@ async def listen(
     bill_id: Annotated[UUID | None, Query(description="Only this bill's.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> StreamingResponse:
-    """Stream an organisation's events; people of a payee hear theirs only."""
+    """Stream an organisation's events; people of a payee receive theirs only."""
     if bill_id is None:
         payee_id = caller.narrow(ScopeKind.PAYEE, payee_id)
     account_id = None

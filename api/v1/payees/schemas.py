@@ -24,7 +24,7 @@ class PayeePatch(Body):
     name: NameText | None = None
     place: PlaceText | None = None
     is_closed: bool | None = Field(
-        default=None, description="True closes the payee for good; it can open no more bills."
+        default=None, description="True closes the payee for good; it opens no further bills."
     )
     reason: ReasonText | None = None
 

@@ -69,7 +69,7 @@ async def sign_out(
 
 @router.get("/me", dependencies=[signed_in])
 async def show_me(response: Response, caller: HomeCaller) -> Me:
-    """Say who is asking and what they may do."""
+    """Return the caller and what they may do."""
     no_store(response)
     return Me.of(caller)
 

@@ -18,7 +18,7 @@ class SignInCreate(Body):
 
 
 class Me(Read):
-    """Who is asking, and what they may do."""
+    """The caller, and what they may do."""
 
     kind: str = Field(examples=["staff"])
     id: UUID

@@ -21,7 +21,7 @@ from identity.people.errors import (
     ScopeNotFound,
     StaffNotFound,
 )
-from identity.people.losses import tell_losses_elsewhere
+from identity.people.losses import finish_loss
 from identity.people.models import Staff
 from identity.people.rules import Permission
 from identity.people.service import Granter, StaffChange
@@ -115,7 +115,7 @@ async def change_staff(
             reason=body.reason,
             now=now,
         )
-    await tell_losses_elsewhere(database, hooks, caller.org_id, staff_id, now=now)
+    await finish_loss(database, hooks, caller.org_id, staff_id, now=now)
     return staff
 
 

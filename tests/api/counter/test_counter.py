@@ -295,7 +295,7 @@ async def test_stall_without_an_account_says_what_to_do(hub: Hub) -> None:
         assert "Quầy chưa có tài khoản nhận tiền." in (await owner.get(path)).text
 
 
-async def test_bank_that_cannot_be_asked_is_said_in_plain_words(hub: Hub) -> None:
+async def test_bank_that_cannot_be_polled_is_said_in_plain_words(hub: Hub) -> None:
     _, owner = await at_counter(hub)
     path = await open_bill(owner, amount="20")
 

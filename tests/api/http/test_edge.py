@@ -1,4 +1,4 @@
-"""What surrounds every request: headers, proxies, logs, files, health."""
+"""The surroundings of every request: headers, proxies, logs, files, health."""
 
 import json
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""What OpenAPI says is what the code does: errors, examples, and the quick way of one route."""
+"""OpenAPI against the code: errors, examples, and the quick way of one route."""
 
 import ast
 import importlib

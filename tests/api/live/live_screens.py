@@ -1,4 +1,4 @@
-"""Open pages that hear events, and events for them to hear."""
+"""Open pages that receive events, and events for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,13 +60,13 @@ def with_streams(settings: Settings) -> FastAPI:
 
 
 class Screen:
-    """An open page: hears events as an EventSource does."""
+    """An open page: receives events as an EventSource does."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
         self.lines = answer.aiter_lines()
 
-    async def hear(self, *, within_s: float = 5) -> dict[str, str]:
+    async def receive(self, *, within_s: float = 5) -> dict[str, str]:
         """Return the fields of the next event; what a stream says of itself is none."""
         fields: dict[str, str] = {}
         with anyio.fail_after(within_s):
@@ -82,7 +82,7 @@ class Screen:
                     fields = {}
         raise EOFError
 
-    async def hear_names(self, wanted: int) -> list[str]:
+    async def receive_names(self, wanted: int) -> list[str]:
         """Return the names of the next events, those that a stream says of itself too."""
         names: list[str] = []
         with anyio.fail_after(5):
@@ -93,12 +93,12 @@ class Screen:
                     return names
         raise EOFError
 
-    async def hear_end(self, *, within_s: float = 5) -> list[dict[str, str]]:
+    async def receive_end(self, *, within_s: float = 5) -> list[dict[str, str]]:
         """Return what still comes before the stream ends."""
         heard = []
         while True:
             try:
-                heard.append(await self.hear(within_s=within_s))
+                heard.append(await self.receive(within_s=within_s))
             except EOFError:
                 return heard
 

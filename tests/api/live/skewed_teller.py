@@ -1,4 +1,4 @@
-"""Another process whose clock is off, which tells of events as a hub does: by the outbox.
+"""Another process whose clock is off, which reports events as a hub does: by the outbox.
 
 Run as `python -m tests.api.live.skewed_teller DATABASE_URL SKEW_S ORG_ID`; for each number on
 standard input it records that many events, each in a transaction of its own, or "burst N" in one.

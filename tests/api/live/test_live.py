@@ -30,7 +30,7 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
         yield running
 
 
-async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
+async def test_a_screen_receives_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
 
@@ -40,15 +40,15 @@ async def test_a_screen_hears_its_own_stall_and_nothing_of_its_neighbour(hub: Hu
     ):
         other_id = await happen(hub, org_id, "bill.paid", payee_id=theirs)
         event_id = await happen(hub, org_id, "bill.paid", payee_id=mine)
-        heard = await screen.hear()
-        assert (await neighbour.hear())["id"] == str(other_id)
+        heard = await screen.receive()
+        assert (await neighbour.receive())["id"] == str(other_id)
 
     assert heard["id"] == str(event_id)
     assert heard["event"] == "bill.paid"
     assert heard["data"] == '{"note": "hai\\nmươi", "amount_vnd": 20000}'
 
 
-async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hub) -> None:
+async def test_all_stalls_of_a_shared_account_receive_what_nobody_was_assigned(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, mine, account = await org_of(admin), uuid4(), uuid4()
 
@@ -56,12 +56,12 @@ async def test_all_stalls_of_a_shared_account_hear_what_nobody_was_given(hub: Hu
         await happen(hub, org_id, "a", payee_id=uuid4(), receiving_account_id=account)
         await happen(hub, org_id, "b", receiving_account_id=uuid4())
         await happen(hub, org_id, "c", receiving_account_id=account)
-        heard = await screen.hear()
+        heard = await screen.receive()
 
     assert heard["event"] == "c"
 
 
-async def test_no_organisation_hears_another(hub: Hub) -> None:
+async def test_no_organisation_receives_events_of_another(hub: Hub) -> None:
     admin = await found_city(hub)
     city_id, market_id = await org_of(admin), await found_market(admin)
 
@@ -69,8 +69,8 @@ async def test_no_organisation_hears_another(hub: Hub) -> None:
         await happen(hub, market_id, "of.market")
         await happen(hub, city_id, "of.city")
 
-        assert (await city.hear())["event"] == "of.city"
-        assert (await market.hear())["event"] == "of.market"
+        assert (await city.receive())["event"] == "of.city"
+        assert (await market.receive())["event"] == "of.market"
 
 
 async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
@@ -82,7 +82,7 @@ async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
 
     async with watching(admin) as screen:
         await happen(hub, org_id, "bill.paid", notify=False)
-        assert (await screen.hear())["event"] == "bill.paid"
+        assert (await screen.receive())["event"] == "bill.paid"
 
 
 async def test_the_hub_listens_again_when_its_connection_was_cut(
@@ -102,25 +102,25 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
             )
             assert await cut.fetchall() == [(True,)]
         await happen(hub, org_id, "while.deaf")
-        first = await screen.hear()
+        first = await screen.receive()
         await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
         await happen(hub, org_id, "heard.again")
-        second = await screen.hear(within_s=2)
+        second = await screen.receive(within_s=2)
 
     assert (first["event"], second["event"]) == ("while.deaf", "heard.again")
 
 
-async def test_a_lower_id_that_commits_later_is_still_told_once(hub: Hub) -> None:
+async def test_a_lower_id_that_commits_later_is_still_sent_once(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         early_id = UUID(int=first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
         await happen(hub, org_id, "made.second")
-        assert (await screen.hear())["event"] == "made.second"
+        assert (await screen.receive())["event"] == "made.second"
         await happen(hub, org_id, "made.first.committed.last", event_id=early_id)
-        assert (await screen.hear())["event"] == "made.first.committed.last"
+        assert (await screen.receive())["event"] == "made.first.committed.last"
         await happen(hub, org_id, "last")
-        assert (await screen.hear())["event"] == "last"
+        assert (await screen.receive())["event"] == "last"
 
 
 async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
@@ -134,17 +134,17 @@ async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
         stalled_id = new_id()
         await asyncio.sleep(0.01)
         await happen(hub, org_id, "first")
-        assert (await screen.hear())["event"] == "first"
+        assert (await screen.receive())["event"] == "first"
         await happen(hub, org_id, "stalled", notify=False, event_id=stalled_id)
         for number in range(20):
             await happen(hub, org_id, f"after.{number}")
             await asyncio.sleep(0.05)
-        heard = [(await screen.hear())["event"] for _ in range(21)]
+        heard = [(await screen.receive())["event"] for _ in range(21)]
 
     assert "stalled" in heard
 
 
-async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
+async def test_what_a_blind_feed_missed_is_sent_when_it_sees_again(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile wake-ups carried other events: they must not move what the look reaches back to."""
@@ -168,13 +168,13 @@ async def test_what_a_blind_feed_missed_is_told_when_it_sees_again(
         await happen(hub, org_id, "missed", notify=False)
         await asyncio.sleep(1)
         await happen_aloud(hub, org_id)
-        assert (await screen.hear())["event"] == "bill.paid"
+        assert (await screen.receive())["event"] == "bill.paid"
         is_blind = False
 
-        assert (await screen.hear())["event"] == "missed"
+        assert (await screen.receive())["event"] == "missed"
 
 
-async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before(
+async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
@@ -192,7 +192,7 @@ async def test_a_screen_that_opens_a_little_late_hears_what_nobody_wanted_before
     assert heard.bill_id == bill_id
 
 
-async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
+async def test_a_strangers_page_receives_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
 
@@ -200,7 +200,7 @@ async def test_a_strangers_page_hears_only_its_bill_and_only_what_it_may(hub: Hu
         await happen(hub, org_id, "bill.paid", bill_id=uuid4())
         await happen(hub, org_id, "payer.name", bill_id=bill_id)
         await happen(hub, org_id, "bill.paid", bill_id=bill_id)
-        heard = await screen.hear()
+        heard = await screen.receive()
 
     assert (heard["event"], heard["data"]) == ("bill.paid", "{}")
 
@@ -216,14 +216,14 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
         async with watching(admin) as quick:
             for number in range(10):
                 await happen(hub, org_id, f"event.{number}")
-                assert (await quick.hear())["event"] == f"event.{number}"
+                assert (await quick.receive())["event"] == f"event.{number}"
 
     assert slow.is_cut_off
     queued = [slow.queue.get_nowait() for _ in range(slow.queue.qsize())]
     assert [event and event.kind for event in queued] == [*(f"event.{n}" for n in range(5)), None]
 
 
-async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
+async def test_events_that_travel_in_the_wake_up_are_sent_without_a_query(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = await found_city(hub)
@@ -236,36 +236,36 @@ async def test_events_that_travel_in_the_wake_up_are_told_without_a_look(
     async with watching(admin) as screen:
         monkeypatch.setattr(feeds, "list_events", look_in_vain)
         await happen_aloud(hub, org_id, data=data)
-        heard = await screen.hear()
+        heard = await screen.receive()
         monkeypatch.undo()
     async with watching(admin) as late:
-        replayed = await late.hear()
+        replayed = await late.receive()
 
     assert heard["event"] == replayed["event"] == "bill.paid"
     assert heard["id"] == replayed["id"]
     assert json.loads(heard["data"]) == json.loads(replayed["data"]) == data
 
 
-async def test_what_is_told_and_found_is_heard_once(hub: Hub) -> None:
+async def test_what_is_notified_and_found_is_received_once(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen:
         await happen_aloud(hub, org_id)
-        assert (await screen.hear())["event"] == "bill.paid"
+        assert (await screen.receive())["event"] == "bill.paid"
         await happen(hub, org_id, "afterwards")  # makes the feed look
 
-        assert (await screen.hear())["event"] == "afterwards"
+        assert (await screen.receive())["event"] == "afterwards"
 
 
-async def test_a_burst_is_told_whole_and_in_order(hub: Hub) -> None:
+async def test_a_burst_is_sent_whole_and_in_order(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen:
         for number in range(100):
             await happen(hub, org_id, f"event.{number}")
-        heard = [(await screen.hear())["event"] for _ in range(100)]
+        heard = [(await screen.receive())["event"] for _ in range(100)]
 
     assert heard == [f"event.{number}" for number in range(100)]
 
@@ -279,7 +279,7 @@ async def test_a_stream_ends_when_its_sign_in_does(
 
     async with watching(admin) as screen:
         await admin.delete("/v1/sign-ins")
-        heard = await screen.hear_end()
+        heard = await screen.receive_end()
 
     assert [event["event"] for event in heard] == ["signed-out"]
 
@@ -303,9 +303,9 @@ async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> Non
         admin = await found_city(hub)
         async with watching(admin) as screen:
             hub.services.broadcaster.close()
-            assert await screen.hear_end(within_s=1) == []
+            assert await screen.receive_end(within_s=1) == []
         async with watching(admin) as late:
-            assert await late.hear_end(within_s=1) == []
+            assert await late.receive_end(within_s=1) == []
 
 
 async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:

@@ -49,18 +49,18 @@ class Teller:
         self._process.communicate(timeout=20)
 
 
-async def hear_many(screen: Screen, count: int) -> set[str]:
+async def receive_many(screen: Screen, count: int) -> set[str]:
     """Hear so many different events; ticks do not count."""
     heard: set[str] = set()
     while len(heard) < count:
-        event = await screen.hear(within_s=12)
+        event = await screen.receive(within_s=12)
         if event["event"] == "bill.paid":
             heard.add(event["id"])
     return heard
 
 
 @pytest.mark.parametrize("skew_s", [0, -10, -45, 90, -600, 600])
-async def test_all_is_heard_however_far_the_clocks_are_apart(
+async def test_all_is_received_however_far_the_clocks_are_apart(
     hub: Hub, fresh_database: FreshDatabase, skew_s: float
 ) -> None:
     admin = await found_city(hub)
@@ -70,13 +70,13 @@ async def test_all_is_heard_however_far_the_clocks_are_apart(
         await teller.tell("0")  # it is up
         async with watching(admin) as screen:
             await teller.tell("10")
-            heard = await hear_many(screen, 10)
+            heard = await receive_many(screen, 10)
         last = max(heard)
         await teller.tell("10")
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
-            assert len(await hear_many(screen, 20) - heard) == 10  # ten anew, ten by the overlap
+            assert len(await receive_many(screen, 20) - heard) == 10  # ten anew, ten by the overlap
             await teller.tell("burst 200")
             await teller.tell("burst 200")
-            assert len(await hear_many(screen, 400)) == 400
+            assert len(await receive_many(screen, 400)) == 400
     finally:
         teller.close()

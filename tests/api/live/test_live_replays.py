@@ -28,7 +28,7 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
         yield running
 
 
-async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
+async def test_a_screen_that_receives_nothing_learns_how_far_it_has_read(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
@@ -38,7 +38,7 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
     org_id = await org_of(admin)
     opened = first_id_at(read_clock())
     async with watching(admin) as screen:
-        first, second = await screen.hear(), await screen.hear()
+        first, second = await screen.receive(), await screen.receive()
     assert (first["event"], second["event"]) == ("tick", "tick")
     told = datetime.fromisoformat(json.loads(second["data"])["now"])
     assert abs(read_clock() - told) < timedelta(seconds=2)  # a page has no other good clock
@@ -46,18 +46,18 @@ async def test_a_screen_that_hears_nothing_learns_how_far_it_has_heard(
 
     await happen(hub, org_id, "missed")
     async with watching(admin, **{"Last-Event-ID": second["id"]}) as screen:
-        assert (await screen.hear())["event"] == "missed"
+        assert (await screen.receive())["event"] == "missed"
 
 
-async def test_a_stream_says_when_all_that_was_missed_is_told(hub: Hub) -> None:
+async def test_a_stream_says_when_all_that_was_missed_was_sent(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     await happen(hub, org_id, "missed")
 
     async with watching(admin) as screen:
-        names = await screen.hear_names(3)
+        names = await screen.receive_names(3)
         await happen(hub, org_id, "afterwards")
-        names += await screen.hear_names(1)
+        names += await screen.receive_names(1)
 
     assert names == ["hello", "missed", "caught-up", "afterwards"]
 
@@ -78,7 +78,7 @@ async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
                 await anyio.sleep(0.1)
 
         busy.start_soon(tell_often)
-        names = await screen.hear_names(16)
+        names = await screen.receive_names(16)
         busy.cancel_scope.cancel()
 
     assert "tick" in names
@@ -92,7 +92,7 @@ async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) ->
 
     fresh = {"Last-Event-ID": str(new_id())}
     async with watching(admin, f"/v1/live?last_event_id={old}", **fresh) as screen:
-        assert (await screen.hear())["event"] == "just.now"
+        assert (await screen.receive())["event"] == "just.now"
 
 
 async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
@@ -102,7 +102,7 @@ async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
 
     address = f"/live/{org_id}/{bill_id}"
     async with watching(hub.client, address, **{"Last-Event-ID": an_hour_ago}) as screen:
-        assert (await screen.hear())["event"] == "reload"
+        assert (await screen.receive())["event"] == "reload"
 
 
 async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: Hub) -> None:
@@ -113,7 +113,7 @@ async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: H
         last = str(first_id_at(read_clock() - timedelta(hours=hours)))
 
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
-            assert (await screen.hear())["event"] == word
+            assert (await screen.receive())["event"] == word
 
 
 async def test_a_replay_that_cannot_be_read_ends_the_stream(
@@ -126,28 +126,28 @@ async def test_a_replay_that_cannot_be_read_ends_the_stream(
 
     monkeypatch.setattr(broadcaster, "list_events", away)
     async with watching(admin) as screen:
-        assert await screen.hear_end() == []
+        assert await screen.receive_end() == []
 
 
-async def test_after_a_reconnect_what_was_missed_is_told(hub: Hub) -> None:
+async def test_after_a_reconnect_what_was_missed_is_sent(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         await happen(hub, org_id, "first")
-        seen = await screen.hear()
+        seen = await screen.receive()
     await happen(hub, org_id, "missed")
 
     async with watching(admin, **{"Last-Event-ID": seen["id"]}) as screen:
-        replayed = [await screen.hear(), await screen.hear()]
+        replayed = [await screen.receive(), await screen.receive()]
         await happen(hub, org_id, "fresh")
-        fresh = await screen.hear()
+        fresh = await screen.receive()
 
     # The overlap repeats "first": a page drops the ids that it has seen.
     assert [event["event"] for event in replayed] == ["first", "missed"]
     assert fresh["event"] == "fresh"
 
 
-async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) -> None:
+async def test_a_fresh_page_receives_the_last_moment_and_nothing_older(hub: Hub) -> None:
     admin = await found_city(hub)
     org_id = await org_of(admin)
     minutes_ago = first_id_at(read_clock() - timedelta(minutes=2))
@@ -157,11 +157,11 @@ async def test_a_fresh_page_hears_the_last_moment_and_nothing_older(hub: Hub) ->
     next_year = first_id_at(read_clock() + timedelta(days=365))
     for last in ("", "not-an-id", "f" * 32, str(next_year), str(uuid4())):
         async with watching(admin, **{"Last-Event-ID": last}) as screen:
-            assert (await screen.hear())["event"] == "while.the.page.was.drawn"
+            assert (await screen.receive())["event"] == "while.the.page.was.drawn"
 
 
 @pytest.mark.parametrize("read_max", [5_000, 3])
-async def test_screens_that_ask_together_each_hear_their_own_past(
+async def test_screens_that_ask_together_each_receive_their_own_past(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
 ) -> None:
     monkeypatch.setattr(broadcaster, "SHARED_READ_MAX", read_max)

@@ -55,7 +55,7 @@ async def test_account_needs_a_second_person_and_then_its_test_transfer(market: 
     assert "Đề nghị này đã được quyết định rồi" in text_of(again)
 
 
-async def hear_test(
+async def report_test(
     hub: Hub, market: Market, endpoint_path: str, account_path: str, *, gateway: str = "MBBank"
 ) -> None:
     """Let the bank report an account's test transfer at an endpoint."""
@@ -92,7 +92,7 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
     endpoint, page = await submit(manager, "/manage/endpoints/new", made)
     assert "Khoản chuyển thử báo về đây chưa được tính" in text_of(page)
 
-    await hear_test(hub, market, endpoint, account)
+    await report_test(hub, market, endpoint, account)
 
     words = text_of(await manager.get(account))
     assert "Đã có khoản chuyển thử lúc" in words
@@ -109,7 +109,7 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
     assert "chưa được tính" not in text_of(page)
     assert "hãy chuyển thử lần nữa" in text_of(await manager.get(account))
     await submit(manager, f"{endpoint}/revoke")
-    await hear_test(hub, market, other, account)
+    await report_test(hub, market, other, account)
     assert "Đang dùng" in text_of(await manager.get(account))
 
 
@@ -134,13 +134,13 @@ async def test_who_approves_sees_the_bank_in_full_and_a_test_at_another_bank_is_
     made = {"provider": "sepay", "name": "SePay", "accounts": [account_id]}
     endpoint, _ = await submit(approver, "/manage/endpoints/new", made)
 
-    await hear_test(hub, market, endpoint, account, gateway="Vietcombank")
+    await report_test(hub, market, endpoint, account, gateway="Vietcombank")
 
     words = text_of(await manager.get(account))
     assert "không được tính: tiền vào tài khoản cùng số ở Vietcombank" in words
     assert "chuyển thử lần nữa vào MB Bank" in words
     assert "Ngân hàng được báo" in words  # in the account's history
-    await hear_test(hub, market, endpoint, account)
+    await report_test(hub, market, endpoint, account)
     assert "Đang dùng" in text_of(await manager.get(account))
 
 

@@ -201,7 +201,7 @@ async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market:
         assert (await again.get(f"/manage{page}")).status_code == 200, page
 
 
-async def test_administrator_is_told_to_give_the_two_duties_to_two_people(market: Market) -> None:
+async def test_administrator_is_told_to_give_the_two_roles_to_two_people(market: Market) -> None:
     admin = as_reader(market.admin)
     form = {"name": "Hai việc", "login": "hai.viec", "roles": ["approver", "manager"]}
 
@@ -394,7 +394,7 @@ async def test_overview_counts_today(market: Market) -> None:
     assert "Bình thường" in words
 
 
-async def test_finance_decides_about_money_that_may_be_told_twice(market: Market) -> None:
+async def test_finance_decides_about_money_that_may_be_reported_twice(market: Market) -> None:
     finance, manager = await let_in(market, "finance"), await let_in(market, "manager")
     bills = [await an_open_bill(market) for _ in range(2)]
     for bill in bills:

@@ -1,4 +1,4 @@
-"""The managers' forms for what a provider is asked with, and what a vendor reads when it fails."""
+"""The managers' forms for the credentials of polling, and what a vendor reads when it fails."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a vendor keys. The cases are in tests/data, for the twin in the browser too."""
+"""Amounts as a vendor keys them. The cases are in tests/data, for the twin in the browser too."""
 
 import json
 from pathlib import Path

@@ -470,7 +470,7 @@ async def test_cancelling_what_was_paid_in_part_puts_the_refund_on_the_list(mark
     assert (due["kind"], due["bill_id"], due["amount_vnd"]) == ("refund_due", bill["id"], 5_000)
 
 
-async def test_asking_a_provider_that_cannot_be_asked_says_so_and_is_counted(
+async def test_polling_a_provider_that_cannot_be_polled_says_so_and_is_counted(
     market: Market,
 ) -> None:
     bill = await market.open_bill()

@@ -113,7 +113,7 @@ async def test_an_account_without_keys_at_payos_is_refused_and_a_batch_too(
     assert batch.json()["results"][0]["problem"]["code"] == "invalid_request"
 
 
-async def test_while_payos_is_asked_every_screen_waits_and_then_shows_the_code(
+async def test_while_payos_is_called_every_screen_waits_and_then_shows_the_code(
     hub: Hub, market: Market, place: RailPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "CALL_TIMEOUT_S", 0.3)
@@ -160,7 +160,7 @@ async def test_what_payos_refuses_is_said_in_plain_words(
     assert "payOS không nhận khóa" in text_of(await vendor.get(f"/counter/bills/{bill['id']}"))
 
 
-async def test_check_the_payment_brings_an_unheard_order_to_its_end(
+async def test_check_the_payment_brings_an_unanswered_order_to_its_end(
     market: Market, place: RailPlace
 ) -> None:
     place.fail(api_fault="error_before", api_calls_left=1)

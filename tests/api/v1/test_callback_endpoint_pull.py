@@ -1,4 +1,4 @@
-"""What an endpoint asks its provider with, over HTTP: taken, replaced, taken away, never shown."""
+"""The pull credentials of an endpoint over HTTP: set, replaced, removed, never shown."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ async def test_what_payos_is_pulled_with_is_taken_and_never_shown(market: Market
         ("vietqrvn", {"pull_token": OLD}),
     ],
 )
-async def test_what_cannot_be_asked_with_is_refused(
+async def test_what_cannot_be_polled_with_is_refused(
     market: Market, provider: str, facts: dict[str, str]
 ) -> None:
     answer = await make(market, provider, **facts)

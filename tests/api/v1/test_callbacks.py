@@ -304,7 +304,7 @@ async def test_secrets_are_shown_once_and_an_endpoint_can_be_read(market: Market
     assert (await deliver(market, endpoint, told)).status_code >= 400
 
 
-async def test_a_notice_for_an_account_added_later_is_judged_then(market: Market) -> None:
+async def test_a_notice_for_an_account_added_later_is_processed_then(market: Market) -> None:
     endpoint = await make_endpoint(market, "sepay", account_ids=[])
     bill = await market.open_bill()
     told = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])

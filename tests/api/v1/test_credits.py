@@ -25,7 +25,7 @@ async def market(hub: Hub) -> Market:
 async def receive(
     market: Market, *, amount_vnd: int = 50_000, memo: str = "mua rau", **facts: Any
 ) -> dict[str, Any]:
-    """Let the bank tell of money on the stall's account; return the payment."""
+    """Let the bank report money on the stall's account; return the payment."""
     now = read_clock()
     database = market.hub.services.database
     body = sepay_body(market.stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now, **facts)

@@ -45,8 +45,8 @@ async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]
     return proposed
 
 
-async def tell_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
-    """Tell of a test transfer, as the provider does, and whoever knows its secret can."""
+async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> None:
+    """Report a test transfer, as the provider does, and whoever knows its secret can."""
     notice = {
         **notices.SEPAY_NOTICE,
         "id": an_id_number(),
@@ -92,7 +92,7 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     endpoint = await make_endpoint(
         market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
     )
-    await tell_test(market, endpoint, code["test_reference"])
+    await report_test(market, endpoint, code["test_reference"])
     shown = await until(owner, path, "status", "active")
     assert shown["holder_told_at"] is None
     assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
@@ -119,7 +119,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     own = (await manager.post("/v1/callback-endpoints", json=body)).json()
     assert (own["key_vouched_by"], own["accounts"][0]["vouched_by"]) == (None, None)
 
-    await tell_test(market, own, link["test_reference"])
+    await report_test(market, own, link["test_reference"])
     refused = await until(manager, path, "test_refused_at")
     assert (refused["status"], refused["account_status"]) == ("approved", "approved")
     assert refused["test_reference"] == link["test_reference"]  # still awaited, by the same code
@@ -129,7 +129,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     assert other["key_vouched_from"] == other["created_at"]
     await manager.delete(f"/v1/callback-endpoints/{own['id']}")
     await manager.put(f"/v1/callback-endpoints/{own['id']}/accounts", json={"account_ids": []})
-    await tell_test(market, other, link["test_reference"])
+    await report_test(market, other, link["test_reference"])
     assert (await until(manager, path, "status", "active"))["test_refused_at"] is None
 
     rotated = await manager.post(
@@ -141,7 +141,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
 
 
 @pytest.mark.parametrize("change", [{"roles": ["finance"]}, {"is_disabled": True}])
-async def test_the_word_of_who_may_approve_no_more_counts_no_more(
+async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
     hub: Hub, owner_database: Database, change: dict[str, Any]
 ) -> None:
     """An approver who left may have told the key to somebody, or still read it at the provider."""
@@ -150,7 +150,7 @@ async def test_the_word_of_who_may_approve_no_more_counts_no_more(
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
     )
-    endpoint, link = await hear_an_account(market, manager, approver)
+    endpoint, link = await report_an_account(market, manager, approver)
     person = (await approver.get("/v1/me")).json()["id"]
 
     changed = await market.admin.patch(
@@ -174,7 +174,7 @@ async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: 
     )
     boss = (await employ(market.admin, "boss", "admin")).json()["id"]
     browser = await hub.browser("boss")
-    endpoint, link = await hear_an_account(market, manager, approver, by=browser, org=market.org)
+    endpoint, link = await report_an_account(market, manager, approver, by=browser, org=market.org)
 
     # An approver of the city's own organisation has no say in the market.
     changed = await market.admin.patch(f"/v1/staff/{boss}", json={"roles": ["approver"]})
@@ -190,18 +190,18 @@ async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
     )
-    endpoint, link = await hear_an_account(market, manager, approver)
+    endpoint, link = await report_an_account(market, manager, approver)
     person = (await approver.get("/v1/me")).json()["id"]
 
     await market.admin.patch(
         f"/v1/staff/{person}", params=market.org, json={"roles": ["approver", "finance"]}
     )
 
-    await tell_test(market, endpoint, link["test_reference"])
+    await report_test(market, endpoint, link["test_reference"])
     await until(manager, f"/v1/accounts/{link['id']}", "status", "active")
 
 
-async def hear_an_account(
+async def report_an_account(
     market: Market,
     manager: httpx.AsyncClient,
     approver: httpx.AsyncClient,
@@ -231,7 +231,7 @@ async def see_nobody_answers(
     shown = (await manager.get(f"/v1/callback-endpoints/{endpoint['id']}")).json()
     assert (shown["key_vouched_by"], shown["key_vouched_from"]) == (None, None)
     assert shown["accounts"][0]["vouched_by"] is None
-    await tell_test(market, endpoint, link["test_reference"])
+    await report_test(market, endpoint, link["test_reference"])
     refused = await until(manager, f"/v1/accounts/{link['id']}", "test_refused_at")
     assert refused["status"] == "approved"
 

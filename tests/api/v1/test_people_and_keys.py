@@ -1,4 +1,4 @@
-"""Who may do what to whom: roles, borders between organisations and stalls, API keys."""
+"""Permissions over HTTP: roles, borders between organisations and stalls, API keys."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -283,7 +283,7 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     assert (await employ(admin, "boss", "admin", "approver", org="DXA2")).status_code == 201
 
 
-async def test_who_holds_both_from_before_can_be_renamed_but_be_given_no_more(
+async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
     hub: Hub, owner_database: Database
 ) -> None:
     admin = await found_city(hub)

@@ -405,7 +405,7 @@ async def test_a_kind_that_this_worker_does_not_know_is_left_to_another(
 async def test_a_worker_that_cannot_renew_its_lease_stops_before_another_may_take_the_job(
     app_database: Database, worker_database: Database, owner_database: Database
 ) -> None:
-    """As when its line to the database is cut: what it does then, nobody would hear of."""
+    """As when its line to the database is cut: what it does then, would be lost."""
     lasted_s: list[float] = []
     begun, stopped = asyncio.Event(), asyncio.Event()
 

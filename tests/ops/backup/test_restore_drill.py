@@ -204,7 +204,7 @@ async def test_a_promoted_standby_moves_its_serials_on(fresh_database: FreshData
         with psycopg.connect(fresh_database.owner_url) as owner:
             before = owner.execute("SELECT code, next_serial FROM organisation_codes").fetchall()
         lost = references_of(await open_more(hub, stall))
-    with psycopg.connect(fresh_database.owner_url) as owner:  # what the standby had not heard of
+    with psycopg.connect(fresh_database.owner_url) as owner:  # what the standby had not received
         owner.execute("DELETE FROM bills")
         owner.execute("UPDATE organisation_codes SET next_serial = %s", [before[0][1]])
 

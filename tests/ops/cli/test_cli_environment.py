@@ -1,4 +1,4 @@
-"""What processes are told: addresses, derived passwords, and secrets that lie in files."""
+"""The environment of processes: addresses, derived passwords, secrets that lie in files."""
 
 from pathlib import Path
 from urllib.parse import urlsplit

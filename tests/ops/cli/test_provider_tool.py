@@ -103,7 +103,7 @@ def test_money_out_is_valid_and_credits_nothing() -> None:
     assert answer == {"is_valid": True, "reason": "outgoing_money", "credits": []}
 
 
-def test_a_login_is_told_as_a_token_request() -> None:
+def test_a_login_is_described_as_a_token_request() -> None:
     answer = verify("vietqrvn", token_request(), LOGIN)
     assert answer == {"is_valid": True, "reason": "token_request", "credits": []}
 

@@ -303,7 +303,7 @@ def test_seeding_again_changes_nothing_and_says_so(demo: Demo) -> None:
     assert (demo.ask(counted), list_subscriptions(demo)) == before
 
 
-def test_a_sandbox_that_forgot_everything_is_told_again(demo: Demo) -> None:
+def test_a_sandbox_that_forgot_everything_is_set_up_again(demo: Demo) -> None:
     demo.sandbox.post("/control/reset", json={"seed": 2}).raise_for_status()
     assert list_subscriptions(demo) == []
 

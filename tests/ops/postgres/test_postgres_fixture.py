@@ -1,4 +1,4 @@
-"""What every other test stands on: a database of its own, and roles without other rights."""
+"""The ground of every other test: a database of its own, and roles without other rights."""
 
 import time
 

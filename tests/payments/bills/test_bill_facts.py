@@ -1,4 +1,4 @@
-"""What a bill's code asks for, and that nothing is asked for a bill that is settled."""
+"""The amount of a bill's code, and that a settled bill has no code."""
 
 from dataclasses import replace
 from datetime import timedelta

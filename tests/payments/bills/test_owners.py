@@ -1,4 +1,4 @@
-"""A bill's owner hears of each change once its payment is committed, in order, whatever fails."""
+"""A bill's owner is notified of each change after the commit, in order, whatever fails."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ from tests.world.builders import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.tenants import count_rows
-from worker.jobs import JobContext, tell_owners
+from worker.jobs import JobContext, notify_owners
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ KIND = "test_session"
 
 
 class Notebook:
-    """An owner of the tests: writes down what it heard, and fails as it is told."""
+    """An owner of the tests: writes down what it receives, and fails on demand."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[UUID, str | None, str]] = []
@@ -61,7 +61,7 @@ class Notebook:
             text(
                 "INSERT INTO audit_log (org_id, id, actor_kind, actor_name, action, object_kind,"
                 " object_id, request_id, recorded_at) VALUES (:org, :id, 'system', 'owner',"
-                " 'owner.heard', 'bill', :subject, '', :now)"
+                " 'owner.notified', 'bill', :subject, '', :now)"
             ),
             {"org": change.org_id, "id": change.id, "subject": change.subject_id, "now": now},
         )
@@ -83,14 +83,14 @@ async def stall(app_database: Database) -> Stall:
     return await a_stall(app_database)
 
 
-async def hear(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
+async def sweep(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
     inbox = OwnersInbox(database, read_clock=lambda: now, handle_within_s=1.0)
     handled = await inbox.sweep([stall.org.id], wait_s=30)
     await inbox.close()
     return handled
 
 
-async def test_an_owner_hears_of_every_change_in_order(
+async def test_an_owner_is_notified_of_every_change_in_order(
     app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -109,16 +109,16 @@ async def test_an_owner_hears_of_every_change_in_order(
             now=NOON,
         )
 
-    await hear(app_database, stall)
-    await hear(app_database, stall)
+    await sweep(app_database, stall)
+    await sweep(app_database, stall)
 
     # The second part changed no status: nothing is told.
     assert notebook.heard == [(bill.id, "open", "part_paid"), (bill.id, "part_paid", "paid")]
-    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.heard'") == 2
+    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.notified'") == 2
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_an_owner_hears_of_a_cancelled_an_expired_and_a_corrected_bill(
+async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bill(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     gone, late, wrong = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
@@ -131,7 +131,7 @@ async def test_an_owner_hears_of_a_cancelled_an_expired_and_a_corrected_bill(
     async with open_org_transaction(app_database, stall.org.id) as session:
         await store_expiry(session, stall.org.id, since=NOON, limit=10, now=after)
 
-    await hear(app_database, stall, now=after)
+    await sweep(app_database, stall, now=after)
 
     heard = {(bill, to): before for bill, before, to in notebook.heard}
     assert heard == {
@@ -157,22 +157,22 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
 
     now = NOON
     for _ in range(6):
-        await hear(app_database, stall, now=now)
+        await sweep(app_database, stall, now=now)
         now += timedelta(minutes=20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
-    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.heard'") == 1
+    assert await count_rows(app_database, stall, "audit_log", "action = 'owner.notified'") == 1
     assert await list_breaks(app_database, stall) == ["stuck"]
     assert await read_status(app_database, stall, faulty) == ("part_paid", 1, 1)
     assert await pay(app_database, stall, faulty, amount_vnd=19_999) == "settle"
     notebook.fails.clear()
-    await hear(app_database, stall, now=now + timedelta(hours=1))
+    await sweep(app_database, stall, now=now + timedelta(hours=1))
     heard = [(before, to) for bill_id, before, to in notebook.heard if bill_id == faulty.id]
     assert heard == [("open", "part_paid"), ("part_paid", "paid")]
     assert await list_breaks(app_database, stall) == []
 
 
-async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_heard_of(
+async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     hanging = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -182,13 +182,13 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_heard_of(
     for bill in (hanging, good):
         await pay(app_database, stall, bill)
 
-    await asyncio.wait_for(hear(app_database, stall), 20)
+    await asyncio.wait_for(sweep(app_database, stall), 20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
 
 
-async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
+async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
     app_database: Database, stall: Stall, notebook: Notebook
 ) -> None:
     bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in range(12)]
@@ -207,7 +207,7 @@ async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
         )
     await settle(app_database, stall)
 
-    await asyncio.gather(*(hear(app_database, stall) for _ in range(4)))
+    await asyncio.gather(*(sweep(app_database, stall) for _ in range(4)))
 
     assert len(notebook.heard) == 24
     for bill in bills:
@@ -215,7 +215,7 @@ async def test_several_processes_at_once_let_an_owner_hear_once_and_in_order(
         assert heard == ["part_paid", "paid"]
 
 
-async def test_the_owner_of_a_static_code_hears_of_its_sales_and_of_those_that_are_none(
+async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_that_are_none(
     app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     lot_id = new_id()
@@ -234,7 +234,7 @@ async def test_the_owner_of_a_static_code_hears_of_its_sales_and_of_those_that_a
         )
         await corrections.mark_takings_again(session, stall.org.id, credit_id, **said)
 
-    await hear(app_database, stall)
+    await sweep(app_database, stall)
 
     assert notebook.heard == [
         (credit_id, None, "received"),
@@ -252,13 +252,13 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
     unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
     for one in (bill, unknown):
         await pay(app_database, stall, one)
-    settler = NoticeProcessor(app_database, read_clock=lambda: NOON)
+    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
     context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=settler
+        app_database=app_database, worker_database=worker_database, processor=processor
     )
 
-    assert await tell_owners(context, now=NOON) == 1
-    assert await tell_owners(context, now=NOON) == 0
+    assert await notify_owners(context, now=NOON) == 1
+    assert await notify_owners(context, now=NOON) == 0
 
     assert notebook.heard == [(bill.id, "open", "paid")]
     waiting = "handled_at IS NULL AND attempts = 0"

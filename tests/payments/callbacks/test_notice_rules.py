@@ -86,7 +86,7 @@ def test_after_three_days_a_notice_without_an_account_is_left_alone() -> None:
         ("waits_for_account", 9, True),
     ],
 )
-def test_a_person_is_told_of_a_failing_notice_once(
+def test_a_failing_notice_opens_one_break_for_a_person(
     outcome_before: str | None, attempts: int, is_told: bool
 ) -> None:
     assert is_newly_stuck(outcome_before, attempts=attempts) is is_told

@@ -193,7 +193,7 @@ async def test_what_waits_at_an_endpoint_is_counted_without_reading_its_history(
     assert counts[stall.endpoint_id].waiting == 3
 
 
-async def test_a_notice_that_fails_is_told_to_a_person_once_and_forgotten_when_it_settles(
+async def test_a_notice_that_fails_opens_one_break_and_closes_it_when_it_is_processed(
     app_database: Database, owner_database: Database, stall: Stall
 ) -> None:
     """The stall's ledger accounts are gone for a while."""

@@ -127,7 +127,7 @@ async def test_a_reference_that_only_the_second_of_two_providers_has_pays_its_bi
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_money_that_nobody_claimed_yet_pays_the_bill_that_a_repeat_names(
+async def test_money_that_nobody_was_assigned_yet_pays_the_bill_that_a_repeat_names(
     app_database: Database, stall: Stall, bill: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     await a_neighbour(app_database, stall)
@@ -254,7 +254,7 @@ async def test_a_doubtful_payment_that_is_named_later_is_no_silent_second(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_money_out_that_is_told_again_with_a_reference_is_a_repeat(
+async def test_money_out_that_is_reported_again_with_a_reference_is_a_repeat(
     app_database: Database, stall: Stall, bill: BillFacts
 ) -> None:
     await tell(app_database, stall, "tra hang", direction="out")

@@ -1,4 +1,4 @@
-"""What a person decides about breaks with money: another transfer, the same money, whose it is."""
+"""Decisions about breaks with money: another transfer, the same money, whose it is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -88,7 +88,7 @@ async def contradict(database: Database, stall: Stall, *memos: str) -> None:
         await settle(database, stall)
 
 
-async def test_a_contradicted_telling_that_is_admitted_becomes_a_credit_once(
+async def test_a_contradicted_report_that_is_admitted_becomes_a_credit_once(
     app_database: Database, stall: Stall, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, amount_vnd=30_000)
@@ -106,7 +106,7 @@ async def test_a_contradicted_telling_that_is_admitted_becomes_a_credit_once(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_a_telling_that_was_admitted_and_comes_again_opens_nothing_and_counts_once(
+async def test_a_report_that_was_admitted_and_comes_again_opens_nothing_and_counts_once(
     app_database: Database, stall: Stall
 ) -> None:
     await contradict(app_database, stall, "pho", "pho")

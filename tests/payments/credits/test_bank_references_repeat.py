@@ -1,4 +1,4 @@
-"""Honest transfers that share a bank reference, and one transfer that two messages tell of."""
+"""Honest transfers that share a bank reference, and one transfer that two messages report."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -133,7 +133,7 @@ async def test_the_same_id_at_another_time_is_no_silent_repeat(
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
-async def test_each_telling_that_contradicts_opens_a_break_of_its_own(
+async def test_each_report_that_contradicts_opens_a_break_of_its_own(
     app_database: Database, stall: Stall
 ) -> None:
     for amount_vnd in (20_000, 30_000, 40_000, 30_000):
@@ -146,7 +146,7 @@ async def test_each_telling_that_contradicts_opens_a_break_of_its_own(
 
 @pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
 @pytest.mark.parametrize("memo", ["pho", ""])
-async def test_two_sales_with_one_reference_told_by_two_providers_are_two_credits(
+async def test_two_sales_with_one_reference_reported_by_two_providers_are_two_credits(
     app_database: Database,
     stall: Stall,
     casso: Stall,
@@ -186,7 +186,7 @@ async def test_fillers_pair_nothing_across_providers(
     [(21_000, timedelta(0)), (20_000, timedelta(days=2))],
     ids=["another amount", "days apart"],
 )
-async def test_one_reference_told_otherwise_by_another_provider_counts_and_is_a_break(
+async def test_one_reference_reported_otherwise_by_another_provider_counts_and_is_a_break(
     app_database: Database, stall: Stall, casso: Stall, amount_vnd: int, later: timedelta
 ) -> None:
     sepay = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
@@ -202,10 +202,10 @@ async def test_one_reference_told_otherwise_by_another_provider_counts_and_is_a_
     assert await list_breaks(app_database, stall) == ["possible_duplicate"]
 
 
-async def test_money_told_by_a_provider_that_took_over_from_another_is_no_second_credit(
+async def test_money_reported_by_a_provider_that_took_over_from_another_is_no_second_credit(
     app_database: Database, stall: Stall, fresh_database: FreshDatabase
 ) -> None:
-    """SePay's endpoint speaks for the account no more when Casso tells of the same transfer."""
+    """SePay's endpoint no longer speaks for the account when Casso reports the same transfer."""
     body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
     await store(app_database, stall, body)
     await settle(app_database, stall)
@@ -311,7 +311,7 @@ async def test_an_order_that_is_a_bills_reference_pays_it(
 async def test_money_whose_order_names_a_bill_to_come_waits_for_it_and_no_longer(
     app_database: Database, worker_database: Database, stall: Stall
 ) -> None:
-    """What the worker finds, it can also judge: nothing is found again for ever."""
+    """What the worker finds, it can also rematch: nothing is found again for ever."""
     vietqrvn = await another_endpoint(app_database, stall, provider="vietqrvn")
     reference = make_reference(stall.org.code, 77)
     await store(app_database, vietqrvn, push(vietqrvn, order=reference.lower()))
@@ -319,11 +319,11 @@ async def test_money_whose_order_names_a_bill_to_come_waits_for_it_and_no_longer
     assert await list_outcomes(app_database, stall) == ["no_bill"]
     bill = await a_bill_called(app_database, stall, reference)
     processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    routing = JobContext(
+    context = JobContext(
         app_database=app_database, worker_database=worker_database, processor=processor
     )
 
-    assert [await rematch_waiting(routing, now=NOON) for _ in range(2)] == [1, 0]
+    assert [await rematch_waiting(context, now=NOON) for _ in range(2)] == [1, 0]
 
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     async with worker_database.begin() as session:

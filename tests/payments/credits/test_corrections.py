@@ -1,4 +1,4 @@
-"""What people say about a credit: the match in force is replaced, and the books follow."""
+"""Corrections of a credit: the match in force is replaced, and the books follow."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -75,7 +75,7 @@ async def read_takings(database: Database, stall: Stall, payee_id: UUID) -> int:
         return await ledger.read_balance(session, stall.org.id, takings(payee_id))
 
 
-async def test_a_claim_moves_the_money_into_the_takings_of_who_claims(
+async def test_assigning_moves_the_money_into_the_takings_of_that_payee(
     app_database: Database, stall: Stall, correct: Correct
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
@@ -97,7 +97,7 @@ async def test_a_claim_moves_the_money_into_the_takings_of_who_claims(
     assert await count_rows(app_database, stall, "audit_log", corrected) == 1
 
 
-async def test_the_same_tap_twice_claims_once_and_another_stalls_tap_is_told(
+async def test_the_same_tap_twice_assigns_once_and_another_stalls_tap_is_refused(
     app_database: Database, stall: Stall, correct: Correct
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
@@ -111,7 +111,7 @@ async def test_the_same_tap_twice_claims_once_and_another_stalls_tap_is_told(
     assert await count_rows(app_database, stall, "matches") == 2
 
 
-async def test_who_does_not_trade_on_an_account_claims_nothing_of_it(
+async def test_who_does_not_trade_on_an_account_is_assigned_nothing_of_it(
     app_database: Database, stall: Stall, correct: Correct
 ) -> None:
     await a_neighbour(app_database, stall)

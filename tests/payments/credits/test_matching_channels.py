@@ -78,7 +78,7 @@ async def test_two_providers_in_one_batch_make_one_credit(
 
 
 @pytest.mark.parametrize("is_one_batch", [False, True])
-async def test_a_repeat_of_what_the_second_provider_told_is_no_new_money(
+async def test_a_repeat_of_what_the_second_provider_reported_is_no_new_money(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_one_batch: bool
 ) -> None:
     await store(app_database, sepay, from_sepay(sepay, bill))
@@ -113,7 +113,7 @@ async def test_what_the_second_provider_contradicts_later_is_evidence_and_no_mon
 
 @pytest.mark.parametrize("is_one_batch", [False, True])
 @pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
-async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_tellings(
+async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_reports(
     app_database: Database,
     sepay: Stall,
     casso: Stall,
@@ -141,7 +141,7 @@ async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_tellings(
 async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
 ) -> None:
-    """Two payments: SePay repeats the first while only Casso has told of the second."""
+    """Two payments: SePay repeats the first while only Casso has reported the second."""
     told = [
         (sepay, from_sepay(sepay, bill, 1)),
         (casso, from_casso(casso, bill, 3)),
@@ -159,7 +159,7 @@ async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
 async def test_a_provider_that_agreed_on_an_id_may_tell_of_more_money(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
 ) -> None:
-    """Casso repeats SePay's bank reference, then tells of a second payment that SePay lost."""
+    """Casso repeats SePay's bank reference, then reports a second payment that SePay lost."""
     shared = {"amount_vnd": 20_000, "memo": bill.reference, "bank_reference": "FT26324000123"}
     agreed = casso_body(casso, **shared)
     await store(app_database, sepay, sepay_body(sepay, **shared))
@@ -197,7 +197,7 @@ async def test_money_without_a_reference_is_never_taken_for_the_same_by_its_amou
 
 
 @pytest.mark.parametrize("is_sepay_first", [True, False])
-async def test_a_telling_with_a_date_only_is_the_same_money_on_that_day(
+async def test_a_report_with_a_date_only_is_the_same_money_on_that_day(
     app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_sepay_first: bool
 ) -> None:
     dated = casso_body(casso, amount_vnd=20_000, memo=bill.reference, date_only=True)
@@ -258,7 +258,7 @@ async def test_each_of_several_equal_sales_has_its_own_twin(
     assert (await read_ledger(app_database, sepay))["takings"] == 66_000
 
 
-async def test_a_doubtful_telling_that_comes_again_is_a_repeat(
+async def test_a_doubtful_report_that_comes_again_is_a_repeat(
     app_database: Database, sepay: Stall, casso: Stall
 ) -> None:
     await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
@@ -270,7 +270,7 @@ async def test_a_doubtful_telling_that_comes_again_is_a_repeat(
     assert await list_outcomes(app_database, sepay) == ["counter_sale", "repeat", "unassigned"]
 
 
-async def test_a_doubtful_telling_that_was_a_sale_after_all_is_claimed(
+async def test_a_doubtful_report_that_was_a_sale_after_all_is_assigned(
     app_database: Database, sepay: Stall, casso: Stall
 ) -> None:
     await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))

@@ -333,7 +333,7 @@ async def test_simulated_money_counts_only_where_money_is_simulated(
 async def test_an_endpoint_speaks_only_for_its_own_accounts(
     app_database: Database, stall: Stall
 ) -> None:
-    """Another payee's endpoint, with a right signature, tells of this stall's account."""
+    """Another payee's endpoint, with a right signature, reports on this stall's account."""
     async with open_org_transaction(app_database, stall.org.id) as session:
         other = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, other)

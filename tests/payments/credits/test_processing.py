@@ -1,4 +1,4 @@
-"""What a credit does, told on a real database: every row of the bill's state table."""
+"""Processing of credits on a real database: every row of the bill's state table."""
 
 from datetime import timedelta
 
@@ -200,7 +200,7 @@ async def test_a_reference_paid_into_another_account_is_kept_and_never_applied(
     assert await list_breaks(app_database, stall) == ["wrong_account"]
 
 
-async def test_a_notice_for_an_unknown_account_waits_and_is_judged_again(
+async def test_a_notice_for_an_unknown_account_waits_and_is_processed_again(
     app_database: Database, stall: Stall
 ) -> None:
     body = sepay_body(stall, amount_vnd=5_000, memo="x", account_number="0123123123")

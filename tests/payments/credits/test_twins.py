@@ -1,4 +1,4 @@
-"""One transfer that two providers report in different words: it is paired, or a person is asked."""
+"""One transfer that two providers report in different words: it is paired, or a person decides."""
 
 from collections.abc import Callable
 from itertools import count, permutations

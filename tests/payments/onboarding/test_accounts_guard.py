@@ -1,4 +1,4 @@
-"""How an account comes into a payee's codes: two people, a test transfer, and nobody else's number.
+"""The way of an account into a payee's codes: two people, and a test transfer to its number.
 
 The rules of an overlaid sticker and a bad manager, on a real database.
 """
@@ -158,7 +158,7 @@ async def test_a_bill_names_the_account_that_was_in_force_when_it_was_opened(
 async def test_a_number_that_another_organisation_has_stops_neither_side(
     app_database: Database, stall: Stall
 ) -> None:
-    """Both are told of a test transfer; who was first has it, the other's batch goes on."""
+    """Both get a report of a test transfer; who was first has it, the other's batch goes on."""
     first = await a_stall(app_database, code="HKXN")
     link = await propose(app_database, stall, number=first.account_number)
     await approve(app_database, stall, link)

@@ -1,4 +1,4 @@
-"""Who may say what about an account, how its use ends, and people who act at the same moment."""
+"""The people behind an account: who decides what, how its use ends, two acting at one moment."""
 
 import asyncio
 from datetime import timedelta
@@ -16,7 +16,7 @@ from payments.onboarding.activation import note_test_transfer
 from payments.onboarding.service import approve_account
 from payments.payees import queries
 from payments.payees.accounts import (
-    confirm_told,
+    confirm_seen,
     end_link,
     propose_account,
     refuse_account,
@@ -71,7 +71,7 @@ async def acknowledge(
     actor: Actor = VENDOR,
 ) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
-        await confirm_told(session, stall.org.id, link_id, payee_id=payee_id, actor=actor, now=NOON)
+        await confirm_seen(session, stall.org.id, link_id, payee_id=payee_id, actor=actor, now=NOON)
 
 
 async def end(database: Database, stall: Stall, link_id: UUID) -> None:
@@ -208,7 +208,7 @@ async def test_a_payee_returns_to_its_former_virtual_account(
 async def test_approval_wakes_the_notices_that_waited_for_it(
     app_database: Database, stall: Stall
 ) -> None:
-    """The test transfer was told of early, and its notice is looked at once an hour by now."""
+    """The test transfer was reported early, and its notice is looked at once an hour by now."""
     link = await propose(app_database, stall)
     await listen_to(app_database, stall, link, NEW_NUMBER)
     await tell(app_database, stall, memo=TEST_MEMO)

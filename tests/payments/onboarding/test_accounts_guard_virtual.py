@@ -211,7 +211,7 @@ async def test_a_link_that_only_waits_shares_nobodys_account(
     assert await find_last_sale(app_database, stall) == ("counter_sale", stall.payee_id)
 
 
-async def test_a_closed_neighbour_shares_the_account_no_more_but_keeps_its_own_code(
+async def test_a_closed_neighbour_no_longer_shares_the_account_but_keeps_its_own_code(
     app_database: Database, stall: Stall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:

@@ -53,7 +53,7 @@ async def stall(app_database: Database) -> Stall:
     return await a_stall(app_database)
 
 
-async def hear(
+async def connect_account(
     database: Database, stall: Stall, *, bin_: str = VCB, provider: str = "sepay"
 ) -> tuple[PayeeAccount, Stall]:
     """Propose, approve and list an account whose endpoint the approver answers for."""
@@ -107,7 +107,7 @@ async def read_refusal(database: Database, stall: Stall, link: PayeeAccount) -> 
 async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
     app_database: Database, stall: Stall
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=MB)
+    link, heard = await connect_account(app_database, stall, bin_=MB)
 
     await tell(app_database, heard, gateway="Vietcombank")
 
@@ -126,7 +126,7 @@ async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
 async def test_the_next_transfer_to_the_right_bank_counts(
     app_database: Database, stall: Stall
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=MB)
+    link, heard = await connect_account(app_database, stall, bin_=MB)
     await tell(app_database, heard, gateway="Vietcombank")
 
     await tell(app_database, heard, gateway="MBBank")
@@ -141,7 +141,7 @@ async def test_the_next_transfer_to_the_right_bank_counts(
 async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
     app_database: Database, stall: Stall, gateway: object
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=MB)
+    link, heard = await connect_account(app_database, stall, bin_=MB)
 
     await tell(app_database, heard, gateway=gateway)
 
@@ -163,7 +163,7 @@ async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
 async def test_the_brand_of_a_bank_may_be_called_by_the_banks_name_and_the_reverse(
     app_database: Database, stall: Stall, bin_: str, gateway: str, states: tuple[str, str]
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=bin_)
+    link, heard = await connect_account(app_database, stall, bin_=bin_)
 
     await tell(app_database, heard, gateway=gateway)
 
@@ -186,7 +186,7 @@ async def test_casso_names_the_bank_too(
     abbreviation: str | None,
     states: tuple[str, str],
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=MB, provider="casso")
+    link, heard = await connect_account(app_database, stall, bin_=MB, provider="casso")
 
     await store(app_database, heard, casso_body(bank=bank, abbreviation=abbreviation))
     await settle(app_database, heard)
@@ -214,7 +214,7 @@ async def test_what_casso_answers_keeps_the_bank_that_it_names() -> None:
 async def test_what_was_pulled_for_names_the_bank_like_what_was_called_in(
     app_database: Database, stall: Stall
 ) -> None:
-    link, heard = await hear(app_database, stall, bin_=MB)
+    link, heard = await connect_account(app_database, stall, bin_=MB)
     async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(
             text("UPDATE callback_endpoints SET pull_vouched_by = :id, pull_vouched_from = :at"),

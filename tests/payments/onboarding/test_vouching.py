@@ -141,10 +141,10 @@ async def list_accounts(
         )
 
 
-async def tell_test(
+async def report_test(
     database: Database, stall: Stall, *, memo: str = TEST_MEMO, now: datetime = NOON
 ) -> None:
-    """Let the stall's endpoint tell of a test transfer, as who has its key can at any time."""
+    """Let the stall's endpoint report a test transfer, as who has its key can at any time."""
     body = sepay_body(stall, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER)
     await store(database, stall, body, now=now)
     await settle(database, stall, now=now)
@@ -155,7 +155,7 @@ async def test_a_test_transfer_forged_with_a_key_of_the_proposers_own_proves_not
 ) -> None:
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
 
-    await tell_test(app_database, own)
+    await report_test(app_database, own)
 
     assert await read_states(app_database, stall, link) == WAITS
     assert await count(app_database, stall, COUNT_REFUSED) == 1
@@ -171,7 +171,7 @@ async def test_another_manager_is_not_enough_since_managers_make_managers(
     """Their second login, or a colleague whose password they reset, must not do."""
     own = await connect(app_database, sealer, stall, link, by=PUPPET)
 
-    await tell_test(app_database, own)
+    await report_test(app_database, own)
 
     assert await read_states(app_database, stall, link) == WAITS
 
@@ -184,7 +184,7 @@ async def test_an_administrator_who_proposed_it_answers_for_no_test_of_it(
     await approve(app_database, stall, link)
     own = await connect(app_database, sealer, stall, link, by=ADMIN)
 
-    await tell_test(app_database, own)
+    await report_test(app_database, own)
 
     assert await read_states(app_database, stall, link) == WAITS
     assert await count(app_database, stall, COUNT_REFUSED) == 1
@@ -196,7 +196,7 @@ async def test_a_test_transfer_counts_by_the_endpoint_of_another_who_may_approve
 ) -> None:
     heard = await connect(app_database, sealer, stall, link, by=by)
 
-    await tell_test(app_database, heard)
+    await report_test(app_database, heard)
 
     assert await read_states(app_database, stall, link) == IN_FORCE
 
@@ -208,7 +208,7 @@ async def test_a_key_that_the_proposer_set_later_proves_nothing(
     heard = await connect(app_database, sealer, stall, link, by=APPROVER)
     await rotate(app_database, sealer, heard, by=by)
 
-    await tell_test(app_database, heard, now=NOON + timedelta(days=8))
+    await report_test(app_database, heard, now=NOON + timedelta(days=8))
 
     assert await read_states(app_database, stall, link) == WAITS
 
@@ -218,15 +218,15 @@ async def test_once_the_approver_set_a_key_the_next_transfer_counts(
 ) -> None:
     """The way on for a manager who connected the provider: key, list, and transfer again."""
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
-    await tell_test(app_database, own)
+    await report_test(app_database, own)
     await rotate(app_database, sealer, own, by=APPROVER)
     later = NOON + KEY_LINGERS_FOR
 
-    await tell_test(app_database, own, now=later)
+    await report_test(app_database, own, now=later)
     assert await read_states(app_database, stall, link) == WAITS  # the manager lists its accounts
 
     await list_accounts(app_database, own, link.receiving_account_id, by=APPROVER)
-    await tell_test(app_database, own, now=later)
+    await report_test(app_database, own, now=later)
 
     assert await read_states(app_database, stall, link) == IN_FORCE
 
@@ -240,10 +240,10 @@ async def test_a_key_of_the_proposer_that_still_holds_proves_nothing(
 
     # Processes remember keys a little longer than the overlap.
     for hours in (0, 12, 24):
-        await tell_test(app_database, own, now=NOON + timedelta(hours=hours))
+        await report_test(app_database, own, now=NOON + timedelta(hours=hours))
         assert await read_states(app_database, stall, link) == WAITS
 
-    await tell_test(app_database, own, now=NOON + timedelta(hours=24) + KEY_LINGERS_FOR)
+    await report_test(app_database, own, now=NOON + timedelta(hours=24) + KEY_LINGERS_FOR)
     assert await read_states(app_database, stall, link) == IN_FORCE
 
 
@@ -255,17 +255,17 @@ async def test_a_second_new_key_shortens_the_wait_for_the_old_one(
     await rotate(app_database, sealer, own, by=APPROVER, overlap=timedelta(days=7))
     await rotate(app_database, sealer, own, by=APPROVER)
 
-    await tell_test(app_database, own, now=NOON + KEY_LINGERS_FOR)
+    await report_test(app_database, own, now=NOON + KEY_LINGERS_FOR)
 
     assert await read_states(app_database, stall, link) == IN_FORCE
 
 
-async def test_a_forged_notice_that_waited_for_the_approval_is_judged_by_the_key_of_its_time(
+async def test_a_forged_notice_that_waited_for_the_approval_is_checked_by_the_key_of_its_time(
     app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     link = await propose(app_database, stall, actor=MANAGER)
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
-    await tell_test(app_database, own)
+    await report_test(app_database, own)
     await rotate(app_database, sealer, own, by=APPROVER)
     later = NOON + timedelta(hours=1)
     await list_accounts(app_database, own, link.receiving_account_id, by=APPROVER, now=later)
@@ -280,14 +280,14 @@ async def test_a_forged_notice_that_waited_for_the_approval_is_judged_by_the_key
 async def test_listing_ones_account_at_an_endpoint_of_the_approver_is_not_enough(
     app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
 ) -> None:
-    """A number of another bank, say, that the provider tells of without its BIN."""
+    """A number of another bank, say, that the provider reports without its BIN."""
     both = [stall.account_id, link.receiving_account_id]
     await list_accounts(app_database, stall, *both, by=MANAGER)
-    await tell_test(app_database, stall)
+    await report_test(app_database, stall)
     assert await read_states(app_database, stall, link) == WAITS
 
     await list_accounts(app_database, stall, *both, by=APPROVER)
-    await tell_test(app_database, stall)
+    await report_test(app_database, stall)
     assert await read_states(app_database, stall, link) == IN_FORCE
 
 
@@ -298,13 +298,13 @@ async def test_a_manager_who_adds_an_account_takes_nobodys_word_back(
     await list_accounts(app_database, stall, *both, by=APPROVER)
     await list_accounts(app_database, stall, *both, by=MANAGER)
 
-    await tell_test(app_database, stall)
+    await report_test(app_database, stall)
 
     assert await read_states(app_database, stall, link) == IN_FORCE
 
 
 @pytest.mark.parametrize(("by", "states"), [(MANAGER, WAITS), (APPROVER, IN_FORCE)])
-async def test_what_was_pulled_for_rests_on_who_entered_the_token(
+async def test_what_was_polled_rests_on_who_entered_the_token(
     app_database: Database,
     sealer: Sealer,
     stall: Stall,
@@ -377,7 +377,7 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
 ) -> None:
     """The account was tested by the administrator's endpoint; for their own link it was not."""
     heard = await connect(app_database, sealer, stall, link, by=ADMIN)
-    await tell_test(app_database, heard)
+    await report_test(app_database, heard)
     assert await read_states(app_database, stall, link) == IN_FORCE
     async with open_org_transaction(app_database, stall.org.id) as session:
         neighbour = await a_payee(session, stall.org)
@@ -388,11 +388,11 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
     await approve(app_database, stall, second)
     assert await read_states(app_database, stall, second) == ("approved", "active")
 
-    await tell_test(app_database, heard, memo=memo)
+    await report_test(app_database, heard, memo=memo)
     assert await read_states(app_database, stall, second) == ("approved", "active")
 
     other = await connect(app_database, sealer, stall, second, by=APPROVER)
-    # The second channel tells of another transfer: the first would be the same money again.
+    # The second channel reports another transfer: the first would be the same money again.
     later = NOON + timedelta(hours=1)
     body = sepay_body(
         other, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER, occurred_at=later
@@ -402,7 +402,7 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
     assert await read_states(app_database, stall, second) == IN_FORCE
 
 
-async def test_one_proposers_transfer_does_not_bring_an_account_of_the_voucher_in(
+async def test_one_proposers_transfer_does_not_bring_an_account_of_who_vouches_in(
     app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     """The administrator proposed the account, a manager another link to it: its memo is no way."""
@@ -417,7 +417,7 @@ async def test_one_proposers_transfer_does_not_bring_an_account_of_the_voucher_i
     await approve(app_database, stall, second)
     own = await connect(app_database, sealer, stall, link, by=ADMIN)
 
-    await tell_test(app_database, own, memo=memo)
+    await report_test(app_database, own, memo=memo)
 
     assert await read_states(app_database, stall, link) == WAITS
     assert await count(app_database, stall, COUNT_REFUSED) == 1
@@ -433,7 +433,7 @@ async def test_a_test_organisation_needs_nobodys_word(
     await approve(app_database, stall, link)
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
 
-    await tell_test(app_database, own, memo=memo)
+    await report_test(app_database, own, memo=memo)
 
     assert await read_states(app_database, stall, link) == IN_FORCE
 

@@ -1,4 +1,4 @@
-"""What a NOTIFY carries: events as they were, or none where they do not fit."""
+"""The contents of a NOTIFY: events as they were, or none where they do not fit."""
 
 from datetime import UTC, datetime
 from uuid import UUID

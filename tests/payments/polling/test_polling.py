@@ -46,7 +46,7 @@ def sealer(settings: Settings) -> Sealer:
 
 
 async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: str) -> str | None:
-    """Make an endpoint that can be asked; return where."""
+    """Make an endpoint that can be polled; return where."""
     async with open_org_transaction(database, stall.org.id) as session:
         endpoint, _ = await create_endpoint(
             session,
@@ -147,7 +147,7 @@ def test_an_operator_names_origins_and_nothing_more(settings: Settings) -> None:
             Settings(**facts | {"sandbox_origins": wrong})
 
 
-async def test_what_is_told_again_is_not_kept_again(
+async def test_what_is_reported_again_is_not_kept_again(
     app_database: Database, stall: Stall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
@@ -190,7 +190,7 @@ async def test_another_amount_is_kept_as_evidence(
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
-async def test_a_vendor_who_asks_waits_for_no_backlog(
+async def test_a_vendor_who_polls_waits_for_no_backlog(
     app_database: Database, stall: Stall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)

@@ -1,4 +1,4 @@
-"""What asking may cost, however odd, slow or repeated an answer is: time, rows, other tenants."""
+"""Bounds of polling, however odd, slow or repeated an answer is: time, rows, other tenants."""
 
 import asyncio
 import time
@@ -149,7 +149,7 @@ async def test_a_cookie_in_one_tenants_answer_goes_with_no_target_of_another(
     assert not any(b"cookie" in head.lower() for head in heads)
 
 
-async def test_a_contradicted_amount_is_kept_once_however_often_it_is_told(
+async def test_a_contradicted_amount_is_kept_once_however_often_it_is_reported(
     app_database: Database, sealer: Sealer, stall: Stall
 ) -> None:
     bill = await a_bill(app_database, stall)
@@ -166,7 +166,7 @@ async def test_a_contradicted_amount_is_kept_once_however_often_it_is_told(
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
-async def test_simulated_money_in_a_live_organisation_is_one_break_however_often_it_is_told(
+async def test_simulated_money_in_a_live_organisation_is_one_break_however_often_it_is_reported(
     app_database: Database, sealer: Sealer
 ) -> None:
     stall = await a_stall(app_database)

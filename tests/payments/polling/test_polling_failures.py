@@ -1,4 +1,4 @@
-"""Asking a provider that cannot be asked, or answers nothing that can be used: each has a name."""
+"""Polling that fails: no poll possible, or no usable answer. Each failure has a name."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def sealer(settings: Settings) -> Sealer:
     return Sealer.from_settings(settings)
 
 
-async def test_vietqrvn_cannot_be_asked_and_takes_no_token(
+async def test_vietqrvn_cannot_be_polled_and_takes_no_token(
     app_database: Database, sealer: Sealer
 ) -> None:
     stall = await a_stall(app_database, is_live=False, provider="vietqrvn")

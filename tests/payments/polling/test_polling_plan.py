@@ -1,4 +1,4 @@
-"""What looking for words told before costs where an endpoint's callbacks are many."""
+"""The query plan of finding earlier reports where an endpoint's callbacks are many."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ FILL = text("""
 """)
 
 
-async def test_a_day_of_callbacks_is_not_read_to_find_what_was_told_when_asked(
+async def test_a_day_of_callbacks_is_not_read_to_find_what_was_reported_when_polled(
     app_database: Database, owner_database: Database
 ) -> None:
     stall = await a_stall(app_database, is_live=False)

@@ -1,6 +1,6 @@
 """Asking each provider, over HTTP, at a sandbox in a process of its own.
 
-Money is told by a callback and by an answer, in both orders, and counted once.
+Money is reported by a callback and by an answer, in both orders, and counted once.
 """
 
 import time
@@ -60,7 +60,7 @@ async def place(
     sandbox: httpx.Client,
     receiver: Receiver,
 ) -> Place:
-    """A stall of each provider that can be asked, known to the sandbox."""
+    """A stall of each provider that can be polled, known to the sandbox."""
     number = an_id_number()
     stall = await a_stall(app_database, is_live=False, provider=request.param)
     # The sandbox outlives the databases of the tests, which begin with the same numbers.
@@ -95,7 +95,7 @@ async def place(
     return place
 
 
-async def test_what_was_pulled_for_and_is_then_told_counts_once(
+async def test_what_was_polled_and_is_then_called_back_counts_once(
     place: Place, fresh_database: FreshDatabase
 ) -> None:
     bill, number = await place.open_bill()
@@ -113,7 +113,7 @@ async def test_what_was_pulled_for_and_is_then_told_counts_once(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_what_was_told_and_is_then_asked_for_counts_once(
+async def test_what_was_called_back_and_is_then_polled_counts_once(
     place: Place, fresh_database: FreshDatabase
 ) -> None:
     bill, number = await place.open_bill()
@@ -130,7 +130,7 @@ async def test_what_was_told_and_is_then_asked_for_counts_once(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_money_paid_twice_is_told_twice_and_no_more(place: Place) -> None:
+async def test_money_paid_twice_is_reported_twice_only(place: Place) -> None:
     bill, number = await place.open_bill()
     first, second = place.pay(bill, number), place.pay(bill, number)
     await place.push(second)

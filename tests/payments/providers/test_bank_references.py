@@ -1,4 +1,4 @@
-"""Which references of banks identify a transfer."""
+"""Bank references that identify a transfer."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A provider that the hub has never heard of: an adapter and a registry line, and nothing else."""
+"""A provider that the hub does not know: an adapter and a registry line, and nothing else."""
 
 import hmac
 import json
@@ -200,7 +200,7 @@ async def test_a_new_provider_is_polled_at_its_own_address(
 
 
 @pytest.mark.anyio
-async def test_what_a_new_provider_needs_is_asked_of_its_capabilities(
+async def test_what_a_new_provider_needs_is_read_from_its_capabilities(
     app_database: Database, sealer: Sealer, bank: NewBank
 ) -> None:
     stall = await a_stall(app_database)

@@ -180,7 +180,7 @@ def test_a_header_of_another_shape_is_refused(header: str) -> None:
     assert CASSO.verify(callback, SECRETS, now=NOON).refusal is Refusal.BAD_SIGNATURE
 
 
-def test_the_signed_time_is_told_but_no_undocumented_window_is_kept() -> None:
+def test_the_signed_time_is_reported_but_no_undocumented_window_is_kept() -> None:
     verified = CASSO.verify(casso(), SECRETS, now=NOON + timedelta(hours=12))
     assert verified.is_valid
     assert verified.skew_s == 12 * 3_600

@@ -1,4 +1,4 @@
-"""What holds for every provider: rotation, limits, answers, and that no bytes break an adapter."""
+"""The contract of every provider: rotation, limits, answers, and no bytes that break an adapter."""
 
 import hashlib
 import hmac
@@ -270,7 +270,7 @@ def test_marks_alone_twice_or_inside_are_no_json(name: str, body: bytes) -> None
 
 
 @pytest.mark.parametrize("t", ["0", "1", "17958628521204", "99999999999999"])
-def test_the_clock_of_a_casso_notice_is_told_within_what_can_be_stored(t: str) -> None:
+def test_the_clock_of_a_casso_notice_is_kept_within_what_can_be_stored(t: str) -> None:
     message = json.dumps(
         notices.CASSO_NOTICE, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
@@ -285,7 +285,7 @@ def test_the_clock_of_a_casso_notice_is_told_within_what_can_be_stored(t: str) -
 
 
 @pytest.mark.parametrize("at", ["0", "1", "99999999999"])
-def test_the_clock_of_a_refused_sepay_notice_is_told_within_what_can_be_stored(at: str) -> None:
+def test_the_clock_of_a_refused_sepay_notice_is_kept_within_what_can_be_stored(at: str) -> None:
     plain = notices.sepay()
     message = at.encode() + b"." + plain.body
     signature = hmac.new(KEY.encode(), message, hashlib.sha256).hexdigest()

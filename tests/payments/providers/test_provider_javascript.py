@@ -1,4 +1,4 @@
-"""How numbers and texts are written, held against a real Node where one is installed."""
+"""Numbers and texts as JavaScript writes them, against a real Node where one is installed."""
 
 import json
 import shutil

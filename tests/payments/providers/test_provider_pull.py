@@ -125,7 +125,7 @@ def test_what_is_no_order_code_gets_into_no_path(order: str) -> None:
     assert list(the_pull("payos").list_requests(a_query(order_ids=(order,)))) == []
 
 
-def test_a_day_without_a_time_is_told_as_a_day() -> None:
+def test_a_day_without_a_time_is_read_as_a_day() -> None:
     for when, is_date_only in (
         ("2026-11-20T00:00:00", True),
         ("2026-11-20 00:00:00", True),
@@ -141,7 +141,7 @@ def test_a_day_without_a_time_is_told_as_a_day() -> None:
         assert transaction.payer_name == "NGUYEN VAN A"
 
 
-def test_sepays_decimals_are_whole_dong_and_money_out_is_not_asked_for() -> None:
+def test_sepays_decimals_are_whole_dong_and_money_out_is_not_requested() -> None:
     row = {"id": "92704", "account_number": "1", "transaction_date": "2026-11-20 12:00:00"}
     rows = [
         {**row, "amount_in": "20000.00"},

@@ -45,7 +45,7 @@ def test_fields_are_read_by_name_in_any_order() -> None:
     assert HMAC.read(to_json(backwards)) == HMAC.read(to_json(SEPAY_NOTICE))
 
 
-def test_outgoing_money_is_told_as_outgoing() -> None:
+def test_outgoing_money_is_read_as_outgoing() -> None:
     assert read_with(transferType="out").direction is Direction.OUT
 
 
@@ -61,7 +61,7 @@ def test_a_payer_cannot_mark_money_as_simulated() -> None:
 
 
 @pytest.mark.parametrize("late_s", [-300, 0, 300])
-def test_inside_five_minutes_the_skew_is_told(late_s: int) -> None:
+def test_inside_five_minutes_the_skew_is_reported(late_s: int) -> None:
     verified = HMAC.verify(sepay(), SECRETS, now=NOON + timedelta(seconds=late_s))
     assert verified.is_valid
     assert verified.skew_s == late_s

@@ -127,7 +127,7 @@ def test_both_spellings_of_the_documents_say_the_same() -> None:
     assert VIETQRVN.read(to_json(spelled)) == VIETQRVN.read(to_json(VIETQRVN_PUSH))
 
 
-def test_money_out_is_told_as_outgoing() -> None:
+def test_money_out_is_read_as_outgoing() -> None:
     assert read_with(transType="D").direction is Direction.OUT
 
 

@@ -228,7 +228,9 @@ async def test_what_payos_refuses_is_paid_directly_where_somebody_else_reports(
 
 
 async def test_of_two_hubs_with_one_key_one_asks_payos(place: RailPlace) -> None:
-    bills = await asyncio.gather(*(place.open(desk=place.desk(), key="order-1") for _ in range(4)))
+    bills = await asyncio.gather(
+        *(place.open(service=place.service(), key="order-1") for _ in range(4))
+    )
 
     assert len({bill.id for bill in bills}) == 1
     assert place.count_orders() == 1
@@ -309,15 +311,15 @@ async def test_who_has_no_keys_at_payos_gets_no_bill_there(place: RailPlace) -> 
     assert await place.count("bills") == await place.count("idempotency_keys") == 0
 
 
-async def test_what_nobody_watches_any_more_is_asked_about_no_more(place: RailPlace) -> None:
+async def test_what_nobody_watches_any_more_is_no_longer_requested(place: RailPlace) -> None:
     place.fail(api_fault="error_before")
     bill = await place.open()
 
-    desk = place.desk(later=timedelta(hours=25))
-    assert await desk.resume(place.stall.org.id, bill.id)
+    service = place.service(later=timedelta(hours=25))
+    assert await service.resume(place.stall.org.id, bill.id)
 
     assert (await place.status_of(bill), place.count_orders()) == ("closed", 0)
-    assert not await desk.resume(place.stall.org.id, bill.id)
+    assert not await service.resume(place.stall.org.id, bill.id)
 
 
 async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
@@ -330,7 +332,7 @@ async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
         app_database=place.database,
         worker_database=worker_database,
         processor=processor,
-        rails=place.desk(),
+        rails=place.service(),
     )
 
     assert await resume_rail_requests(context, now=read_clock()) == 1

@@ -186,7 +186,7 @@ def test_the_scheme_in_38_is_named_before_its_neighbours() -> None:
     assert caught.value.guid == "MOMO"
 
 
-def test_a_38_that_names_no_scheme_is_told_so() -> None:
+def test_a_38_that_names_no_scheme_is_an_error_that_says_so() -> None:
     with pytest.raises(VietQrOtherScheme, match="Field 38 names no payment scheme"):
         parse(sealed("000201010211380601021253037045802VN"))
 

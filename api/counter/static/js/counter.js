@@ -68,11 +68,11 @@ function showSignal(isLive, heardAt) {
 }
 
 const handlers = {
-  "bill.cancelled": (...told) => news.hearCancelled(...told),
+  "bill.cancelled": (...args) => news.hearCancelled(...args),
   "bill.code_changed": (data, event, isReplay) => {
     if (news.isNew(event, isReplay) && stage.isUnderWay) stage.refresh();
   },
-  "credit.corrected": (...told) => news.hearCorrected(...told),
+  "credit.corrected": (...args) => news.hearCorrected(...args),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {
     news.forget(); // going on from the same event, the hub would say the same again
@@ -80,7 +80,7 @@ const handlers = {
   },
   "signed-out": () => location.assign("/login"),
 };
-for (const name of MONEY) handlers[name] = (...told) => news.hearMoney(...told);
+for (const name of MONEY) handlers[name] = (...args) => news.hearMoney(...args);
 // While a code is under way the screen asks by itself, too: news may have come before it listened.
 const UNDER_WAY_MS = 3000;
 setInterval(() => stage.isUnderWay && stage.refresh(), UNDER_WAY_MS);

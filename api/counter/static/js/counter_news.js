@@ -16,7 +16,7 @@ export class News {
   #strip = document.getElementById("strip");
   #missed = document.getElementById("missed");
   #seen; // event ids, the newest last
-  #heardTo; // the event id up to which everything was told, "" if nobody said
+  #heardTo; // the event id up to which everything was received, "" if nobody said
   #since; // when this device began to listen, by the hub's clock: older was never its news
   #timer = null;
   #stripTimer = null;
@@ -51,7 +51,7 @@ export class News {
   /** False for what this device has heard before, also before it loaded the page again. */
   isNew(event, isReplay) {
     const id = event.lastEventId;
-    // Only what is repeated can be too old: what is told as it happens is news, whoever's clock.
+    // Only what is repeated can be too old: what comes as it happens is news, whoever's clock.
     const isOlder = isReplay && timeOf(id) < this.#since - OPENING_MS;
     if (this.#seen.includes(id) || isOlder) return false;
     this.#seen.push(id);
@@ -78,19 +78,19 @@ export class News {
     this.#lostAt = lostAt;
   }
 
-  hearMoney(told, event, isReplay) {
+  hearMoney(news, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     this.stage.refreshToday();
-    if (told.say) {
-      const { say: kind, say_vnd: amountVnd, at } = told;
+    if (news.say) {
+      const { say: kind, say_vnd: amountVnd, at } = news;
       this.speaker.announce({ kind, amountVnd, at, id: event.lastEventId });
     }
-    const isOfStage = told.bill_id && told.bill_id === this.stage.billId;
-    if (this.#isMissed(told, isReplay)) this.#addMissed(told);
-    if (isOfStage) this.#showOnStage(told);
-    else if (this.#isOld(told)) return this.#refreshList();
-    else if (this.stage.showsCode) this.#showStrip(told);
-    else this.#showPanel(told);
+    const isOfStage = news.bill_id && news.bill_id === this.stage.billId;
+    if (this.#isMissed(news, isReplay)) this.#addMissed(news);
+    if (isOfStage) this.#showOnStage(news);
+    else if (this.#isOld(news)) return this.#refreshList();
+    else if (this.stage.showsCode) this.#showStrip(news);
+    else this.#showPanel(news);
     this.#refreshList();
   }
 
@@ -123,19 +123,19 @@ export class News {
     keep(this.store, { seen: this.#seen, since: this.#since, heardTo: this.#heardTo });
   }
 
-  #isOld(told) {
-    return hubNow() - Date.parse(told.at) > STALE_AFTER_S * 1000;
+  #isOld(news) {
+    return hubNow() - Date.parse(news.at) > STALE_AFTER_S * 1000;
   }
 
-  /** Whether a payment happened while the line was down, or long before it was heard of. */
-  #isMissed(told, isReplay) {
-    return this.#isOld(told) || (isReplay && Date.parse(told.at) >= this.#lostAt - 1000);
+  /** Whether a payment happened while the line was down, or long before it came here. */
+  #isMissed(news, isReplay) {
+    return this.#isOld(news) || (isReplay && Date.parse(news.at) >= this.#lostAt - 1000);
   }
 
-  #addMissed(told) {
+  #addMissed(news) {
     const list = this.#missed.querySelector("ul");
     const line = document.createElement("li");
-    line.textContent = told.line;
+    line.textContent = news.line;
     list.prepend(line);
     const count = list.children.length;
     const title = this.#missed.querySelector("h2");
@@ -144,30 +144,30 @@ export class News {
     this.#missed.hidden = false;
   }
 
-  #showOnStage(told) {
-    const html = new DOMParser().parseFromString(told.html, "text/html");
+  #showOnStage(news) {
+    const html = new DOMParser().parseFromString(news.html, "text/html");
     const path = html.querySelector("[data-verdict]").dataset.path;
     this.close("news");
-    this.stage.place(told.html, path);
+    this.stage.place(news.html, path);
     // The code for the rest is on the bill's own page.
-    if (told.status === "part_paid") this.stage.show(location.href, { push: false, isQuiet: true });
+    if (news.status === "part_paid") this.stage.show(location.href, { push: false, isQuiet: true });
     else this.stage.element.querySelector("a[data-stage]")?.focus({ preventScroll: true });
   }
 
-  #showPanel(told) {
+  #showPanel(news) {
     clearTimeout(this.#timer);
-    this.#panel.innerHTML = told.html;
+    this.#panel.innerHTML = news.html;
     this.#panel.hidden = false;
-    if (GOOD.has(told.status) && !this.#panel.querySelector("form")) {
+    if (GOOD.has(news.status) && !this.#panel.querySelector("form")) {
       this.#timer = setTimeout(() => this.close("news"), SHOWN_FOR_MS);
     }
   }
 
-  #showStrip(told) {
+  #showStrip(news) {
     clearTimeout(this.#stripTimer);
-    const html = new DOMParser().parseFromString(told.html, "text/html");
+    const html = new DOMParser().parseFromString(news.html, "text/html");
     const word = html.querySelector(".verdict-word").textContent;
-    this.#strip.textContent = `${word}: ${told.line}`;
+    this.#strip.textContent = `${word}: ${news.line}`;
     this.#strip.dataset.tone = html.querySelector(".verdict").dataset.tone;
     this.#strip.hidden = false;
     this.#stripTimer = setTimeout(() => (this.#strip.hidden = true), STRIP_FOR_MS);

@@ -52,7 +52,7 @@ const LOST_AFTER_MS = 3000; // a line that changes from Wi-Fi to mobile is back 
 let lostTimer = null;
 let wasLost = false;
 
-/** A page that hears nothing must not look as if it waited for the money. */
+/** A page that receives nothing must not look as if it waited for the money. */
 function showLost(isLost) {
   if (!isLost) {
     clearTimeout(lostTimer);
