@@ -52,7 +52,8 @@ def files() -> Iterator[Path]:
         yield ROOT / page
     for package in CHECKED:
         for path in sorted((ROOT / package).rglob("*")):
-            is_kept = path != Path(__file__) and "node_modules" not in path.parts
+            is_made = {"node_modules", "vendor"} & {*path.parts}
+            is_kept = path != Path(__file__) and not is_made
             if path.suffix in SUFFIXES and is_kept:
                 yield path
 
