@@ -89,7 +89,11 @@ async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     market = await open_office(hub)
     bill = await an_open_bill(market)
 
-    guessed = [await guess(stranger) for _ in range(75)]
+    guessed = [await guess(stranger) for _ in range(60)]
+    for _ in range(300):  # one try comes back each second, and the machine may be slow
+        guessed.append(await guess(stranger))
+        if guessed[-1] == 429:
+            break
     seen = [await stranger.get(pay_path(market, bill)) for _ in range(3)]
 
     assert set(guessed[:60]) == {404}
