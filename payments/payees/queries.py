@@ -106,8 +106,11 @@ async def search_payees(
 
 def _fold(text_: ColumnElement[str]) -> ColumnElement[str]:
     """Fold as people type on a phone: "co ba" finds "Cô Ba", "dong" finds "Đông"."""
-    plain = func.normalize(func.lower(text_), literal_column("NFD"))
-    return func.translate(func.regexp_replace(plain, "[\u0300-\u036f]", "", "g"), "đ", "d")
+    # Marks first: in a database whose locale is C, lower() knows the letters of ASCII only.
+    plain = func.regexp_replace(
+        func.normalize(text_, literal_column("NFD")), "[\u0300-\u036f]", "", "g"
+    )
+    return func.lower(func.translate(plain, "đĐ", "dd"))
 
 
 async def list_payees_by_id(
