@@ -46,5 +46,5 @@ async def test_all_invariants_answer_on_a_million_payments_within_a_minute(
     async with worker_database.begin() as session:
         assert len(await find_violations(session, "a_credit_posts_once")) == 1
     async with worker_database.begin() as session:
-        bills = await find_violations(session, "bills_agree_with_their_credits")
+        bills = await find_violations(session, "bills_agree_with_their_payments")
     assert len(bills) == VIOLATIONS_MAX
