@@ -123,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,
         middleware=_middleware(settings),
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the hub logs by itself
     )
     app.state.settings = settings
     install_error_handlers(app)

@@ -5,7 +5,7 @@ One way to run SQL for each path: receiving and processing of notices, and openi
 `text` for set-based statements and `select` for single objects.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, cast
@@ -157,24 +157,42 @@ def write_array(value: Any) -> Any:
     The driver's own way looks at each element's type in Python and costs most of a small
     statement. Lists of bytes are left to it; the statement says the type, `CAST(:ids AS uuid[])`.
 
-    Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax".
+    Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax"; 8.12 for a uuid of 32
+    digits without hyphens.
     """
-    if type(value) is not list or any(type(one) is bytes for one in value):
+    if type(value) is not list:
         return value
-    return "{" + ",".join(map(_write_element, value)) + "}"
+    kinds = set(map(type, value))
+    if bytes in kinds:
+        return value
+    if len(kinds) == 1:  # a column without NULL, as most are: twice as fast
+        return "{" + ",".join(map(_find_writer(kinds.pop()), value)) + "}"
+    return "{" + ",".join([_find_writer(type(one))(one) for one in value]) + "}"
 
 
-def _write_element(one: object) -> str:
-    if one is None:
-        return "NULL"
-    if isinstance(one, str):
-        return '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(one, bool):
-        return "t" if one else "f"
-    if isinstance(one, datetime):
-        return one.isoformat()
-    assert isinstance(one, (int, UUID)), type(one)
-    return str(one)
+def _write_text(one: str) -> str:
+    return '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    str: _write_text,
+    int: str,
+    bool: lambda one: "t" if one else "f",
+    UUID: lambda one: one.hex,
+    datetime: datetime.isoformat,
+    type(None): lambda _: "NULL",
+}
+
+
+def _find_writer(kind: type) -> Callable[[Any], str]:
+    """Return what writes elements of a type, or of its nearest base: enums of text are text."""
+    if (writer := _WRITERS.get(kind)) is not None:
+        return writer
+    for base in kind.__mro__:
+        if base in _WRITERS:
+            return _WRITERS[base]
+    msg = f"no array of {kind.__name__}"
+    raise TypeError(msg)
 
 
 async def _find_driver(session: AsyncSession) -> psycopg.AsyncConnection[tuple[Any, ...]]:

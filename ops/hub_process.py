@@ -5,6 +5,7 @@ nobody: its siblings, or its successor, accept what waits.
 """
 
 import contextlib
+import gc
 import socket
 import sys
 
@@ -16,6 +17,10 @@ from core.settings import Settings
 # Streams of events never end by themselves; after this they are cut (clients reconnect).
 GRACEFUL_STOP_S = 5
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
+# New objects between two collections of the young ones, and young collections between two of the
+# middle ones. With Python's 700 a seventh of the hub's time went into collecting.
+YOUNG_OBJECTS = 20_000
+YOUNG_COLLECTIONS = 20
 
 
 def main(descriptor: int) -> None:
@@ -35,9 +40,22 @@ def main(descriptor: int) -> None:
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
+    config.load()  # imports the hub
+    keep_what_is_loaded()
     listener = socket.socket(fileno=descriptor)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def keep_what_is_loaded() -> None:
+    """Take what is imported by now out of garbage collection, and collect less often.
+
+    Modules, routes and models stay for the process's life. A full collection that walked them
+    stopped every request for 70 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, YOUNG_COLLECTIONS)
 
 
 if __name__ == "__main__":
