@@ -13,18 +13,13 @@ from payments.callbacks.types import DueNotice
 from payments.credits.processing import process_notices
 from tests.concurrency.races import Races
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    list_breaks,
-    read_status,
-    sepay_body,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_new_stall, list_outcomes
+from tests.world.notices import sepay_body, store_notices
+from tests.world.reads import list_breaks, list_outcomes, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -36,8 +31,8 @@ COUNT_WAITS = text("""
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 async def until_waiting(database: Database, count: int) -> None:
@@ -52,10 +47,12 @@ async def until_waiting(database: Database, count: int) -> None:
 
 
 async def test_a_cancellation_waits_for_a_payment_under_way(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+    )
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         due = [DueNotice(*row) for row in await session.execute(DUE)]
@@ -70,11 +67,11 @@ async def test_a_cancellation_waits_for_a_payment_under_way(
 
 
 async def test_a_payment_waits_for_a_cancellation_under_way(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    (notice_id,) = await store(app_database, stall, body)
+    (notice_id,) = await store_notices(app_database, stall, body)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)

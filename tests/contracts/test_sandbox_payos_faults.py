@@ -8,7 +8,7 @@ import pytest
 from payos import PayOS
 from payos.types import CreatePaymentLinkRequest
 
-from tests.contracts.sandbox_world import a_sandbox, subscribe
+from tests.world.sandboxes import a_sandbox, subscribe
 
 KEYS = {"client_id": "shop", "api_key": "k3y", "secret": "s3cret-of-the-test"}
 ORDER = 1_000_000_000_000_123

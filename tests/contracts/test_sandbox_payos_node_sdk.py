@@ -16,7 +16,8 @@ import pytest
 
 from payments.vietqr.parse import parse
 from tests.contracts.npm_peers import NpmPeers, install_npm_peers
-from tests.contracts.sandbox_world import Receiver, a_receiver, a_sandbox, subscribe
+from tests.world.receivers import Receiver, a_receiver
+from tests.world.sandboxes import a_sandbox, subscribe
 
 SECRET = "s3cret-of-the-test"
 KEYS = {"clientId": "shop-1", "apiKey": "key-1", "checksumKey": SECRET}

@@ -16,8 +16,9 @@ from core.ids import new_id
 from payments.bills.rules import BillRequest
 from payments.bills.writer import BillWriter
 from payments.payees.errors import PayeeNotFound
-from tests.world.builders import NOON, Stall, a_stall
-from tests.world.tenants import count_rows
+from tests.world.constants import NOON
+from tests.world.reads import count_rows
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +203,7 @@ async def test_a_lock_that_is_not_to_be_had_is_waited_for_a_few_times_only() -> 
 
 
 async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_database: Database) -> None:
-    stall: Stall = await a_stall(app_database)
+    stall: PayableStall = await a_payable_stall(app_database)
     bill_writer = BillWriter(app_database, read_clock=lambda: NOON)
     payees = [new_id() if n == 20 else stall.payee_id for n in range(40)]
 

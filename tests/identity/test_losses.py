@@ -21,7 +21,8 @@ from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
-from tests.world.builders import NOON, Stall, a_stall
+from tests.world.constants import NOON
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -56,13 +57,14 @@ class Town:
 
     city_id: UUID
     boss_id: UUID
-    markets: Sequence[Stall]
+    markets: Sequence[PayableStall]
 
 
 @pytest.fixture
 async def town(app_database: Database, owner_database: Database) -> Town:
     markets = [
-        await a_stall(app_database, code=code, is_live=True) for code in ("HKXM", "DXA2", "THA9")
+        await a_payable_stall(app_database, code=code, is_live=True)
+        for code in ("HKXM", "DXA2", "THA9")
     ]
     async with app_database.begin() as session:
         city = await create_organisation(

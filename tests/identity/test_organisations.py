@@ -11,7 +11,7 @@ from identity.organisations.errors import BadOrganisationCode, OrganisationCodeT
 from identity.organisations.rules import ORG_CODE, OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from payments.bills import references
-from tests.world.builders import NOON
+from tests.world.constants import NOON
 
 pytestmark = pytest.mark.anyio
 

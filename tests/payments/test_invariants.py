@@ -17,20 +17,12 @@ from payments.breaks.service import close_break
 from payments.credits.processor import NoticeProcessor
 from payments.invariants import INVARIANTS
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import list_breaks
+from tests.world.stalls import PayableStall, a_payable_stall
 from worker.jobs import JobContext, check_invariants
 
 pytestmark = pytest.mark.anyio
@@ -178,15 +170,15 @@ DAMAGES = {
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
+async def stall(app_database: Database) -> PayableStall:
     """A stall with open, paid, part-paid and over-paid bills, a sale, lost money and cash."""
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
         await pay(app_database, stall, await a_bill(app_database, stall), amount_vnd=paid_vnd)
     await a_bill(app_database, stall)
     for memo in ("tien hang", make_reference(stall.org.code, SERIAL_OF_NO_BILL)):
-        await store(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
-    await settle(app_database, stall)
+        await store_notices(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
+    await process_waiting(app_database, stall)
     short = await a_bill(app_database, stall)
     await pay(app_database, stall, short, amount_vnd=12_000)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -218,7 +210,7 @@ def damage(fresh_database: FreshDatabase, statement: str) -> None:
 
 
 async def test_all_invariants_hold_for_sound_books(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, context: JobContext
 ) -> None:
     assert find_violations(fresh_database.owner_url) == []
     assert await check_invariants(context, now=NOON) == 0
@@ -226,7 +218,9 @@ async def test_all_invariants_hold_for_sound_books(
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-async def test_a_violation_is_seen(fresh_database: FreshDatabase, stall: Stall, what: str) -> None:
+async def test_a_violation_is_seen(
+    fresh_database: FreshDatabase, stall: PayableStall, what: str
+) -> None:
     statement, seen_by = DAMAGES[what]
 
     damage(fresh_database, statement)
@@ -240,9 +234,9 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
 
 
 async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it_holds_again(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, context: JobContext
 ) -> None:
-    neighbour = await a_stall(context.app_database, code="HKXN")
+    neighbour = await a_payable_stall(context.app_database, code="HKXN")
     await pay(context.app_database, neighbour, await a_bill(context.app_database, neighbour))
     lift = "UPDATE bills SET received_vnd = received_vnd + 1 WHERE org_id = '{}'"
     damage(fresh_database, lift.format(stall.org.id))
@@ -261,7 +255,7 @@ LOST = "WHERE kind IN ('unknown_reference', 'refund_due') AND credit_id IS NOT N
 
 
 async def test_what_a_person_took_off_the_list_is_no_violation(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, context: JobContext
 ) -> None:
     database = context.app_database
     async with open_org_transaction(database, stall.org.id) as session:
@@ -287,7 +281,7 @@ async def test_what_a_person_took_off_the_list_is_no_violation(
     ids=["by nobody", "about something else", "of an explanation before"],
 )
 async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_explanation(
-    fresh_database: FreshDatabase, stall: Stall, closed: str
+    fresh_database: FreshDatabase, stall: PayableStall, closed: str
 ) -> None:
     damage(
         fresh_database, f"UPDATE breaks SET closed_at = now(), resolution = 'x', {closed} {LOST}"
@@ -301,7 +295,7 @@ async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_expl
 
 async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_checked(
     fresh_database: FreshDatabase,
-    stall: Stall,
+    stall: PayableStall,
     context: JobContext,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

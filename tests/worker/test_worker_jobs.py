@@ -1,6 +1,5 @@
 """The worker's rounds: they look at what is recent, go on where one fails, and leave nothing."""
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,30 +20,19 @@ from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection
 from payments.credits.processor import NoticeProcessor
 from payments.credits.queries import FIND_WAITING_MATCHES
-from tests.world.builders import (
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    an_id_number,
-    list_breaks,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_bill_called, a_new_stall, count_rows
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.plans import scans_of
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.serials import next_code, next_number
+from tests.world.stalls import PayableStall, a_payable_stall
 from worker.jobs import JobContext, expire_bills, purge_expired, rematch_waiting
 
 pytestmark = pytest.mark.anyio
 
 AFTERWARDS = NOON + timedelta(days=2)
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
 
 
 @pytest.fixture
@@ -57,31 +45,35 @@ async def context(app_database: Database, worker_database: Database) -> AsyncIte
 
 
 async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_looked_for(
-    app_database: Database, stall: Stall, context: JobContext
+    app_database: Database, stall: PayableStall, context: JobContext
 ) -> None:
     soon, late = [a_free_reference(stall) for _ in range(2)]
     for reference in (soon, late):
-        await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
-    await settle(app_database, stall)
+        await store_notices(
+            app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference)
+        )
+    await process_waiting(app_database, stall)
 
-    paid = await a_bill_called(app_database, stall, soon)
+    paid = await a_bill(app_database, stall, reference=soon)
     assert await rematch_waiting(context, now=NOON + timedelta(hours=23)) == 1
     assert (await read_status(app_database, stall, paid))[0] == "paid"
 
-    await a_bill_called(app_database, stall, late)
+    await a_bill(app_database, stall, reference=late)
     assert await rematch_waiting(context, now=NOON + timedelta(days=2)) == 0
 
 
-async def money_before_its_bill(database: Database, stall: Stall, *, bills: int = 1) -> list[Any]:
+async def money_before_its_bill(
+    database: Database, stall: PayableStall, *, bills: int = 1
+) -> list[Any]:
     """Pay for bills that are opened only afterwards."""
     references = [a_free_reference(stall) for _ in range(bills)]
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=reference) for reference in references]
-    await store(database, stall, *bodies)
-    await settle(database, stall)
-    return [await a_bill_called(database, stall, reference) for reference in references]
+    await store_notices(database, stall, *bodies)
+    await process_waiting(database, stall)
+    return [await a_bill(database, stall, reference=reference) for reference in references]
 
 
-async def cannot_be_judged(fresh_database: FreshDatabase, stall: Stall) -> None:
+async def cannot_be_judged(fresh_database: FreshDatabase, stall: PayableStall) -> None:
     """Let nothing be posted for this stall any more."""
     query = "DELETE FROM ledger_accounts WHERE subject_id = %s"
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
@@ -90,7 +82,7 @@ async def cannot_be_judged(fresh_database: FreshDatabase, stall: Stall) -> None:
 
 async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     context: JobContext,
     fresh_database: FreshDatabase,
     monkeypatch: pytest.MonkeyPatch,
@@ -98,7 +90,7 @@ async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     monkeypatch.setattr(worker.jobs, "REMATCH_MAX", 10)
     await money_before_its_bill(app_database, stall, bills=12)
     await cannot_be_judged(fresh_database, stall)
-    other = await a_new_stall(app_database)
+    other = await a_payable_stall(app_database, code=next_code())
     (paid,) = await money_before_its_bill(app_database, other)
 
     assert await rematch_waiting(context, now=NOON) == 1
@@ -114,7 +106,7 @@ async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
 
 
 async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_is_explained(
-    app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
     (bill,) = await money_before_its_bill(app_database, stall)
     refuse = """
@@ -139,13 +131,16 @@ async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_i
     assert await list_breaks(app_database, stall) == []
 
 
-def a_free_reference(stall: Stall) -> str:
+def a_free_reference(stall: PayableStall) -> str:
     """Make a reference that no bill carries yet."""
-    return make_reference(stall.org.code, 9_000_000 + an_id_number())
+    return make_reference(stall.org.code, 9_000_000 + next_number())
 
 
 async def test_all_bills_past_their_time_are_expired_in_one_round(
-    app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
+    app_database: Database,
+    stall: PayableStall,
+    context: JobContext,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker.jobs, "EXPIRE_MAX", 2)
     for _ in range(5):
@@ -157,7 +152,7 @@ async def test_all_bills_past_their_time_are_expired_in_one_round(
 
 
 async def test_the_next_round_begins_where_the_last_one_ended(
-    app_database: Database, stall: Stall, context: JobContext
+    app_database: Database, stall: PayableStall, context: JobContext
 ) -> None:
     assert await expire_bills(context, now=NOON) == 0
     for day in range(3):
@@ -169,9 +164,9 @@ async def test_the_next_round_begins_where_the_last_one_ended(
 
 
 async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
-    app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, context: JobContext, fresh_database: FreshDatabase
 ) -> None:
-    others = [await a_new_stall(app_database) for _ in range(2)]
+    others = [await a_payable_stall(app_database, code=next_code()) for _ in range(2)]
     for one in (stall, *others):
         await a_bill(app_database, one)
     refuse = f"""
@@ -193,7 +188,10 @@ async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
 
 
 async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
-    app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
+    app_database: Database,
+    stall: PayableStall,
+    context: JobContext,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker.jobs, "DELETE_MAX", 2)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -205,7 +203,7 @@ async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
     assert await count_rows(app_database, stall, "rejections") == 0
 
 
-async def reject(session: Any, stall: Stall, *, at: datetime, kept_max: int = 200) -> None:
+async def reject(session: Any, stall: PayableStall, *, at: datetime, kept_max: int = 200) -> None:
     rejection = NewRejection(
         id=new_id(),
         endpoint_id=stall.endpoint_id,
@@ -220,7 +218,7 @@ async def reject(session: Any, stall: Stall, *, at: datetime, kept_max: int = 20
 
 
 async def test_refused_messages_are_kept_up_to_their_number_an_hour(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     now = read_clock()
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -235,7 +233,7 @@ async def test_refused_messages_are_kept_up_to_their_number_an_hour(
 async def test_the_rounds_read_what_is_recent_by_an_index(
     app_database: Database,
     worker_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     cluster: Cluster,
     fresh_database: FreshDatabase,
 ) -> None:
@@ -284,20 +282,3 @@ async def test_the_rounds_read_what_is_recent_by_an_index(
             "first_id": first_id_at(since),
         }  # fmt: skip
         assert await scans_of(session, INSERT_REJECTION, rejection) == {}
-
-
-async def scans_of(session: Any, statement: Any, values: dict[str, Any]) -> dict[str, int]:
-    """Return the tables that a plan reads from end to end, or widely, with their rows."""
-    explained = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}")
-    plan = (await session.execute(explained, values)).scalar_one()
-    found: dict[str, int] = {}
-    nodes = [plan[0]["Plan"] if not isinstance(plan, str) else json.loads(plan)[0]["Plan"]]
-    while nodes:
-        node = nodes.pop()
-        nodes += node.get("Plans", [])
-        removed = node.get("Rows Removed by Filter", 0) + node.get(
-            "Rows Removed by Index Recheck", 0
-        )
-        if "Relation Name" in node and node["Actual Rows"] + removed > 20_000:
-            found[node["Relation Name"]] = int(node["Actual Rows"] + removed)
-    return found

@@ -8,8 +8,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
+from core.db import Database, open_database, open_engine
 from core.settings import Settings
 from ops import migrate
 from ops.environment import OWNER, build_environment, embedded_owner_url, role_passwords
@@ -115,6 +116,16 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
     finally:
         with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
             superuser.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@asynccontextmanager
+async def open_database_at(url: str, settings: Settings) -> AsyncIterator[Database]:
+    """Open sessions of a role for the length of a with block."""
+    engine = open_engine(url, settings)
+    try:
+        yield open_database(engine)
+    finally:
+        await engine.dispose()
 
 
 def _quick_root() -> str | None:

@@ -2,7 +2,8 @@
 
 import psycopg
 
-from tests.world.builders import NOON, Stall
+from tests.world.constants import NOON
+from tests.world.stalls import PayableStall
 
 # Written in bulk past triggers and foreign keys, which hold by construction. Of every ten payments
 # one is a counter sale, one pays a bill too much, and the others pay a bill exactly. Ids rise with
@@ -94,7 +95,7 @@ TABLES = (
 )
 
 
-def grow_books(superuser_url: str, stall: Stall, count: int) -> None:
+def grow_books(superuser_url: str, stall: PayableStall, count: int) -> None:
     """Give a stall so many past payments, a second apart, and analyse the tables."""
     values = {
         "org": stall.org.id,

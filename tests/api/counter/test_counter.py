@@ -14,9 +14,12 @@ from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from tests.world.builders import a_payee, an_account, pay, sepay_body, settle, store
-from tests.world.city import PASSWORD, Hub, employ
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.cities import employ
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee, an_account
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +29,7 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 async def at_counter(hub: Hub) -> tuple[Market, httpx.AsyncClient]:
     """Found a market; return it and the browser of its stall's owner."""
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
     return market, owner
 
@@ -63,8 +66,8 @@ async def receive(market: Market, amount_vnd: int, memo: str) -> UUID:
     database, stall = market.hub.services.database, market.stall
     now: datetime = read_clock()
     body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now)
-    await store(database, stall, body, now=now)
-    await settle(database, stall, now=now)
+    await store_notices(database, stall, body, now=now)
+    await process_waiting(database, stall, now=now)
     async with open_org_transaction(database, stall.org.id) as session:
         query = text(
             "SELECT id FROM bank_transactions WHERE org_id = :org_id ORDER BY id DESC LIMIT 1"

@@ -24,7 +24,7 @@ from payments.outbox import service as outbox
 from payments.outbox.models import Event
 from payments.outbox.rules import EventKind, NewEvent
 from payments.outbox.wake_ups import EventFacts, write_wake_up
-from tests.world.city import Hub
+from tests.world.hubs import Hub
 
 
 def with_streams(settings: Settings) -> FastAPI:

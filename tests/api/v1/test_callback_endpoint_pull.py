@@ -9,19 +9,12 @@ from payments.connections.credentials import open_pull_credentials
 from payments.connections.models import CallbackEndpoint
 from payments.connections.service import KEY_LINGERS_FOR
 from payments.providers.pulling import PullCredentials
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "a-secret-of-the-provider-0001"
 OLD, NEW, CLIENT = "0ld-token", "n3w-token", "shop-of-the-market"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def make(market: Market, provider: str, **facts: Any) -> Any:

@@ -14,20 +14,14 @@ import pytest
 
 from core.clock import read_clock
 from payments.providers import PROVIDERS, EndpointSecrets, RawCallback
-from tests.payments.providers import provider_notices as notices
-from tests.world.builders import a_stall, an_id_number
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world import callbacks as notices
+from tests.world.markets import Market
+from tests.world.serials import next_number
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "a-secret-of-the-provider-0001"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def make_endpoint(market: Market, provider: str, **facts: Any) -> dict[str, Any]:
@@ -52,7 +46,7 @@ def address_of(endpoint: Mapping[str, Any]) -> str:
 
 def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> RawCallback:
     """Write and sign a notice of this provider, as it is made on the wire, at this moment."""
-    number, account, now = an_id_number(), market.stall.account_number, read_clock()
+    number, account, now = next_number(), market.stall.account_number, read_clock()
     local = (now + timedelta(hours=7)).strftime("%Y-%m-%d %H:%M:%S")
     bank_reference = f"FT{number:012d}"
     if provider == "payos":
@@ -65,7 +59,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
             "transactionDateTime": local,
             "virtualAccountNumber": "",
         }
-        return notices.payos({**notices.PAYOS_DATA, **data}, key=SECRET)
+        return notices.payos_callback({**notices.PAYOS_DATA, **data}, key=SECRET)
     if provider in ("sepay", "sepay_apikey"):
         told = {
             "id": number,
@@ -77,8 +71,8 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
         }
         notice = {**notices.SEPAY_NOTICE, **told}
         if provider == "sepay":
-            return notices.sepay(notice, key=SECRET, at=now)
-        return notices.sepay_apikey(notice, key=SECRET)
+            return notices.sepay_callback(notice, key=SECRET, at=now)
+        return notices.sepay_apikey_callback(notice, key=SECRET)
     if provider == "casso":
         told = {
             "id": number,
@@ -89,7 +83,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
             "accountNumber": account,
         }
         notice = {"error": 0, "data": {**notices.CASSO_NOTICE["data"], **told}}
-        return notices.casso(notice, key=SECRET, at=now)
+        return notices.casso_callback(notice, key=SECRET, at=now)
     push = {
         "transactionid": f"VQR-{number}",
         "transactiontime": int(now.timestamp() * 1_000),
@@ -100,7 +94,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
         "orderId": "",
     }
     secrets = EndpointSecrets(keys=(SECRET,), username="phopay-test")
-    return notices.vietqrvn({**notices.VIETQRVN_PUSH, **push}, secrets=secrets, at=now)
+    return notices.vietqrvn_callback({**notices.VIETQRVN_PUSH, **push}, secrets=secrets, at=now)
 
 
 async def deliver(
@@ -138,7 +132,7 @@ async def test_a_signed_callback_pays_the_bill_and_is_explained(
 ) -> None:
     endpoint = await make_endpoint(market, provider)
     if provider == "vietqrvn":  # the provider logs in before it pushes
-        token = notices.token_request(user=endpoint["username"], key=SECRET)
+        token = notices.vietqrvn_token_request(user=endpoint["username"], key=SECRET)
         issued = await deliver(market, endpoint, token)
         bearer = {"authorization": f"Bearer {issued.json()['access_token']}"}
     else:
@@ -203,7 +197,9 @@ async def test_both_keys_hold_while_a_secret_is_rotated(market: Market) -> None:
     notice = {**notices.SEPAY_NOTICE, "accountNumber": market.stall.account_number}
 
     statuses = [
-        (await deliver(market, endpoint, notices.sepay(notice, key=k, at=read_clock()))).status_code
+        (
+            await deliver(market, endpoint, notices.sepay_callback(notice, key=k, at=read_clock()))
+        ).status_code
         for k in (SECRET, secret, "neither-of-the-two-keys")
     ]
 
@@ -221,7 +217,7 @@ async def test_without_an_overlap_the_old_key_is_dead(market: Market) -> None:
 
 
 async def test_a_live_organisation_refuses_a_sandbox_endpoint(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=True)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=True)
     body = {"provider": "sepay", "name": "x", "account_ids": [], "is_sandbox": True}
 
     refused = await market.admin.post("/v1/callback-endpoints", json=body, params={"org": "QBSH"})
@@ -243,7 +239,7 @@ async def test_a_test_ping_is_acknowledged_and_credited_to_nobody(market: Market
     endpoint = await make_endpoint(market, "payos")
     # What payOS sends to confirm a webhook (docs/callbacks.md).
     data = {**notices.PAYOS_DATA, "orderCode": 123, "amount": 3_000, "accountNumber": "12345678"}
-    ping = notices.payos(
+    ping = notices.payos_callback(
         {**data, "description": "VQRIO123", "reference": "TF230204212323"}, key=SECRET
     )
 
@@ -300,7 +296,9 @@ async def test_secrets_are_shown_once_and_an_endpoint_can_be_read(market: Market
     assert (await market.admin.delete(path, params=market.org)).status_code == 204
     closed = await market.admin.post(f"{path}/rotate", json={}, params=market.org)
     assert closed.json()["code"] == "callback_endpoint_revoked"
-    told = notices.sepay(dict(notices.SEPAY_NOTICE), key=endpoint["secret"], at=read_clock())
+    told = notices.sepay_callback(
+        dict(notices.SEPAY_NOTICE), key=endpoint["secret"], at=read_clock()
+    )
     assert (await deliver(market, endpoint, told)).status_code >= 400
 
 
@@ -366,7 +364,7 @@ async def test_a_signed_body_with_a_byte_order_mark_pays(market: Market) -> None
     answer = await deliver(
         market,
         endpoint,
-        notices.sepay(b"\xef\xbb\xbf" + notice.body, key=SECRET, at=read_clock()),
+        notices.sepay_callback(b"\xef\xbb\xbf" + notice.body, key=SECRET, at=read_clock()),
     )
 
     assert answer.status_code == 200

@@ -12,21 +12,18 @@ from core.audit import AuditRow
 from core.db import Database
 from payments.vietqr import PointOfInitiation, parse
 from tests.api.v1.test_callbacks import SECRET, deliver, make_endpoint
-from tests.payments.providers import provider_notices as notices
-from tests.world.builders import a_stall, an_id_number
-from tests.world.city import PASSWORD, Hub, employ
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world import callbacks as notices
+from tests.world.cities import employ
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.serials import next_number
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "HO KINH DOANH B12"}
 GIVEN = "chè bưởi Hàng Giấy"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def add_payee(market: Market, name: str = "Cô Ba bún cá") -> str:
@@ -38,7 +35,7 @@ async def add_payee(market: Market, name: str = "Cô Ba bún cá") -> str:
 
 async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]:
     """Let the manager propose an account."""
-    manager = await market.staff(f"manager{an_id_number()}", "manager")
+    manager = await market.staff(f"manager{next_number()}", "manager")
     answer = await manager.post(f"/v1/payees/{payee_id}/accounts", json=ACCOUNT | facts)
     assert answer.status_code == 201, answer.text
     proposed: dict[str, Any] = answer.json()
@@ -49,13 +46,13 @@ async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> No
     """Report a test transfer, as the provider does, and whoever knows its secret can."""
     notice = {
         **notices.SEPAY_NOTICE,
-        "id": an_id_number(),
+        "id": next_number(),
         "accountNumber": ACCOUNT["account_number"],
         "content": memo,
         "transferAmount": 1_000,
-        "referenceCode": f"FT{an_id_number()}",
+        "referenceCode": f"FT{next_number()}",
     }
-    told = notices.sepay_apikey(notice, key=SECRET)
+    told = notices.sepay_apikey_callback(notice, key=SECRET)
     assert (await deliver(market, endpoint, told)).status_code == 200
 
 
@@ -101,7 +98,7 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
 
 
 async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -145,7 +142,7 @@ async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
     hub: Hub, owner_database: Database, change: dict[str, Any]
 ) -> None:
     """An approver who left may have told the key to somebody, or still read it at the provider."""
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -167,7 +164,7 @@ async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
 
 
 async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -185,7 +182,7 @@ async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: 
 
 
 async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -439,7 +436,7 @@ async def test_payees_come_in_pages(market: Market) -> None:
 
 
 async def test_other_organisations_and_neighbours_are_not_there(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "payees.read", "accounts.read", org="QBSH")
     cashier = await market.staff("co.lan", "cashier", payee_id=market.stall.payee_id)
     neighbour = await add_payee(market)

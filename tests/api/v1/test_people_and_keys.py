@@ -10,23 +10,17 @@ from core.audit import AuditRow
 from core.clock import read_clock
 from core.db import Database
 from identity.people.models import ApiKey
-from tests.world.city import (
-    PASSWORD,
-    Hub,
-    employ,
-    found_city,
-    found_market,
-    open_stall,
-    payee_scopes,
-)
+from tests.world.cities import add_market, add_stall, employ, payee_scopes, set_up_city
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_manager_makes_cashiers_but_no_administrator_or_approver(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    stall = await open_stall(hub, market_id)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    stall = await add_stall(hub, market_id)
     await employ(admin, "minh", "manager", org="DXA2")
     minh = await hub.browser("minh")
 
@@ -38,7 +32,7 @@ async def test_a_manager_makes_cashiers_but_no_administrator_or_approver(hub: Hu
 
 
 async def test_a_manager_cannot_touch_an_administrator(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     boss = await employ(admin, "boss", "admin")
     await employ(admin, "minh", "manager")
     minh = await hub.browser("minh")
@@ -51,9 +45,9 @@ async def test_a_manager_cannot_touch_an_administrator(hub: Hub) -> None:
 
 
 async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    mine, theirs = await open_stall(hub, market_id), await open_stall(hub, market_id, "Chú Ba cá")
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    mine, theirs = await add_stall(hub, market_id), await add_stall(hub, market_id, "Chú Ba cá")
     await employ(admin, "co.lan", "vendor_owner", org="DXA2", payee_id=mine)
     stranger = await employ(admin, "chu.ba", "vendor_owner", org="DXA2", payee_id=theirs)
     owner = await hub.browser("co.lan")
@@ -71,8 +65,8 @@ async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -
 
 
 async def test_a_cashier_needs_a_payee_of_the_same_organisation(hub: Hub) -> None:
-    admin = await found_city(hub)
-    stall_elsewhere = await open_stall(hub, await found_market(admin))
+    admin = await set_up_city(hub)
+    stall_elsewhere = await add_stall(hub, await add_market(admin))
 
     without = await employ(admin, "thu", "cashier")
     foreign = await employ(admin, "thu", "cashier", payee_id=stall_elsewhere)
@@ -82,10 +76,10 @@ async def test_a_cashier_needs_a_payee_of_the_same_organisation(hub: Hub) -> Non
 
 
 async def test_an_owner_of_two_stalls_works_for_both_and_for_no_third(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
     one, two, other = [
-        await open_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2", "Quầy 3")
+        await add_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2", "Quầy 3")
     ]
     added = await employ(admin, "lan", "vendor_owner", org="DXA2", payee_ids=[two, one])
     owner = await hub.browser("lan")
@@ -114,9 +108,9 @@ async def test_an_owner_of_two_stalls_works_for_both_and_for_no_third(hub: Hub) 
 async def test_who_loses_one_of_two_stalls_is_signed_out_and_keeps_the_other(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    one, two = [await open_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2")]
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    one, two = [await add_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2")]
     lan = await employ(admin, "lan", "cashier", org="DXA2", payee_ids=[one, two])
     browser = await hub.browser("lan")
 
@@ -136,7 +130,7 @@ async def test_who_loses_one_of_two_stalls_is_signed_out_and_keeps_the_other(
 
 
 async def test_nobody_works_for_more_than_fifty(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
 
     answer = await employ(admin, "lan", "cashier", payee_ids=[UUID(int=n) for n in range(51)])
 
@@ -144,9 +138,9 @@ async def test_nobody_works_for_more_than_fifty(hub: Hub) -> None:
 
 
 async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> None:
-    admin = await found_city(hub)
-    await found_market(admin)
-    await found_market(admin, code="THA9")
+    admin = await set_up_city(hub)
+    await add_market(admin)
+    await add_market(admin, code="THA9")
     await employ(admin, "boss", "admin", org="DXA2")
     boss = await hub.browser("boss")
 
@@ -165,8 +159,8 @@ async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> No
 async def test_what_the_city_does_is_written_in_the_log_of_whom_it_concerns(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
 
     added = await employ(admin, "boss", "admin", org="DXA2")
     await admin.patch(
@@ -190,7 +184,7 @@ async def test_what_the_city_does_is_written_in_the_log_of_whom_it_concerns(
 
 
 async def test_the_last_administrator_stays(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     me = (await admin.get("/v1/me")).json()["id"]
     second = (await employ(admin, "boss", "admin")).json()["id"]
     boss = await hub.browser("boss")
@@ -206,7 +200,7 @@ async def test_the_last_administrator_stays(hub: Hub) -> None:
 async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan_id = (await employ(admin, "lan", "finance", "approver")).json()["id"]
     lan = await hub.browser("lan")
 
@@ -226,9 +220,9 @@ async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
 
 
 async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    here, there = [str(await open_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    here, there = [str(await add_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
     lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=UUID(here))).json()
     path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
     browser = await hub.browser("lan")
@@ -242,9 +236,9 @@ async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
 
 
 async def test_cashier_who_becomes_a_manager_has_no_stall_any_more(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    stall = await open_stall(hub, market_id)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    stall = await add_stall(hub, market_id)
     lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=stall)).json()
     path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
 
@@ -262,8 +256,8 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     hub: Hub, other: str
 ) -> None:
     """Such a person would make a manager of straw, and be both of the two people."""
-    admin = await found_city(hub)
-    stall = await open_stall(hub, await found_market(admin))
+    admin = await set_up_city(hub)
+    stall = await add_stall(hub, await add_market(admin))
     org = {"org": "DXA2"}
 
     added = await employ(admin, "lan", "approver", other, org="DXA2", payee_id=stall)
@@ -286,7 +280,7 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
 async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan = (await employ(admin, "lan", "approver", "finance")).json()["id"]
     async with owner_database.begin() as session:
         query = text("UPDATE staff SET roles = '{approver,manager}' WHERE id = :id")
@@ -307,7 +301,7 @@ async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
 
 
 async def test_nobody_promotes_themselves(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     minh_id = (await employ(admin, "minh", "manager")).json()["id"]
     minh = await hub.browser("minh")
 
@@ -330,7 +324,7 @@ async def test_nobody_promotes_themselves(hub: Hub) -> None:
 async def test_a_password_that_anyone_would_try_is_refused(
     hub: Hub, password: str, code: str
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     body = {"login": "nguyenthilan", "display_name": "Lan", "roles": ["finance"]}
 
     answer = await admin.post("/v1/staff", json={**body, "password": password})
@@ -343,7 +337,7 @@ async def test_a_password_that_anyone_would_try_is_refused(
 async def test_an_api_key_does_what_its_scopes_say_and_no_more(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     machine = await hub.machine(admin, "bills.read")
 
     me = await machine.get("/v1/me")
@@ -359,15 +353,15 @@ async def test_an_api_key_does_what_its_scopes_say_and_no_more(
 
 
 async def test_keys_get_no_scope_over_people_and_none_that_their_maker_lacks(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     for scope in ("staff.manage", "keys.manage", "accounts.approve"):
         answer = await admin.post("/v1/keys", json={"name": "x", "scopes": [scope]})
         assert answer.json()["code"] == "scope_not_grantable"
 
 
 async def test_a_wrong_foreign_or_malformed_key_is_nobody(hub: Hub) -> None:
-    admin = await found_city(hub)
-    await found_market(admin)
+    admin = await set_up_city(hub)
+    await add_market(admin)
     machine = await hub.machine(admin, "bills.read")
     good = machine.headers["Authorization"]
     bad = [
@@ -385,7 +379,7 @@ async def test_a_wrong_foreign_or_malformed_key_is_nobody(hub: Hub) -> None:
 
 
 async def test_a_revoked_key_ends(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     machine = await hub.machine(admin, "bills.read")
     assert (await machine.get("/v1/me")).status_code == 200
     key_id = (await admin.get("/v1/keys")).json()[0]["id"]
@@ -396,7 +390,7 @@ async def test_a_revoked_key_ends(hub: Hub) -> None:
 
 
 async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database: Database) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     old = await hub.machine(admin, "bills.read")
     key_id = (await admin.get("/v1/keys")).json()[0]["id"]
 
@@ -420,7 +414,7 @@ async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database:
 async def test_a_keys_last_use_is_written_beside_the_requests(
     hub: Hub, owner_database: Database
 ) -> None:
-    machine = await hub.machine(await found_city(hub), "bills.read")
+    machine = await hub.machine(await set_up_city(hub), "bills.read")
     await machine.get("/v1/me")
 
     written = [await hub.services.directory.write_key_uses() for _ in range(2)]
@@ -435,7 +429,7 @@ async def test_a_keys_last_use_is_written_beside_the_requests(
 async def test_a_reset_password_ends_the_sign_ins_and_opens_the_lock(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan_id = (await employ(admin, "lan", "finance")).json()["id"]
     lan = await hub.browser("lan")
     async with owner_database.begin() as session:

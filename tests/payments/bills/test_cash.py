@@ -17,30 +17,18 @@ from payments.ledger import service as ledger
 from payments.ledger.rules import cash_in_drawer
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_events,
-    pay,
-    read_ledger,
-    read_status,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
+from tests.world.notices import pay
+from tests.world.reads import count_rows, list_events, read_ledger, read_status
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-async def short(app_database: Database, stall: Stall) -> BillFacts:
+async def short(app_database: Database, stall: PayableStall) -> BillFacts:
     """A bill of 20.000 ₫ of which 12.000 ₫ came."""
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=12_000)
@@ -49,7 +37,7 @@ async def short(app_database: Database, stall: Stall) -> BillFacts:
 
 async def take(
     database: Database,
-    stall: Stall,
+    stall: PayableStall,
     bill_id: UUID,
     amount_vnd: int = 8_000,
     *,
@@ -69,7 +57,7 @@ async def take(
 
 
 async def test_the_rest_in_cash_pays_the_bill_and_lies_in_the_drawer(
-    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, short: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     bill = await take(app_database, stall, short.id)
 
@@ -92,7 +80,7 @@ async def test_the_rest_in_cash_pays_the_bill_and_lies_in_the_drawer(
 
 
 async def test_the_same_cash_again_answers_the_same_and_is_one_payment(
-    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, short: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     payment_id = new_id()
     for _ in range(2):
@@ -106,7 +94,7 @@ async def test_the_same_cash_again_answers_the_same_and_is_one_payment(
 
 @pytest.mark.parametrize("amount_vnd", [1, 7_999, 8_001, 20_000])
 async def test_cash_is_taken_for_just_what_is_owed(
-    app_database: Database, stall: Stall, short: BillFacts, amount_vnd: int
+    app_database: Database, stall: PayableStall, short: BillFacts, amount_vnd: int
 ) -> None:
     with pytest.raises(CashNotOwed):
         await take(app_database, stall, short.id, amount_vnd)
@@ -114,7 +102,7 @@ async def test_cash_is_taken_for_just_what_is_owed(
 
 
 async def test_only_a_part_paid_bill_owes_cash(
-    app_database: Database, stall: Stall, short: BillFacts
+    app_database: Database, stall: PayableStall, short: BillFacts
 ) -> None:
     fresh = await a_bill(app_database, stall, amount_vnd=8_000)
     with pytest.raises(CashNotOwed):
@@ -135,7 +123,7 @@ async def test_only_a_part_paid_bill_owes_cash(
 
 
 async def test_cash_that_is_recorded_by_two_people_at_once_is_recorded_once(
-    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, short: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     ready = asyncio.Barrier(6)
     same = new_id()
@@ -155,7 +143,7 @@ async def test_cash_that_is_recorded_by_two_people_at_once_is_recorded_once(
 
 
 async def test_cash_and_a_transfer_of_the_rest_at_once_lose_and_double_nothing(
-    app_database: Database, stall: Stall, short: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, short: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     ends = await asyncio.gather(
         take(app_database, stall, short.id),

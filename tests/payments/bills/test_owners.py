@@ -22,22 +22,12 @@ from payments.bills.service import cancel_bill
 from payments.credits import corrections
 from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.stalls import PayableStall
 from worker.jobs import JobContext, notify_owners
 
 pytestmark = pytest.mark.anyio
@@ -78,12 +68,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
     return owner
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def sweep(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
+async def sweep(database: Database, stall: PayableStall, *, now: datetime = NOON) -> int:
     inbox = OwnersInbox(database, read_clock=lambda: now, handle_within_s=1.0)
     handled = await inbox.sweep([stall.org.id], wait_s=30)
     await inbox.close()
@@ -91,7 +76,7 @@ async def sweep(database: Database, stall: Stall, *, now: datetime = NOON) -> in
 
 
 async def test_an_owner_is_notified_of_every_change_in_order(
-    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
     nobodys = await a_bill(app_database, stall)
@@ -119,7 +104,7 @@ async def test_an_owner_is_notified_of_every_change_in_order(
 
 
 async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bill(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     gone, late, wrong = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
     await pay(app_database, stall, wrong)
@@ -145,7 +130,7 @@ async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bi
 
 
 async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     faulty = await a_bill(app_database, stall, owner=(KIND, new_id()))
     good = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -173,7 +158,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
 
 
 async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     hanging = await a_bill(app_database, stall, owner=(KIND, new_id()))
     good = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -189,23 +174,23 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
 
 
 async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in range(12)]
     for bill in bills:
-        await store(
+        await store_notices(
             app_database,
             stall,
             sepay_body(stall, amount_vnd=5_000, memo=bill.reference),
         )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     for bill in bills:
-        await store(
+        await store_notices(
             app_database,
             stall,
             sepay_body(stall, amount_vnd=15_000, memo=bill.reference),
         )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
 
     await asyncio.gather(*(sweep(app_database, stall) for _ in range(4)))
 
@@ -216,7 +201,7 @@ async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
 
 
 async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_that_are_none(
-    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     lot_id = new_id()
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -224,8 +209,8 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
             text("UPDATE payee_accounts SET owner_kind = :kind, owner_id = :id"),
             {"kind": KIND, "id": lot_id},
         )
-    await store(app_database, stall, sepay_body(stall, amount_vnd=9_000, memo="gui xe"))
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=9_000, memo="gui xe"))
+    await process_waiting(app_database, stall)
     async with open_org_transaction(app_database, stall.org.id) as session:
         credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
         said = {"payee_id": stall.payee_id, "actor": MANAGER, "now": NOON}
@@ -246,7 +231,7 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
 
 
 async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_alone(
-    app_database: Database, worker_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, worker_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
     unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
@@ -275,7 +260,7 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
     ],
 )
 async def test_a_keyed_bill_is_open_for_a_day_and_an_owned_one_for_two_years(
-    stall: Stall, is_owned: bool, valid_for: timedelta, is_refused: bool
+    stall: PayableStall, is_owned: bool, valid_for: timedelta, is_refused: bool
 ) -> None:
     request = BillRequest(
         payee_id=stall.payee_id,

@@ -17,19 +17,16 @@ from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
 from payments.payees.errors import PayeeHasNoAccount
 from payments.payees.service import close_payee
-from tests.world.builders import MANAGER, NOON, Stall, a_stall, an_id_number
-from tests.world.tenants import count_rows
+from tests.world.constants import MANAGER, NOON
+from tests.world.reads import count_rows
+from tests.world.serials import next_number
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
 def a_request(
-    stall: Stall, key: str, *, id_: UUID | None = None, body: bytes = b"h"
+    stall: PayableStall, key: str, *, id_: UUID | None = None, body: bytes = b"h"
 ) -> BillRequest:
     return BillRequest(
         payee_id=stall.payee_id,
@@ -43,13 +40,15 @@ def a_request(
     )
 
 
-async def open_them(database: Database, stall: Stall, *requests: BillRequest) -> list[Opened]:
-    references = [make_reference(stall.org.code, 5_000_000 + an_id_number()) for _ in requests]
+async def open_them(
+    database: Database, stall: PayableStall, *requests: BillRequest
+) -> list[Opened]:
+    references = [make_reference(stall.org.code, 5_000_000 + next_number()) for _ in requests]
     async with open_org_transaction(database, stall.org.id) as session:
         return await open_bills(session, stall.org.id, requests, references, now=NOON)
 
 
-async def close(database: Database, stall: Stall) -> None:
+async def close(database: Database, stall: PayableStall) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         await close_payee(
             session, stall.org.id, stall.payee_id, actor=MANAGER, reason=None, now=NOON
@@ -57,7 +56,7 @@ async def close(database: Database, stall: Stall) -> None:
 
 
 async def test_a_repeat_after_the_payee_closed_answers_the_first_bill(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     request = a_request(stall, "k1")
     (first,) = await open_them(app_database, stall, request)
@@ -76,7 +75,7 @@ async def test_a_repeat_after_the_payee_closed_answers_the_first_bill(
 
 
 async def test_two_keys_with_one_id_of_which_one_was_used_are_told_apart(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """k1 made its bill; now k1 and k2 come together, both with another bill's id."""
     (first,) = await open_them(app_database, stall, a_request(stall, "k1"))
@@ -93,7 +92,7 @@ async def test_two_keys_with_one_id_of_which_one_was_used_are_told_apart(
 
 
 async def test_of_one_key_twice_in_one_batch_the_earlier_request_opens_the_bill(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     twice = [a_request(stall, "k1", id_=new_id()) for _ in range(40)]
 
@@ -104,7 +103,7 @@ async def test_of_one_key_twice_in_one_batch_the_earlier_request_opens_the_bill(
 
 
 async def test_one_id_under_two_keys_for_two_bills_is_taken_once(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     mine = new_id()
     await open_them(app_database, stall, a_request(stall, "k1", id_=mine))
@@ -114,7 +113,7 @@ async def test_one_id_under_two_keys_for_two_bills_is_taken_once(
 
 
 async def test_references_go_on_from_run_to_run_and_none_comes_twice(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     source = ReferenceSource(app_database, run_length=7)
 

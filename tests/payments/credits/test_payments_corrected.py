@@ -15,22 +15,12 @@ from payments.credits import corrections
 from payments.credits.errors import CreditNotCorrectable
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
@@ -38,12 +28,7 @@ Correct = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase) -> Correct:
+def correct(app_database: Database, stall: PayableStall, fresh_database: FreshDatabase) -> Correct:
     """Correct a credit in a transaction of its own; the invariants hold after every step."""
 
     async def run(correction: Callable[..., Awaitable[None]], credit_id: UUID, **facts: object):
@@ -56,20 +41,20 @@ def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase)
     return run
 
 
-async def list_credits(database: Database, stall: Stall) -> list[UUID]:
+async def list_credits(database: Database, stall: PayableStall) -> list[UUID]:
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT id FROM bank_transactions ORDER BY id")
         return list((await session.execute(query)).scalars())
 
 
-async def a_sale(database: Database, stall: Stall, amount_vnd: int) -> UUID:
-    await store(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
-    await settle(database, stall)
+async def a_sale(database: Database, stall: PayableStall, amount_vnd: int) -> UUID:
+    await store_notices(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
+    await process_waiting(database, stall)
     return (await list_credits(database, stall))[-1]
 
 
 async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     first, second = [await a_bill(app_database, stall) for _ in range(2)]
     await pay(app_database, stall, second, amount_vnd=5_000)
@@ -99,7 +84,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
 
 @pytest.mark.parametrize("taken_at", [0, 1, 2])
 async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
-    app_database: Database, stall: Stall, correct: Correct, taken_at: int
+    app_database: Database, stall: PayableStall, correct: Correct, taken_at: int
 ) -> None:
     bill, other = [await a_bill(app_database, stall) for _ in range(2)]
     parts = [5_000, 7_000, 13_000]  # the last is 5.000 ₫ too much
@@ -123,7 +108,7 @@ async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
 
 
 async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     for _ in range(2):
@@ -142,7 +127,7 @@ async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
 
 
 async def test_shares_that_do_not_fit_change_nothing(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
     credit_id = await a_sale(app_database, stall, 30_000)
@@ -159,7 +144,7 @@ async def test_shares_that_do_not_fit_change_nothing(
 
 
 async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_back(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=5_000)
@@ -177,7 +162,7 @@ async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_ba
 
 
 async def test_what_was_refunded_is_not_taken_back(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill)
@@ -190,7 +175,7 @@ async def test_what_was_refunded_is_not_taken_back(
 
 
 async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_deadlock(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
     for bill in bills:

@@ -18,17 +18,11 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_BYTES_MAX
 from payments.polling.service import PolledAccount, ProviderPoller
 from payments.providers.errors import ProviderResponseUnreadable
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    read_status,
-    sepay_body,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
+from tests.world.notices import sepay_body, store_notices
+from tests.world.reads import list_breaks, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -36,16 +30,13 @@ SANDBOX = "http://sandbox.test:8300"
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database, is_live=False)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, is_live=False)
 
 
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
-async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: str) -> str | None:
+async def listen(
+    database: Database, sealer: Sealer, stall: PayableStall, *, pull_url: str
+) -> str | None:
     """Make an endpoint that can be polled; return where."""
     async with open_org_transaction(database, stall.org.id) as session:
         endpoint, _ = await create_endpoint(
@@ -67,7 +58,7 @@ async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: 
         return endpoint.pull_url
 
 
-def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
+def row(stall: PayableStall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
     """Write a transaction as SePay's list does."""
     return {
         "id": "770001",
@@ -85,7 +76,7 @@ def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
 async def ask(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     answer: Callable[[httpx.Request], httpx.Response],
 ) -> PolledAccount:
     """Ask a provider that answers like this."""
@@ -104,7 +95,7 @@ def tell(*rows: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
     return lambda _: httpx.Response(200, stream=Whole(body))
 
 
-async def count_pulled(database: Database, stall: Stall) -> int:
+async def count_pulled(database: Database, stall: PayableStall) -> int:
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
         return int(await session.scalar(query) or 0)
@@ -123,14 +114,14 @@ async def count_pulled(database: Database, stall: Stall) -> int:
     ],
 )
 async def test_no_tenant_chooses_where_the_hub_asks(
-    app_database: Database, stall: Stall, sealer: Sealer, address: str
+    app_database: Database, stall: PayableStall, sealer: Sealer, address: str
 ) -> None:
     with pytest.raises(BadPullUrl):
         await listen(app_database, sealer, stall, pull_url=address)
 
 
 async def test_of_an_allowed_address_the_origin_alone_is_kept(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     address = f"{SANDBOX.upper()}/admin?x=1#y"
 
@@ -148,7 +139,7 @@ def test_an_operator_names_origins_and_nothing_more(settings: Settings) -> None:
 
 
 async def test_what_is_reported_again_is_not_kept_again(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
@@ -163,7 +154,7 @@ async def test_what_is_reported_again_is_not_kept_again(
 
 @pytest.mark.parametrize("cut", ["pho", ""])
 async def test_a_reference_that_only_a_later_answer_has_pays_its_bill(
-    app_database: Database, stall: Stall, sealer: Sealer, cut: str
+    app_database: Database, stall: PayableStall, sealer: Sealer, cut: str
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
@@ -177,7 +168,7 @@ async def test_a_reference_that_only_a_later_answer_has_pays_its_bill(
 
 
 async def test_another_amount_is_kept_as_evidence(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
@@ -191,11 +182,13 @@ async def test_another_amount_is_kept_as_evidence(
 
 
 async def test_a_vendor_who_polls_waits_for_no_backlog(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     waiting, mine = await a_bill(app_database, stall), await a_bill(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference))
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference)
+    )
 
     await ask(app_database, sealer, stall, tell(row(stall, memo=mine.reference)))
 
@@ -226,7 +219,7 @@ class Endless(httpx.AsyncByteStream):
 
 
 async def test_an_answer_without_an_end_is_cut_off(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     endless = Endless()

@@ -1,4 +1,4 @@
-"""Steps of people with a payee's account, and how it stands, for the tests of the accounts."""
+"""Changes of a payee's account: proposed, approved, and how account and link stand."""
 
 from uuid import UUID
 
@@ -12,18 +12,19 @@ from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
 from payments.payees.models import PayeeAccount
 from payments.payees.queries import find_routes
-from tests.world.builders import APPROVER, MANAGER, NOON, VCB, Stall, sepay_body, settle, store
+from tests.world.constants import APPROVER, MANAGER, NOON, VCB
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.stalls import PayableStall
 
 NEW_NUMBER = "0555666777"
 TEST_MEMO = make_reference("HKXM", 900)
 # (the account, its link)
 WAITS, IN_FORCE = ("approved", "approved"), ("active", "active")
-COUNT_REFUSED = "SELECT count(*) FROM audit_log WHERE action = 'account.test_refused'"
 
 
 async def propose(
     database: Database,
-    stall: Stall,
+    stall: PayableStall,
     *,
     payee_id: UUID | None = None,
     number: str = NEW_NUMBER,
@@ -48,13 +49,15 @@ async def propose(
 
 
 async def approve(
-    database: Database, stall: Stall, link: PayeeAccount, *, actor: Actor = APPROVER
+    database: Database, stall: PayableStall, link: PayeeAccount, *, actor: Actor = APPROVER
 ) -> str:
     async with open_org_transaction(database, stall.org.id) as session:
         return (await approve_account(session, stall.org.id, link.id, actor=actor, now=NOON)).status
 
 
-async def listen_to(database: Database, stall: Stall, link: PayeeAccount, number: str) -> None:
+async def add_to_endpoint(
+    database: Database, stall: PayableStall, link: PayeeAccount, number: str
+) -> None:
     """Let the stall's endpoint speak for the account of a link."""
     async with open_org_transaction(database, stall.org.id) as session:
         await session.execute(
@@ -69,27 +72,9 @@ async def listen_to(database: Database, stall: Stall, link: PayeeAccount, number
         )
 
 
-async def tell(
-    database: Database,
-    stall: Stall,
-    *,
-    memo: str,
-    number: str = NEW_NUMBER,
-    amount_vnd: int = 1_000,
-    virtual_account: str | None = None,
-) -> None:
-    body = sepay_body(
-        stall,
-        amount_vnd=amount_vnd,
-        memo=memo,
-        account_number=number,
-        virtual_account=virtual_account,
-    )
-    await store(database, stall, body)
-    await settle(database, stall)
-
-
-async def read_states(database: Database, stall: Stall, link: PayeeAccount) -> tuple[str, str]:
+async def read_states(
+    database: Database, stall: PayableStall, link: PayeeAccount
+) -> tuple[str, str]:
     """Return (state of the link, state of its account)."""
     async with open_org_transaction(database, stall.org.id) as session:
         rows = await session.execute(
@@ -102,12 +87,28 @@ async def read_states(database: Database, stall: Stall, link: PayeeAccount) -> t
         return link_status, account_status
 
 
-async def find_account_in_force(database: Database, stall: Stall) -> UUID:
+async def find_account_in_force(database: Database, stall: PayableStall) -> UUID:
     async with open_org_transaction(database, stall.org.id) as session:
         routes = await find_routes(session, stall.org.id, [stall.payee_id])
         return routes[stall.payee_id].receiving_account_id
 
 
-async def count(database: Database, stall: Stall, query: str) -> int:
-    async with open_org_transaction(database, stall.org.id) as session:
-        return int(await session.scalar(text(query)) or 0)
+async def report_transfer(
+    database: Database,
+    stall: PayableStall,
+    *,
+    memo: str,
+    number: str = NEW_NUMBER,
+    amount_vnd: int = 1_000,
+    virtual_account: str | None = None,
+) -> None:
+    """Let SePay report money on the new account, and process what it says."""
+    body = sepay_body(
+        stall,
+        amount_vnd=amount_vnd,
+        memo=memo,
+        account_number=number,
+        virtual_account=virtual_account,
+    )
+    await store_notices(database, stall, body)
+    await process_waiting(database, stall)

@@ -1,20 +1,13 @@
-"""A stall whose provider can be polled, a sandbox to poll, and servers that are no sandbox."""
+"""Stalls whose provider is polled: at a sandbox, or at what a test answers."""
 
-import asyncio
 import json
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 from payos import PayOS
 from payos.types import CreatePaymentLinkRequest
-from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
@@ -26,15 +19,19 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.service import PolledAccount, ProviderPoller
 from payments.providers import PROVIDERS
 from payments.providers.types import EndpointSecrets, RawCallback
-from tests.contracts.sandbox_world import PullResult, Receiver, until
-from tests.world.builders import MANAGER, VCB, Stall, a_bill, an_id_number, settle, store
-
-SECRET = "s3cret-of-the-test"
-READY_WITHIN_S = 15.0
+from tests.world.bills import a_bill, put_on_rail
+from tests.world.constants import MANAGER, VCB
+from tests.world.notices import process_waiting, store_notices
+from tests.world.reads import count_rows
+from tests.world.receivers import ReceivedCallback, Receiver
+from tests.world.sandboxes import SECRET
+from tests.world.serials import next_number
+from tests.world.servers import wait_until
+from tests.world.stalls import PayableStall
 
 
 @dataclass(kw_only=True)
-class Place:
+class PolledStall:
     """A stall whose provider is a sandbox that calls a receiver back."""
 
     database: Database
@@ -42,7 +39,7 @@ class Place:
     sealer: Sealer
     sandbox: httpx.Client
     receiver: Receiver
-    stall: Stall
+    stall: PayableStall
     token: str
     client_id: str
 
@@ -70,7 +67,7 @@ class Place:
         bill = await a_bill(self.database, self.stall, now=read_clock())
         if not self.by_order:
             return bill, ""
-        order = an_id_number()
+        order = next_number()
         sdk = PayOS(
             client_id=self.client_id,
             api_key=self.token,
@@ -88,14 +85,12 @@ class Place:
                     return_url="http://shop/r",
                 )
             )
-        async with self.owner.begin() as session:
-            query = "UPDATE bills SET rail = 'payos', provider_order_id = :order WHERE id = :id"
-            await session.execute(text(query), {"order": str(order), "id": bill.id})
+        await put_on_rail(self.owner, bill, str(order))
         return bill, made.account_number
 
-    def pay(self, bill: BillFacts, number: str) -> PullResult:
+    def pay(self, bill: BillFacts, number: str) -> ReceivedCallback:
         """Pay a bill; return the callback about it."""
-        count = len(self.receiver.heard)
+        count = len(self.receiver.received)
         body = {
             "bin": VCB,
             "number": number or self.stall.account_number,
@@ -103,30 +98,29 @@ class Place:
             "memo": bill.reference,
         }
         self.sandbox.post("/control/transfer", json=body).raise_for_status()
-        until(lambda: len(self.receiver.heard) > count)
-        return self.receiver.heard[-1]
+        wait_until(lambda: len(self.receiver.received) > count)
+        return self.receiver.received[-1]
 
-    async def ask(self, bill: BillFacts | None = None) -> PolledAccount:
-        return await ask(self.database, self.sealer, self.stall, bill)
+    async def poll(self, bill: BillFacts | None = None) -> PolledAccount:
+        return await poll(self.database, self.sealer, self.stall, bill)
 
-    async def push(self, heard: PullResult) -> None:
+    async def push(self, heard: ReceivedCallback) -> None:
         """Take a callback as the door does: verified, stored, settled."""
         callback = RawCallback(headers=heard.headers, body=heard.body)
         secrets = EndpointSecrets(keys=(SECRET,))
         provider = PROVIDERS[self.stall.provider]
         assert provider.verify(callback, secrets, now=read_clock()).is_valid
-        await store(self.database, self.stall, heard.body, now=read_clock())
-        await settle(self.database, self.stall, now=read_clock())
+        await store_notices(self.database, self.stall, heard.body, now=read_clock())
+        await process_waiting(self.database, self.stall, now=read_clock())
 
     async def count(self, table: str, where: str = "true") -> int:
-        async with open_org_transaction(self.database, self.stall.org.id) as session:
-            return int(await session.scalar(text(f"SELECT count(*) FROM {table} WHERE {where}")))
+        return await count_rows(self.database, self.stall, table, where)
 
 
-async def ask(
+async def poll(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     bill: BillFacts | None = None,
     *,
     client: httpx.AsyncClient | None = None,
@@ -150,7 +144,9 @@ async def ask(
         )
 
 
-def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001") -> Any:
+def sepay_row(
+    stall: PayableStall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001"
+) -> Any:
     """Write a transaction as SePay's list does."""
     return {
         "id": id_,
@@ -162,21 +158,21 @@ def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001
     }
 
 
-def listing(*rows: Any) -> bytes:
+def sepay_listing(*rows: Any) -> bytes:
     """Write SePay's answer."""
     return json.dumps({"transactions": rows}).encode()
 
 
-async def listen(
+async def a_polled_endpoint(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     url: str,
     *,
     token: str | None = "t0ken-of-the-test",
     client_id: str | None = None,
     secret: str = SECRET,
-) -> Stall:
+) -> PayableStall:
     """Make an endpoint that asks at this address; return the stall with it."""
     is_payos = stall.provider == "payos"
     async with open_org_transaction(database, stall.org.id) as session:
@@ -199,79 +195,3 @@ async def listen(
             now=read_clock(),
         )
     return replace(stall, endpoint_id=endpoint.id)
-
-
-async def with_order(owner: Database, bill: BillFacts, order: str) -> None:
-    async with owner.begin() as session:
-        query = "UPDATE bills SET rail = 'payos', provider_order_id = :order WHERE id = :id"
-        await session.execute(text(query), {"order": order, "id": bill.id})
-
-
-@contextmanager
-def a_sandbox_process() -> Iterator[httpx.Client]:
-    """Run a sandbox that changes no memos; yields a client of it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--time-scale", "0.0001"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with httpx.Client(base_url=url, trust_env=False, timeout=5) as client:
-            end = time.monotonic() + READY_WITHIN_S
-            while not _is_up(client):
-                assert process.poll() is None, "the sandbox ended at its start"
-                assert time.monotonic() < end, "the sandbox did not answer"
-                time.sleep(0.05)
-            client.post("/control/pace", json={"memo_style": "as_typed"}).raise_for_status()
-            yield client
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _is_up(client: httpx.Client) -> bool:
-    try:
-        return client.get("/").is_success
-    except httpx.TransportError:
-        return False
-
-
-Speak = Callable[[asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def a_server(speak: Speak) -> AsyncIterator[tuple[str, list[str]]]:
-    """Serve whatever is said, over real sockets; yields the address and the first lines heard."""
-    lines: list[str] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            lines.append(head.partition(b"\r\n")[0].decode())
-            await speak(writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lines
-
-
-def say(status: str, body: bytes = b"", *headers: str) -> Speak:
-    async def speak(writer: asyncio.StreamWriter) -> None:
-        head = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
-        writer.write("\r\n".join(head).encode() + body)
-        await writer.drain()
-
-    return speak
-
-
-async def drip(writer: asyncio.StreamWriter) -> None:
-    """Answer for ever, a byte at a time: no wait between two bytes is long."""
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.3)

@@ -1,4 +1,4 @@
-"""A market board with people of every kind, for tests of the pages that they use."""
+"""People of a market at the hub's pages: let in, forms sent, words read."""
 
 import re
 from collections.abc import Mapping
@@ -7,18 +7,9 @@ from typing import Any
 
 import httpx
 
-from core.clock import read_clock
-from payments.bills.rules import BillFacts
-from tests.world.builders import a_bill, pay
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
 
 PEOPLE = ("manager", "finance", "approver", "cashier")
-
-
-async def open_office(hub: Hub, **facts: Any) -> Market:
-    """Found a city and a market with a stall that can be paid."""
-    return await found_market_with_stall(hub, **facts)
 
 
 async def let_in(market: Market, role: str, login: str | None = None) -> httpx.AsyncClient:
@@ -48,20 +39,3 @@ def text_of(answer: httpx.Response) -> str:
     """Return a page's words as one line, without its markup."""
     body = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", answer.text, flags=re.S)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u00a0", " ").split())
-
-
-async def an_open_bill(market: Market, **facts: Any) -> BillFacts:
-    """Open a bill now, as the clock of the running hub says."""
-    database = market.hub.services.database
-    return await a_bill(database, market.stall, **{"now": read_clock(), **facts})
-
-
-async def pay_bill(market: Market, bill: BillFacts, **facts: Any) -> None:
-    """Let money come for a bill, as its bank would report it."""
-    database = market.hub.services.database
-    await pay(database, market.stall, bill, **{"now": read_clock(), **facts})
-
-
-def pay_path(market: Market, bill: BillFacts) -> str:
-    """Return the address of a bill's public page."""
-    return f"/p/{market.stall.org.code}-{bill.public_token}"

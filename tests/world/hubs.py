@@ -1,13 +1,11 @@
-"""A hub on a loopback port, and a small city in it, for tests that speak HTTP."""
+"""Hubs that are served over HTTP in the test's own process."""
 
 import asyncio
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
 
 import httpx
 import uvicorn
@@ -16,18 +14,12 @@ from starlette.datastructures import State
 
 from api.app import create_app
 from api.services import Services
-from core.audit import SYSTEM
-from core.clock import read_clock
 from core.settings import Settings
-from core.tenancy import open_org_transaction
-from identity.people import service
-from payments.payees.service import add_payee
+from tests.world.constants import PASSWORD
 
-PASSWORD = "bún chả Hàng Mành"
 # Made once: reading the machine's authorities takes 25 ms a client, and loopback needs none.
 TLS = httpx.create_ssl_context()
 LOOKS_EVERY_S = 0.005
-
 Build = Callable[[Settings], FastAPI]
 # What differs between the settings of two tests and shapes no application.
 OF_ONE_TEST = {"database_url", "app_database_url", "worker_database_url", "data_dir"}
@@ -133,70 +125,3 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
         server.should_exit = True
         await serving
         listener.close()
-
-
-async def found_city(hub: Hub, *, code: str = "HANX", is_live: bool = False) -> httpx.AsyncClient:
-    """Set the hub up and return the city administrator's browser (login "admin")."""
-    async with hub.services.database.begin() as session:
-        token = await service.issue_setup_token(session, now=read_clock())
-    assert token is not None
-    answer = await hub.client.post("/v1/setup", json=setup_body(token, code=code, is_live=is_live))
-    assert answer.status_code == 201, answer.text
-    return await hub.browser("admin")
-
-
-def setup_body(token: str, *, code: str = "HANX", is_live: bool = False) -> dict[str, Any]:
-    """The body of a first start."""
-    return {
-        "token": token,
-        "organisation_code": code,
-        "organisation_name": "Thành phố Hà Nội",
-        "is_live": is_live,
-        "login": "admin",
-        "display_name": "Quản trị",
-        "password": PASSWORD,
-    }
-
-
-async def found_market(
-    admin: httpx.AsyncClient, *, code: str = "DXA2", is_live: bool = False
-) -> UUID:
-    """Let the city make a market board; return its id."""
-    body = {"code": code, "name": "Chợ Đồng Xa", "kind": "market_board", "is_live": is_live}
-    answer = await admin.post("/v1/organisations", json=body)
-    assert answer.status_code == 201, answer.text
-    return UUID(answer.json()["id"])
-
-
-async def employ(
-    boss: httpx.AsyncClient,
-    login: str,
-    *roles: str,
-    org: str | None = None,
-    payee_id: UUID | None = None,
-    payee_ids: Collection[UUID] = (),
-) -> httpx.Response:
-    """Ask to add a person with the usual password."""
-    payee_ids = payee_ids if payee_id is None else [payee_id]
-    body = {
-        "login": login,
-        "display_name": login.title(),
-        "password": PASSWORD,
-        "roles": list(roles),
-        "scopes": payee_scopes(*payee_ids),
-    }
-    return await boss.post("/v1/staff", json=body, params={"org": org} if org else {})
-
-
-def payee_scopes(*payee_ids: UUID) -> list[dict[str, str]]:
-    """What a person of these stalls is held to, as the API has it."""
-    return [{"kind": "payee", "id": str(payee_id)} for payee_id in payee_ids]
-
-
-async def open_stall(hub: Hub, org_id: UUID, name: str = "Cô Lan rau sạch") -> UUID:
-    """Add a payee; return its id."""
-    async with open_org_transaction(hub.services.database, org_id) as session:
-        payee = await add_payee(
-            session, org_id, name=name, place="Dãy B", actor=SYSTEM, now=read_clock()
-        )
-    return payee.id

@@ -1,48 +1,20 @@
-"""Tables of the size that a market has after weeks, where PostgreSQL plans otherwise.
+"""Plans that PostgreSQL chooses for our statements."""
 
-What waits for a lock is checked again by the plan that found it, so a race on a few dozen rows
-shows nothing of the same race on thousands.
-"""
-
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import psycopg
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from core.sql import write_array
-from tests.world.builders import NOON, Stall
-
-ROWS: Final = 24_000
-
-# Written as the hub writes them, but for their check characters: nobody names these bills.
-GROW_BILLS = """
-    INSERT INTO bills (
-        org_id, id, link_id, payee_id, receiving_account_id, rail, provider_order_id, reference,
-        public_token, amount_vnd, purpose, status, created_by, created_at, expires_at,
-        monitor_until)
-    SELECT l.org_id, gen_random_uuid(), l.id, l.payee_id, l.receiving_account_id,
-           CASE n %% 4 WHEN 0 THEN 'payos' ELSE 'vietqr' END,
-           CASE n %% 4 WHEN 0 THEN CAST(n AS text) END,
-           'XX' || lpad(CAST(n AS text), 11, '0'), lpad(CAST(n AS text), 22, '0'),
-           1000 + n, 'Phở bò', 'open', l.payee_id, %(now)s, %(now)s, %(now)s
-    FROM payee_accounts l CROSS JOIN generate_series(1, %(rows)s) AS n
-    WHERE l.org_id = %(org_id)s AND l.payee_id = %(payee_id)s
-"""
-
-
-def grow_bills(owner_url: str, stall: Stall, *, rows: int = ROWS) -> None:
-    """Give a stall this many old bills, and let the planner know."""
-    values = {"org_id": stall.org.id, "payee_id": stall.payee_id, "rows": rows, "now": NOON}
-    with psycopg.connect(owner_url, autocommit=True) as owner:
-        owner.execute(GROW_BILLS, values)
-        owner.execute("ANALYZE bills")
+from tests.world.stalls import PayableStall
 
 
 def explain(
     app_url: str,
-    stall: Stall,
+    stall: PayableStall,
     statement: TextClause,
     values: Mapping[str, Any],
     *,
@@ -60,7 +32,7 @@ def explain(
 
 
 def explain_generic(
-    app_url: str, stall: Stall, statement: TextClause, values: Mapping[str, Any]
+    app_url: str, stall: PayableStall, statement: TextClause, values: Mapping[str, Any]
 ) -> str:
     """Return the plan that serves any values: the driver prepares what it sends often."""
     numbered = str(statement.compile(dialect=dialect()))  # type: ignore[no-untyped-call]
@@ -74,3 +46,20 @@ def explain_generic(
         rows = app.execute(f"EXPLAIN EXECUTE asked ({arguments})".encode()).fetchall()
         app.execute("DEALLOCATE asked")
         return "\n".join(str(row[0]) for row in rows)
+
+
+async def scans_of(session: Any, statement: Any, values: dict[str, Any]) -> dict[str, int]:
+    """Return the tables that a plan reads from end to end, or widely, with their rows."""
+    explained = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}")
+    plan = (await session.execute(explained, values)).scalar_one()
+    found: dict[str, int] = {}
+    nodes = [plan[0]["Plan"] if not isinstance(plan, str) else json.loads(plan)[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        removed = node.get("Rows Removed by Filter", 0) + node.get(
+            "Rows Removed by Index Recheck", 0
+        )
+        if "Relation Name" in node and node["Actual Rows"] + removed > 20_000:
+            found[node["Relation Name"]] = int(node["Actual Rows"] + removed)
+    return found

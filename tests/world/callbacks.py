@@ -5,19 +5,18 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from payments.providers import Acknowledgement, EndpointSecrets, RawCallback
 from payments.providers.vietqrvn.webhook import VietQRvn
+from tests.world.constants import NOON
 
-NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)  # 12:00 in Hà Nội
 KEY = "khoá-hiện-tại-9f2c"
 OLD_KEY = "previous-key-77aa"
 USER = "phopay-hub"
 SECRETS = EndpointSecrets(keys=(KEY,), username=USER)
 ROTATED = EndpointSecrets(keys=("new-key-1234", KEY), username=USER)
-
 PAYOS_DATA: Mapping[str, Any] = {
     "orderCode": 902_118,
     "amount": 20_000,
@@ -91,7 +90,7 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def payos(data: Mapping[str, Any] = PAYOS_DATA, *, key: str = KEY) -> RawCallback:
+def payos_callback(data: Mapping[str, Any] = PAYOS_DATA, *, key: str = KEY) -> RawCallback:
     texts = {k: "" if v is None else str(v) for k, v in data.items()}
     message = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
     signature = hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
@@ -99,7 +98,7 @@ def payos(data: Mapping[str, Any] = PAYOS_DATA, *, key: str = KEY) -> RawCallbac
     return RawCallback(headers={}, body=to_json(envelope | {"signature": signature}))
 
 
-def sepay(
+def sepay_callback(
     notice: Mapping[str, Any] | bytes = SEPAY_NOTICE, *, key: str = KEY, at: datetime = NOON
 ) -> RawCallback:
     body = notice if isinstance(notice, bytes) else to_json(notice)
@@ -110,14 +109,14 @@ def sepay(
     return RawCallback(headers=headers, body=body)
 
 
-def sepay_apikey(
+def sepay_apikey_callback(
     notice: Mapping[str, Any] | bytes = SEPAY_NOTICE, *, key: str = "ascii-key"
 ) -> RawCallback:
     body = notice if isinstance(notice, bytes) else to_json(notice)
     return RawCallback(headers={"authorization": f"Apikey {key}"}, body=body)
 
 
-def casso(
+def casso_callback(
     notice: Any = CASSO_NOTICE, *, key: str = KEY, at: datetime = NOON, body: bytes | None = None
 ) -> RawCallback:
     t = int(at.timestamp() * 1000)
@@ -129,7 +128,7 @@ def casso(
     )
 
 
-def token_request(*, user: str = USER, key: str = KEY) -> RawCallback:
+def vietqrvn_token_request(*, user: str = USER, key: str = KEY) -> RawCallback:
     login = base64.b64encode(f"{user}:{key}".encode()).decode()
     headers = {"authorization": f"Basic {login}"}
     return RawCallback(headers=headers, body=b"{}", subpath="api/token_generate")
@@ -140,13 +139,13 @@ def read_token(answer: Acknowledgement | None) -> str:
     return str(json.loads(answer.body)["access_token"])
 
 
-def vietqrvn(
+def vietqrvn_callback(
     push: Mapping[str, Any] | bytes = VIETQRVN_PUSH,
     *,
     secrets: EndpointSecrets = SECRETS,
     at: datetime = NOON,
 ) -> RawCallback:
-    token = read_token(VietQRvn().issue_token(token_request(), secrets, now=at))
+    token = read_token(VietQRvn().issue_token(vietqrvn_token_request(), secrets, now=at))
     return RawCallback(
         headers={"authorization": f"Bearer {token}"},
         body=push if isinstance(push, bytes) else to_json(push),
@@ -156,10 +155,10 @@ def vietqrvn(
 
 ASCII_SECRETS = EndpointSecrets(keys=("ascii-key",), username=USER)
 # provider name → (a valid notice, the secrets of its endpoint)
-DELIVERIES: Mapping[str, tuple[Callable[[], RawCallback], EndpointSecrets]] = {
-    "payos": (payos, SECRETS),
-    "sepay": (sepay, SECRETS),
-    "sepay_apikey": (sepay_apikey, ASCII_SECRETS),
-    "casso": (casso, SECRETS),
-    "vietqrvn": (vietqrvn, SECRETS),
+CALLBACKS: Mapping[str, tuple[Callable[[], RawCallback], EndpointSecrets]] = {
+    "payos": (payos_callback, SECRETS),
+    "sepay": (sepay_callback, SECRETS),
+    "sepay_apikey": (sepay_apikey_callback, ASCII_SECRETS),
+    "casso": (casso_callback, SECRETS),
+    "vietqrvn": (vietqrvn_callback, SECRETS),
 }
