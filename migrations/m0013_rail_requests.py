@@ -1,24 +1,26 @@
 """Requests for bills at their rails' providers (payOS), and what came of them.
 
-Locks: none but ACCESS EXCLUSIVE on the new table. Survives the release still running: it does not
-know the table.
+Locks: none, the table is new. Survives the release still running: it does not know it.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "p0008"
-down_revision = "p0007"
+revision = "m0013"
+down_revision = "m0012"
 
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+# Columns that may be changed after a row was written.
 APP_MAY_UPDATE = (
-    "endpoint_id, order_id, orders, status, problem, falls_back, request_id, checkout_url, payload,"
-    " bin, account_number, attempts, next_attempt_at, resolved_at"
+    "endpoint_id, order_id, orders, status, problem, falls_back, request_id, "
+    "checkout_url, payload, bin, account_number, attempts, next_attempt_at, "
+    "resolved_at"
 )
 
 
 def upgrade() -> None:
-    """Make the table, its border and its grants."""
+    """Make the table, its border, and what each role may do."""
     op.create_table(
         "rail_requests",
         sa.Column("org_id", sa.Uuid(), nullable=False),

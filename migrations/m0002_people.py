@@ -1,4 +1,4 @@
-"""Staff, what they are held to, their sign-ins, and API keys.
+"""People of organisations: logins, staff and their scopes, sign-ins, API keys, the first start.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -6,12 +6,26 @@ Locks: none, the tables are new. Survives the release still running: it does not
 import sqlalchemy as sa
 from alembic import op
 
-revision = "p0005"
-down_revision = "p0004"
+revision = "m0002"
+down_revision = "m0001"
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+# Columns that may be changed after a row was written.
+APP_MAY_UPDATE = {
+    "staff": (
+        "display_name, password_hash, roles, failed_attempts, locked_until, "
+        "disabled_at, lost_elsewhere_at"
+    ),
+    "sign_ins": "last_seen_at, expires_at, revoked_at",
+    "api_keys": "last_used_at, expires_at, revoked_at",
+    "setup_tokens": "used_at",
+}
+TENANT_TABLES = ["staff", "staff_scopes", "sign_ins", "api_keys"]
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, their border, and what each role may do."""
     op.create_table(
         "logins",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -98,10 +112,33 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_setup_tokens")),
     )
+    op.execute(
+        "GRANT SELECT, INSERT ON logins, staff, staff_scopes, sign_ins, api_keys, setup_tokens"
+        " TO phopay_app"
+    )
+    for table, columns in APP_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    op.execute("GRANT DELETE ON staff_scopes TO phopay_app")
+    op.execute("GRANT SELECT ON sign_ins TO phopay_worker")
+    op.execute("GRANT DELETE ON sign_ins TO phopay_worker")
+    # Whose loss of rights some organisation has not handled yet; the worker needs no password.
+    op.execute("GRANT SELECT (org_id, id, lost_elsewhere_at) ON staff TO phopay_worker")
+    for table in TENANT_TABLES:
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
+    # Everyone may read who a login belongs to; only the organisation itself may add or change its.
+    op.execute("ALTER TABLE logins ENABLE ROW LEVEL SECURITY")
+    op.execute("CREATE POLICY read_by_all ON logins FOR SELECT USING (true)")
+    op.execute(f"CREATE POLICY add_own ON logins FOR INSERT TO phopay_app WITH CHECK ({OWN_ROWS})")
+    op.execute(f"CREATE POLICY change_own ON logins FOR UPDATE TO phopay_app USING ({OWN_ROWS})")
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop them, with their policies and grants."""
     op.drop_table("setup_tokens")
     op.drop_table("api_keys")
     op.drop_table("sign_ins")

@@ -7,16 +7,17 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "p0007"
-down_revision = "p0006"
+revision = "m0005"
+down_revision = "m0004"
 
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-# The application queues, cancels, and marks as done in a handler's own transaction.
+# Columns that may be changed after a row was written.
 APP_MAY_UPDATE = "status, finished_at, cancel_asked_at"
 # The worker leases; what was asked for, and by whom, stays as it was queued.
 WORKER_MAY_UPDATE = (
-    "status, attempts, due_at, lease_token, leased_by, progress_done, progress_total,"
-    " progress_note, progress_at, error_code, error_detail, started_at, finished_at"
+    "status, attempts, due_at, lease_token, leased_by, progress_done, progress_total, "
+    "progress_note, progress_at, error_code, error_detail, started_at, finished_at"
 )
 
 
@@ -92,7 +93,8 @@ def upgrade() -> None:
     )
     op.execute("GRANT SELECT, INSERT ON jobs TO phopay_app")
     op.execute(f"GRANT UPDATE ({APP_MAY_UPDATE}) ON jobs TO phopay_app")
-    op.execute("GRANT SELECT, DELETE ON jobs TO phopay_worker")
+    op.execute("GRANT SELECT ON jobs TO phopay_worker")
+    op.execute("GRANT DELETE ON jobs TO phopay_worker")
     op.execute(f"GRANT UPDATE ({WORKER_MAY_UPDATE}) ON jobs TO phopay_worker")
     op.execute("ALTER TABLE jobs ENABLE ROW LEVEL SECURITY")
     op.execute(
@@ -102,5 +104,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table with everything in it."""
+    """Drop it, with its policies and grants."""
     op.drop_table("jobs")

@@ -1,18 +1,20 @@
-"""Ledger accounts, postings, and events.
+"""The ledger: its accounts and postings.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
-revision = "p0004"
-down_revision = "p0003"
+revision = "m0007"
+down_revision = "m0006"
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, their border, and what each role may do."""
     op.create_table(
         "ledger_accounts",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -68,30 +70,18 @@ def upgrade() -> None:
         ["org_id", "debit_subject_id", "debit_code", "posted_at"],
         unique=False,
     )
-    op.create_table(
-        "events",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("payee_id", sa.Uuid(), nullable=True),
-        sa.Column("receiving_account_id", sa.Uuid(), nullable=True),
-        sa.Column("bill_id", sa.Uuid(), nullable=True),
-        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_events")),
-    )
-    op.create_index(
-        "ix_events_recorded",
-        "events",
-        ["recorded_at"],
-        unique=False,
-        postgresql_using="brin",
-        postgresql_with={"autosummarize": True},
-    )
+    op.execute("GRANT SELECT, INSERT ON ledger_accounts, postings TO phopay_app")
+    op.execute("GRANT SELECT ON ledger_accounts, postings TO phopay_worker")
+    for table in ("ledger_accounts", "postings"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
 
 
 def downgrade() -> None:
-    """Drop them."""
-    op.drop_table("events")
+    """Drop them, with their policies and grants."""
     op.drop_table("postings")
     op.drop_table("ledger_accounts")

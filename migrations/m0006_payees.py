@@ -1,4 +1,4 @@
-"""Organisations, payees and the bank accounts that their codes name.
+"""Payees, receiving accounts, and which payee is paid on which account.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -7,53 +7,28 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "p0001"
-down_revision = None
+revision = "m0006"
+down_revision = "m0005"
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+# Columns that may be changed after a row was written.
+APP_MAY_UPDATE = {
+    "payees": "name, place, closed_at",
+    "receiving_accounts": (
+        "holder_name, status, proposed_by, proposed_at, approved_by, approved_at, "
+        "test_credit_id, test_vouched_by, activated_at, retired_at"
+    ),
+    "payee_accounts": (
+        "status, approved_by, approved_at, test_credit_id, test_refused_at, "
+        "test_refused_bank, activated_at, ended_at, holder_told_at, holder_told_by, "
+        "owner_kind, owner_id"
+    ),
+}
 
 
 def upgrade() -> None:
-    """Make the tables."""
-    op.create_table(
-        "organisations",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("code", sa.String(length=4), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("is_live", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
-        sa.UniqueConstraint("code", name=op.f("uq_organisations_code")),
-        sa.UniqueConstraint("id", "is_live", name=op.f("uq_organisations_id_is_live")),
-    )
-    op.create_table(
-        "organisation_codes",
-        sa.Column("code", sa.String(length=4), nullable=False),
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("next_serial", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "taken_on",
-            sa.String(),
-            server_default=sa.text(
-                "(pg_control_system()).system_identifier || '/'"
-                " || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
-            ),
-            nullable=False,
-        ),
-        sa.Column(
-            "taken_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "next_serial BETWEEN 0 AND 729000000",
-            name=op.f("ck_organisation_codes_serial_in_range"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organisations.id"], name=op.f("fk_organisation_codes_org_id")
-        ),
-        sa.PrimaryKeyConstraint("code", name=op.f("pk_organisation_codes")),
-    )
+    """Make the tables, their border, and what each role may do."""
     op.create_table(
         "payees",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -201,50 +176,21 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status IN ('active', 'former') AND virtual_account IS NOT NULL"),
     )
-    op.create_table(
-        "audit_log",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("actor_kind", sa.String(), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=True),
-        sa.Column("actor_name", sa.String(), nullable=False),
-        sa.Column("action", sa.String(), nullable=False),
-        sa.Column("object_kind", sa.String(), nullable=False),
-        sa.Column("object_id", sa.Uuid(), nullable=False),
-        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("reason", sa.String(), nullable=True),
-        sa.Column("request_id", sa.String(), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_audit_log")),
-    )
-    op.create_index("ix_audit_log_object", "audit_log", ["org_id", "object_id"])
-    op.create_table(
-        "idempotency_keys",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("route", sa.String(length=64), nullable=False),
-        sa.Column("key", sa.String(length=255), nullable=False),
-        sa.Column("body_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("resource_id", sa.Uuid(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("org_id", "route", "key", name=op.f("pk_idempotency_keys")),
-    )
-    op.create_index(
-        "ix_idempotency_keys_created",
-        "idempotency_keys",
-        ["created_at"],
-        unique=False,
-        postgresql_using="brin",
-    )
+    op.execute("GRANT SELECT, INSERT ON payees, receiving_accounts, payee_accounts TO phopay_app")
+    for table, columns in APP_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    op.execute("GRANT SELECT ON payees, receiving_accounts, payee_accounts TO phopay_worker")
+    for table in ("payees", "receiving_accounts", "payee_accounts"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
 
 
 def downgrade() -> None:
-    """Drop them."""
-    op.drop_table("idempotency_keys")
-    op.drop_table("audit_log")
+    """Drop them, with their policies and grants."""
     op.drop_table("payee_accounts")
     op.drop_table("receiving_accounts")
     op.drop_table("payees")
-    op.drop_table("organisation_codes")
-    op.drop_table("organisations")

@@ -6,12 +6,21 @@ Locks: none, the tables are new. Survives the release still running: it does not
 import sqlalchemy as sa
 from alembic import op
 
-revision = "p0002"
-down_revision = "p0001"
+revision = "m0012"
+down_revision = "m0011"
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+# Columns that may be changed after a row was written.
+APP_MAY_UPDATE = {
+    "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
+    "payments": "reversed_at, refundable_vnd",
+    "bill_changes": "handled_at, attempts, next_attempt_at, error",
+}
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, their border, and what each role may do."""
     op.create_table(
         "bills",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -169,10 +178,21 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("handled_at IS NULL"),
     )
+    op.execute("GRANT SELECT, INSERT ON bills, payments, bill_changes TO phopay_app")
+    for table, columns in APP_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    op.execute("GRANT SELECT ON bills, payments, bill_changes TO phopay_worker")
+    for table in ("bills", "payments", "bill_changes"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop them, with their policies and grants."""
     op.drop_table("bill_changes")
     op.drop_table("payments")
     op.drop_table("bills")

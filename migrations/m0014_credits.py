@@ -1,4 +1,4 @@
-"""Callback endpoints, notices, bank transactions, matches with their legs, and breaks.
+"""Credits: bank transactions, matches with their legs, and sightings.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -7,138 +7,21 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "p0003"
-down_revision = "p0002"
+revision = "m0014"
+down_revision = "m0013"
+
+# A pooled connection answers '' for a local setting that has ended, hence NULLIF.
+OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
+# Columns that may be changed after a row was written.
+APP_MAY_UPDATE = {
+    "bank_transactions": "open_vnd",
+    "matches": "reversed_at, reversed_by, attempts, next_attempt_at",
+    "match_legs": "reversed_at",
+}
 
 
 def upgrade() -> None:
-    """Make the tables."""
-    op.create_table(
-        "callback_endpoints",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("org_is_live", sa.Boolean(), nullable=False),
-        sa.Column("address", sa.String(length=64), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("is_sandbox", sa.Boolean(), nullable=False),
-        sa.Column("sealed_secrets", sa.LargeBinary(), nullable=False),
-        sa.Column("previous_key_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("pull_url", sa.String(), nullable=True),
-        sa.Column("sealed_pull_token", sa.LargeBinary(), nullable=True),
-        sa.Column("key_vouched_by", sa.Uuid(), nullable=True),
-        sa.Column("key_vouched_from", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("pull_vouched_by", sa.Uuid(), nullable=True),
-        sa.Column("pull_vouched_from", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "NOT (org_is_live AND is_sandbox)",
-            name=op.f("ck_callback_endpoints_no_sandbox_in_live"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id", "org_is_live"],
-            ["organisations.id", "organisations.is_live"],
-            name=op.f("fk_callback_endpoints_org_id_org_is_live"),
-        ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_callback_endpoints")),
-        sa.UniqueConstraint("org_id", "address", name=op.f("uq_callback_endpoints_org_id_address")),
-    )
-    op.create_table(
-        "callback_endpoint_accounts",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
-        sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
-        sa.Column("account_number", sa.String(length=19), nullable=False),
-        sa.Column("vouched_by", sa.Uuid(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["org_id", "endpoint_id"],
-            ["callback_endpoints.org_id", "callback_endpoints.id"],
-            name=op.f("fk_callback_endpoint_accounts_org_id_endpoint_id"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id", "receiving_account_id"],
-            ["receiving_accounts.org_id", "receiving_accounts.id"],
-            name=op.f("fk_callback_endpoint_accounts_org_id_receiving_account_id"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "org_id",
-            "endpoint_id",
-            "receiving_account_id",
-            name=op.f("pk_callback_endpoint_accounts"),
-        ),
-    )
-    op.create_index(
-        "uq_callback_endpoint_accounts_number",
-        "callback_endpoint_accounts",
-        ["org_id", "endpoint_id", sa.literal_column("upper(account_number)")],
-        unique=True,
-    )
-    op.create_table(
-        "notices",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("skew_s", sa.Integer(), nullable=True),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["org_id", "endpoint_id"],
-            ["callback_endpoints.org_id", "callback_endpoints.id"],
-            name=op.f("fk_notices_org_id_endpoint_id"),
-        ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_notices")),
-    )
-    op.create_index(
-        "ix_notices_pulled",
-        "notices",
-        ["org_id", "endpoint_id", "id"],
-        unique=False,
-        postgresql_where=sa.text("source = 'pulled'"),
-    )
-    op.create_index("ix_notices_endpoint", "notices", ["org_id", "endpoint_id", "id"], unique=False)
-    op.create_index(
-        "ix_notices_fresh",
-        "notices",
-        ["org_id", "id"],
-        unique=False,
-        postgresql_where=sa.text("handled_at IS NULL AND attempts = 0"),
-    )
-    op.create_index(
-        "ix_notices_tried",
-        "notices",
-        ["org_id", "next_attempt_at"],
-        unique=False,
-        postgresql_where=sa.text("handled_at IS NULL AND attempts > 0"),
-    )
-    op.create_table(
-        "rejections",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
-        sa.Column("refusal", sa.String(), nullable=False),
-        sa.Column("detail", sa.String(), nullable=False),
-        sa.Column("skew_s", sa.Integer(), nullable=True),
-        sa.Column("body_start", sa.LargeBinary(), nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["org_id", "endpoint_id"],
-            ["callback_endpoints.org_id", "callback_endpoints.id"],
-            name=op.f("fk_rejections_org_id_endpoint_id"),
-        ),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_rejections")),
-    )
-    op.create_index(
-        "ix_rejections_endpoint", "rejections", ["org_id", "endpoint_id", "id"], unique=False
-    )
-    op.create_index("ix_rejections_received", "rejections", ["received_at"], unique=False)
+    """Make the tables, their border, and what each role may do."""
     op.create_table(
         "bank_transactions",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -334,48 +217,24 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_sightings_credit", "sightings", ["org_id", "credit_id"], unique=False)
-    op.create_table(
-        "breaks",
-        sa.Column("org_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("subject_id", sa.Uuid(), nullable=False),
-        sa.Column("credit_id", sa.Uuid(), nullable=True),
-        sa.Column("bill_id", sa.Uuid(), nullable=True),
-        sa.Column("owner_id", sa.Uuid(), nullable=True),
-        sa.Column("amount_vnd", sa.BigInteger(), nullable=True),
-        sa.Column("detail", sa.String(), nullable=False),
-        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("closed_by", sa.Uuid(), nullable=True),
-        sa.Column("resolution", sa.String(), nullable=True),
-        sa.Column("decision", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_breaks")),
+    op.execute(
+        "GRANT SELECT, INSERT ON bank_transactions, matches, match_legs, sightings TO phopay_app"
     )
-    op.create_index(
-        "ix_breaks_open",
-        "breaks",
-        ["org_id", "opened_at"],
-        unique=False,
-        postgresql_where=sa.text("closed_at IS NULL"),
-    )
-    op.create_index(
-        "uq_breaks_open",
-        "breaks",
-        ["org_id", "kind", "subject_id"],
-        unique=True,
-        postgresql_where=sa.text("closed_at IS NULL"),
-    )
+    for table, columns in APP_MAY_UPDATE.items():
+        op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    op.execute("GRANT SELECT ON bank_transactions, matches, match_legs, sightings TO phopay_worker")
+    for table in ("bank_transactions", "matches", "match_legs", "sightings"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(
+            f"CREATE POLICY own_rows ON {table} TO phopay_app"
+            f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})"
+        )
+        op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
 
 
 def downgrade() -> None:
-    """Drop them."""
-    op.drop_table("breaks")
+    """Drop them, with their policies and grants."""
     op.drop_table("sightings")
     op.drop_table("match_legs")
     op.drop_table("matches")
     op.drop_table("bank_transactions")
-    op.drop_table("rejections")
-    op.drop_table("notices")
-    op.drop_table("callback_endpoint_accounts")
-    op.drop_table("callback_endpoints")
