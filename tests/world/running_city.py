@@ -20,7 +20,6 @@ from uuid import UUID
 import httpx
 import psycopg
 
-from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
@@ -35,6 +34,7 @@ from ops.postgres.supervisor import Cluster
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.payees.accounts import confirm_seen
 from payments.payees.service import add_payee
+from registry import REGISTRY
 from tests.world.builders import MB, an_account, an_organisation
 from tests.world.databases import PASSWORD_MEMORY_KIB, FreshDatabase, create_database
 
@@ -192,7 +192,7 @@ class City:
             password=PASSWORD,
             roles=list(roles),
             scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
-            hooks=HOOKS,
+            hooks=REGISTRY.hooks,
             now=read_clock() - HIRED_BEFORE,
         )
 
