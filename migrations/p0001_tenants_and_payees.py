@@ -142,8 +142,8 @@ def upgrade() -> None:
         sa.Column("test_refused_bank", sa.String(), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("holder_told_by", sa.Uuid(), nullable=True),
+        sa.Column("holder_confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("holder_confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("owner_kind", sa.String(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(

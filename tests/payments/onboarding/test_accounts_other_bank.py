@@ -116,7 +116,7 @@ async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
     assert (noted.test_refused_at, noted.test_refused_bank) == (NOON, "Vietcombank")
     # The money is known and kept, and the log says which bank was named.
     assert await count(app_database, stall, COUNT_REFUSED) == 1
-    named = "SELECT count(*) FROM audit_log WHERE after ->> 'told_bank' = 'Vietcombank'"
+    named = "SELECT count(*) FROM audit_log WHERE after ->> 'named_bank' = 'Vietcombank'"
     assert await count(app_database, stall, named) == 1
     tests = "SELECT count(*) FROM matches WHERE verdict = 'account_test'"
     assert await count(app_database, stall, tests) == 1
