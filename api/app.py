@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -55,6 +56,7 @@ from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from core.settings import Settings
+from registry import REGISTRY, Registry
 
 log = structlog.get_logger()
 
@@ -103,7 +105,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, registry: Registry = REGISTRY) -> FastAPI:
     """Build the application; nothing is opened before its lifespan starts.
 
     Serve it with `proxy_headers=False`: whose X-Forwarded-For counts is a setting of the hub
@@ -116,7 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=openapi.DESCRIPTION,
         version=openapi.VERSION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, registry=registry),
         docs_url=None,  # their pages call a CDN; ours are api/v1/docs/routes.py
         redoc_url=None,
         openapi_url=None,
@@ -157,9 +159,9 @@ def _static_files() -> StaticHeaders:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, *, registry: Registry) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    async with open_services(settings) as services:
+    async with open_services(settings, registry) as services:
         app.state.services = services
         # What a process holds from its start on is never garbage: collecting walks over it no
         # more, which took a tenth of a second now and then, and every screen waited for it.

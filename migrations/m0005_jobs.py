@@ -12,8 +12,8 @@ down_revision = "m0004"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-# Columns that may be changed after a row was written.
-APP_MAY_UPDATE = "status, finished_at, cancel_asked_at"
+# The application queues, cancels, and marks as done in a handler's own transaction.
+APP_MAY_UPDATE = "status, finished_at, cancel_requested_at"
 # The worker leases; what was asked for, and by whom, stays as it was queued.
 WORKER_MAY_UPDATE = (
     "status, attempts, due_at, lease_token, leased_by, progress_done, progress_total, "
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("progress_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.String(), nullable=True),
         sa.Column("error_detail", sa.String(), nullable=True),
-        sa.Column("cancel_asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancel_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),

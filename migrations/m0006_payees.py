@@ -21,7 +21,7 @@ APP_MAY_UPDATE = {
     ),
     "payee_accounts": (
         "status, approved_by, approved_at, test_credit_id, test_refused_at, "
-        "test_refused_bank, activated_at, ended_at, holder_told_at, holder_told_by, "
+        "test_refused_bank, activated_at, ended_at, holder_confirmed_at, holder_confirmed_by, "
         "owner_kind, owner_id"
     ),
 }
@@ -117,8 +117,8 @@ def upgrade() -> None:
         sa.Column("test_refused_bank", sa.String(), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("holder_told_by", sa.Uuid(), nullable=True),
+        sa.Column("holder_confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("holder_confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("owner_kind", sa.String(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(

@@ -7,6 +7,8 @@ nobody: its siblings, or its successor, accept what waits.
 import contextlib
 import socket
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -18,12 +20,16 @@ GRACEFUL_STOP_S = 5
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
 
 
-def main(descriptor: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app") -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        create: makes the application; a name is imported only now.
+    """
     settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
     set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
-        "api.app:create_app",
+        create,
         factory=True,
         loop="uvloop",
         http="httptools",

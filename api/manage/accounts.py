@@ -346,7 +346,7 @@ async def _read_one(
         ("proposed", link.proposed_at),
         ("approved", link.approved_at),
         ("tested", link.activated_at if link.virtual_account else account.activated_at),
-        ("told", link.holder_told_at),
+        ("confirmed", link.holder_confirmed_at),
     )
     return AccountPage(
         row=_present_row(manager, found),
@@ -390,12 +390,12 @@ async def _present_not_counted(
     if not awaits_test(link, account):
         return "", ""
     if link.test_refused_at is not None and link.test_refused_bank is not None:
-        told = link.test_refused_bank
+        named = link.test_refused_bank
         when = manager.present_instant(link.test_refused_at)
         return (
-            manager.say("account.not_counted.other_bank", when=when, told=told),
+            manager.say("account.not_counted.other_bank", when=when, named=named),
             manager.say(
-                "account.not_counted.other_bank_next", told=told, bank=name_bank(account.bin)
+                "account.not_counted.other_bank_next", named=named, bank=name_bank(account.bin)
             ),
         )
     proposers = {link.proposed_by}
@@ -424,8 +424,8 @@ def _present_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
     is_whole = not SEES_WHOLE.isdisjoint(manager.caller.permissions)
     virtual = link.virtual_account or ""
     missing = ""
-    if status is LinkStatus.ACTIVE and link.holder_told_at is None:
-        missing = manager.say("account.missing.told")
+    if status is LinkStatus.ACTIVE and link.holder_confirmed_at is None:
+        missing = manager.say("account.missing.confirmed")
     elif status in (LinkStatus.PROPOSED, LinkStatus.APPROVED):
         missing = manager.say(f"account.missing.{status.value}")
     return AccountRow(

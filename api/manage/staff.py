@@ -17,7 +17,7 @@ from core.errors import HubError
 from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -52,7 +52,7 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     PayeeRequired: "payee",
     ScopeNotFound: "payee",
     RoleNotGrantable: "roles",
-    DutiesNotApart: "roles",
+    DutiesNotSeparated: "roles",
     LastAdministrator: "",
 }
 STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name

@@ -87,10 +87,10 @@ class RoleNotGrantable(HubError):
         super().__init__(detail or "You can only manage people who may do no more than you may.")
 
 
-class DutiesNotApart(HubError):
+class DutiesNotSeparated(HubError):
     """One login would both approve accounts and propose them, or make the person who does."""
 
-    kind, code, title = Kind.INVALID, "duties_not_apart", "Duties not kept apart"
+    kind, code, title = Kind.INVALID, "duties_not_separated", "Duties not separated"
 
     def __init__(self) -> None:
         super().__init__(

@@ -149,7 +149,7 @@ def may_grant(granter: frozenset[Permission], roles: Iterable[str]) -> bool:
     return permissions_of(roles) - CITY_ONLY <= granter
 
 
-def joins_duties(roles: Collection[str]) -> bool:
+def combines_duties(roles: Collection[str]) -> bool:
     """Whether one login with these roles would be both persons that an account takes."""
     held = permissions_of(roles)
     is_both = P.ACCOUNTS_APPROVE in held and not APART_FROM_APPROVING.isdisjoint(held)

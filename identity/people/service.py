@@ -14,7 +14,7 @@ from core.text import check_lines
 from identity.people import queries
 from identity.people.callers import Caller
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -37,7 +37,7 @@ from identity.people.rules import (
     ScopeKind,
     check_login,
     check_password,
-    joins_duties,
+    combines_duties,
     may_grant,
     normalise_login,
 )
@@ -110,7 +110,7 @@ async def add_staff(
 
     Raises:
         RoleNotGrantable: a role can do more than the granter may.
-        DutiesNotApart: together the roles propose and approve.
+        DutiesNotSeparated: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
         PayeeRequired: an owner or cashier without a payee.
         LoginTaken: the login is in use somewhere in the hub.
@@ -119,8 +119,8 @@ async def add_staff(
     check_lines(display_name=display_name)
     name = normalise_login(login)
     _check_grant(granter, roles, scopes)
-    if joins_duties(roles):
-        raise DutiesNotApart
+    if combines_duties(roles):
+        raise DutiesNotSeparated
     if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
     await _check_scopes(session, org_id, roles, scopes, hooks)
@@ -172,7 +172,7 @@ async def change_staff(
     on a right that is lost are notified. After the commit comes `losses.finish_loss`.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, ScopeNotFound
+        StaffNotFound, RoleNotGrantable, DutiesNotSeparated, PayeeRequired, ScopeNotFound
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -188,8 +188,8 @@ async def change_staff(
             raise RoleNotGrantable("Nobody changes their own roles.")
         roles_after = sorted({role.value for role in change.roles})
         # Who holds both from before can still be renamed: a form sends the roles as they are.
-        if joins_duties(roles_after) and roles_after != sorted(staff.roles):
-            raise DutiesNotApart
+        if combines_duties(roles_after) and roles_after != sorted(staff.roles):
+            raise DutiesNotSeparated
         staff.roles = roles_after
     if change.is_disabled is not None:
         staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None

@@ -18,4 +18,4 @@ class BreakKind(StrEnum):
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
-    BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants.py)
+    BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)

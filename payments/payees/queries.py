@@ -368,7 +368,7 @@ async def list_unseen_links(
             PayeeAccount.org_id == org_id,
             PayeeAccount.payee_id == payee_id,
             PayeeAccount.status == LinkStatus.ACTIVE.value,
-            PayeeAccount.holder_told_at.is_(None),
+            PayeeAccount.holder_confirmed_at.is_(None),
             ~has_read,
         )
         .order_by(PayeeAccount.id.desc())

@@ -10,12 +10,12 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.settings import Settings
 from core.tenancy import open_org_transaction
-from payments.bills import owners
+from payments.bills.jobs import notify_owners
 from payments.bills.references import ALPHABET
-from payments.credits.processor import NoticeProcessor
-from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, note_change
+from tests.faults.dying_hub import IS_ACKNOWLEDGED, OWNER_KIND, OWNER_POINTS, POINTS, WITH_OWNER
 from tests.payments.invariants import find_violations, find_waiting
 from tests.world.bills import a_bill
 from tests.world.databases import FreshDatabase
@@ -31,7 +31,6 @@ from tests.world.installation import (
 from tests.world.notices import sepay_body
 from tests.world.reads import count_rows, list_breaks, list_events, read_ledger, read_status
 from tests.world.stalls import CallableStall, a_callable_stall
-from worker.jobs import JobContext, notify_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -141,13 +140,9 @@ async def test_an_owner_is_notified_once_whatever_point_its_hub_dies_at(
     assert await read_status(app_database, to, bill) == ("paid", 20_000, 20_000)
     assert await count_rows(app_database, to, "bill_changes", "handled_at IS NULL") == 1
     assert await count_rows(app_database, to, "audit_log", "action = 'owner.notified'") == 0
-    monkeypatch.setattr(owners, "_registered", {OWNER_KIND: note_change})
-    processor = NoticeProcessor(app_database, read_clock=read_clock)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
     for _ in range(2):
-        await notify_owners(context, now=read_clock())
+        await notify_owners(databases, WITH_OWNER.bill_owners, now=read_clock())
     assert await count_rows(app_database, to, "bill_changes", "handled_at IS NULL") == 0
     assert await count_rows(app_database, to, "audit_log", "action = 'owner.notified'") == 1
     assert find_violations(fresh_database.owner_url) == []

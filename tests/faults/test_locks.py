@@ -10,10 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
+from core.jobs.periodic import JobDatabases
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.callbacks.rules import LOCK_WAIT_START
 from payments.credits import processor as processor_module
+from payments.credits.jobs import sweep_backlog
 from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
@@ -31,7 +33,6 @@ from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_status
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_callable_stall, a_payable_stall
-from worker.jobs import JobContext, sweep_backlog
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -131,20 +132,18 @@ async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_
     for other in others:
         await store_notices(app_database, other, sepay_body(other, amount_vnd=20_000, memo="x"))
     processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
     async with open_org_transaction(app_database, stall.org.id) as held:
         await held.execute(HOLD, {"id": locked.id})
         began = time.monotonic()
-        assert await sweep_backlog(context, now=NOON) >= len(others)
+        assert await sweep_backlog(databases, processor, now=NOON) >= len(others)
         for other in others:
             assert await list_outcomes(app_database, other) == ["counter_sale"]
         assert time.monotonic() - began < 5
         while await count_rows(app_database, stall, "notices", "outcome = 'counter_sale'") < 30:
             assert time.monotonic() - began < 40, "neighbours wait for the locked bill"
-            await sweep_backlog(context, now=NOON)
+            await sweep_backlog(databases, processor, now=NOON)
         await processor.close()
         waiting = "handled_at IS NULL AND attempts > 0 AND outcome IS NULL"
         assert await count_rows(app_database, stall, "notices", waiting) == repeats

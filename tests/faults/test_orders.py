@@ -6,6 +6,7 @@ into settlements, has its own organisation in one database.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations, product
 
@@ -14,10 +15,12 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.service import open_bills
+from payments.credits.jobs import rematch_waiting, sweep_backlog
 from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations, find_waiting
 from tests.world.bills import a_bill
@@ -34,7 +37,6 @@ from tests.world.reads import (
 )
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
-from worker.jobs import JobContext, rematch_waiting, sweep_backlog
 
 pytestmark = pytest.mark.anyio
 
@@ -43,17 +45,33 @@ ORDERS = list(permutations(STEPS))
 AMOUNT_VND, OTHER_VND = 20_000, 29_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """The worker's jobs on credits, run when a test says so."""
+
+    databases: JobDatabases
+    processor: NoticeProcessor
+
+    async def sweep(self) -> int:
+        """Process what is stored and not handled."""
+        return await sweep_backlog(self.databases, self.processor, now=NOON)
+
+    async def rematch(self) -> int:
+        """Match again what found no bill."""
+        return await rematch_waiting(self.databases, now=NOON)
+
+
 @pytest.fixture
-def context(app_database: Database, worker_database: Database) -> JobContext:
+def worker(app_database: Database, worker_database: Database) -> Worker:
     """A worker of this database, at noon."""
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    return JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
+    return Worker(
+        databases=JobDatabases(app=app_database, worker=worker_database),
+        processor=NoticeProcessor(app_database, read_clock=lambda: NOON),
     )
 
 
 async def play(
-    database: Database, context: JobContext, order: tuple[str, ...], *, settles_each: bool
+    database: Database, worker: Worker, order: tuple[str, ...], *, settles_each: bool
 ) -> tuple[PayableStall, BillFacts]:
     """Let the four happen in an order, settling after each or only at the end."""
     stall = await a_payable_stall(database, code=next_code())
@@ -77,20 +95,20 @@ async def play(
             )
             await store_notices(database, stall, body)
         if settles_each:
-            await sweep_backlog(context, now=NOON)
-            await rematch_waiting(context, now=NOON)
-    await sweep_backlog(context, now=NOON)
-    await rematch_waiting(context, now=NOON)
+            await worker.sweep()
+            await worker.rematch()
+    await worker.sweep()
+    await worker.rematch()
     assert bill is not None
     return stall, bill
 
 
 async def test_every_order_of_four_ends_the_same(
-    app_database: Database, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database, worker: Worker, fresh_database: FreshDatabase
 ) -> None:
     """The first report stands; the rest is a repeat or evidence; the bill is settled once."""
     for order, settles_each in product(ORDERS, (True, False)):
-        stall, bill = await play(app_database, context, order, settles_each=settles_each)
+        stall, bill = await play(app_database, worker, order, settles_each=settles_each)
         told = [step for step in order if step != "created"]
         where = f"{order}, settled {'each' if settles_each else 'at the end'}"
         is_other_first = told[0] == "contradicted"
@@ -119,7 +137,7 @@ async def test_every_order_of_four_ends_the_same(
 
 
 async def test_money_that_came_before_its_bill_was_visible_settles_it(
-    app_database: Database, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database, worker: Worker, fresh_database: FreshDatabase
 ) -> None:
     """F6: the bill is inserted and not committed yet when the callback is settled."""
     stall = await a_payable_stall(app_database, code=next_code())
@@ -141,10 +159,10 @@ async def test_money_that_came_before_its_bill_was_visible_settles_it(
         await process_waiting(app_database, stall)
         assert await list_outcomes(app_database, stall) == ["no_bill"]
         assert (await read_ledger(app_database, stall))["unapplied"] == AMOUNT_VND
-        assert await rematch_waiting(context, now=NOON) == 0
+        assert await worker.rematch() == 0
 
-    assert await rematch_waiting(context, now=NOON) == 1
-    assert await rematch_waiting(context, now=NOON) == 0
+    assert await worker.rematch() == 1
+    assert await worker.rematch() == 0
 
     assert await read_status(app_database, stall, bill) == ("paid", AMOUNT_VND, AMOUNT_VND)
     books = await read_ledger(app_database, stall)
@@ -154,7 +172,7 @@ async def test_money_that_came_before_its_bill_was_visible_settles_it(
 
 
 async def test_a_credit_that_cannot_be_matched_does_not_stop_the_next(
-    app_database: Database, owner_database: Database, context: JobContext
+    app_database: Database, owner_database: Database, worker: Worker
 ) -> None:
     """The ledger account of the first stall is missing; the second's bill is settled."""
     stalls = [await a_payable_stall(app_database, code=next_code()) for _ in range(2)]
@@ -170,13 +188,13 @@ async def test_a_credit_that_cannot_be_matched_does_not_stop_the_next(
         query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
         await owner.execute(query, {"payee_id": stalls[0].payee_id})
 
-    assert await rematch_waiting(context, now=NOON) == 1
+    assert await worker.rematch() == 1
 
     assert (await read_status(app_database, stalls[1], bills[1]))[0] == "paid"
 
 
 async def test_a_notice_that_failed_fifty_times_stops_nobody(
-    app_database: Database, owner_database: Database, context: JobContext
+    app_database: Database, owner_database: Database, worker: Worker
 ) -> None:
     """Six hours of failures: its waiting time must not overflow, its neighbours settle."""
     poor = await a_payable_stall(app_database, code=next_code())
@@ -196,7 +214,7 @@ async def test_a_notice_that_failed_fifty_times_stops_nobody(
     async with open_org_transaction(app_database, poor.org.id) as session:
         await session.execute(text("UPDATE notices SET attempts = 50"))
 
-    assert await sweep_backlog(context, now=NOON) == 2
+    assert await worker.sweep() == 2
 
     assert (await read_status(app_database, rich, bill))[0] == "paid"
     assert await list_outcomes(app_database, poor) == ["failed", "outgoing"]

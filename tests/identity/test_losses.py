@@ -9,8 +9,6 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import worker.jobs
-from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor, AuditRow
 from core.db import Database
 from core.tenancy import open_org_transaction
@@ -21,10 +19,13 @@ from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
+from registry import REGISTRY
 from tests.world.constants import NOON
 from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
+
+HOOKS = REGISTRY.hooks
 
 CHIEF = Granter(
     actor=Actor(kind="staff", id=UUID(int=77), name="Quản trị", request_id="r7"),
@@ -147,10 +148,7 @@ async def test_what_a_crash_left_is_handled_by_the_worker_in_the_name_of_who_cha
     await demote(app_database, town, HOOKS)  # and the process dies
     assert await count_vouched(owner_database) == len(town.markets)
 
-    rounds = [
-        await finish_losses(app_database, worker_database, worker.jobs.HOOKS, now=NOON)
-        for _ in range(2)
-    ]
+    rounds = [await finish_losses(app_database, worker_database, HOOKS, now=NOON) for _ in range(2)]
 
     assert rounds == [1, 0]
     assert await count_vouched(owner_database) == 0
@@ -182,7 +180,3 @@ async def test_one_organisation_whose_subscriber_fails_holds_up_no_other_and_is_
     assert others == {town.city_id, *(m.org.id for m in town.markets)} - {deaf}
     assert deaf in listener.heard
     assert rounds == [1, 0]
-
-
-def test_hub_and_worker_tell_the_same_packages() -> None:
-    assert worker.jobs.HOOKS.on_permission_lost == HOOKS.on_permission_lost

@@ -7,7 +7,7 @@ import pytest
 
 from core.db import Database
 from ops.postgres.supervisor import Cluster
-from payments.invariants import INVARIANTS, VIOLATIONS_MAX, find_violations
+from payments.invariants.queries import INVARIANTS, VIOLATIONS_MAX, find_violations
 from tests.world.bills import a_bill
 from tests.world.databases import FreshDatabase
 from tests.world.grown_books import grow_books

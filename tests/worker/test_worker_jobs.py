@@ -1,6 +1,5 @@
 """The worker's rounds: they look at what is recent, go on where one fails, and leave nothing."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,17 +7,21 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+import payments.bills.jobs
+import payments.credits.jobs
 import worker.jobs
 from core.clock import read_clock
 from core.db import Database
 from core.ids import first_id_at, new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
+from payments.bills.jobs import ExpiryProgress, expire_bills
 from payments.bills.queries import FIND_EXPIRED_UNSTORED, STORE_EXPIRY
 from payments.bills.references import make_reference
 from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection
-from payments.credits.processor import NoticeProcessor
+from payments.credits.jobs import rematch_waiting
 from payments.credits.queries import FIND_WAITING_MATCHES
 from tests.world.bills import a_bill
 from tests.world.constants import NOON
@@ -28,7 +31,7 @@ from tests.world.plans import scans_of
 from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.serials import next_code, next_number
 from tests.world.stalls import PayableStall, a_payable_stall
-from worker.jobs import JobContext, expire_bills, purge_expired, rematch_waiting
+from worker.jobs import purge_expired
 
 pytestmark = pytest.mark.anyio
 
@@ -36,16 +39,12 @@ AFTERWARDS = NOON + timedelta(days=2)
 
 
 @pytest.fixture
-async def context(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
-    await processor.close()
+async def databases(app_database: Database, worker_database: Database) -> JobDatabases:
+    return JobDatabases(app=app_database, worker=worker_database)
 
 
 async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_looked_for(
-    app_database: Database, stall: PayableStall, context: JobContext
+    app_database: Database, stall: PayableStall, databases: JobDatabases
 ) -> None:
     soon, late = [a_free_reference(stall) for _ in range(2)]
     for reference in (soon, late):
@@ -55,11 +54,11 @@ async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_
     await process_waiting(app_database, stall)
 
     paid = await a_bill(app_database, stall, reference=soon)
-    assert await rematch_waiting(context, now=NOON + timedelta(hours=23)) == 1
+    assert await rematch_waiting(databases, now=NOON + timedelta(hours=23)) == 1
     assert (await read_status(app_database, stall, paid))[0] == "paid"
 
     await a_bill(app_database, stall, reference=late)
-    assert await rematch_waiting(context, now=NOON + timedelta(days=2)) == 0
+    assert await rematch_waiting(databases, now=NOON + timedelta(days=2)) == 0
 
 
 async def money_before_its_bill(
@@ -83,30 +82,33 @@ async def cannot_be_judged(fresh_database: FreshDatabase, stall: PayableStall) -
 async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     app_database: Database,
     stall: PayableStall,
-    context: JobContext,
+    databases: JobDatabases,
     fresh_database: FreshDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.jobs, "REMATCH_MAX", 10)
+    monkeypatch.setattr(payments.credits.jobs, "REMATCH_MAX", 10)
     await money_before_its_bill(app_database, stall, bills=12)
     await cannot_be_judged(fresh_database, stall)
     other = await a_payable_stall(app_database, code=next_code())
     (paid,) = await money_before_its_bill(app_database, other)
 
-    assert await rematch_waiting(context, now=NOON) == 1
+    assert await rematch_waiting(databases, now=NOON) == 1
     assert (await read_status(app_database, other, paid))[0] == "paid"
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 9
 
     await rematch_waiting(
-        context, now=NOON + timedelta(seconds=1)
+        databases, now=NOON + timedelta(seconds=1)
     )  # the three that had no turn yet
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
-    await rematch_waiting(context, now=NOON + timedelta(seconds=2))
+    await rematch_waiting(databases, now=NOON + timedelta(seconds=2))
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
 
 
 async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_is_explained(
-    app_database: Database, stall: PayableStall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    fresh_database: FreshDatabase,
 ) -> None:
     (bill,) = await money_before_its_bill(app_database, stall)
     refuse = """
@@ -118,7 +120,7 @@ async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_i
         owner.execute(refuse)
     for seconds in range(0, 1_200, 2):  # a round every 2 s
         now = NOON + timedelta(seconds=seconds)
-        assert await rematch_waiting(context, now=now) == 0
+        assert await rematch_waiting(databases, now=now) == 0
 
     attempts = await count_rows(app_database, stall, "matches", "attempts BETWEEN 6 AND 12")
     assert attempts == 1  # and not 600
@@ -126,7 +128,7 @@ async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_i
 
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("DROP TRIGGER refuse ON bills")
-    assert await rematch_waiting(context, now=NOON + timedelta(hours=1)) == 1
+    assert await rematch_waiting(databases, now=NOON + timedelta(hours=1)) == 1
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     assert await list_breaks(app_database, stall) == []
 
@@ -139,32 +141,38 @@ def a_free_reference(stall: PayableStall) -> str:
 async def test_all_bills_past_their_time_are_expired_in_one_round(
     app_database: Database,
     stall: PayableStall,
-    context: JobContext,
+    databases: JobDatabases,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.jobs, "EXPIRE_MAX", 2)
+    monkeypatch.setattr(payments.bills.jobs, "EXPIRE_MAX", 2)
     for _ in range(5):
         await a_bill(app_database, stall)
 
-    assert await expire_bills(context, now=AFTERWARDS) == 5
+    assert await expire_bills(databases, ExpiryProgress(), now=AFTERWARDS) == 5
 
     assert await count_rows(app_database, stall, "bills", "status = 'expired'") == 5
 
 
 async def test_the_next_round_begins_where_the_last_one_ended(
-    app_database: Database, stall: PayableStall, context: JobContext
+    app_database: Database, stall: PayableStall, databases: JobDatabases
 ) -> None:
-    assert await expire_bills(context, now=NOON) == 0
+    progress = ExpiryProgress()
+    assert await expire_bills(databases, progress, now=NOON) == 0
     for day in range(3):
         await a_bill(app_database, stall, now=NOON + timedelta(days=day))
-        await expire_bills(context, now=NOON + timedelta(days=day, hours=1))
+        await expire_bills(databases, progress, now=NOON + timedelta(days=day, hours=1))
 
-    assert await expire_bills(context, now=NOON + timedelta(days=10)) == 1  # the others before
+    assert (
+        await expire_bills(databases, progress, now=NOON + timedelta(days=10)) == 1
+    )  # the others before
     assert await count_rows(app_database, stall, "bills", "status = 'expired'") == 3
 
 
 async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
-    app_database: Database, stall: PayableStall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    fresh_database: FreshDatabase,
 ) -> None:
     others = [await a_payable_stall(app_database, code=next_code()) for _ in range(2)]
     for one in (stall, *others):
@@ -178,19 +186,20 @@ async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute(refuse)
 
-    assert await expire_bills(context, now=AFTERWARDS) == 2
+    progress = ExpiryProgress()
+    assert await expire_bills(databases, progress, now=AFTERWARDS) == 2
 
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("DROP TRIGGER refuse ON bills")
     assert (
-        await expire_bills(context, now=AFTERWARDS + timedelta(days=5)) == 1
+        await expire_bills(databases, progress, now=AFTERWARDS + timedelta(days=5)) == 1
     )  # it is not forgotten
 
 
 async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
     app_database: Database,
     stall: PayableStall,
-    context: JobContext,
+    databases: JobDatabases,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker.jobs, "DELETE_MAX", 2)
@@ -198,7 +207,7 @@ async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
         for _ in range(5):
             await reject(session, stall, at=NOON)
 
-    assert await purge_expired(context, now=NOON + timedelta(days=31)) >= 5
+    assert await purge_expired(databases, now=NOON + timedelta(days=31)) >= 5
 
     assert await count_rows(app_database, stall, "rejections") == 0
 

@@ -1,4 +1,4 @@
-"""Notices as providers write them, stored and processed, and the payments they tell of."""
+"""Notices as providers write them, stored and processed, and the payments they report."""
 
 import json
 from datetime import datetime, timedelta

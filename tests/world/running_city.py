@@ -20,7 +20,6 @@ from uuid import UUID
 import httpx
 import psycopg
 
-from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
@@ -36,6 +35,7 @@ from payments.connections.models import CallbackEndpoint
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.payees.accounts import confirm_seen
 from payments.payees.service import add_payee
+from registry import REGISTRY
 from tests.world.constants import MB, PASSWORD
 from tests.world.databases import PASSWORD_MEMORY_KIB, FreshDatabase, create_database
 from tests.world.organisations import an_organisation
@@ -200,7 +200,7 @@ class RunningCity:
             password=PASSWORD,
             roles=list(roles),
             scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
-            hooks=HOOKS,
+            hooks=REGISTRY.hooks,
             now=read_clock() - HIRED_BEFORE,
         )
 

@@ -12,7 +12,7 @@ from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.callers import Caller
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
     PasswordRefused,
@@ -42,7 +42,12 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
     status_code=status.HTTP_201_CREATED,
     response_model=StaffRead,
     responses=may_answer(
-        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, ScopeNotFound, LoginTaken
+        RoleNotGrantable,
+        DutiesNotSeparated,
+        PasswordRefused,
+        PayeeRequired,
+        ScopeNotFound,
+        LoginTaken,
     ),
 )
 async def add_staff(
@@ -84,7 +89,7 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
     responses=may_answer(
         StaffNotFound,
         RoleNotGrantable,
-        DutiesNotApart,
+        DutiesNotSeparated,
         PayeeRequired,
         ScopeNotFound,
         LastAdministrator,

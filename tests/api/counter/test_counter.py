@@ -371,7 +371,7 @@ async def test_owner_hired_after_the_account_gets_past_its_news_for_themselves_o
     assert FIRST_ACCOUNT not in (await owner.get("/counter")).text
     assert FIRST_ACCOUNT in (await cashier.get("/counter")).text
     links = (await owner.get("/v1/accounts")).json()["accounts"]
-    assert [link["holder_told_at"] for link in links] == [None]
+    assert [link["holder_confirmed_at"] for link in links] == [None]
     assert (await cashier.post(f"/counter/accounts/{link_id}/seen")).status_code == 303
     assert FIRST_ACCOUNT not in (await cashier.get("/counter")).text
 

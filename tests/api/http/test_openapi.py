@@ -49,7 +49,7 @@ CANNOT_COME: dict[tuple[str, str], str] = {
             "LoginTaken",
             "PayeeRequired",
             "RoleNotGrantable",
-            "DutiesNotApart",
+            "DutiesNotSeparated",
             "ScopeNotFound",
         )
     },

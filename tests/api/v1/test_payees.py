@@ -91,8 +91,8 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     )
     await report_test(market, endpoint, code["test_reference"])
     shown = await until(owner, path, "status", "active")
-    assert shown["holder_told_at"] is None
-    assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
+    assert shown["holder_confirmed_at"] is None
+    assert (await owner.post(f"{path}/seen")).json()["holder_confirmed_at"] is not None
     assert (await owner.get(f"{path}/test-code")).json()["code"] == "account_not_awaiting_test"
     await market.open_bill(payee_id=payee_id)
 
@@ -330,7 +330,7 @@ async def test_login_that_the_proposer_made_speaks_for_the_holder_once_its_passw
     chosen = {"present_password": PASSWORD, "password": "phở gà phố Quán Thánh"}
     assert (await owner.post("/v1/me/password", json=chosen)).status_code == 204
 
-    assert (await owner.post(path)).json()["holder_told_at"] is not None
+    assert (await owner.post(path)).json()["holder_confirmed_at"] is not None
 
 
 async def test_nobody_but_the_payee_itself_acknowledges_a_change(
@@ -346,7 +346,7 @@ async def test_nobody_but_the_payee_itself_acknowledges_a_change(
     refused = await manager.post(path)
 
     assert (refused.status_code, refused.json()["code"]) == (403, "holder_needed")
-    assert (await owner.post(path)).json()["holder_told_at"] is not None
+    assert (await owner.post(path)).json()["holder_confirmed_at"] is not None
 
 
 async def test_a_sandbox_is_pulled_only_where_the_operator_allows(market: Market) -> None:

@@ -269,7 +269,7 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     )
 
     for answer in (added, changed):
-        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_apart")
+        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_separated")
     assert (await admin.get(f"/v1/staff/{lan}", params=org)).json()["roles"] == [
         "approver",
         "finance",
@@ -293,9 +293,9 @@ async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
 
     assert await change("Chị Lan", "manager", "approver") == (200, None)
     more = await change("Lan Ba", "manager", "approver", "finance")
-    assert more == (422, "duties_not_apart")
+    assert more == (422, "duties_not_separated")
     assert await change("Chị Lan", "approver") == (200, None)
-    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_apart")
+    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_separated")
     kept = (await admin.get(f"/v1/staff/{lan}")).json()
     assert (kept["display_name"], kept["roles"]) == ("Chị Lan", ["approver"])
 

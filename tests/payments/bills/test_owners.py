@@ -10,17 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from payments.bills import owners
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.errors import BillTooLong
-from payments.bills.owners import OwnersInbox
+from payments.bills.jobs import notify_owners
+from payments.bills.owners import BillOwner, OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.bills.queries import store_expiry
 from payments.bills.rules import BillRequest, check_times
 from payments.bills.service import cancel_bill
 from payments.credits import corrections
-from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
@@ -28,7 +28,6 @@ from tests.world.databases import FreshDatabase
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.stalls import PayableStall
-from worker.jobs import JobContext, notify_owners
 
 pytestmark = pytest.mark.anyio
 
@@ -61,15 +60,14 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
-    monkeypatch.setattr(owners, "_registered", {})
-    owner = Notebook()
-    owners.register_owner(KIND, owner)
-    return owner
+def notebook() -> Notebook:
+    return Notebook()
 
 
-async def sweep(database: Database, stall: PayableStall, *, now: datetime = NOON) -> int:
-    inbox = OwnersInbox(database, read_clock=lambda: now, handle_within_s=1.0)
+async def sweep(
+    database: Database, stall: PayableStall, owner: BillOwner, *, now: datetime = NOON
+) -> int:
+    inbox = OwnersInbox(database, {KIND: owner}, read_clock=lambda: now, handle_within_s=1.0)
     handled = await inbox.sweep([stall.org.id], wait_s=30)
     await inbox.close()
     return handled
@@ -94,8 +92,8 @@ async def test_an_owner_is_notified_of_every_change_in_order(
             now=NOON,
         )
 
-    await sweep(app_database, stall)
-    await sweep(app_database, stall)
+    await sweep(app_database, stall, notebook)
+    await sweep(app_database, stall, notebook)
 
     # The second part changed no status: nothing is told.
     assert notebook.heard == [(bill.id, "open", "part_paid"), (bill.id, "part_paid", "paid")]
@@ -116,7 +114,7 @@ async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bi
     async with open_org_transaction(app_database, stall.org.id) as session:
         await store_expiry(session, stall.org.id, since=NOON, limit=10, now=after)
 
-    await sweep(app_database, stall, now=after)
+    await sweep(app_database, stall, notebook, now=after)
 
     heard = {(bill, to): before for bill, before, to in notebook.heard}
     assert heard == {
@@ -142,7 +140,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
 
     now = NOON
     for _ in range(6):
-        await sweep(app_database, stall, now=now)
+        await sweep(app_database, stall, notebook, now=now)
         now += timedelta(minutes=20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
@@ -151,7 +149,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
     assert await read_status(app_database, stall, faulty) == ("part_paid", 1, 1)
     assert await pay(app_database, stall, faulty, amount_vnd=19_999) == "settle"
     notebook.fails.clear()
-    await sweep(app_database, stall, now=now + timedelta(hours=1))
+    await sweep(app_database, stall, notebook, now=now + timedelta(hours=1))
     heard = [(before, to) for bill_id, before, to in notebook.heard if bill_id == faulty.id]
     assert heard == [("open", "part_paid"), ("part_paid", "paid")]
     assert await list_breaks(app_database, stall) == []
@@ -167,7 +165,7 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     for bill in (hanging, good):
         await pay(app_database, stall, bill)
 
-    await asyncio.wait_for(sweep(app_database, stall), 20)
+    await asyncio.wait_for(sweep(app_database, stall, notebook), 20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
@@ -192,7 +190,7 @@ async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
         )
     await process_waiting(app_database, stall)
 
-    await asyncio.gather(*(sweep(app_database, stall) for _ in range(4)))
+    await asyncio.gather(*(sweep(app_database, stall, notebook) for _ in range(4)))
 
     assert len(notebook.heard) == 24
     for bill in bills:
@@ -219,7 +217,7 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
         )
         await corrections.mark_takings_again(session, stall.org.id, credit_id, **said)
 
-    await sweep(app_database, stall)
+    await sweep(app_database, stall, notebook)
 
     assert notebook.heard == [
         (credit_id, None, "received"),
@@ -237,13 +235,10 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
     unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
     for one in (bill, unknown):
         await pay(app_database, stall, one)
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    assert await notify_owners(context, now=NOON) == 1
-    assert await notify_owners(context, now=NOON) == 0
+    assert await notify_owners(databases, {KIND: notebook}, now=NOON) == 1
+    assert await notify_owners(databases, {KIND: notebook}, now=NOON) == 0
 
     assert notebook.heard == [(bill.id, "open", "paid")]
     waiting = "handled_at IS NULL AND attempts = 0"

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
 from payments.credits import corrections
-from payments.credits.processor import NoticeProcessor
+from payments.credits.jobs import rematch_waiting
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import NOON, VENDOR
@@ -28,7 +29,6 @@ from tests.world.reads import (
 )
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall, another_endpoint
-from worker.jobs import JobContext, rematch_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -144,12 +144,9 @@ async def test_a_bill_that_comes_after_the_reference_that_was_added_is_paid_when
     await tell(app_database, stall, reference)
     assert await list_breaks(app_database, stall) == ["unknown_reference"]
     late = await a_bill(app_database, stall, reference=reference)
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    assert await rematch_waiting(context, now=NOON + timedelta(minutes=1)) == 1
+    assert await rematch_waiting(databases, now=NOON + timedelta(minutes=1)) == 1
 
     assert await read_status(app_database, stall, late) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []

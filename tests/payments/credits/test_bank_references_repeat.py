@@ -7,9 +7,10 @@ import psycopg
 import pytest
 
 from core.db import Database
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.credits.processor import NoticeProcessor
+from payments.credits.jobs import rematch_waiting
 from payments.credits.queries import find_waiting
 from payments.providers import PROVIDERS
 from tests.payments.invariants import find_violations
@@ -23,7 +24,6 @@ from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
-from worker.jobs import JobContext, rematch_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -305,12 +305,9 @@ async def test_money_whose_order_names_a_bill_to_come_waits_for_it_and_no_longer
     await process_waiting(app_database, stall)
     assert await list_outcomes(app_database, stall) == ["no_bill"]
     bill = await a_bill(app_database, stall, reference=reference)
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    assert [await rematch_waiting(context, now=NOON) for _ in range(2)] == [1, 0]
+    assert [await rematch_waiting(databases, now=NOON) for _ in range(2)] == [1, 0]
 
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     async with worker_database.begin() as session:

@@ -85,7 +85,7 @@ async def test_only_the_payees_own_people_say_that_they_saw_the_change(
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         link, *_ = await queries.get_link(session, stall.org.id, link_id)
-        assert (link.holder_told_by, link.holder_told_at) == (VENDOR.id, NOON)
+        assert (link.holder_confirmed_by, link.holder_confirmed_at) == (VENDOR.id, NOON)
 
 
 async def test_nobody_has_seen_a_change_that_has_not_come(

@@ -103,7 +103,7 @@ async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
     assert (
         await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
     )
-    named = "after ->> 'told_bank' = 'Vietcombank'"
+    named = "after ->> 'named_bank' = 'Vietcombank'"
     assert await count_rows(app_database, stall, "audit_log", named) == 1
     tests = "verdict = 'account_test'"
     assert await count_rows(app_database, stall, "matches", tests) == 1

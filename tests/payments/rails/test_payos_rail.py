@@ -12,13 +12,14 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillCodeFailed, BillCodePending
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.bills.rules import CodeState
-from payments.credits.processor import NoticeProcessor
 from payments.rails import calls
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
+from payments.rails.jobs import resume_requests
 from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
 from payments.rails.rules import ORDERS_MAX
 from payments.refunds.service import cancel_bill_and_propose_refund
@@ -28,7 +29,6 @@ from tests.world.endpoints import an_endpoint
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.rails import RailStall
 from tests.world.reads import read_status
-from worker.jobs import JobContext, resume_rail_requests
 
 pytestmark = pytest.mark.anyio
 
@@ -332,16 +332,11 @@ async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
 ) -> None:
     kept, dropped = await place.open(), await place.open()
     await cancel(place, dropped.id)
-    processor = NoticeProcessor(place.database, read_clock=read_clock)
-    context = JobContext(
-        app_database=place.database,
-        worker_database=worker_database,
-        processor=processor,
-        rails=place.service(),
-    )
+    databases = JobDatabases(app=place.database, worker=worker_database)
+    rails = place.service()
 
-    assert await resume_rail_requests(context, now=read_clock()) == 1
-    assert await resume_rail_requests(context, now=read_clock()) == 0
+    assert await resume_requests(databases, rails, now=read_clock()) == 1
+    assert await resume_requests(databases, rails, now=read_clock()) == 0
 
     assert place.order(dropped.provider_order_id)["status"] == "CANCELLED"
     assert place.order(kept.provider_order_id)["status"] == "PENDING"

@@ -8,19 +8,15 @@ wrong), then the evidence. Each reads whole tables once and compares sums, so th
 with the rows and not with their square.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.database_connections import patient
-from payments.breaks.queries import close_breaks, insert_breaks_once
 from payments.breaks.rules import BreakKind
-from payments.breaks.types import NewBreak
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
@@ -280,37 +276,3 @@ async def find_alarms(session: AsyncSession) -> set[tuple[UUID, UUID]]:
     """Return (organisation, subject) of the alarms that are open."""
     rows = await session.execute(LIST_ALARMS, {"kind": BreakKind.BOOKS_DISAGREE.value})
     return {(row[0], row[1]) for row in rows}
-
-
-async def open_alarm(
-    session: AsyncSession, org_id: UUID, violations: Sequence[Violation], *, now: datetime
-) -> None:
-    """Open one alarm of an organisation for an invariant, unless it is open: a break.
-
-    Its people see it and tell the operator, who sees it in the log as well.
-    """
-    name = violations[0].name
-    alarm = NewBreak(
-        kind=BreakKind.BOOKS_DISAGREE,
-        subject_id=alarm_subject(name),
-        detail=str(violations[0]),
-    )
-    await insert_breaks_once(session, org_id, [alarm], now=now)
-
-
-async def close_alarm(session: AsyncSession, org_id: UUID, name: str, *, now: datetime) -> None:
-    """Close an organisation's alarm for an invariant that holds again."""
-    await close_breaks(
-        session,
-        org_id,
-        subject_id=alarm_subject(name),
-        kinds=[BreakKind.BOOKS_DISAGREE],
-        by=None,
-        resolution="holds_again",
-        now=now,
-    )
-
-
-def alarm_subject(name: str) -> UUID:
-    """Return what an alarm is about: the invariant itself, so that there is one alarm for each."""
-    return uuid5(NAMESPACE_OID, f"phopay:invariant:{name}")
