@@ -9,21 +9,21 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import Database, open_database, open_engine
+from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.queries import LOCK_NAMED_BILLS, lock_named_bills, store_expiry
-from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts, BillRequest
-from payments.bills.service import cancel_bill, open_bills
+from payments.bills.rules import BillFacts
+from payments.bills.service import cancel_bill
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import close_break
 from payments.breaks.types import NewBreak
 from tests.concurrency.races import Races
 from tests.payments.invariants import find_violations
+from tests.world.bills import a_bill_request, a_reference, open_bills_as
 from tests.world.constants import MANAGER, NOON, VENDOR
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, open_database_at
 from tests.world.grown_tables import grow_bills
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.plans import explain, explain_generic
@@ -37,6 +37,7 @@ from tests.world.reads import (
 )
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -66,11 +67,8 @@ def shared_stall(fresh_database: FreshDatabase) -> PayableStall:
     """The same for tests that only add bills to it."""
 
     async def make() -> PayableStall:
-        engine = open_engine(fresh_database.app_url, fresh_database.settings)
-        try:
-            return await a_payable_stall(open_database(engine), code=next_code())
-        finally:
-            await engine.dispose()
+        async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
+            return await a_payable_stall(database, code=next_code())
 
     stall = asyncio.run(make())
     grow_bills(fresh_database.owner_url, stall)
@@ -79,40 +77,13 @@ def shared_stall(fresh_database: FreshDatabase) -> PayableStall:
 
 async def open_many(database: Database, stall: PayableStall, number: int) -> list[BillFacts]:
     """Open this many bills of 20,000 đồng."""
-    requests = [
-        BillRequest(
-            payee_id=stall.payee_id,
-            amount_vnd=20_000,
-            purpose="Phở bò",
-            expires_at=NOON.replace(hour=6),
-            monitor_until=NOON.replace(hour=23),
-            created_by=VENDOR.id or UUID(int=3),
-        )
-        for _ in range(number)
-    ]
-    references = [make_reference(stall.org.code, next(_serials)) for _ in range(number)]
-    async with open_org_transaction(database, stall.org.id) as session:
-        opened = await open_bills(session, stall.org.id, requests, references, now=NOON)
-    return [bill for bill in opened if isinstance(bill, BillFacts)]
+    references = [a_reference(stall) for _ in range(number)]
+    return await open_bills_as(database, stall, [a_bill_request(stall)] * number, references)
 
 
 async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None:
     for setting in settings:
         await session.execute(text(f"SET LOCAL {setting}"))
-
-
-async def wait_until_blocked(database: Database) -> None:
-    """Wait until some statement of this database waits for a row lock."""
-    query = text("""
-        SELECT count(*) FROM pg_locks
-        WHERE NOT granted AND locktype IN ('transactionid', 'tuple')
-    """)
-    for _ in range(500):
-        async with database.begin() as session:
-            if await session.scalar(query):
-                return
-        await asyncio.sleep(0.01)
-    pytest.fail("nothing waited for a lock")
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -14,7 +14,6 @@ from payments.providers.vietqrvn.webhook import TOKEN_SUBPATH, VietQRvn
 from tests.world.receivers import ReceivedCallback, Receiver, a_receiver
 from tests.world.sandboxes import (
     SANDBOX_ACCOUNT,
-    a_sandbox,
     book_transfer,
     read_callback_log,
     subscribe,
@@ -22,12 +21,6 @@ from tests.world.sandboxes import (
 
 SECRETS = EndpointSecrets(keys=("s3cret-of-the-test",), username="bank")
 NAMES = ["payos", "sepay", "sepay_apikey", "casso", "vietqrvn"]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
 
 
 @pytest.fixture

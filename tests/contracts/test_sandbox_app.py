@@ -1,7 +1,6 @@
 """The bank app: paying by a pasted text, a picture or a program, and being refused."""
 
 import re
-from collections.abc import Iterator
 from io import BytesIO
 
 import httpx
@@ -10,15 +9,9 @@ import qrcode
 
 from sandbox.payment_requests import qr_text
 from tests.world.constants import MB
-from tests.world.sandboxes import SANDBOX_ACCOUNT, SANDBOX_ACCOUNT_KEY, a_sandbox, subscribe
+from tests.world.sandboxes import SANDBOX_ACCOUNT, SANDBOX_ACCOUNT_KEY, subscribe
 
 PAYLOAD = qr_text(MB, SANDBOX_ACCOUNT["number"], 20_000, "PPMOXA234567K")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
 
 
 def picture_of(payload: str, kind: str = "PNG") -> bytes:

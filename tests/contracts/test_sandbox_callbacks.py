@@ -4,13 +4,12 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Iterator
 from itertools import pairwise
 
 import httpx
 import pytest
 
-from tests.world.receivers import Receiver, a_receiver
+from tests.world.receivers import Receiver
 from tests.world.sandboxes import (
     SANDBOX_ACCOUNT,
     SANDBOX_ACCOUNT_KEY,
@@ -19,7 +18,7 @@ from tests.world.sandboxes import (
     read_callback_log,
     subscribe,
 )
-from tests.world.servers import wait_until
+from tests.world.waits import wait_until
 
 SECRET = "s3cret-of-the-test"
 ACKNOWLEDGED = {
@@ -33,18 +32,6 @@ PAYLOAD = (
     "00020101021238540010A00000072701240006970422011009880001110208QRIBFTTA"
     "53037045405200005802VN62170813PPMOXA234567K6304"
 )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
 
 
 def test_a_pasted_code_is_paid_and_sepay_calls_back(

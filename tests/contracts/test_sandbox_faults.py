@@ -1,12 +1,11 @@
 """Fault profiles over the wire, and what the sender's own log says about them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.world.receivers import Receiver, a_receiver
+from tests.world.receivers import Receiver
 from tests.world.sandboxes import (
     SANDBOX_ACCOUNT_KEY,
     a_sandbox,
@@ -14,19 +13,7 @@ from tests.world.sandboxes import (
     read_callback_log,
     subscribe,
 )
-from tests.world.servers import wait_until
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
+from tests.world.waits import wait_until
 
 
 def misbehave(sandbox: httpx.Client, **profile: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from payments.vietqr.parse import parse
 from tests.contracts.npm_peers import NpmPeers, install_npm_peers
-from tests.world.receivers import Receiver, a_receiver
+from tests.world.receivers import Receiver
 from tests.world.sandboxes import a_sandbox, subscribe
 
 SECRET = "s3cret-of-the-test"
@@ -71,12 +71,6 @@ def sandbox() -> Iterator[httpx.Client]:
     with a_sandbox() as client:
         subscribe(client, "payos", "", client_id="shop-1", api_key="key-1")
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
 
 
 AnSdk = Callable[..., NodeSdk]

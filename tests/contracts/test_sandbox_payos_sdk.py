@@ -20,7 +20,7 @@ from payos.types.v2 import CreatePaymentLinkRequest, CreatePaymentLinkResponse
 
 from payments.vietqr.parse import parse
 from tests.world.constants import ACB
-from tests.world.receivers import Receiver, a_receiver
+from tests.world.receivers import Receiver
 from tests.world.sandboxes import a_sandbox, read_callback_log, subscribe
 
 SECRET = "s3cret-of-the-test"
@@ -32,12 +32,6 @@ def sandbox() -> Iterator[httpx.Client]:
     with a_sandbox() as client:
         subscribe(client, "payos", "", **CREDENTIALS)
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.world.sandboxes import (
     read_callback_log,
     subscribe,
 )
-from tests.world.servers import wait_until
+from tests.world.waits import wait_until
 
 LIST = "/userapi/transactions/list"
 

@@ -14,16 +14,15 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
-from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.rules import BillFacts
 from payments.bills.service import open_bills
 from payments.credits.jobs import rematch_waiting, sweep_backlog
 from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations, find_waiting
-from tests.world.bills import a_bill
+from tests.world.bills import a_bill, a_bill_request
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.notices import process_waiting, sepay_body, store_notices
@@ -142,14 +141,7 @@ async def test_money_that_came_before_its_bill_was_visible_settles_it(
     """F6: the bill is inserted and not committed yet when the callback is settled."""
     stall = await a_payable_stall(app_database, code=next_code())
     reference = make_reference(stall.org.code, 77)
-    request = BillRequest(
-        payee_id=stall.payee_id,
-        amount_vnd=AMOUNT_VND,
-        purpose="Phở bò",
-        expires_at=NOON + timedelta(minutes=15),
-        monitor_until=NOON + timedelta(days=1),
-        created_by=new_id(),
-    )
+    request = a_bill_request(stall, amount_vnd=AMOUNT_VND)
     async with open_org_transaction(app_database, stall.org.id) as slow:
         (bill,) = await open_bills(slow, stall.org.id, [request], [reference], now=NOON)
         assert isinstance(bill, BillFacts)

@@ -13,7 +13,6 @@ from core.audit import SYSTEM, Actor, AuditRow
 from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgKind
-from identity.organisations.service import create_organisation
 from identity.people.hooks import Hooks, PermissionLoss
 from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
@@ -21,6 +20,7 @@ from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
 from registry import REGISTRY
 from tests.world.constants import NOON
+from tests.world.organisations import an_organisation
 from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
@@ -68,15 +68,7 @@ async def town(app_database: Database, owner_database: Database) -> Town:
         for code in ("HKXM", "DXA2", "THA9")
     ]
     async with app_database.begin() as session:
-        city = await create_organisation(
-            session,
-            code="HANX",
-            name="Hà Nội",
-            kind=OrgKind.CITY,
-            is_live=True,
-            actor=SYSTEM,
-            now=NOON,
-        )
+        city = await an_organisation(session, code="HANX", kind=OrgKind.CITY, actor=SYSTEM)
         _, boss = [
             await add_staff(
                 session,

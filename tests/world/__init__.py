@@ -3,6 +3,7 @@
 What is built, from the ground up:
 
 - `constants`, `serials`: moments, people and banks; numbers and codes that nobody else has
+- `waits`: waiting, with an end, for what others do
 - `databases`: a cluster for the session, a migrated database for a test
 - `organisations`, `payees`, `endpoints`: one row each, within a transaction of the test's
 - `stalls`: what most tests start with, a payee that can be paid (`a_payable_stall`)

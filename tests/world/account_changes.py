@@ -13,6 +13,7 @@ from payments.payees.accounts import propose_account
 from payments.payees.models import PayeeAccount
 from payments.payees.queries import find_routes
 from tests.world.constants import APPROVER, MANAGER, NOON, VCB
+from tests.world.endpoints import add_account
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.stalls import PayableStall
 
@@ -55,20 +56,15 @@ async def approve(
         return (await approve_account(session, stall.org.id, link.id, actor=actor, now=NOON)).status
 
 
-async def add_to_endpoint(
-    database: Database, stall: PayableStall, link: PayeeAccount, number: str
-) -> None:
-    """Let the stall's endpoint speak for the account of a link."""
+async def add_to_endpoint(database: Database, stall: PayableStall, link: PayeeAccount) -> None:
+    """Let the stall's endpoint speak for the account of a link; the approver answers for it."""
     async with open_org_transaction(database, stall.org.id) as session:
-        await session.execute(
-            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, :n, :by)"),
-            {
-                "o": stall.org.id,
-                "e": stall.endpoint_id,
-                "a": link.receiving_account_id,
-                "n": number,
-                "by": APPROVER.id,
-            },
+        await add_account(
+            session,
+            stall.org,
+            stall.endpoint_id,
+            link.receiving_account_id,
+            vouched_by_id=APPROVER.id,
         )
 
 

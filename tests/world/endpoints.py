@@ -44,15 +44,27 @@ async def an_endpoint(
         },
     )
     for account_id in account_ids:
-        await session.execute(
-            text("""INSERT INTO callback_endpoint_accounts
-                    SELECT org_id, :endpoint_id, id, account_number, :vouched_by_id
-                    FROM receiving_accounts WHERE org_id = :org_id AND id = :account_id"""),
-            {
-                "org_id": org.id,
-                "endpoint_id": endpoint_id,
-                "account_id": account_id,
-                "vouched_by_id": vouched_by_id,
-            },
-        )
+        await add_account(session, org, endpoint_id, account_id, vouched_by_id=vouched_by_id)
     return endpoint_id
+
+
+async def add_account(
+    session: AsyncSession,
+    org: OrgFacts,
+    endpoint_id: UUID,
+    account_id: UUID,
+    *,
+    vouched_by_id: UUID | None = None,
+) -> None:
+    """Let an endpoint speak for an account, past the service: nothing that waited is woken."""
+    await session.execute(
+        text("""INSERT INTO callback_endpoint_accounts
+                SELECT org_id, :endpoint_id, id, account_number, :vouched_by_id
+                FROM receiving_accounts WHERE org_id = :org_id AND id = :account_id"""),
+        {
+            "org_id": org.id,
+            "endpoint_id": endpoint_id,
+            "account_id": account_id,
+            "vouched_by_id": vouched_by_id,
+        },
+    )

@@ -1,5 +1,6 @@
 """A market of the city with a stall that can be paid, its administrator and a till."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ import httpx
 from core.clock import read_clock
 from core.db import Database
 from payments.bills.rules import BillFacts
+from payments.providers import RawCallback
 from tests.api.http.contract import keep_contract
 from tests.world.bills import a_bill
 from tests.world.cities import employ, set_up_city
@@ -17,6 +19,7 @@ from tests.world.notices import pay
 from tests.world.stalls import PayableStall, a_payable_stall
 
 CODE = "HKXM"
+ENDPOINT_SECRET = "a-secret-of-the-provider-0001"
 TILL_SCOPES = (
     "bills.open",
     "bills.read",
@@ -73,6 +76,35 @@ class Market:
         """Return the address of a bill's public page."""
         return f"/p/{self.stall.org.code}-{bill.public_token}"
 
+    async def ask_for_endpoint(self, provider: str, **facts: Any) -> httpx.Response:
+        """Ask for a callback endpoint of the stall's account, with the secret ENDPOINT_SECRET."""
+        body = {
+            "provider": provider,
+            "name": f"{provider} của chợ",
+            "secret": ENDPOINT_SECRET,
+            "account_ids": [str(self.stall.account_id)],
+            **facts,
+        }
+        return await self.admin.post("/v1/callback-endpoints", json=body, params=self.org)
+
+    async def add_endpoint(self, provider: str, **facts: Any) -> dict[str, Any]:
+        """Make an endpoint, as `ask_for_endpoint` asks for it, and return it."""
+        answer = await self.ask_for_endpoint(provider, **facts)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def call_back(
+        self, endpoint: Mapping[str, Any], callback: RawCallback, **headers: str
+    ) -> httpx.Response:
+        """Call the hub at an endpoint, as its provider does."""
+        path = address_of(endpoint) + (f"/{callback.subpath}" if callback.subpath else "")
+        return await self.hub.client.post(
+            path,
+            content=callback.body,
+            headers={**callback.headers, "Content-Type": "application/json"} | headers,
+        )
+
     async def open_bill(self, **facts: Any) -> dict[str, Any]:
         """Let the till open a bill of 20.000 ₫, and return it."""
         answer = await self.till.post("/v1/bills", json=self.bill_body(**facts))
@@ -96,3 +128,8 @@ async def set_up_market(hub: Hub, *, is_live: bool = False, provider: str = "sep
     keep_contract(hub.app, admin)
     keep_contract(hub.app, till)
     return Market(hub=hub, stall=stall, admin=admin, till=till)
+
+
+def address_of(endpoint: Mapping[str, Any]) -> str:
+    """Return the path of an endpoint's address."""
+    return str(httpx.URL(endpoint["url"]).path)

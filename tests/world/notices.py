@@ -1,7 +1,8 @@
-"""Notices as providers write them, stored and processed, and the payments they report."""
+"""Notices as providers write them, stored and processed, and bills paid by them."""
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from payments.bills.rules import BillFacts
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.types import NewNotice
 from payments.credits.processor import NoticeProcessor
+from tests.world.callbacks import PAYOS_DATA, to_json
 from tests.world.constants import NOON
 from tests.world.serials import next_number
 from tests.world.stalls import PayableStall
@@ -85,16 +87,34 @@ def casso_body(
     return json.dumps({"error": 0, "data": data}).encode()
 
 
+def payos_body(stall: PayableStall, *, order: int, memo: str, amount_vnd: int = 20_000) -> bytes:
+    """Write a payOS notice about an order."""
+    data: dict[str, Any] = {
+        **PAYOS_DATA,
+        "orderCode": order,
+        "amount": amount_vnd,
+        "description": memo,
+        "accountNumber": stall.account_number,
+        "virtualAccountNumber": "",
+        "reference": f"FT{order}{len(memo)}",
+    }
+    return to_json({"code": "00", "desc": "success", "success": True, "data": data})
+
+
 async def store_notices(
-    database: Database, stall: PayableStall, *bodies: bytes, now: datetime = NOON
+    database: Database,
+    stall: PayableStall,
+    *bodies: bytes,
+    source: str = "callback",
+    now: datetime = NOON,
 ) -> list[UUID]:
-    """Store notices as the callback route does, without processing them."""
+    """Store notices as the callback route does (or a poll: "pulled"), without processing them."""
     notices = [
         NewNotice(
             id=new_id(),
             endpoint_id=stall.endpoint_id,
             provider=stall.provider,
-            source="callback",
+            source=source,
             body=body,
             headers={},
             skew_s=None,

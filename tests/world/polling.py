@@ -3,6 +3,7 @@
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -26,8 +27,8 @@ from tests.world.reads import count_rows
 from tests.world.receivers import ReceivedCallback, Receiver
 from tests.world.sandboxes import SECRET
 from tests.world.serials import next_number
-from tests.world.servers import wait_until
 from tests.world.stalls import PayableStall
+from tests.world.waits import wait_until
 
 
 @dataclass(kw_only=True)
@@ -124,14 +125,15 @@ async def poll(
     bill: BillFacts | None = None,
     *,
     client: httpx.AsyncClient | None = None,
+    now: datetime | None = None,
 ) -> PolledAccount:
-    """Ask about the stall's account, by a client of the test's or by a new one."""
+    """Poll the stall's account, by a client of the test's or a new one; `now` None: this moment."""
     async with AsyncExitStack() as stack:
         if client is None:
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         poller = ProviderPoller(
             database=database,
-            processor=NoticeProcessor(database, read_clock=read_clock),
+            processor=NoticeProcessor(database, read_clock=lambda: now or read_clock()),
             sealer=sealer,
             client=client,
         )
@@ -140,21 +142,30 @@ async def poll(
             stall.account_id,
             payee_id=stall.payee_id,
             bill_id=bill.id if bill else None,
-            now=read_clock(),
+            now=now or read_clock(),
         )
 
 
 def sepay_row(
-    stall: PayableStall, *, memo: str, amount_vnd: int = 20_000, id_: str = "770001"
-) -> Any:
-    """Write a transaction as SePay's list does."""
+    stall: PayableStall,
+    *,
+    memo: str,
+    amount_vnd: int = 20_000,
+    id_: str = "770001",
+    occurred_at: datetime | None = None,
+) -> dict[str, Any]:
+    """Write a transaction as SePay's list does, of this moment unless told another."""
+    local = (occurred_at or read_clock()) + timedelta(hours=7)
     return {
         "id": id_,
+        "bank_brand_name": "Vietcombank",
         "account_number": stall.account_number,
-        "transaction_date": f"{read_clock():%Y-%m-%d %H:%M:%S}",
+        "transaction_date": f"{local:%Y-%m-%d %H:%M:%S}",
         "amount_in": f"{amount_vnd}.00",
         "transaction_content": memo,
         "reference_number": f"FT{id_}",
+        "code": None,
+        "sub_account": None,
     }
 
 

@@ -19,6 +19,7 @@ from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.writer import BillWriter
 from payments.rails.service import RailService
+from tests.world.bills import a_bill_request
 from tests.world.constants import MANAGER
 from tests.world.polling import PolledStall, a_polled_endpoint
 from tests.world.receivers import a_receiver
@@ -99,18 +100,17 @@ def a_rail_request(stall: PayableStall, *, key: str | None = None, **facts: Any)
     repeatable = None
     if key is not None:
         repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=b"same")
-    return BillRequest(
+    return a_bill_request(
+        stall,
         **{
-            "payee_id": stall.payee_id,
-            "amount_vnd": 20_000,
+            "now": now,
             "purpose": "2 phở bò",
-            "expires_at": now + timedelta(minutes=15),
             "monitor_until": now + timedelta(hours=24),
             "created_by": MANAGER.id,
             "rail": "payos",
             "repeatable": repeatable,
             **facts,
-        }
+        },
     )
 
 

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.world.servers import serve, wait_until
+from tests.world.servers import serve
+from tests.world.waits import wait_until
 
 
 @dataclass

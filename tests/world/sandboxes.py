@@ -12,7 +12,8 @@ import httpx
 from sandbox.main import create_app
 from sandbox.settings import Settings
 from tests.world.constants import MB
-from tests.world.servers import serve, wait_until, wait_until_served
+from tests.world.servers import serve, wait_until_served
+from tests.world.waits import wait_until
 
 SANDBOX_ACCOUNT = {"bin": MB, "number": "0988000111", "holder": "HO KINH DOANH QUAY 7"}
 SANDBOX_ACCOUNT_KEY = {"bin": SANDBOX_ACCOUNT["bin"], "number": SANDBOX_ACCOUNT["number"]}

@@ -11,7 +11,8 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-DEADLINE_S = 8.0
+from tests.world.waits import DEADLINE_S, wait_until
+
 STARTED_WITHIN_S = 30.0
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -31,14 +32,6 @@ def serve(app: ASGIApp) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=DEADLINE_S)
         assert not thread.is_alive()
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Look again every 10 ms until it is so, at most for the deadline."""
-    end = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < end, "not so within the deadline"
-        time.sleep(0.01)
 
 
 def wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -120,6 +120,12 @@ async def another_endpoint(
     return replace(stall, endpoint_id=endpoint_id, provider=provider)
 
 
+async def another_payee(database: Database, stall: PayableStall) -> UUID:
+    """Add a payee without an account to the stall's organisation."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        return await a_payee(session, stall.org)
+
+
 async def a_neighbour(database: Database, stall: PayableStall) -> UUID:
     """Add a payee that shares the stall's account, without a virtual account."""
     async with open_org_transaction(database, stall.org.id) as session:

@@ -11,12 +11,11 @@ from sqlalchemy import select, text
 from core.audit import AuditRow
 from core.db import Database
 from payments.vietqr import PointOfInitiation, parse
-from tests.api.v1.test_callbacks import SECRET, deliver, make_endpoint
 from tests.world import callbacks as notices
 from tests.world.cities import employ
 from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import ENDPOINT_SECRET, Market, set_up_market
 from tests.world.serials import next_number
 from tests.world.stalls import a_payable_stall
 
@@ -52,8 +51,8 @@ async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> No
         "transferAmount": 1_000,
         "referenceCode": f"FT{next_number()}",
     }
-    told = notices.sepay_apikey_callback(notice, key=SECRET)
-    assert (await deliver(market, endpoint, told)).status_code == 200
+    told = notices.sepay_apikey_callback(notice, key=ENDPOINT_SECRET)
+    assert (await market.call_back(endpoint, told)).status_code == 200
 
 
 async def until(
@@ -86,9 +85,7 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     assert read.point_of_initiation is PointOfInitiation.DYNAMIC
     assert (await approver.get(code["qr_svg"])).content.startswith(b"<svg")
 
-    endpoint = await make_endpoint(
-        market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
-    )
+    endpoint = await market.add_endpoint("sepay_apikey", account_ids=[link["receiving_account_id"]])
     await report_test(market, endpoint, code["test_reference"])
     shown = await until(owner, path, "status", "active")
     assert shown["holder_confirmed_at"] is None
@@ -110,7 +107,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     body = {
         "provider": "sepay_apikey",
         "name": "SePay",
-        "secret": SECRET,
+        "secret": ENDPOINT_SECRET,
         "account_ids": [link["receiving_account_id"]],
     }
     own = (await manager.post("/v1/callback-endpoints", json=body)).json()
@@ -130,7 +127,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     assert (await until(manager, path, "status", "active"))["test_refused_at"] is None
 
     rotated = await manager.post(
-        f"/v1/callback-endpoints/{other['id']}/rotate", json={"secret": SECRET}
+        f"/v1/callback-endpoints/{other['id']}/rotate", json={"secret": ENDPOINT_SECRET}
     )
     assert rotated.status_code == 201
     shown = (await manager.get(f"/v1/callback-endpoints/{other['id']}")).json()
@@ -213,7 +210,7 @@ async def report_an_account(
     body = {
         "provider": "sepay_apikey",
         "name": "SePay",
-        "secret": SECRET,
+        "secret": ENDPOINT_SECRET,
         "account_ids": [link["receiving_account_id"]],
     }
     made = await (by or approver).post("/v1/callback-endpoints", params=org, json=body)

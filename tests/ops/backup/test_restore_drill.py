@@ -12,9 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core.db import Database, open_database, open_engine
+from core.db import Database
 from core.ids import new_id
-from core.tenancy import open_org_transaction
 from ops.backup.backup import make_backup
 from ops.backup.restore import Restored, advance_serials, restore_backup
 from ops.environment import build_environment, embedded_owner_url, role_passwords
@@ -24,12 +23,17 @@ from ops.postgres.place import find_place
 from ops.postgres.supervisor import Cluster, running_postgres
 from ops.roles import ensure_embedded_database
 from payments.bills.references import SERIAL_COUNT
-from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.rules import BillFacts
 from payments.bills.serials import ReferenceSource, serials_to_skip
-from payments.bills.service import open_bills
 from tests.payments.invariants import find_violations
-from tests.world.constants import VENDOR
-from tests.world.databases import TEST_SECRET_KEY, FreshDatabase, create_database, reachable_folder
+from tests.world.bills import a_bill_request, open_bills_as
+from tests.world.databases import (
+    TEST_SECRET_KEY,
+    FreshDatabase,
+    create_database,
+    open_database_at,
+    reachable_folder,
+)
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
@@ -51,30 +55,16 @@ def target(cluster: Cluster) -> Iterator[FreshDatabase]:
 @asynccontextmanager
 async def a_hub_on(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the hub's role; they are gone at the end, as when the hub is stopped."""
-    engine = open_engine(fresh_database.app_url, fresh_database.settings)
-    try:
-        yield open_database(engine)
-    finally:
-        await engine.dispose()
+    async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
+        yield database
 
 
 async def open_more(database: Database, stall: PayableStall, count: int = BILLS) -> list[BillFacts]:
     """Open bills as a hub process does that has just started: its serials come in runs."""
     now = datetime.now(UTC)
     references = await ReferenceSource(database, run_length=RUN_LENGTH).take(stall.org, count)
-    request = BillRequest(
-        payee_id=stall.payee_id,
-        amount_vnd=20_000,
-        purpose="Phở bò",
-        expires_at=now + timedelta(minutes=15),
-        monitor_until=now + timedelta(days=1),
-        created_by=VENDOR.id or new_id(),
-    )
-    async with open_org_transaction(database, stall.org.id) as session:
-        made = await open_bills(session, stall.org.id, [request] * count, references, now=now)
-    bills = [bill for bill in made if isinstance(bill, BillFacts)]
-    assert len(bills) == count
-    return bills
+    request = a_bill_request(stall, now=now)
+    return await open_bills_as(database, stall, [request] * count, references, now=now)
 
 
 def restore(fresh_database: FreshDatabase, folder: Path, *, may_replace: bool = False) -> Restored:

@@ -1,7 +1,6 @@
 """A request for a bill that comes again is answered like the first time, whatever changed since."""
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,15 +10,14 @@ from core.idempotency import IdempotencyKeyReused, Repeatable
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillIdTaken
-from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
 from payments.payees.errors import PayeeHasNoAccount
 from payments.payees.service import close_payee
+from tests.world.bills import a_bill_request, a_reference
 from tests.world.constants import MANAGER, NOON
 from tests.world.reads import count_rows
-from tests.world.serials import next_number
 from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
@@ -28,22 +26,14 @@ pytestmark = pytest.mark.anyio
 def a_request(
     stall: PayableStall, key: str, *, id_: UUID | None = None, body: bytes = b"h"
 ) -> BillRequest:
-    return BillRequest(
-        payee_id=stall.payee_id,
-        amount_vnd=20_000,
-        purpose="Phở bò",
-        expires_at=NOON + timedelta(minutes=15),
-        monitor_until=NOON + timedelta(days=1),
-        created_by=UUID(int=3),
-        id=id_,
-        repeatable=Repeatable(route="POST /v1/bills", key=key, body_hash=body),
-    )
+    repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=body)
+    return a_bill_request(stall, id=id_, repeatable=repeatable)
 
 
 async def open_them(
     database: Database, stall: PayableStall, *requests: BillRequest
 ) -> list[Opened]:
-    references = [make_reference(stall.org.code, 5_000_000 + next_number()) for _ in requests]
+    references = [a_reference(stall) for _ in requests]
     async with open_org_transaction(database, stall.org.id) as session:
         return await open_bills(session, stall.org.id, requests, references, now=NOON)
 

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
@@ -13,6 +12,7 @@ from payments.credits.processing import process_notices
 from tests.payments.invariants import find_violations
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
+from tests.world.endpoints import add_account
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.payees import an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes
@@ -39,11 +39,7 @@ async def list_the_account(database: Database, stall: PayableStall, number: str)
     """Give an account to the stall, and let its endpoint speak for it."""
     async with open_org_transaction(database, stall.org.id) as session:
         account_id = await an_account(session, stall.org, stall.payee_id, account_number=number)
-        values = {"org_id": stall.org.id, "endpoint_id": stall.endpoint_id, "id": account_id}
-        listing = """INSERT INTO callback_endpoint_accounts
-                     SELECT org_id, :endpoint_id, id, account_number
-                     FROM receiving_accounts WHERE org_id = :org_id AND id = :id"""
-        await session.execute(text(listing), values)
+        await add_account(session, stall.org, stall.endpoint_id, account_id)
         await notice_queries.wake_notices(session, stall.org.id, stall.endpoint_id, now=NOON)
 
 

@@ -1,7 +1,6 @@
 """By which rule a credit finds its bill or payee, on a real database; never by amount alone."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,16 +9,15 @@ from sqlalchemy import text
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts
 from payments.bills.service import cancel_bill
 from tests.payments.bills.test_references import MANGLED, ORG, REFERENCE, SHARED_MEMOS, mangle_like
 from tests.payments.invariants import find_violations
-from tests.world.bills import a_bill
-from tests.world.callbacks import PAYOS_DATA, VIETQRVN_PUSH, to_json
+from tests.world.bills import a_bill, put_on_rail
+from tests.world.callbacks import VIETQRVN_PUSH, to_json
 from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.endpoints import an_endpoint
-from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.notices import pay, payos_body, process_waiting, sepay_body, store_notices
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
@@ -151,31 +149,12 @@ async def test_what_a_memo_names_decides(
     assert find_violations(fresh_database.owner_url) == []
 
 
-def payos_body(stall: PayableStall, *, order: int, memo: str, amount_vnd: int = 20_000) -> bytes:
-    data: dict[str, Any] = {
-        **PAYOS_DATA,
-        "orderCode": order,
-        "amount": amount_vnd,
-        "description": memo,
-        "accountNumber": stall.account_number,
-        "virtualAccountNumber": "",
-        "reference": f"FT{order}{len(memo)}",
-    }
-    return to_json({"code": "00", "desc": "success", "success": True, "data": data})
-
-
-async def with_order(owner: Database, bill: BillFacts, order: str, *, rail: str = "payos") -> None:
-    async with owner.begin() as session:
-        query = text("UPDATE bills SET rail = :rail, provider_order_id = :order WHERE id = :id")
-        await session.execute(query, {"rail": rail, "order": order, "id": bill.id})
-
-
 async def test_the_providers_order_goes_before_what_the_memo_says(
     app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     payos = await another_endpoint(app_database, stall, provider="payos")
     by_order, by_memo = [await a_bill(app_database, stall) for _ in range(2)]
-    await with_order(owner_database, by_order, "902118")
+    await put_on_rail(owner_database, by_order, "902118")
 
     body = payos_body(stall, order=902_118, memo=f"CSSW5YI4T28 {by_memo.reference}")
     await store_notices(app_database, payos, body)
@@ -191,7 +170,7 @@ async def test_an_order_of_another_provider_is_not_this_bill(
 ) -> None:
     payos = await another_endpoint(app_database, stall, provider="payos")
     bill = await a_bill(app_database, stall)
-    await with_order(owner_database, bill, "902118", rail="vietqrvn")
+    await put_on_rail(owner_database, bill, "902118", rail="vietqrvn")
 
     await store_notices(app_database, payos, payos_body(stall, order=902_118, memo="chuyen tien"))
     await process_waiting(app_database, stall)
@@ -205,7 +184,7 @@ async def test_vietqrvn_names_the_bill_by_its_order_or_by_the_memo(
 ) -> None:
     vietqrvn = await another_endpoint(app_database, stall, provider="vietqrvn")
     bill, by_memo = [await a_bill(app_database, stall) for _ in range(2)]
-    await with_order(owner_database, bill, "ORD-7", rail="vietqrvn")
+    await put_on_rail(owner_database, bill, "ORD-7", rail="vietqrvn")
     push = {**VIETQRVN_PUSH, "bankaccount": stall.account_number}
     first = {**push, "orderId": "ORD-7", "content": "VQR1b49cbd3af"}
     second = {

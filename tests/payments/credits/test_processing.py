@@ -10,6 +10,7 @@ from core.tenancy import open_org_transaction
 from payments.bills.service import cancel_bill
 from tests.world.bills import a_bill
 from tests.world.constants import NOON, VENDOR
+from tests.world.endpoints import add_account
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import list_breaks, list_events, read_ledger, read_status
@@ -174,10 +175,7 @@ async def test_a_reference_paid_into_another_account_is_kept_and_never_applied(
     async with open_org_transaction(app_database, stall.org.id) as session:
         other = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, other, account_number="0999888777")
-        await session.execute(
-            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, '0999888777')"),
-            {"o": stall.org.id, "e": stall.endpoint_id, "a": account},
-        )
+        await add_account(session, stall.org, stall.endpoint_id, account)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference, account_number="0999888777")
     await store_notices(app_database, stall, body)
     await process_waiting(app_database, stall)
@@ -197,10 +195,7 @@ async def test_a_notice_for_an_unknown_account_waits_and_is_processed_again(
     async with open_org_transaction(app_database, stall.org.id) as session:
         payee = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, payee, account_number="0123123123")
-        await session.execute(
-            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, '0123123123')"),
-            {"o": stall.org.id, "e": stall.endpoint_id, "a": account},
-        )
+        await add_account(session, stall.org, stall.endpoint_id, account)
     assert await process_waiting(app_database, stall, now=NOON + timedelta(minutes=2)) == 1
 
 
@@ -233,10 +228,7 @@ async def test_a_poisonous_notice_does_not_hold_up_the_others(
     async with open_org_transaction(app_database, stall.org.id) as session:
         poor = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, poor, account_number="0777777777")
-        await session.execute(
-            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, '0777777777')"),
-            {"o": stall.org.id, "e": stall.endpoint_id, "a": account},
-        )
+        await add_account(session, stall.org, stall.endpoint_id, account)
     async with owner_database.begin() as owner:
         values = {"payee_id": poor}
         await owner.execute(

@@ -65,7 +65,7 @@ async def test_an_approved_account_waits_for_its_test_transfer(
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
 
     assert await read_states(app_database, stall, link) == ("approved", "approved")
     assert await find_account_in_force(app_database, stall) == stall.account_id
@@ -84,7 +84,7 @@ async def test_money_with_another_memo_activates_no_account(
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
 
     await report_transfer(app_database, stall, memo="thu tien")
 
@@ -95,7 +95,7 @@ async def test_a_test_transfer_before_the_approval_waits_for_it(
     app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     await report_transfer(app_database, stall, memo=TEST_MEMO)
     assert await read_states(app_database, stall, link) == ("proposed", "proposed")
     assert await list_breaks(app_database, stall) == ["unknown_account"]
@@ -113,7 +113,7 @@ async def test_a_replaced_account_is_listened_to_and_its_money_stays_the_payees(
     before = await a_bill(app_database, stall, amount_vnd=20_000)
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     await report_transfer(app_database, stall, memo=TEST_MEMO)
 
     assert await pay(app_database, stall, before) == "settle"
@@ -129,7 +129,7 @@ async def test_a_bill_names_the_account_that_was_in_force_when_it_was_opened(
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     bill = await a_bill(app_database, stall)
     await report_transfer(app_database, stall, memo=TEST_MEMO)
 
@@ -146,7 +146,7 @@ async def test_a_number_that_another_organisation_has_stops_neither_side(
     first = await a_payable_stall(app_database, code="HKXN")
     link = await propose(app_database, stall, number=first.account_number)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, first.account_number)
+    await add_to_endpoint(app_database, stall, link)
     bill = await a_bill(app_database, stall)
     test = sepay_body(stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=first.account_number)
     paid = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)

@@ -37,6 +37,7 @@ from tests.world.constants import APPROVER, MANAGER, NOON, VCB, VENDOR
 from tests.world.notices import pay, process_waiting
 from tests.world.payees import a_payee, an_account
 from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +163,7 @@ async def test_a_number_that_one_organisation_ended_is_free_for_another(
 
     link = await propose(app_database, stall, number=first.account_number)
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, first.account_number)
+    await add_to_endpoint(app_database, stall, link)
     await report_transfer(app_database, stall, memo=TEST_MEMO, number=first.account_number)
 
     assert await read_states(app_database, stall, link) == ("active", "active")
@@ -200,7 +201,7 @@ async def test_approval_wakes_the_notices_that_waited_for_it(
 ) -> None:
     """The test transfer was reported early, and its notice is looked at once an hour by now."""
     link = await propose(app_database, stall)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     await report_transfer(app_database, stall, memo=TEST_MEMO)
     for minutes in (1, 3, 7, 15, 31, 63, 123):
         await process_waiting(app_database, stall, now=NOON + timedelta(minutes=minutes))
@@ -241,7 +242,7 @@ async def test_two_people_who_propose_one_new_account_at_once_both_do(
                 actor=APPROVER,
             )
         )
-        await wait_until_somebody_waits(app_database, stall)
+        await wait_until_blocked(app_database)
     second = await other
 
     assert second.receiving_account_id == first.receiving_account_id
@@ -262,7 +263,7 @@ async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
     async with open_org_transaction(app_database, stall.org.id) as session:
         await queries.lock_account(session, stall.org.id, link.receiving_account_id)
         refusal = asyncio.create_task(refuse())
-        await wait_until_somebody_waits(app_database, stall)
+        await wait_until_blocked(app_database)
         assert await note_test_transfer(
             session,
             stall.org.id,
@@ -277,15 +278,3 @@ async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
         await refusal
 
     assert await read_states(app_database, stall, link) == ("active", "active")
-
-
-async def wait_until_somebody_waits(database: Database, stall: PayableStall) -> None:
-    """Return when another transaction of this database waits for a lock."""
-    query = text("""SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-                    WHERE NOT l.granted AND a.datname = current_database()""")
-    for _ in range(200):
-        async with open_org_transaction(database, stall.org.id) as session:
-            if await session.scalar(query):
-                return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits")

@@ -21,9 +21,10 @@ from tests.world.account_changes import (
 )
 from tests.world.bills import a_bill
 from tests.world.constants import APPROVER, MANAGER, NOON
+from tests.world.endpoints import add_account
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import list_breaks
-from tests.world.stalls import PayableStall
+from tests.world.stalls import PayableStall, another_payee
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +41,6 @@ async def find_last_sale(database: Database, stall: PayableStall) -> tuple[str, 
     query = "SELECT verdict, payee_id FROM matches ORDER BY id DESC LIMIT 1"
     ((verdict, payee_id),) = await read(database, stall, query)
     return verdict, payee_id
-
-
-async def a_neighbour(database: Database, stall: PayableStall) -> UUID:
-    async with open_org_transaction(database, stall.org.id) as session:
-        return await a_payee(session, stall.org)
 
 
 async def test_a_virtual_account_of_a_tested_account_needs_a_test_of_its_own(
@@ -72,7 +68,7 @@ async def test_a_transfer_to_another_number_tests_the_account_and_no_virtual_acc
         app_database, stall, virtual_account="9999666611", test_reference=FIRST_TEST
     )
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
 
     await report_transfer(app_database, stall, memo=FIRST_TEST, virtual_account=virtual_account)
 
@@ -110,13 +106,13 @@ async def test_another_links_test_transfer_tests_no_virtual_account(
     theirs = await propose(
         app_database,
         stall,
-        payee_id=await a_neighbour(app_database, stall),
+        payee_id=await another_payee(app_database, stall),
         virtual_account="VATWO2",
         test_reference=SECOND_TEST,
     )
     await approve(app_database, stall, mine)
     await approve(app_database, stall, theirs)
-    await add_to_endpoint(app_database, stall, mine, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, mine)
 
     await report_transfer(app_database, stall, memo=FIRST_TEST, virtual_account="VAONE1")
 
@@ -131,7 +127,7 @@ async def test_the_event_and_the_audit_row_show_the_number_that_the_code_names(
         app_database, stall, virtual_account="9999666611", test_reference=FIRST_TEST
     )
     await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     await report_transfer(app_database, stall, memo=FIRST_TEST, virtual_account="9999666611")
 
     ((event,),) = await read(
@@ -163,7 +159,7 @@ async def test_a_virtual_account_of_two_payees_leads_to_the_first_and_alarms(
     theirs = await propose(
         app_database,
         stall,
-        payee_id=await a_neighbour(app_database, stall),
+        payee_id=await another_payee(app_database, stall),
         virtual_account="va0001",
         test_reference=SECOND_TEST,
     )
@@ -171,13 +167,13 @@ async def test_a_virtual_account_of_two_payees_leads_to_the_first_and_alarms(
     last = await propose(
         app_database,
         stall,
-        payee_id=await a_neighbour(app_database, stall),
+        payee_id=await another_payee(app_database, stall),
         virtual_account="Va0001",
         test_reference=make_reference("HKXM", 903),
     )
     for link in (theirs, mine, last):
         await approve(app_database, stall, link)
-    await add_to_endpoint(app_database, stall, mine, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, mine)
 
     await report_transfer(app_database, stall, memo=FIRST_TEST, virtual_account="VA0001")
     await report_transfer(app_database, stall, memo=SECOND_TEST, virtual_account="VA0001")
@@ -197,7 +193,7 @@ async def test_a_link_that_only_waits_shares_nobodys_account(
     link = await propose(
         app_database,
         stall,
-        payee_id=await a_neighbour(app_database, stall),
+        payee_id=await another_payee(app_database, stall),
         number=stall.account_number,
         virtual_account="VATWO2",
         test_reference=SECOND_TEST,
@@ -223,10 +219,7 @@ async def test_a_closed_neighbour_no_longer_shares_the_account_but_keeps_its_own
                 virtual_account=virtual_account,
             )
         await close_payee(session, stall.org.id, closed, actor=MANAGER, reason=None, now=NOON)
-        await session.execute(
-            text("INSERT INTO callback_endpoint_accounts VALUES (:o, :e, :a, :n)"),
-            {"o": stall.org.id, "e": stall.endpoint_id, "a": account_id, "n": NEW_NUMBER},
-        )
+        await add_account(session, stall.org, stall.endpoint_id, account_id)
 
     await report_transfer(app_database, stall, memo="pho")
     assert await find_last_sale(app_database, stall) == ("counter_sale", mine)

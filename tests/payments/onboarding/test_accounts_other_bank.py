@@ -9,10 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
-from core.ids import new_id
 from core.tenancy import open_org_transaction
-from payments.callbacks import queries as notice_queries
-from payments.callbacks.types import NewNotice
 from payments.payees.models import PayeeAccount
 from payments.providers.casso.pull import _to_webhook
 from payments.providers.casso.webhook import Casso
@@ -208,18 +205,8 @@ async def test_what_was_pulled_for_names_the_bank_like_what_was_called_in(
             {"id": APPROVER.id, "at": NOON},
         )
     for gateway, states in (("Vietcombank", WAITS), ("MBBank", IN_FORCE)):
-        notice = NewNotice(
-            id=new_id(),
-            endpoint_id=heard.endpoint_id,
-            provider="sepay",
-            source="pulled",
-            body=sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway),
-            headers={},
-            skew_s=None,
-            received_at=NOON,
-        )
-        async with open_org_transaction(app_database, stall.org.id) as session:
-            await notice_queries.insert_notices(session, stall.org.id, [notice])
+        body = sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway)
+        await store_notices(app_database, heard, body, source="pulled")
         await process_waiting(app_database, heard)
 
         assert await read_states(app_database, stall, link) == states

@@ -13,12 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from core.audit import Actor
 from core.db import Database
-from core.ids import new_id
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.callbacks import queries as notice_queries
-from payments.callbacks.types import NewNotice
 from payments.connections import service
 from payments.connections.pull_setup import set_pull_credentials
 from payments.connections.service import KEY_LINGERS_FOR
@@ -343,18 +340,8 @@ async def test_a_new_token_counts_once_the_old_one_can_have_fetched_nothing(
 
 async def pull_test(database: Database, asked: PayableStall, *, now: datetime) -> None:
     """Let a test transfer be what asking the provider fetched."""
-    notice = NewNotice(
-        id=new_id(),
-        endpoint_id=asked.endpoint_id,
-        provider="sepay",
-        source="pulled",
-        body=sepay_body(asked, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER),
-        headers={},
-        skew_s=None,
-        received_at=now,
-    )
-    async with open_org_transaction(database, asked.org.id) as session:
-        await notice_queries.insert_notices(session, asked.org.id, [notice])
+    body = sepay_body(asked, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER)
+    await store_notices(database, asked, body, source="pulled", now=now)
     await process_waiting(database, asked, now=now)
 
 

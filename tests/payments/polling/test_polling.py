@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from core.db import Database
 from core.sealing import Sealer
@@ -14,14 +13,14 @@ from core.settings import Settings, read_origin
 from core.tenancy import open_org_transaction
 from payments.connections.errors import BadPullUrl
 from payments.connections.service import EndpointRequest, create_endpoint
-from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_BYTES_MAX
-from payments.polling.service import PolledAccount, ProviderPoller
+from payments.polling.service import PolledAccount
 from payments.providers.errors import ProviderResponseUnreadable
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON
 from tests.world.notices import sepay_body, store_notices
-from tests.world.reads import list_breaks, read_status
+from tests.world.polling import poll, sepay_row
+from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
@@ -58,21 +57,6 @@ async def listen(
         return endpoint.pull_url
 
 
-def row(stall: PayableStall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
-    """Write a transaction as SePay's list does."""
-    return {
-        "id": "770001",
-        "bank_brand_name": "Vietcombank",
-        "account_number": stall.account_number,
-        "transaction_date": "2026-11-20 12:00:00",
-        "amount_in": f"{amount_vnd}.00",
-        "transaction_content": memo,
-        "reference_number": "FT770001",
-        "code": None,
-        "sub_account": None,
-    }
-
-
 async def ask(
     database: Database,
     sealer: Sealer,
@@ -81,24 +65,12 @@ async def ask(
 ) -> PolledAccount:
     """Ask a provider that answers like this."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        poller = ProviderPoller(
-            database=database,
-            processor=NoticeProcessor(database, read_clock=lambda: NOON),
-            sealer=sealer,
-            client=client,
-        )
-        return await poller.poll(stall.org, stall.account_id, payee_id=stall.payee_id, now=NOON)
+        return await poll(database, sealer, stall, client=client, now=NOON)
 
 
 def tell(*rows: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
     body = json.dumps({"transactions": rows}).encode()
     return lambda _: httpx.Response(200, stream=Whole(body))
-
-
-async def count_pulled(database: Database, stall: PayableStall) -> int:
-    async with open_org_transaction(database, stall.org.id) as session:
-        query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
-        return int(await session.scalar(query) or 0)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +115,12 @@ async def test_what_is_reported_again_is_not_kept_again(
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
-    answer = tell(row(stall, memo=bill.reference))
+    answer = tell(sepay_row(stall, memo=bill.reference, occurred_at=NOON))
 
     asked = [await ask(app_database, sealer, stall, answer) for _ in range(3)]
 
     assert [one.rows for one in asked] == [1, 1, 1]
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
 
 
@@ -160,9 +132,9 @@ async def test_a_reference_that_only_a_later_answer_has_pays_its_bill(
     bill = await a_bill(app_database, stall)
 
     for memo in (cut, bill.reference, bill.reference, cut):
-        await ask(app_database, sealer, stall, tell(row(stall, memo=memo)))
+        await ask(app_database, sealer, stall, tell(sepay_row(stall, memo=memo, occurred_at=NOON)))
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
 
@@ -172,12 +144,14 @@ async def test_another_amount_is_kept_as_evidence(
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
-    await ask(app_database, sealer, stall, tell(row(stall, memo=bill.reference)))
+    await ask(
+        app_database, sealer, stall, tell(sepay_row(stall, memo=bill.reference, occurred_at=NOON))
+    )
 
-    changed = row(stall, memo=bill.reference, amount_vnd=90_000)
+    changed = sepay_row(stall, memo=bill.reference, amount_vnd=90_000, occurred_at=NOON)
     await ask(app_database, sealer, stall, tell(changed))
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
@@ -190,7 +164,9 @@ async def test_a_vendor_who_polls_waits_for_no_backlog(
         app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference)
     )
 
-    await ask(app_database, sealer, stall, tell(row(stall, memo=mine.reference)))
+    await ask(
+        app_database, sealer, stall, tell(sepay_row(stall, memo=mine.reference, occurred_at=NOON))
+    )
 
     assert (await read_status(app_database, stall, mine))[0] == "paid"
     assert (await read_status(app_database, stall, waiting))[0] == "open"

@@ -28,7 +28,7 @@ from payments.providers.types import EndpointSecrets
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER
 from tests.world.polling import a_polled_endpoint, poll, sepay_listing, sepay_row
-from tests.world.reads import list_breaks, read_status
+from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.servers import a_server, answering
 from tests.world.stalls import PayableStall, a_payable_stall
 
@@ -40,12 +40,6 @@ PROMISED_S = 5.0
 @pytest.fixture
 async def stall(app_database: Database) -> PayableStall:
     return await a_payable_stall(app_database, is_live=False)
-
-
-async def count_pulled(database: Database, stall: PayableStall) -> int:
-    async with open_org_transaction(database, stall.org.id) as session:
-        query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
-        return int(await session.scalar(query) or 0)
 
 
 async def test_half_an_emoji_in_one_memo_hides_nobodys_money(
@@ -164,7 +158,7 @@ async def test_a_contradicted_amount_is_kept_once_however_often_it_is_reported(
         for _ in range(4):
             await poll(app_database, sealer, stall)
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
@@ -190,7 +184,7 @@ async def test_simulated_money_in_a_live_organisation_is_one_break_however_often
         for _ in range(3):
             await poll(app_database, sealer, stall, client=client)
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await list_breaks(app_database, stall) == ["simulated_in_live"]
 
 
@@ -207,7 +201,7 @@ async def test_what_waits_for_its_account_is_kept_once(
         for _ in range(3):
             await poll(app_database, sealer, stall)
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await list_breaks(app_database, stall) == ["unknown_account"]
 
 
@@ -219,7 +213,7 @@ async def test_the_same_row_on_two_pages_is_kept_once(
         await a_polled_endpoint(app_database, sealer, stall, url)
         assert (await poll(app_database, sealer, stall)).rows == 2
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
 
 
 async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
@@ -264,4 +258,6 @@ async def test_without_a_free_connection_asking_says_busy_in_time(
         with pytest.raises(Busy):
             await poll(app_database, sealer, stall)
         assert time.monotonic() - began < PROMISED_S
-    assert await count_pulled(app_database, stall) == 0  # the pool is whole again
+    assert (
+        await count_rows(app_database, stall, "notices", "source = 'pulled'") == 0
+    )  # the pool is whole again
