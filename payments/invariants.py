@@ -18,8 +18,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.database_connections import patient
+from core.reasons import Reason
 from payments.breaks.queries import close_breaks, insert_breaks_once
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
@@ -293,7 +294,13 @@ async def open_alarm(
     alarm = NewBreak(
         kind=BreakKind.BOOKS_DISAGREE,
         subject_id=alarm_subject(name),
-        detail=str(violations[0]),
+        reason=Reason(
+            BreakReason.INVARIANT_BROKEN,
+            {
+                "invariant": name,
+                "evidence": {key: str(value) for key, value in violations[0].evidence.items()},
+            },
+        ),
     )
     await insert_breaks_once(session, org_id, [alarm], now=now)
 

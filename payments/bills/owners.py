@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, is_database_away
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills import queries_owners as queries
 from payments.bills.owners_rules import Change, SubjectKind, next_attempt_at
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 log = structlog.get_logger()
@@ -169,7 +170,14 @@ class OwnersInbox:
                     subject_id=change.id,
                     bill_id=change.subject_id if is_bill else None,
                     credit_id=None if is_bill else change.subject_id,
-                    detail=f"{change.owner_kind} could not take up {change.to_status}: {why}",
+                    reason=Reason(
+                        BreakReason.OWNER_FAILED,
+                        {
+                            "owner_kind": change.owner_kind,
+                            "to_status": change.to_status,
+                            "error": why,
+                        },
+                    ),
                 )
                 await break_queries.insert_breaks_once(session, change.org_id, [stuck], now=now)
 
