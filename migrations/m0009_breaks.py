@@ -5,6 +5,7 @@ Locks: none, the table is new. Survives the release still running: it does not k
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "m0009"
 down_revision = "m0008"
@@ -27,7 +28,8 @@ def upgrade() -> None:
         sa.Column("bill_id", sa.Uuid(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("amount_vnd", sa.BigInteger(), nullable=True),
-        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("reason_facts", postgresql.JSONB(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Uuid(), nullable=True),

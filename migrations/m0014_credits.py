@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("named", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("reason_facts", postgresql.JSONB(), nullable=False),
         sa.Column("applied_vnd", sa.BigInteger(), nullable=False),
         sa.Column("is_late", sa.Boolean(), nullable=False),
         sa.Column("suggested_bill_id", sa.Uuid(), nullable=True),

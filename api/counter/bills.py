@@ -206,7 +206,7 @@ async def cancel(bill_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> Response:
     """
     bill = await _get_own(tx, payee, bill_id)
     await cancel_bill_and_propose_refund(
-        tx, payee.org_id, bill.id, actor=payee.caller.actor, reason="at the counter", now=now
+        tx, payee.org_id, bill.id, actor=payee.caller.actor, reason=None, now=now
     )
     return go(payee.path(f"/bills/{bill_id}"))
 

@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, is_database_away
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills import queries_owners as queries
 from payments.bills.owners_rules import Change, SubjectKind, next_attempt_at
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 log = structlog.get_logger()
@@ -146,21 +147,30 @@ class OwnersInbox:
         log.error("owner.failed", kind=change.owner_kind, change=str(change.id), error=repr(error))
         async with open_org_transaction(self._database, change.org_id) as session:
             now = self._read_clock()
-            await queries.put_off(
+            # Another may have taken it up, and failed too, before this failure is counted.
+            is_counted = await queries.put_off(
                 session,
                 change.org_id,
                 change.id,
+                attempts=change.attempts,
                 until=next_attempt_at(change.attempts, now=now),
                 why=why,
             )
-            if change.attempts + 1 == STUCK_AFTER:
+            if is_counted and change.attempts + 1 == STUCK_AFTER:
                 is_bill = change.subject_kind is SubjectKind.BILL
                 stuck = NewBreak(
                     kind=BreakKind.STUCK,
                     subject_id=change.id,
                     bill_id=change.subject_id if is_bill else None,
                     credit_id=None if is_bill else change.subject_id,
-                    detail=f"{change.owner_kind} could not take up {change.to_status}: {why}",
+                    reason=Reason(
+                        BreakReason.OWNER_FAILED,
+                        {
+                            "owner_kind": change.owner_kind,
+                            "to_status": change.to_status,
+                            "error": why,
+                        },
+                    ),
                 )
                 await break_queries.insert_breaks_once(session, change.org_id, [stuck], now=now)
 

@@ -8,20 +8,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from core.sql import send
+from core.sql import InsertMany, insert_many
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 
-INSERT_BREAKS = text("""
-    INSERT INTO breaks (
-        org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, detail, opened_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:subject_ids AS uuid[]),
-        CAST(:credit_ids AS uuid[]), CAST(:bill_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]),
-        CAST(:details AS text[])) AS t
-    ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING
-""")
+INSERT_BREAKS = InsertMany(
+    "breaks",
+    {
+        "id": "uuid",
+        "kind": "text",
+        "subject_id": "uuid",
+        "credit_id": "uuid",
+        "bill_id": "uuid",
+        "amount_vnd": "bigint",
+        "reason": "text",
+        "reason_facts": "jsonb",
+    },
+    shared=("org_id", "opened_at"),
+    ending="ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING",
+)
 
 # The values joined are this statement's own: who waited finds them as they were.
 CLOSE_BREAKS_OF = text("""
@@ -42,21 +47,20 @@ async def insert_breaks_once(
     session: AsyncSession, org_id: UUID, breaks: Sequence[NewBreak], *, now: datetime
 ) -> None:
     """Open breaks, unless the same one is open already."""
-    await send(
-        session,
-        INSERT_BREAKS,
-        {
-            "org_id": org_id,
-            "ids": [new_id() for _ in breaks],
-            "kinds": [b.kind.value for b in breaks],
-            "subject_ids": [b.subject_id for b in breaks],
-            "credit_ids": [b.credit_id for b in breaks],
-            "bill_ids": [b.bill_id for b in breaks],
-            "amounts_vnd": [b.amount_vnd for b in breaks],
-            "details": [b.detail for b in breaks],
-            "now": now,
-        },
-    )
+    rows = [
+        (
+            new_id(),
+            one.kind.value,
+            one.subject_id,
+            one.credit_id,
+            one.bill_id,
+            one.amount_vnd,
+            one.reason.code.value,
+            one.reason.write_facts(),
+        )
+        for one in breaks
+    ]
+    await insert_many(session, INSERT_BREAKS, rows, org_id=org_id, opened_at=now)
 
 
 async def close_breaks(

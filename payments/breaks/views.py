@@ -28,7 +28,8 @@ class BreakView(NamedTuple):
     bill_id: UUID | None
     owner_id: UUID | None
     amount_vnd: int | None
-    detail: str
+    reason: str
+    reason_facts: dict[str, Any]
     opened_at: datetime
     closed_at: datetime | None
     closed_by: UUID | None
@@ -60,8 +61,8 @@ def _write_list(given: frozenset[str]) -> TextClause:
     """Write the statement of a list of breaks with these filters."""
     wanted = [condition for name, condition in FILTERS.items() if name in given]
     return text(f"""
-        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, detail, opened_at,
-               closed_at, closed_by, resolution
+        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, reason,
+               reason_facts, opened_at, closed_at, closed_by, resolution
         FROM breaks
         WHERE {" AND ".join(["org_id = :org_id", *wanted])}
         ORDER BY id DESC LIMIT :limit

@@ -11,10 +11,11 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.reasons import Reason
 from identity.organisations.rules import OrgFacts
 from payments.bills.references import find_references
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.credits import queries_transactions
 from payments.credits.corrections import rematch_with
@@ -42,8 +43,7 @@ async def follow_added(
                     subject_id=one.id,
                     credit_id=one.credit_id,
                     amount_vnd=one.amount_vnd,
-                    detail=f"reported again with the reference {', '.join(references)};"
-                    " what was decided before stands",
+                    reason=Reason(BreakReason.REFERENCES_ADDED, {"references": references}),
                 )
             )
     if breaks:
@@ -73,7 +73,6 @@ async def _doubt_twin(session: AsyncSession, org: OrgFacts, one: NewSighting) ->
             subject_id=subject_id,
             credit_id=subject_id,
             amount_vnd=one.amount_vnd,
-            detail="two providers report this amount at that time, one of them without a"
-            " reference at first: counted as two until somebody says otherwise",
+            reason=Reason(BreakReason.TWIN_NAMED_LATER),
         )
     ]

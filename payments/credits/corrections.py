@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import SYSTEM, Actor, record_change
 from core.ids import new_id
+from core.reasons import Reason
 from identity.organisations.rules import OrgFacts
 from payments.bills import queries_owners as owners_queries
 from payments.bills import settling
@@ -23,13 +24,14 @@ from payments.bills.payment_rules import Payment, SourceKind, take_back
 from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
 from payments.bills.rules import SETTLEABLE, BillState, BillStatus
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.credits import queries
 from payments.credits.effects import list_reversal
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.matching import describe_routings, match_credits, write_matches
 from payments.credits.queries_transactions import list_added_references
+from payments.credits.reasons import MatchReason
 from payments.credits.rules import (
     CreditFacts,
     Decision,
@@ -121,7 +123,7 @@ async def assign_credit(
     if held.verdict not in _widen(OPEN_TO_ASSIGN, by_management=by_management):
         raise CreditNotCorrectable("Another stall has taken this payment, or it pays a bill.")
     await _free(session, org_id, held)
-    decision = _as_sale(held.credit, payee_id, f"taken by {actor.name}")
+    decision = _as_sale(held.credit, payee_id, MatchReason.ASSIGNED_BY, actor)
     await _replace(session, org_id, held, decision, actor, now)
 
 
@@ -233,10 +235,11 @@ async def mark_not_takings(
         return
     if held.verdict is not Verdict.COUNTER_SALE:
         raise CreditNotCorrectable("Only a counter sale can be taken out of the takings.")
+    said = {"by": actor.name, "words": reason} if reason else {"by": actor.name}
     decision = Decision(
         verdict=Verdict.NOT_TAKINGS,
         rule=MatchRule.NOT_TAKINGS,
-        reason=reason or f"not takings, says {actor.name}",
+        reason=Reason(MatchReason.NOT_TAKINGS_BY, said),
         applied_vnd=held.credit.amount_vnd,
         payee_id=payee_id,
     )
@@ -264,7 +267,7 @@ async def mark_takings_again(
         return
     if held.verdict is not Verdict.NOT_TAKINGS:
         raise CreditNotCorrectable("Only money taken out of the takings can be put back.")
-    decision = _as_sale(held.credit, payee_id, f"put back by {actor.name}")
+    decision = _as_sale(held.credit, payee_id, MatchReason.TAKINGS_AGAIN_BY, actor)
     await _replace(session, org_id, held, decision, actor, now)
 
 
@@ -286,7 +289,7 @@ async def mark_same_money(
     decision = Decision(
         verdict=Verdict.SAME_MONEY,
         rule=MatchRule.SAME_MONEY,
-        reason=f"the same money as another credit, says {actor.name}",
+        reason=Reason(MatchReason.SAME_MONEY_BY, {"by": actor.name}),
     )
     await _replace(session, org_id, held, decision, actor, now)
 
@@ -356,27 +359,34 @@ def _widen(verdicts: frozenset[Verdict], *, by_management: bool) -> frozenset[Ve
 
 
 async def put_off(
-    session: AsyncSession, org_id: UUID, credit_id: UUID, *, why: str, now: datetime
+    session: AsyncSession, org_id: UUID, credit_id: UUID, *, error: str | None, now: datetime
 ) -> None:
-    """Rematch a credit later; open a break for a person once several attempts have failed."""
+    """Rematch a credit later; open a break for a person once several attempts have failed.
+
+    Args:
+        error: its name, where one kept the credit from being matched.
+    """
     attempts = await queries.put_off_match(
         session, org_id, credit_id, wait_start=AGAIN_START, wait_max=AGAIN_MAX, now=now
     )
     if attempts == BREAK_AFTER:
+        reason = Reason(BreakReason.NO_BILL_FITS)
+        if error is not None:
+            reason = Reason(BreakReason.MATCHING_FAILED, {"error": error})
         stuck = NewBreak(
             kind=BreakKind.STUCK,
             subject_id=credit_id,
             credit_id=credit_id,
-            detail=f"its bill is there, and it could not be matched: {why}",
+            reason=reason,
         )
         await break_queries.insert_breaks_once(session, org_id, [stuck], now=now)
 
 
-def _as_sale(credit: CreditFacts, payee_id: UUID, reason: str) -> Decision:
+def _as_sale(credit: CreditFacts, payee_id: UUID, code: MatchReason, actor: Actor) -> Decision:
     return Decision(
         verdict=Verdict.COUNTER_SALE,
         rule=MatchRule.ASSIGNED,
-        reason=reason,
+        reason=Reason(code, {"by": actor.name}),
         applied_vnd=credit.amount_vnd,
         payee_id=payee_id,
     )
@@ -408,7 +418,7 @@ async def _hold(session: AsyncSession, org_id: UUID, credit_id: UUID) -> _Held:
     decision = Decision(
         verdict=Verdict(row["verdict"]),
         rule=MatchRule(row["rule"]),
-        reason="",
+        reason=Reason(MatchReason(row["reason"]), row["reason_facts"]),
         applied_vnd=row["applied_vnd"],
         bill_id=row["bill_id"],
         payee_id=row["payee_id"],
@@ -543,7 +553,7 @@ async def _replace(
             "rule": decision.rule.value,
             "paid": {str(one.bill_id): one.amount_vnd for one in decision.payments},
         },
-        reason=decision.reason,
+        reason=decision.reason.facts.get("words"),  # what a person typed
         now=now,
     )
 

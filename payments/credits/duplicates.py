@@ -16,8 +16,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from core.reasons import Reason
 from payments.bills.references import find_references
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
 from payments.credits import queries, queries_transactions
@@ -272,8 +273,9 @@ def _possible_duplicate(credit: NewCredit) -> NewBreak:
         subject_id=credit.id,
         credit_id=credit.id,
         amount_vnd=credit.amount_vnd,
-        detail=f"bank reference {credit.bank_reference}, as another transaction has:"
-        " counted as two until somebody says otherwise",
+        reason=Reason(
+            BreakReason.BANK_REFERENCE_REPEATED, {"bank_reference": credit.bank_reference}
+        ),
     )
 
 
@@ -289,13 +291,13 @@ async def _keep(
         if one.id in kept and not one.is_contradiction and "references" in one.differences:
             added[one.id] = one
         if one.is_contradiction and one.id in kept:
-            names = ", ".join(sorted(one.differences))
+            names = sorted(one.differences)
             breaks[one.id] = NewBreak(
                 kind=BreakKind.CONTRADICTION,
                 subject_id=one.id,
                 credit_id=one.credit_id,
                 amount_vnd=one.amount_vnd,
-                detail=f"reported again with another {names}; the first report stands",
+                reason=Reason(BreakReason.REPORTED_OTHERWISE, {"differing": names}),
             )
             log.warning("credit.contradicted", credit=str(one.credit_id), facts=names)
     return _Kept(breaks=breaks, added=added)

@@ -59,7 +59,7 @@ async def rematch_waiting(databases: JobDatabases, *, now: datetime) -> int:
         orgs = {org.id: org for org in await list_org_facts(session, {one[0] for one in waiting})}
     explained = 0
     for org_id, credit_id in waiting:
-        why = "no bill fits"
+        failure: str | None = None
         try:
             async with open_org_transaction(databases.app, org_id) as session:
                 if await rematch(session, orgs[org_id], credit_id, now=now):
@@ -68,8 +68,8 @@ async def rematch_waiting(databases: JobDatabases, *, now: datetime) -> int:
         except Exception as error:  # the others are matched all the same
             if is_database_away(error):  # not this credit's failure, and the next has the same
                 raise
-            why = type(error).__name__
+            failure = type(error).__name__
             log.error("credit.not_rematched", credit=str(credit_id), error=repr(error))
         async with open_org_transaction(databases.app, org_id) as session:
-            await put_off(session, org_id, credit_id, why=why, now=now)
+            await put_off(session, org_id, credit_id, error=failure, now=now)
     return explained

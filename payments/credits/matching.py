@@ -129,7 +129,7 @@ async def write_matches(
             credit_id=credit.id,
             bill_id=match.decision.bill_id,
             amount_vnd=credit.amount_vnd - match.decision.applied_vnd,
-            detail=match.decision.reason,
+            reason=match.decision.reason,
         )
         for match, credit in pairs
         if match.decision.opens_break is not None

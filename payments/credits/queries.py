@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.sql import run, send
+from core.sql import InsertMany, insert_many, run, send
 from payments.bills.references import find_references
 from payments.credits.types import ListedAccount, NewMatch, TradingLink
 
@@ -75,26 +75,36 @@ FIND_SUGGESTIONS = text("""
     GROUP BY t.n HAVING count(*) = 1
 """)
 
-INSERT_MATCHES = text("""
-    INSERT INTO matches (
-        org_id, id, credit_id, bill_id, payee_id, rule, verdict, named, reason, applied_vnd,
-        is_late, suggested_bill_id, matched_by, matched_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:credit_ids AS uuid[]), CAST(:bill_ids AS uuid[]),
-        CAST(:payee_ids AS uuid[]), CAST(:rules AS text[]), CAST(:verdicts AS text[]),
-        CAST(:named AS text[]), CAST(:reasons AS text[]), CAST(:applied_vnd AS bigint[]),
-        CAST(:are_late AS bool[]), CAST(:suggested_bill_ids AS uuid[]),
-        CAST(:matched_bys AS uuid[])) AS t
-""")
+INSERT_MATCHES = InsertMany(
+    "matches",
+    {
+        "id": "uuid",
+        "credit_id": "uuid",
+        "bill_id": "uuid",
+        "payee_id": "uuid",
+        "rule": "text",
+        "verdict": "text",
+        "named": "text",
+        "reason": "text",
+        "reason_facts": "jsonb",
+        "applied_vnd": "bigint",
+        "is_late": "bool",
+        "suggested_bill_id": "uuid",
+        "matched_by": "uuid",
+    },
+    shared=("org_id", "matched_at"),
+)
 
-INSERT_LEGS = text("""
-    INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
-    SELECT :org_id, t.*
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:match_ids AS uuid[]), CAST(:credit_ids AS uuid[]),
-        CAST(:bill_ids AS uuid[]), CAST(:applied_vnd AS bigint[])) AS t
-""")
+INSERT_LEGS = InsertMany(
+    "match_legs",
+    {
+        "id": "uuid",
+        "match_id": "uuid",
+        "credit_id": "uuid",
+        "bill_id": "uuid",
+        "applied_vnd": "bigint",
+    },
+)
 REVERSE_LEGS = text("""
     UPDATE match_legs SET reversed_at = :now
     WHERE org_id = :org_id AND match_id = :match_id AND reversed_at IS NULL
@@ -111,9 +121,9 @@ SET_OPEN = text("""
 LOCK_CREDIT = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:credit_id AS text), 1))")
 # `c` is joined, but never changes.
 LOCK_MATCH = text("""
-    SELECT m.id, m.bill_id, m.payee_id, m.rule, m.verdict, m.named, m.applied_vnd, m.is_late,
-           c.receiving_account_id, c.virtual_account, c.provider, c.provider_order_id, c.memo,
-           c.amount_vnd, c.occurred_at, c.is_date_only, c.payer_name
+    SELECT m.id, m.bill_id, m.payee_id, m.rule, m.verdict, m.named, m.reason, m.reason_facts,
+           m.applied_vnd, m.is_late, c.receiving_account_id, c.virtual_account, c.provider,
+           c.provider_order_id, c.memo, c.amount_vnd, c.occurred_at, c.is_date_only, c.payer_name
     FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.credit_id = :credit_id AND m.reversed_at IS NULL
@@ -235,43 +245,35 @@ async def insert_matches(
     session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch], *, now: datetime
 ) -> None:
     """Write what credits were found to be."""
-    await send(
-        session,
-        INSERT_MATCHES,
-        {
-            "org_id": org_id,
-            "ids": [m.id for m in matches],
-            "credit_ids": [m.credit_id for m in matches],
-            "bill_ids": [m.decision.bill_id for m in matches],
-            "payee_ids": [m.decision.payee_id for m in matches],
-            "rules": [m.decision.rule.value for m in matches],
-            "verdicts": [m.decision.verdict.value for m in matches],
-            "named": [m.named for m in matches],
-            "reasons": [m.decision.reason for m in matches],
-            "applied_vnd": [m.decision.applied_vnd for m in matches],
-            "are_late": [m.decision.is_late for m in matches],
-            "suggested_bill_ids": [m.suggested_bill_id for m in matches],
-            "matched_bys": [m.matched_by for m in matches],
-            "now": now,
-        },
-    )
+    rows = [
+        (
+            match.id,
+            match.credit_id,
+            match.decision.bill_id,
+            match.decision.payee_id,
+            match.decision.rule.value,
+            match.decision.verdict.value,
+            match.named,
+            match.decision.reason.code.value,
+            match.decision.reason.write_facts(),
+            match.decision.applied_vnd,
+            match.decision.is_late,
+            match.suggested_bill_id,
+            match.matched_by,
+        )
+        for match in matches
+    ]
+    await insert_many(session, INSERT_MATCHES, rows, org_id=org_id, matched_at=now)
 
 
 async def insert_legs(session: AsyncSession, org_id: UUID, matches: Sequence[NewMatch]) -> None:
     """Write what matches give to bills; each leg has its payment's id."""
-    legs = [(match, payment) for match in matches for payment in match.decision.payments]
-    await send(
-        session,
-        INSERT_LEGS,
-        {
-            "org_id": org_id,
-            "ids": [payment.id for _, payment in legs],
-            "match_ids": [match.id for match, _ in legs],
-            "credit_ids": [match.credit_id for match, _ in legs],
-            "bill_ids": [payment.bill_id for _, payment in legs],
-            "applied_vnd": [payment.amount_vnd for _, payment in legs],
-        },
-    )
+    rows = [
+        (payment.id, match.id, match.credit_id, payment.bill_id, payment.amount_vnd)
+        for match in matches
+        for payment in match.decision.payments
+    ]
+    await insert_many(session, INSERT_LEGS, rows, org_id=org_id)
 
 
 async def set_open(

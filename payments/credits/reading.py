@@ -10,7 +10,8 @@ from uuid import UUID
 
 from core.ids import new_id
 from core.masking import mask_tail
-from payments.breaks.rules import BreakKind
+from core.reasons import Reason
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import DueNotice
@@ -51,8 +52,9 @@ def read_notices(
             reading = provider.read(notice.body)
         except UnreadableNotice as error:
             readings.outcomes[notice.id] = NoticeOutcome.UNREADABLE
+            reason = Reason(BreakReason.NOTICE_UNREADABLE, {"fault": error.fault.value})
             readings.breaks.append(
-                NewBreak(kind=BreakKind.UNREADABLE, subject_id=notice.id, detail=str(error))
+                NewBreak(kind=BreakKind.UNREADABLE, subject_id=notice.id, reason=reason)
             )
             continue
         if reading.is_ping:
@@ -115,9 +117,9 @@ def _place_transaction(
         readings.listed.add(subject_id)
     if is_live and (reported.is_simulated or account.is_sandbox):
         readings.outcomes[notice.id] = NoticeOutcome.SIMULATED_REFUSED
-        detail = f"simulated {reported.amount_vnd} ₫ sent to a live organisation"
+        reason = Reason(BreakReason.SIMULATED_MONEY, {"amount_vnd": reported.amount_vnd})
         kind = BreakKind.SIMULATED_IN_LIVE
-        readings.breaks.append(NewBreak(kind=kind, subject_id=notice.id, detail=detail))
+        readings.breaks.append(NewBreak(kind=kind, subject_id=notice.id, reason=reason))
         return
     credit = make_credit(
         reported,
@@ -135,6 +137,6 @@ def _unknown_account(reported: ReportedTransaction, subject_id: UUID) -> NewBrea
     return NewBreak(
         kind=BreakKind.UNKNOWN_ACCOUNT,
         subject_id=subject_id,
-        detail=f"money on account {number}, which this endpoint does not speak for",
+        reason=Reason(BreakReason.ACCOUNT_NOT_LISTED, {"account": number}),
         amount_vnd=reported.amount_vnd,  # of the first notice
     )

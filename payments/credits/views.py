@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -14,9 +14,9 @@ from payments.credits.rules import Verdict
 
 CREDIT_COLUMNS = """
     c.id, c.receiving_account_id, c.virtual_account, m.payee_id, m.bill_id, m.suggested_bill_id,
-    c.amount_vnd, m.applied_vnd, m.verdict, m.rule, m.reason, m.is_late, c.memo, c.payer_name,
-    c.payer_account, c.payer_bank, c.provider, c.bank_reference, c.occurred_at, c.is_date_only,
-    c.received_at, m.matched_at, m.matched_by
+    c.amount_vnd, m.applied_vnd, m.verdict, m.rule, m.reason, m.reason_facts, m.is_late, c.memo,
+    c.payer_name, c.payer_account, c.payer_bank, c.provider, c.bank_reference, c.occurred_at,
+    c.is_date_only, c.received_at, m.matched_at, m.matched_by
 """
 
 
@@ -89,7 +89,8 @@ class CreditView(NamedTuple):
     applied_vnd: int
     verdict: str
     rule: str
-    reason: str
+    reason: str  # MatchReason
+    reason_facts: dict[str, Any]
     is_late: bool
     memo: str
     payer_name: str | None

@@ -10,9 +10,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.jobs.periodic import JobDatabases, PeriodicJob
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.breaks.queries import close_breaks, insert_breaks_once
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.invariants.queries import (
     INVARIANTS,
@@ -66,7 +67,13 @@ async def open_alarm(
     alarm = NewBreak(
         kind=BreakKind.BOOKS_DISAGREE,
         subject_id=alarm_subject(name),
-        detail=str(violations[0]),
+        reason=Reason(
+            BreakReason.INVARIANT_BROKEN,
+            {
+                "invariant": name,
+                "evidence": {key: str(value) for key, value in violations[0].evidence.items()},
+            },
+        ),
     )
     await insert_breaks_once(session, org_id, [alarm], now=now)
 

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.ids import new_id
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills.queries import LOCK_NAMED_BILLS, lock_named_bills, store_expiry
 from payments.bills.rules import BillFacts
 from payments.bills.service import cancel_bill
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.service import close_break
 from payments.breaks.types import NewBreak
 from tests.concurrency.races import Races
@@ -253,7 +254,11 @@ async def test_a_break_that_a_person_closes_meanwhile_keeps_their_words(
     stall = shared_stall
     subjects = [new_id() for _ in range(20)]
     opened = [
-        NewBreak(kind=BreakKind.STUCK, subject_id=one, detail="could not be settled")
+        NewBreak(
+            kind=BreakKind.STUCK,
+            subject_id=one,
+            reason=Reason(BreakReason.NOTICE_FAILED, {"error": "ValueError"}),
+        )
         for one in subjects
     ]
     resolutions = dict.fromkeys(subjects, "settle")

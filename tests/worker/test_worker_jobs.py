@@ -257,10 +257,10 @@ async def test_the_rounds_read_what_is_recent_by_an_index(
             'Pho', 'expired', md5('c')::uuid, at, at, at
         FROM generate_series(1, 60000) i,
             LATERAL (SELECT now() - interval '9 min' * (60000 - i)) t (at);
-        INSERT INTO matches (org_id, id, credit_id, rule, verdict, named, reason, applied_vnd,
-            is_late, matched_at)
+        INSERT INTO matches (org_id, id, credit_id, rule, verdict, named, reason, reason_facts,
+            applied_vnd, is_late, matched_at)
         SELECT '{stall.org.id}', md5('m' || i)::uuid, md5('k' || i)::uuid, 'none', 'no_bill',
-            'PPHKXM' || i, 'x', 0, false, now() - interval '9 min' * (60000 - i)
+            'PPHKXM' || i, 'no_such_bill', '{{}}', 0, false, now() - interval '9 min' * (60000 - i)
         FROM generate_series(1, 60000) i;
         INSERT INTO rejections (org_id, id, endpoint_id, refusal, detail, body_start, received_at)
         SELECT '{stall.org.id}', (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')

@@ -416,5 +416,5 @@ async def test_finance_gives_money_that_nothing_explains_to_a_bill_or_a_stall(
 
     assert "/assign" not in (await finance.get("/manage/breaks")).text
     closed = text_of(await finance.get("/manage/breaks?show=closed"))
-    assert "settle" in closed
-    assert "counter_sale" in closed
+    assert "Đã trả đủ khoản thu" in closed
+    assert "Bán tại quầy" in closed

@@ -61,7 +61,9 @@ async def test_a_counter_sale_is_in_the_totals_until_it_is_family_money(market: 
 
     path = f"/v1/credits/{credit['id']}"
     family = await cashier.post(f"{path}/not-takings", json={"reason": "con gửi"})
-    assert (family.json()["verdict"], family.json()["reason"]) == ("not_takings", "con gửi")
+    said = family.json()
+    assert (said["verdict"], said["reason"]) == ("not_takings", "not_takings_by")
+    assert said["reason_facts"]["words"] == "con gửi"
     assert (await totals(market))["takings_vnd"] == 0
     again = await cashier.post(f"{path}/takings")
     assert again.json()["verdict"] == "counter_sale"

@@ -12,6 +12,7 @@ from core.db import Database
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
+from payments.bills import queries_owners
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.errors import BillTooLong
 from payments.bills.jobs import notify_owners
@@ -125,6 +126,25 @@ async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bi
         (wrong.id, "expired"): "open",
     }
     assert [to for bill, _, to in notebook.heard if bill == wrong.id] == ["paid", "open", "expired"]
+
+
+async def test_an_attempt_that_failed_in_two_processes_counts_once(
+    app_database: Database, stall: PayableStall
+) -> None:
+    """The second locks the change between the first's failure and its being counted."""
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    await pay(app_database, stall, bill)
+    counted = []
+    for _ in range(2):
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            change_id = UUID(str(await session.scalar(text("SELECT id FROM bill_changes"))))
+            counted.append(
+                await queries_owners.put_off(
+                    session, stall.org.id, change_id, attempts=0, until=NOON, why="ValueError"
+                )
+            )
+    assert counted == [True, False]
+    assert await count_rows(app_database, stall, "bill_changes", "attempts = 1") == 1
 
 
 async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(

@@ -148,8 +148,9 @@ async def test_an_unknown_account_is_one_alarm_however_many_notices_name_it(
     await process_waiting(app_database, stall)
 
     assert await list_breaks(app_database, stall) == ["unknown_account"] * 2
-    assert await count_rows(app_database, stall, "breaks", f"detail LIKE '%{NOT_OURS}%'") == 0
-    assert await count_rows(app_database, stall, "breaks", "detail LIKE '%4321%'") == 1
+    number, anywhere = "reason_facts ->> 'account'", f"reason_facts::text LIKE '%{NOT_OURS}%'"
+    assert await count_rows(app_database, stall, "breaks", anywhere) == 0
+    assert await count_rows(app_database, stall, "breaks", f"{number} LIKE '%4321'") == 1
     assert await count_rows(app_database, stall, "notices", "attempts > 9") == 0
 
 

@@ -295,5 +295,8 @@ async def test_a_correction_says_who_and_why(
 
     who = f"actor_id = '{cashier.id}' AND reason = 'con gửi' AND object_id = '{credit_id}'"
     assert await count_rows(app_database, stall, "audit_log", who) == 1
-    said = f"matched_by = '{cashier.id}' AND reason = 'con gửi' AND reversed_at IS NULL"
+    said = (
+        f"matched_by = '{cashier.id}' AND reversed_at IS NULL AND reason = 'not_takings_by'"
+        """ AND reason_facts = '{"by": "cashier", "words": "con gửi"}'"""
+    )
     assert await count_rows(app_database, stall, "matches", said) == 1
