@@ -24,9 +24,9 @@ from payments.bills.queries import confirm_serials, find_expired_unstored, store
 from payments.bills.queries_owners import find_waiting as find_changes
 from payments.callbacks.queries import find_backlog
 from payments.connections.vouching import handle_permission_lost
-from payments.credits.corrections import put_off, rematch
 from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import find_waiting
+from payments.credits.queries_matches import find_waiting
+from payments.credits.rematching import put_off, rematch
 from payments.invariants import (
     INVARIANTS,
     VIOLATIONS_MAX,

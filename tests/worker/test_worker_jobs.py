@@ -20,7 +20,7 @@ from payments.bills.references import make_reference
 from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection
 from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import FIND_WAITING_MATCHES
+from payments.credits.queries_matches import FIND_WAITING_MATCHES
 from tests.world.builders import (
     NOON,
     Stall,

@@ -10,7 +10,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import find_waiting
+from payments.credits.queries_matches import find_waiting
 from payments.providers import PROVIDERS
 from tests.payments.invariants import find_violations
 from tests.payments.providers.provider_notices import PAYOS_DATA, VIETQRVN_PUSH, to_json
