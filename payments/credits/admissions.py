@@ -19,7 +19,13 @@ from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import lock_break, write_resolution
 from payments.callbacks.errors import BreakNotDecidable
-from payments.credits import corrections, queries, queries_transactions
+from payments.credits import (
+    assigning,
+    corrections,
+    queries,
+    queries_sightings,
+    queries_transactions,
+)
 from payments.credits.duplicates import read_fingerprint
 from payments.credits.matching import describe_routings, match_credits, write_matches
 from payments.credits.models import BankTransaction
@@ -101,7 +107,7 @@ async def assign(
     """Say whose the payment of a break is: a payee's sale, a bill's, or several bills'.
 
     Args:
-        shares: (bill, đồng), as in corrections.split_over_bills.
+        shares: (bill, đồng), as in assigning.split_over_bills.
 
     Raises:
         BreakNotFound, BreakNotDecidable, BillNotFound, PayeeNotFound
@@ -116,7 +122,7 @@ async def assign(
     if found.kind not in ASSIGNABLE or found.credit_id is None:
         raise BreakNotDecidable
     if payee_id is not None:
-        await corrections.assign_credit(
+        await assigning.assign_credit(
             session,
             org_id,
             found.credit_id,
@@ -126,13 +132,13 @@ async def assign(
             now=now,
         )
     elif shares:
-        await corrections.split_over_bills(
+        await assigning.split_over_bills(
             session, org_id, found.credit_id, shares=shares, actor=actor, now=now
         )
     else:
         assert bill_id is not None
         bill = await get_bill(session, org_id, bill_id)
-        await corrections.confirm_for_bill(
+        await assigning.confirm_for_bill(
             session,
             org_id,
             found.credit_id,
@@ -206,7 +212,7 @@ async def _credit_sighting(
 
 async def _read_sighting(session: AsyncSession, org_id: UUID, sighting_id: UUID) -> NewCredit:
     """Read the reported transaction of a sighting again, from its stored notice."""
-    sighting, account_id, notice = await queries_transactions.get_sighting(
+    sighting, account_id, notice = await queries_sightings.get_sighting(
         session, org_id, sighting_id
     )
     provider = find_provider(notice.provider)

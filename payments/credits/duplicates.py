@@ -21,7 +21,7 @@ from payments.bills.references import find_references
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
-from payments.credits import queries, queries_transactions
+from payments.credits import queries_matches, queries_sightings, queries_transactions
 from payments.credits.queries_transactions import SAME_MONEY_WITHIN
 from payments.credits.twins import (
     NearCredit,
@@ -99,7 +99,9 @@ async def store_credits(
     for credit in one_by_one:
         placed[credit.id] = await _place_alone(session, org_id, credit, codes=codes, now=now)
     if added := [one.added.credit_id for one in placed.values() if one.added is not None]:
-        await queries.lock_credits(session, added)  # before any bill is locked, as corrections do
+        await queries_matches.lock_credits(
+            session, added
+        )  # before any bill is locked, as corrections do
     return [placed[credit.id] for credit in arrived]
 
 
@@ -285,7 +287,7 @@ async def _keep(
     """Keep evidence; return what follows from what was not kept before."""
     if not sightings:
         return _Kept()
-    kept = await queries_transactions.insert_sightings(session, org_id, sightings, now=now)
+    kept = await queries_sightings.insert_sightings(session, org_id, sightings, now=now)
     breaks, added = {}, {}
     for one in sightings:
         if one.id in kept and not one.is_contradiction and "references" in one.differences:

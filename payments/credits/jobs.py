@@ -11,9 +11,9 @@ from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_org_facts
 from payments.callbacks.queries import find_backlog
-from payments.credits.corrections import put_off, rematch
 from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import find_waiting
+from payments.credits.queries_matches import find_waiting
+from payments.credits.rematching import put_off, rematch
 
 log = structlog.get_logger()
 

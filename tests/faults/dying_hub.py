@@ -29,7 +29,7 @@ from payments.bills.owners import OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.receiver import NoticeReceiver
-from payments.credits import queries, queries_transactions
+from payments.credits import queries_matches, queries_transactions
 from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
@@ -49,7 +49,7 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the bill is locked": (settling, "lock_named_bills", True),
     "after the bill is changed": (bill_queries, "update_bills", True),
     "after the payment is written": (queries_payments, "insert_payments", True),
-    "after the match is written": (queries, "insert_matches", True),
+    "after the match is written": (queries_matches, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
     "before the processing commits": (notice_queries, "finish_notices", True),

@@ -22,7 +22,7 @@ from payments.bills.references import make_reference
 from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection
 from payments.credits.jobs import rematch_waiting
-from payments.credits.queries import FIND_WAITING_MATCHES
+from payments.credits.queries_matches import FIND_WAITING_MATCHES
 from tests.world.bills import a_bill
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase

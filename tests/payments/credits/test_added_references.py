@@ -12,7 +12,7 @@ from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits.jobs import rematch_waiting
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
@@ -171,7 +171,7 @@ async def correct(database: Database, stall: PayableStall, what: str, bill_id: U
     async with open_org_transaction(database, stall.org.id) as session:
         before = (session, stall.org.id, credit_id)
         if what == "confirmed":
-            await corrections.confirm_for_bill(*before, bill_id=bill_id, **facts)
+            await assigning.confirm_for_bill(*before, bill_id=bill_id, **facts)
             return
         await corrections.mark_not_takings(*before, reason="", **facts)
         if what == "put back":

@@ -16,8 +16,8 @@ from payments.breaks.models import Break
 from payments.breaks.service import close_break
 from payments.callbacks.errors import BreakNotDecidable
 from payments.credits import admissions
-from payments.credits.corrections import rematch
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from payments.credits.rematching import rematch
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON

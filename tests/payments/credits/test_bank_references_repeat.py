@@ -11,7 +11,7 @@ from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.credits.jobs import rematch_waiting
-from payments.credits.queries import find_waiting
+from payments.credits.queries_matches import find_waiting
 from payments.providers import PROVIDERS
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill

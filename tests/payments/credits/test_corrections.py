@@ -12,7 +12,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.service import cancel_bill
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.ledger import service as ledger
 from payments.ledger.rules import takings
@@ -74,7 +74,7 @@ async def test_assigning_moves_the_money_into_the_takings_of_that_payee(
     credit_id = await a_sale(app_database, stall)
     assert (await read_ledger(app_database, stall))["unapplied"] == 30_000
 
-    await correct(corrections.assign_credit, credit_id, payee_id=neighbour)
+    await correct(assigning.assign_credit, credit_id, payee_id=neighbour)
 
     assert await read_takings(app_database, stall, neighbour) == 30_000
     assert await read_ledger(app_database, stall) == {
@@ -94,11 +94,11 @@ async def test_the_same_tap_twice_assigns_once_and_another_stalls_tap_is_refused
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
     credit_id = await a_sale(app_database, stall)
-    await correct(corrections.assign_credit, credit_id)
-    await correct(corrections.assign_credit, credit_id)
+    await correct(assigning.assign_credit, credit_id)
+    await correct(assigning.assign_credit, credit_id)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.assign_credit, credit_id, payee_id=neighbour)
+        await correct(assigning.assign_credit, credit_id, payee_id=neighbour)
 
     assert await count_rows(app_database, stall, "matches") == 2
 
@@ -113,11 +113,11 @@ async def test_who_does_not_trade_on_an_account_is_assigned_nothing_of_it(
         await an_account(session, stall.org, stranger)
 
     with pytest.raises(CreditNotFound):
-        await correct(corrections.assign_credit, credit_id, payee_id=stranger)
+        await correct(assigning.assign_credit, credit_id, payee_id=stranger)
     with pytest.raises(PayeeNotFound):
-        await correct(corrections.assign_credit, credit_id, payee_id=new_id())
+        await correct(assigning.assign_credit, credit_id, payee_id=new_id())
     with pytest.raises(CreditNotFound):
-        await correct(corrections.assign_credit, new_id())
+        await correct(assigning.assign_credit, new_id())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_a_sale_that_was_a_customers_bill_pays_it(
     credit_id = await a_sale(app_database, stall)
 
     for _ in range(2):  # the second tap changes nothing
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_status(app_database, stall, bill) == (status, takings_vnd, 30_000)
     books = await read_ledger(app_database, stall)
@@ -159,8 +159,8 @@ async def test_a_credit_that_pays_a_bill_is_not_taken_from_it(
     credit_id = await find_credit(app_database, stall)
 
     for correction, facts in (
-        (corrections.assign_credit, {}),
-        (corrections.confirm_for_bill, {"bill_id": other.id}),
+        (assigning.assign_credit, {}),
+        (assigning.confirm_for_bill, {"bill_id": other.id}),
         (corrections.mark_not_takings, {"reason": "tiền nhà"}),
         (corrections.mark_takings_again, {}),
     ):
@@ -185,7 +185,7 @@ async def test_a_bill_that_needs_no_money_any_more_takes_none_from_the_sales(
     before = await read_ledger(app_database, stall)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_ledger(app_database, stall) == before
     assert (await read_status(app_database, stall, bill))[0] == became
@@ -205,7 +205,7 @@ async def test_a_bill_of_another_virtual_account_is_not_paid_by_a_sale(
     credit_id = await find_credit(app_database, stall)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_takings(app_database, stall, stall.payee_id) == 30_000
 
@@ -220,7 +220,7 @@ async def test_money_that_names_two_bills_pays_the_one_that_a_person_says(
     assert await list_breaks(app_database, stall) == ["several_references"]
 
     credit_id = await find_credit(app_database, stall)
-    await correct(corrections.confirm_for_bill, credit_id, bill_id=meant.id)
+    await correct(assigning.confirm_for_bill, credit_id, bill_id=meant.id)
 
     assert (await read_status(app_database, stall, meant))[0] == "paid"
     assert (await read_status(app_database, stall, other))[0] == "open"
@@ -244,9 +244,9 @@ async def test_a_bill_of_another_payee_is_not_paid_by_this_ones_sale(
     bill = await a_bill(app_database, theirs)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
     with pytest.raises(BillNotFound):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=new_id())
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=new_id())
 
     assert await read_takings(app_database, stall, stall.payee_id) == 30_000
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
-from payments.credits.corrections import assign_credit
+from payments.credits.assigning import assign_credit
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import NOON, VENDOR

@@ -11,7 +11,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits.errors import CreditNotCorrectable
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
@@ -62,7 +62,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
     shares = [(first.id, 20_000), (second.id, 15_000)]
 
     for _ in range(2):
-        await correct(corrections.split_over_bills, credit_id, shares=shares)
+        await correct(assigning.split_over_bills, credit_id, shares=shares)
 
     assert await read_status(app_database, stall, first) == ("paid", 20_000, 20_000)
     assert await read_status(app_database, stall, second) == ("paid", 20_000, 20_000)
@@ -74,7 +74,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
     assert await count_rows(app_database, stall, "matches", f"credit_id = '{credit_id}'") == 2
     assert await count_rows(app_database, stall, "bank_transactions", "open_vnd = 15000") == 1
 
-    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
 
     assert await read_status(app_database, stall, first) == ("open", 0, 0)
     assert await read_status(app_database, stall, second) == ("part_paid", 5_000, 5_000)
@@ -94,7 +94,7 @@ async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
     credit_id = (await list_credits(app_database, stall))[taken_at]
 
     await correct(
-        corrections.confirm_for_bill,
+        assigning.confirm_for_bill,
         credit_id,
         bill_id=other.id,
         payee_id=stall.payee_id,
@@ -116,11 +116,11 @@ async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
     first, again = await list_credits(app_database, stall)
     facts = {"bill_id": bill.id, "payee_id": stall.payee_id}
     with pytest.raises(CreditNotCorrectable):  # nothing is owed
-        await correct(corrections.confirm_for_bill, again, **facts)
+        await correct(assigning.confirm_for_bill, again, **facts)
 
     await correct(corrections.mark_same_money, first)
     assert await read_status(app_database, stall, bill) == ("open", 0, 20_000)
-    await correct(corrections.confirm_for_bill, again, **facts)
+    await correct(assigning.confirm_for_bill, again, **facts)
 
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
@@ -137,7 +137,7 @@ async def test_shares_that_do_not_fit_change_nothing(
         ([(bills[0].id, 1), (credit_id, 1)], BillNotFound),
     ]:
         with pytest.raises(refused):
-            await correct(corrections.split_over_bills, credit_id, shares=shares)
+            await correct(assigning.split_over_bills, credit_id, shares=shares)
 
     assert (await read_ledger(app_database, stall))["takings"] == 30_000
     assert [(await read_status(app_database, stall, b))[0] for b in bills] == ["open", "open"]
@@ -155,7 +155,7 @@ async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_ba
     assert await list_breaks(app_database, stall) == ["refund_due"]
     (credit_id,) = await list_credits(app_database, stall)
 
-    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
 
     assert await read_status(app_database, stall, bill) == ("cancelled", 0, 0)
     assert await list_breaks(app_database, stall) == []
@@ -184,7 +184,7 @@ async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_dead
 
     async def move(credit_id: UUID, to: BillFacts) -> None:
         async with open_org_transaction(app_database, stall.org.id) as session:
-            await corrections.confirm_for_bill(
+            await assigning.confirm_for_bill(
                 session,
                 stall.org.id,
                 credit_id,

@@ -12,14 +12,14 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.breaks.rules import BreakReason
-from payments.credits import corrections
-from payments.credits.corrections import put_off
+from payments.credits import assigning, corrections, rematching
 from payments.credits.reasons import MatchReason
+from payments.credits.rematching import put_off
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.world.bills import a_bill
 from tests.world.constants import NOON
 from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
-from tests.world.serials import next_code
+from tests.world.serials import next_code, next_number
 from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
@@ -56,12 +56,13 @@ async def live_through_much(database: Database, stall: PayableStall) -> None:
     await pay(database, stall, one, amount_vnd=10_000)
     await pay(database, stall, one, amount_vnd=20_000)
     await pay(database, stall, one)  # again
-    await pay(database, stall, two, amount_vnd=20_000, transaction_id=70)
-    await pay(database, stall, two, amount_vnd=25_000, transaction_id=70)  # contradicts
+    same = next_number()
+    await pay(database, stall, two, amount_vnd=20_000, transaction_id=same)
+    await pay(database, stall, two, amount_vnd=25_000, transaction_id=same)  # contradicts
     await correct(database, stall, cancel_bill_and_propose_refund, two.id, reason=None)
     await receive(database, stall, f"{late.reference} {one.reference} {two.reference}")
     waits = await receive(database, stall, make_reference(stall.org.code, 999_999))
-    for _ in range(corrections.BREAK_AFTER):
+    for _ in range(rematching.BREAK_AFTER):
         async with open_org_transaction(database, stall.org.id) as session:
             await put_off(session, stall.org.id, waits, error=None, now=NOON)
     sale = await receive(database, stall, "an sang", bank_reference="FT2632400099")
@@ -80,12 +81,10 @@ async def live_through_much(database: Database, stall: PayableStall) -> None:
     await process_waiting(database, stall)
     await a_neighbour(database, stall)
     shared = await receive(database, stall, "chung tai khoan")
-    await correct(database, stall, corrections.assign_credit, shared, **whose)
+    await correct(database, stall, assigning.assign_credit, shared, **whose)
     confirmed = await receive(database, stall, "cung vay")
     bill = await a_bill(database, stall, amount_vnd=30_000)
-    await correct(
-        database, stall, corrections.confirm_for_bill, confirmed, bill_id=bill.id, **whose
-    )
+    await correct(database, stall, assigning.confirm_for_bill, confirmed, bill_id=bill.id, **whose)
 
 
 def find_sentences(facts: Any) -> list[str]:
