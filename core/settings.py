@@ -16,6 +16,7 @@ TCP_KEEPALIVES_COUNT: Final = 3
 TCP_USER_TIMEOUT_MS: Final = 8_000
 # One write for many callers; above it each is told to come back (database_write_timeout_s).
 WRITE_TIMEOUT_S: Final = 6.0
+SECRET_KEY_CHARS_MIN: Final = 43  # 32 bytes in base64, without its padding
 # OWASP Password Storage Cheat Sheet, argon2id with t = 2 and p = 1. About 25 ms a hash.
 PASSWORD_MEMORY_KIB: Final = 19_456
 
@@ -34,6 +35,15 @@ def read_origin(url: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+
+def is_secret_key(text: str) -> bool:
+    """Whether a text can be an installation's secret key: neither cut off nor a placeholder.
+
+    Not only what we make ourselves: `openssl rand -hex 32` is as good.
+    """
+    is_one_word = text.isascii() and text.isprintable() and " " not in text
+    return is_one_word and len(text) >= SECRET_KEY_CHARS_MIN and "change" not in text.lower()
 
 
 class Settings(BaseSettings):
@@ -138,8 +148,7 @@ class Settings(BaseSettings):
     @classmethod
     def refuse_placeholder(cls, value: SecretStr) -> SecretStr:
         """Refuse to start on a placeholder or a short key."""
-        key = value.get_secret_value()
-        if len(key) < 43 or "change" in key.lower():
+        if not is_secret_key(value.get_secret_value()):
             msg = "PHOPAY_SECRET_KEY must be 32 random bytes in URL-safe base64"
             raise ValueError(msg)
         return value
