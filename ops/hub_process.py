@@ -11,7 +11,7 @@ import sys
 import uvicorn
 
 from core.logging import set_up_logging
-from core.settings import Settings
+from core.settings import WrongSettings, read_settings
 
 # Streams of events never end by themselves; after this they are cut (clients reconnect).
 GRACEFUL_STOP_S = 5
@@ -20,7 +20,10 @@ KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
 
 def main(descriptor: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The hub cannot start with these settings:\n{problem}")
     set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
         "api.app:create_app",

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -16,7 +17,7 @@ from core.db import open_database, open_engine
 from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
 from core.sealing import Sealer
-from core.settings import Settings
+from core.settings import Settings, WrongSettings, read_settings
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
@@ -88,7 +89,10 @@ async def _repeat(
 
 def main() -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The worker cannot start with these settings:\n{problem}")
     set_up_logging(process_name="worker", log_format=settings.log_format)
 
     async def run_until_signal() -> None:
