@@ -55,7 +55,7 @@ from api.v1.payees import routes as payees_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
-from core.settings import Settings
+from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None, *, registry: Registry = REGISTR
     Serve it with `proxy_headers=False`: whose X-Forwarded-For counts is a setting of the hub
     (`PHOPAY_TRUSTED_PROXIES`), and uvicorn's own default would believe anything on this machine.
     """
-    settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
+    settings = settings or read_settings()
     app = FastAPI(
         title="PhoPay",
         summary="A city's own cashless payment hub: VietQR codes that confirm themselves.",

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from core.logging import set_up_logging
-from core.settings import Settings
+from core.settings import WrongSettings, read_settings
 
 # Streams of events never end by themselves; after this they are cut (clients reconnect).
 GRACEFUL_STOP_S = 5
@@ -26,7 +26,10 @@ def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app"
     Args:
         create: makes the application; a name is imported only now.
     """
-    settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The hub cannot start with these settings:\n{problem}")
     set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
         create,

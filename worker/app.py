@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +17,7 @@ from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
 from core.sealing import Sealer
-from core.settings import Settings
+from core.settings import Settings, WrongSettings, read_settings
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
@@ -82,7 +83,10 @@ async def _repeat(job: PeriodicJob, stop: asyncio.Event) -> None:
 
 def main(*, registry: Registry = REGISTRY) -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The worker cannot start with these settings:\n{problem}")
     set_up_logging(process_name="worker", log_format=settings.log_format)
 
     async def run_until_signal() -> None:

@@ -63,6 +63,35 @@ async def test_a_stream_says_when_all_that_was_missed_was_sent(hub: Hub) -> None
     assert names == ["hello", "missed", "caught-up", "afterwards"]
 
 
+@pytest.mark.parametrize("last_word", ["hello", "caught-up"])
+async def test_a_line_that_dies_in_its_first_seconds_loses_nothing(
+    hub: Hub, last_word: str
+) -> None:
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        last_id = await screen.receive_id_of(last_word)
+    await happen(hub, org_id, "missed")
+    # Longer than a fresh page looks back, and no tick has said an id yet.
+    await anyio.sleep(feeds.OPENING_OVERLAP.total_seconds() + 0.2)
+
+    async with watching(admin, **{"Last-Event-ID": last_id}) as screen:
+        assert (await screen.receive())["event"] == "missed"
+
+
+async def test_what_a_stream_says_of_itself_never_takes_a_page_back(hub: Hub) -> None:
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    await happen(hub, org_id, "old")
+    last_id = str(await happen(hub, org_id, "seen"))
+
+    async with watching(admin, **{"Last-Event-ID": last_id}) as screen:
+        assert await screen.receive_id_of("hello") == last_id
+        assert await screen.receive_id_of("caught-up") > last_id
+        opened = str(await happen(hub, org_id, "afterwards"))
+        assert (await screen.receive())["id"] == opened
+
+
 async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
