@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column("holder_told_by", sa.Uuid(), nullable=True),
         sa.Column("owner_kind", sa.String(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("is_direct_only", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint(
             "(owner_kind IS NULL) = (owner_id IS NULL)", name=op.f("ck_payee_accounts_owner_whole")
         ),

@@ -24,7 +24,8 @@ APP_MAY_UPDATE = {
     ),
     "payee_accounts": (
         "status, approved_by, approved_at, test_credit_id, test_refused_at, test_refused_bank,"
-        " activated_at, ended_at, holder_told_at, holder_told_by, owner_kind, owner_id"
+        " activated_at, ended_at, holder_told_at, holder_told_by, owner_kind, owner_id,"
+        " is_direct_only"
     ),
     "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
     "callback_endpoints": (

@@ -145,7 +145,7 @@ def _present_fact(manager: ManagerContext, name: str, value: Any) -> str:
     if isinstance(value, int) and name.endswith("_vnd"):
         return format_vnd(value)
     words = value if isinstance(value, list) else [value]
-    group = {"status": "account.state", "roles": "role", "provider": "provider"}.get(name, "scope")
+    group = {"status": "account.state", "roles": "role", "provider": "provider", "rail": "account.rail"}.get(name, "scope")
     return ", ".join(manager.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
 
 

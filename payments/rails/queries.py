@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -65,6 +66,36 @@ FIND_DUE = text("""
            OR b.monitor_until <= :now)
     ORDER BY r.next_attempt_at LIMIT :limit
 """)
+# One row for each endpoint that reports on the account in force; is_sole as in the connections'
+# find_sole_endpoint_id: its keys open orders for this account alone.
+LIST_REPORTERS = text("""
+    SELECT l.id, l.is_direct_only, e.provider,
+           e.sealed_pull_token IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM callback_endpoint_accounts o
+               WHERE o.org_id = e.org_id AND o.endpoint_id = e.id
+                 AND o.receiving_account_id <> l.receiving_account_id)
+    FROM payee_accounts l
+    LEFT JOIN callback_endpoint_accounts a
+      ON a.org_id = l.org_id AND a.receiving_account_id = l.receiving_account_id
+    LEFT JOIN callback_endpoints e
+      ON e.org_id = a.org_id AND e.id = a.endpoint_id AND e.revoked_at IS NULL
+    WHERE l.org_id = :org_id AND l.payee_id = :payee_id AND l.status = 'active'
+""")
+
+
+class Reporter(NamedTuple):
+    """An endpoint that reports on a payee's account."""
+
+    link_id: UUID
+    is_direct_only: bool
+    provider: str | None  # None: nobody reports
+    is_sole: bool
+
+
+async def list_reporters(session: AsyncSession, org_id: UUID, payee_id: UUID) -> list[Reporter]:
+    """List who reports on the account in force of a payee; empty without such an account."""
+    rows = await session.execute(LIST_REPORTERS, {"org_id": org_id, "payee_id": payee_id})
+    return [Reporter(*row) for row in rows]
 
 
 async def insert_request_once(

@@ -57,6 +57,7 @@ from payments.rails.rules import (
 
 # Requests that one process makes at once; who comes later waits, and the worker finds the rest.
 CALLS_AT_ONCE_MAX: Final = 16
+DRAINED_WITHIN_S: Final = 5.0  # at shutdown; what is not done by then the worker takes over
 
 log = structlog.get_logger()
 
@@ -89,11 +90,20 @@ class RailService:
         self._public_url = public_url.rstrip("/")
         self._read_clock = read_clock
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE_MAX)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def open_on_rail(
-        self, writer: BillWriter, org: OrgFacts, request: BillRequest
+        self,
+        writer: BillWriter,
+        org: OrgFacts,
+        request: BillRequest,
+        *,
+        wait_s: float | None = None,
     ) -> BillFacts:
         """Open a bill on its rail; a repeat gets the first one's bill, and calls nobody.
+
+        Args:
+            wait_s: how long to wait for the provider; the call itself goes on. None: to its end.
 
         Returns:
             The bill: with its code, or with `rail_status` pending, unknown or failed.
@@ -118,7 +128,7 @@ class RailService:
         if opened.is_replayed:
             await self.resume(org.id, opened.id)  # only where nobody else is at it
         else:
-            await self._try(await self._read_attempt(org.id, opened.id))
+            await self._begin(await self._read_attempt(org.id, opened.id), wait_s)
         async with open_org_transaction(self._database, org.id) as session:
             bill = await get_bill(session, org.id, opened.id)
         return replace(bill, is_replayed=opened.is_replayed)
@@ -134,6 +144,26 @@ class RailService:
             return False
         await self._try(attempt)
         return True
+
+    async def drain(self) -> None:
+        """Wait a moment for calls that nobody waits for any more (at shutdown)."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=DRAINED_WITHIN_S)
+
+    async def _begin(self, attempt: RailAttempt, wait_s: float | None) -> None:
+        """Call in a task of its own, so that whoever waits may leave before it has ended."""
+        task = asyncio.create_task(self._try(attempt), name="rail-request")
+        self._under_way.add(task)
+        task.add_done_callback(self._end)
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        for ended in done:
+            ended.result()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """Forget a call; what it could not write down the worker looks up."""
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("rail.not_written", error=type(error).__name__)
 
     async def _write_request(
         self, session: AsyncSession, bill: BillFacts, remote: Remote, *, now: datetime

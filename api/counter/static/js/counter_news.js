@@ -99,6 +99,14 @@ export class News {
     if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
   }
 
+  /** Cash that was recorded by mistake: its bill owes it again, and the day took less. */
+  hearCashBack(data, event, isReplay) {
+    if (!this.isNew(event, isReplay)) return;
+    this.stage.refreshToday();
+    if (this.stage.billId === data.bill_id) this.stage.refresh();
+    this.#refreshList();
+  }
+
   /** Somebody said whose a payment is: the question about it is over on every device. */
   hearCorrected(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;

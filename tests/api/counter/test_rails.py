@@ -1,0 +1,240 @@
+"""A stall on payOS at the counter: its code, the states on the way to it, and what instead."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from api.counter import create
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.polling.client import open_client
+from payments.rails import calls
+from tests.world.builders import an_endpoint
+from tests.world.city import Hub
+from tests.world.offices import let_in, submit, text_of
+from tests.world.rails import RailPlace, connect, payos_for
+from tests.world.stalls import Market, found_market_with_stall
+
+pytestmark = pytest.mark.anyio
+
+CODE = '<div class="qr"'
+SOON_S = 0.4
+
+
+@pytest.fixture
+async def market(hub: Hub) -> Market:
+    """A market whose stall's account payOS alone reports on."""
+    return await found_market_with_stall(hub, provider="payos")
+
+
+@pytest.fixture
+async def place(hub: Hub, market: Market, owner_database: Database) -> AsyncIterator[RailPlace]:
+    """The stall's payOS."""
+    database, sealer = hub.services.database, hub.services.sealer
+    async with open_client() as client:
+        with payos_for(database, owner_database, sealer, market.stall, client) as made:
+            await connect(made)
+            yield made
+
+
+@pytest.fixture
+async def vendor(market: Market, place: RailPlace) -> httpx.AsyncClient:
+    return await let_in(market, "vendor_owner")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call is given up after a moment."""
+    monkeypatch.setattr(calls, "CALL_TIMEOUT_S", SOON_S)
+
+
+async def key(vendor: httpx.AsyncClient, **fields: str) -> tuple[str, httpx.Response]:
+    """Key 20.000 ₫; return the bill's address and its page."""
+    return await submit(vendor, "/counter/bills", {"amount": "20", **fields})
+
+
+def renewed_id_of(page: httpx.Response) -> str:
+    """Read the id that a form of the page opens the next bill under."""
+    found = re.search(r'name="renewed_id" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+async def sql(place: RailPlace, statement: str) -> None:
+    async with place.owner.begin() as session:
+        await session.execute(text(statement))
+
+
+async def test_a_keyed_amount_is_an_order_at_payos_and_shows_its_code(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, page = await key(vendor)
+
+    bill = await place.read_id(path.rpartition("/")[2])
+    assert (bill.rail, bill.rail_status) == ("payos", "open")
+    assert place.order(bill.provider_order_id)["status"] == "PENDING"
+    assert CODE in page.text
+    assert bill.code_account in text_of(page)
+    assert "Qua payOS" in text_of(page)
+    assert "data-under-way" not in page.text
+
+
+async def test_a_form_that_is_sent_twice_at_once_makes_one_order(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    form = {"amount": "20", "bill_id": str(new_id())}
+
+    answers = await asyncio.gather(*(vendor.post("/counter/bills", data=form) for _ in range(4)))
+
+    assert {answer.headers["location"] for answer in answers} == {
+        f"/counter/bills/{form['bill_id']}"
+    }
+    assert place.count_orders() == 1
+
+
+async def test_a_slow_payos_is_not_waited_for_and_its_code_comes_by_itself(
+    vendor: httpx.AsyncClient, place: RailPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(create, "CODE_AWAITED_S", 0.05)
+    place.fail(api_slow_ms=700, api_calls_left=1)
+
+    path, page = await key(vendor)
+
+    assert "data-under-way" in page.text
+    assert CODE not in page.text
+    for words in ("Đã ghi khoản thu", "Đang gọi payOS", "Hiện mã cho khách"):
+        assert words in text_of(page)
+    assert "Chưa rõ" not in text_of(page)
+    for _ in range(40):
+        await asyncio.sleep(0.1)
+        page = await vendor.get(path)
+        if "data-under-way" not in page.text:
+            break
+    assert CODE in page.text
+    assert place.count_orders() == 1
+
+
+async def test_a_call_that_should_have_ended_is_said_to_be_late(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, _ = await key(vendor)
+    await sql(place, "UPDATE rail_requests SET status = 'pending', payload = NULL")
+    page = await vendor.get(path)
+    assert "Đang xin mã từ payOS" in text_of(page)
+    assert "Hủy khoản" in text_of(page)
+
+    await sql(place, "UPDATE bills SET created_at = created_at - interval '21 seconds'")
+    page = await vendor.get(path)
+
+    assert "payOS chưa trả lời" in text_of(page)
+    assert page.text.count(f"{path}/cancel") == 1
+
+
+async def test_while_the_result_is_unknown_no_other_code_is_made(
+    vendor: httpx.AsyncClient, place: RailPlace, soon: None
+) -> None:
+    place.fail(api_fault="no_answer", api_calls_left=1)
+    path, page = await key(vendor)
+    assert "Chưa rõ payOS đã tạo mã hay chưa" in text_of(page)
+    assert "Đang tra cứu ở payOS" in text_of(page)
+    assert CODE not in page.text
+    assert f"{path}/instead" not in page.text
+
+    for direct in ("", "1"):
+        after, _ = await submit(vendor, f"{path}/instead", {"direct": direct})
+        assert after == path
+
+    assert place.count_orders() == 1
+    bill = await place.resume(await place.read_id(path.rpartition("/")[2]))
+    page = await vendor.get(path)
+    assert CODE in page.text
+    assert bill.code_account in text_of(page)
+
+
+async def test_what_payos_refuses_can_be_tried_again(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    subscription = place.sandbox.get("/control/subscriptions").json()["subscriptions"][0]
+    place.sandbox.delete(f"/control/subscriptions/{subscription['id']}")
+    path, page = await key(vendor, note="bàn 3")
+    assert "payOS không tạo được mã" in text_of(page)
+    assert "payOS không nhận khóa" in text_of(page)
+    place.introduce()
+
+    form = {"renewed_id": renewed_id_of(page)}
+    ends = [await submit(vendor, f"{path}/instead", form) for _ in range(2)]
+
+    assert {where for where, _ in ends} == {f"/counter/bills/{form['renewed_id']}"}
+    assert CODE in ends[0][1].text
+    assert "bàn 3" in text_of(ends[0][1])
+    assert place.count_orders() == 1
+    assert (await place.read_id(path.rpartition("/")[2])).status == "cancelled"
+
+
+async def test_direct_vietqr_instead_of_payos_says_that_nobody_reports_it(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
+    path, page = await key(vendor)
+
+    form = {"direct": "1", "renewed_id": renewed_id_of(page)}
+    where, page = await submit(vendor, f"{path}/instead", form)
+
+    bill = await place.read_id(where.rpartition("/")[2])
+    assert (bill.rail, bill.code_account) == ("vietqr", place.stall.account_number)
+    assert CODE in page.text
+    assert "Hệ thống không nghe được tiền của mã này." in text_of(page)
+    assert (await place.read_id(path.rpartition("/")[2])).status == "cancelled"
+
+
+async def test_where_another_provider_reports_a_refusal_shows_vietqr_direct_at_once(
+    vendor: httpx.AsyncClient, market: Market, place: RailPlace
+) -> None:
+    async with open_org_transaction(place.database, place.stall.org.id) as session:
+        await an_endpoint(session, place.stall.org, [place.stall.account_id], provider="sepay")
+    place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
+
+    path, page = await key(vendor)
+
+    assert CODE in page.text
+    assert "khách trả bằng mã VietQR này" in text_of(page)
+    assert place.stall.account_number in text_of(page)
+    assert "không nghe được" not in text_of(page)
+    assert f"{path}/instead" not in page.text
+
+
+async def test_a_cancelled_bill_says_how_it_stands_at_payos(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, _ = await key(vendor)
+
+    _, page = await submit(vendor, f"{path}/cancel")
+
+    assert "Đang báo payOS hủy mã" in text_of(page)
+    assert CODE not in page.text
+    await place.resume(await place.read_id(path.rpartition("/")[2]))
+    page = await vendor.get(path)
+    assert "payOS đã hủy mã này." in text_of(page)
+    assert "data-under-way" not in page.text
+
+
+async def test_an_expired_bill_is_renewed_as_an_order_of_its_own(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, _ = await key(vendor)
+    await sql(place, "UPDATE bills SET expires_at = now() - interval '1 second'")
+    page = await vendor.get(path)
+    assert "Mã đã hết giờ" in text_of(page)
+
+    form = {"renewed_id": renewed_id_of(page)}
+    for _ in range(2):
+        where, page = await submit(vendor, f"{path}/renew", form)
+
+    assert where == f"/counter/bills/{form['renewed_id']}"
+    assert CODE in page.text
+    assert place.count_orders() == 2
