@@ -47,4 +47,3 @@ async def read_rail_panel(
         direct="" if is_direct else "1",
         button=manager.say("account.rail.to_payos" if is_direct else "account.rail.to_direct"),
     )
-

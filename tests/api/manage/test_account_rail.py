@@ -1,4 +1,4 @@
-"""How a stall's codes are made, on its account's page: by payOS or VietQR direct, and switched."""
+"""Making of a stall's codes, on its account's page: by payOS or VietQR direct, and switched."""
 
 from collections.abc import AsyncIterator
 
