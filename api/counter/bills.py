@@ -1,5 +1,6 @@
 """A bill at the counter: its code, its state, cancelling it, and checking with the bank."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -45,6 +46,7 @@ from payments.bills.rules import (
 )
 from payments.credits.sales import list_of_bill
 from payments.rails.choice import read_rail_choice
+from payments.rails.errors import RailNotAvailable
 from payments.rails.rules import LEASE
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import bill_codes
@@ -72,8 +74,9 @@ class BillPage:
     code_by: str  # ISO 8601: until then the rail is being called
     code_within_s: int
     is_reported: bool  # False: nobody reports what is paid by this code
-    can_replace: bool  # it has no code, for certain: another bill may take its place
-    is_closed_there: bool  # cancelled at its rail's provider, too
+    can_try_again: bool  # it has no code, for certain: one may be requested anew
+    can_replace: bool  # or another bill may take its place
+    is_closed_there: bool  # cancelled or paid at its rail's provider, whatever it is here
     is_closing: bool  # cancelled here, and perhaps not yet at its rail's provider
     code_problem: str  # why its rail opened nothing, "" if it did
     code_svg: Markup  # empty unless the code is shown
@@ -136,8 +139,9 @@ async def show_bill(
         code_by=(bill.created_at + LEASE).isoformat(),
         code_within_s=round(LEASE.total_seconds()),
         is_reported=not is_waiting or await _is_reported(tx, bill),
-        can_replace=bill.code_state is CodeState.FAILED and not bill.received_vnd and can_open,
-        is_closed_there=bill.rail_status == RailStatus.CANCELLED,
+        can_try_again=bill.code_state is CodeState.FAILED and can_open,
+        can_replace=may_be_replaced(bill) and can_open,
+        is_closed_there=bill.rail_status in (RailStatus.CANCELLED, RailStatus.CLOSED),
         is_closing=bill.status == BillStatus.CANCELLED and bill.rail_status in NOT_CLOSED_THERE,
         code_problem=bill.rail_problem or "",
         code_svg=await render_inline(bill.vietqr) if is_waiting and bill.has_code else Markup(),
@@ -217,25 +221,33 @@ async def take_cash(
 
 @router.post("/{bill_id}/cash-back", dependencies=[requires(Permission.BILLS_TAKE_CASH)])
 async def give_cash_back(
-    bill_id: UUID, payee: ThePayee, tx: Tx, now: Now, payment_id: Annotated[UUID, Form()]
+    bill_id: UUID,
+    payee: ThePayee,
+    database: TheDatabase,
+    rails: TheRails,
+    now: Now,
+    payment_id: Annotated[UUID, Form()],
 ) -> Response:
-    """Take back cash that was recorded by mistake: the bill owes it again.
+    """Take back cash that was recorded by mistake: the bill owes it again, and has a code for it.
 
     Raises:
         BillNotFound, CashNotFound
     """
-    await get_own_bill(tx, payee, bill_id)
     try:
-        await take_back_cash(
-            tx,
-            payee.org_id,
-            bill_id,
-            payment_id=payment_id,
-            actor=payee.caller.actor,
-            now=now,
-        )
+        async with open_org_transaction(database, payee.org_id) as session:
+            await get_own_bill(session, payee, bill_id)
+            await take_back_cash(
+                session,
+                payee.org_id,
+                bill_id,
+                payment_id=payment_id,
+                actor=payee.caller.actor,
+                now=now,
+            )
     except CashNotReversible:  # nothing was written
         return go(payee.path(f"/bills/{bill_id}", checked="cash_not_reversible"))
+    with suppress(RailNotAvailable):  # its rail's code was cancelled when cash had paid the bill
+        await rails.request_again(payee.org_id, bill_id, wait_s=0)
     return go(payee.path(f"/bills/{bill_id}"))
 
 
@@ -274,6 +286,11 @@ async def get_own_bill(session: AsyncSession, payee: CounterPayee, bill_id: UUID
     if bill.payee_id != payee.id:
         raise BillNotFound(bill_id)
     return bill
+
+
+def may_be_replaced(bill: BillFacts) -> bool:
+    """Whether another bill may take a bill's place: it has no code, and nothing came for it."""
+    return bill.code_state is CodeState.FAILED and not bill.received_vnd
 
 
 async def _is_reported(session: AsyncSession, bill: BillFacts) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from api.counter.bills import get_own_bill
+from api.counter.bills import get_own_bill, may_be_replaced
 from api.counter.page_context import CounterPayee, ThePayee, go, read_context, render
 from api.counter.routes import keypad_page
 from api.http.deps import Now, requires
@@ -18,7 +18,7 @@ from core.tenancy import open_org_transaction
 from core.text import tidy_line
 from identity.people.rules import Permission
 from payments.bills.errors import BillIdTaken, BillNotCancellable
-from payments.bills.rules import BillFacts, BillRequest, BillStatus, CodeState, check_client_id
+from payments.bills.rules import BillFacts, BillRequest, check_client_id
 from payments.rails.choice import read_rail_choice
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import bill_codes
@@ -73,38 +73,49 @@ async def renew_bill(
     return go(payee.path(f"/bills/{bill.id}"))
 
 
-@router.post("/{bill_id}/instead", dependencies=[requires(Permission.BILLS_OPEN)])
-async def open_instead(
+@router.post("/{bill_id}/again", dependencies=[requires(Permission.BILLS_OPEN)])
+async def request_again(request: Request, bill_id: UUID, payee: ThePayee) -> Response:
+    """Request the code of a bill anew that has none for certain; pressed twice, it is one more.
+
+    Raises:
+        BillNotFound, RailNotAvailable
+    """
+    services = read_services(request)
+    async with open_org_transaction(services.database, payee.org_id) as session:
+        await get_own_bill(session, payee, bill_id)
+    await services.rails.request_again(payee.org_id, bill_id, wait_s=CODE_AWAITED_S)
+    return go(payee.path(f"/bills/{bill_id}"))
+
+
+@router.post("/{bill_id}/direct", dependencies=[requires(Permission.BILLS_OPEN)])
+async def open_direct(
     request: Request,
     bill_id: UUID,
     payee: ThePayee,
     now: Now,
-    direct: Annotated[str, Form(max_length=1)] = "",
     renewed_id: Annotated[UUID | None, Form()] = None,
 ) -> Response:
-    """Open a bill in place of one whose rail has made no code; that one is cancelled first.
+    """Open a bill of VietQR direct in place of one that has no code, which is cancelled first.
 
     Only what was refused for certain is replaced: of two codes a customer could pay both.
     """
     services = read_services(request)
     async with open_org_transaction(services.database, payee.org_id) as session:
         old = await get_own_bill(session, payee, bill_id)
-        is_codeless = old.code_state is CodeState.FAILED and not old.received_vnd
-        if old.amount_vnd is None or not is_codeless:
+        if old.amount_vnd is None or not may_be_replaced(old):
             return go(payee.path(f"/bills/{bill_id}"))
-        if old.status != BillStatus.CANCELLED:
-            try:
-                await cancel_bill_and_propose_refund(
-                    session,
-                    payee.org_id,
-                    old.id,
-                    actor=payee.caller.actor,
-                    reason="no code",
-                    now=now,
-                )
-            except BillNotCancellable:  # money came at this moment: its page says so
-                return go(payee.path(f"/bills/{bill_id}"))
-    rail = bill_codes.NAME if direct == "1" else None
+        try:
+            await cancel_bill_and_propose_refund(
+                session,
+                payee.org_id,
+                old.id,
+                actor=payee.caller.actor,
+                reason="no code",
+                now=now,
+            )
+        except BillNotCancellable:  # money came at this moment: its page says so
+            return go(payee.path(f"/bills/{bill_id}"))
+    rail = bill_codes.NAME
     bill = await _open(services, payee, old.amount_vnd, old.purpose, renewed_id, now, rail=rail)
     return go(payee.path(f"/bills/{bill.id}"))
 

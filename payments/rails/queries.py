@@ -35,6 +35,15 @@ TAKE_REQUEST = text("""
       AND status IN ('pending', 'unknown', 'open')
     RETURNING bill_id
 """)
+# Nothing of the order before pays the bill any more: no part of its code stays.
+WRITE_AGAIN = text("""
+    UPDATE rail_requests
+    SET status = 'pending', problem = NULL, falls_back = false, order_id = :order_id,
+        orders = orders + 1, endpoint_id = :endpoint_id, next_attempt_at = :now,
+        resolved_at = NULL, request_id = NULL, checkout_url = NULL, payload = NULL, bin = NULL,
+        account_number = NULL
+    WHERE org_id = :org_id AND bill_id = :bill_id
+""")
 STORE_RESULT = text("""
     UPDATE rail_requests
     SET status = CAST(:status AS text), problem = :problem, order_id = :order_id, orders = :orders,
@@ -130,6 +139,26 @@ async def take_request(
     if (await session.execute(TAKE_REQUEST, values)).scalar() is None:
         return None
     return await get_attempt(session, org_id, bill_id)
+
+
+async def write_again(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    endpoint_id: UUID,
+    order_id: str,
+    now: datetime,
+) -> None:
+    """Write that a bill is requested under its next number; the caller has locked the bill."""
+    values = {
+        "org_id": org_id,
+        "bill_id": bill_id,
+        "endpoint_id": endpoint_id,
+        "order_id": order_id,
+        "now": now,
+    }
+    await session.execute(WRITE_AGAIN, values)
 
 
 async def get_attempt(session: AsyncSession, org_id: UUID, bill_id: UUID) -> RailAttempt:

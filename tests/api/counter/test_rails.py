@@ -12,9 +12,11 @@ from api.counter import create
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from payments.bills.rules import BillFacts
 from payments.polling.client import open_client
 from payments.rails import calls
-from tests.world.builders import an_endpoint
+from tests.contracts.sandbox_world import until
+from tests.world.builders import VCB, an_endpoint
 from tests.world.city import Hub
 from tests.world.offices import let_in, submit, text_of
 from tests.world.rails import RailPlace, connect, payos_for
@@ -63,6 +65,15 @@ def renewed_id_of(page: httpx.Response) -> str:
     found = re.search(r'name="renewed_id" value="([^"]+)"', page.text)
     assert found is not None
     return found[1]
+
+
+async def pay(place: RailPlace, bill: BillFacts, amount_vnd: int) -> None:
+    """Pay to the order's own account, and hear of it from payOS."""
+    count = len(place.receiver.heard)
+    body = {"bin": VCB, "number": bill.code_account, "amount_vnd": amount_vnd, "memo": "tra"}
+    place.sandbox.post("/control/transfer", json=body).raise_for_status()
+    until(lambda: len(place.receiver.heard) > count)
+    await place.push(place.receiver.heard[-1])
 
 
 async def sql(place: RailPlace, statement: str) -> None:
@@ -143,10 +154,9 @@ async def test_while_the_result_is_unknown_no_other_code_is_made(
     assert "Chưa rõ payOS đã tạo mã hay chưa" in text_of(page)
     assert "Đang tra cứu ở payOS" in text_of(page)
     assert CODE not in page.text
-    assert f"{path}/instead" not in page.text
-
-    for direct in ("", "1"):
-        after, _ = await submit(vendor, f"{path}/instead", {"direct": direct})
+    for instead in ("again", "direct"):
+        assert f"{path}/{instead}" not in page.text
+        after, _ = await submit(vendor, f"{path}/{instead}")
         assert after == path
 
     assert place.count_orders() == 1
@@ -166,14 +176,57 @@ async def test_what_payos_refuses_can_be_tried_again(
     assert "payOS không nhận khóa" in text_of(page)
     place.introduce()
 
-    form = {"renewed_id": renewed_id_of(page)}
-    ends = [await submit(vendor, f"{path}/instead", form) for _ in range(2)]
+    pressed = await asyncio.gather(*(submit(vendor, f"{path}/again") for _ in range(3)))
 
-    assert {where for where, _ in ends} == {f"/counter/bills/{form['renewed_id']}"}
-    assert CODE in ends[0][1].text
-    assert "bàn 3" in text_of(ends[0][1])
+    assert {where for where, _ in pressed} == {path}
+    page = await vendor.get(path)
+    assert CODE in page.text
+    assert "bàn 3" in text_of(page)
     assert place.count_orders() == 1
-    assert (await place.read_id(path.rpartition("/")[2])).status == "cancelled"
+    bill = await place.read_id(path.rpartition("/")[2])
+    assert (bill.status, bill.rail_status, bill.rail_problem) == ("open", "open", None)
+
+
+async def test_cash_taken_back_brings_a_new_code_where_payos_has_closed_the_old_one(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, _ = await key(vendor)
+    bill = await place.read_id(path.rpartition("/")[2])
+    await pay(place, bill, 12_000)
+    cash = {"cash_id": str(new_id()), "amount_vnd": "8000"}
+    await submit(vendor, f"{path}/cash", cash)
+    await place.resume(bill)  # the worker: paid in another way
+    assert place.order(bill.provider_order_id)["status"] == "CANCELLED"
+
+    await submit(vendor, f"{path}/cash-back", {"payment_id": cash["cash_id"]})
+
+    for _ in range(40):
+        page = await vendor.get(path)
+        if "data-under-way" not in page.text:
+            break
+        await asyncio.sleep(0.1)
+    assert CODE in page.text
+    assert 'data-code-vnd="8000"' in page.text
+    renewed = await place.read_id(bill.id)
+    assert renewed.code_account != bill.code_account
+    assert place.order(renewed.provider_order_id)["status"] == "PENDING"
+
+
+async def test_a_part_paid_bill_whose_code_was_closed_says_so_and_gets_a_new_one(
+    vendor: httpx.AsyncClient, place: RailPlace
+) -> None:
+    path, _ = await key(vendor)
+    bill = await place.read_id(path.rpartition("/")[2])
+    await pay(place, bill, 12_000)
+    await sql(place, "UPDATE rail_requests SET status = 'cancelled'")
+
+    page = await vendor.get(path)
+
+    assert "Mã payOS của khoản này đã đóng" in text_of(page)
+    assert f"{path}/direct" not in page.text
+    _, page = await submit(vendor, f"{path}/again")
+    assert CODE in page.text
+    assert place.count_orders() == 2
 
 
 async def test_direct_vietqr_instead_of_payos_says_that_nobody_reports_it(
@@ -182,8 +235,8 @@ async def test_direct_vietqr_instead_of_payos_says_that_nobody_reports_it(
     place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
     path, page = await key(vendor)
 
-    form = {"direct": "1", "renewed_id": renewed_id_of(page)}
-    where, page = await submit(vendor, f"{path}/instead", form)
+    form = {"renewed_id": renewed_id_of(page)}
+    where, page = await submit(vendor, f"{path}/direct", form)
 
     bill = await place.read_id(where.rpartition("/")[2])
     assert (bill.rail, bill.code_account) == ("vietqr", place.stall.account_number)
@@ -205,7 +258,8 @@ async def test_where_another_provider_reports_a_refusal_shows_vietqr_direct_at_o
     assert "khách trả bằng mã VietQR này" in text_of(page)
     assert place.stall.account_number in text_of(page)
     assert "không nghe được" not in text_of(page)
-    assert f"{path}/instead" not in page.text
+    assert f"{path}/direct" not in page.text
+    assert f"{path}/again" not in page.text
 
 
 async def test_a_cancelled_bill_says_how_it_stands_at_payos(

@@ -87,7 +87,9 @@ export class News {
     }
     const isOfStage = news.bill_id && news.bill_id === this.stage.billId;
     if (this.#isMissed(news, isReplay)) this.#addMissed(news);
-    if (isOfStage) this.#showOnStage(news);
+    // A person took cash: the bill's own page says so, and how to take it back.
+    if (isOfStage && news.is_cash) this.stage.refresh();
+    else if (isOfStage) this.#showOnStage(news);
     else if (this.#isOld(news)) return this.#refreshList();
     else if (this.stage.showsCode) this.#showStrip(news);
     else this.#showPanel(news);
