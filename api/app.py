@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.counter import bills as counter_bills
+from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
@@ -87,6 +88,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     login.router,
     my_password.router,
     counter_routes.router,
+    counter_create.router,
     counter_bills.router,
     counter_sales.router,
     printed_code.router,

@@ -127,6 +127,10 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
+        rails = RailService(
+            database, sealer, client, public_url=settings.public_url, read_clock=read_clock
+        )
+        stack.push_async_callback(rails.drain)
         readiness = Readiness()
         yield Services(
             settings=settings,
@@ -143,9 +147,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
-            rails=RailService(
-                database, sealer, client, public_url=settings.public_url, read_clock=read_clock
-            ),
+            rails=rails,
             limits=Limits(),
             readiness=readiness,
         )

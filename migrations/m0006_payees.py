@@ -22,7 +22,7 @@ APP_MAY_UPDATE = {
     "payee_accounts": (
         "status, approved_by, approved_at, test_credit_id, test_refused_at, "
         "test_refused_bank, activated_at, ended_at, holder_confirmed_at, holder_confirmed_by, "
-        "owner_kind, owner_id"
+        "owner_kind, owner_id, is_direct_only"
     ),
 }
 
@@ -121,6 +121,7 @@ def upgrade() -> None:
         sa.Column("holder_confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("owner_kind", sa.String(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("is_direct_only", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint(
             "(owner_kind IS NULL) = (owner_id IS NULL)", name=op.f("ck_payee_accounts_owner_whole")
         ),

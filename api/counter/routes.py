@@ -185,7 +185,8 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
         if event.kind not in MONEY_EVENTS:
             return event.data
         data = msgspec.json.decode(event.data)
-        verdict = present_credit(facts_of_event(data), lang)
+        facts = facts_of_event(data)
+        verdict = present_credit(facts, lang)
         can_sort = payee.caller.may(Permission.SALES_SORT)
         html = fragment.render(lang=lang, verdict=verdict, suffix=payee.suffix, can_sort=can_sort)
         news = {
@@ -195,6 +196,7 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
             "say_vnd": verdict.say_vnd,
             "bill_id": verdict.bill_id,
             "credit_id": verdict.credit_id,
+            "is_cash": facts.is_cash,
             "line": f"{format_vnd(data['amount_vnd'])} · {verdict.who}",
             "at": event.recorded_at,
         }

@@ -161,3 +161,5 @@ class PayeeAccount(OrgRow):
         str | None
     ]  # who is notified of counter sales on its static code, as for a bill
     owner_id: Mapped[UUID | None]
+    # Its counter opens bills by VietQR direct although payOS could (payments/rails/choice.py).
+    is_direct_only: Mapped[bool] = mapped_column(server_default=text("false"))

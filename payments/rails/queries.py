@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -34,6 +35,15 @@ TAKE_REQUEST = text("""
       AND status IN ('pending', 'unknown', 'open')
     RETURNING bill_id
 """)
+# Nothing of the order before pays the bill any more: no part of its code stays.
+WRITE_AGAIN = text("""
+    UPDATE rail_requests
+    SET status = 'pending', problem = NULL, falls_back = false, order_id = :order_id,
+        orders = orders + 1, endpoint_id = :endpoint_id, next_attempt_at = :now,
+        resolved_at = NULL, request_id = NULL, checkout_url = NULL, payload = NULL, bin = NULL,
+        account_number = NULL
+    WHERE org_id = :org_id AND bill_id = :bill_id
+""")
 STORE_RESULT = text("""
     UPDATE rail_requests
     SET status = CAST(:status AS text), problem = :problem, order_id = :order_id, orders = :orders,
@@ -65,6 +75,36 @@ FIND_DUE = text("""
            OR b.monitor_until <= :now)
     ORDER BY r.next_attempt_at LIMIT :limit
 """)
+# One row for each endpoint that reports on the account in force; is_sole as in the connections'
+# find_sole_endpoint_id: its keys open orders for this account alone.
+LIST_REPORTERS = text("""
+    SELECT l.id, l.is_direct_only, e.provider,
+           e.sealed_pull_token IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM callback_endpoint_accounts o
+               WHERE o.org_id = e.org_id AND o.endpoint_id = e.id
+                 AND o.receiving_account_id <> l.receiving_account_id)
+    FROM payee_accounts l
+    LEFT JOIN callback_endpoint_accounts a
+      ON a.org_id = l.org_id AND a.receiving_account_id = l.receiving_account_id
+    LEFT JOIN callback_endpoints e
+      ON e.org_id = a.org_id AND e.id = a.endpoint_id AND e.revoked_at IS NULL
+    WHERE l.org_id = :org_id AND l.payee_id = :payee_id AND l.status = 'active'
+""")
+
+
+class Reporter(NamedTuple):
+    """An endpoint that reports on a payee's account."""
+
+    link_id: UUID
+    is_direct_only: bool
+    provider: str | None  # None: nobody reports
+    is_sole: bool
+
+
+async def list_reporters(session: AsyncSession, org_id: UUID, payee_id: UUID) -> list[Reporter]:
+    """List who reports on the account in force of a payee; empty without such an account."""
+    rows = await session.execute(LIST_REPORTERS, {"org_id": org_id, "payee_id": payee_id})
+    return [Reporter(*row) for row in rows]
 
 
 async def insert_request_once(
@@ -99,6 +139,26 @@ async def take_request(
     if (await session.execute(TAKE_REQUEST, values)).scalar() is None:
         return None
     return await get_attempt(session, org_id, bill_id)
+
+
+async def write_again(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    endpoint_id: UUID,
+    order_id: str,
+    now: datetime,
+) -> None:
+    """Write that a bill is requested under its next number; the caller has locked the bill."""
+    values = {
+        "org_id": org_id,
+        "bill_id": bill_id,
+        "endpoint_id": endpoint_id,
+        "order_id": order_id,
+        "now": now,
+    }
+    await session.execute(WRITE_AGAIN, values)
 
 
 async def get_attempt(session: AsyncSession, org_id: UUID, bill_id: UUID) -> RailAttempt:

@@ -444,3 +444,32 @@ async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(hu
     today = (await owner.get("/counter/today")).text
     assert "20.000" in today
     assert "tiền mặt 8.000" in today
+
+
+async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(hub: Hub) -> None:
+    market, owner = await at_counter(hub)
+    path = await open_bill(owner, amount="20")
+    await pay_bill(market, path, amount_vnd=12_000)
+    form = {"cash_id": str(new_id()), "amount_vnd": "8000"}
+    assert (await owner.post(f"{path}/cash", data=form)).status_code == 303
+    cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
+    assert f"{path}/cash-back" not in (await cashier.get(path)).text
+    assert f"{path}/cash-back" in (await owner.get(path)).text
+    assert "20.000" in (await owner.get("/counter/today")).text
+
+    by_other = await cashier.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
+    assert by_other.headers["location"] == f"{path}?checked=cash_not_reversible"
+    page = await cashier.get(by_other.headers["location"])
+    assert "Không bỏ được khoản tiền mặt này." in page.text
+    for _ in range(2):
+        answer = await owner.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
+        assert answer.headers["location"] == path
+
+    page = await owner.get(path)
+    assert 'data-status="part_paid"' in page.text
+    assert 'data-code-vnd="8000"' in page.text
+    assert f"{path}/cash-back" not in page.text
+    assert "12.000" in (await owner.get("/counter/today")).text
+    assert (
+        await owner.post(f"{path}/cash-back", data={"payment_id": str(new_id())})
+    ).status_code == 404
