@@ -1,4 +1,4 @@
-"""What no route of the hub makes: bills of past days, owners' bills, jobs, the worker's rounds."""
+"""Bills of past days and of owners, jobs, and the worker's rounds: no route makes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
