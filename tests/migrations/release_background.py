@@ -24,8 +24,8 @@ from payments.bills.owners_rules import Change
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
-from payments.credits.corrections import put_off
 from payments.credits.processor import NoticeProcessor
+from payments.credits.queries import put_off_match
 from tests.migrations.release_people import City, Place
 from worker import jobs as worker_jobs
 
@@ -82,7 +82,9 @@ async def past_bills(city: City, place: Place) -> None:
         query = "SELECT credit_id FROM matches WHERE verdict = 'no_bill' AND reversed_at IS NULL"
         ((credit_id,),) = city.query(query)
         async with open_org_transaction(hub, org_id) as session:
-            await put_off(session, org_id, credit_id, why="its bill was locked", now=now)
+            await put_off_match(
+                session, org_id, credit_id, wait_start=DAYS_AGO, wait_max=DAYS_AGO, now=now
+            )
         await worker_jobs.note_serials(context, now=read_clock())
         assert await worker_jobs.check_invariants(context, now=read_clock()) == 0
 
