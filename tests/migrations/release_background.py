@@ -15,19 +15,20 @@ from core.clock import read_clock
 from core.db import Database, open_database, open_engine
 from core.ids import new_id
 from core.jobs.attempts import JobAttempt
+from core.jobs.periodic import JobDatabases
 from core.jobs.runner import JobRunner, RunnerLimits
 from core.jobs.service import cancel_job, queue_job
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
-from payments.bills import owners
+from payments.bills.jobs import ExpiryProgress, confirm_codes, expire_bills
+from payments.bills.owners import OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
-from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import put_off_match
+from payments.credits.queries_matches import put_off_match
+from payments.invariants.jobs import check_invariants
 from tests.migrations.release_people import City, Place
-from worker import jobs as worker_jobs
 
 QUICK: Final = RunnerLimits(poll_every=timedelta(seconds=0.05), grace=timedelta(seconds=0.1))
 DAYS_AGO: Final = timedelta(days=3)
@@ -72,12 +73,8 @@ async def past_bills(city: City, place: Place) -> None:
     await city.transfer(place, 20_000, late.reference)
     async with worker_database(city) as database:
         hub = city.hub.services.database
-        context = worker_jobs.JobContext(
-            app_database=hub,
-            worker_database=database,
-            processor=NoticeProcessor(hub, read_clock=read_clock),
-        )
-        assert await worker_jobs.expire_bills(context, now=read_clock()) == 1
+        databases = JobDatabases(app=hub, worker=database)
+        assert await expire_bills(databases, ExpiryProgress(), now=read_clock()) == 1
         org_id, now = UUID(place.office.id), read_clock()
         query = "SELECT credit_id FROM matches WHERE verdict = 'no_bill' AND reversed_at IS NULL"
         ((credit_id,),) = city.query(query)
@@ -85,8 +82,8 @@ async def past_bills(city: City, place: Place) -> None:
             await put_off_match(
                 session, org_id, credit_id, wait_start=DAYS_AGO, wait_max=DAYS_AGO, now=now
             )
-        await worker_jobs.note_serials(context, now=read_clock())
-        assert await worker_jobs.check_invariants(context, now=read_clock()) == 0
+        await confirm_codes(databases, now=read_clock())
+        assert await check_invariants(databases, now=read_clock()) == 0
 
 
 async def owned_bills(city: City, place: Place) -> None:
@@ -97,7 +94,6 @@ async def owned_bills(city: City, place: Place) -> None:
         if change.owner_id == broken:
             raise RuntimeError("The owner is faulty.")
 
-    owners.register_owner("dues", handle)
     for owner in (("dues", new_id()), ("dues", broken), ("parking_session", new_id())):
         bill = await open_past_bill(city, place, owner=owner)
         await city.transfer(place, 12_000, bill.reference)
@@ -109,7 +105,7 @@ async def owned_bills(city: City, place: Place) -> None:
             {"id": new_id(), "link": UUID(place.link["id"])},
         )
     await city.transfer(place, 5_000, "gui xe may")
-    inbox = owners.OwnersInbox(city.hub.services.database, read_clock=read_clock)
+    inbox = OwnersInbox(city.hub.services.database, {"dues": handle}, read_clock=read_clock)
     await inbox.sweep([org_id], wait_s=10)
     await inbox.close()
 

@@ -15,12 +15,12 @@ import psycopg
 from core.clock import read_clock
 from payments.providers import EndpointSecrets
 from payments.providers.types import RawCallback
-from tests.world import callbacks as notices
+from tests.world import callbacks
 from tests.world.cities import employ, set_up_city
+from tests.world.constants import VCB
 from tests.world.databases import FreshDatabase
 from tests.world.hubs import Hub
 
-VCB: Final = "970436"
 READY_WITHIN_S: Final = 15.0
 NEXT_SECRET: Final = "made-up-next-secret"  # of the first stall's endpoint, at the end
 USERNAME: Final = "phopay-hub"
@@ -229,10 +229,10 @@ def write_notice(
             "bankName": "Vietcombank",
             "bankAbbreviation": "VCB",
         }
-        return {"error": 0, "data": {**notices.CASSO_NOTICE["data"], **data}}
+        return {"error": 0, "data": {**callbacks.CASSO_NOTICE["data"], **data}}
     if provider == "vietqrvn":
         return {
-            **notices.VIETQRVN_PUSH,
+            **callbacks.VIETQRVN_PUSH,
             "transactionid": id_ or f"VQR-{number}",
             "transactiontime": int(at.timestamp() * 1_000),
             "referencenumber": reference,
@@ -242,7 +242,7 @@ def write_notice(
             "orderId": order_id,
         }
     return {
-        **notices.SEPAY_NOTICE,
+        **callbacks.SEPAY_NOTICE,
         "id": id_ or number,
         "transactionDate": local,
         "accountNumber": account_number,
@@ -260,10 +260,10 @@ def sign(
     """Sign a notice as its provider does, now or at another time."""
     now = at or read_clock()
     if provider == "casso":
-        return notices.casso_callback(body, key=secret, at=now)
+        return callbacks.casso_callback(body, key=secret, at=now)
     if provider == "vietqrvn":
         secrets = EndpointSecrets(keys=(secret,), username=USERNAME)
-        return notices.vietqrvn_callback(body, secrets=secrets, at=now)
+        return callbacks.vietqrvn_callback(body, secrets=secrets, at=now)
     if provider == "sepay_apikey":
-        return notices.sepay_apikey_callback(body, key=secret)
-    return notices.sepay_callback(body, key=secret, at=now)
+        return callbacks.sepay_apikey_callback(body, key=secret)
+    return callbacks.sepay_callback(body, key=secret, at=now)
