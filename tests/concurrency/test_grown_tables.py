@@ -79,7 +79,10 @@ def shared_stall(fresh_database: FreshDatabase) -> PayableStall:
 async def open_many(database: Database, stall: PayableStall, number: int) -> list[BillFacts]:
     """Open this many bills of 20,000 đồng."""
     references = [a_reference(stall) for _ in range(number)]
-    return await open_bills_as(database, stall, [a_bill_request(stall)] * number, references)
+    request = a_bill_request(
+        stall, expires_at=NOON.replace(hour=6), monitor_until=NOON.replace(hour=23)
+    )
+    return await open_bills_as(database, stall, [request] * number, references)
 
 
 async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None:

@@ -176,6 +176,7 @@ def test_every_package_of_the_front_end_is_explained() -> None:
     assert set(rows_of("Front end")) == set(package["dependencies"])
 
 
+@cache
 def imported() -> set[str]:
     """The distributions that our code imports."""
     found = set()

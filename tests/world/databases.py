@@ -78,12 +78,13 @@ def reachable_folder() -> Iterator[Path]:
 @contextmanager
 def session_cluster() -> Iterator[Cluster]:
     """Run a cluster for a whole test session, with a migrated template database in it."""
+    # Tests kill processes, never the machine: fsync would only slow them down.
+    settings = {"fsync": "off", "max_wal_size": "512MB"}
+    if chosen_binaries() is None:  # version 15 does not know it
+        settings["scram_iterations"] = "1"  # slow on purpose, and tests connect ten thousand times
     with (
         reachable_folder() as folder,
-        # Tests kill processes, never the machine: fsync would only slow them down.
-        running_postgres(
-            folder, bin_dir=chosen_binaries(), settings={"fsync": "off", "max_wal_size": "512MB"}
-        ) as cluster,
+        running_postgres(folder, bin_dir=chosen_binaries(), settings=settings) as cluster,
     ):
         ensure_embedded_database(cluster, role_passwords(TEST_SECRET_KEY), database=TEMPLATE)
         migrate.upgrade(embedded_owner_url(cluster, TEST_SECRET_KEY, database=TEMPLATE))

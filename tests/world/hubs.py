@@ -16,10 +16,10 @@ from api.app import create_app
 from api.services import Services
 from core.settings import Settings
 from tests.world.constants import PASSWORD
+from tests.world.servers import LOOKS_EVERY_S, QuickServer
 
 # Made once: reading the machine's authorities takes 25 ms a client, and loopback needs none.
 TLS = httpx.create_ssl_context()
-LOOKS_EVERY_S = 0.005
 Build = Callable[[Settings], FastAPI]
 # What differs between the settings of two tests and shapes no application.
 OF_ONE_TEST = {"database_url", "app_database_url", "worker_database_url", "data_dir"}
@@ -65,15 +65,6 @@ class Hub:
         return self.new_client(Authorization=f"Bearer {answer.json()['key']}")
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that notices within milliseconds that it shall stop; its own loop takes 0.1 s."""
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        while not self.should_exit:  # noqa: ASYNC110 (uvicorn's own way to be told)
-            await asyncio.sleep(LOOKS_EVERY_S)
-
-
 @asynccontextmanager
 async def running_hub(
     settings: Settings, app: FastAPI | None = None, *, build: Build = create_app
@@ -98,7 +89,7 @@ async def running_hub(
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(
+    server = QuickServer(
         uvicorn.Config(
             app,
             proxy_headers=False,

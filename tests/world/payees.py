@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
@@ -22,6 +23,20 @@ async def a_payee(session: AsyncSession, org: OrgFacts, *, now: datetime = NOON)
         session, org.id, name="Phở gia truyền", place="Quầy 12", actor=MANAGER, now=now
     )
     return payee.id
+
+
+async def many_payees(
+    session: AsyncSession, org: OrgFacts, count: int, *, now: datetime = NOON
+) -> None:
+    """Add payees that are only there to be listed, in one statement: "Quầy 1" and on."""
+    await session.execute(
+        text("""INSERT INTO payees (org_id, id, name, place, created_at)
+                SELECT :org_id,
+                       CAST(lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000' AS uuid),
+                       'Quầy ' || n, '', :now
+                FROM generate_series(1, :count) AS n"""),
+        {"org_id": org.id, "count": count, "now": now},
+    )
 
 
 def an_account_number() -> str:

@@ -1,6 +1,7 @@
 """Small servers on loopback: an application in a thread, and sockets that answer as told."""
 
 import asyncio
+import socket
 import subprocess
 import threading
 import time
@@ -14,14 +15,40 @@ from starlette.types import ASGIApp
 from tests.world.waits import DEADLINE_S, wait_until
 
 STARTED_WITHIN_S = 30.0
+LOOKS_EVERY_S = 0.005
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class QuickServer(uvicorn.Server):
+    """Uvicorn that ends within milliseconds: its own loops look, and rest at the end, for 0.1 s."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 (uvicorn's own way to be told)
+            await asyncio.sleep(LOOKS_EVERY_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as uvicorn does: answers under way are finished, at most for the grace."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        state = self.server_state
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110
+                    await asyncio.sleep(LOOKS_EVERY_S)
+        except TimeoutError:
+            for task in state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 @contextmanager
 def serve(app: ASGIApp) -> Iterator[str]:
     """Run an application in a thread on a free port; yields its address."""
     config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = QuickServer(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
     wait_until(lambda: server.started)

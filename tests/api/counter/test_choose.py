@@ -12,6 +12,7 @@ from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
 from tests.world.markets import set_up_market
 from tests.world.pages import as_reader, let_in, text_of
+from tests.world.payees import many_payees
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +41,7 @@ async def test_the_six_hundredth_stall_is_found_by_its_name(hub: Hub) -> None:
     market = await set_up_market(hub)
     org_id = market.stall.org.id
     async with open_org_transaction(hub.services.database, org_id) as session:
-        for n in range(600):
-            await add_payee(
-                session, org_id, name=f"Quầy {n}", place="", actor=SYSTEM, now=read_clock()
-            )
+        await many_payees(session, market.stall.org, 600)
         await add_payee(
             session, org_id, name="Đặng Thị Tơ", place="Dãy Z", actor=SYSTEM, now=read_clock()
         )
