@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_sign_ins")),
         sa.UniqueConstraint("org_id", "token_hash", name=op.f("uq_sign_ins_org_id_token_hash")),
     )
+    op.create_index("ix_sign_ins_expires", "sign_ins", ["expires_at"], unique=False)
     op.create_table(
         "api_keys",
         sa.Column("org_id", sa.Uuid(), nullable=False),

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.sql import InsertMany, insert_many
+from payments.breaks.errors import BreakNotFound
+from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 
@@ -41,6 +45,15 @@ CLOSE_BREAKS = text("""
     WHERE org_id = :org_id AND subject_id = :subject_id AND closed_at IS NULL
       AND kind = ANY(CAST(:kinds AS text[]))
 """)
+
+# Each filter that is given, and only those: otherwise no plan that serves any values can use the
+# index of what is open.
+FILTERS: Final = {
+    "before_id": "id < :before_id",
+    "is_open": "closed_at IS NULL",
+    "is_closed": "closed_at IS NOT NULL",
+    "kind": "kind = :kind",
+}
 
 
 async def insert_breaks_once(
@@ -106,3 +119,46 @@ async def close_breaks_of(
             "now": now,
         },
     )
+
+
+async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Lock a break as it is now.
+
+    Raises:
+        BreakNotFound
+    """
+    query = (
+        select(Break)
+        .filter_by(org_id=org_id, id=break_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(query)
+    if found is None:
+        raise BreakNotFound(break_id)
+    return found
+
+
+async def get_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Return a break without a lock.
+
+    Raises:
+        BreakNotFound
+    """
+    found = await session.get(Break, (org_id, break_id))
+    if found is None:
+        raise BreakNotFound(break_id)
+    return found
+
+
+@cache
+def write_list(given: frozenset[str]) -> TextClause:
+    """Write the statement of a list of breaks with these filters."""
+    wanted = [condition for name, condition in FILTERS.items() if name in given]
+    return text(f"""
+        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, reason,
+               reason_facts, opened_at, closed_at, closed_by, resolution
+        FROM breaks
+        WHERE {" AND ".join(["org_id = :org_id", *wanted])}
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608 (our own conditions)

@@ -101,7 +101,7 @@ async def write_matches(
 ) -> None:
     """Write matches with everything that follows: bills, payments, postings, breaks, events.
 
-    Nothing is read, so that all of it may be sent together (core.db).
+    Nothing is read, so that all of it may be sent together (core.sql).
     """
     pairs = list(zip(matches, credits_in, strict=True))
     plan = SettlingPlan(

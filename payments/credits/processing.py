@@ -211,7 +211,7 @@ async def _close_breaks(
             readings.listed,
             accounts,
             endpoint_ids={notice.endpoint_id for notice in due},
-            waits=NoticeOutcome.WAITS_FOR_ACCOUNT,
+            outcome=NoticeOutcome.WAITS_FOR_ACCOUNT,
             now=now,
         )
     tried_before = {notice.id for notice in due if notice.attempts}

@@ -14,6 +14,7 @@ from payments.credits.rules import CreditFacts
 from payments.credits.twins import NearCredit
 from payments.credits.types import NewCredit, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
+from payments.providers.types import Direction
 
 # How far apart two providers may date the same bank transaction.
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
@@ -74,6 +75,8 @@ FIND_CREDITS = text(
     WHERE c.org_id = :org_id AND c.admitted_from IS NULL
 """
 )
+
+GET_DIRECTION = text("SELECT direction FROM bank_transactions WHERE org_id = :org_id AND id = :id")
 
 FIND_KNOWN = text("""
     SELECT c.provider_transaction_id, c.amount_vnd, c.memo FROM bank_transactions c
@@ -238,6 +241,12 @@ async def find_credits(
         },
     )
     return [StoredCredit(*row) for row in rows]
+
+
+async def get_direction(session: AsyncSession, org_id: UUID, transaction_id: UUID) -> Direction:
+    """Return whether a bank transaction that is there brought money in."""
+    values = {"org_id": org_id, "id": transaction_id}
+    return Direction((await session.execute(GET_DIRECTION, values)).scalar_one())
 
 
 async def find_sighted(

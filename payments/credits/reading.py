@@ -6,7 +6,7 @@ Only the ids of new credits are made here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from core.ids import new_id
 from core.masking import mask_tail
@@ -16,7 +16,6 @@ from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import DueNotice
 from payments.credits.types import ListedAccount, NewCredit
-from payments.credits.waiting_accounts import find_account, name_account
 from payments.providers import find_provider
 from payments.providers.errors import UnreadableNotice
 from payments.providers.types import ReportedTransaction
@@ -95,6 +94,23 @@ def make_credit(
         received_at=received_at,
         admitted_from=admitted_from,
     )
+
+
+def find_account(
+    own: Mapping[tuple[UUID, str], ListedAccount], endpoint_id: UUID, reported: ReportedTransaction
+) -> ListedAccount | None:
+    """Find the account of a transaction: the most specific number that is listed and approved."""
+    account = None
+    if reported.virtual_account is not None:
+        account = own.get((endpoint_id, reported.virtual_account.upper()))
+    if account is None:
+        account = own.get((endpoint_id, reported.account_number.upper()))
+    return None if account is None or account.approved_at is None else account
+
+
+def name_account(endpoint_id: UUID, reported: ReportedTransaction) -> UUID:
+    """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
+    return uuid5(endpoint_id, f"account {reported.account_number.upper()}")
 
 
 def _place_transaction(

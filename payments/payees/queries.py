@@ -46,6 +46,18 @@ SKIPPED: Final = f"""
          * (1 + greatest(0, CAST(extract(epoch FROM now() - taken_at) AS bigint))) END
 """
 
+COUNT_LINKS = text("""
+    SELECT status, count(*) FROM payee_accounts WHERE org_id = :org_id GROUP BY status
+""")
+
+HAS_OPEN_PAYEES = text(
+    "SELECT EXISTS (SELECT FROM payees WHERE org_id = :org_id AND closed_at IS NULL)"
+)
+
+NAME_PAYEES = text("""
+    SELECT id, name, place FROM payees WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
 
 async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
     """Return one payee.

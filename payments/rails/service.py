@@ -28,8 +28,7 @@ from payments.bills.rules import BillFacts, BillRequest, CodeState, RailStatus
 from payments.bills.service import open_bills
 from payments.bills.writer import BillWriter
 from payments.connections.credentials import open_pull_credentials
-from payments.connections.models import CallbackEndpoint
-from payments.connections.queries import find_sole_endpoint_id
+from payments.connections.queries import find_endpoint, find_sole_endpoint_id
 from payments.connections.service import open_secrets
 from payments.outbox import service as outbox
 from payments.providers import PROVIDERS
@@ -305,7 +304,7 @@ class RailService:
     async def _open_channel(self, attempt: RailAttempt, *, now: datetime) -> Channel | None:
         """Open the keys of the endpoint that a request was written for; None where it has none."""
         async with open_org_transaction(self._database, attempt.org_id) as session:
-            endpoint = await session.get(CallbackEndpoint, (attempt.org_id, attempt.endpoint_id))
+            endpoint = await find_endpoint(session, attempt.org_id, attempt.endpoint_id)
         if endpoint is None or endpoint.revoked_at is not None:
             return None
         try:

@@ -33,7 +33,7 @@ DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
         {
-            "clearing_is_what_was_told",
+            "bank_clearing_equals_reported_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -42,7 +42,7 @@ DAMAGES = {
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
         {
-            "clearing_is_what_was_told",
+            "bank_clearing_equals_reported_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -115,7 +115,11 @@ DAMAGES = {
             " 'id', gen_random_uuid(), 'bank_reference', 'FTLOST',"
             " 'provider_transaction_id', 'lost'))).* FROM bank_transactions c LIMIT 1"
         ),
-        {"clearing_is_what_was_told", "one_explanation_in_force", "a_credit_posts_once"},
+        {
+            "bank_clearing_equals_reported_credits",
+            "one_explanation_in_force",
+            "a_credit_posts_once",
+        },
     ),
     "a credit lost its explanation": (
         "UPDATE matches SET reversed_at = now() WHERE verdict = 'settle'",
@@ -123,7 +127,11 @@ DAMAGES = {
     ),
     "money out is explained as money in": (
         "UPDATE bank_transactions SET direction = 'out'",
-        {"one_explanation_in_force", "clearing_is_what_was_told", "a_credit_posts_once"},
+        {
+            "one_explanation_in_force",
+            "bank_clearing_equals_reported_credits",
+            "a_credit_posts_once",
+        },
     ),
     "one transaction became two credits": (
         (
@@ -298,7 +306,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
     monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_told", slow)
+    monkeypatch.setitem(INVARIANTS, "bank_clearing_equals_reported_credits", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(databases, now=NOON) == 1
@@ -306,4 +314,4 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     assert "books_disagree" in await list_breaks(databases.app, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
-    assert "clearing_is_what_was_told" in told
+    assert "bank_clearing_equals_reported_credits" in told

@@ -13,7 +13,8 @@ from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from payments.breaks.service import close_break
 from payments.callbacks import queries as notice_queries
-from payments.callbacks.views import COUNT_NOTICES, COUNTED_FOR, count_notices
+from payments.callbacks.queries import COUNT_NOTICES
+from payments.callbacks.views import COUNTED_FOR, count_notices
 from payments.ledger import service as ledger
 from payments.onboarding.service import set_accounts
 from tests.world.bills import a_bill
