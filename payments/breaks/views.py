@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from payments.breaks.errors import BreakNotFound
+
 # Each filter that is given, and only those: otherwise no plan that serves any values can use the
 # index of what is open.
 FILTERS: Final = {
@@ -33,6 +35,25 @@ class BreakView(NamedTuple):
     closed_at: datetime | None
     closed_by: UUID | None
     resolution: str | None
+
+
+GET_BREAK = text("""
+    SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, detail, opened_at,
+           closed_at, closed_by, resolution
+    FROM breaks WHERE org_id = :org_id AND id = :id
+""")
+
+
+async def get_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> BreakView:
+    """Return one break.
+
+    Raises:
+        BreakNotFound
+    """
+    row = (await session.execute(GET_BREAK, {"org_id": org_id, "id": break_id})).one_or_none()
+    if row is None:
+        raise BreakNotFound(break_id)
+    return BreakView(*row)
 
 
 async def list_breaks(

@@ -68,7 +68,7 @@ def renewed_id_of(page: httpx.Response) -> str:
 
 
 async def pay(place: RailPlace, bill: BillFacts, amount_vnd: int) -> None:
-    """Pay to the order's own account, and hear of it from payOS."""
+    """Pay to the order's own account, and take payOS's callback about it."""
     count = len(place.receiver.heard)
     body = {"bin": VCB, "number": bill.code_account, "amount_vnd": amount_vnd, "memo": "tra"}
     place.sandbox.post("/control/transfer", json=body).raise_for_status()
