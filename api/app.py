@@ -33,6 +33,7 @@ from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
 from api.manage import payees as manage_payees
+from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
@@ -103,6 +104,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_staff.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_spread.router,
     manage_history.router,
 )
 

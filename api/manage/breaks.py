@@ -48,6 +48,7 @@ class BreakRow:
     admit_path: str  # with same_path: "" where there is nothing to decide
     same_path: str
     assign_path: str  # "" where the money has its explanation, or there is none
+    spread_path: str  # the same for several bills
     payees: tuple[tuple[str, str], ...]  # who may have it: (id, name and place)
 
 
@@ -226,6 +227,7 @@ def _present_row(
         admit_path=manager.path(f"/breaks/{one.id}/admit") if may_be_twice else "",
         same_path=manager.path(f"/breaks/{one.id}/same-money") if may_be_twice else "",
         assign_path=manager.path(f"/breaks/{one.id}/assign") if is_assignable else "",
+        spread_path=manager.path(f"/breaks/{one.id}/spread") if is_assignable else "",
         payees=tuple(
             (str(id_), f"{name} · {place}" if place else name) for id_, name, place in listed
         ),

@@ -28,7 +28,7 @@ FIND_ATTEMPT = text("""
     WHERE r.org_id = :org_id AND r.bill_id = :bill_id
 """)
 ATTEMPT_FIELDS = tuple(field.name for field in fields(RailAttempt))  # the order of FIND_ATTEMPT
-# The count of attempts says whose result counts: who took a request over has another.
+# The count of attempts at a number says whose result counts: who took a request over has another.
 TAKE_REQUEST = text("""
     UPDATE rail_requests SET attempts = attempts + 1, next_attempt_at = :taken_until
     WHERE org_id = :org_id AND bill_id = :bill_id AND next_attempt_at <= :now
@@ -39,7 +39,7 @@ TAKE_REQUEST = text("""
 WRITE_AGAIN = text("""
     UPDATE rail_requests
     SET status = 'pending', problem = NULL, falls_back = false, order_id = :order_id,
-        orders = orders + 1, endpoint_id = :endpoint_id, next_attempt_at = :now,
+        orders = orders + 1, attempts = 0, endpoint_id = :endpoint_id, next_attempt_at = :now,
         resolved_at = NULL, request_id = NULL, checkout_url = NULL, payload = NULL, bin = NULL,
         account_number = NULL
     WHERE org_id = :org_id AND bill_id = :bill_id
@@ -56,6 +56,7 @@ STORE_RESULT = text("""
             WHERE b.org_id = :org_id AND b.id = :bill_id AND e.provider <> :provider
               AND e.revoked_at IS NULL)
     WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+      AND orders = :orders_taken
     RETURNING bill_id
 """)
 STORE_OPENED = text("""
@@ -64,6 +65,7 @@ STORE_OPENED = text("""
         payload = :payload, bin = :bin, account_number = :account_number,
         next_attempt_at = :now, resolved_at = :now
     WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+      AND orders = :orders_taken
     RETURNING bill_id
 """)
 # An opened request rests until its bill is settled, cancelled, or watched no longer.
@@ -185,6 +187,7 @@ async def store_result(
         "org_id": attempt.org_id,
         "bill_id": attempt.bill_id,
         "attempts": attempt.attempts,
+        "orders_taken": attempt.orders,
         "status": status.value,
         "provider": provider,
         "problem": None if problem is None else problem.value,
@@ -204,6 +207,7 @@ async def store_opened(
         "org_id": attempt.org_id,
         "bill_id": attempt.bill_id,
         "attempts": attempt.attempts,
+        "orders_taken": attempt.orders,
         "request_id": opened.request_id,
         "checkout_url": opened.checkout_url,
         "payload": opened.payload,

@@ -69,7 +69,7 @@ def renewed_id_of(page: httpx.Response) -> str:
 
 
 async def pay(place: RailStall, bill: BillFacts, amount_vnd: int) -> None:
-    """Pay to the order's own account, and let payOS report it."""
+    """Pay to the order's own account, and take payOS's callback about it."""
     count = len(place.receiver.received)
     body = {"bin": VCB, "number": bill.code_account, "amount_vnd": amount_vnd, "memo": "tra"}
     place.sandbox.post("/control/transfer", json=body).raise_for_status()

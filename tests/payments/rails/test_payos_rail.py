@@ -16,11 +16,13 @@ from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillCodeFailed, BillCodePending
 from payments.bills.references import SERIAL_COUNT, make_reference
-from payments.bills.rules import CodeState
+from payments.bills.rules import BillFacts, CodeState, RailStatus
 from payments.rails import calls
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
 from payments.rails.jobs import resume_requests
 from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
+from payments.rails.protocol import RailProblem
+from payments.rails.results import Result
 from payments.rails.rules import ORDERS_MAX
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import parse
@@ -373,3 +375,70 @@ def test_a_creation_is_signed_as_payos_own_sdk_signs_it() -> None:
         theirs = sdk.crypto.create_signature_of_payment_request(told, "key")
 
     assert sign_create(told, b"key") == theirs
+
+
+async def test_a_refused_request_that_is_made_again_is_refused_as_plainly(
+    place: RailStall,
+) -> None:
+    place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
+    bill = await place.open()
+    assert (bill.rail_status, bill.rail_problem) == ("failed", "keys_refused")
+
+    for n in range(2, ORDERS_MAX + 1):
+        assert await place.service().request_again(bill.org_id, bill.id)
+        again = await place.read(bill)
+        assert (again.rail_status, again.rail_problem) == ("failed", "keys_refused")
+        assert again.provider_order_id == PayOSRequests().number_order(bill.reference, n)
+
+    assert not await place.service().request_again(bill.org_id, bill.id)  # numbers are used up
+    place.introduce()
+    assert place.count_orders() == 0
+
+
+async def test_a_result_of_before_does_not_count_for_a_request_that_was_made_again(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    service = place.service()
+    late = await service._read_attempt(bill.org_id, bill.id)
+    await cancel_there(place, bill)
+
+    assert await service.request_again(bill.org_id, bill.id)
+
+    assert late.attempts == 1
+    result = Result(status=RailStatus.FAILED, problem=RailProblem.ORDER_REFUSED)
+    await service._store(late, PayOSRequests(), result)
+    again = await place.read(bill)
+    assert (again.rail_status, again.code_state) == ("open", CodeState.READY)
+    assert again.code_account != bill.code_account
+
+
+@pytest.mark.parametrize("status", ["pending", "unknown", "open"])
+async def test_nothing_is_requested_again_while_an_order_may_pay_the_bill(
+    place: RailStall, status: str
+) -> None:
+    bill = await place.open()
+    async with place.owner.begin() as session:
+        await session.execute(text(f"UPDATE rail_requests SET status = '{status}'"))
+
+    assert not await place.service().request_again(bill.org_id, bill.id)
+
+    assert place.count_orders() == 1
+
+
+async def test_a_bill_that_is_requested_again_many_times_at_once_has_one_new_order(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    await cancel_there(place, bill)
+
+    await asyncio.gather(*(place.service().request_again(bill.org_id, bill.id) for _ in range(6)))
+
+    assert place.count_orders() == 2
+    assert (await place.read(bill)).code_state is CodeState.READY
+
+
+async def cancel_there(place: RailStall, bill: BillFacts) -> None:
+    """Write that payOS has cancelled the order: as after a bill that cash had paid."""
+    async with place.owner.begin() as session:
+        await session.execute(text("UPDATE rail_requests SET status = 'cancelled'"))
