@@ -23,6 +23,7 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
 )
 from identity.people.hooks import Hooks
@@ -52,6 +53,7 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     PayeeRequired: "payee",
     ScopeNotFound: "payee",
     RoleNotGrantable: "roles",
+    RolesNotScoped: "roles",
     DutiesNotApart: "roles",
     LastAdministrator: "",
 }

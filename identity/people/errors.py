@@ -117,6 +117,27 @@ class ScopeNotFound(HubError):
         super().__init__(f"This organisation has no {scope.kind.value} {scope.id}.")
 
 
+class RolesNotScoped(HubError):
+    """One of the roles acts on the whole organisation, so its holder cannot be held to scopes."""
+
+    kind, code, title = Kind.INVALID, "roles_not_scoped", "Role not for a part of it"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only owners, cashiers and attendants are held to scopes. Other roles work for the"
+            " whole organisation: leave the scopes out, or give them to another login."
+        )
+
+
+class WholeOrganisationNeeded(HubError):
+    """This acts on the whole organisation, and the caller works for a part of it."""
+
+    kind, code, title = Kind.FORBIDDEN, "whole_organisation_needed", "For the whole organisation"
+
+    def __init__(self) -> None:
+        super().__init__("Only people who work for the whole organisation may do this.")
+
+
 class ScopeNeeded(HubError):
     """The caller works for several, and the request does not say for which one it is."""
 

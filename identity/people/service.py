@@ -20,6 +20,7 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     SetupClosed,
     StaffNotFound,
@@ -35,6 +36,7 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    can_be_scoped,
     check_login,
     check_password,
     joins_duties,
@@ -113,6 +115,7 @@ async def add_staff(
         DutiesNotApart: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
         PayeeRequired: an owner or cashier without a payee.
+        RolesNotScoped: scopes beside a role that acts on the whole organisation.
         LoginTaken: the login is in use somewhere in the hub.
         ScopeNotFound: the organisation has no such payee.
     """
@@ -123,6 +126,8 @@ async def add_staff(
         raise DutiesNotApart
     if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
+    if scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
         org_id=org_id,
@@ -172,7 +177,8 @@ async def change_staff(
     on a right that is lost are notified. After the commit comes `losses.finish_loss`.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, ScopeNotFound
+        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, RolesNotScoped,
+        ScopeNotFound
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -203,6 +209,8 @@ async def change_staff(
     if after == before:
         return staff
     is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "scopes"))
+    if is_elsewhere and staff.scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
     await handle_losses(

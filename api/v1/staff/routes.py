@@ -18,6 +18,7 @@ from identity.people.errors import (
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     StaffNotFound,
 )
@@ -42,7 +43,13 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
     status_code=status.HTTP_201_CREATED,
     response_model=StaffRead,
     responses=may_answer(
-        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, ScopeNotFound, LoginTaken
+        RoleNotGrantable,
+        DutiesNotApart,
+        PasswordRefused,
+        PayeeRequired,
+        RolesNotScoped,
+        ScopeNotFound,
+        LoginTaken,
     ),
 )
 async def add_staff(
@@ -86,6 +93,7 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
         RoleNotGrantable,
         DutiesNotApart,
         PayeeRequired,
+        RolesNotScoped,
         ScopeNotFound,
         LastAdministrator,
     ),
