@@ -264,7 +264,10 @@ def check_not_cross_site(request: Request) -> None:
 
 
 def _is_own_origin(request: Request, origin: str) -> bool:
-    sent = urlsplit(origin)
+    try:
+        sent = urlsplit(origin)
+    except ValueError:  # such as "http://[", which no page of ours can have
+        return False
     public_url = urlsplit(read_services(request).settings.public_url)
     own = {(public_url.scheme, public_url.netloc), (request.url.scheme, request.url.netloc)}
     return (sent.scheme, sent.netloc) in own

@@ -20,6 +20,7 @@ from identity.people.errors import (
     DutiesNotApart,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
@@ -56,6 +57,7 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     RolesNotScoped: "roles",
     DutiesNotApart: "roles",
     LastAdministrator: "",
+    OwnPassword: "",
 }
 STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name
 Payees = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]

@@ -174,6 +174,17 @@ class ApiKeyClosed(HubError):
         super().__init__("This key is revoked or expired; make a new one instead.")
 
 
+class KeyOverAlready(HubError):
+    """The key's end lies in the past: it would never have worked."""
+
+    kind, code, title = Kind.INVALID, "key_over_already", "The key would be over"
+
+    def __init__(self) -> None:
+        detail = "The end of a key lies in the future; leave it out for a key without an end."
+        violation = Violation(field="expires_at", code="in_the_past", detail=detail)
+        super().__init__(detail, violations=[violation])
+
+
 class ScopeNotGrantable(HubError):
     """The scope is not one a key may have, or the caller does not hold it."""
 
@@ -181,6 +192,18 @@ class ScopeNotGrantable(HubError):
 
     def __init__(self, scopes: Sequence[str]) -> None:
         super().__init__(f"You cannot give a key these scopes: {', '.join(scopes)}.")
+
+
+class OwnPassword(HubError):
+    """One's own password is changed with the present one, and not reset without it."""
+
+    kind, code, title = Kind.FORBIDDEN, "own_password", "Your own password"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Change your own password with the present one: POST /v1/me/password, or the page"
+            " /me/password."
+        )
 
 
 class WrongPassword(HubError):

@@ -17,6 +17,7 @@ from identity.people.errors import (
     DutiesNotApart,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
@@ -244,7 +245,10 @@ async def reset_password(
 
     Raises:
         StaffNotFound, RoleNotGrantable, PasswordRefused
+        OwnPassword: it is the granter's own: whoever finds a screen open must not take the login.
     """
+    if granter.actor.id == staff_id:
+        raise OwnPassword
     staff = await _lock_manageable(session, org_id, staff_id, granter)
     await _set_password(staff, password, passwords)
     await queries.revoke_sign_ins(session, org_id, staff.id, now=now)

@@ -15,6 +15,7 @@ from identity.people.errors import (
     DutiesNotApart,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
@@ -130,7 +131,7 @@ async def change_staff(
 @router.post(
     "/{staff_id}/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused),
+    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused, OwnPassword),
 )
 async def reset_password(
     staff_id: UUID,
