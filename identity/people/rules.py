@@ -5,11 +5,14 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from core.errors import Violation
 from core.text import STROKED_D
+
+
+T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -160,6 +163,17 @@ def may_grant(granter: frozenset[Permission], roles: Iterable[str]) -> bool:
 def can_be_scoped(roles: Iterable[str]) -> bool:
     """Whether holders of these roles can be held to scopes: all that they may do narrows."""
     return permissions_of(roles) <= NARROWED
+
+
+def apply_choice(now: Iterable[T], chosen: Iterable[T], before: Iterable[T] | None) -> set[T]:
+    """Return what is held after a choice: of what was `before` changed to `chosen`, the difference.
+
+    Args:
+        before: what was held when the choice was made; None takes the choice as the whole.
+    """
+    if before is None:
+        return set(chosen)
+    return (set(now) - (set(before) - set(chosen))) | (set(chosen) - set(before))
 
 
 def joins_duties(roles: Collection[str]) -> bool:

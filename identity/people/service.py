@@ -37,6 +37,7 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    apply_choice,
     can_be_scoped,
     check_login,
     check_password,
@@ -159,6 +160,10 @@ class StaffChange:
     roles: Collection[Role] | None = None
     scopes: Collection[Scope] | None = None  # none of them: the whole organisation
     is_disabled: bool | None = None
+    # What the roles and scopes were when they were chosen: only the difference is applied then,
+    # so that of two people with a form open neither gives back what the other took. None replaces.
+    roles_before: Collection[Role] | None = None
+    scopes_before: Collection[Scope] | None = None
 
 
 async def change_staff(
@@ -189,11 +194,13 @@ async def change_staff(
         check_lines(display_name=change.display_name)
         staff.display_name = change.display_name
     if change.scopes is not None:
-        _set_scopes(staff, change.scopes)
+        _set_scopes(staff, apply_choice(staff.scopes, change.scopes, change.scopes_before))
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
-        roles_after = sorted({role.value for role in change.roles})
+        roles_now = {Role(role) for role in staff.roles}
+        chosen = apply_choice(roles_now, change.roles, change.roles_before)
+        roles_after = sorted(role.value for role in chosen)
         # Who holds both from before can still be renamed: a form sends the roles as they are.
         if joins_duties(roles_after) and roles_after != sorted(staff.roles):
             raise DutiesNotApart
