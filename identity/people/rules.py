@@ -11,7 +11,6 @@ from uuid import UUID
 from core.errors import Violation
 from core.text import STROKED_D
 
-
 T = TypeVar("T")
 
 
