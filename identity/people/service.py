@@ -17,9 +17,11 @@ from identity.people.errors import (
     DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     SetupClosed,
     StaffNotFound,
@@ -35,6 +37,8 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    apply_choice,
+    can_be_scoped,
     check_login,
     check_password,
     combines_duties,
@@ -113,6 +117,7 @@ async def add_staff(
         DutiesNotSeparated: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
         PayeeRequired: an owner or cashier without a payee.
+        RolesNotScoped: scopes beside a role that acts on the whole organisation.
         LoginTaken: the login is in use somewhere in the hub.
         ScopeNotFound: the organisation has no such payee.
     """
@@ -123,6 +128,8 @@ async def add_staff(
         raise DutiesNotSeparated
     if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
+    if scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
         org_id=org_id,
@@ -153,6 +160,10 @@ class StaffChange:
     roles: Collection[Role] | None = None
     scopes: Collection[Scope] | None = None  # none of them: the whole organisation
     is_disabled: bool | None = None
+    # What the roles and scopes were when they were chosen: only the difference is applied then,
+    # so that of two people with a form open neither gives back what the other took. None replaces.
+    roles_before: Collection[Role] | None = None
+    scopes_before: Collection[Scope] | None = None
 
 
 async def change_staff(
@@ -172,7 +183,8 @@ async def change_staff(
     on a right that is lost are notified. After the commit comes `losses.finish_loss`.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, DutiesNotSeparated, PayeeRequired, ScopeNotFound
+        StaffNotFound, RoleNotGrantable, DutiesNotSeparated, PayeeRequired, RolesNotScoped,
+        ScopeNotFound
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -182,11 +194,13 @@ async def change_staff(
         check_lines(display_name=change.display_name)
         staff.display_name = change.display_name
     if change.scopes is not None:
-        _set_scopes(staff, change.scopes)
+        _set_scopes(staff, apply_choice(staff.scopes, change.scopes, change.scopes_before))
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
-        roles_after = sorted({role.value for role in change.roles})
+        roles_now = {Role(role) for role in staff.roles}
+        chosen = apply_choice(roles_now, change.roles, change.roles_before)
+        roles_after = sorted(role.value for role in chosen)
         # Who holds both from before can still be renamed: a form sends the roles as they are.
         if combines_duties(roles_after) and roles_after != sorted(staff.roles):
             raise DutiesNotSeparated
@@ -203,6 +217,8 @@ async def change_staff(
     if after == before:
         return staff
     is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "scopes"))
+    if is_elsewhere and staff.scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
     await handle_losses(
@@ -236,7 +252,10 @@ async def reset_password(
 
     Raises:
         StaffNotFound, RoleNotGrantable, PasswordRefused
+        OwnPassword: it is the granter's own: whoever finds a screen open must not take the login.
     """
+    if granter.actor.id == staff_id:
+        raise OwnPassword
     staff = await _lock_manageable(session, org_id, staff_id, granter)
     await _set_password(staff, password, passwords)
     await queries.revoke_sign_ins(session, org_id, staff.id, now=now)

@@ -15,9 +15,11 @@ from identity.people.errors import (
     DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     StaffNotFound,
 )
@@ -46,6 +48,7 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
         DutiesNotSeparated,
         PasswordRefused,
         PayeeRequired,
+        RolesNotScoped,
         ScopeNotFound,
         LoginTaken,
     ),
@@ -91,6 +94,7 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
         RoleNotGrantable,
         DutiesNotSeparated,
         PayeeRequired,
+        RolesNotScoped,
         ScopeNotFound,
         LastAdministrator,
     ),
@@ -127,7 +131,7 @@ async def change_staff(
 @router.post(
     "/{staff_id}/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused),
+    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused, OwnPassword),
 )
 async def reset_password(
     staff_id: UUID,

@@ -179,7 +179,13 @@ async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market:
     manager = await let_in(market, "manager")
     listed = (await manager.get("/v1/staff")).json()
     (staff_id,) = [one["id"] for one in listed if one["login"] == "cashier.hkxm"]
-    form = {"name": "Thu ngân lên quản lý", "roles": ["manager"], "payee": ""}
+    form = {
+        "name": "Thu ngân lên quản lý",
+        "roles": ["manager"],
+        "payee": "",
+        "before_roles": ["cashier"],
+        "before_payee": str(market.stall.payee_id),
+    }
 
     await submit(manager, f"/manage/staff/{staff_id}", form)
 

@@ -1,6 +1,7 @@
 """Permissions over HTTP: roles, borders between organisations and stalls, API keys."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -442,3 +443,41 @@ async def test_a_reset_password_ends_the_sign_ins_and_opens_the_lock(
     assert reset.status_code == 204
     assert (await lan.get("/v1/me")).json()["code"] == "sign_in_ended"
     await hub.browser("lan", PASSWORD + " mới")
+
+
+@pytest.mark.parametrize("role", ["admin", "manager"])
+async def test_ones_own_password_is_not_reset_without_the_present_one(hub: Hub, role: str) -> None:
+    """Whoever finds a screen open would take the login, and its owner would be shut out."""
+    await employ(await set_up_city(hub), "minh", role)
+    minh = await hub.browser("minh")
+    me = (await minh.get("/v1/me")).json()["id"]
+
+    reset = await minh.post(f"/v1/staff/{me}/password", json={"password": PASSWORD + " mới"})
+    on_the_page = await minh.post(f"/manage/staff/{me}/password")
+
+    assert (reset.status_code, reset.json()["code"]) == (403, "own_password")
+    assert "/me/password" in reset.json()["detail"]
+    assert on_the_page.status_code == 422
+    assert "trang Đổi mật khẩu" in on_the_page.text
+    await hub.browser("minh")  # with the old one
+    changed = await minh.post(
+        "/v1/me/password", json={"present_password": PASSWORD, "password": PASSWORD + " mới"}
+    )
+    assert changed.status_code == 204
+
+
+async def test_a_key_whose_end_is_past_is_not_made(hub: Hub) -> None:
+    admin = await set_up_city(hub)
+    now = read_clock()
+
+    def body(ends_at: datetime) -> dict[str, Any]:
+        return {"name": "till", "scopes": ["bills.read"], "expires_at": ends_at.isoformat()}
+
+    for ends_at in (datetime(2001, 1, 1, tzinfo=UTC), now - timedelta(seconds=1), now):
+        refused = await admin.post("/v1/keys", json=body(ends_at))
+        assert (refused.status_code, refused.json()["code"]) == (422, "key_over_already")
+        assert refused.json()["violations"][0]["field"] == "expires_at"
+    made = await admin.post("/v1/keys", json=body(now + timedelta(minutes=1)))
+
+    assert made.status_code == 201
+    assert len((await admin.get("/v1/keys")).json()) == 1

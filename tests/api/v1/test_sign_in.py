@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
@@ -106,6 +108,22 @@ async def test_guessing_fast_is_slowed_down(hub: Hub) -> None:
 
     assert [a.status_code for a in answers] == [401] * 10 + [429]
     assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+async def test_guessing_from_all_addresses_of_one_subscriber_is_guessing_from_one(hub: Hub) -> None:
+    async def guess(host: str, path: str, **body: Any) -> int:
+        line = httpx.ASGITransport(app=hub.app, client=(host, 4_711))
+        async with httpx.AsyncClient(transport=line, base_url=hub.url) as stranger:
+            return (await stranger.post(path, **body)).status_code
+
+    wrong = {"login": "nobody", "password": "a guess a second"}
+    hosts = [f"2001:db8:1:2::{n}" for n in range(1, 11)]
+
+    api = [await guess(host, "/v1/sign-ins", json=wrong) for host in hosts]
+    page = await guess("2001:db8:1:2:ffff::1", "/login", data=wrong)
+    neighbour = await guess("2001:db8:1:3::1", "/login", data=wrong)
+
+    assert (api, page, neighbour) == ([401] * 10, 429, 401)
 
 
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(hub: Hub) -> None:
