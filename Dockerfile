@@ -40,6 +40,7 @@ COPY identity/ identity/
 COPY payments/ payments/
 COPY api/ api/
 COPY worker/ worker/
+COPY registry/ registry/
 COPY sandbox/ sandbox/
 COPY ops/ ops/
 COPY migrations/ migrations/

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.counter import bills as counter_bills
+from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
@@ -31,6 +33,7 @@ from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
 from api.manage import payees as manage_payees
+from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
@@ -54,7 +57,8 @@ from api.v1.payees import routes as payees_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
-from core.settings import Settings
+from core.settings import Settings, read_settings
+from registry import REGISTRY, Registry
 
 log = structlog.get_logger()
 
@@ -85,6 +89,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     login.router,
     my_password.router,
     counter_routes.router,
+    counter_create.router,
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
@@ -99,24 +104,25 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_staff.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_spread.router,
     manage_history.router,
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, registry: Registry = REGISTRY) -> FastAPI:
     """Build the application; nothing is opened before its lifespan starts.
 
     Serve it with `proxy_headers=False`: whose X-Forwarded-For counts is a setting of the hub
     (`PHOPAY_TRUSTED_PROXIES`), and uvicorn's own default would believe anything on this machine.
     """
-    settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
+    settings = settings or read_settings()
     app = FastAPI(
         title="PhoPay",
         summary="A city's own cashless payment hub: VietQR codes that confirm themselves.",
         description=openapi.DESCRIPTION,
         version=openapi.VERSION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, registry=registry),
         docs_url=None,  # their pages call a CDN; ours are api/v1/docs/routes.py
         redoc_url=None,
         openapi_url=None,
@@ -158,9 +164,9 @@ def _static_files() -> StaticHeaders:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, *, registry: Registry) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    async with open_services(settings) as services:
+    async with open_services(settings, registry) as services:
         app.state.services = services
         # What a process holds from its start on is never garbage: collecting walks over it no
         # more, which took a tenth of a second now and then, and every screen waited for it.

@@ -1,7 +1,7 @@
 """Services of a hub process: everything its routes work with, opened once and typed.
 
-A bill's owners, the payment rails and who listens to identity are registered here, in
-`open_services`, and nowhere else: a domain package knows nobody above it.
+What packages offer one another (owners of bills, who listens to identity) comes from the registry
+that the process is started with; a domain package knows nobody above it.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.live.broadcaster import Broadcaster
-from api.subscribers import HOOKS
 from core.clock import read_clock
 from core.db import Database, measure_shared_clock, open_database, open_engine
 from core.rate_limit import RateLimit
@@ -34,6 +33,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
+from registry import Registry
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ def services_of(scope: Scope) -> Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, registry: Registry) -> AsyncIterator[Services]:
     """Open what a process works with; at the end, finish what is under way and close it."""
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.app_database_url.get_secret_value(), settings)
@@ -124,15 +124,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
-        owners = OwnersInbox(database, read_clock=read_clock)
+        owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
+        rails = RailService(
+            database, sealer, client, public_url=settings.public_url, read_clock=read_clock
+        )
+        stack.push_async_callback(rails.drain)
         readiness = Readiness()
         yield Services(
             settings=settings,
             database=database,
             directory=directory,
-            hooks=HOOKS,
+            hooks=registry.hooks,
             passwords=passwords,
             sign_ins=sign_ins,
             sealer=sealer,
@@ -143,9 +147,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
-            rails=RailService(
-                database, sealer, client, public_url=settings.public_url, read_clock=read_clock
-            ),
+            rails=rails,
             limits=Limits(),
             readiness=readiness,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # A database machine that vanished sends no goodbye. An idle connection to it is found dead after
@@ -16,6 +16,8 @@ TCP_KEEPALIVES_COUNT: Final = 3
 TCP_USER_TIMEOUT_MS: Final = 8_000
 # One write for many callers; above it each is told to come back (database_write_timeout_s).
 WRITE_TIMEOUT_S: Final = 6.0
+ENV_PREFIX: Final = "PHOPAY_"
+SECRET_KEY_CHARS_MIN: Final = 43  # 32 bytes in base64, without its padding
 # OWASP Password Storage Cheat Sheet, argon2id with t = 2 and p = 1. About 25 ms a hash.
 PASSWORD_MEMORY_KIB: Final = 19_456
 
@@ -36,6 +38,28 @@ def read_origin(url: str) -> str | None:
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
+class WrongSettings(ValueError):
+    """Settings that nothing can start with: a line for each, with its variable, never its value."""
+
+    def __init__(self, problem: ValidationError) -> None:
+        lines = []
+        for error in problem.errors(include_input=False, include_context=False, include_url=False):
+            said = error["msg"].removeprefix("Value error, ")
+            variable = f"{ENV_PREFIX}{error['loc'][0]}".upper() if error["loc"] else ""
+            is_named = not variable or said.startswith(ENV_PREFIX)
+            lines.append(said if is_named else f"{variable}: {said}")
+        super().__init__("\n".join(lines))
+
+
+def is_secret_key(text: str) -> bool:
+    """Whether a text can be an installation's secret key: neither cut off nor a placeholder.
+
+    Not only what we make ourselves: `openssl rand -hex 32` is as good.
+    """
+    is_one_word = text.isascii() and text.isprintable() and " " not in text
+    return is_one_word and len(text) >= SECRET_KEY_CHARS_MIN and "change" not in text.lower()
+
+
 class Settings(BaseSettings):
     """Every setting, with its unit, its default and why. Secrets have no default.
 
@@ -43,7 +67,10 @@ class Settings(BaseSettings):
     with the roles `phopay_app` and `phopay_worker`, whose passwords follow from `secret_key`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PHOPAY_", frozen=True, extra="ignore")
+    # Values stay out of errors: they would stand in the log, the secret key and passwords too.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: SecretStr  # PHOPAY_DATABASE_URL; the CLI fills it from DATABASE_URL
     app_database_url: SecretStr  # role phopay_app
@@ -117,7 +144,7 @@ class Settings(BaseSettings):
         """Refuse to start on what is not scheme, host and perhaps port, in lower case."""
         for origin in value:
             if origin != read_origin(origin):
-                msg = f"PHOPAY_SANDBOX_ORIGINS: {origin!r} must look like http://127.0.0.1:8300"
+                msg = "PHOPAY_SANDBOX_ORIGINS: each must look like http://127.0.0.1:8300"
                 raise ValueError(msg)
         return value
 
@@ -138,8 +165,7 @@ class Settings(BaseSettings):
     @classmethod
     def refuse_placeholder(cls, value: SecretStr) -> SecretStr:
         """Refuse to start on a placeholder or a short key."""
-        key = value.get_secret_value()
-        if len(key) < 43 or "change" in key.lower():
+        if not is_secret_key(value.get_secret_value()):
             msg = "PHOPAY_SECRET_KEY must be 32 random bytes in URL-safe base64"
             raise ValueError(msg)
         return value
@@ -153,3 +179,15 @@ class Settings(BaseSettings):
             msg = f"PHOPAY_PASSWORD_MEMORY_KIB must be {PASSWORD_MEMORY_KIB} or more"
             raise ValueError(msg)
         return self
+
+
+def read_settings() -> Settings:
+    """Read the settings of this process from its environment.
+
+    Raises:
+        WrongSettings: one is missing or cannot be.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+    except ValidationError as problem:
+        raise WrongSettings(problem) from None

@@ -102,11 +102,11 @@ UPDATE bills SET paid_vnd = 20000, received_vnd = 20000, status = 'paid', is_lat
     paid_at = now()
 WHERE org_id = {_id(ORG, ":o::int")} AND id = {_id(BILL, ":n::bigint")};
 INSERT INTO matches (
-    org_id, id, credit_id, bill_id, payee_id, rule, verdict, named, reason, applied_vnd, is_late,
-    matched_at)
+    org_id, id, credit_id, bill_id, payee_id, rule, verdict, named, reason, reason_facts,
+    applied_vnd, is_late, matched_at)
 VALUES ({_id(ORG, ":o::int")}, {_id(21, ":n::bigint")}, {_id(20, ":n::bigint")},
         {_id(BILL, ":n::bigint")}, {_id(PAYEE, ":p::int")}, 'memo_exact', 'settle', 'PP23456789ABC',
-        'PP23456789ABC by memo_exact, bill was open', 20000, false, now());
+        'bill_found', '{{REASON_FACTS}}', 20000, false, now());
 INSERT INTO payments (
     org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
     recorded_at)
@@ -132,6 +132,7 @@ WHERE org_id = {_id(ORG, ":o::int")} AND id = {_id(NOTICE, ":n::bigint")};
 COMMIT;
 """
 
+REASON_FACTS: Final = '{"reference": "PP23456789ABC", "rule": "memo_exact", "bill_status": "open"}'
 # As long as the hub's own, and like them without a colon before a letter (pgbench's variables).
 EVENT: Final = (
     '{"rule": "memo_exact", "memo": "PP23456789ABC FT12345678901   Ma giao dich Trace123456",'
@@ -156,7 +157,8 @@ class Floor:
 
     def prepare(self) -> None:
         """Make the floor's organisations, payees and accounts, and write the script."""
-        self._script.write_text(SCRIPT.replace("{EVENT}", EVENT), encoding="utf-8")
+        script = SCRIPT.replace("{EVENT}", EVENT).replace("{REASON_FACTS}", REASON_FACTS)
+        self._script.write_text(script, encoding="utf-8")
         with psycopg.connect(self._owner_url, autocommit=True) as owner:
             owner.execute(PREPARE_CITY)
 

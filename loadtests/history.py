@@ -47,6 +47,16 @@ MAKE_PAST: Final = f"""
     JOIN past_stalls s ON s.number = mod(n, (SELECT count(*) FROM past_stalls))
 """
 HAS_BILL: Final = "p.verdict IN ('settle', 'over', 'part')"
+REASON: Final = f"""
+    CASE WHEN {HAS_BILL} THEN 'bill_found' WHEN p.verdict = 'no_bill' THEN 'no_such_bill'
+         ELSE 'sole_payee' END"""
+REASON_FACTS: Final = f"""
+    CASE WHEN {HAS_BILL} THEN jsonb_build_object(
+             'reference', 'PP' || lpad(CAST(p.n AS text), 11, '0'), 'rule', 'memo_exact',
+             'bill_status', 'open')
+         WHEN p.verdict = 'no_bill' THEN jsonb_build_object(
+             'named', 'PP' || lpad(CAST(p.n AS text), 11, '0'))
+         ELSE '{{}}' END"""
 
 # Table → what fills it, in an order of their own: the checks of foreign keys are off.
 HISTORY: Final[dict[str, str]] = {
@@ -128,20 +138,21 @@ HISTORY: Final[dict[str, str]] = {
     """,
     "matches": f"""
         INSERT INTO matches (
-            org_id, id, credit_id, bill_id, payee_id, rule, verdict, reason, applied_vnd, is_late,
-            matched_by, matched_at, reversed_by, reversed_at)
+            org_id, id, credit_id, bill_id, payee_id, rule, verdict, reason, reason_facts,
+            applied_vnd, is_late, matched_by, matched_at, reversed_by, reversed_at)
         SELECT p.org_id, {MATCH}, {CREDIT}, CASE WHEN {HAS_BILL} THEN {BILL} END,
                CASE WHEN p.verdict <> 'no_bill' THEN p.payee_id END,
                CASE WHEN {HAS_BILL} THEN 'memo_exact' ELSE 'sole_payee' END,
-               CASE p.verdict WHEN 'not_takings' THEN 'counter_sale' ELSE p.verdict END, 'past',
+               CASE p.verdict WHEN 'not_takings' THEN 'counter_sale' ELSE p.verdict END,
+               {REASON}, {REASON_FACTS},
                CASE p.verdict WHEN 'no_bill' THEN 0 ELSE p.amount_vnd END, false, NULL, p.at,
                CASE p.verdict WHEN 'not_takings' THEN p.payee_id END,
                CASE p.verdict WHEN 'not_takings' THEN p.at + interval '1 hour' END
         FROM past p
         UNION ALL
         SELECT p.org_id, {SECOND_MATCH}, {CREDIT}, NULL, p.payee_id, 'not_takings',
-               'not_takings', 'past', p.amount_vnd, false, p.payee_id, p.at + interval '1 hour',
-               NULL, NULL
+               'not_takings', 'not_takings_by', '{{"by": "past"}}', p.amount_vnd, false,
+               p.payee_id, p.at + interval '1 hour', NULL, NULL
         FROM past p WHERE p.verdict = 'not_takings'
     """,
     "payments": f"""
@@ -199,15 +210,17 @@ HISTORY: Final[dict[str, str]] = {
     """,
     "breaks": f"""
         INSERT INTO breaks (
-            org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, detail, opened_at,
-            closed_at, closed_by, resolution)
+            org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, reason, reason_facts,
+            opened_at, closed_at, closed_by, resolution)
         SELECT p.org_id, {BREAK},
                CASE p.verdict WHEN 'over' THEN 'refund_due' ELSE 'unknown_reference' END,
-               {CREDIT}, {CREDIT}, CASE p.verdict WHEN 'over' THEN {BILL} END, 5000, 'past', p.at,
+               {CREDIT}, {CREDIT}, CASE p.verdict WHEN 'over' THEN {BILL} END, 5000,
+               {REASON}, {REASON_FACTS}, p.at,
                CAST(NULL AS timestamptz), CAST(NULL AS uuid), NULL
         FROM past p WHERE p.verdict IN ('over', 'no_bill')
         UNION ALL
-        SELECT p.org_id, {BREAK}, 'unknown_account', {NOTICE}, NULL, NULL, NULL, 'past', p.at,
+        SELECT p.org_id, {BREAK}, 'unknown_account', {NOTICE}, NULL, NULL, NULL,
+               'account_not_listed', '{{"account": "…0011"}}', p.at,
                p.at + interval '3 hours', p.payee_id, 'looked'
         FROM past p WHERE mod(p.n, 1000) = 500
     """,

@@ -1,6 +1,5 @@
 """The database that a command works on: the one of DATABASE_URL, or our own."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +11,10 @@ from ops.environment import (
     embedded_owner_url,
     has_secret_key,
     read_database_url,
+    read_key_file,
     read_or_make_secret_key,
     role_passwords,
+    store_secret_key,
 )
 from ops.errors import CannotStart
 
@@ -84,10 +85,7 @@ def restore_key(backup: Path, data_dir: Path) -> None:
             "Give it: PHOPAY_SECRET_KEY_FILE, or secret_key in --data DIR"
         )
         raise CannotStart(msg)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(kept.read_text(encoding="ascii"))
+    store_secret_key(data_dir, read_key_file(kept))
 
 
 def _refuse_other_release(app_url: str) -> None:

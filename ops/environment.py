@@ -9,11 +9,14 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from core.settings import is_secret_key
 from ops.errors import CannotStart
 from ops.postgres.supervisor import Cluster
 
@@ -22,6 +25,7 @@ OWNER = "phopay_owner"
 APP, GATE, WORKER = "phopay_app", "phopay_gate", "phopay_worker"
 SERVICE_ROLES = (APP, GATE, WORKER)
 SECRET_KEY_BYTES = 32
+KEY_FILE_NAME = "secret_key"
 SET_BY_HAND = ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL", "PHOPAY_PUBLIC_URL")
 
 
@@ -30,26 +34,90 @@ def read_or_make_secret_key(data_dir: Path) -> str:
 
     PHOPAY_SECRET_KEY or PHOPAY_SECRET_KEY_FILE goes first, for installations that keep their
     secrets elsewhere.
+
+    Raises:
+        CannotStart: what is given, or what lies in the folder, is no key.
     """
     if given := _read_secret("PHOPAY_SECRET_KEY"):
+        if not is_secret_key(given):
+            msg = (
+                "PHOPAY_SECRET_KEY is no secret key: 32 random bytes in URL-safe base64.\n"
+                "Nothing was changed. Give the key that this installation began with."
+            )
+            raise CannotStart(msg)
         return given
-    path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / KEY_FILE_NAME
+    if not path.exists():
+        made = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode("ascii")
+        store_secret_key(data_dir, made)
+    return read_key_file(path)
+
+
+def store_secret_key(data_dir: Path, key: str) -> None:
+    """Write the installation's key, whole or not at all, and never over one that is there.
+
+    Of two first starts at the same instant one stores its key, and the other reads that.
+
+    Raises:
+        CannotStart: the folder cannot be written.
+    """
+    path = data_dir / KEY_FILE_NAME
     try:
-        # O_EXCL: of two first starts at the same instant one makes the key, the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        key = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode("ascii")
-        file.write(key + "\n")
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor, half_done = tempfile.mkstemp(prefix=f"{KEY_FILE_NAME}.", dir=data_dir)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(key + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(half_done, path)  # a name that is there already stays what it is
+        finally:
+            os.unlink(half_done)
+        flush(data_dir)
+    except OSError as problem:
+        msg = f"The secret key cannot be stored in {data_dir}: {problem.strerror}"
+        raise CannotStart(msg) from problem
+
+
+def read_key_file(path: Path) -> str:
+    """Read a secret key from its file.
+
+    Raises:
+        CannotStart: there is none in it. Nothing may be derived from what is there instead: the
+            roles would get passwords that anybody can compute.
+    """
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is no text"
+        raise CannotStart(f"{path} cannot be read: {reason}.") from problem
+    if not is_secret_key(key):
+        what = "was cut off or changed" if key else "is empty"
+        msg = (
+            f"{path} should hold the secret key, and {what}.\n"
+            "Nothing was changed. Put the key back into it: from where you keep it, or from a "
+            "backup made with --with-key.\n"
+            "Without it nothing opens what the installation has stored. Only where nothing was "
+            "stored yet: delete the file and start again."
+        )
+        raise CannotStart(msg)
     return key
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's contents, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def has_secret_key(data_dir: Path) -> bool:
     """Whether the installation's key is there, so that reading it would not make one."""
     given = ("PHOPAY_SECRET_KEY", "PHOPAY_SECRET_KEY_FILE")
-    return any(os.environ.get(name) for name in given) or (data_dir / "secret_key").exists()
+    return any(os.environ.get(name) for name in given) or (data_dir / KEY_FILE_NAME).exists()
 
 
 def derive_role_password(secret_key: str, role: str) -> str:
@@ -122,9 +190,14 @@ def _read_secret(name: str) -> str | None:
     if not path:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        value = Path(path).read_text(encoding="utf-8").strip()
     except OSError as problem:
         raise CannotStart(f"{name}_FILE: {path} cannot be read ({problem.strerror}).") from problem
+    except UnicodeDecodeError as problem:
+        raise CannotStart(f"{name}_FILE: {path} cannot be read (it is no text).") from problem
+    if not value:  # not as if nothing had been said: that would be another database, another key
+        raise CannotStart(f"{name}_FILE: {path} is empty.")
+    return value
 
 
 def _as_role(url: URL, role: str, secret_key: str) -> str:

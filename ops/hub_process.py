@@ -8,11 +8,13 @@ import contextlib
 import gc
 import socket
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from core.logging import set_up_logging
-from core.settings import Settings
+from core.settings import WrongSettings, read_settings
 
 # Streams of events never end by themselves; after this they are cut (clients reconnect).
 GRACEFUL_STOP_S = 5
@@ -23,12 +25,19 @@ YOUNG_OBJECTS = 20_000
 YOUNG_COLLECTIONS = 20
 
 
-def main(descriptor: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    settings = Settings()  # type: ignore[call-arg]  # from PHOPAY_… variables
+def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app") -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        create: makes the application; a name is imported only now.
+    """
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The hub cannot start with these settings:\n{problem}")
     set_up_logging(process_name=settings.process_name, log_format=settings.log_format)
     config = uvicorn.Config(
-        "api.app:create_app",
+        create,
         factory=True,
         loop="uvloop",
         http="httptools",

@@ -1,14 +1,20 @@
 """Fixtures shared by all tests: a real PostgreSQL, a database per test, sessions per role."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from core.db import Database, open_database, open_engine
+from core.db import Database
+from core.sealing import Sealer
 from core.settings import Settings
 from ops.postgres.supervisor import Cluster
-from tests.world.databases import FreshDatabase, create_database, session_cluster
+from tests.world.databases import (
+    FreshDatabase,
+    create_database,
+    open_database_at,
+    session_cluster,
+)
+from tests.world.stalls import PayableStall, a_payable_stall
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
@@ -46,36 +52,33 @@ def settings(fresh_database: FreshDatabase) -> Settings:
 
 
 @pytest.fixture
-async def app_database(
-    fresh_database: FreshDatabase, settings: Settings
-) -> AsyncIterator[Database]:
+async def app_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the hub's role, phopay_app."""
-    async with _open(fresh_database.app_url, settings) as database:
+    async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
         yield database
 
 
 @pytest.fixture
-async def worker_database(
-    fresh_database: FreshDatabase, settings: Settings
-) -> AsyncIterator[Database]:
+async def worker_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the worker's role, phopay_worker."""
-    async with _open(fresh_database.worker_url, settings) as database:
+    async with open_database_at(fresh_database.worker_url, fresh_database.settings) as database:
         yield database
 
 
 @pytest.fixture
-async def owner_database(
-    fresh_database: FreshDatabase, settings: Settings
-) -> AsyncIterator[Database]:
+async def owner_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the owner, past row-level security: for building and for looking."""
-    async with _open(fresh_database.owner_url, settings) as database:
+    async with open_database_at(fresh_database.owner_url, fresh_database.settings) as database:
         yield database
 
 
-@asynccontextmanager
-async def _open(url: str, settings: Settings) -> AsyncIterator[Database]:
-    engine = open_engine(url, settings)
-    try:
-        yield open_database(engine)
-    finally:
-        await engine.dispose()
+@pytest.fixture
+def sealer(settings: Settings) -> Sealer:
+    """What seals and opens the secrets of endpoints in this test's database."""
+    return Sealer.from_settings(settings)
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> PayableStall:
+    """A stall that can be paid, in a live organisation with the code HKXM."""
+    return await a_payable_stall(app_database)

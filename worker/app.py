@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -13,22 +13,23 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import read_clock
 from core.db import open_database, open_engine
+from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
 from core.sealing import Sealer
-from core.settings import Settings
+from core.settings import Settings, WrongSettings, read_settings
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
-from worker.handlers import job_handlers
-from worker.jobs import JOBS, JobContext, set_clock
+from registry import REGISTRY, Registry
+from worker.jobs import list_jobs, set_clock
 
 log = structlog.get_logger()
 
 FAILED_PAUSE_S: Final = 5.0
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = REGISTRY) -> None:
     """Run jobs by their clocks, and queued ones, until `stop` is set; finish what is under way."""
     app_engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=4)
     worker_engine = open_engine(
@@ -38,27 +39,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     processor = NoticeProcessor(app_database, read_clock=read_clock)
     worker_database = open_database(worker_engine)
     client = open_client()
-    context = JobContext(
-        app_database=app_database,
-        worker_database=worker_database,
-        processor=processor,
-        rails=RailService(
-            app_database,
-            Sealer.from_settings(settings),
-            client,
-            public_url=settings.public_url,
-            read_clock=read_clock,
-        ),
+    databases = JobDatabases(app=app_database, worker=worker_database)
+    rails = RailService(
+        app_database,
+        Sealer.from_settings(settings),
+        client,
+        public_url=settings.public_url,
+        read_clock=read_clock,
     )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
-        await set_clock(context, now=read_clock())
-    handlers = job_handlers(app_database)
+        await set_clock(databases, now=read_clock())
+    handlers = {kind: make(app_database) for kind, make in registry.job_handlers.items()}
     name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker.started")
     try:
         async with asyncio.TaskGroup() as group:
-            for every_s, job in JOBS:
-                group.create_task(_repeat(context, job, every_s, stop))
+            for job in list_jobs(databases, registry, processor=processor, rails=rails):
+                group.create_task(_repeat(job, stop))
             if handlers:
                 runner = JobRunner(worker_database, handlers, name=name)
                 group.create_task(runner.run(stop))
@@ -70,31 +67,32 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     log.info("worker.stopped")
 
 
-async def _repeat(
-    context: JobContext, job: Callable[..., Awaitable[int]], every_s: float, stop: asyncio.Event
-) -> None:
+async def _repeat(job: PeriodicJob, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        pause_s = every_s
+        pause_s = job.every_s
         try:
-            await job(context, now=read_clock())
+            await job.run(now=read_clock())
         except Exception as error:
-            log.error("job.not_done", job=job.__name__, error=repr(error))
-            pause_s = max(every_s, FAILED_PAUSE_S)
+            log.error("job.not_done", job=job.name, error=repr(error))
+            pause_s = max(job.every_s, FAILED_PAUSE_S)
         try:
             await asyncio.wait_for(stop.wait(), timeout=pause_s)
         except TimeoutError:
             continue
 
 
-def main() -> None:
+def main(*, registry: Registry = REGISTRY) -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    try:
+        settings = read_settings()
+    except WrongSettings as problem:
+        sys.exit(f"The worker cannot start with these settings:\n{problem}")
     set_up_logging(process_name="worker", log_format=settings.log_format)
 
     async def run_until_signal() -> None:
         stop = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        await run(settings, stop)
+        await run(settings, stop, registry=registry)
 
     asyncio.run(run_until_signal())

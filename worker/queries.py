@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
@@ -16,10 +16,15 @@ async def delete_before(
     Args:
         table: a name of ours, as is `column`: both become part of the statement.
     """
-    statement = text(
+    values = {"before": before, "limit": limit}
+    done = await session.execute(write_delete(table, column), values)
+    count: int = done.rowcount  # type: ignore[attr-defined]
+    return count
+
+
+def write_delete(table: str, column: str) -> TextClause:
+    """Write the statement of `delete_before`; an index that begins with the column serves it."""
+    return text(
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 (our own names)
         f"SELECT ctid FROM {table} WHERE {column} < :before LIMIT :limit))"
     )
-    done = await session.execute(statement, {"before": before, "limit": limit})
-    count: int = done.rowcount  # type: ignore[attr-defined]
-    return count

@@ -1,7 +1,8 @@
 """A bill at the counter: its code, its state, cancelling it, and checking with the bank."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -13,11 +14,9 @@ from starlette.responses import Response
 from api.counter.credits import PresentedCredit, facts_of_cash, facts_of_sale, present_credit
 from api.counter.page_context import CounterPayee, ThePayee, go, read_context, render
 from api.counter.polling import PollProblem, poll_for_payee
-from api.counter.routes import keypad_page
 from api.http.codes import render_inline
 from api.http.deps import (
     Now,
-    TheBillWriter,
     TheDatabase,
     TheLimits,
     ThePoller,
@@ -27,35 +26,38 @@ from api.http.deps import (
     requires,
 )
 from api.http.templating import language_of
-from api.pages.amounts import read_amount
+from core.clock import hanoi_day
 from core.errors import InvalidRequest
 from core.ids import new_id
-from core.settings import Settings
 from core.tenancy import open_org_transaction
-from core.text import tidy_line
 from core.vnd_words import spell_vnd
 from identity.people.rules import Permission
-from payments.bills.cash import take_rest_in_cash
-from payments.bills.errors import BillIdTaken, BillNotFound, CashNotOwed
+from payments.bills.cash import take_back_cash, take_rest_in_cash
+from payments.bills.errors import BillNotFound, CashNotOwed, CashNotReversible
 from payments.bills.queries import get_bill
-from payments.bills.queries_payments import find_cash
+from payments.bills.queries_payments import CashTaken, find_cash
 from payments.bills.rules import (
     BillFacts,
-    BillRequest,
     BillStatus,
+    CodeState,
+    RailStatus,
     check_client_id,
     effective_status,
 )
-from payments.bills.writer import BillWriter
 from payments.credits.sales import list_of_bill
+from payments.rails.choice import read_rail_choice
+from payments.rails.errors import RailNotAvailable
+from payments.rails.rules import LEASE
 from payments.refunds.service import cancel_bill_and_propose_refund
+from payments.vietqr import bill_codes
 from payments.vietqr.banks import name_bank
 
 router = APIRouter(prefix="/counter/bills", include_in_schema=False)
 
-NOTE_CHARS_MAX: Final = 100
 WAITING: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID})
-Checked = Literal["", "nothing", "cash_not_owed"] | PollProblem
+# At the provider it may still be open.
+NOT_CLOSED_THERE: Final = frozenset({RailStatus.PENDING, RailStatus.UNKNOWN, RailStatus.OPEN})
+Checked = Literal["", "nothing", "cash_not_owed", "cash_not_reversible"] | PollProblem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,16 @@ class BillPage:
     state: str  # a BillStatus at this instant
     code_vnd: int  # what the code asks for
     code_state: str  # a CodeState; only "ready" has a code
+    rail: str  # "vietqr", or whose order it is
+    is_result_unknown: bool  # the rail was called, and its answer was lost
+    is_code_late: bool  # the call should have ended by now
+    code_by: str  # ISO 8601: until then the rail is being called
+    code_within_s: int
+    is_reported: bool  # False: nobody reports what is paid by this code
+    can_try_again: bool  # it has no code, for certain: one may be requested anew
+    can_replace: bool  # or another bill may take its place
+    is_closed_there: bool  # cancelled or paid at its rail's provider, whatever it is here
+    is_closing: bool  # cancelled here, and perhaps not yet at its rail's provider
     code_problem: str  # why its rail opened nothing, "" if it did
     code_svg: Markup  # empty unless the code is shown
     code_words: str  # always Vietnamese: it is read back to the customer
@@ -84,37 +96,10 @@ class BillPage:
     can_renew: bool
     cash_vnd: int  # above zero: the rest may be taken in cash
     cash_id: UUID  # of that payment: pressed twice, it is one
+    cash_back: CashTaken | None  # that whoever looks recorded today, and may take back
     renewed_id: UUID  # of the bill that renewing will open: pressed twice, it opens one
     verdict: PresentedCredit | None  # what the last payment for it was
     checked: Checked  # what polling the bank found
-
-
-@router.post("", dependencies=[requires(Permission.BILLS_OPEN)])
-async def open_bill(
-    request: Request,
-    payee: ThePayee,
-    database: TheDatabase,
-    writer: TheBillWriter,
-    settings: TheSettings,
-    now: Now,
-    amount: Annotated[str, Form(max_length=40)] = "",
-    quick: Annotated[str, Form(max_length=40)] = "",
-    plain: Annotated[str, Form(max_length=1)] = "",
-    note: Annotated[str, Form(max_length=1_000)] = "",
-    bill_id: Annotated[UUID | None, Form()] = None,
-) -> Response:
-    """Open a bill of the keyed amount and show its code. The same form sent twice opens one."""
-    amount_vnd = read_amount(quick or amount, is_plain=plain == "1")
-    purpose = _clean(note)
-    if amount_vnd is None:
-        async with open_org_transaction(database, payee.org_id) as session:
-            context = await read_context(session, payee, here="keypad", now=now)
-        page = keypad_page(typed=amount, note=purpose, is_amount_bad=True)
-        return render(request, "counter.html", context, page, status=422)
-    if bill_id is not None and check_client_id(bill_id, now=now) is not None:
-        bill_id = None
-    bill = await _open(writer, payee, settings, amount_vnd, purpose, bill_id, now)
-    return go(payee.path(f"/bills/{bill.id}"))
 
 
 @router.get("/{bill_id}", dependencies=[requires(Permission.BILLS_READ)])
@@ -128,13 +113,13 @@ async def show_bill(
     checked: Checked = "",
 ) -> Response:
     """Show a bill's code while it waits, and what became of it."""
-    bill = await _get_own(tx, payee, bill_id)
+    bill = await get_own_bill(tx, payee, bill_id)
     context = await read_context(tx, payee, here="keypad", now=now)
     credits_in = await list_of_bill(tx, payee.org_id, bill_id)
     cash = await find_cash(tx, payee.org_id, bill_id)
     facts = facts_of_sale(credits_in[-1]) if credits_in else None
-    if cash is not None and (not credits_in or cash[2] >= credits_in[-1].received_at):
-        facts = facts_of_cash(bill, *cash)
+    if cash is not None and (not credits_in or cash.recorded_at >= credits_in[-1].received_at):
+        facts = facts_of_cash(bill, cash)
     verdict = None if facts is None else present_credit(facts, language_of(request))
     status = effective_status(bill.status, expires_at=bill.expires_at, now=now)
     # On a page without a code it says what the bill was for.
@@ -148,6 +133,16 @@ async def show_bill(
         state=status.value,
         code_vnd=code_vnd,
         code_state=bill.code_state.value,
+        rail=bill.rail,
+        is_result_unknown=bill.rail_status == RailStatus.UNKNOWN,
+        is_code_late=bill.code_state is CodeState.PENDING and now >= bill.created_at + LEASE,
+        code_by=(bill.created_at + LEASE).isoformat(),
+        code_within_s=round(LEASE.total_seconds()),
+        is_reported=not is_waiting or await _is_reported(tx, bill),
+        can_try_again=bill.code_state is CodeState.FAILED and can_open,
+        can_replace=may_be_replaced(bill) and can_open,
+        is_closed_there=bill.rail_status in (RailStatus.CANCELLED, RailStatus.CLOSED),
+        is_closing=bill.status == BillStatus.CANCELLED and bill.rail_status in NOT_CLOSED_THERE,
         code_problem=bill.rail_problem or "",
         code_svg=await render_inline(bill.vietqr) if is_waiting and bill.has_code else Markup(),
         code_words=spell_vnd(code_vnd),
@@ -169,32 +164,12 @@ async def show_bill(
         if bill.status == BillStatus.PART_PAID and payee.caller.may(Permission.BILLS_TAKE_CASH)
         else 0,
         cash_id=new_id(),
+        cash_back=cash if cash is not None and _may_take_back(payee, cash, now) else None,
         renewed_id=new_id(),
         verdict=verdict,
         checked=checked,
     )
     return render(request, "counter_bill.html", context, page)
-
-
-@router.post("/{bill_id}/renew", dependencies=[requires(Permission.BILLS_OPEN)])
-async def renew_bill(
-    bill_id: UUID,
-    payee: ThePayee,
-    database: TheDatabase,
-    writer: TheBillWriter,
-    settings: TheSettings,
-    now: Now,
-    renewed_id: Annotated[UUID | None, Form()] = None,
-) -> Response:
-    """Open the same bill again after its time; the old code's money is still recorded."""
-    async with open_org_transaction(database, payee.org_id) as session:
-        old = await _get_own(session, payee, bill_id)
-    if old.amount_vnd is None or old.paid_vnd or now < old.expires_at:
-        return go(payee.path(f"/bills/{bill_id}"))
-    if renewed_id is not None and check_client_id(renewed_id, now=now) is not None:
-        renewed_id = None
-    bill = await _open(writer, payee, settings, old.amount_vnd, old.purpose, renewed_id, now)
-    return go(payee.path(f"/bills/{bill.id}"))
 
 
 @router.post("/{bill_id}/cancel", dependencies=[requires(Permission.BILLS_CANCEL)])
@@ -204,9 +179,9 @@ async def cancel(bill_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> Response:
     Raises:
         BillNotFound, BillNotCancellable
     """
-    bill = await _get_own(tx, payee, bill_id)
+    bill = await get_own_bill(tx, payee, bill_id)
     await cancel_bill_and_propose_refund(
-        tx, payee.org_id, bill.id, actor=payee.caller.actor, reason="at the counter", now=now
+        tx, payee.org_id, bill.id, actor=payee.caller.actor, reason=None, now=now
     )
     return go(payee.path(f"/bills/{bill_id}"))
 
@@ -226,7 +201,7 @@ async def take_cash(
         BillNotFound, PaymentIdTaken
         InvalidRequest: the form is older than the browser's page may be.
     """
-    await _get_own(tx, payee, bill_id)
+    await get_own_bill(tx, payee, bill_id)
     if fault := check_client_id(cash_id, now=now):
         raise InvalidRequest(fault)
     try:
@@ -241,6 +216,38 @@ async def take_cash(
         )
     except CashNotOwed:  # money came meanwhile: nothing was written, and the page shows the bill
         return go(payee.path(f"/bills/{bill_id}", checked="cash_not_owed"))
+    return go(payee.path(f"/bills/{bill_id}"))
+
+
+@router.post("/{bill_id}/cash-back", dependencies=[requires(Permission.BILLS_TAKE_CASH)])
+async def give_cash_back(
+    bill_id: UUID,
+    payee: ThePayee,
+    database: TheDatabase,
+    rails: TheRails,
+    now: Now,
+    payment_id: Annotated[UUID, Form()],
+) -> Response:
+    """Take back cash that was recorded by mistake: the bill owes it again, and has a code for it.
+
+    Raises:
+        BillNotFound, CashNotFound
+    """
+    try:
+        async with open_org_transaction(database, payee.org_id) as session:
+            await get_own_bill(session, payee, bill_id)
+            await take_back_cash(
+                session,
+                payee.org_id,
+                bill_id,
+                payment_id=payment_id,
+                actor=payee.caller.actor,
+                now=now,
+            )
+    except CashNotReversible:  # nothing was written
+        return go(payee.path(f"/bills/{bill_id}", checked="cash_not_reversible"))
+    with suppress(RailNotAvailable):  # its rail's code was cancelled when cash had paid the bill
+        await rails.request_again(payee.org_id, bill_id, wait_s=0)
     return go(payee.path(f"/bills/{bill_id}"))
 
 
@@ -261,7 +268,7 @@ async def check_bill(
     """
     limits.checks.take(str(payee.id))
     async with open_org_transaction(database, payee.org_id) as session:
-        before = await _get_own(session, payee, bill_id)
+        before = await get_own_bill(session, payee, bill_id)
     await rails.resume(payee.org_id, bill_id)  # its request, where one is due
     account_id = before.receiving_account_id
     if why := await poll_for_payee(payee, poller, account_id, bill_id=bill_id, now=now):
@@ -273,32 +280,7 @@ async def check_bill(
     return go(payee.path(f"/bills/{bill_id}", checked="nothing"))
 
 
-async def _open(
-    writer: BillWriter,
-    payee: CounterPayee,
-    settings: Settings,
-    amount_vnd: int,
-    purpose: str,
-    bill_id: UUID | None,
-    now: datetime,
-) -> BillFacts:
-    expires_at = now + timedelta(seconds=settings.bill_valid_for_s)
-    wanted = BillRequest(
-        payee_id=payee.id,
-        amount_vnd=amount_vnd,
-        purpose=purpose,
-        expires_at=expires_at,
-        monitor_until=expires_at + timedelta(seconds=settings.bill_monitored_for_s),
-        created_by=payee.caller.id,
-        id=bill_id,
-    )
-    try:
-        return await writer.open_bill(payee.caller.org, wanted)
-    except BillIdTaken:  # the browser went back and another amount was keyed into the old form
-        return await writer.open_bill(payee.caller.org, replace(wanted, id=None))
-
-
-async def _get_own(session: AsyncSession, payee: CounterPayee, bill_id: UUID) -> BillFacts:
+async def get_own_bill(session: AsyncSession, payee: CounterPayee, bill_id: UUID) -> BillFacts:
     """Return a bill of this payee; another payee's is not found."""
     bill = await get_bill(session, payee.org_id, bill_id)
     if bill.payee_id != payee.id:
@@ -306,5 +288,21 @@ async def _get_own(session: AsyncSession, payee: CounterPayee, bill_id: UUID) ->
     return bill
 
 
-def _clean(note: str) -> str:
-    return tidy_line(tidy_line(note)[:NOTE_CHARS_MAX])  # a cut may part an emoji
+def may_be_replaced(bill: BillFacts) -> bool:
+    """Whether another bill may take a bill's place: it has no code, and nothing came for it."""
+    return bill.code_state is CodeState.FAILED and not bill.received_vnd
+
+
+async def _is_reported(session: AsyncSession, bill: BillFacts) -> bool:
+    """Whether somebody reports what is paid by the bill's code, as the connections are now."""
+    if bill.rail != bill_codes.NAME:
+        return True
+    return (await read_rail_choice(session, bill.org_id, bill.payee_id)).is_direct_reported
+
+
+def _may_take_back(payee: CounterPayee, cash: CashTaken, now: datetime) -> bool:
+    return (
+        cash.recorded_by == payee.caller.actor.id
+        and hanoi_day(cash.recorded_at) == hanoi_day(now)
+        and payee.caller.may(Permission.BILLS_TAKE_CASH)
+    )

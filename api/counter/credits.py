@@ -11,6 +11,7 @@ from uuid import UUID
 from api.http.i18n import translate
 from core.clock import HANOI
 from core.money import format_vnd
+from payments.bills.queries_payments import CashTaken
 from payments.bills.rules import BillFacts, BillStatus
 from payments.credits.rules import MatchRule, Verdict
 from payments.credits.sales import Sale
@@ -102,17 +103,15 @@ def facts_of_sale(sale: Sale) -> CreditFacts:
     )
 
 
-def facts_of_cash(
-    bill: BillFacts, payment_id: UUID, amount_vnd: int, recorded_at: datetime
-) -> CreditFacts:
+def facts_of_cash(bill: BillFacts, cash: CashTaken) -> CreditFacts:
     """Read the cash that paid the rest of a bill."""
     return CreditFacts(
-        credit_id=payment_id,
+        credit_id=cash.payment_id,
         verdict=Verdict.SETTLE,
         rule=MatchRule.CONFIRMED,
-        amount_vnd=amount_vnd,
+        amount_vnd=cash.amount_vnd,
         payer_name=None,
-        occurred_at=recorded_at,
+        occurred_at=cash.recorded_at,
         is_late=False,
         bill_id=bill.id,
         reference=bill.reference,

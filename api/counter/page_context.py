@@ -1,6 +1,5 @@
 """Page context of the counter: whose counter it is, and what every screen of it shows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -22,10 +21,9 @@ from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
 from payments.credits.sales import count_sales
 from payments.ledger.service import read_cash_taken, read_takings
-from payments.onboarding.holders import check_own_login
-from payments.payees.errors import HolderNeeded
+from payments.onboarding.holders import SpeaksFor, find_speaks_for
 from payments.payees.models import PayeeAccount, ReceivingAccount
-from payments.payees.queries import UnseenLink, find_routes, get_payee, list_unseen_links
+from payments.payees.queries import find_routes, get_payee, list_unseen_links
 from payments.payees.rules import PayeeRoute
 from payments.vietqr.banks import name_bank
 
@@ -119,7 +117,7 @@ class PageContext:
     can_open: bool
     can_sort: bool
     can_see: bool  # its own people may say "Tôi đã thấy"
-    speaks_for: str  # whom that counts for: "payee", or themselves as "cashier" or "new_login"
+    speaks_for: SpeaksFor  # whom that counts for
     is_own_payee: bool  # its staff; others chose it from a list
     is_live: bool  # False: an organisation whose money is pretend
     today_vnd: int
@@ -160,7 +158,7 @@ async def read_context(
         can_open=caller.may(Permission.BILLS_OPEN),
         can_sort=caller.may(Permission.SALES_SORT),
         can_see=caller.is_scoped,
-        speaks_for=await _speaks_for(session, payee, links),
+        speaks_for=await find_speaks_for(session, caller, [link for link, *_ in links]),
         is_own_payee=caller.is_scoped,
         is_live=caller.org.is_live,
         today_vnd=today.vnd,
@@ -185,20 +183,6 @@ async def read_today(session: AsyncSession, payee: CounterPayee, *, now: datetim
         count=await count_sales(session, org_id, payee.id, since=since, until=until),
         cash_vnd=await read_cash_taken(session, org_id, payee.id, since=since, until=until),
     )
-
-
-async def _speaks_for(
-    session: AsyncSession, payee: CounterPayee, links: Sequence[UnseenLink]
-) -> str:
-    """Say for whom the caller may say that the account was seen (docs/adr/0001, 6)."""
-    if not payee.caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
-        return "cashier"
-    try:
-        for link, *_ in links:
-            await check_own_login(session, payee.caller, link)
-    except HolderNeeded:
-        return "new_login"
-    return "payee"
 
 
 def _present_change(link: PayeeAccount, account: ReceivingAccount, is_first: bool) -> AccountChange:

@@ -29,12 +29,10 @@ from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
-from payments.onboarding.holders import check_own_login
+from payments.onboarding.holders import confirm_or_note_read
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
-from payments.payees.accounts import confirm_seen, note_read
-from payments.payees.errors import AccountLinkNotFound, HolderNeeded
-from payments.payees.queries import find_routes, get_link, search_payees
+from payments.payees.queries import find_routes, search_payees
 
 router = APIRouter(prefix="/counter", include_in_schema=False)
 
@@ -151,26 +149,14 @@ async def serve_events(
 async def confirm_account(link_id: UUID, payee: ThePayee, tx: Tx, now: Now) -> Response:
     """Note that someone of the payee saw its receiving account: for the payee, if they may speak.
 
-    Who may not (a cashier; an owner whose login was made or reset since) says it for themselves:
-    the news goes from their own screens, and stays on everybody else's.
+    Who may not (a cashier; an owner whose login was made or reset since) says it for themselves.
 
     Raises:
         AccountLinkNotFound: the change is another payee's.
         AccountLinkNotInForce: there is nothing to see yet, or not any more.
         HolderNeeded: the caller is not the payee's own.
     """
-    caller = payee.caller
-    link, account, _ = await get_link(tx, payee.org_id, link_id)
-    if link.payee_id != payee.id:
-        raise AccountLinkNotFound(link_id)
-    own_id = payee.id if caller.is_scoped else None  # managers speak for no payee
-    try:
-        if not caller.may(Permission.ACCOUNTS_ACKNOWLEDGE):
-            raise HolderNeeded
-        await check_own_login(tx, caller, link)
-        await confirm_seen(tx, payee.org_id, link_id, payee_id=own_id, actor=caller.actor, now=now)
-    except HolderNeeded:
-        await note_read(tx, link, account, payee_id=own_id, actor=caller.actor, now=now)
+    await confirm_or_note_read(tx, payee.caller, link_id, payee_id=payee.id, now=now)
     return go(payee.path())
 
 
@@ -199,7 +185,8 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
         if event.kind not in MONEY_EVENTS:
             return event.data
         data = msgspec.json.decode(event.data)
-        verdict = present_credit(facts_of_event(data), lang)
+        facts = facts_of_event(data)
+        verdict = present_credit(facts, lang)
         can_sort = payee.caller.may(Permission.SALES_SORT)
         html = fragment.render(lang=lang, verdict=verdict, suffix=payee.suffix, can_sort=can_sort)
         news = {
@@ -209,6 +196,7 @@ def _shape_for(request: Request, payee: CounterPayee) -> Shape:
             "say_vnd": verdict.say_vnd,
             "bill_id": verdict.bill_id,
             "credit_id": verdict.credit_id,
+            "is_cash": facts.is_cash,
             "line": f"{format_vnd(data['amount_vnd'])} · {verdict.who}",
             "at": event.recorded_at,
         }

@@ -21,12 +21,8 @@ from core.db import Database
 from core.errors import HubError, Kind
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
-from payments.credits.corrections import (
-    assign_credit,
-    confirm_for_bill,
-    mark_not_takings,
-    mark_takings_again,
-)
+from payments.credits.assigning import assign_credit, confirm_for_bill
+from payments.credits.corrections import mark_not_takings, mark_takings_again
 from payments.credits.rules import Verdict
 from payments.credits.sales import Sale, list_sales
 from payments.payees.queries import get_route

@@ -21,10 +21,10 @@ from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.callers import Caller, Directory
-from identity.people.errors import CrossSiteRequest
+from identity.people.errors import CrossSiteRequest, WholeOrganisationNeeded
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
-from identity.people.rules import Permission
+from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
@@ -135,10 +135,9 @@ async def act_for_organisation(
 ) -> Caller:
     """Return the caller as acting for the organisation of the address.
 
-    `/o/{org_code}/…` or `?org=CODE` names it; without one it is the caller's own.
+    `?org=CODE` names it; without one it is the caller's own.
     """
-    code = request.path_params.get("org_code") or org
-    acting = await read_services(request).directory.act_for(caller, code)
+    acting = await read_services(request).directory.act_for(caller, org)
     request.state.caller = acting
     return acting
 
@@ -187,6 +186,8 @@ def requires(permission: Permission) -> Any:
 
 def _make_check(permission: Permission) -> Callable[..., Awaitable[Caller]]:
     async def check_permission(caller: CurrentCaller) -> Caller:
+        if caller.is_scoped and permission not in NARROWED:
+            raise WholeOrganisationNeeded
         if permission not in caller.permissions:
             raise Forbidden(f"This needs the permission {permission.value}.")
         return caller
@@ -204,7 +205,7 @@ async def authorise(request: Request, permission: Permission) -> Caller:
 
     Raises:
         Unauthenticated, ApiKeyNotValid, SignInEnded, CrossSiteRequest, Forbidden,
-        OrganisationNotFound
+        WholeOrganisationNeeded, OrganisationNotFound
         InvalidRequest: the query's organisation code is too long.
     """
     org = request.query_params.get("org")
@@ -263,7 +264,10 @@ def check_not_cross_site(request: Request) -> None:
 
 
 def _is_own_origin(request: Request, origin: str) -> bool:
-    sent = urlsplit(origin)
+    try:
+        sent = urlsplit(origin)
+    except ValueError:  # such as "http://[", which no page of ours can have
+        return False
     public_url = urlsplit(read_services(request).settings.public_url)
     own = {(public_url.scheme, public_url.netloc), (request.url.scheme, request.url.netloc)}
     return (sent.scheme, sent.netloc) in own

@@ -129,13 +129,18 @@ def describe_problem(error: HubError, request_id: str) -> dict[str, Any]:
         "title": error.title,
         "status": status_of(error),
         "code": error.code,
-        "detail": str(error),
+        "detail": _make_encodable(str(error)),
         "request_id": request_id,
         "violations": [
-            {"field": v.field, "code": v.code, "detail": v.detail}
+            {"field": _make_encodable(v.field), "code": v.code, "detail": _make_encodable(v.detail)}
             for v in error.violations[:VIOLATIONS_MAX]
         ],
     }
+
+
+def _make_encodable(text: str) -> str:
+    r"""Write what UTF-8 cannot carry as its escape: JSON may name half a pair, "\ud800"."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def answer_problem(request: Request, error: HubError) -> Response:

@@ -38,6 +38,10 @@ def refuse_unseen(value: str) -> str:
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(refuse_unseen)]
 NameText = Annotated[Line, Field(min_length=1, max_length=NAME_CHARS_MAX)]
+REASON_FACTS: Final = (
+    "What the reason's code needs for a sentence: texts, numbers, lists of them. Words that a"
+    " person typed are `words`."
+)
 ReasonText = Annotated[Line, Field(min_length=1, max_length=500)]
 OrgCode = Annotated[str, Field(pattern=f"^{ORG_CODE_PATTERN}$", examples=["DXA2"])]
 # JSON integers only: 5000.0 and "5000" are refused.

@@ -21,8 +21,13 @@ from core.errors import (
     Unauthenticated,
 )
 from identity.organisations.errors import OrganisationNotFound
-from identity.people.errors import ApiKeyNotValid, CrossSiteRequest, SignInEnded
-from identity.people.rules import Permission
+from identity.people.errors import (
+    ApiKeyNotValid,
+    CrossSiteRequest,
+    SignInEnded,
+    WholeOrganisationNeeded,
+)
+from identity.people.rules import NARROWED, Permission
 
 VERSION: Final = "0.1.0"
 DESCRIPTION: Final = """\
@@ -119,6 +124,8 @@ def _complete(operation: dict[str, Any], declares: str | None, method: str) -> N
         if declares != "signed_in":
             operation["x-permission"] = declares
             errors += [Forbidden, OrganisationNotFound]  # the latter for `?org=`
+            if declares not in NARROWED:
+                errors.append(WholeOrganisationNeeded)
         if method not in ("get", "head"):
             errors.append(CrossSiteRequest)
     else:

@@ -129,7 +129,12 @@ class _Stream:
         """Write the stream: replay first, then what happens, with a heartbeat in silence."""
         loop = asyncio.get_running_loop()
         with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
-            yield f"retry: {RETRY_MS}\n: hello\nevent: hello\ndata: {_write_now()}\n\n"
+            # A line may die in its first moments: from the first word on a page knows whence to
+            # go on. What a fresh page has not asked for lies before its opening.
+            opened = first_id_at(read_shared_clock())
+            last_id = opened if self.after is None else self.after
+            id_line = f"id: {last_id}\n"
+            yield f"retry: {RETRY_MS}\n: hello\n{id_line}event: hello\ndata: {_write_now()}\n\n"
             replayed: set[UUID] = set()
             try:
                 async for text_ in self._replay(replayed):
@@ -137,8 +142,8 @@ class _Stream:
             except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
                 log.warning("live.not_replayed", error=type(error).__name__)
                 return
-            yield "event: caught-up\ndata: {}\n\n"
-            last_id = first_id_at(read_shared_clock())
+            last_id = max(opened, last_id, *replayed)
+            yield f"id: {last_id}\nevent: caught-up\ndata: {{}}\n\n"
             check_at = loop.time() + _recheck_after_s()
             tick_at = loop.time() + HEARTBEAT_S
             while True:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.http.codes import answer_svg
 from api.http.deps import requires
+from api.manage.account_rail import RailPanel, read_rail_panel
 from api.manage.history import Change, list_changes_of
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
 from core.errors import HubError
@@ -38,6 +39,8 @@ from payments.payees.rules import (
     check_account,
     transfer_test_payload,
 )
+from payments.rails.choice import choose_direct
+from payments.rails.errors import DirectNotReported
 from payments.vietqr.banks import find_bank, list_banks, name_bank
 
 router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
@@ -123,6 +126,7 @@ class AccountPage:
     test_reference: str
     not_counted: str  # why no test transfer counts yet, or did not; "" when the next one does
     not_counted_next: str  # what to do about it
+    rail: RailPanel | None  # how its codes are made, where it is in force
     history: tuple[Change, ...]
     others: tuple[AccountRow, ...]  # the payee's other accounts, former ones too
     error: str
@@ -212,6 +216,16 @@ async def end(
     return await _decide(manager, link_id, accounts.end_link, done="account_ended", reason=reason)
 
 
+@router.post("/{link_id}/rail", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
+async def choose_rail(
+    manager: TheManager, link_id: UUID, direct: Annotated[str, Form(max_length=1)] = ""
+) -> Response:
+    """Say whether the payee's counter makes its codes by VietQR direct, or by payOS."""
+    return await _decide(
+        manager, link_id, choose_direct, done="rail_chosen", is_direct_only=direct == "1"
+    )
+
+
 @router.get("/{link_id}/test.svg", dependencies=[requires(Permission.ACCOUNTS_READ)])
 async def show_test_code_image(manager: TheManager, link_id: UUID) -> Response:
     """Draw the code of the test transfer.
@@ -238,7 +252,7 @@ async def _decide(
     decide: Callable[..., Awaitable[object]],
     *,
     done: str,
-    **facts: str,
+    **facts: object,
 ) -> Response:
     """Decide about an account; what somebody decided before is said on its page."""
     try:
@@ -256,6 +270,7 @@ async def _decide(
         AccountLinkNotProposed,
         AccountLinkNotInForce,
         AccountTaken,
+        DirectNotReported,
     ) as error:
         return await _render_one(manager, link_id, error)
     return manager.go(f"/accounts/{link_id}", done=done)
@@ -346,7 +361,7 @@ async def _read_one(
         ("proposed", link.proposed_at),
         ("approved", link.approved_at),
         ("tested", link.activated_at if link.virtual_account else account.activated_at),
-        ("told", link.holder_told_at),
+        ("confirmed", link.holder_confirmed_at),
     )
     return AccountPage(
         row=_present_row(manager, found),
@@ -376,6 +391,7 @@ async def _read_one(
         test_reference=link.test_reference,
         not_counted=not_counted,
         not_counted_next=not_counted_next,
+        rail=await read_rail_panel(tx, manager, link),
         history=await list_changes_of(tx, manager, "account_link", link_id),
         others=tuple(_present_row(manager, one) for one in others if one[0].id != link_id),
         error=manager.present_error(error) if error else "",
@@ -390,12 +406,12 @@ async def _present_not_counted(
     if not awaits_test(link, account):
         return "", ""
     if link.test_refused_at is not None and link.test_refused_bank is not None:
-        told = link.test_refused_bank
+        named = link.test_refused_bank
         when = manager.present_instant(link.test_refused_at)
         return (
-            manager.say("account.not_counted.other_bank", when=when, told=told),
+            manager.say("account.not_counted.other_bank", when=when, named=named),
             manager.say(
-                "account.not_counted.other_bank_next", told=told, bank=name_bank(account.bin)
+                "account.not_counted.other_bank_next", named=named, bank=name_bank(account.bin)
             ),
         )
     proposers = {link.proposed_by}
@@ -424,8 +440,8 @@ def _present_row(manager: ManagerContext, found: AccountLink) -> AccountRow:
     is_whole = not SEES_WHOLE.isdisjoint(manager.caller.permissions)
     virtual = link.virtual_account or ""
     missing = ""
-    if status is LinkStatus.ACTIVE and link.holder_told_at is None:
-        missing = manager.say("account.missing.told")
+    if status is LinkStatus.ACTIVE and link.holder_confirmed_at is None:
+        missing = manager.say("account.missing.confirmed")
     elif status in (LinkStatus.PROPOSED, LinkStatus.APPROVED):
         missing = manager.say(f"account.missing.{status.value}")
     return AccountRow(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.http.deps import requires
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, Errors, ManagerContext, TheManager, read_line
+from api.pages.reasons import present_reason, present_resolution
 from core.errors import HubError
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
@@ -36,7 +37,7 @@ class BreakRow:
     id: UUID
     kind: str
     next_step: str
-    detail: str  # as the hub noted it
+    reason: str
     amount_vnd: int | None
     age: str
     opened: str
@@ -47,6 +48,7 @@ class BreakRow:
     admit_path: str  # with same_path: "" where there is nothing to decide
     same_path: str
     assign_path: str  # "" where the money has its explanation, or there is none
+    spread_path: str  # the same for several bills
     payees: tuple[tuple[str, str], ...]  # who may have it: (id, name and place)
 
 
@@ -214,17 +216,18 @@ def _present_row(
         id=one.id,
         kind=manager.word("break.kind", one.kind),
         next_step=manager.word("break.next", one.kind),
-        detail=one.detail,
+        reason=present_reason(manager.lang, one.reason, one.reason_facts),
         amount_vnd=one.amount_vnd,
         age=manager.present_age(one.opened_at),
         opened=manager.present_instant(one.opened_at),
         is_open=one.closed_at is None,
         closed=manager.present_instant(one.closed_at),
-        resolution=one.resolution or "",
+        resolution=present_resolution(manager.lang, one.resolution or ""),
         close_path=manager.path(f"/breaks/{one.id}/close"),
         admit_path=manager.path(f"/breaks/{one.id}/admit") if may_be_twice else "",
         same_path=manager.path(f"/breaks/{one.id}/same-money") if may_be_twice else "",
         assign_path=manager.path(f"/breaks/{one.id}/assign") if is_assignable else "",
+        spread_path=manager.path(f"/breaks/{one.id}/spread") if is_assignable else "",
         payees=tuple(
             (str(id_), f"{name} · {place}" if place else name) for id_, name, place in listed
         ),

@@ -35,6 +35,13 @@ OBJECT_KINDS: Final = (
     "staff",
     "sign_in",
 )
+# Whose words a fact's value has.
+WORDS_OF: Final = {
+    "status": "account.state",
+    "roles": "role",
+    "provider": "provider",
+    "rail": "account.rail",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +152,7 @@ def _present_fact(manager: ManagerContext, name: str, value: Any) -> str:
     if isinstance(value, int) and name.endswith("_vnd"):
         return format_vnd(value)
     words = value if isinstance(value, list) else [value]
-    group = {"status": "account.state", "roles": "role", "provider": "provider"}.get(name, "scope")
+    group = WORDS_OF.get(name, "scope")
     return ", ".join(manager.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
 
 

@@ -17,12 +17,14 @@ from core.errors import HubError
 from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
 )
 from identity.people.hooks import Hooks
@@ -52,8 +54,10 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     PayeeRequired: "payee",
     ScopeNotFound: "payee",
     RoleNotGrantable: "roles",
-    DutiesNotApart: "roles",
+    RolesNotScoped: "roles",
+    DutiesNotSeparated: "roles",
     LastAdministrator: "",
+    OwnPassword: "",
 }
 STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name
 Payees = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]
@@ -129,6 +133,7 @@ class PersonPage:
     roles: tuple[RoleBox, ...]
     stalls: StallChoices
     form: StaffForm
+    before: StaffForm  # as they were when the page was drawn
     errors: Errors
     history: tuple[Change, ...]
 
@@ -194,15 +199,32 @@ async def change(
     name: Annotated[str, Form(max_length=500)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
     payee: Payees = None,
+    before_name: Annotated[str, Form(max_length=500)] = "",
+    before_roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
+    before_payee: Payees = None,
 ) -> Response:
-    """Change a person's name, roles or stall; losing a role signs them out."""
+    """Apply what was changed of a person's name, roles or stalls; losing a role signs them out.
+
+    Args:
+        before_name, before_roles, before_payee: as they were when the page was drawn: others may
+            have changed them since, and keep what this form did not touch.
+    """
     form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=_read_chosen(payee))
-    if errors := _find_mistakes(manager, form):
-        return await _draw_one(manager, staff_id, form, errors)
-    wanted = StaffChange(
-        display_name=form.name, roles=_read_roles(form.roles), scopes=_read_scopes(form)
+    before = StaffForm(
+        name=before_name,
+        roles=tuple(before_roles or ()),
+        payees=_read_chosen(before_payee),
     )
-    return await _change(manager, hooks, staff_id, wanted, "staff_changed", form)
+    if errors := _find_mistakes(manager, form):
+        return await _draw_one(manager, staff_id, form, errors, before=before)
+    wanted = StaffChange(
+        display_name=None if form.name == before.name else form.name,
+        roles=_read_roles(form.roles),
+        roles_before=_read_roles(before.roles),
+        scopes=_read_scopes(form),
+        scopes_before=_read_scopes(before),
+    )
+    return await _change(manager, hooks, staff_id, wanted, "staff_changed", form, before)
 
 
 @router.post("/{staff_id}/disable", dependencies=[requires(Permission.STAFF_MANAGE)])
@@ -253,6 +275,7 @@ async def _change(
     wanted: StaffChange,
     done: str,
     form: StaffForm | None = None,
+    before: StaffForm | None = None,
 ) -> Response:
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -267,7 +290,7 @@ async def _change(
                 now=manager.now,
             )
     except FORM_ERRORS as error:
-        return await _draw_one(manager, staff_id, form, _place(manager, error))
+        return await _draw_one(manager, staff_id, form, _place(manager, error), before=before)
     await finish_loss(manager.database, hooks, manager.org_id, staff_id, now=manager.now)
     return manager.go(f"/staff/{staff_id}", done=done)
 
@@ -296,15 +319,17 @@ async def _draw_one(
     form: StaffForm | None = None,
     errors: Errors | None = None,
     *,
+    before: StaffForm | None = None,
     find: str = "",
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         person = await queries.get_staff(tx, manager.org_id, staff_id)
-        shown = form or StaffForm(
+        stored = StaffForm(
             name=person.display_name,
             roles=tuple(person.roles),
             payees=tuple(str(id_) for id_ in _stall_ids(person)),
         )
+        shown = form or stored
         stalls = await _read_stalls(tx, manager, [person], shown)
         found = await search_payees(tx, manager.org_id, find=find, limit=STALLS_MAX + 1)
         history = await list_changes_of(tx, manager, "staff", staff_id)
@@ -322,6 +347,7 @@ async def _draw_one(
         roles=_list_roles(manager, shown.roles),
         stalls=_list_stalls(manager, stalls, found, shown, find),
         form=shown,
+        before=before or stored,
         errors=errors or {},
         history=history,
     )

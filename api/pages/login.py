@@ -23,6 +23,7 @@ from api.http.deps import (
 from api.http.errors import status_of, write_path
 from api.http.fields import Body, Login, NameText, OrgCode, Password
 from api.http.middleware import no_store
+from api.http.networks import network_of
 from api.http.sign_in_cookie import clear_sign_in_cookie, set_sign_in_cookie
 from api.http.templating import templates
 from api.pages.home import home_of
@@ -101,7 +102,7 @@ async def sign_in(
         opened = await sign_ins.sign_in(
             login=login,
             password=password,
-            address=request.client.host if request.client else "?",
+            address=network_of(request),
             user_agent=request.headers.get("user-agent", ""),
             replacing=before,
             request_id=request.state.request_id,

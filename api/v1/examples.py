@@ -63,7 +63,12 @@ CREDIT_EXAMPLE: Final[dict[str, JsonValue]] = {
     "applied_vnd": 20_000,
     "verdict": "settle",
     "rule": "memo_normalised",
-    "reason": "PPDXA22345678 by memo_normalised, bill was open",
+    "reason": "bill_found",
+    "reason_facts": {
+        "reference": "PPDXA22345678",
+        "rule": "memo_normalised",
+        "bill_status": "open",
+    },
     "is_late": False,
     "memo": "MBVCB.3278907687.ppdxa2 2345678.CT tu 0011 toi 0123",
     "payer_name": "NGUYEN VAN A",

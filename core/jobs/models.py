@@ -55,7 +55,7 @@ class Job(OrgRow):
     progress_at: Mapped[datetime | None]
     error_code: Mapped[str | None]  # of the last attempt that failed
     error_detail: Mapped[str | None]
-    cancel_asked_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]  # the first attempt
     finished_at: Mapped[datetime | None]

@@ -68,7 +68,7 @@ LEASE_JOB = text("""
         SELECT id FROM jobs
         WHERE org_id = :org_id AND finished_at IS NULL AND due_at <= now()
           AND kind = ANY(CAST(:kinds AS text[]))
-          AND attempts < attempts_max AND cancel_asked_at IS NULL
+          AND attempts < attempts_max AND cancel_requested_at IS NULL
         ORDER BY due_at, id LIMIT 1
         FOR UPDATE SKIP LOCKED
     )
@@ -84,14 +84,14 @@ END_ABANDONED = text("""
     WITH abandoned AS MATERIALIZED (
         SELECT org_id, id FROM jobs
         WHERE status = 'running' AND due_at <= now()
-          AND (attempts >= attempts_max OR cancel_asked_at IS NOT NULL)
+          AND (attempts >= attempts_max OR cancel_requested_at IS NOT NULL)
         LIMIT 100
         FOR UPDATE SKIP LOCKED
     )
     UPDATE jobs SET finished_at = now(),
-        status = CASE WHEN cancel_asked_at IS NULL THEN 'failed' ELSE 'cancelled' END,
-        error_code = CASE WHEN cancel_asked_at IS NULL THEN 'worker_died' ELSE error_code END,
-        error_detail = CASE WHEN cancel_asked_at IS NULL
+        status = CASE WHEN cancel_requested_at IS NULL THEN 'failed' ELSE 'cancelled' END,
+        error_code = CASE WHEN cancel_requested_at IS NULL THEN 'worker_died' ELSE error_code END,
+        error_detail = CASE WHEN cancel_requested_at IS NULL
             THEN 'Every worker that ran it ended or went silent.' ELSE error_detail END
     FROM abandoned WHERE jobs.org_id = abandoned.org_id AND jobs.id = abandoned.id
     RETURNING jobs.org_id, jobs.id, jobs.kind, jobs.status
@@ -100,7 +100,7 @@ END_ABANDONED = text("""
 RENEW_LEASE = text("""
     UPDATE jobs SET due_at = now() + :lease_for
     WHERE org_id = :org_id AND id = :id AND lease_token = :token AND status = 'running'
-    RETURNING cancel_asked_at IS NOT NULL
+    RETURNING cancel_requested_at IS NOT NULL
 """)
 
 HOLD_LEASE = text("""
@@ -126,8 +126,8 @@ FINISH_JOB = text("""
 PUT_BACK = text("""
     UPDATE jobs SET lease_token = NULL, leased_by = NULL, due_at = now() + :pause,
         attempts = attempts - :uncounted,
-        status = CASE WHEN cancel_asked_at IS NULL THEN 'queued' ELSE 'cancelled' END,
-        finished_at = CASE WHEN cancel_asked_at IS NULL THEN NULL ELSE now() END,
+        status = CASE WHEN cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        finished_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE now() END,
         error_code = COALESCE(:error_code, error_code),
         error_detail = COALESCE(:error_detail, error_detail)
     WHERE org_id = :org_id AND id = :id AND lease_token = :token AND status = 'running'
@@ -142,10 +142,10 @@ WRITE_PROGRESS = text("""
 """)
 
 CANCEL_JOB = text("""
-    UPDATE jobs SET cancel_asked_at = now(),
+    UPDATE jobs SET cancel_requested_at = now(),
         finished_at = CASE WHEN status = 'queued' THEN now() END,
         status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END
-    WHERE org_id = :org_id AND id = :id AND finished_at IS NULL AND cancel_asked_at IS NULL
+    WHERE org_id = :org_id AND id = :id AND finished_at IS NULL AND cancel_requested_at IS NULL
     RETURNING kind, status
 """)
 
@@ -310,7 +310,7 @@ async def write_progress(
     return await session.scalar(WRITE_PROGRESS, values) is not None
 
 
-async def ask_to_cancel(
+async def request_cancel(
     session: AsyncSession, org_id: UUID, job_id: UUID
 ) -> tuple[str, JobStatus] | None:
     """Cancel a job that waits, or ask the worker that runs it to stop; None if that was done."""

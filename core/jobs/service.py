@@ -110,7 +110,7 @@ async def cancel_job(
     Raises:
         JobNotFound
     """
-    cancelled = await queries.ask_to_cancel(session, org_id, job_id)
+    cancelled = await queries.request_cancel(session, org_id, job_id)
     if cancelled is None:
         return JobStatus((await get_job(session, org_id, job_id)).status)
     kind, status = cancelled

@@ -11,7 +11,7 @@ from core.jobs.errors import JobNotFound
 
 COLUMNS = """
     id, kind, status, progress_done, progress_total, progress_note, progress_at, attempts,
-    attempts_max, error_code, error_detail, due_at, cancel_asked_at, queued_at, started_at,
+    attempts_max, error_code, error_detail, due_at, cancel_requested_at, queued_at, started_at,
     finished_at
 """
 GET_JOB = text(f"SELECT {COLUMNS} FROM jobs WHERE org_id = :org_id AND id = :id")  # noqa: S608 (our own names)
@@ -40,7 +40,7 @@ class JobView(NamedTuple):
     error_code: str | None
     error_detail: str | None
     due_at: datetime
-    cancel_asked_at: datetime | None
+    cancel_requested_at: datetime | None
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -22,6 +22,7 @@ from identity.people.errors import ApiKeyNotValid, ScopeNeeded, SignInEnded
 from identity.people.rules import (
     API_SCOPES,
     CITY_ONLY,
+    NARROWED,
     Permission,
     Role,
     Scope,
@@ -261,7 +262,7 @@ class Directory:
             id=found.staff_id,
             name=found.display_name,
             roles=frozenset(found.roles),
-            permissions=permissions_of(found.roles) - _withheld(org),
+            permissions=permissions_of(found.roles) - _withheld(org, found.scopes),
             scopes=found.scopes,
             sign_in_id=found.sign_in_id,
         )
@@ -314,6 +315,8 @@ class Directory:
         return replace(caller, org=org)
 
 
-def _withheld(org: Org) -> frozenset[Permission]:
-    """Return what no role gives in this organisation: only the city manages organisations."""
-    return frozenset() if org.kind == OrgKind.CITY else CITY_ONLY
+def _withheld(org: Org, scopes: frozenset[Scope]) -> frozenset[Permission]:
+    """Return what no role gives here: only the city manages organisations, and who is held to
+    scopes does nothing that acts on the whole organisation."""
+    of_the_city = frozenset[Permission]() if org.kind == OrgKind.CITY else CITY_ONLY
+    return of_the_city | (frozenset(Permission) - NARROWED if scopes else frozenset())

@@ -87,10 +87,10 @@ class RoleNotGrantable(HubError):
         super().__init__(detail or "You can only manage people who may do no more than you may.")
 
 
-class DutiesNotApart(HubError):
+class DutiesNotSeparated(HubError):
     """One login would both approve accounts and propose them, or make the person who does."""
 
-    kind, code, title = Kind.INVALID, "duties_not_apart", "Duties not kept apart"
+    kind, code, title = Kind.INVALID, "duties_not_separated", "Duties not separated"
 
     def __init__(self) -> None:
         super().__init__(
@@ -115,6 +115,27 @@ class ScopeNotFound(HubError):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(f"This organisation has no {scope.kind.value} {scope.id}.")
+
+
+class RolesNotScoped(HubError):
+    """One of the roles acts on the whole organisation, so its holder cannot be held to scopes."""
+
+    kind, code, title = Kind.INVALID, "roles_not_scoped", "Role not for a part of it"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only owners, cashiers and attendants are held to scopes. Other roles work for the"
+            " whole organisation: leave the scopes out, or give them to another login."
+        )
+
+
+class WholeOrganisationNeeded(HubError):
+    """This acts on the whole organisation, and the caller works for a part of it."""
+
+    kind, code, title = Kind.FORBIDDEN, "whole_organisation_needed", "For the whole organisation"
+
+    def __init__(self) -> None:
+        super().__init__("Only people who work for the whole organisation may do this.")
 
 
 class ScopeNeeded(HubError):
@@ -153,6 +174,17 @@ class ApiKeyClosed(HubError):
         super().__init__("This key is revoked or expired; make a new one instead.")
 
 
+class KeyOverAlready(HubError):
+    """The key's end lies in the past: it would never have worked."""
+
+    kind, code, title = Kind.INVALID, "key_over_already", "The key would be over"
+
+    def __init__(self) -> None:
+        detail = "The end of a key lies in the future; leave it out for a key without an end."
+        violation = Violation(field="expires_at", code="in_the_past", detail=detail)
+        super().__init__(detail, violations=[violation])
+
+
 class ScopeNotGrantable(HubError):
     """The scope is not one a key may have, or the caller does not hold it."""
 
@@ -160,6 +192,18 @@ class ScopeNotGrantable(HubError):
 
     def __init__(self, scopes: Sequence[str]) -> None:
         super().__init__(f"You cannot give a key these scopes: {', '.join(scopes)}.")
+
+
+class OwnPassword(HubError):
+    """One's own password is changed with the present one, and not reset without it."""
+
+    kind, code, title = Kind.FORBIDDEN, "own_password", "Your own password"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Change your own password with the present one: POST /v1/me/password, or the page"
+            " /me/password."
+        )
 
 
 class WrongPassword(HubError):

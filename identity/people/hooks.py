@@ -1,6 +1,6 @@
 """Hooks: functions of packages above identity, since identity imports none of them.
 
-The composition root fills them (api/subscribers.py).
+The registry fills them (registry/).
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -15,7 +15,7 @@ from core.ids import hash_token, new_id
 from core.text import check_lines
 from identity.people import queries
 from identity.people.callers import Caller
-from identity.people.errors import ApiKeyClosed, ScopeNotGrantable
+from identity.people.errors import ApiKeyClosed, KeyOverAlready, ScopeNotGrantable
 from identity.people.models import ApiKey
 from identity.people.rules import API_SCOPES, Permission
 
@@ -45,8 +45,11 @@ async def add_key(
 
     Raises:
         ScopeNotGrantable: a scope no key may have, or that the caller lacks.
+        KeyOverAlready: it would have ended before it was made.
     """
     check_lines(name=name)
+    if expires_at is not None and expires_at <= now:
+        raise KeyOverAlready
     _check_scopes(caller, scopes)
     made = _make_key(caller, name, [s.value for s in scopes], expires_at, now)
     session.add(made.key)

@@ -83,6 +83,7 @@ class SignIn(OrgRow):
     __table_args__ = (
         UniqueConstraint("org_id", "token_hash"),
         ForeignKeyConstraint(["org_id", "staff_id"], ["staff.org_id", "staff.id"]),
+        Index("ix_sign_ins_expires", "expires_at"),  # retention goes by it
     )
 
     staff_id: Mapped[UUID]

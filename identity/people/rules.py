@@ -5,11 +5,13 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from core.errors import Violation
 from core.text import STROKED_D
+
+T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -112,6 +114,14 @@ API_SCOPES: Final = frozenset(
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
     | {P.JOBS_READ}
 )
+# What people who are held to scopes may do: every route that asks for one of these narrows to
+# what is theirs (a test walks them). Anything else acts on the whole organisation.
+NARROWED: Final = _COUNTER | {
+    P.ACCOUNTS_READ,
+    P.ACCOUNTS_ACKNOWLEDGE,
+    P.STAFF_READ,
+    P.STAFF_MANAGE,
+}
 # These people see their payees, at least one, and nothing of the neighbours.
 PAYEE_ROLES: Final = frozenset({Role.VENDOR_OWNER, Role.CASHIER})
 SCOPES_MAX: Final = 50  # of one person
@@ -149,7 +159,23 @@ def may_grant(granter: frozenset[Permission], roles: Iterable[str]) -> bool:
     return permissions_of(roles) - CITY_ONLY <= granter
 
 
-def joins_duties(roles: Collection[str]) -> bool:
+def can_be_scoped(roles: Iterable[str]) -> bool:
+    """Whether holders of these roles can be held to scopes: all that they may do narrows."""
+    return permissions_of(roles) <= NARROWED
+
+
+def apply_choice(now: Iterable[T], chosen: Iterable[T], before: Iterable[T] | None) -> set[T]:
+    """Return what is held after a choice: of what was `before` changed to `chosen`, the difference.
+
+    Args:
+        before: what was held when the choice was made; None takes the choice as the whole.
+    """
+    if before is None:
+        return set(chosen)
+    return (set(now) - (set(before) - set(chosen))) | (set(chosen) - set(before))
+
+
+def combines_duties(roles: Collection[str]) -> bool:
     """Whether one login with these roles would be both persons that an account takes."""
     held = permissions_of(roles)
     is_both = P.ACCOUNTS_APPROVE in held and not APART_FROM_APPROVING.isdisjoint(held)

@@ -14,12 +14,14 @@ from core.text import check_lines
 from identity.people import queries
 from identity.people.callers import Caller
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     SetupClosed,
     StaffNotFound,
@@ -35,9 +37,11 @@ from identity.people.rules import (
     Role,
     Scope,
     ScopeKind,
+    apply_choice,
+    can_be_scoped,
     check_login,
     check_password,
-    joins_duties,
+    combines_duties,
     may_grant,
     normalise_login,
 )
@@ -110,19 +114,22 @@ async def add_staff(
 
     Raises:
         RoleNotGrantable: a role can do more than the granter may.
-        DutiesNotApart: together the roles propose and approve.
+        DutiesNotSeparated: together the roles propose and approve.
         PasswordRefused: the login or the password breaks a rule.
         PayeeRequired: an owner or cashier without a payee.
+        RolesNotScoped: scopes beside a role that acts on the whole organisation.
         LoginTaken: the login is in use somewhere in the hub.
         ScopeNotFound: the organisation has no such payee.
     """
     check_lines(display_name=display_name)
     name = normalise_login(login)
     _check_grant(granter, roles, scopes)
-    if joins_duties(roles):
-        raise DutiesNotApart
+    if combines_duties(roles):
+        raise DutiesNotSeparated
     if violations := [*check_login(name), *check_password(password, name)]:
         raise PasswordRefused(violations)
+    if scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
         org_id=org_id,
@@ -153,6 +160,10 @@ class StaffChange:
     roles: Collection[Role] | None = None
     scopes: Collection[Scope] | None = None  # none of them: the whole organisation
     is_disabled: bool | None = None
+    # What the roles and scopes were when they were chosen: only the difference is applied then,
+    # so that of two people with a form open neither gives back what the other took. None replaces.
+    roles_before: Collection[Role] | None = None
+    scopes_before: Collection[Scope] | None = None
 
 
 async def change_staff(
@@ -172,7 +183,8 @@ async def change_staff(
     on a right that is lost are notified. After the commit comes `losses.finish_loss`.
 
     Raises:
-        StaffNotFound, RoleNotGrantable, DutiesNotApart, PayeeRequired, ScopeNotFound
+        StaffNotFound, RoleNotGrantable, DutiesNotSeparated, PayeeRequired, RolesNotScoped,
+        ScopeNotFound
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
@@ -182,14 +194,16 @@ async def change_staff(
         check_lines(display_name=change.display_name)
         staff.display_name = change.display_name
     if change.scopes is not None:
-        _set_scopes(staff, change.scopes)
+        _set_scopes(staff, apply_choice(staff.scopes, change.scopes, change.scopes_before))
     if change.roles is not None:
         if granter.actor.id == staff.id:
             raise RoleNotGrantable("Nobody changes their own roles.")
-        roles_after = sorted({role.value for role in change.roles})
+        roles_now = {Role(role) for role in staff.roles}
+        chosen = apply_choice(roles_now, change.roles, change.roles_before)
+        roles_after = sorted(role.value for role in chosen)
         # Who holds both from before can still be renamed: a form sends the roles as they are.
-        if joins_duties(roles_after) and roles_after != sorted(staff.roles):
-            raise DutiesNotApart
+        if combines_duties(roles_after) and roles_after != sorted(staff.roles):
+            raise DutiesNotSeparated
         staff.roles = roles_after
     if change.is_disabled is not None:
         staff.disabled_at = (staff.disabled_at or now) if change.is_disabled else None
@@ -203,6 +217,8 @@ async def change_staff(
     if after == before:
         return staff
     is_elsewhere = any(before[fact] != after[fact] for fact in ("roles", "scopes"))
+    if is_elsewhere and staff.scopes and not can_be_scoped(roles):
+        raise RolesNotScoped
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
     await handle_losses(
@@ -236,7 +252,10 @@ async def reset_password(
 
     Raises:
         StaffNotFound, RoleNotGrantable, PasswordRefused
+        OwnPassword: it is the granter's own: whoever finds a screen open must not take the login.
     """
+    if granter.actor.id == staff_id:
+        raise OwnPassword
     staff = await _lock_manageable(session, org_id, staff_id, granter)
     await _set_password(staff, password, passwords)
     await queries.revoke_sign_ins(session, org_id, staff.id, now=now)

@@ -11,7 +11,7 @@ from core.db import Database
 from core.ids import hash_token, new_id
 from core.rate_limit import RateLimit
 from core.tenancy import open_org_transaction
-from identity.organisations.models import Organisation
+from identity.organisations.queries import list_org_facts
 from identity.people import queries
 from identity.people.callers import Caller
 from identity.people.errors import LoginFailed
@@ -89,8 +89,7 @@ class SignIns:
             login = await queries.find_login(session, name) if "\0" not in name else None
             if login is None:
                 return None, ""
-            org = await session.get(Organisation, login.org_id)
-            assert org is not None
+            [org] = await list_org_facts(session, [login.org_id])
         async with open_org_transaction(self.database, login.org_id) as session:
             staff = await queries.get_staff(session, login.org_id, login.staff_id)
         return (None if staff.disabled_at else staff), org.code

@@ -1,6 +1,5 @@
 """Backups of an installation: the database in one snapshot, with a sealed manifest beside it."""
 
-import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import psycopg
 
 from ops.backup.manifest import DUMP, KEY_FILE, Manifest, describe_file, write_manifest
+from ops.environment import flush
 from ops.errors import CannotStart
 from ops.migrate import read_current
 from ops.postgres.tools import dump_database
@@ -57,19 +57,11 @@ def make_backup(owner_url: str, secret_key: str, target: Path, *, has_key: bool)
         )
         write_manifest(half_done, manifest, secret_key)
         for path in half_done.iterdir():
-            _flush(path)
-        _flush(half_done)
+            flush(path)
+        flush(half_done)
         half_done.rename(folder)  # a folder that has its name is whole
     except OSError as problem:
         raise CannotStart(f"{target} cannot be written: {problem.strerror}") from problem
     finally:
         shutil.rmtree(half_done, ignore_errors=True)
     return folder
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

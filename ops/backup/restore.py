@@ -23,7 +23,7 @@ from ops.migrate import list_revisions, read_current, refuse_other_release
 from ops.postgres.tools import load_dump
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.serials import serials_to_skip
-from payments.invariants import INVARIANTS
+from payments.invariants.queries import INVARIANTS
 
 LOCK_TIMEOUT_S: Final = 10
 

@@ -146,11 +146,19 @@ async def _make_place(builder: Builder, place: Place) -> None:
             )
             for start, who, role in (*STAFF, *([ATTENDANT] if place.has_attendant else []))
         ]
-        account_ids = {
-            await _make_stall(builder, session, org, place, position, manager, approver)
-            for position in range(len(place.stalls))
+        account_ids: dict[str, UUID] = {
+            stall.label: await _make_stall(
+                builder, session, org, place, position, manager, approver
+            )
+            for position, stall in enumerate(place.stalls)
         }
-        await _add_endpoint(builder, session, org, place, account_ids, approver)
+        # Keys that open orders are for one account alone: codes lead there (docs/adr/0011).
+        for label in place.payos_labels:
+            await _add_endpoint(
+                builder, session, org, "payos", {account_ids.pop(label)}, approver, of=label
+            )
+        shared = set(account_ids.values())
+        await _add_endpoint(builder, session, org, place.provider, shared, approver)
         if place is DONG_XA:
             await builder.logins.add_key(session, org, manager)
 
@@ -224,18 +232,20 @@ async def _add_endpoint(
     builder: Builder,
     session: AsyncSession,
     org: OrgFacts,
-    place: Place,
+    provider: str,
     account_ids: Collection[UUID],
     approver: Staff,
+    *,
+    of: str = "",
 ) -> None:
-    capabilities = PROVIDERS[place.provider].capabilities
+    capabilities = PROVIDERS[provider].capabilities
     can_be_pulled = capabilities.can_be_pulled
     await create_endpoint(
         session,
         org,
         EndpointRequest(
-            provider=place.provider,
-            name=f"Sandbox {place.provider}",
+            provider=provider,
+            name=f"Sandbox {provider} {of}".rstrip(),
             secret=secrets.token_hex(32) if capabilities.issues_secret else None,
             is_sandbox=True,
             account_ids=account_ids,

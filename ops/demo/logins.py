@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.subscribers import HOOKS
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.people import keys, queries, service
 from identity.people.callers import Caller, Org
@@ -24,6 +23,7 @@ from identity.people.rules import (
 )
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES
 from payments.bills.references import ALPHABET
+from registry import REGISTRY
 
 # (start of the login, name, role)
 CITY_STAFF: Final = (
@@ -85,7 +85,7 @@ class Logins:
             password=password,
             roles=[role],
             scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
-            hooks=HOOKS,
+            hooks=REGISTRY.hooks,
             now=self.now,
         )
         self._remember(org, staff, password)

@@ -54,6 +54,7 @@ class Place:
     number: int  # 1 to 99, in all its account numbers
     stalls: tuple[Stall, ...]
     has_attendant: bool = False
+    payos_labels: tuple[str, ...] = ()  # stalls whose account has payOS's keys for itself alone
 
     @property
     def board_account(self) -> tuple[str, str, str]:
@@ -184,6 +185,7 @@ THUONG_THANH: Final = Place(
     holder="CHO THUONG THANH",
     provider="payos",
     number=5,
+    payos_labels=("G01",),
     stalls=_market(
         "Chợ Thượng Thanh",
         ("G01", "Cháo sườn"),

@@ -1,4 +1,4 @@
-"""Cash for the rest of a short bill: a person took it, and the bill is paid."""
+"""Cash for the rest of a short bill: a person took it, or recorded it by mistake."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,8 +6,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.clock import hanoi_day
 from payments.bills import queries_payments, settling
-from payments.bills.errors import BillNotFound, CashNotOwed, PaymentIdTaken
+from payments.bills.errors import (
+    BillNotFound,
+    CashNotFound,
+    CashNotOwed,
+    CashNotReversible,
+    PaymentIdTaken,
+)
 from payments.bills.payment_rules import (
     CASH,
     MoneySource,
@@ -15,6 +22,7 @@ from payments.bills.payment_rules import (
     SourceKind,
     apply_payment,
     describe_bill,
+    take_back,
 )
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillStatus
@@ -96,4 +104,71 @@ async def take_rest_in_cash(
         },
     )
     await outbox.record(session, org_id, [paid], now=now)
+    return await get_bill(session, org_id, bill_id)
+
+
+async def take_back_cash(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    payment_id: UUID,
+    actor: Actor,
+    now: datetime,
+) -> BillFacts:
+    """Take back cash that was recorded by mistake; the bill owes it again. Idempotent.
+
+    Raises:
+        BillNotFound, CashNotFound
+        CashNotReversible: somebody else recorded it, or on another day, or some was refunded.
+    """
+    locked = await settling.lock_bills(session, org_id, [bill_id])
+    if bill_id not in locked:
+        raise BillNotFound(bill_id)
+    known = await queries_payments.find_payment(session, org_id, payment_id)
+    if known is None or known[:2] != (bill_id, SourceKind.CASH.value):
+        raise CashNotFound(payment_id)
+    payments = await queries_payments.list_of_source(
+        session, org_id, locked, kind=SourceKind.CASH, source_id=payment_id
+    )
+    if not payments:  # taken back before
+        return await get_bill(session, org_id, bill_id)
+    (payment,) = payments
+    if payment.by is None or payment.by != actor.id:
+        raise CashNotReversible("Only who recorded it can take it back.")
+    if hanoi_day(payment.occurred_at) != hanoi_day(now):
+        raise CashNotReversible("It was recorded on another day, whose cash is counted.")
+    if payment.refundable_vnd != payment.amount_vnd:
+        raise CashNotReversible("Some of it was refunded.")
+    bill = locked[bill_id]
+    before = bill.status
+    take_back(bill, [payment], brought_vnd=payment.amount_vnd)
+    plan = SettlingPlan(bills=locked, reversed=[payment])
+    await settling.write(session, org_id, plan, now=now)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="bill.cash_taken_back",
+        object_kind="bill",
+        object_id=bill_id,
+        before={
+            "status": before,
+            "payment_id": str(payment_id),
+            "cash_vnd": payment.amount_vnd,
+        },
+        after={"status": str(bill.status)},
+        now=now,
+    )
+    taken_back = NewEvent(
+        kind=EventKind.BILL_CASH_TAKEN_BACK,
+        payee_id=bill.payee_id,
+        bill_id=bill_id,
+        data={
+            "payment_id": str(payment_id),
+            "amount_vnd": payment.amount_vnd,
+            **describe_bill(bill),
+        },
+    )
+    await outbox.record(session, org_id, [taken_back], now=now)
     return await get_bill(session, org_id, bill_id)

@@ -63,6 +63,21 @@ class PaymentIdTaken(HubError):
         super().__init__(f"The id {payment_id} belongs to another payment. Make a new id.")
 
 
+class CashNotFound(HubError):
+    """The bill has no cash with this id."""
+
+    kind, code, title = Kind.NOT_FOUND, "cash_not_found", "No such cash"
+
+    def __init__(self, payment_id: UUID) -> None:
+        super().__init__(f"No cash with the id {payment_id} was recorded for this bill.")
+
+
+class CashNotReversible(HubError):
+    """Cash is taken back by who recorded it, on the same day."""
+
+    kind, code, title = Kind.CONFLICT, "cash_not_reversible", "The cash cannot be taken back"
+
+
 class BillNotPayable(HubError):
     """A settled or cancelled bill has no code any more: it would ask for the money again."""
 

@@ -6,7 +6,7 @@ fails rests, and holds up nobody but the later changes of its own bill (docs/adr
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, is_database_away
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills import queries_owners as queries
 from payments.bills.owners_rules import Change, SubjectKind, next_attempt_at
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 log = structlog.get_logger()
@@ -39,33 +40,24 @@ class BillOwner(Protocol):
         """
 
 
-# Owner kind → its handler. The packages that own bills register themselves where a process is put
-# together (api/background.py, worker/app.py); nobody does yet.
-_registered: Final[dict[str, BillOwner]] = {}
-
-
-def register_owner(kind: str, owner: BillOwner) -> None:
-    """Notify an owner of the changes of its bills in this process."""
-    assert kind not in _registered, f"{kind} has its handler"
-    _registered[kind] = owner
-
-
-def list_kinds() -> list[str]:
-    """List the kinds of owners that this process handles."""
-    return sorted(_registered)
-
-
 class OwnersInbox:
-    """Notifies owners of what changed, each organisation and kind by itself."""
+    """Notifies owners of what changed, each organisation and kind by itself.
+
+    Args:
+        owners: kind of owner → its handler (registry/). Changes of other kinds wait for a process
+            that knows them.
+    """
 
     def __init__(
         self,
         database: Database,
+        owners: Mapping[str, BillOwner],
         *,
         read_clock: Callable[[], datetime],
         handle_within_s: float = HANDLE_WITHIN_S,
     ) -> None:
         self._database = database
+        self._owners = owners
         self._read_clock = read_clock
         self._handle_within_s = handle_within_s
         self._running: dict[tuple[UUID, str, int], asyncio.Task[int]] = {}
@@ -76,7 +68,7 @@ class OwnersInbox:
         """Handle what waits for this organisation's owners, soon. Safe to call at any time."""
         if self._is_closing:
             return
-        for kind in _registered:
+        for kind in self._owners:
             for place in range(AT_ONCE_MAX):
                 self._start((org_id, kind, place))
 
@@ -135,7 +127,7 @@ class OwnersInbox:
                 change = await queries.lock_due_change(session, org_id, kind, now=now)
                 if change is None:
                     return None
-                await _registered[kind](session, change, now=now)
+                await self._owners[kind](session, change, now=now)
                 await queries.mark_handled(session, org_id, change.id, now=now)
                 if change.attempts >= STUCK_AFTER:
                     await _close_break(session, change, now=now)
@@ -155,21 +147,30 @@ class OwnersInbox:
         log.error("owner.failed", kind=change.owner_kind, change=str(change.id), error=repr(error))
         async with open_org_transaction(self._database, change.org_id) as session:
             now = self._read_clock()
-            await queries.put_off(
+            # Another may have taken it up, and failed too, before this failure is counted.
+            is_counted = await queries.put_off(
                 session,
                 change.org_id,
                 change.id,
+                attempts=change.attempts,
                 until=next_attempt_at(change.attempts, now=now),
                 why=why,
             )
-            if change.attempts + 1 == STUCK_AFTER:
+            if is_counted and change.attempts + 1 == STUCK_AFTER:
                 is_bill = change.subject_kind is SubjectKind.BILL
                 stuck = NewBreak(
                     kind=BreakKind.STUCK,
                     subject_id=change.id,
                     bill_id=change.subject_id if is_bill else None,
                     credit_id=None if is_bill else change.subject_id,
-                    detail=f"{change.owner_kind} could not take up {change.to_status}: {why}",
+                    reason=Reason(
+                        BreakReason.OWNER_FAILED,
+                        {
+                            "owner_kind": change.owner_kind,
+                            "to_status": change.to_status,
+                            "error": why,
+                        },
+                    ),
                 )
                 await break_queries.insert_breaks_once(session, change.org_id, [stuck], now=now)
 

@@ -177,6 +177,15 @@ IN_STATUS: Final = {
     BillStatus.EXPIRED: f"(b.status = 'expired' OR ({IS_UNPAID} AND b.expires_at <= :now))",
     BillStatus.CANCELLED: "b.status = 'cancelled' AND b.cancelled_at IS NOT NULL",
 }
+UNPAID_LISTED_FOR: Final = timedelta(days=62)  # before a payment; ids are in the order of time
+# Those that were watched when the payment came, or the day before: a bank may tell a day alone.
+LIST_UNPAID_OF_PAYEE = text(f"""
+    SELECT {COLUMNS} {FROM_BILLS}
+    WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
+      AND b.id >= :first_id AND b.status IN ('open', 'part_paid', 'expired')
+      AND b.amount_vnd IS NOT NULL AND b.monitor_until >= :watched_until
+    ORDER BY b.id LIMIT :limit
+""")
 LIST_ORDER_IDS = text("""
     SELECT b.provider_order_id FROM bills b
     WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
@@ -332,6 +341,27 @@ async def list_bills(
         values["now"] = now
     statement = _write_list(frozenset(given), wanted)
     return [read_bill(row) for row in await session.execute(statement, values)]
+
+
+async def list_unpaid_of_payee(
+    session: AsyncSession,
+    org_id: UUID,
+    payee_id: UUID,
+    *,
+    account_id: UUID,
+    paid_at: datetime,
+    limit: int,
+) -> list[BillFacts]:
+    """List a payee's bills on an account that a payment of then could pay, oldest first."""
+    values = {
+        "org_id": org_id,
+        "payee_id": payee_id,
+        "account_id": account_id,
+        "first_id": first_id_at(paid_at - UNPAID_LISTED_FOR),
+        "watched_until": paid_at - timedelta(days=1),
+        "limit": limit,
+    }
+    return [read_bill(row) for row in await session.execute(LIST_UNPAID_OF_PAYEE, values)]
 
 
 async def list_order_ids(

@@ -31,7 +31,8 @@ MARK_HANDLED = text("""
 PUT_OFF = text("""
     UPDATE bill_changes
     SET attempts = attempts + 1, next_attempt_at = :until, error = :why
-    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL
+    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL AND attempts = :attempts
+    RETURNING id
 """)
 FIND_WAITING = text("""
     SELECT DISTINCT org_id FROM bill_changes
@@ -70,11 +71,23 @@ async def mark_handled(
 
 
 async def put_off(
-    session: AsyncSession, org_id: UUID, change_id: UUID, *, until: datetime, why: str
-) -> None:
-    """Let a change that failed rest."""
-    values = {"org_id": org_id, "id": change_id, "until": until, "why": why}
-    await session.execute(PUT_OFF, values)
+    session: AsyncSession,
+    org_id: UUID,
+    change_id: UUID,
+    *,
+    attempts: int,
+    until: datetime,
+    why: str,
+) -> bool:
+    """Let a change that failed rest; False if another process counted this attempt before.
+
+    Args:
+        attempts: before the one that failed, as it was locked.
+    """
+    values = {
+        "org_id": org_id, "id": change_id, "attempts": attempts, "until": until, "why": why,
+    }  # fmt: skip
+    return (await session.execute(PUT_OFF, values)).one_or_none() is not None
 
 
 async def find_waiting(

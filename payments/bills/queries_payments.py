@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -50,7 +50,7 @@ FIND_PAYMENT = text("""
     SELECT bill_id, source_kind, amount_vnd FROM payments WHERE org_id = :org_id AND id = :id
 """)
 FIND_CASH = text("""
-    SELECT id, amount_vnd, recorded_at FROM payments
+    SELECT id, amount_vnd, recorded_at, recorded_by FROM payments
     WHERE org_id = :org_id AND bill_id = :bill_id AND source_kind = 'cash' AND reversed_at IS NULL
     ORDER BY recorded_at DESC LIMIT 1
 """)
@@ -72,6 +72,15 @@ INSERT_CHANGES = text("""
             AS t (id, subject_kind, subject_id, owner_kind, owner_id, from_status, to_status))
     SELECT pg_notify(:channel, CAST(:org_id AS text))
 """)
+
+
+class CashTaken(NamedTuple):
+    """Cash that a person recorded for a bill."""
+
+    payment_id: UUID
+    amount_vnd: int
+    recorded_at: datetime
+    recorded_by: UUID | None
 
 
 async def insert_payments(
@@ -152,12 +161,10 @@ async def find_payment(
     return None if not rows else (rows[0][0], rows[0][1], rows[0][2])
 
 
-async def find_cash(
-    session: AsyncSession, org_id: UUID, bill_id: UUID
-) -> tuple[UUID, int, datetime] | None:
-    """Find the cash that paid the rest of a bill: (payment, amount_vnd, recorded_at)."""
+async def find_cash(session: AsyncSession, org_id: UUID, bill_id: UUID) -> CashTaken | None:
+    """Find the cash that paid the rest of a bill."""
     rows = await run(session, FIND_CASH, {"org_id": org_id, "bill_id": bill_id})
-    return None if not rows else (rows[0][0], rows[0][1], rows[0][2])
+    return None if not rows else CashTaken(*rows[0])
 
 
 async def insert_changes(

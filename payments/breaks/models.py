@@ -1,13 +1,15 @@
 """Breaks: what is not explained, typed, owned and aged."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Index,
     text,
 )
-from sqlalchemy.orm import Mapped
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Vnd
 from core.tenancy import OrgRow
@@ -35,7 +37,8 @@ class Break(OrgRow):
     bill_id: Mapped[UUID | None]
     owner_id: Mapped[UUID | None]  # who takes care of it
     amount_vnd: Mapped[Vnd | None]
-    detail: Mapped[str]
+    reason: Mapped[str]  # BreakReason, or the reason of the match that opened it
+    reason_facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[UUID | None]

@@ -2,26 +2,35 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from core.sql import send
+from core.sql import InsertMany, insert_many
+from payments.breaks.errors import BreakNotFound
+from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.types import NewBreak
 
-INSERT_BREAKS = text("""
-    INSERT INTO breaks (
-        org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, detail, opened_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:subject_ids AS uuid[]),
-        CAST(:credit_ids AS uuid[]), CAST(:bill_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]),
-        CAST(:details AS text[])) AS t
-    ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING
-""")
+INSERT_BREAKS = InsertMany(
+    "breaks",
+    {
+        "id": "uuid",
+        "kind": "text",
+        "subject_id": "uuid",
+        "credit_id": "uuid",
+        "bill_id": "uuid",
+        "amount_vnd": "bigint",
+        "reason": "text",
+        "reason_facts": "jsonb",
+    },
+    shared=("org_id", "opened_at"),
+    ending="ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING",
+)
 
 # The values joined are this statement's own: who waited finds them as they were.
 CLOSE_BREAKS_OF = text("""
@@ -37,26 +46,34 @@ CLOSE_BREAKS = text("""
       AND kind = ANY(CAST(:kinds AS text[]))
 """)
 
+# Each filter that is given, and only those: otherwise no plan that serves any values can use the
+# index of what is open.
+FILTERS: Final = {
+    "before_id": "id < :before_id",
+    "is_open": "closed_at IS NULL",
+    "is_closed": "closed_at IS NOT NULL",
+    "kind": "kind = :kind",
+}
+
 
 async def insert_breaks_once(
     session: AsyncSession, org_id: UUID, breaks: Sequence[NewBreak], *, now: datetime
 ) -> None:
     """Open breaks, unless the same one is open already."""
-    await send(
-        session,
-        INSERT_BREAKS,
-        {
-            "org_id": org_id,
-            "ids": [new_id() for _ in breaks],
-            "kinds": [b.kind.value for b in breaks],
-            "subject_ids": [b.subject_id for b in breaks],
-            "credit_ids": [b.credit_id for b in breaks],
-            "bill_ids": [b.bill_id for b in breaks],
-            "amounts_vnd": [b.amount_vnd for b in breaks],
-            "details": [b.detail for b in breaks],
-            "now": now,
-        },
-    )
+    rows = [
+        (
+            new_id(),
+            one.kind.value,
+            one.subject_id,
+            one.credit_id,
+            one.bill_id,
+            one.amount_vnd,
+            one.reason.code.value,
+            one.reason.write_facts(),
+        )
+        for one in breaks
+    ]
+    await insert_many(session, INSERT_BREAKS, rows, org_id=org_id, opened_at=now)
 
 
 async def close_breaks(
@@ -102,3 +119,46 @@ async def close_breaks_of(
             "now": now,
         },
     )
+
+
+async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Lock a break as it is now.
+
+    Raises:
+        BreakNotFound
+    """
+    query = (
+        select(Break)
+        .filter_by(org_id=org_id, id=break_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(query)
+    if found is None:
+        raise BreakNotFound(break_id)
+    return found
+
+
+async def get_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Return a break without a lock.
+
+    Raises:
+        BreakNotFound
+    """
+    found = await session.get(Break, (org_id, break_id))
+    if found is None:
+        raise BreakNotFound(break_id)
+    return found
+
+
+@cache
+def write_list(given: frozenset[str]) -> TextClause:
+    """Write the statement of a list of breaks with these filters."""
+    wanted = [condition for name, condition in FILTERS.items() if name in given]
+    return text(f"""
+        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, reason,
+               reason_facts, opened_at, closed_at, closed_by, resolution
+        FROM breaks
+        WHERE {" AND ".join(["org_id = :org_id", *wanted])}
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608 (our own conditions)

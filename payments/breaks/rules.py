@@ -1,4 +1,4 @@
-"""Kinds of breaks. Pure."""
+"""Kinds of breaks, and the reasons of those that no match opens. Pure."""
 
 from enum import StrEnum
 
@@ -18,4 +18,24 @@ class BreakKind(StrEnum):
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
-    BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants.py)
+    BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
+
+
+class BreakReason(StrEnum):
+    """Why a break was opened, with the facts that each code comes with."""
+
+    NOTICE_UNREADABLE = "notice_unreadable"  # fault: which part of it
+    NOTICE_FAILED = "notice_failed"  # error: its name
+    SIMULATED_MONEY = "simulated_money"  # amount_vnd
+    ACCOUNT_NOT_LISTED = "account_not_listed"  # account: its last characters
+    ACCOUNT_IN_USE = "account_in_use"
+    REPORTED_OTHERWISE = "reported_otherwise"  # differing: which facts
+    REFERENCES_ADDED = "references_added"  # references
+    BANK_REFERENCE_REPEATED = "bank_reference_repeated"  # bank_reference
+    TWIN_WITHOUT_REFERENCE = "twin_without_reference"
+    TWIN_NAMED_LATER = "twin_named_later"
+    NO_BILL_FITS = "no_bill_fits"  # though the bill that was waited for is there
+    MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
+    OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
+    CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

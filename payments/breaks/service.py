@@ -3,13 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.text import check_lines
-from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.errors import BreakClosed
 from payments.breaks.models import Break
+from payments.breaks.queries import lock_break
 
 
 async def close_break(
@@ -34,24 +34,6 @@ async def close_break(
             return found
         raise BreakClosed
     await write_resolution(session, found, resolution=resolution, actor=actor, now=now)
-    return found
-
-
-async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
-    """Lock a break as it is now.
-
-    Raises:
-        BreakNotFound
-    """
-    query = (
-        select(Break)
-        .filter_by(org_id=org_id, id=break_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    found = await session.scalar(query)
-    if found is None:
-        raise BreakNotFound(break_id)
     return found
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.reasons import Reason
 from payments.breaks.rules import BreakKind
 
 
@@ -12,7 +13,7 @@ class NewBreak:
 
     kind: BreakKind
     subject_id: UUID
-    detail: str
+    reason: Reason
     credit_id: UUID | None = None
     bill_id: UUID | None = None
     amount_vnd: int | None = None

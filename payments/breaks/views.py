@@ -1,21 +1,12 @@
 """Read models of breaks."""
 
 from datetime import datetime
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Each filter that is given, and only those: otherwise no plan that serves any values can use the
-# index of what is open.
-FILTERS: Final = {
-    "before_id": "id < :before_id",
-    "is_open": "closed_at IS NULL",
-    "is_closed": "closed_at IS NOT NULL",
-    "kind": "kind = :kind",
-}
+from payments.breaks import queries
 
 
 class BreakView(NamedTuple):
@@ -28,7 +19,8 @@ class BreakView(NamedTuple):
     bill_id: UUID | None
     owner_id: UUID | None
     amount_vnd: int | None
-    detail: str
+    reason: str
+    reason_facts: dict[str, Any]
     opened_at: datetime
     closed_at: datetime | None
     closed_by: UUID | None
@@ -50,19 +42,6 @@ async def list_breaks(
     given = set(values)
     if is_open is not None:
         given.add("is_open" if is_open else "is_closed")
-    statement = _write_list(frozenset(given))
+    statement = queries.write_list(frozenset(given))
     values |= {"org_id": org_id, "limit": limit}
     return [BreakView(*row) for row in await session.execute(statement, values)]
-
-
-@cache
-def _write_list(given: frozenset[str]) -> TextClause:
-    """Write the statement of a list of breaks with these filters."""
-    wanted = [condition for name, condition in FILTERS.items() if name in given]
-    return text(f"""
-        SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, detail, opened_at,
-               closed_at, closed_by, resolution
-        FROM breaks
-        WHERE {" AND ".join(["org_id = :org_id", *wanted])}
-        ORDER BY id DESC LIMIT :limit
-    """)  # noqa: S608 (our own conditions)

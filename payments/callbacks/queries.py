@@ -1,6 +1,6 @@
 """SQL of notices, as they are stored, locked and finished, and of refused messages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,69 @@ INSERT_REJECTION = text("""
                WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id >= :first_id
                LIMIT :kept_max) AS kept
           ) < :kept_max
+""")
+
+LIST_NOTICES = text("""
+    SELECT * FROM (
+        (SELECT id, true AS is_accepted, source, outcome, NULL AS refusal, '' AS detail, skew_s,
+                received_at, handled_at, attempts, length(body) AS body_bytes
+         FROM notices
+         WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+           AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
+         ORDER BY id DESC LIMIT :limit)
+        UNION ALL
+        (SELECT id, false, 'callback', NULL, refusal, detail, skew_s,
+                received_at, NULL, 0, length(body_start)
+         FROM rejections
+         WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+           AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
+         ORDER BY id DESC LIMIT :limit)) AS messages
+    ORDER BY id DESC LIMIT :limit
+""")
+
+FIND_BODY = text("""
+    SELECT body FROM notices WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id = :id
+    UNION ALL
+    SELECT body_start FROM rejections
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id = :id
+""")
+
+# All endpoints of a page in one query. What waits is counted in the words of its two partial
+# indexes, and up to a limit: otherwise every notice that the endpoint ever had is read.
+COUNT_NOTICES = text("""
+    SELECT e.id,
+        (SELECT count(*) FROM notices
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
+        (SELECT count(*) FROM rejections
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
+        (SELECT count(*) FROM (
+             (SELECT FROM notices
+              WHERE org_id = :org_id AND endpoint_id = e.id
+                AND handled_at IS NULL AND attempts = 0 LIMIT 1000)
+             UNION ALL
+             (SELECT FROM notices
+              WHERE org_id = :org_id AND endpoint_id = e.id
+                AND handled_at IS NULL AND attempts > 0 LIMIT 1000)) AS waiting),
+        (SELECT max(skew_s) FROM notices
+         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id)
+    FROM unnest(CAST(:endpoint_ids AS uuid[])) AS e (id)
+""")
+
+LIST_PAYEES_OF_CREDITS = text("""
+    SELECT DISTINCT c.id, p.id, p.name, p.place
+    FROM bank_transactions c
+    JOIN payee_accounts l ON l.org_id = c.org_id
+     AND l.receiving_account_id = c.receiving_account_id AND l.status IN ('active', 'former')
+    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
+    WHERE c.org_id = :org_id AND c.id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY p.place, p.name, p.id LIMIT 5000
+""")
+
+LIST_WAITING = text("""
+    SELECT endpoint_id, provider, body FROM notices
+    WHERE org_id = :org_id AND endpoint_id = ANY(CAST(:endpoint_ids AS uuid[]))
+      AND handled_at IS NULL AND attempts > 0 AND outcome = :outcome
+    LIMIT :limit
 """)
 
 
@@ -224,3 +287,21 @@ def to_json(value: Any) -> str:
 def _due(row: Sequence[Any]) -> DueNotice:
     due = DueNotice(*row)
     return due if due.outcome is None else due._replace(outcome=NoticeOutcome(due.outcome))
+
+
+async def list_waiting(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_ids: Collection[UUID],
+    *,
+    outcome: NoticeOutcome,
+    limit: int,
+) -> list[tuple[UUID, str, bytes]]:
+    """List what waits at these endpoints with this outcome: (endpoint, provider, body)."""
+    values = {
+        "org_id": org_id,
+        "endpoint_ids": list(endpoint_ids),
+        "outcome": outcome.value,
+        "limit": limit,
+    }
+    return [(row[0], row[1], row[2]) for row in await session.execute(LIST_WAITING, values)]

@@ -6,64 +6,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
+from payments.callbacks import queries
 from payments.callbacks.rules import NoticeOutcome
 
-LIST_NOTICES = text("""
-    SELECT * FROM (
-        (SELECT id, true AS is_accepted, source, outcome, NULL AS refusal, '' AS detail, skew_s,
-                received_at, handled_at, attempts, length(body) AS body_bytes
-         FROM notices
-         WHERE org_id = :org_id AND endpoint_id = :endpoint_id
-           AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
-         ORDER BY id DESC LIMIT :limit)
-        UNION ALL
-        (SELECT id, false, 'callback', NULL, refusal, detail, skew_s,
-                received_at, NULL, 0, length(body_start)
-         FROM rejections
-         WHERE org_id = :org_id AND endpoint_id = :endpoint_id
-           AND (CAST(:before_id AS uuid) IS NULL OR id < :before_id)
-         ORDER BY id DESC LIMIT :limit)) AS messages
-    ORDER BY id DESC LIMIT :limit
-""")
-FIND_BODY = text("""
-    SELECT body FROM notices WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id = :id
-    UNION ALL
-    SELECT body_start FROM rejections
-    WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND id = :id
-""")
-# All endpoints of a page in one query. What waits is counted in the words of its two partial
-# indexes, and up to a limit: otherwise every notice that the endpoint ever had is read.
-COUNT_NOTICES = text("""
-    SELECT e.id,
-        (SELECT count(*) FROM notices
-         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
-        (SELECT count(*) FROM rejections
-         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id),
-        (SELECT count(*) FROM (
-             (SELECT FROM notices
-              WHERE org_id = :org_id AND endpoint_id = e.id
-                AND handled_at IS NULL AND attempts = 0 LIMIT 1000)
-             UNION ALL
-             (SELECT FROM notices
-              WHERE org_id = :org_id AND endpoint_id = e.id
-                AND handled_at IS NULL AND attempts > 0 LIMIT 1000)) AS waiting),
-        (SELECT max(skew_s) FROM notices
-         WHERE org_id = :org_id AND endpoint_id = e.id AND id >= :first_id)
-    FROM unnest(CAST(:endpoint_ids AS uuid[])) AS e (id)
-""")
-LIST_PAYEES_OF_CREDITS = text("""
-    SELECT DISTINCT c.id, p.id, p.name, p.place
-    FROM bank_transactions c
-    JOIN payee_accounts l ON l.org_id = c.org_id
-     AND l.receiving_account_id = c.receiving_account_id AND l.status IN ('active', 'former')
-    JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
-    WHERE c.org_id = :org_id AND c.id = ANY(CAST(:ids AS uuid[]))
-    ORDER BY p.place, p.name, p.id LIMIT 5000
-""")
 COUNTED_FOR = timedelta(hours=24)  # an endpoint's figures, on every screen and in the API
 
 
@@ -125,7 +73,7 @@ async def list_notices(
         "before_id": before_id,
         "limit": limit,
     }
-    rows = [NoticeView(*row) for row in await session.execute(LIST_NOTICES, values)]
+    rows = [NoticeView(*row) for row in await session.execute(queries.LIST_NOTICES, values)]
     return [
         row._replace(outcome=None if row.outcome is None else NoticeOutcome(row.outcome))
         for row in rows
@@ -137,7 +85,7 @@ async def find_body(
 ) -> bytes | None:
     """Find what a message said; of a refused one its first 2 KiB."""
     values: dict[str, Any] = {"org_id": org_id, "endpoint_id": endpoint_id, "id": notice_id}
-    body: bytes | None = (await session.execute(FIND_BODY, values)).scalar()
+    body: bytes | None = (await session.execute(queries.FIND_BODY, values)).scalar()
     return body
 
 
@@ -150,7 +98,7 @@ async def count_notices(
         "endpoint_ids": list(endpoint_ids),
         "first_id": first_id_at(now - COUNTED_FOR),
     }
-    rows = await session.execute(COUNT_NOTICES, values)
+    rows = await session.execute(queries.COUNT_NOTICES, values)
     return {endpoint_id: NoticeCounts(*counts) for endpoint_id, *counts in rows}
 
 
@@ -161,6 +109,6 @@ async def list_payees_of_credits(
     found: dict[UUID, list[tuple[UUID, str, str | None]]] = {}
     if credit_ids:
         values = {"org_id": org_id, "ids": list(credit_ids)}
-        for credit_id, *payee in await session.execute(LIST_PAYEES_OF_CREDITS, values):
+        for credit_id, *payee in await session.execute(queries.LIST_PAYEES_OF_CREDITS, values):
             found.setdefault(credit_id, []).append((payee[0], payee[1], payee[2]))
     return found

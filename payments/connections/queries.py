@@ -67,6 +67,13 @@ async def get_endpoint(
     return endpoint
 
 
+async def find_endpoint(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID
+) -> CallbackEndpoint | None:
+    """Find one endpoint, whether revoked or not."""
+    return await session.get(CallbackEndpoint, (org_id, endpoint_id))
+
+
 async def find_endpoint_at(
     session: AsyncSession, org_id: UUID, *, provider: str, address: str
 ) -> CallbackEndpoint | None:

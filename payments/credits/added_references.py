@@ -11,13 +11,14 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.reasons import Reason
 from identity.organisations.rules import OrgFacts
 from payments.bills.references import find_references
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
-from payments.credits import queries_transactions
-from payments.credits.corrections import rematch_with
+from payments.credits import queries_sightings
+from payments.credits.rematching import rematch_with
 from payments.credits.types import NewSighting
 from payments.providers import find_provider
 from payments.providers.errors import UnreadableNotice
@@ -28,7 +29,7 @@ async def follow_added(
 ) -> None:
     """Match credits again by the references that these sightings add; open a break where not.
 
-    The caller holds the locks of the credits (queries.lock_credits).
+    The caller holds the locks of the credits (queries_matches.lock_credits).
     """
     breaks: list[NewBreak] = []
     for one in added:
@@ -42,8 +43,7 @@ async def follow_added(
                     subject_id=one.id,
                     credit_id=one.credit_id,
                     amount_vnd=one.amount_vnd,
-                    detail=f"reported again with the reference {', '.join(references)};"
-                    " what was decided before stands",
+                    reason=Reason(BreakReason.REFERENCES_ADDED, {"references": references}),
                 )
             )
     if breaks:
@@ -64,7 +64,7 @@ def names_more(provider: str, body: bytes, memo: str) -> bool:
 
 async def _doubt_twin(session: AsyncSession, org: OrgFacts, one: NewSighting) -> list[NewBreak]:
     """Open a break about a credit that is perhaps the same as another, now that it is assigned."""
-    subject_id = await queries_transactions.find_perhaps_same(session, org.id, one.credit_id)
+    subject_id = await queries_sightings.find_perhaps_same(session, org.id, one.credit_id)
     if subject_id is None:
         return []
     return [
@@ -73,7 +73,6 @@ async def _doubt_twin(session: AsyncSession, org: OrgFacts, one: NewSighting) ->
             subject_id=subject_id,
             credit_id=subject_id,
             amount_vnd=one.amount_vnd,
-            detail="two providers report this amount at that time, one of them without a"
-            " reference at first: counted as two until somebody says otherwise",
+            reason=Reason(BreakReason.TWIN_NAMED_LATER),
         )
     ]

@@ -14,15 +14,21 @@ from core.audit import Actor, record_change
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
 from payments.bills.queries import get_bill
-from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.errors import BreakClosed
 from payments.breaks.models import Break
+from payments.breaks.queries import get_break, lock_break
 from payments.breaks.rules import BreakKind
-from payments.breaks.service import lock_break, write_resolution
+from payments.breaks.service import write_resolution
 from payments.callbacks.errors import BreakNotDecidable
-from payments.credits import corrections, queries, queries_transactions
+from payments.credits import (
+    assigning,
+    corrections,
+    queries,
+    queries_sightings,
+    queries_transactions,
+)
 from payments.credits.duplicates import read_fingerprint
 from payments.credits.matching import describe_routings, match_credits, write_matches
-from payments.credits.models import BankTransaction
 from payments.credits.queries_transactions import to_facts
 from payments.credits.reading import make_credit
 from payments.credits.types import NewCredit
@@ -78,9 +84,10 @@ async def confirm_same_money(
     if is_decided:
         return found
     if found.kind == BreakKind.POSSIBLE_DUPLICATE:
-        credit = await session.get_one(BankTransaction, (org_id, found.subject_id))
-        if credit.direction == Direction.IN:
-            await corrections.mark_same_money(session, org_id, credit.id, actor=actor, now=now)
+        credit_id = found.subject_id
+        direction = await queries_transactions.get_direction(session, org_id, credit_id)
+        if direction is Direction.IN:
+            await corrections.mark_same_money(session, org_id, credit_id, actor=actor, now=now)
     await write_resolution(
         session, found, resolution=SAME_MONEY, is_decision=True, actor=actor, now=now
     )
@@ -101,7 +108,7 @@ async def assign(
     """Say whose the payment of a break is: a payee's sale, a bill's, or several bills'.
 
     Args:
-        shares: (bill, đồng), as in corrections.split_over_bills.
+        shares: (bill, đồng), as in assigning.split_over_bills.
 
     Raises:
         BreakNotFound, BreakNotDecidable, BillNotFound, PayeeNotFound
@@ -110,13 +117,11 @@ async def assign(
     """
     assert [payee_id is not None, bill_id is not None, bool(shares)].count(True) == 1
     # Not locked: whoever explains the credit holds it first and closes its breaks after.
-    found = await session.get(Break, (org_id, break_id))
-    if found is None:
-        raise BreakNotFound(break_id)
+    found = await get_break(session, org_id, break_id)
     if found.kind not in ASSIGNABLE or found.credit_id is None:
         raise BreakNotDecidable
     if payee_id is not None:
-        await corrections.assign_credit(
+        await assigning.assign_credit(
             session,
             org_id,
             found.credit_id,
@@ -126,13 +131,13 @@ async def assign(
             now=now,
         )
     elif shares:
-        await corrections.split_over_bills(
+        await assigning.split_over_bills(
             session, org_id, found.credit_id, shares=shares, actor=actor, now=now
         )
     else:
         assert bill_id is not None
         bill = await get_bill(session, org_id, bill_id)
-        await corrections.confirm_for_bill(
+        await assigning.confirm_for_bill(
             session,
             org_id,
             found.credit_id,
@@ -206,7 +211,7 @@ async def _credit_sighting(
 
 async def _read_sighting(session: AsyncSession, org_id: UUID, sighting_id: UUID) -> NewCredit:
     """Read the reported transaction of a sighting again, from its stored notice."""
-    sighting, account_id, notice = await queries_transactions.get_sighting(
+    sighting, account_id, notice = await queries_sightings.get_sighting(
         session, org_id, sighting_id
     )
     provider = find_provider(notice.provider)

@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from core.reasons import Reason
 from payments.bills.references import find_references
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
-from payments.credits import queries, queries_transactions
+from payments.credits import queries_matches, queries_sightings, queries_transactions
 from payments.credits.queries_transactions import SAME_MONEY_WITHIN
 from payments.credits.twins import (
     NearCredit,
@@ -98,7 +99,9 @@ async def store_credits(
     for credit in one_by_one:
         placed[credit.id] = await _place_alone(session, org_id, credit, codes=codes, now=now)
     if added := [one.added.credit_id for one in placed.values() if one.added is not None]:
-        await queries.lock_credits(session, added)  # before any bill is locked, as corrections do
+        await queries_matches.lock_credits(
+            session, added
+        )  # before any bill is locked, as corrections do
     return [placed[credit.id] for credit in arrived]
 
 
@@ -272,8 +275,9 @@ def _possible_duplicate(credit: NewCredit) -> NewBreak:
         subject_id=credit.id,
         credit_id=credit.id,
         amount_vnd=credit.amount_vnd,
-        detail=f"bank reference {credit.bank_reference}, as another transaction has:"
-        " counted as two until somebody says otherwise",
+        reason=Reason(
+            BreakReason.BANK_REFERENCE_REPEATED, {"bank_reference": credit.bank_reference}
+        ),
     )
 
 
@@ -283,19 +287,19 @@ async def _keep(
     """Keep evidence; return what follows from what was not kept before."""
     if not sightings:
         return _Kept()
-    kept = await queries_transactions.insert_sightings(session, org_id, sightings, now=now)
+    kept = await queries_sightings.insert_sightings(session, org_id, sightings, now=now)
     breaks, added = {}, {}
     for one in sightings:
         if one.id in kept and not one.is_contradiction and "references" in one.differences:
             added[one.id] = one
         if one.is_contradiction and one.id in kept:
-            names = ", ".join(sorted(one.differences))
+            names = sorted(one.differences)
             breaks[one.id] = NewBreak(
                 kind=BreakKind.CONTRADICTION,
                 subject_id=one.id,
                 credit_id=one.credit_id,
                 amount_vnd=one.amount_vnd,
-                detail=f"reported again with another {names}; the first report stands",
+                reason=Reason(BreakReason.REPORTED_OTHERWISE, {"differing": names}),
             )
             log.warning("credit.contradicted", credit=str(one.credit_id), facts=names)
     return _Kept(breaks=breaks, added=added)

@@ -16,7 +16,7 @@ from payments.bills.payment_rules import Payment, SettlingPlan
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.types import NewBreak
-from payments.credits import queries
+from payments.credits import queries_matches
 from payments.credits.effects import list_events, list_postings, open_vnd
 from payments.credits.rules import AccountRouting, CreditFacts, Verdict, decide, read_names
 from payments.credits.types import ListedAccount, NewMatch, TradingLink
@@ -101,7 +101,7 @@ async def write_matches(
 ) -> None:
     """Write matches with everything that follows: bills, payments, postings, breaks, events.
 
-    Nothing is read, so that all of it may be sent together (core.db).
+    Nothing is read, so that all of it may be sent together (core.sql).
     """
     pairs = list(zip(matches, credits_in, strict=True))
     plan = SettlingPlan(
@@ -115,11 +115,11 @@ async def write_matches(
         if match.decision.owner is not None
     ]
     await settling.write(session, org_id, plan, sales=sales, now=now)
-    await queries.insert_matches(session, org_id, matches, now=now)
+    await queries_matches.insert_matches(session, org_id, matches, now=now)
     if plan.payments:
-        await queries.insert_legs(session, org_id, matches)
+        await queries_matches.insert_legs(session, org_id, matches)
     if still_open := [(c.id, left) for m, c in pairs if (left := open_vnd(m, c))]:
-        await queries.set_open(session, org_id, still_open)
+        await queries_matches.set_open(session, org_id, still_open)
     postings = [t for match, credit in pairs for t in list_postings(match, credit)]
     await ledger.post(session, org_id, postings, now=now)
     breaks = [
@@ -129,7 +129,7 @@ async def write_matches(
             credit_id=credit.id,
             bill_id=match.decision.bill_id,
             amount_vnd=credit.amount_vnd - match.decision.applied_vnd,
-            detail=match.decision.reason,
+            reason=match.decision.reason,
         )
         for match, credit in pairs
         if match.decision.opens_break is not None
@@ -195,7 +195,7 @@ async def _add_suggestions(
             sales.append((payee_id, credits_in[i].amount_vnd))
     if not sales:
         return matches
-    found = await queries.find_suggestions(session, org_id, sales, now=now)
+    found = await queries_matches.find_suggestions(session, org_id, sales, now=now)
     for n, bill_id in found.items():
         matches[at[n]] = replace(matches[at[n]], suggested_bill_id=bill_id)
     return matches

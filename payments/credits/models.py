@@ -136,7 +136,8 @@ class Match(OrgRow):
     rule: Mapped[str]
     verdict: Mapped[str]
     named: Mapped[str | None]  # the reference or provider's order that the credit names
-    reason: Mapped[str]
+    reason: Mapped[str]  # MatchReason
+    reason_facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     applied_vnd: Mapped[Vnd]  # to the bill or as a sale; the rest waits in unapplied cash
     is_late: Mapped[bool]
     suggested_bill_id: Mapped[UUID | None]  # "của khách này?": same amount, one open bill

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.reasons import Reason
 from core.sql import sent_together
 from identity.organisations.rules import OrgFacts
 from payments.bills.references import find_references
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.rules import NoticeOutcome, Setback, next_attempt
@@ -180,13 +181,13 @@ async def _note_test_transfers(
                 other_bank=evidence.other_bank,
                 now=now,
             )
-        except AccountTaken as error:
+        except AccountTaken:
             breaks.append(
                 NewBreak(
                     kind=BreakKind.FOREIGN_ACCOUNT,
                     subject_id=credit.receiving_account_id,
                     credit_id=credit.id,
-                    detail=str(error),
+                    reason=Reason(BreakReason.ACCOUNT_IN_USE),
                 )
             )
     return breaks
@@ -210,7 +211,7 @@ async def _close_breaks(
             readings.listed,
             accounts,
             endpoint_ids={notice.endpoint_id for notice in due},
-            waits=NoticeOutcome.WAITS_FOR_ACCOUNT,
+            outcome=NoticeOutcome.WAITS_FOR_ACCOUNT,
             now=now,
         )
     tried_before = {notice.id for notice in due if notice.attempts}

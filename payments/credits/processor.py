@@ -17,10 +17,11 @@ from uuid import UUID
 import structlog
 
 from core.db import Database, is_database_away, is_server_silent
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.rules import NoticeOutcome, Setback, is_newly_stuck, next_attempt
@@ -243,7 +244,7 @@ class NoticeProcessor:
                     stuck = NewBreak(
                         kind=BreakKind.STUCK,
                         subject_id=notice_id,
-                        detail=f"could not be processed: {type(error).__name__}",
+                        reason=Reason(BreakReason.NOTICE_FAILED, {"error": type(error).__name__}),
                     )
                     await break_queries.insert_breaks_once(session, org.id, [stuck], now=now)
 

@@ -1,28 +1,28 @@
-"""SQL of credits and of their repeats: the unique keys decide which was first."""
+"""SQL of bank transactions and of their repeats: the unique keys decide which was first."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import day_bounds, hanoi_day
 from core.sql import InsertMany, insert_many_returning, run
-from payments.callbacks.models import Notice
-from payments.callbacks.queries import to_json
-from payments.credits.models import BankTransaction, Sighting
 from payments.credits.rules import CreditFacts
 from payments.credits.twins import NearCredit
-from payments.credits.types import NewCredit, NewSighting, StoredCredit
+from payments.credits.types import NewCredit, StoredCredit
 from payments.providers.bank_references import is_identifying_reference
+from payments.providers.types import Direction
 
 # How far apart two providers may date the same bank transaction.
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
+
 # Where they differ more, a reference that both give still makes it possible: over a weekend a
 # booking is days from its notice.
 DATED_APART: Final = timedelta(days=4)
+
 # Far more than one account takes of one amount at one time; a bound, for a day without times.
 NEAR_MAX: Final = 200
 
@@ -62,6 +62,7 @@ _STORED = """
     c.provider_transaction_id, c.amount_vnd, c.memo, c.occurred_at, c.is_date_only,
     c.provider_order_id
 """
+
 FIND_CREDITS = text(
     _STORED
     + """
@@ -74,6 +75,8 @@ FIND_CREDITS = text(
     WHERE c.org_id = :org_id AND c.admitted_from IS NULL
 """
 )
+
+GET_DIRECTION = text("SELECT direction FROM bank_transactions WHERE org_id = :org_id AND id = :id")
 
 FIND_KNOWN = text("""
     SELECT c.provider_transaction_id, c.amount_vnd, c.memo FROM bank_transactions c
@@ -146,63 +149,6 @@ FIND_POSSIBLE_DUPLICATE = text("""
                    OR ((c.is_date_only OR :is_date_only)
                        AND c.occurred_at >= :day_start AND c.occurred_at < :day_end)))
     ORDER BY c.id LIMIT 1
-""")
-
-LIST_ADDED_REFERENCES = text("""
-    SELECT DISTINCT r.reference
-    FROM sightings s
-    CROSS JOIN LATERAL
-        jsonb_array_elements_text(s.differences -> 'references' -> 1) AS r (reference)
-    WHERE s.org_id = :org_id AND s.credit_id = :credit_id AND NOT s.is_contradiction
-      AND s.differences ? 'references'
-    ORDER BY r.reference
-""")
-
-FIND_PERHAPS_SAME = text("""
-    SELECT CASE WHEN EXISTS (
-               SELECT 1 FROM match_legs l
-               WHERE l.org_id = s.org_id AND l.credit_id = s.credit_id AND l.reversed_at IS NULL)
-           THEN c.id ELSE s.credit_id END
-    FROM bank_transactions c
-    JOIN sightings s ON s.org_id = c.org_id AND s.provider = c.provider
-     AND s.provider_transaction_id = c.provider_transaction_id AND s.differences ? 'perhaps'
-    WHERE c.org_id = :org_id AND c.id = :credit_id
-    LIMIT 1
-""")
-
-INSERT_SIGHTINGS = InsertMany(
-    "sightings",
-    {
-        "id": "uuid",
-        "credit_id": "uuid",
-        "notice_id": "uuid",
-        "provider": "text",
-        "provider_transaction_id": "text",
-        "fingerprint": "bytea",
-        "is_contradiction": "bool",
-        "differences": "jsonb",
-    },
-    shared=("org_id", "received_at"),
-    ending="ON CONFLICT DO NOTHING RETURNING id",
-)
-
-# The key in force when a message came is what counts: a forged one may wait for its approval while
-# somebody else sets another key.
-FIND_TRANSFER_EVIDENCE = text("""
-    SELECT CASE
-               WHEN n.source = 'pulled' AND n.received_at >= e.pull_vouched_from
-                   THEN e.pull_vouched_by
-               WHEN n.source = 'callback' AND n.received_at >= e.key_vouched_from
-                   THEN e.key_vouched_by
-           END,
-           ea.vouched_by, n.provider, n.body, c.provider_transaction_id, a.bin
-    FROM bank_transactions c
-    JOIN notices n ON n.org_id = c.org_id AND n.id = c.notice_id
-    JOIN callback_endpoints e ON e.org_id = n.org_id AND e.id = n.endpoint_id
-    JOIN receiving_accounts a ON a.org_id = c.org_id AND a.id = c.receiving_account_id
-    JOIN callback_endpoint_accounts ea ON ea.org_id = e.org_id AND ea.endpoint_id = e.id
-     AND ea.receiving_account_id = c.receiving_account_id
-    WHERE c.org_id = :org_id AND c.id = :credit_id
 """)
 
 
@@ -297,6 +243,12 @@ async def find_credits(
     return [StoredCredit(*row) for row in rows]
 
 
+async def get_direction(session: AsyncSession, org_id: UUID, transaction_id: UUID) -> Direction:
+    """Return whether a bank transaction that is there brought money in."""
+    values = {"org_id": org_id, "id": transaction_id}
+    return Direction((await session.execute(GET_DIRECTION, values)).scalar_one())
+
+
 async def find_sighted(
     session: AsyncSession, org_id: UUID, credit: NewCredit
 ) -> StoredCredit | None:
@@ -348,90 +300,6 @@ async def find_possible_duplicate(
     return found
 
 
-async def list_added_references(session: AsyncSession, org_id: UUID, credit_id: UUID) -> list[str]:
-    """List the references that only later reports of a credit named."""
-    values = {"org_id": org_id, "credit_id": credit_id}
-    return list((await session.execute(LIST_ADDED_REFERENCES, values)).scalars())
-
-
-async def find_perhaps_same(session: AsyncSession, org_id: UUID, credit_id: UUID) -> UUID | None:
-    """Find what to take back if this credit and the one it was perhaps the same as are one.
-
-    That is the other one, unless it pays a bill; None if this one was stored without such doubt.
-    """
-    values = {"org_id": org_id, "credit_id": credit_id}
-    found: UUID | None = await session.scalar(FIND_PERHAPS_SAME, values)
-    return found
-
-
-def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
-    day_start, day_end = day_bounds(hanoi_day(credit.occurred_at))
-    return {
-        "org_id": org_id,
-        "account_id": credit.receiving_account_id,
-        "direction": credit.direction,
-        "since": credit.occurred_at - SAME_MONEY_WITHIN,
-        "until": credit.occurred_at + SAME_MONEY_WITHIN,
-        "day_start": day_start,
-        "day_end": day_end,
-        "is_date_only": credit.is_date_only,
-    }
-
-
-async def insert_sightings(
-    session: AsyncSession, org_id: UUID, sightings: Sequence[NewSighting], *, now: datetime
-) -> set[UUID]:
-    """Keep what was reported again, each report once; return the ids kept now."""
-    rows = [
-        (
-            s.id,
-            s.credit_id,
-            s.notice_id,
-            s.provider,
-            s.provider_transaction_id,
-            s.fingerprint,
-            s.is_contradiction,
-            to_json(s.differences),
-        )
-        for s in sightings
-    ]
-    stored = await insert_many_returning(
-        session, INSERT_SIGHTINGS, rows, org_id=org_id, received_at=now
-    )
-    return {row[0] for row in stored}
-
-
-async def get_sighting(
-    session: AsyncSession, org_id: UUID, sighting_id: UUID
-) -> tuple[Sighting, UUID, Notice]:
-    """Return a sighting, the account that it is about, and the notice that reported it."""
-    query = (
-        select(Sighting, BankTransaction.receiving_account_id, Notice)
-        .join(
-            BankTransaction,
-            (BankTransaction.org_id == Sighting.org_id)
-            & (BankTransaction.id == Sighting.credit_id),
-        )
-        .join(Notice, (Notice.org_id == Sighting.org_id) & (Notice.id == Sighting.notice_id))
-        .where(Sighting.org_id == org_id, Sighting.id == sighting_id)
-    )
-    sighting, account_id, notice = (await session.execute(query)).one()
-    return sighting, account_id, notice
-
-
-async def find_transfer_evidence(
-    session: AsyncSession, org_id: UUID, credit_id: UUID
-) -> Sequence[Any] | None:
-    """Find who answers for a credit's report, and that report.
-
-    Returns:
-        (who vouches for the key or token, who for the listing, provider, body, its transaction id,
-        the account's BIN)
-    """
-    values = {"org_id": org_id, "credit_id": credit_id}
-    return (await session.execute(FIND_TRANSFER_EVIDENCE, values)).one_or_none()
-
-
 def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
     """Take what matching needs of a credit that was just stored."""
     return CreditFacts(
@@ -447,3 +315,17 @@ def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
         payer_name=credit.payer_name,
         is_doubtful=is_doubtful,
     )
+
+
+def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
+    day_start, day_end = day_bounds(hanoi_day(credit.occurred_at))
+    return {
+        "org_id": org_id,
+        "account_id": credit.receiving_account_id,
+        "direction": credit.direction,
+        "since": credit.occurred_at - SAME_MONEY_WITHIN,
+        "until": credit.occurred_at + SAME_MONEY_WITHIN,
+        "day_start": day_start,
+        "day_end": day_end,
+        "is_date_only": credit.is_date_only,
+    }

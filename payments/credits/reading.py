@@ -6,16 +6,16 @@ Only the ids of new credits are made here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from core.ids import new_id
 from core.masking import mask_tail
-from payments.breaks.rules import BreakKind
+from core.reasons import Reason
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
 from payments.callbacks.types import DueNotice
 from payments.credits.types import ListedAccount, NewCredit
-from payments.credits.waiting_accounts import find_account, name_account
 from payments.providers import find_provider
 from payments.providers.errors import UnreadableNotice
 from payments.providers.types import ReportedTransaction
@@ -51,8 +51,9 @@ def read_notices(
             reading = provider.read(notice.body)
         except UnreadableNotice as error:
             readings.outcomes[notice.id] = NoticeOutcome.UNREADABLE
+            reason = Reason(BreakReason.NOTICE_UNREADABLE, {"fault": error.fault.value})
             readings.breaks.append(
-                NewBreak(kind=BreakKind.UNREADABLE, subject_id=notice.id, detail=str(error))
+                NewBreak(kind=BreakKind.UNREADABLE, subject_id=notice.id, reason=reason)
             )
             continue
         if reading.is_ping:
@@ -95,6 +96,23 @@ def make_credit(
     )
 
 
+def find_account(
+    own: Mapping[tuple[UUID, str], ListedAccount], endpoint_id: UUID, reported: ReportedTransaction
+) -> ListedAccount | None:
+    """Find the account of a transaction: the most specific number that is listed and approved."""
+    account = None
+    if reported.virtual_account is not None:
+        account = own.get((endpoint_id, reported.virtual_account.upper()))
+    if account is None:
+        account = own.get((endpoint_id, reported.account_number.upper()))
+    return None if account is None or account.approved_at is None else account
+
+
+def name_account(endpoint_id: UUID, reported: ReportedTransaction) -> UUID:
+    """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
+    return uuid5(endpoint_id, f"account {reported.account_number.upper()}")
+
+
 def _place_transaction(
     readings: NoticeReadings,
     notice: DueNotice,
@@ -115,9 +133,9 @@ def _place_transaction(
         readings.listed.add(subject_id)
     if is_live and (reported.is_simulated or account.is_sandbox):
         readings.outcomes[notice.id] = NoticeOutcome.SIMULATED_REFUSED
-        detail = f"simulated {reported.amount_vnd} ₫ sent to a live organisation"
+        reason = Reason(BreakReason.SIMULATED_MONEY, {"amount_vnd": reported.amount_vnd})
         kind = BreakKind.SIMULATED_IN_LIVE
-        readings.breaks.append(NewBreak(kind=kind, subject_id=notice.id, detail=detail))
+        readings.breaks.append(NewBreak(kind=kind, subject_id=notice.id, reason=reason))
         return
     credit = make_credit(
         reported,
@@ -135,6 +153,6 @@ def _unknown_account(reported: ReportedTransaction, subject_id: UUID) -> NewBrea
     return NewBreak(
         kind=BreakKind.UNKNOWN_ACCOUNT,
         subject_id=subject_id,
-        detail=f"money on account {number}, which this endpoint does not speak for",
+        reason=Reason(BreakReason.ACCOUNT_NOT_LISTED, {"account": number}),
         amount_vnd=reported.amount_vnd,  # of the first notice
     )

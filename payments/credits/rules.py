@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from core.clock import hanoi_day
+from core.reasons import Reason
 from payments.bills.payment_rules import (
     Applied,
     Effect,
@@ -18,6 +19,7 @@ from payments.bills.payment_rules import (
 from payments.bills.references import find_references, read_reference
 from payments.bills.rules import SETTLEABLE, BillState
 from payments.breaks.rules import BreakKind
+from payments.credits.reasons import MatchReason
 
 
 class MatchRule(StrEnum):
@@ -91,7 +93,7 @@ class Decision:
 
     verdict: Verdict
     rule: MatchRule
-    reason: str
+    reason: Reason
     applied_vnd: int = 0
     bill_id: UUID | None = None
     payee_id: UUID | None = None
@@ -182,7 +184,7 @@ def decide(
         return Decision(
             verdict=Verdict.SEVERAL_BILLS,
             rule=MatchRule.NONE,
-            reason=f"the memo names {len(named)} bills",
+            reason=Reason(MatchReason.SEVERAL_BILLS, {"count": len(named)}),
             opens_break=BreakKind.SEVERAL_REFERENCES,
         )
     if named:
@@ -191,14 +193,14 @@ def decide(
         return Decision(
             verdict=Verdict.NO_BILL,
             rule=MatchRule.NONE,
-            reason=f"no bill has the reference or order {names.named}",
+            reason=Reason(MatchReason.NO_SUCH_BILL, {"named": names.named}),
             opens_break=BreakKind.UNKNOWN_REFERENCE,
         )
     if names.foreign:
         return Decision(
             verdict=Verdict.WRONG_ACCOUNT,
             rule=MatchRule.NONE,
-            reason=f"{names.foreign[0]} belongs to another organisation",
+            reason=Reason(MatchReason.FOREIGN_REFERENCE, {"reference": names.foreign[0]}),
             opens_break=BreakKind.WRONG_ACCOUNT,
         )
     return _decide_counter_sale(credit, routing)
@@ -226,7 +228,7 @@ def decide_bill(
         return Decision(
             verdict=Verdict.WRONG_ACCOUNT,
             rule=rule,
-            reason=f"{bill.reference} was paid into another account than its own",
+            reason=Reason(MatchReason.OTHER_ACCOUNT, {"reference": bill.reference}),
             opens_break=BreakKind.WRONG_ACCOUNT,
         )
     leg = apply_payment(bill, as_source(credit, credit.amount_vnd, by=by), now=now)
@@ -234,7 +236,7 @@ def decide_bill(
     return Decision(
         verdict=Verdict(leg.effect.value),
         rule=rule,
-        reason=f"{bill.reference} by {rule.value}, bill was {leg.status_before}",
+        reason=_reason_of_bill(bill, rule, leg.status_before),
         applied_vnd=leg.applied_vnd,
         bill_id=bill.id,
         payee_id=bill.payee_id,
@@ -265,7 +267,7 @@ def decide_split(
     return Decision(
         verdict=Verdict.SPLIT,
         rule=MatchRule.CONFIRMED,
-        reason=f"spread over {len(legs)} bills",
+        reason=Reason(MatchReason.SPREAD, {"count": len(legs)}),
         applied_vnd=applied_vnd,
         payee_id=shares[0][0].payee_id,
         is_late=any(leg.is_late for leg in legs),
@@ -286,11 +288,24 @@ def as_source(credit: CreditFacts, amount_vnd: int, *, by: UUID | None) -> Money
     )
 
 
+def _reason_of_bill(bill: BillState, rule: MatchRule, status_before: str) -> Reason:
+    facts = {"reference": bill.reference, "bill_status": status_before}
+    if rule is MatchRule.CONFIRMED:
+        return Reason(MatchReason.BILL_CONFIRMED, facts)
+    return Reason(MatchReason.BILL_FOUND, {**facts, "rule": rule.value})
+
+
+def _reason_of_sharing(payees: int) -> Reason:
+    if payees == 0:
+        return Reason(MatchReason.NOBODYS_ACCOUNT)
+    return Reason(MatchReason.SHARED_ACCOUNT, {"count": payees})
+
+
 def _decide_test() -> Decision:
     return Decision(
         verdict=Verdict.ACCOUNT_TEST,
         rule=MatchRule.ACCOUNT_TEST,
-        reason="the memo holds a test reference of the account",
+        reason=Reason(MatchReason.TEST_REFERENCE),
     )
 
 
@@ -299,8 +314,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
         return Decision(
             verdict=Verdict.UNASSIGNED,
             rule=MatchRule.NONE,
-            reason="no reference; another provider reported the same amount at that time:"
-            " perhaps the same money",
+            reason=Reason(MatchReason.PERHAPS_REPORTED_TWICE),
             opens_break=BreakKind.UNASSIGNED,
         )
     if routing.approved_at is None or hanoi_day(credit.occurred_at) < hanoi_day(
@@ -309,7 +323,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
         return Decision(
             verdict=Verdict.UNASSIGNED,
             rule=MatchRule.NONE,
-            reason="no reference; from before the account was approved here",
+            reason=Reason(MatchReason.BEFORE_APPROVAL),
             opens_break=BreakKind.UNASSIGNED,
         )
     if credit.virtual_account is not None:
@@ -318,7 +332,7 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
             return Decision(
                 verdict=Verdict.COUNTER_SALE,
                 rule=MatchRule.VIRTUAL_ACCOUNT,
-                reason="no reference; the virtual account is this payee's",
+                reason=Reason(MatchReason.OWN_VIRTUAL_ACCOUNT),
                 applied_vnd=credit.amount_vnd,
                 payee_id=payee_id,
                 owner=routing.owner_by_payee.get(payee_id),
@@ -327,14 +341,14 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
             return Decision(
                 verdict=Verdict.UNASSIGNED,
                 rule=MatchRule.NONE,
-                reason="no reference; the virtual account is no longer in use",
+                reason=Reason(MatchReason.ENDED_VIRTUAL_ACCOUNT),
                 opens_break=BreakKind.UNASSIGNED,
             )
     if len(routing.payee_ids) == 1:
         return Decision(
             verdict=Verdict.COUNTER_SALE,
             rule=MatchRule.SOLE_PAYEE,
-            reason="no reference; only this payee uses the account",
+            reason=Reason(MatchReason.SOLE_PAYEE),
             applied_vnd=credit.amount_vnd,
             payee_id=routing.payee_ids[0],
             owner=routing.owner_by_payee.get(routing.payee_ids[0]),
@@ -342,6 +356,6 @@ def _decide_counter_sale(credit: CreditFacts, routing: AccountRouting) -> Decisi
     return Decision(
         verdict=Verdict.UNASSIGNED,
         rule=MatchRule.NONE,
-        reason=f"no reference; {len(routing.payee_ids)} payees share the account",
+        reason=_reason_of_sharing(len(routing.payee_ids)),
         opens_break=BreakKind.UNASSIGNED,
     )

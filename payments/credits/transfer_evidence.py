@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.organisations.rules import OrgFacts
-from payments.credits import queries_transactions
+from payments.credits import queries_sightings
 from payments.providers import find_provider
 from payments.vietqr.banks import find_bins, is_same_bank
 
@@ -28,7 +28,7 @@ async def read_transfer_evidence(
     """Find who answers for a stored credit, and whether it came to the account's own bank."""
     if not org.is_live:
         return TransferEvidence(vouched_by=None)
-    row = await queries_transactions.find_transfer_evidence(session, org.id, credit_id)
+    row = await queries_sightings.find_transfer_evidence(session, org.id, credit_id)
     if row is None:
         return TransferEvidence()
     *answering, provider, body, transaction_id, bin_ = row

@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from core.reasons import Reason
 from payments.bills.references import find_references, read_reference
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.credits.types import NewCredit
 from payments.providers.bank_references import is_identifying_reference
@@ -103,8 +104,7 @@ def describe_twins(
         subject_id=subject_id,
         credit_id=subject_id,
         amount_vnd=credit.amount_vnd,
-        detail="two providers report this amount at that time, one of them without a reference:"
-        " counted as two until somebody says otherwise",
+        reason=Reason(BreakReason.TWIN_WITHOUT_REFERENCE),
     )
 
 

@@ -1,19 +1,21 @@
-"""Accounts that notices wait for: what a notice looked for, and which of these matters are over.
+"""Accounts that notices waited for: which of these matters are over.
 
 All that one endpoint reports on one unknown account is one matter with one break, whatever virtual
 accounts it names. Accounts are listed by virtual account too, so a part of it may still wait.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
+from payments.callbacks import queries as notice_queries
+from payments.callbacks.rules import NoticeOutcome
+from payments.credits.reading import find_account, name_account
 from payments.credits.types import ListedAccount
 from payments.providers import find_provider
 from payments.providers.errors import UnreadableNotice
@@ -21,30 +23,6 @@ from payments.providers.types import ReportedTransaction
 
 # With more notices than this still waiting, nothing is closed yet.
 WAITING_MAX: Final = 2_000
-
-LIST_WAITING = text("""
-    SELECT endpoint_id, provider, body FROM notices
-    WHERE org_id = :org_id AND endpoint_id = ANY(CAST(:endpoint_ids AS uuid[]))
-      AND handled_at IS NULL AND attempts > 0 AND outcome = :waits
-    LIMIT :limit
-""")
-
-
-def find_account(
-    own: Mapping[tuple[UUID, str], ListedAccount], endpoint_id: UUID, reported: ReportedTransaction
-) -> ListedAccount | None:
-    """Find the account of a transaction: the most specific number that is listed and approved."""
-    account = None
-    if reported.virtual_account is not None:
-        account = own.get((endpoint_id, reported.virtual_account.upper()))
-    if account is None:
-        account = own.get((endpoint_id, reported.account_number.upper()))
-    return None if account is None or account.approved_at is None else account
-
-
-def name_account(endpoint_id: UUID, reported: ReportedTransaction) -> UUID:
-    """Name an unknown account: all notices of one endpoint for it are one matter, one alarm."""
-    return uuid5(endpoint_id, f"account {reported.account_number.upper()}")
 
 
 async def close_listed(
@@ -54,7 +32,7 @@ async def close_listed(
     accounts: Sequence[ListedAccount],
     *,
     endpoint_ids: Collection[UUID],
-    waits: str,
+    outcome: NoticeOutcome,
     now: datetime,
 ) -> None:
     """Close the breaks of accounts that are known by now, where nothing waits for them any more.
@@ -64,15 +42,11 @@ async def close_listed(
 
     Args:
         listed: the names of these matters; their notices are finished in this transaction.
-        waits: the outcome of notices that wait for an account.
+        outcome: of notices that wait for an account.
     """
-    values = {
-        "org_id": org_id,
-        "endpoint_ids": list(endpoint_ids),
-        "waits": waits,
-        "limit": WAITING_MAX + 1,
-    }
-    rows = (await session.execute(LIST_WAITING, values)).all()
+    rows = await notice_queries.list_waiting(
+        session, org_id, endpoint_ids, outcome=outcome, limit=WAITING_MAX + 1
+    )
     if len(rows) > WAITING_MAX:
         return
     own = {(a.endpoint_id, a.number): a for a in accounts}

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from core.sql import send
+from core.sql import InsertMany, insert_many
 from payments.ledger.rules import AccountCode, AccountKey, NewPosting
 
 INSERT_ACCOUNTS = text("""
@@ -18,17 +18,22 @@ INSERT_ACCOUNTS = text("""
     ON CONFLICT DO NOTHING
 """)
 
-INSERT_POSTINGS = text("""
-    INSERT INTO postings (
-        org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id,
-        amount_vnd, cause_kind, cause_id, step, effective_at, posted_at)
-    SELECT :org_id, t.*, :now
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:debit_codes AS text[]), CAST(:debit_subjects AS uuid[]),
-        CAST(:credit_codes AS text[]), CAST(:credit_subjects AS uuid[]),
-        CAST(:amounts_vnd AS bigint[]), CAST(:cause_kinds AS text[]), CAST(:cause_ids AS uuid[]),
-        CAST(:steps AS smallint[]), CAST(:effective_ats AS timestamptz[])) AS t
-""")
+INSERT_POSTINGS = InsertMany(
+    "postings",
+    {
+        "id": "uuid",
+        "debit_code": "text",
+        "debit_subject_id": "uuid",
+        "credit_code": "text",
+        "credit_subject_id": "uuid",
+        "amount_vnd": "bigint",
+        "cause_kind": "text",
+        "cause_id": "uuid",
+        "step": "smallint",
+        "effective_at": "timestamptz",
+    },
+    shared=("org_id", "posted_at"),
+)
 
 SUM_BALANCE = text("""
     SELECT coalesce(sum(CASE WHEN credit_code = :code AND credit_subject_id = :subject_id
@@ -81,24 +86,22 @@ async def insert_postings(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
     """Write postings; one cause can post each of its steps once only (unique key)."""
-    await send(
-        session,
-        INSERT_POSTINGS,
-        {
-            "org_id": org_id,
-            "ids": [new_id() for _ in postings],
-            "debit_codes": [t.debit.code.value for t in postings],
-            "debit_subjects": [t.debit.subject_id for t in postings],
-            "credit_codes": [t.credit.code.value for t in postings],
-            "credit_subjects": [t.credit.subject_id for t in postings],
-            "amounts_vnd": [t.amount_vnd for t in postings],
-            "cause_kinds": [t.cause_kind for t in postings],
-            "cause_ids": [t.cause_id for t in postings],
-            "steps": [t.step for t in postings],
-            "effective_ats": [t.effective_at for t in postings],
-            "now": now,
-        },
-    )
+    rows = [
+        (
+            new_id(),
+            posting.debit.code.value,
+            posting.debit.subject_id,
+            posting.credit.code.value,
+            posting.credit.subject_id,
+            posting.amount_vnd,
+            posting.cause_kind,
+            posting.cause_id,
+            posting.step,
+            posting.effective_at,
+        )
+        for posting in postings
+    ]
+    await insert_many(session, INSERT_POSTINGS, rows, org_id=org_id, posted_at=now)
 
 
 async def sum_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:

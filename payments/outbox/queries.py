@@ -25,6 +25,16 @@ INSERT_EVENTS = text("""
     SELECT pg_notify(:channel, :payload)
 """)
 
+LIST_EVENTS = text("""
+    SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
+    FROM events
+    WHERE org_id = :org_id AND id > :floor AND id <> ALL(CAST(:seen AS uuid[]))
+      AND (:every OR payee_id = ANY(CAST(:payee_ids AS uuid[]))
+           OR bill_id = ANY(CAST(:bill_ids AS uuid[]))
+           OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[]))))
+    ORDER BY id LIMIT :limit
+""")
+
 
 async def insert_events(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime

@@ -6,24 +6,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
 from core.sql import run
+from payments.outbox import queries
 from payments.outbox.wake_ups import EventFacts
 
 READ_MAX: Final = 1_000
-
-LIST_EVENTS = text("""
-    SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
-    FROM events
-    WHERE org_id = :org_id AND id > :floor AND id <> ALL(CAST(:seen AS uuid[]))
-      AND (:every OR payee_id = ANY(CAST(:payee_ids AS uuid[]))
-           OR bill_id = ANY(CAST(:bill_ids AS uuid[]))
-           OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[]))))
-    ORDER BY id LIMIT :limit
-""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +56,7 @@ async def list_events(
     """List what any of these pages wants and `seen` does not hold, oldest first, in one query."""
     rows = await run(
         session,
-        LIST_EVENTS,
+        queries.LIST_EVENTS,
         {
             "org_id": org_id,
             "floor": first_id_at(since),

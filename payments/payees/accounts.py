@@ -145,8 +145,8 @@ async def confirm_seen(
         raise HolderNeeded
     if link.status != LinkStatus.ACTIVE:
         raise AccountLinkNotInForce(link.status)
-    if link.holder_told_at is None:
-        link.holder_told_at, link.holder_told_by = now, actor.id
+    if link.holder_confirmed_at is None:
+        link.holder_confirmed_at, link.holder_confirmed_by = now, actor.id
         await session.flush()
         record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
 

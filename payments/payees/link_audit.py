@@ -35,7 +35,7 @@ def record_link(
     if link.virtual_account is not None:
         after["main_account"] = mask_tail(account.account_number)
     if named_bank is not None:
-        after["told_bank"] = named_bank
+        after["named_bank"] = named_bank
     record_change(
         session,
         org_id=link.org_id,

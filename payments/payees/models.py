@@ -155,9 +155,11 @@ class PayeeAccount(OrgRow):
     test_refused_bank: Mapped[str | None]  # … or which came to its namesake at this bank
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    holder_told_at: Mapped[datetime | None]  # one of the payee's people saw the change …
-    holder_told_by: Mapped[UUID | None]  # … and this is who
+    holder_confirmed_at: Mapped[datetime | None]  # one of the payee's people confirmed it …
+    holder_confirmed_by: Mapped[UUID | None]  # … and this is who
     owner_kind: Mapped[
         str | None
     ]  # who is notified of counter sales on its static code, as for a bill
     owner_id: Mapped[UUID | None]
+    # Its counter opens bills by VietQR direct although payOS could (payments/rails/choice.py).
+    is_direct_only: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -46,6 +46,18 @@ SKIPPED: Final = f"""
          * (1 + greatest(0, CAST(extract(epoch FROM now() - taken_at) AS bigint))) END
 """
 
+COUNT_LINKS = text("""
+    SELECT status, count(*) FROM payee_accounts WHERE org_id = :org_id GROUP BY status
+""")
+
+HAS_OPEN_PAYEES = text(
+    "SELECT EXISTS (SELECT FROM payees WHERE org_id = :org_id AND closed_at IS NULL)"
+)
+
+NAME_PAYEES = text("""
+    SELECT id, name, place FROM payees WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
 
 async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
     """Return one payee.
@@ -368,7 +380,7 @@ async def list_unseen_links(
             PayeeAccount.org_id == org_id,
             PayeeAccount.payee_id == payee_id,
             PayeeAccount.status == LinkStatus.ACTIVE.value,
-            PayeeAccount.holder_told_at.is_(None),
+            PayeeAccount.holder_confirmed_at.is_(None),
             ~has_read,
         )
         .order_by(PayeeAccount.id.desc())

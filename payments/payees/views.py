@@ -4,20 +4,10 @@ from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from payments.payees import queries
 from payments.payees.rules import LinkStatus
-
-COUNT_LINKS = text("""
-    SELECT status, count(*) FROM payee_accounts WHERE org_id = :org_id GROUP BY status
-""")
-HAS_OPEN_PAYEES = text(
-    "SELECT EXISTS (SELECT FROM payees WHERE org_id = :org_id AND closed_at IS NULL)"
-)
-NAME_PAYEES = text("""
-    SELECT id, name, place FROM payees WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
-""")
 
 
 class PayeeName(NamedTuple):
@@ -29,18 +19,18 @@ class PayeeName(NamedTuple):
 
 async def count_links(session: AsyncSession, org_id: UUID) -> dict[LinkStatus, int]:
     """Count the account links of an organisation by their status."""
-    rows = await session.execute(COUNT_LINKS, {"org_id": org_id})
+    rows = await session.execute(queries.COUNT_LINKS, {"org_id": org_id})
     return {LinkStatus(status): count for status, count in rows}
 
 
 async def has_open_payees(session: AsyncSession, org_id: UUID) -> bool:
     """Tell whether an organisation has any payee that is open."""
-    return bool((await session.execute(HAS_OPEN_PAYEES, {"org_id": org_id})).scalar())
+    return bool((await session.execute(queries.HAS_OPEN_PAYEES, {"org_id": org_id})).scalar())
 
 
 async def name_payees(
     session: AsyncSession, org_id: UUID, payee_ids: Collection[UUID]
 ) -> dict[UUID, PayeeName]:
     """Name some payees, closed ones too."""
-    rows = await session.execute(NAME_PAYEES, {"org_id": org_id, "ids": list(payee_ids)})
+    rows = await session.execute(queries.NAME_PAYEES, {"org_id": org_id, "ids": list(payee_ids)})
     return {id_: PayeeName(name, place) for id_, name, place in rows}

@@ -22,3 +22,15 @@ class RailNeedsAmount(HubError):
 
     def __init__(self, rail: str) -> None:
         super().__init__(f"{rail} opens no request without an amount: say how much is owed.")
+
+
+class DirectNotReported(HubError):
+    """Nobody would report what is paid by VietQR direct."""
+
+    kind, code, title = Kind.CONFLICT, "direct_not_reported", "Nobody would report the money"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only a provider of orders reports on this account, and it reports its own orders"
+            " alone. Connect another provider first."
+        )

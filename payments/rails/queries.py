@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -27,12 +28,21 @@ FIND_ATTEMPT = text("""
     WHERE r.org_id = :org_id AND r.bill_id = :bill_id
 """)
 ATTEMPT_FIELDS = tuple(field.name for field in fields(RailAttempt))  # the order of FIND_ATTEMPT
-# The count of attempts says whose result counts: who took a request over has another.
+# The count of attempts at a number says whose result counts: who took a request over has another.
 TAKE_REQUEST = text("""
     UPDATE rail_requests SET attempts = attempts + 1, next_attempt_at = :taken_until
     WHERE org_id = :org_id AND bill_id = :bill_id AND next_attempt_at <= :now
       AND status IN ('pending', 'unknown', 'open')
     RETURNING bill_id
+""")
+# Nothing of the order before pays the bill any more: no part of its code stays.
+WRITE_AGAIN = text("""
+    UPDATE rail_requests
+    SET status = 'pending', problem = NULL, falls_back = false, order_id = :order_id,
+        orders = orders + 1, attempts = 0, endpoint_id = :endpoint_id, next_attempt_at = :now,
+        resolved_at = NULL, request_id = NULL, checkout_url = NULL, payload = NULL, bin = NULL,
+        account_number = NULL
+    WHERE org_id = :org_id AND bill_id = :bill_id
 """)
 STORE_RESULT = text("""
     UPDATE rail_requests
@@ -46,6 +56,7 @@ STORE_RESULT = text("""
             WHERE b.org_id = :org_id AND b.id = :bill_id AND e.provider <> :provider
               AND e.revoked_at IS NULL)
     WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+      AND orders = :orders_taken
     RETURNING bill_id
 """)
 STORE_OPENED = text("""
@@ -54,6 +65,7 @@ STORE_OPENED = text("""
         payload = :payload, bin = :bin, account_number = :account_number,
         next_attempt_at = :now, resolved_at = :now
     WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
+      AND orders = :orders_taken
     RETURNING bill_id
 """)
 # An opened request rests until its bill is settled, cancelled, or watched no longer.
@@ -65,6 +77,36 @@ FIND_DUE = text("""
            OR b.monitor_until <= :now)
     ORDER BY r.next_attempt_at LIMIT :limit
 """)
+# One row for each endpoint that reports on the account in force; is_sole as in the connections'
+# find_sole_endpoint_id: its keys open orders for this account alone.
+LIST_REPORTERS = text("""
+    SELECT l.id, l.is_direct_only, e.provider,
+           e.sealed_pull_token IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM callback_endpoint_accounts o
+               WHERE o.org_id = e.org_id AND o.endpoint_id = e.id
+                 AND o.receiving_account_id <> l.receiving_account_id)
+    FROM payee_accounts l
+    LEFT JOIN callback_endpoint_accounts a
+      ON a.org_id = l.org_id AND a.receiving_account_id = l.receiving_account_id
+    LEFT JOIN callback_endpoints e
+      ON e.org_id = a.org_id AND e.id = a.endpoint_id AND e.revoked_at IS NULL
+    WHERE l.org_id = :org_id AND l.payee_id = :payee_id AND l.status = 'active'
+""")
+
+
+class Reporter(NamedTuple):
+    """An endpoint that reports on a payee's account."""
+
+    link_id: UUID
+    is_direct_only: bool
+    provider: str | None  # None: nobody reports
+    is_sole: bool
+
+
+async def list_reporters(session: AsyncSession, org_id: UUID, payee_id: UUID) -> list[Reporter]:
+    """List who reports on the account in force of a payee; empty without such an account."""
+    rows = await session.execute(LIST_REPORTERS, {"org_id": org_id, "payee_id": payee_id})
+    return [Reporter(*row) for row in rows]
 
 
 async def insert_request_once(
@@ -101,6 +143,26 @@ async def take_request(
     return await get_attempt(session, org_id, bill_id)
 
 
+async def write_again(
+    session: AsyncSession,
+    org_id: UUID,
+    bill_id: UUID,
+    *,
+    endpoint_id: UUID,
+    order_id: str,
+    now: datetime,
+) -> None:
+    """Write that a bill is requested under its next number; the caller has locked the bill."""
+    values = {
+        "org_id": org_id,
+        "bill_id": bill_id,
+        "endpoint_id": endpoint_id,
+        "order_id": order_id,
+        "now": now,
+    }
+    await session.execute(WRITE_AGAIN, values)
+
+
 async def get_attempt(session: AsyncSession, org_id: UUID, bill_id: UUID) -> RailAttempt:
     """Return a request that this process has taken."""
     row = (await session.execute(FIND_ATTEMPT, {"org_id": org_id, "bill_id": bill_id})).one()
@@ -125,6 +187,7 @@ async def store_result(
         "org_id": attempt.org_id,
         "bill_id": attempt.bill_id,
         "attempts": attempt.attempts,
+        "orders_taken": attempt.orders,
         "status": status.value,
         "provider": provider,
         "problem": None if problem is None else problem.value,
@@ -144,6 +207,7 @@ async def store_opened(
         "org_id": attempt.org_id,
         "bill_id": attempt.bill_id,
         "attempts": attempt.attempts,
+        "orders_taken": attempt.orders,
         "request_id": opened.request_id,
         "checkout_url": opened.checkout_url,
         "payload": opened.payload,

@@ -27,7 +27,7 @@ class RailAttempt:
     order_id: str
     orders: int
     status: str
-    attempts: int  # this one counted
+    attempts: int  # at the last number that a person requested; this one counted
     reference: str
     public_token: str
     amount_vnd: int

@@ -8,7 +8,7 @@ order from the provider and never opens another one blindly (docs/adr/0011).
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -24,28 +24,30 @@ from core.text import check_lines
 from identity.organisations.rules import OrgFacts
 from payments.bills.queries import get_bill, lock_status, set_provider_order
 from payments.bills.references import read_reference
-from payments.bills.rules import BillFacts, BillRequest, RailStatus
+from payments.bills.rules import BillFacts, BillRequest, CodeState, RailStatus
 from payments.bills.service import open_bills
 from payments.bills.writer import BillWriter
 from payments.connections.credentials import open_pull_credentials
-from payments.connections.models import CallbackEndpoint
-from payments.connections.queries import find_sole_endpoint_id
+from payments.connections.queries import find_endpoint, find_sole_endpoint_id
 from payments.connections.service import open_secrets
 from payments.outbox import service as outbox
-from payments.outbox.rules import EventKind, NewEvent
 from payments.providers import PROVIDERS
 from payments.rails import RAILS, queries
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
 from payments.rails.protocol import (
     Channel,
-    OpenedOrder,
     Order,
     OrderExists,
     OrderState,
-    RailProblem,
     Remote,
     RequestRefused,
     ResultUnknown,
+)
+from payments.rails.results import (
+    Result,
+    result_of_lost_code,
+    result_without_channel,
+    to_event,
 )
 from payments.rails.rules import (
     ATTEMPT_TIMEOUT_S,
@@ -57,18 +59,9 @@ from payments.rails.rules import (
 
 # Requests that one process makes at once; who comes later waits, and the worker finds the rest.
 CALLS_AT_ONCE_MAX: Final = 16
+DRAINED_WITHIN_S: Final = 5.0  # at shutdown; what is not done by then the worker takes over
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """What one attempt came to."""
-
-    status: RailStatus
-    problem: RailProblem | None = None
-    opened: OpenedOrder | None = None
-    next_number: bool = False  # request anew under the bill's next order number
 
 
 class RailService:
@@ -89,11 +82,20 @@ class RailService:
         self._public_url = public_url.rstrip("/")
         self._read_clock = read_clock
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE_MAX)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def open_on_rail(
-        self, writer: BillWriter, org: OrgFacts, request: BillRequest
+        self,
+        writer: BillWriter,
+        org: OrgFacts,
+        request: BillRequest,
+        *,
+        wait_s: float | None = None,
     ) -> BillFacts:
         """Open a bill on its rail; a repeat gets the first one's bill, and calls nobody.
+
+        Args:
+            wait_s: how long to wait for the provider; the call itself goes on. None: to its end.
 
         Returns:
             The bill: with its code, or with `rail_status` pending, unknown or failed.
@@ -118,10 +120,51 @@ class RailService:
         if opened.is_replayed:
             await self.resume(org.id, opened.id)  # only where nobody else is at it
         else:
-            await self._try(await self._read_attempt(org.id, opened.id))
+            await self._begin(await self._read_attempt(org.id, opened.id), wait_s)
         async with open_org_transaction(self._database, org.id) as session:
             bill = await get_bill(session, org.id, opened.id)
         return replace(bill, is_replayed=opened.is_replayed)
+
+    async def request_again(
+        self, org_id: UUID, bill_id: UUID, *, wait_s: float | None = None
+    ) -> bool:
+        """Request a bill anew under its next number, where nothing at the provider pays it now.
+
+        It was refused, or cancelled there when the bill was paid in another way, and the bill owes
+        money again. By the connection of now: the one of before may have been replaced.
+
+        Returns:
+            False if nothing was done: it has a code, or may have one, or owes nothing.
+
+        Raises:
+            BillNotFound, RailNotAvailable
+        """
+        now = self._read_clock()
+        async with open_org_transaction(self._database, org_id) as session:
+            await lock_status(session, org_id, bill_id)
+            bill = await get_bill(session, org_id, bill_id)
+            remote = RAILS[bill.rail].remote
+            if remote is None or bill.code_state is not CodeState.FAILED or not bill.is_payable:
+                return False
+            before = await queries.get_attempt(session, org_id, bill_id)
+            if before.orders >= ORDERS_MAX or now >= bill.monitor_until:
+                return False
+            order_id = remote.number_order(bill.reference, before.orders + 1)
+            await queries.write_again(
+                session,
+                org_id,
+                bill_id,
+                endpoint_id=await self._find_endpoint(session, bill, remote),
+                order_id=order_id,
+                now=now,
+            )
+            await set_provider_order(session, org_id, bill_id, order_id=order_id)
+            attempt = await queries.take_request(
+                session, org_id, bill_id, taken_until=now + LEASE, now=now
+            )
+        assert attempt is not None
+        await self._begin(attempt, wait_s)
+        return True
 
     async def resume(self, org_id: UUID, bill_id: UUID) -> bool:
         """Take a due request over and bring it further; False if none is due."""
@@ -135,15 +178,31 @@ class RailService:
         await self._try(attempt)
         return True
 
+    async def drain(self) -> None:
+        """Wait a moment for calls that nobody waits for any more (at shutdown)."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=DRAINED_WITHIN_S)
+
+    async def _begin(self, attempt: RailAttempt, wait_s: float | None) -> None:
+        """Call in a task of its own, so that whoever waits may leave before it has ended."""
+        task = asyncio.create_task(self._try(attempt), name="rail-request")
+        self._under_way.add(task)
+        task.add_done_callback(self._end)
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        for ended in done:
+            ended.result()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """Forget a call; what it could not write down the worker looks up."""
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("rail.not_written", error=type(error).__name__)
+
     async def _write_request(
         self, session: AsyncSession, bill: BillFacts, remote: Remote, *, now: datetime
     ) -> None:
         """Write down the request, with the bill and before anybody is called."""
-        endpoint_id = await find_sole_endpoint_id(
-            session, bill.org_id, bill.receiving_account_id, provider=remote.provider
-        )
-        if endpoint_id is None:
-            raise RailNotAvailable(bill.rail)
+        endpoint_id = await self._find_endpoint(session, bill, remote)
         order_id = remote.number_order(bill.reference, 1)
         await set_provider_order(session, bill.org_id, bill.id, order_id=order_id)
         await queries.insert_request_once(
@@ -156,6 +215,14 @@ class RailService:
             taken_until=now + LEASE,
             now=now,
         )
+
+    async def _find_endpoint(self, session: AsyncSession, bill: BillFacts, remote: Remote) -> UUID:
+        endpoint_id = await find_sole_endpoint_id(
+            session, bill.org_id, bill.receiving_account_id, provider=remote.provider
+        )
+        if endpoint_id is None:
+            raise RailNotAvailable(bill.rail)
+        return endpoint_id
 
     async def _read_attempt(self, org_id: UUID, bill_id: UUID) -> RailAttempt:
         async with open_org_transaction(self._database, org_id) as session:
@@ -180,7 +247,7 @@ class RailService:
             return Result(status=RailStatus.CLOSED)
         channel = await self._open_channel(attempt, now=now)
         if channel is None:
-            return _without_channel(attempt)
+            return result_without_channel(attempt)
         order = self._write_order(attempt)
         try:
             if not attempt.is_wanted:
@@ -211,7 +278,7 @@ class RailService:
             if state in (OrderState.PART_PAID, OrderState.PAID):  # whoever paid: its callback tells
                 return Result(status=RailStatus.CLOSED)
             if state is not OrderState.ABSENT:
-                return _request_anew(attempt)
+                return result_of_lost_code(attempt)
             try:
                 opened = await remote.open(self._client, channel, order)
             except RequestRefused as refusal:  # it is not there, and will not be
@@ -237,7 +304,7 @@ class RailService:
     async def _open_channel(self, attempt: RailAttempt, *, now: datetime) -> Channel | None:
         """Open the keys of the endpoint that a request was written for; None where it has none."""
         async with open_org_transaction(self._database, attempt.org_id) as session:
-            endpoint = await session.get(CallbackEndpoint, (attempt.org_id, attempt.endpoint_id))
+            endpoint = await find_endpoint(session, attempt.org_id, attempt.endpoint_id)
         if endpoint is None or endpoint.revoked_at is not None:
             return None
         try:
@@ -295,26 +362,4 @@ class RailService:
                     session, attempt.org_id, attempt.bill_id, order_id=order_id
                 )
             if result.status != attempt.status:
-                await outbox.record(session, attempt.org_id, [_to_event(attempt, result)], now=now)
-
-
-def _without_channel(attempt: RailAttempt) -> Result:
-    problem = RailProblem.NO_CONNECTION
-    if attempt.is_first and attempt.is_wanted:
-        return Result(status=RailStatus.FAILED, problem=problem)
-    return Result(status=RailStatus(attempt.status), problem=problem)
-
-
-def _request_anew(attempt: RailAttempt) -> Result:
-    if attempt.orders >= ORDERS_MAX:
-        return Result(status=RailStatus.FAILED, problem=RailProblem.ORDER_REFUSED)
-    return Result(status=RailStatus.PENDING, next_number=True)
-
-
-def _to_event(attempt: RailAttempt, result: Result) -> NewEvent:
-    return NewEvent(
-        kind=EventKind.BILL_CODE_CHANGED,
-        payee_id=attempt.payee_id,
-        bill_id=attempt.bill_id,
-        data={"reference": attempt.reference, "rail_status": result.status.value},
-    )
+                await outbox.record(session, attempt.org_id, [to_event(attempt, result)], now=now)

@@ -6,11 +6,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
+from core.reasons import Reason
 from payments.bills.queries import lock_status
 from payments.bills.rules import BillFacts, BillStatus
 from payments.bills.service import cancel_bill
 from payments.breaks.queries import insert_breaks_once
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 
@@ -38,7 +39,7 @@ async def cancel_bill_and_propose_refund(
             subject_id=bill_id,
             bill_id=bill_id,
             amount_vnd=bill.paid_vnd,
-            detail=f"{bill.reference} was cancelled after a part of it was paid",
+            reason=Reason(BreakReason.CANCELLED_PART_PAID, {"reference": bill.reference}),
         )
         await insert_breaks_once(session, org_id, [due], now=now)
     return bill

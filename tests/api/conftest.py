@@ -6,7 +6,8 @@ import pytest
 import structlog
 
 from core.settings import Settings
-from tests.world.city import Hub, running_hub
+from tests.world.hubs import Hub, running_hub
+from tests.world.markets import Market, set_up_market
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +27,9 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
     """The hub on a loopback port, with an empty database."""
     async with running_hub(settings) as running:
         yield running
+
+
+@pytest.fixture
+async def market(hub: Hub) -> Market:
+    """A market board with a stall that can be paid."""
+    return await set_up_market(hub)

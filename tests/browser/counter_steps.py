@@ -8,13 +8,14 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
-from tests.world.running_city import PASSWORD, City, CityStall
+from tests.world.constants import PASSWORD
+from tests.world.running_city import RunningCity, StaffedStall
 
 SPOKEN_WITHIN_MS = 25_000
 
 
 def sign_in(
-    city: City, page: Page, login: str, password: str = PASSWORD, *, url: str | None = None
+    city: RunningCity, page: Page, login: str, password: str = PASSWORD, *, url: str | None = None
 ) -> None:
     """Sign in on the login page, of the hub or by a network before it; where it leads is open."""
     page.goto(f"{url or city.url}/login")
@@ -23,7 +24,9 @@ def sign_in(
     page.locator("form[action='/login'] button").click()
 
 
-def at_the_counter(city: City, new_page: OpenPage, stall: CityStall, **options: Any) -> Page:
+def at_the_counter(
+    city: RunningCity, new_page: OpenPage, stall: StaffedStall, **options: Any
+) -> Page:
     """Open a vendor's phone: signed in, its speaker on, its line live."""
     page = new_page(**{"locale": "vi-VN", **options})
     sign_in(city, page, stall.owner)
@@ -61,7 +64,7 @@ def read_code(page: Page) -> str:
     return str(code.text)
 
 
-def pay_in_app(city: City, app: Page, payload: str) -> None:
+def pay_in_app(city: RunningCity, app: Page, payload: str) -> None:
     """Pay a code in the bank's app."""
     app.goto(f"{city.sandbox_url}/app")
     app.locator("#payload").fill(payload)

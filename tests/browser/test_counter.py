@@ -22,20 +22,20 @@ from tests.browser.counter_steps import (
     wait_for_words,
     words_spoken,
 )
-from tests.world.running_city import City, running_city
+from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
     with running_city(cluster) as running:
         yield running
 
 
 def test_keyed_amount_is_scanned_paid_shown_green_and_spoken(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
     expect(page.locator("#today")).to_contain_text("0\u00a0₫")
@@ -63,7 +63,7 @@ def test_keyed_amount_is_scanned_paid_shown_green_and_spoken(
 
 
 def test_short_money_is_amber_and_asks_for_the_rest_with_a_new_code(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
@@ -85,7 +85,7 @@ def test_short_money_is_amber_and_asks_for_the_rest_with_a_new_code(
     expect(page.locator("#today")).to_contain_text("20.000\u00a0₫")
 
 
-def test_bill_paid_twice_says_so_and_counts_once(city: City, new_page: OpenPage) -> None:
+def test_bill_paid_twice_says_so_and_counts_once(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
     reference = make_code(page)
@@ -103,7 +103,7 @@ def test_bill_paid_twice_says_so_and_counts_once(city: City, new_page: OpenPage)
 
 
 def test_expired_code_offers_a_new_one_and_the_old_ones_money_is_late(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
@@ -133,7 +133,7 @@ def test_expired_code_offers_a_new_one_and_the_old_ones_money_is_late(
     assert page.locator("[data-state=open] .qr svg").is_visible()
 
 
-def test_wrong_login_is_answered_in_plain_words(city: City, new_page: OpenPage) -> None:
+def test_wrong_login_is_answered_in_plain_words(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     page = new_page(locale="vi-VN")
 
@@ -145,7 +145,9 @@ def test_wrong_login_is_answered_in_plain_words(city: City, new_page: OpenPage) 
     assert page.url.endswith("/login")
 
 
-def test_every_device_of_the_stall_sees_and_hears_a_payment(city: City, new_page: OpenPage) -> None:
+def test_every_device_of_the_stall_sees_and_hears_a_payment(
+    city: RunningCity, new_page: OpenPage
+) -> None:
     stall = city.open_stall()
     first = at_the_counter(city, new_page, stall)
     second = at_the_counter(city, new_page, stall)
@@ -164,7 +166,7 @@ def test_every_device_of_the_stall_sees_and_hears_a_payment(city: City, new_page
 
 
 def test_payment_missed_while_the_hub_restarted_appears_once(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
@@ -197,7 +199,7 @@ def test_payment_missed_while_the_hub_restarted_appears_once(
 
 
 def test_bill_on_the_screen_is_read_again_after_the_line_was_down(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
@@ -211,7 +213,7 @@ def test_bill_on_the_screen_is_read_again_after_the_line_was_down(
     expect(page.locator("#today")).to_contain_text("20.000\u00a0₫")
 
 
-def test_lost_callback_is_found_by_asking_the_bank(city: City, new_page: OpenPage) -> None:
+def test_lost_callback_is_found_by_asking_the_bank(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     page = at_the_counter(city, new_page, stall)
     reference = make_code(page)
@@ -229,7 +231,7 @@ def test_lost_callback_is_found_by_asking_the_bank(city: City, new_page: OpenPag
 
 
 def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
     stored: dict[str, Any] = {"seen": [str(new_id())], "since": 0}
@@ -257,7 +259,7 @@ def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
 
 
 def test_silent_counter_that_is_opened_again_reads_on_from_where_it_was(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
     heard_to = str(new_id())
@@ -282,7 +284,7 @@ def test_silent_counter_that_is_opened_again_reads_on_from_where_it_was(
 
 
 def test_changed_account_opens_a_stream_that_receives_the_new_one(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
     opened = []

@@ -18,7 +18,7 @@ from tests.browser.counter_steps import (
     words_spoken,
 )
 from tests.browser.stalling_proxy import stalling_proxy
-from tests.world.running_city import City, running_city
+from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,7 @@ WRONG_CLOCK = """(() => {
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
     with running_city(cluster) as running:
         yield running
@@ -51,7 +51,7 @@ def notice_within(page: Page, silent_ms: int | None) -> None:
 
 
 def test_dead_line_is_noticed_and_its_payment_comes_when_it_lives_again(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     with stalling_proxy(city.url) as network:
@@ -74,7 +74,7 @@ def test_dead_line_is_noticed_and_its_payment_comes_when_it_lives_again(
 
 
 def test_request_that_is_not_answered_turns_a_wheel_and_then_says_so(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     with stalling_proxy(city.url) as network:
@@ -99,7 +99,7 @@ def test_request_that_is_not_answered_turns_a_wheel_and_then_says_so(
     assert city.sql(query, id=stall.payee_id) == [(1,)]  # pressed twice, opened once
 
 
-def test_device_without_a_network_says_so_at_once(city: City, new_page: OpenPage) -> None:
+def test_device_without_a_network_says_so_at_once(city: RunningCity, new_page: OpenPage) -> None:
     page = new_page(locale="vi-VN", **PHONE)
     sign_in(city, page, city.open_stall().owner)
     expect(page.locator("#signal")).to_have_text("Đã kết nối")
@@ -114,7 +114,7 @@ def test_device_without_a_network_says_so_at_once(city: City, new_page: OpenPage
     expect(page.locator("#signal")).to_have_text("Đã kết nối")
 
 
-def test_shipped_limits_are_those_of_the_documents(city: City, new_page: OpenPage) -> None:
+def test_shipped_limits_are_those_of_the_documents(city: RunningCity, new_page: OpenPage) -> None:
     page = new_page()
     page.goto(f"{city.url}/login")
 
@@ -130,7 +130,7 @@ def test_shipped_limits_are_those_of_the_documents(city: City, new_page: OpenPag
 
 @pytest.mark.parametrize("wrong_s", [30, 120, -1_800])
 def test_wrong_clock_of_the_device_changes_nothing(
-    city: City, new_page: OpenPage, wrong_s: int
+    city: RunningCity, new_page: OpenPage, wrong_s: int
 ) -> None:
     stall = city.open_stall()
     page = new_page(locale="vi-VN", width=390, height=664)
@@ -162,7 +162,7 @@ def test_wrong_clock_of_the_device_changes_nothing(
 
 
 def test_ring_that_ends_before_the_hub_says_so_asks_and_then_waits(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = new_page(locale="vi-VN", **PHONE)
     sign_in(city, page, city.open_stall().owner)
@@ -186,7 +186,7 @@ def test_ring_that_ends_before_the_hub_says_so_asks_and_then_waits(
 
 
 def test_browser_with_too_many_counters_says_so_and_connects_when_one_closes(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     first = at_the_counter(city, new_page, city.open_stall())
     others = [first.context.new_page() for _ in range(6)]
@@ -206,7 +206,9 @@ def test_browser_with_too_many_counters_says_so_and_connects_when_one_closes(
         expect(page.locator("#crowded")).to_be_hidden()
 
 
-def test_payer_on_a_dead_line_is_told_not_to_pay_again(city: City, new_page: OpenPage) -> None:
+def test_payer_on_a_dead_line_is_told_not_to_pay_again(
+    city: RunningCity, new_page: OpenPage
+) -> None:
     stall = city.open_stall()
     till = new_page(locale="vi-VN")
     sign_in(city, till, stall.owner)

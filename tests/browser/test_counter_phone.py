@@ -8,7 +8,7 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import key, make_code, sign_in
-from tests.world.running_city import City, CityStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -16,14 +16,14 @@ SIZES = [(360, 640), (390, 664)]
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
     with running_city(cluster) as running:
         yield running
 
 
 def open_counter(
-    city: City, new_page: OpenPage, stall: CityStall, width: int = 360, height: int = 640
+    city: RunningCity, new_page: OpenPage, stall: StaffedStall, width: int = 360, height: int = 640
 ) -> Page:
     page = new_page(width, height, locale="vi-VN")
     sign_in(city, page, stall.owner)
@@ -49,7 +49,7 @@ def box_of(part: Locator) -> FloatRect:
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("is_all_said", [True, False])
 def test_keys_and_whole_code_are_on_the_first_screen(
-    city: City, new_page: OpenPage, width: int, height: int, is_all_said: bool
+    city: RunningCity, new_page: OpenPage, width: int, height: int, is_all_said: bool
 ) -> None:
     """With the speaker off and news of the account above, and without."""
     page = open_counter(city, new_page, city.open_stall(is_seen=not is_all_said), width, height)
@@ -73,7 +73,7 @@ def test_keys_and_whole_code_are_on_the_first_screen(
 
 @pytest.mark.parametrize("where", ["amount", "note", "key"])
 def test_enter_makes_the_code_of_the_amount_that_is_shown(
-    city: City, new_page: OpenPage, where: str
+    city: RunningCity, new_page: OpenPage, where: str
 ) -> None:
     page = open_counter(city, new_page, city.open_stall())
     key(page, "45")
@@ -88,7 +88,7 @@ def test_enter_makes_the_code_of_the_amount_that_is_shown(
     expect(page.locator("[data-state=open] .money").first).to_have_text("45.000\u00a0₫")
 
 
-def test_enter_without_an_amount_does_nothing(city: City, new_page: OpenPage) -> None:
+def test_enter_without_an_amount_does_nothing(city: RunningCity, new_page: OpenPage) -> None:
     page = open_counter(city, new_page, city.open_stall())
     page.locator("#amount").focus()
 
@@ -101,7 +101,7 @@ def test_enter_without_an_amount_does_nothing(city: City, new_page: OpenPage) ->
 
 @pytest.mark.parametrize("where", ["#amount", "#note"])
 def test_enter_without_scripts_opens_the_typed_amount(
-    city: City, new_page: OpenPage, where: str
+    city: RunningCity, new_page: OpenPage, where: str
 ) -> None:
     page = new_page(360, 640, locale="vi-VN", java_script_enabled=False)
     sign_in(city, page, city.open_stall().owner)
@@ -112,7 +112,9 @@ def test_enter_without_scripts_opens_the_typed_amount(
     expect(page.locator(".bill .money").first).to_have_text("45.000\u00a0₫")
 
 
-def test_keyboard_types_an_amount_wherever_the_focus_is(city: City, new_page: OpenPage) -> None:
+def test_keyboard_types_an_amount_wherever_the_focus_is(
+    city: RunningCity, new_page: OpenPage
+) -> None:
     page = open_counter(city, new_page, city.open_stall())
 
     page.keyboard.type("125")
@@ -123,7 +125,7 @@ def test_keyboard_types_an_amount_wherever_the_focus_is(city: City, new_page: Op
 
 @pytest.mark.parametrize("pasted", ["20000.00", "20.5", "20,000.00", "1tr", "12.34.56", "1e3"])
 def test_what_groups_nothing_is_refused_and_never_multiplied(
-    city: City, new_page: OpenPage, pasted: str
+    city: RunningCity, new_page: OpenPage, pasted: str
 ) -> None:
     page = open_counter(city, new_page, city.open_stall())
 
@@ -135,7 +137,7 @@ def test_what_groups_nothing_is_refused_and_never_multiplied(
 
 
 def test_payment_that_comes_while_an_amount_is_keyed_does_not_wipe_it(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = open_counter(city, new_page, stall)
@@ -151,7 +153,7 @@ def test_payment_that_comes_while_an_amount_is_keyed_does_not_wipe_it(
 
 
 def test_new_owner_gets_past_the_news_of_their_first_account(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall(is_seen=False)
     city.sql("UPDATE payee_accounts SET proposed_at = '2020-01-01'")  # before all logins
@@ -167,7 +169,7 @@ def test_new_owner_gets_past_the_news_of_their_first_account(
 
 
 def test_person_finds_their_password_and_the_way_out_in_the_menu(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = open_counter(city, new_page, city.open_stall())
     page.locator(".corner-menu summary").click()

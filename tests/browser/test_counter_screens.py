@@ -13,7 +13,7 @@ from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import at_the_counter, key, make_code, sign_in
-from tests.world.running_city import City, CityStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -24,13 +24,15 @@ CASES = json.loads(AMOUNTS.read_text("utf-8"))["cases"]
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
     with running_city(cluster) as running:
         yield running
 
 
-def quiet_counter(city: City, new_page: OpenPage, stall: CityStall, **options: object) -> Page:
+def quiet_counter(
+    city: RunningCity, new_page: OpenPage, stall: StaffedStall, **options: object
+) -> Page:
     """Open a vendor's phone whose speaker nobody has turned on."""
     page = new_page(**{"locale": "vi-VN", **options})
     sign_in(city, page, stall.owner)
@@ -48,7 +50,7 @@ def judge(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_every_screen_is_accessible_on_a_phone(city: City, new_page: OpenPage) -> None:
+def test_every_screen_is_accessible_on_a_phone(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall(is_seen=False)
     page = new_page(locale="vi-VN")
     for path in ("/login", "/setup"):
@@ -74,7 +76,7 @@ def test_every_screen_is_accessible_on_a_phone(city: City, new_page: OpenPage) -
         judge(page)
 
 
-def test_keypad_and_hub_read_an_entry_alike(city: City, new_page: OpenPage) -> None:
+def test_keypad_and_hub_read_an_entry_alike(city: RunningCity, new_page: OpenPage) -> None:
     page = new_page()
     page.goto(f"{city.url}/login")
     entries = [typed for typed, _, _ in CASES]
@@ -92,7 +94,7 @@ def test_keypad_and_hub_read_an_entry_alike(city: City, new_page: OpenPage) -> N
 
 
 def test_twenty_means_twenty_thousand_until_the_vendor_says_otherwise(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = quiet_counter(city, new_page, city.open_stall())
 
@@ -106,7 +108,7 @@ def test_twenty_means_twenty_thousand_until_the_vendor_says_otherwise(
     expect(page.locator("[data-state=open] .money").first).to_have_text("20\u00a0₫")
 
 
-def test_usual_amount_is_a_code_in_two_taps(city: City, new_page: OpenPage) -> None:
+def test_usual_amount_is_a_code_in_two_taps(city: RunningCity, new_page: OpenPage) -> None:
     page = quiet_counter(city, new_page, city.open_stall())
 
     page.get_by_role("button", name="50.000").click()
@@ -116,7 +118,7 @@ def test_usual_amount_is_a_code_in_two_taps(city: City, new_page: OpenPage) -> N
 
 
 def test_key_is_pressed_though_the_screen_is_loaded_again_under_the_finger(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     page = quiet_counter(city, new_page, city.open_stall())
     key_50 = page.get_by_role("button", name="50.000")
@@ -132,7 +134,7 @@ def test_key_is_pressed_though_the_screen_is_loaded_again_under_the_finger(
 
 
 def test_shared_money_is_taken_by_one_stall_and_goes_from_the_other(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     one = city.open_stall()
     other = city.open_stall(sharing=one)
@@ -151,7 +153,7 @@ def test_shared_money_is_taken_by_one_stall_and_goes_from_the_other(
 
 
 def test_customer_who_wrote_another_memo_is_found_by_asking_the_vendor(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall()
     page = quiet_counter(city, new_page, stall)
@@ -168,7 +170,9 @@ def test_customer_who_wrote_another_memo_is_found_by_asking_the_vendor(
     expect(page.locator("#today")).to_contain_text("1 khoản")
 
 
-def test_family_money_goes_out_of_the_total_and_comes_back(city: City, new_page: OpenPage) -> None:
+def test_family_money_goes_out_of_the_total_and_comes_back(
+    city: RunningCity, new_page: OpenPage
+) -> None:
     stall = city.open_stall()
     page = quiet_counter(city, new_page, stall)
     page.goto(f"{city.url}/counter/sales")
@@ -183,7 +187,9 @@ def test_family_money_goes_out_of_the_total_and_comes_back(city: City, new_page:
     expect(page.locator("#today")).to_have_text("500.000\u00a0₫ · 1 khoản")
 
 
-def test_changed_account_is_shown_until_the_owner_says_seen(city: City, new_page: OpenPage) -> None:
+def test_changed_account_is_shown_until_the_owner_says_seen(
+    city: RunningCity, new_page: OpenPage
+) -> None:
     stall = city.open_stall(is_seen=False)
     cashier = new_page(locale="vi-VN")
     sign_in(city, cashier, stall.cashier)
@@ -195,7 +201,7 @@ def test_changed_account_is_shown_until_the_owner_says_seen(city: City, new_page
     expect(page.locator("#banner .notice")).to_have_count(0)
 
 
-def test_counter_works_without_scripts(city: City, new_page: OpenPage) -> None:
+def test_counter_works_without_scripts(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     page = new_page(locale="vi-VN", java_script_enabled=False)
     sign_in(city, page, stall.owner)
@@ -210,7 +216,7 @@ def test_counter_works_without_scripts(city: City, new_page: OpenPage) -> None:
     expect(page.locator("#stage")).to_contain_text("Khoản này đã hủy")
 
 
-def test_manager_chooses_a_stall_and_stays_at_it(city: City, new_page: OpenPage) -> None:
+def test_manager_chooses_a_stall_and_stays_at_it(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     city.employ("manager.one", Role.MANAGER)
     page = new_page(locale="vi-VN")
@@ -226,7 +232,7 @@ def test_manager_chooses_a_stall_and_stays_at_it(city: City, new_page: OpenPage)
     assert f"payee={stall.payee_id}" in page.url
 
 
-def test_english_counter_has_english_words(city: City, new_page: OpenPage) -> None:
+def test_english_counter_has_english_words(city: RunningCity, new_page: OpenPage) -> None:
     page = new_page(locale="en-GB")
     sign_in(city, page, city.open_stall().owner)
 
@@ -234,7 +240,7 @@ def test_english_counter_has_english_words(city: City, new_page: OpenPage) -> No
     expect(page.locator("#signal")).to_have_text("Connected")
 
 
-def test_pictures_of_the_readme_can_be_made_again(city: City, new_page: OpenPage) -> None:
+def test_pictures_of_the_readme_can_be_made_again(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     city.sql("UPDATE payees SET name = 'Bánh cuốn nóng' WHERE id = %(id)s", id=stall.payee_id)
     page = at_the_counter(city, new_page, stall)

@@ -49,3 +49,37 @@ def test_listener_survives_a_restart_and_hands_each_event_over_once(
     assert asked[2] == "last_event_id=2"
     assert page.evaluate("signals").index(False) > page.evaluate("signals").index(True)
     page.evaluate("stop()")
+
+
+def test_line_that_dies_before_its_first_tick_goes_on_from_its_opening(
+    new_page: OpenPage, static_site: StaticSite
+) -> None:
+    asked: list[str] = []
+
+    def stream(query: str) -> tuple[int, str, str]:
+        asked.append(query)
+        if len(asked) == 1:
+            hello = 'event: hello\ndata: {"now": "2026-11-28T08:00:00Z"}\n\n'
+            caught_up = "event: caught-up\ndata: {}\n\n"
+            return 200, STREAM, f"retry: 50\n\nid: 1\n{hello}id: 2\n{caught_up}"
+        if len(asked) == 2:  # the browser's own second try says it in a header
+            return 503, "text/plain", "restarting"
+        return 200, STREAM, "retry: 60000\n\n" + event(3)
+
+    static_site.answer("/events", stream)
+    page = new_page()
+    page.goto(static_site.put("/early", "<!doctype html><title>Live</title>"))
+    page.evaluate("""async () => {
+        const { listen } = await import("/static/js/live.js");
+        window.heard = [];
+        window.receivedTo = [];
+        window.stop = listen("/events", { paid: (data) => heard.push(data.amount_vnd) }, {
+            onTick: (eventId) => receivedTo.push(eventId),
+        });
+    }""")
+
+    page.wait_for_function("() => heard.length >= 1")
+
+    assert asked[2] == "last_event_id=2"
+    assert page.evaluate("receivedTo") == ["2"]
+    page.evaluate("stop()")

@@ -15,7 +15,7 @@ from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
-from tests.world.running_city import City, running_city
+from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +23,7 @@ PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints/new", "/staff", "/ke
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub without any stall, and three people who may set it up."""
     with running_city(cluster) as running:
         running.employ("boss", Role.MANAGER)
@@ -31,7 +31,7 @@ def city(cluster: Cluster) -> Iterator[City]:
         yield running
 
 
-def open_manage(city: City, page: Page, login: str) -> Page:
+def open_manage(city: RunningCity, page: Page, login: str) -> Page:
     """Sign somebody in who looks after the organisation."""
     sign_in(city, page, login)
     page.wait_for_url("**/manage")
@@ -39,7 +39,7 @@ def open_manage(city: City, page: Page, login: str) -> Page:
 
 
 def test_organisation_is_set_up_by_clicking_until_its_bank_reports(
-    city: City, new_page: OpenPage
+    city: RunningCity, new_page: OpenPage
 ) -> None:
     boss = open_manage(city, new_page(width=1280, locale="vi-VN"), "boss")
     expect(boss.locator("#steps")).to_have_text("Để bắt đầu nhận tiền")
@@ -96,7 +96,7 @@ def test_organisation_is_set_up_by_clicking_until_its_bank_reports(
     ("width", "locale", "theme"), [(390, "en-GB", "dark"), (1280, "vi-VN", "light")]
 )
 def test_every_page_is_accessible_and_fits_the_screen(
-    city: City, new_page: OpenPage, width: int, locale: str, theme: str
+    city: RunningCity, new_page: OpenPage, width: int, locale: str, theme: str
 ) -> None:
     page = new_page(width=width, locale=locale, color_scheme=theme)
     open_manage(city, page, "boss")

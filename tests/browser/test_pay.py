@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code, sign_in
-from tests.world.running_city import City, CityStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall, running_city
 
 pytestmark = pytest.mark.browser
 
@@ -31,20 +31,20 @@ OPEN_BILL = """async ([payee_id, amount_vnd]) => {
 
 
 @pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[City]:
+def city(cluster: Cluster) -> Iterator[RunningCity]:
     """A hub and a sandbox for the tests of this file."""
     with running_city(cluster) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def stall(city: City) -> CityStall:
+def stall(city: RunningCity) -> StaffedStall:
     """A stall whose bills are paid here."""
     return city.open_stall()
 
 
 @pytest.fixture
-def open_bill(city: City, stall: CityStall, new_page: OpenPage) -> OpenBill:
+def open_bill(city: RunningCity, stall: StaffedStall, new_page: OpenPage) -> OpenBill:
     """Open a bill at the counter; returns it as the API does."""
     till = new_page()
     sign_in(city, till, stall.cashier)
@@ -63,7 +63,7 @@ def load(page: Page, url: str) -> None:
 
 
 def test_page_turns_green_by_itself_after_short_and_missing_money(
-    city: City, stall: CityStall, new_page: OpenPage, open_bill: OpenBill
+    city: RunningCity, stall: StaffedStall, new_page: OpenPage, open_bill: OpenBill
 ) -> None:
     bill = open_bill()
     page = new_page(locale="vi-VN")
@@ -84,7 +84,7 @@ def test_page_turns_green_by_itself_after_short_and_missing_money(
 
 
 def test_saved_picture_holds_the_code_and_copies_are_what_is_shown(
-    city: City, stall: CityStall, new_page: OpenPage, open_bill: OpenBill
+    city: RunningCity, stall: StaffedStall, new_page: OpenPage, open_bill: OpenBill
 ) -> None:
     bill = open_bill(35_000)
     page = new_page(locale="vi-VN", permissions=["clipboard-read", "clipboard-write"])
@@ -113,7 +113,12 @@ def test_saved_picture_holds_the_code_and_copies_are_what_is_shown(
 
 @pytest.mark.parametrize(("locale", "theme"), [("vi-VN", "light"), ("en-GB", "dark")])
 def test_page_and_receipt_are_accessible_and_fit_a_phone(
-    city: City, stall: CityStall, new_page: OpenPage, open_bill: OpenBill, locale: str, theme: str
+    city: RunningCity,
+    stall: StaffedStall,
+    new_page: OpenPage,
+    open_bill: OpenBill,
+    locale: str,
+    theme: str,
 ) -> None:
     bill = open_bill()
     page = new_page(locale=locale, color_scheme=theme)
@@ -132,7 +137,7 @@ def test_page_and_receipt_are_accessible_and_fit_a_phone(
 
 
 def test_page_without_scripts_says_everything_in_text(
-    city: City, stall: CityStall, new_page: OpenPage, open_bill: OpenBill
+    city: RunningCity, stall: StaffedStall, new_page: OpenPage, open_bill: OpenBill
 ) -> None:
     bill = open_bill()
     page = new_page(locale="vi-VN", java_script_enabled=False)

@@ -12,11 +12,12 @@ from playwright.sync_api import Browser, Page
 
 from sandbox.payment_requests import qr_text
 from tests.browser.conftest import CHROMIUM, LAUNCH_ARGUMENTS, OpenPage
-from tests.contracts.sandbox_world import MB, STALL, a_sandbox, subscribe
+from tests.world.constants import MB
+from tests.world.sandboxes import SANDBOX_ACCOUNT, a_sandbox, subscribe
 
 pytestmark = pytest.mark.browser
 
-PAYLOAD = qr_text(MB, STALL["number"], 20_000, "PPMOXA234567K")
+PAYLOAD = qr_text(MB, SANDBOX_ACCOUNT["number"], 20_000, "PPMOXA234567K")
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_pasted_code_is_paid(sandbox: httpx.Client, new_page: OpenPage) -> Non
     expect_no_sideways_scroll(page)
     page.click("[data-test=decode]")
     page.wait_for_selector("[data-test=confirm]")
-    assert page.inner_text("[data-test=holder]") == STALL["holder"]
+    assert page.inner_text("[data-test=holder]") == SANDBOX_ACCOUNT["holder"]
     expect_axe_clean(page)
     expect_no_sideways_scroll(page)
     page.click("[data-test=confirm]")
@@ -83,7 +84,7 @@ def test_the_camera_reads_a_code(sandbox: httpx.Client, chromium: Browser, tmp_p
         page.goto(f"{sandbox.base_url}/app")
         page.click("#camera-start")
         page.wait_for_selector("[data-test=confirm]", timeout=15_000)
-        assert page.inner_text("[data-test=holder]") == STALL["holder"]
+        assert page.inner_text("[data-test=holder]") == SANDBOX_ACCOUNT["holder"]
     finally:
         browser.close()
 

@@ -1,10 +1,9 @@
 """One database and two racing processes for all races of a module; each race has its own tenant."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from core.db import Database, open_database, open_engine
 from core.settings import Settings
 from ops.postgres.supervisor import Cluster
 from tests.concurrency.races import Races, racing
@@ -26,14 +25,3 @@ def settings(fresh_database: FreshDatabase) -> Settings:
 def races(fresh_database: FreshDatabase) -> Iterator[Races]:
     with racing(fresh_database.environment) as running:
         yield running
-
-
-@pytest.fixture
-async def app_database(
-    fresh_database: FreshDatabase, settings: Settings
-) -> AsyncIterator[Database]:
-    engine = open_engine(fresh_database.app_url, settings)
-    try:
-        yield open_database(engine)
-    finally:
-        await engine.dispose()

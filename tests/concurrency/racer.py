@@ -29,7 +29,7 @@ from payments.bills.service import cancel_bill
 from payments.bills.writer import BillWriter
 from payments.callbacks import queries as notice_queries
 from payments.connections import service
-from payments.credits import corrections
+from payments.credits import assigning, corrections, rematching
 from payments.credits.processing import process_notices
 from payments.credits.processor import NoticeProcessor
 from payments.onboarding.service import approve_account
@@ -85,13 +85,13 @@ async def judge(call: Call) -> str:
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         credit_id = call.id("credit_id")
-        return str(await corrections.rematch(session, call.org, credit_id, now=call.now))
+        return str(await rematching.rematch(session, call.org, credit_id, now=call.now))
 
 
 async def assign(call: Call) -> str:
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
-        await corrections.assign_credit(
+        await assigning.assign_credit(
             session,
             call.org.id,
             call.id("credit_id"),
@@ -105,7 +105,7 @@ async def assign(call: Call) -> str:
 async def confirm(call: Call) -> str:
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
-        await corrections.confirm_for_bill(
+        await assigning.confirm_for_bill(
             session,
             call.org.id,
             call.id("credit_id"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from identity.organisations.rules import OrgFacts
-from tests.world.builders import NOON
+from tests.world.constants import NOON
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2

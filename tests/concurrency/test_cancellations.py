@@ -1,7 +1,6 @@
 """A cancellation that meets a payment of its bill half-way: it waits, and sees what was done."""
 
 import asyncio
-import time
 
 import pytest
 from sqlalchemy import text
@@ -13,56 +12,39 @@ from payments.callbacks.types import DueNotice
 from payments.credits.processing import process_notices
 from tests.concurrency.races import Races
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    list_breaks,
-    read_status,
-    sepay_body,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_new_stall, list_outcomes
+from tests.world.notices import sepay_body, store_notices
+from tests.world.reads import list_breaks, list_outcomes, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
 DUE = text("SELECT id, endpoint_id, provider, body, received_at, attempts FROM notices")
-COUNT_WAITS = text("""
-    SELECT count(*) FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND datname = current_database()
-""")
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
-
-
-async def until_waiting(database: Database, count: int) -> None:
-    """Wait until this many others wait for a lock."""
-    end = time.monotonic() + 10
-    while True:
-        async with database.begin() as session:
-            if await session.scalar(COUNT_WAITS) == count:
-                return
-        assert time.monotonic() < end, "nobody waits"
-        await asyncio.sleep(0.01)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 async def test_a_cancellation_waits_for_a_payment_under_way(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference))
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+    )
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         due = [DueNotice(*row) for row in await session.execute(DUE)]
         await process_notices(session, stall.org, due, now=NOON)
         cancels = [{"what": "cancel", "bill_id": bill.id}] * 2
         cancelling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, cancels))
-        await until_waiting(app_database, 2)
+        await wait_until_blocked(app_database, 2)
 
     assert await cancelling == ["BillNotCancellable"] * 2
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
@@ -70,17 +52,17 @@ async def test_a_cancellation_waits_for_a_payment_under_way(
 
 
 async def test_a_payment_waits_for_a_cancellation_under_way(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    (notice_id,) = await store(app_database, stall, body)
+    (notice_id,) = await store_notices(app_database, stall, body)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, bill.id, actor=VENDOR, reason=None, now=NOON)
         credit = {"what": "settle_one", "notice_id": notice_id}
         settling = asyncio.create_task(asyncio.to_thread(races.run, stall.org, [credit]))
-        await until_waiting(app_database, 1)
+        await wait_until_blocked(app_database, 1)
 
     assert await settling == ["1"]
     assert await list_outcomes(app_database, stall) == ["closed_bill"]

@@ -9,34 +9,36 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import Database, open_database, open_engine
+from core.db import Database
 from core.ids import new_id
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills.queries import LOCK_NAMED_BILLS, lock_named_bills, store_expiry
-from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts, BillRequest
-from payments.bills.service import cancel_bill, open_bills
+from payments.bills.rules import BillFacts
+from payments.bills.service import cancel_bill
 from payments.breaks import queries as break_queries
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.service import close_break
 from payments.breaks.types import NewBreak
 from tests.concurrency.races import Races
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VENDOR,
-    Stall,
+from tests.world.bills import a_bill_request, a_reference, open_bills_as
+from tests.world.constants import MANAGER, NOON, VENDOR
+from tests.world.databases import FreshDatabase, open_database_at
+from tests.world.grown_tables import grow_bills
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.plans import explain, explain_generic
+from tests.world.reads import (
+    count_rows,
+    find_credit,
     list_breaks,
+    list_outcomes,
     read_ledger,
     read_status,
-    sepay_body,
-    settle,
-    store,
 )
-from tests.world.databases import FreshDatabase
-from tests.world.grown import explain, explain_generic, grow_bills
-from tests.world.tenants import a_new_stall, count_rows, find_credit, list_outcomes
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -54,46 +56,33 @@ PLANS = {
 
 
 @pytest.fixture
-async def stall(app_database: Database, fresh_database: FreshDatabase) -> Stall:
+async def stall(app_database: Database, fresh_database: FreshDatabase) -> PayableStall:
     """A stall with tens of thousands of old bills."""
-    grown = await a_new_stall(app_database)
+    grown = await a_payable_stall(app_database, code=next_code())
     grow_bills(fresh_database.owner_url, grown)
     return grown
 
 
 @pytest.fixture(scope="module")
-def shared_stall(fresh_database: FreshDatabase) -> Stall:
+def shared_stall(fresh_database: FreshDatabase) -> PayableStall:
     """The same for tests that only add bills to it."""
 
-    async def make() -> Stall:
-        engine = open_engine(fresh_database.app_url, fresh_database.settings)
-        try:
-            return await a_new_stall(open_database(engine))
-        finally:
-            await engine.dispose()
+    async def make() -> PayableStall:
+        async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
+            return await a_payable_stall(database, code=next_code())
 
     stall = asyncio.run(make())
     grow_bills(fresh_database.owner_url, stall)
     return stall
 
 
-async def open_many(database: Database, stall: Stall, number: int) -> list[BillFacts]:
+async def open_many(database: Database, stall: PayableStall, number: int) -> list[BillFacts]:
     """Open this many bills of 20,000 đồng."""
-    requests = [
-        BillRequest(
-            payee_id=stall.payee_id,
-            amount_vnd=20_000,
-            purpose="Phở bò",
-            expires_at=NOON.replace(hour=6),
-            monitor_until=NOON.replace(hour=23),
-            created_by=VENDOR.id or UUID(int=3),
-        )
-        for _ in range(number)
-    ]
-    references = [make_reference(stall.org.code, next(_serials)) for _ in range(number)]
-    async with open_org_transaction(database, stall.org.id) as session:
-        opened = await open_bills(session, stall.org.id, requests, references, now=NOON)
-    return [bill for bill in opened if isinstance(bill, BillFacts)]
+    references = [a_reference(stall) for _ in range(number)]
+    request = a_bill_request(
+        stall, expires_at=NOON.replace(hour=6), monitor_until=NOON.replace(hour=23)
+    )
+    return await open_bills_as(database, stall, [request] * number, references)
 
 
 async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None:
@@ -101,24 +90,10 @@ async def apply_settings(session: AsyncSession, settings: Sequence[str]) -> None
         await session.execute(text(f"SET LOCAL {setting}"))
 
 
-async def wait_until_blocked(database: Database) -> None:
-    """Wait until some statement of this database waits for a row lock."""
-    query = text("""
-        SELECT count(*) FROM pg_locks
-        WHERE NOT granted AND locktype IN ('transactionid', 'tuple')
-    """)
-    for _ in range(500):
-        async with database.begin() as session:
-            if await session.scalar(query):
-                return
-        await asyncio.sleep(0.01)
-    pytest.fail("nothing waited for a lock")
-
-
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("named", [1, 5, 20, 100, 500])
 async def test_a_batch_that_waited_for_a_changed_bill_finds_it_with_its_new_values(
-    app_database: Database, shared_stall: Stall, named: int, plan: str
+    app_database: Database, shared_stall: PayableStall, named: int, plan: str
 ) -> None:
     stall = shared_stall
     bills = await open_many(app_database, stall, named)
@@ -144,7 +119,7 @@ async def test_a_batch_that_waited_for_a_changed_bill_finds_it_with_its_new_valu
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_a_batch_that_waited_for_an_order_finds_it(
-    app_database: Database, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: PayableStall, plan: str
 ) -> None:
     stall = shared_stall
     orders = [("payos", str(n)) for n in range(4, 84, 4)]
@@ -165,7 +140,7 @@ async def test_a_batch_that_waited_for_an_order_finds_it(
 
 
 def test_named_bills_are_found_by_both_indexes(
-    fresh_database: FreshDatabase, shared_stall: Stall
+    fresh_database: FreshDatabase, shared_stall: PayableStall
 ) -> None:
     values = {
         "org_id": shared_stall.org.id,
@@ -187,14 +162,18 @@ def test_named_bills_are_found_by_both_indexes(
 
 @pytest.mark.parametrize("named", [5, 20, 100])
 async def test_two_parts_of_each_bill_settled_at_once_in_two_processes_pay_it(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase, named: int
+    app_database: Database,
+    stall: PayableStall,
+    races: Races,
+    fresh_database: FreshDatabase,
+    named: int,
 ) -> None:
     bills = await open_many(app_database, stall, named)
     parts = [
         [sepay_body(stall, amount_vnd=10_000, memo=bill.reference) for bill in bills]
         for _ in range(2)
     ]
-    batches = [await store(app_database, stall, *bodies) for bodies in parts]
+    batches = [await store_notices(app_database, stall, *bodies) for bodies in parts]
 
     answers = races.run(
         stall.org, [{"what": "settle_these", "notice_ids": batch} for batch in batches]
@@ -210,15 +189,15 @@ async def test_two_parts_of_each_bill_settled_at_once_in_two_processes_pay_it(
 
 
 async def test_a_cancellation_is_seen_by_a_batch_that_waited_for_it(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bills = await open_many(app_database, stall, 20)
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for bill in bills]
-    await store(app_database, stall, *bodies)
+    await store_notices(app_database, stall, *bodies)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, bills[7].id, actor=VENDOR, reason=None, now=NOON)
-        settling = asyncio.create_task(settle(app_database, stall))
+        settling = asyncio.create_task(process_waiting(app_database, stall))
         await wait_until_blocked(app_database)
     assert await settling == 20
 
@@ -230,7 +209,7 @@ async def test_a_cancellation_is_seen_by_a_batch_that_waited_for_it(
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_expiry_leaves_alone_what_was_paid_a_moment_before(
-    app_database: Database, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: PayableStall, plan: str
 ) -> None:
     """Bills that are locked are left for the next round, the others all expire."""
     stall = shared_stall
@@ -252,9 +231,11 @@ async def test_expiry_leaves_alone_what_was_paid_a_moment_before(
 async def test_corrections_of_one_credit_at_once_queue_and_none_misses_it(
     app_database: Database, races: Races, fresh_database: FreshDatabase
 ) -> None:
-    stall = await a_new_stall(app_database)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_database, stall)
+    stall = await a_payable_stall(app_database, code=next_code())
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien")
+    )
+    await process_waiting(app_database, stall)
     credit_id = await find_credit(app_database, stall)
 
     corrections = [
@@ -271,12 +252,16 @@ async def test_corrections_of_one_credit_at_once_queue_and_none_misses_it(
 
 @pytest.mark.parametrize("plan", PLANS)
 async def test_a_break_that_a_person_closes_meanwhile_keeps_their_words(
-    app_database: Database, shared_stall: Stall, plan: str
+    app_database: Database, shared_stall: PayableStall, plan: str
 ) -> None:
     stall = shared_stall
     subjects = [new_id() for _ in range(20)]
     opened = [
-        NewBreak(kind=BreakKind.STUCK, subject_id=one, detail="could not be settled")
+        NewBreak(
+            kind=BreakKind.STUCK,
+            subject_id=one,
+            reason=Reason(BreakReason.NOTICE_FAILED, {"error": "ValueError"}),
+        )
         for one in subjects
     ]
     resolutions = dict.fromkeys(subjects, "settle")

@@ -14,36 +14,30 @@ from payments.connections import service
 from payments.payees.accounts import propose_account
 from tests.concurrency.races import Races
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VCB,
-    Stall,
-    a_bill,
-    an_id_number,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VCB
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_neighbour, a_new_stall, count_rows, find_credit
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, find_credit, read_ledger, read_status
+from tests.world.serials import next_code, next_number
+from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 async def test_of_two_stalls_that_take_a_credit_at_once_one_has_it(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_database, stall)
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien")
+    )
+    await process_waiting(app_database, stall)
     credit_id = await find_credit(app_database, stall)
 
     takers = [
@@ -61,11 +55,13 @@ async def test_of_two_stalls_that_take_a_credit_at_once_one_has_it(
 
 
 async def test_a_sale_is_confirmed_for_one_of_two_bills_at_once(
-    app_database: Database, stall: Stall, races: Races, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
     bills = [await a_bill(app_database, stall, amount_vnd=30_000) for _ in range(2)]
-    await store(app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien"))
-    await settle(app_database, stall)
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=30_000, memo="chuyen tien")
+    )
+    await process_waiting(app_database, stall)
     credit_id = await find_credit(app_database, stall)
 
     answers = races.run(
@@ -88,7 +84,7 @@ async def test_a_sale_is_confirmed_for_one_of_two_bills_at_once(
 
 
 async def test_one_idempotency_key_twenty_times_at_once_is_one_bill(
-    app_database: Database, stall: Stall, races: Races
+    app_database: Database, stall: PayableStall, races: Races
 ) -> None:
     call = {
         "what": "open_bill",
@@ -105,7 +101,7 @@ async def test_one_idempotency_key_twenty_times_at_once_is_one_bill(
 
 
 async def test_one_client_made_id_twenty_times_at_once_is_one_bill(
-    app_database: Database, stall: Stall, races: Races
+    app_database: Database, stall: PayableStall, races: Races
 ) -> None:
     call = {
         "what": "open_bill",
@@ -120,7 +116,9 @@ async def test_one_client_made_id_twenty_times_at_once_is_one_bill(
     assert await count_rows(app_database, stall, "bills") == 1
 
 
-async def test_two_processes_never_hand_out_the_same_reference(stall: Stall, races: Races) -> None:
+async def test_two_processes_never_hand_out_the_same_reference(
+    stall: PayableStall, races: Races
+) -> None:
     answers = races.run(stall.org, [{"what": "take_references", "count": 7}] * 20, run_length=5)
 
     handed_out = [reference for answer in answers for reference in answer.split()]
@@ -129,7 +127,7 @@ async def test_two_processes_never_hand_out_the_same_reference(stall: Stall, rac
 
 
 async def test_of_two_people_who_approve_at_once_one_does(
-    app_database: Database, stall: Stall, races: Races
+    app_database: Database, stall: PayableStall, races: Races
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         link = await propose_account(
@@ -137,7 +135,7 @@ async def test_of_two_people_who_approve_at_once_one_does(
             stall.org.id,
             payee_id=stall.payee_id,
             bin_=VCB,
-            account_number=f"07{an_id_number():08d}",
+            account_number=f"07{next_number():08d}",
             virtual_account=None,
             holder_name="NGUYEN THI A",
             test_reference=make_reference(stall.org.code, 600),
@@ -156,7 +154,7 @@ async def test_of_two_people_who_approve_at_once_one_does(
 
 
 async def test_two_rotations_at_once_both_hold(
-    app_database: Database, stall: Stall, races: Races, settings: Settings
+    app_database: Database, stall: PayableStall, races: Races, settings: Settings
 ) -> None:
     """Each of the two secrets was shown to somebody, who enters it at the provider now."""
     sealer = Sealer.from_settings(settings)

@@ -11,7 +11,8 @@ from payos import PayOS
 
 from payments.providers import PROVIDERS, EndpointSecrets, RawCallback
 from payments.providers.payos.webhook import FIELDS, sign_body, sign_header
-from tests.payments.providers.provider_notices import NOON, PAYOS_DATA, to_json
+from tests.world.callbacks import PAYOS_DATA, to_json
+from tests.world.constants import NOON
 
 KEY = "test_checksum_key"
 SDK = PayOS(client_id="c", api_key="a", checksum_key=KEY, base_url="http://127.0.0.1:9")

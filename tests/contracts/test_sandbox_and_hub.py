@@ -11,25 +11,16 @@ from payments.providers import find_provider
 from payments.providers.protocol import Webhook
 from payments.providers.types import EndpointSecrets, RawCallback, Refusal, Verification
 from payments.providers.vietqrvn.webhook import TOKEN_SUBPATH, VietQRvn
-from tests.contracts.sandbox_world import (
-    STALL,
-    PullResult,
-    Receiver,
-    a_receiver,
-    a_sandbox,
-    credit,
-    log_of,
+from tests.world.receivers import ReceivedCallback, Receiver, a_receiver
+from tests.world.sandboxes import (
+    SANDBOX_ACCOUNT,
+    book_transfer,
+    read_callback_log,
     subscribe,
 )
 
 SECRETS = EndpointSecrets(keys=("s3cret-of-the-test",), username="bank")
 NAMES = ["payos", "sepay", "sepay_apikey", "casso", "vietqrvn"]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
 
 
 @pytest.fixture
@@ -49,7 +40,7 @@ def hub_adapter(name: str) -> Webhook:
     return adapter
 
 
-def verify(name: str, heard: PullResult, key: str = SECRETS.keys[0]) -> Verification:
+def verify(name: str, heard: ReceivedCallback, key: str = SECRETS.keys[0]) -> Verification:
     callback = RawCallback(headers=heard.headers, body=heard.body, subpath=heard.path.strip("/"))
     secrets = EndpointSecrets(keys=(key,), username="bank")
     return hub_adapter(name).verify(callback, secrets, now=datetime.now(UTC))
@@ -60,15 +51,18 @@ def test_the_hub_verifies_and_reads_what_the_sandbox_sends(
     sandbox: httpx.Client, receiver: Receiver, name: str
 ) -> None:
     subscribe(sandbox, name, receiver.url, username="bank")
-    line = credit(sandbox, 20_000, memo="cảm ơn PPMOXA234567K")
-    assert log_of(sandbox)["counts"]["by_state"] == {"delivered": 1}
+    line = book_transfer(sandbox, 20_000, memo="cảm ơn PPMOXA234567K")
+    assert read_callback_log(sandbox)["counts"]["by_state"] == {"delivered": 1}
 
-    heard = receiver.heard[-1]
+    heard = receiver.received[-1]
 
     assert verify(name, heard).is_valid
     [told] = hub_adapter(name).read(heard.body).transactions
     assert (told.amount_vnd, told.memo) == (20_000, "cảm ơn PPMOXA234567K")
-    assert (told.bank_reference, told.account_number) == (line["reference"], STALL["number"])
+    assert (told.bank_reference, told.account_number) == (
+        line["reference"],
+        SANDBOX_ACCOUNT["number"],
+    )
     assert (told.direction, told.is_simulated) == ("in", False)
     assert abs((datetime.now(UTC) - told.occurred_at).total_seconds()) < 10
 
@@ -80,10 +74,10 @@ def test_the_hub_refuses_a_spoiled_signature_and_another_key(
     subscribe(sandbox, name, receiver.url, username="bank")
     faults = {"subscription": "sub-1", "profile": {"wrong_signature_percent": 100}}
     sandbox.post("/control/faults", json=faults).raise_for_status()
-    credit(sandbox)
-    log_of(sandbox)
+    book_transfer(sandbox)
+    read_callback_log(sandbox)
 
-    spoiled = receiver.heard[-1]
+    spoiled = receiver.received[-1]
 
     assert verify(name, spoiled).refusal is Refusal.BAD_SIGNATURE
     assert not verify(name, spoiled, key="another").is_valid
@@ -93,9 +87,9 @@ def test_the_hub_calls_a_skewed_clock_stale(sandbox: httpx.Client, receiver: Rec
     subscribe(sandbox, "sepay", receiver.url)
     faults = {"subscription": "sub-1", "profile": {"clock_skew_s": -360}}
     sandbox.post("/control/faults", json=faults).raise_for_status()
-    credit(sandbox)
-    log_of(sandbox)
-    assert verify("sepay", receiver.heard[-1]).refusal is Refusal.STALE_TIMESTAMP
+    book_transfer(sandbox)
+    read_callback_log(sandbox)
+    assert verify("sepay", receiver.received[-1]).refusal is Refusal.STALE_TIMESTAMP
 
 
 @pytest.mark.parametrize("name", ["payos", "casso", "sepay"])

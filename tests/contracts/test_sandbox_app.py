@@ -1,7 +1,6 @@
 """The bank app: paying by a pasted text, a picture or a program, and being refused."""
 
 import re
-from collections.abc import Iterator
 from io import BytesIO
 
 import httpx
@@ -9,15 +8,10 @@ import pytest
 import qrcode
 
 from sandbox.payment_requests import qr_text
-from tests.contracts.sandbox_world import MB, STALL, STALL_KEY, a_sandbox, subscribe
+from tests.world.constants import MB
+from tests.world.sandboxes import SANDBOX_ACCOUNT, SANDBOX_ACCOUNT_KEY, subscribe
 
-PAYLOAD = qr_text(MB, STALL["number"], 20_000, "PPMOXA234567K")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
+PAYLOAD = qr_text(MB, SANDBOX_ACCOUNT["number"], 20_000, "PPMOXA234567K")
 
 
 def picture_of(payload: str, kind: str = "PNG") -> bytes:
@@ -57,7 +51,7 @@ def confirm(sandbox: httpx.Client, form: dict[str, str]) -> httpx.Response:
 
 def test_a_pasted_code_is_reviewed_confirmed_and_receipted(sandbox: httpx.Client) -> None:
     form = review(sandbox, PAYLOAD)
-    assert STALL["holder"] in form["page"]
+    assert SANDBOX_ACCOUNT["holder"] in form["page"]
     assert "20.000\u00a0₫" in form["page"]
     assert form["memo"] == "PPMOXA234567K"
     assert "amount" not in form
@@ -117,7 +111,7 @@ def test_an_uploaded_picture_is_read(sandbox: httpx.Client, kind: str) -> None:
     page = sandbox.post(
         "/app/review", data={"payer": "b"}, files={"picture": ("qr", picture_of(PAYLOAD, kind))}
     )
-    assert STALL["holder"] in page.text
+    assert SANDBOX_ACCOUNT["holder"] in page.text
     assert "TRAN THI B" in page.text
 
 
@@ -145,12 +139,12 @@ def test_the_pages_speak_english_when_asked(sandbox: httpx.Client) -> None:
 
 
 def test_a_program_pays_by_account_or_code(sandbox: httpx.Client) -> None:
-    by_account = {**STALL_KEY, "amount_vnd": 5_000, "memo": "m"}
+    by_account = {**SANDBOX_ACCOUNT_KEY, "amount_vnd": 5_000, "memo": "m"}
     assert sandbox.post("/api/pay", json=by_account).json()["ft"].startswith("FT")
     short = {"payload": PAYLOAD, "amount_vnd": 19_999}
     assert sandbox.post("/api/pay", json=short).json()["amount_vnd"] == 19_999
-    looked_up = sandbox.get("/api/look-up", params=STALL_KEY).json()
-    assert looked_up["holder"] == STALL["holder"]
+    looked_up = sandbox.get("/api/look-up", params=SANDBOX_ACCOUNT_KEY).json()
+    assert looked_up["holder"] == SANDBOX_ACCOUNT["holder"]
 
 
 @pytest.mark.parametrize(
@@ -158,11 +152,11 @@ def test_a_program_pays_by_account_or_code(sandbox: httpx.Client) -> None:
     [
         ({}, 422, "bad_request"),
         ({"payload": "rubbish"}, 422, "code_unreadable"),
-        ({**STALL_KEY, "amount_vnd": "5000"}, 422, "bad_request"),
-        ({**STALL_KEY, "amount_vnd": 5000.5}, 422, "bad_request"),
-        ({**STALL_KEY, "amount_vnd": 5_000, "payer": "zz"}, 404, "account_unknown"),
-        ({**STALL_KEY, "amount_vnd": 3_000_001, "payer": "b"}, 422, "not_enough_money"),
-        ({**STALL_KEY, "amount_vnd": 500_000_000}, 422, "over_napas_limit"),
+        ({**SANDBOX_ACCOUNT_KEY, "amount_vnd": "5000"}, 422, "bad_request"),
+        ({**SANDBOX_ACCOUNT_KEY, "amount_vnd": 5000.5}, 422, "bad_request"),
+        ({**SANDBOX_ACCOUNT_KEY, "amount_vnd": 5_000, "payer": "zz"}, 404, "account_unknown"),
+        ({**SANDBOX_ACCOUNT_KEY, "amount_vnd": 3_000_001, "payer": "b"}, 422, "not_enough_money"),
+        ({**SANDBOX_ACCOUNT_KEY, "amount_vnd": 500_000_000}, 422, "over_napas_limit"),
         ({"bin": MB, "number": "404404", "amount_vnd": 1}, 404, "account_unknown"),
     ],
 )

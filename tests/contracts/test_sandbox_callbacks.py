@@ -4,23 +4,21 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Iterator
 from itertools import pairwise
 
 import httpx
 import pytest
 
-from tests.contracts.sandbox_world import (
-    STALL,
-    STALL_KEY,
-    Receiver,
-    a_receiver,
+from tests.world.receivers import Receiver
+from tests.world.sandboxes import (
+    SANDBOX_ACCOUNT,
+    SANDBOX_ACCOUNT_KEY,
     a_sandbox,
-    credit,
-    log_of,
+    book_transfer,
+    read_callback_log,
     subscribe,
-    until,
 )
+from tests.world.waits import wait_until
 
 SECRET = "s3cret-of-the-test"
 ACKNOWLEDGED = {
@@ -36,18 +34,6 @@ PAYLOAD = (
 )
 
 
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
-
-
 def test_a_pasted_code_is_paid_and_sepay_calls_back(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
@@ -60,32 +46,32 @@ def test_a_pasted_code_is_paid_and_sepay_calls_back(
     assert paid["ft"].startswith("FT")
     assert (told["referenceCode"], told["transferAmount"]) == (paid["ft"], 20_000)
     assert (told["content"], told["code"]) == ("PPMOXA234567K", "PPMOXA234567K")
-    assert (told["gateway"], told["accountNumber"]) == ("MBBank", STALL["number"])
+    assert (told["gateway"], told["accountNumber"]) == ("MBBank", SANDBOX_ACCOUNT["number"])
     stamp = heard.headers["x-sepay-timestamp"]
     signed = hmac.new(SECRET.encode(), stamp.encode() + b"." + heard.body, hashlib.sha256)
     assert heard.headers["x-sepay-signature"] == "sha256=" + signed.hexdigest()
-    assert log_of(sandbox)["counts"]["by_state"] == {"delivered": 1}
+    assert read_callback_log(sandbox)["counts"]["by_state"] == {"delivered": 1}
 
 
 def test_sepay_apikey_sends_its_key_and_the_virtual_account(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
-    virtual = {**STALL, "virtual": [{"number": "VQRQAEJCI2814"}]}
+    virtual = {**SANDBOX_ACCOUNT, "virtual": [{"number": "VQRQAEJCI2814"}]}
     sandbox.post("/control/accounts", json=virtual).raise_for_status()
     subscribe(sandbox, "sepay_apikey", receiver.url)
 
-    line = credit(sandbox, number="VQRQAEJCI2814")
+    line = book_transfer(sandbox, number="VQRQAEJCI2814")
 
     [heard] = receiver.wait_for(1)
     assert heard.headers["authorization"] == f"Apikey {SECRET}"
     assert (heard.json["id"], heard.json["subAccount"]) == (line["id"], "VQRQAEJCI2814")
-    assert heard.json["accountNumber"] == STALL["number"]
+    assert heard.json["accountNumber"] == SANDBOX_ACCOUNT["number"]
 
 
 def test_casso_signs_the_sorted_body_with_sha512(sandbox: httpx.Client, receiver: Receiver) -> None:
     subscribe(sandbox, "casso", receiver.url)
 
-    credit(sandbox, memo="cảm ơn")
+    book_transfer(sandbox, memo="cảm ơn")
 
     [heard] = receiver.wait_for(1)
     stamp, signature = heard.headers["x-casso-signature"].split(",")
@@ -93,13 +79,13 @@ def test_casso_signs_the_sorted_body_with_sha512(sandbox: httpx.Client, receiver
     signed = hmac.new(SECRET.encode(), f"{stamp[2:]}.{text}".encode(), hashlib.sha512)
     assert signature == "v1=" + signed.hexdigest()
     assert (heard.json["error"], heard.json["data"]["amount"]) == (0, 20_000)
-    assert heard.json["data"]["accountNumber"] == STALL["number"]
+    assert heard.json["data"]["accountNumber"] == SANDBOX_ACCOUNT["number"]
 
 
 def test_casso_tells_outgoing_money_as_negative(sandbox: httpx.Client, receiver: Receiver) -> None:
     subscribe(sandbox, "casso", receiver.url, send="all")
-    credit(sandbox)
-    credit(sandbox, 5_000, direction="out")
+    book_transfer(sandbox)
+    book_transfer(sandbox, 5_000, direction="out")
     assert {heard.json["data"]["amount"] for heard in receiver.wait_for(2)} == {20_000, -5_000}
 
 
@@ -107,9 +93,9 @@ def test_outgoing_money_is_not_sent_to_a_subscription_for_incoming_only(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     subscribe(sandbox, "sepay", receiver.url)
-    credit(sandbox)
-    credit(sandbox, 5_000, direction="out")
-    log = log_of(sandbox)
+    book_transfer(sandbox)
+    book_transfer(sandbox, 5_000, direction="out")
+    log = read_callback_log(sandbox)
     assert (log["counts"]["lines"], len(log["deliveries"])) == (2, 1)
 
 
@@ -119,7 +105,7 @@ def test_vietqrvn_fetches_a_token_and_pushes_with_it(
     receiver.answer = ACKNOWLEDGED
     subscribe(sandbox, "vietqrvn", receiver.url + "/cb", username="bank")
 
-    credit(sandbox)
+    book_transfer(sandbox)
 
     token, pushed = receiver.wait_for(2)
     assert token.path == "/cb/api/token_generate"
@@ -130,9 +116,9 @@ def test_vietqrvn_fetches_a_token_and_pushes_with_it(
     assert pushed.headers["authorization"] == "Bearer t0ken"
     assert (pushed.json["amount"], pushed.json["transType"]) == (20_000, "C")
     assert (pushed.json["content"], pushed.json["bankaccount"]) == (
-        "PPMOXA234567K", STALL["number"],
+        "PPMOXA234567K", SANDBOX_ACCOUNT["number"],
     )  # fmt: skip
-    assert log_of(sandbox)["counts"]["by_state"] == {"delivered": 1}
+    assert read_callback_log(sandbox)["counts"]["by_state"] == {"delivered": 1}
 
 
 def test_vietqrvn_wants_four_keys_and_takes_400_as_final(
@@ -141,9 +127,9 @@ def test_vietqrvn_wants_four_keys_and_takes_400_as_final(
     subscribe(sandbox, "vietqrvn", receiver.url, username="bank")
     receiver.statuses, receiver.answer = [200, 200, 400], {"error": False}
 
-    credit(sandbox)
+    book_transfer(sandbox)
 
-    [told] = log_of(sandbox)["deliveries"]
+    [told] = read_callback_log(sandbox)["deliveries"]
     assert [one["status"] for one in told["attempts"]] == [200, 200, 400]
     assert told["attempts"][0]["error"] == "2xx without the four keys"
     assert told["state"] == "refused"
@@ -159,10 +145,10 @@ def test_a_receiver_that_always_fails_gets_every_attempt_and_no_more(
     receiver.statuses = [500]
     subscribe(sandbox, provider, receiver.url, username="bank")
 
-    credit(sandbox)
+    book_transfer(sandbox)
 
-    until(lambda: sandbox.get("/control/log").json()["counts"]["by_state"] == {"failed": 1})
-    [told] = log_of(sandbox)["deliveries"]
+    wait_until(lambda: sandbox.get("/control/log").json()["counts"]["by_state"] == {"failed": 1})
+    [told] = read_callback_log(sandbox)["deliveries"]
     assert [one["status"] for one in told["attempts"]] == [500] * attempts
     assert told["next_attempt_at"] is None
 
@@ -171,7 +157,7 @@ def test_sepays_waits_are_the_published_ones_under_the_scale(receiver: Receiver)
     receiver.statuses = [500]
     with a_sandbox(time_scale=0.0005) as sandbox:
         subscribe(sandbox, "sepay", receiver.url)
-        credit(sandbox)
+        book_transfer(sandbox)
         heard = receiver.wait_for(8)
     gaps_min = [(b.at - a.at) / 60 / 0.0005 for a, b in pairwise(heard)]
     # No gap is shorter than published; a busy machine may stretch them by some ms.
@@ -182,16 +168,16 @@ def test_sepays_waits_are_the_published_ones_under_the_scale(receiver: Receiver)
 def test_a_retry_ends_with_the_first_2xx(sandbox: httpx.Client, receiver: Receiver) -> None:
     receiver.statuses = [503, 302, 201]
     subscribe(sandbox, "sepay", receiver.url)
-    credit(sandbox)
-    [told] = log_of(sandbox)["deliveries"]
+    book_transfer(sandbox)
+    [told] = read_callback_log(sandbox)["deliveries"]
     assert [one["status"] for one in told["attempts"]] == [503, 302, 201]
-    assert (told["state"], len(receiver.heard)) == ("delivered", 3)
+    assert (told["state"], len(receiver.received)) == ("delivered", 3)
 
 
 def test_nobody_listening_is_retried_like_an_error(sandbox: httpx.Client) -> None:
     subscribe(sandbox, "sepay", "http://127.0.0.1:9/")
-    credit(sandbox)
-    [told] = log_of(sandbox)["deliveries"]
+    book_transfer(sandbox)
+    [told] = read_callback_log(sandbox)["deliveries"]
     assert (told["state"], len(told["attempts"])) == ("failed", 8)
     assert "ConnectError" in told["attempts"][0]["error"]
 
@@ -201,15 +187,15 @@ def test_a_failed_delivery_can_be_sent_again_by_hand(
 ) -> None:
     receiver.statuses = [500]
     subscribe(sandbox, "payos", receiver.url)
-    credit(sandbox)
-    [failed] = log_of(sandbox)["deliveries"]
+    book_transfer(sandbox)
+    [failed] = read_callback_log(sandbox)["deliveries"]
     receiver.statuses = [200]
 
     sandbox.post(f"/control/deliveries/{failed['id']}/resend").raise_for_status()
 
-    [told] = log_of(sandbox)["deliveries"]
+    [told] = read_callback_log(sandbox)["deliveries"]
     assert (failed["state"], told["state"], len(told["attempts"])) == ("failed", "delivered", 6)
-    assert receiver.heard[0].json["data"] == receiver.heard[-1].json["data"]
+    assert receiver.received[0].json["data"] == receiver.received[-1].json["data"]
 
 
 @pytest.mark.parametrize("provider", ["payos", "sepay", "sepay_apikey", "casso", "vietqrvn"])
@@ -221,9 +207,9 @@ def test_a_ping_names_no_money_that_moved(
 
     sandbox.post("/control/subscriptions/sub-1/ping").raise_for_status()
 
-    log = log_of(sandbox)
+    log = read_callback_log(sandbox)
     assert (log["counts"]["lines"], log["counts"]["by_kind"]) == (0, {"ping": 1})
-    told = receiver.heard[-1].json
+    told = receiver.received[-1].json
     marks = {
         "payos": lambda: told["data"]["orderCode"] == 123,
         "casso": lambda: (
@@ -240,8 +226,8 @@ def test_only_the_accounts_of_a_subscription_are_reported(
     other = {"bin": "970436", "number": "777", "holder": "HO KINH DOANH QUAY 8"}
     sandbox.post("/control/accounts", json=other).raise_for_status()
     subscribe(sandbox, "sepay", receiver.url)
-    credit(sandbox, bin="970436", number="777")
-    assert log_of(sandbox)["deliveries"] == []
+    book_transfer(sandbox, bin="970436", number="777")
+    assert read_callback_log(sandbox)["deliveries"] == []
 
 
 def with_crc(text: str) -> str:
@@ -258,8 +244,13 @@ def test_registering_the_same_address_again_changes_it_and_does_not_call_twice(
     sandbox: httpx.Client, receiver: Receiver
 ) -> None:
     first = subscribe(sandbox, "casso", receiver.url)
-    wanted = {"provider": "casso", "url": receiver.url, "secret": "new", "accounts": [STALL_KEY]}
+    wanted = {
+        "provider": "casso",
+        "url": receiver.url,
+        "secret": "new",
+        "accounts": [SANDBOX_ACCOUNT_KEY],
+    }
     again = sandbox.post("/control/subscriptions", json=wanted)
     assert (again.status_code, again.json()["id"]) == (200, first["id"])
-    credit(sandbox)
-    assert len(log_of(sandbox)["deliveries"]) == 1
+    book_transfer(sandbox)
+    assert len(read_callback_log(sandbox)["deliveries"]) == 1

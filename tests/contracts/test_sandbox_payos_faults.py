@@ -1,6 +1,5 @@
 """payOS's merchant API in the sandbox when it goes wrong, as payOS's own SDK sees it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,16 +7,10 @@ import pytest
 from payos import PayOS
 from payos.types import CreatePaymentLinkRequest
 
-from tests.contracts.sandbox_world import a_sandbox, subscribe
+from tests.world.sandboxes import subscribe
 
 KEYS = {"client_id": "shop", "api_key": "k3y", "secret": "s3cret-of-the-test"}
 ORDER = 1_000_000_000_000_123
-
-
-@pytest.fixture
-def sandbox() -> Iterator[httpx.Client]:
-    with a_sandbox() as client:
-        yield client
 
 
 def an_sdk(sandbox: httpx.Client) -> PayOS:

@@ -16,7 +16,8 @@ import pytest
 
 from payments.vietqr.parse import parse
 from tests.contracts.npm_peers import NpmPeers, install_npm_peers
-from tests.contracts.sandbox_world import Receiver, a_receiver, a_sandbox, subscribe
+from tests.world.receivers import Receiver
+from tests.world.sandboxes import a_sandbox, subscribe
 
 SECRET = "s3cret-of-the-test"
 KEYS = {"clientId": "shop-1", "apiKey": "key-1", "checksumKey": SECRET}
@@ -70,12 +71,6 @@ def sandbox() -> Iterator[httpx.Client]:
     with a_sandbox() as client:
         subscribe(client, "payos", "", client_id="shop-1", api_key="key-1")
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
 
 
 AnSdk = Callable[..., NodeSdk]

@@ -19,14 +19,9 @@ from payos._core.exceptions import (
 from payos.types.v2 import CreatePaymentLinkRequest, CreatePaymentLinkResponse
 
 from payments.vietqr.parse import parse
-from tests.contracts.sandbox_world import (
-    ACB,
-    Receiver,
-    a_receiver,
-    a_sandbox,
-    log_of,
-    subscribe,
-)
+from tests.world.constants import ACB
+from tests.world.receivers import Receiver
+from tests.world.sandboxes import a_sandbox, read_callback_log, subscribe
 
 SECRET = "s3cret-of-the-test"
 CREDENTIALS = {"client_id": "shop-1", "api_key": "key-1"}
@@ -37,12 +32,6 @@ def sandbox() -> Iterator[httpx.Client]:
     with a_sandbox() as client:
         subscribe(client, "payos", "", **CREDENTIALS)
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with a_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -213,5 +202,5 @@ def test_a_webhook_with_a_wrong_signature_is_refused_by_the_sdk(
     spoiled = receiver.wait_for(2)[1]
     with pytest.raises(PayOSError, match="integrity"):
         payos.webhooks.verify(spoiled.body)
-    assert log_of(sandbox)["deliveries"][1]["faults"] == ["wrong_signature"]
+    assert read_callback_log(sandbox)["deliveries"][1]["faults"] == ["wrong_signature"]
     assert json.loads(spoiled.body)["data"]["amount"] == 20_000

@@ -14,15 +14,15 @@ import pytest
 from sandbox.settings import Settings
 from sandbox.snapshot import FILE_NAME, SnapshotUnreadable, load
 from sandbox.world import World
-from tests.contracts.sandbox_world import (
-    STALL,
-    STALL_KEY,
+from tests.world.sandboxes import (
+    SANDBOX_ACCOUNT,
+    SANDBOX_ACCOUNT_KEY,
     a_sandbox,
-    credit,
-    log_of,
+    book_transfer,
+    read_callback_log,
     subscribe,
-    until,
 )
+from tests.world.waits import wait_until
 
 LIST = "/userapi/transactions/list"
 
@@ -43,7 +43,7 @@ def rows(sandbox: httpx.Client, **filters: Any) -> list[dict[str, Any]]:
 
 
 def test_a_row_has_sepays_fields_and_decimals_as_text(sandbox: httpx.Client) -> None:
-    line = credit(sandbox)
+    line = book_transfer(sandbox)
     [row] = rows(sandbox)
     assert set(row) == {
         "id", "bank_brand_name", "account_number", "transaction_date", "amount_out", "amount_in",
@@ -58,8 +58,8 @@ def test_a_row_has_sepays_fields_and_decimals_as_text(sandbox: httpx.Client) -> 
 
 
 def test_filters_narrow_the_list(sandbox: httpx.Client) -> None:
-    first, second = credit(sandbox), credit(sandbox, 30_000)
-    out = credit(sandbox, 1_000, direction="out")
+    first, second = book_transfer(sandbox), book_transfer(sandbox, 30_000)
+    out = book_transfer(sandbox, 1_000, direction="out")
 
     def ids(**filters: Any) -> list[int]:
         return [int(row["id"]) for row in rows(sandbox, **filters)]
@@ -78,7 +78,7 @@ def test_filters_narrow_the_list(sandbox: httpx.Client) -> None:
 
 
 def test_one_transaction_by_its_id(sandbox: httpx.Client) -> None:
-    line = credit(sandbox)
+    line = book_transfer(sandbox)
     shown = sandbox.get(f"/userapi/transactions/details/{line['id']}").json()
     assert shown["transaction"]["reference_number"] == line["reference"]
     assert sandbox.get("/userapi/transactions/details/1").status_code == 404
@@ -87,7 +87,7 @@ def test_one_transaction_by_its_id(sandbox: httpx.Client) -> None:
 def test_a_token_sees_its_own_accounts_only(sandbox: httpx.Client) -> None:
     other = {"bin": "970436", "number": "777", "holder": "HO KINH DOANH QUAY 8"}
     sandbox.post("/control/accounts", json=other).raise_for_status()
-    credit(sandbox, bin="970436", number="777")
+    book_transfer(sandbox, bin="970436", number="777")
     assert rows(sandbox) == []
     assert sandbox.get(LIST, headers={"Authorization": "Bearer no"}).status_code == 401
     assert sandbox.get(LIST, headers={"Authorization": "Apikey pull-me"}).status_code == 401
@@ -106,8 +106,8 @@ def test_a_filter_that_makes_no_sense_is_refused(
 def test_casso_lists_pages_with_signed_amounts(sandbox: httpx.Client) -> None:
     subscribe(sandbox, "casso", "", api_key="casso-key")
     for n in range(3):
-        credit(sandbox, 1_000 + n)
-    credit(sandbox, 500, direction="out")
+        book_transfer(sandbox, 1_000 + n)
+    book_transfer(sandbox, 500, direction="out")
     headers = {"Authorization": "Apikey casso-key"}
     params = {"pageSize": "2", "page": "2", "sort": "ASC"}
     page = sandbox.get("/v2/transactions", params=params, headers=headers).json()["data"]
@@ -118,22 +118,22 @@ def test_casso_lists_pages_with_signed_amounts(sandbox: httpx.Client) -> None:
 def test_a_restart_keeps_accounts_subscriptions_and_never_repeats_an_id(tmp_path: Path) -> None:
     with a_sandbox(data_dir=tmp_path) as sandbox:
         subscribe(sandbox, "sepay", "", api_key="pull-me")
-        before = credit(sandbox)
-        paid = sandbox.post("/api/pay", json={**STALL_KEY, "amount_vnd": 7_000}).json()
-        slow = {**STALL_KEY, "amount_vnd": 9_000, "after_s": 86_400, "payer": "b"}
+        before = book_transfer(sandbox)
+        paid = sandbox.post("/api/pay", json={**SANDBOX_ACCOUNT_KEY, "amount_vnd": 7_000}).json()
+        slow = {**SANDBOX_ACCOUNT_KEY, "amount_vnd": 9_000, "after_s": 86_400, "payer": "b"}
         sandbox.post("/api/pay", json=slow).raise_for_status()
 
     with a_sandbox(data_dir=tmp_path) as sandbox:
         accounts = sandbox.get("/control/accounts").json()
         held = {one["number"]: one["balance_vnd"] for one in accounts["accounts"]}
-        assert (held[STALL["number"]], accounts["total_vnd"]) == (27_000, 0)
+        assert (held[SANDBOX_ACCOUNT["number"]], accounts["total_vnd"]) == (27_000, 0)
         assert held["0345678901"] == 3_000_000  # what was in flight is back
         assert sandbox.get(f"/api/payments/{paid['ft']}").json()["amount_vnd"] == 7_000
         pulled = rows_of(sandbox)
-        after = credit(sandbox)
+        after = book_transfer(sandbox)
         assert before["id"] in pulled
         assert after["id"] > max(pulled)
-        assert log_of(sandbox)["counts"]["by_state"] == {}
+        assert read_callback_log(sandbox)["counts"]["by_state"] == {}
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
@@ -158,7 +158,7 @@ def test_the_program_starts_serves_and_stops(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=root, env=os.environ) as process:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                until(lambda: is_up(client))
+                wait_until(lambda: is_up(client))
                 assert "Ngân hàng thử" in client.get("/").text
         finally:
             process.terminate()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from tests.world.city import Hub, running_hub
-from tests.world.stalls import CODE, SCOPES, found_market_with_stall
+from tests.world.hubs import Hub, running_hub
+from tests.world.markets import CODE, TILL_SCOPES, set_up_market
 
 SEED = 20_261_120
 EXAMPLES_MAX = 4
@@ -98,9 +98,9 @@ def _still_open(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 
 async def _furnish(hub: Hub) -> Target:
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     await market.open_bill()
-    key = await hub.machine(market.admin, *SCOPES, org=CODE)
+    key = await hub.machine(market.admin, *TILL_SCOPES, org=CODE)
     admin = await hub.browser("admin")
     cookies = "; ".join(f"{name}={value}" for name, value in admin.cookies.items())
     return Target(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 
 import psycopg
 import pytest
@@ -13,11 +12,12 @@ from core.batching import MicroBatcher
 from core.db import Database
 from core.errors import Busy
 from core.ids import new_id
-from payments.bills.rules import BillRequest
 from payments.bills.writer import BillWriter
 from payments.payees.errors import PayeeNotFound
-from tests.world.builders import NOON, Stall, a_stall
-from tests.world.tenants import count_rows
+from tests.world.bills import a_bill_request
+from tests.world.constants import NOON
+from tests.world.reads import count_rows
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +202,7 @@ async def test_a_lock_that_is_not_to_be_had_is_waited_for_a_few_times_only() -> 
 
 
 async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_database: Database) -> None:
-    stall: Stall = await a_stall(app_database)
+    stall: PayableStall = await a_payable_stall(app_database)
     bill_writer = BillWriter(app_database, read_clock=lambda: NOON)
     payees = [new_id() if n == 20 else stall.payee_id for n in range(40)]
 
@@ -210,13 +210,11 @@ async def test_a_request_that_cannot_be_met_spoils_nobodys_bill(app_database: Da
         *(
             bill_writer.open_bill(
                 stall.org,
-                BillRequest(
+                a_bill_request(
+                    stall,
                     payee_id=payee_id,
                     amount_vnd=None if n == 30 else 1_000 + n,
                     purpose="",
-                    expires_at=NOON + timedelta(minutes=15),
-                    monitor_until=NOON + timedelta(days=1),
-                    created_by=new_id(),
                 ),
             )
             for n, payee_id in enumerate(payees)

@@ -7,7 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from tests.world.builders import NOON, a_stall
+from tests.world.constants import NOON
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ INSERT = text("""
 async def test_an_error_of_the_database_quotes_no_memo_and_no_account(
     app_database: Database,
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     values = {
         "org_id": stall.org.id,
         "id": new_id(),

@@ -12,7 +12,8 @@ from core.db import Database, has_timed_out
 from core.ids import new_id
 from core.sql import run, send, sent_together
 from core.tenancy import open_org_transaction
-from tests.world.builders import NOON, a_stall
+from tests.world.constants import NOON
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def _open(session: AsyncSession, org_id: UUID, subject_id: UUID) -> None:
 async def test_what_is_sent_together_is_committed_with_the_transaction(
     app_database: Database,
 ) -> None:
-    stall, ids = await a_stall(app_database), [new_id() for _ in range(3)]
+    stall, ids = await a_payable_stall(app_database), [new_id() for _ in range(3)]
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         async with sent_together(session):
@@ -47,7 +48,7 @@ async def test_what_is_sent_together_is_committed_with_the_transaction(
 async def test_the_first_failure_is_the_error_and_nothing_of_the_trip_stays(
     app_database: Database,
 ) -> None:
-    stall, first, twice = await a_stall(app_database), new_id(), new_id()
+    stall, first, twice = await a_payable_stall(app_database), new_id(), new_id()
 
     async def send_four() -> None:
         in_org = open_org_transaction(app_database, stall.org.id)
@@ -66,7 +67,7 @@ async def test_the_first_failure_is_the_error_and_nothing_of_the_trip_stays(
 
 @pytest.mark.parametrize("at", [0, 1])
 async def test_a_timeout_in_a_trip_is_known_for_one(app_database: Database, at: int) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     trip: list[tuple[TextClause, dict[str, Any]]] = [(COUNT, {"subject_id": new_id()})] * 2
     trip.insert(at, (SLEEP, {"s": 1}))
 
@@ -84,7 +85,7 @@ async def test_a_timeout_in_a_trip_is_known_for_one(app_database: Database, at: 
 
 
 async def test_rows_cannot_be_asked_for_inside_a_trip(app_database: Database) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
 
     async def ask() -> None:
         in_org = open_org_transaction(app_database, stall.org.id)

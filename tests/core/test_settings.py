@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from core.settings import PASSWORD_MEMORY_KIB, Settings
+from core.settings import PASSWORD_MEMORY_KIB, Settings, WrongSettings, read_settings
 from identity.people.passwords import Passwords
 
 HERE = "http://127.0.0.1:8000"
@@ -50,3 +50,50 @@ def test_tests_on_this_machine_may_hash_cheaply(public_url: str) -> None:
 async def test_a_password_costs_what_owasp_asks_unless_told_otherwise() -> None:
     assert "$argon2id$v=19$m=19456,t=2,p=1$" in await Passwords().hash("phở bò tái chín")
     assert "$argon2id$v=19$m=64,t=2,p=1$" in await Passwords(memory_kib=64).hash("phở gà")
+
+
+GIVEN = {
+    "PHOPAY_DATABASE_URL": "postgresql://owner:OWNERWORD@db/hub",
+    "PHOPAY_APP_DATABASE_URL": "postgresql://app:APPWORD@db/hub",
+    "PHOPAY_WORKER_DATABASE_URL": "postgresql://worker:WORKERWORD@db/hub",
+    "PHOPAY_SECRET_KEY": "SECRETWORD" * 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PHOPAY_SECRET_KEY", "SECRETWORD"),
+        ("PHOPAY_SECRET_KEY", ""),
+        ("PHOPAY_SANDBOX_ORIGINS", "http://name:SECRETWORD@127.0.0.1:8300"),
+        ("PHOPAY_DATABASE_POOL_SIZE", "SECRETWORD"),
+        ("PHOPAY_LOG_FORMAT", "SECRETWORD"),
+        ("PHOPAY_IS_PRODUCTION", "SECRETWORD"),
+        ("PHOPAY_PASSWORD_MEMORY_KIB", "1"),
+        ("PHOPAY_PASSWORD_MEMORY_KIB", "64"),  # refused by a rule that sees all settings
+        ("PHOPAY_STATEMENT_TIMEOUT_MS", "30000"),
+        ("PHOPAY_LOCK_TIMEOUT_MS", "30000"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_no_value_is_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    for name, given in {**GIVEN, "PHOPAY_IS_PRODUCTION": "true", variable: value}.items():
+        monkeypatch.setenv(name, given)
+
+    with pytest.raises(WrongSettings, match=variable) as refused:
+        read_settings()
+    with pytest.raises(ValidationError) as raw:
+        Settings()  # type: ignore[call-arg]  # from the environment
+
+    assert "WORD@" not in f"{refused.value}{raw.value}"
+    assert "SECRETWORD" not in f"{refused.value}{raw.value}"
+    assert "RWORD" not in f"{refused.value}{raw.value}"
+
+
+def test_a_setting_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(WrongSettings) as refused:
+        read_settings()
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == list(GIVEN)

@@ -13,26 +13,29 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import api.app  # noqa: F401 (loaded before the forks, which then take no time)
+from api.app import create_app  # loaded before the forks, which then take no time
 from ops import hub_process, processes
 from payments.bills import queries as bill_queries
 from payments.bills import queries_owners, queries_payments, settling
-from payments.bills.owners import OwnersInbox, register_owner
+from payments.bills.owners import OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.callbacks import queries as notice_queries
 from payments.callbacks.receiver import NoticeReceiver
-from payments.credits import queries, queries_transactions
+from payments.credits import queries_matches, queries_transactions
 from payments.credits.processor import NoticeProcessor
 from payments.ledger import queries as ledger_queries
 from payments.outbox import queries as outbox_queries
 from payments.rails import queries as rail_queries
 from payments.rails.service import RailService
+from registry import REGISTRY
 
 DIES_WITHIN_S = 20.0
 
@@ -46,7 +49,7 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the bill is locked": (settling, "lock_named_bills", True),
     "after the bill is changed": (bill_queries, "update_bills", True),
     "after the payment is written": (queries_payments, "insert_payments", True),
-    "after the match is written": (queries, "insert_matches", True),
+    "after the match is written": (queries_matches, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),
     "after the event is recorded": (outbox_queries, "insert_events", True),
     "before the processing commits": (notice_queries, "finish_notices", True),
@@ -84,6 +87,9 @@ async def note_change(session: AsyncSession, change: Change, *, now: datetime) -
     )
 
 
+WITH_OWNER = replace(REGISTRY, bill_owners={OWNER_KIND: note_change})
+
+
 def die() -> None:
     """End without a word: no handler runs, no buffer is flushed, no connection is closed."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -115,9 +121,8 @@ def start(point: str) -> tuple[int, int]:
         if end_with_us is not None:
             end_with_us()
         os.dup2(2, 1)  # standard output is the parent's to answer on
-        register_owner(OWNER_KIND, note_change)
         plant(point)
-        hub_process.main(listener.detach())
+        hub_process.main(listener.detach(), partial(create_app, registry=WITH_OWNER))
         os._exit(0)
 
 

@@ -13,7 +13,7 @@ from ops.environment import role_passwords
 from ops.postgres.supervisor import running_postgres
 from ops.roles import ensure_embedded_database
 from tests.payments.invariants import find_violations, find_waiting
-from tests.world.builders import a_bill, read_status, sepay_body
+from tests.world.bills import a_bill
 from tests.world.databases import (
     TEST_SECRET_KEY,
     chosen_binaries,
@@ -21,14 +21,16 @@ from tests.world.databases import (
     reachable_folder,
 )
 from tests.world.installation import (
-    Notice,
-    a_reachable_stall,
+    SentNotice,
     deliver,
-    installed,
     new_client,
-    wait_for,
+    running_installation,
     wait_until_settled,
+    wait_until_up,
 )
+from tests.world.notices import sepay_body
+from tests.world.reads import read_status
+from tests.world.stalls import a_callable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.database]
 
@@ -45,23 +47,23 @@ async def test_what_was_acknowledged_survives_a_killed_database(
         with create_database(own, template="template0") as fresh_database:
             migrate.upgrade(fresh_database.owner_url)
             own._wanted_port = own.port  # it comes back where everybody looks for it
-            with installed(fresh_database.environment, logs) as installation:
+            with running_installation(fresh_database.environment, logs) as installation:
                 hubs = [installation.start_hub(), installation.start_hub()]
                 worker = installation.start_worker()
                 engine = open_engine(fresh_database.app_url, fresh_database.settings)
                 database = open_database(engine)
-                to = await a_reachable_stall(database, fresh_database.settings, code="HKXM")
+                to = await a_callable_stall(database, fresh_database.settings, code="HKXM")
                 now = read_clock()
-                bills = [await a_bill(database, to.stall, now=now) for _ in range(bills_count)]
-                await wait_for(*hubs)
+                bills = [await a_bill(database, to, now=now) for _ in range(bills_count)]
+                await wait_until_up(*hubs)
 
-                done: list[Notice] = []
+                done: list[SentNotice] = []
                 async with new_client() as client:
 
                     async def send(number: int) -> None:
                         await asyncio.sleep(number * 0.01)
                         body = sepay_body(
-                            to.stall,
+                            to,
                             amount_vnd=20_000,
                             memo=bills[number].reference,
                             occurred_at=now,
@@ -78,15 +80,15 @@ async def test_what_was_acknowledged_survives_a_killed_database(
                             await asyncio.to_thread(own.start)
 
                 await engine.dispose()  # its connections died with the server
-                await wait_until_settled(database, to.stall)
+                await wait_until_settled(database, to)
                 assert worker.is_running
                 assert all(hub.is_running for hub in hubs)
                 assert all(one.is_acknowledged for one in done)
                 assert any(503 in one.statuses for one in done), "the kill hit nothing"
                 for bill in bills:
-                    status = await read_status(database, to.stall, bill)
+                    status = await read_status(database, to, bill)
                     assert status == ("paid", 20_000, 20_000)
-                async with open_org_transaction(database, to.stall.org.id) as session:
+                async with open_org_transaction(database, to.org.id) as session:
                     stored = await session.scalar(text("SELECT count(*) FROM bank_transactions"))
                 assert stored == bills_count
                 assert find_violations(fresh_database.owner_url) == []

@@ -18,14 +18,9 @@ from core.settings import Settings
 from core.tenancy import open_org_transaction
 from tests.faults.dying_hub import RAIL_POINTS
 from tests.world.databases import FreshDatabase
-from tests.world.installation import (
-    Installation,
-    Process,
-    a_reachable_stall,
-    new_client,
-    wait_for,
-)
-from tests.world.rails import RailPlace, connect, payos_for
+from tests.world.installation import Installation, Process, new_client, wait_until_up
+from tests.world.rails import RailStall, connect_to_payos, payos_sandbox_for
+from tests.world.stalls import a_callable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -62,16 +57,14 @@ async def test_a_hub_killed_between_the_steps_leaves_one_order_that_can_be_paid(
     point: str,
 ) -> None:
     dying = installation.start_dying_hub(point)
-    to = await a_reachable_stall(
-        app_database, settings, code=f"HKR{'ABCDE'[number]}", is_live=False
-    )
+    to = await a_callable_stall(app_database, settings, code=f"HKR{'ABCDE'[number]}", is_live=False)
     sealer = Sealer.from_settings(settings)
     async with new_client() as client:
-        with payos_for(app_database, owner_database, sealer, to.stall, client) as place:
-            await connect(place)
-            await wait_for(dying, steady)
+        with payos_sandbox_for(app_database, owner_database, sealer, to, client) as place:
+            await connect_to_payos(place)
+            await wait_until_up(dying, steady)
             body = {
-                "payee_id": str(to.stall.payee_id),
+                "payee_id": str(to.payee_id),
                 "amount_vnd": 20_000,
                 "purpose": "2 phở bò",
                 "rail": "payos",
@@ -91,10 +84,10 @@ async def test_a_hub_killed_between_the_steps_leaves_one_order_that_can_be_paid(
                 bill = await read_bill(client, steady, bill["links"]["self"], to.api_key)
 
             await check_one_order(place, bill)
-            assert await count_bills(app_database, to.stall.org.id) == 1
+            assert await count_bills(app_database, to.org.id) == 1
 
 
-async def check_one_order(place: RailPlace, bill: Any) -> None:
+async def check_one_order(place: RailStall, bill: Any) -> None:
     """Of all orders at payOS the bill's own can be paid, and no other."""
     counted = place.sandbox.get("/control/payment-requests").json()
     assert counted["by_status"]["PENDING"] == 1, counted

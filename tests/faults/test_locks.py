@@ -10,34 +10,29 @@ from sqlalchemy.exc import DBAPIError
 
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
+from core.jobs.periodic import JobDatabases
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.callbacks.rules import LOCK_WAIT_START
 from payments.credits import processor as processor_module
+from payments.credits.jobs import sweep_backlog
 from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    Stall,
-    a_bill,
-    list_breaks,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.installation import (
     Installation,
     Process,
-    a_reachable_stall,
     deliver,
     new_client,
-    wait_for,
     wait_until_settled,
+    wait_until_up,
 )
-from tests.world.tenants import a_new_stall, count_rows, list_outcomes
-from worker.jobs import JobContext, sweep_backlog
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, list_outcomes, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_callable_stall, a_payable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -57,16 +52,16 @@ async def test_a_callback_is_acknowledged_while_its_bill_is_locked_and_settled_a
     settings: Settings,
     fresh_database: FreshDatabase,
 ) -> None:
-    to = await a_reachable_stall(app_database, settings, code="HKXM")
+    to = await a_callable_stall(app_database, settings, code="HKXM")
     now = read_clock()
-    locked, free = [await a_bill(app_database, to.stall, now=now) for _ in range(2)]
+    locked, free = [await a_bill(app_database, to, now=now) for _ in range(2)]
     bodies = [
-        sepay_body(to.stall, amount_vnd=20_000, memo=bill.reference, occurred_at=now)
+        sepay_body(to, amount_vnd=20_000, memo=bill.reference, occurred_at=now)
         for bill in (locked, free)
     ]
-    await wait_for(*hubs)
+    await wait_until_up(*hubs)
 
-    async with new_client() as client, open_org_transaction(app_database, to.stall.org.id) as held:
+    async with new_client() as client, open_org_transaction(app_database, to.org.id) as held:
         await held.execute(HOLD, {"id": locked.id})
         began = time.monotonic()
         for body, hub in zip(bodies, hubs, strict=True):
@@ -80,13 +75,13 @@ async def test_a_callback_is_acknowledged_while_its_bill_is_locked_and_settled_a
         )
         assert (answer.status_code, answer.json()["code"]) == (503, "busy")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert (await read_status(app_database, to.stall, locked))[0] == "open"
+        assert (await read_status(app_database, to, locked))[0] == "open"
 
     worker = installation.start_worker()
-    await wait_until_settled(app_database, to.stall)
+    await wait_until_settled(app_database, to)
 
     for bill in (locked, free):
-        assert await read_status(app_database, to.stall, bill) == ("paid", 20_000, 20_000)
+        assert await read_status(app_database, to, bill) == ("paid", 20_000, 20_000)
     assert find_violations(fresh_database.owner_url) == []
     installation.stop(worker)
 
@@ -95,13 +90,13 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
     fresh_database: FreshDatabase, app_database: Database
 ) -> None:
     """Whoever keeps it for long: the others of the batch are settled meanwhile."""
-    stall = await a_new_stall(app_database)
+    stall = await a_payable_stall(app_database, code=next_code())
     locked = await a_bill(app_database, stall)
     others = [await a_bill(app_database, stall) for _ in range(3)]
     bodies = [
         sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for bill in (locked, *others)
     ]
-    await store(app_database, stall, *bodies)
+    await store_notices(app_database, stall, *bodies)
     impatient = fresh_database.settings.model_copy(update={"lock_timeout_ms": 100})
     engine = open_engine(fresh_database.app_url, impatient)
 
@@ -114,8 +109,8 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
 
     assert settled == 3
     assert await list_outcomes(app_database, stall) == ["settle"] * 3 + ["waits"]
-    assert await settle(app_database, stall) == 0  # it rests for a moment
-    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == 1
+    assert await process_waiting(app_database, stall) == 0  # it rests for a moment
+    assert await process_waiting(app_database, stall, now=NOON + LOCK_WAIT_START) == 1
     assert await read_status(app_database, stall, locked) == ("paid", 20_000, 20_000)
 
 
@@ -123,39 +118,37 @@ async def test_a_locked_bill_does_not_hold_up_its_neighbours(
 async def test_a_locked_bill_with_many_notices_stops_neither_its_neighbours_nor_other_organisations(
     repeats: int, app_database: Database, worker_database: Database
 ) -> None:
-    stall = await a_new_stall(app_database)
-    others = [await a_new_stall(app_database) for _ in range(6)]
+    stall = await a_payable_stall(app_database, code=next_code())
+    others = [await a_payable_stall(app_database, code=next_code()) for _ in range(6)]
     locked = await a_bill(app_database, stall)
     bodies = [
         sepay_body(stall, amount_vnd=1_000, memo=locked.reference, bank_reference=f"L{n}")
         for n in range(repeats)
     ]
-    await store(app_database, stall, *bodies)
-    await store(
+    await store_notices(app_database, stall, *bodies)
+    await store_notices(
         app_database, stall, *(sepay_body(stall, amount_vnd=9_000, memo="x") for _ in range(30))
     )
     for other in others:
-        await store(app_database, other, sepay_body(other, amount_vnd=20_000, memo="x"))
+        await store_notices(app_database, other, sepay_body(other, amount_vnd=20_000, memo="x"))
     processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
     async with open_org_transaction(app_database, stall.org.id) as held:
         await held.execute(HOLD, {"id": locked.id})
         began = time.monotonic()
-        assert await sweep_backlog(context, now=NOON) >= len(others)
+        assert await sweep_backlog(databases, processor, now=NOON) >= len(others)
         for other in others:
             assert await list_outcomes(app_database, other) == ["counter_sale"]
         assert time.monotonic() - began < 5
         while await count_rows(app_database, stall, "notices", "outcome = 'counter_sale'") < 30:
             assert time.monotonic() - began < 40, "neighbours wait for the locked bill"
-            await sweep_backlog(context, now=NOON)
+            await sweep_backlog(databases, processor, now=NOON)
         await processor.close()
         waiting = "handled_at IS NULL AND attempts > 0 AND outcome IS NULL"
         assert await count_rows(app_database, stall, "notices", waiting) == repeats
 
-    assert await settle(app_database, stall, now=NOON + LOCK_WAIT_START) == repeats
+    assert await process_waiting(app_database, stall, now=NOON + LOCK_WAIT_START) == repeats
     assert await list_breaks(app_database, stall) == ["refund_due"] * max(0, repeats - 20)
 
 
@@ -164,12 +157,12 @@ async def test_a_large_backlog_of_some_is_no_wait_for_the_lone_payment_of_anothe
 ) -> None:
     """Four organisations have all places; the fifth is next when one batch of theirs is done."""
     monkeypatch.setattr(processor_module, "BATCH_MAX", 10)
-    large = [await a_new_stall(app_database) for _ in range(4)]
-    small = await a_new_stall(app_database)
+    large = [await a_payable_stall(app_database, code=next_code()) for _ in range(4)]
+    small = await a_payable_stall(app_database, code=next_code())
     for stall in large:
         bodies = (sepay_body(stall, amount_vnd=1_000, memo="x") for _ in range(300))
-        await store(app_database, stall, *bodies)
-    await store(app_database, small, sepay_body(small, amount_vnd=1_000, memo="x"))
+        await store_notices(app_database, stall, *bodies)
+    await store_notices(app_database, small, sepay_body(small, amount_vnd=1_000, memo="x"))
     processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
 
     for stall in (*large, small):
@@ -189,9 +182,9 @@ async def test_a_lost_connection_is_not_the_notices_own_failure(
     fresh_database: FreshDatabase, app_database: Database
 ) -> None:
     """A poisonous one has them tried one by one; the connection dies under the second."""
-    stall = await a_new_stall(app_database)
+    stall = await a_payable_stall(app_database, code=next_code())
     memos = ("poison", "cut", "cut")
-    await store(
+    await store_notices(
         app_database, stall, *(sepay_body(stall, amount_vnd=20_000, memo=memo) for memo in memos)
     )
     fail = f"""
@@ -209,23 +202,23 @@ async def test_a_lost_connection_is_not_the_notices_own_failure(
         owner.execute(fail)
 
     with pytest.raises(DBAPIError):
-        await settle(app_database, stall)
+        await process_waiting(app_database, stall)
 
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("DROP TRIGGER fail ON bank_transactions")
         owner.execute("DROP FUNCTION fail")
     assert await count_rows(app_database, stall, "notices", "attempts = 0") == 2
-    assert await settle(app_database, stall) == 2
+    assert await process_waiting(app_database, stall) == 2
 
 
 async def test_a_deadlock_loses_nothing(
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:
     """Somebody takes two bills in the other order; PostgreSQL ends the one that waits longer."""
-    stall: Stall = await a_new_stall(app_database)
+    stall: PayableStall = await a_payable_stall(app_database, code=next_code())
     bills = sorted([await a_bill(app_database, stall) for _ in range(2)], key=lambda b: b.id)
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=bill.reference) for bill in bills]
-    await store(app_database, stall, *bodies)
+    await store_notices(app_database, stall, *bodies)
 
     async with open_org_transaction(app_database, stall.org.id) as other:
         await other.execute(HOLD, {"id": bills[1].id})

@@ -20,19 +20,13 @@ from loadtests.city import Stall as Place
 from loadtests.wire import Call, SendingJob
 from payments.bills.references import ALPHABET
 from tests.payments.invariants import find_violations
-from tests.world.builders import read_ledger, sepay_body
+from tests.world.constants import CALLBACK_SECRET
 from tests.world.databases import FreshDatabase
-from tests.world.grown import grow_bills
-from tests.world.installation import (
-    HOST,
-    SECRET,
-    Installation,
-    Process,
-    ReachableStall,
-    a_reachable_stall,
-    wait_for,
-    wait_until_settled,
-)
+from tests.world.grown_tables import grow_bills
+from tests.world.installation import HOST, Installation, Process, wait_until_settled, wait_until_up
+from tests.world.notices import sepay_body
+from tests.world.reads import read_ledger
+from tests.world.stalls import CallableStall, a_callable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 DRILL = [pytest.mark.drill, pytest.mark.timeout(600)]
@@ -52,18 +46,18 @@ def hubs(installation: Installation) -> list[Process]:
     return [installation.start_hub() for _ in range(HUBS)]
 
 
-async def open_bills_at(database: Database, to: ReachableStall, number: int) -> list[str]:
+async def open_bills_at(database: Database, to: CallableStall, number: int) -> list[str]:
     """Open bills that the two parts pay exactly; return their references."""
     place = Place(
-        payee_id=to.stall.payee_id,
-        account_id=to.stall.account_id,
-        account_number=to.stall.account_number,
+        payee_id=to.payee_id,
+        account_id=to.account_id,
+        account_number=to.account_number,
     )
     market = Market(
-        org=to.stall.org,
-        endpoint_id=to.stall.endpoint_id,
+        org=to.org,
+        endpoint_id=to.endpoint_id,
         address=to.address,
-        secret=SECRET,
+        secret=CALLBACK_SECRET,
         keys=(),
         reference="",
         stalls=[place],
@@ -73,9 +67,9 @@ async def open_bills_at(database: Database, to: ReachableStall, number: int) -> 
     return [bill.reference for bill in bills]
 
 
-def tell(to: ReachableStall, reference: str, amount_vnd: int) -> Call:
-    body = sepay_body(to.stall, amount_vnd=amount_vnd, memo=reference, occurred_at=read_clock())
-    return Call(path=to.path, headers="", body=body, secret=SECRET)
+def tell(to: CallableStall, reference: str, amount_vnd: int) -> Call:
+    body = sepay_body(to, amount_vnd=amount_vnd, memo=reference, occurred_at=read_clock())
+    return Call(path=to.path, headers="", body=body, secret=CALLBACK_SECRET)
 
 
 async def report_all(calls: list[list[Call]], hubs: list[Process], folder: Path) -> None:
@@ -105,9 +99,9 @@ async def test_two_parts_reported_close_together_at_three_hubs_pay_every_bill(
     bills_count: int,
     grown: int,
 ) -> None:
-    await wait_for(*hubs)
-    to = await a_reachable_stall(app_database, settings, code=next(_codes))
-    grow_bills(fresh_database.owner_url, to.stall, rows=grown)
+    await wait_until_up(*hubs)
+    to = await a_callable_stall(app_database, settings, code=next(_codes))
+    grow_bills(fresh_database.owner_url, to, rows=grown)
     references = await open_bills_at(app_database, to, bills_count)
     chance = random.Random(seed)
     calls: list[list[Call]] = [[] for _ in hubs]
@@ -117,9 +111,9 @@ async def test_two_parts_reported_close_together_at_three_hubs_pay_every_bill(
             calls[hub].append(tell(to, reference, amount_vnd))
 
     await report_all(calls, hubs, tmp_path)
-    await wait_until_settled(app_database, to.stall)
+    await wait_until_settled(app_database, to)
 
-    async with open_org_transaction(app_database, to.stall.org.id) as session:
+    async with open_org_transaction(app_database, to.org.id) as session:
         query = text("""
             SELECT status, count(*) FROM bills WHERE reference = ANY(CAST(:references AS text[]))
             GROUP BY status
@@ -129,5 +123,5 @@ async def test_two_parts_reported_close_together_at_three_hubs_pay_every_bill(
         judged = dict(list(await session.execute(verdicts)))
     assert statuses == {"paid": bills_count}
     assert judged == {"part": bills_count, "settle": bills_count}
-    assert (await read_ledger(app_database, to.stall))["takings"] == bills_count * sum(PARTS_VND)
+    assert (await read_ledger(app_database, to))["takings"] == bills_count * sum(PARTS_VND)
     assert find_violations(fresh_database.owner_url) == []

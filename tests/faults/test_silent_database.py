@@ -15,18 +15,13 @@ from core.clock import read_clock
 from core.db import Database
 from core.settings import Settings
 from tests.faults.silent_proxy import SilentProxy, silent_proxy
-from tests.payments.providers.provider_notices import sepay
-from tests.world.builders import sepay_body
+from tests.world.callbacks import sepay_callback
+from tests.world.constants import CALLBACK_SECRET
 from tests.world.databases import FreshDatabase
-from tests.world.installation import (
-    SECRET,
-    Installation,
-    ReachableStall,
-    a_reachable_stall,
-    new_client,
-    wait_for,
-)
-from tests.world.tenants import count_rows
+from tests.world.installation import Installation, new_client, wait_until_up
+from tests.world.notices import sepay_body
+from tests.world.reads import count_rows
+from tests.world.stalls import CallableStall, a_callable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -43,27 +38,27 @@ IMPATIENT = {
 
 
 @pytest.fixture
-async def stalls(app_database: Database, settings: Settings) -> list[ReachableStall]:
+async def stalls(app_database: Database, settings: Settings) -> list[CallableStall]:
     """Three organisations, more than one wave of a small pool."""
-    return [await a_reachable_stall(app_database, settings, code=code) for code in next(CODES)]
+    return [await a_callable_stall(app_database, settings, code=code) for code in next(CODES)]
 
 
 CODES = iter([("HKXA", "HKXB", "HKXC"), ("HKXD", "HKXE", "HKXF")])
 
 
 async def send(
-    client: httpx.AsyncClient, to: ReachableStall, url: str, number: int
+    client: httpx.AsyncClient, to: CallableStall, url: str, number: int
 ) -> tuple[int, float, str]:
     """Send one callback once; return (status, seconds, Retry-After)."""
-    body = sepay_body(to.stall, amount_vnd=10_000 + number, memo="x", occurred_at=read_clock())
-    headers = dict(sepay(body, key=SECRET, at=read_clock()).headers)
+    body = sepay_body(to, amount_vnd=10_000 + number, memo="x", occurred_at=read_clock())
+    headers = dict(sepay_callback(body, key=CALLBACK_SECRET, at=read_clock()).headers)
     began = time.monotonic()
     answer = await client.post(f"{url}{to.path}", content=body, headers=headers)
     return answer.status_code, time.monotonic() - began, answer.headers.get("Retry-After", "")
 
 
 async def send_many(
-    client: httpx.AsyncClient, stalls: list[ReachableStall], url: str
+    client: httpx.AsyncClient, stalls: list[CallableStall], url: str
 ) -> list[tuple[int, float, str]]:
     """Send at once, for all organisations."""
     return await asyncio.gather(
@@ -107,12 +102,12 @@ def frozen_backends(fresh_database: FreshDatabase) -> Iterator[None]:
 
 async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
     installation: Installation,
-    stalls: list[ReachableStall],
+    stalls: list[CallableStall],
     app_database: Database,
     fresh_database: FreshDatabase,
 ) -> None:
     hub = installation.start_hub(**IMPATIENT)
-    await wait_for(hub)
+    await wait_until_up(hub)
     async with new_client() as client:
         await wait_until_ready(client, hub.url, within_s=10)
         before = await send_many(client, stalls, hub.url)
@@ -136,7 +131,7 @@ async def test_senders_get_an_answer_in_seconds_when_all_backends_hang(
             assert {status for status, *_ in again} == {200}, again
 
     acknowledged = [s for s, *_ in (*before, *frozen, *again) if s == 200]
-    stored = sum([await count_rows(app_database, to.stall, "notices") for to in stalls])
+    stored = sum([await count_rows(app_database, to, "notices") for to in stalls])
     assert stored >= len(acknowledged)
     installation.stop(hub)
 
@@ -150,11 +145,11 @@ async def behind_a_proxy(
 
 
 async def test_a_hub_whose_wire_is_silent_answers_503_and_says_that_it_is_not_ready(
-    installation: Installation, stalls: list[ReachableStall], fresh_database: FreshDatabase
+    installation: Installation, stalls: list[CallableStall], fresh_database: FreshDatabase
 ) -> None:
     async with behind_a_proxy(fresh_database) as (proxy, address), new_client() as client:
         hub = installation.start_hub(**IMPATIENT, **address)
-        await wait_for(hub)
+        await wait_until_up(hub)
         assert {status for status, *_ in await send_many(client, stalls, hub.url)} == {200}
 
         proxy.fall_silent()

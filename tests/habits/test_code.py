@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
-    *("api", "core", "identity", "ops", "payments", "sandbox", "worker", "migrations", "tests"),
+    *(
+        "api",
+        "core",
+        "identity",
+        "ops",
+        "payments",
+        "registry",
+        "sandbox",
+        "worker",
+        "migrations",
+        "tests",
+    ),
 )
 DOMAIN = ("payments", "identity", "core")
 NOT_NAMES = {"utils.py", "helpers.py", "common.py", "manager.py", "misc.py", "util.py"}

@@ -24,7 +24,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OURS = (
     *("api", "core", "identity", "loadtests", "migrations", "ops", "payments", "sandbox", "tests"),
-    "worker",
+    *("registry", "worker"),
 )
 NAMED = re.compile(rf"`((?:{'|'.join((*OURS, 'docs'))})/[\w./-]*)`")
 # payments.bills.service.open_bills, a module or what is in it; sandbox.json is a file.
@@ -176,6 +176,7 @@ def test_every_package_of_the_front_end_is_explained() -> None:
     assert set(rows_of("Front end")) == set(package["dependencies"])
 
 
+@cache
 def imported() -> set[str]:
     """The distributions that our code imports."""
     found = set()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from identity.people.rules import API_SCOPES, ROLE_PERMISSIONS, Permission, Role
+from identity.people.rules import API_SCOPES, NARROWED, ROLE_PERMISSIONS, Permission, Role
 
 PAGE = Path(__file__).parents[2] / "docs/permissions.md"
 
@@ -30,6 +30,10 @@ def test_the_page_has_the_table_of_roles() -> None:
 
 def test_the_page_has_the_scopes() -> None:
     assert write_scopes() in PAGE.read_text()
+
+
+def test_the_page_has_what_people_of_a_stall_may_do() -> None:
+    assert ", ".join(f"`{one}`" for one in sorted(NARROWED)) + "." in PAGE.read_text()
 
 
 def test_nobody_who_proposes_an_account_may_also_approve_one() -> None:

@@ -9,21 +9,23 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import worker.jobs
-from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor, AuditRow
 from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgKind
-from identity.organisations.service import create_organisation
 from identity.people.hooks import Hooks, PermissionLoss
 from identity.people.losses import finish_loss, finish_losses
 from identity.people.passwords import Passwords
 from identity.people.rules import Permission, Role
 from identity.people.service import HUB, Granter, StaffChange, add_staff, change_staff
-from tests.world.builders import NOON, Stall, a_stall
+from registry import REGISTRY
+from tests.world.constants import NOON
+from tests.world.organisations import an_organisation
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
+
+HOOKS = REGISTRY.hooks
 
 CHIEF = Granter(
     actor=Actor(kind="staff", id=UUID(int=77), name="Quản trị", request_id="r7"),
@@ -56,24 +58,17 @@ class Town:
 
     city_id: UUID
     boss_id: UUID
-    markets: Sequence[Stall]
+    markets: Sequence[PayableStall]
 
 
 @pytest.fixture
 async def town(app_database: Database, owner_database: Database) -> Town:
     markets = [
-        await a_stall(app_database, code=code, is_live=True) for code in ("HKXM", "DXA2", "THA9")
+        await a_payable_stall(app_database, code=code, is_live=True)
+        for code in ("HKXM", "DXA2", "THA9")
     ]
     async with app_database.begin() as session:
-        city = await create_organisation(
-            session,
-            code="HANX",
-            name="Hà Nội",
-            kind=OrgKind.CITY,
-            is_live=True,
-            actor=SYSTEM,
-            now=NOON,
-        )
+        city = await an_organisation(session, code="HANX", kind=OrgKind.CITY, actor=SYSTEM)
         _, boss = [
             await add_staff(
                 session,
@@ -145,10 +140,7 @@ async def test_what_a_crash_left_is_handled_by_the_worker_in_the_name_of_who_cha
     await demote(app_database, town, HOOKS)  # and the process dies
     assert await count_vouched(owner_database) == len(town.markets)
 
-    rounds = [
-        await finish_losses(app_database, worker_database, worker.jobs.HOOKS, now=NOON)
-        for _ in range(2)
-    ]
+    rounds = [await finish_losses(app_database, worker_database, HOOKS, now=NOON) for _ in range(2)]
 
     assert rounds == [1, 0]
     assert await count_vouched(owner_database) == 0
@@ -180,7 +172,3 @@ async def test_one_organisation_whose_subscriber_fails_holds_up_no_other_and_is_
     assert others == {town.city_id, *(m.org.id for m in town.markets)} - {deaf}
     assert deaf in listener.heard
     assert rounds == [1, 0]
-
-
-def test_hub_and_worker_tell_the_same_packages() -> None:
-    assert worker.jobs.HOOKS.on_permission_lost == HOOKS.on_permission_lost

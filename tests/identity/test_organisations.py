@@ -8,10 +8,9 @@ from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
-from identity.organisations.rules import ORG_CODE, OrgFacts, OrgKind
-from identity.organisations.service import create_organisation
+from identity.organisations.rules import ORG_CODE, OrgFacts
 from payments.bills import references
-from tests.world.builders import NOON
+from tests.world.organisations import an_organisation
 
 pytestmark = pytest.mark.anyio
 
@@ -20,15 +19,7 @@ LAN = Actor(kind="staff", id=new_id(), name="Lan", request_id="r1")
 
 async def create(database: Database, code: str = "DXA2") -> OrgFacts:
     async with database.begin() as session:
-        return await create_organisation(
-            session,
-            code=code,
-            name="Chợ Đồng Xa",
-            kind=OrgKind.MARKET_BOARD,
-            is_live=True,
-            actor=LAN,
-            now=NOON,
-        )
+        return await an_organisation(session, code=code, name="Chợ Đồng Xa", actor=LAN)
 
 
 async def test_the_log_of_an_organisation_begins_with_who_made_it(app_database: Database) -> None:

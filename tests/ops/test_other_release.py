@@ -18,7 +18,7 @@ from ops.postgres.supervisor import Cluster
 from tests.world.databases import TEST_SECRET_KEY, FreshDatabase, create_database
 
 ROOT = Path(__file__).parents[2]
-OLD, NEWER, STRANGE = "0006", "p9999", "1a2b3c4d5e6f"
+OLD, NEWER, STRANGE = "p0008", "m9999", "1a2b3c4d5e6f"
 COMMANDS = (
     ["migrate"],
     ["migrate", "--to", "head"],

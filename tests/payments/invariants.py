@@ -3,7 +3,7 @@
 import psycopg
 from psycopg.rows import dict_row
 
-from payments.invariants import INVARIANTS
+from payments.invariants.queries import INVARIANTS
 
 NOTHING_WAITS = "SELECT id, outcome, attempts FROM notices WHERE handled_at IS NULL"
 

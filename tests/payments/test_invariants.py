@@ -1,37 +1,28 @@
 """Each invariant sees a violation, and the worker alarms about it and takes the alarm back."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-import payments.invariants
+import payments.invariants.queries
 from core.db import Database
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.references import make_reference
 from payments.breaks.service import close_break
-from payments.credits.processor import NoticeProcessor
-from payments.invariants import INVARIANTS
+from payments.invariants.jobs import check_invariants
+from payments.invariants.queries import INVARIANTS
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from worker.jobs import JobContext, check_invariants
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import list_breaks
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +33,7 @@ DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
         {
-            "clearing_is_what_was_told",
+            "bank_clearing_equals_reported_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -51,7 +42,7 @@ DAMAGES = {
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
         {
-            "clearing_is_what_was_told",
+            "bank_clearing_equals_reported_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -124,7 +115,11 @@ DAMAGES = {
             " 'id', gen_random_uuid(), 'bank_reference', 'FTLOST',"
             " 'provider_transaction_id', 'lost'))).* FROM bank_transactions c LIMIT 1"
         ),
-        {"clearing_is_what_was_told", "one_explanation_in_force", "a_credit_posts_once"},
+        {
+            "bank_clearing_equals_reported_credits",
+            "one_explanation_in_force",
+            "a_credit_posts_once",
+        },
     ),
     "a credit lost its explanation": (
         "UPDATE matches SET reversed_at = now() WHERE verdict = 'settle'",
@@ -132,7 +127,11 @@ DAMAGES = {
     ),
     "money out is explained as money in": (
         "UPDATE bank_transactions SET direction = 'out'",
-        {"one_explanation_in_force", "clearing_is_what_was_told", "a_credit_posts_once"},
+        {
+            "one_explanation_in_force",
+            "bank_clearing_equals_reported_credits",
+            "a_credit_posts_once",
+        },
     ),
     "one transaction became two credits": (
         (
@@ -178,15 +177,15 @@ DAMAGES = {
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
+async def stall(app_database: Database) -> PayableStall:
     """A stall with open, paid, part-paid and over-paid bills, a sale, lost money and cash."""
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
         await pay(app_database, stall, await a_bill(app_database, stall), amount_vnd=paid_vnd)
     await a_bill(app_database, stall)
     for memo in ("tien hang", make_reference(stall.org.code, SERIAL_OF_NO_BILL)):
-        await store(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
-    await settle(app_database, stall)
+        await store_notices(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
+    await process_waiting(app_database, stall)
     short = await a_bill(app_database, stall)
     await pay(app_database, stall, short, amount_vnd=12_000)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -203,12 +202,8 @@ async def stall(app_database: Database) -> Stall:
 
 
 @pytest.fixture
-async def context(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
-    await processor.close()
+async def databases(app_database: Database, worker_database: Database) -> JobDatabases:
+    return JobDatabases(app=app_database, worker=worker_database)
 
 
 def damage(fresh_database: FreshDatabase, statement: str) -> None:
@@ -218,15 +213,17 @@ def damage(fresh_database: FreshDatabase, statement: str) -> None:
 
 
 async def test_all_invariants_hold_for_sound_books(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, databases: JobDatabases
 ) -> None:
     assert find_violations(fresh_database.owner_url) == []
-    assert await check_invariants(context, now=NOON) == 0
-    assert "books_disagree" not in await list_breaks(context.app_database, stall)
+    assert await check_invariants(databases, now=NOON) == 0
+    assert "books_disagree" not in await list_breaks(databases.app, stall)
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-async def test_a_violation_is_seen(fresh_database: FreshDatabase, stall: Stall, what: str) -> None:
+async def test_a_violation_is_seen(
+    fresh_database: FreshDatabase, stall: PayableStall, what: str
+) -> None:
     statement, seen_by = DAMAGES[what]
 
     damage(fresh_database, statement)
@@ -240,30 +237,30 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
 
 
 async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it_holds_again(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, databases: JobDatabases
 ) -> None:
-    neighbour = await a_stall(context.app_database, code="HKXN")
-    await pay(context.app_database, neighbour, await a_bill(context.app_database, neighbour))
+    neighbour = await a_payable_stall(databases.app, code="HKXN")
+    await pay(databases.app, neighbour, await a_bill(databases.app, neighbour))
     lift = "UPDATE bills SET received_vnd = received_vnd + 1 WHERE org_id = '{}'"
     damage(fresh_database, lift.format(stall.org.id))
 
-    assert await check_invariants(context, now=NOON) == 5  # one row for each of its bills
-    assert await check_invariants(context, now=NOON + timedelta(minutes=15)) == 5
+    assert await check_invariants(databases, now=NOON) == 5  # one row for each of its bills
+    assert await check_invariants(databases, now=NOON + timedelta(minutes=15)) == 5
 
-    assert (await list_breaks(context.app_database, stall)).count("books_disagree") == 1
-    assert await list_breaks(context.app_database, neighbour) == []
+    assert (await list_breaks(databases.app, stall)).count("books_disagree") == 1
+    assert await list_breaks(databases.app, neighbour) == []
     damage(fresh_database, lift.replace("+ 1", "- 1").format(stall.org.id))
-    assert await check_invariants(context, now=NOON + timedelta(minutes=30)) == 0
-    assert "books_disagree" not in await list_breaks(context.app_database, stall)
+    assert await check_invariants(databases, now=NOON + timedelta(minutes=30)) == 0
+    assert "books_disagree" not in await list_breaks(databases.app, stall)
 
 
 LOST = "WHERE kind IN ('unknown_reference', 'refund_due') AND credit_id IS NOT NULL"
 
 
 async def test_what_a_person_took_off_the_list_is_no_violation(
-    fresh_database: FreshDatabase, stall: Stall, context: JobContext
+    fresh_database: FreshDatabase, stall: PayableStall, databases: JobDatabases
 ) -> None:
-    database = context.app_database
+    database = databases.app
     async with open_org_transaction(database, stall.org.id) as session:
         ids = list((await session.execute(text(f"SELECT id FROM breaks {LOST}"))).scalars())
         for break_id in ids:
@@ -273,7 +270,7 @@ async def test_what_a_person_took_off_the_list_is_no_violation(
     assert len(ids) == 2
 
     assert find_violations(fresh_database.owner_url) == []
-    assert await check_invariants(context, now=NOON) == 0
+    assert await check_invariants(databases, now=NOON) == 0
     assert "books_disagree" not in await list_breaks(database, stall)
 
 
@@ -287,7 +284,7 @@ async def test_what_a_person_took_off_the_list_is_no_violation(
     ids=["by nobody", "about something else", "of an explanation before"],
 )
 async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_explanation(
-    fresh_database: FreshDatabase, stall: Stall, closed: str
+    fresh_database: FreshDatabase, stall: PayableStall, closed: str
 ) -> None:
     damage(
         fresh_database, f"UPDATE breaks SET closed_at = now(), resolution = 'x', {closed} {LOST}"
@@ -301,20 +298,20 @@ async def test_a_closed_break_is_no_list_unless_a_person_closed_it_for_this_expl
 
 async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_checked(
     fresh_database: FreshDatabase,
-    stall: Stall,
-    context: JobContext,
+    stall: PayableStall,
+    databases: JobDatabases,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.BOUNDS[1:])
-    monkeypatch.setattr(payments.invariants, "BOUNDS", bounds)
+    bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
+    monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_told", slow)
+    monkeypatch.setitem(INVARIANTS, "bank_clearing_equals_reported_credits", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
-    assert await check_invariants(context, now=NOON) == 1
+    assert await check_invariants(databases, now=NOON) == 1
 
-    assert "books_disagree" in await list_breaks(context.app_database, stall)
+    assert "books_disagree" in await list_breaks(databases.app, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
-    assert "clearing_is_what_was_told" in told
+    assert "bank_clearing_equals_reported_credits" in told

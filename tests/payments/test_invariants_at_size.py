@@ -7,10 +7,12 @@ import pytest
 
 from core.db import Database
 from ops.postgres.supervisor import Cluster
-from payments.invariants import INVARIANTS, VIOLATIONS_MAX, find_violations
-from tests.world.builders import a_bill, a_stall, pay
+from payments.invariants.queries import INVARIANTS, VIOLATIONS_MAX, find_violations
+from tests.world.bills import a_bill
 from tests.world.databases import FreshDatabase
 from tests.world.grown_books import grow_books
+from tests.world.notices import pay
+from tests.world.stalls import a_payable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.drill]
 
@@ -25,7 +27,7 @@ async def test_all_invariants_answer_on_a_million_payments_within_a_minute(
     app_database: Database,
     worker_database: Database,
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     grow_books(cluster.dsn(dbname=fresh_database.name), stall, PAYMENTS)
     await pay(app_database, stall, await a_bill(app_database, stall))
 

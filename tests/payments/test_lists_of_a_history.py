@@ -18,9 +18,9 @@ from payments.credits.rules import Verdict
 from payments.credits.sales import count_all_sales, count_sales, find_sale, list_sales
 from payments.credits.views import CreditView, list_credits
 from tests.payments.invariants import find_violations
-from tests.world.builders import Stall
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_neighbour, a_new_stall
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -30,21 +30,26 @@ ALL = 100_000
 
 
 @pytest.fixture
-async def stall(cluster: Cluster, fresh_database: FreshDatabase, app_database: Database) -> Stall:
+async def stall(
+    cluster: Cluster, fresh_database: FreshDatabase, app_database: Database
+) -> PayableStall:
     """A stall that shares its account; half of the past is its organisation's."""
-    grown, other = await a_new_stall(app_database), await a_new_stall(app_database)
+    grown, other = (
+        await a_payable_stall(app_database, code=next_code()),
+        await a_payable_stall(app_database, code=next_code()),
+    )
     await a_neighbour(app_database, grown)
     superuser_url = cluster.dsn(dbname=fresh_database.name)
     write_history(superuser_url, [grown.org.id, other.org.id], PAYMENTS)
     return grown
 
 
-async def list_all_bills(database: Database, stall: Stall) -> list[BillFacts]:
+async def list_all_bills(database: Database, stall: PayableStall) -> list[BillFacts]:
     async with open_org_transaction(database, stall.org.id) as session:
         return await list_bills(session, stall.org.id, limit=ALL, now=read_clock())
 
 
-async def list_all_credits(database: Database, stall: Stall) -> list[CreditView]:
+async def list_all_credits(database: Database, stall: PayableStall) -> list[CreditView]:
     async with open_org_transaction(database, stall.org.id) as session:
         return await list_credits(session, stall.org.id, limit=ALL)
 
@@ -55,7 +60,7 @@ def is_of_day(instant: datetime, day: date) -> bool:
 
 
 async def test_a_written_past_is_what_the_hub_would_have_left(
-    stall: Stall, app_database: Database, fresh_database: FreshDatabase
+    stall: PayableStall, app_database: Database, fresh_database: FreshDatabase
 ) -> None:
     credits_ = await list_all_credits(app_database, stall)
 
@@ -65,7 +70,9 @@ async def test_a_written_past_is_what_the_hub_would_have_left(
     assert timedelta(days=39) < credits_[0].received_at - credits_[-1].received_at
 
 
-async def test_bills_are_listed_by_their_states(stall: Stall, app_database: Database) -> None:
+async def test_bills_are_listed_by_their_states(
+    stall: PayableStall, app_database: Database
+) -> None:
     """Beside the past, an open and a part-paid bill can be paid still, and two have just ended."""
     now = read_clock()
     unpaid = text("""
@@ -99,7 +106,7 @@ async def test_bills_are_listed_by_their_states(stall: Stall, app_database: Data
 
 
 async def test_bills_are_listed_by_each_filter_and_page_by_page(
-    stall: Stall, app_database: Database
+    stall: PayableStall, app_database: Database
 ) -> None:
     now = read_clock()
     everything = await list_all_bills(app_database, stall)
@@ -132,7 +139,7 @@ async def test_bills_are_listed_by_each_filter_and_page_by_page(
 
 
 async def test_credits_are_listed_by_each_filter_and_page_by_page(
-    stall: Stall, app_database: Database
+    stall: PayableStall, app_database: Database
 ) -> None:
     everything = await list_all_credits(app_database, stall)
     some = everything[len(everything) // 3]
@@ -170,7 +177,7 @@ async def test_credits_are_listed_by_each_filter_and_page_by_page(
 
 
 async def test_a_stalls_day_is_its_own_and_what_nobody_has_yet(
-    stall: Stall, app_database: Database
+    stall: PayableStall, app_database: Database
 ) -> None:
     everything = await list_all_credits(app_database, stall)
     org_id, payee_id = stall.org.id, stall.payee_id
@@ -197,7 +204,9 @@ async def test_a_stalls_day_is_its_own_and_what_nobody_has_yet(
         assert await find_sale(session, org_id, payee_id, others.id) is None
 
 
-async def test_breaks_are_listed_by_each_filter(stall: Stall, app_database: Database) -> None:
+async def test_breaks_are_listed_by_each_filter(
+    stall: PayableStall, app_database: Database
+) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
 
         async def find(**filters: object) -> list[BreakView]:

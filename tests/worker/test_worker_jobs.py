@@ -1,7 +1,5 @@
 """The worker's rounds: they look at what is recent, go on where one fails, and leave nothing."""
 
-import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,33 +7,31 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+import payments.bills.jobs
+import payments.credits.jobs
 import worker.jobs
 from core.clock import read_clock
 from core.db import Database
 from core.ids import first_id_at, new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
+from payments.bills.jobs import ExpiryProgress, expire_bills
 from payments.bills.queries import FIND_EXPIRED_UNSTORED, STORE_EXPIRY
 from payments.bills.references import make_reference
 from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection
-from payments.credits.processor import NoticeProcessor
-from payments.credits.queries import FIND_WAITING_MATCHES
-from tests.world.builders import (
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    an_id_number,
-    list_breaks,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from payments.credits.jobs import rematch_waiting
+from payments.credits.queries_matches import FIND_WAITING_MATCHES
+from tests.world.bills import a_bill
+from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_bill_called, a_new_stall, count_rows
-from worker.jobs import JobContext, expire_bills, purge_expired, rematch_waiting
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.plans import scans_of
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.serials import next_code, next_number
+from tests.world.stalls import PayableStall, a_payable_stall
+from worker.jobs import purge_expired
 
 pytestmark = pytest.mark.anyio
 
@@ -43,45 +39,40 @@ AFTERWARDS = NOON + timedelta(days=2)
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-async def context(app_database: Database, worker_database: Database) -> AsyncIterator[JobContext]:
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    yield JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
-    await processor.close()
+async def databases(app_database: Database, worker_database: Database) -> JobDatabases:
+    return JobDatabases(app=app_database, worker=worker_database)
 
 
 async def test_money_whose_bill_appears_within_a_day_is_explained_and_later_not_looked_for(
-    app_database: Database, stall: Stall, context: JobContext
+    app_database: Database, stall: PayableStall, databases: JobDatabases
 ) -> None:
     soon, late = [a_free_reference(stall) for _ in range(2)]
     for reference in (soon, late):
-        await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
-    await settle(app_database, stall)
+        await store_notices(
+            app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference)
+        )
+    await process_waiting(app_database, stall)
 
-    paid = await a_bill_called(app_database, stall, soon)
-    assert await rematch_waiting(context, now=NOON + timedelta(hours=23)) == 1
+    paid = await a_bill(app_database, stall, reference=soon)
+    assert await rematch_waiting(databases, now=NOON + timedelta(hours=23)) == 1
     assert (await read_status(app_database, stall, paid))[0] == "paid"
 
-    await a_bill_called(app_database, stall, late)
-    assert await rematch_waiting(context, now=NOON + timedelta(days=2)) == 0
+    await a_bill(app_database, stall, reference=late)
+    assert await rematch_waiting(databases, now=NOON + timedelta(days=2)) == 0
 
 
-async def money_before_its_bill(database: Database, stall: Stall, *, bills: int = 1) -> list[Any]:
+async def money_before_its_bill(
+    database: Database, stall: PayableStall, *, bills: int = 1
+) -> list[Any]:
     """Pay for bills that are opened only afterwards."""
     references = [a_free_reference(stall) for _ in range(bills)]
     bodies = [sepay_body(stall, amount_vnd=20_000, memo=reference) for reference in references]
-    await store(database, stall, *bodies)
-    await settle(database, stall)
-    return [await a_bill_called(database, stall, reference) for reference in references]
+    await store_notices(database, stall, *bodies)
+    await process_waiting(database, stall)
+    return [await a_bill(database, stall, reference=reference) for reference in references]
 
 
-async def cannot_be_judged(fresh_database: FreshDatabase, stall: Stall) -> None:
+async def cannot_be_judged(fresh_database: FreshDatabase, stall: PayableStall) -> None:
     """Let nothing be posted for this stall any more."""
     query = "DELETE FROM ledger_accounts WHERE subject_id = %s"
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
@@ -90,31 +81,34 @@ async def cannot_be_judged(fresh_database: FreshDatabase, stall: Stall) -> None:
 
 async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     app_database: Database,
-    stall: Stall,
-    context: JobContext,
+    stall: PayableStall,
+    databases: JobDatabases,
     fresh_database: FreshDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.jobs, "REMATCH_MAX", 10)
+    monkeypatch.setattr(payments.credits.jobs, "REMATCH_MAX", 10)
     await money_before_its_bill(app_database, stall, bills=12)
     await cannot_be_judged(fresh_database, stall)
-    other = await a_new_stall(app_database)
+    other = await a_payable_stall(app_database, code=next_code())
     (paid,) = await money_before_its_bill(app_database, other)
 
-    assert await rematch_waiting(context, now=NOON) == 1
+    assert await rematch_waiting(databases, now=NOON) == 1
     assert (await read_status(app_database, other, paid))[0] == "paid"
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 9
 
     await rematch_waiting(
-        context, now=NOON + timedelta(seconds=1)
+        databases, now=NOON + timedelta(seconds=1)
     )  # the three that had no turn yet
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
-    await rematch_waiting(context, now=NOON + timedelta(seconds=2))
+    await rematch_waiting(databases, now=NOON + timedelta(seconds=2))
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
 
 
 async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_is_explained(
-    app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    fresh_database: FreshDatabase,
 ) -> None:
     (bill,) = await money_before_its_bill(app_database, stall)
     refuse = """
@@ -126,7 +120,7 @@ async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_i
         owner.execute(refuse)
     for seconds in range(0, 1_200, 2):  # a round every 2 s
         now = NOON + timedelta(seconds=seconds)
-        assert await rematch_waiting(context, now=now) == 0
+        assert await rematch_waiting(databases, now=now) == 0
 
     attempts = await count_rows(app_database, stall, "matches", "attempts BETWEEN 6 AND 12")
     assert attempts == 1  # and not 600
@@ -134,44 +128,53 @@ async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_i
 
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("DROP TRIGGER refuse ON bills")
-    assert await rematch_waiting(context, now=NOON + timedelta(hours=1)) == 1
+    assert await rematch_waiting(databases, now=NOON + timedelta(hours=1)) == 1
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     assert await list_breaks(app_database, stall) == []
 
 
-def a_free_reference(stall: Stall) -> str:
+def a_free_reference(stall: PayableStall) -> str:
     """Make a reference that no bill carries yet."""
-    return make_reference(stall.org.code, 9_000_000 + an_id_number())
+    return make_reference(stall.org.code, 9_000_000 + next_number())
 
 
 async def test_all_bills_past_their_time_are_expired_in_one_round(
-    app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.jobs, "EXPIRE_MAX", 2)
+    monkeypatch.setattr(payments.bills.jobs, "EXPIRE_MAX", 2)
     for _ in range(5):
         await a_bill(app_database, stall)
 
-    assert await expire_bills(context, now=AFTERWARDS) == 5
+    assert await expire_bills(databases, ExpiryProgress(), now=AFTERWARDS) == 5
 
     assert await count_rows(app_database, stall, "bills", "status = 'expired'") == 5
 
 
 async def test_the_next_round_begins_where_the_last_one_ended(
-    app_database: Database, stall: Stall, context: JobContext
+    app_database: Database, stall: PayableStall, databases: JobDatabases
 ) -> None:
-    assert await expire_bills(context, now=NOON) == 0
+    progress = ExpiryProgress()
+    assert await expire_bills(databases, progress, now=NOON) == 0
     for day in range(3):
         await a_bill(app_database, stall, now=NOON + timedelta(days=day))
-        await expire_bills(context, now=NOON + timedelta(days=day, hours=1))
+        await expire_bills(databases, progress, now=NOON + timedelta(days=day, hours=1))
 
-    assert await expire_bills(context, now=NOON + timedelta(days=10)) == 1  # the others before
+    assert (
+        await expire_bills(databases, progress, now=NOON + timedelta(days=10)) == 1
+    )  # the others before
     assert await count_rows(app_database, stall, "bills", "status = 'expired'") == 3
 
 
 async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
-    app_database: Database, stall: Stall, context: JobContext, fresh_database: FreshDatabase
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    fresh_database: FreshDatabase,
 ) -> None:
-    others = [await a_new_stall(app_database) for _ in range(2)]
+    others = [await a_payable_stall(app_database, code=next_code()) for _ in range(2)]
     for one in (stall, *others):
         await a_bill(app_database, one)
     refuse = f"""
@@ -183,29 +186,33 @@ async def test_an_organisation_whose_bills_cannot_be_expired_holds_up_no_other(
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute(refuse)
 
-    assert await expire_bills(context, now=AFTERWARDS) == 2
+    progress = ExpiryProgress()
+    assert await expire_bills(databases, progress, now=AFTERWARDS) == 2
 
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("DROP TRIGGER refuse ON bills")
     assert (
-        await expire_bills(context, now=AFTERWARDS + timedelta(days=5)) == 1
+        await expire_bills(databases, progress, now=AFTERWARDS + timedelta(days=5)) == 1
     )  # it is not forgotten
 
 
 async def test_what_has_outlived_its_retention_is_deleted_however_much_it_is(
-    app_database: Database, stall: Stall, context: JobContext, monkeypatch: pytest.MonkeyPatch
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker.jobs, "DELETE_MAX", 2)
     async with open_org_transaction(app_database, stall.org.id) as session:
         for _ in range(5):
             await reject(session, stall, at=NOON)
 
-    assert await purge_expired(context, now=NOON + timedelta(days=31)) >= 5
+    assert await purge_expired(databases, now=NOON + timedelta(days=31)) >= 5
 
     assert await count_rows(app_database, stall, "rejections") == 0
 
 
-async def reject(session: Any, stall: Stall, *, at: datetime, kept_max: int = 200) -> None:
+async def reject(session: Any, stall: PayableStall, *, at: datetime, kept_max: int = 200) -> None:
     rejection = NewRejection(
         id=new_id(),
         endpoint_id=stall.endpoint_id,
@@ -220,7 +227,7 @@ async def reject(session: Any, stall: Stall, *, at: datetime, kept_max: int = 20
 
 
 async def test_refused_messages_are_kept_up_to_their_number_an_hour(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     now = read_clock()
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -235,7 +242,7 @@ async def test_refused_messages_are_kept_up_to_their_number_an_hour(
 async def test_the_rounds_read_what_is_recent_by_an_index(
     app_database: Database,
     worker_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     cluster: Cluster,
     fresh_database: FreshDatabase,
 ) -> None:
@@ -250,10 +257,10 @@ async def test_the_rounds_read_what_is_recent_by_an_index(
             'Pho', 'expired', md5('c')::uuid, at, at, at
         FROM generate_series(1, 60000) i,
             LATERAL (SELECT now() - interval '9 min' * (60000 - i)) t (at);
-        INSERT INTO matches (org_id, id, credit_id, rule, verdict, named, reason, applied_vnd,
-            is_late, matched_at)
+        INSERT INTO matches (org_id, id, credit_id, rule, verdict, named, reason, reason_facts,
+            applied_vnd, is_late, matched_at)
         SELECT '{stall.org.id}', md5('m' || i)::uuid, md5('k' || i)::uuid, 'none', 'no_bill',
-            'PPHKXM' || i, 'x', 0, false, now() - interval '9 min' * (60000 - i)
+            'PPHKXM' || i, 'no_such_bill', '{{}}', 0, false, now() - interval '9 min' * (60000 - i)
         FROM generate_series(1, 60000) i;
         INSERT INTO rejections (org_id, id, endpoint_id, refusal, detail, body_start, received_at)
         SELECT '{stall.org.id}', (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
@@ -284,20 +291,3 @@ async def test_the_rounds_read_what_is_recent_by_an_index(
             "first_id": first_id_at(since),
         }  # fmt: skip
         assert await scans_of(session, INSERT_REJECTION, rejection) == {}
-
-
-async def scans_of(session: Any, statement: Any, values: dict[str, Any]) -> dict[str, int]:
-    """Return the tables that a plan reads from end to end, or widely, with their rows."""
-    explained = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}")
-    plan = (await session.execute(explained, values)).scalar_one()
-    found: dict[str, int] = {}
-    nodes = [plan[0]["Plan"] if not isinstance(plan, str) else json.loads(plan)[0]["Plan"]]
-    while nodes:
-        node = nodes.pop()
-        nodes += node.get("Plans", [])
-        removed = node.get("Rows Removed by Filter", 0) + node.get(
-            "Rows Removed by Index Recheck", 0
-        )
-        if "Relation Name" in node and node["Actual Rows"] + removed > 20_000:
-            found[node["Relation Name"]] = int(node["Actual Rows"] + removed)
-    return found

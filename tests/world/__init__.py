@@ -1,0 +1,21 @@
+"""Builders of the tests: one set, and each names only the facts that a test is about.
+
+What is built, from the ground up:
+
+- `constants`, `serials`: moments, people and banks; numbers and codes that nobody else has
+- `waits`: waiting, with an end, for what others do
+- `databases`: a cluster for the session, a migrated database for a test
+- `organisations`, `payees`, `endpoints`: one row each, within a transaction of the test's
+- `stalls`: what most tests start with, a payee that can be paid (`a_payable_stall`)
+- `account_changes`: a payee's account proposed, approved, and tested by a transfer
+- `bills`: bills, and the requests for them
+- `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
+- `callbacks`: the same with its headers, signed as each provider signs
+- `reads`: what became of it: bills, ledger, breaks, events, rows
+- `polling`, `rails`: stalls whose provider is asked, or keeps their orders
+- `sandboxes`, `receivers`, `servers`: the outside world, and who hears from it
+- `hubs`: the hub over HTTP in this process; `cities`, `markets`, `pages`: who uses it
+- `installation`: hubs and workers as processes of their own, to be killed
+- `running_city`: a hub and a sandbox as processes, for browsers
+- `grown_tables`, `grown_books`, `plans`: tables of a real size, and how PostgreSQL reads them
+"""

@@ -8,8 +8,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
+from core.db import Database, open_database, open_engine
 from core.settings import Settings
 from ops import migrate
 from ops.environment import OWNER, build_environment, embedded_owner_url, role_passwords
@@ -77,12 +78,13 @@ def reachable_folder() -> Iterator[Path]:
 @contextmanager
 def session_cluster() -> Iterator[Cluster]:
     """Run a cluster for a whole test session, with a migrated template database in it."""
+    # Tests kill processes, never the machine: fsync would only slow them down.
+    settings = {"fsync": "off", "max_wal_size": "512MB"}
+    if chosen_binaries() is None:  # version 15 does not know it
+        settings["scram_iterations"] = "1"  # slow on purpose, and tests connect ten thousand times
     with (
         reachable_folder() as folder,
-        # Tests kill processes, never the machine: fsync would only slow them down.
-        running_postgres(
-            folder, bin_dir=chosen_binaries(), settings={"fsync": "off", "max_wal_size": "512MB"}
-        ) as cluster,
+        running_postgres(folder, bin_dir=chosen_binaries(), settings=settings) as cluster,
     ):
         ensure_embedded_database(cluster, role_passwords(TEST_SECRET_KEY), database=TEMPLATE)
         migrate.upgrade(embedded_owner_url(cluster, TEST_SECRET_KEY, database=TEMPLATE))
@@ -115,6 +117,16 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
     finally:
         with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
             superuser.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@asynccontextmanager
+async def open_database_at(url: str, settings: Settings) -> AsyncIterator[Database]:
+    """Open sessions of a role for the length of a with block."""
+    engine = open_engine(url, settings)
+    try:
+        yield open_database(engine)
+    finally:
+        await engine.dispose()
 
 
 def _quick_root() -> str | None:

@@ -2,7 +2,8 @@
 
 import psycopg
 
-from tests.world.builders import NOON, Stall
+from tests.world.constants import NOON
+from tests.world.stalls import PayableStall
 
 # Written in bulk past triggers and foreign keys, which hold by construction. Of every ten payments
 # one is a counter sale, one pays a bill too much, and the others pay a bill exactly. Ids rise with
@@ -53,12 +54,12 @@ GROW = f"""
     FROM past WHERE NOT is_sale;
 
     INSERT INTO matches (
-        org_id, id, credit_id, bill_id, payee_id, rule, verdict, reason, applied_vnd, is_late,
-        matched_at)
+        org_id, id, credit_id, bill_id, payee_id, rule, verdict, reason, reason_facts,
+        applied_vnd, is_late, matched_at)
     SELECT %(org)s, match_id, credit_id, CASE WHEN NOT is_sale THEN bill_id END, %(payee)s,
            CASE WHEN is_sale THEN 'sole_payee' ELSE 'memo_exact' END,
            CASE WHEN is_sale THEN 'counter_sale' WHEN is_over THEN 'over' ELSE 'settle' END,
-           'past', amount_vnd, false, at
+           CASE WHEN is_sale THEN 'sole_payee' ELSE 'bill_found' END, '{{}}', amount_vnd, false, at
     FROM past;
 
     INSERT INTO match_legs (org_id, id, match_id, credit_id, bill_id, applied_vnd)
@@ -78,8 +79,10 @@ GROW = f"""
     FROM past WHERE is_over;
 
     INSERT INTO breaks (
-        org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, detail, opened_at)
-    SELECT %(org)s, {BREAK}, 'refund_due', credit_id, credit_id, bill_id, 500, 'past', at
+        org_id, id, kind, subject_id, credit_id, bill_id, amount_vnd, reason, reason_facts,
+        opened_at)
+    SELECT %(org)s, {BREAK}, 'refund_due', credit_id, credit_id, bill_id, 500, 'bill_found', '{{}}',
+           at
     FROM past WHERE is_over;
 """
 TABLES = (
@@ -94,7 +97,7 @@ TABLES = (
 )
 
 
-def grow_books(superuser_url: str, stall: Stall, count: int) -> None:
+def grow_books(superuser_url: str, stall: PayableStall, count: int) -> None:
     """Give a stall so many past payments, a second apart, and analyse the tables."""
     values = {
         "org": stall.org.id,

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,25 +22,18 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
-from core.sealing import Sealer
-from core.settings import Settings
 from core.tenancy import open_org_transaction
-from identity.organisations.rules import OrgKind
-from identity.people.callers import Caller, Org
-from identity.people.keys import add_key
-from identity.people.rules import Permission
 from ops.processes import Child, Family
 from ops.serving import bind, start_hub
-from payments.connections.service import EndpointRequest, create_endpoint
-from tests.payments.providers.provider_notices import sepay
-from tests.world.builders import MANAGER, Stall, a_payee, an_account, an_organisation
+from tests.world.callbacks import sepay_callback
+from tests.world.constants import CALLBACK_SECRET
+from tests.world.stalls import CallableStall, PayableStall
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 40.0
 # A backlog must be swept within this after a crash; tests stop waiting then.
 SWEPT_WITHIN_S = 60.0
-SECRET = "một-bí-mật-của-kiểm-thử"
 # As often as a provider repeats, with its minutes made short.
 PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0)
 
@@ -146,7 +139,7 @@ def _ask(process: "subprocess.Popen[str]", line: str) -> str:
 
 
 @contextmanager
-def installed(environment: Mapping[str, str], log_dir: Path) -> Iterator[Installation]:
+def running_installation(environment: Mapping[str, str], log_dir: Path) -> Iterator[Installation]:
     """Run an installation for the length of a with block."""
     with Family(log_dir) as running:
         installation = Installation(running, environment)
@@ -156,7 +149,7 @@ def installed(environment: Mapping[str, str], log_dir: Path) -> Iterator[Install
             installation.close()
 
 
-async def wait_for(*processes: Process | DyingHub) -> None:
+async def wait_until_up(*processes: Process | DyingHub) -> None:
     """Wait until hubs answer."""
     end = time.monotonic() + START_TIMEOUT_S
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
@@ -172,67 +165,8 @@ async def wait_for(*processes: Process | DyingHub) -> None:
                 await asyncio.sleep(0.05)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReachableStall:
-    """A stall whose endpoint is called over HTTP."""
-
-    stall: Stall
-    address: str
-    api_key: str
-
-    @property
-    def path(self) -> str:
-        return f"/v1/callbacks/sepay/{self.address}"
-
-
-async def a_reachable_stall(
-    database: Database, settings: Settings, *, code: str, is_live: bool = True
-) -> ReachableStall:
-    """Make a stall that a provider can call about, and an integrator can ask about, from now on."""
-    now = read_clock()
-    async with database.begin() as session:
-        org = await an_organisation(session, code=code, is_live=is_live, now=now)
-        payee_id = await a_payee(session, org, now=now)
-        account_id = await an_account(session, org, payee_id, now=now)
-        endpoint, _ = await create_endpoint(
-            session,
-            org,
-            EndpointRequest(
-                provider="sepay", name="SePay", secret=SECRET, account_ids=[account_id]
-            ),
-            sealer=Sealer.from_settings(settings),
-            actor=MANAGER,
-            now=now,
-        )
-        caller = Caller(
-            org=Org(**asdict(org), kind=OrgKind.MARKET_BOARD.value),
-            home=Org(**asdict(org), kind=OrgKind.MARKET_BOARD.value),
-            kind="staff",
-            id=MANAGER.id or endpoint.id,
-            name="manager",
-            roles=frozenset(),
-            permissions=frozenset(Permission),
-            scopes=frozenset(),
-            sign_in_id=None,
-        )
-        scopes = [Permission.BILLS_OPEN, Permission.BILLS_READ, Permission.BILLS_CANCEL]
-        made = await add_key(session, caller, name="till", scopes=scopes, now=now)
-        number = await session.scalar(
-            text("SELECT account_number FROM receiving_accounts WHERE id = :id"),
-            {"id": account_id},
-        )
-    stall = Stall(
-        org=org,
-        payee_id=payee_id,
-        account_id=account_id,
-        account_number=str(number),
-        endpoint_id=endpoint.id,
-    )
-    return ReachableStall(stall=stall, address=endpoint.address, api_key=made.text)
-
-
 @dataclass(kw_only=True)
-class Notice:
+class SentNotice:
     """What a sender knows of one notice."""
 
     statuses: list[int]  # of each attempt; 0: no answer came
@@ -244,14 +178,14 @@ class Notice:
 
 
 async def deliver(
-    client: httpx.AsyncClient, to: ReachableStall, hubs: Sequence[Process | DyingHub], body: bytes
-) -> Notice:
+    client: httpx.AsyncClient, to: CallableStall, hubs: Sequence[Process | DyingHub], body: bytes
+) -> SentNotice:
     """Call as SePay does: signed anew each time, until a 200 comes; each time the next hub."""
-    done = Notice(statuses=[])
+    done = SentNotice(statuses=[])
     for attempt, pause_s in enumerate(PAUSES_S):
         await asyncio.sleep(pause_s)
         hub = hubs[attempt % len(hubs)]
-        headers = dict(sepay(body, key=SECRET, at=read_clock()).headers)
+        headers = dict(sepay_callback(body, key=CALLBACK_SECRET, at=read_clock()).headers)
         try:
             answer = await client.post(f"{hub.url}{to.path}", content=body, headers=headers)
         except httpx.TransportError:
@@ -272,7 +206,7 @@ def new_client() -> httpx.AsyncClient:
 
 
 async def wait_until_settled(
-    database: Database, stall: Stall, *, within_s: float = SWEPT_WITHIN_S
+    database: Database, stall: PayableStall, *, within_s: float = SWEPT_WITHIN_S
 ) -> timedelta:
     """Wait until no notice of the organisation waits; return how long it took."""
     start = time.monotonic()

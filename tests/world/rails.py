@@ -19,15 +19,18 @@ from payments.bills.queries import get_bill
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.writer import BillWriter
 from payments.rails.service import RailService
-from tests.contracts.sandbox_world import a_receiver, a_sandbox
-from tests.world.builders import MANAGER, Stall
-from tests.world.polling_places import Place, listen
+from tests.world.bills import a_bill_request
+from tests.world.constants import MANAGER
+from tests.world.polling import PolledStall, a_polled_endpoint
+from tests.world.receivers import a_receiver
+from tests.world.sandboxes import a_sandbox
+from tests.world.stalls import PayableStall
 
 TOKEN, CLIENT = "t0ken-of-the-test", "shop-of-the-test"
 
 
 @dataclass(kw_only=True)
-class RailPlace(Place):
+class RailStall(PolledStall):
     """A stall whose bills are opened at payOS."""
 
     client: httpx.AsyncClient
@@ -45,7 +48,7 @@ class RailPlace(Place):
     async def open(self, *, service: RailService | None = None, **facts: Any) -> BillFacts:
         """Open a bill of 20.000 ₫ on the rail."""
         writer = BillWriter(self.database, read_clock=read_clock)
-        request = bill_request(self.stall, **facts)
+        request = a_rail_request(self.stall, **facts)
         return await (service or self.service()).open_on_rail(writer, self.stall.org, request)
 
     async def resume(self, bill: BillFacts, *, rounds: int = 3, after_s: int = 60) -> BillFacts:
@@ -91,34 +94,37 @@ class RailPlace(Place):
             return str(await session.scalar(query, {"id": bill.id}))
 
 
-def bill_request(stall: Stall, *, key: str | None = None, **facts: Any) -> BillRequest:
+def a_rail_request(stall: PayableStall, *, key: str | None = None, **facts: Any) -> BillRequest:
     """Ask for a bill of 20.000 ₫ on the rail."""
     now = read_clock()
     repeatable = None
     if key is not None:
         repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=b"same")
-    return BillRequest(
+    return a_bill_request(
+        stall,
         **{
-            "payee_id": stall.payee_id,
-            "amount_vnd": 20_000,
+            "now": now,
             "purpose": "2 phở bò",
-            "expires_at": now + timedelta(minutes=15),
             "monitor_until": now + timedelta(hours=24),
             "created_by": MANAGER.id,
             "rail": "payos",
             "repeatable": repeatable,
             **facts,
-        }
+        },
     )
 
 
 @contextmanager
-def payos_for(
-    database: Database, owner: Database, sealer: Sealer, stall: Stall, client: httpx.AsyncClient
-) -> Iterator[RailPlace]:
+def payos_sandbox_for(
+    database: Database,
+    owner: Database,
+    sealer: Sealer,
+    stall: PayableStall,
+    client: httpx.AsyncClient,
+) -> Iterator[RailStall]:
     """Serve a sandbox that knows nobody yet; `connect` makes the stall its merchant."""
     with a_sandbox() as sandbox, a_receiver() as receiver:
-        yield RailPlace(
+        yield RailStall(
             database=database,
             owner=owner,
             sealer=sealer,
@@ -131,9 +137,9 @@ def payos_for(
         )
 
 
-async def connect(place: RailPlace) -> None:
+async def connect_to_payos(place: RailStall) -> None:
     """Make the stall a merchant of the sandbox's payOS, with an endpoint that has its keys."""
     place.stall = replace(place.stall, provider="payos")
     place.introduce()
     url = str(place.sandbox.base_url).rstrip("/")
-    place.stall = await listen(place.database, place.sealer, place.stall, url)
+    place.stall = await a_polled_endpoint(place.database, place.sealer, place.stall, url)

@@ -20,7 +20,6 @@ from uuid import UUID
 import httpx
 import psycopg
 
-from api.subscribers import HOOKS
 from core.audit import SYSTEM, Actor
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
@@ -32,13 +31,19 @@ from identity.people import service
 from identity.people.passwords import Passwords
 from identity.people.rules import Role, Scope, ScopeKind
 from ops.postgres.supervisor import Cluster
+from payments.connections.models import CallbackEndpoint
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.payees.accounts import confirm_seen
 from payments.payees.service import add_payee
-from tests.world.builders import MB, an_account, an_organisation
+from registry import REGISTRY
+from tests.world.constants import MB, PASSWORD
 from tests.world.databases import PASSWORD_MEMORY_KIB, FreshDatabase, create_database
+from tests.world.organisations import an_organisation
+from tests.world.payees import an_account
+from tests.world.sandboxes import a_sandbox_process
+from tests.world.servers import wait_until_served
+from tests.world.stalls import PayableStall
 
-PASSWORD = "bún chả Hàng Mành"
 READY_WITHIN_S = 30.0
 HOLDER = "HO KINH DOANH B12"
 # Longer than any account is there: a login made after a change cannot confirm that it was seen.
@@ -47,18 +52,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CityStall:
+class StaffedStall(PayableStall):
     """A stall of the running city, and who works there."""
 
-    payee_id: UUID
-    account_id: UUID
-    account_number: str
     owner: str  # logins, with PASSWORD
     cashier: str
 
 
 @dataclass(kw_only=True)
-class City:
+class RunningCity:
     """The running processes, and what tests do to them."""
 
     fresh_database: FreshDatabase
@@ -74,7 +76,9 @@ class City:
         """The address of the bank's pages."""
         return str(self.sandbox.base_url).rstrip("/")
 
-    def open_stall(self, *, sharing: CityStall | None = None, is_seen: bool = True) -> CityStall:
+    def open_stall(
+        self, *, sharing: StaffedStall | None = None, is_seen: bool = True
+    ) -> StaffedStall:
         """Open a stall with an account of its own, or on another stall's; two people work there.
 
         Args:
@@ -87,8 +91,12 @@ class City:
             lambda database: self._seed(database, login, account_number, is_seen)
         )
         if sharing is None:
-            self._set_up_sandbox(account_id, account_number)
-        return CityStall(
+            endpoint_id = self._set_up_sandbox(account_id, account_number)
+        else:
+            endpoint_id = sharing.endpoint_id
+        return StaffedStall(
+            org=self.org,
+            endpoint_id=endpoint_id,
             payee_id=payee_id,
             account_id=account_id,
             account_number=account_number,
@@ -105,7 +113,7 @@ class City:
 
         self._do(add)
 
-    def transfer(self, stall: CityStall, amount_vnd: int, memo: str, **facts: Any) -> None:
+    def transfer(self, stall: StaffedStall, amount_vnd: int, memo: str, **facts: Any) -> None:
         """Let money reach a stall's account, as a bank app that lets the memo be changed."""
         body = {
             "bin": MB,
@@ -137,7 +145,7 @@ class City:
             pass_fds=[descriptor],
             stdout=subprocess.DEVNULL,
         )
-        _wait_until_ready(f"{self.url}/health/ready", self.hub)
+        wait_until_served(f"{self.url}/health/ready", self.hub)
 
     def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Run one statement as the owner, past row-level security."""
@@ -145,7 +153,7 @@ class City:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
-    def wait_for_credits(self, stall: CityStall, wanted: int) -> None:
+    def wait_for_credits(self, stall: StaffedStall, wanted: int) -> None:
         """Wait until so many credits of a stall's account are settled."""
         query = "SELECT count(*) FROM bank_transactions WHERE receiving_account_id = %(id)s"
         end = time.monotonic() + READY_WITHIN_S
@@ -192,15 +200,15 @@ class City:
             password=PASSWORD,
             roles=list(roles),
             scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
-            hooks=HOOKS,
+            hooks=REGISTRY.hooks,
             now=read_clock() - HIRED_BEFORE,
         )
 
-    def _set_up_sandbox(self, account_id: UUID, account_number: str) -> None:
+    def _set_up_sandbox(self, account_id: UUID, account_number: str) -> UUID:
         secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         settings = self.fresh_database.settings
 
-        async def make(database: Database) -> str:
+        async def make(database: Database) -> CallbackEndpoint:
             async with open_org_transaction(database, self.org.id) as session:
                 endpoint, _ = await create_endpoint(
                     session,
@@ -219,38 +227,37 @@ class City:
                     actor=SYSTEM,
                     now=read_clock(),
                 )
-                return endpoint.address
+                return endpoint
 
+        endpoint = self._do(make)
         account = {"bin": MB, "number": account_number}
         self.sandbox.post(
             "/control/accounts", json={**account, "holder": HOLDER}
         ).raise_for_status()
         subscription = {
             "provider": "sepay",
-            "url": f"{self.url}/v1/callbacks/sepay/{self._do(make)}",
+            "url": f"{self.url}/v1/callbacks/sepay/{endpoint.address}",
             "secret": secret,
             "api_key": token,
             "accounts": [account],
         }
         self.sandbox.post("/control/subscriptions", json=subscription).raise_for_status()
+        return endpoint.id
 
     def _do(self, work: Callable[[Database], Awaitable[T]]) -> T:
         return run_apart(self.fresh_database, work)
 
 
 @contextmanager
-def running_city(cluster: Cluster) -> Iterator[City]:
+def running_city(cluster: Cluster) -> Iterator[RunningCity]:
     """Start a sandbox and a hub on free ports over a fresh database; stop them at the end."""
     with ExitStack() as stack:
         fresh_database = stack.enter_context(create_database(cluster))
-        sandbox_url = stack.enter_context(_running_sandbox())
-        client = httpx.Client(base_url=sandbox_url, trust_env=False, timeout=10)
-        sandbox = stack.enter_context(client)
-        sandbox.post("/control/pace", json={"memo_style": "as_typed"}).raise_for_status()
+        sandbox = stack.enter_context(a_sandbox_process(time_scale=0.05))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         org = run_apart(fresh_database, _found_org)
-        city = City(
+        city = RunningCity(
             fresh_database=fresh_database, url=url, sandbox=sandbox, listener=listener, org=org
         )
         try:
@@ -282,29 +289,3 @@ def run_apart(fresh_database: FreshDatabase, work: Callable[[Database], Awaitabl
 async def _found_org(database: Database) -> OrgFacts:
     async with database.begin() as session:
         return await an_organisation(session, code="DXA2", is_live=False, now=read_clock())
-
-
-@contextmanager
-def _running_sandbox() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--time-scale", "0.05"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        _wait_until_ready(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + READY_WITHIN_S
-    while True:
-        assert process.poll() is None, "the process ended at its start"
-        assert time.monotonic() < end, f"{url} did not answer"
-        try:
-            if httpx.get(url, timeout=5, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)

@@ -20,7 +20,8 @@ const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less
  * @param {object} [options]
  * @param {(isLive: boolean, heardAt: number) => void} [options.onSignal] the line comes and goes;
  *   heardAt: when it was last heard, in ms by the hub's clock
- * @param {(eventId: string) => void} [options.onTick] up to this event everything was heard
+ * @param {(eventId: string) => void} [options.onTick] up to this event everything was received;
+ *   said when the stream has caught up, and every 15 s
  * @param {(isCrowded: boolean) => void} [options.onCrowded] this browser has too many lines open
  *   already: nothing is heard until another page closes
  * @returns {() => void} call it to stop
@@ -46,7 +47,7 @@ export function listen(
     waitingFrom = performance.now();
     heardAt = hubNow();
   };
-  const hand = (name) => (event) => {
+  const handlerOf = (name) => (event) => {
     hear();
     if (event.lastEventId) {
       lastEventId = event.lastEventId;
@@ -56,6 +57,13 @@ export function listen(
       if (seen.size > SEEN_MAX) seen.delete(seen.values().next().value);
     }
     handlers[name](JSON.parse(event.data), event, isReplay);
+  };
+
+  /** Up to this event nothing is missing. */
+  const receivedTo = (eventId) => {
+    if (!eventId) return;
+    lastEventId = eventId;
+    onTick(eventId);
   };
 
   const open = () => {
@@ -84,18 +92,20 @@ export function listen(
       onSignal(false, heardAt);
       if (isForEver) openLater();
     });
-    for (const name of Object.keys(handlers)) source.addEventListener(name, hand(name));
+    for (const name of Object.keys(handlers)) source.addEventListener(name, handlerOf(name));
     source.addEventListener("hello", (event) => {
       hearHubTime(JSON.parse(event.data).now, { isFresh: true });
+      // Before the first tick too: a line that dies in its first seconds is gone on with from here.
+      lastEventId = event.lastEventId || lastEventId;
     });
-    source.addEventListener("caught-up", () => (isReplay = false));
-    // Up to here everything was told.
+    source.addEventListener("caught-up", (event) => {
+      isReplay = false;
+      receivedTo(event.lastEventId);
+    });
     source.addEventListener("tick", (event) => {
       hear();
       hearHubTime(JSON.parse(event.data).now);
-      if (!event.lastEventId) return;
-      lastEventId = event.lastEventId;
-      onTick(lastEventId);
+      receivedTo(event.lastEventId);
     });
   };
 

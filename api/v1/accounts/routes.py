@@ -25,7 +25,7 @@ from identity.people.errors import ScopeNeeded
 from identity.people.rules import SEES_WHOLE, Permission, ScopeKind
 from payments.bills.errors import ReferencesUsedUp
 from payments.onboarding import service as onboarding
-from payments.onboarding.holders import check_own_login
+from payments.onboarding.holders import confirm_by_holder
 from payments.payees import accounts, queries
 from payments.payees.errors import (
     AccountLinkNotFound,
@@ -165,15 +165,7 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
 
     Whoever proposed or approved it cannot say so, nor can a login made or reset since."""
     link, *_ = await _find_own(tx, caller, link_id)
-    await check_own_login(tx, caller, link)
-    await accounts.confirm_seen(
-        tx,
-        caller.org_id,
-        link_id,
-        payee_id=link.payee_id if caller.is_scoped else None,
-        actor=caller.actor,
-        now=now,
-    )
+    await confirm_by_holder(tx, caller, link, now=now)
     return await _show(tx, caller, link_id)
 
 

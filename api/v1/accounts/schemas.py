@@ -79,7 +79,9 @@ class AccountRead(Read):
     approved_at: datetime | None
     activated_at: datetime | None
     ended_at: datetime | None
-    holder_told_at: datetime | None = Field(description="When one of the payee's people saw it.")
+    holder_confirmed_at: datetime | None = Field(
+        description="When one of the payee's people confirmed that they saw it."
+    )
 
     @classmethod
     def of(cls, found: AccountLink, *, is_whole: bool) -> "AccountRead":
@@ -107,7 +109,7 @@ class AccountRead(Read):
             approved_at=link.approved_at,
             activated_at=link.activated_at,
             ended_at=link.ended_at,
-            holder_told_at=link.holder_told_at,
+            holder_confirmed_at=link.holder_confirmed_at,
         )
 
 

@@ -12,7 +12,7 @@ from api.http.middleware import no_store
 from api.v1.api_keys.schemas import KeyCreate, KeyMade, KeyRead, KeyRotate
 from identity.people import keys, queries
 from identity.people.callers import Caller
-from identity.people.errors import ApiKeyClosed, ApiKeyNotFound, ScopeNotGrantable
+from identity.people.errors import ApiKeyClosed, ApiKeyNotFound, KeyOverAlready, ScopeNotGrantable
 from identity.people.models import ApiKey
 from identity.people.rules import Permission
 
@@ -26,7 +26,9 @@ async def list_keys(caller: Manager, tx: Tx) -> list[ApiKey]:
     return list(await queries.list_keys(tx, caller.org_id))
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=may_answer(ScopeNotGrantable))
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, responses=may_answer(ScopeNotGrantable, KeyOverAlready)
+)
 async def add_key(
     body: KeyCreate, response: Response, caller: Manager, tx: Tx, now: Now
 ) -> KeyMade:

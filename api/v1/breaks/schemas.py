@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from api.http.fields import Body, Read, ReasonText
-from payments.breaks.rules import BreakKind
+from api.http.fields import REASON_FACTS, Body, Read, ReasonText
+from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.views import BreakView
+from payments.credits.reasons import MatchReason
 
 
 class BreakRead(Read):
@@ -21,7 +22,10 @@ class BreakRead(Read):
     bill_id: UUID | None
     owner_id: UUID | None
     amount_vnd: int | None
-    detail: str
+    reason: BreakReason | MatchReason = Field(
+        description="Why it was opened: by itself, or by the match of its payment."
+    )
+    reason_facts: dict[str, JsonValue] = Field(description=REASON_FACTS)
     opened_at: datetime
     closed_at: datetime | None
     closed_by: UUID | None

@@ -29,7 +29,7 @@ from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits import views as credit_views
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.rules import Verdict
@@ -97,13 +97,13 @@ async def assign_credit(
         if caller.is_scoped:
             raise Forbidden("Only the management spreads a payment over several bills.")
         shares = [(share.bill_id, share.amount_vnd) for share in body.bills]
-        await corrections.split_over_bills(
+        await assigning.split_over_bills(
             tx, caller.org_id, credit_id, shares=shares, actor=caller.actor, now=now
         )
         return await _show(tx, caller, credit_id)
     assert body.payee_id is not None
     check_own_payee(caller, body.payee_id)
-    await corrections.assign_credit(
+    await assigning.assign_credit(
         tx,
         caller.org_id,
         credit_id,
@@ -126,7 +126,7 @@ async def confirm_credit(
     bill = await get_bill(tx, caller.org_id, body.bill_id)
     if not caller.sees(ScopeKind.PAYEE, bill.payee_id):
         raise BillNotFound(body.bill_id)
-    await corrections.confirm_for_bill(
+    await assigning.confirm_for_bill(
         tx,
         caller.org_id,
         credit_id,

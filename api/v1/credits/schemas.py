@@ -5,10 +5,11 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from api.http.fields import AmountVnd, Body, Read, ReasonText
+from api.http.fields import REASON_FACTS, AmountVnd, Body, Read, ReasonText
 from core.masking import mask_tail
+from payments.credits.reasons import MatchReason
 from payments.credits.rules import MatchRule, Verdict
 from payments.credits.views import CreditView
 
@@ -30,7 +31,8 @@ class CreditRead(Read):
     applied_vnd: int = Field(description="To the bill or as a sale; the rest waits.")
     verdict: Verdict
     rule: MatchRule
-    reason: str
+    reason: MatchReason
+    reason_facts: dict[str, JsonValue] = Field(description=REASON_FACTS)
     is_late: bool
     memo: str = Field(description="As it arrived.")
     payer_name: str | None

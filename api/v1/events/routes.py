@@ -27,9 +27,9 @@ A stream of server-sent events: `event` is one of {", ".join(f"`{k.value}`" for 
 `data` is JSON, `id` names the event. Reconnect with `Last-Event-ID`: what came since is sent again,
 with an overlap of 60 seconds, so drop the ids that you have seen. A stream begins with
 `event: hello` and says `event: caught-up` once all that was missed is sent. `event: tick` comes
-every 15 seconds: up to its id you have everything; after 35 seconds without one the line is
-dead. `hello` and `tick` carry the hub's time as `now`. After `event: reload` read the lists
-instead; after `event: signed-out` the credential has ended.
+every 15 seconds. Up to the id of a `caught-up` or a `tick` you have everything; after 35 seconds
+without a `tick` the line is dead. `hello` and `tick` carry the hub's time as `now`. After
+`event: reload` read the lists instead; after `event: signed-out` the credential has ended.
 """
 STREAM: Final = {
     "description": "A stream that does not end by itself.",

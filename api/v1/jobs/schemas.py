@@ -32,7 +32,7 @@ class JobRead(Read):
     error_code: str | None = Field(description="Of the last attempt that failed.")
     error_detail: str | None
     next_attempt_at: datetime | None = Field(description="While it is queued: not before this.")
-    is_cancel_asked: bool
+    is_cancel_requested: bool
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None = Field(description="Kept for 90 days from then.")
@@ -41,7 +41,7 @@ class JobRead(Read):
     def of(cls, job: JobView) -> "JobRead":
         """Make the answer."""
         facts = job._asdict()
-        facts["is_cancel_asked"] = job.cancel_asked_at is not None
+        facts["is_cancel_requested"] = job.cancel_requested_at is not None
         facts["next_attempt_at"] = job.due_at if job.status == JobStatus.QUEUED else None
         facts["progress"] = (
             JobProgress(

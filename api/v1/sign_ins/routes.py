@@ -16,6 +16,7 @@ from api.http.deps import (
 )
 from api.http.errors import may_answer
 from api.http.middleware import no_store
+from api.http.networks import network_of
 from api.http.sign_in_cookie import clear_sign_in_cookie, set_sign_in_cookie
 from api.v1.sign_ins.schemas import Me, PasswordChange, SignInCreate, SignInRead
 from identity.people import service
@@ -44,7 +45,7 @@ async def sign_in(
     opened = await sign_ins.sign_in(
         login=body.login,
         password=body.password.get_secret_value(),
-        address=request.client.host if request.client else "?",
+        address=network_of(request),
         user_agent=request.headers.get("user-agent", ""),
         replacing=before,
         request_id=request.state.request_id,

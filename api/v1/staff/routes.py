@@ -12,12 +12,14 @@ from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.callers import Caller
 from identity.people.errors import (
-    DutiesNotApart,
+    DutiesNotSeparated,
     LastAdministrator,
     LoginTaken,
+    OwnPassword,
     PasswordRefused,
     PayeeRequired,
     RoleNotGrantable,
+    RolesNotScoped,
     ScopeNotFound,
     StaffNotFound,
 )
@@ -42,7 +44,13 @@ async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
     status_code=status.HTTP_201_CREATED,
     response_model=StaffRead,
     responses=may_answer(
-        RoleNotGrantable, DutiesNotApart, PasswordRefused, PayeeRequired, ScopeNotFound, LoginTaken
+        RoleNotGrantable,
+        DutiesNotSeparated,
+        PasswordRefused,
+        PayeeRequired,
+        RolesNotScoped,
+        ScopeNotFound,
+        LoginTaken,
     ),
 )
 async def add_staff(
@@ -84,8 +92,9 @@ async def show_staff(staff_id: UUID, caller: Reader, tx: Tx) -> Staff:
     responses=may_answer(
         StaffNotFound,
         RoleNotGrantable,
-        DutiesNotApart,
+        DutiesNotSeparated,
         PayeeRequired,
+        RolesNotScoped,
         ScopeNotFound,
         LastAdministrator,
     ),
@@ -122,7 +131,7 @@ async def change_staff(
 @router.post(
     "/{staff_id}/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused),
+    responses=may_answer(StaffNotFound, RoleNotGrantable, PasswordRefused, OwnPassword),
 )
 async def reset_password(
     staff_id: UUID,

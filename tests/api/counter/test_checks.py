@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.counter.test_counter import at_counter, open_bill
-from tests.world.city import Hub
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 

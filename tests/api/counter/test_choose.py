@@ -7,18 +7,21 @@ from core.clock import read_clock
 from core.tenancy import open_org_transaction
 from payments.payees.service import add_payee, close_payee
 from tests.api.counter.test_counter import PAGE, sign_in
-from tests.world.city import PASSWORD, Hub, employ, open_stall
-from tests.world.offices import as_reader, let_in, text_of
-from tests.world.stalls import found_market_with_stall
+from tests.world.cities import add_stall, employ
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
+from tests.world.markets import set_up_market
+from tests.world.pages import as_reader, let_in, text_of
+from tests.world.payees import many_payees
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_who_works_at_two_stalls_chooses_between_them_and_sees_no_third(hub: Hub) -> None:
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     org_id = market.stall.org.id
-    second = await open_stall(hub, org_id, "Cô Hai hoa quả")
-    await open_stall(hub, org_id, "Chú Ba cá")
+    second = await add_stall(hub, org_id, "Cô Hai hoa quả")
+    await add_stall(hub, org_id, "Chú Ba cá")
     own = [market.stall.payee_id, second]
     await employ(market.admin, "lan", "cashier", org=market.stall.org.code, payee_ids=own)
     lan = hub.new_client(**PAGE)
@@ -35,13 +38,10 @@ async def test_who_works_at_two_stalls_chooses_between_them_and_sees_no_third(hu
 
 
 async def test_the_six_hundredth_stall_is_found_by_its_name(hub: Hub) -> None:
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     org_id = market.stall.org.id
     async with open_org_transaction(hub.services.database, org_id) as session:
-        for n in range(600):
-            await add_payee(
-                session, org_id, name=f"Quầy {n}", place="", actor=SYSTEM, now=read_clock()
-            )
+        await many_payees(session, market.stall.org, 600)
         await add_payee(
             session, org_id, name="Đặng Thị Tơ", place="Dãy Z", actor=SYSTEM, now=read_clock()
         )
@@ -56,7 +56,7 @@ async def test_the_six_hundredth_stall_is_found_by_its_name(hub: Hub) -> None:
 
 
 async def test_a_person_of_a_closed_stall_still_shows_it(hub: Hub) -> None:
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     await sign_in(market, "lan", "cashier", payee_id=market.stall.payee_id)
     org_id = market.stall.org.id
     async with open_org_transaction(hub.services.database, org_id) as session:

@@ -14,9 +14,12 @@ from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from tests.world.builders import a_payee, an_account, pay, sepay_body, settle, store
-from tests.world.city import PASSWORD, Hub, employ
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.cities import employ
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee, an_account
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +29,7 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 async def at_counter(hub: Hub) -> tuple[Market, httpx.AsyncClient]:
     """Found a market; return it and the browser of its stall's owner."""
-    market = await found_market_with_stall(hub)
+    market = await set_up_market(hub)
     owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
     return market, owner
 
@@ -63,8 +66,8 @@ async def receive(market: Market, amount_vnd: int, memo: str) -> UUID:
     database, stall = market.hub.services.database, market.stall
     now: datetime = read_clock()
     body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now)
-    await store(database, stall, body, now=now)
-    await settle(database, stall, now=now)
+    await store_notices(database, stall, body, now=now)
+    await process_waiting(database, stall, now=now)
     async with open_org_transaction(database, stall.org.id) as session:
         query = text(
             "SELECT id FROM bank_transactions WHERE org_id = :org_id ORDER BY id DESC LIMIT 1"
@@ -368,7 +371,7 @@ async def test_owner_hired_after_the_account_gets_past_its_news_for_themselves_o
     assert FIRST_ACCOUNT not in (await owner.get("/counter")).text
     assert FIRST_ACCOUNT in (await cashier.get("/counter")).text
     links = (await owner.get("/v1/accounts")).json()["accounts"]
-    assert [link["holder_told_at"] for link in links] == [None]
+    assert [link["holder_confirmed_at"] for link in links] == [None]
     assert (await cashier.post(f"/counter/accounts/{link_id}/seen")).status_code == 303
     assert FIRST_ACCOUNT not in (await cashier.get("/counter")).text
 
@@ -441,3 +444,32 @@ async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(hu
     today = (await owner.get("/counter/today")).text
     assert "20.000" in today
     assert "tiền mặt 8.000" in today
+
+
+async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(hub: Hub) -> None:
+    market, owner = await at_counter(hub)
+    path = await open_bill(owner, amount="20")
+    await pay_bill(market, path, amount_vnd=12_000)
+    form = {"cash_id": str(new_id()), "amount_vnd": "8000"}
+    assert (await owner.post(f"{path}/cash", data=form)).status_code == 303
+    cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
+    assert f"{path}/cash-back" not in (await cashier.get(path)).text
+    assert f"{path}/cash-back" in (await owner.get(path)).text
+    assert "20.000" in (await owner.get("/counter/today")).text
+
+    by_other = await cashier.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
+    assert by_other.headers["location"] == f"{path}?checked=cash_not_reversible"
+    page = await cashier.get(by_other.headers["location"])
+    assert "Không bỏ được khoản tiền mặt này." in page.text
+    for _ in range(2):
+        answer = await owner.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
+        assert answer.headers["location"] == path
+
+    page = await owner.get(path)
+    assert 'data-status="part_paid"' in page.text
+    assert 'data-code-vnd="8000"' in page.text
+    assert f"{path}/cash-back" not in page.text
+    assert "12.000" in (await owner.get("/counter/today")).text
+    assert (
+        await owner.post(f"{path}/cash-back", data={"payment_id": str(new_id())})
+    ).status_code == 404

@@ -12,7 +12,8 @@ from api.http.deps import public, safe_next
 from api.v1.health.routes import find_newest_migration
 from core.db import Database
 from core.settings import Settings
-from tests.world.city import Hub, found_city, running_hub
+from tests.world.cities import set_up_city
+from tests.world.hubs import Hub, running_hub
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ async def test_production_asks_for_tls_everywhere(settings: Settings) -> None:
     production = settings.model_copy(update={"is_production": True})
     async with running_hub(production) as hub:
         admin_page = await hub.client.get("/health/live")
-        await found_city(hub)
+        await set_up_city(hub)
         login = await hub.client.post(
             "/v1/sign-ins", json={"login": "admin", "password": "bún chả Hàng Mành"}
         )
@@ -116,7 +117,7 @@ async def test_ready_waits_for_the_newest_migration(hub: Hub, owner_database: Da
 async def test_one_line_is_logged_for_a_request_and_none_for_health(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine = await hub.machine(await found_city(hub), "bills.read")
+    machine = await hub.machine(await set_up_city(hub), "bills.read")
     capsys.readouterr()
 
     await machine.get("/health/live")

@@ -15,7 +15,8 @@ from api.http.deps import TheDatabase, Tx, public, requires
 from core.errors import Busy
 from core.settings import Settings
 from identity.people.rules import Permission
-from tests.world.city import Hub, found_city, running_hub
+from tests.world.cities import set_up_city
+from tests.world.hubs import Hub, running_hub
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +198,7 @@ async def test_a_value_that_the_database_cannot_store_is_the_callers_mistake(
 
 async def test_nothing_of_a_failed_request_stays(settings: Settings) -> None:
     async with running_hub(settings, build=with_odd_routes) as hub:
-        admin = await found_city(hub)
+        admin = await set_up_city(hub)
 
         assert_problem(await admin.post("/v1/odd/rename"), 503, "busy")
 

@@ -24,8 +24,8 @@ from api.v1.examples import EXAMPLES
 from core.errors import HubError
 from core.ids import new_id
 from core.settings import Settings
-from tests.world.city import Hub, running_hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.hubs import Hub, running_hub
+from tests.world.markets import Market, set_up_market
 
 ERRORS: dict[str, type[HubError]] = {
     name: value
@@ -49,7 +49,7 @@ CANNOT_COME: dict[tuple[str, str], str] = {
             "LoginTaken",
             "PayeeRequired",
             "RoleNotGrantable",
-            "DutiesNotApart",
+            "DutiesNotSeparated",
             "ScopeNotFound",
         )
     },
@@ -174,7 +174,7 @@ async def test_the_quick_route_answers_as_the_declared_one_would(settings: Setti
     )
     app.router.routes.insert(0, plain)
     async with running_hub(settings, app) as hub:
-        market = await found_market_with_stall(hub)
+        market = await set_up_market(hub)
         await _compare(hub, market)
 
 

@@ -9,17 +9,11 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from core.ids import new_id
-from tests.world.builders import a_stall
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.hubs import Hub
+from tests.world.markets import Market
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 def violation(answer: httpx.Response) -> tuple[int, str, str]:
@@ -204,7 +198,7 @@ async def test_a_bill_for_an_unknown_payee_is_not_found(market: Market) -> None:
 
 
 async def test_a_bill_for_another_organisations_payee_is_not_found(market: Market) -> None:
-    other = await a_stall(market.hub.services.database, code="QBSH", is_live=False)
+    other = await a_payable_stall(market.hub.services.database, code="QBSH", is_live=False)
     answer = await market.till.post(
         "/v1/bills", json=market.bill_body(payee_id=str(other.payee_id))
     )

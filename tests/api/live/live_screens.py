@@ -24,7 +24,7 @@ from payments.outbox import service as outbox
 from payments.outbox.models import Event
 from payments.outbox.rules import EventKind, NewEvent
 from payments.outbox.wake_ups import EventFacts, write_wake_up
-from tests.world.city import Hub
+from tests.world.hubs import Hub
 
 
 def with_streams(settings: Settings) -> FastAPI:
@@ -77,9 +77,21 @@ class Screen:
                 if line:
                     fields[name] = value
                 elif "data" in fields:
-                    if "id" in fields or fields["event"] not in ("hello", "caught-up", "tick"):
+                    is_news = fields["event"] not in ("hello", "caught-up", "tick")
+                    if is_news or (fields["event"] == "tick" and "id" in fields):
                         return fields
                     fields = {}
+        raise EOFError
+
+    async def receive_id_of(self, name: str, *, within_s: float = 5) -> str:
+        """Return the id that the next event of a name carries."""
+        fields: dict[str, str] = {}
+        with anyio.fail_after(within_s):
+            async for line in self.lines:
+                key, _, value = line.partition(": ")
+                if not line and fields.get("event") == name:
+                    return fields.get("id", "")
+                fields = {**fields, key: value} if line else {}
         raise EOFError
 
     async def receive_names(self, wanted: int) -> list[str]:

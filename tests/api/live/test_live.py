@@ -18,7 +18,8 @@ from core.settings import Settings
 from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, happen_aloud, org_of, watching, with_streams
-from tests.world.city import Hub, found_city, found_market, running_hub
+from tests.world.cities import add_market, set_up_city
+from tests.world.hubs import Hub, running_hub
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
 
 
 async def test_a_screen_receives_its_own_stall_and_nothing_of_its_neighbour(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id, mine, theirs = await org_of(admin), uuid4(), uuid4()
 
     async with (
@@ -49,7 +50,7 @@ async def test_a_screen_receives_its_own_stall_and_nothing_of_its_neighbour(hub:
 
 
 async def test_all_stalls_of_a_shared_account_receive_what_nobody_was_assigned(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id, mine, account = await org_of(admin), uuid4(), uuid4()
 
     async with watching(admin, f"/v1/live?payee_id={mine}&account_id={account}") as screen:
@@ -62,8 +63,8 @@ async def test_all_stalls_of_a_shared_account_receive_what_nobody_was_assigned(h
 
 
 async def test_no_organisation_receives_events_of_another(hub: Hub) -> None:
-    admin = await found_city(hub)
-    city_id, market_id = await org_of(admin), await found_market(admin)
+    admin = await set_up_city(hub)
+    city_id, market_id = await org_of(admin), await add_market(admin)
 
     async with watching(admin) as city, watching(admin, "/v1/live?org=DXA2") as market:
         await happen(hub, market_id, "of.market")
@@ -77,7 +78,7 @@ async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen:
@@ -88,7 +89,7 @@ async def test_a_lost_wake_up_delays_a_screen_and_loses_nothing(
 async def test_the_hub_listens_again_when_its_connection_was_cut(
     hub: Hub, fresh_database: Any
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     broadcaster = hub.services.broadcaster
     async with watching(admin) as screen:
@@ -111,7 +112,7 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
 
 
 async def test_a_lower_id_that_commits_later_is_still_sent_once(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         early_id = UUID(int=first_id_at(read_clock() - timedelta(seconds=2)).int + 1)
@@ -128,7 +129,7 @@ async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
 ) -> None:
     monkeypatch.setattr(feeds, "WAKE_OVERLAP", timedelta(0))
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.4)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         stalled_id = new_id()
@@ -160,7 +161,7 @@ async def test_what_a_blind_feed_missed_is_sent_when_it_sees_again(
         return await read(*args, **kwargs)
 
     monkeypatch.setattr(feeds, "list_events", read_if_it_can)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         await asyncio.sleep(0.3)
@@ -178,7 +179,7 @@ async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_bef
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
     live = hub.services.broadcaster
     with live.subscribed(org_id, Interest(bill_id=uuid4())):
@@ -193,7 +194,7 @@ async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_bef
 
 
 async def test_a_strangers_page_receives_only_its_bill_and_only_what_it_may(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
 
     async with watching(hub.client, f"/live/{org_id}/{bill_id}") as screen:
@@ -209,7 +210,7 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "QUEUE_MAX", 5)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     broadcaster = hub.services.broadcaster
     with broadcaster.subscribed(org_id, Interest()) as slow:
@@ -226,7 +227,7 @@ async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
 async def test_events_that_travel_in_the_wake_up_are_sent_without_a_query(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     data = {"amount_vnd": 20_000, "payer_name": "HỘ B\n12"}
 
@@ -247,7 +248,7 @@ async def test_events_that_travel_in_the_wake_up_are_sent_without_a_query(
 
 
 async def test_what_is_notified_and_found_is_received_once(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen:
@@ -259,7 +260,7 @@ async def test_what_is_notified_and_found_is_received_once(hub: Hub) -> None:
 
 
 async def test_a_burst_is_sent_whole_and_in_order(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen:
@@ -275,7 +276,7 @@ async def test_a_stream_ends_when_its_sign_in_does(
 ) -> None:
     monkeypatch.setattr(streams, "RECHECK_S", 0.2)
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
 
     async with watching(admin) as screen:
         await admin.delete("/v1/sign-ins")
@@ -288,7 +289,7 @@ async def test_one_caller_cannot_open_streams_without_end(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "STREAMS_PER_CALLER", 2)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
 
     async with watching(admin), watching(admin):
         refused = await admin.get("/v1/live")
@@ -300,7 +301,7 @@ async def test_one_caller_cannot_open_streams_without_end(
 
 async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> None:
     async with running_hub(settings, build=with_streams) as hub:
-        admin = await found_city(hub)
+        admin = await set_up_city(hub)
         async with watching(admin) as screen:
             hub.services.broadcaster.close()
             assert await screen.receive_end(within_s=1) == []
@@ -309,7 +310,7 @@ async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> Non
 
 
 async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     async with watching(admin):
         assert len(hub.services.broadcaster._feeds) == 1
     with anyio.fail_after(3):

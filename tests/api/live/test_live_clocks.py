@@ -11,8 +11,9 @@ import pytest
 
 from core.settings import Settings
 from tests.api.live.live_screens import Screen, org_of, watching, with_streams
-from tests.world.city import Hub, found_city, running_hub
+from tests.world.cities import set_up_city
 from tests.world.databases import FreshDatabase
+from tests.world.hubs import Hub, running_hub
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +64,7 @@ async def receive_many(screen: Screen, count: int) -> set[str]:
 async def test_all_is_received_however_far_the_clocks_are_apart(
     hub: Hub, fresh_database: FreshDatabase, skew_s: float
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     teller = Teller(fresh_database.app_url, skew_s, org_id)
     try:

@@ -16,7 +16,8 @@ from core.settings import Settings
 from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, org_of, watching, with_streams
-from tests.world.city import Hub, found_city, running_hub
+from tests.world.cities import set_up_city
+from tests.world.hubs import Hub, running_hub
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ async def test_a_screen_that_receives_nothing_learns_how_far_it_has_read(
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
     monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(feeds, "LOOK_OVERLAP", timedelta(seconds=0.3))
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     opened = first_id_at(read_clock())
     async with watching(admin) as screen:
@@ -50,7 +51,7 @@ async def test_a_screen_that_receives_nothing_learns_how_far_it_has_read(
 
 
 async def test_a_stream_says_when_all_that_was_missed_was_sent(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     await happen(hub, org_id, "missed")
 
@@ -62,12 +63,41 @@ async def test_a_stream_says_when_all_that_was_missed_was_sent(hub: Hub) -> None
     assert names == ["hello", "missed", "caught-up", "afterwards"]
 
 
+@pytest.mark.parametrize("last_word", ["hello", "caught-up"])
+async def test_a_line_that_dies_in_its_first_seconds_loses_nothing(
+    hub: Hub, last_word: str
+) -> None:
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        last_id = await screen.receive_id_of(last_word)
+    await happen(hub, org_id, "missed")
+    # Longer than a fresh page looks back, and no tick has said an id yet.
+    await anyio.sleep(feeds.OPENING_OVERLAP.total_seconds() + 0.2)
+
+    async with watching(admin, **{"Last-Event-ID": last_id}) as screen:
+        assert (await screen.receive())["event"] == "missed"
+
+
+async def test_what_a_stream_says_of_itself_never_takes_a_page_back(hub: Hub) -> None:
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    await happen(hub, org_id, "old")
+    last_id = str(await happen(hub, org_id, "seen"))
+
+    async with watching(admin, **{"Last-Event-ID": last_id}) as screen:
+        assert await screen.receive_id_of("hello") == last_id
+        assert await screen.receive_id_of("caught-up") > last_id
+        opened = str(await happen(hub, org_id, "afterwards"))
+        assert (await screen.receive())["id"] == opened
+
+
 async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that listens for other kinds hears only the ticks: else its line would look dead."""
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.5)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
 
     async with watching(admin) as screen, anyio.create_task_group() as busy:
@@ -85,7 +115,7 @@ async def test_ticks_come_by_the_clock_also_while_there_is_other_news(
 
 
 async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     old = first_id_at(read_clock() - timedelta(hours=7))
     await happen(hub, org_id, "just.now")
@@ -96,7 +126,7 @@ async def test_the_later_of_what_an_address_and_a_header_say_counts(hub: Hub) ->
 
 
 async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id, bill_id = await org_of(admin), uuid4()
     an_hour_ago = str(first_id_at(read_clock() - timedelta(hours=1)))
 
@@ -106,7 +136,7 @@ async def test_a_stranger_cannot_make_the_hub_read_hours(hub: Hub) -> None:
 
 
 async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     await happen(hub, org_id, "just.now")
     for hours, word in ((1, "just.now"), (7, "reload")):
@@ -119,7 +149,7 @@ async def test_a_page_that_was_away_for_long_is_told_to_load_itself_again(hub: H
 async def test_a_replay_that_cannot_be_read_ends_the_stream(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
 
     async def away(*_: object, **__: object) -> list[EventFacts]:
         raise Busy("The database is away.")
@@ -130,7 +160,7 @@ async def test_a_replay_that_cannot_be_read_ends_the_stream(
 
 
 async def test_after_a_reconnect_what_was_missed_is_sent(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         await happen(hub, org_id, "first")
@@ -148,7 +178,7 @@ async def test_after_a_reconnect_what_was_missed_is_sent(hub: Hub) -> None:
 
 
 async def test_a_fresh_page_receives_the_last_moment_and_nothing_older(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     minutes_ago = first_id_at(read_clock() - timedelta(minutes=2))
     await happen(hub, org_id, "old", event_id=minutes_ago)
@@ -165,7 +195,7 @@ async def test_screens_that_ask_together_each_receive_their_own_past(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, read_max: int
 ) -> None:
     monkeypatch.setattr(broadcaster, "SHARED_READ_MAX", read_max)
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     org_id = await org_of(admin)
     bills = [uuid4() for _ in range(8)]
     now = read_clock()

@@ -9,21 +9,15 @@ import pytest
 from core.clock import read_clock
 from core.tenancy import open_org_transaction
 from payments.payees.queries import get_link
-from tests.world.builders import sepay_body, settle, store
-from tests.world.city import Hub
-from tests.world.offices import as_reader, let_in, open_office, submit, text_of
-from tests.world.stalls import Market
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.pages import as_reader, let_in, submit, text_of
 
 pytestmark = pytest.mark.anyio
 
 PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints", "/staff", "/keys", "/audit")
 SECRET = re.compile(r'data-copy="([^"]+)"')
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market board with a stall that can be paid."""
-    return await open_office(hub)
 
 
 async def test_account_needs_a_second_person_and_then_its_test_transfer(market: Market) -> None:
@@ -70,12 +64,12 @@ async def report_test(
         account_number=account.account_number,
         gateway=gateway,
     )
-    await store(database, heard, body, now=read_clock())
-    await settle(database, heard, now=read_clock())
+    await store_notices(database, heard, body, now=read_clock())
+    await process_waiting(database, heard, now=read_clock())
 
 
 async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) -> None:
-    market = await open_office(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = await let_in(market, "manager"), await let_in(market, "approver")
     form = {
         "payee": str(market.stall.payee_id),
@@ -116,7 +110,7 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
 async def test_who_approves_sees_the_bank_in_full_and_a_test_at_another_bank_is_explained(
     hub: Hub,
 ) -> None:
-    market = await open_office(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = await let_in(market, "manager"), await let_in(market, "approver")
     form = {
         "payee": str(market.stall.payee_id),

@@ -11,29 +11,17 @@ from core.tenancy import open_org_transaction
 from identity.people.models import ApiKey
 from payments.bills.references import make_reference
 from payments.breaks.rules import BreakKind
-from tests.world.builders import an_endpoint, an_organisation
-from tests.world.city import PASSWORD, Hub
-from tests.world.offices import (
-    an_open_bill,
-    as_reader,
-    let_in,
-    open_office,
-    pay_bill,
-    submit,
-    text_of,
-)
-from tests.world.stalls import Market
+from tests.world.constants import PASSWORD
+from tests.world.endpoints import an_endpoint
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.organisations import an_organisation
+from tests.world.pages import as_reader, let_in, submit, text_of
 
 pytestmark = pytest.mark.anyio
 
 PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints", "/staff", "/keys", "/audit")
 SECRET = re.compile(r'data-copy="([^"]+)"')
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market board with a stall that can be paid."""
-    return await open_office(hub)
 
 
 async def test_manager_sees_every_page_of_their_organisation(market: Market) -> None:
@@ -191,7 +179,13 @@ async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market:
     manager = await let_in(market, "manager")
     listed = (await manager.get("/v1/staff")).json()
     (staff_id,) = [one["id"] for one in listed if one["login"] == "cashier.hkxm"]
-    form = {"name": "Thu ngân lên quản lý", "roles": ["manager"], "payee": ""}
+    form = {
+        "name": "Thu ngân lên quản lý",
+        "roles": ["manager"],
+        "payee": "",
+        "before_roles": ["cashier"],
+        "before_payee": str(market.stall.payee_id),
+    }
 
     await submit(manager, f"/manage/staff/{staff_id}", form)
 
@@ -273,7 +267,7 @@ async def test_provider_that_issues_its_secret_must_be_given_it(market: Market) 
 
 
 async def test_live_organisation_is_offered_no_sandbox(hub: Hub) -> None:
-    market = await open_office(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager = await let_in(market, "manager")
     page = await manager.get("/manage/endpoints/new?provider=sepay")
     assert 'name="sandbox"' not in page.text
@@ -288,8 +282,8 @@ async def test_live_organisation_is_offered_no_sandbox(hub: Hub) -> None:
 async def test_notice_log_shows_everybody_the_same_message_and_no_number_whole(
     market: Market,
 ) -> None:
-    bill = await an_open_bill(market)
-    await pay_bill(market, bill)
+    bill = await market.add_bill()
+    await market.pay(bill)
     manager, finance = await let_in(market, "manager"), await let_in(market, "finance")
     endpoint = f"/manage/endpoints/{market.stall.endpoint_id}"
     assert market.stall.account_number not in (await finance.get(endpoint)).text
@@ -325,8 +319,8 @@ async def test_nobody_reads_notices_of_another_organisation(market: Market) -> N
 
 
 async def test_break_has_a_next_step_and_is_closed_with_words(market: Market) -> None:
-    bill = await an_open_bill(market)
-    await pay_bill(market, bill, amount_vnd=25_000)
+    bill = await market.add_bill()
+    await market.pay(bill, amount_vnd=25_000)
     finance, manager = await let_in(market, "finance"), await let_in(market, "manager")
     page = await finance.get("/manage/breaks")
     assert "Cần trả lại khách" in text_of(page)
@@ -383,8 +377,8 @@ async def test_empty_organisation_is_told_the_four_things_to_do(market: Market) 
 
 
 async def test_overview_counts_today(market: Market) -> None:
-    bill = await an_open_bill(market)
-    await pay_bill(market, bill)
+    bill = await market.add_bill()
+    await market.pay(bill)
     manager = await let_in(market, "manager")
 
     words = text_of(await manager.get("/manage"))
@@ -396,9 +390,9 @@ async def test_overview_counts_today(market: Market) -> None:
 
 async def test_finance_decides_about_money_that_may_be_reported_twice(market: Market) -> None:
     finance, manager = await let_in(market, "finance"), await let_in(market, "manager")
-    bills = [await an_open_bill(market) for _ in range(2)]
+    bills = [await market.add_bill() for _ in range(2)]
     for bill in bills:
-        await pay_bill(market, bill, memo="pho", bank_reference="FT26324000123")
+        await market.pay(bill, memo="pho", bank_reference="FT26324000123")
 
     page = await finance.get("/manage/breaks")
 
@@ -414,9 +408,9 @@ async def test_finance_gives_money_that_nothing_explains_to_a_bill_or_a_stall(
     market: Market,
 ) -> None:
     finance = await let_in(market, "finance")
-    bill = await an_open_bill(market)
+    bill = await market.add_bill()
     for _ in range(2):
-        await pay_bill(market, bill, memo=make_reference("HKXM", 999_999))
+        await market.pay(bill, memo=make_reference("HKXM", 999_999))
     page = await finance.get("/manage/breaks")
     to_bill, to_stall = re.findall(r'action="(/manage/breaks/[0-9a-f-]{36}/assign)"', page.text)
     assert str(market.stall.payee_id) in page.text
@@ -428,5 +422,5 @@ async def test_finance_gives_money_that_nothing_explains_to_a_bill_or_a_stall(
 
     assert "/assign" not in (await finance.get("/manage/breaks")).text
     closed = text_of(await finance.get("/manage/breaks?show=closed"))
-    assert "settle" in closed
-    assert "counter_sale" in closed
+    assert "Đã trả đủ khoản thu" in closed
+    assert "Bán tại quầy" in closed

@@ -4,17 +4,10 @@ import pytest
 
 from core.tenancy import open_org_transaction
 from payments.connections.models import CallbackEndpoint
-from tests.world.city import Hub
-from tests.world.offices import let_in, open_office, submit, text_of
-from tests.world.stalls import Market
+from tests.world.markets import Market
+from tests.world.pages import let_in, submit, text_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market board with a stall that can be paid."""
-    return await open_office(hub)
 
 
 async def is_sealed(market: Market, endpoint_id: str) -> bool:

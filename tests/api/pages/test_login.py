@@ -5,7 +5,9 @@ import pytest
 
 from core.clock import read_clock
 from identity.people import service
-from tests.world.city import PASSWORD, Hub, found_city
+from tests.world.cities import set_up_city
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +22,7 @@ async def test_stranger_is_sent_to_the_set_up_first_and_to_the_login_later(hub: 
     stranger = hub.new_client(**PAGE)
     assert (await stranger.get("/")).headers["location"] == "/setup"
 
-    await found_city(hub)
+    await set_up_city(hub)
 
     assert (await stranger.get("/")).headers["location"] == "/login"
     assert "đã có quản trị viên" in (await stranger.get("/setup")).text
@@ -70,7 +72,7 @@ async def test_wrong_set_up_token_makes_nobody(hub: Hub) -> None:
 
 @pytest.mark.parametrize("login", ["admin", "nobody"])
 async def test_wrong_login_is_answered_alike_whoever_it_names(hub: Hub, login: str) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
 
     answer = await post(hub.new_client(**PAGE), "/login", login=login, password="wrong password")
 
@@ -80,7 +82,7 @@ async def test_wrong_login_is_answered_alike_whoever_it_names(hub: Hub, login: s
 
 
 async def test_page_of_another_site_cannot_sign_anybody_in(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     elsewhere = hub.new_client(**{**PAGE, "Sec-Fetch-Site": "cross-site"})
 
     answer = await post(elsewhere, "/login", login="admin", password=PASSWORD)
@@ -90,7 +92,7 @@ async def test_page_of_another_site_cannot_sign_anybody_in(hub: Hub) -> None:
 
 @pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example"])
 async def test_login_leads_to_our_own_pages_only(hub: Hub, path: str) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     browser = hub.new_client(**PAGE)
 
     answer = await post(browser, "/login", login="admin", password=PASSWORD, next=path)
@@ -99,7 +101,7 @@ async def test_login_leads_to_our_own_pages_only(hub: Hub, path: str) -> None:
 
 
 async def test_signing_out_ends_the_sign_in_on_the_server(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     browser = hub.new_client(**PAGE)
     await post(browser, "/login", login="admin", password=PASSWORD)
     stolen = dict(browser.cookies)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.world.city import PASSWORD, Hub, found_city
+from tests.world.cities import set_up_city
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
@@ -11,7 +13,7 @@ OWN = "phở gà phố Quán Thánh"
 
 
 async def test_person_chooses_a_password_that_nobody_gave_them(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     here, elsewhere = hub.new_client(**PAGE), hub.new_client(**PAGE)
     for browser in (here, elsewhere):
         await browser.post("/login", data={"login": "admin", "password": PASSWORD})
@@ -38,7 +40,7 @@ async def test_person_chooses_a_password_that_nobody_gave_them(hub: Hub) -> None
 async def test_password_that_cannot_be_is_answered_beside_its_field(
     hub: Hub, present: str, password: str, words: str
 ) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     browser = hub.new_client(**PAGE)
     await browser.post("/login", data={"login": "admin", "password": PASSWORD})
 
@@ -50,7 +52,7 @@ async def test_password_that_cannot_be_is_answered_beside_its_field(
 
 
 async def test_another_sites_form_changes_no_password(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     browser = hub.new_client(**PAGE)
     await browser.post("/login", data={"login": "admin", "password": PASSWORD})
 

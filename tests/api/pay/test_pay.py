@@ -12,9 +12,10 @@ from core.clock import read_clock
 from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.bills.service import cancel_bill
-from tests.world.builders import MANAGER
-from tests.world.city import Hub, running_hub
-from tests.world.offices import an_open_bill, as_reader, open_office, pay_bill, pay_path, text_of
+from tests.world.constants import MANAGER
+from tests.world.hubs import Hub, running_hub
+from tests.world.markets import set_up_market
+from tests.world.pages import as_reader, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -28,10 +29,10 @@ def stranger(hub: Hub) -> httpx.AsyncClient:
 async def test_open_bill_says_whom_how_much_where_and_under_which_memo(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
 
-    answer = await stranger.get(pay_path(market, bill))
+    answer = await stranger.get(market.pay_path(bill))
 
     assert answer.status_code == 200
     words = text_of(answer)
@@ -53,10 +54,10 @@ async def test_open_bill_says_whom_how_much_where_and_under_which_memo(
 async def test_page_is_kept_by_nobody_and_its_address_goes_nowhere(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
 
-    answer = await stranger.get(pay_path(market, bill))
+    answer = await stranger.get(market.pay_path(bill))
 
     assert answer.headers["cache-control"] == "no-store"
     assert "noindex" in answer.headers["x-robots-tag"]
@@ -74,7 +75,7 @@ async def test_page_is_kept_by_nobody_and_its_address_goes_nowhere(
 async def test_every_wrong_link_gets_the_same_page(
     hub: Hub, stranger: httpx.AsyncClient, link: str
 ) -> None:
-    await open_office(hub)
+    await set_up_market(hub)
 
     answer = await stranger.get(f"/p/{link.format('A' * 22)}")
 
@@ -86,15 +87,15 @@ async def test_every_wrong_link_gets_the_same_page(
 async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
 
     guessed = [await guess(stranger) for _ in range(60)]
     for _ in range(300):  # one try comes back each second, and the machine may be slow
         guessed.append(await guess(stranger))
         if guessed[-1] == 429:
             break
-    seen = [await stranger.get(pay_path(market, bill)) for _ in range(3)]
+    seen = [await stranger.get(market.pay_path(bill)) for _ in range(3)]
 
     assert set(guessed[:60]) == {404}
     assert guessed[-1] == 429
@@ -125,15 +126,15 @@ def code_in(page: httpx.Response) -> str:
 async def test_short_payment_shows_what_is_missing_with_a_new_code(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
-    before = code_in(await stranger.get(pay_path(market, bill)))
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
+    before = code_in(await stranger.get(market.pay_path(bill)))
 
-    await pay_bill(market, bill, amount_vnd=15_000)
+    await market.pay(bill, amount_vnd=15_000)
 
-    page = await stranger.get(pay_path(market, bill))
+    page = await stranger.get(market.pay_path(bill))
     assert "Mới nhận 15.000 ₫, còn thiếu 5.000 ₫" in text_of(page)
-    card = await stranger.get(f"{pay_path(market, bill)}/card.png")
+    card = await stranger.get(f"{market.pay_path(bill)}/card.png")
     assert (
         card.headers["content-disposition"] == f'attachment; filename="phopay-{bill.reference}.png"'
     )
@@ -145,10 +146,10 @@ async def test_short_payment_shows_what_is_missing_with_a_new_code(
 async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
 
-    page = (await stranger.get(pay_path(market, bill))).text
+    page = (await stranger.get(market.pay_path(bill))).text
 
     assert '<meta name="format-detection" content="telephone=no' in page
     for shown in (bill.reference, bill.code_account, bill.holder_name, bill.payee_name):
@@ -159,11 +160,11 @@ async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
 async def test_paid_bill_is_green_and_shows_no_code_any_more(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
-    await pay_bill(market, bill)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
+    await market.pay(bill)
 
-    page = await stranger.get(pay_path(market, bill))
+    page = await stranger.get(market.pay_path(bill))
 
     assert 'data-status="paid"' in page.text
     assert "Đã nhận đủ tiền" in text_of(page)
@@ -173,14 +174,14 @@ async def test_paid_bill_is_green_and_shows_no_code_any_more(
 async def test_over_paid_and_paid_twice_say_how_much_is_due_back(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    over, twice = await an_open_bill(market), await an_open_bill(market)
-    await pay_bill(market, over, amount_vnd=25_000)
-    await pay_bill(market, twice)
-    await pay_bill(market, twice)
+    market = await set_up_market(hub)
+    over, twice = await market.add_bill(), await market.add_bill()
+    await market.pay(over, amount_vnd=25_000)
+    await market.pay(twice)
+    await market.pay(twice)
 
-    over_words = text_of(await stranger.get(pay_path(market, over)))
-    twice_words = text_of(await stranger.get(pay_path(market, twice)))
+    over_words = text_of(await stranger.get(market.pay_path(over)))
+    twice_words = text_of(await stranger.get(market.pay_path(twice)))
 
     assert "Thừa 5.000 ₫" in over_words
     assert "Bạn đã trả hai lần" in twice_words
@@ -188,27 +189,27 @@ async def test_over_paid_and_paid_twice_say_how_much_is_due_back(
 
 
 async def test_late_payment_counts(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await open_office(hub)
+    market = await set_up_market(hub)
     hour = timedelta(hours=1)
-    bill = await an_open_bill(market, now=read_clock() - hour)
+    bill = await market.add_bill(now=read_clock() - hour)
 
-    expired = text_of(await stranger.get(pay_path(market, bill)))
-    await pay_bill(market, bill)
+    expired = text_of(await stranger.get(market.pay_path(bill)))
+    await market.pay(bill)
 
     assert "Mã đã hết hạn" in expired
     assert "Xin người nhận mã mới" in expired
-    assert "vẫn được tính" in text_of(await stranger.get(pay_path(market, bill)))
+    assert "vẫn được tính" in text_of(await stranger.get(market.pay_path(bill)))
 
 
 async def test_cancelled_bill_says_not_to_pay(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
     async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
         await cancel_bill(
             session, bill.org_id, bill.id, actor=MANAGER, reason=None, now=read_clock()
         )
 
-    page = await stranger.get(pay_path(market, bill))
+    page = await stranger.get(market.pay_path(bill))
 
     assert "Đừng chuyển tiền cho mã này" in text_of(page)
     assert 'class="qr"' not in page.text
@@ -217,11 +218,11 @@ async def test_cancelled_bill_says_not_to_pay(hub: Hub, stranger: httpx.AsyncCli
 async def test_receipt_has_words_and_masked_numbers_and_says_it_is_no_invoice(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
-    path = pay_path(market, bill)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
+    path = market.pay_path(bill)
     assert (await stranger.get(f"{path}/receipt")).headers["location"] == path
-    await pay_bill(market, bill, bank_reference="FT26325000012345")
+    await market.pay(bill, bank_reference="FT26325000012345")
 
     receipt = await stranger.get(f"{path}/receipt")
 
@@ -234,20 +235,20 @@ async def test_receipt_has_words_and_masked_numbers_and_says_it_is_no_invoice(
 
 
 async def test_english_reader_gets_english(hub: Hub) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
     tourist = as_reader(hub.new_client())
     tourist.headers["Accept-Language"] = "en-GB,en"
 
-    words = text_of(await tourist.get(pay_path(market, bill)))
+    words = text_of(await tourist.get(market.pay_path(bill)))
 
     assert "Save the code" in words
     assert "Account holder" in words
 
 
 async def test_markup_in_a_name_is_shown_as_text(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await open_office(hub)
-    bill = await an_open_bill(market)
+    market = await set_up_market(hub)
+    bill = await market.add_bill()
     till = await market.till.post(
         "/v1/bills", json=market.bill_body(purpose='<script>alert("x")</script>')
     )
@@ -263,13 +264,13 @@ async def test_markup_in_a_name_is_shown_as_text(hub: Hub, stranger: httpx.Async
 async def test_stream_says_that_something_happened_and_not_what(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
-    market = await open_office(hub)
-    bill, other = await an_open_bill(market), await an_open_bill(market)
-    await pay_bill(market, other)
-    await pay_bill(market, bill)
+    market = await set_up_market(hub)
+    bill, other = await market.add_bill(), await market.add_bill()
+    await market.pay(other)
+    await market.pay(bill)
 
     heard = ""
-    async with stranger.stream("GET", f"{pay_path(market, bill)}/events") as stream:
+    async with stranger.stream("GET", f"{market.pay_path(bill)}/events") as stream:
         async for line in stream.aiter_lines():
             heard += line + "\n"
             if line == "event: caught-up":

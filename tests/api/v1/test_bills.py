@@ -13,17 +13,11 @@ from sqlalchemy import text
 from api.v1.bills.schemas import BillRead
 from core.ids import new_id
 from payments.vietqr import parse
-from tests.world.builders import a_payee, a_stall, an_account
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
+from tests.world.payees import a_payee, an_account
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def another_stall(market: Market) -> UUID:
@@ -169,7 +163,7 @@ async def test_a_key_belongs_to_the_organisation_whichever_machine_or_person_sen
 
 
 async def test_one_key_in_two_organisations_is_two_bills(market: Market) -> None:
-    elsewhere = await a_stall(market.hub.services.database, code="THA9", is_live=False)
+    elsewhere = await a_payable_stall(market.hub.services.database, code="THA9", is_live=False)
     theirs = await market.hub.machine(market.admin, "bills.open", org="THA9")
     key = {"Idempotency-Key": "order-1"}
 
@@ -357,7 +351,7 @@ async def test_a_bill_is_found_by_its_reference_as_people_and_banks_write_it(
 
 
 async def test_a_bill_of_another_organisation_is_not_found(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "bills.read", "bills.cancel", org="QBSH")
     bill = await market.open_bill()
 

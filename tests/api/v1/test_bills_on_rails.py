@@ -11,10 +11,11 @@ from sqlalchemy import text
 from payments.polling.client import open_client
 from payments.rails import calls
 from payments.vietqr import parse
-from tests.world.city import Hub, employ
-from tests.world.offices import text_of
-from tests.world.rails import RailPlace, connect, payos_for
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.cities import employ
+from tests.world.hubs import Hub
+from tests.world.markets import Market, set_up_market
+from tests.world.pages import text_of
+from tests.world.rails import RailStall, connect_to_payos, payos_sandbox_for
 
 pytestmark = pytest.mark.anyio
 
@@ -22,16 +23,16 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def market(hub: Hub) -> Market:
     """A market whose stall's account payOS reports on."""
-    return await found_market_with_stall(hub, provider="payos")
+    return await set_up_market(hub, provider="payos")
 
 
 @pytest.fixture
-async def place(hub: Hub, market: Market) -> AsyncIterator[RailPlace]:
+async def place(hub: Hub, market: Market) -> AsyncIterator[RailStall]:
     """The stall's payOS."""
     database, sealer = hub.services.database, hub.services.sealer
     async with open_client() as client:
-        with payos_for(database, database, sealer, market.stall, client) as made:
-            await connect(made)
+        with payos_sandbox_for(database, database, sealer, market.stall, client) as made:
+            await connect_to_payos(made)
             yield made
 
 
@@ -48,7 +49,7 @@ async def a_vendor(market: Market) -> httpx.AsyncClient:
     return await market.hub.browser("vendor")
 
 
-async def test_a_bill_on_payos_is_answered_with_its_code(market: Market, place: RailPlace) -> None:
+async def test_a_bill_on_payos_is_answered_with_its_code(market: Market, place: RailStall) -> None:
     bill = await market.open_bill(rail="payos")
 
     assert (bill["rail"], bill["code_state"], bill["code_problem"]) == ("payos", "ready", None)
@@ -62,7 +63,7 @@ async def test_a_bill_on_payos_is_answered_with_its_code(market: Market, place: 
 
 
 async def test_without_a_word_a_bill_is_on_no_rail_of_others(
-    market: Market, place: RailPlace
+    market: Market, place: RailStall
 ) -> None:
     bill = await market.open_bill()
 
@@ -71,7 +72,7 @@ async def test_without_a_word_a_bill_is_on_no_rail_of_others(
 
 
 async def test_a_repeat_gets_the_same_bill_and_another_rail_is_another_request(
-    market: Market, place: RailPlace
+    market: Market, place: RailStall
 ) -> None:
     key = {"Idempotency-Key": "order-1"}
     body = market.bill_body(rail="payos")
@@ -92,7 +93,7 @@ async def test_a_repeat_gets_the_same_bill_and_another_rail_is_another_request(
     [({"amount_vnd": None}, "rail_needs_amount"), ({"rail": "card"}, "invalid_request")],
 )
 async def test_what_payos_cannot_open_is_refused(
-    market: Market, place: RailPlace, facts: dict[str, Any], code: str
+    market: Market, place: RailStall, facts: dict[str, Any], code: str
 ) -> None:
     body = market.bill_body(**{"rail": "payos", **facts})
 
@@ -114,7 +115,7 @@ async def test_an_account_without_keys_at_payos_is_refused_and_a_batch_too(
 
 
 async def test_while_payos_is_called_every_screen_waits_and_then_shows_the_code(
-    hub: Hub, market: Market, place: RailPlace, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, market: Market, place: RailStall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "CALL_TIMEOUT_S", 0.3)
     place.fail(api_fault="no_answer", api_calls_left=1)
@@ -126,9 +127,10 @@ async def test_while_payos_is_called_every_screen_waits_and_then_shows_the_code(
     assert (bill["code_state"], bill["vietqr"], bill["status"]) == ("pending", None, "open")
     picture = await market.till.get(bill["links"]["qr_svg"])
     assert (picture.status_code, picture.json()["code"]) == (409, "bill_code_pending")
+    shown = {path_of(bill): "Đang xin mã từ payOS", counter: "Chưa rõ payOS đã tạo mã hay chưa"}
     for page in (await stranger.get(path_of(bill)), await vendor.get(counter)):
         assert page.status_code == 200
-        assert "Đang xin mã từ payOS" in text_of(page)
+        assert shown[page.request.url.path] in text_of(page)
         assert "data-under-way" in page.text
         assert '<div class="qr"' not in page.text
 
@@ -144,7 +146,7 @@ async def test_while_payos_is_called_every_screen_waits_and_then_shows_the_code(
 
 
 async def test_what_payos_refuses_is_said_in_plain_words(
-    hub: Hub, market: Market, place: RailPlace
+    hub: Hub, market: Market, place: RailStall
 ) -> None:
     place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
     bill = await market.open_bill(rail="payos")
@@ -161,7 +163,7 @@ async def test_what_payos_refuses_is_said_in_plain_words(
 
 
 async def test_check_the_payment_brings_an_unanswered_order_to_its_end(
-    market: Market, place: RailPlace
+    market: Market, place: RailStall
 ) -> None:
     place.fail(api_fault="error_before", api_calls_left=1)
     bill = await market.open_bill(rail="payos")

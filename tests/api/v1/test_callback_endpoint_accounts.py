@@ -7,18 +7,11 @@ import pytest
 
 from core.db import Database
 from core.tenancy import open_org_transaction
-from tests.world.builders import an_account
-from tests.world.city import Hub
-from tests.world.offices import let_in
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
+from tests.world.pages import let_in
+from tests.world.payees import an_account
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def more_accounts(database: Database, market: Market, count: int) -> list[str]:

@@ -1,7 +1,5 @@
 """The pull credentials of an endpoint over HTTP: set, replaced, removed, never shown."""
 
-from typing import Any
-
 import pytest
 
 from core.tenancy import open_org_transaction
@@ -9,31 +7,11 @@ from payments.connections.credentials import open_pull_credentials
 from payments.connections.models import CallbackEndpoint
 from payments.connections.service import KEY_LINGERS_FOR
 from payments.providers.pulling import PullCredentials
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "a-secret-of-the-provider-0001"
 OLD, NEW, CLIENT = "0ld-token", "n3w-token", "shop-of-the-market"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
-
-
-async def make(market: Market, provider: str, **facts: Any) -> Any:
-    """Make an endpoint; return the answer."""
-    body = {
-        "provider": provider,
-        "name": provider,
-        "secret": SECRET,
-        "account_ids": [str(market.stall.account_id)],
-        **facts,
-    }
-    return await market.admin.post("/v1/callback-endpoints", json=body, params=market.org)
 
 
 async def read_keys(market: Market, endpoint_id: str) -> PullCredentials | None:
@@ -46,7 +24,7 @@ async def read_keys(market: Market, endpoint_id: str) -> PullCredentials | None:
 
 
 async def test_what_payos_is_pulled_with_is_taken_and_never_shown(market: Market) -> None:
-    made = await make(market, "payos", pull_token=OLD, pull_client_id=CLIENT)
+    made = await market.ask_for_endpoint("payos", pull_token=OLD, pull_client_id=CLIENT)
     assert made.status_code == 201, made.text
     endpoint_id = made.json()["id"]
     shown = await market.admin.get(f"/v1/callback-endpoints/{endpoint_id}", params=market.org)
@@ -71,14 +49,14 @@ async def test_what_payos_is_pulled_with_is_taken_and_never_shown(market: Market
 async def test_what_cannot_be_polled_with_is_refused(
     market: Market, provider: str, facts: dict[str, str]
 ) -> None:
-    answer = await make(market, provider, **facts)
+    answer = await market.ask_for_endpoint(provider, **facts)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_pull_token")
     assert OLD not in answer.text
 
 
 async def test_a_token_is_replaced_and_taken_away(market: Market) -> None:
-    endpoint_id = (await make(market, "casso", pull_token=OLD)).json()["id"]
+    endpoint_id = (await market.ask_for_endpoint("casso", pull_token=OLD)).json()["id"]
     path = f"/v1/callback-endpoints/{endpoint_id}/pull-credentials"
 
     answer = await market.admin.put(path, json={"pull_token": NEW}, params=market.org)
@@ -99,7 +77,7 @@ async def test_a_token_is_replaced_and_taken_away(market: Market) -> None:
 async def test_who_replaces_a_token_does_not_answer_for_what_another_fetched(
     market: Market,
 ) -> None:
-    endpoint_id = (await make(market, "casso", pull_token=OLD)).json()["id"]
+    endpoint_id = (await market.ask_for_endpoint("casso", pull_token=OLD)).json()["id"]
     services, org_id = market.hub.services, market.stall.org.id
     async with open_org_transaction(services.database, org_id) as session:
         endpoint = await session.get(CallbackEndpoint, (org_id, endpoint_id))

@@ -9,50 +9,21 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from core.clock import read_clock
 from payments.providers import PROVIDERS, EndpointSecrets, RawCallback
-from tests.payments.providers import provider_notices as notices
-from tests.world.builders import a_stall, an_id_number
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world import callbacks as notices
+from tests.world.markets import ENDPOINT_SECRET, Market
+from tests.world.serials import next_number
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
-
-SECRET = "a-secret-of-the-provider-0001"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
-
-
-async def make_endpoint(market: Market, provider: str, **facts: Any) -> dict[str, Any]:
-    """Make an endpoint for the stall's account."""
-    body = {
-        "provider": provider,
-        "name": f"{provider} của chợ",
-        "secret": SECRET,
-        "account_ids": [str(market.stall.account_id)],
-        **facts,
-    }
-    answer = await market.admin.post("/v1/callback-endpoints", json=body, params=market.org)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
-def address_of(endpoint: Mapping[str, Any]) -> str:
-    """The path of an endpoint's address."""
-    return str(httpx.URL(endpoint["url"]).path)
 
 
 def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> RawCallback:
     """Write and sign a notice of this provider, as it is made on the wire, at this moment."""
-    number, account, now = an_id_number(), market.stall.account_number, read_clock()
+    number, account, now = next_number(), market.stall.account_number, read_clock()
     local = (now + timedelta(hours=7)).strftime("%Y-%m-%d %H:%M:%S")
     bank_reference = f"FT{number:012d}"
     if provider == "payos":
@@ -65,7 +36,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
             "transactionDateTime": local,
             "virtualAccountNumber": "",
         }
-        return notices.payos({**notices.PAYOS_DATA, **data}, key=SECRET)
+        return notices.payos_callback({**notices.PAYOS_DATA, **data}, key=ENDPOINT_SECRET)
     if provider in ("sepay", "sepay_apikey"):
         told = {
             "id": number,
@@ -77,8 +48,8 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
         }
         notice = {**notices.SEPAY_NOTICE, **told}
         if provider == "sepay":
-            return notices.sepay(notice, key=SECRET, at=now)
-        return notices.sepay_apikey(notice, key=SECRET)
+            return notices.sepay_callback(notice, key=ENDPOINT_SECRET, at=now)
+        return notices.sepay_apikey_callback(notice, key=ENDPOINT_SECRET)
     if provider == "casso":
         told = {
             "id": number,
@@ -89,7 +60,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
             "accountNumber": account,
         }
         notice = {"error": 0, "data": {**notices.CASSO_NOTICE["data"], **told}}
-        return notices.casso(notice, key=SECRET, at=now)
+        return notices.casso_callback(notice, key=ENDPOINT_SECRET, at=now)
     push = {
         "transactionid": f"VQR-{number}",
         "transactiontime": int(now.timestamp() * 1_000),
@@ -99,20 +70,8 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
         "bankaccount": account,
         "orderId": "",
     }
-    secrets = EndpointSecrets(keys=(SECRET,), username="phopay-test")
-    return notices.vietqrvn({**notices.VIETQRVN_PUSH, **push}, secrets=secrets, at=now)
-
-
-async def deliver(
-    market: Market, endpoint: Mapping[str, Any], told: RawCallback, **headers: str
-) -> httpx.Response:
-    """Call the hub as the provider does."""
-    path = address_of(endpoint) + (f"/{told.subpath}" if told.subpath else "")
-    return await market.hub.client.post(
-        path,
-        content=told.body,
-        headers={**told.headers, "Content-Type": "application/json"} | headers,
-    )
+    secrets = EndpointSecrets(keys=(ENDPOINT_SECRET,), username="phopay-test")
+    return notices.vietqrvn_callback({**notices.VIETQRVN_PUSH, **push}, secrets=secrets, at=now)
 
 
 async def until_status(market: Market, bill: Mapping[str, Any], status: str) -> dict[str, Any]:
@@ -136,10 +95,10 @@ async def list_notices(market: Market, endpoint: Mapping[str, Any]) -> list[dict
 async def test_a_signed_callback_pays_the_bill_and_is_explained(
     market: Market, provider: str
 ) -> None:
-    endpoint = await make_endpoint(market, provider)
+    endpoint = await market.add_endpoint(provider)
     if provider == "vietqrvn":  # the provider logs in before it pushes
-        token = notices.token_request(user=endpoint["username"], key=SECRET)
-        issued = await deliver(market, endpoint, token)
+        token = notices.vietqrvn_token_request(user=endpoint["username"], key=ENDPOINT_SECRET)
+        issued = await market.call_back(endpoint, token)
         bearer = {"authorization": f"Bearer {issued.json()['access_token']}"}
     else:
         bearer = {}
@@ -147,9 +106,9 @@ async def test_a_signed_callback_pays_the_bill_and_is_explained(
     told = a_notice(market, provider, amount_vnd=20_000, memo=f"CK {bill['reference']}")
     headers = bearer
 
-    first = await deliver(market, endpoint, told, **headers)
+    first = await market.call_back(endpoint, told, **headers)
     paid = await until_status(market, bill, "paid")
-    again = await deliver(market, endpoint, told, **headers)
+    again = await market.call_back(endpoint, told, **headers)
 
     assert first.status_code == again.status_code == 200
     assert first.content == again.content, "a repeat is answered like the first time"
@@ -168,7 +127,7 @@ async def test_an_unknown_address_and_a_wrong_signature_get_the_same_answer(
     market: Market,
 ) -> None:
     for provider in sorted(PROVIDERS):
-        endpoint = await make_endpoint(market, provider)
+        endpoint = await market.add_endpoint(provider)
         told = a_notice(market, provider, amount_vnd=20_000, memo="x")
         body = told.body.replace(b"20000", b"90000")
         forged = RawCallback(headers=told.headers, body=body, subpath=told.subpath)
@@ -180,8 +139,8 @@ async def test_an_unknown_address_and_a_wrong_signature_get_the_same_answer(
             forged = RawCallback(headers=headers, body=told.body, subpath=told.subpath)
         unknown = {"url": endpoint["url"][:-4] + "AAAA"}
 
-        bad = await deliver(market, endpoint, forged)
-        nowhere = await deliver(market, unknown, told)
+        bad = await market.call_back(endpoint, forged)
+        nowhere = await market.call_back(unknown, told)
 
         assert (bad.status_code, bad.content) == (nowhere.status_code, nowhere.content), provider
         assert bad.status_code >= 400
@@ -195,7 +154,7 @@ async def test_an_unknown_address_and_a_wrong_signature_get_the_same_answer(
 
 
 async def test_both_keys_hold_while_a_secret_is_rotated(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     path = f"/v1/callback-endpoints/{endpoint['id']}/rotate"
     rotated = await market.admin.post(path, json={"overlap_s": 600}, params=market.org)
     assert rotated.status_code == 201
@@ -203,8 +162,10 @@ async def test_both_keys_hold_while_a_secret_is_rotated(market: Market) -> None:
     notice = {**notices.SEPAY_NOTICE, "accountNumber": market.stall.account_number}
 
     statuses = [
-        (await deliver(market, endpoint, notices.sepay(notice, key=k, at=read_clock()))).status_code
-        for k in (SECRET, secret, "neither-of-the-two-keys")
+        (
+            await market.call_back(endpoint, notices.sepay_callback(notice, key=k, at=read_clock()))
+        ).status_code
+        for k in (ENDPOINT_SECRET, secret, "neither-of-the-two-keys")
     ]
 
     assert statuses[:2] == [200, 200]
@@ -212,16 +173,16 @@ async def test_both_keys_hold_while_a_secret_is_rotated(market: Market) -> None:
 
 
 async def test_without_an_overlap_the_old_key_is_dead(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     path = f"/v1/callback-endpoints/{endpoint['id']}/rotate"
     await market.admin.post(path, json={"overlap_s": 0}, params=market.org)
     told = a_notice(market, "sepay", amount_vnd=1, memo="x")
 
-    assert (await deliver(market, endpoint, told)).status_code >= 400
+    assert (await market.call_back(endpoint, told)).status_code >= 400
 
 
 async def test_a_live_organisation_refuses_a_sandbox_endpoint(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=True)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=True)
     body = {"provider": "sepay", "name": "x", "account_ids": [], "is_sandbox": True}
 
     refused = await market.admin.post("/v1/callback-endpoints", json=body, params={"org": "QBSH"})
@@ -230,24 +191,24 @@ async def test_a_live_organisation_refuses_a_sandbox_endpoint(market: Market) ->
 
 
 async def test_a_body_over_the_limit_is_not_read(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     told = RawCallback(headers={}, body=b'{"a":"' + b"x" * 2_000_000 + b'"}')
 
-    answer = await deliver(market, endpoint, told)
+    answer = await market.call_back(endpoint, told)
 
     assert answer.status_code == 413
     assert await list_notices(market, endpoint) == []
 
 
 async def test_a_test_ping_is_acknowledged_and_credited_to_nobody(market: Market) -> None:
-    endpoint = await make_endpoint(market, "payos")
+    endpoint = await market.add_endpoint("payos")
     # What payOS sends to confirm a webhook (docs/callbacks.md).
     data = {**notices.PAYOS_DATA, "orderCode": 123, "amount": 3_000, "accountNumber": "12345678"}
-    ping = notices.payos(
-        {**data, "description": "VQRIO123", "reference": "TF230204212323"}, key=SECRET
+    ping = notices.payos_callback(
+        {**data, "description": "VQRIO123", "reference": "TF230204212323"}, key=ENDPOINT_SECRET
     )
 
-    assert (await deliver(market, endpoint, ping)).status_code == 200
+    assert (await market.call_back(endpoint, ping)).status_code == 200
     await asyncio.sleep(0.3)
     assert (await market.till.get("/v1/credits")).json()["credits"] == []
 
@@ -256,9 +217,9 @@ async def test_rejections_are_capped_for_an_hour(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("payments.callbacks.receiver.REJECTIONS_AN_HOUR_MAX", 3)
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     for _ in range(5):
-        await deliver(market, endpoint, RawCallback(headers={}, body=b"{}"))
+        await market.call_back(endpoint, RawCallback(headers={}, body=b"{}"))
 
     assert len(await list_notices(market, endpoint)) == 3
 
@@ -266,8 +227,8 @@ async def test_rejections_are_capped_for_an_hour(
 async def test_who_reads_an_endpoint_reads_its_messages_and_no_account_number_whole(
     market: Market,
 ) -> None:
-    endpoint = await make_endpoint(market, "sepay")
-    await deliver(market, endpoint, a_notice(market, "sepay", amount_vnd=1_000, memo="chè"))
+    endpoint = await market.add_endpoint("sepay")
+    await market.call_back(endpoint, a_notice(market, "sepay", amount_vnd=1_000, memo="chè"))
     (notice,) = await list_notices(market, endpoint)
     path = f"/v1/callback-endpoints/{endpoint['id']}/notices/{notice['id']}"
 
@@ -285,7 +246,7 @@ async def test_who_reads_an_endpoint_reads_its_messages_and_no_account_number_wh
 
 
 async def test_secrets_are_shown_once_and_an_endpoint_can_be_read(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay", secret=None, pull_token="token-000", name="Mơ")
+    endpoint = await market.add_endpoint("sepay", secret=None, pull_token="token-000", name="Mơ")
     assert len(endpoint["secret"]) >= 32
 
     shown = await market.till.get(f"/v1/callback-endpoints/{endpoint['id']}")
@@ -300,15 +261,17 @@ async def test_secrets_are_shown_once_and_an_endpoint_can_be_read(market: Market
     assert (await market.admin.delete(path, params=market.org)).status_code == 204
     closed = await market.admin.post(f"{path}/rotate", json={}, params=market.org)
     assert closed.json()["code"] == "callback_endpoint_revoked"
-    told = notices.sepay(dict(notices.SEPAY_NOTICE), key=endpoint["secret"], at=read_clock())
-    assert (await deliver(market, endpoint, told)).status_code >= 400
+    told = notices.sepay_callback(
+        dict(notices.SEPAY_NOTICE), key=endpoint["secret"], at=read_clock()
+    )
+    assert (await market.call_back(endpoint, told)).status_code >= 400
 
 
 async def test_a_notice_for_an_account_added_later_is_processed_then(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay", account_ids=[])
+    endpoint = await market.add_endpoint("sepay", account_ids=[])
     bill = await market.open_bill()
     told = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])
-    assert (await deliver(market, endpoint, told)).status_code == 200
+    assert (await market.call_back(endpoint, told)).status_code == 200
     await asyncio.sleep(0.3)
     assert (await market.till.get(f"/v1/bills/{bill['id']}")).json()["status"] == "open"
 
@@ -323,16 +286,16 @@ async def test_a_notice_for_an_account_added_later_is_processed_then(market: Mar
 
 @pytest.mark.parametrize("t", ["99999999999999", "17958628521204", "0"])
 async def test_a_casso_notice_with_an_odd_clock_is_stored_and_pays(market: Market, t: str) -> None:
-    endpoint = await make_endpoint(market, "casso")
+    endpoint = await market.add_endpoint("casso")
     bill = await market.open_bill()
     notice = a_notice(market, "casso", amount_vnd=20_000, memo=bill["reference"])
     told = json.dumps(
         json.loads(notice.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
-    v1 = hmac.new(SECRET.encode(), f"{t}.{told}".encode(), hashlib.sha512).hexdigest()
+    v1 = hmac.new(ENDPOINT_SECRET.encode(), f"{t}.{told}".encode(), hashlib.sha512).hexdigest()
 
-    answer = await deliver(
-        market, endpoint, replace(notice, headers={"x-casso-signature": f"t={t},v1={v1}"})
+    answer = await market.call_back(
+        endpoint, replace(notice, headers={"x-casso-signature": f"t={t},v1={v1}"})
     )
 
     assert answer.status_code == 200
@@ -342,13 +305,14 @@ async def test_a_casso_notice_with_an_odd_clock_is_stored_and_pays(market: Marke
 async def test_a_sepay_notice_with_a_clock_of_the_far_future_is_not_accepted(
     market: Market,
 ) -> None:
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     notice = a_notice(market, "sepay", amount_vnd=20_000, memo="x")
     at = "99999999999"
-    v = hmac.new(SECRET.encode(), f"{at}.".encode() + notice.body, hashlib.sha256).hexdigest()
+    v = hmac.new(
+        ENDPOINT_SECRET.encode(), f"{at}.".encode() + notice.body, hashlib.sha256
+    ).hexdigest()
 
-    answer = await deliver(
-        market,
+    answer = await market.call_back(
         endpoint,
         replace(notice, headers={"x-sepay-timestamp": at, "x-sepay-signature": f"sha256={v}"}),
     )
@@ -359,14 +323,13 @@ async def test_a_sepay_notice_with_a_clock_of_the_far_future_is_not_accepted(
 
 
 async def test_a_signed_body_with_a_byte_order_mark_pays(market: Market) -> None:
-    endpoint = await make_endpoint(market, "sepay")
+    endpoint = await market.add_endpoint("sepay")
     bill = await market.open_bill()
     notice = a_notice(market, "sepay", amount_vnd=20_000, memo=bill["reference"])
 
-    answer = await deliver(
-        market,
+    answer = await market.call_back(
         endpoint,
-        notices.sepay(b"\xef\xbb\xbf" + notice.body, key=SECRET, at=read_clock()),
+        notices.sepay_callback(b"\xef\xbb\xbf" + notice.body, key=ENDPOINT_SECRET, at=read_clock()),
     )
 
     assert answer.status_code == 200

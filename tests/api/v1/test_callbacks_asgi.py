@@ -6,7 +6,7 @@ from httpx import AsyncClient, Response
 from api.app import create_app
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from core.settings import Settings
-from tests.world.city import running_hub
+from tests.world.hubs import running_hub
 
 pytestmark = pytest.mark.anyio
 

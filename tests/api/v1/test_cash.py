@@ -8,16 +8,10 @@ import pytest
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from tests.world.builders import pay
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
+from tests.world.notices import pay
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    return await found_market_with_stall(hub)
 
 
 async def a_short_bill(market: Market) -> dict[str, Any]:

@@ -9,17 +9,12 @@ from sqlalchemy import text
 
 from core.clock import hanoi_day, read_clock
 from payments.bills.references import make_reference
-from tests.world.builders import a_payee, a_stall, an_account, sepay_body, settle, store
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee, an_account
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def receive(
@@ -29,8 +24,8 @@ async def receive(
     now = read_clock()
     database = market.hub.services.database
     body = sepay_body(market.stall, amount_vnd=amount_vnd, memo=memo, occurred_at=now, **facts)
-    await store(database, market.stall, body, now=now)
-    await settle(database, market.stall, now=now)
+    await store_notices(database, market.stall, body, now=now)
+    await process_waiting(database, market.stall, now=now)
     found: list[dict[str, Any]] = (await market.till.get("/v1/credits")).json()["credits"]
     return found[0]
 
@@ -66,7 +61,9 @@ async def test_a_counter_sale_is_in_the_totals_until_it_is_family_money(market: 
 
     path = f"/v1/credits/{credit['id']}"
     family = await cashier.post(f"{path}/not-takings", json={"reason": "con gửi"})
-    assert (family.json()["verdict"], family.json()["reason"]) == ("not_takings", "con gửi")
+    said = family.json()
+    assert (said["verdict"], said["reason"]) == ("not_takings", "not_takings_by")
+    assert said["reason_facts"]["words"] == "con gửi"
     assert (await totals(market))["takings_vnd"] == 0
     again = await cashier.post(f"{path}/takings")
     assert again.json()["verdict"] == "counter_sale"
@@ -113,7 +110,7 @@ async def test_of_two_stalls_on_one_account_the_first_to_tap_has_it(market: Mark
 
 
 async def test_payments_are_hidden_from_other_organisations(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "sales.read", org="QBSH")
     credit = await receive(market)
 

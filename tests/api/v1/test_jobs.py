@@ -13,7 +13,8 @@ from core.jobs import attempts
 from core.jobs.attempts import JobAttempt
 from tests.api.http.contract import keep_contract
 from tests.core.jobs.steps import ended, queued, running
-from tests.world.city import Hub, employ, found_city, found_market
+from tests.world.cities import add_market, employ, set_up_city
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def admin(hub: Hub) -> httpx.AsyncClient:
     """The city's administrator."""
-    browser = await found_city(hub)
+    browser = await set_up_city(hub)
     keep_contract(hub.app, browser)
     return browser
 
@@ -33,7 +34,7 @@ async def test_progress_is_read_over_the_api_while_the_job_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attempts, "PROGRESS_EVERY_S", 0.0)
-    org_id = await found_market(admin)
+    org_id = await add_market(admin)
     database = hub.services.database
     reported, go_on = asyncio.Event(), asyncio.Event()
 
@@ -67,7 +68,7 @@ async def test_progress_is_read_over_the_api_while_the_job_runs(
 async def test_what_failed_is_listed_with_its_reason(
     hub: Hub, admin: httpx.AsyncClient, worker_database: Database
 ) -> None:
-    org_id = await found_market(admin)
+    org_id = await add_market(admin)
     database = hub.services.database
 
     async def refuse(_attempt: JobAttempt) -> None:
@@ -94,8 +95,8 @@ async def test_what_failed_is_listed_with_its_reason(
 async def test_jobs_are_seen_by_their_organisations_books_and_by_nobody_else(
     hub: Hub, admin: httpx.AsyncClient
 ) -> None:
-    org_id = await found_market(admin)
-    await found_market(admin, code="HKXM")
+    org_id = await add_market(admin)
+    await add_market(admin, code="HKXM")
     job_id = await queued(hub.services.database, org_id=org_id)
     for login, code, *roles in [
         ("finance.dx", "DXA2", "finance"),

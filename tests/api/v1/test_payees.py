@@ -11,22 +11,18 @@ from sqlalchemy import select, text
 from core.audit import AuditRow
 from core.db import Database
 from payments.vietqr import PointOfInitiation, parse
-from tests.api.v1.test_callbacks import SECRET, deliver, make_endpoint
-from tests.payments.providers import provider_notices as notices
-from tests.world.builders import a_stall, an_id_number
-from tests.world.city import PASSWORD, Hub, employ
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world import callbacks as notices
+from tests.world.cities import employ
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
+from tests.world.markets import ENDPOINT_SECRET, Market, set_up_market
+from tests.world.serials import next_number
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = {"bin": "970436", "account_number": "0011223344", "holder_name": "HO KINH DOANH B12"}
 GIVEN = "chè bưởi Hàng Giấy"
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def add_payee(market: Market, name: str = "Cô Ba bún cá") -> str:
@@ -38,7 +34,7 @@ async def add_payee(market: Market, name: str = "Cô Ba bún cá") -> str:
 
 async def propose(market: Market, payee_id: str, **facts: Any) -> dict[str, Any]:
     """Let the manager propose an account."""
-    manager = await market.staff(f"manager{an_id_number()}", "manager")
+    manager = await market.staff(f"manager{next_number()}", "manager")
     answer = await manager.post(f"/v1/payees/{payee_id}/accounts", json=ACCOUNT | facts)
     assert answer.status_code == 201, answer.text
     proposed: dict[str, Any] = answer.json()
@@ -49,14 +45,14 @@ async def report_test(market: Market, endpoint: dict[str, Any], memo: str) -> No
     """Report a test transfer, as the provider does, and whoever knows its secret can."""
     notice = {
         **notices.SEPAY_NOTICE,
-        "id": an_id_number(),
+        "id": next_number(),
         "accountNumber": ACCOUNT["account_number"],
         "content": memo,
         "transferAmount": 1_000,
-        "referenceCode": f"FT{an_id_number()}",
+        "referenceCode": f"FT{next_number()}",
     }
-    told = notices.sepay_apikey(notice, key=SECRET)
-    assert (await deliver(market, endpoint, told)).status_code == 200
+    told = notices.sepay_apikey_callback(notice, key=ENDPOINT_SECRET)
+    assert (await market.call_back(endpoint, told)).status_code == 200
 
 
 async def until(
@@ -89,19 +85,17 @@ async def test_an_account_takes_money_after_two_people_and_a_test_transfer(marke
     assert read.point_of_initiation is PointOfInitiation.DYNAMIC
     assert (await approver.get(code["qr_svg"])).content.startswith(b"<svg")
 
-    endpoint = await make_endpoint(
-        market, "sepay_apikey", account_ids=[link["receiving_account_id"]]
-    )
+    endpoint = await market.add_endpoint("sepay_apikey", account_ids=[link["receiving_account_id"]])
     await report_test(market, endpoint, code["test_reference"])
     shown = await until(owner, path, "status", "active")
-    assert shown["holder_told_at"] is None
-    assert (await owner.post(f"{path}/seen")).json()["holder_told_at"] is not None
+    assert shown["holder_confirmed_at"] is None
+    assert (await owner.post(f"{path}/seen")).json()["holder_confirmed_at"] is not None
     assert (await owner.get(f"{path}/test-code")).json()["code"] == "account_not_awaiting_test"
     await market.open_bill(payee_id=payee_id)
 
 
 async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -113,7 +107,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     body = {
         "provider": "sepay_apikey",
         "name": "SePay",
-        "secret": SECRET,
+        "secret": ENDPOINT_SECRET,
         "account_ids": [link["receiving_account_id"]],
     }
     own = (await manager.post("/v1/callback-endpoints", json=body)).json()
@@ -133,7 +127,7 @@ async def test_who_proposed_an_account_cannot_forge_its_test_transfer(hub: Hub) 
     assert (await until(manager, path, "status", "active"))["test_refused_at"] is None
 
     rotated = await manager.post(
-        f"/v1/callback-endpoints/{other['id']}/rotate", json={"secret": SECRET}
+        f"/v1/callback-endpoints/{other['id']}/rotate", json={"secret": ENDPOINT_SECRET}
     )
     assert rotated.status_code == 201
     shown = (await manager.get(f"/v1/callback-endpoints/{other['id']}")).json()
@@ -145,7 +139,7 @@ async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
     hub: Hub, owner_database: Database, change: dict[str, Any]
 ) -> None:
     """An approver who left may have told the key to somebody, or still read it at the provider."""
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -167,7 +161,7 @@ async def test_the_word_of_who_may_no_longer_approve_no_longer_counts(
 
 
 async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -185,7 +179,7 @@ async def test_the_word_of_a_city_administrator_ends_in_every_organisation(hub: 
 
 
 async def test_a_word_stays_with_who_keeps_the_right(hub: Hub) -> None:
-    market = await found_market_with_stall(hub, is_live=True)
+    market = await set_up_market(hub, is_live=True)
     manager, approver = (
         await market.staff("quanly", "manager"),
         await market.staff("duyet", "approver"),
@@ -216,7 +210,7 @@ async def report_an_account(
     body = {
         "provider": "sepay_apikey",
         "name": "SePay",
-        "secret": SECRET,
+        "secret": ENDPOINT_SECRET,
         "account_ids": [link["receiving_account_id"]],
     }
     made = await (by or approver).post("/v1/callback-endpoints", params=org, json=body)
@@ -333,7 +327,7 @@ async def test_login_that_the_proposer_made_speaks_for_the_holder_once_its_passw
     chosen = {"present_password": PASSWORD, "password": "phở gà phố Quán Thánh"}
     assert (await owner.post("/v1/me/password", json=chosen)).status_code == 204
 
-    assert (await owner.post(path)).json()["holder_told_at"] is not None
+    assert (await owner.post(path)).json()["holder_confirmed_at"] is not None
 
 
 async def test_nobody_but_the_payee_itself_acknowledges_a_change(
@@ -349,7 +343,7 @@ async def test_nobody_but_the_payee_itself_acknowledges_a_change(
     refused = await manager.post(path)
 
     assert (refused.status_code, refused.json()["code"]) == (403, "holder_needed")
-    assert (await owner.post(path)).json()["holder_told_at"] is not None
+    assert (await owner.post(path)).json()["holder_confirmed_at"] is not None
 
 
 async def test_a_sandbox_is_pulled_only_where_the_operator_allows(market: Market) -> None:
@@ -439,7 +433,7 @@ async def test_payees_come_in_pages(market: Market) -> None:
 
 
 async def test_other_organisations_and_neighbours_are_not_there(market: Market) -> None:
-    await a_stall(market.hub.services.database, code="QBSH", is_live=False)
+    await a_payable_stall(market.hub.services.database, code="QBSH", is_live=False)
     stranger = await market.hub.machine(market.admin, "payees.read", "accounts.read", org="QBSH")
     cashier = await market.staff("co.lan", "cashier", payee_id=market.stall.payee_id)
     neighbour = await add_payee(market)

@@ -1,6 +1,7 @@
 """Permissions over HTTP: roles, borders between organisations and stalls, API keys."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,23 +11,17 @@ from core.audit import AuditRow
 from core.clock import read_clock
 from core.db import Database
 from identity.people.models import ApiKey
-from tests.world.city import (
-    PASSWORD,
-    Hub,
-    employ,
-    found_city,
-    found_market,
-    open_stall,
-    payee_scopes,
-)
+from tests.world.cities import add_market, add_stall, employ, payee_scopes, set_up_city
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_manager_makes_cashiers_but_no_administrator_or_approver(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    stall = await open_stall(hub, market_id)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    stall = await add_stall(hub, market_id)
     await employ(admin, "minh", "manager", org="DXA2")
     minh = await hub.browser("minh")
 
@@ -38,7 +33,7 @@ async def test_a_manager_makes_cashiers_but_no_administrator_or_approver(hub: Hu
 
 
 async def test_a_manager_cannot_touch_an_administrator(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     boss = await employ(admin, "boss", "admin")
     await employ(admin, "minh", "manager")
     minh = await hub.browser("minh")
@@ -51,9 +46,9 @@ async def test_a_manager_cannot_touch_an_administrator(hub: Hub) -> None:
 
 
 async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    mine, theirs = await open_stall(hub, market_id), await open_stall(hub, market_id, "Chú Ba cá")
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    mine, theirs = await add_stall(hub, market_id), await add_stall(hub, market_id, "Chú Ba cá")
     await employ(admin, "co.lan", "vendor_owner", org="DXA2", payee_id=mine)
     stranger = await employ(admin, "chu.ba", "vendor_owner", org="DXA2", payee_id=theirs)
     owner = await hub.browser("co.lan")
@@ -71,8 +66,8 @@ async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -
 
 
 async def test_a_cashier_needs_a_payee_of_the_same_organisation(hub: Hub) -> None:
-    admin = await found_city(hub)
-    stall_elsewhere = await open_stall(hub, await found_market(admin))
+    admin = await set_up_city(hub)
+    stall_elsewhere = await add_stall(hub, await add_market(admin))
 
     without = await employ(admin, "thu", "cashier")
     foreign = await employ(admin, "thu", "cashier", payee_id=stall_elsewhere)
@@ -82,10 +77,10 @@ async def test_a_cashier_needs_a_payee_of_the_same_organisation(hub: Hub) -> Non
 
 
 async def test_an_owner_of_two_stalls_works_for_both_and_for_no_third(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
     one, two, other = [
-        await open_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2", "Quầy 3")
+        await add_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2", "Quầy 3")
     ]
     added = await employ(admin, "lan", "vendor_owner", org="DXA2", payee_ids=[two, one])
     owner = await hub.browser("lan")
@@ -114,9 +109,9 @@ async def test_an_owner_of_two_stalls_works_for_both_and_for_no_third(hub: Hub) 
 async def test_who_loses_one_of_two_stalls_is_signed_out_and_keeps_the_other(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    one, two = [await open_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2")]
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    one, two = [await add_stall(hub, market_id, name) for name in ("Quầy 1", "Quầy 2")]
     lan = await employ(admin, "lan", "cashier", org="DXA2", payee_ids=[one, two])
     browser = await hub.browser("lan")
 
@@ -136,7 +131,7 @@ async def test_who_loses_one_of_two_stalls_is_signed_out_and_keeps_the_other(
 
 
 async def test_nobody_works_for_more_than_fifty(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
 
     answer = await employ(admin, "lan", "cashier", payee_ids=[UUID(int=n) for n in range(51)])
 
@@ -144,9 +139,9 @@ async def test_nobody_works_for_more_than_fifty(hub: Hub) -> None:
 
 
 async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> None:
-    admin = await found_city(hub)
-    await found_market(admin)
-    await found_market(admin, code="THA9")
+    admin = await set_up_city(hub)
+    await add_market(admin)
+    await add_market(admin, code="THA9")
     await employ(admin, "boss", "admin", org="DXA2")
     boss = await hub.browser("boss")
 
@@ -165,8 +160,8 @@ async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> No
 async def test_what_the_city_does_is_written_in_the_log_of_whom_it_concerns(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
 
     added = await employ(admin, "boss", "admin", org="DXA2")
     await admin.patch(
@@ -190,7 +185,7 @@ async def test_what_the_city_does_is_written_in_the_log_of_whom_it_concerns(
 
 
 async def test_the_last_administrator_stays(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     me = (await admin.get("/v1/me")).json()["id"]
     second = (await employ(admin, "boss", "admin")).json()["id"]
     boss = await hub.browser("boss")
@@ -206,7 +201,7 @@ async def test_the_last_administrator_stays(hub: Hub) -> None:
 async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan_id = (await employ(admin, "lan", "finance", "approver")).json()["id"]
     lan = await hub.browser("lan")
 
@@ -226,9 +221,9 @@ async def test_who_loses_a_role_is_signed_out_and_the_log_says_why(
 
 
 async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    here, there = [str(await open_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    here, there = [str(await add_stall(hub, market_id, name)) for name in ("Cô Lan", "Chú Ba")]
     lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=UUID(here))).json()
     path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
     browser = await hub.browser("lan")
@@ -242,9 +237,9 @@ async def test_who_is_moved_to_another_stall_is_signed_out(hub: Hub) -> None:
 
 
 async def test_cashier_who_becomes_a_manager_has_no_stall_any_more(hub: Hub) -> None:
-    admin = await found_city(hub)
-    market_id = await found_market(admin)
-    stall = await open_stall(hub, market_id)
+    admin = await set_up_city(hub)
+    market_id = await add_market(admin)
+    stall = await add_stall(hub, market_id)
     lan = (await employ(admin, "lan", "cashier", org="DXA2", payee_id=stall)).json()
     path, org = f"/v1/staff/{lan['id']}", {"org": "DXA2"}
 
@@ -262,8 +257,8 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     hub: Hub, other: str
 ) -> None:
     """Such a person would make a manager of straw, and be both of the two people."""
-    admin = await found_city(hub)
-    stall = await open_stall(hub, await found_market(admin))
+    admin = await set_up_city(hub)
+    stall = await add_stall(hub, await add_market(admin))
     org = {"org": "DXA2"}
 
     added = await employ(admin, "lan", "approver", other, org="DXA2", payee_id=stall)
@@ -275,7 +270,7 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
     )
 
     for answer in (added, changed):
-        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_apart")
+        assert (answer.status_code, answer.json()["code"]) == (422, "duties_not_separated")
     assert (await admin.get(f"/v1/staff/{lan}", params=org)).json()["roles"] == [
         "approver",
         "finance",
@@ -286,7 +281,7 @@ async def test_who_approves_cannot_also_be_who_proposes_or_who_makes_them(
 async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan = (await employ(admin, "lan", "approver", "finance")).json()["id"]
     async with owner_database.begin() as session:
         query = text("UPDATE staff SET roles = '{approver,manager}' WHERE id = :id")
@@ -299,15 +294,15 @@ async def test_who_holds_both_from_before_can_be_renamed_but_given_nothing_else(
 
     assert await change("Chị Lan", "manager", "approver") == (200, None)
     more = await change("Lan Ba", "manager", "approver", "finance")
-    assert more == (422, "duties_not_apart")
+    assert more == (422, "duties_not_separated")
     assert await change("Chị Lan", "approver") == (200, None)
-    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_apart")
+    assert await change("Chị Lan", "approver", "manager") == (422, "duties_not_separated")
     kept = (await admin.get(f"/v1/staff/{lan}")).json()
     assert (kept["display_name"], kept["roles"]) == ("Chị Lan", ["approver"])
 
 
 async def test_nobody_promotes_themselves(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     minh_id = (await employ(admin, "minh", "manager")).json()["id"]
     minh = await hub.browser("minh")
 
@@ -330,7 +325,7 @@ async def test_nobody_promotes_themselves(hub: Hub) -> None:
 async def test_a_password_that_anyone_would_try_is_refused(
     hub: Hub, password: str, code: str
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     body = {"login": "nguyenthilan", "display_name": "Lan", "roles": ["finance"]}
 
     answer = await admin.post("/v1/staff", json={**body, "password": password})
@@ -343,7 +338,7 @@ async def test_a_password_that_anyone_would_try_is_refused(
 async def test_an_api_key_does_what_its_scopes_say_and_no_more(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     machine = await hub.machine(admin, "bills.read")
 
     me = await machine.get("/v1/me")
@@ -359,15 +354,15 @@ async def test_an_api_key_does_what_its_scopes_say_and_no_more(
 
 
 async def test_keys_get_no_scope_over_people_and_none_that_their_maker_lacks(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     for scope in ("staff.manage", "keys.manage", "accounts.approve"):
         answer = await admin.post("/v1/keys", json={"name": "x", "scopes": [scope]})
         assert answer.json()["code"] == "scope_not_grantable"
 
 
 async def test_a_wrong_foreign_or_malformed_key_is_nobody(hub: Hub) -> None:
-    admin = await found_city(hub)
-    await found_market(admin)
+    admin = await set_up_city(hub)
+    await add_market(admin)
     machine = await hub.machine(admin, "bills.read")
     good = machine.headers["Authorization"]
     bad = [
@@ -385,7 +380,7 @@ async def test_a_wrong_foreign_or_malformed_key_is_nobody(hub: Hub) -> None:
 
 
 async def test_a_revoked_key_ends(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     machine = await hub.machine(admin, "bills.read")
     assert (await machine.get("/v1/me")).status_code == 200
     key_id = (await admin.get("/v1/keys")).json()[0]["id"]
@@ -396,7 +391,7 @@ async def test_a_revoked_key_ends(hub: Hub) -> None:
 
 
 async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database: Database) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     old = await hub.machine(admin, "bills.read")
     key_id = (await admin.get("/v1/keys")).json()[0]["id"]
 
@@ -420,7 +415,7 @@ async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database:
 async def test_a_keys_last_use_is_written_beside_the_requests(
     hub: Hub, owner_database: Database
 ) -> None:
-    machine = await hub.machine(await found_city(hub), "bills.read")
+    machine = await hub.machine(await set_up_city(hub), "bills.read")
     await machine.get("/v1/me")
 
     written = [await hub.services.directory.write_key_uses() for _ in range(2)]
@@ -435,7 +430,7 @@ async def test_a_keys_last_use_is_written_beside_the_requests(
 async def test_a_reset_password_ends_the_sign_ins_and_opens_the_lock(
     hub: Hub, owner_database: Database
 ) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     lan_id = (await employ(admin, "lan", "finance")).json()["id"]
     lan = await hub.browser("lan")
     async with owner_database.begin() as session:
@@ -448,3 +443,41 @@ async def test_a_reset_password_ends_the_sign_ins_and_opens_the_lock(
     assert reset.status_code == 204
     assert (await lan.get("/v1/me")).json()["code"] == "sign_in_ended"
     await hub.browser("lan", PASSWORD + " mới")
+
+
+@pytest.mark.parametrize("role", ["admin", "manager"])
+async def test_ones_own_password_is_not_reset_without_the_present_one(hub: Hub, role: str) -> None:
+    """Whoever finds a screen open would take the login, and its owner would be shut out."""
+    await employ(await set_up_city(hub), "minh", role)
+    minh = await hub.browser("minh")
+    me = (await minh.get("/v1/me")).json()["id"]
+
+    reset = await minh.post(f"/v1/staff/{me}/password", json={"password": PASSWORD + " mới"})
+    on_the_page = await minh.post(f"/manage/staff/{me}/password")
+
+    assert (reset.status_code, reset.json()["code"]) == (403, "own_password")
+    assert "/me/password" in reset.json()["detail"]
+    assert on_the_page.status_code == 422
+    assert "trang Đổi mật khẩu" in on_the_page.text
+    await hub.browser("minh")  # with the old one
+    changed = await minh.post(
+        "/v1/me/password", json={"present_password": PASSWORD, "password": PASSWORD + " mới"}
+    )
+    assert changed.status_code == 204
+
+
+async def test_a_key_whose_end_is_past_is_not_made(hub: Hub) -> None:
+    admin = await set_up_city(hub)
+    now = read_clock()
+
+    def body(ends_at: datetime) -> dict[str, Any]:
+        return {"name": "till", "scopes": ["bills.read"], "expires_at": ends_at.isoformat()}
+
+    for ends_at in (datetime(2001, 1, 1, tzinfo=UTC), now - timedelta(seconds=1), now):
+        refused = await admin.post("/v1/keys", json=body(ends_at))
+        assert (refused.status_code, refused.json()["code"]) == (422, "key_over_already")
+        assert refused.json()["violations"][0]["field"] == "expires_at"
+    made = await admin.post("/v1/keys", json=body(now + timedelta(minutes=1)))
+
+    assert made.status_code == 201
+    assert len((await admin.get("/v1/keys")).json()) == 1

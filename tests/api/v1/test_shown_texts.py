@@ -7,8 +7,7 @@ import pytest
 from core.errors import InvalidRequest
 from core.ids import new_id
 from core.text import check_lines
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
 
 pytestmark = pytest.mark.anyio
 
@@ -21,12 +20,6 @@ BAD = [
     "a\u00adb",
     "x\u2066y",
 ]
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 @pytest.mark.parametrize("bad", BAD)

@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
@@ -11,7 +13,9 @@ from core.clock import read_clock
 from core.db import Database
 from identity.people import service
 from identity.people.models import SignIn
-from tests.world.city import PASSWORD, Hub, employ, found_city, found_market, setup_body
+from tests.world.cities import add_market, employ, set_up_city, setup_body
+from tests.world.constants import PASSWORD
+from tests.world.hubs import Hub
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +60,7 @@ async def test_an_old_or_wrong_token_opens_nothing(hub: Hub) -> None:
 
 
 async def test_unknown_login_wrong_password_and_disabled_are_answered_alike(hub: Hub) -> None:
-    admin = await found_city(hub)
+    admin = await set_up_city(hub)
     added = await employ(admin, "lan", "finance")
     await admin.patch(f"/v1/staff/{added.json()['id']}", json={"is_disabled": True})
     tries = [("admin", "wrong wrong wrong"), ("nobody", PASSWORD), ("lan", PASSWORD)]
@@ -74,7 +78,7 @@ async def test_unknown_login_wrong_password_and_disabled_are_answered_alike(hub:
 async def test_five_wrong_passwords_lock_the_login_for_a_while(
     hub: Hub, owner_database: Database
 ) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     for _ in range(5):
         await hub.client.post("/v1/sign-ins", json={"login": "admin", "password": "not it at all"})
 
@@ -106,8 +110,24 @@ async def test_guessing_fast_is_slowed_down(hub: Hub) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+async def test_guessing_from_all_addresses_of_one_subscriber_is_guessing_from_one(hub: Hub) -> None:
+    async def guess(host: str, path: str, **body: Any) -> int:
+        line = httpx.ASGITransport(app=hub.app, client=(host, 4_711))
+        async with httpx.AsyncClient(transport=line, base_url=hub.url) as stranger:
+            return (await stranger.post(path, **body)).status_code
+
+    wrong = {"login": "nobody", "password": "a guess a second"}
+    hosts = [f"2001:db8:1:2::{n}" for n in range(1, 11)]
+
+    api = [await guess(host, "/v1/sign-ins", json=wrong) for host in hosts]
+    page = await guess("2001:db8:1:2:ffff::1", "/login", data=wrong)
+    neighbour = await guess("2001:db8:1:3::1", "/login", data=wrong)
+
+    assert (api, page, neighbour) == ([401] * 10, 429, 401)
+
+
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
 
     answer = await hub.client.post("/v1/sign-ins", json={"login": "ADMIN ", "password": PASSWORD})
 
@@ -118,7 +138,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(hub: Hub) -
 
 
 async def test_signing_in_again_renews_the_token_and_ends_the_old_sign_in(hub: Hub) -> None:
-    browser = await found_city(hub)
+    browser = await set_up_city(hub)
     old = browser.cookies["phopay_sign_in"]
 
     await browser.post("/v1/sign-ins", json={"login": "admin", "password": PASSWORD})
@@ -130,7 +150,7 @@ async def test_signing_in_again_renews_the_token_and_ends_the_old_sign_in(hub: H
 
 
 async def test_signing_out_ends_the_sign_in_on_the_server(hub: Hub) -> None:
-    browser = await found_city(hub)
+    browser = await set_up_city(hub)
     cookie = browser.cookies["phopay_sign_in"]
 
     out = await browser.delete("/v1/sign-ins")
@@ -145,7 +165,7 @@ async def test_signing_out_ends_the_sign_in_on_the_server(hub: Hub) -> None:
 async def test_a_sign_in_ends_when_idle_or_old(
     hub: Hub, owner_database: Database, column: str
 ) -> None:
-    browser = await found_city(hub)
+    browser = await set_up_city(hub)
     limit = hub.services.settings.sign_in_idle_s if column == "last_seen_at" else 0
     async with owner_database.begin() as session:
         past = read_clock() - timedelta(seconds=limit + 1)
@@ -167,7 +187,7 @@ async def test_a_sign_in_ends_when_idle_or_old(
 async def test_another_sites_page_cannot_use_the_cookie(
     hub: Hub, headers: dict[str, str], owner_database: Database
 ) -> None:
-    cookie = (await found_city(hub)).cookies["phopay_sign_in"]
+    cookie = (await set_up_city(hub)).cookies["phopay_sign_in"]
     forged = hub.new_client(Cookie=f"phopay_sign_in={cookie}", **headers)
     body = {"code": "DXA2", "name": "Chợ", "kind": "market_board"}
 
@@ -179,14 +199,14 @@ async def test_another_sites_page_cannot_use_the_cookie(
 
 
 async def test_an_older_browser_is_known_by_its_origin(hub: Hub) -> None:
-    cookie = (await found_city(hub)).cookies["phopay_sign_in"]
+    cookie = (await set_up_city(hub)).cookies["phopay_sign_in"]
     old_browser = hub.new_client(Cookie=f"phopay_sign_in={cookie}", Origin=hub.url)
 
     assert (await old_browser.delete("/v1/sign-ins")).status_code == 204
 
 
 async def test_a_login_form_of_another_site_is_refused(hub: Hub) -> None:
-    await found_city(hub)
+    await set_up_city(hub)
     body = {"login": "admin", "password": PASSWORD}
 
     answer = await hub.client.post(
@@ -197,7 +217,7 @@ async def test_a_login_form_of_another_site_is_refused(hub: Hub) -> None:
 
 
 async def test_changing_the_password_ends_all_other_sign_ins(hub: Hub) -> None:
-    here, there = await found_city(hub), await hub.browser("admin")
+    here, there = await set_up_city(hub), await hub.browser("admin")
     wrong = {"present_password": "not this one", "password": "chả cá Lã Vọng"}
     right = {**wrong, "present_password": PASSWORD}
 
@@ -212,7 +232,7 @@ async def test_changing_the_password_ends_all_other_sign_ins(hub: Hub) -> None:
 async def test_nothing_of_a_sign_in_or_password_is_stored_readable(
     hub: Hub, owner_database: Database
 ) -> None:
-    browser = await found_city(hub)
+    browser = await set_up_city(hub)
     token = browser.cookies["phopay_sign_in"].partition(".")[2]
 
     async with owner_database.begin() as session:
@@ -227,8 +247,8 @@ async def test_nothing_of_a_sign_in_or_password_is_stored_readable(
 
 
 async def test_a_market_has_its_own_logins_but_names_are_taken_hub_wide(hub: Hub) -> None:
-    admin = await found_city(hub)
-    await found_market(admin)
+    admin = await set_up_city(hub)
+    await add_market(admin)
 
     first = await employ(admin, "Lan", "manager", org="DXA2")
     second = await employ(admin, "lan", "manager")

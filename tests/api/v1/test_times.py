@@ -4,16 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.world.city import Hub
-from tests.world.stalls import Market, found_market_with_stall
+from tests.world.markets import Market
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await found_market_with_stall(hub)
 
 
 async def test_the_plus_of_a_zone_may_stand_in_an_address_as_it_is_typed(market: Market) -> None:

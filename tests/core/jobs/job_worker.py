@@ -1,16 +1,18 @@
 """A real worker process whose registry has one more kind, for tests that kill it.
 
-Nothing of this is in the product: the handler is put into worker/app.py from outside, then the
-worker runs as always. Run as `python -m tests.core.jobs.job_worker`.
+Nothing of this is in the product: the worker is started with a registry of the test's own.
+Run as `python -m tests.core.jobs.job_worker`.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from core.db import Database
 from core.jobs import runner
 from core.jobs.attempts import Handler, JobAttempt
 from core.tenancy import open_org_transaction
+from registry import REGISTRY
 from tests.core.jobs.steps import write_effect
 from worker import app
 
@@ -18,8 +20,8 @@ STEPS = 20
 STEP_S = 0.1
 
 
-def job_handlers(database: Database) -> dict[str, Handler]:
-    """Return a handler that takes two seconds, reports each step, and has one effect at its end."""
+def make_handler(database: Database) -> Handler:
+    """Make a handler that takes two seconds, reports each step, and has one effect at its end."""
 
     async def write_slowly(attempt: JobAttempt) -> None:
         async with open_org_transaction(database, attempt.org_id) as session:
@@ -30,16 +32,15 @@ def job_handlers(database: Database) -> dict[str, Handler]:
                 await asyncio.sleep(STEP_S)
             await attempt.complete(session)
 
-    return {"write_slowly": write_slowly}
+    return write_slowly
 
 
 def main() -> None:
     """Run the worker with short leases, so that a test need not wait for half a minute."""
-    app.job_handlers = job_handlers  # type: ignore[assignment]
     whole = runner.RunnerLimits
     short = {"lease_for": timedelta(seconds=2), "poll_every": timedelta(seconds=0.1)}
     runner.RunnerLimits = lambda: whole(**short)  # type: ignore[assignment,misc]
-    app.main()
+    app.main(registry=replace(REGISTRY, job_handlers={"write_slowly": make_handler}))
 
 
 if __name__ == "__main__":

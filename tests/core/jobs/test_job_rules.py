@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import Busy, InvalidRequest
 from core.jobs.rules import DueOrg, describe_error, is_worth_repeating, order_turns, pause_after
-from tests.world.builders import NOON
+from tests.world.constants import NOON
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 

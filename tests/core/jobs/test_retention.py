@@ -9,9 +9,9 @@ from core.clock import read_clock
 from core.db import Database
 from core.jobs.attempts import JobAttempt
 from core.jobs.errors import JobNotFound
-from payments.credits.processor import NoticeProcessor
+from core.jobs.periodic import JobDatabases
 from tests.core.jobs.steps import ended, queued, running, see
-from worker.jobs import JobContext, purge_expired
+from worker.jobs import purge_expired
 
 pytestmark = pytest.mark.anyio
 
@@ -27,16 +27,12 @@ async def test_finished_jobs_go_after_ninety_days_and_unfinished_ones_never(
         await ended(app_database, finished)
     async with owner_database.begin() as session:
         await session.execute(text("UPDATE jobs SET queued_at = now() - interval '1 year'"))
-    processor = NoticeProcessor(app_database, read_clock=read_clock)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    await purge_expired(context, now=read_clock() + timedelta(days=89))
+    await purge_expired(databases, now=read_clock() + timedelta(days=89))
     assert (await see(app_database, finished)).status == "done"
-    await purge_expired(context, now=read_clock() + timedelta(days=91))
+    await purge_expired(databases, now=read_clock() + timedelta(days=91))
 
     with pytest.raises(JobNotFound):
         await see(app_database, finished)
     assert (await see(app_database, waiting)).status == "queued"
-    await processor.close()

@@ -30,14 +30,14 @@ NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
 def backup(tmp_path: Path) -> Path:
     (tmp_path / DUMP).write_bytes(b"PGDMP of a small town")
     files = {DUMP: describe_file(tmp_path / DUMP)}
-    write_manifest(tmp_path, Manifest(taken_at=NOON, revision="p0006", files=files), KEY)
+    write_manifest(tmp_path, Manifest(taken_at=NOON, revision="m0006", files=files), KEY)
     return tmp_path
 
 
 def test_a_manifest_is_read_as_it_was_written(backup: Path) -> None:
     manifest = read_manifest(backup, KEY)
 
-    assert (manifest.taken_at, manifest.revision) == (NOON, "p0006")
+    assert (manifest.taken_at, manifest.revision) == (NOON, "m0006")
     assert manifest.files == {DUMP: describe_file(backup / DUMP)}
     assert KEY not in (backup / MANIFEST).read_text()
 
@@ -61,7 +61,7 @@ def test_a_backup_without_its_dump_or_manifest_is_refused(backup: Path, tmp_path
     ("name", "value"),
     [
         ("taken_at", "2026-11-27T05:00:00+00:00"),
-        ("revision", "p0001"),
+        ("revision", "m0001"),
         ("files", {}),
         ("seal", "0" * 64),
     ],

@@ -12,9 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core.db import Database, open_database, open_engine
+from core.db import Database
 from core.ids import new_id
-from core.tenancy import open_org_transaction
 from ops.backup.backup import make_backup
 from ops.backup.restore import Restored, advance_serials, restore_backup
 from ops.environment import build_environment, embedded_owner_url, role_passwords
@@ -24,23 +23,20 @@ from ops.postgres.place import find_place
 from ops.postgres.supervisor import Cluster, running_postgres
 from ops.roles import ensure_embedded_database
 from payments.bills.references import SERIAL_COUNT
-from payments.bills.rules import BillFacts, BillRequest
+from payments.bills.rules import BillFacts
 from payments.bills.serials import ReferenceSource, serials_to_skip
-from payments.bills.service import open_bills
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    VENDOR,
-    Stall,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
+from tests.world.bills import a_bill_request, open_bills_as
+from tests.world.databases import (
+    TEST_SECRET_KEY,
+    FreshDatabase,
+    create_database,
+    open_database_at,
+    reachable_folder,
 )
-from tests.world.databases import TEST_SECRET_KEY, FreshDatabase, create_database, reachable_folder
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.drill]
 
@@ -59,30 +55,16 @@ def target(cluster: Cluster) -> Iterator[FreshDatabase]:
 @asynccontextmanager
 async def a_hub_on(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the hub's role; they are gone at the end, as when the hub is stopped."""
-    engine = open_engine(fresh_database.app_url, fresh_database.settings)
-    try:
-        yield open_database(engine)
-    finally:
-        await engine.dispose()
+    async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
+        yield database
 
 
-async def open_more(database: Database, stall: Stall, count: int = BILLS) -> list[BillFacts]:
+async def open_more(database: Database, stall: PayableStall, count: int = BILLS) -> list[BillFacts]:
     """Open bills as a hub process does that has just started: its serials come in runs."""
     now = datetime.now(UTC)
     references = await ReferenceSource(database, run_length=RUN_LENGTH).take(stall.org, count)
-    request = BillRequest(
-        payee_id=stall.payee_id,
-        amount_vnd=20_000,
-        purpose="Phở bò",
-        expires_at=now + timedelta(minutes=15),
-        monitor_until=now + timedelta(days=1),
-        created_by=VENDOR.id or new_id(),
-    )
-    async with open_org_transaction(database, stall.org.id) as session:
-        made = await open_bills(session, stall.org.id, [request] * count, references, now=now)
-    bills = [bill for bill in made if isinstance(bill, BillFacts)]
-    assert len(bills) == count
-    return bills
+    request = a_bill_request(stall, now=now)
+    return await open_bills_as(database, stall, [request] * count, references, now=now)
 
 
 def restore(fresh_database: FreshDatabase, folder: Path, *, may_replace: bool = False) -> Restored:
@@ -110,7 +92,7 @@ async def test_no_reference_of_the_lost_time_comes_again_and_its_payer_pays_no_s
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
         before = await open_more(hub, stall)
         await pay(hub, stall, before[0])
         books = await read_ledger(hub, stall)
@@ -127,8 +109,8 @@ async def test_no_reference_of_the_lost_time_comes_again_and_its_payer_pays_no_s
         assert not references_of(after) & (references_of(before) | references_of(lost))
         for bill in lost:  # the lost bills' payers pay now
             body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-            await store(hub, stall, body)
-        await settle(hub, stall)
+            await store_notices(hub, stall, body)
+        await process_waiting(hub, stall)
         assert {await read_status(hub, stall, bill) for bill in after} == {("open", 0, 0)}
         assert await list_breaks(hub, stall) == ["unknown_reference"] * BILLS
         assert await pay(hub, stall, before[1]) == "settle"
@@ -139,7 +121,7 @@ async def test_one_backup_restored_twice_on_new_machines_never_repeats_a_referen
     cluster: Cluster, fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
         folder = back_up(fresh_database, tmp_path)
         given_out = references_of(await open_more(hub, stall, 1_500))
 
@@ -157,7 +139,7 @@ async def test_a_database_that_is_replaced_says_how_far_it_had_come(
 ) -> None:
     """Also past any estimate, and from a copy that does not know of the first restore."""
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
     folder = back_up(fresh_database, tmp_path)
     copy = shutil.copytree(folder, tmp_path / "copy")
     far = 300_000_000
@@ -181,13 +163,13 @@ async def test_an_organisation_of_the_lost_time_that_is_made_again_repeats_no_re
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        await a_stall(hub)
+        await a_payable_stall(hub)
         folder = back_up(fresh_database, tmp_path)
-        lost = references_of(await open_more(hub, await a_stall(hub, code="HKXN")))
+        lost = references_of(await open_more(hub, await a_payable_stall(hub, code="HKXN")))
 
     restore(target, folder)
     async with a_hub_on(target) as hub:
-        once_more = references_of(await open_more(hub, await a_stall(hub, code="HKXN")))
+        once_more = references_of(await open_more(hub, await a_payable_stall(hub, code="HKXN")))
     assert not lost & once_more
 
     again = back_up(target, tmp_path / "again")
@@ -200,7 +182,7 @@ async def test_an_organisation_of_the_lost_time_that_is_made_again_repeats_no_re
 
 async def test_a_promoted_standby_moves_its_serials_on(fresh_database: FreshDatabase) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
         with psycopg.connect(fresh_database.owner_url) as owner:
             before = owner.execute("SELECT code, next_serial FROM organisation_codes").fetchall()
         lost = references_of(await open_more(hub, stall))
@@ -221,7 +203,7 @@ async def test_a_new_timeline_moves_serials_on_by_itself() -> None:
     with reachable_folder() as home:
         with a_server(home) as fresh_database:
             async with a_hub_on(fresh_database) as hub:
-                stall = await a_stall(hub)
+                stall = await a_payable_stall(hub)
                 before = references_of(await open_more(hub, stall))
                 known = ask(fresh_database, "SELECT taken_on FROM organisation_codes")
         with a_server(home) as fresh_database:  # an ordinary restart is no new timeline
@@ -289,7 +271,7 @@ async def test_a_code_without_serials_left_is_named_and_gives_none(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
     with psycopg.connect(fresh_database.owner_url) as owner:
         owner.execute("UPDATE organisation_codes SET next_serial = %s", [SERIAL_COUNT - 500_000])
 
@@ -302,7 +284,7 @@ async def test_sessions_and_setup_tokens_do_not_come_back_to_life(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
     staff, org = new_id(), stall.org.id
     with psycopg.connect(fresh_database.owner_url) as owner:
         owner.execute(
@@ -333,7 +315,7 @@ async def test_what_must_not_be_restored_is_refused_and_changes_nothing(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
         await open_more(hub, stall)
     folder = back_up(fresh_database, tmp_path)
     count = "SELECT count(*) FROM bills"
@@ -357,7 +339,7 @@ async def test_a_restore_that_fails_half_way_leaves_the_database_as_it_was(
     fresh_database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_hub_on(fresh_database) as hub:
-        stall = await a_stall(hub)
+        stall = await a_payable_stall(hub)
         await open_more(hub, stall)
     folder = back_up(fresh_database, tmp_path)
     monkeypatch.setattr("ops.backup.restore.END_SESSIONS", "SELECT 1 / 0;")

@@ -10,20 +10,20 @@ import pytest
 from core.clock import read_clock
 from ops.cli.tools_callback import run_callback_verify
 from payments.providers import RawCallback
-from tests.payments.providers.provider_notices import (
+from tests.payments.providers.test_provider_payos import DOCS_DATA, DOCS_KEY, DOCS_SIGNATURE
+from tests.world.callbacks import (
     KEY,
-    NOON,
     SEPAY_NOTICE,
     USER,
-    casso,
-    payos,
-    sepay,
-    sepay_apikey,
+    casso_callback,
+    payos_callback,
+    sepay_apikey_callback,
+    sepay_callback,
     to_json,
-    token_request,
-    vietqrvn,
+    vietqrvn_callback,
+    vietqrvn_token_request,
 )
-from tests.payments.providers.test_provider_payos import DOCS_DATA, DOCS_KEY, DOCS_SIGNATURE
+from tests.world.constants import NOON
 
 AT = int(NOON.timestamp())
 LOGIN = f"{USER}:{KEY}"
@@ -44,12 +44,12 @@ def verify(
 @pytest.mark.parametrize(
     ("provider", "callback", "secret", "amount_vnd"),
     [
-        ("payos", payos(), KEY, 20_000),
-        ("sepay", sepay(), KEY, 2_277_000),
-        ("sepay", sepay_apikey(), "ascii-key", 2_277_000),
-        ("casso", casso(), KEY, 599_000),
-        ("vietqrvn", vietqrvn(), LOGIN, 20_000),
-        ("VietQR.vn", vietqrvn(), LOGIN, 20_000),
+        ("payos", payos_callback(), KEY, 20_000),
+        ("sepay", sepay_callback(), KEY, 2_277_000),
+        ("sepay", sepay_apikey_callback(), "ascii-key", 2_277_000),
+        ("casso", casso_callback(), KEY, 599_000),
+        ("vietqrvn", vietqrvn_callback(), LOGIN, 20_000),
+        ("VietQR.vn", vietqrvn_callback(), LOGIN, 20_000),
     ],
 )
 def test_money_in_is_listed_with_its_facts(
@@ -68,14 +68,18 @@ def test_money_in_is_listed_with_its_facts(
 @pytest.mark.parametrize(
     ("provider", "callback", "reason"),
     [
-        ("payos", payos(key="x"), "bad_signature"),
+        ("payos", payos_callback(key="x"), "bad_signature"),
         ("payos", RawCallback(headers={}, body=b"\xff"), "malformed"),
         ("sepay", RawCallback(headers={}, body=b"{}"), "missing_signature"),
-        ("casso", replace(casso(), body=b"{}"), "bad_signature"),
-        ("vietqrvn", replace(vietqrvn(), headers={"authorization": "Bearer x"}), "bad_signature"),
+        ("casso", replace(casso_callback(), body=b"{}"), "bad_signature"),
+        (
+            "vietqrvn",
+            replace(vietqrvn_callback(), headers={"authorization": "Bearer x"}),
+            "bad_signature",
+        ),
         (
             "sepay",
-            sepay({**SEPAY_NOTICE, "transferAmount": 0.5}),
+            sepay_callback({**SEPAY_NOTICE, "transferAmount": 0.5}),
             "unreadable_notice: amount: not a whole JSON number",
         ),
     ],
@@ -99,35 +103,36 @@ def test_a_ping_is_valid_and_credits_nothing() -> None:
 
 
 def test_money_out_is_valid_and_credits_nothing() -> None:
-    answer = verify("sepay", sepay({**SEPAY_NOTICE, "transferType": "out"}))
+    answer = verify("sepay", sepay_callback({**SEPAY_NOTICE, "transferType": "out"}))
     assert answer == {"is_valid": True, "reason": "outgoing_money", "credits": []}
 
 
 def test_a_login_is_described_as_a_token_request() -> None:
-    answer = verify("vietqrvn", token_request(), LOGIN)
+    answer = verify("vietqrvn", vietqrvn_token_request(), LOGIN)
     assert answer == {"is_valid": True, "reason": "token_request", "credits": []}
 
 
 def test_the_clock_is_the_one_that_was_given() -> None:
-    assert verify("sepay", sepay(), at_unix_s=AT + 301)["reason"] == "stale_timestamp"
-    just_now = sepay(at=read_clock())
+    assert verify("sepay", sepay_callback(), at_unix_s=AT + 301)["reason"] == "stale_timestamp"
+    just_now = sepay_callback(at=read_clock())
     assert verify("sepay", just_now, at_unix_s=None)["is_valid"]
 
 
 @pytest.mark.parametrize(
-    ("provider", "callback"), [("sepay", sepay()), ("payos", payos()), ("casso", casso())]
+    ("provider", "callback"),
+    [("sepay", sepay_callback()), ("payos", payos_callback()), ("casso", casso_callback())],
 )
 def test_the_newline_that_a_shell_adds_is_taken_off(provider: str, callback: RawCallback) -> None:
     assert verify(provider, replace(callback, body=callback.body + b"\n"))["is_valid"]
 
 
 def test_a_stale_callback_with_a_shells_newline_is_stale_and_not_forged() -> None:
-    late = replace(sepay(), body=sepay().body + b"\n")
+    late = replace(sepay_callback(), body=sepay_callback().body + b"\n")
     assert verify("sepay", late, at_unix_s=AT + 3_600)["reason"] == "stale_timestamp"
 
 
 def test_a_signed_newline_is_kept() -> None:
-    assert verify("sepay", sepay(to_json(SEPAY_NOTICE) + b"\n"))["is_valid"]
+    assert verify("sepay", sepay_callback(to_json(SEPAY_NOTICE) + b"\n"))["is_valid"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from psycopg.rows import dict_row
 from ops.database import open_database
 from ops.demo.places import DONG_XA, HOAN_KIEM, MO, QUANG_OAI, THAI_HA, THUONG_THANH, Place
 from tests.world.databases import reachable_folder
+from tests.world.waits import becomes
 
 ROOT = Path(__file__).parents[3]
 TOUR = ROOT / "docs" / "tour.md"
@@ -100,7 +100,7 @@ class Demo:
             rows[:] = self.ask(query, ft=receipt["ft"])
             return bool(rows)
 
-        assert wait_until(is_matched, PAID_WITHIN_S), receipt
+        assert becomes(is_matched, within_s=PAID_WITHIN_S), receipt
         (row,) = rows
         return row
 
@@ -137,9 +137,9 @@ def demo() -> Iterator[Demo]:
         reader = threading.Thread(target=keep_reading, args=(process, lines))
         reader.start()
         try:
-            wait_until(
+            becomes(
                 lambda: any("Ctrl-C" in line for line in lines) or process.poll() is not None,
-                START_S,
+                within_s=START_S,
             )
             assert process.poll() is None, "".join(lines)
             with (
@@ -169,15 +169,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def wait_until(is_true: Callable[[], bool], within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def open_bill(demo: Demo, place: Place, amount_vnd: int) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.postgres.test_postgres_serve import family_of, wait_until
+from tests.ops.postgres.test_postgres_serve import WAIT_S, family_of
 from tests.world.databases import reachable_folder
+from tests.world.waits import becomes
 
 ROOT = Path(__file__).parents[3]
 pytestmark = [
@@ -52,7 +53,7 @@ def demo() -> Iterator[tuple[subprocess.Popen[str], Path, list[str]]]:
         finally:
             process.kill()
             process.wait()
-            assert wait_until(lambda: not family_of(folder))
+            assert becomes(lambda: not family_of(folder), within_s=WAIT_S)
 
 
 def test_it_prints_addresses_that_answer(
@@ -77,7 +78,7 @@ def test_an_interrupt_to_every_process_at_once_ends_all(
         except ProcessLookupError:
             continue
     assert process.wait(40) is not None
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)
 
 
 def test_a_killed_demo_leaves_nothing_behind(
@@ -86,7 +87,7 @@ def test_a_killed_demo_leaves_nothing_behind(
     process, folder, _ = demo
     process.kill()
     process.wait()
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)
 
 
 def test_a_process_that_dies_ends_the_others_and_is_named(
@@ -96,4 +97,4 @@ def test_a_process_that_dies_ends_the_others_and_is_named(
     hub = next(pid for pid, told in family_of(folder).items() if "ops.hub_process" in told)
     os.kill(hub, signal.SIGKILL)
     assert process.wait(40) == 1
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)

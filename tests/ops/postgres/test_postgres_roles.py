@@ -131,7 +131,7 @@ def test_migrate_brings_an_empty_database_up_and_back(cluster: Cluster) -> None:
         assert migrate("--show") == "empty"
         newest = migrate()
         assert newest == list_revisions()[-1]
-        assert migrate("--to", "p0001") == "p0001"
+        assert migrate("--to", "m0001") == "m0001"
         assert migrate("--to", "base") == "empty"
         assert migrate("--to", "head") == newest
 

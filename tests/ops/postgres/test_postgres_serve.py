@@ -5,14 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.world.databases import reachable_folder
+from tests.world.waits import becomes
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 40.0
@@ -37,13 +37,13 @@ def served(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         options = ["--port", str(port), "--data", str(folder), "--workers", "2", "--no-browser"]
         hub = subprocess.Popen([sys.executable, "-m", "ops.cli", "serve", *options], cwd=ROOT)
         try:
-            assert wait_until(lambda: is_ready(port) or hub.poll() is not None)
+            assert becomes(lambda: is_ready(port) or hub.poll() is not None, within_s=WAIT_S)
             assert hub.poll() is None
             yield hub, folder
         finally:
             hub.kill()
             hub.wait()
-            assert wait_until(lambda: not family_of(folder))
+            assert becomes(lambda: not family_of(folder), within_s=WAIT_S)
 
 
 def family_of(folder: Path) -> dict[int, str]:
@@ -59,15 +59,6 @@ def family_of(folder: Path) -> dict[int, str]:
         if os.fsencode(folder) in told:
             found[int(entry.name)] = told.split(b"\0PATH")[0].replace(b"\0", b" ").decode()
     return found
-
-
-def wait_until(is_true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def is_ready(port: int) -> bool:
@@ -86,13 +77,14 @@ def test_a_killed_process_of_the_hub_is_replaced(
     served: tuple[subprocess.Popen[bytes], Path], port: int
 ) -> None:
     _, folder = served
-    assert wait_until(lambda: len(hub_processes(folder)) == 2)
+    assert becomes(lambda: len(hub_processes(folder)) == 2, within_s=WAIT_S)
     killed = hub_processes(folder)[0]
 
     os.kill(killed, signal.SIGKILL)
 
-    assert wait_until(
-        lambda: len(hub_processes(folder)) == 2 and killed not in hub_processes(folder)
+    assert becomes(
+        lambda: len(hub_processes(folder)) == 2 and killed not in hub_processes(folder),
+        within_s=WAIT_S,
     )
     assert is_ready(port)
 
@@ -106,7 +98,7 @@ def test_one_signal_to_the_first_process_ends_all(
     hub.send_signal(number)
 
     assert hub.wait(WAIT_S) == 130
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)
 
 
 def test_an_interrupt_to_every_process_at_once_ends_all(
@@ -121,7 +113,7 @@ def test_an_interrupt_to_every_process_at_once_ends_all(
             continue
 
     assert hub.wait(WAIT_S) is not None
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)
 
 
 def test_a_killed_first_process_leaves_nothing_behind(
@@ -132,4 +124,4 @@ def test_a_killed_first_process_leaves_nothing_behind(
     hub.kill()
     hub.wait()
 
-    assert wait_until(lambda: not family_of(folder)), family_of(folder)
+    assert becomes(lambda: not family_of(folder), within_s=WAIT_S), family_of(folder)

@@ -5,8 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,6 +15,7 @@ from ops.errors import CannotStart, DiskFull, OtherPostgresVersion, PortBusy
 from ops.postgres import place
 from ops.postgres.supervisor import Cluster, running_postgres
 from tests.world.databases import chosen_binaries, reachable_folder
+from tests.world.waits import becomes
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 30.0
@@ -61,15 +61,6 @@ def a_cluster(folder: Path, *, port: int | None = None) -> Cluster:
     return Cluster(folder, bin_dir=chosen_binaries(), port=port)
 
 
-def wait_until(is_true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def is_gone(pid: int) -> bool:
     """Whether a process has ended (a zombie that nobody has collected yet has)."""
     try:
@@ -87,8 +78,8 @@ def test_a_killed_parent_leaves_no_server_behind(
 
     process.kill()
 
-    assert wait_until(lambda: is_gone(server))
-    assert wait_until(lambda: is_gone(watchdog))
+    assert becomes(lambda: is_gone(server), within_s=WAIT_S)
+    assert becomes(lambda: is_gone(watchdog), within_s=WAIT_S)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the parent-death signal of Linux")
@@ -114,8 +105,8 @@ def test_an_interrupt_to_the_server_itself_ends_its_watchdog_too(
     os.kill(watchdog, signal.SIGINT)  # ignored: Ctrl-C is the parent's business
     os.kill(server, signal.SIGINT)
 
-    assert wait_until(lambda: is_gone(server))
-    assert wait_until(lambda: is_gone(watchdog))
+    assert becomes(lambda: is_gone(server), within_s=WAIT_S)
+    assert becomes(lambda: is_gone(watchdog), within_s=WAIT_S)
 
 
 def test_what_was_committed_survives_a_killed_server(folder: Path) -> None:
@@ -144,7 +135,7 @@ def test_a_server_that_something_kills_comes_back_by_itself(folder: Path) -> Non
 
         os.kill(killed, signal.SIGKILL)
 
-        assert wait_until(lambda: can_connect(cluster))
+        assert becomes(lambda: can_connect(cluster), within_s=WAIT_S)
         assert cluster.postmaster_pid != killed
         with psycopg.connect(cluster.dsn()) as connection:
             assert connection.execute("SELECT to_regclass('kept')").fetchone() == ("kept",)

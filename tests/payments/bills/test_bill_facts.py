@@ -9,7 +9,7 @@ from core.ids import new_id
 from payments.bills.errors import BillNotPayable
 from payments.bills.rules import BillFacts
 from payments.vietqr import parse
-from tests.world.builders import NOON
+from tests.world.constants import NOON
 
 BILL = BillFacts(
     org_id=new_id(), id=new_id(), payee_id=new_id(), payee_name="Phở Lan", place="A1",

@@ -10,35 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from payments.bills import owners
+from payments.bills import queries_owners
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.errors import BillTooLong
-from payments.bills.owners import OwnersInbox
+from payments.bills.jobs import notify_owners
+from payments.bills.owners import BillOwner, OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.bills.queries import store_expiry
 from payments.bills.rules import BillRequest, check_times
 from payments.bills.service import cancel_bill
 from payments.credits import corrections
-from payments.credits.processor import NoticeProcessor
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
-from worker.jobs import JobContext, notify_owners
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
@@ -71,27 +61,21 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
-    monkeypatch.setattr(owners, "_registered", {})
-    owner = Notebook()
-    owners.register_owner(KIND, owner)
-    return owner
+def notebook() -> Notebook:
+    return Notebook()
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def sweep(database: Database, stall: Stall, *, now: datetime = NOON) -> int:
-    inbox = OwnersInbox(database, read_clock=lambda: now, handle_within_s=1.0)
+async def sweep(
+    database: Database, stall: PayableStall, owner: BillOwner, *, now: datetime = NOON
+) -> int:
+    inbox = OwnersInbox(database, {KIND: owner}, read_clock=lambda: now, handle_within_s=1.0)
     handled = await inbox.sweep([stall.org.id], wait_s=30)
     await inbox.close()
     return handled
 
 
 async def test_an_owner_is_notified_of_every_change_in_order(
-    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
     nobodys = await a_bill(app_database, stall)
@@ -109,8 +93,8 @@ async def test_an_owner_is_notified_of_every_change_in_order(
             now=NOON,
         )
 
-    await sweep(app_database, stall)
-    await sweep(app_database, stall)
+    await sweep(app_database, stall, notebook)
+    await sweep(app_database, stall, notebook)
 
     # The second part changed no status: nothing is told.
     assert notebook.heard == [(bill.id, "open", "part_paid"), (bill.id, "part_paid", "paid")]
@@ -119,7 +103,7 @@ async def test_an_owner_is_notified_of_every_change_in_order(
 
 
 async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bill(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     gone, late, wrong = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
     await pay(app_database, stall, wrong)
@@ -131,7 +115,7 @@ async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bi
     async with open_org_transaction(app_database, stall.org.id) as session:
         await store_expiry(session, stall.org.id, since=NOON, limit=10, now=after)
 
-    await sweep(app_database, stall, now=after)
+    await sweep(app_database, stall, notebook, now=after)
 
     heard = {(bill, to): before for bill, before, to in notebook.heard}
     assert heard == {
@@ -144,8 +128,27 @@ async def test_an_owner_is_notified_of_a_cancelled_an_expired_and_a_corrected_bi
     assert [to for bill, _, to in notebook.heard if bill == wrong.id] == ["paid", "open", "expired"]
 
 
+async def test_an_attempt_that_failed_in_two_processes_counts_once(
+    app_database: Database, stall: PayableStall
+) -> None:
+    """The second locks the change between the first's failure and its being counted."""
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    await pay(app_database, stall, bill)
+    counted = []
+    for _ in range(2):
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            change_id = UUID(str(await session.scalar(text("SELECT id FROM bill_changes"))))
+            counted.append(
+                await queries_owners.put_off(
+                    session, stall.org.id, change_id, attempts=0, until=NOON, why="ValueError"
+                )
+            )
+    assert counted == [True, False]
+    assert await count_rows(app_database, stall, "bill_changes", "attempts = 1") == 1
+
+
 async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     faulty = await a_bill(app_database, stall, owner=(KIND, new_id()))
     good = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -157,7 +160,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
 
     now = NOON
     for _ in range(6):
-        await sweep(app_database, stall, now=now)
+        await sweep(app_database, stall, notebook, now=now)
         now += timedelta(minutes=20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
@@ -166,14 +169,14 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
     assert await read_status(app_database, stall, faulty) == ("part_paid", 1, 1)
     assert await pay(app_database, stall, faulty, amount_vnd=19_999) == "settle"
     notebook.fails.clear()
-    await sweep(app_database, stall, now=now + timedelta(hours=1))
+    await sweep(app_database, stall, notebook, now=now + timedelta(hours=1))
     heard = [(before, to) for bill_id, before, to in notebook.heard if bill_id == faulty.id]
     assert heard == [("open", "part_paid"), ("part_paid", "paid")]
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     hanging = await a_bill(app_database, stall, owner=(KIND, new_id()))
     good = await a_bill(app_database, stall, owner=(KIND, new_id()))
@@ -182,32 +185,32 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     for bill in (hanging, good):
         await pay(app_database, stall, bill)
 
-    await asyncio.wait_for(sweep(app_database, stall), 20)
+    await asyncio.wait_for(sweep(app_database, stall, notebook), 20)
 
     assert notebook.heard == [(good.id, "open", "paid")]
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
 
 
 async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
-    app_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in range(12)]
     for bill in bills:
-        await store(
+        await store_notices(
             app_database,
             stall,
             sepay_body(stall, amount_vnd=5_000, memo=bill.reference),
         )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     for bill in bills:
-        await store(
+        await store_notices(
             app_database,
             stall,
             sepay_body(stall, amount_vnd=15_000, memo=bill.reference),
         )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
 
-    await asyncio.gather(*(sweep(app_database, stall) for _ in range(4)))
+    await asyncio.gather(*(sweep(app_database, stall, notebook) for _ in range(4)))
 
     assert len(notebook.heard) == 24
     for bill in bills:
@@ -216,7 +219,7 @@ async def test_several_processes_at_once_notify_an_owner_once_and_in_order(
 
 
 async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_that_are_none(
-    app_database: Database, stall: Stall, notebook: Notebook, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, notebook: Notebook, fresh_database: FreshDatabase
 ) -> None:
     lot_id = new_id()
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -224,8 +227,8 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
             text("UPDATE payee_accounts SET owner_kind = :kind, owner_id = :id"),
             {"kind": KIND, "id": lot_id},
         )
-    await store(app_database, stall, sepay_body(stall, amount_vnd=9_000, memo="gui xe"))
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=9_000, memo="gui xe"))
+    await process_waiting(app_database, stall)
     async with open_org_transaction(app_database, stall.org.id) as session:
         credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
         said = {"payee_id": stall.payee_id, "actor": MANAGER, "now": NOON}
@@ -234,7 +237,7 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
         )
         await corrections.mark_takings_again(session, stall.org.id, credit_id, **said)
 
-    await sweep(app_database, stall)
+    await sweep(app_database, stall, notebook)
 
     assert notebook.heard == [
         (credit_id, None, "received"),
@@ -246,19 +249,16 @@ async def test_the_owner_of_a_static_code_is_notified_of_its_sales_and_of_those_
 
 
 async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_alone(
-    app_database: Database, worker_database: Database, stall: Stall, notebook: Notebook
+    app_database: Database, worker_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:
     bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
     unknown = await a_bill(app_database, stall, owner=("of_a_newer_release", new_id()))
     for one in (bill, unknown):
         await pay(app_database, stall, one)
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    assert await notify_owners(context, now=NOON) == 1
-    assert await notify_owners(context, now=NOON) == 0
+    assert await notify_owners(databases, {KIND: notebook}, now=NOON) == 1
+    assert await notify_owners(databases, {KIND: notebook}, now=NOON) == 0
 
     assert notebook.heard == [(bill.id, "open", "paid")]
     waiting = "handled_at IS NULL AND attempts = 0"
@@ -275,7 +275,7 @@ async def test_the_worker_handles_what_a_dead_hub_left_and_leaves_other_kinds_al
     ],
 )
 async def test_a_keyed_bill_is_open_for_a_day_and_an_owned_one_for_two_years(
-    stall: Stall, is_owned: bool, valid_for: timedelta, is_refused: bool
+    stall: PayableStall, is_owned: bool, valid_for: timedelta, is_refused: bool
 ) -> None:
     request = BillRequest(
         payee_id=stall.payee_id,

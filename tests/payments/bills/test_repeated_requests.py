@@ -1,7 +1,6 @@
 """A request for a bill that comes again is answered like the first time, whatever changed since."""
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,45 +10,35 @@ from core.idempotency import IdempotencyKeyReused, Repeatable
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillIdTaken
-from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts, BillRequest
 from payments.bills.serials import ReferenceSource
 from payments.bills.service import Opened, open_bills
 from payments.payees.errors import PayeeHasNoAccount
 from payments.payees.service import close_payee
-from tests.world.builders import MANAGER, NOON, Stall, a_stall, an_id_number
-from tests.world.tenants import count_rows
+from tests.world.bills import a_bill_request, a_reference
+from tests.world.constants import MANAGER, NOON
+from tests.world.reads import count_rows
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
 def a_request(
-    stall: Stall, key: str, *, id_: UUID | None = None, body: bytes = b"h"
+    stall: PayableStall, key: str, *, id_: UUID | None = None, body: bytes = b"h"
 ) -> BillRequest:
-    return BillRequest(
-        payee_id=stall.payee_id,
-        amount_vnd=20_000,
-        purpose="Phở bò",
-        expires_at=NOON + timedelta(minutes=15),
-        monitor_until=NOON + timedelta(days=1),
-        created_by=UUID(int=3),
-        id=id_,
-        repeatable=Repeatable(route="POST /v1/bills", key=key, body_hash=body),
-    )
+    repeatable = Repeatable(route="POST /v1/bills", key=key, body_hash=body)
+    return a_bill_request(stall, id=id_, repeatable=repeatable)
 
 
-async def open_them(database: Database, stall: Stall, *requests: BillRequest) -> list[Opened]:
-    references = [make_reference(stall.org.code, 5_000_000 + an_id_number()) for _ in requests]
+async def open_them(
+    database: Database, stall: PayableStall, *requests: BillRequest
+) -> list[Opened]:
+    references = [a_reference(stall) for _ in requests]
     async with open_org_transaction(database, stall.org.id) as session:
         return await open_bills(session, stall.org.id, requests, references, now=NOON)
 
 
-async def close(database: Database, stall: Stall) -> None:
+async def close(database: Database, stall: PayableStall) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         await close_payee(
             session, stall.org.id, stall.payee_id, actor=MANAGER, reason=None, now=NOON
@@ -57,7 +46,7 @@ async def close(database: Database, stall: Stall) -> None:
 
 
 async def test_a_repeat_after_the_payee_closed_answers_the_first_bill(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     request = a_request(stall, "k1")
     (first,) = await open_them(app_database, stall, request)
@@ -76,7 +65,7 @@ async def test_a_repeat_after_the_payee_closed_answers_the_first_bill(
 
 
 async def test_two_keys_with_one_id_of_which_one_was_used_are_told_apart(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """k1 made its bill; now k1 and k2 come together, both with another bill's id."""
     (first,) = await open_them(app_database, stall, a_request(stall, "k1"))
@@ -93,7 +82,7 @@ async def test_two_keys_with_one_id_of_which_one_was_used_are_told_apart(
 
 
 async def test_of_one_key_twice_in_one_batch_the_earlier_request_opens_the_bill(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     twice = [a_request(stall, "k1", id_=new_id()) for _ in range(40)]
 
@@ -104,7 +93,7 @@ async def test_of_one_key_twice_in_one_batch_the_earlier_request_opens_the_bill(
 
 
 async def test_one_id_under_two_keys_for_two_bills_is_taken_once(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     mine = new_id()
     await open_them(app_database, stall, a_request(stall, "k1", id_=mine))
@@ -114,7 +103,7 @@ async def test_one_id_under_two_keys_for_two_bills_is_taken_once(
 
 
 async def test_references_go_on_from_run_to_run_and_none_comes_twice(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     source = ReferenceSource(app_database, run_length=7)
 

@@ -12,13 +12,13 @@ from ops.organisation_codes import add_organisation_code
 from payments.bills.queries import confirm_serials, take_serials
 from payments.bills.references import SERIAL_COUNT
 from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
-from tests.world.builders import Stall, a_stall
 from tests.world.databases import FreshDatabase
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 
-async def take(database: Database, stall: Stall, wanted: int = 100) -> int | None:
+async def take(database: Database, stall: PayableStall, wanted: int = 100) -> int | None:
     """Take a run and return its first serial."""
     async with open_org_transaction(database, stall.org.id) as session:
         run = await take_serials(session, stall.org.id, wanted=wanted, serials_max=SERIAL_COUNT)
@@ -35,7 +35,7 @@ def make_it_another_server(fresh_database: FreshDatabase, taken_at: datetime, **
 
 
 async def test_runs_follow_one_another(app_database: Database) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     assert [await take(app_database, stall) for _ in range(3)] == [0, 100, 200]
 
 
@@ -43,7 +43,7 @@ async def test_on_another_server_or_timeline_what_may_have_been_given_out_is_ski
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:
     """A standby that was promoted by itself at night: nobody ran `restore --advance-serials`."""
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     await take(app_database, stall)
     make_it_another_server(fresh_database, datetime.now(UTC) - timedelta(hours=1))
 
@@ -59,7 +59,7 @@ async def test_on_another_server_or_timeline_what_may_have_been_given_out_is_ski
 async def test_a_code_that_was_never_used_skips_as_well(
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     make_it_another_server(fresh_database, datetime.now(UTC))
     first = await take(app_database, stall)
     assert first is not None
@@ -69,7 +69,7 @@ async def test_a_code_that_was_never_used_skips_as_well(
 async def test_a_code_without_room_for_what_is_skipped_gives_none(
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     make_it_another_server(
         fresh_database, datetime.now(UTC), next_serial=SERIAL_COUNT - LOST_BURST_MAX
     )
@@ -80,7 +80,7 @@ async def test_a_code_that_rested_for_months_skips_no_more_than_an_hour_of_them(
     app_database: Database, worker_database: Database, fresh_database: FreshDatabase
 ) -> None:
     """The worker confirms by the hour that this server knows the serial of every code."""
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     await take(app_database, stall)
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("UPDATE organisation_codes SET taken_at = now() - INTERVAL '100 days'")
@@ -100,7 +100,7 @@ async def test_a_code_that_rested_for_months_skips_no_more_than_an_hour_of_them(
 async def test_what_another_server_took_is_not_confirmed_here(
     app_database: Database, worker_database: Database, fresh_database: FreshDatabase
 ) -> None:
-    await a_stall(app_database)
+    await a_payable_stall(app_database)
     make_it_another_server(fresh_database, datetime.now(UTC) - timedelta(days=2))
     async with worker_database.begin() as session:
         assert await confirm_serials(session) == 0
@@ -109,7 +109,7 @@ async def test_what_another_server_took_is_not_confirmed_here(
 async def test_a_second_code_gives_references_once_the_first_is_used_up(
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("UPDATE organisation_codes SET next_serial = %s", [SERIAL_COUNT])
     assert await take(app_database, stall) is None

@@ -8,7 +8,7 @@ import pytest
 
 from payments.callbacks.rules import NEVER, NoticeOutcome, Setback, is_newly_stuck, next_attempt
 from payments.credits.rules import Verdict
-from tests.world.builders import NOON
+from tests.world.constants import NOON
 
 WORDS = Path(__file__).parents[3] / "api" / "manage" / "words"
 ATTENTION = {

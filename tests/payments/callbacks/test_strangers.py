@@ -13,10 +13,11 @@ from payments.callbacks import queries as notice_queries
 from payments.callbacks import receiver as receiver_module
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.processor import NoticeProcessor
-from tests.payments.providers.provider_notices import sepay
-from tests.world.builders import sepay_body
-from tests.world.installation import SECRET, a_reachable_stall
-from tests.world.tenants import count_rows
+from tests.world.callbacks import sepay_callback
+from tests.world.constants import CALLBACK_SECRET
+from tests.world.notices import sepay_body
+from tests.world.reads import count_rows
+from tests.world.stalls import a_callable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ async def test_strangers_push_no_endpoint_out_and_use_few_connections(
     app_database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiver_module, "KNOWN_MAX", 20)
-    to = await a_reachable_stall(app_database, settings, code="HKXM")
+    to = await a_callable_stall(app_database, settings, code="HKXM")
     processor = NoticeProcessor(app_database, read_clock=read_clock)
     sealer = Sealer.from_settings(settings)
     receiver = NoticeReceiver(app_database, sealer, wake=processor.wake)
@@ -42,11 +43,11 @@ async def test_strangers_push_no_endpoint_out_and_use_few_connections(
             under_way -= 1
 
     monkeypatch.setattr(receiver, "_load", counted)
-    body = sepay_body(to.stall, amount_vnd=10_000, memo="x", occurred_at=read_clock())
+    body = sepay_body(to, amount_vnd=10_000, memo="x", occurred_at=read_clock())
 
-    async def call(address: str, key: str = SECRET) -> int:
+    async def call(address: str, key: str = CALLBACK_SECRET) -> int:
         now = read_clock()
-        headers = {k.lower(): v for k, v in sepay(body, key=key, at=now).headers.items()}
+        headers = {k.lower(): v for k, v in sepay_callback(body, key=key, at=now).headers.items()}
         answer = await receiver.receive("sepay", address, "", headers=headers, body=body, now=now)
         assert answer is not None
         return answer.status
@@ -70,6 +71,6 @@ async def test_strangers_push_no_endpoint_out_and_use_few_connections(
     for _ in range(10):
         assert await call(to.address, key="wrong") == 401
     assert opened == 3
-    assert await count_rows(app_database, to.stall, "rejections") == 3
+    assert await count_rows(app_database, to, "rejections") == 3
     assert timedelta(hours=1) == receiver_module.REJECTION_WINDOW
     await processor.close()

@@ -13,52 +13,40 @@ from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from payments.breaks.service import close_break
 from payments.callbacks import queries as notice_queries
-from payments.callbacks.views import COUNT_NOTICES, COUNTED_FOR, count_notices
+from payments.callbacks.queries import COUNT_NOTICES
+from payments.callbacks.views import COUNTED_FOR, count_notices
 from payments.ledger import service as ledger
 from payments.onboarding.service import set_accounts
-from tests.worker.test_worker_jobs import scans_of
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    an_account,
-    list_breaks,
-    read_ledger,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows, list_outcomes
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.payees import an_account
+from tests.world.plans import scans_of
+from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 NOT_OURS = "7654321"
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def a_stray(database: Database, stall: Stall) -> UUID:
+async def a_stray(database: Database, stall: PayableStall) -> UUID:
     """Store a notice for an account that is not known here."""
     body = sepay_body(stall, amount_vnd=20_000, memo="x", account_number=NOT_OURS)
-    (notice_id,) = await store(database, stall, body)
+    (notice_id,) = await store_notices(database, stall, body)
     return notice_id
 
 
-async def settle_through(database: Database, stall: Stall, *, until: timedelta) -> datetime:
+async def settle_through(database: Database, stall: PayableStall, *, until: timedelta) -> datetime:
     """Settle every hour; return the last instant."""
     for hours in range(int(until / timedelta(hours=1)) + 1):
         now = NOON + timedelta(hours=hours)
-        await settle(database, stall, now=now)
+        await process_waiting(database, stall, now=now)
     return now
 
 
-async def close_open_break(database: Database, stall: Stall) -> None:
+async def close_open_break(database: Database, stall: PayableStall) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         break_id = await session.scalar(text("SELECT id FROM breaks WHERE closed_at IS NULL"))
         await close_break(
@@ -66,7 +54,7 @@ async def close_open_break(database: Database, stall: Stall) -> None:
         )
 
 
-async def list_the_account(database: Database, stall: Stall, *, now: datetime) -> None:
+async def list_the_account(database: Database, stall: PayableStall, *, now: datetime) -> None:
     """Give the stray's account to the stall, and let the endpoint speak for it."""
     async with open_org_transaction(database, stall.org.id) as session:
         account = await an_account(session, stall.org, stall.payee_id, account_number=NOT_OURS)
@@ -77,15 +65,15 @@ async def list_the_account(database: Database, stall: Stall, *, now: datetime) -
 
 
 async def test_new_money_goes_before_what_was_tried_before(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     for _ in range(3):
         await a_stray(app_database, stall)
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     later = NOON + timedelta(minutes=5)
     bill = await a_bill(app_database, stall)
     body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    (fresh,) = await store(app_database, stall, body, now=later)
+    (fresh,) = await store_notices(app_database, stall, body, now=later)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         first = await notice_queries.lock_due_notices(session, stall.org.id, limit=1, now=later)
@@ -97,7 +85,7 @@ async def test_new_money_goes_before_what_was_tried_before(
 
 
 async def test_after_three_days_a_stray_notice_is_left_alone_until_its_account_comes(
-    app_database: Database, worker_database: Database, stall: Stall
+    app_database: Database, worker_database: Database, stall: PayableStall
 ) -> None:
     await a_stray(app_database, stall)
     await settle_through(app_database, stall, until=timedelta(days=4))
@@ -107,21 +95,21 @@ async def test_after_three_days_a_stray_notice_is_left_alone_until_its_account_c
 
     async with worker_database.begin() as session:
         assert await notice_queries.find_backlog(session, now=much_later) == []
-    assert await settle(app_database, stall, now=much_later) == 0
+    assert await process_waiting(app_database, stall, now=much_later) == 0
     assert await list_breaks(app_database, stall) == ["unknown_account"]
 
     await list_the_account(app_database, stall, now=much_later)
     async with worker_database.begin() as session:
         assert await notice_queries.find_backlog(session, now=much_later) == [stall.org.id]
-    assert await settle(app_database, stall, now=much_later) == 1
+    assert await process_waiting(app_database, stall, now=much_later) == 1
     assert await list_outcomes(app_database, stall) == ["counter_sale"]
 
 
 async def test_what_a_person_closed_is_not_opened_again_by_the_next_try(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     await a_stray(app_database, stall)
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     await close_open_break(app_database, stall)
 
     await settle_through(app_database, stall, until=timedelta(hours=5))
@@ -131,16 +119,16 @@ async def test_what_a_person_closed_is_not_opened_again_by_the_next_try(
 
 
 async def test_a_notice_that_is_settled_at_last_leaves_nothing_to_do(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     await a_stray(app_database, stall)
     await a_stray(app_database, stall)
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     assert await list_breaks(app_database, stall) == ["unknown_account"]
     now = NOON + timedelta(hours=2)
 
     await list_the_account(app_database, stall, now=now)
-    await settle(app_database, stall, now=now)
+    await process_waiting(app_database, stall, now=now)
 
     assert await list_breaks(app_database, stall) == []
     closed = "resolution = 'account_listed' AND closed_by IS NULL"
@@ -148,26 +136,27 @@ async def test_a_notice_that_is_settled_at_last_leaves_nothing_to_do(
 
 
 async def test_an_unknown_account_is_one_alarm_however_many_notices_name_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     for _ in range(40):
         await a_stray(app_database, stall)
     await settle_through(app_database, stall, until=timedelta(hours=30))
-    await store(
+    await store_notices(
         app_database,
         stall,
         sepay_body(stall, amount_vnd=5_000, memo="x", account_number="999888777"),
     )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
 
     assert await list_breaks(app_database, stall) == ["unknown_account"] * 2
-    assert await count_rows(app_database, stall, "breaks", f"detail LIKE '%{NOT_OURS}%'") == 0
-    assert await count_rows(app_database, stall, "breaks", "detail LIKE '%4321%'") == 1
+    number, anywhere = "reason_facts ->> 'account'", f"reason_facts::text LIKE '%{NOT_OURS}%'"
+    assert await count_rows(app_database, stall, "breaks", anywhere) == 0
+    assert await count_rows(app_database, stall, "breaks", f"{number} LIKE '%4321'") == 1
     assert await count_rows(app_database, stall, "notices", "attempts > 9") == 0
 
 
 async def test_what_waits_at_an_endpoint_is_counted_without_reading_its_history(
-    app_database: Database, stall: Stall, cluster: Cluster, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, cluster: Cluster, fresh_database: FreshDatabase
 ) -> None:
     fill = f"""
         SET session_replication_role = replica;
@@ -194,14 +183,14 @@ async def test_what_waits_at_an_endpoint_is_counted_without_reading_its_history(
 
 
 async def test_a_notice_that_fails_opens_one_break_and_closes_it_when_it_is_processed(
-    app_database: Database, owner_database: Database, stall: Stall
+    app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     """The stall's ledger accounts are gone for a while."""
     async with owner_database.begin() as owner:
         values = {"payee_id": stall.payee_id}
         query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
         await owner.execute(query, values)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
     await settle_through(app_database, stall, until=timedelta(hours=6))
     assert await list_breaks(app_database, stall) == ["stuck"]
 
@@ -212,23 +201,23 @@ async def test_a_notice_that_fails_opens_one_break_and_closes_it_when_it_is_proc
     async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(text("UPDATE breaks SET closed_at = NULL"))
         await ledger.open_payee_accounts(session, stall.org.id, stall.payee_id, now=NOON)
-    await settle(app_database, stall, now=NOON + timedelta(days=1))
+    await process_waiting(app_database, stall, now=NOON + timedelta(days=1))
     assert (await read_ledger(app_database, stall))["takings"] == 1_000
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_a_notice_that_failed_for_three_days_is_tried_once_a_day(
-    app_database: Database, owner_database: Database, stall: Stall
+    app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     async with owner_database.begin() as owner:
         values = {"payee_id": stall.payee_id}
         query = text("DELETE FROM ledger_accounts WHERE subject_id = :payee_id")
         await owner.execute(query, values)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=1_000, memo="x"))
     now = NOON + timedelta(days=3, minutes=1)
-    await settle(app_database, stall, now=now)
+    await process_waiting(app_database, stall, now=now)
 
-    await settle(app_database, stall, now=now + timedelta(hours=23))
+    await process_waiting(app_database, stall, now=now + timedelta(hours=23))
     assert await count_rows(app_database, stall, "notices", "attempts = 1") == 1
-    await settle(app_database, stall, now=now + timedelta(hours=25))
+    await process_waiting(app_database, stall, now=now + timedelta(hours=25))
     assert await count_rows(app_database, stall, "notices", "attempts = 2") == 1

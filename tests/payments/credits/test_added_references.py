@@ -8,37 +8,27 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
-from payments.credits import corrections
-from payments.credits.processor import NoticeProcessor
+from payments.credits import assigning, corrections
+from payments.credits.jobs import rematch_waiting
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import (
-    a_bill_called,
-    a_neighbour,
-    a_new_stall,
-    another_endpoint,
-    casso_body,
+from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import (
     count_rows,
     find_credit,
+    list_breaks,
     list_outcomes,
+    read_ledger,
+    read_status,
 )
-from worker.jobs import JobContext, rematch_waiting
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -46,20 +36,22 @@ OWN = "FT26324000123"
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture
-async def bill(app_database: Database, stall: Stall) -> BillFacts:
+async def bill(app_database: Database, stall: PayableStall) -> BillFacts:
     return await a_bill(app_database, stall)
 
 
-async def tell(database: Database, stall: Stall, memo: str, *, direction: str = "in") -> None:
+async def tell(
+    database: Database, stall: PayableStall, memo: str, *, direction: str = "in"
+) -> None:
     """Let SePay report its transaction 77 once more."""
     body = sepay_body(stall, amount_vnd=20_000, memo=memo, transaction_id=77, direction=direction)
-    await store(database, stall, body)
-    await settle(database, stall)
+    await store_notices(database, stall, body)
+    await process_waiting(database, stall)
 
 
 SPELLINGS: list[Callable[[str], str]] = [
@@ -73,7 +65,7 @@ SPELLINGS: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("spell", SPELLINGS)
 async def test_a_reference_that_only_a_repeat_has_pays_its_bill(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     bill: BillFacts,
     fresh_database: FreshDatabase,
     spell: Callable[[str], str],
@@ -81,10 +73,10 @@ async def test_a_reference_that_only_a_repeat_has_pays_its_bill(
 ) -> None:
     for memo in ("pho", spell(bill.reference), spell(bill.reference), "pho"):
         body = sepay_body(stall, amount_vnd=20_000, memo=memo, transaction_id=77)
-        await store(app_database, stall, body)
+        await store_notices(app_database, stall, body)
         if not is_one_batch:
-            await settle(app_database, stall)
-    await settle(app_database, stall)
+            await process_waiting(app_database, stall)
+    await process_waiting(app_database, stall)
 
     assert await list_outcomes(app_database, stall) == ["counter_sale", *["repeat"] * 3]
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
@@ -100,7 +92,7 @@ async def test_a_reference_that_only_a_repeat_has_pays_its_bill(
 @pytest.mark.parametrize("is_sepay_first", [False, True])
 async def test_a_reference_that_only_the_second_of_two_providers_has_pays_its_bill(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     bill: BillFacts,
     fresh_database: FreshDatabase,
     is_sepay_first: bool,
@@ -115,10 +107,10 @@ async def test_a_reference_that_only_the_second_of_two_providers_has_pays_its_bi
     ]
     for _ in range(2):
         for teller, body in told if is_sepay_first else reversed(told):
-            await store(app_database, teller, body)
+            await store_notices(app_database, teller, body)
             if not is_one_batch:
-                await settle(app_database, stall)
-    await settle(app_database, stall)
+                await process_waiting(app_database, stall)
+    await process_waiting(app_database, stall)
 
     assert "same_money" in await list_outcomes(app_database, stall)
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
@@ -128,7 +120,7 @@ async def test_a_reference_that_only_the_second_of_two_providers_has_pays_its_bi
 
 
 async def test_money_that_nobody_was_assigned_yet_pays_the_bill_that_a_repeat_names(
-    app_database: Database, stall: Stall, bill: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, bill: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     await a_neighbour(app_database, stall)
     await tell(app_database, stall, "pho")
@@ -144,20 +136,17 @@ async def test_money_that_nobody_was_assigned_yet_pays_the_bill_that_a_repeat_na
 async def test_a_bill_that_comes_after_the_reference_that_was_added_is_paid_when_it_does(
     app_database: Database,
     worker_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     fresh_database: FreshDatabase,
 ) -> None:
     reference = make_reference(stall.org.code, 888)
     await tell(app_database, stall, "pho")
     await tell(app_database, stall, reference)
     assert await list_breaks(app_database, stall) == ["unknown_reference"]
-    late = await a_bill_called(app_database, stall, reference)
-    processor = NoticeProcessor(app_database, read_clock=lambda: NOON)
-    context = JobContext(
-        app_database=app_database, worker_database=worker_database, processor=processor
-    )
+    late = await a_bill(app_database, stall, reference=reference)
+    databases = JobDatabases(app=app_database, worker=worker_database)
 
-    assert await rematch_waiting(context, now=NOON + timedelta(minutes=1)) == 1
+    assert await rematch_waiting(databases, now=NOON + timedelta(minutes=1)) == 1
 
     assert await read_status(app_database, stall, late) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
@@ -165,7 +154,7 @@ async def test_a_bill_that_comes_after_the_reference_that_was_added_is_paid_when
 
 
 async def test_a_reference_of_a_paid_bill_that_was_added_is_due_for_refund(
-    app_database: Database, stall: Stall, bill: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, bill: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     await pay(app_database, stall, bill)
     await tell(app_database, stall, "pho")
@@ -176,13 +165,13 @@ async def test_a_reference_of_a_paid_bill_that_was_added_is_due_for_refund(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def correct(database: Database, stall: Stall, what: str, bill_id: UUID) -> None:
+async def correct(database: Database, stall: PayableStall, what: str, bill_id: UUID) -> None:
     credit_id = await find_credit(database, stall)
     facts = {"payee_id": stall.payee_id, "actor": VENDOR, "now": NOON}
     async with open_org_transaction(database, stall.org.id) as session:
         before = (session, stall.org.id, credit_id)
         if what == "confirmed":
-            await corrections.confirm_for_bill(*before, bill_id=bill_id, **facts)
+            await assigning.confirm_for_bill(*before, bill_id=bill_id, **facts)
             return
         await corrections.mark_not_takings(*before, reason="", **facts)
         if what == "put back":
@@ -192,7 +181,7 @@ async def correct(database: Database, stall: Stall, what: str, bill_id: UUID) ->
 @pytest.mark.parametrize("what", ["confirmed", "not takings", "put back"])
 async def test_what_a_person_said_stands_against_a_reference_that_is_added_and_is_a_break(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     bill: BillFacts,
     fresh_database: FreshDatabase,
     what: str,
@@ -212,7 +201,7 @@ async def test_what_a_person_said_stands_against_a_reference_that_is_added_and_i
 
 
 async def test_a_reference_that_says_what_a_person_said_is_no_break(
-    app_database: Database, stall: Stall, bill: BillFacts
+    app_database: Database, stall: PayableStall, bill: BillFacts
 ) -> None:
     await tell(app_database, stall, "pho")
     await correct(app_database, stall, "confirmed", bill.id)
@@ -224,7 +213,7 @@ async def test_a_reference_that_says_what_a_person_said_is_no_break(
 
 
 async def test_a_second_reference_that_is_added_later_is_a_break(
-    app_database: Database, stall: Stall, bill: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, bill: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     other = await a_bill(app_database, stall)
     for memo in ("pho", bill.reference, other.reference):
@@ -237,14 +226,14 @@ async def test_a_second_reference_that_is_added_later_is_a_break(
 
 
 async def test_a_doubtful_payment_that_is_named_later_is_no_silent_second(
-    app_database: Database, stall: Stall, bill: BillFacts, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, bill: BillFacts, fresh_database: FreshDatabase
 ) -> None:
     casso = await another_endpoint(app_database, stall, provider="casso")
     await tell(app_database, stall, "pho")
     for memo in ("pho", bill.reference):
         body = casso_body(casso, amount_vnd=20_000, memo=memo, transaction_id=88)
-        await store(app_database, casso, body)
-        await settle(app_database, stall)
+        await store_notices(app_database, casso, body)
+        await process_waiting(app_database, stall)
 
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == ["possible_duplicate"]
@@ -255,7 +244,7 @@ async def test_a_doubtful_payment_that_is_named_later_is_no_silent_second(
 
 
 async def test_money_out_that_is_reported_again_with_a_reference_is_a_repeat(
-    app_database: Database, stall: Stall, bill: BillFacts
+    app_database: Database, stall: PayableStall, bill: BillFacts
 ) -> None:
     await tell(app_database, stall, "tra hang", direction="out")
     await tell(app_database, stall, bill.reference, direction="out")

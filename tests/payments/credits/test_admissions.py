@@ -16,26 +16,17 @@ from payments.breaks.models import Break
 from payments.breaks.service import close_break
 from payments.callbacks.errors import BreakNotDecidable
 from payments.credits import admissions
-from payments.credits.corrections import rematch
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from payments.credits.rematching import rematch
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_payee,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_bill_called, a_new_stall, count_rows, list_outcomes
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee
+from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -43,53 +34,53 @@ OWN = "FT26324000123"
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
-async def find_break(database: Database, stall: Stall, kind: str) -> UUID:
+async def find_break(database: Database, stall: PayableStall, kind: str) -> UUID:
     """Return the newest break of a kind."""
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT id FROM breaks WHERE kind = :kind ORDER BY id DESC LIMIT 1")
         return UUID(str(await session.scalar(query, {"kind": kind})))
 
 
-async def admit(database: Database, stall: Stall, break_id: UUID) -> Break:
+async def admit(database: Database, stall: PayableStall, break_id: UUID) -> Break:
     async with open_org_transaction(database, stall.org.id) as session:
         return await admissions.admit(session, stall.org, break_id, actor=MANAGER, now=NOON)
 
 
-async def confirm(database: Database, stall: Stall, break_id: UUID) -> Break:
+async def confirm(database: Database, stall: PayableStall, break_id: UUID) -> Break:
     async with open_org_transaction(database, stall.org.id) as session:
         return await admissions.confirm_same_money(
             session, stall.org.id, break_id, actor=MANAGER, now=NOON
         )
 
 
-async def close(database: Database, stall: Stall, break_id: UUID, words: str) -> None:
+async def close(database: Database, stall: PayableStall, break_id: UUID, words: str) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         await close_break(
             session, stall.org.id, break_id, resolution=words, actor=MANAGER, now=NOON
         )
 
 
-async def assign(database: Database, stall: Stall, break_id: UUID, **whose: UUID) -> Break:
+async def assign(database: Database, stall: PayableStall, break_id: UUID, **whose: UUID) -> Break:
     async with open_org_transaction(database, stall.org.id) as session:
         return await admissions.assign(
             session, stall.org.id, break_id, actor=MANAGER, now=NOON, **whose
         )
 
 
-async def contradict(database: Database, stall: Stall, *memos: str) -> None:
+async def contradict(database: Database, stall: PayableStall, *memos: str) -> None:
     """Let SePay tell one id with other amounts: 20,000, 30,000, 40,000 …"""
     for n, memo in enumerate(memos):
         body = sepay_body(stall, amount_vnd=20_000 + n * 10_000, memo=memo, transaction_id=77)
-        await store(database, stall, body)
-        await settle(database, stall)
+        await store_notices(database, stall, body)
+        await process_waiting(database, stall)
 
 
 async def test_a_contradicted_report_that_is_admitted_becomes_a_credit_once(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall, amount_vnd=30_000)
     await contradict(app_database, stall, "pho", bill.reference)
@@ -107,7 +98,7 @@ async def test_a_contradicted_report_that_is_admitted_becomes_a_credit_once(
 
 
 async def test_a_report_that_was_admitted_and_comes_again_opens_nothing_and_counts_once(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     await contradict(app_database, stall, "pho", "pho")
     await admit(app_database, stall, await find_break(app_database, stall, "contradiction"))
@@ -118,7 +109,7 @@ async def test_a_report_that_was_admitted_and_comes_again_opens_nothing_and_coun
 
 
 async def test_two_people_who_admit_at_once_make_one_credit(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     await contradict(app_database, stall, "pho", "pho")
     break_id = await find_break(app_database, stall, "contradiction")
@@ -130,7 +121,7 @@ async def test_two_people_who_admit_at_once_make_one_credit(
 
 
 async def test_a_contradiction_that_is_the_same_money_counts_nothing(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     await contradict(app_database, stall, "pho", "pho")
     break_id = await find_break(app_database, stall, "contradiction")
@@ -144,12 +135,12 @@ async def test_a_contradiction_that_is_the_same_money_counts_nothing(
 
 
 async def test_a_possible_duplicate_that_is_admitted_stays_a_credit(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     for _ in range(3):
         body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
-        await store(app_database, stall, body)
-    await settle(app_database, stall)
+        await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
     assert await list_breaks(app_database, stall) == ["possible_duplicate"] * 2
 
     await admit(app_database, stall, await find_break(app_database, stall, "possible_duplicate"))
@@ -159,12 +150,12 @@ async def test_a_possible_duplicate_that_is_admitted_stays_a_credit(
 
 
 async def test_a_sale_that_is_the_same_money_leaves_the_books(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     for _ in range(2):
         body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
-        await store(app_database, stall, body)
-    await settle(app_database, stall)
+        await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
     break_id = await find_break(app_database, stall, "possible_duplicate")
 
     for _ in range(2):
@@ -181,12 +172,12 @@ WORDS = ["same_money", "another_transfer", "đã xem"]
 
 @pytest.mark.parametrize("words", WORDS)
 async def test_words_that_read_like_a_decision_decide_nothing_about_a_duplicate(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase, words: str
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase, words: str
 ) -> None:
     for _ in range(2):
         body = sepay_body(stall, amount_vnd=20_000, memo="pho", bank_reference=OWN)
-        await store(app_database, stall, body)
-    await settle(app_database, stall)
+        await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
     break_id = await find_break(app_database, stall, "possible_duplicate")
     await close(app_database, stall, break_id, words)
     assert (await read_ledger(app_database, stall))["takings"] == 40_000
@@ -204,7 +195,7 @@ async def test_words_that_read_like_a_decision_decide_nothing_about_a_duplicate(
 
 @pytest.mark.parametrize("words", WORDS)
 async def test_words_that_read_like_a_decision_decide_nothing_about_a_contradiction(
-    app_database: Database, stall: Stall, words: str
+    app_database: Database, stall: PayableStall, words: str
 ) -> None:
     await contradict(app_database, stall, "pho", "pho")
     break_id = await find_break(app_database, stall, "contradiction")
@@ -220,7 +211,7 @@ async def test_words_that_read_like_a_decision_decide_nothing_about_a_contradict
 
 
 async def test_a_second_payment_of_a_bill_that_is_the_same_money_is_due_for_no_refund(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
     said = [await pay(app_database, stall, bill, bank_reference=OWN) for _ in range(2)]
@@ -234,7 +225,7 @@ async def test_a_second_payment_of_a_bill_that_is_the_same_money_is_due_for_no_r
 
 
 async def test_a_payment_that_settled_a_bill_and_is_the_same_money_is_taken_from_it(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
     for bill in bills:
@@ -253,16 +244,16 @@ async def test_a_payment_that_settled_a_bill_and_is_the_same_money_is_taken_from
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def name_unknown(database: Database, stall: Stall) -> str:
+async def name_unknown(database: Database, stall: PayableStall) -> str:
     return make_reference(stall.org.code, 888)
 
 
-async def name_other_organisation(database: Database, stall: Stall) -> str:
-    await a_stall(database, code="ZZZZ")
+async def name_other_organisation(database: Database, stall: PayableStall) -> str:
+    await a_payable_stall(database, code="ZZZZ")
     return make_reference("ZZZZ", 5)
 
 
-async def name_two_bills(database: Database, stall: Stall) -> str:
+async def name_two_bills(database: Database, stall: PayableStall) -> str:
     bills = [await a_bill(database, stall) for _ in range(2)]
     return " ".join(bill.reference for bill in bills)
 
@@ -278,17 +269,17 @@ async def name_two_bills(database: Database, stall: Stall) -> str:
 @pytest.mark.parametrize("is_for_bill", [True, False])
 async def test_money_that_nothing_explains_is_assigned_by_a_person(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     fresh_database: FreshDatabase,
-    name: Callable[[Database, Stall], Awaitable[str]],
+    name: Callable[[Database, PayableStall], Awaitable[str]],
     verdict: str,
     kind: str,
     is_for_bill: bool,
 ) -> None:
     meant = await a_bill(app_database, stall, amount_vnd=35_000)
     memo = await name(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=memo))
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=memo))
+    await process_waiting(app_database, stall)
     assert await list_outcomes(app_database, stall) == [verdict]
     break_id = await find_break(app_database, stall, kind)
 
@@ -305,14 +296,14 @@ async def test_money_that_nothing_explains_is_assigned_by_a_person(
 
 
 async def test_money_of_another_account_is_nobodys_elses(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
-    await store(
+    await store_notices(
         app_database,
         stall,
         sepay_body(stall, amount_vnd=35_000, memo=make_reference(stall.org.code, 888)),
     )
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
     break_id = await find_break(app_database, stall, "unknown_reference")
     async with open_org_transaction(app_database, stall.org.id) as session:
         stranger = await a_payee(session, stall.org)
@@ -322,13 +313,13 @@ async def test_money_of_another_account_is_nobodys_elses(
 
 
 async def test_an_assignment_and_the_bill_that_appears_at_once_have_one_end(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     reference = make_reference(stall.org.code, 888)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=reference))
+    await process_waiting(app_database, stall)
     break_id = await find_break(app_database, stall, "unknown_reference")
-    await a_bill_called(app_database, stall, reference)
+    await a_bill(app_database, stall, reference=reference)
     async with open_org_transaction(app_database, stall.org.id) as session:
         credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
 
@@ -350,7 +341,7 @@ async def test_an_assignment_and_the_bill_that_appears_at_once_have_one_end(
 
 
 async def test_what_a_break_is_not_about_cannot_be_decided(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=21_000)

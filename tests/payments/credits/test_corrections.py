@@ -12,31 +12,26 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.service import cancel_bill
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.ledger import service as ledger
 from payments.ledger.rules import takings
 from payments.payees.errors import PayeeNotFound
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_payee,
-    a_stall,
-    an_account,
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
+from tests.world.databases import FreshDatabase
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee, an_account
+from tests.world.reads import (
+    count_rows,
+    find_credit,
     list_breaks,
     list_events,
-    pay,
     read_ledger,
     read_status,
-    sepay_body,
-    settle,
-    store,
 )
-from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_neighbour, count_rows, find_credit
+from tests.world.stalls import PayableStall, a_neighbour
 
 pytestmark = pytest.mark.anyio
 
@@ -44,12 +39,7 @@ Correct = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase) -> Correct:
+def correct(app_database: Database, stall: PayableStall, fresh_database: FreshDatabase) -> Correct:
     """Correct a credit in a transaction of its own; the invariants hold after every step."""
 
     async def run(
@@ -63,26 +53,28 @@ def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase)
     return run
 
 
-async def a_sale(database: Database, stall: Stall, amount_vnd: int = 30_000) -> UUID:
+async def a_sale(database: Database, stall: PayableStall, amount_vnd: int = 30_000) -> UUID:
     """Let money come without a reference; return the credit."""
-    await store(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="chuyen tien"))
-    await settle(database, stall)
+    await store_notices(
+        database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="chuyen tien")
+    )
+    await process_waiting(database, stall)
     return await find_credit(database, stall)
 
 
-async def read_takings(database: Database, stall: Stall, payee_id: UUID) -> int:
+async def read_takings(database: Database, stall: PayableStall, payee_id: UUID) -> int:
     async with open_org_transaction(database, stall.org.id) as session:
         return await ledger.read_balance(session, stall.org.id, takings(payee_id))
 
 
 async def test_assigning_moves_the_money_into_the_takings_of_that_payee(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
     credit_id = await a_sale(app_database, stall)
     assert (await read_ledger(app_database, stall))["unapplied"] == 30_000
 
-    await correct(corrections.assign_credit, credit_id, payee_id=neighbour)
+    await correct(assigning.assign_credit, credit_id, payee_id=neighbour)
 
     assert await read_takings(app_database, stall, neighbour) == 30_000
     assert await read_ledger(app_database, stall) == {
@@ -98,21 +90,21 @@ async def test_assigning_moves_the_money_into_the_takings_of_that_payee(
 
 
 async def test_the_same_tap_twice_assigns_once_and_another_stalls_tap_is_refused(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     neighbour = await a_neighbour(app_database, stall)
     credit_id = await a_sale(app_database, stall)
-    await correct(corrections.assign_credit, credit_id)
-    await correct(corrections.assign_credit, credit_id)
+    await correct(assigning.assign_credit, credit_id)
+    await correct(assigning.assign_credit, credit_id)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.assign_credit, credit_id, payee_id=neighbour)
+        await correct(assigning.assign_credit, credit_id, payee_id=neighbour)
 
     assert await count_rows(app_database, stall, "matches") == 2
 
 
 async def test_who_does_not_trade_on_an_account_is_assigned_nothing_of_it(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     await a_neighbour(app_database, stall)
     credit_id = await a_sale(app_database, stall)
@@ -121,11 +113,11 @@ async def test_who_does_not_trade_on_an_account_is_assigned_nothing_of_it(
         await an_account(session, stall.org, stranger)
 
     with pytest.raises(CreditNotFound):
-        await correct(corrections.assign_credit, credit_id, payee_id=stranger)
+        await correct(assigning.assign_credit, credit_id, payee_id=stranger)
     with pytest.raises(PayeeNotFound):
-        await correct(corrections.assign_credit, credit_id, payee_id=new_id())
+        await correct(assigning.assign_credit, credit_id, payee_id=new_id())
     with pytest.raises(CreditNotFound):
-        await correct(corrections.assign_credit, new_id())
+        await correct(assigning.assign_credit, new_id())
 
 
 @pytest.mark.parametrize(
@@ -139,7 +131,7 @@ async def test_who_does_not_trade_on_an_account_is_assigned_nothing_of_it(
 )
 async def test_a_sale_that_was_a_customers_bill_pays_it(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     correct: Correct,
     bill_vnd: int | None,
     status: str,
@@ -150,7 +142,7 @@ async def test_a_sale_that_was_a_customers_bill_pays_it(
     credit_id = await a_sale(app_database, stall)
 
     for _ in range(2):  # the second tap changes nothing
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_status(app_database, stall, bill) == (status, takings_vnd, 30_000)
     books = await read_ledger(app_database, stall)
@@ -160,15 +152,15 @@ async def test_a_sale_that_was_a_customers_bill_pays_it(
 
 
 async def test_a_credit_that_pays_a_bill_is_not_taken_from_it(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     paid, other = [await a_bill(app_database, stall) for _ in range(2)]
     await pay(app_database, stall, paid)
     credit_id = await find_credit(app_database, stall)
 
     for correction, facts in (
-        (corrections.assign_credit, {}),
-        (corrections.confirm_for_bill, {"bill_id": other.id}),
+        (assigning.assign_credit, {}),
+        (assigning.confirm_for_bill, {"bill_id": other.id}),
         (corrections.mark_not_takings, {"reason": "tiền nhà"}),
         (corrections.mark_takings_again, {}),
     ):
@@ -181,7 +173,7 @@ async def test_a_credit_that_pays_a_bill_is_not_taken_from_it(
 
 @pytest.mark.parametrize("became", ["paid", "cancelled"])
 async def test_a_bill_that_needs_no_money_any_more_takes_none_from_the_sales(
-    app_database: Database, stall: Stall, correct: Correct, became: str
+    app_database: Database, stall: PayableStall, correct: Correct, became: str
 ) -> None:
     bill = await a_bill(app_database, stall)
     credit_id = await a_sale(app_database, stall, amount_vnd=20_000)
@@ -193,7 +185,7 @@ async def test_a_bill_that_needs_no_money_any_more_takes_none_from_the_sales(
     before = await read_ledger(app_database, stall)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_ledger(app_database, stall) == before
     assert (await read_status(app_database, stall, bill))[0] == became
@@ -201,34 +193,34 @@ async def test_a_bill_that_needs_no_money_any_more_takes_none_from_the_sales(
 
 
 async def test_a_bill_of_another_virtual_account_is_not_paid_by_a_sale(
-    app_database: Database, owner_database: Database, stall: Stall, correct: Correct
+    app_database: Database, owner_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall, amount_vnd=30_000)
     async with owner_database.begin() as owner:
         values = {"id": bill.id}
         await owner.execute(text("UPDATE bills SET virtual_account = 'VA1' WHERE id = :id"), values)
     body = sepay_body(stall, amount_vnd=30_000, memo="an sang", virtual_account="VA2")
-    await store(app_database, stall, body)
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
     credit_id = await find_credit(app_database, stall)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
 
     assert await read_takings(app_database, stall, stall.payee_id) == 30_000
 
 
 async def test_money_that_names_two_bills_pays_the_one_that_a_person_says(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     meant, other = [await a_bill(app_database, stall) for _ in range(2)]
     body = sepay_body(stall, amount_vnd=20_000, memo=f"{meant.reference} {other.reference}")
-    await store(app_database, stall, body)
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
     assert await list_breaks(app_database, stall) == ["several_references"]
 
     credit_id = await find_credit(app_database, stall)
-    await correct(corrections.confirm_for_bill, credit_id, bill_id=meant.id)
+    await correct(assigning.confirm_for_bill, credit_id, bill_id=meant.id)
 
     assert (await read_status(app_database, stall, meant))[0] == "paid"
     assert (await read_status(app_database, stall, other))[0] == "open"
@@ -236,13 +228,13 @@ async def test_money_that_names_two_bills_pays_the_one_that_a_person_says(
 
 
 async def test_a_bill_of_another_payee_is_not_paid_by_this_ones_sale(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     credit_id = await a_sale(app_database, stall)
     async with open_org_transaction(app_database, stall.org.id) as session:
         other = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, other)
-    theirs = Stall(
+    theirs = PayableStall(
         org=stall.org,
         payee_id=other,
         account_id=account,
@@ -252,15 +244,15 @@ async def test_a_bill_of_another_payee_is_not_paid_by_this_ones_sale(
     bill = await a_bill(app_database, theirs)
 
     with pytest.raises(CreditNotCorrectable):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=bill.id)
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=bill.id)
     with pytest.raises(BillNotFound):
-        await correct(corrections.confirm_for_bill, credit_id, bill_id=new_id())
+        await correct(assigning.confirm_for_bill, credit_id, bill_id=new_id())
 
     assert await read_takings(app_database, stall, stall.payee_id) == 30_000
 
 
 async def test_family_money_leaves_the_takings_and_comes_back(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     credit_id = await a_sale(app_database, stall)
     for _ in range(3):
@@ -279,7 +271,7 @@ async def test_family_money_leaves_the_takings_and_comes_back(
 
 
 async def test_another_payees_family_money_is_not_shown_to_exist(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     credit_id = await a_sale(app_database, stall)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -294,7 +286,7 @@ async def test_another_payees_family_money_is_not_shown_to_exist(
 
 
 async def test_a_correction_says_who_and_why(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     credit_id = await a_sale(app_database, stall)
     cashier = Actor(kind="staff", id=UUID(int=44), name="cashier")
@@ -303,5 +295,8 @@ async def test_a_correction_says_who_and_why(
 
     who = f"actor_id = '{cashier.id}' AND reason = 'con gửi' AND object_id = '{credit_id}'"
     assert await count_rows(app_database, stall, "audit_log", who) == 1
-    said = f"matched_by = '{cashier.id}' AND reason = 'con gửi' AND reversed_at IS NULL"
+    said = (
+        f"matched_by = '{cashier.id}' AND reversed_at IS NULL AND reason = 'not_takings_by'"
+        """ AND reason_facts = '{"by": "cashier", "words": "con gửi"}'"""
+    )
     assert await count_rows(app_database, stall, "matches", said) == 1

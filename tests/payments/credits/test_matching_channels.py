@@ -9,43 +9,36 @@ from sqlalchemy import text
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
-from payments.credits.corrections import assign_credit
+from payments.credits.assigning import assign_credit
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    list_breaks,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_new_stall, another_endpoint, casso_body, list_outcomes
+from tests.world.notices import casso_body, process_waiting, sepay_body, store_notices
+from tests.world.reads import list_breaks, list_outcomes, read_ledger, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def sepay(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def sepay(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture
-async def casso(app_database: Database, sepay: Stall) -> Stall:
+async def casso(app_database: Database, sepay: PayableStall) -> PayableStall:
     """The same stall as Casso sees it."""
     return await another_endpoint(app_database, sepay, provider="casso")
 
 
 @pytest.fixture
-async def bill(app_database: Database, sepay: Stall) -> BillFacts:
+async def bill(app_database: Database, sepay: PayableStall) -> BillFacts:
     return await a_bill(app_database, sepay)
 
 
-def from_sepay(stall: Stall, bill: BillFacts, number: int = 71) -> bytes:
+def from_sepay(stall: PayableStall, bill: BillFacts, number: int = 71) -> bytes:
     reference = f"FT{number}"
     return sepay_body(
         stall,
@@ -56,21 +49,21 @@ def from_sepay(stall: Stall, bill: BillFacts, number: int = 71) -> bytes:
     )
 
 
-def from_casso(stall: Stall, bill: BillFacts, number: int = 88) -> bytes:
+def from_casso(stall: PayableStall, bill: BillFacts, number: int = 88) -> bytes:
     return casso_body(stall, amount_vnd=20_000, memo=bill.reference, transaction_id=number)
 
 
 async def test_two_providers_in_one_batch_make_one_credit(
     app_database: Database,
-    sepay: Stall,
-    casso: Stall,
+    sepay: PayableStall,
+    casso: PayableStall,
     bill: BillFacts,
     fresh_database: FreshDatabase,
 ) -> None:
-    await store(app_database, sepay, from_sepay(sepay, bill))
-    await store(app_database, casso, from_casso(casso, bill))
+    await store_notices(app_database, sepay, from_sepay(sepay, bill))
+    await store_notices(app_database, casso, from_casso(casso, bill))
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
@@ -79,14 +72,18 @@ async def test_two_providers_in_one_batch_make_one_credit(
 
 @pytest.mark.parametrize("is_one_batch", [False, True])
 async def test_a_repeat_of_what_the_second_provider_reported_is_no_new_money(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_one_batch: bool
+    app_database: Database,
+    sepay: PayableStall,
+    casso: PayableStall,
+    bill: BillFacts,
+    is_one_batch: bool,
 ) -> None:
-    await store(app_database, sepay, from_sepay(sepay, bill))
+    await store_notices(app_database, sepay, from_sepay(sepay, bill))
     for _ in range(3):
-        await store(app_database, casso, from_casso(casso, bill))
+        await store_notices(app_database, casso, from_casso(casso, bill))
         if not is_one_batch:
-            await settle(app_database, sepay)
-    await settle(app_database, sepay)
+            await process_waiting(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     outcomes = await list_outcomes(app_database, sepay)
     assert outcomes == ["repeat", "repeat", "same_money", "settle"]
@@ -95,15 +92,15 @@ async def test_a_repeat_of_what_the_second_provider_reported_is_no_new_money(
 
 
 async def test_what_the_second_provider_contradicts_later_is_evidence_and_no_money(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
-    await store(app_database, sepay, from_sepay(sepay, bill))
-    await store(app_database, casso, from_casso(casso, bill))
-    await settle(app_database, sepay)
+    await store_notices(app_database, sepay, from_sepay(sepay, bill))
+    await store_notices(app_database, casso, from_casso(casso, bill))
+    await process_waiting(app_database, sepay)
 
     other = casso_body(casso, amount_vnd=90_000, memo=bill.reference, transaction_id=88)
-    await store(app_database, casso, other)
-    await settle(app_database, sepay)
+    await store_notices(app_database, casso, other)
+    await process_waiting(app_database, sepay)
 
     outcomes = await list_outcomes(app_database, sepay)
     assert outcomes == ["contradicted", "same_money", "settle"]
@@ -115,8 +112,8 @@ async def test_what_the_second_provider_contradicts_later_is_evidence_and_no_mon
 @pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
 async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_reports(
     app_database: Database,
-    sepay: Stall,
-    casso: Stall,
+    sepay: PayableStall,
+    casso: PayableStall,
     bill: BillFacts,
     order: tuple[str, ...],
     is_one_batch: bool,
@@ -129,17 +126,17 @@ async def test_a_bill_paid_twice_is_two_credits_in_any_order_of_four_reports(
         "b": (casso, from_casso(casso, bill, 4)),
     }
     for one in order:
-        await store(app_database, *told[one])
+        await store_notices(app_database, *told[one])
         if not is_one_batch:
-            await settle(app_database, sepay)
-    await settle(app_database, sepay)
+            await process_waiting(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
     assert (await list_outcomes(app_database, sepay)).count("same_money") == 2
 
 
 async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
     """Two payments: SePay repeats the first while only Casso has reported the second."""
     told = [
@@ -150,61 +147,65 @@ async def test_a_repeat_is_not_paired_with_other_money_that_looks_alike(
         (sepay, from_sepay(sepay, bill, 2)),
     ]
     for stall, body in told:
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
 
 
 async def test_a_provider_that_agreed_on_an_id_may_tell_of_more_money(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
     """Casso repeats SePay's bank reference, then reports a second payment that SePay lost."""
     shared = {"amount_vnd": 20_000, "memo": bill.reference, "bank_reference": "FT26324000123"}
     agreed = casso_body(casso, **shared)
-    await store(app_database, sepay, sepay_body(sepay, **shared))
-    await store(app_database, casso, agreed)
-    await store(app_database, casso, from_casso(casso, bill, 4))
+    await store_notices(app_database, sepay, sepay_body(sepay, **shared))
+    await store_notices(app_database, casso, agreed)
+    await store_notices(app_database, casso, from_casso(casso, bill, 4))
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["closed_bill", "same_money", "settle"]
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
 
 
 async def test_the_same_amount_a_quarter_of_an_hour_apart_is_other_money(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
-    await store(app_database, sepay, from_sepay(sepay, bill))
+    await store_notices(app_database, sepay, from_sepay(sepay, bill))
     later = NOON + timedelta(minutes=16)
     body = casso_body(casso, amount_vnd=20_000, memo=bill.reference, occurred_at=later)
-    await store(app_database, casso, body)
+    await store_notices(app_database, casso, body)
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
 
 
 async def test_money_without_a_reference_is_never_taken_for_the_same_by_its_amount(
-    app_database: Database, sepay: Stall, casso: Stall
+    app_database: Database, sepay: PayableStall, casso: PayableStall
 ) -> None:
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="an trua"))
-    await store(app_database, casso, casso_body(casso, amount_vnd=20_000, memo="an trua"))
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="an trua"))
+    await store_notices(app_database, casso, casso_body(casso, amount_vnd=20_000, memo="an trua"))
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert (await read_ledger(app_database, sepay))["clearing"] == -40_000
 
 
 @pytest.mark.parametrize("is_sepay_first", [True, False])
 async def test_a_report_with_a_date_only_is_the_same_money_on_that_day(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_sepay_first: bool
+    app_database: Database,
+    sepay: PayableStall,
+    casso: PayableStall,
+    bill: BillFacts,
+    is_sepay_first: bool,
 ) -> None:
     dated = casso_body(casso, amount_vnd=20_000, memo=bill.reference, date_only=True)
     told = [(sepay, from_sepay(sepay, bill)), (casso, dated)]
     for stall, body in told if is_sepay_first else reversed(told):
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
@@ -212,9 +213,9 @@ async def test_a_report_with_a_date_only_is_the_same_money_on_that_day(
 
 
 async def test_a_date_of_another_day_is_other_money(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
-    await store(app_database, sepay, from_sepay(sepay, bill))
+    await store_notices(app_database, sepay, from_sepay(sepay, bill))
     body = casso_body(
         casso,
         amount_vnd=20_000,
@@ -222,20 +223,20 @@ async def test_a_date_of_another_day_is_other_money(
         date_only=True,
         occurred_at=NOON + timedelta(days=1),
     )
-    await store(app_database, casso, body)
+    await store_notices(app_database, casso, body)
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
 
 
 async def test_a_counter_sale_that_two_providers_tell_of_is_in_the_takings_once(
-    app_database: Database, sepay: Stall, casso: Stall, fresh_database: FreshDatabase
+    app_database: Database, sepay: PayableStall, casso: PayableStall, fresh_database: FreshDatabase
 ) -> None:
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
-    await store(app_database, casso, casso_body(casso, amount_vnd=33_000, memo="PHO"))
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store_notices(app_database, casso, casso_body(casso, amount_vnd=33_000, memo="PHO"))
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["counter_sale", "unassigned"]
     books = await read_ledger(app_database, sepay)
@@ -246,36 +247,40 @@ async def test_a_counter_sale_that_two_providers_tell_of_is_in_the_takings_once(
 
 @pytest.mark.parametrize("order", ["AaBb", "ABab", "aABb", "AabB"])
 async def test_each_of_several_equal_sales_has_its_own_twin(
-    app_database: Database, sepay: Stall, casso: Stall, order: str
+    app_database: Database, sepay: PayableStall, casso: PayableStall, order: str
 ) -> None:
     for name in order:
         if name.isupper():
-            await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+            await store_notices(
+                app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho")
+            )
         else:
-            await store(app_database, casso, casso_body(casso, amount_vnd=33_000, memo="pho"))
-        await settle(app_database, sepay)
+            await store_notices(
+                app_database, casso, casso_body(casso, amount_vnd=33_000, memo="pho")
+            )
+        await process_waiting(app_database, sepay)
 
     assert (await read_ledger(app_database, sepay))["takings"] == 66_000
 
 
 async def test_a_doubtful_report_that_comes_again_is_a_repeat(
-    app_database: Database, sepay: Stall, casso: Stall
+    app_database: Database, sepay: PayableStall, casso: PayableStall
 ) -> None:
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
     twin = casso_body(casso, amount_vnd=33_000, memo="pho")
     for _ in range(2):
-        await store(app_database, casso, twin)
-        await settle(app_database, sepay)
+        await store_notices(app_database, casso, twin)
+        await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["counter_sale", "repeat", "unassigned"]
 
 
 async def test_a_doubtful_report_that_was_a_sale_after_all_is_assigned(
-    app_database: Database, sepay: Stall, casso: Stall
+    app_database: Database, sepay: PayableStall, casso: PayableStall
 ) -> None:
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
-    await store(app_database, casso, casso_body(casso, amount_vnd=33_000, memo="bun"))
-    await settle(app_database, sepay)
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store_notices(app_database, casso, casso_body(casso, amount_vnd=33_000, memo="bun"))
+    await process_waiting(app_database, sepay)
 
     async with open_org_transaction(app_database, sepay.org.id) as session:
         query = text("SELECT credit_id FROM matches WHERE verdict = 'unassigned'")
@@ -290,13 +295,13 @@ async def test_a_doubtful_report_that_was_a_sale_after_all_is_assigned(
 
 @pytest.mark.parametrize(("minutes", "amount_vnd"), [(16, 33_000), (0, 34_000)])
 async def test_sales_apart_in_time_or_amount_are_both_sales(
-    app_database: Database, sepay: Stall, casso: Stall, minutes: int, amount_vnd: int
+    app_database: Database, sepay: PayableStall, casso: PayableStall, minutes: int, amount_vnd: int
 ) -> None:
     later = NOON + timedelta(minutes=minutes)
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=33_000, memo="pho"))
     body = casso_body(casso, amount_vnd=amount_vnd, memo="pho", occurred_at=later)
-    await store(app_database, casso, body)
+    await store_notices(app_database, casso, body)
 
-    await settle(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert (await read_ledger(app_database, sepay))["takings"] == 33_000 + amount_vnd

@@ -1,7 +1,6 @@
 """By which rule a credit finds its bill or payee, on a real database; never by amount alone."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,30 +9,18 @@ from sqlalchemy import text
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.bills.rules import BillFacts
 from payments.bills.service import cancel_bill
 from tests.payments.bills.test_references import MANGLED, ORG, REFERENCE, SHARED_MEMOS, mangle_like
 from tests.payments.invariants import find_violations
-from tests.payments.providers.provider_notices import PAYOS_DATA, VIETQRVN_PUSH, to_json
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_payee,
-    a_stall,
-    an_account,
-    an_endpoint,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill, put_on_rail
+from tests.world.callbacks import VIETQRVN_PUSH, to_json
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_bill_called, another_endpoint, count_rows
+from tests.world.endpoints import an_endpoint
+from tests.world.notices import pay, payos_body, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee, an_account
+from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -41,11 +28,11 @@ FOREIGN = make_reference("ZZZZ", 5)
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database, code=ORG)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=ORG)
 
 
-async def read_match(database: Database, stall: Stall) -> tuple[str, str, str | None]:
+async def read_match(database: Database, stall: PayableStall) -> tuple[str, str, str | None]:
     """Return (verdict, rule, reason) of the newest match in force."""
     async with open_org_transaction(database, stall.org.id) as session:
         rows = await session.execute(
@@ -56,7 +43,7 @@ async def read_match(database: Database, stall: Stall) -> tuple[str, str, str | 
     return verdict, rule, reason
 
 
-async def count_rules(database: Database, stall: Stall) -> dict[str, str]:
+async def count_rules(database: Database, stall: PayableStall) -> dict[str, str]:
     """Return the rule by which each memo was matched to the bill."""
     async with open_org_transaction(database, stall.org.id) as session:
         rows = await session.execute(
@@ -76,14 +63,14 @@ def read_shared_memos() -> set[str]:
 
 
 async def test_every_memo_that_banks_make_of_a_reference_pays_its_bill(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
-    bill = await a_bill_called(app_database, stall, REFERENCE, amount_vnd=100_000)
+    bill = await a_bill(app_database, stall, reference=REFERENCE, amount_vnd=100_000)
     memos = {memo: rule for _, memo, rule in MANGLED}
     bodies = [sepay_body(stall, amount_vnd=1_000, memo=memo) for memo in memos]
-    await store(app_database, stall, *bodies)
+    await store_notices(app_database, stall, *bodies)
 
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
 
     assert await read_status(app_database, stall, bill) == (
         "part_paid", len(memos) * 1_000, len(memos) * 1_000,
@@ -94,14 +81,14 @@ async def test_every_memo_that_banks_make_of_a_reference_pays_its_bill(
 
 @pytest.mark.skipif(not SHARED_MEMOS.exists(), reason="the collection of memos is not here")
 async def test_every_memo_of_the_shared_collection_pays_its_bill(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
-    bill = await a_bill_called(app_database, stall, REFERENCE, amount_vnd=1_000_000)
+    bill = await a_bill(app_database, stall, reference=REFERENCE, amount_vnd=1_000_000)
     memos = read_shared_memos()
     bodies = [sepay_body(stall, amount_vnd=1_000, memo=memo) for memo in memos]
-    await store(app_database, stall, *bodies)
+    await store_notices(app_database, stall, *bodies)
 
-    await settle(app_database, stall)
+    await process_waiting(app_database, stall)
 
     assert len(memos) > 20
     assert (await read_status(app_database, stall, bill))[1] == len(memos) * 1_000
@@ -129,7 +116,7 @@ async def test_every_memo_of_the_shared_collection_pays_its_bill(
 )
 async def test_what_a_memo_names_decides(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     fresh_database: FreshDatabase,
     memo: str,
     verdict: str,
@@ -137,7 +124,7 @@ async def test_what_a_memo_names_decides(
     breaks: list[str],
 ) -> None:
     a, b, paid, cancelled = [await a_bill(app_database, stall) for _ in range(4)]
-    await a_stall(app_database, code=FOREIGN[2:6])
+    await a_payable_stall(app_database, code=FOREIGN[2:6])
     await pay(app_database, stall, paid)
     async with open_org_transaction(app_database, stall.org.id) as session:
         await cancel_bill(session, stall.org.id, cancelled.id, actor=VENDOR, reason=None, now=NOON)
@@ -162,35 +149,16 @@ async def test_what_a_memo_names_decides(
     assert find_violations(fresh_database.owner_url) == []
 
 
-def payos_body(stall: Stall, *, order: int, memo: str, amount_vnd: int = 20_000) -> bytes:
-    data: dict[str, Any] = {
-        **PAYOS_DATA,
-        "orderCode": order,
-        "amount": amount_vnd,
-        "description": memo,
-        "accountNumber": stall.account_number,
-        "virtualAccountNumber": "",
-        "reference": f"FT{order}{len(memo)}",
-    }
-    return to_json({"code": "00", "desc": "success", "success": True, "data": data})
-
-
-async def with_order(owner: Database, bill: BillFacts, order: str, *, rail: str = "payos") -> None:
-    async with owner.begin() as session:
-        query = text("UPDATE bills SET rail = :rail, provider_order_id = :order WHERE id = :id")
-        await session.execute(query, {"rail": rail, "order": order, "id": bill.id})
-
-
 async def test_the_providers_order_goes_before_what_the_memo_says(
-    app_database: Database, owner_database: Database, stall: Stall
+    app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     payos = await another_endpoint(app_database, stall, provider="payos")
     by_order, by_memo = [await a_bill(app_database, stall) for _ in range(2)]
-    await with_order(owner_database, by_order, "902118")
+    await put_on_rail(owner_database, by_order, "902118")
 
     body = payos_body(stall, order=902_118, memo=f"CSSW5YI4T28 {by_memo.reference}")
-    await store(app_database, payos, body)
-    await settle(app_database, stall)
+    await store_notices(app_database, payos, body)
+    await process_waiting(app_database, stall)
 
     assert (await read_match(app_database, stall))[:2] == ("settle", "provider_order")
     assert (await read_status(app_database, stall, by_order))[0] == "paid"
@@ -198,25 +166,25 @@ async def test_the_providers_order_goes_before_what_the_memo_says(
 
 
 async def test_an_order_of_another_provider_is_not_this_bill(
-    app_database: Database, owner_database: Database, stall: Stall
+    app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     payos = await another_endpoint(app_database, stall, provider="payos")
     bill = await a_bill(app_database, stall)
-    await with_order(owner_database, bill, "902118", rail="vietqrvn")
+    await put_on_rail(owner_database, bill, "902118", rail="vietqrvn")
 
-    await store(app_database, payos, payos_body(stall, order=902_118, memo="chuyen tien"))
-    await settle(app_database, stall)
+    await store_notices(app_database, payos, payos_body(stall, order=902_118, memo="chuyen tien"))
+    await process_waiting(app_database, stall)
 
     assert (await read_match(app_database, stall))[0] == "no_bill"
     assert await list_breaks(app_database, stall) == ["unknown_reference"]
 
 
 async def test_vietqrvn_names_the_bill_by_its_order_or_by_the_memo(
-    app_database: Database, owner_database: Database, stall: Stall
+    app_database: Database, owner_database: Database, stall: PayableStall
 ) -> None:
     vietqrvn = await another_endpoint(app_database, stall, provider="vietqrvn")
     bill, by_memo = [await a_bill(app_database, stall) for _ in range(2)]
-    await with_order(owner_database, bill, "ORD-7", rail="vietqrvn")
+    await put_on_rail(owner_database, bill, "ORD-7", rail="vietqrvn")
     push = {**VIETQRVN_PUSH, "bankaccount": stall.account_number}
     first = {**push, "orderId": "ORD-7", "content": "VQR1b49cbd3af"}
     second = {
@@ -227,15 +195,15 @@ async def test_vietqrvn_names_the_bill_by_its_order_or_by_the_memo(
         "content": f"VQR1b49cbd3af {by_memo.reference}",
     }
 
-    await store(app_database, vietqrvn, to_json(first), to_json(second))
-    await settle(app_database, stall)
+    await store_notices(app_database, vietqrvn, to_json(first), to_json(second))
+    await process_waiting(app_database, stall)
 
     for one in (bill, by_memo):
         assert (await read_status(app_database, stall, one))[0] == "paid"
 
 
 async def share_account(
-    database: Database, stall: Stall, virtual_accounts: list[str | None]
+    database: Database, stall: PayableStall, virtual_accounts: list[str | None]
 ) -> list[UUID]:
     """Let more payees use the stall's account; returns their ids."""
     payees = []
@@ -262,13 +230,13 @@ async def share_account(
     ],
 )
 async def test_a_virtual_account_says_whose_counter_sale_it_is(
-    app_database: Database, stall: Stall, told: str, which: int | None, rule: str
+    app_database: Database, stall: PayableStall, told: str, which: int | None, rule: str
 ) -> None:
     payees = await share_account(app_database, stall, ["SEPVA01", "SEPVA02"])
 
     body = sepay_body(stall, amount_vnd=9_000, memo="com trua", virtual_account=told)
-    await store(app_database, stall, body)
-    await settle(app_database, stall)
+    await store_notices(app_database, stall, body)
+    await process_waiting(app_database, stall)
 
     assert (await read_match(app_database, stall))[1] == rule
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -277,7 +245,7 @@ async def test_a_virtual_account_says_whose_counter_sale_it_is(
 
 
 async def test_money_on_a_shared_account_without_a_word_waits_for_a_stall(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     await share_account(app_database, stall, [None])
     bill = await a_bill(app_database, stall, amount_vnd=9_000)
@@ -291,7 +259,7 @@ async def test_money_on_a_shared_account_without_a_word_waits_for_a_stall(
 
 
 async def test_two_open_bills_of_one_amount_suggest_none(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
 
@@ -301,7 +269,7 @@ async def test_two_open_bills_of_one_amount_suggest_none(
 
 
 async def test_money_from_before_the_approval_is_not_this_organisations_to_explain(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """The account was approved thirty days ago; the bank reports a line of the day before."""
     bill = await a_bill(app_database, stall)
@@ -320,7 +288,7 @@ async def test_money_from_before_the_approval_is_not_this_organisations_to_expla
 async def test_simulated_money_counts_only_where_money_is_simulated(
     app_database: Database, is_live: bool, outcome: str
 ) -> None:
-    stall = await a_stall(app_database, is_live=is_live)
+    stall = await a_payable_stall(app_database, is_live=is_live)
     bill = await a_bill(app_database, stall)
 
     told = await pay(app_database, stall, bill, bank_reference="SB0123456789AB")
@@ -331,14 +299,14 @@ async def test_simulated_money_counts_only_where_money_is_simulated(
 
 
 async def test_an_endpoint_speaks_only_for_its_own_accounts(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """Another payee's endpoint, with a right signature, reports on this stall's account."""
     async with open_org_transaction(app_database, stall.org.id) as session:
         other = await a_payee(session, stall.org)
         account = await an_account(session, stall.org, other)
         endpoint = await an_endpoint(session, stall.org, [account])
-    stranger = Stall(
+    stranger = PayableStall(
         org=stall.org,
         payee_id=other,
         account_id=account,

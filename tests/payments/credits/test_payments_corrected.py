@@ -11,26 +11,16 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from payments.credits.errors import CreditNotCorrectable
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
@@ -38,12 +28,7 @@ Correct = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase) -> Correct:
+def correct(app_database: Database, stall: PayableStall, fresh_database: FreshDatabase) -> Correct:
     """Correct a credit in a transaction of its own; the invariants hold after every step."""
 
     async def run(correction: Callable[..., Awaitable[None]], credit_id: UUID, **facts: object):
@@ -56,20 +41,20 @@ def correct(app_database: Database, stall: Stall, fresh_database: FreshDatabase)
     return run
 
 
-async def list_credits(database: Database, stall: Stall) -> list[UUID]:
+async def list_credits(database: Database, stall: PayableStall) -> list[UUID]:
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT id FROM bank_transactions ORDER BY id")
         return list((await session.execute(query)).scalars())
 
 
-async def a_sale(database: Database, stall: Stall, amount_vnd: int) -> UUID:
-    await store(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
-    await settle(database, stall)
+async def a_sale(database: Database, stall: PayableStall, amount_vnd: int) -> UUID:
+    await store_notices(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
+    await process_waiting(database, stall)
     return (await list_credits(database, stall))[-1]
 
 
 async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     first, second = [await a_bill(app_database, stall) for _ in range(2)]
     await pay(app_database, stall, second, amount_vnd=5_000)
@@ -77,7 +62,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
     shares = [(first.id, 20_000), (second.id, 15_000)]
 
     for _ in range(2):
-        await correct(corrections.split_over_bills, credit_id, shares=shares)
+        await correct(assigning.split_over_bills, credit_id, shares=shares)
 
     assert await read_status(app_database, stall, first) == ("paid", 20_000, 20_000)
     assert await read_status(app_database, stall, second) == ("paid", 20_000, 20_000)
@@ -89,7 +74,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
     assert await count_rows(app_database, stall, "matches", f"credit_id = '{credit_id}'") == 2
     assert await count_rows(app_database, stall, "bank_transactions", "open_vnd = 15000") == 1
 
-    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
 
     assert await read_status(app_database, stall, first) == ("open", 0, 0)
     assert await read_status(app_database, stall, second) == ("part_paid", 5_000, 5_000)
@@ -99,7 +84,7 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
 
 @pytest.mark.parametrize("taken_at", [0, 1, 2])
 async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
-    app_database: Database, stall: Stall, correct: Correct, taken_at: int
+    app_database: Database, stall: PayableStall, correct: Correct, taken_at: int
 ) -> None:
     bill, other = [await a_bill(app_database, stall) for _ in range(2)]
     parts = [5_000, 7_000, 13_000]  # the last is 5.000 ₫ too much
@@ -109,7 +94,7 @@ async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
     credit_id = (await list_credits(app_database, stall))[taken_at]
 
     await correct(
-        corrections.confirm_for_bill,
+        assigning.confirm_for_bill,
         credit_id,
         bill_id=other.id,
         payee_id=stall.payee_id,
@@ -123,7 +108,7 @@ async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
 
 
 async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     for _ in range(2):
@@ -131,18 +116,18 @@ async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
     first, again = await list_credits(app_database, stall)
     facts = {"bill_id": bill.id, "payee_id": stall.payee_id}
     with pytest.raises(CreditNotCorrectable):  # nothing is owed
-        await correct(corrections.confirm_for_bill, again, **facts)
+        await correct(assigning.confirm_for_bill, again, **facts)
 
     await correct(corrections.mark_same_money, first)
     assert await read_status(app_database, stall, bill) == ("open", 0, 20_000)
-    await correct(corrections.confirm_for_bill, again, **facts)
+    await correct(assigning.confirm_for_bill, again, **facts)
 
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_shares_that_do_not_fit_change_nothing(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
     credit_id = await a_sale(app_database, stall, 30_000)
@@ -152,14 +137,14 @@ async def test_shares_that_do_not_fit_change_nothing(
         ([(bills[0].id, 1), (credit_id, 1)], BillNotFound),
     ]:
         with pytest.raises(refused):
-            await correct(corrections.split_over_bills, credit_id, shares=shares)
+            await correct(assigning.split_over_bills, credit_id, shares=shares)
 
     assert (await read_ledger(app_database, stall))["takings"] == 30_000
     assert [(await read_status(app_database, stall, b))[0] for b in bills] == ["open", "open"]
 
 
 async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_back(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=5_000)
@@ -170,14 +155,14 @@ async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_ba
     assert await list_breaks(app_database, stall) == ["refund_due"]
     (credit_id,) = await list_credits(app_database, stall)
 
-    await correct(corrections.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
 
     assert await read_status(app_database, stall, bill) == ("cancelled", 0, 0)
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_what_was_refunded_is_not_taken_back(
-    app_database: Database, stall: Stall, correct: Correct
+    app_database: Database, stall: PayableStall, correct: Correct
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill)
@@ -190,7 +175,7 @@ async def test_what_was_refunded_is_not_taken_back(
 
 
 async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_deadlock(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bills = [await a_bill(app_database, stall) for _ in range(2)]
     for bill in bills:
@@ -199,7 +184,7 @@ async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_dead
 
     async def move(credit_id: UUID, to: BillFacts) -> None:
         async with open_org_transaction(app_database, stall.org.id) as session:
-            await corrections.confirm_for_bill(
+            await assigning.confirm_for_bill(
                 session,
                 stall.org.id,
                 credit_id,

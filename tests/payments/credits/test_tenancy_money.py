@@ -10,30 +10,25 @@ from payments.bills.service import cancel_bill
 from payments.credits import corrections
 from payments.credits.errors import CreditNotFound
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows, find_credit
+from tests.world.notices import pay
+from tests.world.reads import count_rows, find_credit, list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def stalls(app_database: Database) -> tuple[Stall, Stall]:
-    return await a_stall(app_database, code="HKXM"), await a_stall(app_database, code="HKXN")
+async def stalls(app_database: Database) -> tuple[PayableStall, PayableStall]:
+    return await a_payable_stall(app_database, code="HKXM"), await a_payable_stall(
+        app_database, code="HKXN"
+    )
 
 
 async def test_one_bank_reference_in_two_organisations_is_two_payments(
-    app_database: Database, stalls: tuple[Stall, Stall], fresh_database: FreshDatabase
+    app_database: Database, stalls: tuple[PayableStall, PayableStall], fresh_database: FreshDatabase
 ) -> None:
     for stall in stalls:
         bill = await a_bill(app_database, stall)
@@ -44,7 +39,7 @@ async def test_one_bank_reference_in_two_organisations_is_two_payments(
 
 
 async def test_a_reference_paid_at_another_organisation_moves_nothing_of_its_own(
-    app_database: Database, stalls: tuple[Stall, Stall], fresh_database: FreshDatabase
+    app_database: Database, stalls: tuple[PayableStall, PayableStall], fresh_database: FreshDatabase
 ) -> None:
     mine, theirs = stalls
     bill = await a_bill(app_database, mine)
@@ -60,7 +55,7 @@ async def test_a_reference_paid_at_another_organisation_moves_nothing_of_its_own
 
 
 async def test_nobody_corrects_or_cancels_across(
-    app_database: Database, stalls: tuple[Stall, Stall]
+    app_database: Database, stalls: tuple[PayableStall, PayableStall]
 ) -> None:
     mine, theirs = stalls
     bill = await a_bill(app_database, mine)
@@ -88,7 +83,7 @@ async def test_nobody_corrects_or_cancels_across(
     "table", ["notices", "bank_transactions", "matches", "postings", "bills", "events"]
 )
 async def test_money_rows_are_invisible_across(
-    app_database: Database, stalls: tuple[Stall, Stall], table: str
+    app_database: Database, stalls: tuple[PayableStall, PayableStall], table: str
 ) -> None:
     mine, theirs = stalls
     bill = await a_bill(app_database, mine)

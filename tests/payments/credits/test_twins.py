@@ -12,28 +12,14 @@ from payments.bills.rules import BillFacts
 from payments.credits import admissions
 from tests.payments.credits.test_admissions import find_break
 from tests.payments.invariants import find_violations
-from tests.payments.providers.provider_notices import VIETQRVN_PUSH, to_json
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    list_breaks,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.callbacks import VIETQRVN_PUSH, to_json
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import (
-    a_bill_called,
-    a_new_stall,
-    another_endpoint,
-    casso_body,
-    count_rows,
-    list_outcomes,
-)
+from tests.world.notices import casso_body, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -42,22 +28,22 @@ OWN = "FT26324000123"
 
 
 @pytest.fixture
-async def sepay(app_database: Database) -> Stall:
-    return await a_new_stall(app_database)
+async def sepay(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture
-async def casso(app_database: Database, sepay: Stall) -> Stall:
+async def casso(app_database: Database, sepay: PayableStall) -> PayableStall:
     """The same stall as Casso sees it."""
     return await another_endpoint(app_database, sepay, provider="casso")
 
 
 @pytest.fixture
-async def bill(app_database: Database, sepay: Stall) -> BillFacts:
+async def bill(app_database: Database, sepay: PayableStall) -> BillFacts:
     return await a_bill(app_database, sepay)
 
 
-async def confirm_same_money(database: Database, stall: Stall) -> None:
+async def confirm_same_money(database: Database, stall: PayableStall) -> None:
     break_id = await find_break(database, stall, "possible_duplicate")
     async with open_org_transaction(database, stall.org.id) as session:
         await admissions.confirm_same_money(
@@ -70,8 +56,8 @@ async def confirm_same_money(database: Database, stall: Stall) -> None:
 @pytest.mark.parametrize("cut", [lambda _: "MBVCB chuyen tien", lambda _: "", lambda r: r[:9]])
 async def test_a_bill_that_only_one_of_two_providers_names_is_paid_and_a_person_is_asked(
     app_database: Database,
-    sepay: Stall,
-    casso: Stall,
+    sepay: PayableStall,
+    casso: PayableStall,
     bill: BillFacts,
     fresh_database: FreshDatabase,
     cut: Callable[[str], str],
@@ -83,10 +69,10 @@ async def test_a_bill_that_only_one_of_two_providers_names_is_paid_and_a_person_
         (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
     ]
     for stall, body in reversed(told) if is_named_first else told:
-        await store(app_database, stall, body)
+        await store_notices(app_database, stall, body)
         if not is_one_batch:
-            await settle(app_database, sepay)
-    await settle(app_database, sepay)
+            await process_waiting(app_database, sepay)
+    await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
     assert "possible_duplicate" in await list_breaks(app_database, sepay)
@@ -102,16 +88,16 @@ async def test_a_bill_that_only_one_of_two_providers_names_is_paid_and_a_person_
 
 
 async def test_a_bill_that_an_order_names_is_a_twin_of_what_names_nothing(
-    app_database: Database, sepay: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, bill: BillFacts
 ) -> None:
     vietqrvn = await another_endpoint(app_database, sepay, provider="vietqrvn")
     said = {"bankaccount": sepay.account_number, "orderId": bill.reference, "content": "x"}
     push = VIETQRVN_PUSH | said | {"amount": 20_000}
     push["transactiontime"] = int(NOON.timestamp() * 1000)
-    await store(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="pho"))
-    await settle(app_database, sepay)
-    await store(app_database, vietqrvn, to_json(push))
-    await settle(app_database, sepay)
+    await store_notices(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="pho"))
+    await process_waiting(app_database, sepay)
+    await store_notices(app_database, vietqrvn, to_json(push))
+    await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["counter_sale", "settle"]
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
@@ -120,8 +106,8 @@ async def test_a_bill_that_an_order_names_is_a_twin_of_what_names_nothing(
 @pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
 async def test_of_two_transfers_in_any_order_none_is_counted_twice_without_a_break(
     app_database: Database,
-    sepay: Stall,
-    casso: Stall,
+    sepay: PayableStall,
+    casso: PayableStall,
     fresh_database: FreshDatabase,
     order: tuple[str, ...],
 ) -> None:
@@ -129,11 +115,15 @@ async def test_of_two_transfers_in_any_order_none_is_counted_twice_without_a_bre
     bills = {name: await a_bill(app_database, sepay) for name in "ab"}
     for name in order:
         if name.isupper():
-            await store(app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="ck"))
+            await store_notices(
+                app_database, sepay, sepay_body(sepay, amount_vnd=20_000, memo="ck")
+            )
         else:
             memo = bills[name].reference
-            await store(app_database, casso, casso_body(casso, amount_vnd=20_000, memo=memo))
-        await settle(app_database, sepay)
+            await store_notices(
+                app_database, casso, casso_body(casso, amount_vnd=20_000, memo=memo)
+            )
+        await process_waiting(app_database, sepay)
 
     for bill in bills.values():
         assert (await read_status(app_database, sepay, bill))[0] == "paid"
@@ -148,7 +138,7 @@ async def test_of_two_transfers_in_any_order_none_is_counted_twice_without_a_bre
 
 
 async def test_a_sale_that_was_paired_perhaps_hides_no_payment_that_is_the_same_for_certain(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
 ) -> None:
     """Casso reports another sale of the same amount first, then the payment itself."""
     for stall, body in [
@@ -156,8 +146,8 @@ async def test_a_sale_that_was_paired_perhaps_hides_no_payment_that_is_the_same_
         (casso, casso_body(casso, amount_vnd=20_000, memo="pho")),
         (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
     ]:
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
     assert await list_outcomes(app_database, sepay) == ["same_money", "settle", "unassigned"]
@@ -179,22 +169,22 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_a_reference_in_two_spellings_is_one_reference_and_pays_once(
     app_database: Database,
-    sepay: Stall,
-    casso: Stall,
+    sepay: PayableStall,
+    casso: PayableStall,
     fresh_database: FreshDatabase,
     spelling: str,
     is_plain_first: bool,
 ) -> None:
     made = (make_reference(sepay.org.code, serial) for serial in count(1))
     reference = next(one for one in made if {"W", "A"} <= set(one[6:]))
-    bill = await a_bill_called(app_database, sepay, reference)
+    bill = await a_bill(app_database, sepay, reference=reference)
     told = [
         (sepay, sepay_body(sepay, amount_vnd=20_000, memo=reference)),
         (casso, casso_body(casso, amount_vnd=20_000, memo=SPELLINGS[spelling](reference))),
     ]
     for stall, body in told if is_plain_first else reversed(told):
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
@@ -204,7 +194,11 @@ async def test_a_reference_in_two_spellings_is_one_reference_and_pays_once(
 
 @pytest.mark.parametrize("is_longer_first", [False, True])
 async def test_any_of_several_references_pairs(
-    app_database: Database, sepay: Stall, casso: Stall, bill: BillFacts, is_longer_first: bool
+    app_database: Database,
+    sepay: PayableStall,
+    casso: PayableStall,
+    bill: BillFacts,
+    is_longer_first: bool,
 ) -> None:
     quoted = make_reference(sepay.org.code, 700)
     told = [
@@ -212,22 +206,22 @@ async def test_any_of_several_references_pairs(
         (casso, casso_body(casso, amount_vnd=20_000, memo=bill.reference)),
     ]
     for stall, body in told if is_longer_first else reversed(told):
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
     assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 20_000)
 
 
 async def test_one_bank_reference_over_two_bills_is_two_payments_and_a_person_is_asked(
-    app_database: Database, sepay: Stall, casso: Stall, fresh_database: FreshDatabase
+    app_database: Database, sepay: PayableStall, casso: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     """A batch of transfers has one number; each provider lost one of them."""
     bills = [await a_bill(app_database, sepay) for _ in range(2)]
     facts = {"amount_vnd": 20_000, "bank_reference": OWN}
-    await store(app_database, sepay, sepay_body(sepay, memo=bills[0].reference, **facts))
-    await store(app_database, casso, casso_body(casso, memo=bills[1].reference, **facts))
-    await settle(app_database, sepay)
+    await store_notices(app_database, sepay, sepay_body(sepay, memo=bills[0].reference, **facts))
+    await store_notices(app_database, casso, casso_body(casso, memo=bills[1].reference, **facts))
+    await process_waiting(app_database, sepay)
 
     assert [(await read_status(app_database, sepay, bill))[0] for bill in bills] == ["paid"] * 2
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
@@ -235,7 +229,7 @@ async def test_one_bank_reference_over_two_bills_is_two_payments_and_a_person_is
 
 
 async def test_a_payment_with_a_twin_and_a_known_bank_reference_is_doubted_for_both(
-    app_database: Database, sepay: Stall, casso: Stall
+    app_database: Database, sepay: PayableStall, casso: PayableStall
 ) -> None:
     """The twin is a sale without a name; the bank reference is another bill's."""
     bills = [await a_bill(app_database, sepay) for _ in range(2)]
@@ -245,7 +239,7 @@ async def test_a_payment_with_a_twin_and_a_known_bank_reference_is_doubted_for_b
         (sepay, sepay_body(sepay, memo="pho", amount_vnd=20_000)),
         (casso, casso_body(casso, memo=bills[1].reference, **facts)),
     ]:
-        await store(app_database, stall, body)
-        await settle(app_database, sepay)
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
 
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"] * 2

@@ -16,19 +16,13 @@ from payments.bills.errors import BillNotCancellable
 from payments.bills.rules import BillFacts
 from payments.bills.service import cancel_bill
 from tests.payments.invariants import find_waiting, list_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import a_new_stall, count_rows
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, read_ledger, read_status
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +58,7 @@ class History:
     """A run: the real stall, the model, and what was done."""
 
     database: Database
-    stall: Stall
+    stall: PayableStall
     random: Random
     now: datetime = NOON
     bills: list[ModelBill] = field(default_factory=list)
@@ -155,15 +149,17 @@ class History:
         )
 
     async def _deliver(self, *bodies: bytes) -> None:
-        await store(self.database, self.stall, *bodies, now=self.now)
-        await settle(self.database, self.stall, now=self.now)
+        await store_notices(self.database, self.stall, *bodies, now=self.now)
+        await process_waiting(self.database, self.stall, now=self.now)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_any_history_of_payments_agrees_with_the_state_table(
     app_database: Database, fresh_database: FreshDatabase, seed: int
 ) -> None:
-    history = History(app_database, await a_new_stall(app_database), Random(seed))
+    history = History(
+        app_database, await a_payable_stall(app_database, code=next_code()), Random(seed)
+    )
     await history.open()
     steps = [
         history.open, history.pay, history.pay, history.pay, history.sell, history.repeat,

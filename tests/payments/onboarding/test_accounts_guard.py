@@ -16,44 +16,28 @@ from payments.payees.errors import (
     PayeeHasNoAccount,
     SecondPersonNeeded,
 )
-from tests.world.account_steps import (
+from tests.world.account_changes import (
     NEW_NUMBER,
     TEST_MEMO,
+    add_to_endpoint,
     approve,
     find_account_in_force,
-    listen_to,
     propose,
     read_states,
-    tell,
+    report_transfer,
 )
-from tests.world.builders import (
-    APPROVER,
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_payee,
-    a_stall,
-    list_breaks,
-    list_events,
-    pay,
-    read_ledger,
-    read_status,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import APPROVER, MANAGER, NOON
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee
+from tests.world.reads import list_breaks, list_events, read_ledger, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
 async def test_who_proposed_an_account_cannot_approve_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
 
@@ -64,7 +48,7 @@ async def test_who_proposed_an_account_cannot_approve_it(
 
 
 async def test_who_proposed_the_account_cannot_approve_another_payees_link_to_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """Otherwise two managers of two stalls would let one number in by one decision each."""
     await propose(app_database, stall, actor=MANAGER)
@@ -77,16 +61,16 @@ async def test_who_proposed_the_account_cannot_approve_another_payees_link_to_it
 
 
 async def test_an_approved_account_waits_for_its_test_transfer(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
 
     assert await read_states(app_database, stall, link) == ("approved", "approved")
     assert await find_account_in_force(app_database, stall) == stall.account_id
 
-    await tell(app_database, stall, memo=f"MBVCB.1.{TEST_MEMO}.CT tu 001")
+    await report_transfer(app_database, stall, memo=f"MBVCB.1.{TEST_MEMO}.CT tu 001")
 
     assert await read_states(app_database, stall, link) == ("active", "active")
     assert await find_account_in_force(app_database, stall) == link.receiving_account_id
@@ -96,41 +80,41 @@ async def test_an_approved_account_waits_for_its_test_transfer(
 
 
 async def test_money_with_another_memo_activates_no_account(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
 
-    await tell(app_database, stall, memo="thu tien")
+    await report_transfer(app_database, stall, memo="thu tien")
 
     assert await read_states(app_database, stall, link) == ("approved", "approved")
 
 
 async def test_a_test_transfer_before_the_approval_waits_for_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
-    await tell(app_database, stall, memo=TEST_MEMO)
+    await add_to_endpoint(app_database, stall, link)
+    await report_transfer(app_database, stall, memo=TEST_MEMO)
     assert await read_states(app_database, stall, link) == ("proposed", "proposed")
     assert await list_breaks(app_database, stall) == ["unknown_account"]
 
     await approve(app_database, stall, link)
-    await settle(app_database, stall, now=NOON + timedelta(hours=1))
+    await process_waiting(app_database, stall, now=NOON + timedelta(hours=1))
 
     assert await read_states(app_database, stall, link) == ("active", "active")
 
 
 async def test_a_replaced_account_is_listened_to_and_its_money_stays_the_payees(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """Its printed codes still hang, and a bill opened before names it."""
     before = await a_bill(app_database, stall, amount_vnd=20_000)
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
-    await tell(app_database, stall, memo=TEST_MEMO)
+    await add_to_endpoint(app_database, stall, link)
+    await report_transfer(app_database, stall, memo=TEST_MEMO)
 
     assert await pay(app_database, stall, before) == "settle"
     assert await pay(app_database, stall, before, amount_vnd=7_000, memo="x") == "counter_sale"
@@ -141,34 +125,34 @@ async def test_a_replaced_account_is_listened_to_and_its_money_stays_the_payees(
 
 
 async def test_a_bill_names_the_account_that_was_in_force_when_it_was_opened(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
+    await add_to_endpoint(app_database, stall, link)
     bill = await a_bill(app_database, stall)
-    await tell(app_database, stall, memo=TEST_MEMO)
+    await report_transfer(app_database, stall, memo=TEST_MEMO)
 
-    await tell(app_database, stall, memo=bill.reference, amount_vnd=20_000)
+    await report_transfer(app_database, stall, memo=bill.reference, amount_vnd=20_000)
 
     assert (await read_status(app_database, stall, bill))[0] == "open"
     assert await list_breaks(app_database, stall) == ["wrong_account"]
 
 
 async def test_a_number_that_another_organisation_has_stops_neither_side(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """Both get a report of a test transfer; who was first has it, the other's batch goes on."""
-    first = await a_stall(app_database, code="HKXN")
+    first = await a_payable_stall(app_database, code="HKXN")
     link = await propose(app_database, stall, number=first.account_number)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, first.account_number)
+    await add_to_endpoint(app_database, stall, link)
     bill = await a_bill(app_database, stall)
     test = sepay_body(stall, amount_vnd=1_000, memo=TEST_MEMO, account_number=first.account_number)
     paid = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
-    await store(app_database, stall, test, paid)
+    await store_notices(app_database, stall, test, paid)
 
-    assert await settle(app_database, stall) == 2
+    assert await process_waiting(app_database, stall) == 2
 
     assert await read_states(app_database, stall, link) == ("approved", "approved")
     assert (await read_status(app_database, stall, bill))[0] == "paid"
@@ -177,7 +161,7 @@ async def test_a_number_that_another_organisation_has_stops_neither_side(
 
 
 async def test_a_refused_account_takes_no_bill_and_can_be_proposed_again(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         newcomer = await a_payee(session, stall.org)
@@ -190,7 +174,7 @@ async def test_a_refused_account_takes_no_bill_and_can_be_proposed_again(
     assert await read_states(app_database, stall, link) == ("ended", "retired")
     with pytest.raises(AccountLinkNotProposed):
         await approve(app_database, stall, link)
-    orphan = Stall(
+    orphan = PayableStall(
         org=stall.org,
         payee_id=newcomer,
         account_id=link.receiving_account_id,
@@ -208,7 +192,7 @@ async def test_a_refused_account_takes_no_bill_and_can_be_proposed_again(
 
 @pytest.mark.parametrize("number", ["123", "1234 5678", "9" * 20, "0123-456", ""])
 async def test_what_no_bank_prints_is_refused(
-    app_database: Database, stall: Stall, number: str
+    app_database: Database, stall: PayableStall, number: str
 ) -> None:
     with pytest.raises(BadAccount):
         await propose(app_database, stall, number=number)

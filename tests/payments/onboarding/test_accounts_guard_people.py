@@ -23,39 +23,28 @@ from payments.payees.accounts import (
 )
 from payments.payees.errors import AccountLinkNotInForce, HolderNeeded
 from payments.payees.rules import LinkStatus
-from tests.world.account_steps import (
+from tests.world.account_changes import (
     NEW_NUMBER,
     TEST_MEMO,
+    add_to_endpoint,
     approve,
-    listen_to,
     propose,
     read_states,
-    tell,
+    report_transfer,
 )
-from tests.world.builders import (
-    APPROVER,
-    MANAGER,
-    NOON,
-    VCB,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_payee,
-    a_stall,
-    an_account,
-    pay,
-    settle,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import APPROVER, MANAGER, NOON, VCB, VENDOR
+from tests.world.notices import pay, process_waiting
+from tests.world.payees import a_payee, an_account
+from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def find_link(database: Database, stall: Stall, *, payee_id: UUID | None = None) -> UUID:
+async def find_link(
+    database: Database, stall: PayableStall, *, payee_id: UUID | None = None
+) -> UUID:
     """Return the link in force of a payee."""
     async with open_org_transaction(database, stall.org.id) as session:
         links = await queries.lock_links_of_payee(session, stall.org.id, payee_id or stall.payee_id)
@@ -64,7 +53,7 @@ async def find_link(database: Database, stall: Stall, *, payee_id: UUID | None =
 
 async def acknowledge(
     database: Database,
-    stall: Stall,
+    stall: PayableStall,
     link_id: UUID,
     *,
     payee_id: UUID | None,
@@ -74,13 +63,13 @@ async def acknowledge(
         await confirm_seen(session, stall.org.id, link_id, payee_id=payee_id, actor=actor, now=NOON)
 
 
-async def end(database: Database, stall: Stall, link_id: UUID) -> None:
+async def end(database: Database, stall: PayableStall, link_id: UUID) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         await end_link(session, stall.org.id, link_id, actor=APPROVER, reason="nghỉ bán", now=NOON)
 
 
 async def test_only_the_payees_own_people_say_that_they_saw_the_change(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link_id = await find_link(app_database, stall)
 
@@ -97,11 +86,11 @@ async def test_only_the_payees_own_people_say_that_they_saw_the_change(
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         link, *_ = await queries.get_link(session, stall.org.id, link_id)
-        assert (link.holder_told_by, link.holder_told_at) == (VENDOR.id, NOON)
+        assert (link.holder_confirmed_by, link.holder_confirmed_at) == (VENDOR.id, NOON)
 
 
 async def test_nobody_has_seen_a_change_that_has_not_come(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """Otherwise the banner that warns the holder would never be shown."""
     link = await propose(app_database, stall)
@@ -114,7 +103,7 @@ async def test_nobody_has_seen_a_change_that_has_not_come(
 
 
 async def test_an_ended_link_opens_no_bill_and_retires_its_account(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     link_id = await find_link(app_database, stall)
@@ -136,7 +125,7 @@ async def test_an_ended_link_opens_no_bill_and_retires_its_account(
 
 
 async def test_an_account_stays_in_force_while_another_payee_uses_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         neighbour = await a_payee(session, stall.org)
@@ -148,14 +137,16 @@ async def test_an_account_stays_in_force_while_another_payee_uses_it(
     assert await pay_at_counter(app_database, stall) == "counter_sale"
 
 
-async def pay_at_counter(database: Database, stall: Stall) -> str:
-    await tell(database, stall, memo="pho", number=stall.account_number)
+async def pay_at_counter(database: Database, stall: PayableStall) -> str:
+    await report_transfer(database, stall, memo="pho", number=stall.account_number)
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT verdict FROM matches ORDER BY id DESC LIMIT 1")
         return str(await session.scalar(query))
 
 
-async def test_a_proposal_is_refused_and_not_ended(app_database: Database, stall: Stall) -> None:
+async def test_a_proposal_is_refused_and_not_ended(
+    app_database: Database, stall: PayableStall
+) -> None:
     link = await propose(app_database, stall)
 
     with pytest.raises(AccountLinkNotInForce):
@@ -165,21 +156,21 @@ async def test_a_proposal_is_refused_and_not_ended(app_database: Database, stall
 
 
 async def test_a_number_that_one_organisation_ended_is_free_for_another(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
-    first = await a_stall(app_database, code="HKXN")
+    first = await a_payable_stall(app_database, code="HKXN")
     await end(app_database, first, await find_link(app_database, first))
 
     link = await propose(app_database, stall, number=first.account_number)
     await approve(app_database, stall, link)
-    await listen_to(app_database, stall, link, first.account_number)
-    await tell(app_database, stall, memo=TEST_MEMO, number=first.account_number)
+    await add_to_endpoint(app_database, stall, link)
+    await report_transfer(app_database, stall, memo=TEST_MEMO, number=first.account_number)
 
     assert await read_states(app_database, stall, link) == ("active", "active")
 
 
 async def test_a_payee_returns_to_its_former_virtual_account(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         payee_id = await a_payee(session, stall.org)
@@ -206,25 +197,25 @@ async def test_a_payee_returns_to_its_former_virtual_account(
 
 
 async def test_approval_wakes_the_notices_that_waited_for_it(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     """The test transfer was reported early, and its notice is looked at once an hour by now."""
     link = await propose(app_database, stall)
-    await listen_to(app_database, stall, link, NEW_NUMBER)
-    await tell(app_database, stall, memo=TEST_MEMO)
+    await add_to_endpoint(app_database, stall, link)
+    await report_transfer(app_database, stall, memo=TEST_MEMO)
     for minutes in (1, 3, 7, 15, 31, 63, 123):
-        await settle(app_database, stall, now=NOON + timedelta(minutes=minutes))
+        await process_waiting(app_database, stall, now=NOON + timedelta(minutes=minutes))
     now = NOON + timedelta(minutes=124)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         await approve_account(session, stall.org.id, link.id, actor=APPROVER, now=now)
-    await settle(app_database, stall, now=now)
+    await process_waiting(app_database, stall, now=now)
 
     assert await read_states(app_database, stall, link) == ("active", "active")
 
 
 async def test_two_people_who_propose_one_new_account_at_once_both_do(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         neighbour = await a_payee(session, stall.org)
@@ -251,14 +242,14 @@ async def test_two_people_who_propose_one_new_account_at_once_both_do(
                 actor=APPROVER,
             )
         )
-        await wait_until_somebody_waits(app_database, stall)
+        await wait_until_blocked(app_database)
     second = await other
 
     assert second.receiving_account_id == first.receiving_account_id
 
 
 async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall)
     await approve(app_database, stall, link)
@@ -272,7 +263,7 @@ async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
     async with open_org_transaction(app_database, stall.org.id) as session:
         await queries.lock_account(session, stall.org.id, link.receiving_account_id)
         refusal = asyncio.create_task(refuse())
-        await wait_until_somebody_waits(app_database, stall)
+        await wait_until_blocked(app_database)
         assert await note_test_transfer(
             session,
             stall.org.id,
@@ -287,15 +278,3 @@ async def test_refusing_and_testing_one_account_at_once_do_not_deadlock(
         await refusal
 
     assert await read_states(app_database, stall, link) == ("active", "active")
-
-
-async def wait_until_somebody_waits(database: Database, stall: Stall) -> None:
-    """Return when another transaction of this database waits for a lock."""
-    query = text("""SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-                    WHERE NOT l.granted AND a.datname = current_database()""")
-    for _ in range(200):
-        async with open_org_transaction(database, stall.org.id) as session:
-            if await session.scalar(query):
-                return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits")

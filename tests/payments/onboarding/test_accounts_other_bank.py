@@ -9,38 +9,25 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
-from core.ids import new_id
 from core.tenancy import open_org_transaction
-from payments.callbacks import queries as notice_queries
-from payments.callbacks.types import NewNotice
 from payments.payees.models import PayeeAccount
 from payments.providers.casso.pull import _to_webhook
 from payments.providers.casso.webhook import Casso
-from tests.world.account_steps import (
-    COUNT_REFUSED,
+from tests.world.account_changes import (
     IN_FORCE,
     NEW_NUMBER,
     TEST_MEMO,
     WAITS,
     approve,
-    count,
     propose,
     read_states,
 )
-from tests.world.builders import (
-    APPROVER,
-    MB,
-    NOON,
-    VCB,
-    Stall,
-    a_stall,
-    an_endpoint,
-    an_id_number,
-    list_breaks,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.constants import APPROVER, MB, NOON, VCB
+from tests.world.endpoints import an_endpoint
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_breaks
+from tests.world.serials import next_number
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
@@ -48,14 +35,9 @@ BVBANK, TIMO = "970454", "963388"
 VPBANK, CAKE = "970432", "546034"
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
 async def connect_account(
-    database: Database, stall: Stall, *, bin_: str = VCB, provider: str = "sepay"
-) -> tuple[PayeeAccount, Stall]:
+    database: Database, stall: PayableStall, *, bin_: str = VCB, provider: str = "sepay"
+) -> tuple[PayeeAccount, PayableStall]:
     """Propose, approve and list an account whose endpoint the approver answers for."""
     link = await propose(database, stall, bin_=bin_)
     await approve(database, stall, link)
@@ -63,7 +45,7 @@ async def connect_account(
         endpoint_id = await an_endpoint(
             session, stall.org, [link.receiving_account_id], provider=provider
         )
-    heard = Stall(
+    heard = PayableStall(
         org=stall.org,
         payee_id=stall.payee_id,
         account_id=link.receiving_account_id,
@@ -74,15 +56,15 @@ async def connect_account(
     return link, heard
 
 
-async def tell(database: Database, heard: Stall, *, gateway: object) -> None:
-    await store(
+async def tell(database: Database, heard: PayableStall, *, gateway: object) -> None:
+    await store_notices(
         database, heard, sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway)
     )
-    await settle(database, heard)
+    await process_waiting(database, heard)
 
 
 def casso_body(*, bank: str | None, abbreviation: str | None) -> bytes:
-    number = an_id_number()
+    number = next_number()
     data = {
         "id": number,
         "reference": f"FT{number:012d}",
@@ -97,7 +79,7 @@ def casso_body(*, bank: str | None, abbreviation: str | None) -> bytes:
     return json.dumps({"error": 0, "data": data}).encode()
 
 
-async def read_refusal(database: Database, stall: Stall, link: PayeeAccount) -> PayeeAccount:
+async def read_refusal(database: Database, stall: PayableStall, link: PayeeAccount) -> PayeeAccount:
     async with open_org_transaction(database, stall.org.id) as session:
         found = await session.get(PayeeAccount, (stall.org.id, link.id))
     assert found is not None
@@ -105,7 +87,7 @@ async def read_refusal(database: Database, stall: Stall, link: PayeeAccount) -> 
 
 
 async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=MB)
 
@@ -115,16 +97,18 @@ async def test_a_transfer_to_the_same_number_at_another_bank_is_no_test(
     noted = await read_refusal(app_database, stall, link)
     assert (noted.test_refused_at, noted.test_refused_bank) == (NOON, "Vietcombank")
     # The money is known and kept, and the log says which bank was named.
-    assert await count(app_database, stall, COUNT_REFUSED) == 1
-    named = "SELECT count(*) FROM audit_log WHERE after ->> 'told_bank' = 'Vietcombank'"
-    assert await count(app_database, stall, named) == 1
-    tests = "SELECT count(*) FROM matches WHERE verdict = 'account_test'"
-    assert await count(app_database, stall, tests) == 1
+    assert (
+        await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
+    )
+    named = "after ->> 'named_bank' = 'Vietcombank'"
+    assert await count_rows(app_database, stall, "audit_log", named) == 1
+    tests = "verdict = 'account_test'"
+    assert await count_rows(app_database, stall, "matches", tests) == 1
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_the_next_transfer_to_the_right_bank_counts(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=MB)
     await tell(app_database, heard, gateway="Vietcombank")
@@ -139,7 +123,7 @@ async def test_the_next_transfer_to_the_right_bank_counts(
     ["MB Bank", "mbbank", "MB", "Ngân hàng TMCP Quân đội", "Bank of the Moon", "", None, 7],
 )
 async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
-    app_database: Database, stall: Stall, gateway: object
+    app_database: Database, stall: PayableStall, gateway: object
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=MB)
 
@@ -161,7 +145,7 @@ async def test_any_name_of_the_bank_will_do_and_an_unknown_one_blocks_nobody(
     ],
 )
 async def test_the_brand_of_a_bank_may_be_called_by_the_banks_name_and_the_reverse(
-    app_database: Database, stall: Stall, bin_: str, gateway: str, states: tuple[str, str]
+    app_database: Database, stall: PayableStall, bin_: str, gateway: str, states: tuple[str, str]
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=bin_)
 
@@ -181,15 +165,15 @@ async def test_the_brand_of_a_bank_may_be_called_by_the_banks_name_and_the_rever
 )
 async def test_casso_names_the_bank_too(
     app_database: Database,
-    stall: Stall,
+    stall: PayableStall,
     bank: str | None,
     abbreviation: str | None,
     states: tuple[str, str],
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=MB, provider="casso")
 
-    await store(app_database, heard, casso_body(bank=bank, abbreviation=abbreviation))
-    await settle(app_database, heard)
+    await store_notices(app_database, heard, casso_body(bank=bank, abbreviation=abbreviation))
+    await process_waiting(app_database, heard)
 
     assert await read_states(app_database, stall, link) == states
 
@@ -212,7 +196,7 @@ async def test_what_casso_answers_keeps_the_bank_that_it_names() -> None:
 
 
 async def test_what_was_pulled_for_names_the_bank_like_what_was_called_in(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     link, heard = await connect_account(app_database, stall, bin_=MB)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -221,18 +205,8 @@ async def test_what_was_pulled_for_names_the_bank_like_what_was_called_in(
             {"id": APPROVER.id, "at": NOON},
         )
     for gateway, states in (("Vietcombank", WAITS), ("MBBank", IN_FORCE)):
-        notice = NewNotice(
-            id=new_id(),
-            endpoint_id=heard.endpoint_id,
-            provider="sepay",
-            source="pulled",
-            body=sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway),
-            headers={},
-            skew_s=None,
-            received_at=NOON,
-        )
-        async with open_org_transaction(app_database, stall.org.id) as session:
-            await notice_queries.insert_notices(session, stall.org.id, [notice])
-        await settle(app_database, heard)
+        body = sepay_body(heard, amount_vnd=1_000, memo=TEST_MEMO, gateway=gateway)
+        await store_notices(app_database, heard, body, source="pulled")
+        await process_waiting(app_database, heard)
 
         assert await read_states(app_database, stall, link) == states

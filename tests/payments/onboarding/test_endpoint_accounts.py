@@ -11,17 +11,14 @@ from core.tenancy import open_org_transaction
 from payments.connections.queries import list_callback_endpoint_accounts
 from payments.onboarding.service import change_accounts, set_accounts
 from payments.payees.errors import BadAccount
-from tests.world.builders import APPROVER, MANAGER, NOON, Stall, a_stall, an_account
+from tests.world.constants import APPROVER, MANAGER, NOON
+from tests.world.payees import an_account
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def some_accounts(database: Database, stall: Stall, count: int) -> list[UUID]:
+async def some_accounts(database: Database, stall: PayableStall, count: int) -> list[UUID]:
     async with open_org_transaction(database, stall.org.id) as session:
         return [
             await an_account(session, stall.org, stall.payee_id, account_number=f"88{n:06d}")
@@ -29,7 +26,7 @@ async def some_accounts(database: Database, stall: Stall, count: int) -> list[UU
         ]
 
 
-async def list_ids(database: Database, stall: Stall) -> dict[UUID, UUID | None]:
+async def list_ids(database: Database, stall: PayableStall) -> dict[UUID, UUID | None]:
     """Return what the stall's endpoint speaks for, each with who vouched for it."""
     async with open_org_transaction(database, stall.org.id) as session:
         rows = await list_callback_endpoint_accounts(session, stall.org.id, [stall.endpoint_id])
@@ -38,7 +35,7 @@ async def list_ids(database: Database, stall: Stall) -> dict[UUID, UUID | None]:
 
 async def change(
     database: Database,
-    stall: Stall,
+    stall: PayableStall,
     *,
     chosen: list[UUID],
     before: list[UUID] | None = None,
@@ -58,7 +55,7 @@ async def change(
 
 
 async def test_an_endpoint_with_more_than_a_hundred_accounts_gets_one_more(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     many = await some_accounts(app_database, stall, 121)
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -72,7 +69,7 @@ async def test_an_endpoint_with_more_than_a_hundred_accounts_gets_one_more(
 
 
 async def test_two_managers_at_once_keep_each_others_changes(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     first, second, third = await some_accounts(app_database, stall, 3)
     seen = [stall.account_id]
@@ -88,7 +85,7 @@ async def test_two_managers_at_once_keep_each_others_changes(
 
 
 async def test_a_page_drawn_before_does_not_bring_back_what_somebody_removed(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     (first,) = await some_accounts(app_database, stall, 1)
     await change(app_database, stall, chosen=[first])
@@ -101,7 +98,7 @@ async def test_a_page_drawn_before_does_not_bring_back_what_somebody_removed(
 
 
 async def test_adding_and_removing_are_idempotent_and_recorded_once(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     (first,) = await some_accounts(app_database, stall, 1)
     for _ in range(2):
@@ -118,7 +115,7 @@ async def test_adding_and_removing_are_idempotent_and_recorded_once(
 
 
 async def test_a_second_account_of_a_listed_number_is_refused(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     async with open_org_transaction(app_database, stall.org.id) as session:
         twin = await an_account(

@@ -13,42 +13,29 @@ from sqlalchemy.exc import IntegrityError
 
 from core.audit import Actor
 from core.db import Database
-from core.ids import new_id
 from core.sealing import Sealer
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.callbacks import queries as notice_queries
-from payments.callbacks.types import NewNotice
 from payments.connections import service
 from payments.connections.pull_setup import set_pull_credentials
 from payments.connections.service import KEY_LINGERS_FOR
 from payments.connections.vouching import vouch_of
 from payments.onboarding.service import set_accounts
 from payments.payees.models import PayeeAccount
-from tests.world.account_steps import (
-    COUNT_REFUSED,
+from tests.world.account_changes import (
     IN_FORCE,
     NEW_NUMBER,
     TEST_MEMO,
     WAITS,
     approve,
-    count,
     propose,
     read_states,
 )
-from tests.world.builders import (
-    APPROVER,
-    MANAGER,
-    NOON,
-    Stall,
-    a_payee,
-    a_stall,
-    list_breaks,
-    sepay_body,
-    settle,
-    store,
-)
+from tests.world.constants import APPROVER, MANAGER, NOON
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.payees import a_payee
+from tests.world.reads import count_rows, list_breaks
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -58,17 +45,7 @@ MAY_APPROVE = (APPROVER, ADMIN)
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
-@pytest.fixture
-async def link(app_database: Database, stall: Stall) -> PayeeAccount:
+async def link(app_database: Database, stall: PayableStall) -> PayeeAccount:
     """An account that the manager proposed and the approver approved."""
     link = await propose(app_database, stall, actor=MANAGER)
     await approve(app_database, stall, link)
@@ -78,12 +55,12 @@ async def link(app_database: Database, stall: Stall) -> PayeeAccount:
 async def connect(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     link: PayeeAccount,
     *,
     by: Actor,
     pull_token: str | None = None,
-) -> Stall:
+) -> PayableStall:
     """Make an endpoint for the account of a link; return the stall as it is heard there."""
     async with open_org_transaction(database, stall.org.id) as session:
         endpoint, _ = await service.create_endpoint(
@@ -106,7 +83,7 @@ async def connect(
 async def rotate(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     *,
     by: Actor,
     overlap: timedelta = timedelta(),
@@ -127,7 +104,7 @@ async def rotate(
 
 
 async def list_accounts(
-    database: Database, stall: Stall, *account_ids: UUID, by: Actor, now: datetime = NOON
+    database: Database, stall: PayableStall, *account_ids: UUID, by: Actor, now: datetime = NOON
 ) -> None:
     async with open_org_transaction(database, stall.org.id) as session:
         await set_accounts(
@@ -142,31 +119,33 @@ async def list_accounts(
 
 
 async def report_test(
-    database: Database, stall: Stall, *, memo: str = TEST_MEMO, now: datetime = NOON
+    database: Database, stall: PayableStall, *, memo: str = TEST_MEMO, now: datetime = NOON
 ) -> None:
     """Let the stall's endpoint report a test transfer, as who has its key can at any time."""
     body = sepay_body(stall, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER)
-    await store(database, stall, body, now=now)
-    await settle(database, stall, now=now)
+    await store_notices(database, stall, body, now=now)
+    await process_waiting(database, stall, now=now)
 
 
 async def test_a_test_transfer_forged_with_a_key_of_the_proposers_own_proves_nothing(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
 
     await report_test(app_database, own)
 
     assert await read_states(app_database, stall, link) == WAITS
-    assert await count(app_database, stall, COUNT_REFUSED) == 1
+    assert (
+        await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
+    )
     # Nothing is lost, and there is no break to work on: the money is known and explained.
-    tests = "SELECT count(*) FROM matches WHERE verdict = 'account_test'"
-    assert await count(app_database, stall, tests) == 1
+    tests = "verdict = 'account_test'"
+    assert await count_rows(app_database, stall, "matches", tests) == 1
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_another_manager_is_not_enough_since_managers_make_managers(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     """Their second login, or a colleague whose password they reset, must not do."""
     own = await connect(app_database, sealer, stall, link, by=PUPPET)
@@ -177,7 +156,7 @@ async def test_another_manager_is_not_enough_since_managers_make_managers(
 
 
 async def test_an_administrator_who_proposed_it_answers_for_no_test_of_it(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     """The city's administrators too: they may do everything, but not both of these."""
     link = await propose(app_database, stall, actor=ADMIN)
@@ -187,12 +166,14 @@ async def test_an_administrator_who_proposed_it_answers_for_no_test_of_it(
     await report_test(app_database, own)
 
     assert await read_states(app_database, stall, link) == WAITS
-    assert await count(app_database, stall, COUNT_REFUSED) == 1
+    assert (
+        await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
+    )
 
 
 @pytest.mark.parametrize("by", MAY_APPROVE, ids=lambda actor: actor.name)
 async def test_a_test_transfer_counts_by_the_endpoint_of_another_who_may_approve(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount, by: Actor
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount, by: Actor
 ) -> None:
     heard = await connect(app_database, sealer, stall, link, by=by)
 
@@ -203,7 +184,7 @@ async def test_a_test_transfer_counts_by_the_endpoint_of_another_who_may_approve
 
 @pytest.mark.parametrize("by", [MANAGER, PUPPET], ids=lambda actor: actor.name)
 async def test_a_key_that_the_proposer_set_later_proves_nothing(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount, by: Actor
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount, by: Actor
 ) -> None:
     heard = await connect(app_database, sealer, stall, link, by=APPROVER)
     await rotate(app_database, sealer, heard, by=by)
@@ -214,7 +195,7 @@ async def test_a_key_that_the_proposer_set_later_proves_nothing(
 
 
 async def test_once_the_approver_set_a_key_the_next_transfer_counts(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     """The way on for a manager who connected the provider: key, list, and transfer again."""
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
@@ -232,7 +213,7 @@ async def test_once_the_approver_set_a_key_the_next_transfer_counts(
 
 
 async def test_a_key_of_the_proposer_that_still_holds_proves_nothing(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
     await list_accounts(app_database, own, link.receiving_account_id, by=APPROVER)
@@ -248,7 +229,7 @@ async def test_a_key_of_the_proposer_that_still_holds_proves_nothing(
 
 
 async def test_a_second_new_key_shortens_the_wait_for_the_old_one(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
     await list_accounts(app_database, own, link.receiving_account_id, by=APPROVER)
@@ -261,7 +242,7 @@ async def test_a_second_new_key_shortens_the_wait_for_the_old_one(
 
 
 async def test_a_forged_notice_that_waited_for_the_approval_is_checked_by_the_key_of_its_time(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     link = await propose(app_database, stall, actor=MANAGER)
     own = await connect(app_database, sealer, stall, link, by=MANAGER)
@@ -271,14 +252,16 @@ async def test_a_forged_notice_that_waited_for_the_approval_is_checked_by_the_ke
     await list_accounts(app_database, own, link.receiving_account_id, by=APPROVER, now=later)
     await approve(app_database, stall, link)
 
-    await settle(app_database, own, now=later)
+    await process_waiting(app_database, own, now=later)
 
     assert await read_states(app_database, stall, link) == WAITS
-    assert await count(app_database, stall, COUNT_REFUSED) == 1
+    assert (
+        await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
+    )
 
 
 async def test_listing_ones_account_at_an_endpoint_of_the_approver_is_not_enough(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     """A number of another bank, say, that the provider reports without its BIN."""
     both = [stall.account_id, link.receiving_account_id]
@@ -292,7 +275,7 @@ async def test_listing_ones_account_at_an_endpoint_of_the_approver_is_not_enough
 
 
 async def test_a_manager_who_adds_an_account_takes_nobodys_word_back(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     both = [stall.account_id, link.receiving_account_id]
     await list_accounts(app_database, stall, *both, by=APPROVER)
@@ -307,7 +290,7 @@ async def test_a_manager_who_adds_an_account_takes_nobodys_word_back(
 async def test_what_was_polled_rests_on_who_entered_the_token(
     app_database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     link: PayeeAccount,
     by: Actor,
     states: tuple[str, str],
@@ -328,7 +311,7 @@ async def test_what_was_polled_rests_on_who_entered_the_token(
 async def test_a_new_token_counts_once_the_old_one_can_have_fetched_nothing(
     app_database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     link: PayeeAccount,
     by: Actor,
     states: tuple[str, str],
@@ -355,25 +338,15 @@ async def test_a_new_token_counts_once_the_old_one_can_have_fetched_nothing(
     assert await read_states(app_database, stall, link) == states
 
 
-async def pull_test(database: Database, asked: Stall, *, now: datetime) -> None:
+async def pull_test(database: Database, asked: PayableStall, *, now: datetime) -> None:
     """Let a test transfer be what asking the provider fetched."""
-    notice = NewNotice(
-        id=new_id(),
-        endpoint_id=asked.endpoint_id,
-        provider="sepay",
-        source="pulled",
-        body=sepay_body(asked, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER),
-        headers={},
-        skew_s=None,
-        received_at=now,
-    )
-    async with open_org_transaction(database, asked.org.id) as session:
-        await notice_queries.insert_notices(session, asked.org.id, [notice])
-    await settle(database, asked, now=now)
+    body = sepay_body(asked, amount_vnd=1_000, memo=TEST_MEMO, account_number=NEW_NUMBER)
+    await store_notices(database, asked, body, source="pulled", now=now)
+    await process_waiting(database, asked, now=now)
 
 
 async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
-    app_database: Database, sealer: Sealer, stall: Stall, link: PayeeAccount
+    app_database: Database, sealer: Sealer, stall: PayableStall, link: PayeeAccount
 ) -> None:
     """The account was tested by the administrator's endpoint; for their own link it was not."""
     heard = await connect(app_database, sealer, stall, link, by=ADMIN)
@@ -397,13 +370,13 @@ async def test_a_link_rests_on_no_test_that_its_proposer_answered_for(
     body = sepay_body(
         other, amount_vnd=1_000, memo=memo, account_number=NEW_NUMBER, occurred_at=later
     )
-    await store(app_database, other, body, now=later)
-    await settle(app_database, other, now=later)
+    await store_notices(app_database, other, body, now=later)
+    await process_waiting(app_database, other, now=later)
     assert await read_states(app_database, stall, second) == IN_FORCE
 
 
 async def test_one_proposers_transfer_does_not_bring_an_account_of_who_vouches_in(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     """The administrator proposed the account, a manager another link to it: its memo is no way."""
     link = await propose(app_database, stall, actor=ADMIN)
@@ -420,14 +393,16 @@ async def test_one_proposers_transfer_does_not_bring_an_account_of_who_vouches_i
     await report_test(app_database, own, memo=memo)
 
     assert await read_states(app_database, stall, link) == WAITS
-    assert await count(app_database, stall, COUNT_REFUSED) == 1
+    assert (
+        await count_rows(app_database, stall, "audit_log", "action = 'account.test_refused'") == 1
+    )
 
 
 async def test_a_test_organisation_needs_nobodys_word(
     app_database: Database, sealer: Sealer
 ) -> None:
     """Only test money reaches it, and one person tries everything out there."""
-    stall = await a_stall(app_database, code="HKXT", is_live=False)
+    stall = await a_payable_stall(app_database, code="HKXT", is_live=False)
     memo = make_reference("HKXT", 900)
     link = await propose(app_database, stall, test_reference=memo, actor=MANAGER)
     await approve(app_database, stall, link)
@@ -439,7 +414,7 @@ async def test_a_test_organisation_needs_nobodys_word(
 
 
 async def test_the_database_refuses_a_test_that_rests_on_the_proposer(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     with pytest.raises(IntegrityError, match="tested_by_others"):
         async with open_org_transaction(app_database, stall.org.id) as session:

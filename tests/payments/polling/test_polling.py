@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from core.db import Database
 from core.sealing import Sealer
@@ -14,21 +13,15 @@ from core.settings import Settings, read_origin
 from core.tenancy import open_org_transaction
 from payments.connections.errors import BadPullUrl
 from payments.connections.service import EndpointRequest, create_endpoint
-from payments.credits.processor import NoticeProcessor
 from payments.polling.client import RESPONSE_BYTES_MAX
-from payments.polling.service import PolledAccount, ProviderPoller
+from payments.polling.service import PolledAccount
 from payments.providers.errors import ProviderResponseUnreadable
-from tests.world.builders import (
-    MANAGER,
-    NOON,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    read_status,
-    sepay_body,
-    store,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON
+from tests.world.notices import sepay_body, store_notices
+from tests.world.polling import poll, sepay_row
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -36,16 +29,13 @@ SANDBOX = "http://sandbox.test:8300"
 
 
 @pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database, is_live=False)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, is_live=False)
 
 
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
-async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: str) -> str | None:
+async def listen(
+    database: Database, sealer: Sealer, stall: PayableStall, *, pull_url: str
+) -> str | None:
     """Make an endpoint that can be polled; return where."""
     async with open_org_transaction(database, stall.org.id) as session:
         endpoint, _ = await create_endpoint(
@@ -67,47 +57,20 @@ async def listen(database: Database, sealer: Sealer, stall: Stall, *, pull_url: 
         return endpoint.pull_url
 
 
-def row(stall: Stall, *, memo: str, amount_vnd: int = 20_000) -> dict[str, Any]:
-    """Write a transaction as SePay's list does."""
-    return {
-        "id": "770001",
-        "bank_brand_name": "Vietcombank",
-        "account_number": stall.account_number,
-        "transaction_date": "2026-11-20 12:00:00",
-        "amount_in": f"{amount_vnd}.00",
-        "transaction_content": memo,
-        "reference_number": "FT770001",
-        "code": None,
-        "sub_account": None,
-    }
-
-
 async def ask(
     database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     answer: Callable[[httpx.Request], httpx.Response],
 ) -> PolledAccount:
     """Ask a provider that answers like this."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        poller = ProviderPoller(
-            database=database,
-            processor=NoticeProcessor(database, read_clock=lambda: NOON),
-            sealer=sealer,
-            client=client,
-        )
-        return await poller.poll(stall.org, stall.account_id, payee_id=stall.payee_id, now=NOON)
+        return await poll(database, sealer, stall, client=client, now=NOON)
 
 
 def tell(*rows: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
     body = json.dumps({"transactions": rows}).encode()
     return lambda _: httpx.Response(200, stream=Whole(body))
-
-
-async def count_pulled(database: Database, stall: Stall) -> int:
-    async with open_org_transaction(database, stall.org.id) as session:
-        query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
-        return int(await session.scalar(query) or 0)
 
 
 @pytest.mark.parametrize(
@@ -123,14 +86,14 @@ async def count_pulled(database: Database, stall: Stall) -> int:
     ],
 )
 async def test_no_tenant_chooses_where_the_hub_asks(
-    app_database: Database, stall: Stall, sealer: Sealer, address: str
+    app_database: Database, stall: PayableStall, sealer: Sealer, address: str
 ) -> None:
     with pytest.raises(BadPullUrl):
         await listen(app_database, sealer, stall, pull_url=address)
 
 
 async def test_of_an_allowed_address_the_origin_alone_is_kept(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     address = f"{SANDBOX.upper()}/admin?x=1#y"
 
@@ -148,56 +111,62 @@ def test_an_operator_names_origins_and_nothing_more(settings: Settings) -> None:
 
 
 async def test_what_is_reported_again_is_not_kept_again(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
-    answer = tell(row(stall, memo=bill.reference))
+    answer = tell(sepay_row(stall, memo=bill.reference, occurred_at=NOON))
 
     asked = [await ask(app_database, sealer, stall, answer) for _ in range(3)]
 
     assert [one.rows for one in asked] == [1, 1, 1]
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
 
 
 @pytest.mark.parametrize("cut", ["pho", ""])
 async def test_a_reference_that_only_a_later_answer_has_pays_its_bill(
-    app_database: Database, stall: Stall, sealer: Sealer, cut: str
+    app_database: Database, stall: PayableStall, sealer: Sealer, cut: str
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
 
     for memo in (cut, bill.reference, bill.reference, cut):
-        await ask(app_database, sealer, stall, tell(row(stall, memo=memo)))
+        await ask(app_database, sealer, stall, tell(sepay_row(stall, memo=memo, occurred_at=NOON)))
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
 
 
 async def test_another_amount_is_kept_as_evidence(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     bill = await a_bill(app_database, stall)
-    await ask(app_database, sealer, stall, tell(row(stall, memo=bill.reference)))
+    await ask(
+        app_database, sealer, stall, tell(sepay_row(stall, memo=bill.reference, occurred_at=NOON))
+    )
 
-    changed = row(stall, memo=bill.reference, amount_vnd=90_000)
+    changed = sepay_row(stall, memo=bill.reference, amount_vnd=90_000, occurred_at=NOON)
     await ask(app_database, sealer, stall, tell(changed))
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
 async def test_a_vendor_who_polls_waits_for_no_backlog(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     waiting, mine = await a_bill(app_database, stall), await a_bill(app_database, stall)
-    await store(app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference))
+    await store_notices(
+        app_database, stall, sepay_body(stall, amount_vnd=20_000, memo=waiting.reference)
+    )
 
-    await ask(app_database, sealer, stall, tell(row(stall, memo=mine.reference)))
+    await ask(
+        app_database, sealer, stall, tell(sepay_row(stall, memo=mine.reference, occurred_at=NOON))
+    )
 
     assert (await read_status(app_database, stall, mine))[0] == "paid"
     assert (await read_status(app_database, stall, waiting))[0] == "open"
@@ -226,7 +195,7 @@ class Endless(httpx.AsyncByteStream):
 
 
 async def test_an_answer_without_an_end_is_cut_off(
-    app_database: Database, stall: Stall, sealer: Sealer
+    app_database: Database, stall: PayableStall, sealer: Sealer
 ) -> None:
     await listen(app_database, sealer, stall, pull_url=SANDBOX)
     endless = Endless()

@@ -25,8 +25,12 @@ from payments.providers import find_pull
 from payments.providers.errors import ProviderResponseUnreadable
 from payments.providers.pulling import PullCredentials, PullQuery
 from payments.providers.types import EndpointSecrets
-from tests.world.builders import MANAGER, Stall, a_bill, a_stall, list_breaks, read_status
-from tests.world.polling_places import a_server, ask, listen, listing, row, say
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER
+from tests.world.polling import a_polled_endpoint, poll, sepay_listing, sepay_row
+from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.servers import a_server, answering
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -34,55 +38,46 @@ PROMISED_S = 5.0
 
 
 @pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database, is_live=False)
-
-
-async def count_pulled(database: Database, stall: Stall) -> int:
-    async with open_org_transaction(database, stall.org.id) as session:
-        query = text("SELECT count(*) FROM notices WHERE source = 'pulled'")
-        return int(await session.scalar(query) or 0)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, is_live=False)
 
 
 async def test_half_an_emoji_in_one_memo_hides_nobodys_money(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     bill, other = await a_bill(app_database, stall), await a_bill(app_database, stall)
-    body = listing(
-        row(stall, memo=f"{bill.reference} \ud83d"),
-        row(stall, memo=other.reference, id_="770002"),
+    body = sepay_listing(
+        sepay_row(stall, memo=f"{bill.reference} \ud83d"),
+        sepay_row(stall, memo=other.reference, id_="770002"),
     )
-    async with a_server(say("200 OK", body)) as (url, _):
-        await listen(app_database, sealer, stall, url)
-        assert (await ask(app_database, sealer, stall)).rows == 2
+    async with a_server(answering("200 OK", body)) as (url, _):
+        await a_polled_endpoint(app_database, sealer, stall, url)
+        assert (await poll(app_database, sealer, stall)).rows == 2
 
     assert (await read_status(app_database, stall, bill))[0] == "paid"
     assert (await read_status(app_database, stall, other))[0] == "paid"
 
 
 async def test_what_nobody_foresaw_at_one_endpoint_takes_no_other_with_it(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
-    body = listing(row(stall, memo=bill.reference))
+    body = sepay_listing(sepay_row(stall, memo=bill.reference))
 
     def break_down(request: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError
 
-    async with a_server(say("200 OK", body)) as (url, _):
-        await listen(app_database, sealer, replace(stall, provider="casso"), "http://odd.test:1")
+    async with a_server(answering("200 OK", body)) as (url, _):
+        await a_polled_endpoint(
+            app_database, sealer, replace(stall, provider="casso"), "http://odd.test:1"
+        )
         with capture_logs() as logs:
             odd = {"http://odd.test": httpx.MockTransport(break_down)}
             async with httpx.AsyncClient(trust_env=False, mounts=odd) as client:
                 with pytest.raises(ProviderResponseUnreadable):
-                    await ask(app_database, sealer, stall, client=client)
-                await listen(app_database, sealer, stall, url)
-                asked = await ask(app_database, sealer, stall, client=client)
+                    await poll(app_database, sealer, stall, client=client)
+                await a_polled_endpoint(app_database, sealer, stall, url)
+                asked = await poll(app_database, sealer, stall, client=client)
 
     assert asked.providers == ("sepay",)
     assert (await read_status(app_database, stall, bill))[0] == "paid"
@@ -123,15 +118,15 @@ async def test_who_goes_away_while_asking_ends_the_target() -> None:
 
 
 async def test_a_cookie_in_one_tenants_answer_goes_with_no_target_of_another(
-    monkeypatch: pytest.MonkeyPatch, app_database: Database, sealer: Sealer, stall: Stall
+    monkeypatch: pytest.MonkeyPatch, app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    neighbour = await a_stall(app_database, code="CHDX", is_live=False)
+    neighbour = await a_payable_stall(app_database, code="CHDX", is_live=False)
     heads: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
-        body = listing()
+        body = sepay_listing()
         cookie = b"Set-Cookie: session=of-the-first; Path=/\r\n"
         head = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n"
         writer.write(head % (cookie, len(body)) + body)
@@ -142,36 +137,37 @@ async def test_a_cookie_in_one_tenants_answer_goes_with_no_target_of_another(
     async with server, open_client() as client:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for one, token in ((stall, "t0ken-a"), (neighbour, "t0ken-b")):
-            await listen(app_database, sealer, one, url, token=token)
-            await ask(app_database, sealer, one, client=client)
+            await a_polled_endpoint(app_database, sealer, one, url, token=token)
+            await poll(app_database, sealer, one, client=client)
 
     assert [b"t0ken-a" in heads[0], b"t0ken-b" in heads[1]] == [True, True]
     assert not any(b"cookie" in head.lower() for head in heads)
 
 
 async def test_a_contradicted_amount_is_kept_once_however_often_it_is_reported(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     first, changed = (
-        listing(row(stall, memo=bill.reference, amount_vnd=vnd)) for vnd in (20_000, 90_000)
+        sepay_listing(sepay_row(stall, memo=bill.reference, amount_vnd=vnd))
+        for vnd in (20_000, 90_000)
     )
     answers = [first, changed, changed, changed]
-    async with a_server(lambda writer: say("200 OK", answers.pop(0))(writer)) as (url, _):
-        await listen(app_database, sealer, stall, url)
+    async with a_server(lambda writer: answering("200 OK", answers.pop(0))(writer)) as (url, _):
+        await a_polled_endpoint(app_database, sealer, stall, url)
         for _ in range(4):
-            await ask(app_database, sealer, stall)
+            await poll(app_database, sealer, stall)
 
-    assert await count_pulled(app_database, stall) == 2
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 2
     assert await list_breaks(app_database, stall) == ["contradiction"]
 
 
 async def test_simulated_money_in_a_live_organisation_is_one_break_however_often_it_is_reported(
     app_database: Database, sealer: Sealer
 ) -> None:
-    stall = await a_stall(app_database)
-    simulated = {**row(stall, memo="pho"), "reference_number": "SB0123456789AB"}
-    body = listing(simulated)
+    stall = await a_payable_stall(app_database)
+    simulated = {**sepay_row(stall, memo="pho"), "reference_number": "SB0123456789AB"}
+    body = sepay_listing(simulated)
     sepay = httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(body)))
     async with open_org_transaction(app_database, stall.org.id) as session:
         await create_endpoint(
@@ -186,52 +182,52 @@ async def test_simulated_money_in_a_live_organisation_is_one_break_however_often
         )
     async with httpx.AsyncClient(transport=sepay) as client:
         for _ in range(3):
-            await ask(app_database, sealer, stall, client=client)
+            await poll(app_database, sealer, stall, client=client)
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await list_breaks(app_database, stall) == ["simulated_in_live"]
 
 
 async def test_what_waits_for_its_account_is_kept_once(
-    app_database: Database, owner_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, owner_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
-    body = listing(row(stall, memo=bill.reference))
+    body = sepay_listing(sepay_row(stall, memo=bill.reference))
     set_approved = text("UPDATE receiving_accounts SET approved_at = :at WHERE id = :id")
     async with owner_database.begin() as session:
         await session.execute(set_approved, {"at": None, "id": stall.account_id})
-    async with a_server(say("200 OK", body)) as (url, _):
-        await listen(app_database, sealer, stall, url)
+    async with a_server(answering("200 OK", body)) as (url, _):
+        await a_polled_endpoint(app_database, sealer, stall, url)
         for _ in range(3):
-            await ask(app_database, sealer, stall)
+            await poll(app_database, sealer, stall)
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
     assert await list_breaks(app_database, stall) == ["unknown_account"]
 
 
 async def test_the_same_row_on_two_pages_is_kept_once(
-    app_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
-    told = row(stall, memo="pho")
-    async with a_server(say("200 OK", listing(told, told))) as (url, _):
-        await listen(app_database, sealer, stall, url)
-        assert (await ask(app_database, sealer, stall)).rows == 2
+    told = sepay_row(stall, memo="pho")
+    async with a_server(answering("200 OK", sepay_listing(told, told))) as (url, _):
+        await a_polled_endpoint(app_database, sealer, stall, url)
+        assert (await poll(app_database, sealer, stall)).rows == 2
 
-    assert await count_pulled(app_database, stall) == 1
+    assert await count_rows(app_database, stall, "notices", "source = 'pulled'") == 1
 
 
 async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
-    app_database: Database, owner_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, owner_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     processor = NoticeProcessor(app_database, read_clock=read_clock)
 
     async def answer_late(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2.5)
-        await say("200 OK", listing(row(stall, memo=bill.reference)))(writer)
+        await answering("200 OK", sepay_listing(sepay_row(stall, memo=bill.reference)))(writer)
 
     async with a_server(answer_late) as (url, _):
-        await listen(app_database, sealer, stall, url)
+        await a_polled_endpoint(app_database, sealer, stall, url)
         async with httpx.AsyncClient(trust_env=False) as client:
             async with owner_database.begin() as session:
                 await session.execute(text("LOCK TABLE notices IN EXCLUSIVE MODE"))
@@ -251,15 +247,17 @@ async def test_a_locked_database_keeps_no_vendor_longer_and_loses_nothing(
 
 
 async def test_without_a_free_connection_asking_says_busy_in_time(
-    app_database: Database, settings: Settings, sealer: Sealer, stall: Stall
+    app_database: Database, settings: Settings, sealer: Sealer, stall: PayableStall
 ) -> None:
-    await listen(app_database, sealer, stall, "http://127.0.0.1:1")
+    await a_polled_endpoint(app_database, sealer, stall, "http://127.0.0.1:1")
     async with AsyncExitStack() as taken:
         for _ in range(settings.database_pool_size):
             session = await taken.enter_async_context(app_database.begin())
             await session.connection()
         began = time.monotonic()
         with pytest.raises(Busy):
-            await ask(app_database, sealer, stall)
+            await poll(app_database, sealer, stall)
         assert time.monotonic() - began < PROMISED_S
-    assert await count_pulled(app_database, stall) == 0  # the pool is whole again
+    assert (
+        await count_rows(app_database, stall, "notices", "source = 'pulled'") == 0
+    )  # the pool is whole again

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.connections.errors import BadPullToken
 from payments.connections.service import EndpointRequest, create_endpoint
@@ -22,29 +21,29 @@ from payments.providers.errors import (
     ProviderRefusedToken,
     ProviderResponseUnreadable,
 )
-from tests.world.builders import MANAGER, a_bill, a_stall, an_id_number
-from tests.world.polling_places import SECRET, a_server, ask, drip, listen, say, with_order
+from tests.world.bills import a_bill, put_on_rail
+from tests.world.constants import MANAGER
+from tests.world.polling import a_polled_endpoint, poll
+from tests.world.sandboxes import SECRET
+from tests.world.serials import next_number
+from tests.world.servers import a_server, answering, drip
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 PROMISED_S = 5.0
 
 
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
 async def test_vietqrvn_cannot_be_polled_and_takes_no_token(
     app_database: Database, sealer: Sealer
 ) -> None:
-    stall = await a_stall(app_database, is_live=False, provider="vietqrvn")
+    stall = await a_payable_stall(app_database, is_live=False, provider="vietqrvn")
     with pytest.raises(BadPullToken):
-        await listen(app_database, sealer, stall, "http://127.0.0.1:1")
-    await listen(app_database, sealer, stall, "http://127.0.0.1:1", token=None)
+        await a_polled_endpoint(app_database, sealer, stall, "http://127.0.0.1:1")
+    await a_polled_endpoint(app_database, sealer, stall, "http://127.0.0.1:1", token=None)
 
     with pytest.raises(ProviderCannotBePolled):
-        await ask(app_database, sealer, stall)
+        await poll(app_database, sealer, stall)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ async def test_what_cannot_be_used_for_asking_is_not_kept(
     token: str | None,
     client_id: str | None,
 ) -> None:
-    stall = await a_stall(app_database, is_live=False, provider=provider)
+    stall = await a_payable_stall(app_database, is_live=False, provider=provider)
     with pytest.raises(BadPullToken):
         async with open_org_transaction(app_database, stall.org.id) as session:
             await create_endpoint(
@@ -86,8 +85,10 @@ async def test_what_cannot_be_used_for_asking_is_not_kept(
 
 
 async def test_tokens_are_sealed(app_database: Database, sealer: Sealer) -> None:
-    stall = await a_stall(app_database, is_live=False, provider="payos")
-    await listen(app_database, sealer, stall, "http://127.0.0.1:1", token="k3y", client_id="sh0p")
+    stall = await a_payable_stall(app_database, is_live=False, provider="payos")
+    await a_polled_endpoint(
+        app_database, sealer, stall, "http://127.0.0.1:1", token="k3y", client_id="sh0p"
+    )
 
     async with open_org_transaction(app_database, stall.org.id) as session:
         query = text("SELECT e::text FROM callback_endpoints e")
@@ -100,13 +101,13 @@ async def test_tokens_are_sealed(app_database: Database, sealer: Sealer) -> None
 async def polled_at(
     url: str, app_database: Database, owner_database: Database, sealer: Sealer, provider: str
 ) -> PolledAccount:
-    stall = await a_stall(app_database, is_live=False, provider=provider)
-    stall = await listen(app_database, sealer, stall, url)
+    stall = await a_payable_stall(app_database, is_live=False, provider=provider)
+    stall = await a_polled_endpoint(app_database, sealer, stall, url)
     if provider == "payos":
         for _ in range(3):
             bill = await a_bill(app_database, stall, now=read_clock())
-            await with_order(owner_database, bill, str(an_id_number()))
-    return await ask(app_database, sealer, stall)
+            await put_on_rail(owner_database, bill, str(next_number()))
+    return await poll(app_database, sealer, stall)
 
 
 @pytest.mark.parametrize("provider", ["casso", "payos"])
@@ -126,8 +127,8 @@ async def test_nobody_sends_the_token_elsewhere(
     app_database: Database, owner_database: Database, sealer: Sealer, provider: str
 ) -> None:
     async with (
-        a_server(say("200 OK", b"{}")) as (elsewhere, heard_there),
-        a_server(say("302 Found", b"", f"Location: {elsewhere}/")) as (url, lines),
+        a_server(answering("200 OK", b"{}")) as (elsewhere, heard_there),
+        a_server(answering("302 Found", b"", f"Location: {elsewhere}/")) as (url, lines),
     ):
         with pytest.raises(ProviderResponseUnreadable):
             await polled_at(url, app_database, owner_database, sealer, provider)
@@ -167,7 +168,7 @@ async def test_what_is_wrong_with_an_answer_has_a_name(
     body: bytes,
     problem: type[PollFailed],
 ) -> None:
-    async with a_server(say(status, body)) as (url, _):
+    async with a_server(answering(status, body)) as (url, _):
         with pytest.raises(problem):
             await polled_at(url, app_database, owner_database, sealer, provider)
 
@@ -177,7 +178,7 @@ async def test_casso_is_pulled_for_more_pages_while_they_are_full(
 ) -> None:
     row = {"id": 1, "tid": "FT1", "amount": 5_000, "bankSubAccId": "0", "when": "2026-11-20"}
     full = json.dumps({"error": 0, "data": {"records": [row] * 100}}).encode()
-    async with a_server(say("200 OK", full)) as (url, lines):
+    async with a_server(answering("200 OK", full)) as (url, lines):
         asked = await polled_at(url, app_database, owner_database, sealer, "casso")
 
     assert asked.rows == 0  # all of another account
@@ -188,13 +189,13 @@ async def test_casso_is_pulled_for_more_pages_while_they_are_full(
 async def test_a_row_that_cannot_be_read_hides_no_other(
     app_database: Database, owner_database: Database, sealer: Sealer
 ) -> None:
-    stall = await a_stall(app_database, is_live=False, provider="casso")
+    stall = await a_payable_stall(app_database, is_live=False, provider="casso")
     good: dict[str, Any] = {
         "id": 2, "tid": "FT2", "amount": 5_000, "description": "", "when": "2026-11-20",
         "bankSubAccId": stall.account_number,
     }  # fmt: skip
     rows = [{**good, "amount": "5000"}, None, good, {**good, "id": 3, "amount": -700}]
     body = json.dumps({"error": 0, "data": {"records": rows}}).encode()
-    async with a_server(say("200 OK", body)) as (url, _):
-        stall = await listen(app_database, sealer, stall, url)
-        assert (await ask(app_database, sealer, stall)).rows == 1
+    async with a_server(answering("200 OK", body)) as (url, _):
+        stall = await a_polled_endpoint(app_database, sealer, stall, url)
+        assert (await poll(app_database, sealer, stall)).rows == 1

@@ -10,8 +10,8 @@ from core.db import Database
 from core.ids import first_id_at
 from core.tenancy import open_org_transaction
 from payments.callbacks.queries import FIND_PULLED, find_pulled
-from tests.worker.test_worker_jobs import scans_of
-from tests.world.builders import a_stall
+from tests.world.plans import scans_of
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ FILL = text("""
 async def test_a_day_of_callbacks_is_not_read_to_find_what_was_reported_when_polled(
     app_database: Database, owner_database: Database
 ) -> None:
-    stall = await a_stall(app_database, is_live=False)
+    stall = await a_payable_stall(app_database, is_live=False)
     async with owner_database.begin() as session:
         values = {"org_id": stall.org.id, "endpoint_id": stall.endpoint_id}
         await session.execute(FILL, values)

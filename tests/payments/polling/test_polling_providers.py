@@ -14,7 +14,6 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
 from payments.providers import PROVIDERS
@@ -23,20 +22,20 @@ from payments.providers.errors import (
     ProviderRefusedToken,
     ProviderResponseUnreadable,
 )
-from tests.contracts.sandbox_world import Receiver, a_receiver
 from tests.payments.invariants import find_violations
-from tests.world.builders import VCB, a_bill, a_stall, an_id_number, list_breaks, read_status
+from tests.world.bills import a_bill, put_on_rail
+from tests.world.constants import VCB
 from tests.world.databases import FreshDatabase
-from tests.world.polling_places import SECRET, Place, a_sandbox_process, listen, with_order
+from tests.world.polling import PolledStall, a_polled_endpoint
+from tests.world.reads import list_breaks, read_status
+from tests.world.receivers import Receiver, a_receiver
+from tests.world.sandboxes import SECRET, a_sandbox_process
+from tests.world.serials import next_number
+from tests.world.stalls import a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 PULLS = ["casso", "payos", "sepay", "sepay_apikey"]
-
-
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +58,10 @@ async def place(
     sealer: Sealer,
     sandbox: httpx.Client,
     receiver: Receiver,
-) -> Place:
+) -> PolledStall:
     """A stall of each provider that can be polled, known to the sandbox."""
-    number = an_id_number()
-    stall = await a_stall(app_database, is_live=False, provider=request.param)
+    number = next_number()
+    stall = await a_payable_stall(app_database, is_live=False, provider=request.param)
     # The sandbox outlives the databases of the tests, which begin with the same numbers.
     account = f"77{time.time_ns() % 10**12:012d}"
     async with owner_database.begin() as session:
@@ -73,7 +72,7 @@ async def place(
     token, client_id = f"token-{account}", f"shop-{account}-{number}"
     base_url = str(sandbox.base_url).rstrip("/")
     is_payos = request.param == "payos"
-    stall = await listen(
+    stall = await a_polled_endpoint(
         app_database,
         sealer,
         stall,
@@ -81,7 +80,7 @@ async def place(
         token=token,
         client_id=client_id if is_payos else None,
     )
-    place = Place(
+    place = PolledStall(
         database=app_database,
         owner=owner_database,
         sealer=sealer,
@@ -96,12 +95,12 @@ async def place(
 
 
 async def test_what_was_polled_and_is_then_called_back_counts_once(
-    place: Place, fresh_database: FreshDatabase
+    place: PolledStall, fresh_database: FreshDatabase
 ) -> None:
     bill, number = await place.open_bill()
     heard = place.pay(bill, number)
 
-    asked = await place.ask(bill)
+    asked = await place.poll(bill)
     assert (asked.rows, asked.providers) == (1, (place.stall.provider,))
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
     await place.push(heard)
@@ -114,14 +113,14 @@ async def test_what_was_polled_and_is_then_called_back_counts_once(
 
 
 async def test_what_was_called_back_and_is_then_polled_counts_once(
-    place: Place, fresh_database: FreshDatabase
+    place: PolledStall, fresh_database: FreshDatabase
 ) -> None:
     bill, number = await place.open_bill()
     await place.push(place.pay(bill, number))
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
 
-    assert (await place.ask()).rows == 1
-    assert (await place.ask(bill)).rows == 1
+    assert (await place.poll()).rows == 1
+    assert (await place.poll(bill)).rows == 1
 
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
     assert await place.count("bank_transactions") == 1
@@ -130,28 +129,28 @@ async def test_what_was_called_back_and_is_then_polled_counts_once(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_money_paid_twice_is_reported_twice_only(place: Place) -> None:
+async def test_money_paid_twice_is_reported_twice_only(place: PolledStall) -> None:
     bill, number = await place.open_bill()
     first, second = place.pay(bill, number), place.pay(bill, number)
     await place.push(second)
 
-    assert (await place.ask()).rows == 2
+    assert (await place.poll()).rows == 2
     await place.push(first)
 
     assert await place.count("bank_transactions") == 2
     assert (await read_status(place.database, place.stall, bill))[1:] == (20_000, 40_000)
 
 
-async def test_no_money_is_an_answer(place: Place) -> None:
+async def test_no_money_is_an_answer(place: PolledStall) -> None:
     bill, _ = await place.open_bill()
 
-    assert (await place.ask(bill)).rows == 0
+    assert (await place.poll(bill)).rows == 0
 
 
-async def test_a_callback_and_an_answer_tell_the_same_facts(place: Place) -> None:
+async def test_a_callback_and_an_answer_tell_the_same_facts(place: PolledStall) -> None:
     bill, number = await place.open_bill()
     heard = place.pay(bill, number)
-    await place.ask()
+    await place.poll()
 
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         body = await session.scalar(text("SELECT body FROM notices WHERE source = 'pulled'"))
@@ -163,35 +162,35 @@ async def test_a_callback_and_an_answer_tell_the_same_facts(place: Place) -> Non
 
 
 async def test_a_token_that_is_not_accepted_is_said(
-    place: Place, app_database: Database, sealer: Sealer
+    place: PolledStall, app_database: Database, sealer: Sealer
 ) -> None:
     await place.open_bill()
     async with place.owner.begin() as session:
         await session.execute(text("UPDATE callback_endpoints SET revoked_at = now()"))
-    await listen(
+    await a_polled_endpoint(
         app_database, sealer, place.stall, str(place.sandbox.base_url).rstrip("/"), token="0ld"
     )
     bill, *_ = await place_bill(place)
 
     with pytest.raises(ProviderRefusedToken):
-        await place.ask(bill)
+        await place.poll(bill)
     assert await place.count("notices") == 0
 
 
-async def place_bill(place: Place) -> tuple[BillFacts]:
+async def place_bill(place: PolledStall) -> tuple[BillFacts]:
     """Open a bill that names an order where the provider wants one."""
     bill = await a_bill(place.database, place.stall, now=read_clock())
-    await with_order(place.owner, bill, str(an_id_number()))
+    await put_on_rail(place.owner, bill, str(next_number()))
     return (bill,)
 
 
 @pytest.mark.parametrize("place", ["payos"], indirect=True)
-async def test_payos_is_not_accepted_without_its_checksum_key(place: Place) -> None:
+async def test_payos_is_not_accepted_without_its_checksum_key(place: PolledStall) -> None:
     bill, number = await place.open_bill()
     place.pay(bill, number)
     async with place.owner.begin() as session:
         await session.execute(text("UPDATE callback_endpoints SET revoked_at = now()"))
-    await listen(
+    await a_polled_endpoint(
         place.database,
         place.sealer,
         place.stall,
@@ -202,35 +201,35 @@ async def test_payos_is_not_accepted_without_its_checksum_key(place: Place) -> N
     )
 
     with pytest.raises(ProviderResponseUnreadable):
-        await place.ask(bill)
+        await place.poll(bill)
     assert await place.count("notices") == 0
 
 
 @pytest.mark.parametrize("place", ["payos"], indirect=True)
-async def test_payos_is_pulled_about_the_stalls_own_orders_only(place: Place) -> None:
+async def test_payos_is_pulled_about_the_stalls_own_orders_only(place: PolledStall) -> None:
     with pytest.raises(NoOrderToPoll):
-        await place.ask()  # no bill has one
+        await place.poll()  # no bill has one
     plain = await a_bill(place.database, place.stall, now=read_clock())
     other, number = await place.open_bill()
     place.pay(other, number)
 
     with pytest.raises(NoOrderToPoll):
-        await place.ask(plain)
-    assert (await place.ask()).rows == 1
+        await place.poll(plain)
+    assert (await place.poll()).rows == 1
     assert (await read_status(place.database, place.stall, other))[0] == "paid"
 
 
 @pytest.mark.parametrize("place", ["payos"], indirect=True)
-async def test_an_order_that_payos_does_not_know_hides_no_other(place: Place) -> None:
+async def test_an_order_that_payos_does_not_know_hides_no_other(place: PolledStall) -> None:
     bill, number = await place.open_bill()
     place.pay(bill, number)
     await place_bill(place)
 
-    assert (await place.ask()).rows == 1
+    assert (await place.poll()).rows == 1
 
 
 @pytest.mark.parametrize("place", ["casso"], indirect=True)
-async def test_rows_of_another_account_are_left_alone(place: Place) -> None:
+async def test_rows_of_another_account_are_left_alone(place: PolledStall) -> None:
     other = {"bin": VCB, "number": f"88{time.time_ns() % 10**12:012d}"}
     holder = {**other, "holder": "HO KINH DOANH QUAY 8"}
     place.sandbox.post("/control/accounts", json=holder).raise_for_status()
@@ -245,5 +244,5 @@ async def test_rows_of_another_account_are_left_alone(place: Place) -> None:
     strange = {**other, "amount_vnd": 20_000, "memo": bill.reference}
     place.sandbox.post("/control/transfer", json=strange).raise_for_status()
 
-    assert (await place.ask()).rows == 0
+    assert (await place.poll()).rows == 0
     assert await place.count("notices") == 0

@@ -9,15 +9,17 @@ from structlog.testing import capture_logs
 from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
-from core.settings import Settings
 from payments.providers.errors import (
     PollFailed,
     ProviderDidNotRespond,
     ProviderRefusedToken,
     ProviderResponseUnreadable,
 )
-from tests.world.builders import Stall, a_bill, a_stall, read_status
-from tests.world.polling_places import a_server, ask, listen, listing, row, say
+from tests.world.bills import a_bill
+from tests.world.polling import a_polled_endpoint, poll, sepay_listing, sepay_row
+from tests.world.reads import read_status
+from tests.world.servers import a_server, answering
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -32,16 +34,13 @@ BROKEN = [
 
 
 @pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, is_live=False)
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database, is_live=False)
-
-
-async def break_seal(owner_database: Database, stall: Stall, column: str, broken: str) -> None:
+async def break_seal(
+    owner_database: Database, stall: PayableStall, column: str, broken: str
+) -> None:
     query = text(f"UPDATE callback_endpoints SET {column} = {broken} WHERE id = :id")
     async with owner_database.begin() as session:
         await session.execute(query, {"id": stall.endpoint_id})
@@ -52,21 +51,26 @@ async def test_a_broken_seal_at_one_endpoint_takes_no_other_with_it(
     app_database: Database,
     owner_database: Database,
     sealer: Sealer,
-    stall: Stall,
+    stall: PayableStall,
     column: str,
     broken: str,
     problem: type[PollFailed],
 ) -> None:
     bill = await a_bill(app_database, stall, now=read_clock())
-    body = listing(row(stall, memo=bill.reference))
-    async with a_server(say("200 OK", body)) as (url, _), a_server(say("200 OK")) as (odd, lines):
-        at_odd = await listen(app_database, sealer, replace(stall, provider="casso"), odd)
+    body = sepay_listing(sepay_row(stall, memo=bill.reference))
+    async with (
+        a_server(answering("200 OK", body)) as (url, _),
+        a_server(answering("200 OK")) as (odd, lines),
+    ):
+        at_odd = await a_polled_endpoint(
+            app_database, sealer, replace(stall, provider="casso"), odd
+        )
         await break_seal(owner_database, at_odd, column, broken)
         with capture_logs() as logs:
             with pytest.raises(problem):
-                await ask(app_database, sealer, stall)
-            await listen(app_database, sealer, stall, url)
-            asked = await ask(app_database, sealer, stall)
+                await poll(app_database, sealer, stall)
+            await a_polled_endpoint(app_database, sealer, stall, url)
+            asked = await poll(app_database, sealer, stall)
 
     assert asked.providers == ("sepay",)
     assert (await read_status(app_database, stall, bill))[0] == "paid"
@@ -79,14 +83,14 @@ async def test_a_broken_seal_at_one_endpoint_takes_no_other_with_it(
 
 
 async def test_a_broken_seal_and_a_silent_provider_lead_to_the_seal(
-    app_database: Database, owner_database: Database, sealer: Sealer, stall: Stall
+    app_database: Database, owner_database: Database, sealer: Sealer, stall: PayableStall
 ) -> None:
-    async with a_server(say("502 Bad Gateway")) as (url, _):
-        await listen(app_database, sealer, stall, url)
+    async with a_server(answering("502 Bad Gateway")) as (url, _):
+        await a_polled_endpoint(app_database, sealer, stall, url)
         with pytest.raises(ProviderDidNotRespond):
-            await ask(app_database, sealer, stall)
-        other = await listen(app_database, sealer, replace(stall, provider="casso"), url)
+            await poll(app_database, sealer, stall)
+        other = await a_polled_endpoint(app_database, sealer, replace(stall, provider="casso"), url)
         await break_seal(owner_database, other, "sealed_pull_token", "'\\x'")
 
         with pytest.raises(ProviderRefusedToken):
-            await ask(app_database, sealer, stall)
+            await poll(app_database, sealer, stall)

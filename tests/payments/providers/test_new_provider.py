@@ -11,7 +11,6 @@ import pytest
 from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
-from core.settings import Settings
 from core.tenancy import open_org_transaction
 from payments import providers
 from payments.callbacks.receiver import NoticeReceiver
@@ -32,9 +31,11 @@ from payments.providers.types import (
     ReportedTransaction,
     Verification,
 )
-from tests.payments.providers.provider_notices import DELIVERIES, NOON
-from tests.world.builders import MANAGER, Stall, a_bill, a_stall, read_status
-from tests.world.tenants import list_outcomes
+from tests.world.bills import a_bill
+from tests.world.callbacks import CALLBACKS
+from tests.world.constants import MANAGER, NOON
+from tests.world.reads import list_outcomes, read_status
+from tests.world.stalls import PayableStall, a_payable_stall
 
 SECRET = "a-secret-of-the-new-bank"
 
@@ -106,13 +107,13 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> NewBank:
     return bank
 
 
-@pytest.fixture
-def sealer(settings: Settings) -> Sealer:
-    return Sealer.from_settings(settings)
-
-
 async def connect(
-    database: Database, sealer: Sealer, stall: Stall, *, secret: str | None = SECRET, **facts: str
+    database: Database,
+    sealer: Sealer,
+    stall: PayableStall,
+    *,
+    secret: str | None = SECRET,
+    **facts: str,
 ) -> str:
     """Make an endpoint for the new bank; return its address."""
     request = EndpointRequest(
@@ -134,7 +135,7 @@ async def connect(
 async def test_a_new_provider_calls_back_and_settles_a_bill(
     app_database: Database, sealer: Sealer, bank: NewBank
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     address = await connect(app_database, sealer, stall)
     bill = await a_bill(app_database, stall, now=read_clock())
     processor = NoticeProcessor(app_database, read_clock=read_clock)
@@ -177,7 +178,7 @@ async def test_a_new_provider_calls_back_and_settles_a_bill(
 async def test_a_new_provider_is_polled_at_its_own_address(
     app_database: Database, sealer: Sealer, bank: NewBank
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     await connect(app_database, sealer, stall)
 
     async with open_org_transaction(app_database, stall.org.id) as session:
@@ -203,7 +204,7 @@ async def test_a_new_provider_is_polled_at_its_own_address(
 async def test_what_a_new_provider_needs_is_read_from_its_capabilities(
     app_database: Database, sealer: Sealer, bank: NewBank
 ) -> None:
-    stall = await a_stall(app_database)
+    stall = await a_payable_stall(app_database)
     with pytest.raises(BadSecret):
         await connect(app_database, sealer, stall, secret=None)
     with pytest.raises(BadPullToken):
@@ -214,9 +215,9 @@ async def test_what_a_new_provider_needs_is_read_from_its_capabilities(
         await connect(app_database, sealer, stall, secret=None)
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_a_verification_carries_what_the_body_says(name: str) -> None:
-    make, secrets = DELIVERIES[name]
+    make, secrets = CALLBACKS[name]
     callback, provider = make(), providers.PROVIDERS[name]
 
     verified = provider.verify(callback, secrets, now=NOON)

@@ -18,14 +18,8 @@ from payments.providers import (
     Refusal,
     UnreadableNotice,
 )
-from tests.payments.providers.provider_notices import (
-    CASSO_NOTICE,
-    KEY,
-    NOON,
-    SECRETS,
-    casso,
-    to_json,
-)
+from tests.world.callbacks import CASSO_NOTICE, KEY, SECRETS, casso_callback, to_json
+from tests.world.constants import NOON
 
 CASSO = PROVIDERS["casso"]
 SAMPLE: dict[str, Any] = {
@@ -131,7 +125,7 @@ def test_the_facts_of_a_payment() -> None:
 
 def test_spaces_and_order_in_the_body_do_not_matter() -> None:
     spaced = json.dumps(dict(reversed(list(CASSO_NOTICE.items()))), indent=1).encode()
-    assert CASSO.verify(casso(body=spaced), SECRETS, now=NOON).is_valid
+    assert CASSO.verify(casso_callback(body=spaced), SECRETS, now=NOON).is_valid
 
 
 @pytest.mark.parametrize(
@@ -165,7 +159,7 @@ def test_the_samples_that_escape_accents_are_not_followed() -> None:
 
 
 def test_any_of_several_signatures_may_hold() -> None:
-    callback = casso()
+    callback = casso_callback()
     t, v1 = callback.headers["x-casso-signature"].split(",")
     for header in (f"{t},v1={'0' * 128},{v1}", f"{v1}, {t}", f"{t},v0=x,{v1}"):
         both = replace(callback, headers={"x-casso-signature": header})
@@ -176,12 +170,12 @@ def test_any_of_several_signatures_may_hold() -> None:
     "header", ["t=1,v1=", "v1=aa", "t=,v1=aa", "t=x,v1=aa", "t=1" + ",v1=a" * 9, "t=1;v1=aa", ","]
 )
 def test_a_header_of_another_shape_is_refused(header: str) -> None:
-    callback = replace(casso(), headers={"x-casso-signature": header})
+    callback = replace(casso_callback(), headers={"x-casso-signature": header})
     assert CASSO.verify(callback, SECRETS, now=NOON).refusal is Refusal.BAD_SIGNATURE
 
 
 def test_the_signed_time_is_reported_but_no_undocumented_window_is_kept() -> None:
-    verified = CASSO.verify(casso(), SECRETS, now=NOON + timedelta(hours=12))
+    verified = CASSO.verify(casso_callback(), SECRETS, now=NOON + timedelta(hours=12))
     assert verified.is_valid
     assert verified.skew_s == 12 * 3_600
 

@@ -22,8 +22,9 @@ from payments.providers import (
     find_provider,
 )
 from payments.providers.vietqrvn.webhook import VietQRvn
-from tests.payments.providers import provider_notices as notices
-from tests.payments.providers.provider_notices import DELIVERIES, KEY, NOON, SECRETS
+from tests.world import callbacks as notices
+from tests.world.callbacks import CALLBACKS, KEY, SECRETS
+from tests.world.constants import NOON
 
 BOM = b"\xef\xbb\xbf"
 SIGNING = ("payos", "sepay", "casso")
@@ -102,11 +103,9 @@ def test_no_bytes_raise_anything_but_unreadable_notice(
 
 
 @settings(deadline=None)  # a shared machine may pause
-@given(
-    st.dictionaries(st.sampled_from(known_fields), any_json), st.sampled_from(sorted(DELIVERIES))
-)
+@given(st.dictionaries(st.sampled_from(known_fields), any_json), st.sampled_from(sorted(CALLBACKS)))
 def test_a_reading_keeps_every_limit(changed: dict[str, object], name: str) -> None:
-    provider, deliver = PROVIDERS[name], DELIVERIES[name][0]
+    provider, deliver = PROVIDERS[name], CALLBACKS[name][0]
     notice = json.loads(deliver().body)
     notice.get("data", notice).update(changed)
 
@@ -122,9 +121,9 @@ def test_a_reading_keeps_every_limit(changed: dict[str, object], name: str) -> N
             text.encode()
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_an_honest_notice_is_valid_and_credits_once(name: str) -> None:
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     callback, provider = deliver(), PROVIDERS[name]
 
     verified = provider.verify(callback, secrets, now=NOON)
@@ -134,9 +133,9 @@ def test_an_honest_notice_is_valid_and_credits_once(name: str) -> None:
     assert len(provider.read(callback.body).transactions) == 1
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_the_previous_key_still_works_and_is_flagged(name: str) -> None:
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     callback = deliver()
     rotated = replace(secrets, keys=("a-newer-key", *secrets.keys))
 
@@ -146,9 +145,9 @@ def test_the_previous_key_still_works_and_is_flagged(name: str) -> None:
     assert verified.used_previous_key
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_a_third_key_an_empty_key_and_no_key_open_nothing(name: str) -> None:
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     callback = deliver()
     for keys in (("x", "y", secrets.keys[0]), ("",), ()):
         verified = PROVIDERS[name].verify(callback, replace(secrets, keys=keys), now=NOON)
@@ -158,9 +157,9 @@ def test_a_third_key_an_empty_key_and_no_key_open_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "forged"),
     [
-        ("payos", notices.payos(key="")),
-        ("sepay", notices.sepay(key="")),
-        ("casso", notices.casso(key="")),
+        ("payos", notices.payos_callback(key="")),
+        ("sepay", notices.sepay_callback(key="")),
+        ("casso", notices.casso_callback(key="")),
     ],
 )
 def test_nobody_signs_with_an_empty_key(name: str, forged: RawCallback) -> None:
@@ -170,7 +169,7 @@ def test_nobody_signs_with_an_empty_key(name: str, forged: RawCallback) -> None:
 @pytest.mark.parametrize("name", SIGNING)
 def test_one_flipped_bit_in_the_body_is_refused_or_changes_no_fact(name: str) -> None:
     """payOS signs `data` only, and JSON may write one text in two ways: facts are what counts."""
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     callback, provider = deliver(), PROVIDERS[name]
     honest, still_valid = provider.read(callback.body), 0
     for i in range(len(callback.body) * 8):
@@ -186,21 +185,21 @@ def test_one_flipped_bit_in_the_body_is_refused_or_changes_no_fact(name: str) ->
     assert still_valid <= unsigned_bytes * 8
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_a_body_over_the_limit_is_refused_unread(name: str) -> None:
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     large = replace(deliver(), body=b" " * (BODY_BYTES_MAX + 1))
     assert PROVIDERS[name].verify(large, secrets, now=NOON).refusal is Refusal.TOO_LARGE
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_an_address_below_the_endpoint_is_refused(name: str) -> None:
-    deliver, secrets = DELIVERIES[name]
+    deliver, secrets = CALLBACKS[name]
     elsewhere = replace(deliver(), subpath="bank/api/else")
     assert PROVIDERS[name].verify(elsewhere, secrets, now=NOON).refusal is Refusal.UNKNOWN_SUBPATH
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_an_unknown_endpoint_looks_like_a_bad_signature(name: str) -> None:
     """The caller answers unknown endpoints as BAD_SIGNATURE: nothing else may look different."""
     provider = PROVIDERS[name]
@@ -211,7 +210,7 @@ def test_an_unknown_endpoint_looks_like_a_bad_signature(name: str) -> None:
         assert provider.refuse(Refusal.MALFORMED) == provider.refuse(Refusal.BAD_SIGNATURE)
 
 
-@pytest.mark.parametrize("name", sorted(DELIVERIES))
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
 def test_repeats_are_acknowledged_like_the_first_time(name: str) -> None:
     provider = PROVIDERS[name]
     first, repeat = (provider.acknowledge(notice_id="01J") for _ in range(2))
@@ -231,10 +230,12 @@ def test_providers_are_found_by_name() -> None:
     assert all(provider.name == name for name, provider in PROVIDERS.items())
 
 
-@pytest.mark.parametrize("name", DELIVERIES)
+@pytest.mark.parametrize("name", CALLBACKS)
 def test_a_body_that_begins_with_a_byte_order_mark_is_read_as_without_it(name: str) -> None:
-    make, secrets = DELIVERIES[name]
-    sign = {"sepay": notices.sepay, "sepay_apikey": notices.sepay_apikey}.get(name)
+    make, secrets = CALLBACKS[name]
+    sign = {"sepay": notices.sepay_callback, "sepay_apikey": notices.sepay_apikey_callback}.get(
+        name
+    )
     plain = make()
     marked = replace(plain, body=BOM + plain.body)
     if sign is not None:  # the signature is over the bytes as they are sent
@@ -256,13 +257,13 @@ def test_a_casso_body_with_a_mark_may_be_signed_over_its_bytes() -> None:
 
 
 def test_a_mark_that_the_signature_does_not_cover_is_refused() -> None:
-    plain = notices.sepay()
+    plain = notices.sepay_callback()
     marked = replace(plain, body=BOM + plain.body)
 
     assert not PROVIDERS["sepay"].verify(marked, SECRETS, now=NOON).is_valid
 
 
-@pytest.mark.parametrize("name", DELIVERIES)
+@pytest.mark.parametrize("name", CALLBACKS)
 @pytest.mark.parametrize("body", [BOM, BOM + BOM + b"{}", BOM + b" x", b"{" + BOM + b"}"])
 def test_marks_alone_twice_or_inside_are_no_json(name: str, body: bytes) -> None:
     with pytest.raises(UnreadableNotice):
@@ -275,7 +276,7 @@ def test_the_clock_of_a_casso_notice_is_kept_within_what_can_be_stored(t: str) -
         notices.CASSO_NOTICE, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     v1 = hmac.new(KEY.encode(), f"{t}.{message}".encode(), hashlib.sha512).hexdigest()
-    callback = replace(notices.casso(), headers={"x-casso-signature": f"t={t},v1={v1}"})
+    callback = replace(notices.casso_callback(), headers={"x-casso-signature": f"t={t},v1={v1}"})
 
     judged = PROVIDERS["casso"].verify(callback, SECRETS, now=NOON)
 
@@ -286,7 +287,7 @@ def test_the_clock_of_a_casso_notice_is_kept_within_what_can_be_stored(t: str) -
 
 @pytest.mark.parametrize("at", ["0", "1", "99999999999"])
 def test_the_clock_of_a_refused_sepay_notice_is_kept_within_what_can_be_stored(at: str) -> None:
-    plain = notices.sepay()
+    plain = notices.sepay_callback()
     message = at.encode() + b"." + plain.body
     signature = hmac.new(KEY.encode(), message, hashlib.sha256).hexdigest()
     headers = {"x-sepay-timestamp": at, "x-sepay-signature": f"sha256={signature}"}

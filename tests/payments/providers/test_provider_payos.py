@@ -14,7 +14,8 @@ from payments.providers import (
     UnreadableNotice,
 )
 from payments.providers.payos.webhook import OPTIONAL_FIELDS, sign_body, signed_message
-from tests.payments.providers.provider_notices import NOON, PAYOS_DATA, SECRETS, payos, to_json
+from tests.world.callbacks import PAYOS_DATA, SECRETS, payos_callback, to_json
+from tests.world.constants import NOON
 
 PAYOS = PROVIDERS["payos"]
 # The sample of payos.vn/docs, "Kiểm tra dữ liệu với signature", with its published key.
@@ -92,22 +93,24 @@ def test_a_link_paid_twice_is_two_transactions_also_without_references() -> None
 
 def test_absent_optional_fields_hold_whichever_sdk_signed() -> None:
     short = {name: value for name, value in PAYOS_DATA.items() if name not in OPTIONAL_FIELDS}
-    by_node = payos(short)  # leaves absent fields out
-    by_python = json.loads(payos({**short, **dict.fromkeys(OPTIONAL_FIELDS, "")}).body)
+    by_node = payos_callback(short)  # leaves absent fields out
+    by_python = json.loads(payos_callback({**short, **dict.fromkeys(OPTIONAL_FIELDS, "")}).body)
     assert PAYOS.verify(by_node, SECRETS, now=NOON).is_valid
     assert PAYOS.verify(wrap(short, by_python["signature"]), SECRETS, now=NOON).is_valid
 
 
 def test_an_absent_required_field_is_never_filled_in() -> None:
     short = {name: value for name, value in PAYOS_DATA.items() if name != "orderCode"}
-    signature = json.loads(payos({**short, "orderCode": ""}).body)["signature"]
+    signature = json.loads(payos_callback({**short, "orderCode": ""}).body)["signature"]
     verified = PAYOS.verify(wrap(short, signature), SECRETS, now=NOON)
     assert verified.refusal is Refusal.BAD_SIGNATURE
 
 
 def test_an_unknown_field_is_signed_like_the_others() -> None:
-    assert PAYOS.verify(payos({**PAYOS_DATA, "channel": "web"}), SECRETS, now=NOON).is_valid
-    signature = json.loads(payos().body)["signature"]
+    assert PAYOS.verify(
+        payos_callback({**PAYOS_DATA, "channel": "web"}), SECRETS, now=NOON
+    ).is_valid
+    signature = json.loads(payos_callback().body)["signature"]
     added = wrap({**PAYOS_DATA, "channel": "web"}, signature)
     assert PAYOS.verify(added, SECRETS, now=NOON).refusal is Refusal.BAD_SIGNATURE
 
@@ -141,18 +144,22 @@ def test_two_objects_never_share_one_signed_text() -> None:
 def test_a_memo_cannot_be_cut_into_other_fields() -> None:
     """One signed text, two readings: the second would move order 902118's money to order 7."""
     memo = "a&orderCode=7&paymentLinkId=x"
-    honest = payos({**PAYOS_DATA, "description": memo})
+    honest = payos_callback({**PAYOS_DATA, "description": memo})
     signature = json.loads(honest.body)["signature"]
     swallowed = f"x&orderCode={PAYOS_DATA['orderCode']}&paymentLinkId={PAYOS_DATA['paymentLinkId']}"
     forged = {**PAYOS_DATA, "description": "a", "orderCode": 7, "paymentLinkId": swallowed}
-    assert json.loads(payos(forged).body)["signature"] == signature  # the texts are the same
+    assert (
+        json.loads(payos_callback(forged).body)["signature"] == signature
+    )  # the texts are the same
 
     assert PAYOS.verify(wrap(forged, signature), SECRETS, now=NOON).refusal is Refusal.MALFORMED
     assert PAYOS.verify(honest, SECRETS, now=NOON).refusal is Refusal.MALFORMED
 
 
 def test_an_ampersand_in_a_memo_is_only_an_ampersand() -> None:
-    assert PAYOS.verify(payos({**PAYOS_DATA, "description": "A&B=C"}), SECRETS, now=NOON).is_valid
+    assert PAYOS.verify(
+        payos_callback({**PAYOS_DATA, "description": "A&B=C"}), SECRETS, now=NOON
+    ).is_valid
 
 
 @pytest.mark.parametrize("signature", [None, "", 7, [], True])
@@ -170,7 +177,7 @@ def test_a_wrong_signature_is_refused(signature: str) -> None:
 
 def test_of_two_equal_keys_the_signed_one_is_read() -> None:
     """JSON.parse takes the last; if verify took the first, anybody could add an amount."""
-    honest = payos().body
+    honest = payos_callback().body
     doubled = honest.replace(b'"amount":20000', b'"amount":20000,"amount":90000000')
     assert doubled != honest
     callback = RawCallback(headers={}, body=doubled)
@@ -178,7 +185,9 @@ def test_of_two_equal_keys_the_signed_one_is_read() -> None:
 
 
 def test_half_a_character_is_hashed_as_node_hashes_it_and_not_stored() -> None:
-    signature = json.loads(payos({**PAYOS_DATA, "description": "a\ufffd"}).body)["signature"]
+    signature = json.loads(payos_callback({**PAYOS_DATA, "description": "a\ufffd"}).body)[
+        "signature"
+    ]
     data = {**PAYOS_DATA, "description": "a\ud83d"}
     body = json.dumps({"data": data, "signature": signature}).encode()
     assert PAYOS.verify(RawCallback(headers={}, body=body), SECRETS, now=NOON).is_valid

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from payments.providers import PROVIDERS, Direction, Fault, Refusal, UnreadableNotice
-from tests.payments.providers.provider_notices import (
+from tests.world.callbacks import (
     ASCII_SECRETS,
-    NOON,
     OLD_KEY,
     SECRETS,
     SEPAY_NOTICE,
-    sepay,
-    sepay_apikey,
+    sepay_apikey_callback,
+    sepay_callback,
     to_json,
 )
+from tests.world.constants import NOON
 
 HMAC = PROVIDERS["sepay"]
 APIKEY = PROVIDERS["sepay_apikey"]
@@ -62,26 +62,26 @@ def test_a_payer_cannot_mark_money_as_simulated() -> None:
 
 @pytest.mark.parametrize("late_s", [-300, 0, 300])
 def test_inside_five_minutes_the_skew_is_reported(late_s: int) -> None:
-    verified = HMAC.verify(sepay(), SECRETS, now=NOON + timedelta(seconds=late_s))
+    verified = HMAC.verify(sepay_callback(), SECRETS, now=NOON + timedelta(seconds=late_s))
     assert verified.is_valid
     assert verified.skew_s == late_s
 
 
 @pytest.mark.parametrize("late_s", [-301, 301, 1_980])
 def test_outside_five_minutes_an_honest_call_is_stale_not_forged(late_s: int) -> None:
-    verified = HMAC.verify(sepay(), SECRETS, now=NOON + timedelta(seconds=late_s))
+    verified = HMAC.verify(sepay_callback(), SECRETS, now=NOON + timedelta(seconds=late_s))
     assert verified.refusal is Refusal.STALE_TIMESTAMP
     assert verified.skew_s == late_s
 
 
 def test_an_old_forgery_is_a_bad_signature_and_not_counted_as_stale() -> None:
-    verified = HMAC.verify(sepay(key="guess"), SECRETS, now=NOON + timedelta(hours=1))
+    verified = HMAC.verify(sepay_callback(key="guess"), SECRETS, now=NOON + timedelta(hours=1))
     assert verified.refusal is Refusal.BAD_SIGNATURE
     assert verified.skew_s is None
 
 
 def test_the_timestamp_is_part_of_what_is_signed() -> None:
-    callback = sepay()
+    callback = sepay_callback()
     fresher = {**callback.headers, "x-sepay-timestamp": str(int(NOON.timestamp()) + 60)}
     verified = HMAC.verify(replace(callback, headers=fresher), SECRETS, now=NOON)
     assert verified.refusal is Refusal.BAD_SIGNATURE
@@ -89,7 +89,7 @@ def test_the_timestamp_is_part_of_what_is_signed() -> None:
 
 @pytest.mark.parametrize("gone", ["x-sepay-timestamp", "x-sepay-signature"])
 def test_either_header_missing_is_no_signature(gone: str) -> None:
-    callback = sepay()
+    callback = sepay_callback()
     headers = {name: value for name, value in callback.headers.items() if name != gone}
     verified = HMAC.verify(replace(callback, headers=headers), SECRETS, now=NOON)
     assert verified.refusal is Refusal.MISSING_SIGNATURE
@@ -97,19 +97,19 @@ def test_either_header_missing_is_no_signature(gone: str) -> None:
 
 @pytest.mark.parametrize("timestamp", ["1795150800.0", "٣", "-5", "1e9", "9" * 12])
 def test_a_timestamp_that_is_not_unix_seconds_is_refused(timestamp: str) -> None:
-    callback = sepay()
+    callback = sepay_callback()
     headers = {**callback.headers, "x-sepay-timestamp": timestamp}
     verified = HMAC.verify(replace(callback, headers=headers), SECRETS, now=NOON)
     assert verified.refusal is Refusal.BAD_SIGNATURE
 
 
 def test_an_endpoint_with_hmac_is_not_talked_down_to_the_plain_key() -> None:
-    verified = HMAC.verify(sepay_apikey(), ASCII_SECRETS, now=NOON)
+    verified = HMAC.verify(sepay_apikey_callback(), ASCII_SECRETS, now=NOON)
     assert verified.refusal is Refusal.MISSING_SIGNATURE
 
 
 def test_an_endpoint_with_a_plain_key_does_not_take_a_signature_for_it() -> None:
-    verified = APIKEY.verify(sepay(key="ascii-key"), ASCII_SECRETS, now=NOON)
+    verified = APIKEY.verify(sepay_callback(key="ascii-key"), ASCII_SECRETS, now=NOON)
     assert verified.refusal is Refusal.MISSING_SIGNATURE
 
 
@@ -127,17 +127,17 @@ def test_an_endpoint_with_a_plain_key_does_not_take_a_signature_for_it() -> None
     ],
 )
 def test_the_plain_key_is_compared_whole(header: str, refusal: Refusal | None) -> None:
-    callback = replace(sepay_apikey(), headers={"authorization": header})
+    callback = replace(sepay_apikey_callback(), headers={"authorization": header})
     assert APIKEY.verify(callback, ASCII_SECRETS, now=NOON).refusal is refusal
 
 
 def test_a_replaced_key_is_refused_once_it_left_the_rotation() -> None:
-    verified = HMAC.verify(sepay(key=OLD_KEY), SECRETS, now=NOON)
+    verified = HMAC.verify(sepay_callback(key=OLD_KEY), SECRETS, now=NOON)
     assert verified.refusal is Refusal.BAD_SIGNATURE
 
 
 def test_a_signed_body_that_is_no_json_is_valid_and_unreadable() -> None:
-    callback = sepay(b"\xff not json")
+    callback = sepay_callback(b"\xff not json")
     assert HMAC.verify(callback, SECRETS, now=NOON).is_valid
     with pytest.raises(UnreadableNotice):
         HMAC.read(callback.body)

@@ -16,17 +16,17 @@ from payments.providers import (
     UnreadableNotice,
 )
 from payments.providers.vietqrvn.webhook import VietQRvn
-from tests.payments.providers.provider_notices import (
+from tests.world.callbacks import (
     KEY,
-    NOON,
     ROTATED,
     SECRETS,
     USER,
     VIETQRVN_PUSH,
     to_json,
-    token_request,
-    vietqrvn,
+    vietqrvn_callback,
+    vietqrvn_token_request,
 )
+from tests.world.constants import NOON
 
 VIETQRVN = VietQRvn()
 
@@ -41,7 +41,7 @@ def with_header(callback: RawCallback, value: str) -> RawCallback:
 
 
 def test_a_login_buys_a_token_of_300_seconds() -> None:
-    callback = token_request()
+    callback = vietqrvn_token_request()
     assert VIETQRVN.verify(callback, SECRETS, now=NOON).is_valid
 
     issued = VIETQRVN.issue_token(callback, SECRETS, now=NOON)
@@ -56,13 +56,13 @@ def test_a_login_buys_a_token_of_300_seconds() -> None:
 @pytest.mark.parametrize(
     ("callback", "refusal"),
     [
-        (token_request(user="other"), Refusal.BAD_SIGNATURE),
-        (token_request(key="other"), Refusal.BAD_SIGNATURE),
-        (token_request(user="", key=KEY), Refusal.BAD_SIGNATURE),
-        (with_header(token_request(), "Basic ???"), Refusal.BAD_SIGNATURE),
-        (with_header(token_request(), "Basic é"), Refusal.BAD_SIGNATURE),
-        (with_header(token_request(), "Bearer x"), Refusal.MISSING_SIGNATURE),
-        (replace(token_request(), headers={}), Refusal.MISSING_SIGNATURE),
+        (vietqrvn_token_request(user="other"), Refusal.BAD_SIGNATURE),
+        (vietqrvn_token_request(key="other"), Refusal.BAD_SIGNATURE),
+        (vietqrvn_token_request(user="", key=KEY), Refusal.BAD_SIGNATURE),
+        (with_header(vietqrvn_token_request(), "Basic ???"), Refusal.BAD_SIGNATURE),
+        (with_header(vietqrvn_token_request(), "Basic é"), Refusal.BAD_SIGNATURE),
+        (with_header(vietqrvn_token_request(), "Bearer x"), Refusal.MISSING_SIGNATURE),
+        (replace(vietqrvn_token_request(), headers={}), Refusal.MISSING_SIGNATURE),
     ],
 )
 def test_a_wrong_login_buys_nothing(callback: RawCallback, refusal: Refusal) -> None:
@@ -71,17 +71,17 @@ def test_a_wrong_login_buys_nothing(callback: RawCallback, refusal: Refusal) -> 
 
 def test_an_endpoint_without_a_user_name_takes_no_login() -> None:
     nameless = EndpointSecrets(keys=(KEY,))
-    assert not VIETQRVN.verify(token_request(user=""), nameless, now=NOON).is_valid
+    assert not VIETQRVN.verify(vietqrvn_token_request(user=""), nameless, now=NOON).is_valid
 
 
 @pytest.mark.parametrize(("after_s", "refusal"), [(299, None), (300, Refusal.EXPIRED_TOKEN)])
 def test_a_token_ends_after_300_seconds(after_s: int, refusal: Refusal | None) -> None:
     now = NOON + timedelta(seconds=after_s)
-    assert VIETQRVN.verify(vietqrvn(), SECRETS, now=now).refusal is refusal
+    assert VIETQRVN.verify(vietqrvn_callback(), SECRETS, now=now).refusal is refusal
 
 
 def test_a_token_cannot_be_prolonged_or_carried_to_another_endpoint() -> None:
-    callback = vietqrvn()
+    callback = vietqrvn_callback()
     expiry, _, mac = callback.headers["authorization"].removeprefix("Bearer ").partition(".")
     later = with_header(callback, f"Bearer {int(expiry) + 1}.{mac}")
     assert VIETQRVN.verify(later, SECRETS, now=NOON).refusal is Refusal.BAD_SIGNATURE
@@ -93,17 +93,21 @@ def test_a_token_cannot_be_prolonged_or_carried_to_another_endpoint() -> None:
 
 
 def test_a_rotation_in_the_middle_of_a_push_does_not_break_it() -> None:
-    before = vietqrvn(secrets=SECRETS)
+    before = vietqrvn_callback(secrets=SECRETS)
     assert VIETQRVN.verify(before, ROTATED, now=NOON).used_previous_key
-    after = vietqrvn(secrets=ROTATED)
+    after = vietqrvn_callback(secrets=ROTATED)
     assert not VIETQRVN.verify(after, ROTATED, now=NOON).used_previous_key
 
 
 def test_a_login_is_no_token_and_a_token_no_login() -> None:
-    login = token_request().headers
-    assert not VIETQRVN.verify(replace(vietqrvn(), headers=login), SECRETS, now=NOON).is_valid
-    token = vietqrvn().headers
-    assert not VIETQRVN.verify(replace(token_request(), headers=token), SECRETS, now=NOON).is_valid
+    login = vietqrvn_token_request().headers
+    assert not VIETQRVN.verify(
+        replace(vietqrvn_callback(), headers=login), SECRETS, now=NOON
+    ).is_valid
+    token = vietqrvn_callback().headers
+    assert not VIETQRVN.verify(
+        replace(vietqrvn_token_request(), headers=token), SECRETS, now=NOON
+    ).is_valid
 
 
 def test_the_facts_of_a_payment() -> None:

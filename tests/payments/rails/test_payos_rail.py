@@ -12,20 +12,25 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillCodeFailed, BillCodePending
 from payments.bills.references import SERIAL_COUNT, make_reference
-from payments.bills.rules import CodeState
-from payments.credits.processor import NoticeProcessor
+from payments.bills.rules import BillFacts, CodeState, RailStatus
 from payments.rails import calls
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
+from payments.rails.jobs import resume_requests
 from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
+from payments.rails.protocol import RailProblem
+from payments.rails.results import Result
 from payments.rails.rules import ORDERS_MAX
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import parse
-from tests.world.builders import MANAGER, an_endpoint, read_status, sepay_body, settle, store
-from tests.world.rails import RailPlace
-from worker.jobs import JobContext, resume_rail_requests
+from tests.world.constants import MANAGER
+from tests.world.endpoints import an_endpoint
+from tests.world.notices import process_waiting, sepay_body, store_notices
+from tests.world.rails import RailStall
+from tests.world.reads import read_status
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +43,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "CALL_TIMEOUT_S", SOON_S)
 
 
-async def cancel(place: RailPlace, bill_id: object) -> None:
+async def cancel(place: RailStall, bill_id: object) -> None:
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         await cancel_bill_and_propose_refund(
             session,
@@ -50,12 +55,12 @@ async def cancel(place: RailPlace, bill_id: object) -> None:
         )
 
 
-async def rules_of(place: RailPlace) -> list[str]:
+async def rules_of(place: RailStall) -> list[str]:
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         return list(await session.scalars(text("SELECT rule FROM matches ORDER BY id")))
 
 
-async def test_a_bill_shows_the_code_that_payos_made(place: RailPlace) -> None:
+async def test_a_bill_shows_the_code_that_payos_made(place: RailStall) -> None:
     bill = await place.open()
 
     order = place.order(bill.provider_order_id)
@@ -69,7 +74,7 @@ async def test_a_bill_shows_the_code_that_payos_made(place: RailPlace) -> None:
     assert await place.count("events", "kind = 'bill.code_changed'") == 1
 
 
-async def test_an_account_that_is_not_linked_gets_a_short_description(place: RailPlace) -> None:
+async def test_an_account_that_is_not_linked_gets_a_short_description(place: RailStall) -> None:
     place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
     known = {"bin": "970436", "number": place.stall.account_number}
     facts = {"provider": "payos", "secret": "s3cret-of-the-test", "is_linked": False}
@@ -85,7 +90,7 @@ async def test_an_account_that_is_not_linked_gets_a_short_description(place: Rai
     assert place.count_orders() == 1
 
 
-async def test_money_is_matched_by_its_order(place: RailPlace) -> None:
+async def test_money_is_matched_by_its_order(place: RailStall) -> None:
     bill = await place.open()
 
     await place.push(place.pay(bill, bill.code_account))
@@ -97,11 +102,11 @@ async def test_money_is_matched_by_its_order(place: RailPlace) -> None:
     assert place.order(bill.provider_order_id)["status"] == "PAID"
 
 
-async def test_a_lost_callback_is_found_by_asking_about_the_order(place: RailPlace) -> None:
+async def test_a_lost_callback_is_found_by_asking_about_the_order(place: RailStall) -> None:
     bill = await place.open()
     place.pay(bill, bill.code_account)
 
-    asked = await place.ask(bill)
+    asked = await place.poll(bill)
 
     assert asked.rows == 1
     assert await read_status(place.database, place.stall, bill) == ("paid", 20_000, 20_000)
@@ -109,7 +114,7 @@ async def test_a_lost_callback_is_found_by_asking_about_the_order(place: RailPla
 
 
 async def test_money_that_comes_before_payos_has_answered_finds_its_bill(
-    place: RailPlace,
+    place: RailStall,
 ) -> None:
     place.fail(api_fault="no_answer")  # for the five seconds that a call lasts
     opening = asyncio.create_task(place.open())
@@ -127,7 +132,7 @@ async def test_money_that_comes_before_payos_has_answered_finds_its_bill(
     }
     place.sandbox.post("/control/transfer", json=body).raise_for_status()
     await asyncio.to_thread(place.receiver.wait_for, 1)
-    await place.push(place.receiver.heard[-1])
+    await place.push(place.receiver.received[-1])
 
     assert not opening.done()
     assert await rules_of(place) == ["provider_order"]
@@ -136,7 +141,7 @@ async def test_money_that_comes_before_payos_has_answered_finds_its_bill(
 
 
 async def test_an_order_whose_answer_was_lost_is_found_cancelled_and_opened_anew(
-    place: RailPlace, soon: None
+    place: RailStall, soon: None
 ) -> None:
     place.fail(api_fault="no_answer", api_calls_left=1)
     lost = await place.open()
@@ -156,7 +161,7 @@ async def test_an_order_whose_answer_was_lost_is_found_cancelled_and_opened_anew
 
 @pytest.mark.parametrize(("fault", "orders"), [("error_before", 1), ("error_after", 2)])
 async def test_payos_out_of_order_leaves_one_order_that_can_be_paid(
-    place: RailPlace, fault: str, orders: int
+    place: RailStall, fault: str, orders: int
 ) -> None:
     place.fail(api_fault=fault, api_calls_left=1)
 
@@ -169,7 +174,7 @@ async def test_payos_out_of_order_leaves_one_order_that_can_be_paid(
 
 
 async def test_while_payos_does_not_say_how_an_order_stands_none_is_opened(
-    place: RailPlace,
+    place: RailStall,
 ) -> None:
     place.fail(api_fault="error_after", api_calls_left=1)
     lost = await place.open()
@@ -181,7 +186,7 @@ async def test_while_payos_does_not_say_how_an_order_stands_none_is_opened(
     assert bill.provider_order_id == lost.provider_order_id
 
 
-async def test_a_number_that_another_shop_has_used_is_left_alone(place: RailPlace) -> None:
+async def test_a_number_that_another_shop_has_used_is_left_alone(place: RailStall) -> None:
     place.fail(api_fault="error_before", api_calls_left=1)
     lost = await place.open()
     other = await place.open(amount_vnd=30_000)
@@ -202,7 +207,7 @@ async def test_a_number_that_another_shop_has_used_is_left_alone(place: RailPlac
     assert place.order(bill.provider_order_id)["amount"] == 20_000
 
 
-async def test_what_payos_refuses_has_no_code_where_nobody_else_reports(place: RailPlace) -> None:
+async def test_what_payos_refuses_has_no_code_where_nobody_else_reports(place: RailStall) -> None:
     place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
 
     bill = await place.open()
@@ -214,7 +219,7 @@ async def test_what_payos_refuses_has_no_code_where_nobody_else_reports(place: R
 
 
 async def test_what_payos_refuses_is_paid_directly_where_somebody_else_reports(
-    place: RailPlace,
+    place: RailStall,
 ) -> None:
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         await an_endpoint(session, place.stall.org, [place.stall.account_id], provider="sepay")
@@ -227,7 +232,7 @@ async def test_what_payos_refuses_is_paid_directly_where_somebody_else_reports(
     assert (code.account, code.additional.purpose) == (bill.account_number, bill.reference)
 
 
-async def test_of_two_hubs_with_one_key_one_asks_payos(place: RailPlace) -> None:
+async def test_of_two_hubs_with_one_key_one_asks_payos(place: RailStall) -> None:
     bills = await asyncio.gather(
         *(place.open(service=place.service(), key="order-1") for _ in range(4))
     )
@@ -237,7 +242,7 @@ async def test_of_two_hubs_with_one_key_one_asks_payos(place: RailPlace) -> None
     assert (await place.read(bills[0])).rail_status == "open"
 
 
-async def test_a_cancelled_bill_is_cancelled_at_payos(place: RailPlace) -> None:
+async def test_a_cancelled_bill_is_cancelled_at_payos(place: RailStall) -> None:
     bill = await place.open()
     await cancel(place, bill.id)
     place.fail(api_on="cancel", api_fault="error_before", api_calls_left=1)
@@ -254,7 +259,7 @@ async def test_a_cancelled_bill_is_cancelled_at_payos(place: RailPlace) -> None:
 
 
 async def test_a_bill_that_is_cancelled_while_it_is_opened_leaves_no_order_open(
-    place: RailPlace,
+    place: RailStall,
 ) -> None:
     place.fail(api_slow_ms=400)
     opening = asyncio.create_task(place.open())
@@ -273,15 +278,17 @@ async def test_a_bill_that_is_cancelled_while_it_is_opened_leaves_no_order_open(
     assert await place.status_of(bill) == "cancelled"
 
 
-async def test_a_bill_that_was_paid_directly_is_cancelled_at_payos(place: RailPlace) -> None:
+async def test_a_bill_that_was_paid_directly_is_cancelled_at_payos(place: RailStall) -> None:
     bill = await place.open()
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         other = await an_endpoint(
             session, place.stall.org, [place.stall.account_id], provider="sepay"
         )
     direct = replace(place.stall, endpoint_id=other, provider="sepay")
-    await store(place.database, direct, sepay_body(direct, amount_vnd=20_000, memo=bill.reference))
-    await settle(place.database, direct)
+    await store_notices(
+        place.database, direct, sepay_body(direct, amount_vnd=20_000, memo=bill.reference)
+    )
+    await process_waiting(place.database, direct)
     assert (await read_status(place.database, place.stall, bill))[0] == "paid"
 
     await place.resume(bill)
@@ -289,7 +296,7 @@ async def test_a_bill_that_was_paid_directly_is_cancelled_at_payos(place: RailPl
     assert place.order(bill.provider_order_id)["status"] == "CANCELLED"
 
 
-async def test_after_a_part_the_code_asks_for_the_rest(place: RailPlace) -> None:
+async def test_after_a_part_the_code_asks_for_the_rest(place: RailStall) -> None:
     bill = await place.open(amount_vnd=50_000)
 
     await place.push(place.pay(bill, bill.code_account))
@@ -299,7 +306,7 @@ async def test_after_a_part_the_code_asks_for_the_rest(place: RailPlace) -> None
     assert (rest.status, code.amount_vnd, code.account) == ("part_paid", 30_000, bill.code_account)
 
 
-async def test_who_has_no_keys_at_payos_gets_no_bill_there(place: RailPlace) -> None:
+async def test_who_has_no_keys_at_payos_gets_no_bill_there(place: RailStall) -> None:
     async with place.owner.begin() as session:
         await session.execute(text("UPDATE callback_endpoints SET sealed_pull_token = NULL"))
 
@@ -311,7 +318,7 @@ async def test_who_has_no_keys_at_payos_gets_no_bill_there(place: RailPlace) -> 
     assert await place.count("bills") == await place.count("idempotency_keys") == 0
 
 
-async def test_what_nobody_watches_any_more_is_no_longer_requested(place: RailPlace) -> None:
+async def test_what_nobody_watches_any_more_is_no_longer_requested(place: RailStall) -> None:
     place.fail(api_fault="error_before")
     bill = await place.open()
 
@@ -323,20 +330,15 @@ async def test_what_nobody_watches_any_more_is_no_longer_requested(place: RailPl
 
 
 async def test_the_worker_cancels_at_payos_what_is_cancelled_here(
-    place: RailPlace, worker_database: Database
+    place: RailStall, worker_database: Database
 ) -> None:
     kept, dropped = await place.open(), await place.open()
     await cancel(place, dropped.id)
-    processor = NoticeProcessor(place.database, read_clock=read_clock)
-    context = JobContext(
-        app_database=place.database,
-        worker_database=worker_database,
-        processor=processor,
-        rails=place.service(),
-    )
+    databases = JobDatabases(app=place.database, worker=worker_database)
+    rails = place.service()
 
-    assert await resume_rail_requests(context, now=read_clock()) == 1
-    assert await resume_rail_requests(context, now=read_clock()) == 0
+    assert await resume_requests(databases, rails, now=read_clock()) == 1
+    assert await resume_requests(databases, rails, now=read_clock()) == 0
 
     assert place.order(dropped.provider_order_id)["status"] == "CANCELLED"
     assert place.order(kept.provider_order_id)["status"] == "PENDING"
@@ -373,3 +375,70 @@ def test_a_creation_is_signed_as_payos_own_sdk_signs_it() -> None:
         theirs = sdk.crypto.create_signature_of_payment_request(told, "key")
 
     assert sign_create(told, b"key") == theirs
+
+
+async def test_a_refused_request_that_is_made_again_is_refused_as_plainly(
+    place: RailStall,
+) -> None:
+    place.sandbox.delete(f"/control/subscriptions/{place.subscription_id}")
+    bill = await place.open()
+    assert (bill.rail_status, bill.rail_problem) == ("failed", "keys_refused")
+
+    for n in range(2, ORDERS_MAX + 1):
+        assert await place.service().request_again(bill.org_id, bill.id)
+        again = await place.read(bill)
+        assert (again.rail_status, again.rail_problem) == ("failed", "keys_refused")
+        assert again.provider_order_id == PayOSRequests().number_order(bill.reference, n)
+
+    assert not await place.service().request_again(bill.org_id, bill.id)  # numbers are used up
+    place.introduce()
+    assert place.count_orders() == 0
+
+
+async def test_a_result_of_before_does_not_count_for_a_request_that_was_made_again(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    service = place.service()
+    late = await service._read_attempt(bill.org_id, bill.id)
+    await cancel_there(place, bill)
+
+    assert await service.request_again(bill.org_id, bill.id)
+
+    assert late.attempts == 1
+    result = Result(status=RailStatus.FAILED, problem=RailProblem.ORDER_REFUSED)
+    await service._store(late, PayOSRequests(), result)
+    again = await place.read(bill)
+    assert (again.rail_status, again.code_state) == ("open", CodeState.READY)
+    assert again.code_account != bill.code_account
+
+
+@pytest.mark.parametrize("status", ["pending", "unknown", "open"])
+async def test_nothing_is_requested_again_while_an_order_may_pay_the_bill(
+    place: RailStall, status: str
+) -> None:
+    bill = await place.open()
+    async with place.owner.begin() as session:
+        await session.execute(text(f"UPDATE rail_requests SET status = '{status}'"))
+
+    assert not await place.service().request_again(bill.org_id, bill.id)
+
+    assert place.count_orders() == 1
+
+
+async def test_a_bill_that_is_requested_again_many_times_at_once_has_one_new_order(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    await cancel_there(place, bill)
+
+    await asyncio.gather(*(place.service().request_again(bill.org_id, bill.id) for _ in range(6)))
+
+    assert place.count_orders() == 2
+    assert (await place.read(bill)).code_state is CodeState.READY
+
+
+async def cancel_there(place: RailStall, bill: BillFacts) -> None:
+    """Write that payOS has cancelled the order: as after a bill that cash had paid."""
+    async with place.owner.begin() as session:
+        await session.execute(text("UPDATE rail_requests SET status = 'cancelled'"))

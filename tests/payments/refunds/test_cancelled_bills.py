@@ -9,29 +9,17 @@ from payments.bills.errors import BillNotCancellable
 from payments.bills.rules import BillFacts
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
-from tests.world.builders import (
-    NOON,
-    VENDOR,
-    Stall,
-    a_bill,
-    a_stall,
-    list_breaks,
-    pay,
-    read_ledger,
-    read_status,
-)
+from tests.world.bills import a_bill
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.tenants import count_rows
+from tests.world.notices import pay
+from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> Stall:
-    return await a_stall(app_database)
-
-
-async def cancel(database: Database, stall: Stall, bill: BillFacts) -> BillFacts:
+async def cancel(database: Database, stall: PayableStall, bill: BillFacts) -> BillFacts:
     async with open_org_transaction(database, stall.org.id) as session:
         return await cancel_bill_and_propose_refund(
             session, stall.org.id, bill.id, actor=VENDOR, reason="hết hàng", now=NOON
@@ -39,7 +27,7 @@ async def cancel(database: Database, stall: Stall, bill: BillFacts) -> BillFacts
 
 
 async def test_what_a_cancelled_bill_was_paid_is_due_for_refund(
-    app_database: Database, stall: Stall, fresh_database: FreshDatabase
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=5_000)
@@ -56,7 +44,7 @@ async def test_what_a_cancelled_bill_was_paid_is_due_for_refund(
 
 
 async def test_a_refund_that_a_person_settled_is_not_proposed_again_by_a_second_tap(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill, amount_vnd=5_000)
@@ -71,14 +59,14 @@ async def test_a_refund_that_a_person_settled_is_not_proposed_again_by_a_second_
 
 
 async def test_a_bill_that_nobody_paid_leaves_nothing_to_do(
-    app_database: Database, stall: Stall
+    app_database: Database, stall: PayableStall
 ) -> None:
     bill = await a_bill(app_database, stall)
     await cancel(app_database, stall, bill)
     assert await list_breaks(app_database, stall) == []
 
 
-async def test_a_paid_bill_is_not_cancelled(app_database: Database, stall: Stall) -> None:
+async def test_a_paid_bill_is_not_cancelled(app_database: Database, stall: PayableStall) -> None:
     bill = await a_bill(app_database, stall)
     await pay(app_database, stall, bill)
     with pytest.raises(BillNotCancellable):

@@ -72,6 +72,7 @@ const handlers = {
   "bill.code_changed": (data, event, isReplay) => {
     if (news.isNew(event, isReplay) && stage.isUnderWay) stage.refresh();
   },
+  "bill.cash_taken_back": (...args) => news.hearCashBack(...args),
   "credit.corrected": (...args) => news.hearCorrected(...args),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {

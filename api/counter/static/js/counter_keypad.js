@@ -66,8 +66,8 @@ export function bindKeypad(stage, { onCode }) {
   document.addEventListener("phopay:stage", () => {
     if (form()) prepare(form());
     const bill = stage.element.querySelector("[data-state=open]");
-    if (bill && isOpening) onCode(Number(bill.dataset.codeVnd));
-    isOpening = false;
+    if (bill && isOpening && stage.showsCode) onCode(Number(bill.dataset.codeVnd));
+    isOpening = isOpening && stage.isUnderWay; // read back once the code is there
   });
   if (form()) prepare(form());
 }

@@ -87,7 +87,9 @@ export class News {
     }
     const isOfStage = news.bill_id && news.bill_id === this.stage.billId;
     if (this.#isMissed(news, isReplay)) this.#addMissed(news);
-    if (isOfStage) this.#showOnStage(news);
+    // A person took cash: the bill's own page says so, and how to take it back.
+    if (isOfStage && news.is_cash) this.stage.refresh();
+    else if (isOfStage) this.#showOnStage(news);
     else if (this.#isOld(news)) return this.#refreshList();
     else if (this.stage.showsCode) this.#showStrip(news);
     else this.#showPanel(news);
@@ -97,6 +99,14 @@ export class News {
   hearCancelled(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
+  }
+
+  /** Cash that was recorded by mistake: its bill owes it again, and the day took less. */
+  hearCashBack(data, event, isReplay) {
+    if (!this.isNew(event, isReplay)) return;
+    this.stage.refreshToday();
+    if (this.stage.billId === data.bill_id) this.stage.refresh();
+    this.#refreshList();
   }
 
   /** Somebody said whose a payment is: the question about it is over on every device. */

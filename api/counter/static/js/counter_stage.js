@@ -8,6 +8,8 @@ const SWAPPED = ["stage", "today", "tabs", "banner"]; // ids whose content comes
 
 export class Stage {
   #turn = 0; // of two answers only the newest is shown
+  #pressed = 0; // screens that a person asked for and that are on their way
+  #isStale = false; // news came meanwhile
 
   /** @param {HTMLElement} counter the frame; dispatches "phopay:stage" when a screen was changed */
   constructor(counter) {
@@ -73,6 +75,12 @@ export class Stage {
    * @returns {Promise<boolean>} whether the screen is shown now
    */
   async show(url, { push = true, isQuiet = false, body = null } = {}) {
+    // What a person pressed is shown, and the news after it: dropped, it would be pressed again.
+    if (isQuiet && this.#pressed) {
+      this.#isStale = true;
+      return false;
+    }
+    if (!isQuiet) this.#pressed += 1;
     const turn = ++this.#turn;
     this.counter.setAttribute("aria-busy", "true");
     try {
@@ -101,6 +109,11 @@ export class Stage {
       return false;
     } finally {
       if (turn === this.#turn) this.counter.removeAttribute("aria-busy");
+      if (!isQuiet) this.#pressed -= 1;
+      if (this.#isStale && !this.#pressed) {
+        this.#isStale = false;
+        this.refresh();
+      }
     }
   }
 

@@ -45,7 +45,15 @@ function state() {
   return page.querySelector("[data-pay-state]")?.dataset.payState;
 }
 
-const NEWS = ["paid", "part_paid", "over_paid", "credited_again", "cancelled", "code_changed"];
+const NEWS = [
+  "paid",
+  "part_paid",
+  "over_paid",
+  "credited_again",
+  "cash_taken_back",
+  "cancelled",
+  "code_changed",
+];
 const handlers = Object.fromEntries(NEWS.map((name) => [`bill.${name}`, refresh]));
 const lost = document.querySelector("[data-lost]");
 const LOST_AFTER_MS = 3000; // a line that changes from Wi-Fi to mobile is back sooner

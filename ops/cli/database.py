@@ -1,0 +1,161 @@
+"""Commands on the database: migrations, backups, codes, the demo city's rows."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops.cli.options import add_command, add_data, add_port, add_sandbox_port, read_instant
+from ops.console import say
+from ops.errors import CannotStart
+
+if TYPE_CHECKING:
+    from ops.cli.options import Options, Parsers
+
+
+def add_database(commands: "Parsers") -> None:
+    migrate = add_command(commands, "migrate", _migrate, "make the roles and migrate the database")
+    migrate.add_argument("--to", metavar="REVISION", help="an older or newer revision, or base")
+    migrate.add_argument("--show", action="store_true", help="print the revision, change nothing")
+    add_data(migrate)
+
+    _add_backups(commands)
+    code = add_command(commands, "add-code", _add_code, "give an organisation one more code")
+    code.add_argument("organisation", metavar="CODE", help="a code that it has")
+    code.add_argument("code", metavar="NEWCODE", help="four letters and digits of a reference")
+    add_data(code)
+    seed = add_command(commands, "seed", _seed, "fill a database with the demo city")
+    add_data(seed)
+    add_port(seed)
+    add_sandbox_port(seed)
+    seed.add_argument(
+        "--new-passwords", action="store_true", help="give everybody of the city a new one"
+    )
+
+
+def _add_backups(commands: "Parsers") -> None:
+    backup = add_command(commands, "backup", _backup, "back up the database into a new folder")
+    backup.add_argument("folder", metavar="DIR", type=Path, help="where backups are collected")
+    backup.add_argument(
+        "--with-key", action="store_true", help="put the secret key into it: keep it like the key"
+    )
+    add_data(backup)
+
+    restore = add_command(
+        commands, "restore", _restore, "restore a backup; no reference comes twice"
+    )
+    restore.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="one backup")
+    restore.add_argument(
+        "--replace", action="store_true", help="even if the database is not empty: all of it goes"
+    )
+    restore.add_argument(
+        "--advance-serials", action="store_true",
+        help="restore nothing: the database came back by other means (standby, volume, WAL)",
+    )  # fmt: skip
+    restore.add_argument(
+        "--lost-since", metavar="INSTANT", type=read_instant,
+        help="with --advance-serials: from when on changes are missing (the newest that is there)",
+    )  # fmt: skip
+    restore.add_argument(
+        "--sign-out", action="store_true", help="with --advance-serials: end all sessions too"
+    )
+    add_data(restore)
+
+
+def _migrate(options: "Options") -> int:
+    from ops import migrate
+    from ops.database import open_database
+
+    is_change_wanted = not options.show and options.to is None
+    with open_database(
+        options.data,
+        may_prepare=is_change_wanted,
+        is_migration_wanted=is_change_wanted,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        owner_url = environment["PHOPAY_DATABASE_URL"]
+        if options.to is not None:
+            migrate.move_to(owner_url, options.to)
+        print(migrate.read_current(owner_url) or "empty")
+    return 0
+
+
+def _add_code(options: "Options") -> int:
+    import asyncio
+
+    from core.settings import Settings
+    from ops.database import open_database
+    from ops.organisation_codes import add_organisation_code
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        os.environ.update({"PHOPAY_PROCESS_NAME": "add-code", **environment})
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+        name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
+        say(f"{options.code} is a code of {name} now; references go on with it.")
+    return 0
+
+
+def _backup(options: "Options") -> int:
+    from ops.backup.backup import make_backup
+    from ops.database import open_database
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
+        print(make_backup(owner_url, key, options.folder, has_key=options.with_key))
+    return 0
+
+
+def _restore(options: "Options") -> int:
+    from ops.backup.restore import advance_serials, restore_backup, word_restored
+    from ops.database import open_database, restore_key
+    from ops.migrate import upgrade
+
+    if (options.folder is None) != options.advance_serials:
+        raise CannotStart("Name one backup to restore, or give --advance-serials.")
+    if options.folder is not None:
+        restore_key(options.folder, options.data)
+    with open_database(
+        options.data,
+        may_prepare=True,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
+        if options.folder is None:
+            restored = advance_serials(
+                owner_url, lost_since=options.lost_since, is_sign_out_wanted=options.sign_out
+            )
+        else:
+            restored = restore_backup(owner_url, key, options.folder, may_replace=options.replace)
+            upgrade(owner_url)
+        for line in word_restored(restored):
+            say(line)
+    return 1 if restored.violations else 0
+
+
+def _seed(options: "Options") -> int:
+    from ops.database import open_database
+    from ops.demo.run import seed_city
+
+    with open_database(
+        options.data, may_prepare=True, postgres_port=options.postgres_port
+    ) as environment:
+        hub_url = f"http://127.0.0.1:{options.port}"
+        sandbox_url = f"http://127.0.0.1:{options.sandbox_port}"
+        lines = seed_city(
+            environment,
+            hub_url=hub_url,
+            sandbox_url=sandbox_url,
+            has_new_passwords=options.new_passwords,
+        )
+        print("\n".join(lines))
+    return 0

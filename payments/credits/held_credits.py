@@ -1,0 +1,237 @@
+"""A credit under its lock: what a correction takes back, and what it puts in its place.
+
+Every correction reverses the match in force, with its legs and payments, and adds another; nothing
+posted is edited. The order of locks: the credit with its match in force, then all bills at once.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.ids import new_id
+from core.reasons import Reason
+from payments.bills import payment_rules, settling
+from payments.bills import queries_owners as owners_queries
+from payments.bills.owners_rules import SaleStatus, change_of_sale
+from payments.bills.payment_rules import Payment, SourceKind
+from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
+from payments.bills.rules import BillState, BillStatus
+from payments.breaks import queries as break_queries
+from payments.breaks.rules import BreakKind
+from payments.credits import queries_matches
+from payments.credits.effects import list_reversal
+from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from payments.credits.matching import write_matches
+from payments.credits.reasons import MatchReason
+from payments.credits.rules import CreditFacts, Decision, MatchRule, Verdict
+from payments.credits.types import NewMatch
+from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+
+EXPLAINED_BREAKS: Final = [
+    BreakKind.UNASSIGNED,
+    BreakKind.UNKNOWN_REFERENCE,
+    BreakKind.SEVERAL_REFERENCES,
+    BreakKind.WRONG_ACCOUNT,
+    BreakKind.STUCK,
+    BreakKind.REFUND_DUE,
+]
+
+
+@dataclass(kw_only=True, slots=True)
+class HeldCredit:
+    """A credit under its lock: its match in force, and the bills that are locked for it."""
+
+    match: NewMatch
+    credit: CreditFacts
+    bills: dict[UUID, BillState] = field(default_factory=dict)
+    payments: list[Payment] = field(default_factory=list)  # what it pays, taken back from `bills`
+    changed: set[UUID] = field(default_factory=set)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the credit is until now."""
+        return self.match.decision.verdict
+
+    @property
+    def payee_id(self) -> UUID | None:
+        """Whose it is until now."""
+        return self.match.decision.payee_id
+
+
+async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> HeldCredit:
+    """Lock a credit with its match in force.
+
+    Raises:
+        CreditNotFound: there is none.
+    """
+    found = await queries_matches.lock_match(session, org_id, credit_id)
+    if found is None:
+        raise CreditNotFound(credit_id)
+    match, credit = found
+    return HeldCredit(match=match, credit=credit)
+
+
+async def take_back(
+    session: AsyncSession, org_id: UUID, held: HeldCredit, *, also: Collection[UUID] = ()
+) -> None:
+    """Lock the bills that a credit is for, and others that are meant now; take it back from them.
+
+    Raises:
+        CreditNotCorrectable: some of what it paid was refunded.
+    """
+    old = held.match.decision
+    kind, source_id = SourceKind.CREDIT, held.credit.id
+    of_it = set(await list_bill_ids_of_source(session, org_id, kind=kind, source_id=source_id))
+    if old.bill_id is not None:
+        of_it.add(old.bill_id)
+    if not (wanted := of_it | set(also)):
+        return
+    held.bills = await settling.lock_bills(session, org_id, wanted)
+    held.payments = await list_of_source(
+        session, org_id, held.bills, kind=kind, source_id=source_id
+    )
+    if any(payment.refundable_vnd != payment.amount_vnd for payment in held.payments):
+        raise CreditNotCorrectable("Some of this payment was refunded.")
+    for bill_id in of_it:
+        paid = [payment for payment in held.payments if payment.bill_id == bill_id]
+        brought_vnd = sum(payment.amount_vnd for payment in paid)
+        if bill_id == old.bill_id:  # with what it did not take
+            brought_vnd = held.credit.amount_vnd
+        payment_rules.take_back(held.bills[bill_id], paid, brought_vnd=brought_vnd)
+    held.changed |= of_it
+
+
+def decide_sale(credit: CreditFacts, payee_id: UUID, code: MatchReason, actor: Actor) -> Decision:
+    return Decision(
+        verdict=Verdict.COUNTER_SALE,
+        rule=MatchRule.ASSIGNED,
+        reason=Reason(code, {"by": actor.name}),
+        applied_vnd=credit.amount_vnd,
+        payee_id=payee_id,
+    )
+
+
+async def replace_match(
+    session: AsyncSession,
+    org_id: UUID,
+    held: HeldCredit,
+    decision: Decision,
+    actor: Actor,
+    now: datetime,
+    *,
+    named: str | None = None,
+) -> None:
+    """Reverse the match in force and put another in its place, with all that follows.
+
+    Args:
+        named: what the credit names, if it is not what it named before.
+    """
+    old, credit = held.match, held.credit
+    await queries_matches.reverse_match(session, org_id, old.id, by=actor.id, now=now)
+    await ledger.post(session, org_id, list_reversal(old, credit), now=now)
+    await _close_breaks(session, org_id, held, decision, actor, now)
+    decision = await _notify_code_owner(session, org_id, held, decision, now)
+    match = NewMatch(
+        id=new_id(),
+        credit_id=credit.id,
+        decision=decision,
+        named=named or old.named,
+        matched_by=actor.id,
+    )
+    await queries_matches.set_open(session, org_id, [(credit.id, 0)])
+    await write_matches(
+        session,
+        org_id,
+        [match],
+        [credit],
+        {bill_id: held.bills[bill_id] for bill_id in held.changed},
+        reversed_payments=held.payments,
+        now=now,
+    )
+    # Everyone on the account is notified that it is explained, also those whose money it is not.
+    corrected = NewEvent(
+        kind=EventKind.CREDIT_CORRECTED,
+        receiving_account_id=credit.receiving_account_id,
+        data={
+            "credit_id": str(credit.id),
+            "verdict": decision.verdict.value,
+            "payee_id": None if decision.payee_id is None else str(decision.payee_id),
+        },
+    )
+    await outbox.record(session, org_id, [corrected], now=now)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="credit.corrected",
+        object_kind="credit",
+        object_id=credit.id,
+        before={
+            "verdict": old.decision.verdict.value,
+            "paid": {str(one.bill_id): one.amount_vnd for one in held.payments},
+        },
+        after={
+            "verdict": decision.verdict.value,
+            "rule": decision.rule.value,
+            "paid": {str(one.bill_id): one.amount_vnd for one in decision.payments},
+        },
+        reason=decision.reason.facts.get("words"),  # what a person typed
+        now=now,
+    )
+
+
+async def _notify_code_owner(
+    session: AsyncSession, org_id: UUID, held: HeldCredit, decision: Decision, now: datetime
+) -> Decision:
+    """Tell the owner of a static code that a sale by it is none; find whose code a new sale is by.
+
+    The credit's lock keeps its changes in order.
+    """
+    credit = held.credit
+    last = await owners_queries.find_last_of_credit(session, org_id, credit.id)
+    if last is not None and last[2] == SaleStatus.RECEIVED:
+        gone = change_of_sale(credit.id, (last[0], last[1]), is_withdrawn=True)
+        await settling.notify_owners(session, org_id, [], sales=[gone], now=now)
+    if decision.verdict is not Verdict.COUNTER_SALE or decision.payee_id is None:
+        return decision
+    owner = await owners_queries.find_code_owner(
+        session, org_id, account_id=credit.receiving_account_id, payee_id=decision.payee_id
+    )
+    return replace(decision, owner=owner)
+
+
+async def _close_breaks(
+    session: AsyncSession,
+    org_id: UUID,
+    held: HeldCredit,
+    decision: Decision,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Close what was open about a credit, before its new explanation opens what is open of that.
+
+    Also the refund that a cancelled bill was due, if nothing is paid of it any more.
+    """
+    subjects = [held.credit.id]
+    subjects += [
+        bill.id
+        for bill in held.bills.values()
+        if bill.status == BillStatus.CANCELLED and bill.paid_vnd == 0
+    ]
+    for subject_id in subjects:
+        await break_queries.close_breaks(
+            session,
+            org_id,
+            subject_id=subject_id,
+            kinds=[kind.value for kind in EXPLAINED_BREAKS],
+            by=actor.id,
+            resolution=decision.verdict.value,
+            now=now,
+        )

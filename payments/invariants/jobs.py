@@ -1,0 +1,120 @@
+"""The job that checks the invariants, and the alarm of each organisation whose books disagree."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.jobs.periodic import JobDatabases, PeriodicJob
+from core.reasons import Reason
+from core.tenancy import open_org_transaction
+from payments.breaks.queries import close_breaks, insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
+from payments.invariants.queries import (
+    INVARIANTS,
+    VIOLATIONS_MAX,
+    Violation,
+    find_alarms,
+    find_violations,
+)
+
+log = structlog.get_logger()
+
+INVARIANTS_EVERY_S: Final = 900.0
+
+
+def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
+    """List what the worker runs for the invariants."""
+    return (
+        PeriodicJob("check_invariants", INVARIANTS_EVERY_S, partial(check_invariants, databases)),
+    )
+
+
+async def check_invariants(databases: JobDatabases, *, now: datetime) -> int:
+    """Check whether the books agree; return how many rows do not.
+
+    What does not hold is an error in the log and one alarm for each organisation and invariant; an
+    alarm closes when its invariant holds again. What could not be checked changes nothing.
+    """
+    async with databases.worker.begin() as session:
+        alarms = await find_alarms(session)
+    count = 0
+    for name in INVARIANTS:
+        try:
+            async with databases.worker.begin() as session:
+                violations = await find_violations(session, name)
+            await _alarm(databases, name, violations, alarms, now=now)
+        except Exception as error:  # the others are checked all the same
+            log.error("invariant.not_checked", invariant=name, error=repr(error))
+            continue
+        count += len(violations)
+    return count
+
+
+async def open_alarm(
+    session: AsyncSession, org_id: UUID, violations: Sequence[Violation], *, now: datetime
+) -> None:
+    """Open one alarm of an organisation for an invariant, unless it is open: a break.
+
+    Its people see it and tell the operator, who sees it in the log as well.
+    """
+    name = violations[0].name
+    alarm = NewBreak(
+        kind=BreakKind.BOOKS_DISAGREE,
+        subject_id=alarm_subject(name),
+        reason=Reason(
+            BreakReason.INVARIANT_BROKEN,
+            {
+                "invariant": name,
+                "evidence": {key: str(value) for key, value in violations[0].evidence.items()},
+            },
+        ),
+    )
+    await insert_breaks_once(session, org_id, [alarm], now=now)
+
+
+async def close_alarm(session: AsyncSession, org_id: UUID, name: str, *, now: datetime) -> None:
+    """Close an organisation's alarm for an invariant that holds again."""
+    await close_breaks(
+        session,
+        org_id,
+        subject_id=alarm_subject(name),
+        kinds=[BreakKind.BOOKS_DISAGREE],
+        by=None,
+        resolution="holds_again",
+        now=now,
+    )
+
+
+def alarm_subject(name: str) -> UUID:
+    """Return what an alarm is about: the invariant itself, so that there is one alarm for each."""
+    return uuid5(NAMESPACE_OID, f"phopay:invariant:{name}")
+
+
+async def _alarm(
+    databases: JobDatabases,
+    name: str,
+    violations: list[Violation],
+    alarms: set[tuple[UUID, UUID]],
+    *,
+    now: datetime,
+) -> None:
+    by_org: dict[UUID | None, list[Violation]] = {}
+    for violation in violations:
+        by_org.setdefault(violation.org_id, []).append(violation)
+    for org_id, found in by_org.items():
+        log.error("invariant.violated", invariant=name, rows=len(found), first=str(found[0]))
+        if org_id is not None:
+            async with open_org_transaction(databases.app, org_id) as session:
+                await open_alarm(session, org_id, found, now=now)
+    if len(violations) == VIOLATIONS_MAX:
+        return  # more organisations may be behind the last row
+    for org_id, subject_id in alarms:
+        if subject_id == alarm_subject(name) and org_id not in by_org:
+            async with open_org_transaction(databases.app, org_id) as session:
+                await close_alarm(session, org_id, name, now=now)

@@ -1,0 +1,281 @@
+"""Invariants: what must always hold in the books, checked in plain SQL (docs/reliability.md).
+
+They know nothing of the code that wrote the rows. The worker checks them in the running hub, a
+restore in what it restored, and the tests after every step.
+
+Each statement returns a row per violation: the organisation first (NULL where the schema itself is
+wrong), then the evidence. Each reads whole tables once and compares sums, so that its time grows
+with the rows and not with their square.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.database_connections import patient
+from payments.breaks.rules import BreakKind
+
+# Per account: what the credits report is what left bank clearing, to the đồng. What a person
+# confirmed to be the same money as another credit posts nothing.
+BANK_CLEARING_EQUALS_REPORTED_CREDITS: Final = """
+    SELECT org_id, account_id, sum(reported_vnd) AS reported_vnd, sum(posted_vnd) AS posted_vnd
+    FROM (
+        SELECT org_id, receiving_account_id AS account_id, amount_vnd AS reported_vnd,
+               0 AS posted_vnd
+        FROM bank_transactions WHERE direction = 'in'
+        UNION ALL
+        SELECT c.org_id, c.receiving_account_id, -c.amount_vnd, 0
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
+        UNION ALL
+        SELECT org_id, debit_subject_id, 0, amount_vnd
+        FROM postings WHERE debit_code = 'bank_clearing'
+        UNION ALL
+        SELECT org_id, credit_subject_id, 0, -amount_vnd
+        FROM postings WHERE credit_code = 'bank_clearing') AS both_sides
+    GROUP BY org_id, account_id HAVING sum(reported_vnd) <> sum(posted_vnd)
+"""
+# I1, I2: per organisation all balances together are zero, and every leg has its account.
+ALL_BALANCES_ARE_ZERO: Final = """
+    SELECT org_id, sum(net_vnd) AS net_vnd FROM (
+        SELECT t.org_id, t.amount_vnd AS net_vnd FROM postings t JOIN ledger_accounts l
+          ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.credit_code, t.credit_subject_id)
+        UNION ALL
+        SELECT t.org_id, -t.amount_vnd FROM postings t JOIN ledger_accounts l
+          ON (l.org_id, l.code, l.subject_id) = (t.org_id, t.debit_code, t.debit_subject_id)
+    ) AS legs GROUP BY org_id HAVING sum(net_vnd) <> 0
+"""
+# Money in has one explanation in force; money out has none.
+ONE_EXPLANATION_IN_FORCE: Final = """
+    SELECT org_id, credit_id, sum(wanted) AS wanted, sum(found) AS found FROM (
+        SELECT org_id, id AS credit_id, CASE direction WHEN 'in' THEN 1 ELSE 0 END AS wanted,
+               0 AS found
+        FROM bank_transactions
+        UNION ALL
+        SELECT org_id, credit_id, 0, 1 FROM matches WHERE reversed_at IS NULL) AS both_sides
+    GROUP BY org_id, credit_id HAVING sum(wanted) <> sum(found)
+"""
+# I7: a credit posts its amount once, corrections taken off; nothing posts for a missing credit.
+A_CREDIT_POSTS_ONCE: Final = """
+    SELECT org_id, credit_id, sum(reported_vnd) AS reported_vnd, sum(posted_vnd) AS posted_vnd
+    FROM (
+        SELECT org_id, id AS credit_id,
+               CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS reported_vnd, 0 AS posted_vnd
+        FROM bank_transactions
+        UNION ALL
+        SELECT m.org_id, m.credit_id, -c.amount_vnd, 0
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
+        UNION ALL
+        SELECT t.org_id, m.credit_id, 0,
+               CASE t.cause_kind WHEN 'match' THEN t.amount_vnd ELSE -t.amount_vnd END
+        FROM postings t LEFT JOIN matches m ON (m.org_id, m.id) = (t.org_id, t.cause_id)
+        WHERE t.cause_kind IN ('match', 'match_reversal')
+        UNION ALL
+        SELECT t.org_id, p.source_id, 0,
+               CASE t.cause_kind WHEN 'payment' THEN t.amount_vnd ELSE -t.amount_vnd END
+        FROM postings t LEFT JOIN payments p ON (p.org_id, p.id) = (t.org_id, t.cause_id)
+        WHERE t.cause_kind IN ('payment', 'payment_reversal')
+          AND (p.id IS NULL OR p.source_kind = 'credit')) AS both_sides
+    GROUP BY org_id, credit_id HAVING sum(reported_vnd) <> sum(posted_vnd)
+"""
+# I7: what a provider calls one transaction is one credit; a report that a person admitted as
+# another transfer is one more.
+A_TRANSACTION_IS_ONE_CREDIT: Final = """
+    SELECT org_id, receiving_account_id, provider, provider_transaction_id, admitted_from,
+           count(*) AS credits
+    FROM bank_transactions GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1
+"""
+# I10: what a bill was paid is what its payments say, and its status follows from that; what it
+# received is that, with what its credits brought and it did not take.
+BILLS_AGREE_WITH_THEIR_PAYMENTS: Final = """
+    WITH got AS (
+        SELECT org_id, bill_id, sum(paid_vnd) AS paid_vnd, sum(rest_vnd) AS rest_vnd FROM (
+            SELECT org_id, bill_id, amount_vnd AS paid_vnd, 0 AS rest_vnd
+            FROM payments WHERE reversed_at IS NULL
+            UNION ALL
+            SELECT m.org_id, m.bill_id, 0, c.amount_vnd - m.applied_vnd
+            FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+            WHERE m.bill_id IS NOT NULL AND m.reversed_at IS NULL) AS both_kinds
+        GROUP BY org_id, bill_id
+    ), compared AS (
+        SELECT b.org_id, b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.received_vnd,
+               b.paid_at, coalesce(got.paid_vnd, 0) AS said_vnd,
+               coalesce(got.paid_vnd + got.rest_vnd, 0) AS brought_vnd,
+               b.status IN ('paid', 'over_paid') AS is_paid
+        FROM bills b LEFT JOIN got ON (got.org_id, got.bill_id) = (b.org_id, b.id)
+    )
+    SELECT org_id, reference, status, amount_vnd, paid_vnd, received_vnd, said_vnd, brought_vnd
+    FROM compared
+    WHERE paid_vnd <> said_vnd OR received_vnd <> brought_vnd OR paid_vnd > amount_vnd
+       OR (status = 'over_paid' AND received_vnd <= paid_vnd)
+       OR (is_paid AND (paid_vnd = 0 OR paid_vnd <> coalesce(amount_vnd, paid_vnd)))
+       OR (status = 'part_paid' AND NOT paid_vnd BETWEEN 1 AND amount_vnd - 1)
+       OR (status IN ('open', 'expired') AND paid_vnd <> 0)
+       OR is_paid <> (paid_at IS NOT NULL)
+"""
+# A payment that came of a credit has its leg, and the leg its match in force.
+LEGS_AGREE_WITH_PAYMENTS: Final = """
+    SELECT org_id, credit_id, bill_id, sum(paid_vnd) AS paid_vnd, sum(leg_vnd) AS leg_vnd FROM (
+        SELECT org_id, source_id AS credit_id, bill_id, amount_vnd AS paid_vnd, 0 AS leg_vnd
+        FROM payments WHERE source_kind = 'credit' AND reversed_at IS NULL
+        UNION ALL
+        SELECT l.org_id, m.credit_id, l.bill_id, 0, l.applied_vnd
+        FROM match_legs l
+        LEFT JOIN matches m ON (m.org_id, m.id, m.credit_id) = (l.org_id, l.match_id, l.credit_id)
+         AND m.reversed_at IS NULL
+        WHERE l.reversed_at IS NULL) AS both_sides
+    GROUP BY org_id, credit_id, bill_id HAVING sum(paid_vnd) <> sum(leg_vnd)
+"""
+# What of a credit is open is what no leg and no sale has taken; of money out, nothing is.
+WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
+    SELECT org_id, credit_id, sum(vnd) AS wrong_by_vnd FROM (
+        SELECT org_id, id AS credit_id,
+               open_vnd - CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS vnd
+        FROM bank_transactions
+        UNION ALL
+        SELECT org_id, credit_id, applied_vnd FROM match_legs WHERE reversed_at IS NULL
+        UNION ALL
+        SELECT m.org_id, m.credit_id,
+               CASE m.verdict WHEN 'same_money' THEN c.amount_vnd ELSE m.applied_vnd END
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict IN ('counter_sale', 'not_takings', 'same_money')
+    ) AS all_of_it
+    GROUP BY org_id, credit_id HAVING sum(vnd) <> 0
+"""
+# A payment posts once, and once the other way round if it is reversed; its bill can be refunded no
+# more than it was paid.
+A_PAYMENT_POSTS_ONCE: Final = """
+    SELECT org_id, payment_id, sum(said_vnd) AS said_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, id AS payment_id,
+               CASE WHEN reversed_at IS NULL THEN amount_vnd ELSE 0 END AS said_vnd, 0 AS posted_vnd
+        FROM payments
+        UNION ALL
+        SELECT org_id, cause_id, 0,
+               CASE cause_kind WHEN 'payment' THEN amount_vnd ELSE -amount_vnd END
+        FROM postings WHERE cause_kind IN ('payment', 'payment_reversal')) AS both_sides
+    GROUP BY org_id, payment_id HAVING sum(said_vnd) <> sum(posted_vnd)
+"""
+# A change waits for those before it: they are counted without a gap.
+CHANGES_ARE_COUNTED: Final = """
+    SELECT org_id, subject_id, count(*) AS changes, max(seq) AS last
+    FROM bill_changes GROUP BY org_id, subject_id HAVING count(*) <> max(seq)
+"""
+# Each balance is what the payments and explanations in force say, nothing more.
+BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
+    SELECT org_id, code, subject_id, sum(said_vnd) AS said_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, CASE verdict WHEN 'not_takings' THEN 'not_takings' ELSE 'takings' END
+               AS code, payee_id AS subject_id, applied_vnd AS said_vnd, 0 AS posted_vnd
+        FROM matches
+        WHERE reversed_at IS NULL AND verdict IN ('counter_sale', 'not_takings')
+        UNION ALL
+        SELECT p.org_id, 'takings', b.payee_id, p.amount_vnd, 0
+        FROM payments p JOIN bills b ON (b.org_id, b.id) = (p.org_id, p.bill_id)
+        WHERE p.reversed_at IS NULL
+        UNION ALL
+        SELECT p.org_id, 'cash_in_drawer', b.payee_id, -p.amount_vnd, 0
+        FROM payments p JOIN bills b ON (b.org_id, b.id) = (p.org_id, p.bill_id)
+        WHERE p.reversed_at IS NULL AND p.rail = 'cash'
+        UNION ALL
+        SELECT m.org_id, 'unapplied_cash', c.receiving_account_id,
+               c.amount_vnd - m.applied_vnd, 0
+        FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+        WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
+        UNION ALL
+        SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
+        FROM postings WHERE credit_code <> 'bank_clearing'
+        UNION ALL
+        SELECT org_id, debit_code, debit_subject_id, 0, -amount_vnd
+        FROM postings WHERE debit_code <> 'bank_clearing') AS both_sides
+    GROUP BY org_id, code, subject_id HAVING sum(said_vnd) <> sum(posted_vnd)
+"""
+# I20: whole đồng everywhere.
+MONEY_IS_WHOLE: Final = """
+    SELECT CAST(NULL AS uuid) AS org_id, table_name, column_name, data_type
+    FROM information_schema.columns
+    WHERE table_schema = 'public' AND right(column_name, 4) = '_vnd' AND data_type <> 'bigint'
+"""
+# Money that nobody can use yet, or that is too much, is on somebody's list, or a person took it off
+# that list since the match in force. What closes by itself explains nothing.
+WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
+    SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
+    FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
+    WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
+      AND m.verdict NOT IN ('account_test', 'same_money')
+      AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
+                      AND k.credit_id = m.credit_id
+                      AND (k.closed_at IS NULL
+                           OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at
+                               AND k.kind NOT IN ('contradiction', 'possible_duplicate'))))
+"""
+
+INVARIANTS: Final[dict[str, str]] = {
+    "bank_clearing_equals_reported_credits": BANK_CLEARING_EQUALS_REPORTED_CREDITS,
+    "all_balances_are_zero": ALL_BALANCES_ARE_ZERO,
+    "one_explanation_in_force": ONE_EXPLANATION_IN_FORCE,
+    "a_credit_posts_once": A_CREDIT_POSTS_ONCE,
+    "a_transaction_is_one_credit": A_TRANSACTION_IS_ONE_CREDIT,
+    "bills_agree_with_their_payments": BILLS_AGREE_WITH_THEIR_PAYMENTS,
+    "legs_agree_with_payments": LEGS_AGREE_WITH_PAYMENTS,
+    "what_is_open_is_not_taken": WHAT_IS_OPEN_IS_NOT_TAKEN,
+    "a_payment_posts_once": A_PAYMENT_POSTS_ONCE,
+    "changes_are_counted": CHANGES_ARE_COUNTED,
+    "balances_follow_from_explanations": BALANCES_FOLLOW_FROM_EXPLANATIONS,
+    "money_is_whole": MONEY_IS_WHOLE,
+    "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
+}
+
+# More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.
+VIOLATIONS_MAX: Final = 100
+# A minute for each statement; what takes longer is not answered, and that is an error of its own.
+STATEMENT_TIMEOUT_MS: Final = 60_000
+ANSWER_WITHIN_S: Final = 65.0  # PostgreSQL's own word comes before the connection is cut off
+# Hashes of a million rows stay in memory, and the cores stay with the payments.
+BOUNDS: Final = (
+    f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}",
+    "SET LOCAL work_mem = '64MB'",
+    "SET LOCAL max_parallel_workers_per_gather = 0",
+    "SET TRANSACTION READ ONLY",
+)
+
+LIST_ALARMS = text("""
+    SELECT org_id, subject_id FROM breaks WHERE kind = :kind AND closed_at IS NULL
+""")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One row for which an invariant does not hold."""
+
+    name: str
+    org_id: UUID | None
+    evidence: dict[str, Any]
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in self.evidence.items())
+        return f"{self.name}: org={self.org_id} {facts}"
+
+
+async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
+    """Check one invariant for all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
+
+    In a transaction of its own, of a role that sees them all: it can take up to a minute, and an
+    old snapshot would keep PostgreSQL from vacuuming.
+    """
+    for bound in BOUNDS:
+        await session.execute(text(bound))
+    with patient(ANSWER_WITHIN_S):
+        rows = await session.execute(text(f"{INVARIANTS[name]} LIMIT {VIOLATIONS_MAX}"))
+    return [
+        Violation(name, row["org_id"], {key: row[key] for key in row if key != "org_id"})
+        for row in rows.mappings()
+    ]
+
+
+async def find_alarms(session: AsyncSession) -> set[tuple[UUID, UUID]]:
+    """Return (organisation, subject) of the alarms that are open."""
+    rows = await session.execute(LIST_ALARMS, {"kind": BreakKind.BOOKS_DISAGREE.value})
+    return {(row[0], row[1]) for row in rows}

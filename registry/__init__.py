@@ -1,0 +1,41 @@
+"""The registry: what packages offer to others that must not import them, in one place.
+
+The hub and the worker are started with the same one. A package that owns bills, queues jobs or
+keeps something about people adds a line here; nothing is registered while a process runs. (What the
+worker runs by the clock is listed in worker/jobs.py, providers in payments/providers.)
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from core.db import Database
+from core.jobs.attempts import Handler
+from identity.people.hooks import Hooks
+from identity.people.rules import ScopeKind
+from payments.bills.owners import BillOwner
+from payments.connections.vouching import handle_permission_lost
+from payments.payees.queries import find_payee_ids
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registry:
+    """What the packages of one installation offer."""
+
+    hooks: Hooks  # what identity calls above it, and notifies
+    # Kind of owner → its handler. No package owns bills yet.
+    bill_owners: Mapping[str, BillOwner]
+    # Kind of queued job → its handler. Made with the hub's database, for transactions of one
+    # organisation each. A worker leaves jobs of other kinds to newer ones.
+    job_handlers: Mapping[str, Callable[[Database], Handler]]
+
+
+REGISTRY: Final = Registry(
+    hooks=Hooks(
+        scope_kinds={ScopeKind.PAYEE: find_payee_ids},
+        on_permission_lost=(handle_permission_lost,),
+    ),
+    bill_owners=MappingProxyType({}),
+    job_handlers=MappingProxyType({}),
+)

@@ -1,0 +1,142 @@
+"""Reasons in words: every code that the hub stores has a sentence in both languages."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+import pytest
+
+from api.http.i18n import LANGUAGES
+from api.pages.reasons import CODED, present_fact, present_reason, present_resolution
+from payments.bills.owners_rules import SaleStatus
+from payments.bills.rules import BillStatus
+from payments.breaks.rules import BreakReason
+from payments.callbacks.rules import NoticeOutcome
+from payments.credits.admissions import ANOTHER_TRANSFER, SAME_MONEY
+from payments.credits.reasons import MatchReason
+from payments.credits.rules import MatchRule, Verdict
+from payments.providers.errors import Fault
+
+OF_BILL: Final = {"reference": "PPDXA22345678", "rule": "memo_exact", "bill_status": "open"}
+BY: Final = {"by": "Cô Lan"}
+# Each code with facts as they are stored, and what both sentences must show of them.
+FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
+    MatchReason.BILL_FOUND: (OF_BILL, ["PPDXA22345678"]),
+    MatchReason.BILL_CONFIRMED: (
+        {"reference": "PPDXA22345678", "bill_status": "open"},
+        ["PPDXA22345678"],
+    ),
+    MatchReason.SPREAD: ({"count": 3}, ["3"]),
+    MatchReason.OTHER_ACCOUNT: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
+    MatchReason.SEVERAL_BILLS: ({"count": 2}, ["2"]),
+    MatchReason.NO_SUCH_BILL: ({"named": "PPDXA22345678"}, ["PPDXA22345678"]),
+    MatchReason.FOREIGN_REFERENCE: ({"reference": "PPZZZ22345678"}, ["PPZZZ22345678"]),
+    MatchReason.TEST_REFERENCE: ({}, []),
+    MatchReason.PERHAPS_REPORTED_TWICE: ({}, []),
+    MatchReason.BEFORE_APPROVAL: ({}, []),
+    MatchReason.OWN_VIRTUAL_ACCOUNT: ({}, []),
+    MatchReason.ENDED_VIRTUAL_ACCOUNT: ({}, []),
+    MatchReason.SOLE_PAYEE: ({}, []),
+    MatchReason.SHARED_ACCOUNT: ({"count": 4}, ["4"]),
+    MatchReason.NOBODYS_ACCOUNT: ({}, []),
+    MatchReason.ASSIGNED_BY: (BY, ["Cô Lan"]),
+    MatchReason.NOT_TAKINGS_BY: ({**BY, "words": "con gửi"}, ["Cô Lan", "“con gửi”"]),
+    MatchReason.TAKINGS_AGAIN_BY: (BY, ["Cô Lan"]),
+    MatchReason.SAME_MONEY_BY: (BY, ["Cô Lan"]),
+    BreakReason.NOTICE_UNREADABLE: ({"fault": "amount"}, []),
+    BreakReason.NOTICE_FAILED: ({"error": "ValueError"}, ["ValueError"]),
+    BreakReason.SIMULATED_MONEY: ({"amount_vnd": 20_000}, ["20.000\u00a0₫"]),
+    BreakReason.ACCOUNT_NOT_LISTED: ({"account": "…0011"}, ["…0011"]),
+    BreakReason.ACCOUNT_IN_USE: ({}, []),
+    BreakReason.REPORTED_OTHERWISE: ({"differing": ["amount_vnd", "occurred_at"]}, [", "]),
+    BreakReason.REFERENCES_ADDED: ({"references": ["PPA", "PPB"]}, ["PPA, PPB"]),
+    BreakReason.BANK_REFERENCE_REPEATED: ({"bank_reference": "FT26324"}, ["FT26324"]),
+    BreakReason.TWIN_WITHOUT_REFERENCE: ({}, []),
+    BreakReason.TWIN_NAMED_LATER: ({}, []),
+    BreakReason.NO_BILL_FITS: ({}, []),
+    BreakReason.MATCHING_FAILED: ({"error": "ValueError"}, ["ValueError"]),
+    BreakReason.OWNER_FAILED: (
+        {"owner_kind": "parking", "to_status": "paid", "error": "TimeoutError"},
+        ["parking", "TimeoutError"],
+    ),
+    BreakReason.CANCELLED_PART_PAID: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
+    BreakReason.INVARIANT_BROKEN: (
+        {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
+        ["postings_sum_to_zero", "sum_vnd 5"],
+    ),
+}
+CODES: Final[list[StrEnum]] = [*MatchReason, *BreakReason]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_reason_has_a_sentence_of_its_own_in_both_languages(code: StrEnum) -> None:
+    facts, shown = FACTS[code]
+    sentences = [present_reason(lang, code.value, facts) for lang in LANGUAGES]
+
+    assert len(set(sentences)) == len(LANGUAGES), "each language says it in its own way"
+    for sentence in sentences:
+        assert sentence != code.value
+        assert " " in sentence
+        assert "{" not in sentence
+        assert [one for one in shown if one not in sentence] == []
+        named = [value for name, value in facts.items() if name in CODED]
+        assert [one for one in named if str(one) in sentence.split()] == []
+
+
+def test_no_two_reasons_share_a_code() -> None:
+    codes = [code.value for code in CODES]
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("fact", "codes"),
+    [
+        ("rule", list(MatchRule)),
+        ("bill_status", list(BillStatus)),
+        ("to_status", [*BillStatus, *SaleStatus]),
+        ("fault", list(Fault)),
+        (
+            "differing",  # what payments/credits/duplicates.py compares
+            ["amount_vnd", "direction", "references", "bank_reference", "occurred_at"],
+        ),
+    ],
+)
+def test_facts_that_are_codes_have_words_in_both_languages(fact: str, codes: Iterable[str]) -> None:
+    for code in codes:
+        words = [present_fact(lang, fact, str(code)) for lang in LANGUAGES]
+        assert len(set(words)) == len(LANGUAGES), code
+
+
+def test_however_the_hub_closes_a_break_it_is_said_in_words() -> None:
+    closed_by_processing = {
+        one.value
+        for one in NoticeOutcome
+        if one not in (NoticeOutcome.WAITS_FOR_ACCOUNT, NoticeOutcome.FAILED)
+    }
+    closed_otherwise = {
+        ANOTHER_TRANSFER, SAME_MONEY, "account_listed", "handled", "holds_again",
+        *(one.value for one in Verdict),
+    }  # fmt: skip
+    for code in closed_by_processing | closed_otherwise:
+        said = {present_resolution(lang, code) for lang in LANGUAGES}
+        assert len(said) == len(LANGUAGES), code
+    assert present_resolution("en", "đã trả khách tiền mặt") == "đã trả khách tiền mặt"
+
+
+def test_sentences_read_as_people_say_them() -> None:
+    code, facts = "bill_found", {**OF_BILL, "bill_status": "part_paid"}
+    assert present_reason("vi", code, facts) == (
+        "Trả cho khoản thu PPDXA22345678, theo mã trong nội dung. Trước đó khoản thu: thiếu tiền."
+    )
+    assert present_reason("en", code, facts) == (
+        "Pays the bill PPDXA22345678, by the code in the memo. The bill before: part paid."
+    )
+    assert present_reason("en", "spread", {"count": 1}) == "Pays 1 bill."
+    assert present_reason("vi", "not_takings_by", {**BY, "words": "con gửi"}) == (
+        "Cô Lan ghi là không phải tiền hàng. “con gửi”"
+    )
+
+
+def test_a_reason_of_another_version_is_shown_as_its_code() -> None:
+    assert present_reason("vi", "said_by_a_newer_hub", {}) == "said_by_a_newer_hub"
+    assert present_reason("vi", "no_such_bill", {}) == "no_such_bill"

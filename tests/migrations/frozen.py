@@ -1,0 +1,135 @@
+"""Frozen rows of a release: written to a text file and loaded again, by PostgreSQL's COPY."""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from core.db import Base
+from ops import migrate
+
+# Table → why the frozen data has no row of it. Nothing yet.
+WITHOUT_ROWS: Final[dict[str, str]] = {}
+# Column → why no frozen row has a value in it.
+WITHOUT_VALUES: Final[dict[str, str]] = {
+    "breaks.owner_id": "no screen lets a person take a break over yet",
+    "staff.lost_elsewhere_at": "it is emptied when all organisations have handled the loss",
+}
+# Alembic's own, and nothing to copy.
+NO_TABLE: Final = frozenset({"alembic_version"})
+END: Final = "\\."
+LIST_COLUMNS: Final = """
+    SELECT c.table_name, c.column_name FROM information_schema.columns c
+    JOIN information_schema.tables t USING (table_schema, table_name)
+    WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
+    ORDER BY 1, c.ordinal_position
+"""
+
+Stock = dict[str, int]
+
+
+def list_columns(owner: psycopg.Connection[Any]) -> dict[str, list[str]]:
+    """Return the columns of each of the hub's tables."""
+    columns: dict[str, list[str]] = {}
+    for table, column in owner.execute(LIST_COLUMNS).fetchall():
+        if table not in NO_TABLE:
+            columns.setdefault(table, []).append(column)
+    return columns
+
+
+def dump_rows(owner_url: str) -> str:
+    """Return every row as COPY writes it, in the order in which foreign keys allow to load them.
+
+    Rows are ordered by their primary key: the same database gives the same text.
+    """
+    migrate.load_models()
+    blocks = []
+    with psycopg.connect(owner_url) as owner:
+        owner.execute("SET bytea_output = 'escape'")  # what a bank said can be read, and is short
+        columns = list_columns(owner)
+        order = [table.name for table in Base.metadata.sorted_tables if table.name in columns]
+        assert set(order) == set(columns), set(order) ^ set(columns)
+        for table in order:
+            key = [column.name for column in Base.metadata.tables[table].primary_key]
+            query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT").format(
+                _names(columns[table]), sql.Identifier(table), _names(key)
+            )
+            with owner.cursor().copy(query) as copy:
+                rows = b"".join(bytes(data) for data in copy).decode()
+            blocks.append(f"COPY {table} ({', '.join(columns[table])}) FROM stdin;\n{rows}{END}\n")
+    return "\n".join(blocks)
+
+
+def load_rows(owner_url: str, frozen: str) -> None:
+    """Load what `dump_rows` wrote into a database that stands at its migration and is empty."""
+    with psycopg.connect(owner_url) as owner:
+        for block in frozen.split(f"\n{END}\n"):
+            head, _, rows = block.strip("\n").partition("\n")
+            if head:
+                with owner.cursor().copy(head.encode()) as copy:
+                    copy.write(f"{rows}\n" if rows else "")
+
+
+def take_stock(owner_url: str) -> Stock:
+    """Count each organisation's rows in each table, and add up its money in each column.
+
+    A table or column that a later migration adds is more, not less.
+    """
+    stock: Stock = {}
+    with psycopg.connect(owner_url) as owner:
+        for table, columns in list_columns(owner).items():
+            org = sql.Identifier("org_id") if "org_id" in columns else sql.SQL("'all'")
+            money = [column for column in columns if column.endswith("_vnd")]
+            query = sql.SQL("SELECT {}::text, count(*), {} FROM {} GROUP BY 1").format(
+                org,
+                sql.SQL(", ").join(
+                    [sql.SQL("0")]
+                    + [
+                        sql.SQL("coalesce(sum({}), 0)").format(sql.Identifier(column))
+                        for column in money
+                    ]
+                ),
+                sql.Identifier(table),
+            )
+            for org_id, count, _, *sums in owner.execute(query).fetchall():
+                stock[f"{table} of {org_id}: rows"] = count
+                for column, total in zip(money, sums, strict=True):
+                    stock[f"{table} of {org_id}: {column}"] = int(total)
+    return stock
+
+
+def compare_stock(before: Stock, after: Stock) -> list[str]:
+    """Return what an upgrade lost, made or changed; [] is as it must be."""
+    return [
+        f"{what}: {amount} before, {after.get(what, 0)} after"
+        for what, amount in before.items()
+        if after.get(what, 0) != amount
+    ]
+
+
+def find_empty(owner_url: str) -> tuple[set[str], set[str]]:
+    """Return the tables without a row, and the columns (table.column) without a value."""
+    tables: set[str] = set()
+    empty: set[str] = set()
+    with psycopg.connect(owner_url) as owner:
+        for table, columns in list_columns(owner).items():
+            query = sql.SQL("SELECT count(*), {} FROM {}").format(
+                sql.SQL(", ").join(
+                    sql.SQL("count({})").format(sql.Identifier(name)) for name in columns
+                ),
+                sql.Identifier(table),
+            )
+            count, *values = owner.execute(query).fetchone() or (0,)
+            if not count:
+                tables.add(table)
+            else:
+                empty |= {
+                    f"{table}.{name}"
+                    for name, filled in zip(columns, values, strict=True)
+                    if not filled
+                }
+    return tables, empty
+
+
+def _names(names: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

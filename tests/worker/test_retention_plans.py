@@ -1,0 +1,91 @@
+"""Retention finds what has had its time by an index, however long the history is."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from core.db import Database
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import FreshDatabase
+from tests.world.plans import scans_of
+from tests.world.serials import next_code
+from tests.world.stalls import PayableStall, a_payable_stall
+from worker.jobs import RETENTION
+from worker.queries import write_delete
+
+pytestmark = pytest.mark.anyio
+
+ROWS = 60_000
+PART_MAX = ROWS // 2  # the last pages are not in a summarising index yet
+# A row each eight seconds until now, so for five and a half days: none has had its time yet.
+PAST = f"""
+    FROM generate_series(1, {ROWS}) i,
+        LATERAL (SELECT now() - interval '8 seconds' * ({ROWS} - i), md5(i::text)::uuid) t (at, id)
+"""
+FILL = {
+    "idempotency_keys": f"""
+        INSERT INTO idempotency_keys (
+            org_id, route, key, body_hash, status, resource_id, created_at)
+        SELECT %(org)s, 'bills', i, '', 201, id, at {PAST}""",
+    "events": f"""
+        INSERT INTO events (org_id, id, kind, data, recorded_at)
+        SELECT %(org)s, id, 'bill.paid', '{{}}', at {PAST}""",
+    "rejections": f"""
+        INSERT INTO rejections (
+            org_id, id, endpoint_id, refusal, detail, body_start, received_at)
+        SELECT %(org)s, id, id, 'bad_signature', 'x', 'x', at {PAST}""",
+    "sign_ins": f"""
+        INSERT INTO sign_ins (
+            org_id, id, staff_id, token_hash, created_at, last_seen_at, expires_at, user_agent)
+        SELECT %(org)s, id, id, uuid_send(id), at, at, at, '' {PAST}""",
+    "jobs": f"""
+        INSERT INTO jobs (
+            org_id, id, kind, arguments, status, attempts, attempts_max, due_at, queued_at,
+            finished_at)
+        SELECT %(org)s, id, 'write', '{{}}', 'done', 1, 1, at, at, at {PAST}""",
+}
+
+
+@pytest.fixture
+async def stall(app_database: Database) -> PayableStall:
+    return await a_payable_stall(app_database, code=next_code())
+
+
+def test_every_table_with_a_retention_is_looked_at_here() -> None:
+    assert FILL.keys() == RETENTION.keys()
+
+
+async def test_what_has_had_its_time_is_found_without_reading_what_has_not(
+    worker_database: Database, stall: PayableStall, cluster: Cluster, fresh_database: FreshDatabase
+) -> None:
+    with psycopg.connect(cluster.dsn(dbname=fresh_database.name), autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        for table, fill in FILL.items():
+            owner.execute(fill, {"org": stall.org.id})
+            owner.execute(f"VACUUM ANALYZE {table}")
+    before = datetime.now(UTC) - timedelta(days=7)
+
+    read = {}
+    for table, (column, _) in RETENTION.items():
+        async with worker_database.begin() as session:
+            values = {"before": before, "limit": 5_000}
+            read |= await scans_of(session, write_delete(table, column), values)
+
+    assert [table for table, rows in read.items() if rows > PART_MAX] == []
+
+
+async def test_a_table_without_such_an_index_is_seen(
+    worker_database: Database, stall: PayableStall, cluster: Cluster, fresh_database: FreshDatabase
+) -> None:
+    with psycopg.connect(cluster.dsn(dbname=fresh_database.name), autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute(FILL["events"], {"org": stall.org.id})
+        owner.execute("DROP INDEX ix_events_recorded")
+        owner.execute("VACUUM ANALYZE events")
+
+    async with worker_database.begin() as session:
+        values = {"before": datetime.now(UTC) - timedelta(days=7), "limit": 5_000}
+        read = await scans_of(session, write_delete("events", "recorded_at"), values)
+
+    assert read["events"] > PART_MAX

@@ -1,0 +1,36 @@
+"""Tables of the size that a market has after weeks, where PostgreSQL plans otherwise.
+
+What waits for a lock is checked again by the plan that found it, so a race on a few dozen rows
+shows nothing of the same race on thousands.
+"""
+
+from typing import Final
+
+import psycopg
+
+from tests.world.constants import NOON
+from tests.world.stalls import PayableStall
+
+ROWS: Final = 24_000
+# Written as the hub writes them, but for their check characters: nobody names these bills.
+GROW_BILLS = """
+    INSERT INTO bills (
+        org_id, id, link_id, payee_id, receiving_account_id, rail, provider_order_id, reference,
+        public_token, amount_vnd, purpose, status, created_by, created_at, expires_at,
+        monitor_until)
+    SELECT l.org_id, gen_random_uuid(), l.id, l.payee_id, l.receiving_account_id,
+           CASE n %% 4 WHEN 0 THEN 'payos' ELSE 'vietqr' END,
+           CASE n %% 4 WHEN 0 THEN CAST(n AS text) END,
+           'XX' || lpad(CAST(n AS text), 11, '0'), lpad(CAST(n AS text), 22, '0'),
+           1000 + n, 'Phở bò', 'open', l.payee_id, %(now)s, %(now)s, %(now)s
+    FROM payee_accounts l CROSS JOIN generate_series(1, %(rows)s) AS n
+    WHERE l.org_id = %(org_id)s AND l.payee_id = %(payee_id)s
+"""
+
+
+def grow_bills(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> None:
+    """Give a stall this many old bills, and let the planner know."""
+    values = {"org_id": stall.org.id, "payee_id": stall.payee_id, "rows": rows, "now": NOON}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute(GROW_BILLS, values)
+        owner.execute("ANALYZE bills")
