@@ -136,9 +136,14 @@ async def found_market(database: Database, sealer: Sealer, number: int, *, now: 
 
 
 async def open_market_bills(
-    database: Database, market: Market, amounts_vnd: Sequence[int], *, now: datetime
+    database: Database,
+    market: Market,
+    amounts_vnd: Sequence[int],
+    *,
+    owner_kind: str | None = None,
+    now: datetime,
 ) -> list[BillFacts]:
-    """Open one bill per amount, at one stall after the other."""
+    """Open one bill per amount, at one stall after the other, each for an owner if one is given."""
     references = ReferenceSource(database)
     bills: list[BillFacts] = []
     for start in range(0, len(amounts_vnd), BILLS_A_COMMIT):
@@ -150,6 +155,8 @@ async def open_market_bills(
                 expires_at=now + VALID_FOR,
                 monitor_until=now + VALID_FOR + timedelta(days=1),
                 created_by=UUID(int=3),
+                owner_kind=owner_kind,
+                owner_id=None if owner_kind is None else new_id(),
             )
             for i, amount_vnd in enumerate(amounts_vnd[start : start + BILLS_A_COMMIT])
         ]

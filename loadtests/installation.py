@@ -75,7 +75,7 @@ class Installation:
         )
 
     @contextlib.contextmanager
-    def serving_hub(self, processes: int) -> Iterator[None]:
+    def serving_hub(self, processes: int, *, module: str = "ops.hub_process") -> Iterator[None]:
         """Serve the hub on a free port: JSON logs to a file, no other difference to `serve`."""
         with contextlib.ExitStack() as stack:
             listener = bind(HOST, 0, used_for="the bench's hub", option="none")
@@ -89,8 +89,10 @@ class Installation:
                 "PHOPAY_IS_PRODUCTION": "true",
             }
             for number in range(processes):
-                name = f"hub-{number + 1}"
-                self.hubs.append(start_hub(self.running, listener, environment, name=name))
+                name = f"{module}-{number + 1}"
+                self.hubs.append(
+                    start_hub(self.running, listener, environment, name=name, module=module)
+                )
             wait_until_ready(f"{url}/health/ready", self.running)
             for _ in range(20 * processes):  # every process imports and connects before it counts
                 urlopen(f"{url}/health/ready", timeout=10).close()

@@ -22,9 +22,11 @@ from loadtests.flood import AMOUNTS_VND, write_flood
 from loadtests.floor import Floor
 from loadtests.history import write_history
 from loadtests.installation import HOST, Installation, installed
+from loadtests.owner_hub import OWNER_KIND
+from loadtests.owners import await_owners
 from loadtests.pages import Pages
 from loadtests.screens import await_payments
-from loadtests.wire import SendingJob
+from loadtests.wire import SendingJob, SendingLog
 from ops.console import say
 from ops.environment import DATABASE
 from payments.bills.rules import BillFacts
@@ -56,6 +58,7 @@ class Plan:
     bill_rounds: int  # peer, hub, peer, hub, …; the medians count
     bills_a_round: int
     screen_payments: int
+    owner_payments: int
     counter_pages: int
     list_rounds: int
     screen_payments_per_s: float = 100.0
@@ -69,6 +72,7 @@ FULL: Final = Plan(
     bill_rounds=3,
     bills_a_round=3_000,
     screen_payments=3_000,
+    owner_payments=1_000,
     counter_pages=400,
     list_rounds=20,
 )
@@ -79,6 +83,7 @@ QUICK: Final = Plan(
     bill_rounds=3,
     bills_a_round=1_000,
     screen_payments=1_000,
+    owner_payments=300,
     counter_pages=100,
     list_rounds=10,
 )
@@ -121,6 +126,7 @@ class City:
 
     markets: list[Market]
     stocks: list[list[tuple[Market, list[BillFacts]]]] = field(default_factory=list)
+    owned: list[tuple[Market, list[BillFacts]]] = field(default_factory=list)
 
     def take(self) -> list[tuple[Market, list[BillFacts]]]:
         """Take the next stock of bills."""
@@ -168,6 +174,8 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
             if history:
                 past = measure_history(installation, city, plan, counts, pages, history)
             rss_mib = installation.read_peak_rss_mib()
+        say(f"Owners, {_load()}")
+        owner_delays_ms = measure_owners(installation, city, plan, counts)
         if not history:  # afterwards its tables are others
             say(f"Floor again, {_load()}")
             floor.measure(transactions=plan.floor_transactions)
@@ -190,6 +198,8 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
         figures.measured("callback_to_screen_p50_ms", p50_ms, "ms"),
         figures.at_most("callback_to_screen_p99_ms", p99_ms, "ms", screen_bar_ms),
         figures.measured("floor_p99_ms", floor_p99_ms, "ms"),
+        figures.measured("callback_to_owner_p50_ms", find_percentile(owner_delays_ms, 50), "ms"),
+        figures.measured("callback_to_owner_p99_ms", find_percentile(owner_delays_ms, 99), "ms"),
         *judge_history(past, settled_per_s=settled, counter_p95_ms=counter_p95_ms),
         figures.below("hub_rss_mib", rss_mib, "MiB", HUB_RSS_MIB),
         figures.at_most("lost", counts.lost, "", 0),
@@ -270,6 +280,12 @@ async def found_city(installation: Installation, plan: Plan, *, has_history: boo
                 bills = await open_market_bills(database, market, amounts_vnd, now=now)
                 stock.append((market, bills))
             city.stocks.append(stock)
+        for market in city.markets:
+            each = plan.owner_payments // len(city.markets)
+            owned = await open_market_bills(
+                database, market, [AMOUNTS_VND[0]] * each, owner_kind=OWNER_KIND, now=now
+            )
+            city.owned.append((market, owned))
     finally:
         await engine.dispose()
     with psycopg.connect(installation.owner_url, autocommit=True) as owner:
@@ -335,12 +351,35 @@ def measure_screens(
     wait_until_settled(installation, city)
     good = processes.list_good(log)
     counts.add(integrity.count_payments(installation.owner_url, flood.payments, good))
-    sent_at_s: dict[int, float] = defaultdict(lambda: float("inf"))
-    for answer in log.answers:
-        sent_at_s[answer.call] = min(sent_at_s[answer.call], answer.sent_at_s)
+    sent_at_s = _list_sent(log)
     missing = [call for call in good if call not in received]
     counts.lost += len(missing)
     return [(received[call] - sent_at_s[call]) * 1_000 for call in received] or [float("inf")]
+
+
+def measure_owners(
+    installation: Installation, city: City, plan: Plan, counts: Counts
+) -> list[float]:
+    """Return, for each payment, how long it took from its callback to its bill's owner, in ms.
+
+    The owner's transaction is committed then. A payment of which no owner learned counts as lost.
+    """
+    flood = write_flood(city.owned, seed=98, now=read_clock(), has_repeats=False)
+    with installation.serving_hub(HUB_PROCESSES, module="loadtests.owner_hub"):
+        notified, log = await_owners(installation, flood, calls_per_s=plan.screen_payments_per_s)
+        good = processes.list_good(log)
+        counts.add(integrity.count_payments(installation.owner_url, flood.payments, good))
+    counts.lost += len([call for call in good if call not in notified])
+    sent_at_s = _list_sent(log)
+    return [(notified[call] - sent_at_s[call]) * 1_000 for call in notified] or [float("inf")]
+
+
+def _list_sent(log: SendingLog) -> dict[int, float]:
+    """List when each call was first sent, in monotonic seconds."""
+    sent_at_s: dict[int, float] = defaultdict(lambda: float("inf"))
+    for answer in log.answers:
+        sent_at_s[answer.call] = min(sent_at_s[answer.call], answer.sent_at_s)
+    return sent_at_s
 
 
 def _share(keys: Sequence[str], stalls: Sequence[object]) -> list[str]:

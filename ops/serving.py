@@ -41,11 +41,16 @@ def bind(host: str, port: int, *, used_for: str, option: str) -> socket.socket:
 
 
 def start_hub(
-    running: Family, listener: socket.socket, environment: Mapping[str, str], *, name: str = "hub"
+    running: Family,
+    listener: socket.socket,
+    environment: Mapping[str, str],
+    *,
+    name: str = "hub",
+    module: str = "ops.hub_process",
 ) -> Child:
     """Start one process of the hub on a bound socket."""
     descriptor = listener.fileno()
-    command = [sys.executable, "-m", "ops.hub_process", str(descriptor)]
+    command = [sys.executable, "-m", module, str(descriptor)]
     its_environment = {**environment, "PHOPAY_PROCESS_NAME": name}
     return running.start(name, command, its_environment, pass_fds=[descriptor])
 

@@ -20,6 +20,7 @@ TINY = payments.Plan(
     bill_rounds=1,
     bills_a_round=50,
     screen_payments=60,
+    owner_payments=40,
     counter_pages=20,
     list_rounds=1,
     screen_payments_per_s=40.0,
@@ -35,6 +36,8 @@ NAMES = {
     "callback_to_screen_p50_ms",
     "callback_to_screen_p99_ms",
     "floor_p99_ms",
+    "callback_to_owner_p50_ms",
+    "callback_to_owner_p99_ms",
     "callbacks_settled_with_history_per_s",
     "counter_page_without_history_p95_ms",
     "counter_page_p95_ms_at_20",
@@ -56,6 +59,7 @@ def test_a_tiny_bench_measures_every_figure_and_loses_and_doubles_nothing() -> N
     assert figures["doubled"].value == 0
     assert figures["callbacks_settled_per_s"].value > 0
     assert 0 < figures["callback_to_screen_p50_ms"].value < 60_000
+    assert 0 < figures["callback_to_owner_p50_ms"].value < 60_000
     assert 0 < figures["floor_p99_ms"].value < 60_000
     assert 0 < figures["counter_page_p95_ms_at_20"].value < 60_000
     assert figures["slowest_pages"].note.count(" ms") == 3
