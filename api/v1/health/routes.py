@@ -60,4 +60,4 @@ async def _look(database: Database, *, within_s: float) -> str | None:
 @cache
 def find_newest_migration() -> str:
     """Return the number of the last file in migrations/, which is its revision."""
-    return max(path.name.partition("_")[0] for path in MIGRATIONS.glob("p[0-9]*_*.py"))
+    return max(path.name.partition("_")[0] for path in MIGRATIONS.glob("m[0-9]*_*.py"))
