@@ -119,7 +119,7 @@ HISTORY: Final[dict[str, str]] = {
     "rejections": f"""
         INSERT INTO rejections (
             org_id, id, endpoint_id, refusal, detail, body_start, received_at)
-        SELECT p.org_id, {REJECTION}, p.endpoint_id, 'bad_signature', 'past', 'x', p.at
+        SELECT p.org_id, {REJECTION}, p.endpoint_id, 'bad_signature', 'signature_differs', 'x', p.at
         FROM past p WHERE mod(p.n, 200) = 0
     """,
     "bank_transactions": f"""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.http.deps import requires
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager, read_line
+from api.pages.reasons import present_fact
 from core.audit import AuditRow, list_changes
 from core.clock import day_bounds
 from core.money import format_vnd
@@ -22,6 +23,14 @@ router = APIRouter(prefix="/manage/audit", include_in_schema=False)
 
 CHANGES_OF_ONE_MAX: Final = 100
 FACT_CHARS_MAX: Final = 200
+# Facts that are codes → the table of manage.toml with their words.
+GROUP_OF_FACT: Final = {
+    "status": "account.state",
+    "roles": "role",
+    "provider": "provider",
+    "verdict": "outcome",
+    "rail": "account.rail",
+}
 # What can be filtered for; the words are in [object] of locales/*/manage.toml.
 OBJECT_KINDS: Final = (
     "account_link",
@@ -35,13 +44,6 @@ OBJECT_KINDS: Final = (
     "staff",
     "sign_in",
 )
-# Whose words a fact's value has.
-WORDS_OF: Final = {
-    "status": "account.state",
-    "roles": "role",
-    "provider": "provider",
-    "rail": "account.rail",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +153,10 @@ def _present_fact(manager: ManagerContext, name: str, value: Any) -> str:
         return manager.say("fact.yes" if value else "fact.no")
     if isinstance(value, int) and name.endswith("_vnd"):
         return format_vnd(value)
+    if name in ("rule", "resolution"):
+        return present_fact(manager.lang, name, value)[:FACT_CHARS_MAX]
     words = value if isinstance(value, list) else [value]
-    group = WORDS_OF.get(name, "scope")
+    group = GROUP_OF_FACT.get(name, "scope")
     return ", ".join(manager.word(group, str(word)) for word in words)[:FACT_CHARS_MAX]
 
 

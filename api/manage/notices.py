@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.http.deps import requires
 from api.http.paging import read_cursor, write_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager
+from api.pages.reasons import present_refusal
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.callbacks import views
@@ -149,7 +150,7 @@ def present_notice(manager: ManagerContext, endpoint_id: UUID, one: NoticeView) 
         icon=icon,
         word=manager.word(group, name),
         next_step=manager.word(f"{group}_next", name, "") if tone != "good" else "",
-        detail=one.detail,
+        detail=present_refusal(manager.lang, one.detail) if one.detail else "",
         skew="" if one.skew_s is None else manager.say("notice.skew", seconds=one.skew_s),
         attempts=one.attempts,
         body_bytes=one.body_bytes,

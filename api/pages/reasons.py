@@ -13,6 +13,7 @@ CODED: Final = {
     "to_status": "status",
     "fault": "fault",
     "differing": "differing",
+    "resolution": "resolution",  # in the audit log
 }
 
 
@@ -47,6 +48,11 @@ def present_fact(lang: str, name: str, value: Any) -> str:
 def present_resolution(lang: str, resolution: str) -> str:
     """Say how a break was closed; what a person typed stays as it is."""
     return _word(lang, "resolution", resolution)
+
+
+def present_refusal(lang: str, detail: str) -> str:
+    """Say what was wrong with a message that was not accepted."""
+    return _word(lang, "refused", detail)
 
 
 def _word(lang: str, table: str | None, code: str) -> str:

@@ -76,7 +76,7 @@ class Rejection(OrgRow):
 
     endpoint_id: Mapped[UUID]
     refusal: Mapped[str]
-    detail: Mapped[str]
+    detail: Mapped[str]  # RefusalDetail
     skew_s: Mapped[int | None]
     body_start: Mapped[bytes] = mapped_column(LargeBinary)  # the first 2 KiB
     received_at: Mapped[datetime]

@@ -110,7 +110,7 @@ INSERT_REJECTION = text("""
 
 LIST_NOTICES = text("""
     SELECT * FROM (
-        (SELECT id, true AS is_accepted, source, outcome, NULL AS refusal, '' AS detail, skew_s,
+        (SELECT id, true AS is_accepted, source, outcome, NULL AS refusal, NULL AS detail, skew_s,
                 received_at, handled_at, attempts, length(body) AS body_bytes
          FROM notices
          WHERE org_id = :org_id AND endpoint_id = :endpoint_id

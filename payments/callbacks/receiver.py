@@ -250,11 +250,12 @@ class NoticeReceiver:
         self._rejected[endpoint.id] = since, count + 1
         if count >= REJECTIONS_AN_HOUR_MAX:  # it would not be kept: no transaction for it
             return
+        assert verified.detail is not None
         rejection = NewRejection(
             id=new_id(),
             endpoint_id=endpoint.id,
             refusal=refusal.value,
-            detail=verified.detail,
+            detail=verified.detail.value,
             skew_s=verified.skew_s,
             body_start=body[:REJECTION_BODY_BYTES_MAX],
             received_at=now,

@@ -23,7 +23,7 @@ class NoticeView(NamedTuple):
     source: str
     outcome: NoticeOutcome | None
     refusal: str | None
-    detail: str
+    detail: str | None  # RefusalDetail
     skew_s: int | None
     received_at: datetime
     handled_at: datetime | None

@@ -13,6 +13,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     Verification,
 )
 
@@ -26,7 +27,7 @@ NOT_ACCEPTED: Final = Acknowledgement(status=401, body=b'{"success":false,"error
 TOO_LARGE: Final = Acknowledgement(status=413, body=b'{"success":false,"error":"too_large"}')
 
 
-def refused(refusal: Refusal, detail: str, *, skew_s: int | None = None) -> Verification:
+def refused(refusal: Refusal, detail: RefusalDetail, *, skew_s: int | None = None) -> Verification:
     """Return a failed verification; the detail is for the notice log."""
     return Verification(is_valid=False, refusal=refusal, detail=detail, skew_s=_bound(skew_s))
 
@@ -50,7 +51,6 @@ def valid(
     return Verification(
         is_valid=True,
         refusal=None,
-        detail="valid, by the previous key" if key_index else "valid",
         used_previous_key=key_index > 0,
         skew_s=_bound(skew_s),
         reading=reading,
@@ -91,9 +91,9 @@ class AnswersPlainly:
 def check_envelope(callback: RawCallback, body_bytes_max: int) -> Verification | None:
     """Refuse what is too large or below an address where nothing is (None: look further)."""
     if len(callback.body) > body_bytes_max:
-        return refused(Refusal.TOO_LARGE, f"body over {body_bytes_max} bytes")
+        return refused(Refusal.TOO_LARGE, RefusalDetail.BODY_TOO_LARGE)
     if callback.subpath:
-        return refused(Refusal.UNKNOWN_SUBPATH, "nothing below this endpoint")
+        return refused(Refusal.UNKNOWN_SUBPATH, RefusalDetail.PATH_UNKNOWN)
     return None
 
 

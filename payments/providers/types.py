@@ -41,6 +41,25 @@ class Refusal(StrEnum):
     UNKNOWN_SUBPATH = "unknown_subpath"
 
 
+class RefusalDetail(StrEnum):
+    """What was wrong with a callback that was not accepted; api/pages/words has the words."""
+
+    SIGNATURE_ABSENT = "signature_absent"
+    SIGNATURE_UNREADABLE = "signature_unreadable"  # not in the provider's form
+    SIGNATURE_DIFFERS = "signature_differs"
+    CLOCK_DIFFERS = "clock_differs"
+    CREDENTIALS_ABSENT = "credentials_absent"
+    KEY_DIFFERS = "key_differs"
+    LOGIN_UNREADABLE = "login_unreadable"
+    LOGIN_DIFFERS = "login_differs"
+    TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 (a reason, not a secret)
+    TOKEN_DIFFERS = "token_differs"  # noqa: S105 (of another endpoint)
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 (a reason, not a secret)
+    BODY_UNREADABLE = "body_unreadable"
+    BODY_TOO_LARGE = "body_too_large"
+    PATH_UNKNOWN = "path_unknown"
+
+
 class PulledBy(StrEnum):
     """By what a provider's pull API is searched."""
 
@@ -139,7 +158,7 @@ class Verification:
 
     is_valid: bool
     refusal: Refusal | None
-    detail: str  # for the notice log; holds no secrets
+    detail: RefusalDetail | None = None  # for the notice log
     used_previous_key: bool = False
     skew_s: int | None = None  # our clock minus the signature's, where the scheme signs a time
     reading: Reading | None = None

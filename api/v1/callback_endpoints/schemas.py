@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from api.http.fields import Body, NameText, Read
 from payments.providers import PROVIDERS
+from payments.providers.types import RefusalDetail
 
 OVERLAP_S_MAX: Final = 7 * 86_400
 ACCOUNTS_MAX: Final = 100
@@ -157,7 +158,7 @@ class NoticeRead(Read):
     source: str = Field(description="`callback`, or `pulled` when the hub polled.")
     outcome: str | None = Field(description="What became of it; null while it waits.")
     refusal: str | None = Field(description="Why it was not accepted.", examples=["bad_signature"])
-    detail: str
+    detail: RefusalDetail | None = Field(description="What was wrong with a refused message.")
     skew_s: int | None = Field(description="Our clock minus the signature's.")
     received_at: datetime
     handled_at: datetime | None

@@ -44,6 +44,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     ReportedTransaction,
     Verification,
 )
@@ -74,17 +75,17 @@ class Casso(AnswersPlainly):
             return refusal
         header = callback.headers.get("x-casso-signature", "")
         if not header:
-            return refused(Refusal.MISSING_SIGNATURE, "no X-Casso-Signature")
+            return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.SIGNATURE_ABSENT)
         signed_ms, signatures = _split_header(header)
         if not _UNIX_MS.fullmatch(signed_ms) or not 1 <= len(signatures) <= SIGNATURES_MAX:
-            return refused(Refusal.BAD_SIGNATURE, "signature is not t=<ms>,v1=<hex>")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_UNREADABLE)
         try:
             notice = parse_object(callback.body)
             key_index = _find_key(notice, callback.body, signed_ms, signatures, secrets)
-        except UnreadableNotice as error:
-            return refused(Refusal.MALFORMED, str(error))
+        except UnreadableNotice:
+            return refused(Refusal.MALFORMED, RefusalDetail.BODY_UNREADABLE)
         if key_index is None:
-            return refused(Refusal.BAD_SIGNATURE, "signature does not match the body")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_DIFFERS)
         skew_s = int(now.timestamp()) - int(signed_ms) // 1_000
         return valid(key_index, partial(_read_notice, notice), skew_s=skew_s)
 

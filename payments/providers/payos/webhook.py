@@ -42,6 +42,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     ReportedTransaction,
     Verification,
 )
@@ -101,14 +102,14 @@ class PayOS(AnswersPlainly):
             envelope = parse_object(callback.body)
             data, signature = envelope.get("data"), envelope.get("signature")
             if type(data) is not dict:
-                return refused(Refusal.MALFORMED, "data is not an object")
+                return refused(Refusal.MALFORMED, RefusalDetail.BODY_UNREADABLE)
             if type(signature) is not str or not signature:
-                return refused(Refusal.MISSING_SIGNATURE, "no signature in the body")
+                return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.SIGNATURE_ABSENT)
             key_index = _find_key(data, signature, secrets)
             if key_index is None:
-                return refused(Refusal.BAD_SIGNATURE, "signature does not match the data")
-        except UnreadableNotice as error:
-            return refused(Refusal.MALFORMED, str(error))
+                return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_DIFFERS)
+        except UnreadableNotice:
+            return refused(Refusal.MALFORMED, RefusalDetail.BODY_UNREADABLE)
         return valid(key_index, partial(_read_data, data))
 
     def read(self, body: bytes) -> Reading:

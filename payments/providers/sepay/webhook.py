@@ -42,6 +42,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     ReportedTransaction,
     Verification,
 )
@@ -118,9 +119,9 @@ class SePayHmac(SePay):
         timestamp = callback.headers.get("x-sepay-timestamp", "").strip()
         scheme, _, signature = callback.headers.get("x-sepay-signature", "").strip().partition("=")
         if not timestamp or not signature:
-            return refused(Refusal.MISSING_SIGNATURE, "no X-SePay-Timestamp or X-SePay-Signature")
+            return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.SIGNATURE_ABSENT)
         if scheme != "sha256" or not _UNIX_S.fullmatch(timestamp):
-            return refused(Refusal.BAD_SIGNATURE, "signature is not sha256=… with a Unix time")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_UNREADABLE)
         message = timestamp.encode() + b"." + callback.body
         key_index = find_signing_key(
             secrets,
@@ -128,11 +129,11 @@ class SePayHmac(SePay):
             [signature.encode("utf-8", "replace")],
         )
         if key_index is None:
-            return refused(Refusal.BAD_SIGNATURE, "signature does not match the body")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_DIFFERS)
         skew_s = int(now.timestamp()) - int(timestamp)
         window_s = self.capabilities.clock_window_s
         if window_s is not None and abs(skew_s) > window_s:
-            detail = f"our clock minus the signature's: {skew_s} s, window {window_s} s"
+            detail = RefusalDetail.CLOCK_DIFFERS
             return refused(Refusal.STALE_TIMESTAMP, detail, skew_s=skew_s)
         return valid(key_index, partial(self.read, callback.body), skew_s=skew_s)
 
@@ -152,10 +153,10 @@ class SePayApiKey(SePay):
             return refusal
         scheme, offered = split_authorization(callback)
         if scheme != "apikey" or not offered:
-            return refused(Refusal.MISSING_SIGNATURE, "no Authorization: Apikey …")
+            return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.CREDENTIALS_ABSENT)
         key_index = find_equal_key(secrets, offered)
         if key_index is None:
-            return refused(Refusal.BAD_SIGNATURE, "the API key is not this endpoint's")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.KEY_DIFFERS)
         return valid(key_index, partial(self.read, callback.body))
 
 

@@ -47,6 +47,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     ReportedTransaction,
     Verification,
 )
@@ -85,18 +86,18 @@ class VietQRvn:
     ) -> Verification:
         """Check the Basic login of a token request, or the Bearer token of a transaction."""
         if len(callback.body) > self.body_bytes_max:
-            return refused(Refusal.TOO_LARGE, f"body over {self.body_bytes_max} bytes")
+            return refused(Refusal.TOO_LARGE, RefusalDetail.BODY_TOO_LARGE)
         scheme, credentials = split_authorization(callback)
         subpath = callback.subpath.strip("/")
         if subpath == TOKEN_SUBPATH:
             if scheme != "basic" or not credentials:
-                return refused(Refusal.MISSING_SIGNATURE, "no Authorization: Basic …")
+                return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.CREDENTIALS_ABSENT)
             return _check_login(credentials, secrets)
         if subpath == SYNC_SUBPATH:
             if scheme != "bearer" or not credentials:
-                return refused(Refusal.MISSING_SIGNATURE, "no Authorization: Bearer …")
+                return refused(Refusal.MISSING_SIGNATURE, RefusalDetail.CREDENTIALS_ABSENT)
             return _check_token(credentials, secrets, partial(self.read, callback.body), now)
-        return refused(Refusal.UNKNOWN_SUBPATH, f"neither {TOKEN_SUBPATH} nor {SYNC_SUBPATH}")
+        return refused(Refusal.UNKNOWN_SUBPATH, RefusalDetail.PATH_UNKNOWN)
 
     def issue_token(
         self, callback: RawCallback, secrets: EndpointSecrets, *, now: datetime
@@ -172,12 +173,12 @@ def _check_login(credentials: bytes, secrets: EndpointSecrets) -> Verification:
     try:
         login = base64.b64decode(credentials, validate=True)
     except ValueError:
-        return refused(Refusal.BAD_SIGNATURE, "Basic credentials are not base64")
+        return refused(Refusal.BAD_SIGNATURE, RefusalDetail.LOGIN_UNREADABLE)
     username, _, password = login.partition(b":")
     key_index = find_equal_key(secrets, password)
     is_user = hmac.compare_digest(username, (secrets.username or "").encode())
     if key_index is None or not is_user or not secrets.username:
-        return refused(Refusal.BAD_SIGNATURE, "user name or password is not this endpoint's")
+        return refused(Refusal.BAD_SIGNATURE, RefusalDetail.LOGIN_DIFFERS)
     return valid(key_index, None)
 
 
@@ -186,16 +187,15 @@ def _check_token(
 ) -> Verification:
     found = _TOKEN.fullmatch(credentials)
     if found is None:
-        return refused(Refusal.BAD_SIGNATURE, "not a token of this hub")
+        return refused(Refusal.BAD_SIGNATURE, RefusalDetail.TOKEN_UNKNOWN)
     expiry, signature = found.groups()
     key_index = find_signing_key(
         secrets, lambda key: _sign_token(expiry, secrets, key), [signature]
     )
     if key_index is None:
-        return refused(Refusal.BAD_SIGNATURE, "not a token of this endpoint")
-    late_s = int(now.timestamp()) - int(expiry)
-    if late_s >= 0:
-        return refused(Refusal.EXPIRED_TOKEN, f"token expired {late_s} s ago")
+        return refused(Refusal.BAD_SIGNATURE, RefusalDetail.TOKEN_DIFFERS)
+    if now.timestamp() >= int(expiry):
+        return refused(Refusal.EXPIRED_TOKEN, RefusalDetail.TOKEN_EXPIRED)
     return valid(key_index, read)
 
 

@@ -7,7 +7,13 @@ from typing import Any, Final
 import pytest
 
 from api.http.i18n import LANGUAGES
-from api.pages.reasons import CODED, present_fact, present_reason, present_resolution
+from api.pages.reasons import (
+    CODED,
+    present_fact,
+    present_reason,
+    present_refusal,
+    present_resolution,
+)
 from payments.bills.owners_rules import SaleStatus
 from payments.bills.rules import BillStatus
 from payments.breaks.rules import BreakReason
@@ -16,6 +22,7 @@ from payments.credits.admissions import ANOTHER_TRANSFER, SAME_MONEY
 from payments.credits.reasons import MatchReason
 from payments.credits.rules import MatchRule, Verdict
 from payments.providers.errors import Fault
+from payments.providers.types import RefusalDetail
 
 OF_BILL: Final = {"reference": "PPDXA22345678", "rule": "memo_exact", "bill_status": "open"}
 BY: Final = {"by": "Cô Lan"}
@@ -140,3 +147,10 @@ def test_sentences_read_as_people_say_them() -> None:
 def test_a_reason_of_another_version_is_shown_as_its_code() -> None:
     assert present_reason("vi", "said_by_a_newer_hub", {}) == "said_by_a_newer_hub"
     assert present_reason("vi", "no_such_bill", {}) == "no_such_bill"
+
+
+def test_what_was_wrong_with_a_refused_message_is_said_in_words() -> None:
+    for detail in RefusalDetail:
+        said = {present_refusal(lang, detail.value) for lang in LANGUAGES}
+        assert len(said) == len(LANGUAGES), detail
+        assert detail.value not in said

@@ -117,7 +117,7 @@ async def test_a_signed_callback_pays_the_bill_and_is_explained(
     assert [(c["verdict"], c["rule"], c["applied_vnd"]) for c in found] == [
         ("settle", "memo_exact", 20_000)
     ]
-    assert bill["reference"] in found[0]["reason"]
+    assert found[0]["reason_facts"]["reference"] == bill["reference"]
     log = await list_notices(market, endpoint)
     assert len(log) == 2
     assert all(one["is_accepted"] for one in log)

@@ -28,6 +28,7 @@ from payments.providers.types import (
     RawCallback,
     Reading,
     Refusal,
+    RefusalDetail,
     ReportedTransaction,
     Verification,
 )
@@ -72,7 +73,7 @@ class NewBank(AnswersPlainly):
             secrets, lambda key: hmac.digest(key, callback.body, "sha256").hex(), [signature]
         )
         if key is None:
-            return refused(Refusal.BAD_SIGNATURE, "x-newbank does not match")
+            return refused(Refusal.BAD_SIGNATURE, RefusalDetail.SIGNATURE_DIFFERS)
         return valid(key, lambda: self.read(callback.body))
 
     def read(self, body: bytes) -> Reading:
