@@ -20,9 +20,9 @@ from payments.breaks.rules import BreakKind
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
-CLEARING_IS_WHAT_WAS_TOLD: Final = """
-    SELECT org_id, account_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
-        SELECT org_id, receiving_account_id AS account_id, amount_vnd AS told_vnd, 0 AS posted_vnd
+CLEARING_IS_WHAT_WAS_REPORTED: Final = """
+    SELECT org_id, account_id, sum(credit_vnd) AS credit_vnd, sum(posted_vnd) AS posted_vnd FROM (
+        SELECT org_id, receiving_account_id AS account_id, amount_vnd AS credit_vnd, 0 AS posted_vnd
         FROM bank_transactions WHERE direction = 'in'
         UNION ALL
         SELECT c.org_id, c.receiving_account_id, -c.amount_vnd, 0
@@ -34,7 +34,7 @@ CLEARING_IS_WHAT_WAS_TOLD: Final = """
         UNION ALL
         SELECT org_id, credit_subject_id, 0, -amount_vnd
         FROM postings WHERE credit_code = 'bank_clearing') AS both_sides
-    GROUP BY org_id, account_id HAVING sum(told_vnd) <> sum(posted_vnd)
+    GROUP BY org_id, account_id HAVING sum(credit_vnd) <> sum(posted_vnd)
 """
 # I1, I2: per organisation all balances together are zero, and every leg has its account.
 ALL_BALANCES_ARE_ZERO: Final = """
@@ -58,9 +58,9 @@ ONE_EXPLANATION_IN_FORCE: Final = """
 """
 # I7: a credit posts its amount once, corrections taken off; nothing posts for a missing credit.
 A_CREDIT_POSTS_ONCE: Final = """
-    SELECT org_id, credit_id, sum(told_vnd) AS told_vnd, sum(posted_vnd) AS posted_vnd FROM (
+    SELECT org_id, credit_id, sum(credit_vnd) AS credit_vnd, sum(posted_vnd) AS posted_vnd FROM (
         SELECT org_id, id AS credit_id,
-               CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS told_vnd, 0 AS posted_vnd
+               CASE direction WHEN 'in' THEN amount_vnd ELSE 0 END AS credit_vnd, 0 AS posted_vnd
         FROM bank_transactions
         UNION ALL
         SELECT m.org_id, m.credit_id, -c.amount_vnd, 0
@@ -77,7 +77,7 @@ A_CREDIT_POSTS_ONCE: Final = """
         FROM postings t LEFT JOIN payments p ON (p.org_id, p.id) = (t.org_id, t.cause_id)
         WHERE t.cause_kind IN ('payment', 'payment_reversal')
           AND (p.id IS NULL OR p.source_kind = 'credit')) AS both_sides
-    GROUP BY org_id, credit_id HAVING sum(told_vnd) <> sum(posted_vnd)
+    GROUP BY org_id, credit_id HAVING sum(credit_vnd) <> sum(posted_vnd)
 """
 # I7: what a provider calls one transaction is one credit; a report that a person admitted as
 # another transfer is one more.
@@ -210,7 +210,7 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
 """
 
 INVARIANTS: Final[dict[str, str]] = {
-    "clearing_is_what_was_told": CLEARING_IS_WHAT_WAS_TOLD,
+    "clearing_is_what_was_reported": CLEARING_IS_WHAT_WAS_REPORTED,
     "all_balances_are_zero": ALL_BALANCES_ARE_ZERO,
     "one_explanation_in_force": ONE_EXPLANATION_IN_FORCE,
     "a_credit_posts_once": A_CREDIT_POSTS_ONCE,

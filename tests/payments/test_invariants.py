@@ -41,7 +41,7 @@ DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
         {
-            "clearing_is_what_was_told",
+            "clearing_is_what_was_reported",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -50,7 +50,7 @@ DAMAGES = {
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
         {
-            "clearing_is_what_was_told",
+            "clearing_is_what_was_reported",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -123,7 +123,7 @@ DAMAGES = {
             " 'id', gen_random_uuid(), 'bank_reference', 'FTLOST',"
             " 'provider_transaction_id', 'lost'))).* FROM bank_transactions c LIMIT 1"
         ),
-        {"clearing_is_what_was_told", "one_explanation_in_force", "a_credit_posts_once"},
+        {"clearing_is_what_was_reported", "one_explanation_in_force", "a_credit_posts_once"},
     ),
     "a credit lost its explanation": (
         "UPDATE matches SET reversed_at = now() WHERE verdict = 'settle'",
@@ -131,7 +131,7 @@ DAMAGES = {
     ),
     "money out is explained as money in": (
         "UPDATE bank_transactions SET direction = 'out'",
-        {"one_explanation_in_force", "clearing_is_what_was_told", "a_credit_posts_once"},
+        {"one_explanation_in_force", "clearing_is_what_was_reported", "a_credit_posts_once"},
     ),
     "one transaction became two credits": (
         (
@@ -304,7 +304,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
     monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_told", slow)
+    monkeypatch.setitem(INVARIANTS, "clearing_is_what_was_reported", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(databases, now=NOON) == 1
@@ -312,4 +312,4 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     assert "books_disagree" in await list_breaks(databases.app, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
-    assert "clearing_is_what_was_told" in told
+    assert "clearing_is_what_was_reported" in told
