@@ -52,7 +52,7 @@ class Readiness:
 class Limits:
     """How often somebody may do what costs others: each counts in this process alone."""
 
-    # "Check the payment", for each payee, its counter and its API together: the provider is asked
+    # "Check the payment", for each payee, its counter and its API together: the provider is polled
     # each time, and counts requests, too. Three at once, so that a double tap shows no error; then
     # one every 3 seconds.
     checks: RateLimit = field(default_factory=lambda: RateLimit(3, per_s=9))

@@ -32,7 +32,7 @@ class AuditRow(OrgRow):
     """One change. The application's role may insert and read these rows, nothing else."""
 
     __tablename__ = "audit_log"
-    # The story of one object, and whether somebody did a thing to it: asked while pages load.
+    # The story of one object, and whether somebody did a thing to it: read while pages load.
     __table_args__ = (Index("ix_audit_log_object", "org_id", "object_id"),)
 
     actor_kind: Mapped[str]

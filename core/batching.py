@@ -32,7 +32,7 @@ class MicroBatcher(Generic[Key, Item, Answer]):
         flush: writes the items of one key in one transaction and commits it; answers one answer or
             one exception per item, in order. When it raises, each item is tried again alone,
             so that one bad item cannot fail its batch; unless the database is away or full, which
-            nobody's item causes: then everyone is told Busy at once. When the server said nothing
+            nobody's item causes: then everyone gets Busy at once. When the server said nothing
             at all, so is everyone who waits for another flush, of whatever key.
         items_max: most items in one flush.
         waiting_max: most items waiting or being written; above it `submit` answers Busy.
@@ -128,7 +128,7 @@ class MicroBatcher(Generic[Key, Item, Answer]):
             _resolve(future, answer)
 
     def _refuse_waiting(self, error: Exception) -> None:
-        """Tell everyone who waits, instead of letting each find out for themselves."""
+        """Notify everyone who waits, instead of letting each find out for themselves."""
         for waiting in self._waiting.values():
             self._waiting_count -= len(waiting)
             while waiting:

@@ -8,7 +8,7 @@ HANOI: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 def read_clock() -> datetime:
-    """Tell the time, aware and in UTC. Called at the edges only; everything else gets `now`."""
+    """Return the time, aware and in UTC. Called at the edges only; everything else gets `now`."""
     return datetime.now(UTC)
 
 

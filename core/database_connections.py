@@ -98,8 +98,8 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
             return await super().wait(gen, *args, **kwargs)
         loop = asyncio.get_running_loop()
         until = loop.time() + max(self.answer_within_s, _patience.get())
-        asked = _deadline.get()
-        until = until if asked is None else min(until, asked)
+        wanted = _deadline.get()
+        until = until if wanted is None else min(until, wanted)
         timer = loop.call_at(until, self._cut_off)
         try:
             return await super().wait(gen, *args, **kwargs)

@@ -34,7 +34,7 @@ class IdempotencyKeyReused(HubError):
 
 
 class IdempotencyKey(Base):
-    """One key of an organisation on one route: what was asked (hash) and what answered it."""
+    """One key of an organisation on one route: the request (its hash) and what answered it."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created", "created_at", postgresql_using="brin"),)

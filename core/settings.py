@@ -14,7 +14,7 @@ TCP_KEEPALIVES_IDLE_S: Final = 5
 TCP_KEEPALIVES_INTERVAL_S: Final = 2
 TCP_KEEPALIVES_COUNT: Final = 3
 TCP_USER_TIMEOUT_MS: Final = 8_000
-# One write for many callers; above it each is told to come back (database_write_timeout_s).
+# One write for many callers; above it each gets Busy and comes back (database_write_timeout_s).
 WRITE_TIMEOUT_S: Final = 6.0
 ENV_PREFIX: Final = "PHOPAY_"
 SECRET_KEY_CHARS_MIN: Final = 43  # 32 bytes in base64, without its padding
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=65_536, ge=1_024)
     # Open screens of one process; each holds a connection and about 60 kB.
     streams_max: int = Field(default=2_000, ge=1)
-    # Where sandbox endpoints may be asked what came in: "http://127.0.0.1:8300,https://…". Not what
+    # Where sandbox endpoints may be polled: "http://127.0.0.1:8300,https://…". Not what
     # any tenant types: the hub would knock at doors of its own network. The demo sets its own.
     sandbox_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md

@@ -1,7 +1,7 @@
-"""The clock that all processes share: the database's, as near as a round trip tells it.
+"""The clock that all processes share: the database's, as near as a round trip shows it.
 
 What one process writes and another compares with its own time must not depend on whose clock was
-set right: ids of events, and how far a screen has heard. Each process measures how far its own
+set right: ids of events, and how far a screen has received. Each process measures how far its own
 clock is off, at its start and every few seconds, and counts from there.
 """
 
@@ -27,7 +27,7 @@ _is_measured = False
 
 
 def read_shared_clock() -> datetime:
-    """Tell the database's time, aware and in UTC."""
+    """Return the database's time, aware and in UTC."""
     return clock.read_clock() + _ahead
 
 

@@ -106,15 +106,15 @@ HISTORY: Final[dict[str, str]] = {
         INSERT INTO notices (
             org_id, id, endpoint_id, provider, source, body, headers, skew_s, received_at,
             handled_at, outcome, attempts, next_attempt_at)
-        SELECT p.org_id, told.id, p.endpoint_id, 'sepay', 'callback',
+        SELECT p.org_id, reported.id, p.endpoint_id, 'sepay', 'callback',
                convert_to(repeat('x', 330), 'UTF8'),
                '{{"user-agent": "SePay-Webhook/1.0", "content-type": "application/json"}}', 0,
-               p.at, p.at, told.outcome, 1, p.at
+               p.at, p.at, reported.outcome, 1, p.at
         FROM past p
         CROSS JOIN LATERAL (
             SELECT {NOTICE} AS id, p.verdict AS outcome
             UNION ALL
-            SELECT {REPEAT}, 'repeat' WHERE mod(p.n, 33) = 0) AS told
+            SELECT {REPEAT}, 'repeat' WHERE mod(p.n, 33) = 0) AS reported
     """,
     "rejections": f"""
         INSERT INTO rejections (

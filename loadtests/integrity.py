@@ -1,4 +1,4 @@
-"""Counting afterwards: what the sender was told is safe, held against what the database holds.
+"""Counting afterwards: what was acknowledged to the sender, held against what the database holds.
 
 Read as the owner, past row-level security, from bills, credits, matches and transfers. What counts
 is the sender's own log: an acknowledged callback whose money is not on its bill is lost, whatever

@@ -47,7 +47,7 @@ class Listener:
             self.is_ready.set_exception(RuntimeError(reason))
 
     def note(self, data: str) -> None:
-        """Note when what is awaited is told for the first time; a fresh page also hears echoes."""
+        """Note when what is awaited comes for the first time; a fresh page also receives echoes."""
         at_s = time.monotonic()
         names = self._awaited.intersection(NAME.findall(data))
         if not names or any(name in self.received for name in names):

@@ -43,7 +43,7 @@ class Listening:
     timeout_s: float
 
     def read_log(self) -> ListeningLog:
-        """Wait until it heard what it expected, or its time is over."""
+        """Wait until it received what it expected, or its time is over."""
         self.process.wait(self.timeout_s)
         if self.process.returncode != 0:
             msg = f"the listener ended with code {self.process.returncode}"

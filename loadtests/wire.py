@@ -45,7 +45,7 @@ class SendingLog(msgspec.Struct):
 
 
 class ListeningJob(msgspec.Struct):
-    """What one listener does: opens streams and writes down what it hears."""
+    """What one listener does: opens streams and writes down what it receives."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ class PullResult(msgspec.Struct, array_like=True):
 
 
 class ListeningLog(msgspec.Struct):
-    """Everything that was heard."""
+    """Everything that was received."""
 
     events: list[PullResult]
 

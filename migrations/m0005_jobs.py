@@ -14,7 +14,7 @@ down_revision = "m0004"
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 # The application queues, cancels, and marks as done in a handler's own transaction.
 APP_MAY_UPDATE = "status, finished_at, cancel_requested_at"
-# The worker leases; what was asked for, and by whom, stays as it was queued.
+# The worker leases; arguments, and who queued it, stay as it was queued.
 WORKER_MAY_UPDATE = (
     "status, attempts, due_at, lease_token, leased_by, progress_done, progress_total, "
     "progress_note, progress_at, error_code, error_detail, started_at, finished_at"

@@ -10,7 +10,7 @@ class CannotStart(Exception):
 
 
 class PortBusy(CannotStart):
-    """Somebody else listens on a port that was asked for."""
+    """Somebody else listens on a port that is wanted."""
 
     def __init__(self, port: int, *, used_for: str, option: str) -> None:
         super().__init__(

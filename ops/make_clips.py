@@ -71,7 +71,7 @@ PHRASES: Final = {
 
 # Notes of a chime: hertz, when it starts, how long it rings (seconds), how loud (0 to 1).
 Note = tuple[float, float, float, float]
-# Good money rises, short money falls and knocks twice: told apart without the words.
+# Good money rises, short money falls and knocks twice: known apart without the words.
 CHIMES: Final[dict[str, tuple[Note, ...]]] = {
     "chime-success": ((659.3, 0.0, 0.35, 0.7), (880.0, 0.12, 0.55, 0.8)),
     "chime-short": (

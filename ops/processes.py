@@ -37,7 +37,7 @@ def stop_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, unwind)
     signal.signal(signal.SIGHUP, unwind)
-    # A shell starts background jobs with SIGINT ignored; we are asked to stop by it all the same.
+    # A shell starts background jobs with SIGINT ignored; it stops us all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -91,7 +91,7 @@ class Family:
                 stdout=output,
                 stderr=output,
                 pass_fds=pass_fds,
-                process_group=0,  # Ctrl-C is for us; the children are told in order
+                process_group=0,  # Ctrl-C is for us; the children are stopped in order
                 preexec_fn=_die_with(os.getpid()),
             )
         child = Child(name=name, process=process, log=log)
@@ -110,7 +110,7 @@ class Family:
         """
         while (ended := self.find_ended()) is None:
             time.sleep(0.2)
-        time.sleep(0.5)  # everybody may be told to stop at once: then our own signal comes now
+        time.sleep(0.5)  # everybody may be stopped at once: then our own signal comes now
         raise CannotStart(describe_end(ended))
 
     def stop(self) -> None:

@@ -76,14 +76,14 @@ class ReceiptPage:
 
 def render(request: Request, template: str, status: int = 200, **facts: Any) -> Response:
     """Render a page in the visitor's language, which a cookie remembers."""
-    asked = request.query_params.get("lang", "")
-    language = asked if asked in LANGUAGES else request.cookies.get("lang", "vi")
+    wanted = request.query_params.get("lang", "")
+    language = wanted if wanted in LANGUAGES else request.cookies.get("lang", "vi")
     language = language if language in LANGUAGES else "vi"
     other = request.url.include_query_params(lang="en" if language == "vi" else "vi")
     shown = {"w": words(language), "language": language, **facts}
     shown["other_language"] = f"{other.path}?{other.query}" if request.method == "GET" else ""
     page = TEMPLATES.TemplateResponse(request, template, shown, status_code=status)
-    if asked in LANGUAGES:
+    if wanted in LANGUAGES:
         page.set_cookie("lang", language, max_age=31_536_000, samesite="lax", httponly=True)
     return page
 

@@ -1,6 +1,6 @@
-"""The control API: registers accounts and subscribers, sets faults, moves raw money, tells the log.
+"""The control API: registers accounts and subscribers, sets faults, moves raw money, shows the log.
 
-It has no login. The sandbox listens to this machine only unless it is told otherwise.
+It has no login. The sandbox listens to this machine only unless it is set otherwise.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -219,7 +219,7 @@ async def show_faults(request: Request) -> Response:
 
 
 async def transfer(request: Request) -> Response:
-    """Book a raw credit or debit with an arbitrary memo, and tell the subscribers."""
+    """Book a raw credit or debit with an arbitrary memo, and call the subscribers back."""
     raw = await read_json(request, RawTransfer)
     world = world_of(request)
     world.check_room()
@@ -233,9 +233,9 @@ async def transfer(request: Request) -> Response:
 
 
 async def show_log(request: Request) -> Response:
-    """Tell the sender's own log: counts over everything, and a page of lines and deliveries.
+    """Return the sender's own log: counts over everything, and a page of lines and deliveries.
 
-    Query: `after_line`, `after_delivery` (ids to go on from), `limit` (1,000 unless told).
+    Query: `after_line`, `after_delivery` (ids to go on from), `limit` (1,000 unless given).
     """
     world = world_of(request)
     limit = read_whole(request.query_params, "limit", 1_000, upto=LOG_PAGE_MAX)

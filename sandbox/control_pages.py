@@ -102,8 +102,8 @@ def _set_faults(profile: FaultProfile | None) -> str:
     if profile is None:
         return ""
     honest = msgspec.to_builtins(FaultProfile())
-    told: dict[str, Any] = msgspec.to_builtins(profile)
-    return ", ".join(f"{name}={value}" for name, value in told.items() if value != honest[name])
+    shown: dict[str, Any] = msgspec.to_builtins(profile)
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if value != honest[name])
 
 
 def _row(delivery: Delivery) -> DeliveryRow:

@@ -103,21 +103,21 @@ class Dispatcher:
         planned = plan(profile, line, rng)
         started = []
         for one in planned:
-            told = replace(
+            reported = replace(
                 message,
                 amount_vnd=one.amount_vnd,
                 memo=one.memo,
                 is_signature_wrong=one.is_signature_wrong,
                 clock_skew_s=one.clock_skew_s,
             )
-            delivery = self._enter(subscription, told, one)
+            delivery = self._enter(subscription, reported, one)
             started.append(delivery)
             if delivery.state == "dropped":
                 continue
             if profile.reorder_window > 1 and one.kind == "credit":
-                self._hold(subscription, profile, (delivery, one, told), rng)
+                self._hold(subscription, profile, (delivery, one, reported), rng)
             else:
-                self._start(subscription, delivery, one, told)
+                self._start(subscription, delivery, one, reported)
         return started
 
     def ping(self, subscription: Subscription, message: Message) -> Delivery:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class SandboxError(Exception):
-    """Base of every refusal. The message is for the person or program that asked."""
+    """Base of every refusal. The message is for the person or program that sent the request."""
 
     status: ClassVar[int] = 422
     code: ClassVar[str] = "refused"

@@ -28,7 +28,7 @@ class FaultProfile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     delay_s: Seconds = 0
     delay_percent: Percent = 100
     drop_percent: Percent = 0
-    wrong_amount_percent: Percent = 0  # told instead of the true amount
+    wrong_amount_percent: Percent = 0  # reported instead of the true amount
     wrong_memo_percent: Percent = 0  # the default memo instead of the payer's
     wrong_signature_percent: Percent = 0
     same_id_other_amount_percent: Percent = 0  # sent besides the honest callback
@@ -71,8 +71,8 @@ def plan(profile: FaultProfile, line: Line, rng: Random) -> list[Planned]:
     hits = {name: draws[name] < getattr(profile, f"{name}_percent") for name in DRAWN}
     other_vnd = _other_amount(line.amount_vnd, rng)
     wait_s = profile.delay_s if hits["delay"] else 0
-    told_wrong = ("drop", "wrong_amount", "wrong_memo", "wrong_signature")
-    happened = [name for name in told_wrong if hits[name]]
+    reported_wrong = ("drop", "wrong_amount", "wrong_memo", "wrong_signature")
+    happened = [name for name in reported_wrong if hits[name]]
     happened += ["delay"] if wait_s else []
     happened += ["clock_skew"] if profile.clock_skew_s else []
     first = Planned(

@@ -181,11 +181,11 @@ class World:
             raise SandboxFull(f"{PENDING_MAX} callbacks are under way already.")
 
     def announce(self, line: Line) -> list[Delivery]:
-        """Tell every subscriber of the line's account, each with its own faults."""
+        """Call back every subscriber of the line's account, each with its own faults."""
         deliveries: list[Delivery] = []
         self.requests.record(line)
         for subscription in list(self.subscriptions.values()):
-            if not subscription.url or not subscription.hears(line):
+            if not subscription.url or not subscription.covers(line):
                 continue
             message = self._message(subscription, line)
             profile = self._profile_for(subscription, line)
@@ -271,7 +271,7 @@ class World:
         return HONEST
 
     def _message(self, subscription: Subscription, line: Line) -> Message:
-        """Tell a line. payOS adds the order that the line's virtual account belongs to.
+        """Report a line. payOS adds the order that the line's virtual account belongs to.
 
         Money without an order gets orderCode 0 and a link id of its own: an assumption that lets
         a payOS endpoint receive static codes as well.

@@ -131,7 +131,7 @@ async def serve_events(
     database: TheDatabase,
     last_event_id: str | None = Query(default=None, max_length=64),
 ) -> StreamingResponse:
-    """Tell every device of the payee what happens, worded and drawn for its screen."""
+    """Stream to every device of the payee what happens, worded and drawn for its screen."""
     async with open_org_transaction(database, payee.org_id) as session:
         routes = await find_routes(session, payee.org_id, [payee.id])
     route = routes.get(payee.id)

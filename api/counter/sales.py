@@ -47,8 +47,8 @@ class SaleRow:
     amount_vnd: int
     is_counted: bool
     bill_path: str
-    asks: str  # "" or the bill that it may be for: "Của khách này: Phở bò?"
-    asks_bill_id: UUID | None
+    suggestion: str  # "" or the bill that it may be for: "Của khách này: Phở bò?"
+    suggested_bill_id: UUID | None
     can_assign: bool
     can_take_out: bool
     can_put_back: bool
@@ -171,7 +171,7 @@ def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
         Verdict.UNASSIGNED: "counter.sales.not_mine_yet",
     }.get(facts.verdict)
     is_waiting_for_owner = facts.verdict is Verdict.UNASSIGNED
-    asks_bill_id = sale.suggested_bill_id if facts.verdict is Verdict.COUNTER_SALE else None
+    suggested_bill_id = sale.suggested_bill_id if facts.verdict is Verdict.COUNTER_SALE else None
     what = sale.suggested_purpose or sale.suggested_reference or ""
     why = f"counter.sales.rule.{sale.rule}"
     if facts.verdict in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
@@ -187,8 +187,8 @@ def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
         amount_vnd=sale.amount_vnd,
         is_counted=facts.verdict in COUNTED,
         bill_path=f"/counter/bills/{sale.bill_id}{suffix}" if sale.bill_id else "",
-        asks=translate(lang, "counter.sales.confirm", what=what) if asks_bill_id else "",
-        asks_bill_id=asks_bill_id,
+        suggestion=translate(lang, "counter.sales.confirm", what=what) if suggested_bill_id else "",
+        suggested_bill_id=suggested_bill_id,
         can_assign=is_waiting_for_owner,
         can_take_out=facts.verdict is Verdict.COUNTER_SALE,
         can_put_back=facts.verdict is Verdict.NOT_TAKINGS,

@@ -96,7 +96,7 @@ Day = Annotated[
 
 
 class Body(BaseModel):
-    """A request's body: a field that we do not know is a mistake worth telling."""
+    """A request's body: a field that we do not know is a mistake worth reporting."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Ending what never ends by itself, open streams, when the process is told to stop."""
+"""Ending what never ends by itself, open streams, when the process is to stop."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def closing_on_signals(close: Callable[[], None]) -> Iterator[None]:
-    """Call `close` when the process is told to stop, before the server does what it does then.
+    """Call `close` when the process is to stop, before the server does what it does then.
 
     uvicorn waits for open connections before it ends the lifespan, and an open stream never ends
     by itself. Only the main thread may do this; elsewhere it does nothing.

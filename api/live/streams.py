@@ -209,7 +209,7 @@ class _Stream:
 
 
 def _write_now() -> str:
-    """Tell a page the hub's time: a device's own clock may be minutes wrong."""
+    """Write the hub's time for a page: a device's own clock may be minutes wrong."""
     return f'{{"now":"{read_shared_clock().isoformat()}"}}'
 
 

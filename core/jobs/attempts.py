@@ -53,7 +53,7 @@ class JobAttempt:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What was asked for."""
+        """What it was queued with."""
         return self.lease.arguments
 
     @property

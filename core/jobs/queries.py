@@ -251,7 +251,7 @@ async def end_abandoned(session: AsyncSession) -> Sequence[EndedJob]:
 async def renew_lease(
     session: AsyncSession, lease: Lease, token: UUID, *, lease_for: timedelta
 ) -> bool | None:
-    """Renew a lease: True if somebody asked to cancel the job, None if the lease is lost."""
+    """Renew a lease: True if somebody requested to cancel the job, None if the lease is lost."""
     values = {**_of(lease, token), "lease_for": lease_for}
     row = (await session.execute(RENEW_LEASE, values)).first()
     return None if row is None else bool(row[0])

@@ -76,7 +76,7 @@ class JobRunner:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run jobs until told to stop; then let them end, or give them back."""
+        """Run jobs until `stop` is set; then let them end, or give them back."""
         forward = asyncio.create_task(self._wake_at(stop))
         try:
             while not stop.is_set():
@@ -167,7 +167,7 @@ class JobRunner:
         held_until_s = taken_at_s + lease_for.total_seconds()
         while True:
             await asyncio.sleep(pause_s)
-            asked_at_s = time.monotonic()
+            renewed_at_s = time.monotonic()
             try:
                 async with asyncio.timeout(pause_s), self._database.begin() as session:
                     is_cancelled = await queries.renew_lease(
@@ -179,7 +179,7 @@ class JobRunner:
                     continue
                 is_cancelled = None  # by the next try another worker may have it
             else:
-                held_until_s = asked_at_s + lease_for.total_seconds()
+                held_until_s = renewed_at_s + lease_for.total_seconds()
             if is_cancelled is None:
                 self._stop(attempt, working, Stopped.LEASE_LOST)
             elif is_cancelled:

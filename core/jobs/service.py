@@ -105,7 +105,7 @@ async def cancel_job(
     What a running one has committed stays. A job that has ended stays as it is.
 
     Returns:
-        The status afterwards; `running` means that its worker was asked to stop.
+        The status afterwards; `running` means that its worker is to stop.
 
     Raises:
         JobNotFound

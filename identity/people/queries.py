@@ -316,7 +316,7 @@ async def list_keys(session: AsyncSession, org_id: UUID) -> Sequence[ApiKey]:
 
 
 async def write_key_use(session: AsyncSession, org_id: UUID, key_id: UUID, *, at: datetime) -> None:
-    """Say when a key was last used; several processes may tell, the latest counts."""
+    """Say when a key was last used; several processes may write, the latest counts."""
     await session.execute(
         update(ApiKey)
         .where(ApiKey.org_id == org_id, ApiKey.id == key_id)

@@ -1,7 +1,7 @@
-"""The demo city: made once through the hub's own services, told to the sandbox at every start.
+"""The demo city: made once by the hub's own services; the sandbox gets it at every start.
 
 Each organisation is one transaction, so a start that was killed half-way goes on where it stopped.
-Passwords are made here and told once; the database holds their hashes.
+Passwords are made here and shown once; the database holds their hashes.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from payments.payees.service import add_payee
 from payments.providers import PROVIDERS
 
 THERE_ALREADY: Final = (
-    "The demo city is there from an earlier start, with the logins told then.",
+    "The demo city is there from an earlier start, with the logins shown then.",
     "New passwords for everybody: ./phopay seed --new-passwords (same --data and ports)",
 )
 
@@ -58,7 +58,7 @@ class Builder:
 
 
 def seed(*, hub_url: str, sandbox_url: str, has_new_passwords: bool = False) -> list[str]:
-    """Make the demo city where it is missing, and tell the sandbox of its accounts and endpoints.
+    """Make the demo city where it is missing, and set the sandbox up for it.
 
     Reads the PHOPAY_… variables. Safe to repeat: what is there stays.
 

@@ -1,4 +1,4 @@
-"""Logins of the demo city: people with passwords made here, and one API key, told once."""
+"""Logins of the demo city: people with passwords made here, and one API key, shown once."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -129,7 +129,7 @@ class Logins:
         if not self.made:
             return []
         names = {place.code: place.name for place in PLACES} | {CITY_CODE: CITY_NAME}
-        lines = ["Logins, told this once:"]
+        lines = ["Logins, shown this once:"]
         code = ""
         for login in self.made:
             if login.org_code != code:
@@ -140,8 +140,8 @@ class Logins:
             return lines
         stall = f"{DONG_XA.slug}.{DONG_XA.stalls[0].label.lower()}"
         begin = f"Begin with chu.{stall} (a stall), quanly.{DONG_XA.slug} (its market)"
-        told_keys = [f"API key of {code}: {text}" for code, text in self.api_keys]
-        return [*lines, "", *told_keys, f"{begin} or quantri.{CITY_SLUG} (the city)."]
+        shown_keys = [f"API key of {code}: {text}" for code, text in self.api_keys]
+        return [*lines, "", *shown_keys, f"{begin} or quantri.{CITY_SLUG} (the city)."]
 
     def _remember(self, org: OrgFacts, staff: Staff, password: str) -> None:
         self.made.append(

@@ -26,7 +26,7 @@ class Account(StrEnum):
     """Whose account a stall's codes name."""
 
     OWN = "own"
-    VIRTUAL = "virtual"  # the board's, told apart by a virtual account
+    VIRTUAL = "virtual"  # the board's, kept apart by a virtual account
     SHARED = "shared"  # the board's, and nothing tells the stalls apart
 
 

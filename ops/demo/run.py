@@ -70,7 +70,7 @@ def seed_city(
     sandbox_url: str,
     has_new_passwords: bool = False,
 ) -> list[str]:
-    """Fill the demo city, unless it is there; return what to tell the person (logins)."""
+    """Fill the demo city, unless it is there; return what to show the person (logins)."""
     from ops.demo import city
 
     os.environ.update(environment)

@@ -1,4 +1,4 @@
-"""Tells the sandbox what the demo hub knows: accounts to pay to, and whom to call back.
+"""Set-up of the sandbox with what the demo hub knows: accounts to pay to, and whom to call back.
 
 Everything is read from the database, the secrets unsealed, so that it can be repeated whenever a
 sandbox starts empty, under another address, or after somebody added an account. What the sandbox
@@ -65,7 +65,7 @@ async def set_up_sandbox(
         except httpx.TransportError:
             return [
                 f"No sandbox answers at {sandbox_url}: nothing can be paid there yet.",
-                "./phopay demo starts one and tells it of the city.",
+                "./phopay demo starts one and sets it up for the city.",
             ]
 
 

@@ -324,7 +324,7 @@ class Cluster:
     def _wait_until_ready(self, said_from: int) -> str | None:
         assert self._watchdog is not None
         deadline = time.monotonic() + START_TIMEOUT_S
-        is_told = False
+        is_reported = False
         while True:
             problem = self._try_connect()
             if problem is None:
@@ -333,9 +333,9 @@ class Cluster:
                 with self.log_path.open(encoding="utf-8", errors="replace") as log:
                     log.seek(said_from)
                     return log.read()
-            if not is_told and isinstance(problem, psycopg.errors.CannotConnectNow):
+            if not is_reported and isinstance(problem, psycopg.errors.CannotConnectNow):
                 say("PostgreSQL is recovering from a crash, please wait")
-                is_told = True
+                is_reported = True
             if time.monotonic() > deadline:
                 raise CannotStart(f"PostgreSQL does not get ready: {problem}. See {self.log_path}")
             time.sleep(0.05)

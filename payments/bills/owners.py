@@ -142,7 +142,7 @@ class OwnersInbox:
         return True
 
     async def _put_off(self, change: Change, error: Exception) -> None:
-        """Count the failure, come back later, and tell a person once if it goes on."""
+        """Count the failure, come back later, and open a break once if it goes on."""
         why = type(error).__name__
         log.error("owner.failed", kind=change.owner_kind, change=str(change.id), error=repr(error))
         async with open_org_transaction(self._database, change.org_id) as session:

@@ -61,7 +61,7 @@ async def open_alarm(
 ) -> None:
     """Open one alarm of an organisation for an invariant, unless it is open: a break.
 
-    Its people see it and tell the operator, who sees it in the log as well.
+    Its people see it and call the operator, who sees it in the log as well.
     """
     name = violations[0].name
     alarm = NewBreak(

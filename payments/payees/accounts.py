@@ -3,7 +3,7 @@
 An overlaid sticker or a bad manager must not redirect money. So an account takes money only after
 one person proposed it, another approved it, the bank reported a test transfer to the number that
 the codes name (by an endpoint that another person than the proposer answers for), and the people of
-the payee are told on their own screen. What a test transfer does is in activation.py.
+the payee see it on their own screen. What a test transfer does is in activation.py.
 Locks go account, link, payee, its other links.
 """
 

@@ -25,7 +25,7 @@ def list_jobs(databases: JobDatabases, rails: RailService) -> tuple[PeriodicJob,
 
 
 async def resume_requests(databases: JobDatabases, rails: RailService, *, now: datetime) -> int:
-    """Bring requests at payOS further: unheard ones, and those of bills that are paid or cancelled.
+    """Resume requests at payOS: unanswered ones, and those of paid or cancelled bills.
 
     Returns how many were due.
     """

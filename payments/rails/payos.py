@@ -247,4 +247,4 @@ def _is_of_before(created_at: object, order: Order) -> bool:
         made_at = datetime.fromisoformat(str(created_at))
     except ValueError:
         return False
-    return made_at.tzinfo is not None and made_at < order.asked_at - CLOCKS_DIFFER
+    return made_at.tzinfo is not None and made_at < order.requested_at - CLOCKS_DIFFER

@@ -29,7 +29,7 @@ class Order:
     amount_vnd: int
     pay_url: str  # the payer's page, to which the provider's own page leads back
     valid_until: datetime
-    asked_at: datetime  # when the first request for the bill was written down
+    requested_at: datetime  # when the first request for the bill was written down
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -328,11 +328,11 @@ class RailService:
             amount_vnd=attempt.amount_vnd,
             pay_url=f"{self._public_url}/p/{named.org_code}-{attempt.public_token}",
             valid_until=attempt.monitor_until,
-            asked_at=attempt.created_at,
+            requested_at=attempt.created_at,
         )
 
     async def _store(self, attempt: RailAttempt, remote: Remote, result: Result) -> None:
-        """Write the result and tell the screens; the result of who was too slow does not count."""
+        """Write the result and notify the screens; one that comes too late does not count."""
         now = self._read_clock()
         orders = attempt.orders + result.next_number
         order_id = attempt.order_id

@@ -13,7 +13,7 @@ from sandbox.settings import REPLY_BYTES_MAX
 
 
 class Subscription(msgspec.Struct, kw_only=True):
-    """Who wants to hear about which accounts, where, and with which secrets."""
+    """Who is called back for which accounts, where, and with which secrets."""
 
     id: str
     provider: str
@@ -26,17 +26,17 @@ class Subscription(msgspec.Struct, kw_only=True):
     accounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
     send: Literal["in", "all"] = "in"
 
-    def hears(self, line: Line) -> bool:
-        """Tell whether this line is one that the subscriber is told about."""
+    def covers(self, line: Line) -> bool:
+        """Tell whether the subscriber is called back for this line."""
         if self.send == "in" and line.direction != "in":
             return False
-        told = {(line.bin, line.number.upper()), (line.bin, line.virtual_number.upper())}
-        return any((bin_, number.upper()) in told for bin_, number in self.accounts)
+        named = {(line.bin, line.number.upper()), (line.bin, line.virtual_number.upper())}
+        return any((bin_, number.upper()) in named for bin_, number in self.accounts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One callback to be sent: a line as the provider tells it, faults and all."""
+    """One callback to be sent: a line as the provider reports it, faults and all."""
 
     line: Line
     amount_vnd: int

@@ -176,8 +176,8 @@ def test_ring_that_ends_before_the_hub_says_so_asks_and_then_waits(
 
     page.on("request", note)
     page.evaluate("""async () => {
-        const { hubNow, hearHubTime } = await import("/static/js/hub_clock.js");
-        hearHubTime(new Date(hubNow() + 20 * 60_000).toISOString());
+        const { hubNow, setHubTime } = await import("/static/js/hub_clock.js");
+        setHubTime(new Date(hubNow() + 20 * 60_000).toISOString());
     }""")
 
     expect(page.locator(".time-ring text")).to_have_text("0:00")

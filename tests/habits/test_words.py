@@ -36,6 +36,12 @@ DENIED = {
     r"gatherer\w*": "MicroBatcher",
     r"testimon\w+": "TransferEvidence",
     r"twice is like once": "idempotent",
+    r"hear(?:Money|Cancelled|Corrected|HubTime)|heard(?:To|At)\b": "receive; set",
+    r"unheard|who hear\b": "unanswered; notified",
+    r"holder_told\w*|told_(?:vnd|bank|keys|wrong)": "confirmed; reported; named; shown",
+    r"cancel_asked\w*|ask_to_cancel|asked_at\w*": "requested",
+    r"duties_?not_?apart": "duties not separated",
+    r"asks_bill_id|is_?asked_?again": "suggested; wanted",
 }
 PHRASES = {re.compile(rf"(?<![A-Za-z])(?:{phrase})", re.IGNORECASE): phrase for phrase in DENIED}
 # (file, phrase as it stands there) that means what it says.
@@ -72,7 +78,11 @@ def test_no_phrase_reads_as_translated() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["was asked in vain", "is polled no more", "the settler's turn", "owners hear of it"]
+    "said",
+    [
+        *("was asked in vain", "is polled no more", "the settler's turn", "owners hear of it"),
+        *("news.hearMoney(data)", "holder_told_at", "cancel_asked_at", "DutiesNotApart"),
+    ],
 )
 def test_a_denied_phrase_is_found(said: str) -> None:
     assert any(phrase.search(said) for phrase in PHRASES)

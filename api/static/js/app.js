@@ -60,7 +60,7 @@ const ASK_EVERY_MAX_MS = 60_000;
 const ended = new Map(); // by the instant of a ring's end: when to ask next, and how long after it
 
 /**
- * Draw every time ring; one that ends tells its page by "phopay:expired". A page that shows it
+ * Draw every time ring; one that ends notifies its page by "phopay:expired". A page that shows it
  * again, since the hub has not yet seen the end, gets it again after a while, not at once.
  */
 function tick() {

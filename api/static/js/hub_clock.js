@@ -19,8 +19,8 @@ export function hubNow() {
  * @param {{isFresh?: boolean}} [options] said just now; else it may have waited on the way, and only
  *   moves the clock forward (time passes that performance.now() does not see: a phone that sleeps)
  */
-export function hearHubTime(iso, { isFresh = false } = {}) {
-  const heard = Date.parse(iso) - performance.now();
-  if (Number.isNaN(heard)) return;
-  offset = isFresh ? heard : Math.max(offset, heard);
+export function setHubTime(iso, { isFresh = false } = {}) {
+  const measured = Date.parse(iso) - performance.now();
+  if (Number.isNaN(measured)) return;
+  offset = isFresh ? measured : Math.max(offset, measured);
 }

@@ -7,7 +7,7 @@ const CROWDED_AFTER_MS = 2000; // a page that is just being left still holds its
 /**
  * Wait for one of the browser's lines.
  * @param {AbortSignal} signal ends the waiting
- * @param {(isCrowded: boolean) => void} onCrowded told when there is none, and when there is
+ * @param {(isCrowded: boolean) => void} onCrowded called when there is none, and when there is
  * @returns {Promise<() => void>} call it to give the line back; closing the page does so too
  */
 export function takeLine(signal, onCrowded) {

@@ -1,7 +1,7 @@
 // News from the hub as it happens: an EventSource that also survives a hub that restarts, and a line
 // that goes without a word.
 
-import { hearHubTime, hubNow } from "/static/js/hub_clock.js";
+import { setHubTime, hubNow } from "/static/js/hub_clock.js";
 import { takeLine } from "/static/js/lines.js";
 
 export const SILENT_MS = 35_000; // the hub ticks every 15 s: two were missed
@@ -18,12 +18,12 @@ const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less
  * @param {Record<string, (data: any, event: MessageEvent, isReplay: boolean) => void>} handlers by
  *   event name; isReplay: it happened before the stream was open
  * @param {object} [options]
- * @param {(isLive: boolean, heardAt: number) => void} [options.onSignal] the line comes and goes;
- *   heardAt: when it was last heard, in ms by the hub's clock
+ * @param {(isLive: boolean, receivedAt: number) => void} [options.onSignal] the line comes and goes;
+ *   receivedAt: when something last came, in ms by the hub's clock
  * @param {(eventId: string) => void} [options.onTick] up to this event everything was received;
  *   said when the stream has caught up, and every 15 s
  * @param {(isCrowded: boolean) => void} [options.onCrowded] this browser has too many lines open
- *   already: nothing is heard until another page closes
+ *   already: nothing is received until another page closes
  * @returns {() => void} call it to stop
  */
 export function listen(
@@ -39,16 +39,16 @@ export function listen(
   let isReplay = true;
   let isOpen = false;
   let waitingFrom = 0; // for a word, by performance.now()
-  let heardAt = hubNow();
+  let receivedAt = hubNow();
   let retryMs = RETRY_MIN_MS;
   let retryTimer = null;
 
-  const hear = () => {
+  const noteReceived = () => {
     waitingFrom = performance.now();
-    heardAt = hubNow();
+    receivedAt = hubNow();
   };
   const handlerOf = (name) => (event) => {
-    hear();
+    noteReceived();
     if (event.lastEventId) {
       lastEventId = event.lastEventId;
       const key = `${name} ${event.lastEventId}`;
@@ -80,8 +80,8 @@ export function listen(
       isOpen = true;
       isReplay = true; // the browser opens a lost line again by itself
       retryMs = RETRY_MIN_MS;
-      hear();
-      onSignal(true, heardAt);
+      noteReceived();
+      onSignal(true, receivedAt);
     });
     source.addEventListener("error", () => {
       // After a lost line the browser tries again by itself; after an error answer (502 from a
@@ -89,12 +89,12 @@ export function listen(
       const isForEver = source.readyState === EventSource.CLOSED;
       isOpen = false;
       waitingFrom = performance.now();
-      onSignal(false, heardAt);
+      onSignal(false, receivedAt);
       if (isForEver) openLater();
     });
     for (const name of Object.keys(handlers)) source.addEventListener(name, handlerOf(name));
     source.addEventListener("hello", (event) => {
-      hearHubTime(JSON.parse(event.data).now, { isFresh: true });
+      setHubTime(JSON.parse(event.data).now, { isFresh: true });
       // Before the first tick too: a line that dies in its first seconds is gone on with from here.
       lastEventId = event.lastEventId || lastEventId;
     });
@@ -103,8 +103,8 @@ export function listen(
       receivedTo(event.lastEventId);
     });
     source.addEventListener("tick", (event) => {
-      hear();
-      hearHubTime(JSON.parse(event.data).now);
+      noteReceived();
+      setHubTime(JSON.parse(event.data).now);
       receivedTo(event.lastEventId);
     });
   };
@@ -120,7 +120,7 @@ export function listen(
     if (!source || source.readyState === EventSource.CLOSED) return;
     source.close();
     isOpen = false;
-    onSignal(false, heardAt);
+    onSignal(false, receivedAt);
     openLater();
   };
 

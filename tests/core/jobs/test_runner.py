@@ -103,12 +103,12 @@ async def test_a_worker_that_is_alive_keeps_its_job_longer_than_its_lease(
     async def write(_attempt: JobAttempt) -> None:
         nonlocal begun
         begun += 1
-        await asyncio.sleep(2)
+        await asyncio.sleep(5)
 
     job_id = await queued(app_database)
     async with (
-        running(worker_database, {"write": write}, limits=SHORT),
-        running(worker_database, {"write": write}, limits=SHORT),
+        running(worker_database, {"write": write}, limits=QUICK),
+        running(worker_database, {"write": write}, limits=QUICK),
     ):
         assert (await ended(app_database, job_id)).status == "done"
 

@@ -181,11 +181,11 @@ async def _compare(history: History, where: str) -> None:
         status = await read_status(database, stall, bill.facts)
         assert status == (bill.status, bill.paid_vnd, bill.received_vnd), where
     applied_vnd = sum(bill.paid_vnd for bill in history.bills)
-    told_vnd = sum(amount_vnd for _, amount_vnd, *_ in history.told)
+    reported_vnd = sum(amount_vnd for _, amount_vnd, *_ in history.told)
     assert await read_ledger(database, stall) == {
-        "clearing": -told_vnd,
+        "clearing": -reported_vnd,
         "takings": applied_vnd + history.sales_vnd,
-        "unapplied": told_vnd - applied_vnd - history.sales_vnd,
+        "unapplied": reported_vnd - applied_vnd - history.sales_vnd,
         "not_takings": 0,
     }, where
     assert await count_rows(database, stall, "bank_transactions") == len(history.told), where

@@ -27,11 +27,12 @@ from tests.world.polling import a_polled_endpoint, poll
 from tests.world.sandboxes import SECRET
 from tests.world.serials import next_number
 from tests.world.servers import a_server, answering, drip
-from tests.world.stalls import a_payable_stall
+from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 PROMISED_S = 5.0
+BUSY_S = 3.0  # what a busy machine may add; without the limit it would be hours
 
 
 async def test_vietqrvn_cannot_be_polled_and_takes_no_token(
@@ -98,15 +99,22 @@ async def test_tokens_are_sealed(app_database: Database, sealer: Sealer) -> None
         assert text_.encode().hex() not in stored
 
 
-async def polled_at(
+async def a_polled_stall(
     url: str, app_database: Database, owner_database: Database, sealer: Sealer, provider: str
-) -> PolledAccount:
+) -> PayableStall:
     stall = await a_payable_stall(app_database, is_live=False, provider=provider)
     stall = await a_polled_endpoint(app_database, sealer, stall, url)
     if provider == "payos":
         for _ in range(3):
             bill = await a_bill(app_database, stall, now=read_clock())
             await put_on_rail(owner_database, bill, str(next_number()))
+    return stall
+
+
+async def polled_at(
+    url: str, app_database: Database, owner_database: Database, sealer: Sealer, provider: str
+) -> PolledAccount:
+    stall = await a_polled_stall(url, app_database, owner_database, sealer, provider)
     return await poll(app_database, sealer, stall)
 
 
@@ -115,10 +123,11 @@ async def test_a_provider_that_only_drips_is_given_up_within_five_seconds(
     app_database: Database, owner_database: Database, sealer: Sealer, provider: str
 ) -> None:
     async with a_server(drip) as (url, lines):
+        stall = await a_polled_stall(url, app_database, owner_database, sealer, provider)
         began = time.monotonic()
         with pytest.raises(ProviderDidNotRespond):
-            await polled_at(url, app_database, owner_database, sealer, provider)
-        assert time.monotonic() - began < PROMISED_S
+            await poll(app_database, sealer, stall)
+        assert time.monotonic() - began < PROMISED_S + BUSY_S
         assert len(lines) == (3 if provider == "payos" else 1)
 
 

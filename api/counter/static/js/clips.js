@@ -1,6 +1,6 @@
 // Recorded phrases and chimes: fetched and decoded once, then joined into one piece of sound.
 
-import { ask } from "./requests.js";
+import { fetchAnswer } from "./requests.js";
 
 const SAMPLES_PER_S = 44100;
 const SILENT_BELOW = 0.004; // MP3 pads both ends of a clip; what is quieter than this is padding
@@ -93,7 +93,7 @@ export class Clips {
 }
 
 async function fetchOk(address, as) {
-  const { answer, body } = await ask(address, { as, withinMs: CLIP_WITHIN_MS });
+  const { answer, body } = await fetchAnswer(address, { as, withinMs: CLIP_WITHIN_MS });
   if (!answer.ok) throw new Error(`${address}: HTTP ${answer.status}`);
   return body;
 }

@@ -41,15 +41,15 @@ document.addEventListener("click", (event) => {
 });
 
 const signal = document.getElementById("signal");
-let lostAt = null; // when the line was last heard, by the hub's clock
+let lostAt = null; // when something last came on the line, by the hub's clock
 let offlineTimer = null;
 let wasOfflineSpoken = false;
 
-function showSignal(isLive, heardAt) {
+function showSignal(isLive, receivedAt) {
   signal.dataset.live = isLive ? "yes" : "no";
   signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
   if (!isLive) {
-    lostAt ??= heardAt;
+    lostAt ??= receivedAt;
     offlineTimer ??= setTimeout(() => {
       wasOfflineSpoken = true;
       speaker.announce({ kind: "offline" });
@@ -68,12 +68,12 @@ function showSignal(isLive, heardAt) {
 }
 
 const handlers = {
-  "bill.cancelled": (...args) => news.hearCancelled(...args),
+  "bill.cancelled": (...args) => news.receiveCancelled(...args),
   "bill.code_changed": (data, event, isReplay) => {
     if (news.isNew(event, isReplay) && stage.isUnderWay) stage.refresh();
   },
-  "bill.cash_taken_back": (...args) => news.hearCashBack(...args),
-  "credit.corrected": (...args) => news.hearCorrected(...args),
+  "bill.cash_taken_back": (...args) => news.receiveCashBack(...args),
+  "credit.corrected": (...args) => news.receiveCorrected(...args),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {
     news.forget(); // going on from the same event, the hub would say the same again
@@ -81,19 +81,19 @@ const handlers = {
   },
   "signed-out": () => location.assign("/login"),
 };
-for (const name of MONEY) handlers[name] = (...args) => news.hearMoney(...args);
+for (const name of MONEY) handlers[name] = (...args) => news.receiveMoney(...args);
 // While a code is under way the screen asks by itself, too: news may have come before it listened.
 const UNDER_WAY_MS = 3000;
 setInterval(() => stage.isUnderWay && stage.refresh(), UNDER_WAY_MS);
 const crowded = document.getElementById("crowded");
 const listening = {
   onSignal: showSignal,
-  onTick: (eventId) => news.heardTo(eventId),
+  onTick: (eventId) => news.receivedTo(eventId),
   onCrowded: (isCrowded) => (crowded.hidden = !isCrowded),
 };
 let hangUp = listen(news.address(), handlers, listening);
 
-/** The hub picks the account that a stream hears when it opens: open one for the new account. */
+/** The hub picks the account that a stream is about when it opens: open one for the new account. */
 async function moveAccount() {
   await stage.refresh();
   hangUp();

@@ -35,7 +35,7 @@ export function figures(amountVnd) {
 
 /**
  * @param {import("./counter_stage.js").Stage} stage
- * @param {{onCode: (amountVnd: number) => void}} options told when a new bill's code is shown
+ * @param {{onCode: (amountVnd: number) => void}} options called when a new bill's code is shown
  */
 export function bindKeypad(stage, { onCode }) {
   let isOpening = false;

@@ -16,18 +16,18 @@ export class News {
   #strip = document.getElementById("strip");
   #missed = document.getElementById("missed");
   #seen; // event ids, the newest last
-  #heardTo; // the event id up to which everything was received, "" if nobody said
+  #receivedTo; // the event id up to which everything was received, "" if nobody said
   #since; // when this device began to listen, by the hub's clock: older was never its news
   #timer = null;
   #stripTimer = null;
-  #lostAt = Infinity; // when the line was last heard before it went, by the hub's clock
+  #lostAt = Infinity; // when something last came before the line went, by the hub's clock
 
   constructor(counter, { speaker, stage }) {
     this.counter = counter;
     this.speaker = speaker;
     this.stage = stage;
     this.store = `phopay.counter.${counter.dataset.events}`;
-    ({ seen: this.#seen, since: this.#since, heardTo: this.#heardTo } = recall(this.store));
+    ({ seen: this.#seen, since: this.#since, receivedTo: this.#receivedTo } = recall(this.store));
     document.addEventListener("click", (event) => {
       const name = event.target.closest("[data-close]")?.dataset.close;
       if (name) this.close(name);
@@ -43,12 +43,12 @@ export class News {
   /** The stream's address; a page that was thrown away and loaded again goes on where it was. */
   address() {
     const url = new URL(this.counter.dataset.events, location.href);
-    const last = [this.#heardTo, this.#seen.at(-1) ?? ""].sort().at(-1);
+    const last = [this.#receivedTo, this.#seen.at(-1) ?? ""].sort().at(-1);
     if (last) url.searchParams.set("last_event_id", last);
     return url.href;
   }
 
-  /** False for what this device has heard before, also before it loaded the page again. */
+  /** False for what this device has received before, also before it loaded the page again. */
   isNew(event, isReplay) {
     const id = event.lastEventId;
     // Only what is repeated can be too old: what comes as it happens is news, whoever's clock.
@@ -60,8 +60,8 @@ export class News {
     return true;
   }
 
-  heardTo(eventId) {
-    this.#heardTo = eventId;
+  receivedTo(eventId) {
+    this.#receivedTo = eventId;
     this.#keep();
   }
 
@@ -78,7 +78,7 @@ export class News {
     this.#lostAt = lostAt;
   }
 
-  hearMoney(news, event, isReplay) {
+  receiveMoney(news, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     this.stage.refreshToday();
     if (news.say) {
@@ -96,13 +96,13 @@ export class News {
     this.#refreshList();
   }
 
-  hearCancelled(data, event, isReplay) {
+  receiveCancelled(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
   }
 
   /** Cash that was recorded by mistake: its bill owes it again, and the day took less. */
-  hearCashBack(data, event, isReplay) {
+  receiveCashBack(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     this.stage.refreshToday();
     if (this.stage.billId === data.bill_id) this.stage.refresh();
@@ -110,7 +110,7 @@ export class News {
   }
 
   /** Somebody said whose a payment is: the question about it is over on every device. */
-  hearCorrected(data, event, isReplay) {
+  receiveCorrected(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     const open = this.#panel.querySelector("[data-credit-id]");
     if (open?.dataset.creditId === data.credit_id) this.close("news");
@@ -130,7 +130,7 @@ export class News {
   }
 
   #keep() {
-    keep(this.store, { seen: this.#seen, since: this.#since, heardTo: this.#heardTo });
+    keep(this.store, { seen: this.#seen, since: this.#since, receivedTo: this.#receivedTo });
   }
 
   #isOld(news) {
@@ -194,7 +194,7 @@ function timeOf(id) {
 }
 
 function recall(name) {
-  const fresh = { seen: [], since: hubNow(), heardTo: "" };
+  const fresh = { seen: [], since: hubNow(), receivedTo: "" };
   try {
     return { ...fresh, ...JSON.parse(sessionStorage.getItem(name)) };
   } catch {

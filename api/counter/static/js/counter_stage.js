@@ -2,7 +2,7 @@
 // and the live line would have a gap. Links and forms say so by data-stage; without scripts they
 // are ordinary links and forms.
 
-import { ask } from "/static/js/requests.js";
+import { fetchAnswer } from "/static/js/requests.js";
 
 const SWAPPED = ["stage", "today", "tabs", "banner"]; // ids whose content comes from the new page
 
@@ -31,7 +31,7 @@ export class Stage {
     return this.element.querySelector("[data-shows-code=yes]") !== null;
   }
 
-  /** Whether the screen waits for a code that its rail is being asked for. */
+  /** Whether the screen waits for a code that its rail is about to give. */
   get isUnderWay() {
     return this.element.querySelector("[data-under-way]") !== null;
   }
@@ -53,7 +53,7 @@ export class Stage {
 
   async refreshToday() {
     try {
-      const { answer, body } = await ask(this.counter.dataset.today);
+      const { answer, body } = await fetchAnswer(this.counter.dataset.today);
       if (answer.ok) document.getElementById("today").innerHTML = body;
     } catch {
       /* the next event, or the line coming back, brings it */
@@ -84,7 +84,7 @@ export class Stage {
     const turn = ++this.#turn;
     this.counter.setAttribute("aria-busy", "true");
     try {
-      const { answer, body: html } = await ask(url, {
+      const { answer, body: html } = await fetchAnswer(url, {
         method: body ? "POST" : "GET",
         body: body && new URLSearchParams(body),
         headers: { Accept: "text/html" },

@@ -112,12 +112,12 @@ export class Speaker {
       this.#analyser = new AnalyserNode(this.#context, { fftSize: 2048 });
       this.#gain.connect(this.#analyser).connect(this.#context.destination);
       this.#context.addEventListener("statechange", () => {
-        this.#tell();
+        this.#notify();
         this.#pump();
       });
     }
     await this.#context.resume();
-    this.#tell();
+    this.#notify();
     this.#pump();
     return this.state;
   }
@@ -126,7 +126,7 @@ export class Speaker {
     this.#isMuted = isMuted;
     store("muted", isMuted ? "yes" : "no");
     this.#level();
-    this.#tell();
+    this.#notify();
     this.#pump();
   }
 
@@ -138,7 +138,7 @@ export class Speaker {
 
   /**
    * Say one announcement after those already waiting; never two at once.
-   * An id that was heard before is dropped: a reconnect repeats the last minute.
+   * An id that was received before is dropped: a reconnect repeats the last minute.
    * What happened over a minute ago is only counted: "ba khoản lúc mất mạng".
    * @param {{kind: string, amountVnd?: number, count?: number, id?: string, at?: number|string}}
    *   announcement `at` is when the hub learnt it: milliseconds since 1970, or ISO 8601
@@ -218,7 +218,7 @@ export class Speaker {
       setTimeout(() => this.#pump(), RETRY_MS);
     } finally {
       this.#isPlaying = false;
-      this.#tell();
+      this.#notify();
     }
   }
 
@@ -275,7 +275,7 @@ export class Speaker {
     if (this.#gain) this.#gain.gain.value = this.#isMuted ? 0 : this.#volume;
   }
 
-  #tell() {
+  #notify() {
     dispatch("phopay:speaker", { state: this.state });
   }
 }

@@ -1,29 +1,29 @@
 // The pay page stays right while it is open: news of the bill, the end of its time, a lost line.
 
 import { announce } from "/static/js/app.js";
-import { ask } from "/static/js/requests.js";
+import { fetchAnswer } from "/static/js/requests.js";
 import { listen } from "/static/js/live.js";
 
 const page = document.getElementById("pay");
-let isAsking = false;
-let isAskedAgain = false;
+let isRefreshing = false;
+let isRefreshWanted = false;
 
-/** Ask the hub how the bill stands and show it; questions during a question are one more. */
+/** Fetch how the bill stands and show it; what is wanted during a request is one more. */
 async function refresh() {
-  if (isAsking) {
-    isAskedAgain = true;
+  if (isRefreshing) {
+    isRefreshWanted = true;
     return;
   }
-  isAsking = true;
+  isRefreshing = true;
   try {
-    const { answer, body } = await ask(page.dataset.stateAt, { headers: { Accept: "text/html" } });
+    const { answer, body } = await fetchAnswer(page.dataset.stateAt, { headers: { Accept: "text/html" } });
     if (answer.ok) show(body);
   } catch {
     // no network: the page says so, and the line asks again when it is back
   } finally {
-    isAsking = false;
-    if (isAskedAgain) {
-      isAskedAgain = false;
+    isRefreshing = false;
+    if (isRefreshWanted) {
+      isRefreshWanted = false;
       refresh();
     }
   }
