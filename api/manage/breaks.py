@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.http.deps import requires
 from api.http.paging import next_cursor, read_cursor
+from api.manage.break_details import present_detail
 from api.manage.page_context import PAGE_ROWS, Errors, ManagerContext, TheManager, read_line
 from core.errors import HubError
 from core.tenancy import open_org_transaction
@@ -36,7 +37,7 @@ class BreakRow:
     id: UUID
     kind: str
     next_step: str
-    detail: str  # as the hub noted it
+    detail: str  # what the hub noted
     amount_vnd: int | None
     age: str
     opened: str
@@ -215,7 +216,7 @@ def _present_row(
         id=one.id,
         kind=manager.word("break.kind", one.kind),
         next_step=manager.word("break.next", one.kind),
-        detail=one.detail,
+        detail=present_detail(manager, one.detail),
         amount_vnd=one.amount_vnd,
         age=manager.present_age(one.opened_at),
         opened=manager.present_instant(one.opened_at),

@@ -92,6 +92,9 @@ async def test_the_bills_that_the_memo_names_are_proposed_alone(
     memo = f"{bills[2].reference} {bills[1].reference}"
     await pay_bill(market, bills[2], amount_vnd=40_000, memo=memo)
 
+    words = text_of(await finance.get("/manage/breaks"))
+    assert "Nội dung có 2 mã." in words
+    assert "the memo" not in words
     page = await finance.get(await spread_path(finance))
 
     assert [amount for _, amount in SHARE.findall(page.text)] == ["", "20.000", "20.000"]
