@@ -31,6 +31,13 @@ OFFERED: Final = (
     ("clock_skew_s", "Lệch đồng hồ (giây)", "Clock skew (s)"),
     ("silent_s", "Im lặng (giây)", "Silent for (s)"),
 )
+# What payOS's merchant API does when a code is requested.
+API_FAULTS: Final = (
+    ("", "Bình thường", "As it should"),
+    ("no_answer", "Tạo rồi, không trả lời", "Made, and no answer"),
+    ("error_after", "Tạo rồi, báo lỗi 502", "Made, answered 502"),
+    ("error_before", "Không tạo, báo lỗi 502", "Not made, answered 502"),
+)
 # What payers and slow banks do, set for an account.
 OFFERED_FOR_ACCOUNTS: Final = (
     ("pay_twice_percent", "Trả hai lần (%)", "Pay twice (%)"),
@@ -71,12 +78,14 @@ async def show(request: Request) -> Response:
         pending=world.dispatcher.pending(),
         lines=world.bank.lines_seen,
         offered=OFFERED,
+        api_faults=API_FAULTS,
         offered_for_accounts=OFFERED_FOR_ACCOUNTS,
         subscriptions=[
             {
                 "id": subscription.id,
                 "provider": subscription.provider,
                 "url": subscription.url,
+                "code": subscription.url.rpartition("/")[2][:4],  # of the hub's organisation
                 "accounts": len(subscription.accounts),
                 "faults": _set_faults(world.subscription_faults.get(subscription.id)),
             }

@@ -113,7 +113,7 @@ def test_a_lost_answer_is_looked_up_and_no_code_is_shown_meanwhile(
     expect(page.locator(".bill-making")).to_contain_text("Chưa rõ payOS đã tạo mã hay chưa")
     expect(page.locator(".bill-making")).to_contain_text("Đang tra cứu ở payOS")
     assert page.locator(".qr").count() == 0
-    assert is_seen_whole(page, page.get_by_role("button", name="Hủy khoản").first)
+    assert is_seen_whole(page, page.get_by_role("button", name="Hủy khoản này"))
     city.sql("UPDATE rail_requests SET next_attempt_at = now() WHERE status = 'unknown'")
     page.get_by_role("button", name="Kiểm tra giao dịch").click()  # as the worker does by itself
     city.sql("UPDATE rail_requests SET next_attempt_at = now() WHERE status = 'pending'")
@@ -142,6 +142,7 @@ def test_a_refused_bill_is_tried_again_or_paid_by_the_accounts_own_code(
 
     page.locator("[data-state=open] .qr svg").wait_for()
     expect(page.locator("#stage")).to_contain_text("Hệ thống không nghe được tiền của mã này.")
+    assert is_seen_whole(page, page.locator(".bill .qr"))
     expect(page.locator(".fact", has_text="Tài khoản")).to_contain_text(stall.account_number)
 
 

@@ -121,7 +121,7 @@ def test_english_page_has_english_words(new_page: OpenPage, static_site: StaticS
     page = open_guide(new_page, static_site, lang="en")
 
     assert page.evaluate("document.documentElement.lang") == "en"
-    assert page.get_by_role("button", name="Turn the speaker on").is_visible()
+    assert page.get_by_role("button", name="Turn on sound").is_visible()
 
 
 def test_api_reference_runs_from_our_own_files_only(

@@ -414,6 +414,7 @@ async def test_finance_gives_money_that_nothing_explains_to_a_bill_or_a_stall(
     page = await finance.get("/manage/breaks")
     to_bill, to_stall = re.findall(r'action="(/manage/breaks/[0-9a-f-]{36}/assign)"', page.text)
     assert str(market.stall.payee_id) in page.text
+    assert "Không có khoản thu nào mang mã PPHKXM" in text_of(page)
 
     wrong = await finance.post(to_bill, data={"reference": "PP22"})
     assert "Không có khoản thu nào mang mã này." in text_of(wrong)

@@ -92,6 +92,9 @@ async def test_the_bills_that_the_memo_names_are_proposed_alone(
     memo = f"{bills[2].reference} {bills[1].reference}"
     await market.pay(bills[2], amount_vnd=40_000, memo=memo)
 
+    words = text_of(await finance.get("/manage/breaks"))
+    assert "Nội dung có mã của 2 khoản thu." in words
+    assert "the memo" not in words
     page = await finance.get(await spread_path(finance))
 
     assert [amount for _, amount in SHARE.findall(page.text)] == ["", "20.000", "20.000"]
