@@ -1,8 +1,14 @@
 """The database that a command works on: the one of DATABASE_URL, or our own."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from ops.backup.manifest import KEY_FILE
 from ops.console import say
@@ -17,6 +23,11 @@ from ops.environment import (
     store_secret_key,
 )
 from ops.errors import CannotStart
+from ops.postgres.supervisor import Cluster, running_postgres
+
+CHANGES_HANDS_S = 30.0  # to stop one server and start the next, on a slow machine
+
+Found = TypeVar("Found")
 
 
 @contextmanager
@@ -45,29 +56,82 @@ def open_database(
     Raises:
         CannotStart: with what to do about it.
     """
-    # Imported here: the tools of integrators need none of it and start in a tenth of a second.
-    from ops import migrate
-    from ops.postgres.supervisor import running_postgres
-    from ops.roles import ensure_embedded_database, ensure_roles
-
     secret_key = read_or_make_secret_key(data_dir)
     external = read_database_url()
     if external is not None:
-        if may_prepare:
-            ensure_roles(external, role_passwords(secret_key))
-            if is_migration_wanted:
-                _migrate(migrate.read_current(external), external)
-        environment = build_environment(external, secret_key, data_dir, public_url=public_url)
-        if is_migration_wanted and not may_prepare:
-            _refuse_other_release(environment["PHOPAY_APP_DATABASE_URL"])
-        yield environment
+        with _told_plainly(external):
+            if may_prepare:
+                _prepare_external(external, secret_key, is_migration_wanted)
+            environment = build_environment(external, secret_key, data_dir, public_url=public_url)
+            if is_migration_wanted and not may_prepare:
+                _refuse_other_release(environment["PHOPAY_APP_DATABASE_URL"])
+            yield environment
         return
     with running_postgres(data_dir, port=postgres_port) as cluster:
-        ensure_embedded_database(cluster, role_passwords(secret_key))
         owner_url = embedded_owner_url(cluster, secret_key)
-        if is_migration_wanted:
-            _migrate(migrate.read_current(owner_url), owner_url)
-        yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
+        with _told_plainly(owner_url):
+            keep_trying(lambda: _prepare_embedded(cluster, secret_key, is_migration_wanted))
+            yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
+
+
+def keep_trying(work: Callable[[], Found]) -> Found:
+    """Do what can be repeated safely, again where our own PostgreSQL changes hands meanwhile.
+
+    The process that started it stops it at its end, and the next one starts it again at once.
+    """
+    deadline = time.monotonic() + CHANGES_HANDS_S
+    while True:
+        try:
+            return work()
+        except (psycopg.Error, DBAPIError) as problem:
+            is_ours = read_database_url() is None
+            if not is_ours or not _is_away(problem) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+@contextmanager
+def _told_plainly(url: str) -> Iterator[None]:
+    """Turn the absence of the database into words for the terminal."""
+    try:
+        yield
+    except (psycopg.Error, DBAPIError) as problem:
+        if not _is_away(problem):
+            raise
+        place = urlsplit(url)
+        cause = problem.orig if isinstance(problem, DBAPIError) else problem
+        msg = (
+            f"The database on {place.hostname} port {place.port or 5432} does not answer:\n{cause}"
+        )
+        raise CannotStart(msg) from problem
+
+
+def _is_away(problem: psycopg.Error | DBAPIError) -> bool:
+    """Whether an error says that there is no database to talk to, and not what it thinks of us."""
+    cause = problem.orig if isinstance(problem, DBAPIError) else problem
+    if not isinstance(cause, psycopg.OperationalError):
+        return False
+    # No state: nobody answered. 08: the connection was lost. 57P: shutting down, or not yet up.
+    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+
+
+def _prepare_external(owner_url: str, secret_key: str, is_migration_wanted: bool) -> None:
+    from ops import migrate
+    from ops.roles import ensure_roles
+
+    ensure_roles(owner_url, role_passwords(secret_key))
+    if is_migration_wanted:
+        _migrate(migrate.read_current(owner_url), owner_url)
+
+
+def _prepare_embedded(cluster: Cluster, secret_key: str, is_migration_wanted: bool) -> None:
+    from ops import migrate
+    from ops.roles import ensure_embedded_database
+
+    ensure_embedded_database(cluster, role_passwords(secret_key))
+    owner_url = embedded_owner_url(cluster, secret_key)
+    if is_migration_wanted:
+        _migrate(migrate.read_current(owner_url), owner_url)
 
 
 def restore_key(backup: Path, data_dir: Path) -> None:

@@ -16,6 +16,10 @@ from ops.frontend import ensure_frontend
 from ops.processes import Child, Family, describe_end, family, restart_ended
 
 BACKLOG = 2048
+# A phone that left its network sends no goodbye: what was sent to it and not confirmed for so long
+# ends the connection, and with it the stream that holds a place. TCP's own default is 15 minutes.
+# Streams say something every 15 s.
+UNCONFIRMED_MS = 40_000
 READY_TIMEOUT_S = 60.0
 
 
@@ -29,6 +33,8 @@ def bind(host: str, port: int, *, used_for: str, option: str) -> socket.socket:
     family_of = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family_of, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":  # accepted connections take it over
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNCONFIRMED_MS)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

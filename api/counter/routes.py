@@ -130,18 +130,24 @@ async def serve_events(
     payee: ThePayee,
     database: TheDatabase,
     last_event_id: str | None = Query(default=None, max_length=64),
+    may_replace: bool = True,
 ) -> StreamingResponse:
     """Stream to every device of the payee what happens, worded and drawn for its screen."""
-    async with open_org_transaction(database, payee.org_id) as session:
-        routes = await find_routes(session, payee.org_id, [payee.id])
-    route = routes.get(payee.id)
+
+    async def find_account() -> UUID | None:
+        async with open_org_transaction(database, payee.org_id) as session:
+            routes = await find_routes(session, payee.org_id, [payee.id])
+        route = routes.get(payee.id)
+        return route.receiving_account_id if route else None
+
     return await stream_events(
         request,
         org_id=payee.org_id,
         payee_id=payee.id,
-        account_id=route.receiving_account_id if route else None,
         last_event_id=last_event_id,
         shape=_shape_for(request, payee),
+        find_account=find_account,
+        may_replace=may_replace,
     )
 
 

@@ -100,7 +100,9 @@ async def check_account(
         return go(payee.path("/sales", done=why))
     async with open_org_transaction(database, org_id) as session:
         after = await list_sales(session, org_id, payee_id, since=since, until=until)
-    return go(payee.path("/sales", done="new" if len(after) > len(before) else "some"))
+    known = {sale.credit_id for sale in before}  # not how many: the list is as long as it may be
+    is_new = any(sale.credit_id not in known for sale in after)
+    return go(payee.path("/sales", done="new" if is_new else "some"))
 
 
 @router.post("/{credit_id}/assign", dependencies=[requires(Permission.SALES_SORT)])

@@ -5,7 +5,6 @@ there are some (payments.outbox.wake_ups).
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ import structlog
 
 from api.http.shutdown import closing_on_signals
 from api.live.feeds import Feed, Subscriber
+from api.live.places import Places
 from core.batching import MicroBatcher
 from core.database_connections import WatchedConnection, network_arguments
 from core.db import Database
-from core.errors import TooManyRequests
 from core.ids import first_id_at
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
@@ -69,7 +68,7 @@ class Broadcaster:
         self._streams_max = streams_max = settings.streams_max
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._feeds: dict[UUID, tuple[Feed, asyncio.Task[None]]] = {}
-        self._streams: Counter[str] = Counter()  # open streams by caller
+        self.places = Places(streams_max)
         self._reading_long = asyncio.Semaphore(LONG_READS_AT_ONCE)
         self._replays: MicroBatcher[UUID, _Past, list[EventFacts]] = MicroBatcher(
             self._read_pasts,
@@ -168,23 +167,6 @@ class Broadcaster:
                 )
                 for past in pasts
             ]
-
-    def take_place(self, caller: str, places: int) -> Callable[[], None]:
-        """Count a stream against the limits; call the answer when it ends.
-
-        Raises:
-            TooManyRequests: the caller, or the process, has too many open.
-        """
-        if self._streams[caller] >= places or self._streams.total() >= self._streams_max:
-            raise TooManyRequests("Too many live screens are open; close one.", retry_after_s=30)
-        self._streams[caller] += 1
-
-        def leave() -> None:
-            self._streams[caller] -= 1
-            if self._streams[caller] <= 0:
-                del self._streams[caller]
-
-        return leave
 
     async def _listen(self) -> None:
         """Keep one LISTEN connection; feeds look by themselves while it is away."""

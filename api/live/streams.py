@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -15,13 +15,15 @@ from starlette.responses import StreamingResponse
 
 from api.http.networks import network_of
 from api.live.broadcaster import REPLAY_MAX, SHARED_AGE, Broadcaster
-from api.live.feeds import OPENING_OVERLAP
+from api.live.feeds import OPENING_OVERLAP, Subscriber
+from api.live.places import Place
 from api.services import read_services
 from core import clock
 from core.errors import Busy
 from core.ids import first_id_at, instant_of
 from core.shared_clock import read_shared_clock
 from identity.people.callers import Caller, Directory
+from payments.outbox.rules import EventKind
 from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 
@@ -42,6 +44,7 @@ STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
 STREAMS_PER_ADDRESS: Final = 2_000
 
 Shape = Callable[[EventFacts], str | None]
+FindAccount = Callable[[], Awaitable[UUID | None]]
 
 
 async def stream_events(
@@ -49,21 +52,26 @@ async def stream_events(
     *,
     org_id: UUID,
     payee_id: UUID | None = None,
-    account_id: UUID | None = None,
     bill_id: UUID | None = None,
     last_event_id: str | None = None,
     shape: Shape | None = None,
+    find_account: FindAccount | None = None,
+    may_replace: bool = True,
 ) -> StreamingResponse:
     """Answer with a stream of an organisation's events, as a page's EventSource reads them.
 
     Args:
         request: its `state.caller`, if any, is checked again within 30 s and the stream then ends.
-        payee_id, account_id, bill_id: see Interest; none means the whole organisation.
+        payee_id, bill_id: see Interest; none means the whole organisation.
         last_event_id: what a page's address says, beside the Last-Event-ID header; what came since
             the later of the two (and 60 s before) is sent again. None, or an unreadable one, is a
             fresh page: the last 3 s are sent.
         shape: makes an event's data (JSON in one line), or None to leave it out. Public pages use
             it to say less than the row holds.
+        find_account: reads the `account_id` of the Interest: at the opening, when the payee's
+            account changes, and within 30 s whatever happens. None: there is no such account.
+        may_replace: where the caller has too many streams, its oldest one ends with the event
+            `replaced`. Without it this one is refused, as are strangers always.
 
     Raises:
         TooManyRequests: too many streams are open.
@@ -71,11 +79,14 @@ async def stream_events(
     services = read_services(request)
     broadcaster = services.broadcaster
     caller: Caller | None = getattr(request.state, "caller", None)
+    account_id = None if find_account is None else await find_account()
+    places = broadcaster.places
     if caller is not None:
-        leave = broadcaster.take_place(f"{caller.kind}:{caller.id}", STREAMS_PER_CALLER)
-    else:
-        places = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
-        leave = broadcaster.take_place(f"ip:{network_of(request)}", places)
+        name = f"{caller.kind}:{caller.id}"
+        place = places.take(name, STREAMS_PER_CALLER, may_replace=may_replace)
+    else:  # nobody may push the neighbours of their network out
+        many = min(STREAMS_PER_ADDRESS, broadcaster.places_per_address)
+        place = places.take(f"ip:{network_of(request)}", many, may_replace=False)
     named = (last_event_id, request.headers.get("last-event-id"))
     stream = _Stream(
         broadcaster=broadcaster,
@@ -85,10 +96,12 @@ async def stream_events(
         interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),
         after=max(filter(None, map(_read_event_id, named)), default=None),
         shape=shape or (lambda event: event.data),
+        find_account=find_account,
+        place=place,
     )
     return _LeavingResponse(
         stream.write(),
-        leave=leave,
+        leave=lambda: places.leave(place),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -124,11 +137,14 @@ class _Stream:
     interest: Interest
     after: UUID | None
     shape: Shape
+    find_account: FindAccount | None
+    place: Place
 
     async def write(self) -> AsyncIterator[str]:
         """Write the stream: replay first, then what happens, with a heartbeat in silence."""
         loop = asyncio.get_running_loop()
         with self.broadcaster.subscribed(self.org_id, self.interest) as subscriber:
+            self._end_when_replaced(subscriber)
             # A line may die in its first moments: from the first word on a page knows whence to
             # go on. What a fresh page has not asked for lies before its opening.
             opened = first_id_at(read_shared_clock())
@@ -155,24 +171,42 @@ class _Stream:
                     # takes a line without ticks for dead.
                     tick_at = loop.time() + HEARTBEAT_S
                     # Else a quiet page would ask for a longer past with every reconnect.
-                    read_to = subscriber.feed.read_to
-                    id_line = ""
-                    if read_to > last_id:
-                        last_id = read_to
-                        id_line = f"id: {read_to}\n"
-                    yield f"{id_line}event: tick\ndata: {_write_now()}\n\n"
+                    read_to = max(last_id, subscriber.feed.read_to)
+                    yield _write_tick(read_to if read_to > last_id else None)
+                    last_id = read_to
                 else:
                     if event is None:
+                        yield "event: replaced\ndata: {}\n\n" if self.place.is_replaced else ""
                         return
-                    if event.id not in replayed:
+                    # Queued before the account changed, it may be another's by now.
+                    if event.id not in replayed and subscriber.interest.covers(event):
                         last_id = max(last_id, event.id)
                         yield self._write_one(event)
+                    if event.kind == EventKind.ACCOUNT_CHANGED:
+                        await self._find_interest(subscriber)
                 if loop.time() >= check_at:
                     replayed.clear()  # a replay's echo has long passed
                     if not await self._is_still_allowed():
                         yield "event: signed-out\ndata: {}\n\n"
                         return
+                    await self._find_interest(subscriber)
                     check_at = loop.time() + _recheck_after_s()
+
+    def _end_when_replaced(self, subscriber: Subscriber) -> None:
+        self.place.on_replaced = subscriber.end
+        if self.place.is_replaced:  # before it began
+            subscriber.end()
+
+    async def _find_interest(self, subscriber: Subscriber) -> None:
+        """Read again whose money this stream reports: a stall may have lost its account since."""
+        if self.find_account is None:
+            return
+        try:
+            account_id = await self.find_account()
+        except Exception as error:  # the database is away: read again in 30 s
+            log.warning("live.interest_not_read", error=type(error).__name__)
+            return
+        subscriber.interest = replace(subscriber.interest, account_id=account_id)
 
     async def _replay(self, replayed: set[UUID]) -> AsyncIterator[str]:
         now = read_shared_clock()
@@ -206,6 +240,11 @@ class _Stream:
         except Exception as error:  # the database is away: ask again in 30 s
             log.warning("live.not_checked", error=type(error).__name__)
             return True
+
+
+def _write_tick(read_to: UUID | None) -> str:
+    id_line = f"id: {read_to}\n" if read_to else ""
+    return f"{id_line}event: tick\ndata: {_write_now()}\n\n"
 
 
 def _write_now() -> str:

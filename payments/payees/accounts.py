@@ -17,6 +17,8 @@ from core.audit import Actor
 from core.ids import new_id
 from core.text import check_lines
 from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
 from payments.payees import queries
 from payments.payees.errors import (
     AccountLinkNotInForce,
@@ -233,6 +235,13 @@ async def _end_link(
     link.status, link.ended_at = LinkStatus.ENDED.value, now
     await session.flush()
     record_link(session, link, account, actor, action, now, before=before, reason=reason)
+    if before in (LinkStatus.ACTIVE, LinkStatus.FORMER):  # its screens receive its money till now
+        ended = NewEvent(
+            kind=EventKind.ACCOUNT_CHANGED,
+            payee_id=link.payee_id,
+            data={"link_id": str(link.id), "is_ended": True},
+        )
+        await outbox.record(session, link.org_id, [ended], now=now)
     if not await queries.is_account_in_use(session, link.org_id, account.id):
         account.status, account.retired_at = AccountStatus.RETIRED.value, now
         await session.flush()

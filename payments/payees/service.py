@@ -13,6 +13,8 @@ from core.audit import Actor, record_change
 from core.ids import new_id
 from core.text import check_lines
 from payments.ledger import service as ledger
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
 from payments.payees import queries
 from payments.payees.errors import PayeeClosed
 from payments.payees.models import Payee
@@ -92,6 +94,11 @@ async def close_payee(
         _record_payee(
             session, payee, actor, "payee.closed", now, {"closed_at": None}, after, reason
         )
+        # Its screens must not go on receiving what comes to an account that others use too.
+        closed = NewEvent(
+            kind=EventKind.ACCOUNT_CHANGED, payee_id=payee.id, data={"is_closed": True}
+        )
+        await outbox.record(session, org_id, [closed], now=now)
     return payee
 
 

@@ -192,10 +192,10 @@ def test_browser_with_too_many_counters_says_so_and_connects_when_one_closes(
     others = [first.context.new_page() for _ in range(6)]
     for page in others:
         page.goto(f"{city.url}/counter")  # without shared lines the seventh never loads
-        page.locator("#signal[data-live=yes], #crowded:not([hidden])").first.wait_for()
-    crowded = [page for page in others if page.locator("#crowded").is_visible()]
+        page.locator("#signal[data-live=yes], #too-many:not([hidden])").first.wait_for()
+    crowded = [page for page in others if page.locator("#too-many").is_visible()]
     for page in crowded:
-        expect(page.locator("#crowded")).to_contain_text("chưa nghe được tiền vào")
+        expect(page.locator("#too-many")).to_contain_text("chưa nghe được tiền vào")
     assert len(crowded) == 3
 
     for page in [first, *(page for page in others if page not in crowded)]:
@@ -203,7 +203,7 @@ def test_browser_with_too_many_counters_says_so_and_connects_when_one_closes(
 
     for page in crowded:
         expect(page.locator("#signal")).to_have_attribute("data-live", "yes")
-        expect(page.locator("#crowded")).to_be_hidden()
+        expect(page.locator("#too-many")).to_be_hidden()
 
 
 def test_payer_on_a_dead_line_is_told_not_to_pay_again(

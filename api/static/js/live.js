@@ -1,8 +1,8 @@
 // News from the hub as it happens: an EventSource that also survives a hub that restarts, and a line
 // that goes without a word.
 
+import { acquireConnection } from "/static/js/connections.js";
 import { setHubTime, hubNow } from "/static/js/hub_clock.js";
-import { takeLine } from "/static/js/lines.js";
 
 export const SILENT_MS = 35_000; // the hub ticks every 15 s: two were missed
 const OPEN_WITHIN_MS = 10_000;
@@ -10,6 +10,7 @@ const WATCH_EVERY_MS = 1000;
 const DOUBTFUL_MS = 20_000; // one tick was missed: not waited for when the page comes to the front
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 10_000; // a vendor looks at the screen: a minute of back-off is too long
+const PLACE_RETRY_MS = 30_000; // another page took this one's place, and must not lose it at once
 const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less than this in it
 
 /**
@@ -22,14 +23,14 @@ const SEEN_MAX = 1000; // the stream repeats its last minute; a stall sells less
  *   receivedAt: when something last came, in ms by the hub's clock
  * @param {(eventId: string) => void} [options.onTick] up to this event everything was received;
  *   said when the stream has caught up, and every 15 s
- * @param {(isCrowded: boolean) => void} [options.onCrowded] this browser has too many lines open
- *   already: nothing is received until another page closes
+ * @param {(isTooMany: boolean) => void} [options.onTooMany] this browser, or this person on all
+ *   devices, has too many streams open: nothing is received until another page closes
  * @returns {() => void} call it to stop
  */
 export function listen(
   address,
   handlers,
-  { onSignal = () => {}, onTick = () => {}, onCrowded = () => {} } = {},
+  { onSignal = () => {}, onTick = () => {}, onTooMany = () => {} } = {},
 ) {
   const seen = new Set();
   const stopping = new AbortController();
@@ -42,6 +43,8 @@ export function listen(
   let receivedAt = hubNow();
   let retryMs = RETRY_MIN_MS;
   let retryTimer = null;
+  let isReplaced = false; // by newer pages of this person, which has too many
+  let mayReplace = true; // and may do so in turn
 
   const noteReceived = () => {
     waitingFrom = performance.now();
@@ -75,11 +78,15 @@ export function listen(
     const url = new URL(address, location.href);
     // A new EventSource sends no Last-Event-ID header of its own, so the address carries it.
     if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
+    if (!mayReplace) url.searchParams.set("may_replace", "false");
     source = new EventSource(url);
     source.addEventListener("open", () => {
       isOpen = true;
       isReplay = true; // the browser opens a lost line again by itself
       retryMs = RETRY_MIN_MS;
+      if (isReplaced) onTooMany(false);
+      isReplaced = false;
+      mayReplace = true;
       noteReceived();
       onSignal(true, receivedAt);
     });
@@ -93,6 +100,12 @@ export function listen(
       if (isForEver) openLater();
     });
     for (const name of Object.keys(handlers)) source.addEventListener(name, handlerOf(name));
+    source.addEventListener("replaced", () => {
+      isReplaced = true;
+      mayReplace = false;
+      onTooMany(true);
+      drop();
+    });
     source.addEventListener("hello", (event) => {
       setHubTime(JSON.parse(event.data).now, { isFresh: true });
       // Before the first tick too: a line that dies in its first seconds is gone on with from here.
@@ -111,7 +124,8 @@ export function listen(
 
   const openLater = () => {
     clearTimeout(retryTimer);
-    retryTimer = setTimeout(open, retryMs * (0.7 + 0.6 * Math.random()));
+    const pauseMs = mayReplace ? retryMs : PLACE_RETRY_MS;
+    retryTimer = setTimeout(open, pauseMs * (0.7 + 0.6 * Math.random()));
     retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
   };
 
@@ -135,13 +149,16 @@ export function listen(
   addEventListener("online", () => source && !isOpen && open(), { signal });
   // A question was not answered in time: the line that both go by is probably dead.
   document.addEventListener("phopay:no-answer", drop, { signal });
-  document.addEventListener(
-    "visibilitychange",
-    () => !document.hidden && dropIfSilentFor(DOUBTFUL_MS),
-    { signal },
-  );
+  const comeToFront = () => {
+    if (document.hidden) return;
+    dropIfSilentFor(DOUBTFUL_MS);
+    if (mayReplace) return;
+    mayReplace = true; // somebody looks at this page now
+    open();
+  };
+  document.addEventListener("visibilitychange", comeToFront, { signal });
 
-  takeLine(signal, onCrowded).then((leave) => {
+  acquireConnection(signal, onTooMany).then((leave) => {
     giveBack = leave;
     if (signal.aborted) leave();
     else open();

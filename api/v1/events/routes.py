@@ -29,7 +29,8 @@ with an overlap of 60 seconds, so drop the ids that you have seen. A stream begi
 `event: hello` and says `event: caught-up` once all that was missed is sent. `event: tick` comes
 every 15 seconds. Up to the id of a `caught-up` or a `tick` you have everything; after 35 seconds
 without a `tick` the line is dead. `hello` and `tick` carry the hub's time as `now`. After
-`event: reload` read the lists instead; after `event: signed-out` the credential has ended.
+`event: reload` read the lists instead; after `event: signed-out` the credential has ended; after
+`event: replaced` the same caller has opened too many newer streams: do not open this one again.
 """
 STREAM: Final = {
     "description": "A stream that does not end by itself.",
@@ -55,7 +56,6 @@ async def listen(
     """Stream an organisation's events; people of a payee receive theirs only."""
     if bill_id is None:
         payee_id = caller.narrow(ScopeKind.PAYEE, payee_id)
-    account_id = None
     async with open_org_transaction(database, caller.org_id) as tx:
         if bill_id is not None:
             bill = await get_bill(tx, caller.org_id, bill_id)
@@ -65,14 +65,20 @@ async def listen(
             payee_id = None
         elif payee_id is not None:
             await get_payee(tx, caller.org_id, payee_id)
+
+    async def find_account() -> UUID | None:
+        """What nobody of a shared account was given yet concerns all who use it."""
+        if payee_id is None:
+            return None
+        async with open_org_transaction(database, caller.org_id) as tx:
             route = (await find_routes(tx, caller.org_id, [payee_id])).get(payee_id)
-            # What nobody of a shared account was given yet concerns all who use it.
-            account_id = None if route is None else route.receiving_account_id
+        return None if route is None else route.receiving_account_id
+
     return await stream_events(
         request,
         org_id=caller.org_id,
         payee_id=payee_id,
-        account_id=account_id,
         bill_id=bill_id,
         last_event_id=last_event_id,
+        find_account=find_account,
     )

@@ -39,14 +39,19 @@ def with_streams(settings: Settings) -> FastAPI:
         account_id: UUID | None = None,
         bill_id: UUID | None = None,
         last_event_id: str | None = None,
+        may_replace: bool = True,
     ) -> StreamingResponse:
+        async def find_account() -> UUID | None:
+            return account_id
+
         return await stream_events(
             request,
             org_id=caller.org_id,
             payee_id=payee_id,
-            account_id=account_id,
             bill_id=bill_id,
             last_event_id=last_event_id,
+            find_account=find_account,
+            may_replace=may_replace,
         )
 
     @app.get("/live/{org_id}/{bill_id}", dependencies=[public])

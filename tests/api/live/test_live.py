@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from api.live import feeds, streams
+from api.live.places import Places
 from core.clock import read_clock
+from core.errors import TooManyRequests
 from core.ids import first_id_at, instant_of, new_id
 from core.settings import Settings
 from payments.outbox.views import Interest
@@ -285,18 +287,70 @@ async def test_a_stream_ends_when_its_sign_in_does(
     assert [event["event"] for event in heard] == ["signed-out"]
 
 
-async def test_one_caller_cannot_open_streams_without_end(
+async def test_one_stream_too_many_ends_the_callers_oldest_which_says_why(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The oldest may be dead without anybody knowing: the newest has somebody before it."""
     monkeypatch.setattr(streams, "STREAMS_PER_CALLER", 2)
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+
+    async with watching(admin) as oldest, watching(admin) as second, watching(admin) as newest:
+        assert [event["event"] for event in await oldest.receive_end()] == ["replaced"]
+        await happen(hub, org_id, "bill.paid")
+        assert (await second.receive())["event"] == "bill.paid"
+        assert (await newest.receive())["event"] == "bill.paid"
+
+
+async def test_a_stream_that_was_replaced_waits_until_a_place_is_free(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STREAMS_PER_CALLER", 1)
     admin = await set_up_city(hub)
 
     async with watching(admin), watching(admin):
-        refused = await admin.get("/v1/live")
+        refused = await admin.get("/v1/live?may_replace=false")
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
     await asyncio.sleep(0.2)
-    async with watching(admin):
+    async with watching(admin, "/v1/live?may_replace=false"):
         pass
+
+
+async def test_a_stranger_ends_nobody_elses_stream(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STREAMS_PER_ADDRESS", 1)
+    admin = await set_up_city(hub)
+    org_id, bill_id = await org_of(admin), uuid4()
+
+    async with watching(hub.client, f"/live/{org_id}/{bill_id}") as first:
+        assert (await hub.client.get(f"/live/{org_id}/{uuid4()}")).status_code == 429
+        await happen(hub, org_id, "bill.paid", bill_id=bill_id)
+        assert (await first.receive())["event"] == "bill.paid"
+
+
+def test_streams_that_were_replaced_and_do_not_end_are_bounded() -> None:
+    places = Places(100)
+    taken = [places.take("somebody", 3, may_replace=True) for _ in range(6)]
+
+    assert [place.is_replaced for place in taken] == [True] * 3 + [False] * 3
+    with pytest.raises(TooManyRequests):
+        places.take("somebody", 3, may_replace=True)
+    places.leave(taken[0])  # the network gave it up
+    taken.append(places.take("somebody", 3, may_replace=True))
+    for place in reversed(taken[1:]):
+        places.leave(place)
+    assert places.open_count == 0
+
+
+def test_nobody_has_a_place_once_a_process_has_no_more() -> None:
+    places = Places(2)
+    places.take("one", 2, may_replace=True)
+    places.take("one", 2, may_replace=True)
+    with pytest.raises(TooManyRequests):
+        places.take("one", 2, may_replace=True)
+    with pytest.raises(TooManyRequests):
+        places.take("other", 2, may_replace=True)
 
 
 async def test_streams_end_at_once_when_the_hub_stops(settings: Settings) -> None:
@@ -316,7 +370,7 @@ async def test_feeds_stop_when_nobody_watches(hub: Hub) -> None:
     with anyio.fail_after(3):
         while hub.services.broadcaster._feeds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert hub.services.broadcaster._streams.total() == 0
+    assert hub.services.broadcaster.places.open_count == 0
 
 
 def test_an_instant_and_the_ids_made_in_it_agree() -> None:

@@ -14,6 +14,7 @@ from ops.checks import choose_marks, run_tests
 from ops.cli.__main__ import build_parser, main
 from ops.errors import CannotStart
 from ops.processes import Family
+from ops.serving import bind
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = ["demo", "test", "serve", "worker", "sandbox", "migrate", "seed", "bench", "check"]
@@ -25,6 +26,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from ops.processes import Family
+from ops.serving import bind
 child = Family().start("child", [sys.executable, "-c", "import time; time.sleep(600)"], {})
 print(child.process.pid, flush=True)
 time.sleep(600)
@@ -124,6 +126,19 @@ def test_children_do_not_outlive_a_killed_parent() -> None:
     while _is_running(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _is_running(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such option")
+def test_a_connection_to_a_phone_that_is_gone_ends_within_a_minute() -> None:
+    """Else its streams hold their places for a quarter of an hour: nothing is said goodbye to."""
+    with (
+        bind("127.0.0.1", 0, used_for="a test", option="--port") as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        gives_up_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert 0 < gives_up_ms <= 45_000  # and 15 s at most until a stream says something
 
 
 def test_a_child_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: Path) -> None:

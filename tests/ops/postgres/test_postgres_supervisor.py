@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +158,26 @@ def test_a_second_start_shares_the_server_and_does_not_stop_it(folder: Path) -> 
         assert owner.is_alive()
         with pytest.raises(CannotStart, match="already runs"):
             a_cluster(folder, port=owner.port + 1).start()
+
+
+@pytest.mark.parametrize("how", ["stops", "crashes"])
+def test_a_guest_starts_the_server_again_at_its_address_when_the_owner_goes(
+    folder: Path, how: str
+) -> None:
+    owner = a_cluster(folder)
+    owner.start()
+    with running_postgres(folder, bin_dir=chosen_binaries()) as guest:
+        port = guest.port
+        owner.stop() if how == "stops" else owner.crash()
+
+        deadline = time.monotonic() + WAIT_S
+        while guest.is_guest or not can_connect(guest):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert guest.port == port
+        with running_postgres(folder, bin_dir=chosen_binaries()) as next_guest:
+            assert next_guest.is_guest
+    assert not can_connect(guest)
 
 
 def test_an_address_without_the_password_is_refused(folder: Path) -> None:

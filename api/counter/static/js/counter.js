@@ -85,11 +85,11 @@ for (const name of MONEY) handlers[name] = (...args) => news.receiveMoney(...arg
 // While a code is under way the screen asks by itself, too: news may have come before it listened.
 const UNDER_WAY_MS = 3000;
 setInterval(() => stage.isUnderWay && stage.refresh(), UNDER_WAY_MS);
-const crowded = document.getElementById("crowded");
+const tooMany = document.getElementById("too-many");
 const listening = {
   onSignal: showSignal,
   onTick: (eventId) => news.receivedTo(eventId),
-  onCrowded: (isCrowded) => (crowded.hidden = !isCrowded),
+  onTooMany: (isTooMany) => (tooMany.hidden = !isTooMany),
 };
 let hangUp = listen(news.address(), handlers, listening);
 

@@ -77,7 +77,7 @@ listen(page.dataset.eventsAt, { ...handlers, reload: refresh }, {
     wasLost = !isLive;
     showLost(wasLost);
   },
-  onCrowded: showLost,
+  onTooMany: showLost,
 });
 document.addEventListener("phopay:expired", refresh);
 document.addEventListener("visibilitychange", () => {
