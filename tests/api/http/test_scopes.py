@@ -45,6 +45,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/counter/bills": {"amount": "20", "bill_id": str(new_id())},
     "/counter/bills/{bill_id}/renew": {"renewed_id": str(new_id())},
     "/counter/bills/{bill_id}/cash": {"cash_id": str(new_id()), "amount_vnd": "5000"},
+    "/counter/bills/{bill_id}/cash-back": {"payment_id": str(new_id())},
 }
 
 
