@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.http.deps import TheSettings, requires
 from api.manage.endpoint_health import present_health
+from api.manage.forms import FormId, take_form
 from api.manage.history import Change, list_changes_of
 from api.manage.notices import NoticeRow, present_notice
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
@@ -122,10 +123,14 @@ async def rotate(
     endpoint_id: UUID,
     secret: Annotated[str, Form(max_length=1_000)] = "",
     overlap_h: Annotated[int, Form(ge=0, le=168)] = 24,
+    form_id: FormId = None,
 ) -> Response:
     """Give the endpoint a new secret; the old one holds for the overlap."""
+    facts, route = (endpoint_id, secret, overlap_h), "/manage/endpoints/{endpoint_id}/rotate"
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            if await take_form(tx, manager, route, form_id, *facts, makes=endpoint_id):
+                return manager.go(f"/endpoints/{endpoint_id}", done="made_before")
             secrets = await service.rotate_secret(
                 tx,
                 manager.org_id,

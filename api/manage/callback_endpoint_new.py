@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from api.http.deps import requires
 from api.manage.callback_endpoint import list_accounts
+from api.manage.forms import FormId, take_form
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.connections import service
@@ -71,6 +73,7 @@ async def create(
     pull_client_id: Annotated[str, Form(max_length=1_000)] = "",
     accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
     sandbox: Annotated[str, Form(max_length=3)] = "",
+    form_id: FormId = None,
 ) -> Response:
     """Make the address; a secret that the hub made is on the next page, once."""
     if provider not in PROVIDERS:
@@ -82,8 +85,13 @@ async def create(
         errors["secret"] = manager.say("error.secret_needed")
     if errors:
         return await _render_new(manager, provider, line, is_sandbox, ticked, errors)
+    endpoint_id, route = new_id(), "/manage/endpoints/new"
+    facts = (provider, line, secret, is_sandbox, ticked, pull_token, pull_client_id)
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            first = await take_form(tx, manager, route, form_id, *facts, makes=endpoint_id)
+            if first is not None:
+                return manager.go(f"/endpoints/{first}", done="made_before")
             endpoint, secrets = await service.create_endpoint(
                 tx,
                 manager.caller.org,
@@ -103,6 +111,7 @@ async def create(
                     may_approve=manager.may(Permission.ACCOUNTS_APPROVE),
                     now=manager.now,
                 ),
+                id_=endpoint_id,
                 now=manager.now,
             )
     except (BadSecret, BadPullToken, BadAccount, SandboxRefused) as error:

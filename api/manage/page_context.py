@@ -20,6 +20,7 @@ from api.services import Services, read_services
 from core.clock import HANOI
 from core.db import Database
 from core.errors import Forbidden, HubError
+from core.ids import new_id
 from core.sealing import SecretNotReadable
 from core.text import tidy_line
 from identity.organisations.rules import OrgKind
@@ -104,6 +105,10 @@ class ManagerContext:
         if key in words_in("vi").texts:
             return translate(self.lang, key)
         return name if otherwise is None else otherwise
+
+    def make_form_id(self) -> UUID:
+        """Return what tells a form of this page from one that was sent before (forms.py)."""
+        return new_id()
 
     def present_error(self, error: HubError) -> str:
         """Say what went wrong: in the reader's language where we have words, else in English."""

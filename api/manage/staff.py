@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import TheHooks, ThePasswords, requires
+from api.manage.forms import FormId, take_form
 from api.manage.history import Change, list_changes_of
 from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
 from core.errors import HubError
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.errors import (
@@ -153,6 +155,7 @@ async def add(
     login: Annotated[str, Form(max_length=200)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
     payee: Payees = None,
+    form_id: FormId = None,
 ) -> Response:
     """Let somebody sign in, with a password that is shown once."""
     form = StaffForm(
@@ -163,12 +166,16 @@ async def add(
         errors["login"] = manager.say("error.needed")
     if errors:
         return await _draw_list(manager, form, errors)
-    password = make_password()
+    password, person_id = make_password(), new_id()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            first = await take_form(tx, manager, "/manage/staff", form_id, form, makes=person_id)
+            if first is not None:
+                return manager.go(f"/staff/{first}", done="staff_made_before")
             person = await service.add_staff(
                 tx,
                 manager.org_id,
+                id_=person_id,
                 granter=Granter.of(manager.caller),
                 passwords=passwords,
                 login=form.login,

@@ -67,6 +67,7 @@ async def create_endpoint(
     actor: Actor,
     vouch: Vouch | None = None,
     sandbox_origins: Collection[str] = (),
+    id_: UUID | None = None,
     now: datetime,
 ) -> tuple[CallbackEndpoint, EndpointSecrets]:
     """Make an address for one provider to call.
@@ -102,7 +103,7 @@ async def create_endpoint(
         keys=(_check_secret(request.provider, request.secret),),
         username=f"phopay-{new_token()[:10]}" if provider.capabilities.needs_username else None,
     )
-    endpoint_id = new_id()
+    endpoint_id = id_ or new_id()
     endpoint = CallbackEndpoint(
         org_id=org.id,
         id=endpoint_id,

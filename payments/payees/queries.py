@@ -254,6 +254,28 @@ async def lock_links_of_account(
     return (await session.scalars(query)).all()
 
 
+async def find_open_proposal(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    payee_id: UUID,
+    account_id: UUID,
+    virtual_account: str | None,
+    proposed_by: UUID,
+) -> PayeeAccount | None:
+    """Find a person's proposal of this account for this payee that nobody has decided about."""
+    code = func.upper(PayeeAccount.virtual_account)
+    query = select(PayeeAccount).where(
+        PayeeAccount.org_id == org_id,
+        PayeeAccount.payee_id == payee_id,
+        PayeeAccount.receiving_account_id == account_id,
+        PayeeAccount.status == LinkStatus.PROPOSED.value,
+        PayeeAccount.proposed_by == proposed_by,
+        code.is_not_distinct_from(virtual_account and virtual_account.upper()),
+    )
+    return (await session.scalars(query.order_by(PayeeAccount.id).limit(1))).first()
+
+
 async def is_account_in_use(session: AsyncSession, org_id: UUID, account_id: UUID) -> bool:
     """Tell whether any link to an account is proposed, in force or still listened to."""
     query = (

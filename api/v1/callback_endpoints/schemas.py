@@ -120,7 +120,10 @@ class CallbackEndpointRead(Read):
 class CallbackEndpointSecretsRead(Read):
     """Secrets in clear, shown this once."""
 
-    secret: str
+    secret: str | None = Field(
+        description="Null when an earlier request with this Idempotency-Key was answered with it."
+        " If that answer was lost, rotate the secret."
+    )
     username: str | None = Field(description="For providers that log in (vietqrvn).")
 
 
