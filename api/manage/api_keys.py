@@ -9,8 +9,17 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from api.http.deps import TheDirectory, requires
+from api.http.paging import next_cursor, read_cursor
 from api.manage.forms import FormId, take_form
-from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
+from api.manage.page_context import (
+    PAGE_ROWS,
+    Before,
+    Errors,
+    ManagerContext,
+    Secret,
+    TheManager,
+    read_line,
+)
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people import keys, queries
@@ -49,6 +58,7 @@ class KeysPage:
     """Everything templates/manage_keys.html may use, already worded."""
 
     rows: tuple[KeyRow, ...]
+    older: str  # the address of the next page, "" on the last
     scopes: tuple[tuple[str, str, str, bool], ...]
     overlaps: tuple[tuple[str, str], ...]
     name: str
@@ -56,9 +66,9 @@ class KeysPage:
 
 
 @router.get("", dependencies=[requires(Permission.KEYS_MANAGE)])
-async def show_keys(manager: TheManager) -> Response:
-    """List the keys, the ended ones too."""
-    return await _render(manager)
+async def show_keys(manager: TheManager, before: Before = None) -> Response:
+    """List the keys, the ended ones too; newest first."""
+    return await _render(manager, before=before)
 
 
 @router.post("", dependencies=[requires(Permission.KEYS_MANAGE)])
@@ -140,12 +150,18 @@ async def _render(
     name: str = "",
     ticked: list[Permission] | None = None,
     errors: Errors | None = None,
+    *,
+    before: str | None = None,
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        found = await queries.list_keys(tx, manager.org_id)
+        found = await queries.list_keys(
+            tx, manager.org_id, before_id=read_cursor(before), limit=PAGE_ROWS + 1
+        )
+    cursor = next_cursor(found, PAGE_ROWS)
     chosen = USUAL_SCOPES if ticked is None else ticked
     page = KeysPage(
-        rows=tuple(_present_row(manager, key) for key in found),
+        rows=tuple(_present_row(manager, key) for key in found[:PAGE_ROWS]),
+        older=manager.path("/keys", before=cursor) if cursor else "",
         scopes=tuple(
             (scope.value, manager.word("scope", scope.value), scope.value, scope in chosen)
             for scope in SCOPES

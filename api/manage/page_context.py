@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from api.http.deps import CurrentCaller, Now
@@ -31,6 +31,11 @@ MANAGE: Final = "/manage"
 SECRET_COOKIE: Final = "phopay_once"  # noqa: S105  a name
 SECRET_KEPT_S: Final = 120  # the page that shows it is loaded at once
 PAGE_ROWS: Final = 50
+CHOICES_MAX: Final = 200  # in a list to choose from; more are found by their name
+
+# What lists of these pages are asked for: words to find, and where the page before ended.
+Find = Annotated[str, Query(max_length=100)]
+Before = Annotated[str | None, Query(max_length=40)]
 
 # In the order of the menu: path, name in [nav] of locales/*/manage.toml, icon, who sees it.
 MENU: Final = (

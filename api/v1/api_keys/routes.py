@@ -11,13 +11,14 @@ from api.http.errors import may_answer
 from api.http.fields import ReasonText
 from api.http.idempotency import REPLAYED, IdempotencyKey, hash_body, mark_replayed, take_key
 from api.http.middleware import no_store
-from api.v1.api_keys.schemas import KeyCreate, KeyMade, KeyRead, KeyRotate
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.v1.api_keys.schemas import KeyCreate, KeyMade, KeyPage, KeyRead, KeyRotate
 from core.idempotency import IdempotencyKeyReused
 from core.ids import new_id
+from core.paging import BadCursor
 from identity.people import keys, queries
 from identity.people.callers import Caller
 from identity.people.errors import ApiKeyClosed, ApiKeyNotFound, KeyOverAlready, ScopeNotGrantable
-from identity.people.models import ApiKey
 from identity.people.rules import Permission
 
 router = APIRouter(prefix="/v1/keys", tags=["identity"])
@@ -25,10 +26,24 @@ Manager = Annotated[Caller, requires(Permission.KEYS_MANAGE)]
 ROTATE: Final = "POST /v1/keys/{key_id}/rotate"
 
 
-@router.get("", response_model=list[KeyRead])
-async def list_keys(caller: Manager, tx: Tx) -> list[ApiKey]:
-    """List the organisation's keys, valid or not (at most 500)."""
-    return list(await queries.list_keys(tx, caller.org_id))
+@router.get("", responses=may_answer(BadCursor))
+async def list_keys(
+    caller: Manager,
+    tx: Tx,
+    created_by: Annotated[
+        UUID | None, Query(description="Only keys that this person made.")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> KeyPage:
+    """List the organisation's keys, valid or not, newest first."""
+    found = await queries.list_keys(
+        tx, caller.org_id, created_by=created_by, before_id=read_cursor(cursor), limit=limit + 1
+    )
+    return KeyPage(
+        keys=[KeyRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
 
 
 @router.post(

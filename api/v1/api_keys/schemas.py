@@ -61,3 +61,10 @@ class KeyMade(KeyRead):
         description="Null when an earlier request with this Idempotency-Key made the key: its text"
         " is not kept. If that answer was lost, rotate the key or revoke it.",
     )
+
+
+class KeyPage(Read):
+    """A page of keys, newest first."""
+
+    keys: list[KeyRead]
+    next_cursor: str | None

@@ -128,15 +128,21 @@ async def create_endpoint(
     )
 
 
-@router.get("")
-async def list_endpoints(caller: Reader, tx: Tx, settings: TheSettings) -> CallbackEndpointsRead:
-    """List the endpoints, revoked ones too (at most 500)."""
-    endpoints = await queries.list_endpoints(tx, caller.org_id)
+@router.get("", responses=may_answer(BadCursor))
+async def list_endpoints(
+    caller: Reader, tx: Tx, settings: TheSettings, cursor: Cursor = None, limit: Limit = 50
+) -> CallbackEndpointsRead:
+    """List the endpoints, revoked ones too, newest first."""
+    found = await queries.list_endpoints(
+        tx, caller.org_id, before_id=read_cursor(cursor), limit=limit + 1
+    )
+    shown = found[:limit]
     listed = await queries.list_callback_endpoint_accounts(
-        tx, caller.org_id, [e.id for e in endpoints]
+        tx, caller.org_id, [one.id for one in shown]
     )
     return CallbackEndpointsRead(
-        endpoints=[CallbackEndpointRead(**_describe(one, listed, settings)) for one in endpoints]
+        endpoints=[CallbackEndpointRead(**_describe(one, listed, settings)) for one in shown],
+        next_cursor=next_cursor(found, limit),
     )
 
 

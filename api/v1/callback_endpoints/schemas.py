@@ -147,9 +147,10 @@ class CallbackEndpointDetail(CallbackEndpointRead):
 
 
 class CallbackEndpointsRead(Read):
-    """All endpoints of the organisation."""
+    """A page of callback endpoints, newest first."""
 
     endpoints: list[CallbackEndpointRead]
+    next_cursor: str | None
 
 
 class NoticeRead(Read):
