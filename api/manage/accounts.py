@@ -53,7 +53,7 @@ from payments.vietqr.banks import find_bank, list_banks, name_bank
 
 router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
 
-# Colour and icon of a link's state; its word is in [account] of locales/*/manage.toml.
+# Colour and icon of a link's state; its word is in [account] of api/manage/words/*/manage.toml.
 STATES: Final = {
     LinkStatus.PROPOSED: ("attention", "people"),
     LinkStatus.APPROVED: ("attention", "clock"),

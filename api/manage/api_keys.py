@@ -66,9 +66,11 @@ class KeysPage:
 
 
 @router.get("", dependencies=[requires(Permission.KEYS_MANAGE)])
-async def show_keys(manager: TheManager, before: Before = None) -> Response:
-    """List the keys, the ended ones too; newest first."""
-    return await _render(manager, before=before)
+async def show_keys(
+    manager: TheManager, maker: UUID | None = None, before: Before = None
+) -> Response:
+    """List the keys, the ended ones too, newest first; perhaps only those that one person made."""
+    return await _render(manager, maker=maker, before=before)
 
 
 @router.post("", dependencies=[requires(Permission.KEYS_MANAGE)])
@@ -151,17 +153,22 @@ async def _render(
     ticked: list[Permission] | None = None,
     errors: Errors | None = None,
     *,
+    maker: UUID | None = None,
     before: str | None = None,
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         found = await queries.list_keys(
-            tx, manager.org_id, before_id=read_cursor(before), limit=PAGE_ROWS + 1
+            tx,
+            manager.org_id,
+            created_by=maker,
+            before_id=read_cursor(before),
+            limit=PAGE_ROWS + 1,
         )
     cursor = next_cursor(found, PAGE_ROWS)
     chosen = USUAL_SCOPES if ticked is None else ticked
     page = KeysPage(
         rows=tuple(_present_row(manager, key) for key in found[:PAGE_ROWS]),
-        older=manager.path("/keys", before=cursor) if cursor else "",
+        older=manager.path("/keys", maker=maker, before=cursor) if cursor else "",
         scopes=tuple(
             (scope.value, manager.word("scope", scope.value), scope.value, scope in chosen)
             for scope in SCOPES

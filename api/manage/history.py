@@ -22,7 +22,7 @@ router = APIRouter(prefix="/manage/audit", include_in_schema=False)
 
 CHANGES_OF_ONE_MAX: Final = 100
 FACT_CHARS_MAX: Final = 200
-# What can be filtered for; the words are in [object] of locales/*/manage.toml.
+# What can be filtered for; the words are in [object] of api/manage/words/*/manage.toml.
 OBJECT_KINDS: Final = (
     "account_link",
     "api_key",

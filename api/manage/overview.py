@@ -70,7 +70,7 @@ class EndpointRow:
 class Step:
     """One thing to do before an organisation can be paid."""
 
-    name: str  # key of [step] in locales/*/manage.toml
+    name: str  # key of [step] in api/manage/words/*/manage.toml
     path: str
     is_done: bool
 

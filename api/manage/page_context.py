@@ -37,7 +37,7 @@ CHOICES_MAX: Final = 200  # in a list to choose from; more are found by their na
 Find = Annotated[str, Query(max_length=100)]
 Before = Annotated[str | None, Query(max_length=40)]
 
-# In the order of the menu: path, name in [nav] of locales/*/manage.toml, icon, who sees it.
+# In the order of the menu: path, name in [nav] of words/*/manage.toml, icon, who sees it.
 MENU: Final = (
     ("", "overview", "sun", Permission.LEDGER_READ),
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
@@ -56,7 +56,7 @@ Errors = Mapping[str, str]  # field → what is wrong with it; "" is for the who
 class Secret:
     """What is shown once, right after it was made."""
 
-    kind: str  # key of [secret] in locales/*/manage.toml
+    kind: str  # key of [secret] in api/manage/words/*/manage.toml
     name: str
     text: str
     username: str = ""
@@ -101,7 +101,7 @@ class ManagerContext:
         return self.caller.may(permission)
 
     def say(self, key: str, **values: object) -> str:
-        """Say a text of locales/*/manage.toml."""
+        """Say a text of api/manage/words/*/manage.toml."""
         return translate(self.lang, f"manage.{key}", **values)
 
     def word(self, group: str, name: str, otherwise: str | None = None) -> str:

@@ -135,6 +135,15 @@ class StaffPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyMade:
+    """An API key that a person made and that is valid still."""
+
+    name: str
+    prefix: str
+    made: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersonPage:
     """Everything templates/manage_person.html may use, already worded."""
 
@@ -149,6 +158,8 @@ class PersonPage:
     form: StaffForm
     before: StaffForm  # as they were when the page was drawn
     errors: Errors
+    keys: tuple[KeyMade, ...]  # they work on when the person has left: somebody has to decide
+    keys_path: str  # "" for who may not end them
     history: tuple[Change, ...]
 
 
@@ -365,6 +376,9 @@ async def _draw_one(
         shown = form or stored
         stalls = await _read_stalls(tx, manager, [person], shown)
         found = await search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+        made = await queries.list_keys(
+            tx, manager.org_id, created_by=staff_id, valid_at=manager.now, limit=PAGE_ROWS
+        )
         history = await list_changes_of(tx, manager, "staff", staff_id)
     is_self = manager.caller.id == staff_id
     may_touch = manager.may(Permission.STAFF_MANAGE) and may_grant(
@@ -382,6 +396,13 @@ async def _draw_one(
         form=shown,
         before=before or stored,
         errors=errors or {},
+        keys=tuple(
+            KeyMade(name=one.name, prefix=one.prefix, made=manager.present_instant(one.created_at))
+            for one in made
+        ),
+        keys_path=manager.path("/keys", maker=staff_id)
+        if manager.may(Permission.KEYS_MANAGE)
+        else "",
         history=history,
     )
     return manager.render("manage_person.html", page, here="staff", status=422 if errors else 200)

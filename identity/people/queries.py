@@ -329,11 +329,15 @@ async def list_keys(
     org_id: UUID,
     *,
     created_by: UUID | None = None,
+    valid_at: datetime | None = None,
     before_id: UUID | None = None,
     limit: int = LIST_MAX,
 ) -> Sequence[ApiKey]:
-    """Return keys, the newest first; perhaps only those that one person made."""
+    """Return keys, the newest first; perhaps only those of one maker, or those valid at a time."""
     wanted = select(ApiKey).where(ApiKey.org_id == org_id).order_by(ApiKey.id.desc())
+    if valid_at is not None:
+        is_over = ApiKey.expires_at <= valid_at
+        wanted = wanted.where(ApiKey.revoked_at.is_(None), is_over.is_not(True))
     if created_by is not None:
         wanted = wanted.where(ApiKey.created_by == created_by)
     if before_id is not None:
