@@ -15,7 +15,7 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
 )
 
-# Names of words under [checked] in locales/*/counter.toml.
+# Names of words under [checked] in api/counter/words/*/counter.toml.
 PollProblem = Literal["failed", "cannot", "refused", "unclear", "no_order"]
 POLL_PROBLEMS: Final = frozenset({"failed", "cannot", "refused", "unclear", "no_order"})
 

@@ -35,7 +35,8 @@ Amounts are whole đồng in integers, instants are RFC 3339 with an offset, ids
 
 Every error is a problem (RFC 9457, `application/problem+json`): match on its `code`, show its
 `detail` to people, and quote its `request_id` when asking for help. `503` and `429` carry
-`Retry-After` and may be repeated unchanged; so may every `POST` with the same `Idempotency-Key`.
+`Retry-After` and may be repeated unchanged. Every `POST` that makes something takes an
+`Idempotency-Key` or names what it makes, so that it may be sent again when an answer was lost.
 """
 TAGS: Final = [
     {"name": "health", "description": "For supervisors and load balancers."},

@@ -11,9 +11,19 @@ from starlette.responses import Response
 
 from api.http.codes import answer_svg
 from api.http.deps import requires
+from api.http.paging import next_cursor, read_cursor
 from api.manage.account_rail import RailPanel, read_rail_panel
 from api.manage.history import Change, list_changes_of
-from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
+from api.manage.page_context import (
+    CHOICES_MAX,
+    PAGE_ROWS,
+    Before,
+    Errors,
+    Find,
+    ManagerContext,
+    TheManager,
+    read_line,
+)
 from core.errors import HubError
 from core.masking import mask_tail
 from core.tenancy import open_org_transaction
@@ -30,6 +40,7 @@ from payments.payees.errors import (
     PayeeClosed,
     SecondPersonNeeded,
 )
+from payments.payees.models import Payee
 from payments.payees.queries import IN_USE, AccountLink
 from payments.payees.rules import (
     TEST_TRANSFER_VND,
@@ -45,7 +56,7 @@ from payments.vietqr.banks import find_bank, list_banks, name_bank
 
 router = APIRouter(prefix="/manage/accounts", include_in_schema=False)
 
-# Colour and icon of a link's state; its word is in [account] of locales/*/manage.toml.
+# Colour and icon of a link's state; its word is in [account] of api/manage/words/*/manage.toml.
 STATES: Final = {
     LinkStatus.PROPOSED: ("attention", "people"),
     LinkStatus.APPROVED: ("attention", "clock"),
@@ -90,6 +101,10 @@ class AccountsPage:
     """Everything templates/manage_accounts.html may use, already worded."""
 
     rows: tuple[AccountRow, ...]
+    find: str
+    can_find: bool  # there are more than one page of them, or more payees than are offered
+    payees_are_more: bool
+    older: str  # the address of the next page, "" on the last
     with_ended: bool
     can_propose: bool
     payees: tuple[tuple[str, str], ...]
@@ -137,10 +152,14 @@ async def show_accounts(
     manager: TheManager,
     payee: Annotated[str, Query(max_length=36)] = "",
     ended: Annotated[str, Query(max_length=3)] = "",
+    find: Find = "",
+    before: Before = None,
 ) -> Response:
-    """List which account each payee's codes name, or will."""
+    """List which account each payee's codes name, or will; newest first."""
     form = {**EMPTY_FORM, "payee": payee}
-    return await _render_list(manager, form, {}, with_ended=ended == "yes")
+    return await _render_list(
+        manager, form, {}, with_ended=ended == "yes", find=find, before=before
+    )
 
 
 @router.post("", dependencies=[requires(Permission.ACCOUNTS_PROPOSE)])
@@ -306,14 +325,32 @@ def _find_faults(
 
 
 async def _render_list(
-    manager: ManagerContext, form: dict[str, str], errors: Errors, *, with_ended: bool = False
+    manager: ManagerContext,
+    form: dict[str, str],
+    errors: Errors,
+    *,
+    with_ended: bool = False,
+    find: str = "",
+    before: str | None = None,
 ) -> Response:
-    statuses = list(LinkStatus) if with_ended else IN_USE
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        links = await queries.list_links(tx, manager.org_id, statuses=statuses)
-        payees = await queries.list_payees(tx, manager.org_id)
+        links = await queries.list_links(
+            tx,
+            manager.org_id,
+            statuses=list(LinkStatus) if with_ended else IN_USE,
+            find=find,
+            before_id=read_cursor(before),
+            limit=PAGE_ROWS + 1,
+        )
+        payees, payees_are_more = await _list_payees(tx, manager, form["payee"], find)
+    cursor = next_cursor([link for link, *_ in links], PAGE_ROWS)
+    ended = "yes" if with_ended else ""
     page = AccountsPage(
-        rows=tuple(_present_row(manager, one) for one in links),
+        rows=tuple(_present_row(manager, one) for one in links[:PAGE_ROWS]),
+        find=find,
+        can_find=bool(find or before or cursor or payees_are_more),
+        payees_are_more=payees_are_more,
+        older=manager.path("/accounts", ended=ended, find=find, before=cursor) if cursor else "",
         with_ended=with_ended,
         can_propose=manager.may(Permission.ACCOUNTS_PROPOSE),
         payees=(
@@ -334,6 +371,18 @@ async def _render_list(
     return manager.render(
         "manage_accounts.html", page, here="accounts", status=422 if errors else 200
     )
+
+
+async def _list_payees(
+    tx: AsyncSession, manager: ManagerContext, chosen: str, find: str
+) -> tuple[list[Payee], bool]:
+    """List the payees to choose from: the chosen one, whatever is searched for, and those found."""
+    found = await queries.search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+    payees = list(found[:CHOICES_MAX])
+    chosen_id = _read_id(chosen)
+    if chosen_id is not None and chosen_id not in {one.id for one in payees}:
+        payees = [*await queries.list_payees_by_id(tx, manager.org_id, [chosen_id]), *payees]
+    return payees, len(found) > CHOICES_MAX or bool(find)
 
 
 async def _render_one(

@@ -9,7 +9,18 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from api.http.deps import TheDirectory, requires
-from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
+from api.http.paging import next_cursor, read_cursor
+from api.manage.forms import FormId, take_form
+from api.manage.page_context import (
+    PAGE_ROWS,
+    Before,
+    Errors,
+    ManagerContext,
+    Secret,
+    TheManager,
+    read_line,
+)
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people import keys, queries
 from identity.people.errors import ApiKeyClosed, ScopeNotGrantable
@@ -47,6 +58,7 @@ class KeysPage:
     """Everything templates/manage_keys.html may use, already worded."""
 
     rows: tuple[KeyRow, ...]
+    older: str  # the address of the next page, "" on the last
     scopes: tuple[tuple[str, str, str, bool], ...]
     overlaps: tuple[tuple[str, str], ...]
     name: str
@@ -54,9 +66,11 @@ class KeysPage:
 
 
 @router.get("", dependencies=[requires(Permission.KEYS_MANAGE)])
-async def show_keys(manager: TheManager) -> Response:
-    """List the keys, the ended ones too."""
-    return await _render(manager)
+async def show_keys(
+    manager: TheManager, maker: UUID | None = None, before: Before = None
+) -> Response:
+    """List the keys, the ended ones too, newest first; perhaps only those that one person made."""
+    return await _render(manager, maker=maker, before=before)
 
 
 @router.post("", dependencies=[requires(Permission.KEYS_MANAGE)])
@@ -64,6 +78,7 @@ async def add(
     manager: TheManager,
     name: Annotated[str, Form(max_length=500)] = "",
     scopes: Annotated[list[str] | None, Form(max_length=len(Permission))] = None,
+    form_id: FormId = None,
 ) -> Response:
     """Make a key; its text is on the next page and nowhere else, ever."""
     wanted = [scope for scope in SCOPES if scope.value in (scopes or [])]
@@ -75,9 +90,14 @@ async def add(
         errors["scopes"] = manager.say("error.scope_needed")
     if errors:
         return await _render(manager, line, wanted, errors)
+    key_id = new_id()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
-            made = await keys.add_key(tx, manager.caller, name=line, scopes=wanted, now=manager.now)
+            if await take_form(tx, manager, "/manage/keys", form_id, line, wanted, makes=key_id):
+                return manager.go("/keys", done="made_before")
+            made = await keys.add_key(
+                tx, manager.caller, id_=key_id, name=line, scopes=wanted, now=manager.now
+            )
     except ScopeNotGrantable as error:
         return await _render(manager, line, wanted, {"scopes": manager.present_error(error)})
     secret = Secret(kind="key", name=line, text=made.text)
@@ -86,13 +106,24 @@ async def add(
 
 @router.post("/{key_id}/rotate", dependencies=[requires(Permission.KEYS_MANAGE)])
 async def rotate(
-    manager: TheManager, key_id: UUID, overlap_h: Annotated[int, Form(ge=0, le=720)] = 24
+    manager: TheManager,
+    key_id: UUID,
+    overlap_h: Annotated[int, Form(ge=0, le=720)] = 24,
+    form_id: FormId = None,
 ) -> Response:
     """Replace a key by a new one; the old one holds for the overlap."""
+    made_id, route = new_id(), "/manage/keys/{key_id}/rotate"
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            if await take_form(tx, manager, route, form_id, key_id, overlap_h, makes=made_id):
+                return manager.go("/keys", done="made_before")
             made = await keys.rotate_key(
-                tx, manager.caller, key_id, overlap=timedelta(hours=overlap_h), now=manager.now
+                tx,
+                manager.caller,
+                key_id,
+                new_id_=made_id,
+                overlap=timedelta(hours=overlap_h),
+                now=manager.now,
             )
     except (ApiKeyClosed, ScopeNotGrantable) as error:
         return await _render(manager, errors={"": manager.present_error(error)})
@@ -121,12 +152,23 @@ async def _render(
     name: str = "",
     ticked: list[Permission] | None = None,
     errors: Errors | None = None,
+    *,
+    maker: UUID | None = None,
+    before: str | None = None,
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        found = await queries.list_keys(tx, manager.org_id)
+        found = await queries.list_keys(
+            tx,
+            manager.org_id,
+            created_by=maker,
+            before_id=read_cursor(before),
+            limit=PAGE_ROWS + 1,
+        )
+    cursor = next_cursor(found, PAGE_ROWS)
     chosen = USUAL_SCOPES if ticked is None else ticked
     page = KeysPage(
-        rows=tuple(_present_row(manager, key) for key in found),
+        rows=tuple(_present_row(manager, key) for key in found[:PAGE_ROWS]),
+        older=manager.path("/keys", maker=maker, before=cursor) if cursor else "",
         scopes=tuple(
             (scope.value, manager.word("scope", scope.value), scope.value, scope in chosen)
             for scope in SCOPES

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from api.http.deps import TheSettings, requires
 from api.manage.endpoint_health import present_health
+from api.manage.forms import FormId, take_form
 from api.manage.history import Change, list_changes_of
 from api.manage.notices import NoticeRow, present_notice
-from api.manage.page_context import Errors, ManagerContext, Secret, TheManager
+from api.manage.page_context import CHOICES_MAX, Errors, Find, ManagerContext, Secret, TheManager
 from core.masking import mask_tail
 from core.settings import Settings
 from core.tenancy import open_org_transaction
@@ -26,7 +27,7 @@ from payments.connections.models import CallbackEndpoint, CallbackEndpointAccoun
 from payments.connections.pull_setup import set_pull_credentials
 from payments.onboarding import service as onboarding
 from payments.payees.errors import BadAccount
-from payments.payees.queries import LIST_MAX, list_links
+from payments.payees.queries import list_links, list_links_of_accounts
 from payments.payees.rules import AccountStatus
 from payments.providers import PROVIDERS
 from payments.vietqr.banks import name_bank
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/manage/endpoints", include_in_schema=False)
 
 OVERLAP_HOURS: Final = (0, 24, 7 * 24)
 LATEST_SHOWN: Final = 5
+TICKED_MAX: Final = service.ACCOUNTS_LISTED_MAX + CHOICES_MAX  # on one form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class EndpointPage:
     pulled_word: str  # whether it is polled now
     previous_key_until: str
     accounts: tuple[tuple[str, str, str, bool], ...]
+    accounts_are_more: bool  # than are listed: `find` finds them
+    find: str
     account_words: str
     unvouched: str  # why test transfers that it reports do not count; "" when they do
     accepted: int
@@ -76,9 +80,11 @@ class EndpointPage:
 
 
 @router.get("/{endpoint_id}", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
-async def show_endpoint(manager: TheManager, settings: TheSettings, endpoint_id: UUID) -> Response:
+async def show_endpoint(
+    manager: TheManager, settings: TheSettings, endpoint_id: UUID, find: Find = ""
+) -> Response:
     """Show the address to copy, what to do with it, and its health."""
-    return await _render_one(manager, settings, endpoint_id, {})
+    return await _render_one(manager, settings, endpoint_id, {}, find)
 
 
 @router.post(
@@ -88,8 +94,8 @@ async def change_accounts(
     manager: TheManager,
     settings: TheSettings,
     endpoint_id: UUID,
-    accounts: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
-    before: Annotated[list[UUID] | None, Form(max_length=LIST_MAX)] = None,
+    accounts: Annotated[list[UUID] | None, Form(max_length=TICKED_MAX)] = None,
+    before: Annotated[list[UUID] | None, Form(max_length=TICKED_MAX)] = None,
 ) -> Response:
     """Apply what was ticked and unticked; messages that waited are processed at once.
 
@@ -122,10 +128,14 @@ async def rotate(
     endpoint_id: UUID,
     secret: Annotated[str, Form(max_length=1_000)] = "",
     overlap_h: Annotated[int, Form(ge=0, le=168)] = 24,
+    form_id: FormId = None,
 ) -> Response:
     """Give the endpoint a new secret; the old one holds for the overlap."""
+    facts, route = (endpoint_id, secret, overlap_h), "/manage/endpoints/{endpoint_id}/rotate"
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            if await take_form(tx, manager, route, form_id, *facts, makes=endpoint_id):
+                return manager.go(f"/endpoints/{endpoint_id}", done="made_before")
             secrets = await service.rotate_secret(
                 tx,
                 manager.org_id,
@@ -194,14 +204,21 @@ async def revoke(manager: TheManager, endpoint_id: UUID) -> Response:
 
 
 async def list_accounts(
-    tx: AsyncSession, manager: ManagerContext, ticked: list[UUID] | None
-) -> tuple[tuple[str, str, str, bool], ...]:
+    tx: AsyncSession, manager: ManagerContext, ticked: list[UUID] | None, find: str = ""
+) -> tuple[tuple[tuple[str, str, str, bool], ...], bool]:
     """List the accounts that an endpoint may be given, each once; None ticks the only one.
 
-    Numbers are whole only for who handles accounts: finance needs to recognise them.
+    Those that are ticked come whatever is searched for, so that none is unticked unseen. Numbers
+    are whole only for who handles accounts: finance needs to recognise them.
+
+    Returns:
+        The accounts, and whether there are more than are listed: `find` finds them.
     """
     is_whole = not SEES_WHOLE.isdisjoint(manager.caller.permissions)
-    links = await list_links(tx, manager.org_id)
+    found = await list_links(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+    are_more = len(found) > CHOICES_MAX or bool(find)
+    own = await list_links_of_accounts(tx, manager.org_id, ticked or [])
+    links = list({one[0].id: one for one in (*own, *found[:CHOICES_MAX])}.values())
     names: dict[UUID, list[str]] = {}
     words: dict[UUID, tuple[str, str]] = {}
     for _, account, payee in reversed(links):
@@ -210,7 +227,7 @@ async def list_accounts(
         words[account.id] = (f"{name_bank(account.bin)} {number}", account.status)
     if ticked is None:
         ticked = list(words) if len(words) == 1 else []
-    return tuple(
+    shown = tuple(
         (
             str(account_id),
             word,
@@ -222,14 +239,19 @@ async def list_accounts(
         )
         for account_id, (word, status) in words.items()
     )
+    return shown, are_more
 
 
 async def _render_one(
-    manager: ManagerContext, settings: Settings, endpoint_id: UUID, errors: Errors
+    manager: ManagerContext,
+    settings: Settings,
+    endpoint_id: UUID,
+    errors: Errors,
+    find: str = "",
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         endpoint = await queries.get_endpoint(tx, manager.org_id, endpoint_id)
-        page = await _read_one(tx, manager, settings, endpoint, errors)
+        page = await _read_one(tx, manager, settings, endpoint, errors, find)
     status = 422 if errors else 200
     return manager.render("manage_endpoint.html", page, here="endpoints", status=status)
 
@@ -240,10 +262,12 @@ async def _read_one(
     settings: Settings,
     endpoint: CallbackEndpoint,
     errors: Errors,
+    find: str,
 ) -> EndpointPage:
     org_id = manager.org_id
     listed = await queries.list_callback_endpoint_accounts(tx, org_id, [endpoint.id])
-    accounts = await list_accounts(tx, manager, [one.receiving_account_id for one in listed])
+    ticked = [one.receiving_account_id for one in listed]
+    accounts, are_more = await list_accounts(tx, manager, ticked, find)
     counts = (await views.count_notices(tx, org_id, [endpoint.id], now=manager.now))[endpoint.id]
     latest = await views.list_notices(tx, org_id, endpoint.id, limit=LATEST_SHOWN)
     tone, icon, word = present_health(manager, endpoint, counts)
@@ -268,6 +292,8 @@ async def _read_one(
         pulled_word=_present_pulled(manager, endpoint),
         previous_key_until=manager.present_instant(until) if until and until > manager.now else "",
         accounts=accounts,
+        accounts_are_more=are_more,
+        find=find,
         account_words=", ".join(word for _, word, _, is_ticked in accounts if is_ticked),
         unvouched=_present_unvouched(manager, endpoint, listed),
         accepted=counts.accepted,

@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from api.http.deps import requires
 from api.manage.callback_endpoint import list_accounts
-from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
+from api.manage.forms import FormId, take_form
+from api.manage.page_context import Errors, Find, ManagerContext, Secret, TheManager, read_line
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.connections import service
@@ -48,6 +50,8 @@ class NewEndpointPage:
     pull_hint: str
     can_be_sandbox: bool
     accounts: tuple[tuple[str, str, str, bool], ...]
+    accounts_are_more: bool  # than are listed: `find` finds them
+    find: str
     name: str
     is_sandbox: bool
     errors: Errors
@@ -55,10 +59,12 @@ class NewEndpointPage:
 
 @router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
 async def show_new(
-    manager: TheManager, provider: Annotated[str, Query(max_length=20)] = ""
+    manager: TheManager,
+    provider: Annotated[str, Query(max_length=20)] = "",
+    find: Find = "",
 ) -> Response:
     """Ask for the provider, then for its secret and the accounts."""
-    return await _render_new(manager, provider, ticked=None)
+    return await _render_new(manager, provider, ticked=None, find=find)
 
 
 @router.post("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_MANAGE)])
@@ -71,6 +77,7 @@ async def create(
     pull_client_id: Annotated[str, Form(max_length=1_000)] = "",
     accounts: Annotated[list[UUID] | None, Form(max_length=100)] = None,
     sandbox: Annotated[str, Form(max_length=3)] = "",
+    form_id: FormId = None,
 ) -> Response:
     """Make the address; a secret that the hub made is on the next page, once."""
     if provider not in PROVIDERS:
@@ -82,8 +89,13 @@ async def create(
         errors["secret"] = manager.say("error.secret_needed")
     if errors:
         return await _render_new(manager, provider, line, is_sandbox, ticked, errors)
+    endpoint_id, route = new_id(), "/manage/endpoints/new"
+    facts = (provider, line, secret, is_sandbox, ticked, pull_token, pull_client_id)
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            first = await take_form(tx, manager, route, form_id, *facts, makes=endpoint_id)
+            if first is not None:
+                return manager.go(f"/endpoints/{first}", done="made_before")
             endpoint, secrets = await service.create_endpoint(
                 tx,
                 manager.caller.org,
@@ -103,6 +115,7 @@ async def create(
                     may_approve=manager.may(Permission.ACCOUNTS_APPROVE),
                     now=manager.now,
                 ),
+                id_=endpoint_id,
                 now=manager.now,
             )
     except (BadSecret, BadPullToken, BadAccount, SandboxRefused) as error:
@@ -124,12 +137,13 @@ async def _render_new(
     is_sandbox: bool = False,
     ticked: list[UUID] | None = None,
     errors: Errors | None = None,
+    find: str = "",
 ) -> Response:
     provider = provider if provider in PROVIDERS else ""
     chosen = PROVIDERS.get(provider)
     can_be_polled = chosen is not None and chosen.capabilities.can_be_pulled
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        accounts = await list_accounts(tx, manager, ticked)
+        accounts, are_more = await list_accounts(tx, manager, ticked, find)
     page = NewEndpointPage(
         choices=tuple(
             ProviderChoice(
@@ -149,6 +163,8 @@ async def _render_new(
         pull_hint=manager.word("pull_hint", provider) if can_be_polled else "",
         can_be_sandbox=not manager.caller.org.is_live,
         accounts=accounts,
+        accounts_are_more=are_more,
+        find=find,
         name=name or (manager.word("provider", provider) if provider else ""),
         is_sandbox=is_sandbox,
         errors=errors or {},

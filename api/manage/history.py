@@ -31,7 +31,7 @@ GROUP_OF_FACT: Final = {
     "verdict": "outcome",
     "rail": "account.rail",
 }
-# What can be filtered for; the words are in [object] of locales/*/manage.toml.
+# What can be filtered for; the words are in [object] of api/manage/words/*/manage.toml.
 OBJECT_KINDS: Final = (
     "account_link",
     "api_key",

@@ -8,8 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
+from api.http.paging import next_cursor, read_cursor
 from api.manage.endpoint_health import present_health
-from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
+from api.manage.page_context import (
+    PAGE_ROWS,
+    Before,
+    Errors,
+    Find,
+    ManagerContext,
+    TheManager,
+    read_line,
+)
 from core.clock import day_bounds, hanoi_day
 from core.errors import Forbidden
 from core.tenancy import open_org_transaction
@@ -61,7 +70,7 @@ class EndpointRow:
 class Step:
     """One thing to do before an organisation can be paid."""
 
-    name: str  # key of [step] in locales/*/manage.toml
+    name: str  # key of [step] in api/manage/words/*/manage.toml
     path: str
     is_done: bool
 
@@ -99,6 +108,9 @@ class OrganisationsPage:
     """Everything templates/manage_organisations.html may use."""
 
     organisations: tuple[OrganisationRow, ...]
+    find: str
+    can_find: bool  # there are more than one page
+    older: str  # the address of the next page, "" on the last
     kinds: tuple[tuple[str, str], ...]
     form: dict[str, str]
     errors: Errors
@@ -113,9 +125,11 @@ async def show_overview(manager: TheManager) -> Response:
 
 
 @router.get("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
-async def show_organisations(manager: TheManager) -> Response:
-    """List the organisations of the hub, to work for one or to make another."""
-    return await _draw_organisations(manager)
+async def show_organisations(
+    manager: TheManager, find: Find = "", before: Before = None
+) -> Response:
+    """List the organisations of the hub, newest first, to work for one or to make another."""
+    return await _draw_organisations(manager, find=find, before=before)
 
 
 @router.post("/organisations", dependencies=[requires(Permission.ORGANISATIONS_MANAGE)])
@@ -155,12 +169,20 @@ async def add_organisation(
 
 
 async def _draw_organisations(
-    manager: ManagerContext, form: dict[str, str] | None = None, errors: Errors | None = None
+    manager: ManagerContext,
+    form: dict[str, str] | None = None,
+    errors: Errors | None = None,
+    *,
+    find: str = "",
+    before: str | None = None,
 ) -> Response:
     if not manager.is_city:
         raise Forbidden("Only the city looks after organisations.")
     async with manager.database.begin() as tx:
-        found = await queries.list_organisations(tx)
+        found = await queries.list_organisations(
+            tx, find=find, before_id=read_cursor(before), limit=PAGE_ROWS + 1
+        )
+    cursor = next_cursor(found, PAGE_ROWS)
     page = OrganisationsPage(
         organisations=tuple(
             OrganisationRow(
@@ -171,8 +193,11 @@ async def _draw_organisations(
                 path="/manage" if org.id == manager.caller.home.id else f"/manage?org={org.code}",
                 is_here=org.id == manager.org_id,
             )
-            for org in found
+            for org in found[:PAGE_ROWS]
         ),
+        find=find,
+        can_find=bool(find or before or cursor),
+        older=manager.path("/organisations", find=find, before=cursor) if cursor else "",
         kinds=tuple((kind.value, manager.word("kind", kind.value)) for kind in OrgKind),
         form=form or {"code": "", "name": "", "kind": OrgKind.MARKET_BOARD.value, "mode": "test"},
         errors=errors or {},
@@ -223,8 +248,7 @@ async def _read_overview(tx: AsyncSession, manager: ManagerContext) -> OverviewP
 
 
 async def _read_health(tx: AsyncSession, manager: ManagerContext) -> tuple[EndpointRow, ...]:
-    found = await endpoints.list_endpoints(tx, manager.org_id)
-    in_use = [one for one in found if one.revoked_at is None]
+    in_use = await endpoints.list_endpoints(tx, manager.org_id, with_revoked=False, limit=PAGE_ROWS)
     counts = await count_notices(tx, manager.org_id, [one.id for one in in_use], now=manager.now)
     return tuple(_present_endpoint(manager, one, counts[one.id]) for one in in_use)
 

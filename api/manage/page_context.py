@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from api.http.deps import CurrentCaller, Now
@@ -20,6 +20,7 @@ from api.services import Services, read_services
 from core.clock import HANOI
 from core.db import Database
 from core.errors import Forbidden, HubError
+from core.ids import new_id
 from core.sealing import SecretNotReadable
 from core.text import tidy_line
 from identity.organisations.rules import OrgKind
@@ -30,8 +31,13 @@ MANAGE: Final = "/manage"
 SECRET_COOKIE: Final = "phopay_once"  # noqa: S105  a name
 SECRET_KEPT_S: Final = 120  # the page that shows it is loaded at once
 PAGE_ROWS: Final = 50
+CHOICES_MAX: Final = 200  # in a list to choose from; more are found by their name
 
-# In the order of the menu: path, name in [nav] of locales/*/manage.toml, icon, who sees it.
+# What lists of these pages are asked for: words to find, and where the page before ended.
+Find = Annotated[str, Query(max_length=100)]
+Before = Annotated[str | None, Query(max_length=40)]
+
+# In the order of the menu: path, name in [nav] of words/*/manage.toml, icon, who sees it.
 MENU: Final = (
     ("", "overview", "sun", Permission.LEDGER_READ),
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
@@ -50,7 +56,7 @@ Errors = Mapping[str, str]  # field → what is wrong with it; "" is for the who
 class Secret:
     """What is shown once, right after it was made."""
 
-    kind: str  # key of [secret] in locales/*/manage.toml
+    kind: str  # key of [secret] in api/manage/words/*/manage.toml
     name: str
     text: str
     username: str = ""
@@ -95,7 +101,7 @@ class ManagerContext:
         return self.caller.may(permission)
 
     def say(self, key: str, **values: object) -> str:
-        """Say a text of locales/*/manage.toml."""
+        """Say a text of api/manage/words/*/manage.toml."""
         return translate(self.lang, f"manage.{key}", **values)
 
     def word(self, group: str, name: str, otherwise: str | None = None) -> str:
@@ -104,6 +110,10 @@ class ManagerContext:
         if key in words_in("vi").texts:
             return translate(self.lang, key)
         return name if otherwise is None else otherwise
+
+    def make_form_id(self) -> UUID:
+        """Return what tells a form of this page from one that was sent before (forms.py)."""
+        return new_id()
 
     def present_error(self, error: HubError) -> str:
         """Say what went wrong: in the reader's language where we have words, else in English."""

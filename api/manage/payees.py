@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from api.http.deps import requires
 from api.http.paging import next_cursor, read_cursor
+from api.manage.forms import FormId, take_form
 from api.manage.page_context import PAGE_ROWS, Errors, ManagerContext, TheManager, read_line
+from core.ids import new_id
 from core.masking import mask_tail
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
@@ -62,13 +64,26 @@ async def add(
     manager: TheManager,
     name: Annotated[str, Form(max_length=500)] = "",
     place: Annotated[str, Form(max_length=500)] = "",
+    form_id: FormId = None,
 ) -> Response:
     """Add a payee; it can be paid once it has an account in force."""
     form = {"name": read_line(name), "place": read_line(place)}
     if not form["name"]:
         return await _render(manager, form=form, errors={"name": manager.say("error.needed")})
+    payee_id = new_id()
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        await add_payee(tx, manager.org_id, **form, actor=manager.caller.actor, now=manager.now)
+        first = await take_form(
+            tx, manager, "/manage/payees", form_id, *form.values(), makes=payee_id
+        )
+        if first is None:
+            await add_payee(
+                tx,
+                manager.org_id,
+                id_=payee_id,
+                **form,
+                actor=manager.caller.actor,
+                now=manager.now,
+            )
     return manager.go("/payees", done="payee_added")
 
 

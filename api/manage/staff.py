@@ -6,14 +6,27 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Form
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import TheHooks, ThePasswords, requires
+from api.http.paging import next_cursor, read_cursor
+from api.manage.forms import FormId, take_form
 from api.manage.history import Change, list_changes_of
-from api.manage.page_context import Errors, ManagerContext, Secret, TheManager, read_line
+from api.manage.page_context import (
+    CHOICES_MAX,
+    PAGE_ROWS,
+    Before,
+    Errors,
+    Find,
+    ManagerContext,
+    Secret,
+    TheManager,
+    read_line,
+)
 from core.errors import HubError
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.errors import (
@@ -59,9 +72,7 @@ FIELD_OF: Final[dict[type[HubError], str]] = {
     LastAdministrator: "",
     OwnPassword: "",
 }
-STALLS_MAX: Final = 200  # in the list to choose from; more are found by their name
 Payees = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]
-Find = Annotated[str, Query(max_length=100)]
 FORM_ERRORS: Final = tuple(FIELD_OF)
 
 
@@ -113,11 +124,23 @@ class StaffPage:
     """Everything templates/manage_staff.html may use, already worded."""
 
     people: tuple[PersonRow, ...]
+    who: str
+    can_find: bool  # there are more than one page
+    older: str  # the address of the next page, "" on the last
     can_manage: bool
     roles: tuple[RoleBox, ...]
     stalls: StallChoices
     form: StaffForm
     errors: Errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyMade:
+    """An API key that a person made and that is valid still."""
+
+    name: str
+    prefix: str
+    made: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +158,17 @@ class PersonPage:
     form: StaffForm
     before: StaffForm  # as they were when the page was drawn
     errors: Errors
+    keys: tuple[KeyMade, ...]  # they work on when the person has left: somebody has to decide
+    keys_path: str  # "" for who may not end them
     history: tuple[Change, ...]
 
 
 @router.get("", dependencies=[requires(Permission.STAFF_READ)])
-async def show_staff(manager: TheManager, find: Find = "") -> Response:
-    """List the people of the organisation."""
-    return await _draw_list(manager, StaffForm(), {}, find=find)
+async def show_staff(
+    manager: TheManager, find: Find = "", who: Find = "", before: Before = None
+) -> Response:
+    """List the people of the organisation, newest first; `find` is for the stalls of the form."""
+    return await _draw_list(manager, StaffForm(), {}, find=find, who=who, before=before)
 
 
 @router.post("", dependencies=[requires(Permission.STAFF_MANAGE)])
@@ -153,6 +180,7 @@ async def add(
     login: Annotated[str, Form(max_length=200)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
     payee: Payees = None,
+    form_id: FormId = None,
 ) -> Response:
     """Let somebody sign in, with a password that is shown once."""
     form = StaffForm(
@@ -163,12 +191,16 @@ async def add(
         errors["login"] = manager.say("error.needed")
     if errors:
         return await _draw_list(manager, form, errors)
-    password = make_password()
+    password, person_id = make_password(), new_id()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
+            first = await take_form(tx, manager, "/manage/staff", form_id, form, makes=person_id)
+            if first is not None:
+                return manager.go(f"/staff/{first}", done="staff_made_before")
             person = await service.add_staff(
                 tx,
                 manager.org_id,
+                id_=person_id,
                 granter=Granter.of(manager.caller),
                 passwords=passwords,
                 login=form.login,
@@ -296,14 +328,26 @@ async def _change(
 
 
 async def _draw_list(
-    manager: ManagerContext, form: StaffForm, errors: Errors, *, find: str = ""
+    manager: ManagerContext,
+    form: StaffForm,
+    errors: Errors,
+    *,
+    find: str = "",
+    who: str = "",
+    before: str | None = None,
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        people = await queries.list_staff(tx, manager.org_id)
+        listed = await queries.list_staff(
+            tx, manager.org_id, find=who, before_id=read_cursor(before), limit=PAGE_ROWS + 1
+        )
+        people, cursor = listed[:PAGE_ROWS], next_cursor(listed, PAGE_ROWS)
         stalls = await _read_stalls(tx, manager, people, form)
-        found = await search_payees(tx, manager.org_id, find=find, limit=STALLS_MAX + 1)
+        found = await search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
     page = StaffPage(
         people=tuple(_word_person(manager, one, stalls) for one in people),
+        who=who,
+        can_find=bool(who or before or cursor),
+        older=manager.path("/staff", who=who, before=cursor) if cursor else "",
         can_manage=manager.may(Permission.STAFF_MANAGE),
         roles=_list_roles(manager, form.roles),
         stalls=_list_stalls(manager, stalls, found, form, find),
@@ -331,7 +375,10 @@ async def _draw_one(
         )
         shown = form or stored
         stalls = await _read_stalls(tx, manager, [person], shown)
-        found = await search_payees(tx, manager.org_id, find=find, limit=STALLS_MAX + 1)
+        found = await search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+        made = await queries.list_keys(
+            tx, manager.org_id, created_by=staff_id, valid_at=manager.now, limit=PAGE_ROWS
+        )
         history = await list_changes_of(tx, manager, "staff", staff_id)
     is_self = manager.caller.id == staff_id
     may_touch = manager.may(Permission.STAFF_MANAGE) and may_grant(
@@ -349,6 +396,13 @@ async def _draw_one(
         form=shown,
         before=before or stored,
         errors=errors or {},
+        keys=tuple(
+            KeyMade(name=one.name, prefix=one.prefix, made=manager.present_instant(one.created_at))
+            for one in made
+        ),
+        keys_path=manager.path("/keys", maker=staff_id)
+        if manager.may(Permission.KEYS_MANAGE)
+        else "",
         history=history,
     )
     return manager.render("manage_person.html", page, here="staff", status=422 if errors else 200)
@@ -374,7 +428,7 @@ def _list_stalls(
     taken = {one.id for one in ticked}
     others = [
         (str(one.id), f"{one.name} · {one.place}")
-        for one in found[:STALLS_MAX]
+        for one in found[:CHOICES_MAX]
         if one.id not in taken
     ]
     return StallChoices(
@@ -386,7 +440,7 @@ def _list_stalls(
         ),
         others=(("", manager.say("staff.no_stall")), *others),
         find=find,
-        are_more=len(found) > STALLS_MAX or bool(find),
+        are_more=len(found) > CHOICES_MAX or bool(find),
     )
 
 

@@ -68,7 +68,7 @@ class PayPage:
     bank_name: str  # in full
     account: str
     reference: str
-    state: str  # of parts.STATES, worded in [state] of locales/*/pay.toml
+    state: str  # of parts.STATES, worded in [state] of api/pay/words/*/pay.toml
     is_payable: bool
     is_timed: bool
     amount_vnd: int | None  # of the bill; None: the payer decides

@@ -36,6 +36,7 @@ async def add_key(
     session: AsyncSession,
     caller: Caller,
     *,
+    id_: UUID | None = None,
     name: str,
     scopes: Collection[Permission],
     expires_at: datetime | None = None,
@@ -51,7 +52,7 @@ async def add_key(
     if expires_at is not None and expires_at <= now:
         raise KeyOverAlready
     _check_scopes(caller, scopes)
-    made = _make_key(caller, name, [s.value for s in scopes], expires_at, now)
+    made = _make_key(caller, id_, name, [s.value for s in scopes], expires_at, now)
     session.add(made.key)
     await session.flush()
     _record_key(session, made.key, caller, "api_key.added", after=_describe_key(made.key), now=now)
@@ -59,7 +60,13 @@ async def add_key(
 
 
 async def rotate_key(
-    session: AsyncSession, caller: Caller, key_id: UUID, *, overlap: timedelta, now: datetime
+    session: AsyncSession,
+    caller: Caller,
+    key_id: UUID,
+    *,
+    new_id_: UUID | None = None,
+    overlap: timedelta,
+    now: datetime,
 ) -> NewKey:
     """Replace a key; the old one holds for the overlap, so that machines can change over.
 
@@ -72,7 +79,7 @@ async def rotate_key(
         raise ApiKeyClosed
     _check_scopes(caller, [Permission(scope) for scope in old.scopes])
     before = _describe_key(old)
-    made = _make_key(caller, old.name, list(old.scopes), old.expires_at, now)
+    made = _make_key(caller, new_id_, old.name, list(old.scopes), old.expires_at, now)
     session.add(made.key)
     ends_at = now + min(overlap, KEY_OVERLAP_MAX)
     old.expires_at = min(old.expires_at or ends_at, ends_at)
@@ -102,7 +109,12 @@ def _check_scopes(caller: Caller, scopes: Collection[Permission]) -> None:
 
 
 def _make_key(
-    caller: Caller, name: str, scopes: Sequence[str], expires_at: datetime | None, now: datetime
+    caller: Caller,
+    id_: UUID | None,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    now: datetime,
 ) -> NewKey:
     letters = string.ascii_lowercase + string.digits
     prefix = "".join(secrets.choice(letters) for _ in range(KEY_PREFIX_CHARS))
@@ -110,7 +122,7 @@ def _make_key(
     mode = "live" if caller.org.is_live else "test"
     key = ApiKey(
         org_id=caller.org_id,
-        id=new_id(),
+        id=id_ or new_id(),
         prefix=prefix,
         secret_hash=hash_token(secret),
         name=name,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.audit import Actor, AuditRow
+from core.search import has_words
 from identity.organisations.models import Organisation, OrganisationCode
 from identity.organisations.rules import OrgKind
 from identity.people.errors import ApiKeyNotFound, StaffNotFound
@@ -213,10 +214,24 @@ async def is_login_in_other_hands(
 
 
 async def list_staff(
-    session: AsyncSession, org_id: UUID, *, scopes: Collection[Scope] = ()
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    scopes: Collection[Scope] = (),
+    find: str = "",
+    before_id: UUID | None = None,
+    limit: int = LIST_MAX,
 ) -> Sequence[Staff]:
-    """Return up to LIST_MAX people, the newest first; if scopes are named, who has one of them."""
+    """Return people, the newest first.
+
+    Args:
+        scopes: if some are named, only who has one of them.
+        find: words that name and login have.
+    """
     wanted = select(Staff).where(Staff.org_id == org_id)
+    if before_id is not None:
+        wanted = wanted.where(Staff.id < before_id)
+    wanted = wanted.where(*has_words(Staff.display_name + " " + Staff.login, find))
     if scopes:
         wanted = wanted.where(
             exists().where(
@@ -227,7 +242,7 @@ async def list_staff(
                 ),
             )
         )
-    return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(LIST_MAX))).all()
+    return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(limit))).all()
 
 
 async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
@@ -309,10 +324,25 @@ async def lock_key(session: AsyncSession, org_id: UUID, key_id: UUID) -> ApiKey:
     return found
 
 
-async def list_keys(session: AsyncSession, org_id: UUID) -> Sequence[ApiKey]:
-    """Return up to LIST_MAX keys, the newest first."""
+async def list_keys(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    created_by: UUID | None = None,
+    valid_at: datetime | None = None,
+    before_id: UUID | None = None,
+    limit: int = LIST_MAX,
+) -> Sequence[ApiKey]:
+    """Return keys, the newest first; perhaps only those of one maker, or those valid at a time."""
     wanted = select(ApiKey).where(ApiKey.org_id == org_id).order_by(ApiKey.id.desc())
-    return (await session.scalars(wanted.limit(LIST_MAX))).all()
+    if valid_at is not None:
+        is_over = ApiKey.expires_at <= valid_at
+        wanted = wanted.where(ApiKey.revoked_at.is_(None), is_over.is_not(True))
+    if created_by is not None:
+        wanted = wanted.where(ApiKey.created_by == created_by)
+    if before_id is not None:
+        wanted = wanted.where(ApiKey.id < before_id)
+    return (await session.scalars(wanted.limit(limit))).all()
 
 
 async def write_key_use(session: AsyncSession, org_id: UUID, key_id: UUID, *, at: datetime) -> None:
@@ -377,12 +407,20 @@ async def list_orgs_acted_for(session: AsyncSession, org_id: UUID) -> Sequence[U
 
 
 async def list_organisations(
-    session: AsyncSession, *, only: UUID | None = None
+    session: AsyncSession,
+    *,
+    only: UUID | None = None,
+    find: str = "",
+    before_id: UUID | None = None,
+    limit: int = LIST_MAX,
 ) -> Sequence[Organisation]:
-    """Return up to LIST_MAX organisations by code, or only one."""
-    wanted = select(Organisation).order_by(Organisation.code).limit(LIST_MAX)
+    """Return organisations, the newest first, or only one; `find` has words of name and code."""
+    wanted = select(Organisation).order_by(Organisation.id.desc()).limit(limit)
     if only is not None:
         wanted = wanted.where(Organisation.id == only)
+    if before_id is not None:
+        wanted = wanted.where(Organisation.id < before_id)
+    wanted = wanted.where(*has_words(Organisation.name + " " + Organisation.code, find))
     return (await session.scalars(wanted)).all()
 
 

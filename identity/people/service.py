@@ -100,6 +100,7 @@ async def add_staff(
     session: AsyncSession,
     org_id: UUID,
     *,
+    id_: UUID | None = None,
     granter: Granter,
     passwords: Passwords,
     login: str,
@@ -133,7 +134,7 @@ async def add_staff(
     await _check_scopes(session, org_id, roles, scopes, hooks)
     staff = Staff(
         org_id=org_id,
-        id=new_id(),
+        id=id_ or new_id(),
         login=name,
         display_name=display_name,
         password_hash=await passwords.hash(password),

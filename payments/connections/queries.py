@@ -88,10 +88,21 @@ async def find_endpoint_at(
     return found
 
 
-async def list_endpoints(session: AsyncSession, org_id: UUID) -> Sequence[CallbackEndpoint]:
-    """List the endpoints, revoked ones too, newest first, at most LIST_MAX."""
+async def list_endpoints(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    with_revoked: bool = True,
+    before_id: UUID | None = None,
+    limit: int = LIST_MAX,
+) -> Sequence[CallbackEndpoint]:
+    """List the endpoints, the newest first."""
     query = select(CallbackEndpoint).where(CallbackEndpoint.org_id == org_id)
-    return (await session.scalars(query.order_by(CallbackEndpoint.id.desc()).limit(LIST_MAX))).all()
+    if not with_revoked:
+        query = query.where(CallbackEndpoint.revoked_at.is_(None))
+    if before_id is not None:
+        query = query.where(CallbackEndpoint.id < before_id)
+    return (await session.scalars(query.order_by(CallbackEndpoint.id.desc()).limit(limit))).all()
 
 
 async def list_callback_endpoint_accounts(
@@ -136,6 +147,15 @@ async def is_number_listed(
         func.upper(CallbackEndpointAccount.account_number).in_(numbers),
     )
     return (await session.scalars(query.limit(1))).first() is not None
+
+
+async def count_listed(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> int:
+    """Count the accounts that an endpoint may speak for."""
+    query = select(func.count()).where(
+        CallbackEndpointAccount.org_id == org_id,
+        CallbackEndpointAccount.endpoint_id == endpoint_id,
+    )
+    return (await session.scalars(query)).one()
 
 
 async def delete_callback_endpoint_accounts(

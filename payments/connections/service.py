@@ -34,6 +34,7 @@ from payments.providers.types import KEYS_MAX, EndpointSecrets
 
 SECRET_CHARS: Final = range(16, 257)
 NAME_CHARS_MAX: Final = 80
+ACCOUNTS_LISTED_MAX: Final = 1_000  # by one endpoint: each is looked at with each notice
 SAME_NUMBER: Final = (
     "Two of these accounts have the same number at different banks; not every provider says"
     " which, so give each its own endpoint."
@@ -67,6 +68,7 @@ async def create_endpoint(
     actor: Actor,
     vouch: Vouch | None = None,
     sandbox_origins: Collection[str] = (),
+    id_: UUID | None = None,
     now: datetime,
 ) -> tuple[CallbackEndpoint, EndpointSecrets]:
     """Make an address for one provider to call.
@@ -102,7 +104,7 @@ async def create_endpoint(
         keys=(_check_secret(request.provider, request.secret),),
         username=f"phopay-{new_token()[:10]}" if provider.capabilities.needs_username else None,
     )
-    endpoint_id = new_id()
+    endpoint_id = id_ or new_id()
     endpoint = CallbackEndpoint(
         org_id=org.id,
         id=endpoint_id,
@@ -231,11 +233,14 @@ async def list_accounts(
         account_ids: each with who vouches for its listing.
 
     Raises:
-        BadAccount: one is not the organisation's, or two have the same number.
+        BadAccount: one is not the organisation's, two have the same number, or they are too many.
     """
     accounts = await queries.find_receiving_accounts(session, org_id, account_ids)
     if len(accounts) != len(account_ids):
         raise BadAccount("One of the receiving accounts is not this organisation's.")
+    known = await queries.count_listed(session, org_id, endpoint_id)
+    if known + len(accounts) > ACCOUNTS_LISTED_MAX:
+        raise BadAccount(f"An endpoint speaks for {ACCOUNTS_LISTED_MAX} accounts; make another.")
     numbers = [account.account_number.upper() for account in accounts]
     is_taken = await queries.is_number_listed(session, org_id, endpoint_id, numbers)
     if is_taken or len(set(numbers)) != len(numbers):

@@ -46,6 +46,8 @@ async def propose_account(
 ) -> PayeeAccount:
     """Propose that a payee's codes name this account from now on. Nothing changes yet.
 
+    Idempotent: the same person's open proposal of the same account is returned as it is.
+
     Args:
         test_reference: a fresh reference for the memo of this link's test transfer.
 
@@ -72,6 +74,16 @@ async def propose_account(
         actor_id=actor.id,
         now=now,
     )
+    known = await queries.find_open_proposal(
+        session,
+        org_id,
+        payee_id=payee_id,
+        account_id=account.id,
+        virtual_account=virtual_account or None,
+        proposed_by=actor.id,
+    )
+    if known is not None:
+        return known
     link = PayeeAccount(
         org_id=org_id,
         id=new_id(),

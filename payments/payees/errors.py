@@ -1,4 +1,4 @@
-"""Errors of organisations, payees and their accounts."""
+"""Errors of payees and their accounts."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Organisations, the payees inside them, and the bank accounts that their codes name."""
+"""Payees of an organisation, and the bank accounts that their codes name."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""All SQL of organisations, payees and receiving accounts.
+"""All SQL of payees and receiving accounts.
 
 Locks are FOR NO KEY UPDATE (`key_share=True`): a credit or bill being inserted holds KEY SHARE on
 its account through the foreign key; a stronger lock would wait for it, or deadlock with it.
@@ -11,11 +11,12 @@ from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, literal_column, select, text
+from sqlalchemy import Select, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.audit import AuditRow
+from core.search import has_words
 from identity.organisations.models import SERVER_AND_TIMELINE
 from payments.payees.errors import AccountLinkNotFound, PayeeHasNoAccount, PayeeNotFound
 from payments.payees.link_audit import NEWS_READ
@@ -24,7 +25,6 @@ from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX, LinkStatu
 
 LIST_MAX = 500
 UNSEEN_MAX = 5
-SEARCH_WORDS_MAX = 8
 IN_USE = frozenset(LinkStatus) - {LinkStatus.ENDED}
 
 FIND_ROUTES = text("""
@@ -89,12 +89,6 @@ async def lock_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Pay
     return payee
 
 
-async def list_payees(session: AsyncSession, org_id: UUID) -> Sequence[Payee]:
-    """List the payees that are not closed, at most LIST_MAX, in the order they were added."""
-    query = select(Payee).where(Payee.org_id == org_id, Payee.closed_at.is_(None))
-    return (await session.scalars(query.order_by(Payee.id).limit(LIST_MAX))).all()
-
-
 async def search_payees(
     session: AsyncSession,
     org_id: UUID,
@@ -110,19 +104,8 @@ async def search_payees(
     query = select(Payee).where(Payee.org_id == org_id, Payee.closed_at.is_(None))
     if only is not None:
         query = query.where(Payee.id.in_(only))
-    shown = _fold(Payee.name + " " + Payee.place)
-    for word in find.split()[:SEARCH_WORDS_MAX]:
-        query = query.where(func.strpos(shown, _fold(literal(word))) > 0)
+    query = query.where(*has_words(Payee.name + " " + Payee.place, find))
     return (await session.scalars(query.order_by(Payee.id).limit(limit))).all()
-
-
-def _fold(text_: ColumnElement[str]) -> ColumnElement[str]:
-    """Fold as people type on a phone: "co ba" finds "Cô Ba", "dong" finds "Đông"."""
-    # Marks first: in a database whose locale is C, lower() knows the letters of ASCII only.
-    plain = func.regexp_replace(
-        func.normalize(text_, literal_column("NFD")), "[\u0300-\u036f]", "", "g"
-    )
-    return func.lower(func.translate(plain, "đĐ", "dd"))
 
 
 async def list_payees_by_id(
@@ -266,6 +249,28 @@ async def lock_links_of_account(
     return (await session.scalars(query)).all()
 
 
+async def find_open_proposal(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    payee_id: UUID,
+    account_id: UUID,
+    virtual_account: str | None,
+    proposed_by: UUID,
+) -> PayeeAccount | None:
+    """Find a person's proposal of this account for this payee that nobody has decided about."""
+    code = func.upper(PayeeAccount.virtual_account)
+    query = select(PayeeAccount).where(
+        PayeeAccount.org_id == org_id,
+        PayeeAccount.payee_id == payee_id,
+        PayeeAccount.receiving_account_id == account_id,
+        PayeeAccount.status == LinkStatus.PROPOSED.value,
+        PayeeAccount.proposed_by == proposed_by,
+        code.is_not_distinct_from(virtual_account and virtual_account.upper()),
+    )
+    return (await session.scalars(query.order_by(PayeeAccount.id).limit(1))).first()
+
+
 async def is_account_in_use(session: AsyncSession, org_id: UUID, account_id: UUID) -> bool:
     """Tell whether any link to an account is proposed, in force or still listened to."""
     query = (
@@ -321,16 +326,43 @@ async def list_links(
     *,
     payee_id: UUID | None = None,
     statuses: Collection[LinkStatus] = IN_USE,
+    find: str = "",
     before_id: UUID | None = None,
     limit: int = LIST_MAX,
 ) -> Sequence[AccountLink]:
-    """List account links with their account and payee, newest first; ended ones only on request."""
+    """List account links with their account and payee, newest first; ended ones only on request.
+
+    Args:
+        find: words that payee, place, holder or numbers have.
+    """
     query = _select_links(org_id).where(PayeeAccount.status.in_([one.value for one in statuses]))
     if payee_id is not None:
         query = query.where(PayeeAccount.payee_id == payee_id)
     if before_id is not None:
         query = query.where(PayeeAccount.id < before_id)
+    if find:
+        shown = func.concat_ws(
+            " ",
+            Payee.name,
+            Payee.place,
+            ReceivingAccount.holder_name,
+            ReceivingAccount.account_number,
+            PayeeAccount.virtual_account,
+        )
+        query = query.where(*has_words(shown, find))
     query = query.order_by(PayeeAccount.id.desc()).limit(limit)
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def list_links_of_accounts(
+    session: AsyncSession, org_id: UUID, account_ids: Collection[UUID]
+) -> Sequence[AccountLink]:
+    """List the links in use of these accounts, newest first."""
+    query = _select_links(org_id).where(
+        PayeeAccount.receiving_account_id.in_(account_ids),
+        PayeeAccount.status.in_([one.value for one in IN_USE]),
+    )
+    query = query.order_by(PayeeAccount.id.desc())
     return [(row[0], row[1], row[2]) for row in await session.execute(query)]
 
 

@@ -4,12 +4,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from core.errors import Violation
 from payments.payees.errors import BadAccount
-from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.vietqr import build, transfer_code
 from payments.vietqr.banks import find_bank
 
@@ -63,7 +62,39 @@ class PayeeRoute:
         return self.virtual_account or self.account_number
 
 
-def is_tested(link: PayeeAccount, account: ReceivingAccount) -> bool:
+class LinkFacts(Protocol):
+    """What the rules have to know of a payee's link to an account."""
+
+    @property
+    def status(self) -> str:
+        """A LinkStatus."""
+
+    @property
+    def virtual_account(self) -> str | None:
+        """The number that its codes name, if it is another than the account's own."""
+
+    @property
+    def proposed_by(self) -> UUID:
+        """Who named it."""
+
+    @property
+    def test_credit_id(self) -> UUID | None:
+        """The bank's report of the transfer to this very code."""
+
+
+class AccountFacts(Protocol):
+    """What the rules have to know of a receiving account."""
+
+    @property
+    def status(self) -> str:
+        """An AccountStatus."""
+
+    @property
+    def test_vouched_by(self) -> Collection[UUID]:
+        """Who answers for the endpoint that reported its test transfer."""
+
+
+def is_tested(link: LinkFacts, account: AccountFacts) -> bool:
     """Tell whether the bank was seen to report on the number that a link's codes name.
 
     A link without virtual account names the account's own number, which is tested once for all;
@@ -76,7 +107,7 @@ def is_tested(link: PayeeAccount, account: ReceivingAccount) -> bool:
     return link.virtual_account is None and link.proposed_by not in account.test_vouched_by
 
 
-def awaits_test(link: PayeeAccount, account: ReceivingAccount) -> bool:
+def awaits_test(link: LinkFacts, account: AccountFacts) -> bool:
     """Tell whether a test transfer is still to be made to the number that a link's codes name."""
     is_open = link.status in (LinkStatus.PROPOSED, LinkStatus.APPROVED)
     return is_open and not is_tested(link, account)

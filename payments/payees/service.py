@@ -1,4 +1,4 @@
-"""Organisations and payees: founding, adding, renaming and closing them.
+"""Payees: adding, renaming and closing them.
 
 How bank accounts come into their codes is in payments/payees/accounts.py.
 """
@@ -21,11 +21,18 @@ from payments.payees.models import Payee
 
 
 async def add_payee(
-    session: AsyncSession, org_id: UUID, *, name: str, place: str, actor: Actor, now: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    id_: UUID | None = None,
+    name: str,
+    place: str,
+    actor: Actor,
+    now: datetime,
 ) -> Payee:
     """Add a payee with its ledger accounts. It cannot be paid before it has an account."""
     check_lines(name=name, place=place)
-    payee = Payee(org_id=org_id, id=new_id(), name=name, place=place, created_at=now)
+    payee = Payee(org_id=org_id, id=id_ or new_id(), name=name, place=place, created_at=now)
     session.add(payee)
     await session.flush()
     await ledger.open_payee_accounts(session, org_id, payee.id, now=now)

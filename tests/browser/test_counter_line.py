@@ -88,7 +88,7 @@ def test_request_that_is_not_answered_turns_a_wheel_and_then_says_so(
         button.click()
 
         expect(button).to_have_attribute("aria-busy", "true")
-        expect(page.locator("#problem")).to_contain_text("Chưa có trả lời.")
+        expect(page.locator("#problem")).to_contain_text("Chưa có phản hồi.")
         expect(button).not_to_have_attribute("aria-busy", "true")
         expect(page.locator("#signal")).to_have_text("Mất kết nối")  # looked at, and found dead
         expect(page.locator("[data-amount]")).to_have_text("45.000\u00a0₫")  # nothing is lost

@@ -17,7 +17,7 @@ from uuid import UUID
 from core.audit import Actor
 from core.db import Database, open_database, open_engine
 from core.errors import HubError
-from core.idempotency import Repeatable
+from core.idempotency import Repeatable, take_keys
 from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
@@ -33,6 +33,8 @@ from payments.credits import assigning, corrections, rematching
 from payments.credits.processing import process_notices
 from payments.credits.processor import NoticeProcessor
 from payments.onboarding.service import approve_account
+from payments.payees.accounts import propose_account
+from payments.payees.service import add_payee
 
 CONNECTIONS = 12
 
@@ -164,6 +166,44 @@ async def approve(call: Call) -> str:
     return link.status
 
 
+async def propose(call: Call) -> str:
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        link = await propose_account(
+            session,
+            call.org.id,
+            payee_id=call.id("payee_id"),
+            bin_="970436",
+            account_number=call.said["account_number"],
+            virtual_account=None,
+            holder_name="NGUYEN THI A",
+            test_reference=call.said["reference"],
+            actor=call.actor,
+            now=call.now,
+        )
+    return str(link.id)
+
+
+async def add_one_payee(call: Call) -> str:
+    """Add a payee under an Idempotency-Key, as its route does."""
+    payee_id = new_id()
+    key = Repeatable(route="payees", key=call.said["key"], body_hash=b"same")
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        (first,) = await take_keys(session, call.org.id, [(key, payee_id)], now=call.now)
+        if first is None:
+            await add_payee(
+                session,
+                call.org.id,
+                id_=payee_id,
+                name="Cô Lan",
+                place="B12",
+                actor=call.actor,
+                now=call.now,
+            )
+    return str(first or payee_id)
+
+
 async def open_bill(call: Call) -> str:
     request = BillRequest(
         payee_id=call.id("payee_id"),
@@ -206,7 +246,7 @@ CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     one.__name__: one
     for one in (
         settle_one, settle_these, settle_all, judge, assign, confirm, take_out, put_back, cancel,
-        approve, open_bill, take_references, rotate,
+        approve, open_bill, take_references, rotate, propose, add_one_payee,
     )
 }  # fmt: skip
 

@@ -177,3 +177,36 @@ async def test_two_rotations_at_once_both_hold(
 
     rotated = "action = 'callback_endpoint.secret_rotated'"
     assert await count_rows(app_database, stall, "audit_log", rotated) == 16
+
+
+async def test_one_person_who_proposes_an_account_at_once_proposes_it_once(
+    app_database: Database, stall: PayableStall, races: Races
+) -> None:
+    before = await count_rows(app_database, stall, "payee_accounts")
+    number = f"07{next_number():08d}"
+    calls = [
+        {
+            "what": "propose",
+            "payee_id": stall.payee_id,
+            "account_number": number,
+            "reference": make_reference(stall.org.code, 700 + n),
+        }
+        for n in range(10)
+    ]
+
+    answers = races.run(stall.org, calls)
+
+    assert len(set(answers)) == 1
+    assert UUID(answers[0])
+    assert await count_rows(app_database, stall, "payee_accounts") == before + 1
+
+
+async def test_one_idempotency_key_at_once_adds_one_payee(
+    app_database: Database, stall: PayableStall, races: Races
+) -> None:
+    before = await count_rows(app_database, stall, "payees")
+
+    answers = races.run(stall.org, [{"what": "add_one_payee", "key": "import-1"}] * 20)
+
+    assert len(set(answers)) == 1
+    assert await count_rows(app_database, stall, "payees") == before + 1

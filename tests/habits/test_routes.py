@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from fastapi import FastAPI
@@ -114,3 +115,97 @@ def test_openapi_says_how_to_sign_in_and_what_is_needed(app: FastAPI) -> None:
     assert staff["x-permission"] == "staff.manage"
     assert {next(iter(way)) for way in staff["security"]} == {"ApiKey", "SignIn"}
     assert described["paths"]["/v1/setup"]["post"]["security"] == []
+
+
+# What a POST without Idempotency-Key or form id does when it comes twice.
+ON_ITS_OWN: Final = {
+    "state": "sets a state: the second finds it set, or is told so",
+    "unique": "makes what is unique by its name: the second is refused",
+    "known": "has an id of the client's own, or one that follows from what it names",
+    "session": "a sign-in or a password: a new one each time on purpose, and the last one holds",
+    "asks": "asks a bank; what is reported twice counts once",
+    "provider": "a provider's notice: its own id decides",
+    "token": "a token that is used up",
+}
+REPEATS: Final = {
+    "/v1/setup": "token",
+    "/setup": "token",
+    "/v1/sign-ins": "session",
+    "/login": "session",
+    "/logout": "state",
+    "/v1/me/password": "state",
+    "/me/password": "state",
+    "/v1/organisations": "unique",
+    "/manage/organisations": "unique",
+    "/v1/staff": "unique",
+    "/v1/staff/{staff_id}/password": "state",
+    "/manage/staff/{staff_id}": "state",
+    "/manage/staff/{staff_id}/disable": "state",
+    "/manage/staff/{staff_id}/enable": "state",
+    "/manage/staff/{staff_id}/password": "session",
+    "/manage/payees/{payee_id}/close": "state",
+    "/manage/accounts": "known",
+    "/v1/accounts/{link_id}/approve": "state",
+    "/v1/accounts/{link_id}/refuse": "state",
+    "/v1/accounts/{link_id}/end": "state",
+    "/v1/accounts/{link_id}/seen": "state",
+    "/manage/accounts/{link_id}/approve": "state",
+    "/manage/accounts/{link_id}/refuse": "state",
+    "/manage/accounts/{link_id}/end": "state",
+    "/manage/endpoints/{endpoint_id}/accounts": "state",
+    "/manage/endpoints/{endpoint_id}/pull-credentials": "state",
+    "/manage/endpoints/{endpoint_id}/revoke": "state",
+    "/manage/keys/{key_id}/revoke": "state",
+    "/v1/bills/{bill_id}/cancel": "state",
+    "/v1/bills/{bill_id}/cash-payments": "known",
+    "/v1/bills/{bill_id}/check": "asks",
+    "/v1/credits/{credit_id}/assign": "state",
+    "/v1/credits/{credit_id}/confirm": "state",
+    "/v1/credits/{credit_id}/not-takings": "state",
+    "/v1/credits/{credit_id}/takings": "state",
+    "/v1/breaks/{break_id}/close": "state",
+    "/v1/breaks/{break_id}/admit": "state",
+    "/v1/breaks/{break_id}/same-money": "state",
+    "/v1/breaks/{break_id}/assign": "state",
+    "/manage/breaks/{break_id}/close": "state",
+    "/manage/breaks/{break_id}/admit": "state",
+    "/manage/breaks/{break_id}/same-money": "state",
+    "/manage/breaks/{break_id}/assign": "state",
+    "/v1/callbacks/{provider}/{address}": "provider",
+    "/v1/callbacks/{provider}/{address}/{subpath:path}": "provider",
+    "/counter/accounts/{link_id}/seen": "state",
+    "/counter/bills": "known",
+    "/counter/bills/{bill_id}/renew": "known",
+    "/counter/bills/{bill_id}/cancel": "state",
+    "/counter/bills/{bill_id}/cash": "known",
+    "/counter/bills/{bill_id}/check": "asks",
+    "/counter/sales/check": "asks",
+    "/counter/sales/{credit_id}/assign": "state",
+    "/counter/sales/{credit_id}/confirm": "state",
+    "/counter/sales/{credit_id}/not-takings": "state",
+    "/counter/sales/{credit_id}/takings": "state",
+}
+
+
+def test_every_post_says_what_it_does_when_it_comes_twice(app: FastAPI) -> None:
+    """It takes an Idempotency-Key, or a form's id, or stands in the list above with a reason."""
+    silent, listed = [], set()
+    for route in all_routes(app):
+        dependant = getattr(route, "dependant", None)
+        if dependant is None or "POST" not in (route.methods or ()):
+            continue
+        listed.add(route.path)
+        names = set(parameters_of(dependant))
+        is_keyed = not names.isdisjoint({"idempotency-key", "Idempotency-Key", "form_id"})
+        if is_keyed == (route.path in REPEATS):
+            silent.append(f"{route.path} {'is listed and takes a key' if is_keyed else ''}")
+    assert silent == []
+    assert set(REPEATS) <= listed
+    assert set(REPEATS.values()) == set(ON_ITS_OWN)
+
+
+def parameters_of(dependant: Dependant) -> Iterator[str]:
+    for one in (*dependant.header_params, *dependant.body_params):
+        yield one.alias
+    for inner in dependant.dependencies:
+        yield from parameters_of(inner)

@@ -1,7 +1,7 @@
 """Receiving accounts: proposed by one person, approved by another, in force once tested."""
 
 from collections.abc import Collection
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.http.codes import PICTURE_RESPONSES, SVG, answer_svg
 from api.http.deps import Now, TheBillWriter, Tx, requires
 from api.http.errors import may_answer
+from api.http.idempotency import (
+    REPLAYED,
+    IdempotencyKey,
+    find_first,
+    hash_body,
+    mark_replayed,
+    take_key,
+)
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.accounts.schemas import (
     AccountEnd,
@@ -19,6 +27,7 @@ from api.v1.accounts.schemas import (
     AccountRefuse,
     TestCodeRead,
 )
+from core.idempotency import IdempotencyKeyReused
 from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
@@ -47,24 +56,38 @@ router = APIRouter(prefix="/v1", tags=["payees"])
 Reader = Annotated[Caller, requires(Permission.ACCOUNTS_READ)]
 Proposer = Annotated[Caller, requires(Permission.ACCOUNTS_PROPOSE)]
 Approver = Annotated[Caller, requires(Permission.ACCOUNTS_APPROVE)]
+PROPOSE: Final = "POST /v1/payees/{payee_id}/accounts"
 Holder = Annotated[Caller, requires(Permission.ACCOUNTS_ACKNOWLEDGE)]
 
 
 @router.post(
     "/payees/{payee_id}/accounts",
     status_code=201,
-    responses=may_answer(BadAccount, PayeeNotFound, PayeeClosed, ReferencesUsedUp),
+    responses={
+        **may_answer(
+            BadAccount, PayeeNotFound, PayeeClosed, ReferencesUsedUp, IdempotencyKeyReused
+        ),
+        201: REPLAYED,
+    },
 )
 async def propose_account(
     payee_id: UUID,
     body: AccountPropose,
+    response: Response,
     caller: Proposer,
     tx: Tx,
     bill_writer: TheBillWriter,
     now: Now,
+    idempotency_key: IdempotencyKey = None,
 ) -> AccountRead:
     """Propose that a payee's codes name this account. Nothing changes before a second person agrees
-    and the bank has reported a test transfer."""
+    and the bank has reported a test transfer. What you proposed already, and nobody decided, is
+    answered again."""
+    asked = (caller.org_id, PROPOSE, idempotency_key, hash_body(body, payee_id))
+    first = await find_first(tx, *asked)
+    if first is not None:
+        mark_replayed(response)
+        return await _show(tx, caller, first)
     link = await accounts.propose_account(
         tx,
         caller.org_id,
@@ -77,6 +100,7 @@ async def propose_account(
         actor=caller.actor,
         now=now,
     )
+    await take_key(tx, *asked, makes=link.id, now=now)
     return await _show(tx, caller, link.id)
 
 

@@ -56,4 +56,15 @@ class KeyRead(Read):
 class KeyMade(KeyRead):
     """A new key with its text, which is shown this once."""
 
-    key: str = Field(examples=["pp_live_DXA2_k3v9x0q2m7ab_…"])
+    key: str | None = Field(
+        examples=["pp_live_DXA2_k3v9x0q2m7ab_…"],
+        description="Null when an earlier request with this Idempotency-Key made the key: its text"
+        " is not kept. If that answer was lost, rotate the key or revoke it.",
+    )
+
+
+class KeyPage(Read):
+    """A page of keys, newest first."""
+
+    keys: list[KeyRead]
+    next_cursor: str | None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from api.http.deps import Now, authorise, read_clock, requires
 from api.http.errors import describe_problem, list_violations, may_answer, status_of
+from api.http.idempotency import KEY_PATTERN
 from api.http.responses import answer_json
 from api.http.strict import BOM, IS_JSON, check_keys, check_query
 from api.services import read_services
@@ -52,7 +53,6 @@ batches = APIRouter(prefix="/v1/bills", tags=["bills"])
 
 ROUTE: Final = "POST /v1/bills"
 BATCH_BYTES_MAX: Final = 1_000_000
-KEY_PATTERN: Final = r"^[\x21-\x7e]+$"
 
 Opener = Annotated[Caller, requires(Permission.BILLS_OPEN)]
 IdempotencyKey = Annotated[

@@ -1,7 +1,7 @@
 """Callback endpoints: the addresses that banks call, and the notices received there."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from api.http.deps import Now, TheSealer, TheSettings, Tx, requires
 from api.http.errors import may_answer
+from api.http.idempotency import REPLAYED, IdempotencyKey, hash_body, mark_replayed, take_key
 from api.http.middleware import no_store
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.callback_endpoints.schemas import (
@@ -27,8 +28,11 @@ from api.v1.callback_endpoints.schemas import (
     NoticePage,
     NoticeRead,
 )
+from core.idempotency import IdempotencyKeyReused
+from core.ids import new_id
 from core.masking import mask_tail
 from core.paging import BadCursor
+from core.sealing import SecretNotReadable
 from core.settings import Settings
 from identity.people.callers import Caller
 from identity.people.rules import Permission
@@ -54,12 +58,18 @@ router = APIRouter(prefix="/v1/callback-endpoints", tags=["callbacks"])
 
 Reader = Annotated[Caller, requires(Permission.CALLBACK_ENDPOINTS_READ)]
 Manager = Annotated[Caller, requires(Permission.CALLBACK_ENDPOINTS_MANAGE)]
+ROTATE: Final = "POST /v1/callback-endpoints/{endpoint_id}/rotate"
 
 
 @router.post(
     "",
     status_code=201,
-    responses=may_answer(BadSecret, SandboxRefused, BadAccount, BadPullUrl, BadPullToken),
+    responses={
+        **may_answer(
+            BadSecret, SandboxRefused, BadAccount, BadPullUrl, BadPullToken, IdempotencyKeyReused
+        ),
+        201: REPLAYED,
+    },
 )
 async def create_endpoint(
     body: CallbackEndpointCreate,
@@ -69,8 +79,27 @@ async def create_endpoint(
     sealer: TheSealer,
     settings: TheSettings,
     now: Now,
+    idempotency_key: IdempotencyKey = None,
 ) -> CallbackEndpointMade:
-    """Make an address. Its secret is in this answer and nowhere else, ever."""
+    """Make an address. Its secret is in this answer and nowhere else, ever: a repeat shows null."""
+    no_store(response)
+    endpoint_id = new_id()
+    body_hash = hash_body(
+        body,
+        secret_key=settings.secret_key.get_secret_value(),
+        secret=_reveal(body.secret),
+        pull_token=_reveal(body.pull_token),
+        pull_client_id=_reveal(body.pull_client_id),
+    )
+    asked = (caller.org_id, "POST /v1/callback-endpoints", idempotency_key, body_hash)
+    first = await take_key(tx, *asked, makes=endpoint_id, now=now)
+    if first is not None:
+        mark_replayed(response)
+        known = await queries.get_endpoint(tx, caller.org_id, first)
+        listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [first])
+        return CallbackEndpointMade(
+            **_describe(known, listed, settings), secret=None, username=None
+        )
     endpoint, secrets = await service.create_endpoint(
         tx,
         caller.org,
@@ -88,10 +117,10 @@ async def create_endpoint(
         actor=caller.actor,
         vouch=vouch_of(caller.actor, may_approve=caller.may(Permission.ACCOUNTS_APPROVE), now=now),
         sandbox_origins=settings.sandbox_origins,
+        id_=endpoint_id,
         now=now,
     )
     listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint.id])
-    no_store(response)
     return CallbackEndpointMade(
         **_describe(endpoint, listed, settings),
         secret=secrets.keys[0],
@@ -99,15 +128,21 @@ async def create_endpoint(
     )
 
 
-@router.get("")
-async def list_endpoints(caller: Reader, tx: Tx, settings: TheSettings) -> CallbackEndpointsRead:
-    """List the endpoints, revoked ones too (at most 500)."""
-    endpoints = await queries.list_endpoints(tx, caller.org_id)
+@router.get("", responses=may_answer(BadCursor))
+async def list_endpoints(
+    caller: Reader, tx: Tx, settings: TheSettings, cursor: Cursor = None, limit: Limit = 50
+) -> CallbackEndpointsRead:
+    """List the endpoints, revoked ones too, newest first."""
+    found = await queries.list_endpoints(
+        tx, caller.org_id, before_id=read_cursor(cursor), limit=limit + 1
+    )
+    shown = found[:limit]
     listed = await queries.list_callback_endpoint_accounts(
-        tx, caller.org_id, [e.id for e in endpoints]
+        tx, caller.org_id, [one.id for one in shown]
     )
     return CallbackEndpointsRead(
-        endpoints=[CallbackEndpointRead(**_describe(one, listed, settings)) for one in endpoints]
+        endpoints=[CallbackEndpointRead(**_describe(one, listed, settings)) for one in shown],
+        next_cursor=next_cursor(found, limit),
     )
 
 
@@ -227,7 +262,16 @@ async def set_pull(
 @router.post(
     "/{endpoint_id}/rotate",
     status_code=201,
-    responses=may_answer(CallbackEndpointNotFound, CallbackEndpointRevoked, BadSecret),
+    responses={
+        **may_answer(
+            CallbackEndpointNotFound,
+            CallbackEndpointRevoked,
+            BadSecret,
+            SecretNotReadable,
+            IdempotencyKeyReused,
+        ),
+        201: REPLAYED,
+    },
 )
 async def rotate_secret(
     endpoint_id: UUID,
@@ -236,9 +280,18 @@ async def rotate_secret(
     caller: Manager,
     tx: Tx,
     sealer: TheSealer,
+    settings: TheSettings,
     now: Now,
+    idempotency_key: IdempotencyKey = None,
 ) -> CallbackEndpointSecretsRead:
     """Give an endpoint a new secret; the old one holds for the overlap, 7 days at most."""
+    no_store(response)
+    secret_key = settings.secret_key.get_secret_value()
+    body_hash = hash_body(body, endpoint_id, secret_key=secret_key, secret=_reveal(body.secret))
+    asked = (caller.org_id, ROTATE, idempotency_key, body_hash)
+    if await take_key(tx, *asked, makes=endpoint_id, now=now) is not None:
+        mark_replayed(response)
+        return CallbackEndpointSecretsRead(secret=None, username=None)
     secrets = await service.rotate_secret(
         tx,
         caller.org_id,
@@ -250,7 +303,6 @@ async def rotate_secret(
         may_vouch=caller.may(Permission.ACCOUNTS_APPROVE),
         now=now,
     )
-    no_store(response)
     return CallbackEndpointSecretsRead(secret=secrets.keys[0], username=secrets.username)
 
 

@@ -121,7 +121,10 @@ class CallbackEndpointRead(Read):
 class CallbackEndpointSecretsRead(Read):
     """Secrets in clear, shown this once."""
 
-    secret: str
+    secret: str | None = Field(
+        description="Null when an earlier request with this Idempotency-Key was answered with it."
+        " If that answer was lost, rotate the secret."
+    )
     username: str | None = Field(description="For providers that log in (vietqrvn).")
 
 
@@ -145,9 +148,10 @@ class CallbackEndpointDetail(CallbackEndpointRead):
 
 
 class CallbackEndpointsRead(Read):
-    """All endpoints of the organisation."""
+    """A page of callback endpoints, newest first."""
 
     endpoints: list[CallbackEndpointRead]
+    next_cursor: str | None
 
 
 class NoticeRead(Read):

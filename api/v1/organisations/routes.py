@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Query, status
 
 from api.http.deps import Now, UnboundTx, requires
 from api.http.errors import may_answer
-from api.v1.organisations.schemas import OrganisationCreate, OrganisationRead
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.v1.organisations.schemas import OrganisationCreate, OrganisationPage, OrganisationRead
+from core.paging import BadCursor
 from identity.organisations.errors import BadOrganisationCode, OrganisationCodeTaken
-from identity.organisations.models import Organisation
 from identity.organisations.rules import OrgKind
 from identity.organisations.service import create_organisation
 from identity.people import queries
@@ -18,13 +19,23 @@ from identity.people.rules import Permission
 router = APIRouter(prefix="/v1/organisations", tags=["organisations"])
 
 
-@router.get("", response_model=list[OrganisationRead])
+@router.get("", responses=may_answer(BadCursor))
 async def list_organisations(
-    caller: Annotated[Caller, requires(Permission.ORGANISATIONS_READ)], tx: UnboundTx
-) -> list[Organisation]:
-    """List the organisations: all for the city's people, one's own for others."""
+    caller: Annotated[Caller, requires(Permission.ORGANISATIONS_READ)],
+    tx: UnboundTx,
+    find: Annotated[str, Query(max_length=100, description="Words of name and code.")] = "",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> OrganisationPage:
+    """List the organisations, newest first: all for the city's people, one's own for others."""
     only = None if caller.home.kind == OrgKind.CITY else caller.home.id
-    return list(await queries.list_organisations(tx, only=only))
+    found = await queries.list_organisations(
+        tx, only=only, find=find, before_id=read_cursor(cursor), limit=limit + 1
+    )
+    return OrganisationPage(
+        organisations=[OrganisationRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
 
 
 @router.post(

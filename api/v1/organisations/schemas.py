@@ -29,3 +29,10 @@ class OrganisationRead(Read):
     kind: OrgKind
     is_live: bool
     created_at: datetime
+
+
+class OrganisationPage(Read):
+    """A page of organisations, newest first."""
+
+    organisations: list[OrganisationRead]
+    next_cursor: str | None

@@ -18,8 +18,11 @@ from api.http.codes import (
 )
 from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
+from api.http.idempotency import REPLAYED, IdempotencyKey, hash_body, mark_replayed, take_key
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.payees.schemas import CodeLinks, CodeRead, PayeeCreate, PayeePage, PayeePatch, PayeeRead
+from core.idempotency import IdempotencyKeyReused
+from core.ids import new_id
 from core.money import TRANSFER_VND_MAX
 from core.paging import BadCursor
 from identity.people.callers import Caller
@@ -42,11 +45,42 @@ PrintedAmount = Annotated[
 HAS_NO_CODE = may_answer(PayeeNotFound, PayeeHasNoAccount)
 
 
-@router.post("", status_code=201, response_model=PayeeRead)
-async def add_payee(body: PayeeCreate, caller: Manager, tx: Tx, now: Now) -> Payee:
+@router.post(
+    "",
+    status_code=201,
+    response_model=PayeeRead,
+    responses={**may_answer(IdempotencyKeyReused), 201: REPLAYED},
+)
+async def add_payee(
+    body: PayeeCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> Payee:
     """Add a payee. It can be paid once an account of its own is approved and tested."""
+    payee_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/payees",
+        idempotency_key,
+        hash_body(body),
+        makes=payee_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await queries.get_payee(tx, caller.org_id, first)
     return await service.add_payee(
-        tx, caller.org_id, name=body.name, place=body.place, actor=caller.actor, now=now
+        tx,
+        caller.org_id,
+        id_=payee_id,
+        name=body.name,
+        place=body.place,
+        actor=caller.actor,
+        now=now,
     )
 
 

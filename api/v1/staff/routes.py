@@ -3,11 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Query, status
 
 from api.http.deps import Now, TheDatabase, TheHooks, ThePasswords, Tx, requires
 from api.http.errors import may_answer
-from api.v1.staff.schemas import PasswordReset, StaffCreate, StaffPatch, StaffRead
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.v1.staff.schemas import PasswordReset, StaffCreate, StaffPage, StaffPatch, StaffRead
+from core.paging import BadCursor
 from core.tenancy import open_org_transaction
 from identity.people import queries, service
 from identity.people.callers import Caller
@@ -33,10 +35,27 @@ Reader = Annotated[Caller, requires(Permission.STAFF_READ)]
 Manager = Annotated[Caller, requires(Permission.STAFF_MANAGE)]
 
 
-@router.get("", response_model=list[StaffRead])
-async def list_staff(caller: Reader, tx: Tx) -> list[Staff]:
-    """List the people of the organisation (at most 500); owners see those of their own stalls."""
-    return list(await queries.list_staff(tx, caller.org_id, scopes=caller.scopes))
+@router.get("", responses=may_answer(BadCursor))
+async def list_staff(
+    caller: Reader,
+    tx: Tx,
+    find: Annotated[str, Query(max_length=100, description="Words of name and login.")] = "",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> StaffPage:
+    """List the people, newest first; owners see those of their own stalls."""
+    found = await queries.list_staff(
+        tx,
+        caller.org_id,
+        scopes=caller.scopes,
+        find=find,
+        before_id=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    return StaffPage(
+        staff=[StaffRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
 
 
 @router.post(

@@ -75,3 +75,10 @@ class StaffRead(Read):
     locked_until: datetime | None
     created_at: datetime
     disabled_at: datetime | None
+
+
+class StaffPage(Read):
+    """A page of people, newest first."""
+
+    staff: list[StaffRead]
+    next_cursor: str | None

@@ -38,6 +38,8 @@ ERRORS: dict[str, type[HubError]] = {
 # (route, error that a called function may raise) → why it cannot come out of this route.
 CANNOT_COME: dict[tuple[str, str], str] = {
     ("create_endpoint", "UnknownProvider"): "the body's enum knows the providers",
+    ("create_endpoint", "CallbackEndpointNotFound"): "an earlier request made it",
+    ("add_payee", "PayeeNotFound"): "an earlier request made it",
     ("confirm_credit", "PayeeNotFound"): "the payee is the bill's own",
     ("propose_account", "AccountLinkNotFound"): "the link was made a moment ago",
     ("open_bill", "ScopeNeeded"): "the body names the payee",

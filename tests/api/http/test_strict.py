@@ -37,7 +37,7 @@ def violation(answer: httpx.Response) -> tuple[int, str, str]:
         ("/v1/breaks?open=true", "open"),
         ("/v1/callback-endpoints?provider=sepay", "provider"),
         ("/v1/staff?role=owner", "role"),
-        ("/v1/keys?limit=3", "limit"),
+        ("/v1/keys?page=3", "page"),
         ("/v1/me?verbose=1", "verbose"),
         ("/v1/bills?=1", ""),
     ],

@@ -165,4 +165,4 @@ async def happen(hub: Hub, org_id: UUID, kind: str, *, notify: bool = True, **fa
 
 
 async def org_of(browser: httpx.AsyncClient) -> UUID:
-    return UUID((await browser.get("/v1/organisations")).json()[0]["id"])
+    return UUID((await browser.get("/v1/organisations")).json()["organisations"][0]["id"])

@@ -177,7 +177,7 @@ async def test_cashier_who_becomes_a_manager_opens_these_pages(hub: Hub, market:
     cashier = await let_in(market, "cashier")
     assert (await cashier.get("/manage")).status_code == 403
     manager = await let_in(market, "manager")
-    listed = (await manager.get("/v1/staff")).json()
+    listed = (await manager.get("/v1/staff")).json()["staff"]
     (staff_id,) = [one["id"] for one in listed if one["login"] == "cashier.hkxm"]
     form = {
         "name": "Thu ngân lên quản lý",

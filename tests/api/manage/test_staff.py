@@ -114,3 +114,32 @@ async def test_a_form_that_is_refused_remembers_what_was_seen_first(market: Mark
     assert reader.sent["before_roles"] == ["attendant", "finance"]
     assert reader.sent["roles"] == ["attendant"]
     assert re.search('name="before_name" value="Lan"', again.text)
+
+
+async def test_the_keys_that_somebody_made_are_on_their_page_when_they_leave(
+    market: Market,
+) -> None:
+    """A key works on without its maker: who lets them go decides what becomes of it."""
+    manager = await market.staff("minh", "manager")
+    minh = (await manager.get("/v1/me")).json()["id"]
+    till = await market.hub.machine(manager, "bills.read")
+    for name in ("Máy bán hàng", "Đã thu hồi"):
+        made = await manager.post("/v1/keys", json={"name": name, "scopes": ["bills.read"]})
+        assert made.status_code == 201
+    ended = await manager.delete(f"/v1/keys/{made.json()['id']}")
+    assert ended.status_code == 204
+    admin, path = as_reader(market.admin), f"/manage/staff/{minh}"
+
+    _, page = await submit(admin, f"{path}/disable?org=HKXM")
+
+    assert (await till.get("/v1/me")).status_code == 200
+    assert "Khóa API do người này tạo" in page.text
+    assert "Máy bán hàng" in page.text
+    assert "Đã thu hồi" not in page.text  # it works no more
+    link = re.search(r'href="(/manage/keys\?maker=[^"]+)"', page.text)
+    assert link
+    listed = (await admin.get(link[1].replace("&amp;", "&"))).text
+    assert "Máy bán hàng" in listed
+    assert listed.count(">pp_test_HKXM_") == 3  # all of this maker, none of the market's others
+    by_api = await admin.get("/v1/keys", params=market.org | {"created_by": minh})
+    assert len(by_api.json()["keys"]) == 3

@@ -296,7 +296,7 @@ async def test_password_that_the_proposer_gave_does_not_speak_for_the_holder(
     await market.staff("co.lan", "vendor_owner", payee_id=market.stall.payee_id)
     if not is_reset_first:
         await propose_now(owner_database, link["id"])
-    people = (await market.admin.get("/v1/staff", params=market.org)).json()
+    people = (await market.admin.get("/v1/staff", params=market.org)).json()["staff"]
     [owner_id] = [one["id"] for one in people if one["login"] == "co.lan"]
     reset = await market.admin.post(
         f"/v1/staff/{owner_id}/password", json={"password": GIVEN}, params=market.org

@@ -57,7 +57,7 @@ async def test_an_owner_manages_the_cashiers_of_their_own_stall_only(hub: Hub) -
     for payee_id in (theirs, None):
         refused = await employ(owner, "spy", "cashier", payee_id=payee_id)
         assert refused.json()["code"] == "role_not_grantable"
-    assert {person["login"] for person in (await owner.get("/v1/staff")).json()} == {
+    assert {person["login"] for person in (await owner.get("/v1/staff")).json()["staff"]} == {
         "co.lan",
         "chau",
     }
@@ -101,7 +101,9 @@ async def test_an_owner_of_two_stalls_works_for_both_and_for_no_third(hub: Hub) 
     refused = await employ(owner, "thu9", "cashier", payee_ids=[one, other])
     assert refused.json()["code"] == "role_not_grantable"
     both = await employ(admin, "chung", "cashier", org="DXA2", payee_ids=[two, other])
-    assert both.json()["id"] in {one["id"] for one in (await owner.get("/v1/staff")).json()}
+    assert both.json()["id"] in {
+        one["id"] for one in (await owner.get("/v1/staff")).json()["staff"]
+    }
     taking = await owner.patch(f"/v1/staff/{both.json()['id']}", json={"is_disabled": True})
     assert taking.json()["code"] == "role_not_grantable"
 
@@ -151,7 +153,9 @@ async def test_people_of_one_organisation_cannot_act_for_another(hub: Hub) -> No
     )
 
     assert elsewhere.json()["code"] == founding.json()["code"] == "forbidden"
-    assert [o["code"] for o in (await boss.get("/v1/organisations")).json()] == ["DXA2"]
+    assert [o["code"] for o in (await boss.get("/v1/organisations")).json()["organisations"]] == [
+        "DXA2"
+    ]
     assert (await admin.get("/v1/staff", params={"org": "NQNE"})).json()["code"] == (
         "organisation_not_found"
     )
@@ -383,7 +387,7 @@ async def test_a_revoked_key_ends(hub: Hub) -> None:
     admin = await set_up_city(hub)
     machine = await hub.machine(admin, "bills.read")
     assert (await machine.get("/v1/me")).status_code == 200
-    key_id = (await admin.get("/v1/keys")).json()[0]["id"]
+    key_id = (await admin.get("/v1/keys")).json()["keys"][0]["id"]
 
     await admin.delete(f"/v1/keys/{key_id}", params={"reason": "lộ khoá"})
 
@@ -393,7 +397,7 @@ async def test_a_revoked_key_ends(hub: Hub) -> None:
 async def test_a_rotated_key_holds_through_the_overlap(hub: Hub, owner_database: Database) -> None:
     admin = await set_up_city(hub)
     old = await hub.machine(admin, "bills.read")
-    key_id = (await admin.get("/v1/keys")).json()[0]["id"]
+    key_id = (await admin.get("/v1/keys")).json()["keys"][0]["id"]
 
     rotated = await admin.post(f"/v1/keys/{key_id}/rotate", json={"overlap_s": 3_600})
     new = hub.new_client(Authorization=f"Bearer {rotated.json()['key']}")
@@ -480,4 +484,4 @@ async def test_a_key_whose_end_is_past_is_not_made(hub: Hub) -> None:
     made = await admin.post("/v1/keys", json=body(now + timedelta(minutes=1)))
 
     assert made.status_code == 201
-    assert len((await admin.get("/v1/keys")).json()) == 1
+    assert len((await admin.get("/v1/keys")).json()["keys"]) == 1
