@@ -75,6 +75,7 @@ class Feed:
         self.org_id = org_id
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
+        self.is_ready = asyncio.Event()  # it knows what had happened before it began
         self._database = database
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
@@ -82,8 +83,10 @@ class Feed:
         # When the last looks that found an answer began: any look, and one that went far back.
         self._looked_at = now
         self._looked_far_at = now
-        # What happened before this feed began belongs to replays.
+        # What was there before this feed began belongs to replays. By its ids, since one that is as
+        # old may be committed later.
         self._began = first_id_at(now - OPENING_OVERLAP)
+        self._before: set[UUID] = set()
 
     @property
     def read_to(self) -> UUID:
@@ -93,6 +96,13 @@ class Feed:
     async def run(self) -> None:
         """Look when woken, and every few seconds in any case."""
         loop = asyncio.get_running_loop()
+        while not self.is_ready.is_set():
+            try:
+                await self._look_before()
+                self.is_ready.set()
+            except Exception as error:  # the database is away
+                log.warning("live.not_read", org=str(self.org_id), error=type(error).__name__)
+                await asyncio.sleep(1)
         far_look_due_at = loop.time() + LOOK_EVERY_S
         while True:
             with suppress(TimeoutError):
@@ -110,6 +120,18 @@ class Feed:
             pause_s = PAUSE_TIMES * (loop.time() - started)
             await asyncio.sleep(min(max(PAUSE_MIN_S, pause_s), PAUSE_MAX_S))
 
+    async def _look_before(self) -> None:
+        """Find what is there already and a look reaches back to; it is not news any more."""
+        interests = list({subscriber.interest for subscriber in self.subscribers})
+        since = self._looked_far_at - LOOK_OVERLAP
+        while interests:
+            async with self._reading, open_org_transaction(self._database, self.org_id) as session:
+                events = await list_events(session, self.org_id, interests, since=since)
+            self._before.update(event.id for event in events if event.id < self._began)
+            if len(events) < READ_MAX or events[-1].id >= self._began:
+                return
+            since = instant_of(events[-1].id)
+
     async def _look(self, *, is_far: bool) -> None:
         interests = list({subscriber.interest for subscriber in self.subscribers})
         if not interests:
@@ -123,7 +145,7 @@ class Feed:
         while True:
             async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
-            self.send(events)
+            self.send(event for event in events if event.id not in self._before)
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
@@ -137,7 +159,7 @@ class Feed:
             self._hand_out(event)
 
     def _hand_out(self, event: EventFacts) -> None:
-        if event.id in self._seen or event.id < self._began:
+        if event.id in self._seen:
             return
         listening = [one for one in self.subscribers if one.interest.covers(event)]
         if not listening:  # a screen that opens in a moment may want it yet
