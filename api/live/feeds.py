@@ -8,7 +8,7 @@ lower one can commit later: every look reaches back a little and drops what it h
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +38,8 @@ PAUSE_MIN_S: Final = 0.02
 PAUSE_TIMES: Final = 4
 PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 SEEN_MAX: Final = 20_000  # ids that one feed remembers
+PIECE: Final = 100  # events of a look that are sent at once
+PIECE_TURNS: Final = 50  # of the event loop, for screens to take them; who does not may be slow
 QUEUE_MAX: Final = 256  # a screen that is further behind is cut off and replays
 
 
@@ -145,13 +147,22 @@ class Feed:
         while True:
             async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
-            self.send(event for event in events if event.id not in self._before)
+            await self._send_in_pieces([e for e in events if e.id not in self._before])
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
         self._looked_at = began_at
         if is_far:
             self._looked_far_at = began_at
+
+    async def _send_in_pieces(self, events: Sequence[EventFacts]) -> None:
+        """Send what a look found, and let screens take it meanwhile: a burst is not their fault."""
+        for start in range(0, len(events), PIECE):
+            self.send(events[start : start + PIECE])
+            for _ in range(PIECE_TURNS):
+                if all(one.queue.empty() or one.is_cut_off for one in self.subscribers):
+                    break
+                await asyncio.sleep(0)
 
     def send(self, events: Iterable[EventFacts]) -> None:
         """Hand events to the screens that want them, unless they were sent before."""

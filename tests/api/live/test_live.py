@@ -19,6 +19,8 @@ from core.errors import TooManyRequests
 from core.ids import first_id_at, instant_of, new_id
 from core.settings import Settings
 from core.tenancy import open_org_transaction
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
 from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, happen_aloud, org_of, watching, with_streams
@@ -310,6 +312,21 @@ async def test_a_burst_is_sent_whole_and_in_order(hub: Hub) -> None:
         heard = [(await screen.receive())["event"] for _ in range(100)]
 
     assert heard == [f"event.{number}" for number in range(100)]
+
+
+async def test_more_events_in_one_commit_than_a_screen_queues_cut_no_screen_off(hub: Hub) -> None:
+    admin = await found_city(hub)
+    org_id = await org_of(admin)
+    events = [NewEvent(kind=EventKind.BILL_PAID, data={"n": n}) for n in range(900)]
+
+    async with watching(admin) as screen, watching(admin) as other:
+        await screen.receive_id_of("caught-up")
+        await other.receive_id_of("caught-up")
+        async with open_org_transaction(hub.services.database, org_id) as session:
+            await outbox.record(session, org_id, events, now=read_clock())
+        for one in (screen, other):
+            heard = [json.loads((await one.receive())["data"])["n"] for _ in events]
+            assert heard == list(range(900))
 
 
 async def test_a_stream_ends_when_its_sign_in_does(
