@@ -197,18 +197,17 @@ class Broadcaster:
     async def _receive(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
-                if notice.channel == CHANGES_CHANNEL:
-                    self.on_bill_changes(UUID(notice.payload))
-                else:
-                    self._wake(notice.payload)
+                try:
+                    if notice.channel == CHANGES_CHANNEL:
+                        self.on_bill_changes(UUID(notice.payload))
+                    else:
+                        self._wake(notice.payload)
+                except Exception as error:  # one bad notice must not end the listening
+                    log.warning("live.notice_not_read", error=type(error).__name__)
             await _measure_clock(connection)  # a dead connection is silent: ask it something
 
     def _wake(self, payload: str) -> None:
-        try:
-            org_id, events = read_wake_up(payload)
-        except ValueError:
-            log.warning("live.not_a_wake_up", chars=len(payload))
-            return
+        org_id, events = read_wake_up(payload)
         if found := self._feeds.get(org_id):
             if events:
                 found[0].send(events)

@@ -8,7 +8,7 @@ lower one can commit later: every look reaches back a little and drops what it h
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +38,8 @@ PAUSE_MIN_S: Final = 0.02
 PAUSE_TIMES: Final = 4
 PAUSE_MAX_S: Final = 0.1  # well below what a vendor notices
 SEEN_MAX: Final = 20_000  # ids that one feed remembers
+PIECE: Final = 100  # events of a look that are sent at once
+PIECE_TURNS: Final = 50  # of the event loop, for screens to take them; who does not may be slow
 QUEUE_MAX: Final = 256  # a screen that is further behind is cut off and replays
 
 
@@ -75,6 +77,7 @@ class Feed:
         self.org_id = org_id
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
+        self.is_ready = asyncio.Event()  # it knows what had happened before it began
         self._database = database
         self._reading = reading
         self._seen: OrderedDict[UUID, None] = OrderedDict()
@@ -82,8 +85,10 @@ class Feed:
         # When the last looks that found an answer began: any look, and one that went far back.
         self._looked_at = now
         self._looked_far_at = now
-        # What happened before this feed began belongs to replays.
+        # What was there before this feed began belongs to replays. By its ids, since one that is as
+        # old may be committed later.
         self._began = first_id_at(now - OPENING_OVERLAP)
+        self._before: set[UUID] = set()
 
     @property
     def read_to(self) -> UUID:
@@ -93,6 +98,13 @@ class Feed:
     async def run(self) -> None:
         """Look when woken, and every few seconds in any case."""
         loop = asyncio.get_running_loop()
+        while not self.is_ready.is_set():
+            try:
+                await self._look_before()
+                self.is_ready.set()
+            except Exception as error:  # the database is away
+                log.warning("live.not_read", org=str(self.org_id), error=type(error).__name__)
+                await asyncio.sleep(1)
         far_look_due_at = loop.time() + LOOK_EVERY_S
         while True:
             with suppress(TimeoutError):
@@ -110,6 +122,18 @@ class Feed:
             pause_s = PAUSE_TIMES * (loop.time() - started)
             await asyncio.sleep(min(max(PAUSE_MIN_S, pause_s), PAUSE_MAX_S))
 
+    async def _look_before(self) -> None:
+        """Find what is there already and a look reaches back to; it is not news any more."""
+        interests = list({subscriber.interest for subscriber in self.subscribers})
+        since = self._looked_far_at - LOOK_OVERLAP
+        while interests:
+            async with self._reading, open_org_transaction(self._database, self.org_id) as session:
+                events = await list_events(session, self.org_id, interests, since=since)
+            self._before.update(event.id for event in events if event.id < self._began)
+            if len(events) < READ_MAX or events[-1].id >= self._began:
+                return
+            since = instant_of(events[-1].id)
+
     async def _look(self, *, is_far: bool) -> None:
         interests = list({subscriber.interest for subscriber in self.subscribers})
         if not interests:
@@ -123,7 +147,7 @@ class Feed:
         while True:
             async with self._reading, open_org_transaction(self._database, self.org_id) as session:
                 events = await list_events(session, self.org_id, interests, since=since, seen=seen)
-            self.send(events)
+            await self._send_in_pieces([e for e in events if e.id not in self._before])
             if len(events) < READ_MAX:
                 break
             since = instant_of(events[-1].id)
@@ -131,13 +155,22 @@ class Feed:
         if is_far:
             self._looked_far_at = began_at
 
+    async def _send_in_pieces(self, events: Sequence[EventFacts]) -> None:
+        """Send what a look found, and let screens take it meanwhile: a burst is not their fault."""
+        for start in range(0, len(events), PIECE):
+            self.send(events[start : start + PIECE])
+            for _ in range(PIECE_TURNS):
+                if all(one.queue.empty() or one.is_cut_off for one in self.subscribers):
+                    break
+                await asyncio.sleep(0)
+
     def send(self, events: Iterable[EventFacts]) -> None:
         """Hand events to the screens that want them, unless they were sent before."""
         for event in events:
             self._hand_out(event)
 
     def _hand_out(self, event: EventFacts) -> None:
-        if event.id in self._seen or event.id < self._began:
+        if event.id in self._seen:
             return
         listening = [one for one in self.subscribers if one.interest.covers(event)]
         if not listening:  # a screen that opens in a moment may want it yet

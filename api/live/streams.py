@@ -39,6 +39,7 @@ HEARTBEAT_S: Final = 15.0
 RECHECK_S: Final = 30.0
 CLOCKS_APART: Final = timedelta(minutes=1)  # a process's measure of the shared clock may be old
 RETRY_MS: Final = 2_000
+FEED_READY_S: Final = 10.0  # it reads the last seconds once; longer than a full pool lets it wait
 STREAMS_PER_CALLER: Final = 12  # a person's tabs and devices
 # Pay pages: a mobile network puts thousands of phones behind one address.
 STREAMS_PER_ADDRESS: Final = 2_000
@@ -153,9 +154,12 @@ class _Stream:
             yield f"retry: {RETRY_MS}\n: hello\n{id_line}event: hello\ndata: {_write_now()}\n\n"
             replayed: set[UUID] = set()
             try:
+                # Else what is committed between the two would be in neither.
+                async with asyncio.timeout(FEED_READY_S):
+                    await subscriber.feed.is_ready.wait()
                 async for text_ in self._replay(replayed):
                     yield text_
-            except (Busy, SQLAlchemyError) as error:  # the page asks again in RETRY_MS
+            except (Busy, SQLAlchemyError, TimeoutError) as error:  # the page asks again
                 log.warning("live.not_replayed", error=type(error).__name__)
                 return
             last_id = max(opened, last_id, *replayed)

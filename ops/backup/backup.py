@@ -1,7 +1,7 @@
 """Backups of an installation: the database in one snapshot, with a sealed manifest beside it."""
 
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -31,7 +31,7 @@ def make_backup(owner_url: str, secret_key: str, target: Path, *, has_key: bool)
     with psycopg.connect(owner_url) as owner:
         row = owner.execute("SELECT now()").fetchone()
         assert row is not None
-        taken_at: datetime = row[0]
+        taken_at: datetime = row[0].astimezone(UTC)  # in the zone of the database, or the role
     folder = target / f"phopay-{taken_at:%Y%m%dT%H%M%SZ}"
     half_done = folder.with_name(folder.name + ".part")
     if folder.exists():

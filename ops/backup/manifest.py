@@ -55,19 +55,24 @@ def read_manifest(folder: Path, secret_key: str) -> Manifest:
     """
     try:
         facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise TypeError(facts)
         seal = str(facts.pop("seal"))
         key = str(facts["key"])
     except FileNotFoundError as problem:
         raise CannotStart(f"{folder} is no backup: it has no {MANIFEST}.") from problem
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise CannotStart(f"{folder / MANIFEST} cannot be read: it was changed.") from problem
+    except OSError as problem:
+        msg = f"{folder / MANIFEST} cannot be read: {problem.strerror}."
+        raise CannotStart(msg) from problem
     if key != _digest(secret_key, b"phopay-backup-key")[:16]:
         msg = (
             f"{folder} was made with another secret key.\n"
             "Give the key of that installation: PHOPAY_SECRET_KEY_FILE, or secret_key in --data DIR"
         )
         raise CannotStart(msg)
-    if not hmac.compare_digest(seal, _seal(facts, secret_key)):
+    if not hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(facts, secret_key).encode()):
         raise CannotStart(f"{folder / MANIFEST} was changed since the backup was made: refused.")
     files = {name: StoredFile(**file) for name, file in facts["files"].items()}
     for name, file in files.items():

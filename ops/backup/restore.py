@@ -19,7 +19,7 @@ from identity.organisations.models import SERVER_AND_TIMELINE
 from ops.backup.manifest import DUMP, count_restores, note_restore, read_manifest
 from ops.environment import SERVICE_ROLES
 from ops.errors import CannotStart, MadeByOtherRelease
-from ops.migrate import list_revisions, read_current, refuse_other_release
+from ops.migrate import list_revisions, read_current, refuse_other_release, upgrade
 from ops.postgres.tools import load_dump
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.serials import serials_to_skip
@@ -90,6 +90,8 @@ class Restored:
 def restore_backup(owner_url: str, secret_key: str, folder: Path, *, may_replace: bool) -> Restored:
     """Load a backup into a database, all or nothing; see the module for what changes with it.
 
+    One of an older release is brought up to this one's revision afterwards.
+
     Raises:
         CannotStart: the backup is changed or another's, the database is in use, or it is not empty
             and may not be replaced.
@@ -116,6 +118,7 @@ def restore_backup(owner_url: str, secret_key: str, folder: Path, *, may_replace
     before = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s';" + ("" if is_empty else EMPTY_SCHEMA)
     after = _advance(skip, lost_since=manifest.taken_at, reached=reached) + END_SESSIONS
     load_dump(owner_url, folder / DUMP, before=before, after=after)
+    upgrade(owner_url)  # what is looked at next is this release's
     return _look_at(owner_url, lost_since=manifest.taken_at, skipped=skip)
 
 
@@ -146,6 +149,7 @@ def advance_serials(
         owner.execute(_advance(skip, lost_since=lost_since, reached=[]).encode())
         if is_sign_out_wanted:
             owner.execute(END_SESSIONS.encode())
+    upgrade(owner_url)
     return _look_at(owner_url, lost_since=lost_since, skipped=skip)
 
 

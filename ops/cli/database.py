@@ -120,7 +120,6 @@ def _backup(options: "Options") -> int:
 def _restore(options: "Options") -> int:
     from ops.backup.restore import advance_serials, restore_backup, word_restored
     from ops.database import open_database, restore_key
-    from ops.migrate import upgrade
 
     if (options.folder is None) != options.advance_serials:
         raise CannotStart("Name one backup to restore, or give --advance-serials.")
@@ -139,7 +138,6 @@ def _restore(options: "Options") -> int:
             )
         else:
             restored = restore_backup(owner_url, key, options.folder, may_replace=options.replace)
-            upgrade(owner_url)
         for line in word_restored(restored):
             say(line)
     return 1 if restored.violations else 0

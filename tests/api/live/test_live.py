@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import anyio
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from api.live import feeds, streams
 from api.live.places import Places
@@ -17,6 +18,9 @@ from core.clock import read_clock
 from core.errors import TooManyRequests
 from core.ids import first_id_at, instant_of, new_id
 from core.settings import Settings
+from core.tenancy import open_org_transaction
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
 from payments.outbox.views import Interest
 from payments.outbox.wake_ups import EventFacts
 from tests.api.live.live_screens import happen, happen_aloud, org_of, watching, with_streams
@@ -124,6 +128,44 @@ async def test_a_lower_id_that_commits_later_is_still_sent_once(hub: Hub) -> Non
         assert (await screen.receive())["event"] == "made.first.committed.last"
         await happen(hub, org_id, "last")
         assert (await screen.receive())["event"] == "last"
+
+
+async def test_an_event_that_commits_slowly_reaches_a_screen_that_opened_meanwhile(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart: the first screen of an organisation begins its feed."""
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.3)
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    begun_id = first_id_at(read_clock() - timedelta(seconds=10))
+    there_before = UUID(int=begun_id.int + 1)
+    await happen(hub, org_id, "shown.by.the.page", event_id=there_before)
+    async with watching(admin) as screen:
+        await screen.receive_id_of("caught-up")
+        event_id = UUID(int=begun_id.int + 2)
+        await happen(hub, org_id, "committed.late", notify=False, event_id=event_id)
+        assert (await screen.receive())["event"] == "committed.late"
+        await happen(hub, org_id, "last")
+        assert (await screen.receive())["event"] == "last"
+
+
+@pytest.mark.parametrize("channel", ["phopay_events", "phopay_bill_changes"])
+async def test_what_is_no_wake_up_does_not_end_the_listening(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 60)
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    async with watching(admin) as screen:
+        await asyncio.wait_for(hub.services.broadcaster.is_listening.wait(), 5)
+        for payload in ("", "not-a-uuid", "[1]", '["00", []]', "\u200b"):
+            async with open_org_transaction(hub.services.database, org_id) as session:
+                await session.execute(
+                    text("SELECT pg_notify(:channel, :payload)"),
+                    {"channel": channel, "payload": payload},
+                )
+        await happen_aloud(hub, org_id)
+        assert (await screen.receive(within_s=3))["event"] == "bill.paid"
 
 
 async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
@@ -271,6 +313,21 @@ async def test_a_burst_is_sent_whole_and_in_order(hub: Hub) -> None:
         heard = [(await screen.receive())["event"] for _ in range(100)]
 
     assert heard == [f"event.{number}" for number in range(100)]
+
+
+async def test_more_events_in_one_commit_than_a_screen_queues_cut_no_screen_off(hub: Hub) -> None:
+    admin = await set_up_city(hub)
+    org_id = await org_of(admin)
+    events = [NewEvent(kind=EventKind.BILL_PAID, data={"n": n}) for n in range(900)]
+
+    async with watching(admin) as screen, watching(admin) as other:
+        await screen.receive_id_of("caught-up")
+        await other.receive_id_of("caught-up")
+        async with open_org_transaction(hub.services.database, org_id) as session:
+            await outbox.record(session, org_id, events, now=read_clock())
+        for one in (screen, other):
+            heard = [json.loads((await one.receive())["data"])["n"] for _ in events]
+            assert heard == list(range(900))
 
 
 async def test_a_stream_ends_when_its_sign_in_does(

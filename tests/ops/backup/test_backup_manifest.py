@@ -64,6 +64,9 @@ def test_a_backup_without_its_dump_or_manifest_is_refused(backup: Path, tmp_path
         ("revision", "m0001"),
         ("files", {}),
         ("seal", "0" * 64),
+        ("seal", "đ" * 64),
+        ("seal", "\ud800"),
+        ("seal", None),
     ],
 )
 def test_a_manifest_that_was_changed_is_refused(backup: Path, name: str, value: object) -> None:
@@ -74,10 +77,14 @@ def test_a_manifest_that_was_changed_is_refused(backup: Path, name: str, value: 
 
 
 def test_a_manifest_that_is_none_is_refused(backup: Path) -> None:
-    for text in ("{", "[]", "{}"):
+    for text in ("", "{", "[]", "{}", "null", '"x"', "7", "true", '[{"seal": 1}]', "[" * 10**5):
         (backup / MANIFEST).write_text(text)
         with pytest.raises(CannotStart, match="cannot be read"):
             read_manifest(backup, KEY)
+    (backup / MANIFEST).unlink()
+    (backup / MANIFEST).mkdir()
+    with pytest.raises(CannotStart, match="cannot be read"):
+        read_manifest(backup, KEY)
 
 
 def test_a_dump_put_in_with_its_own_hash_needs_the_key(backup: Path) -> None:

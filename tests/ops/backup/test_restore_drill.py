@@ -68,11 +68,9 @@ async def open_more(database: Database, stall: PayableStall, count: int = BILLS)
 
 
 def restore(fresh_database: FreshDatabase, folder: Path, *, may_replace: bool = False) -> Restored:
-    restored = restore_backup(
+    return restore_backup(
         fresh_database.owner_url, TEST_SECRET_KEY, folder, may_replace=may_replace
     )
-    upgrade(fresh_database.owner_url)
-    return restored
 
 
 def back_up(fresh_database: FreshDatabase, folder: Path) -> Path:
