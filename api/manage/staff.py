@@ -241,10 +241,12 @@ async def change(
         before_name, before_roles, before_payee: as they were when the page was drawn: others may
             have changed them since, and keep what this form did not touch.
     """
+    if not before_roles:  # not drawn by this release: what it saw is not known
+        return await _draw_one(manager, staff_id, None, {"": manager.say("error.form_outdated")})
     form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=_read_chosen(payee))
     before = StaffForm(
         name=before_name,
-        roles=tuple(before_roles or ()),
+        roles=tuple(before_roles),
         payees=_read_chosen(before_payee),
     )
     if errors := _find_mistakes(manager, form):

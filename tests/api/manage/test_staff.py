@@ -116,6 +116,19 @@ async def test_a_form_that_is_refused_remembers_what_was_seen_first(market: Mark
     assert re.search('name="before_name" value="Lan"', again.text)
 
 
+async def test_a_form_that_does_not_say_what_it_saw_changes_nothing(market: Market) -> None:
+    lan = (await employ(market.admin, "lan", "attendant", org="HKXM")).json()
+    admin = as_reader(market.admin)
+    old = {"name": "Chị Lan", "roles": ["attendant", "finance"]}
+
+    answer = await admin.post(f"/manage/staff/{lan['id']}?org=HKXM", data=old)
+
+    assert answer.status_code == 422
+    assert "Trang này đã cũ" in answer.text
+    lan = await read_person(market, lan["id"])
+    assert (lan["display_name"], lan["roles"]) == ("Lan", ["attendant"])
+
+
 async def test_the_keys_that_somebody_made_are_on_their_page_when_they_leave(
     market: Market,
 ) -> None:
