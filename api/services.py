@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
-from core.db import Database, measure_shared_clock, open_database, open_engine
+from core.db import Database, close_engine, measure_shared_clock, open_database, open_engine
 from core.rate_limit import RateLimit
 from core.sealing import Sealer
 from core.settings import Settings
@@ -99,7 +99,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
     """Open what a process works with; at the end, finish what is under way and close it."""
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.app_database_url.get_secret_value(), settings)
-        stack.push_async_callback(engine.dispose)
+        stack.push_async_callback(close_engine, engine)
         database = open_database(engine)
         with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it listens
             await measure_shared_clock(database)

@@ -1,5 +1,7 @@
 """The database: declarative base, engines per role, transactions that belong to one tenant."""
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final, cast
@@ -15,6 +17,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.pool import QueuePool
 
 from core.database_connections import ServerSilent, WatchedConnection, network_arguments
 from core.settings import Settings
@@ -25,6 +28,7 @@ Database = async_sessionmaker[AsyncSession]
 
 # SQLSTATE classes: connection, resources (full disk, too many connections), shutdown, system error.
 AWAY: Final = frozenset({"08", "53", "57", "58"})
+CLOSING_WAIT_S: Final = 1.0
 TIMED_OUT: Final = frozenset({"55P03", "57014"})  # lock not available, query cancelled
 
 
@@ -77,6 +81,16 @@ def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -
             ),
         },
     )
+
+
+async def close_engine(engine: AsyncEngine) -> None:
+    """Close a pool once its connections are back: a cancelled request rolls back a moment later."""
+    pool = cast(QueuePool, engine.pool)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSING_WAIT_S):
+            while pool.checkedout():  # noqa: ASYNC110 (the pool tells nobody)
+                await asyncio.sleep(0.005)
+    await engine.dispose()
 
 
 def open_database(engine: AsyncEngine) -> Database:

@@ -20,7 +20,8 @@ from core.settings import WrongSettings, read_settings
 GRACEFUL_STOP_S = 5
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies keep a connection
 # New objects between two collections of the young ones, and young collections between two of the
-# middle ones. With Python's 700 a seventh of the hub's time went into collecting.
+# middle ones. With Python's 700 and 10 a seventh of a busy hub's time went into collecting, and a
+# full one stopped every request for 70 ms.
 YOUNG_OBJECTS = 20_000
 YOUNG_COLLECTIONS = 20
 
@@ -49,22 +50,10 @@ def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app"
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
-    config.load()  # imports the hub
-    keep_what_is_loaded()
+    gc.set_threshold(YOUNG_OBJECTS, YOUNG_COLLECTIONS)
     listener = socket.socket(fileno=descriptor)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def keep_what_is_loaded() -> None:
-    """Take what is imported by now out of garbage collection, and collect less often.
-
-    Modules, routes and models stay for the process's life. A full collection that walked them
-    stopped every request for 70 ms.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, YOUNG_COLLECTIONS)
 
 
 if __name__ == "__main__":

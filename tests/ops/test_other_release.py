@@ -117,7 +117,7 @@ def test_a_backup_of_this_release_replaces_a_database_of_another(
     assert read_current(target.owner_url) == read_newest()
 
 
-@pytest.mark.parametrize("revision", ["p0005", "p0006", "p0007"])
+@pytest.mark.parametrize("revision", ["m0011", "m0012", "m0013"])
 def test_an_older_backup_is_brought_up_to_this_release_before_the_books_are_looked_at(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path, revision: str
 ) -> None:
