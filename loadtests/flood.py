@@ -71,7 +71,7 @@ def _make_call(
     market: Market, bill: BillFacts, chance: random.Random, now: datetime
 ) -> tuple[Call, Payment]:
     number = next(_numbers)
-    bank_reference = f"FT{number:014d}"
+    bank_reference = f"FT26{number:010d}"
     assert bill.amount_vnd is not None
     body = {
         "id": number,

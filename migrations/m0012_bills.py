@@ -13,7 +13,8 @@ down_revision = "m0011"
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, provider_order_id",
+    "bills": "paid_vnd, received_vnd, status, is_late, paid_at, cancelled_at, refunded_at,"
+    " provider_order_id",
     "payments": "reversed_at, refundable_vnd",
     "bill_changes": "handled_at, attempts, next_attempt_at, error",
 }
@@ -46,6 +47,7 @@ def upgrade() -> None:
         sa.Column("monitor_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refunded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("owner_kind", sa.String(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("due_on", sa.Date(), nullable=True),
@@ -53,6 +55,10 @@ def upgrade() -> None:
             "status IN ('open', 'part_paid', 'paid', 'over_paid', 'expired', 'cancelled',"
             " 'part_refunded', 'refunded')",
             name=op.f("ck_bills_status_known"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('part_refunded', 'refunded') OR refunded_at IS NOT NULL",
+            name=op.f("ck_bills_refunds_have_their_time"),
         ),
         sa.CheckConstraint(
             "amount_vnd BETWEEN 1 AND 499999999", name=op.f("ck_bills_amount_in_range")
@@ -80,7 +86,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("org_id", "reference", name=op.f("uq_bills_org_id_reference")),
         postgresql_with={"fillfactor": 80},
     )
-    op.create_index("ix_bills_amount", "bills", ["org_id", "payee_id", "amount_vnd"], unique=False)
+    op.create_index(
+        "ix_bills_amount", "bills", ["org_id", "payee_id", "amount_vnd", "created_at"], unique=False
+    )
     op.create_index("ix_bills_payee", "bills", ["org_id", "payee_id", "id"], unique=False)
     op.create_index(
         "ix_bills_external",
@@ -96,6 +104,13 @@ def upgrade() -> None:
         ["org_id", "id"],
         unique=False,
         postgresql_where=sa.text("cancelled_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_bills_refunded",
+        "bills",
+        ["org_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("refunded_at IS NOT NULL"),
     )
     op.create_index(
         "ix_bills_monitor",

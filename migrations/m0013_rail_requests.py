@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('pending', 'open', 'unknown', 'failed', 'cancelled', 'closed')",
+            "status IN ('pending', 'open', 'unknown', 'failed', 'cancelled', 'closed', 'reopened')",
             name=op.f("ck_rail_requests_status_known"),
         ),
         sa.CheckConstraint(
@@ -64,7 +64,7 @@ def upgrade() -> None:
         "rail_requests",
         ["next_attempt_at"],
         unique=False,
-        postgresql_where=sa.text("status IN ('pending', 'unknown', 'open')"),
+        postgresql_where=sa.text("status IN ('pending', 'unknown', 'open', 'reopened')"),
     )
     op.execute("GRANT SELECT, INSERT ON rail_requests TO phopay_app")
     op.execute(f"GRANT UPDATE ({APP_MAY_UPDATE}) ON rail_requests TO phopay_app")

@@ -93,6 +93,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_bank_transactions_reference",
+        "bank_transactions",
+        ["org_id", "receiving_account_id", "bank_reference"],
+        unique=False,
+        postgresql_where=sa.text("bank_reference <> ''"),
+    )
+    op.create_index(
         "ix_bank_transactions_received",
         "bank_transactions",
         ["org_id", "received_at"],

@@ -45,9 +45,10 @@ from payments.bills.rules import (
     effective_status,
 )
 from payments.credits.sales import list_of_bill
+from payments.polling.service import start_deadline_s
 from payments.rails.choice import read_rail_choice
 from payments.rails.errors import RailNotAvailable
-from payments.rails.rules import LEASE
+from payments.rails.rules import CHECK_TIMEOUT_S, LEASE
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import bill_codes
 from payments.vietqr.banks import name_bank
@@ -125,7 +126,7 @@ async def show_bill(
     # On a page without a code it says what the bill was for.
     code_vnd = (bill.code_amount_vnd if bill.is_payable else bill.amount_vnd) or 0
     # A part of the money is here: the rest may come whenever it comes.
-    is_waiting = status is BillStatus.OPEN or bill.status == BillStatus.PART_PAID
+    is_waiting = status is BillStatus.OPEN or bill.is_part_paid
     can_open = payee.caller.may(Permission.BILLS_OPEN)
     pay_path = f"/p/{payee.caller.org_code}-{bill.public_token}"
     page = BillPage(
@@ -161,7 +162,7 @@ async def show_bill(
         and payee.caller.may(Permission.BILLS_CANCEL),
         can_renew=status is BillStatus.EXPIRED and bill.paid_vnd == 0 and can_open,
         cash_vnd=code_vnd
-        if bill.status == BillStatus.PART_PAID and payee.caller.may(Permission.BILLS_TAKE_CASH)
+        if bill.is_part_paid and payee.caller.may(Permission.BILLS_TAKE_CASH)
         else 0,
         cash_id=new_id(),
         cash_back=cash if cash is not None and _may_take_back(payee, cash, now) else None,
@@ -269,9 +270,17 @@ async def check_bill(
     limits.checks.take(str(payee.id))
     async with open_org_transaction(database, payee.org_id) as session:
         before = await get_own_bill(session, payee, bill_id)
-    await rails.resume(payee.org_id, bill_id)  # its request, where one is due
-    account_id = before.receiving_account_id
-    if why := await poll_for_payee(payee, poller, account_id, bill_id=bill_id, now=now):
+    deadline_s = start_deadline_s()
+    # Its request, where one is due; what that takes longer, the worker finishes.
+    await rails.resume(payee.org_id, bill_id, within_s=CHECK_TIMEOUT_S)
+    if why := await poll_for_payee(
+        payee,
+        poller,
+        before.receiving_account_id,
+        bill_id=bill_id,
+        deadline_s=deadline_s,
+        now=now,
+    ):
         return go(payee.path(f"/bills/{bill_id}", checked=why))
     async with open_org_transaction(database, payee.org_id) as session:
         after = await get_bill(session, payee.org_id, bill_id)

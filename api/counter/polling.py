@@ -34,6 +34,7 @@ async def poll_for_payee(
     account_id: UUID,
     *,
     bill_id: UUID | None = None,
+    deadline_s: float | None = None,
     now: datetime,
 ) -> PollProblem | None:
     """Poll what came to an account of this payee; return None, or the word for why not."""
@@ -43,6 +44,7 @@ async def poll_for_payee(
             account_id,
             payee_id=payee.id,
             bill_id=bill_id,
+            deadline_s=deadline_s,
             now=now,
         )
     except PollFailed as problem:

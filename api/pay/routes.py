@@ -205,7 +205,7 @@ async def show_receipt(request: Request, opened: TheOpened, now: Now) -> Respons
 
 def state_of(bill: BillFacts, now: datetime) -> str:
     """Return which of the page's states a bill is in."""
-    if bill.status == BillStatus.PART_PAID:
+    if bill.is_part_paid:
         return "part_paid"  # the rest may come whenever it comes
     match effective_status(bill.status, expires_at=bill.expires_at, now=now):
         case BillStatus.PAID if bill.amount_vnd is not None and bill.received_vnd > bill.amount_vnd:

@@ -25,7 +25,7 @@ from payments.bills.payment_rules import (
     take_back,
 )
 from payments.bills.queries import get_bill
-from payments.bills.rules import BillFacts, BillStatus
+from payments.bills.rules import UNPAID, BillFacts
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -59,7 +59,7 @@ async def take_rest_in_cash(
         if known != (bill_id, SourceKind.CASH.value, amount_vnd):
             raise PaymentIdTaken(payment_id)
         return await get_bill(session, org_id, bill_id)
-    if bill.status != BillStatus.PART_PAID:
+    if bill.status not in UNPAID or not bill.paid_vnd:  # a part came, be its time over or not
         raise CashNotOwed(str(bill.status), None)
     assert bill.amount_vnd is not None
     if (rest_vnd := bill.amount_vnd - bill.paid_vnd) != amount_vnd:

@@ -46,9 +46,13 @@ class Bill(OrgRow):
             " 'part_refunded', 'refunded')",
             name="status_known",
         ),
+        CheckConstraint(
+            "status NOT IN ('part_refunded', 'refunded') OR refunded_at IS NOT NULL",
+            name="refunds_have_their_time",  # lists find them by it
+        ),
         Index("ix_bills_payee", "org_id", "payee_id", "id"),
         # Not partial on status: an index that holds no changing column keeps settling updates HOT.
-        Index("ix_bills_amount", "org_id", "payee_id", "amount_vnd"),
+        Index("ix_bills_amount", "org_id", "payee_id", "amount_vnd", "created_at"),
         Index(
             "ix_bills_external",
             "org_id",
@@ -62,6 +66,12 @@ class Bill(OrgRow):
             "org_id",
             "id",
             postgresql_where=text("cancelled_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_bills_refunded",
+            "org_id",
+            "id",
+            postgresql_where=text("refunded_at IS NOT NULL"),
         ),
         Index(
             "uq_bills_provider_order",
@@ -103,6 +113,7 @@ class Bill(OrgRow):
     monitor_until: Mapped[datetime]
     paid_at: Mapped[datetime | None]  # our clock, when the amount was reached
     cancelled_at: Mapped[datetime | None]
+    refunded_at: Mapped[datetime | None]  # when some of it was first given back
     owner_kind: Mapped[str | None]  # what it is owed for: a parking session, dues, or nothing here
     owner_id: Mapped[UUID | None]
     due_on: Mapped[date | None]  # by when it is to be paid, where that is before its expiry

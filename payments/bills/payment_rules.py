@@ -160,6 +160,14 @@ def take_back(bill: BillState, payments: Sequence[Payment], *, brought_vnd: int)
     bill.status = BillStatus.OPEN if bill.paid_vnd == 0 else BillStatus.PART_PAID
 
 
+def expire_taken_back(plan: SettlingPlan, *, now: datetime) -> None:
+    """Let bills that lost a payment and that nobody watches any more be expired again."""
+    for bill_id in {payment.bill_id for payment in plan.reversed}:
+        bill = plan.bills[bill_id]
+        if bill.status in (BillStatus.OPEN, BillStatus.PART_PAID) and bill.monitor_until <= now:
+            bill.status = BillStatus.EXPIRED
+
+
 def debit_account(rail: str, bill: BillState) -> AccountKey:
     """Say where money that came by a rail is now: the debit side of docs/ledger.md's table."""
     if rail == CASH:

@@ -31,8 +31,8 @@ from payments.payees.queries import SKIPPED
 # (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
 _LOCKED = """
     SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
-           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, paid_at, owner_kind,
-           owner_id, status AS status_locked
+           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, monitor_until, paid_at,
+           owner_kind, owner_id, status AS status_locked
     FROM bills
 """
 LOCK_NAMED_BILLS = text(
@@ -175,7 +175,11 @@ IN_STATUS: Final = {
     BillStatus.OPEN: "b.status = 'open' AND b.expires_at > :now",
     BillStatus.PART_PAID: "b.status = 'part_paid' AND b.expires_at > :now",
     BillStatus.EXPIRED: f"(b.status = 'expired' OR ({IS_UNPAID} AND b.expires_at <= :now))",
+    # Rare ones by their times, which never change: an index on the status, even in its condition,
+    # would have to be written anew by each payment, too.
     BillStatus.CANCELLED: "b.status = 'cancelled' AND b.cancelled_at IS NOT NULL",
+    BillStatus.PART_REFUNDED: "b.status = 'part_refunded' AND b.refunded_at IS NOT NULL",
+    BillStatus.REFUNDED: "b.status = 'refunded' AND b.refunded_at IS NOT NULL",
 }
 UNPAID_LISTED_FOR: Final = timedelta(days=62)  # before a payment; ids are in the order of time
 # Those that were watched when the payment came, or the day before: a bank may tell a day alone.
@@ -195,7 +199,7 @@ LIST_ORDER_IDS = text("""
 """)
 FIND_EXPIRED_UNSTORED = text("""
     SELECT DISTINCT org_id FROM bills
-    WHERE status = 'open' AND paid_vnd = 0 AND monitor_until >= :since AND monitor_until < :now
+    WHERE status IN ('open', 'part_paid') AND monitor_until >= :since AND monitor_until < :now
 """)
 # An array of locked ids, made once: as IN (…) it would be joined, and a plan may read the inner
 # side again for each bill, lock more than the limit, and lose a bill that changed just before.
@@ -203,10 +207,10 @@ STORE_EXPIRY = text("""
     UPDATE bills SET status = 'expired'
     WHERE org_id = :org_id AND id = ANY(ARRAY(
         SELECT id FROM bills
-        WHERE org_id = :org_id AND status = 'open' AND paid_vnd = 0
+        WHERE org_id = :org_id AND status IN ('open', 'part_paid')
           AND monitor_until >= :since AND monitor_until < :now
         ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
-    RETURNING id, owner_kind, owner_id
+    RETURNING id, paid_vnd > 0, owner_kind, owner_id
 """)
 
 
@@ -415,10 +419,10 @@ async def store_expiry(
             subject_id=bill_id,
             owner_kind=owner_kind,
             owner_id=owner_id,
-            from_status=BillStatus.OPEN.value,
+            from_status=BillStatus.PART_PAID.value if has_part else BillStatus.OPEN.value,
             to_status=BillStatus.EXPIRED.value,
         )
-        for bill_id, owner_kind, owner_id in rows
+        for bill_id, has_part, owner_kind, owner_id in rows
         if owner_kind is not None
     ]
     if changes:

@@ -1,6 +1,6 @@
-"""SQL of payments and of the changes that owners are notified of."""
+"""SQL of payments, and of what follows: owners are notified, requests at rails are woken."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -33,6 +33,30 @@ INSERT_PAYMENTS = text("""
 REVERSE_PAYMENTS = text("""
     UPDATE payments SET reversed_at = :now, refundable_vnd = 0
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND reversed_at IS NULL
+""")
+
+# After REVERSE_PAYMENTS: whether what is left came late. A day without a time stands at its first
+# instant, and so is late only on a later day than the expiry's.
+SET_LATENESS = text("""
+    UPDATE bills b SET is_late = EXISTS (
+        SELECT FROM payments p
+        WHERE p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+          AND p.occurred_at > b.expires_at)
+    WHERE b.org_id = :org_id AND b.id = ANY(CAST(:bill_ids AS uuid[]))
+""")
+
+# What waits at a rail for something to happen to its bill: it is paid or cancelled, …
+WAKE_REQUESTS = text("""
+    UPDATE rail_requests SET next_attempt_at = now()
+    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[])) AND status = 'open'
+""")
+# … or owed again. An open one may just be closed by somebody: whose lease goes first.
+REOPEN_REQUESTS = text("""
+    UPDATE rail_requests
+    SET status = CASE status WHEN 'open' THEN 'open' ELSE 'reopened' END, resolved_at = NULL,
+        next_attempt_at = CASE status WHEN 'open' THEN now() + INTERVAL '20 s' ELSE now() END
+    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
+      AND status IN ('open', 'cancelled', 'closed')
 """)
 
 _PAYMENT = """
@@ -110,6 +134,21 @@ async def reverse_payments(
 ) -> None:
     """Take payments out of force; the caller has locked their bills and posts the reversal."""
     await send(session, REVERSE_PAYMENTS, {"org_id": org_id, "ids": list(payment_ids), "now": now})
+
+
+async def set_lateness(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> None:
+    """Write whether any payment in force of these bills came late; their locks are held."""
+    await send(session, SET_LATENESS, {"org_id": org_id, "bill_ids": list(bill_ids)})
+
+
+async def wake_requests(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> None:
+    """Let the requests of bills that are owed no longer be closed at their rail."""
+    await send(session, WAKE_REQUESTS, {"org_id": org_id, "bill_ids": list(bill_ids)})
+
+
+async def reopen_requests(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> None:
+    """Let bills that are owed again have a code of their rail again."""
+    await send(session, REOPEN_REQUESTS, {"org_id": org_id, "bill_ids": list(bill_ids)})
 
 
 async def list_bill_ids_of_source(

@@ -5,6 +5,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -32,6 +33,10 @@ BASE: Final = len(ALPHABET)
 SCRAMBLE_FACTOR: Final = 450_546_799
 SCRAMBLE_SHIFT: Final = 271_828_183
 HALF: Final[int] = BASE ** (SERIAL_CHARS // 2)
+UNSCRAMBLE_FACTOR: Final = pow(SCRAMBLE_FACTOR, -1, SERIAL_COUNT)
+
+# Organisation code → the first of its serials that was surely not given out yet.
+NextSerials = Mapping[str, int]
 
 ORG_CODE: Final = re.compile(rf"[{ALPHABET}]{{{ORG_CODE_CHARS}}}")
 # A look-ahead, so that candidates may overlap: "PP" also stands inside codes and words.
@@ -57,6 +62,11 @@ class FoundReference:
     reference: str
     org_code: str
     rule: ReferenceRule
+
+    @property
+    def serial(self) -> int:
+        """The number of its bill within its organisation code."""
+        return unscramble(_read_serial(self.reference[-SERIAL_CHARS - 1 : -1]))
 
 
 def is_org_code(code: str) -> bool:
@@ -92,6 +102,22 @@ def scramble(serial: int) -> int:
     # Affine steps alone let the last character run through in order; swapping the halves and
     # turning again lets every character depend on the whole serial.
     return ((low * HALF + high) * SCRAMBLE_FACTOR + SCRAMBLE_SHIFT) % SERIAL_COUNT
+
+
+def unscramble(place: int) -> int:
+    """Return the serial that `scramble` moves to this place."""
+    assert 0 <= place < SERIAL_COUNT
+    low, high = divmod((place - SCRAMBLE_SHIFT) * UNSCRAMBLE_FACTOR % SERIAL_COUNT, HALF)
+    return (high * HALF + low - SCRAMBLE_SHIFT) * UNSCRAMBLE_FACTOR % SERIAL_COUNT
+
+
+def is_given_out(found: FoundReference, next_serials: NextSerials) -> bool:
+    """Tell whether an organisation may have given a reference out: others are words that look so.
+
+    "TT QUA APP NGAN SANG 35K" holds PPNGANSANG35K with the right check character. Where NGAN is an
+    organisation's code, that is its bill number 69,120,463: nobody's, until it has had so many.
+    """
+    return found.serial < next_serials.get(found.org_code, 0)
 
 
 def check_reference(text: str) -> bool:
@@ -157,6 +183,13 @@ def _write_serial(serial: int) -> str:
         serial, value = divmod(serial, BASE)
         chars.append(ALPHABET[value])
     return "".join(reversed(chars))
+
+
+def _read_serial(chars: str) -> int:
+    value = 0
+    for char in chars:
+        value = value * BASE + VALUE_OF[char]
+    return value
 
 
 def _find_check(body: str) -> str:

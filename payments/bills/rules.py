@@ -36,6 +36,10 @@ class RailStatus(StrEnum):
     FAILED = "failed"  # refused for certain: no order of the provider's pays this bill
     CANCELLED = "cancelled"  # at the provider too
     CLOSED = "closed"  # paid there, or past its time: nothing is left to do
+    REOPENED = "reopened"  # over there, and owed again here: to be requested anew
+
+
+TO_COME: Final = frozenset({RailStatus.PENDING, RailStatus.UNKNOWN, RailStatus.REOPENED})
 
 
 class CodeState(StrEnum):
@@ -66,6 +70,7 @@ class BillState:
     status: str
     is_late: bool
     expires_at: datetime
+    monitor_until: datetime
     paid_at: datetime | None
     owner_kind: str | None  # who is notified when its status changes
     owner_id: UUID | None
@@ -168,7 +173,7 @@ class BillFacts:
         """Whether there is a code that pays this bill."""
         if self.rail == bill_codes.NAME or self.rail_status == RailStatus.OPEN or self.falls_back:
             return CodeState.READY
-        if self.rail_status in (None, RailStatus.PENDING, RailStatus.UNKNOWN):
+        if self.rail_status in (None, *TO_COME):
             return CodeState.PENDING
         return CodeState.FAILED
 
@@ -191,6 +196,11 @@ class BillFacts:
     def is_payable(self) -> bool:
         """Whether money is still owed; after its time, too: a late payer pays it all the same."""
         return self.status in UNPAID
+
+    @property
+    def is_part_paid(self) -> bool:
+        """Whether a part came and the rest is owed, be its time over or not."""
+        return self.is_payable and self.paid_vnd > 0
 
     @property
     def vietqr(self) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.bills import queries, queries_payments
 from payments.bills.owners_rules import NewChange, list_changes
-from payments.bills.payment_rules import Payment, SettlingPlan
-from payments.bills.rules import BillState
+from payments.bills.payment_rules import Payment, SettlingPlan, expire_taken_back
+from payments.bills.rules import UNPAID, BillState
 from payments.ledger import service as ledger
 from payments.ledger.rules import NewPosting, takings
 
@@ -53,6 +53,7 @@ async def write(
     Args:
         sales: the changes for owners of static codes.
     """
+    expire_taken_back(plan, now=now)
     if plan.reversed:
         await queries_payments.reverse_payments(
             session, org_id, [payment.id for payment in plan.reversed], now=now
@@ -61,10 +62,26 @@ async def write(
         await queries.update_bills(session, org_id, list(plan.bills.values()))
     if plan.payments:
         await queries_payments.insert_payments(session, org_id, plan.payments, now=now)
+    if plan.reversed:
+        await queries_payments.set_lateness(
+            session, org_id, {payment.bill_id for payment in plan.reversed}
+        )
     postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
     postings += [_posting(payment) for payment in plan.payments]
     await ledger.post(session, org_id, postings, now=now)
+    await notify_rails(session, org_id, plan.bills.values())
     await notify_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
+
+
+async def notify_rails(session: AsyncSession, org_id: UUID, bills: Iterable[BillState]) -> None:
+    """Wake the requests at rails of locked bills that are owed no longer, or again."""
+    of_rails = [bill for bill in bills if bill.provider_order_id is not None]
+    was_owed = {bill.id for bill in of_rails if bill.status_locked in UNPAID}
+    is_owed = {bill.id for bill in of_rails if bill.status in UNPAID}
+    if over := was_owed - is_owed:
+        await queries_payments.wake_requests(session, org_id, over)
+    if again := is_owed - was_owed:
+        await queries_payments.reopen_requests(session, org_id, again)
 
 
 async def notify_owners(

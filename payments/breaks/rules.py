@@ -30,8 +30,10 @@ class BreakReason(StrEnum):
     ACCOUNT_NOT_LISTED = "account_not_listed"  # account: its last characters
     ACCOUNT_IN_USE = "account_in_use"
     REPORTED_OTHERWISE = "reported_otherwise"  # differing: which facts
+    REPORTED_OF_A_DAY = "reported_of_a_day"  # without a time, equal to a part of a bill
     REFERENCES_ADDED = "references_added"  # references
     BANK_REFERENCE_REPEATED = "bank_reference_repeated"  # bank_reference
+    BANK_REFERENCES_DIFFER = "bank_references_differ"  # bank_references: of two with our one
     TWIN_WITHOUT_REFERENCE = "twin_without_reference"
     TWIN_NAMED_LATER = "twin_named_later"
     NO_BILL_FITS = "no_bill_fits"  # though the bill that was waited for is there

@@ -9,15 +9,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import hanoi_day
 from core.ids import new_id
 from core.reasons import Reason
-from payments.bills.references import find_references
+from payments.bills.references import NextSerials, find_references, is_given_out
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks.rules import NoticeOutcome
@@ -25,9 +26,12 @@ from payments.credits import queries_matches, queries_sightings, queries_transac
 from payments.credits.queries_transactions import SAME_MONEY_WITHIN
 from payments.credits.twins import (
     NearCredit,
+    describe_namesakes,
     describe_twins,
+    find_namesake,
     find_same_money,
     find_twin,
+    is_same_reference,
     list_names,
 )
 from payments.credits.types import NewCredit, NewSighting, StoredCredit
@@ -35,6 +39,8 @@ from payments.providers.bank_references import is_identifying_reference
 from payments.providers.types import Direction
 
 log = structlog.get_logger()
+
+DAY: Final = "day"  # of the reports of a part without a time; FIND_SIGHTED looks for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +69,7 @@ async def store_credits(
     arrived: Sequence[NewCredit],
     *,
     shared: Collection[UUID],
-    codes: Collection[str],
+    codes: NextSerials,
     now: datetime,
 ) -> list[PlacedCredit]:
     """Store what is new; say of each credit, where it ended, in their order.
@@ -74,7 +80,7 @@ async def store_credits(
 
     Args:
         shared: the accounts that several providers report on.
-        codes: the organisations that references can name.
+        codes: what references can name.
     """
     if shared:
         await queries_transactions.lock_channels(session, shared)
@@ -106,7 +112,7 @@ async def store_credits(
 
 
 def find_differences(
-    first: StoredCredit, again: NewCredit, *, codes: Collection[str]
+    first: StoredCredit, again: NewCredit, *, codes: NextSerials
 ) -> dict[str, list[Any]]:
     """Return which facts differ between two reports of one transaction: {name: [was, is]}.
 
@@ -114,7 +120,7 @@ def find_differences(
     clocks of two providers.
 
     Args:
-        codes: the organisations that references can name.
+        codes: what references can name.
     """
     was, is_now = _list_references(first.memo, codes), _list_references(again.memo, codes)
     pairs: dict[str, list[Any]] = {
@@ -134,7 +140,7 @@ def find_differences(
 
 
 def find_added(
-    first: StoredCredit | NearCredit, again: NewCredit, *, codes: Collection[str]
+    first: StoredCredit | NearCredit, again: NewCredit, *, codes: NextSerials
 ) -> dict[str, list[Any]]:
     """Return the references that money in names only now, {"references": [[], is]}; {} if none.
 
@@ -165,7 +171,7 @@ async def _place_repeats(
     repeated: Sequence[NewCredit],
     known: Sequence[StoredCredit],
     *,
-    codes: Collection[str],
+    codes: NextSerials,
     now: datetime,
 ) -> list[PlacedCredit]:
     """Compare known transactions with what was stored: the same facts, or evidence."""
@@ -190,7 +196,7 @@ async def _place_alone(
     org_id: UUID,
     credit: NewCredit,
     *,
-    codes: Collection[str],
+    codes: NextSerials,
     now: datetime,
 ) -> PlacedCredit:
     """Store one credit unless it is known, be it from another provider.
@@ -219,18 +225,12 @@ async def _place_alone(
     near = await queries_transactions.list_near(session, org_id, credit, names=names)
     same = find_same_money(credit, near, codes=codes)
     if same is not None:
-        facts: dict[str, Any] = {"bank_reference": credit.bank_reference}
-        facts |= find_added(same, credit, codes=codes)
-        sighting = _new_sighting(credit, same.id, facts)
-        kept = await _keep(session, org_id, [sighting], now=now)
-        return PlacedCredit(
-            credit=credit,
-            is_stored=False,
-            outcome=NoticeOutcome.SAME_MONEY,
-            added=kept.added.get(sighting.id),
-        )
+        return await _pair(session, org_id, credit, same, codes=codes, now=now)
+    namesake = find_namesake(credit, near, codes=codes)
     twin = find_twin(credit, near, codes=codes)
     placed = await _store_alone(session, org_id, credit, codes=codes, now=now)
+    if placed.is_stored and namesake is not None:
+        placed = replace(placed, breaks=(describe_namesakes(credit, namesake), *placed.breaks))
     if twin is None or not placed.is_stored:
         return placed
     # Kept as evidence, and so that the next equal sale is not taken for this one.
@@ -241,12 +241,42 @@ async def _place_alone(
     return replace(placed, is_doubtful=True, breaks=breaks)
 
 
+async def _pair(
+    session: AsyncSession,
+    org_id: UUID,
+    credit: NewCredit,
+    same: NearCredit,
+    *,
+    codes: NextSerials,
+    now: datetime,
+) -> PlacedCredit:
+    """Keep a report as that of a known credit of another provider.
+
+    Of a day without times, equal parts of one bill cannot be told apart by our reference: a person
+    is asked, and may admit it as another transfer.
+    """
+    facts: dict[str, Any] = {"bank_reference": credit.bank_reference}
+    facts |= find_added(same, credit, codes=codes)
+    is_sure = not (same.pays_part and same.is_of_that_day) or is_same_reference(credit, same)
+    if not is_sure:
+        facts[DAY] = hanoi_day(credit.occurred_at).isoformat()
+    sighting = _new_sighting(credit, same.id, facts, is_contradiction=not is_sure)
+    kept = await _keep(session, org_id, [sighting], now=now)
+    return PlacedCredit(
+        credit=credit,
+        is_stored=False,
+        outcome=NoticeOutcome.SAME_MONEY if is_sure else NoticeOutcome.CONTRADICTED,
+        breaks=[*kept.breaks.values()],
+        added=kept.added.get(sighting.id),
+    )
+
+
 async def _store_alone(
     session: AsyncSession,
     org_id: UUID,
     credit: NewCredit,
     *,
-    codes: Collection[str],
+    codes: NextSerials,
     now: datetime,
 ) -> PlacedCredit:
     """Store a credit that is no certain repeat, with a break if it may be one all the same."""
@@ -294,19 +324,22 @@ async def _keep(
             added[one.id] = one
         if one.is_contradiction and one.id in kept:
             names = sorted(one.differences)
+            reason = Reason(BreakReason.REPORTED_OTHERWISE, {"differing": names})
+            if DAY in one.differences:
+                reason = Reason(BreakReason.REPORTED_OF_A_DAY)
             breaks[one.id] = NewBreak(
                 kind=BreakKind.CONTRADICTION,
                 subject_id=one.id,
                 credit_id=one.credit_id,
                 amount_vnd=one.amount_vnd,
-                reason=Reason(BreakReason.REPORTED_OTHERWISE, {"differing": names}),
+                reason=reason,
             )
             log.warning("credit.contradicted", credit=str(one.credit_id), facts=names)
     return _Kept(breaks=breaks, added=added)
 
 
 def _compare(
-    first: StoredCredit, credit: NewCredit, *, codes: Collection[str]
+    first: StoredCredit, credit: NewCredit, *, codes: NextSerials
 ) -> tuple[NoticeOutcome, NewSighting | None]:
     """Compare a repeat with the first report; return what it is, and what is to be kept of it."""
     differences = find_differences(first, credit, codes=codes)
@@ -344,6 +377,6 @@ def _own_id(credit: NewCredit | StoredCredit) -> tuple[UUID, str, str]:
     return credit.receiving_account_id, credit.provider, credit.provider_transaction_id
 
 
-def _list_references(memo: str, codes: Collection[str]) -> list[str]:
-    """List the references in a memo, without words that name no organisation here."""
-    return [one.reference for one in find_references(memo) if one.org_code in codes]
+def _list_references(memo: str, codes: NextSerials) -> list[str]:
+    """List the references in a memo, without words that nobody here gave out."""
+    return [one.reference for one in find_references(memo) if is_given_out(one, codes)]

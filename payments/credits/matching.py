@@ -13,6 +13,7 @@ from identity.organisations.rules import OrgFacts
 from payments.bills import settling
 from payments.bills.owners_rules import change_of_sale
 from payments.bills.payment_rules import Payment, SettlingPlan
+from payments.bills.references import NextSerials
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.types import NewBreak
@@ -46,8 +47,8 @@ async def match_credits(
     credits_in: Sequence[CreditFacts],
     routings: dict[UUID, AccountRouting],
     *,
-    codes: frozenset[str],
-    known_codes: frozenset[str],
+    codes: NextSerials,
+    known_codes: NextSerials,
     now: datetime,
 ) -> tuple[list[NewMatch], dict[UUID, BillState]]:
     """Decide what each credit is, in order; the bills that changed come back locked.

@@ -62,6 +62,14 @@ class BankTransaction(OrgRow):
         CheckConstraint("open_vnd BETWEEN 0 AND amount_vnd", name="open_in_range"),
         CheckConstraint("provider_transaction_id <> ''", name="id_not_empty"),
         Index("ix_bank_transactions_account_time", "org_id", "receiving_account_id", "occurred_at"),
+        # All with a reference, for whoever looks for the same transfer.
+        Index(
+            "ix_bank_transactions_reference",
+            "org_id",
+            "receiving_account_id",
+            "bank_reference",
+            postgresql_where=text("bank_reference <> ''"),
+        ),
         Index("ix_bank_transactions_received", "org_id", "received_at"),  # a day's payments
     )
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.reasons import Reason
 from core.sql import sent_together
 from identity.organisations.rules import OrgFacts
-from payments.bills.references import find_references
+from payments.bills.references import NextSerials, find_references
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind, BreakReason
@@ -118,7 +118,7 @@ async def _plan(
     org: OrgFacts,
     readings: NoticeReadings,
     accounts: Sequence[ListedAccount],
-    codes: frozenset[str],
+    codes: NextSerials,
     *,
     now: datetime,
 ) -> Plan:

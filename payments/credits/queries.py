@@ -12,19 +12,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
-from payments.bills.references import find_references
+from payments.bills.references import NextSerials, find_references
 from payments.credits.types import ListedAccount, TradingLink
+from payments.payees.queries import SKIPPED
 
-# The organisation's codes travel with each row: one array, read once.
-LIST_ACCOUNTS = text("""
-    SELECT ARRAY(SELECT code FROM organisation_codes WHERE org_id = :org_id),
+# Serials from there on were given to nobody: what looks like their reference is a word. On another
+# server or timeline than the last run was taken on, what may have been given out is added.
+_NEXT_SERIAL = f"next_serial + {SKIPPED}"
+# The organisation's codes travel with each row: two arrays, read once.
+LIST_ACCOUNTS = text(f"""
+    SELECT ARRAY(SELECT code FROM organisation_codes WHERE org_id = :org_id ORDER BY code),
+           ARRAY(SELECT {_NEXT_SERIAL} FROM organisation_codes WHERE org_id = :org_id
+                 ORDER BY code),
            ea.endpoint_id, ea.receiving_account_id, upper(ea.account_number), e.is_sandbox,
            a.status, a.approved_at
     FROM callback_endpoint_accounts ea
     JOIN callback_endpoints e ON e.org_id = ea.org_id AND e.id = ea.endpoint_id
     JOIN receiving_accounts a ON a.org_id = ea.org_id AND a.id = ea.receiving_account_id
     WHERE ea.org_id = :org_id AND ea.endpoint_id = ANY(CAST(:endpoint_ids AS uuid[]))
-""")
+""")  # noqa: S608 (our own constant)
 
 LIST_ACCOUNTS_BY_ID = text("""
     SELECT a.id, a.id, upper(a.account_number), false, a.status, a.approved_at
@@ -50,11 +56,13 @@ LIST_TRADING_LINKS = text("""
 """)
 
 # Readable by every organisation: codes stand in every memo (docs/tenancy.md).
-FIND_CODES = text("""
-    SELECT code FROM organisation_codes WHERE code = ANY(CAST(:codes AS text[]))
-""")
+FIND_CODES = text(f"""
+    SELECT code, {_NEXT_SERIAL} FROM organisation_codes WHERE code = ANY(CAST(:codes AS text[]))
+""")  # noqa: S608 (our own constant)
 
-LIST_ORG_CODES = text("SELECT code FROM organisation_codes WHERE org_id = :org_id")
+LIST_ORG_CODES = text(f"""
+    SELECT code, {_NEXT_SERIAL} FROM organisation_codes WHERE org_id = :org_id
+""")  # noqa: S608 (our own constant)
 
 IS_ON_ACCOUNT = text("""
     SELECT 1 FROM payee_accounts
@@ -66,11 +74,11 @@ IS_ON_ACCOUNT = text("""
 
 async def list_accounts(
     session: AsyncSession, org_id: UUID, endpoint_ids: Collection[UUID]
-) -> tuple[list[ListedAccount], frozenset[str]]:
+) -> tuple[list[ListedAccount], NextSerials]:
     """List the accounts that these endpoints may speak for, and the organisation's codes."""
     rows = await run(session, LIST_ACCOUNTS, {"org_id": org_id, "endpoint_ids": list(endpoint_ids)})
-    codes = frozenset(rows[0][0]) if rows else frozenset()
-    return [ListedAccount(*row[1:]) for row in rows], codes
+    codes = dict(zip(rows[0][0], rows[0][1], strict=True)) if rows else {}
+    return [ListedAccount(*row[2:]) for row in rows], codes
 
 
 async def list_accounts_by_id(
@@ -95,22 +103,23 @@ async def list_trading_links(
     return links, {account_id for account_id, are_several, *_ in rows if are_several}
 
 
-async def list_org_codes(session: AsyncSession, org_id: UUID) -> frozenset[str]:
-    """List the codes that name this organisation in references."""
-    return frozenset(row[0] for row in await run(session, LIST_ORG_CODES, {"org_id": org_id}))
+async def list_org_codes(session: AsyncSession, org_id: UUID) -> NextSerials:
+    """List the codes that name this organisation in references, with their next serials."""
+    return {row[0]: row[1] for row in await run(session, LIST_ORG_CODES, {"org_id": org_id})}
 
 
 async def add_foreign_codes(
-    session: AsyncSession, own: frozenset[str], memos: Iterable[str]
-) -> frozenset[str]:
+    session: AsyncSession, own: NextSerials, memos: Iterable[str]
+) -> NextSerials:
     """Add to an organisation's own codes those of others that references in these memos name.
 
     No query runs where no memo holds a reference of others, as nearly always.
     """
-    named = {one.org_code for memo in memos for one in find_references(memo)} - own
+    named = {one.org_code for memo in memos for one in find_references(memo)} - own.keys()
     if not named:
         return own
-    return own | {row[0] for row in await run(session, FIND_CODES, {"codes": sorted(named)})}
+    rows = await run(session, FIND_CODES, {"codes": sorted(named)})
+    return {**own, **{row[0]: row[1] for row in rows}}
 
 
 async def is_on_account(

@@ -6,6 +6,7 @@ transactions hold KEY SHARE on them.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,12 +18,20 @@ from payments.credits.reasons import MatchReason
 from payments.credits.rules import CreditFacts, Decision, MatchRule, Verdict
 from payments.credits.types import NewMatch
 
+SUGGESTED_FOR: Final = timedelta(days=1)  # whoever pays without the code has just been shown it
+SUGGESTED_OF_MAX: Final = 100  # bills of one payee and amount
+
+# A parking lot has one price, and ever more bills with that amount: the last are looked at.
 FIND_SUGGESTIONS = text("""
     SELECT t.n, min(CAST(b.id AS text)) AS bill_id
     FROM unnest(CAST(:payee_ids AS uuid[]), CAST(:amounts_vnd AS bigint[]))
          WITH ORDINALITY AS t (payee_id, amount_vnd, n)
-    JOIN bills b ON b.org_id = :org_id AND b.payee_id = t.payee_id
-     AND b.amount_vnd = t.amount_vnd AND b.status = 'open' AND b.monitor_until > :now
+    CROSS JOIN LATERAL (
+        SELECT id, status, monitor_until FROM bills
+        WHERE org_id = :org_id AND payee_id = t.payee_id AND amount_vnd = t.amount_vnd
+          AND created_at > :since
+        ORDER BY created_at DESC LIMIT :bills_max) AS b
+    WHERE b.status = 'open' AND b.monitor_until > :now
     GROUP BY t.n HAVING count(*) = 1
 """)
 
@@ -124,18 +133,25 @@ PUT_OFF_MATCH = text("""
 async def find_suggestions(
     session: AsyncSession, org_id: UUID, sales: Sequence[tuple[UUID, int]], *, now: datetime
 ) -> dict[int, UUID]:
-    """For counter sales (payee, amount_vnd): the one open bill with that amount, by position."""
+    """For counter sales (payee, amount_vnd): the one open bill with that amount, by position.
+
+    Of the day's bills with that amount the last hundred are looked at.
+    """
+    asked = list(dict.fromkeys(sales))
     rows = await run(
         session,
         FIND_SUGGESTIONS,
         {
             "org_id": org_id,
-            "payee_ids": [payee_id for payee_id, _ in sales],
-            "amounts_vnd": [amount_vnd for _, amount_vnd in sales],
+            "payee_ids": [payee_id for payee_id, _ in asked],
+            "amounts_vnd": [amount_vnd for _, amount_vnd in asked],
+            "since": now - SUGGESTED_FOR,
+            "bills_max": SUGGESTED_OF_MAX,
             "now": now,
         },
     )
-    return {int(n) - 1: UUID(bill_id) for n, bill_id in rows}
+    found = {asked[int(n) - 1]: UUID(bill_id) for n, bill_id in rows}
+    return {at: found[sale] for at, sale in enumerate(sales) if sale in found}
 
 
 async def insert_matches(

@@ -18,7 +18,7 @@ from payments.providers.types import Direction
 
 # How far apart two providers may date the same bank transaction.
 SAME_MONEY_WITHIN: Final = timedelta(minutes=15)
-
+ONE_INSTANT: Final = timedelta(microseconds=1)  # the database counts no smaller one
 # Where they differ more, a reference that both give still makes it possible: over a weekend a
 # booking is days from its notice.
 DATED_APART: Final = timedelta(days=4)
@@ -96,14 +96,16 @@ FIND_SIGHTED = text(
     FROM sightings s
     JOIN bank_transactions c ON c.org_id = s.org_id AND c.id = s.credit_id
     WHERE s.org_id = :org_id AND s.provider = :provider
-      AND s.provider_transaction_id = :transaction_id AND NOT s.is_contradiction
+      AND s.provider_transaction_id = :transaction_id
+      AND (NOT s.is_contradiction OR s.differences ? 'day')
       AND c.receiving_account_id = :account_id
     ORDER BY c.id LIMIT 1
 """
 )
 
-# Near: within a quarter of an hour, or on that day where one of the two tells no time. Of too many,
-# those that look the same come first; which is the same, twins.py says.
+# Near: within a quarter of an hour, or on that day where one of the two tells no time (it stands at
+# the day's first instant). Of too many, those that look the same come first; which is the same,
+# twins.py says.
 LIST_NEAR = text("""
     SELECT c.id, c.bank_reference, c.memo, c.provider_order_id, c.virtual_account,
            EXISTS (
@@ -116,13 +118,17 @@ LIST_NEAR = text("""
                  AND s.differences ? 'perhaps'),
            EXISTS (
                SELECT 1 FROM match_legs l
-               WHERE l.org_id = c.org_id AND l.credit_id = c.id AND l.reversed_at IS NULL)
+               WHERE l.org_id = c.org_id AND l.credit_id = c.id AND l.reversed_at IS NULL),
+           EXISTS (
+               SELECT 1 FROM match_legs l
+               JOIN bills b ON b.org_id = l.org_id AND b.id = l.bill_id
+               WHERE l.org_id = c.org_id AND l.credit_id = c.id AND l.reversed_at IS NULL
+                 AND b.amount_vnd > c.amount_vnd),
+           c.is_date_only OR :is_date_only
     FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
-      AND c.occurred_at BETWEEN least(:since, :day_start) AND greatest(:until, :day_end)
       AND (c.occurred_at BETWEEN :since AND :until
-           OR ((c.is_date_only OR :is_date_only)
-               AND c.occurred_at >= :day_start AND c.occurred_at < :day_end))
+           OR (c.occurred_at = :day_start AND c.is_date_only))
       AND c.amount_vnd = :amount_vnd AND c.provider <> :provider
       AND NOT EXISTS (
           SELECT 1 FROM sightings s
@@ -135,19 +141,19 @@ LIST_NEAR = text("""
     LIMIT :near_max
 """)
 
-# By an identifying reference: near in time with the same amount, whoever reports; of another
-# provider also with another amount, or some days apart, since they err and date differently.
+# By an identifying reference, which is not empty (the index holds no others): near in time with the
+# same amount, whoever reports; of another provider also with another amount, or some
+# days apart, since they err and date differently.
 FIND_POSSIBLE_DUPLICATE = text("""
     SELECT c.id FROM bank_transactions c
     WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = :direction
       AND c.occurred_at BETWEEN CAST(:occurred_at AS timestamptz) - CAST(:apart AS interval)
                             AND CAST(:occurred_at AS timestamptz) + CAST(:apart AS interval)
-      AND c.id <> :id AND c.bank_reference = :bank_reference
+      AND c.id <> :id AND c.bank_reference = :bank_reference AND c.bank_reference <> ''
       AND (c.amount_vnd = :amount_vnd AND c.provider <> :provider
            OR (c.amount_vnd = :amount_vnd OR c.provider <> :provider)
               AND (c.occurred_at BETWEEN :since AND :until
-                   OR ((c.is_date_only OR :is_date_only)
-                       AND c.occurred_at >= :day_start AND c.occurred_at < :day_end)))
+                   OR (c.occurred_at = :day_start AND c.is_date_only)))
     ORDER BY c.id LIMIT 1
 """)
 
@@ -278,6 +284,7 @@ async def list_near(
         "provider": credit.provider,
         "bank_reference": credit.bank_reference,
         "likes": [f"%{name}%" for name in names],
+        "is_date_only": credit.is_date_only,
         "occurred_at": credit.occurred_at,
         "near_max": NEAR_MAX,
     }
@@ -319,13 +326,12 @@ def to_facts(credit: NewCredit, *, is_doubtful: bool) -> CreditFacts:
 
 def _near(org_id: UUID, credit: NewCredit) -> dict[str, Any]:
     day_start, day_end = day_bounds(hanoi_day(credit.occurred_at))
+    until = credit.occurred_at + SAME_MONEY_WITHIN
     return {
         "org_id": org_id,
         "account_id": credit.receiving_account_id,
         "direction": credit.direction,
         "since": credit.occurred_at - SAME_MONEY_WITHIN,
-        "until": credit.occurred_at + SAME_MONEY_WITHIN,
+        "until": max(until, day_end - ONE_INSTANT) if credit.is_date_only else until,
         "day_start": day_start,
-        "day_end": day_end,
-        "is_date_only": credit.is_date_only,
     }

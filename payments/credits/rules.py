@@ -16,7 +16,12 @@ from payments.bills.payment_rules import (
     SourceKind,
     apply_payment,
 )
-from payments.bills.references import find_references, read_reference
+from payments.bills.references import (
+    NextSerials,
+    find_references,
+    is_given_out,
+    read_reference,
+)
 from payments.bills.rules import SETTLEABLE, BillState
 from payments.breaks.rules import BreakKind
 from payments.credits.reasons import MatchReason
@@ -126,21 +131,20 @@ class Names:
         return self.own[0][0] if self.own else self.order_id
 
 
-def read_names(
-    credit: CreditFacts, org_codes: Collection[str], known_codes: Collection[str]
-) -> Names:
+def read_names(credit: CreditFacts, org_codes: NextSerials, known_codes: NextSerials) -> Names:
     """Find what a credit names: a provider's order, references in its memo.
 
     Args:
         org_codes: this organisation's.
-        known_codes: of any organisation here. A reference-like word that names none is a word:
-            "CK QUA APP KHACH NGAN HANG" holds PPKHACHNGANHA, with the right check character.
+        known_codes: of any organisation here. What looks like a reference and was given out by none
+            is a word: "CK QUA APP KHACH NGAN HANG" holds PPKHACHNGANHA, with the right check
+            character.
     """
-    found = [one for one in find_references(credit.memo) if one.org_code in known_codes]
+    found = [one for one in find_references(credit.memo) if is_given_out(one, known_codes)]
     own = [(one.reference, MatchRule(one.rule.value)) for one in found if one.org_code in org_codes]
     foreign = [one.reference for one in found if one.org_code not in org_codes]
     order = read_reference(credit.provider_order_id)
-    if order is not None and order.org_code in org_codes:
+    if order is not None and is_given_out(order, org_codes):
         others = [one for one in own if one[0] != order.reference]
         own = [(order.reference, MatchRule.ORDER_REFERENCE), *others]
     return Names(order_id=credit.provider_order_id, own=tuple(own), foreign=tuple(foreign))

@@ -4,16 +4,21 @@ References are read here as matching reads them, never by SQL: banks and keyboar
 reference in many ways, and two providers may pass on two of them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from core.reasons import Reason
-from payments.bills.references import find_references, read_reference
+from payments.bills.references import (
+    NextSerials,
+    find_references,
+    is_given_out,
+    read_reference,
+)
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.credits.types import NewCredit
-from payments.providers.bank_references import is_identifying_reference
+from payments.providers.bank_references import are_two_transfers, is_identifying_reference
 from payments.providers.types import Direction
 
 
@@ -31,38 +36,64 @@ class NearCredit(NamedTuple):
     is_perhaps_paired: bool  # with another credit of the provider that reports now
     is_perhaps_later: bool  # it was itself stored as perhaps the same as another credit
     pays_bill: bool
+    pays_part: bool  # of a bill that asks for more
+    is_of_that_day: bool  # one of the two tells no time
 
 
-def list_names(memo: str, provider_order_id: str | None, codes: Collection[str]) -> list[str]:
+def list_names(memo: str, provider_order_id: str | None, codes: NextSerials) -> list[str]:
     """List the references that a credit names, in its order or its memo.
 
     Args:
-        codes: the organisations that references can name; other words are words.
+        codes: what references can name; other words are words.
     """
     order = read_reference(provider_order_id)
     found = [order, *find_references(memo)] if order is not None else find_references(memo)
-    return list(dict.fromkeys(one.reference for one in found if one.org_code in codes))
+    return list(dict.fromkeys(one.reference for one in found if is_given_out(one, codes)))
 
 
 def find_same_money(
-    credit: NewCredit, near: Sequence[NearCredit], *, codes: Collection[str]
+    credit: NewCredit, near: Sequence[NearCredit], *, codes: NextSerials
 ) -> NearCredit | None:
     """Find the credit that is certainly this money: by the bank's reference, else by ours.
 
-    One bank reference over two of ours is no proof: banks number a batch of transfers once.
+    One bank reference over two of ours is no proof: banks number a batch of transfers once. Nor is
+    ours where the bank numbers two transfers: a bill is paid twice, or in equal parts.
     """
-    own = set(list_names(credit.memo, credit.provider_order_id, codes))
-    names = {one.id: set(list_names(one.memo, one.provider_order_id, codes)) for one in near}
-    if is_identifying_reference(credit.bank_reference):
-        for one in near:
-            is_same_reference = one.bank_reference == credit.bank_reference
-            if is_same_reference and not (own and names[one.id] and own.isdisjoint(names[one.id])):
-                return one
-    return next((one for one in near if not own.isdisjoint(names[one.id])), None)
+    own = _read_names(credit, codes)
+    names = {one.id: _read_names(one, codes) for one in near}
+    for one in near:
+        are_other_bills = own and names[one.id] and own.isdisjoint(names[one.id])
+        if is_same_reference(credit, one) and not are_other_bills:
+            return one
+    return next(iter(_list_namesakes(credit, near, codes=codes, are_two=False)), None)
+
+
+def find_namesake(
+    credit: NewCredit, near: Sequence[NearCredit], *, codes: NextSerials
+) -> NearCredit | None:
+    """Find the credit that names what this one names, and is another transfer by its bank's number.
+
+    Asked where no credit is certainly this money.
+    """
+    return next(iter(_list_namesakes(credit, near, codes=codes, are_two=True)), None)
+
+
+def describe_namesakes(credit: NewCredit, first: NearCredit) -> NewBreak:
+    """Open a break about the later of two credits: one reference of ours, two of the bank's."""
+    return NewBreak(
+        kind=BreakKind.POSSIBLE_DUPLICATE,
+        subject_id=credit.id,
+        credit_id=credit.id,
+        amount_vnd=credit.amount_vnd,
+        reason=Reason(
+            BreakReason.BANK_REFERENCES_DIFFER,
+            {"bank_references": [first.bank_reference, credit.bank_reference]},
+        ),
+    )
 
 
 def find_twin(
-    credit: NewCredit, near: Sequence[NearCredit], *, codes: Collection[str]
+    credit: NewCredit, near: Sequence[NearCredit], *, codes: NextSerials
 ) -> NearCredit | None:
     """Find the credit that may be this money since one of the two names nothing, if there is one.
 
@@ -88,9 +119,7 @@ def find_twin(
     return next(iter(unnamed or free), None)
 
 
-def describe_twins(
-    credit: NewCredit, twin: NearCredit, *, codes: Collection[str]
-) -> NewBreak | None:
+def describe_twins(credit: NewCredit, twin: NearCredit, *, codes: NextSerials) -> NewBreak | None:
     """Open a break about two twins of which one names something; None if neither does.
 
     The break is about the one that would be taken back: who names nothing, unless it pays a bill.
@@ -108,6 +137,28 @@ def describe_twins(
     )
 
 
-def is_named(credit: NewCredit | NearCredit, codes: Collection[str]) -> bool:
+def is_same_reference(credit: NewCredit, other: NearCredit) -> bool:
+    """Tell whether the bank says that two credits are one transfer."""
+    is_identifying = is_identifying_reference(credit.bank_reference)
+    return is_identifying and credit.bank_reference == other.bank_reference
+
+
+def is_named(credit: NewCredit | NearCredit, codes: NextSerials) -> bool:
     """Tell whether a credit says what it is for: a provider's order, or a reference."""
     return credit.provider_order_id is not None or bool(list_names(credit.memo, None, codes))
+
+
+def _list_namesakes(
+    credit: NewCredit, near: Sequence[NearCredit], *, codes: NextSerials, are_two: bool
+) -> list[NearCredit]:
+    own = _read_names(credit, codes)
+    return [
+        one
+        for one in near
+        if not own.isdisjoint(_read_names(one, codes))
+        and are_two_transfers(credit.bank_reference, one.bank_reference) is are_two
+    ]
+
+
+def _read_names(credit: NewCredit | NearCredit, codes: NextSerials) -> set[str]:
+    return set(list_names(credit.memo, credit.provider_order_id, codes))

@@ -114,7 +114,8 @@ BILLS_AGREE_WITH_THEIR_PAYMENTS: Final = """
        OR (status = 'over_paid' AND received_vnd <= paid_vnd)
        OR (is_paid AND (paid_vnd = 0 OR paid_vnd <> coalesce(amount_vnd, paid_vnd)))
        OR (status = 'part_paid' AND NOT paid_vnd BETWEEN 1 AND amount_vnd - 1)
-       OR (status IN ('open', 'expired') AND paid_vnd <> 0)
+       OR (status = 'open' AND paid_vnd <> 0)
+       OR (status = 'expired' AND paid_vnd >= coalesce(amount_vnd, 1))
        OR is_paid <> (paid_at IS NOT NULL)
 """
 # A payment that came of a credit has its leg, and the leg its match in force.

@@ -30,7 +30,7 @@ async def resume_requests(databases: JobDatabases, rails: RailService, *, now: d
     Returns how many were due.
     """
     async with databases.worker.begin() as session:
-        due = await find_due(session, limit=RAILS_MAX, now=now)
+        due = await find_due(session, limit=RAILS_MAX)
     results = await asyncio.gather(
         *(rails.resume(org_id, bill_id) for org_id, bill_id in due), return_exceptions=True
     )

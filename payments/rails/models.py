@@ -23,7 +23,7 @@ class RailRequest(Base):
             name="fk_rail_requests_endpoint",
         ),
         CheckConstraint(
-            "status IN ('pending', 'open', 'unknown', 'failed', 'cancelled', 'closed')",
+            "status IN ('pending', 'open', 'unknown', 'failed', 'cancelled', 'closed', 'reopened')",
             name="status_known",
         ),
         CheckConstraint("status <> 'open' OR payload IS NOT NULL", name="open_has_code"),
@@ -32,7 +32,7 @@ class RailRequest(Base):
         Index(
             "ix_rail_requests_due",
             "next_attempt_at",
-            postgresql_where=text("status IN ('pending', 'unknown', 'open')"),
+            postgresql_where=text("status IN ('pending', 'unknown', 'open', 'reopened')"),
         ),
     )
 

@@ -1,7 +1,7 @@
-"""All SQL of the rails."""
+"""All SQL of the rails. Leases and waits are measured by the database's clock alone."""
 
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,7 +16,8 @@ INSERT_REQUEST = text("""
     INSERT INTO rail_requests (
         org_id, bill_id, rail, endpoint_id, order_id, orders, status, attempts, next_attempt_at,
         created_at)
-    VALUES (:org_id, :bill_id, :rail, :endpoint_id, :order_id, 1, 'pending', 1, :taken_until, :now)
+    VALUES (:org_id, :bill_id, :rail, :endpoint_id, :order_id, 1, 'pending', 1,
+            now() + CAST(:lease_for AS interval), :now)
     ON CONFLICT DO NOTHING
     RETURNING bill_id
 """)
@@ -30,16 +31,17 @@ FIND_ATTEMPT = text("""
 ATTEMPT_FIELDS = tuple(field.name for field in fields(RailAttempt))  # the order of FIND_ATTEMPT
 # The count of attempts at a number says whose result counts: who took a request over has another.
 TAKE_REQUEST = text("""
-    UPDATE rail_requests SET attempts = attempts + 1, next_attempt_at = :taken_until
-    WHERE org_id = :org_id AND bill_id = :bill_id AND next_attempt_at <= :now
-      AND status IN ('pending', 'unknown', 'open')
+    UPDATE rail_requests
+    SET attempts = attempts + 1, next_attempt_at = now() + CAST(:lease_for AS interval)
+    WHERE org_id = :org_id AND bill_id = :bill_id AND next_attempt_at <= now()
+      AND status IN ('pending', 'unknown', 'open', 'reopened')
     RETURNING bill_id
 """)
 # Nothing of the order before pays the bill any more: no part of its code stays.
 WRITE_AGAIN = text("""
     UPDATE rail_requests
     SET status = 'pending', problem = NULL, falls_back = false, order_id = :order_id,
-        orders = orders + 1, attempts = 0, endpoint_id = :endpoint_id, next_attempt_at = :now,
+        orders = orders + 1, attempts = 0, endpoint_id = :endpoint_id, next_attempt_at = now(),
         resolved_at = NULL, request_id = NULL, checkout_url = NULL, payload = NULL, bin = NULL,
         account_number = NULL
     WHERE org_id = :org_id AND bill_id = :bill_id
@@ -47,7 +49,12 @@ WRITE_AGAIN = text("""
 STORE_RESULT = text("""
     UPDATE rail_requests
     SET status = CAST(:status AS text), problem = :problem, order_id = :order_id, orders = :orders,
-        next_attempt_at = :next_attempt_at, resolved_at = :resolved_at,
+        next_attempt_at = coalesce(
+            CAST(:rests_until AS timestamptz), now() + CAST(:wait AS interval)),
+        resolved_at = :resolved_at,
+        (request_id, checkout_url, payload, bin, account_number) = (
+            SELECT request_id, checkout_url, payload, bin, account_number
+            WHERE CAST(:status AS text) IN ('open', 'cancelled', 'closed')),
         falls_back = CAST(:status AS text) = 'failed' AND EXISTS (
             SELECT 1 FROM bills b
             JOIN callback_endpoint_accounts a
@@ -63,19 +70,16 @@ STORE_OPENED = text("""
     UPDATE rail_requests
     SET status = 'open', problem = NULL, request_id = :request_id, checkout_url = :checkout_url,
         payload = :payload, bin = :bin, account_number = :account_number,
-        next_attempt_at = :now, resolved_at = :now
+        next_attempt_at = coalesce(CAST(:rests_until AS timestamptz), now()), resolved_at = :now
     WHERE org_id = :org_id AND bill_id = :bill_id AND attempts = :attempts
       AND orders = :orders_taken
     RETURNING bill_id
 """)
-# An opened request rests until its bill is settled, cancelled, or watched no longer.
+# An opened request rests until its bill is watched no longer; who settles or cancels it, wakes it.
 FIND_DUE = text("""
-    SELECT r.org_id, r.bill_id
-    FROM rail_requests r JOIN bills b ON b.org_id = r.org_id AND b.id = r.bill_id
-    WHERE r.status IN ('pending', 'unknown', 'open') AND r.next_attempt_at <= :now
-      AND (r.status <> 'open' OR b.status NOT IN ('open', 'part_paid', 'expired')
-           OR b.monitor_until <= :now)
-    ORDER BY r.next_attempt_at LIMIT :limit
+    SELECT org_id, bill_id FROM rail_requests
+    WHERE status IN ('pending', 'unknown', 'open', 'reopened') AND next_attempt_at <= now()
+    ORDER BY next_attempt_at LIMIT :limit
 """)
 # One row for each endpoint that reports on the account in force; is_sole as in the connections'
 # find_sole_endpoint_id: its keys open orders for this account alone.
@@ -117,7 +121,7 @@ async def insert_request_once(
     rail: str,
     endpoint_id: UUID,
     order_id: str,
-    taken_until: datetime,
+    lease_for: timedelta,
     now: datetime,
 ) -> bool:
     """Write down the request, and take it; True means that this call stored it."""
@@ -127,17 +131,17 @@ async def insert_request_once(
         "rail": rail,
         "endpoint_id": endpoint_id,
         "order_id": order_id,
-        "taken_until": taken_until,
+        "lease_for": lease_for,
         "now": now,
     }
     return (await session.execute(INSERT_REQUEST, values)).scalar() is not None
 
 
 async def take_request(
-    session: AsyncSession, org_id: UUID, bill_id: UUID, *, taken_until: datetime, now: datetime
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, lease_for: timedelta
 ) -> RailAttempt | None:
     """Take a request that is due, so that no other process calls about it; None if none is."""
-    values = {"org_id": org_id, "bill_id": bill_id, "taken_until": taken_until, "now": now}
+    values = {"org_id": org_id, "bill_id": bill_id, "lease_for": lease_for}
     if (await session.execute(TAKE_REQUEST, values)).scalar() is None:
         return None
     return await get_attempt(session, org_id, bill_id)
@@ -150,7 +154,6 @@ async def write_again(
     *,
     endpoint_id: UUID,
     order_id: str,
-    now: datetime,
 ) -> None:
     """Write that a bill is requested under its next number; the caller has locked the bill."""
     values = {
@@ -158,7 +161,6 @@ async def write_again(
         "bill_id": bill_id,
         "endpoint_id": endpoint_id,
         "order_id": order_id,
-        "now": now,
     }
     await session.execute(WRITE_AGAIN, values)
 
@@ -178,10 +180,15 @@ async def store_result(
     problem: RailProblem | None,
     order_id: str,
     orders: int,
-    next_attempt_at: datetime,
+    rests_until: datetime | None,
+    wait: timedelta,
     now: datetime,
 ) -> bool:
-    """Write what an attempt came to, unless another process has taken the request over."""
+    """Write what an attempt came to, unless another process has taken the request over.
+
+    Args:
+        rests_until: None: it is due again after `wait`.
+    """
     is_over = status in (RailStatus.FAILED, RailStatus.CANCELLED, RailStatus.CLOSED)
     values = {
         "org_id": attempt.org_id,
@@ -193,16 +200,26 @@ async def store_result(
         "problem": None if problem is None else problem.value,
         "order_id": order_id,
         "orders": orders,
-        "next_attempt_at": next_attempt_at,
+        "rests_until": rests_until,
+        "wait": wait,
         "resolved_at": now if is_over else None,
     }
     return (await session.execute(STORE_RESULT, values)).scalar() is not None
 
 
 async def store_opened(
-    session: AsyncSession, attempt: RailAttempt, opened: OpenedOrder, *, now: datetime
+    session: AsyncSession,
+    attempt: RailAttempt,
+    opened: OpenedOrder,
+    *,
+    rests_until: datetime | None,
+    now: datetime,
 ) -> bool:
-    """Write the code that pays a bill, unless another process has taken the request over."""
+    """Write the code that pays a bill, unless another process has taken the request over.
+
+    Args:
+        rests_until: None: its bill is owed no longer, and it is due at once.
+    """
     values = {
         "org_id": attempt.org_id,
         "bill_id": attempt.bill_id,
@@ -213,12 +230,13 @@ async def store_opened(
         "payload": opened.payload,
         "bin": opened.bin,
         "account_number": opened.account_number,
+        "rests_until": rests_until,
         "now": now,
     }
     return (await session.execute(STORE_OPENED, values)).scalar() is not None
 
 
-async def find_due(session: AsyncSession, *, limit: int, now: datetime) -> list[tuple[UUID, UUID]]:
+async def find_due(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
     """Find requests that wait for somebody, as (organisation, bill) (worker: all of them)."""
-    rows = await session.execute(FIND_DUE, {"limit": limit, "now": now})
+    rows = await session.execute(FIND_DUE, {"limit": limit})
     return [(row[0], row[1]) for row in rows]

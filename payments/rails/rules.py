@@ -11,6 +11,7 @@ ORDERS_MAX: Final = 8  # numbers of one bill at its provider
 # Longer than all calls of one attempt together: until then nobody else takes it over.
 LEASE: Final = timedelta(seconds=20)
 ATTEMPT_TIMEOUT_S: Final = 15.0
+CHECK_TIMEOUT_S: Final = 2.0  # where a person waits for the poll as well, five seconds in all
 RETRY_FIRST: Final = timedelta(seconds=2)
 RETRY_MAX: Final = timedelta(minutes=5)
 

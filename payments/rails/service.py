@@ -9,7 +9,7 @@ order from the provider and never opens another one blindly (docs/adr/0011).
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from core.text import check_lines
 from identity.organisations.rules import OrgFacts
 from payments.bills.queries import get_bill, lock_status, set_provider_order
 from payments.bills.references import read_reference
-from payments.bills.rules import BillFacts, BillRequest, CodeState, RailStatus
+from payments.bills.rules import UNPAID, BillFacts, BillRequest, CodeState, RailStatus
 from payments.bills.service import open_bills
 from payments.bills.writer import BillWriter
 from payments.connections.credentials import open_pull_credentials
@@ -46,6 +46,7 @@ from payments.rails.protocol import (
 from payments.rails.results import (
     Result,
     result_of_lost_code,
+    result_without_answer,
     result_without_channel,
     to_event,
 )
@@ -60,6 +61,7 @@ from payments.rails.rules import (
 # Requests that one process makes at once; who comes later waits, and the worker finds the rest.
 CALLS_AT_ONCE_MAX: Final = 16
 DRAINED_WITHIN_S: Final = 5.0  # at shutdown; what is not done by then the worker takes over
+IS_OVER: Final = frozenset({RailStatus.CANCELLED, RailStatus.CLOSED})
 
 log = structlog.get_logger()
 
@@ -130,7 +132,7 @@ class RailService:
     ) -> bool:
         """Request a bill anew under its next number, where nothing at the provider pays it now.
 
-        It was refused, or cancelled there when the bill was paid in another way, and the bill owes
+        It was refused, or closed there when the bill was paid in another way, and the bill owes
         money again. By the connection of now: the one of before may have been replaced.
 
         Returns:
@@ -144,7 +146,8 @@ class RailService:
             await lock_status(session, org_id, bill_id)
             bill = await get_bill(session, org_id, bill_id)
             remote = RAILS[bill.rail].remote
-            if remote is None or bill.code_state is not CodeState.FAILED or not bill.is_payable:
+            is_over = bill.code_state is CodeState.FAILED or bill.rail_status == RailStatus.REOPENED
+            if remote is None or not is_over or not bill.is_payable:
                 return False
             before = await queries.get_attempt(session, org_id, bill_id)
             if before.orders >= ORDERS_MAX or now >= bill.monitor_until:
@@ -156,26 +159,26 @@ class RailService:
                 bill_id,
                 endpoint_id=await self._find_endpoint(session, bill, remote),
                 order_id=order_id,
-                now=now,
             )
             await set_provider_order(session, org_id, bill_id, order_id=order_id)
-            attempt = await queries.take_request(
-                session, org_id, bill_id, taken_until=now + LEASE, now=now
-            )
+            attempt = await queries.take_request(session, org_id, bill_id, lease_for=LEASE)
         assert attempt is not None
         await self._begin(attempt, wait_s)
         return True
 
-    async def resume(self, org_id: UUID, bill_id: UUID) -> bool:
-        """Take a due request over and bring it further; False if none is due."""
-        now = self._read_clock()
+    async def resume(
+        self, org_id: UUID, bill_id: UUID, *, within_s: float = ATTEMPT_TIMEOUT_S
+    ) -> bool:
+        """Take a due request over and bring it further; False if none is due.
+
+        Args:
+            within_s: how long its provider is waited for; the rest is left to the worker.
+        """
         async with open_org_transaction(self._database, org_id) as session:
-            attempt = await queries.take_request(
-                session, org_id, bill_id, taken_until=now + LEASE, now=now
-            )
+            attempt = await queries.take_request(session, org_id, bill_id, lease_for=LEASE)
         if attempt is None:
             return False
-        await self._try(attempt)
+        await self._try(attempt, within_s=within_s)
         return True
 
     async def drain(self) -> None:
@@ -212,7 +215,7 @@ class RailService:
             rail=bill.rail,
             endpoint_id=endpoint_id,
             order_id=order_id,
-            taken_until=now + LEASE,
+            lease_for=LEASE,
             now=now,
         )
 
@@ -228,15 +231,15 @@ class RailService:
         async with open_org_transaction(self._database, org_id) as session:
             return await queries.get_attempt(session, org_id, bill_id)
 
-    async def _try(self, attempt: RailAttempt) -> None:
+    async def _try(self, attempt: RailAttempt, *, within_s: float = ATTEMPT_TIMEOUT_S) -> None:
         """Call, then write what came of it."""
         remote = RAILS[attempt.rail].remote
         assert remote is not None
         try:
-            async with asyncio.timeout(ATTEMPT_TIMEOUT_S), self._calls:
+            async with asyncio.timeout(min(within_s, ATTEMPT_TIMEOUT_S)), self._calls:
                 result = await self._call(attempt, remote)
         except TimeoutError:
-            result = Result(status=RailStatus.UNKNOWN)
+            result = result_without_answer(attempt)
         await self._store(attempt, remote, result)
         log.info("rail.tried", bill=str(attempt.bill_id), rail=attempt.rail, status=result.status)
 
@@ -252,19 +255,19 @@ class RailService:
         try:
             if not attempt.is_wanted:
                 return await self._close(channel, order, remote)
-            if attempt.status == RailStatus.OPEN:  # paid and corrected meanwhile: its code holds
-                return Result(status=RailStatus.OPEN)
+            if attempt.status == RailStatus.REOPENED:
+                return result_of_lost_code(attempt)
+            if attempt.status == RailStatus.OPEN:
+                return await self._check(channel, order, attempt, remote)
             return await self._open(channel, order, attempt, remote)
         except RequestRefused as refusal:
             if attempt.is_first:
                 return Result(status=RailStatus.FAILED, problem=refusal.problem)
             # What a lost answer did is not undone by a refusal to tell.
-            status = RailStatus.OPEN if attempt.status == RailStatus.OPEN else RailStatus.UNKNOWN
-            return Result(status=status, problem=refusal.problem)
+            return result_without_answer(attempt, refusal.problem)
         except ResultUnknown as error:
             log.warning("rail.unknown", bill=str(attempt.bill_id), why=str(error))
-            status = RailStatus.OPEN if attempt.status == RailStatus.OPEN else RailStatus.UNKNOWN
-            return Result(status=status)
+            return result_without_answer(attempt)
 
     async def _open(
         self, channel: Channel, order: Order, attempt: RailAttempt, remote: Remote
@@ -291,6 +294,15 @@ class RailService:
         except OrderExists:
             raise ResultUnknown("the order is there already") from None
         return Result(status=RailStatus.OPEN, opened=opened)
+
+    async def _check(
+        self, channel: Channel, order: Order, attempt: RailAttempt, remote: Remote
+    ) -> Result:
+        """See whether the code of a bill that is owed again still pays it."""
+        state = await remote.find(self._client, channel, order)
+        if state in (OrderState.WAITING, OrderState.PART_PAID):
+            return Result(status=RailStatus.OPEN, is_checked=True)
+        return result_of_lost_code(attempt)
 
     async def _close(self, channel: Channel, order: Order, remote: Remote) -> Result:
         """Cancel the order of a bill that is cancelled, or was paid in another way."""
@@ -337,13 +349,21 @@ class RailService:
         orders = attempt.orders + result.next_number
         order_id = attempt.order_id
         async with open_org_transaction(self._database, attempt.org_id) as session:
-            await lock_status(session, attempt.org_id, attempt.bill_id)  # bill first, always
+            # Bill first, always. It may have been paid, cancelled or owed again meanwhile.
+            is_owed = await lock_status(session, attempt.org_id, attempt.bill_id) in UNPAID
+            is_reopened = is_owed and not attempt.is_wanted and result.status in IS_OVER
+            if is_reopened:
+                result = replace(result, status=RailStatus.REOPENED)
             if result.next_number:
                 order_id = remote.number_order(attempt.reference, orders)
+            rests = is_owed and (result.opened is not None or result.is_checked)
+            rests_until = attempt.monitor_until if rests else None
             if result.opened is not None:
-                is_stored = await queries.store_opened(session, attempt, result.opened, now=now)
+                is_stored = await queries.store_opened(
+                    session, attempt, result.opened, rests_until=rests_until, now=now
+                )
             else:
-                wait = wait_after(attempt.attempts)
+                is_due = result.next_number or is_reopened
                 is_stored = await queries.store_result(
                     session,
                     attempt,
@@ -352,7 +372,8 @@ class RailService:
                     problem=result.problem,
                     order_id=order_id,
                     orders=orders,
-                    next_attempt_at=now if result.next_number else now + wait,
+                    rests_until=rests_until,
+                    wait=timedelta(0) if is_due else wait_after(attempt.attempts),
                     now=now,
                 )
             if not is_stored:

@@ -26,7 +26,7 @@ from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
-SERIAL_OF_NO_BILL = 9_000_000
+SERIAL_OF_NO_BILL = 900_000
 
 # What is done to sound books, by the owner and past every constraint → the invariant that sees it.
 DAMAGES = {

@@ -22,15 +22,46 @@ GROW_BILLS = """
            CASE n %% 4 WHEN 0 THEN 'payos' ELSE 'vietqr' END,
            CASE n %% 4 WHEN 0 THEN CAST(n AS text) END,
            'XX' || lpad(CAST(n AS text), 11, '0'), lpad(CAST(n AS text), 22, '0'),
-           1000 + n, 'Phở bò', 'open', l.payee_id, %(now)s, %(now)s, %(now)s
+           coalesce(CAST(%(price_vnd)s AS bigint), 1000 + n), 'Phở bò', 'open', l.payee_id,
+           %(now)s, %(now)s, %(now)s
     FROM payee_accounts l CROSS JOIN generate_series(1, %(rows)s) AS n
     WHERE l.org_id = %(org_id)s AND l.payee_id = %(payee_id)s
 """
 
 
-def grow_bills(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> None:
-    """Give a stall this many old bills, and let the planner know."""
-    values = {"org_id": stall.org.id, "payee_id": stall.payee_id, "rows": rows, "now": NOON}
+# A credit each half minute, from four days before to four days after: all of one price.
+GROW_CREDITS = """
+    INSERT INTO bank_transactions (
+        org_id, id, receiving_account_id, direction, bank_reference, is_first_of_reference,
+        provider, provider_transaction_id, notice_id, memo, amount_vnd, is_date_only, occurred_at,
+        received_at)
+    SELECT a.org_id, gen_random_uuid(), a.id, 'in', 'FT26' || 324000000 + n, true, 'sepay',
+           'past-' || n, a.id, 've xe', 10000, false,
+           CAST(%(now)s AS timestamptz) + (n - %(rows)s / 2) * interval '28 seconds', %(now)s
+    FROM receiving_accounts a CROSS JOIN generate_series(1, %(rows)s) AS n
+    WHERE a.org_id = %(org_id)s AND a.id = %(account_id)s
+"""
+
+
+def grow_bills(
+    owner_url: str, stall: PayableStall, *, rows: int = ROWS, price_vnd: int | None = None
+) -> None:
+    """Give a stall this many old bills, of one price or of many; let the planner know."""
+    values = {
+        "org_id": stall.org.id,
+        "payee_id": stall.payee_id,
+        "rows": rows,
+        "price_vnd": price_vnd,
+        "now": NOON,
+    }
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute(GROW_BILLS, values)
         owner.execute("ANALYZE bills")
+
+
+def grow_credits(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> None:
+    """Give a stall's account this many credits of one price in eight days around NOON."""
+    values = {"org_id": stall.org.id, "account_id": stall.account_id, "rows": rows, "now": NOON}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute(GROW_CREDITS, values)
+        owner.execute("ANALYZE bank_transactions")

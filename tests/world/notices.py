@@ -48,7 +48,7 @@ def sepay_body(
             "transferAmount": amount_vnd,
             "accumulated": 0,
             "subAccount": virtual_account,
-            "referenceCode": bank_reference or f"FT{number:012d}",
+            "referenceCode": bank_reference or f"FT26324{number:06d}",
             "description": "",
         }
     ).encode()
@@ -69,7 +69,7 @@ def casso_body(
     local = occurred_at + timedelta(hours=7)
     data = {
         "id": number,
-        "reference": bank_reference or f"CA{number:012d}",
+        "reference": bank_reference or f"CA26324{number:06d}",
         "description": memo,
         "amount": amount_vnd,
         "runningBalance": 0,

@@ -2,12 +2,15 @@
 
 from datetime import datetime
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from tests.world.constants import MANAGER, NOON
+
+GIVEN_OUT = 1_000_000  # serials of an organisation's references; the hub goes on from there
 
 
 async def an_organisation(
@@ -20,8 +23,8 @@ async def an_organisation(
     actor: Actor = MANAGER,
     now: datetime = NOON,
 ) -> OrgFacts:
-    """Make an organisation and enter it."""
-    return await create_organisation(
+    """Make an organisation and enter it; tests write its references themselves, below GIVEN_OUT."""
+    org = await create_organisation(
         session,
         code=code,
         name=name or f"Ban quản lý {code}",
@@ -30,3 +33,6 @@ async def an_organisation(
         actor=actor,
         now=now,
     )
+    given_out = text("UPDATE organisation_codes SET next_serial = :serial WHERE code = :code")
+    await session.execute(given_out, {"serial": GIVEN_OUT, "code": code})
+    return org

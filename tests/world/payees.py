@@ -64,7 +64,7 @@ async def an_account(
         account_number=account_number or an_account_number(),
         virtual_account=virtual_account,
         holder_name="HO KINH DOANH B12",
-        test_reference=make_reference(org.code, 700_000_000 + next_serial()),
+        test_reference=make_reference(org.code, 600_000 + next_serial()),
         actor=MANAGER,
         now=now - timedelta(days=30),
     )

@@ -1,5 +1,6 @@
 """A stall on the payOS rail: a sandbox that keeps its orders, and rail services that call it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -55,12 +56,29 @@ class RailStall(PolledStall):
         """Let a worker take the bill's request over, as often as it is due; return the bill."""
         for n in range(rounds):
             later = timedelta(seconds=after_s * (n + 1))
+            await self.pass_time(timedelta(seconds=after_s))
             await self.service(later=later).resume(self.stall.org.id, bill.id)
         return await self.read(bill)
+
+    async def pass_time(self, passed: timedelta) -> None:
+        """Let the time of the database, by which requests are leased and due, seem to pass."""
+        pass_ = text("UPDATE rail_requests SET next_attempt_at = next_attempt_at - :passed")
+        async with open_org_transaction(self.database, self.stall.org.id) as session:
+            await session.execute(pass_, {"passed": passed})
 
     async def read(self, bill: BillFacts) -> BillFacts:
         """Return the bill as it stands now."""
         return await self.read_id(bill.id)
+
+    async def wait_for_bill(self) -> UUID:
+        """Wait until a bill's request is written down, before its provider has answered."""
+        find = text("SELECT bill_id FROM rail_requests")
+        for _ in range(200):
+            async with open_org_transaction(self.database, self.stall.org.id) as session:
+                if (found := await session.scalar(find)) is not None:
+                    return UUID(str(found))
+            await asyncio.sleep(0.02)
+        raise AssertionError("no request was written down")
 
     async def read_id(self, bill_id: UUID | str) -> BillFacts:
         """Return the bill with this id."""

@@ -52,6 +52,7 @@ from payments.bills.queries import get_bill, list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
 from payments.bills.rules import BillFacts, BillStatus, check_client_id
 from payments.credits.views import list_bill_credits
+from payments.polling.service import start_deadline_s
 from payments.providers.errors import (
     NoOrderToPoll,
     ProviderCannotBePolled,
@@ -59,6 +60,7 @@ from payments.providers.errors import (
     ProviderRefusedToken,
     ProviderResponseUnreadable,
 )
+from payments.rails.rules import CHECK_TIMEOUT_S
 from payments.refunds.service import cancel_bill_and_propose_refund
 
 router = APIRouter(prefix="/v1/bills", tags=["bills"])
@@ -221,12 +223,15 @@ async def check_bill(
     async with open_org_transaction(database, caller.org_id) as tx:
         bill = await find_own_bill(tx, caller, bill_id)
     limits.checks.take(str(bill.payee_id))
-    await rails.resume(caller.org_id, bill_id)  # its request, where one is due
+    deadline_s = start_deadline_s()
+    # Its request, where one is due; what that takes longer, the worker finishes.
+    await rails.resume(caller.org_id, bill_id, within_s=CHECK_TIMEOUT_S)
     polled = await poller.poll(
         caller.org,
         bill.receiving_account_id,
         payee_id=bill.payee_id,
         bill_id=bill_id,
+        deadline_s=deadline_s,
         now=now,
     )
     async with open_org_transaction(database, caller.org_id) as tx:

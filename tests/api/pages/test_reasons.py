@@ -56,8 +56,13 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.ACCOUNT_NOT_LISTED: ({"account": "…0011"}, ["…0011"]),
     BreakReason.ACCOUNT_IN_USE: ({}, []),
     BreakReason.REPORTED_OTHERWISE: ({"differing": ["amount_vnd", "occurred_at"]}, [", "]),
+    BreakReason.REPORTED_OF_A_DAY: ({}, []),
     BreakReason.REFERENCES_ADDED: ({"references": ["PPA", "PPB"]}, ["PPA, PPB"]),
     BreakReason.BANK_REFERENCE_REPEATED: ({"bank_reference": "FT26324"}, ["FT26324"]),
+    BreakReason.BANK_REFERENCES_DIFFER: (
+        {"bank_references": ["FT26324000123", "FT26324000124"]},
+        ["FT26324000123, FT26324000124"],
+    ),
     BreakReason.TWIN_WITHOUT_REFERENCE: ({}, []),
     BreakReason.TWIN_NAMED_LATER: ({}, []),
     BreakReason.NO_BILL_FITS: ({}, []),

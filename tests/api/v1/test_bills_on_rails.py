@@ -1,7 +1,9 @@
 """Bills on the payOS rail over HTTP: asked for, waited for, shown on every screen, cancelled."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -175,3 +177,27 @@ async def test_check_the_payment_brings_an_unanswered_order_to_its_end(
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["bill"]["code_state"] == "ready"
+
+
+@pytest.mark.parametrize("is_at_the_counter", [False, True])
+async def test_a_check_of_a_silent_payos_is_answered_within_five_seconds(
+    market: Market, place: RailStall, is_at_the_counter: bool
+) -> None:
+    """An order of which nobody knows, and its bill's money, are both asked for in that time."""
+    place.fail(api_fault="error_after", api_calls_left=1)
+    bill = await market.open_bill(rail="payos")
+    place.fail(api_on="show", api_fault="no_answer")
+    await place.pass_time(timedelta(minutes=1))
+    vendor = await a_vendor(market)
+    started_s = time.monotonic()
+
+    if is_at_the_counter:
+        answer = await vendor.post(f"/counter/bills/{bill['id']}/check")
+    else:
+        answer = await market.till.post(f"/v1/bills/{bill['id']}/check")
+
+    assert time.monotonic() - started_s < 5
+    if is_at_the_counter:
+        assert (answer.status_code, "checked=failed" in answer.headers["location"]) == (303, True)
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (503, "provider_did_not_respond")

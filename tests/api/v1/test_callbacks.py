@@ -25,7 +25,7 @@ def a_notice(market: Market, provider: str, *, amount_vnd: int, memo: str) -> Ra
     """Write and sign a notice of this provider, as it is made on the wire, at this moment."""
     number, account, now = next_number(), market.stall.account_number, read_clock()
     local = (now + timedelta(hours=7)).strftime("%Y-%m-%d %H:%M:%S")
-    bank_reference = f"FT{number:012d}"
+    bank_reference = f"FT26324{number:06d}"
     if provider == "payos":
         data = {
             "orderCode": number,

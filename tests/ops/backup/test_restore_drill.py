@@ -35,6 +35,7 @@ from tests.world.databases import (
     reachable_folder,
 )
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.organisations import GIVEN_OUT
 from tests.world.reads import list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
 
@@ -208,7 +209,9 @@ async def test_a_new_timeline_moves_serials_on_by_itself() -> None:
             async with a_hub_on(fresh_database) as hub:
                 before |= references_of(await open_more(hub, stall))
             assert ask(fresh_database, "SELECT taken_on FROM organisation_codes") == known
-            lowest = ask(fresh_database, "SELECT next_serial < 1000 FROM organisation_codes")
+            lowest = ask(
+                fresh_database, f"SELECT next_serial < {GIVEN_OUT} + 1000 FROM organisation_codes"
+            )
             assert lowest == [(True,)]
         data = find_place(home).data
         (data / "recovery.signal").touch()
@@ -217,7 +220,7 @@ async def test_a_new_timeline_moves_serials_on_by_itself() -> None:
         with a_server(home, restore_command="false", hot_standby="off") as fresh_database:
             async with a_hub_on(fresh_database) as hub:
                 after = references_of(await open_more(hub, stall))
-            moved = "SELECT taken_on, next_serial > 1000000 FROM organisation_codes"
+            moved = f"SELECT taken_on, next_serial > {GIVEN_OUT} * 2 FROM organisation_codes"
             assert ask(fresh_database, moved) == [(str(known[0][0])[:-1] + "2", True)]
     assert not before & after
 

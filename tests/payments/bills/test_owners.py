@@ -21,7 +21,7 @@ from payments.bills.owners_rules import Change
 from payments.bills.queries import store_expiry
 from payments.bills.rules import BillRequest, check_times
 from payments.bills.service import cancel_bill
-from payments.credits import corrections
+from payments.credits import assigning, corrections
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
@@ -33,6 +33,7 @@ from tests.world.stalls import PayableStall
 pytestmark = pytest.mark.anyio
 
 KIND = "test_session"
+AFTERWARDS = NOON + timedelta(days=2)  # monitoring ended
 
 
 class Notebook:
@@ -293,3 +294,104 @@ async def test_a_keyed_bill_is_open_for_a_day_and_an_owned_one_for_two_years(
         return
     with pytest.raises(BillTooLong):
         check_times(request, now=NOON)
+
+
+async def test_an_owner_hears_that_a_part_paid_bill_is_past_its_time(
+    app_database: Database, stall: PayableStall, notebook: Notebook, fresh_database: FreshDatabase
+) -> None:
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    await pay(app_database, stall, bill, amount_vnd=5_000)
+    for _ in range(2):  # the second round finds nothing
+        await expire(app_database, stall)
+    await sweep(app_database, stall, notebook, now=AFTERWARDS)
+    await sweep(app_database, stall, notebook, now=AFTERWARDS)
+
+    assert notebook.heard == [(bill.id, "open", "part_paid"), (bill.id, "part_paid", "expired")]
+    assert await read_status(app_database, stall, bill) == ("expired", 5_000, 5_000)
+    assert find_violations(fresh_database.owner_url) == []
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await take_rest_in_cash(
+            session,
+            stall.org.id,
+            bill.id,
+            payment_id=new_id(),
+            amount_vnd=15_000,
+            actor=VENDOR,
+            now=AFTERWARDS,
+        )
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("parts_vnd", "taken_back", "ends"),
+    [
+        ([20_000], 0, "expired"),  # nothing is left
+        ([5_000, 15_000], 1, "expired"),  # a part is left, and its time is over as well
+        ([5_000, 15_000], 0, "expired"),
+    ],
+)
+async def test_a_bill_that_loses_a_late_payment_is_expired_again(
+    app_database: Database,
+    stall: PayableStall,
+    notebook: Notebook,
+    fresh_database: FreshDatabase,
+    parts_vnd: list[int],
+    taken_back: int,
+    ends: str,
+) -> None:
+    bill = await a_bill(app_database, stall, owner=(KIND, new_id()))
+    await expire(app_database, stall)
+    for part_vnd in parts_vnd:
+        await pay(app_database, stall, bill, amount_vnd=part_vnd, now=AFTERWARDS)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        find = text("SELECT id FROM bank_transactions ORDER BY id")
+        credit_id = list((await session.execute(find)).scalars())[taken_back]
+        await assigning.assign_credit(
+            session,
+            stall.org.id,
+            credit_id,
+            payee_id=stall.payee_id,
+            by_management=True,
+            actor=MANAGER,
+            now=AFTERWARDS,
+        )
+    for _ in range(5):
+        await sweep(app_database, stall, notebook, now=AFTERWARDS)
+
+    left_vnd = sum(parts_vnd) - parts_vnd[taken_back]
+    assert await read_status(app_database, stall, bill) == (ends, left_vnd, left_vnd)
+    assert [to for _, _, to in notebook.heard][-1] == ends
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize(("taken_back", "is_late"), [(0, True), (1, False)])
+async def test_a_bill_is_late_by_the_payments_that_are_left(
+    app_database: Database, stall: PayableStall, taken_back: int, is_late: bool
+) -> None:
+    """A half in time, a half late; one of them turns out to be something else."""
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill, amount_vnd=10_000)
+    an_hour_later = NOON + timedelta(hours=1)
+    await pay(app_database, stall, bill, amount_vnd=10_000, now=an_hour_later)
+    assert await count_rows(app_database, stall, "bills", "is_late") == 1
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        find = text("SELECT id FROM bank_transactions ORDER BY id")
+        credit_id = list((await session.execute(find)).scalars())[taken_back]
+        await assigning.assign_credit(
+            session,
+            stall.org.id,
+            credit_id,
+            payee_id=stall.payee_id,
+            by_management=True,
+            actor=MANAGER,
+            now=an_hour_later,
+        )
+
+    assert await count_rows(app_database, stall, "bills", "is_late") == is_late
+    assert await read_status(app_database, stall, bill) == ("part_paid", 10_000, 10_000)
+
+
+async def expire(database: Database, stall: PayableStall) -> None:
+    """Let the worker's sweep come by when nobody watches the bills any more."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        await store_expiry(session, stall.org.id, since=NOON, limit=100, now=AFTERWARDS)

@@ -18,9 +18,11 @@ from payments.bills.references import (
     ReferenceRule,
     check_reference,
     find_references,
+    is_given_out,
     is_org_code,
     make_reference,
     scramble,
+    unscramble,
 )
 
 SHARED_MEMOS = Path(__file__).parents[3] / "../shared/data/bank_memos.tsv"
@@ -65,6 +67,16 @@ def test_four_characters_of_the_alphabet_name_an_organisation(code: str) -> None
 )
 def test_other_texts_name_no_organisation(code: str) -> None:
     assert not is_org_code(code)
+
+
+@given(serials)
+def test_a_serial_is_read_back_from_its_place_and_its_reference(serial: int) -> None:
+    assert unscramble(scramble(serial)) == serial
+    (found,) = find_references(make_reference(ORG, serial))
+    assert found.serial == serial
+    assert is_given_out(found, {ORG: serial + 1})
+    assert not is_given_out(found, {ORG: serial})
+    assert not is_given_out(found, {})
 
 
 @given(org_codes, serials)

@@ -13,6 +13,7 @@ from payments.bills.queries import confirm_serials, take_serials
 from payments.bills.references import SERIAL_COUNT
 from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 from tests.world.databases import FreshDatabase
+from tests.world.organisations import GIVEN_OUT
 from tests.world.stalls import PayableStall, a_payable_stall
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,11 @@ def make_it_another_server(fresh_database: FreshDatabase, taken_at: datetime, **
 
 async def test_runs_follow_one_another(app_database: Database) -> None:
     stall = await a_payable_stall(app_database)
-    assert [await take(app_database, stall) for _ in range(3)] == [0, 100, 200]
+    assert [await take(app_database, stall) for _ in range(3)] == [
+        GIVEN_OUT,
+        GIVEN_OUT + 100,
+        GIVEN_OUT + 200,
+    ]
 
 
 async def test_on_another_server_or_timeline_what_may_have_been_given_out_is_skipped_once(
@@ -50,7 +55,7 @@ async def test_on_another_server_or_timeline_what_may_have_been_given_out_is_ski
     first = await take(app_database, stall)
 
     assert first is not None
-    skipped = first - 100
+    skipped = first - 100 - GIVEN_OUT
     hour = LOST_BURST_MAX + LOST_PER_SECOND_MAX * 3_601
     assert hour <= skipped <= hour + 60 * LOST_PER_SECOND_MAX
     assert await take(app_database, stall) == first + 100
@@ -63,7 +68,7 @@ async def test_a_code_that_was_never_used_skips_as_well(
     make_it_another_server(fresh_database, datetime.now(UTC))
     first = await take(app_database, stall)
     assert first is not None
-    assert first > LOST_BURST_MAX
+    assert first > GIVEN_OUT + LOST_BURST_MAX
 
 
 async def test_a_code_without_room_for_what_is_skipped_gives_none(
@@ -94,7 +99,7 @@ async def test_a_code_that_rested_for_months_skips_no_more_than_an_hour_of_them(
     first = await take(app_database, stall)
 
     assert first is not None
-    assert first <= 100 + LOST_BURST_MAX + LOST_PER_SECOND_MAX * 60
+    assert first <= GIVEN_OUT + 100 + LOST_BURST_MAX + LOST_PER_SECOND_MAX * 60
 
 
 async def test_what_another_server_took_is_not_confirmed_here(

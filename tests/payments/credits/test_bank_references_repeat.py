@@ -9,7 +9,7 @@ import pytest
 from core.db import Database
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from payments.bills.references import make_reference
+from payments.bills.references import find_references, make_reference
 from payments.credits.jobs import rematch_waiting
 from payments.credits.queries_matches import find_waiting
 from payments.providers import PROVIDERS
@@ -20,6 +20,7 @@ from tests.world.constants import NOON, VCB
 from tests.world.databases import FreshDatabase
 from tests.world.endpoints import an_endpoint
 from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
+from tests.world.organisations import GIVEN_OUT
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
 from tests.world.serials import next_code
@@ -235,12 +236,58 @@ async def test_words_that_name_no_organisation_pair_no_sales_of_two_providers(
     assert await list_outcomes(app_database, stall) == ["counter_sale", "unassigned"]
 
 
+WORDS = {
+    "KHAC": "CK QUA APP KHACH NGAN HANG",
+    "TRAN": "NPP TRANG HANG GAS",
+    "NGAN": "TT QUA APP NGAN SANG 35K",
+}
+
+
+@pytest.mark.parametrize("code", WORDS)
+async def test_words_are_no_reference_where_they_name_an_organisation_either(
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase, code: str
+) -> None:
+    """Not in its own organisation, not in another, as long as it has not had so many bills."""
+    named = await a_payable_stall(app_database, code=code)
+    for one in (named, stall):
+        await store_notices(app_database, one, sepay_body(one, amount_vnd=35_000, memo=WORDS[code]))
+        await process_waiting(app_database, one)
+
+        assert await list_outcomes(app_database, one) == ["counter_sale"]
+        assert await list_breaks(app_database, one) == []
+
+    (found,) = find_references(WORDS[code])
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        given_out = "UPDATE organisation_codes SET next_serial = %s WHERE code = %s"
+        owner.execute(given_out, [found.serial + 1, code])
+    for one, outcome in ((named, "no_bill"), (stall, "wrong_account")):
+        await store_notices(app_database, one, sepay_body(one, amount_vnd=36_000, memo=WORDS[code]))
+        await process_waiting(app_database, one)
+
+        assert await list_outcomes(app_database, one) == ["counter_sale", outcome]
+
+
+async def test_what_a_lost_server_may_have_given_out_is_a_reference(
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
+) -> None:
+    """A standby that was promoted by itself: it does not know the last references."""
+    lost = make_reference(stall.org.code, GIVEN_OUT + 900_000)
+    for taken_on, outcomes in (("", ["counter_sale"]), ("x/00000001", ["counter_sale", "no_bill"])):
+        if taken_on:
+            with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+                owner.execute("UPDATE organisation_codes SET taken_on = %s", [taken_on])
+        await store_notices(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=lost))
+        await process_waiting(app_database, stall)
+
+        assert await list_outcomes(app_database, stall) == outcomes
+
+
 async def test_a_reference_of_another_organisation_here_is_the_wrong_account(
     app_database: Database, stall: PayableStall
 ) -> None:
     await a_payable_stall(app_database, code="KHAC")
-    body = sepay_body(stall, amount_vnd=35_000, memo="CK QUA APP KHACH NGAN HANG")
-    await store_notices(app_database, stall, body)
+    memo = make_reference("KHAC", 77)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=memo))
 
     await process_waiting(app_database, stall)
 

@@ -1,9 +1,11 @@
 """One transfer that two providers report in different words: it is paired, or a person decides."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count, permutations
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
@@ -226,6 +228,101 @@ async def test_one_bank_reference_over_two_bills_is_two_payments_and_a_person_is
     assert [(await read_status(app_database, sepay, bill))[0] for bill in bills] == ["paid"] * 2
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
     assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("is_casso_first", [False, True])
+async def test_two_transfers_of_one_bank_for_one_bill_are_two_and_a_person_is_asked(
+    app_database: Database,
+    sepay: PayableStall,
+    casso: PayableStall,
+    bill: BillFacts,
+    fresh_database: FreshDatabase,
+    is_casso_first: bool,
+) -> None:
+    """A payer paid twice; each provider lost one of the transfers."""
+    facts = {"amount_vnd": 20_000, "memo": bill.reference}
+    later = NOON + timedelta(minutes=9)
+    told = [
+        (sepay, sepay_body(sepay, **facts, bank_reference="FT26324000111")),
+        (casso, casso_body(casso, **facts, bank_reference="FT26324999888", occurred_at=later)),
+    ]
+    for stall, body in reversed(told) if is_casso_first else told:
+        await store_notices(app_database, stall, body)
+        await process_waiting(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == ["closed_bill", "settle"]
+    assert await read_status(app_database, sepay, bill) == ("paid", 20_000, 40_000)
+    assert await list_breaks(app_database, sepay) == ["possible_duplicate", "refund_due"]
+    query = "SELECT m.verdict FROM breaks b JOIN matches m ON m.credit_id = b.credit_id"
+    async with open_org_transaction(app_database, sepay.org.id) as session:
+        asked = await session.execute(text(f"{query} WHERE b.kind = 'possible_duplicate'"))
+        assert list(asked.scalars()) == ["closed_bill"]  # about the later one
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_each_of_two_transfers_is_paired_by_the_banks_number_in_whatever_order(
+    app_database: Database, sepay: PayableStall, casso: PayableStall
+) -> None:
+    """Halves of one bill, minutes apart, and both providers report both."""
+    bill = await a_bill(app_database, sepay, amount_vnd=40_000)
+    for stall, body, numbers in [
+        (sepay, sepay_body, ("FT26324000111", "FT26324000222")),
+        (casso, casso_body, ("FT26324000222", "FT26324000111")),
+    ]:
+        for number in numbers:
+            facts = {"amount_vnd": 20_000, "memo": bill.reference, "bank_reference": number}
+            await store_notices(app_database, stall, body(stall, **facts))
+            await process_waiting(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == [
+        "part",
+        "same_money",
+        "same_money",
+        "settle",
+    ]
+    assert await read_status(app_database, sepay, bill) == ("paid", 40_000, 40_000)
+    assert await list_breaks(app_database, sepay) == []
+
+
+async def test_equal_parts_of_a_day_without_times_are_no_silent_repeat(
+    app_database: Database, sepay: PayableStall, casso: PayableStall, fresh_database: FreshDatabase
+) -> None:
+    """SePay lost the second half, and Casso the first and all times."""
+    bill = await a_bill(app_database, sepay, amount_vnd=40_000, valid_for=timedelta(hours=12))
+    facts = {"amount_vnd": 20_000, "memo": bill.reference}
+    evening = casso_body(
+        casso, **facts, occurred_at=NOON + timedelta(hours=6), date_only=True, transaction_id=9_001
+    )
+    await store_notices(app_database, sepay, sepay_body(sepay, **facts))
+    await process_waiting(app_database, sepay)
+    for _ in range(2):  # and says it twice
+        await store_notices(app_database, casso, evening)
+        await process_waiting(app_database, sepay)
+
+    assert await read_status(app_database, sepay, bill) == ("part_paid", 20_000, 20_000)
+    assert await list_outcomes(app_database, sepay) == ["contradicted", "part", "repeat"]
+    assert await list_breaks(app_database, sepay) == ["contradiction"]
+    break_id = await find_break(app_database, sepay, "contradiction")
+    async with open_org_transaction(app_database, sepay.org.id) as session:
+        await admissions.admit(session, sepay.org, break_id, actor=MANAGER, now=NOON)
+    assert await read_status(app_database, sepay, bill) == ("paid", 40_000, 40_000)
+    await store_notices(app_database, casso, evening)
+    await process_waiting(app_database, sepay)
+    assert await count_rows(app_database, sepay, "bank_transactions") == 2
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_whole_bill_of_a_day_without_times_is_one_payment(
+    app_database: Database, sepay: PayableStall, casso: PayableStall, bill: BillFacts
+) -> None:
+    facts = {"amount_vnd": 20_000, "memo": bill.reference}
+    await store_notices(app_database, sepay, sepay_body(sepay, **facts))
+    await process_waiting(app_database, sepay)
+    await store_notices(app_database, casso, casso_body(casso, **facts, date_only=True))
+    await process_waiting(app_database, sepay)
+
+    assert await list_outcomes(app_database, sepay) == ["same_money", "settle"]
+    assert await list_breaks(app_database, sepay) == []
 
 
 async def test_a_payment_with_a_twin_and_a_known_bank_reference_is_doubted_for_both(

@@ -67,7 +67,7 @@ def casso_body(*, bank: str | None, abbreviation: str | None) -> bytes:
     number = next_number()
     data = {
         "id": number,
-        "reference": f"FT{number:012d}",
+        "reference": f"FT26324{number:06d}",
         "description": TEST_MEMO,
         "amount": 1_000,
         "runningBalance": 1_000,

@@ -1,6 +1,7 @@
 """A bill on the payOS rail: opened in three steps, paid by its order, and cancelled there."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,11 +18,13 @@ from core.tenancy import open_org_transaction
 from payments.bills.errors import BillCodeFailed, BillCodePending
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.bills.rules import BillFacts, CodeState, RailStatus
+from payments.credits import assigning
 from payments.rails import calls
 from payments.rails.errors import RailNeedsAmount, RailNotAvailable
 from payments.rails.jobs import resume_requests
 from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
 from payments.rails.protocol import RailProblem
+from payments.rails.queries import find_due
 from payments.rails.results import Result
 from payments.rails.rules import ORDERS_MAX
 from payments.refunds.service import cancel_bill_and_propose_refund
@@ -296,6 +299,146 @@ async def test_a_bill_that_was_paid_directly_is_cancelled_at_payos(place: RailSt
     assert place.order(bill.provider_order_id)["status"] == "CANCELLED"
 
 
+async def test_a_bill_that_is_owed_again_gets_a_code_again(place: RailStall) -> None:
+    """Paid directly, and so cancelled at payOS; then the payment turns out to be another's."""
+    bill = await place.open()
+    await pay_directly(place, bill)
+    await place.resume(bill)
+    before = place.order(bill.provider_order_id)
+    assert before["status"] == "CANCELLED"
+    await take_away(place)
+    again = await place.read(bill)
+    assert (again.status, again.code_state) == ("open", CodeState.PENDING)
+
+    again = await place.resume(bill)
+
+    assert (again.code_state, again.has_code) == (CodeState.READY, True)
+    assert again.provider_order_id != bill.provider_order_id
+    assert place.order(again.provider_order_id)["status"] == "PENDING"
+    await place.push(place.pay(again, again.code_account))
+    assert (await place.read(bill)).status == "paid"
+
+
+async def test_a_bill_whose_order_was_paid_and_that_is_owed_again_gets_another_order(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    await place.push(place.pay(bill, bill.code_account))
+    await place.resume(bill)
+    assert await place.status_of(bill) == "closed"
+    await take_away(place)
+
+    again = await place.resume(bill)
+
+    assert (again.status, again.has_code) == ("open", True)
+    assert again.provider_order_id != bill.provider_order_id
+
+
+async def test_a_bill_that_is_owed_again_before_payos_heard_of_it_keeps_its_code(
+    place: RailStall,
+) -> None:
+    bill = await place.open()
+    await pay_directly(place, bill)
+    await take_away(place)
+
+    again = await place.resume(bill)
+
+    assert (again.status, again.vietqr) == ("open", bill.vietqr)
+    assert place.order(bill.provider_order_id)["status"] == "PENDING"
+    assert not await place.service().resume(place.stall.org.id, bill.id), "it rests again"
+
+
+async def test_a_bill_that_is_owed_again_without_its_connection_shows_no_code_of_payos(
+    place: RailStall,
+) -> None:
+    """The other provider reports on the account, so that VietQR direct is safe."""
+    bill = await place.open()
+    await pay_directly(place, bill)
+    await place.resume(bill)
+    await take_away(place)
+    async with place.owner.begin() as session:
+        revoke = "UPDATE callback_endpoints SET revoked_at = now() WHERE provider = 'payos'"
+        await session.execute(text(revoke))
+
+    again = await place.resume(bill)
+
+    assert (again.rail_status, again.rail_problem) == ("failed", "no_connection")
+    assert (again.code_state, again.code_account) == (CodeState.READY, place.stall.account_number)
+    assert parse(again.vietqr).account == place.stall.account_number
+
+
+async def test_an_opened_request_rests_until_something_happens_to_its_bill(
+    place: RailStall, worker_database: Database
+) -> None:
+    bill, other = await place.open(), await place.open()
+    async with worker_database.begin() as session:
+        assert await find_due(session, limit=10) == []
+        rests = text("SELECT next_attempt_at FROM rail_requests")
+        assert set(await session.scalars(rests)) == {bill.monitor_until, other.monitor_until}
+    await pay_directly(place, bill)
+    await cancel(place, other.id)
+    async with worker_database.begin() as session:
+        due = await find_due(session, limit=10)
+    assert {bill_id for _, bill_id in due} == {bill.id, other.id}
+
+
+async def test_leases_go_by_the_databases_clock(place: RailStall) -> None:
+    """A hub whose clock is a minute ahead takes nothing over that another is at."""
+    place.fail(api_fault="no_answer")
+    opening = asyncio.create_task(place.open())
+    bill_id = await place.wait_for_bill()
+    try:
+        assert not await place.service(later=timedelta(minutes=1)).resume(
+            place.stall.org.id, bill_id
+        )
+    finally:
+        await opening
+
+
+async def test_what_is_not_answered_in_the_callers_time_is_left_to_the_worker(
+    place: RailStall,
+) -> None:
+    place.fail(api_fault="error_after", api_calls_left=1)
+    bill = await place.open()
+    place.fail(api_on="show", api_fault="no_answer")
+    await place.pass_time(timedelta(minutes=1))
+    started_s = time.monotonic()
+
+    assert await place.service().resume(place.stall.org.id, bill.id, within_s=0.3)
+
+    assert time.monotonic() - started_s < 3
+    assert await place.status_of(bill) == "unknown"
+    place.fail()
+    assert (await place.resume(bill)).has_code
+
+
+async def pay_directly(place: RailStall, bill: BillFacts) -> None:
+    """Pay by a transfer that another provider reports."""
+    async with open_org_transaction(place.database, place.stall.org.id) as session:
+        other = await an_endpoint(
+            session, place.stall.org, [place.stall.account_id], provider="sepay"
+        )
+    direct = replace(place.stall, endpoint_id=other, provider="sepay")
+    body = sepay_body(direct, amount_vnd=20_000, memo=bill.reference)
+    await store_notices(place.database, direct, body)
+    await process_waiting(place.database, direct)
+
+
+async def take_away(place: RailStall) -> None:
+    """Say that the last credit is a sale, and no payment of a bill."""
+    async with open_org_transaction(place.database, place.stall.org.id) as session:
+        last = text("SELECT id FROM bank_transactions ORDER BY id DESC LIMIT 1")
+        await assigning.assign_credit(
+            session,
+            place.stall.org.id,
+            (await session.execute(last)).scalar_one(),
+            payee_id=place.stall.payee_id,
+            by_management=True,
+            actor=MANAGER,
+            now=read_clock(),
+        )
+
+
 async def test_after_a_part_the_code_asks_for_the_rest(place: RailStall) -> None:
     bill = await place.open(amount_vnd=50_000)
 
@@ -322,6 +465,7 @@ async def test_what_nobody_watches_any_more_is_no_longer_requested(place: RailSt
     place.fail(api_fault="error_before")
     bill = await place.open()
 
+    await place.pass_time(timedelta(hours=25))
     service = place.service(later=timedelta(hours=25))
     assert await service.resume(place.stall.org.id, bill.id)
 
