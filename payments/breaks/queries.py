@@ -41,7 +41,8 @@ CLOSE_BREAKS_OF = text("""
 """)
 
 CLOSE_BREAKS = text("""
-    UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = :resolution
+    UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = CAST(:resolution AS text),
+           decision = CASE WHEN CAST(:is_decision AS bool) THEN CAST(:resolution AS text) END
     WHERE org_id = :org_id AND subject_id = :subject_id AND closed_at IS NULL
       AND kind = ANY(CAST(:kinds AS text[]))
 """)
@@ -84,9 +85,14 @@ async def close_breaks(
     kinds: Iterable[str],
     by: UUID | None,
     resolution: str,
+    is_decision: bool = False,
     now: datetime,
 ) -> None:
-    """Close what is explained now."""
+    """Close what is explained now.
+
+    Args:
+        is_decision: the resolution says what its money is.
+    """
     await session.execute(
         CLOSE_BREAKS,
         {
@@ -95,6 +101,7 @@ async def close_breaks(
             "kinds": list(kinds),
             "by": by,
             "resolution": resolution,
+            "is_decision": is_decision,
             "now": now,
         },
     )

@@ -19,7 +19,7 @@ from payments.bills import payment_rules, settling
 from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
-from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
+from payments.bills.queries_payments import list_of_source, list_paid_by_source
 from payments.bills.rules import BillState, BillStatus
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
@@ -51,6 +51,7 @@ class HeldCredit:
     match: NewMatch
     credit: CreditFacts
     bills: dict[UUID, BillState] = field(default_factory=dict)
+    before: dict[UUID, BillState] = field(default_factory=dict)  # `bills` as they were
     payments: list[Payment] = field(default_factory=list)  # what it pays, taken back from `bills`
     changed: set[UUID] = field(default_factory=set)
 
@@ -58,6 +59,11 @@ class HeldCredit:
     def verdict(self) -> Verdict:
         """What the credit is until now."""
         return self.match.decision.verdict
+
+    @property
+    def paid(self) -> dict[UUID, int]:
+        """What it pays until now: {bill: đồng}, once it is taken back."""
+        return {payment.bill_id: payment.amount_vnd for payment in self.payments}
 
     @property
     def payee_id(self) -> UUID | None:
@@ -88,12 +94,13 @@ async def take_back(
     """
     old = held.match.decision
     kind, source_id = SourceKind.CREDIT, held.credit.id
-    of_it = set(await list_bill_ids_of_source(session, org_id, kind=kind, source_id=source_id))
+    of_it = set(await list_paid_by_source(session, org_id, kind=kind, source_id=source_id))
     if old.bill_id is not None:
         of_it.add(old.bill_id)
     if not (wanted := of_it | set(also)):
         return
     held.bills = await settling.lock_bills(session, org_id, wanted)
+    held.before = {bill.id: replace(bill) for bill in held.bills.values()}
     held.payments = await list_of_source(
         session, org_id, held.bills, kind=kind, source_id=source_id
     )
@@ -233,5 +240,6 @@ async def _close_breaks(
             kinds=[kind.value for kind in EXPLAINED_BREAKS],
             by=actor.id,
             resolution=decision.verdict.value,
+            is_decision=True,
             now=now,
         )

@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts
 from payments.credits import assigning, corrections
-from payments.credits.errors import CreditNotCorrectable
+from payments.credits.errors import CreditChanged, CreditNotCorrectable
+from payments.credits.views import get_credit
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
@@ -47,6 +49,12 @@ async def list_credits(database: Database, stall: PayableStall) -> list[UUID]:
         return list((await session.execute(query)).scalars())
 
 
+async def find_match(database: Database, stall: PayableStall, credit_id: UUID) -> UUID:
+    """Return the match in force, as whoever looks at a payment sees it."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        return (await get_credit(session, stall.org.id, credit_id)).match_id
+
+
 async def a_sale(database: Database, stall: PayableStall, amount_vnd: int) -> UUID:
     await store_notices(database, stall, sepay_body(stall, amount_vnd=amount_vnd, memo="tien hang"))
     await process_waiting(database, stall)
@@ -74,12 +82,85 @@ async def test_one_credit_pays_several_bills_and_the_rest_stays_open(
     assert await count_rows(app_database, stall, "matches", f"credit_id = '{credit_id}'") == 2
     assert await count_rows(app_database, stall, "bank_transactions", "open_vnd = 15000") == 1
 
-    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    whole = {"payee_id": stall.payee_id, "by_management": True}
+    with pytest.raises(CreditNotCorrectable):  # two bills would owe again: see that first
+        await correct(assigning.assign_credit, credit_id, **whole)
+    assert (await read_status(app_database, stall, first))[0] == "paid"
+    seen = await find_match(app_database, stall, credit_id)
+    await correct(assigning.assign_credit, credit_id, seen_match_id=seen, **whole)
 
     assert await read_status(app_database, stall, first) == ("open", 0, 0)
     assert await read_status(app_database, stall, second) == ("part_paid", 5_000, 5_000)
     assert await list_breaks(app_database, stall) == []
     assert (await read_ledger(app_database, stall))["takings"] == 55_000
+
+
+async def test_money_is_taken_from_a_bill_only_by_who_saw_that_it_pays_it(
+    app_database: Database, stall: PayableStall, correct: Correct
+) -> None:
+    paid, other = [await a_bill(app_database, stall) for _ in range(2)]
+    await pay(app_database, stall, paid)
+    (credit_id,) = await list_credits(app_database, stall)
+    seen = await find_match(app_database, stall, credit_id)
+    to_other = {"bill_id": other.id, "payee_id": stall.payee_id, "by_management": True}
+    to_payee = {"payee_id": stall.payee_id, "by_management": True}
+    to_both = {"shares": [(paid.id, 10_000), (other.id, 10_000)]}
+
+    for correction, facts in [
+        (assigning.confirm_for_bill, to_other),
+        (assigning.assign_credit, to_payee),
+        (assigning.split_over_bills, to_both),
+    ]:
+        for given, refused in [(None, CreditNotCorrectable), (new_id(), CreditChanged)]:
+            with pytest.raises(refused):
+                await correct(correction, credit_id, seen_match_id=given, **facts)
+    assert (await read_status(app_database, stall, paid))[0] == "paid"
+
+    for _ in range(2):  # the same request again changes nothing
+        await correct(assigning.confirm_for_bill, credit_id, seen_match_id=seen, **to_other)
+    with pytest.raises(CreditChanged):  # and whoever saw the same takes it from nobody
+        await correct(assigning.split_over_bills, credit_id, seen_match_id=seen, **to_both)
+
+    assert (await read_status(app_database, stall, paid))[0] == "open"
+    assert (await read_status(app_database, stall, other))[0] == "paid"
+
+
+async def test_of_two_people_who_move_what_pays_a_bill_at_once_one_does(
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
+) -> None:
+    bills = [await a_bill(app_database, stall) for _ in range(4)]
+    await pay(app_database, stall, bills[0])
+    (credit_id,) = await list_credits(app_database, stall)
+    seen = await find_match(app_database, stall, credit_id)
+
+    ends = await asyncio.gather(
+        *(move(app_database, stall, credit_id, to=bill, seen=seen) for bill in bills[1:]),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(one).__name__ for one in ends) == ["CreditChanged"] * 2 + ["NoneType"]
+    states = [(await read_status(app_database, stall, bill))[0] for bill in bills]
+    assert states[0] == "open"
+    assert states[1 + ends.index(None)] == "paid"
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def move(
+    database: Database, stall: PayableStall, credit_id: UUID, *, to: BillFacts, seen: UUID
+) -> None:
+    """Let the management take a payment for another bill than the one that it pays."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        await assigning.confirm_for_bill(
+            session,
+            stall.org.id,
+            credit_id,
+            bill_id=to.id,
+            payee_id=stall.payee_id,
+            by_management=True,
+            seen_match_id=seen,
+            actor=MANAGER,
+            now=NOON,
+        )
 
 
 @pytest.mark.parametrize("taken_at", [0, 1, 2])
@@ -99,6 +180,7 @@ async def test_of_several_credits_on_one_bill_any_can_be_taken_back(
         bill_id=other.id,
         payee_id=stall.payee_id,
         by_management=True,
+        seen_match_id=await find_match(app_database, stall, credit_id),
     )
 
     applied_vnd = [5_000, 7_000, 8_000][taken_at]
@@ -124,6 +206,29 @@ async def test_money_that_came_again_pays_the_bill_once_it_is_needed(
 
     assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
     assert await list_breaks(app_database, stall) == []
+
+
+async def test_what_was_too_much_pays_the_bill_once_it_needs_it(
+    app_database: Database, stall: PayableStall, correct: Correct
+) -> None:
+    bill, other = [await a_bill(app_database, stall) for _ in range(2)]
+    for part_vnd in (5_000, 20_000):
+        await pay(app_database, stall, bill, amount_vnd=part_vnd)
+    first, second = await list_credits(app_database, stall)
+    facts = {"bill_id": bill.id, "payee_id": stall.payee_id}
+    await correct(assigning.confirm_for_bill, second, **facts)  # it needs nothing more
+    assert await count_rows(app_database, stall, "matches") == 2
+    seen = await find_match(app_database, stall, first)
+    await move(app_database, stall, first, to=other, seen=seen)
+    assert await read_status(app_database, stall, bill) == ("part_paid", 15_000, 20_000)
+
+    for _ in range(2):
+        await correct(assigning.confirm_for_bill, second, **facts)
+
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+    assert await count_rows(app_database, stall, "bank_transactions", "open_vnd > 0") == 0
+    assert await count_rows(app_database, stall, "matches", f"credit_id = '{second}'") == 2
 
 
 async def test_shares_that_do_not_fit_change_nothing(
@@ -155,7 +260,13 @@ async def test_a_cancelled_bill_stays_so_and_owes_no_refund_of_what_was_taken_ba
     assert await list_breaks(app_database, stall) == ["refund_due"]
     (credit_id,) = await list_credits(app_database, stall)
 
-    await correct(assigning.assign_credit, credit_id, payee_id=stall.payee_id, by_management=True)
+    await correct(
+        assigning.assign_credit,
+        credit_id,
+        payee_id=stall.payee_id,
+        by_management=True,
+        seen_match_id=await find_match(app_database, stall, credit_id),
+    )
 
     assert await read_status(app_database, stall, bill) == ("cancelled", 0, 0)
     assert await list_breaks(app_database, stall) == []
@@ -182,22 +293,15 @@ async def test_two_credits_that_change_bills_with_each_other_at_once_do_not_dead
         await pay(app_database, stall, bill, amount_vnd=9_000)
     credits_in = await list_credits(app_database, stall)
 
-    async def move(credit_id: UUID, to: BillFacts) -> None:
-        async with open_org_transaction(app_database, stall.org.id) as session:
-            await assigning.confirm_for_bill(
-                session,
-                stall.org.id,
-                credit_id,
-                bill_id=to.id,
-                payee_id=stall.payee_id,
-                by_management=True,
-                actor=MANAGER,
-                now=NOON,
-            )
-
     for turn in range(10):
         there = bills if turn % 2 else bills[::-1]
-        await asyncio.gather(*map(move, credits_in, there))
+        seen = [await find_match(app_database, stall, credit_id) for credit_id in credits_in]
+        await asyncio.gather(
+            *(
+                move(app_database, stall, credit_id, to=bill, seen=match_id)
+                for credit_id, bill, match_id in zip(credits_in, there, seen, strict=True)
+            )
+        )
 
     assert [(await read_status(app_database, stall, b))[:2] for b in bills] == [
         ("part_paid", 9_000)
