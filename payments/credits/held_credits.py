@@ -20,7 +20,7 @@ from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
 from payments.bills.queries_payments import list_of_source, list_paid_by_source
-from payments.bills.rules import BillState, BillStatus
+from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.credits import queries_matches
@@ -222,24 +222,14 @@ async def _close_breaks(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Close what was open about a credit, before its new explanation opens what is open of that.
-
-    Also the refund that a cancelled bill was due, if nothing is paid of it any more.
-    """
-    subjects = [held.credit.id]
-    subjects += [
-        bill.id
-        for bill in held.bills.values()
-        if bill.status == BillStatus.CANCELLED and bill.paid_vnd == 0
-    ]
-    for subject_id in subjects:
-        await break_queries.close_breaks(
-            session,
-            org_id,
-            subject_id=subject_id,
-            kinds=[kind.value for kind in EXPLAINED_BREAKS],
-            by=actor.id,
-            resolution=decision.verdict.value,
-            is_decision=True,
-            now=now,
-        )
+    """Close what was open about a credit, before its new explanation opens what is open of that."""
+    await break_queries.close_breaks(
+        session,
+        org_id,
+        subject_id=held.credit.id,
+        kinds=[kind.value for kind in EXPLAINED_BREAKS],
+        by=actor.id,
+        resolution=decision.verdict.value,
+        is_decision=True,
+        now=now,
+    )
