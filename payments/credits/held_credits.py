@@ -24,7 +24,7 @@ from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.credits import queries_matches
-from payments.credits.effects import list_reversal
+from payments.credits.effects import list_reversal, list_taken_back
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.matching import write_matches
 from payments.credits.reasons import MatchReason
@@ -69,6 +69,16 @@ class HeldCredit:
     def payee_id(self) -> UUID | None:
         """Whose it is until now."""
         return self.match.decision.payee_id
+
+    def find_unchanged(self) -> set[UUID]:
+        """Find the bills that are paid again what was taken back; they were paid when they were."""
+        found = set()
+        for was in self.before.values():
+            bill = self.bills[was.id]
+            if (bill.paid_vnd, bill.received_vnd) == (was.paid_vnd, was.received_vnd):
+                bill.paid_at = was.paid_at
+                found.add(bill.id)
+        return found
 
 
 async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> HeldCredit:
@@ -152,6 +162,7 @@ async def replace_match(
         named=named or old.named,
         matched_by=actor.id,
     )
+    unchanged = held.find_unchanged()
     await queries_matches.set_open(session, org_id, [(credit.id, 0)])
     await write_matches(
         session,
@@ -160,7 +171,12 @@ async def replace_match(
         [credit],
         {bill_id: held.bills[bill_id] for bill_id in held.changed},
         reversed_payments=held.payments,
+        unchanged=unchanged,
         now=now,
+    )
+    for_others = held.changed - unchanged - {leg.bill.id for leg in decision.legs}
+    taken_back = list_taken_back(
+        credit, [held.bills[bill_id] for bill_id in sorted(for_others)], held.payments
     )
     # Everyone on the account is notified that it is explained, also those whose money it is not.
     corrected = NewEvent(
@@ -172,7 +188,7 @@ async def replace_match(
             "payee_id": None if decision.payee_id is None else str(decision.payee_id),
         },
     )
-    await outbox.record(session, org_id, [corrected], now=now)
+    await outbox.record(session, org_id, [*taken_back, corrected], now=now)
     record_change(
         session,
         org_id=org_id,

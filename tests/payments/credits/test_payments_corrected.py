@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -161,6 +162,84 @@ async def move(
             actor=MANAGER,
             now=NOON,
         )
+
+
+async def list_news(
+    database: Database, stall: PayableStall, since: int
+) -> list[tuple[str, UUID | None, str | None]]:
+    """Return (kind, bill, its status) of what happened to money, after the first events."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        query = text(
+            "SELECT kind, bill_id, data ->> 'bill_status' FROM events"
+            " WHERE kind NOT LIKE 'account.%' ORDER BY id"
+        )
+        return [(row[0], row[1], row[2]) for row in await session.execute(query)][since:]
+
+
+async def test_every_bill_that_a_correction_changes_has_an_event_of_its_own(
+    app_database: Database, stall: PayableStall, correct: Correct
+) -> None:
+    paid, other, third = [await a_bill(app_database, stall) for _ in range(3)]
+    await pay(app_database, stall, paid)
+    (credit_id,) = await list_credits(app_database, stall)
+    seen = await find_match(app_database, stall, credit_id)
+
+    await move(app_database, stall, credit_id, to=other, seen=seen)
+    news = await list_news(app_database, stall, 1)
+    assert set(news[:2]) == {
+        ("bill.payment_taken_back", paid.id, "open"),
+        ("bill.paid", other.id, "paid"),
+    }
+    assert news[2:] == [("credit.corrected", None, None)]
+
+    seen = await find_match(app_database, stall, credit_id)
+    shares = [(other.id, 8_000), (third.id, 12_000)]
+    await correct(assigning.split_over_bills, credit_id, shares=shares, seen_match_id=seen)
+    assert set((await list_news(app_database, stall, 4))[:2]) == {
+        ("bill.part_paid", other.id, "part_paid"),
+        ("bill.part_paid", third.id, "part_paid"),
+    }
+
+    await correct(corrections.mark_same_money, credit_id)
+    news = await list_news(app_database, stall, 7)
+    assert sorted(kind for kind, *_ in news) == [
+        "bill.payment_taken_back", "bill.payment_taken_back", "credit.corrected",
+    ]  # fmt: skip
+    assert set(news) >= {
+        ("bill.payment_taken_back", other.id, "open"),
+        ("bill.payment_taken_back", third.id, "open"),
+    }
+
+
+async def test_money_that_leaves_the_takings_and_comes_back_is_corrected_once_each_time(
+    app_database: Database, stall: PayableStall, correct: Correct
+) -> None:
+    credit_id = await a_sale(app_database, stall, 20_000)
+    facts = {"payee_id": stall.payee_id}
+
+    await correct(corrections.mark_not_takings, credit_id, reason="", **facts)
+    assert [kind for kind, *_ in await list_news(app_database, stall, 1)] == ["credit.corrected"]
+    await correct(corrections.mark_takings_again, credit_id, **facts)
+
+    kinds = [kind for kind, *_ in await list_news(app_database, stall, 2)]
+    assert kinds == ["counter_sale.received", "credit.corrected"]
+
+
+async def test_a_bill_that_keeps_its_share_has_no_event_and_was_paid_when_it_was(
+    app_database: Database, stall: PayableStall, correct: Correct
+) -> None:
+    first, second = [await a_bill(app_database, stall) for _ in range(2)]
+    credit_id = await a_sale(app_database, stall, 50_000)
+    await correct(assigning.split_over_bills, credit_id, shares=[(first.id, 20_000)])
+
+    later = NOON + timedelta(hours=1)
+    await correct(assigning.add_to_split, credit_id, shares=[(second.id, None)], now=later)
+
+    told = [(kind, bill_id) for kind, bill_id, _ in await list_news(app_database, stall, 1)]
+    corrected = ("credit.corrected", None)
+    assert told == [("bill.paid", first.id), corrected, ("bill.paid", second.id), corrected]
+    paid_at = f"id = '{first.id}' AND paid_at = '{NOON.isoformat()}'"
+    assert await count_rows(app_database, stall, "bills", paid_at) == 1
 
 
 @pytest.mark.parametrize("taken_at", [0, 1, 2])
