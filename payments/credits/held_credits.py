@@ -72,13 +72,11 @@ class HeldCredit:
 
     def find_unchanged(self) -> set[UUID]:
         """Find the bills that are paid again what was taken back; they were paid when they were."""
-        found = set()
-        for was in self.before.values():
-            bill = self.bills[was.id]
-            if (bill.paid_vnd, bill.received_vnd) == (was.paid_vnd, was.received_vnd):
-                bill.paid_at = was.paid_at
-                found.add(bill.id)
-        return found
+        return {
+            was.id
+            for was in self.before.values()
+            if payment_rules.keep_if_same(self.bills[was.id], was)
+        }
 
 
 async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> HeldCredit:
