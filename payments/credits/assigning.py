@@ -65,7 +65,7 @@ async def assign_credit(
 
     Args:
         by_management: the actor looks after the organisation, and may say it of any credit that
-            nothing explains.
+            nothing explains, and of any payee whose account this ever was.
         seen_match_id: the match that this is to replace, where it matters.
 
     Raises:
@@ -74,7 +74,7 @@ async def assign_credit(
         CreditChanged: it has another match than the one that was seen.
     """
     held = await hold_credit(session, org_id, credit_id)
-    await _require_account(session, org_id, payee_id, held.credit)
+    await _require_account(session, org_id, payee_id, held.credit, was_ever=by_management)
     if held.payee_id == payee_id and held.match.decision.rule is MatchRule.ASSIGNED:
         return  # the same tap twice
     _require_seen(held, seen_match_id)
@@ -110,7 +110,7 @@ async def confirm_for_bill(
             or the credit has its explanation.
     """
     held = await hold_credit(session, org_id, credit_id)
-    await _require_account(session, org_id, payee_id, held.credit)
+    await _require_account(session, org_id, payee_id, held.credit, was_ever=by_management)
     old = held.match.decision
     is_for_it = old.bill_id == bill_id
     if is_for_it and old.applied_vnd == held.credit.amount_vnd:
@@ -274,15 +274,19 @@ def _pick_bill(held: HeldCredit, bill_id: UUID, payee_id: UUID) -> BillState:
 
 
 async def _require_account(
-    session: AsyncSession, org_id: UUID, payee_id: UUID, credit: CreditFacts
+    session: AsyncSession, org_id: UUID, payee_id: UUID, credit: CreditFacts, *, was_ever: bool
 ) -> None:
-    """Refuse a payee that does not trade on the credit's account.
+    """Refuse a payee that does not trade on the credit's account, or never did (`was_ever`).
 
     Raises:
         CreditNotFound, PayeeNotFound
     """
     await get_payee(session, org_id, payee_id)
     if not await queries.is_on_account(
-        session, org_id, payee_id=payee_id, account_id=credit.receiving_account_id
+        session,
+        org_id,
+        payee_id=payee_id,
+        account_id=credit.receiving_account_id,
+        was_ever=was_ever,
     ):
         raise CreditNotFound(credit.id)

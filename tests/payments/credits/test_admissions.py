@@ -16,15 +16,17 @@ from payments.bills.rules import BillFacts
 from payments.breaks.errors import BreakClosed, BreakNotDecidable, BreakNotFound
 from payments.breaks.models import Break
 from payments.breaks.service import close_break
+from payments.callbacks.views import list_payees_of_credits
 from payments.credits import admissions, assigning
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound, RestNeedsBills
 from payments.credits.rematching import rematch
+from payments.payees.accounts import end_link, propose_account
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
-from tests.world.constants import MANAGER, NOON, VENDOR
+from tests.world.constants import APPROVER, MANAGER, NOON, VCB, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
-from tests.world.payees import a_payee
+from tests.world.payees import a_payee, an_account
 from tests.world.reads import (
     count_rows,
     find_credit,
@@ -318,6 +320,81 @@ async def test_money_of_another_account_is_nobodys_elses(
 
     with pytest.raises(CreditNotFound):
         await assign(app_database, stall, break_id, payee_id=stranger)
+
+
+async def let_untested(database: Database, stall: PayableStall) -> UUID:
+    """Let a second payee's account on the same number wait for its own test transfer."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        payee_id = await a_payee(session, stall.org)
+        await an_account(
+            session,
+            stall.org,
+            payee_id,
+            account_number=stall.account_number,
+            virtual_account="VA0001",
+            is_tested=False,
+        )
+    return payee_id
+
+
+async def let_end(database: Database, stall: PayableStall) -> UUID:
+    """Take the stall's account out of use."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        link_id = (await session.execute(text("SELECT id FROM payee_accounts"))).scalar_one()
+        await end_link(session, stall.org.id, link_id, actor=APPROVER, reason="moved out", now=NOON)
+    return stall.payee_id
+
+
+async def let_refuse(database: Database, stall: PayableStall) -> UUID:
+    """Propose the account for a second payee, and let nobody agree."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        payee_id = await a_payee(session, stall.org)
+        await propose_account(
+            session,
+            stall.org.id,
+            payee_id=payee_id,
+            bin_=VCB,
+            account_number=stall.account_number,
+            virtual_account="VA0001",
+            holder_name="HO KINH DOANH B12",
+            test_reference=make_reference(stall.org.code, 700_000_999),
+            actor=MANAGER,
+            now=NOON,
+        )
+    return payee_id
+
+
+@pytest.mark.parametrize(
+    ("change", "may_have"), [(let_untested, True), (let_end, True), (let_refuse, False)]
+)
+async def test_the_management_gives_money_to_whoever_was_once_approved_on_its_account(
+    app_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+    change: Callable[[Database, PayableStall], Awaitable[UUID]],
+    may_have: bool,
+) -> None:
+    payee_id = await change(app_database, stall)
+    memo = make_reference(stall.org.code, 888)
+    await store_notices(app_database, stall, sepay_body(stall, amount_vnd=35_000, memo=memo))
+    await process_waiting(app_database, stall)
+    break_id = await find_break(app_database, stall, "unknown_reference")
+    credit_id = await find_credit(app_database, stall)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        offered = await list_payees_of_credits(session, stall.org.id, [credit_id])
+        with pytest.raises(CreditNotFound):  # a stall itself only on an account that it trades on
+            await assigning.assign_credit(
+                session, stall.org.id, credit_id, payee_id=payee_id, actor=VENDOR, now=NOON
+            )
+    assert (payee_id in {one[0] for one in offered.get(credit_id, ())}) == may_have
+
+    if not may_have:
+        with pytest.raises(CreditNotFound):
+            await assign(app_database, stall, break_id, payee_id=payee_id)
+        return
+    assert (await assign(app_database, stall, break_id, payee_id=payee_id)).closed_at is not None
+    assert (await read_ledger(app_database, stall))["unapplied"] == 0
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_an_assignment_and_the_bill_that_appears_at_once_have_one_end(
