@@ -1,6 +1,7 @@
 """Breaks: money that nothing explains, how old it is, and what somebody should do about it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +17,9 @@ from api.pages.reasons import present_reason, present_resolution
 from core.errors import HubError
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
+from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill_id
+from payments.bills.references import find_references
 from payments.breaks.errors import BreakClosed
 from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
@@ -27,6 +30,7 @@ from payments.credits import admissions
 
 router = APIRouter(prefix="/manage/breaks", include_in_schema=False)
 
+REFERENCE_CHARS_MAX = 60  # with what people put between its letters
 SHOWN = {"open": True, "closed": False, "all": None}
 
 
@@ -131,15 +135,15 @@ async def assign(
     manager: TheManager,
     break_id: UUID,
     payee_id: Annotated[UUID | None, Form()] = None,
-    reference: Annotated[str, Form(max_length=40)] = "",
+    reference: Annotated[str, Form(max_length=REFERENCE_CHARS_MAX)] = "",
 ) -> Response:
     """Give a payment to the bill with this reference, or to a payee as a sale."""
-    named = read_line(reference, 40).replace(" ", "").upper()
+    named = read_line(reference, REFERENCE_CHARS_MAX)
     if not named and payee_id is None:
         return await _render(manager, errors={"": manager.say("error.payee_needed")})
 
     async def give(tx: AsyncSession) -> Break:
-        bill_id = await get_bill_id(tx, manager.org_id, named) if named else None
+        bill_id = await _find_bill(tx, manager.org_id, named) if named else None
         return await admissions.assign(
             tx,
             manager.org_id,
@@ -151,6 +155,21 @@ async def assign(
         )
 
     return await _decide(manager, give)
+
+
+async def _find_bill(tx: AsyncSession, org_id: UUID, typed: str) -> UUID:
+    """Return the one bill that a reference names, as people and banks write it.
+
+    Raises:
+        BillNotFound: there is none; or two, by chance, and money goes to no guess.
+    """
+    found = set()
+    for one in find_references(typed):
+        with suppress(BillNotFound):
+            found.add(await get_bill_id(tx, org_id, one.reference))
+    if len(found) != 1:
+        raise BillNotFound(typed)
+    return found.pop()
 
 
 async def _decide(

@@ -19,10 +19,11 @@ from identity.people.rules import Permission
 from payments.bills.queries import list_unpaid_of_payee
 from payments.bills.references import find_references
 from payments.bills.rules import BillFacts
+from payments.breaks.errors import BreakNotDecidable
 from payments.breaks.queries import get_break
-from payments.callbacks.errors import BreakNotDecidable
 from payments.callbacks.views import list_payees_of_credits
 from payments.credits import admissions
+from payments.credits.errors import CreditNotCorrectable
 from payments.credits.views import CreditView, get_credit
 
 router = APIRouter(prefix="/manage/breaks", include_in_schema=False)
@@ -71,6 +72,11 @@ class _Matter:
     payees: Sequence[tuple[UUID, str, str | None]]
     payee_id: UUID | None
     bills: Sequence[BillFacts]
+
+    @property
+    def open_vnd(self) -> int:
+        """What no bill has taken of the payment."""
+        return self.credit.amount_vnd - self.credit.applied_vnd
 
 
 @router.get("/{break_id}/spread", dependencies=[requires(Permission.BREAKS_RESOLVE)])
@@ -161,7 +167,7 @@ def _propose(matter: _Matter) -> dict[UUID, str]:
     chosen = [bill for bill in matter.bills if bill.reference in named]
     if not chosen:
         chosen = [bill for bill in matter.bills if bill.expires_at >= matter.credit.occurred_at]
-    left_vnd = matter.credit.amount_vnd
+    left_vnd = matter.open_vnd
     shares: dict[UUID, str] = {}
     for bill in chosen:
         share_vnd = min(left_vnd, _missing_vnd(bill))
@@ -209,6 +215,10 @@ def _explain(
     }
     if any(bill_id not in missing_vnd for bill_id, _ in shares):
         errors[""] = manager.say("error.bill_settled")
+    total_vnd = sum(share_vnd for _, share_vnd in shares)
+    if not errors and isinstance(error, CreditNotCorrectable) and total_vnd > matter.open_vnd:
+        total, amount = format_vnd(total_vnd), format_vnd(matter.open_vnd)
+        errors[""] = manager.say("error.shares_too_big", total=total, amount=amount)
     return errors or {"": manager.present_error(error)}
 
 
@@ -227,7 +237,7 @@ def _render(
     path = f"/breaks/{matter.break_id}/spread"
     page = SpreadPage(
         kind=manager.word("break.kind", matter.kind),
-        amount_vnd=credit.amount_vnd,
+        amount_vnd=matter.open_vnd,
         payer=credit.payer_name or manager.say("spread.no_name"),
         when=manager.present_instant(credit.occurred_at),
         memo=credit.memo,

@@ -168,6 +168,14 @@ def expire_taken_back(plan: SettlingPlan, *, now: datetime) -> None:
             bill.status = BillStatus.EXPIRED
 
 
+def keep_if_same(bill: BillState, was: BillState) -> bool:
+    """Tell whether a locked bill has again what was taken back; it was paid when it was, then."""
+    if (bill.paid_vnd, bill.received_vnd) != (was.paid_vnd, was.received_vnd):
+        return False
+    bill.paid_at = was.paid_at
+    return True
+
+
 def debit_account(rail: str, bill: BillState) -> AccountKey:
     """Say where money that came by a rail is now: the debit side of docs/ledger.md's table."""
     if rail == CASH:

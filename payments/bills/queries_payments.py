@@ -64,8 +64,8 @@ _PAYMENT = """
            refundable_vnd
     FROM payments WHERE org_id = :org_id AND reversed_at IS NULL
 """
-LIST_BILL_IDS_OF_SOURCE = text("""
-    SELECT bill_id FROM payments
+LIST_PAID_BY_SOURCE = text("""
+    SELECT bill_id, amount_vnd FROM payments
     WHERE org_id = :org_id AND source_kind = :kind AND source_id = :source_id
       AND reversed_at IS NULL
 """)
@@ -151,12 +151,12 @@ async def reopen_requests(session: AsyncSession, org_id: UUID, bill_ids: Collect
     await send(session, REOPEN_REQUESTS, {"org_id": org_id, "bill_ids": list(bill_ids)})
 
 
-async def list_bill_ids_of_source(
+async def list_paid_by_source(
     session: AsyncSession, org_id: UUID, *, kind: SourceKind, source_id: UUID
-) -> list[UUID]:
-    """List the bills that a source pays now."""
+) -> dict[UUID, int]:
+    """List the bills that a source pays now, and each with how many đồng."""
     values = {"org_id": org_id, "kind": kind.value, "source_id": source_id}
-    return [row[0] for row in await run(session, LIST_BILL_IDS_OF_SOURCE, values)]
+    return {row[0]: row[1] for row in await run(session, LIST_PAID_BY_SOURCE, values)}
 
 
 async def list_of_source(

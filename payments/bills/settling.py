@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from payments.bills import queries, queries_payments
 from payments.bills.owners_rules import NewChange, list_changes
 from payments.bills.payment_rules import Payment, SettlingPlan, expire_taken_back
-from payments.bills.rules import UNPAID, BillState
+from payments.bills.rules import UNPAID, BillState, BillStatus
+from payments.breaks import queries as break_queries
 from payments.ledger import service as ledger
 from payments.ledger.rules import NewPosting, takings
 
@@ -45,7 +46,7 @@ async def write(
     sales: Collection[NewChange] = (),
     now: datetime,
 ) -> None:
-    """Write what was decided: bills, payments, postings, and the changes for owners.
+    """Write what was decided: bills, payments, postings, refunds due, and owners' changes.
 
     Nothing is read, so that all of it may travel in one trip (core.sql.sent_together). Reversals
     come first: a source may pay the same bill anew.
@@ -58,6 +59,7 @@ async def write(
         await queries_payments.reverse_payments(
             session, org_id, [payment.id for payment in plan.reversed], now=now
         )
+        await _renew_refunds(session, org_id, plan, now=now)
     if plan.bills:
         await queries.update_bills(session, org_id, list(plan.bills.values()))
     if plan.payments:
@@ -95,6 +97,16 @@ async def notify_owners(
     """Write the changes for owners of locked bills whose status is another now."""
     if changes := [*list_changes(bills), *sales]:
         await queries_payments.insert_changes(session, org_id, changes, now=now)
+
+
+async def _renew_refunds(
+    session: AsyncSession, org_id: UUID, plan: SettlingPlan, *, now: datetime
+) -> None:
+    """Let the refunds that cancelled bills are due say what is left of their payments."""
+    bills = [plan.bills[bill_id] for bill_id in {payment.bill_id for payment in plan.reversed}]
+    left_vnd = {bill.id: bill.paid_vnd for bill in bills if bill.status == BillStatus.CANCELLED}
+    if left_vnd:
+        await break_queries.renew_refunds_due(session, org_id, left_vnd, now=now)
 
 
 def _posting(payment: Payment, *, is_reversal: bool = False) -> NewPosting:

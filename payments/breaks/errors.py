@@ -21,3 +21,12 @@ class BreakClosed(HubError):
 
     def __init__(self) -> None:
         super().__init__("This break was resolved before.")
+
+
+class BreakNotDecidable(HubError):
+    """This decision does not fit what the break is about."""
+
+    kind, code, title = Kind.CONFLICT, "break_not_decidable", "Not to be decided so"
+
+    def __init__(self) -> None:
+        super().__init__("This break is not about money that could be decided about in this way.")

@@ -43,4 +43,4 @@ class Break(OrgRow):
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[UUID | None]
     resolution: Mapped[str | None]  # in a person's words, or what explained it
-    decision: Mapped[str | None]  # what was decided about its money; words never stand for one
+    decision: Mapped[str | None]  # what its money was decided to be; words never stand for one

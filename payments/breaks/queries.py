@@ -10,10 +10,10 @@ from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from core.sql import InsertMany, insert_many
+from core.sql import InsertMany, insert_many, send
 from payments.breaks.errors import BreakNotFound
 from payments.breaks.models import Break
-from payments.breaks.rules import BreakKind
+from payments.breaks.rules import TAKEN_BACK, BreakKind
 from payments.breaks.types import NewBreak
 
 INSERT_BREAKS = InsertMany(
@@ -41,9 +41,28 @@ CLOSE_BREAKS_OF = text("""
 """)
 
 CLOSE_BREAKS = text("""
-    UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = :resolution
+    UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = CAST(:resolution AS text),
+           decision = CASE WHEN CAST(:is_decision AS bool) THEN CAST(:resolution AS text) END
     WHERE org_id = :org_id AND subject_id = :subject_id AND closed_at IS NULL
       AND kind = ANY(CAST(:kinds AS text[]))
+""")
+
+# The caller has locked the bills: nobody else changes what they were paid.
+RENEW_REFUNDS_DUE = text("""
+    WITH due AS (
+        SELECT t.new_id, t.bill_id, t.amount_vnd
+        FROM unnest(CAST(:new_ids AS uuid[]), CAST(:bill_ids AS uuid[]),
+                    CAST(:amounts_vnd AS bigint[])) AS t (new_id, bill_id, amount_vnd)
+    ), closed AS (
+        UPDATE breaks k SET closed_at = :now, resolution = :resolution
+        FROM due
+        WHERE k.org_id = :org_id AND k.subject_id = due.bill_id AND k.kind = 'refund_due'
+          AND k.closed_at IS NULL
+        RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, due.amount_vnd)
+    INSERT INTO breaks (
+        org_id, id, kind, subject_id, bill_id, amount_vnd, reason, reason_facts, opened_at)
+    SELECT :org_id, new_id, 'refund_due', bill_id, bill_id, amount_vnd, reason, reason_facts, :now
+    FROM closed WHERE amount_vnd > 0
 """)
 
 # Each filter that is given, and only those: otherwise no plan that serves any values can use the
@@ -84,9 +103,14 @@ async def close_breaks(
     kinds: Iterable[str],
     by: UUID | None,
     resolution: str,
+    is_decision: bool = False,
     now: datetime,
 ) -> None:
-    """Close what is explained now."""
+    """Close what is explained now.
+
+    Args:
+        is_decision: the resolution says what its money is.
+    """
     await session.execute(
         CLOSE_BREAKS,
         {
@@ -95,6 +119,7 @@ async def close_breaks(
             "kinds": list(kinds),
             "by": by,
             "resolution": resolution,
+            "is_decision": is_decision,
             "now": now,
         },
     )
@@ -116,6 +141,27 @@ async def close_breaks_of(
             "ids": list(resolutions),
             "resolutions": list(resolutions.values()),
             "kinds": [kind.value for kind in kinds],
+            "now": now,
+        },
+    )
+
+
+async def renew_refunds_due(
+    session: AsyncSession, org_id: UUID, amounts_vnd: Mapping[UUID, int], *, now: datetime
+) -> None:
+    """Let what is open to be given back of cancelled bills say what is left: {bill: đồng}.
+
+    What a person closed stays so.
+    """
+    await send(
+        session,
+        RENEW_REFUNDS_DUE,
+        {
+            "org_id": org_id,
+            "new_ids": [new_id() for _ in amounts_vnd],
+            "bill_ids": list(amounts_vnd),
+            "amounts_vnd": list(amounts_vnd.values()),
+            "resolution": TAKEN_BACK,
             "now": now,
         },
     )

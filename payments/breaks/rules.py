@@ -1,6 +1,9 @@
 """Kinds of breaks, and the reasons of those that no match opens. Pure."""
 
 from enum import StrEnum
+from typing import Final
+
+TAKEN_BACK: Final = "taken_back"  # how a refund that is due for another amount by now was resolved
 
 
 class BreakKind(StrEnum):

@@ -1,4 +1,4 @@
-"""Errors of notices, and of decisions about breaks."""
+"""Errors of notices."""
 
 from uuid import UUID
 
@@ -12,12 +12,3 @@ class NoticeNotFound(HubError):
 
     def __init__(self, notice_id: UUID) -> None:
         super().__init__(f"This endpoint received no message {notice_id}.")
-
-
-class BreakNotDecidable(HubError):
-    """This decision does not fit what the break is about."""
-
-    kind, code, title = Kind.CONFLICT, "break_not_decidable", "Not to be decided so"
-
-    def __init__(self) -> None:
-        super().__init__("This break is not about money that could be decided about in this way.")

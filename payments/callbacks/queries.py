@@ -158,7 +158,7 @@ LIST_PAYEES_OF_CREDITS = text("""
     SELECT DISTINCT c.id, p.id, p.name, p.place
     FROM bank_transactions c
     JOIN payee_accounts l ON l.org_id = c.org_id
-     AND l.receiving_account_id = c.receiving_account_id AND l.status IN ('active', 'former')
+     AND l.receiving_account_id = c.receiving_account_id AND l.approved_at IS NOT NULL
     JOIN payees p ON p.org_id = l.org_id AND p.id = l.payee_id
     WHERE c.org_id = :org_id AND c.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY p.place, p.name, p.id LIMIT 5000

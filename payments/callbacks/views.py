@@ -105,7 +105,7 @@ async def count_notices(
 async def list_payees_of_credits(
     session: AsyncSession, org_id: UUID, credit_ids: Sequence[UUID]
 ) -> dict[UUID, list[tuple[UUID, str, str | None]]]:
-    """List who trades on the account of each credit: credit → (payee, its name, its place)."""
+    """List who was ever approved on the account of each: credit → (payee, its name, its place)."""
     found: dict[UUID, list[tuple[UUID, str, str | None]]] = {}
     if credit_ids:
         values = {"org_id": org_id, "ids": list(credit_ids)}

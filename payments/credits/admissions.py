@@ -5,7 +5,7 @@ Order of locks: a break of the kinds decided here, then the credit with its matc
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
+from payments.bills.payment_rules import SourceKind
 from payments.bills.queries import get_bill
-from payments.breaks.errors import BreakClosed
+from payments.bills.queries_payments import list_paid_by_source
+from payments.breaks.errors import BreakClosed, BreakNotDecidable
 from payments.breaks.models import Break
 from payments.breaks.queries import get_break, lock_break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import write_resolution
-from payments.callbacks.errors import BreakNotDecidable
 from payments.credits import (
     assigning,
     corrections,
@@ -28,9 +29,12 @@ from payments.credits import (
     queries_transactions,
 )
 from payments.credits.duplicates import read_fingerprint
+from payments.credits.errors import RestNeedsBills
+from payments.credits.held_credits import HeldCredit, hold_credit
 from payments.credits.matching import describe_routings, match_credits, write_matches
 from payments.credits.queries_transactions import to_facts
 from payments.credits.reading import make_credit
+from payments.credits.rules import MatchRule, Verdict
 from payments.credits.types import NewCredit
 from payments.providers import find_provider
 from payments.providers.types import Direction
@@ -43,6 +47,10 @@ ASSIGNABLE: Final = frozenset(
         BreakKind.SEVERAL_REFERENCES,
         BreakKind.WRONG_ACCOUNT,
     }
+)
+# What nothing explains, by its match.
+UNEXPLAINED: Final = frozenset(
+    {Verdict.UNASSIGNED, Verdict.NO_BILL, Verdict.SEVERAL_BILLS, Verdict.WRONG_ACCOUNT}
 )
 ANOTHER_TRANSFER: Final = "another_transfer"
 SAME_MONEY: Final = "same_money"
@@ -60,7 +68,9 @@ async def admit(
         BreakNotFound, BreakNotDecidable
         BreakClosed: it was resolved otherwise.
     """
-    found, is_decided = await _open(session, org.id, break_id, MAYBE_TWICE, ANOTHER_TRANSFER)
+    found, is_decided = await _lock_undecided(
+        session, org.id, break_id, MAYBE_TWICE, ANOTHER_TRANSFER
+    )
     if is_decided:
         return found
     if found.kind == BreakKind.CONTRADICTION:
@@ -80,7 +90,7 @@ async def confirm_same_money(
         BreakNotFound, BreakNotDecidable, BreakClosed
         CreditNotCorrectable: some of it was refunded.
     """
-    found, is_decided = await _open(session, org_id, break_id, MAYBE_TWICE, SAME_MONEY)
+    found, is_decided = await _lock_undecided(session, org_id, break_id, MAYBE_TWICE, SAME_MONEY)
     if is_decided:
         return found
     if found.kind == BreakKind.POSSIBLE_DUPLICATE:
@@ -105,60 +115,77 @@ async def assign(
     actor: Actor,
     now: datetime,
 ) -> Break:
-    """Say whose the payment of a break is: a payee's sale, a bill's, or several bills'.
+    """Say whose the money of a break is: a payee's sale, a bill's, or several bills'.
+
+    It is about what nothing explains, so it never takes money from a bill. Of a payment that is
+    spread over bills, that is the rest. Saying again what the money is by now changes nothing.
 
     Args:
         shares: (bill, đồng), as in assigning.split_over_bills.
 
     Raises:
         BreakNotFound, BreakNotDecidable, BillNotFound, PayeeNotFound
+        BreakClosed: its money was decided to be something else.
         CreditNotFound: the payee is not on the credit's account.
-        CreditNotCorrectable: it has its explanation, or the bill needs no money any more.
+        CreditNotCorrectable: the bill needs no money any more.
+        RestNeedsBills: it is the rest of a payment that is spread over bills.
     """
     assert [payee_id is not None, bill_id is not None, bool(shares)].count(True) == 1
     # Not locked: whoever explains the credit holds it first and closes its breaks after.
     found = await get_break(session, org_id, break_id)
     if found.kind not in ASSIGNABLE or found.credit_id is None:
         raise BreakNotDecidable
-    if payee_id is not None:
-        await assigning.assign_credit(
-            session,
-            org_id,
-            found.credit_id,
-            payee_id=payee_id,
-            by_management=True,
-            actor=actor,
-            now=now,
-        )
+    held = await hold_credit(session, org_id, found.credit_id)
+    await session.refresh(found)  # as it is once nobody else explains the credit
+    if found.decision is not None or held.verdict not in UNEXPLAINED | {Verdict.SPLIT}:
+        if await _is_so(session, org_id, held, payee_id=payee_id, bill_id=bill_id, shares=shares):
+            return found
+        raise BreakClosed
+    facts: dict[str, Any] = {"actor": actor, "now": now}
+    if held.verdict is Verdict.SPLIT:
+        if payee_id is not None:
+            raise RestNeedsBills
+        rest = shares if bill_id is None else [(bill_id, None)]
+        await assigning.add_to_split(session, org_id, found.credit_id, shares=rest, **facts)
     elif shares:
-        await assigning.split_over_bills(
-            session, org_id, found.credit_id, shares=shares, actor=actor, now=now
-        )
-    else:
-        assert bill_id is not None
+        await assigning.split_over_bills(session, org_id, found.credit_id, shares=shares, **facts)
+    elif bill_id is not None:
         bill = await get_bill(session, org_id, bill_id)
-        await assigning.confirm_for_bill(
-            session,
-            org_id,
-            found.credit_id,
-            bill_id=bill.id,
-            payee_id=bill.payee_id,
-            by_management=True,
-            actor=actor,
-            now=now,
-        )
+        facts |= {"bill_id": bill.id, "payee_id": bill.payee_id, "by_management": True}
+        await assigning.confirm_for_bill(session, org_id, found.credit_id, **facts)
+    else:
+        facts |= {"payee_id": payee_id, "by_management": True}
+        await assigning.assign_credit(session, org_id, found.credit_id, **facts)
     await session.refresh(found)
     return found
 
 
-async def _open(
+async def _is_so(
+    session: AsyncSession,
+    org_id: UUID,
+    held: HeldCredit,
+    *,
+    payee_id: UUID | None,
+    bill_id: UUID | None,
+    shares: Sequence[tuple[UUID, int]],
+) -> bool:
+    """Tell whether a credit is by now what somebody says that it is."""
+    if payee_id is not None:
+        return held.match.decision.rule is MatchRule.ASSIGNED and held.payee_id == payee_id
+    paid = await list_paid_by_source(
+        session, org_id, kind=SourceKind.CREDIT, source_id=held.credit.id
+    )
+    return bill_id in paid if bill_id is not None else paid.items() >= dict(shares).items()
+
+
+async def _lock_undecided(
     session: AsyncSession,
     org_id: UUID,
     break_id: UUID,
     kinds: Collection[BreakKind],
     decision: str,
 ) -> tuple[Break, bool]:
-    """Lock a break; True with it if just this was decided before.
+    """Lock a break that may be decided so; True with it if just this was decided before.
 
     Whoever closed it in words, whatever words, decided nothing: its money can still be.
     """

@@ -1,8 +1,10 @@
 """Effects of a match: what it posts itself, and which events screens receive. Pure."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from payments.bills.payment_rules import Applied, describe_bill
+from payments.bills.payment_rules import Applied, Payment, describe_bill
+from payments.bills.rules import BillState
 from payments.credits.rules import CreditFacts, Verdict
 from payments.credits.types import NewMatch
 from payments.ledger.rules import (
@@ -27,9 +29,7 @@ EVENT_OF: Final = {
     Verdict.SEVERAL_BILLS: EventKind.CREDIT_UNEXPLAINED,
     Verdict.NO_BILL: EventKind.CREDIT_UNEXPLAINED,
     Verdict.ACCOUNT_TEST: EventKind.ACCOUNT_TESTED,
-    Verdict.NOT_TAKINGS: EventKind.CREDIT_CORRECTED,
-    Verdict.SAME_MONEY: EventKind.CREDIT_CORRECTED,
-}
+}  # of any other, that it was corrected says enough (held_credits.py)
 
 
 # Without a bill: all of the credit is a sale, or the vendor's own money.
@@ -103,6 +103,8 @@ def list_events(match: NewMatch, credit: CreditFacts) -> list[NewEvent]:
     One event; of a credit that is spread over several bills, one for each of them.
     """
     decision = match.decision
+    if decision.verdict not in EVENT_OF:
+        return []
     data: dict[str, Any] = {
         "credit_id": str(credit.id),
         "verdict": decision.verdict.value,
@@ -126,6 +128,26 @@ def list_events(match: NewMatch, credit: CreditFacts) -> list[NewEvent]:
         )
         return [event]
     return [_to_leg_event(match, credit, leg, data) for leg in decision.legs]
+
+
+def list_taken_back(
+    credit: CreditFacts, bills: Iterable[BillState], payments: Sequence[Payment]
+) -> list[NewEvent]:
+    """Word what a correction took from bills, for whoever shows them: one event for each."""
+    taken_vnd = {payment.bill_id: payment.amount_vnd for payment in payments}
+    return [
+        NewEvent(
+            kind=EventKind.BILL_PAYMENT_TAKEN_BACK,
+            payee_id=bill.payee_id,
+            bill_id=bill.id,
+            data={
+                "credit_id": str(credit.id),
+                "amount_vnd": taken_vnd.get(bill.id, 0),
+                **describe_bill(bill),
+            },
+        )
+        for bill in bills
+    ]
 
 
 def _to_leg_event(

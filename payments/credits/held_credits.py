@@ -19,12 +19,12 @@ from payments.bills import payment_rules, settling
 from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
-from payments.bills.queries_payments import list_bill_ids_of_source, list_of_source
-from payments.bills.rules import BillState, BillStatus
+from payments.bills.queries_payments import list_of_source, list_paid_by_source
+from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.credits import queries_matches
-from payments.credits.effects import list_reversal
+from payments.credits.effects import list_reversal, list_taken_back
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.matching import write_matches
 from payments.credits.reasons import MatchReason
@@ -51,6 +51,7 @@ class HeldCredit:
     match: NewMatch
     credit: CreditFacts
     bills: dict[UUID, BillState] = field(default_factory=dict)
+    before: dict[UUID, BillState] = field(default_factory=dict)  # `bills` as they were
     payments: list[Payment] = field(default_factory=list)  # what it pays, taken back from `bills`
     changed: set[UUID] = field(default_factory=set)
 
@@ -60,9 +61,22 @@ class HeldCredit:
         return self.match.decision.verdict
 
     @property
+    def paid(self) -> dict[UUID, int]:
+        """What it pays until now: {bill: đồng}, once it is taken back."""
+        return {payment.bill_id: payment.amount_vnd for payment in self.payments}
+
+    @property
     def payee_id(self) -> UUID | None:
         """Whose it is until now."""
         return self.match.decision.payee_id
+
+    def find_unchanged(self) -> set[UUID]:
+        """Find the bills that are paid again what was taken back; they were paid when they were."""
+        return {
+            was.id
+            for was in self.before.values()
+            if payment_rules.keep_if_same(self.bills[was.id], was)
+        }
 
 
 async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> HeldCredit:
@@ -88,12 +102,13 @@ async def take_back(
     """
     old = held.match.decision
     kind, source_id = SourceKind.CREDIT, held.credit.id
-    of_it = set(await list_bill_ids_of_source(session, org_id, kind=kind, source_id=source_id))
+    of_it = set(await list_paid_by_source(session, org_id, kind=kind, source_id=source_id))
     if old.bill_id is not None:
         of_it.add(old.bill_id)
     if not (wanted := of_it | set(also)):
         return
     held.bills = await settling.lock_bills(session, org_id, wanted)
+    held.before = {bill.id: replace(bill) for bill in held.bills.values()}
     held.payments = await list_of_source(
         session, org_id, held.bills, kind=kind, source_id=source_id
     )
@@ -145,6 +160,7 @@ async def replace_match(
         named=named or old.named,
         matched_by=actor.id,
     )
+    unchanged = held.find_unchanged()
     await queries_matches.set_open(session, org_id, [(credit.id, 0)])
     await write_matches(
         session,
@@ -153,7 +169,12 @@ async def replace_match(
         [credit],
         {bill_id: held.bills[bill_id] for bill_id in held.changed},
         reversed_payments=held.payments,
+        unchanged=unchanged,
         now=now,
+    )
+    for_others = held.changed - unchanged - {leg.bill.id for leg in decision.legs}
+    taken_back = list_taken_back(
+        credit, [held.bills[bill_id] for bill_id in sorted(for_others)], held.payments
     )
     # Everyone on the account is notified that it is explained, also those whose money it is not.
     corrected = NewEvent(
@@ -165,7 +186,7 @@ async def replace_match(
             "payee_id": None if decision.payee_id is None else str(decision.payee_id),
         },
     )
-    await outbox.record(session, org_id, [corrected], now=now)
+    await outbox.record(session, org_id, [*taken_back, corrected], now=now)
     record_change(
         session,
         org_id=org_id,
@@ -215,23 +236,14 @@ async def _close_breaks(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Close what was open about a credit, before its new explanation opens what is open of that.
-
-    Also the refund that a cancelled bill was due, if nothing is paid of it any more.
-    """
-    subjects = [held.credit.id]
-    subjects += [
-        bill.id
-        for bill in held.bills.values()
-        if bill.status == BillStatus.CANCELLED and bill.paid_vnd == 0
-    ]
-    for subject_id in subjects:
-        await break_queries.close_breaks(
-            session,
-            org_id,
-            subject_id=subject_id,
-            kinds=[kind.value for kind in EXPLAINED_BREAKS],
-            by=actor.id,
-            resolution=decision.verdict.value,
-            now=now,
-        )
+    """Close what was open about a credit, before its new explanation opens what is open of that."""
+    await break_queries.close_breaks(
+        session,
+        org_id,
+        subject_id=held.credit.id,
+        kinds=[kind.value for kind in EXPLAINED_BREAKS],
+        by=actor.id,
+        resolution=decision.verdict.value,
+        is_decision=True,
+        now=now,
+    )

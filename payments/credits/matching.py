@@ -1,7 +1,7 @@
 """Matching: who trades on an account, what each credit is, and writing down what follows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -98,11 +98,15 @@ async def write_matches(
     bills: dict[UUID, BillState],
     *,
     reversed_payments: Sequence[Payment] = (),
+    unchanged: Collection[UUID] = (),
     now: datetime,
 ) -> None:
     """Write matches with everything that follows: bills, payments, postings, breaks, events.
 
     Nothing is read, so that all of it may be sent together (core.sql).
+
+    Args:
+        unchanged: bills that were paid the same before; nobody needs to hear it again.
     """
     pairs = list(zip(matches, credits_in, strict=True))
     plan = SettlingPlan(
@@ -138,6 +142,7 @@ async def write_matches(
     if breaks:
         await break_queries.insert_breaks_once(session, org_id, breaks, now=now)
     events = [event for match, credit in pairs for event in list_events(match, credit)]
+    events = [event for event in events if event.bill_id not in unchanged]
     await outbox.record(session, org_id, events, now=now)
 
 

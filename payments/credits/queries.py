@@ -67,7 +67,8 @@ LIST_ORG_CODES = text(f"""
 IS_ON_ACCOUNT = text("""
     SELECT 1 FROM payee_accounts
     WHERE org_id = :org_id AND payee_id = :payee_id AND receiving_account_id = :account_id
-      AND status IN ('active', 'former')
+      AND (status IN ('active', 'former')
+           OR (CAST(:was_ever AS bool) AND approved_at IS NOT NULL))
     LIMIT 1
 """)
 
@@ -123,8 +124,17 @@ async def add_foreign_codes(
 
 
 async def is_on_account(
-    session: AsyncSession, org_id: UUID, *, payee_id: UUID, account_id: UUID
+    session: AsyncSession, org_id: UUID, *, payee_id: UUID, account_id: UUID, was_ever: bool
 ) -> bool:
-    """Tell whether a payee's codes name, or named, an account."""
-    values = {"org_id": org_id, "payee_id": payee_id, "account_id": account_id}
+    """Tell whether a payee's codes name, or named, an account.
+
+    Args:
+        was_ever: whatever became of it, once two people had agreed to it.
+    """
+    values = {
+        "org_id": org_id,
+        "payee_id": payee_id,
+        "account_id": account_id,
+        "was_ever": was_ever,
+    }
     return (await session.execute(IS_ON_ACCOUNT, values)).first() is not None

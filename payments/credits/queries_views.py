@@ -11,7 +11,7 @@ CREDIT_COLUMNS = """
     c.id, c.receiving_account_id, c.virtual_account, m.payee_id, m.bill_id, m.suggested_bill_id,
     c.amount_vnd, m.applied_vnd, m.verdict, m.rule, m.reason, m.reason_facts, m.is_late, c.memo,
     c.payer_name, c.payer_account, c.payer_bank, c.provider, c.bank_reference, c.occurred_at,
-    c.is_date_only, c.received_at, m.matched_at, m.matched_by
+    c.is_date_only, c.received_at, m.matched_at, m.matched_by, m.id
 """
 
 FROM_CREDITS = """

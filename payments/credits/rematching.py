@@ -13,7 +13,7 @@ from core.reasons import Reason
 from identity.organisations.rules import OrgFacts
 from payments.bills import settling
 from payments.bills.payment_rules import SourceKind
-from payments.bills.queries_payments import list_bill_ids_of_source
+from payments.bills.queries_payments import list_paid_by_source
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
@@ -61,7 +61,7 @@ async def rematch_with(
     held = await hold_credit(session, org.id, credit_id)
     if held.verdict not in OPEN_TO_REMATCH or held.match.decision.rule is MatchRule.ASSIGNED:
         kind = SourceKind.CREDIT
-        of_it = set(await list_bill_ids_of_source(session, org.id, kind=kind, source_id=credit_id))
+        of_it = set(await list_paid_by_source(session, org.id, kind=kind, source_id=credit_id))
         named = await settling.lock_named_bills(session, org.id, references=references)
         return not (of_it | {held.match.decision.bill_id}).isdisjoint(named)
     match = await _rematch(session, org, held, now=now)

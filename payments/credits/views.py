@@ -41,6 +41,7 @@ class CreditView(NamedTuple):
     received_at: datetime
     matched_at: datetime
     matched_by: UUID | None
+    match_id: UUID
 
 
 async def list_credits(

@@ -212,6 +212,21 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
                            OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at
                                AND k.kind NOT IN ('contradiction', 'possible_duplicate'))))
 """
+# What is to be given back of a bill is what it was paid, or what a credit has left; until that is
+# done (a person closes the break), every correction keeps the two equal.
+REFUNDS_DUE_AGREE: Final = """
+    SELECT k.org_id, k.subject_id, k.amount_vnd,
+           CASE WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+           AS left_vnd
+    FROM breaks k
+    LEFT JOIN bills b ON (b.org_id, b.id) = (k.org_id, k.subject_id) AND b.status = 'cancelled'
+    LEFT JOIN bank_transactions c ON (c.org_id, c.id) = (k.org_id, k.credit_id)
+    LEFT JOIN matches m ON (m.org_id, m.credit_id) = (k.org_id, k.credit_id)
+     AND m.reversed_at IS NULL AND m.verdict IN ('over', 'closed_bill')
+    WHERE k.kind = 'refund_due' AND k.closed_at IS NULL
+      AND k.amount_vnd IS DISTINCT FROM
+          CASE WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+"""
 
 INVARIANTS: Final[dict[str, str]] = {
     "bank_clearing_equals_reported_credits": BANK_CLEARING_EQUALS_REPORTED_CREDITS,
@@ -227,6 +242,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "balances_follow_from_explanations": BALANCES_FOLLOW_FROM_EXPLANATIONS,
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
+    "refunds_due_agree": REFUNDS_DUE_AGREE,
 }
 
 # More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.

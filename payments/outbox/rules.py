@@ -15,6 +15,7 @@ class EventKind(StrEnum):
     BILL_CREDITED_AGAIN = "bill.credited_again"  # paid already, or cancelled
     BILL_CANCELLED = "bill.cancelled"
     BILL_CASH_TAKEN_BACK = "bill.cash_taken_back"  # recorded by mistake: it is owed again
+    BILL_PAYMENT_TAKEN_BACK = "bill.payment_taken_back"  # corrected: it is owed again
     BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be reached
     COUNTER_SALE = "counter_sale.received"
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?

@@ -169,6 +169,10 @@ DAMAGES = {
         "DELETE FROM breaks WHERE kind = 'refund_due'",
         {"what_is_unapplied_is_on_a_list"},
     ),
+    "more is due for refund than came too much": (
+        "UPDATE breaks SET amount_vnd = amount_vnd + 1 WHERE kind = 'refund_due'",
+        {"refunds_due_agree"},
+    ),
     "nobody looks after money without a bill any more": (
         "UPDATE breaks SET closed_at = now(), resolution = 'x' WHERE kind = 'unknown_reference'",
         {"what_is_unapplied_is_on_a_list"},

@@ -14,14 +14,13 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.bills.errors import BillNotFound
-from payments.breaks.errors import BreakClosed, BreakNotFound
+from payments.breaks.errors import BreakClosed, BreakNotDecidable, BreakNotFound
 from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import close_break
 from payments.breaks.views import list_breaks
-from payments.callbacks.errors import BreakNotDecidable
 from payments.credits import admissions
-from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from payments.credits.errors import CreditNotCorrectable, CreditNotFound, RestNeedsBills
 from payments.payees.errors import PayeeNotFound
 
 router = APIRouter(prefix="/v1/breaks", tags=["payments"])
@@ -87,15 +86,20 @@ async def confirm_same_money(break_id: UUID, caller: Resolver, tx: Tx, now: Now)
     response_model=BreakRead,
     responses=may_answer(
         BreakNotFound,
+        BreakClosed,
         BreakNotDecidable,
         CreditNotFound,
         CreditNotCorrectable,
+        RestNeedsBills,
         PayeeNotFound,
         BillNotFound,
     ),
 )
 async def assign(break_id: UUID, body: BreakAssign, caller: Resolver, tx: Tx, now: Now) -> Break:
-    """Say whose the payment of a break is: a payee's, as a sale, for a bill, or for several."""
+    """Say whose the money of a break is: a payee's, as a sale, for a bill, or for several.
+
+    It takes no money from a bill: `break_closed`, if the payment has its explanation by now.
+    """
     return await admissions.assign(
         tx,
         caller.org_id,

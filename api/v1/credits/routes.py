@@ -31,7 +31,7 @@ from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
 from payments.credits import assigning, corrections
 from payments.credits import views as credit_views
-from payments.credits.errors import CreditNotCorrectable, CreditNotFound
+from payments.credits.errors import CreditChanged, CreditNotCorrectable, CreditNotFound
 from payments.credits.rules import Verdict
 from payments.credits.views import CreditView, count_verdicts, get_credit
 from payments.ledger.service import read_takings
@@ -86,7 +86,12 @@ async def show_credit(credit_id: UUID, caller: Reader, tx: Tx) -> CreditRead:
 @router.post(
     "/credits/{credit_id}/assign",
     responses=may_answer(
-        CreditNotFound, CreditNotCorrectable, PayeeNotFound, BillNotFound, Forbidden
+        CreditNotFound,
+        CreditNotCorrectable,
+        CreditChanged,
+        PayeeNotFound,
+        BillNotFound,
+        Forbidden,
     ),
 )
 async def assign_credit(
@@ -98,7 +103,13 @@ async def assign_credit(
             raise Forbidden("Only the management spreads a payment over several bills.")
         shares = [(share.bill_id, share.amount_vnd) for share in body.bills]
         await assigning.split_over_bills(
-            tx, caller.org_id, credit_id, shares=shares, actor=caller.actor, now=now
+            tx,
+            caller.org_id,
+            credit_id,
+            shares=shares,
+            seen_match_id=body.match_id,
+            actor=caller.actor,
+            now=now,
         )
         return await _show(tx, caller, credit_id)
     assert body.payee_id is not None
@@ -109,6 +120,7 @@ async def assign_credit(
         credit_id,
         payee_id=body.payee_id,
         by_management=not caller.is_scoped,
+        seen_match_id=body.match_id,
         actor=caller.actor,
         now=now,
     )
@@ -117,7 +129,7 @@ async def assign_credit(
 
 @router.post(
     "/credits/{credit_id}/confirm",
-    responses=may_answer(CreditNotFound, CreditNotCorrectable, BillNotFound),
+    responses=may_answer(CreditNotFound, CreditNotCorrectable, CreditChanged, BillNotFound),
 )
 async def confirm_credit(
     credit_id: UUID, body: CreditConfirm, caller: Sorter, tx: Tx, now: Now
@@ -133,6 +145,7 @@ async def confirm_credit(
         bill_id=bill.id,
         payee_id=bill.payee_id,
         by_management=not caller.is_scoped,
+        seen_match_id=body.match_id,
         actor=caller.actor,
         now=now,
     )

@@ -14,6 +14,10 @@ from payments.credits.rules import MatchRule, Verdict
 from payments.credits.views import CreditView
 
 SHARES_MAX: Final = 50
+SEEN_MATCH: Final = (
+    "The payment's match_id as it was seen: if it has another by now, nothing changes. Money is"
+    " taken from a bill that it pays only with it."
+)
 
 
 class CreditRead(Read):
@@ -45,6 +49,7 @@ class CreditRead(Read):
     received_at: datetime = Field(description="By the hub's clock.")
     matched_at: datetime
     matched_by: UUID | None = Field(description="Null: the hub's own rules.")
+    match_id: UUID = Field(description="Of this explanation: another one has another.")
 
     @field_validator("payer_account", mode="before")
     @classmethod
@@ -84,6 +89,7 @@ class CreditAssign(Body):
     bills: Annotated[list[BillShare], Field(min_length=1, max_length=SHARES_MAX)] | None = Field(
         default=None, description="As for a break; only for who looks after the organisation."
     )
+    match_id: UUID | None = Field(default=None, description=SEEN_MATCH)
 
     @model_validator(mode="after")
     def name_one(self) -> "CreditAssign":
@@ -99,6 +105,7 @@ class CreditConfirm(Body):
     """Which bill a payment without its memo was for."""
 
     bill_id: UUID
+    match_id: UUID | None = Field(default=None, description=SEEN_MATCH)
 
 
 class CreditNotTakings(Body):
@@ -131,8 +138,8 @@ class BreakAssign(Body):
     bills: Annotated[list[BillShare], Field(min_length=1, max_length=SHARES_MAX)] | None = Field(
         default=None,
         description="Each bill once, all of one payee, with what of the payment it gets: no more"
-        " than it needs. They replace what the payment was taken for before; what they leave of it"
-        " stays unassigned.",
+        " than it needs. What they leave of it stays unassigned. The break of such a rest is about"
+        " the rest alone.",
     )
 
     @model_validator(mode="after")

@@ -85,6 +85,25 @@ async def test_one_payment_is_proposed_to_the_oldest_open_bills_and_pays_them(
     assert "/spread" not in (await finance.get("/manage/breaks")).text
 
 
+async def test_the_rest_of_a_spread_payment_is_spread_alone(
+    market: Market, finance: httpx.AsyncClient
+) -> None:
+    """The page of the rest shows the rest, and the bills that are paid stay so."""
+    first, second = [await market.add_bill(amount_vnd=vnd) for vnd in (20_000, 40_000)]
+    await market.pay(first, amount_vnd=45_000, memo=make_reference("HKXM", 999_999))
+    await submit(finance, await spread_path(finance), form_of(market, (first, "20.000")))
+    path = await spread_path(finance)
+
+    page = await finance.get(path)
+    assert SHARE.findall(page.text) == [(str(second.id), "25.000")]
+    too_big = await finance.post(path, data=form_of(market, (second, "25.001")))
+    assert "Tổng đã chia 25.001 ₫ lớn hơn khoản tiền vào 25.000 ₫." in text_of(too_big)
+    await submit(finance, path, form_of(market, (second, "25.000")))
+
+    assert await bills_now(market, [first, second]) == [("paid", 20_000), ("part_paid", 25_000)]
+    assert "/spread" not in (await finance.get("/manage/breaks")).text
+
+
 async def test_the_bills_that_the_memo_names_are_proposed_alone(
     market: Market, finance: httpx.AsyncClient
 ) -> None:

@@ -16,7 +16,7 @@ from api.pages.reasons import (
 )
 from payments.bills.owners_rules import SaleStatus
 from payments.bills.rules import BillStatus
-from payments.breaks.rules import BreakReason
+from payments.breaks.rules import TAKEN_BACK, BreakReason
 from payments.callbacks.rules import NoticeOutcome
 from payments.credits.admissions import ANOTHER_TRANSFER, SAME_MONEY
 from payments.credits.reasons import MatchReason
@@ -126,7 +126,7 @@ def test_however_the_hub_closes_a_break_it_is_said_in_words() -> None:
         if one not in (NoticeOutcome.WAITS_FOR_ACCOUNT, NoticeOutcome.FAILED)
     }
     closed_otherwise = {
-        ANOTHER_TRANSFER, SAME_MONEY, "account_listed", "handled", "holds_again",
+        ANOTHER_TRANSFER, SAME_MONEY, "account_listed", "handled", "holds_again", TAKEN_BACK,
         *(one.value for one in Verdict),
     }  # fmt: skip
     for code in closed_by_processing | closed_otherwise:

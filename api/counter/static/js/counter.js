@@ -72,7 +72,8 @@ const handlers = {
   "bill.code_changed": (data, event, isReplay) => {
     if (news.isNew(event, isReplay) && stage.isUnderWay) stage.refresh();
   },
-  "bill.cash_taken_back": (...args) => news.receiveCashBack(...args),
+  "bill.cash_taken_back": (...args) => news.receiveTakenBack(...args),
+  "bill.payment_taken_back": (...args) => news.receiveTakenBack(...args),
   "credit.corrected": (...args) => news.receiveCorrected(...args),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {

@@ -101,8 +101,8 @@ export class News {
     if (this.stage.billId && this.stage.showsCode) this.stage.refresh();
   }
 
-  /** Cash that was recorded by mistake: its bill owes it again, and the day took less. */
-  receiveCashBack(data, event, isReplay) {
+  /** Cash recorded by mistake, or a payment that was corrected: its bill owes it again. */
+  receiveTakenBack(data, event, isReplay) {
     if (!this.isNew(event, isReplay)) return;
     this.stage.refreshToday();
     if (this.stage.billId === data.bill_id) this.stage.refresh();

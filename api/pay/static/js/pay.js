@@ -51,6 +51,7 @@ const NEWS = [
   "over_paid",
   "credited_again",
   "cash_taken_back",
+  "payment_taken_back",
   "cancelled",
   "code_changed",
 ];
