@@ -7,6 +7,7 @@ from sqlalchemy import text
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
+from payments.credits.views import get_credit
 from payments.ledger import service as ledger
 from payments.ledger.rules import bank_clearing, not_takings, takings, unapplied
 from tests.world.stalls import PayableStall
@@ -72,6 +73,12 @@ async def count_rows(
     async with open_org_transaction(database, stall.org.id) as session:
         query = text(f"SELECT count(*) FROM {table} WHERE {where}")
         return int((await session.execute(query)).scalar_one())
+
+
+async def find_match(database: Database, stall: PayableStall, credit_id: UUID) -> UUID:
+    """Return the match in force, as whoever looks at a payment sees it."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        return (await get_credit(session, stall.org.id, credit_id)).match_id
 
 
 async def find_credit(database: Database, stall: PayableStall) -> UUID:

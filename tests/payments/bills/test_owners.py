@@ -27,7 +27,7 @@ from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
-from tests.world.reads import count_rows, list_breaks, read_status
+from tests.world.reads import count_rows, find_match, list_breaks, read_status
 from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
@@ -352,6 +352,7 @@ async def test_a_bill_that_loses_a_late_payment_is_expired_again(
             credit_id,
             payee_id=stall.payee_id,
             by_management=True,
+            seen_match_id=await find_match(app_database, stall, credit_id),
             actor=MANAGER,
             now=AFTERWARDS,
         )
@@ -383,6 +384,7 @@ async def test_a_bill_is_late_by_the_payments_that_are_left(
             credit_id,
             payee_id=stall.payee_id,
             by_management=True,
+            seen_match_id=await find_match(app_database, stall, credit_id),
             actor=MANAGER,
             now=an_hour_later,
         )

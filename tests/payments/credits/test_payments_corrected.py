@@ -15,14 +15,13 @@ from payments.bills.errors import BillNotFound
 from payments.bills.rules import BillFacts
 from payments.credits import assigning, corrections
 from payments.credits.errors import CreditChanged, CreditNotCorrectable
-from payments.credits.views import get_credit
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
-from tests.world.reads import count_rows, list_breaks, read_ledger, read_status
+from tests.world.reads import count_rows, find_match, list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
@@ -48,12 +47,6 @@ async def list_credits(database: Database, stall: PayableStall) -> list[UUID]:
     async with open_org_transaction(database, stall.org.id) as session:
         query = text("SELECT id FROM bank_transactions ORDER BY id")
         return list((await session.execute(query)).scalars())
-
-
-async def find_match(database: Database, stall: PayableStall, credit_id: UUID) -> UUID:
-    """Return the match in force, as whoever looks at a payment sees it."""
-    async with open_org_transaction(database, stall.org.id) as session:
-        return (await get_credit(session, stall.org.id, credit_id)).match_id
 
 
 async def a_sale(database: Database, stall: PayableStall, amount_vnd: int) -> UUID:

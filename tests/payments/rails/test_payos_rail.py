@@ -33,7 +33,7 @@ from tests.world.constants import MANAGER
 from tests.world.endpoints import an_endpoint
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.rails import RailStall
-from tests.world.reads import read_status
+from tests.world.reads import find_match, read_status
 
 pytestmark = pytest.mark.anyio
 
@@ -428,12 +428,14 @@ async def take_away(place: RailStall) -> None:
     """Say that the last credit is a sale, and no payment of a bill."""
     async with open_org_transaction(place.database, place.stall.org.id) as session:
         last = text("SELECT id FROM bank_transactions ORDER BY id DESC LIMIT 1")
+        credit_id = (await session.execute(last)).scalar_one()
         await assigning.assign_credit(
             session,
             place.stall.org.id,
-            (await session.execute(last)).scalar_one(),
+            credit_id,
             payee_id=place.stall.payee_id,
             by_management=True,
+            seen_match_id=await find_match(place.database, place.stall, credit_id),
             actor=MANAGER,
             now=read_clock(),
         )
