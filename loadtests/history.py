@@ -216,7 +216,8 @@ HISTORY: Final[dict[str, str]] = {
             opened_at, closed_at, closed_by, resolution)
         SELECT p.org_id, {BREAK},
                CASE p.verdict WHEN 'over' THEN 'refund_due' ELSE 'unknown_reference' END,
-               {CREDIT}, {CREDIT}, CASE p.verdict WHEN 'over' THEN {BILL} END, 5000,
+               {CREDIT}, {CREDIT}, CASE p.verdict WHEN 'over' THEN {BILL} END,
+               CASE p.verdict WHEN 'over' THEN 5000 ELSE p.amount_vnd END,
                {REASON}, {REASON_FACTS}, p.at,
                CAST(NULL AS timestamptz), CAST(NULL AS uuid), NULL
         FROM past p WHERE p.verdict IN ('over', 'no_bill')

@@ -199,8 +199,9 @@ MONEY_IS_WHOLE: Final = """
     FROM information_schema.columns
     WHERE table_schema = 'public' AND right(column_name, 4) = '_vnd' AND data_type <> 'bigint'
 """
-# Money that nobody can use yet, or that is too much, is on somebody's list, or a person took it off
-# that list since the match in force. What closes by itself explains nothing.
+# Money that nobody can use yet, or that is too much, is on somebody's list with its amount, or a
+# person took it off that list since the match in force. What closes by itself explains nothing, and
+# that a payment may have been reported twice says nothing of what it leaves.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
@@ -208,9 +209,20 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
       AND m.verdict NOT IN ('account_test', 'same_money')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
                       AND k.credit_id = m.credit_id
+                      AND k.amount_vnd = c.amount_vnd - m.applied_vnd
+                      AND k.kind IN ('unassigned', 'unknown_reference', 'several_references',
+                                     'wrong_account', 'refund_due')
                       AND (k.closed_at IS NULL
-                           OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at
-                               AND k.kind NOT IN ('contradiction', 'possible_duplicate'))))
+                           OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at)))
+"""
+# A callback that was processed as money has its bank transaction. Of one that is taken for a repeat
+# that transaction came by another message, which only the code that reads messages can tell.
+A_HANDLED_NOTICE_HAS_ITS_CREDIT: Final = """
+    SELECT n.org_id, n.id AS notice_id, n.provider, n.outcome
+    FROM notices n LEFT JOIN bank_transactions c ON (c.org_id, c.notice_id) = (n.org_id, n.id)
+    WHERE n.handled_at IS NOT NULL AND c.id IS NULL
+      AND n.outcome NOT IN ('repeat', 'contradicted', 'same_money', 'test', 'empty', 'unreadable',
+                            'simulated_refused')
 """
 # What is to be given back of a bill is what it was paid, or what a credit has left; until that is
 # done (a person closes the break), every correction keeps the two equal.
@@ -243,6 +255,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
+    "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
 }
 
 # More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.

@@ -76,7 +76,10 @@ async def bills_of_every_end(city: City, place: Place, till: httpx.AsyncClient) 
     right = await city.open_bill(place, till, amount_vnd=22_000)
     await city.transfer(place, 22_000, wrong["reference"])  # the payer took the neighbour's code
     credit = next(c for c in await credits_of(city, place, "settle") if c["amount_vnd"] == 22_000)
-    shares = {"bills": [{"bill_id": right["id"], "amount_vnd": 22_000}]}
+    shares = {
+        "bills": [{"bill_id": right["id"], "amount_vnd": 22_000}],
+        "match_id": credit["match_id"],
+    }
     await city.ask(place.office.manager, "POST", f"/v1/credits/{credit['id']}/assign", shares)
     batch = [{"payee_id": place.payee_id, "amount_vnd": 1_000 * n} for n in (1, 2, 3)]
     await city.ask(till, "POST", "/v1/bills/batch", {"bills": batch})

@@ -169,6 +169,21 @@ DAMAGES = {
         "DELETE FROM breaks WHERE kind = 'refund_due'",
         {"what_is_unapplied_is_on_a_list"},
     ),
+    "a callback was handled and its money is not there": (
+        (
+            "INSERT INTO notices SELECT (jsonb_populate_record(n, jsonb_build_object("
+            " 'id', gen_random_uuid()))).* FROM notices n WHERE outcome = 'settle' LIMIT 1"
+        ),
+        {"a_handled_notice_has_its_credit"},
+    ),
+    "money that is too much is only on the list of what may have come twice": (
+        "UPDATE breaks SET kind = 'possible_duplicate' WHERE kind = 'refund_due'",
+        {"what_is_unapplied_is_on_a_list"},
+    ),
+    "the list says another amount than is left": (
+        "UPDATE breaks SET amount_vnd = amount_vnd - 1 WHERE kind = 'unknown_reference'",
+        {"what_is_unapplied_is_on_a_list"},
+    ),
     "more is due for refund than came too much": (
         "UPDATE breaks SET amount_vnd = amount_vnd + 1 WHERE kind = 'refund_due'",
         {"refunds_due_agree"},

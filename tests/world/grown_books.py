@@ -46,6 +46,14 @@ GROW = f"""
            CASE WHEN is_over THEN 500 ELSE 0 END, false, at, at
     FROM past;
 
+    INSERT INTO notices (
+        org_id, id, endpoint_id, provider, source, body, headers, received_at, handled_at, outcome,
+        next_attempt_at)
+    SELECT %(org)s, notice_id, %(endpoint)s, 'sepay', 'callback',
+           convert_to(repeat('past', 50), 'UTF8'), '{{}}', at, at,
+           CASE WHEN is_sale THEN 'counter_sale' WHEN is_over THEN 'over' ELSE 'settle' END, at
+    FROM past;
+
     INSERT INTO payments (
         org_id, id, bill_id, rail, source_kind, source_id, amount_vnd, refundable_vnd, occurred_at,
         recorded_at)
@@ -87,6 +95,7 @@ GROW = f"""
 """
 TABLES = (
     "bills",
+    "notices",
     "bank_transactions",
     "matches",
     "match_legs",
@@ -103,6 +112,7 @@ def grow_books(superuser_url: str, stall: PayableStall, count: int) -> None:
         "org": stall.org.id,
         "payee": stall.payee_id,
         "account": stall.account_id,
+        "endpoint": stall.endpoint_id,
         "count": count,
         "noon": NOON,
     }
