@@ -12,6 +12,7 @@ from ops import migrate
 WITHOUT_ROWS: Final[dict[str, str]] = {}
 # Column → why no frozen row has a value in it.
 WITHOUT_VALUES: Final[dict[str, str]] = {
+    "bills.refunded_at": "refunds are proposed, and nothing gives money back yet",
     "breaks.owner_id": "no screen lets a person take a break over yet",
     "staff.lost_elsewhere_at": "it is emptied when all organisations have handled the loss",
 }

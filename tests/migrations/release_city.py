@@ -207,12 +207,12 @@ async def people_and_keys(city: City, place: Place) -> None:
         )
     await city.person("boss2", "admin", org="HANX")
     listed = await city.ask(city.admin, "GET", "/v1/staff")
-    second = next(one["id"] for one in listed if one["login"] == "boss2")
+    second = next(one["id"] for one in listed["staff"] if one["login"] == "boss2")
     body = {"is_disabled": True, "reason": "Chuyển công tác"}
     await city.ask(city.admin, "PATCH", f"/v1/staff/{second}", body)
     keys = await city.ask(office.manager, "GET", "/v1/keys")
     rotated = await city.ask(
-        office.manager, "POST", f"/v1/keys/{keys[0]['id']}/rotate", {"overlap_s": 3_600}
+        office.manager, "POST", f"/v1/keys/{keys['keys'][0]['id']}/rotate", {"overlap_s": 3_600}
     )
     client = city.hub.new_client(Authorization=f"Bearer {rotated['key']}")
     await city.ask(client, "GET", "/v1/bills")
