@@ -30,7 +30,14 @@ from payments.payees.queries import get_route
 router = APIRouter(prefix="/counter/sales", include_in_schema=False)
 
 Done = Literal["", "new", "some", "taken", "moved"] | PollProblem
-COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
+COUNTED = frozenset(
+    {Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.SPLIT, Verdict.COUNTER_SALE}
+)
+
+# What became of these says more than by which rule it did.
+WHY_IS_VERDICT = frozenset(
+    {Verdict.SPLIT, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +183,7 @@ def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
     suggested_bill_id = sale.suggested_bill_id if facts.verdict is Verdict.COUNTER_SALE else None
     what = sale.suggested_purpose or sale.suggested_reference or ""
     why = f"counter.sales.rule.{sale.rule}"
-    if facts.verdict in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
+    if facts.verdict in WHY_IS_VERDICT:
         why = f"counter.verdict.word.{facts.verdict.value}"
     return SaleRow(
         credit_id=sale.credit_id,
