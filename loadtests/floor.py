@@ -1,9 +1,10 @@
 """The floor: how fast PostgreSQL processes notices when a program sends it nothing but the writes.
 
 pgbench, from the same binaries as the server, runs the rows that settling one notice writes: a
-credit, the bill's new state, a match, a transfer, an event with its wake-up, the notice's end; one
-transaction each, as the hub's own role under row-level security, with prepared statements. It reads
-nothing, parses nothing, decides nothing and takes no HTTP. docs/benchmarks.md says more.
+credit, the bill's new state, a match, a payment with its leg, a posting, an event with its wake-up,
+the notice's end; one transaction each, as the hub's own role under row-level security, with
+prepared statements. It reads nothing, parses nothing, decides nothing and takes no HTTP.
+docs/benchmarks.md says more.
 """
 
 import os

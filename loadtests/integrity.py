@@ -1,6 +1,6 @@
 """Counting afterwards: what was acknowledged to the sender, held against what the database holds.
 
-Read as the owner, past row-level security, from bills, credits, matches and transfers. What counts
+Read as the owner, past row-level security, from bills, credits, matches and postings. What counts
 is the sender's own log: an acknowledged callback whose money is not on its bill is lost, whatever
 the hub believes.
 """
@@ -28,7 +28,7 @@ SELECT count(*) FILTER (WHERE s.is_acknowledged AND (
            OR b.paid_vnd < s.amount_vnd OR b.status NOT IN ('paid', 'over_paid'))),
        count(*) FILTER (WHERE
            c.credits > 1 OR m.matches > 1
-           OR t.posted_vnd > s.amount_vnd OR t.transfers > 1
+           OR t.posted_vnd > s.amount_vnd OR t.postings > 1
            OR b.received_vnd > s.amount_vnd OR b.status = 'over_paid'),
        count(*) FILTER (WHERE s.is_acknowledged)
 FROM sent s
@@ -43,7 +43,7 @@ LEFT JOIN LATERAL (
       AND m.reversed_at IS NULL AND c.receiving_account_id = s.account_id
       AND c.bank_reference = s.bank_reference) m ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) AS transfers, sum(t.amount_vnd) AS posted_vnd
+    SELECT count(*) AS postings, sum(t.amount_vnd) AS posted_vnd
     FROM postings t
     JOIN payments p ON p.org_id = t.org_id AND p.id = t.cause_id
     WHERE t.org_id = s.org_id AND t.cause_kind = 'payment' AND p.bill_id = s.bill_id

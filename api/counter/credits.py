@@ -17,6 +17,8 @@ from payments.credits.rules import MatchRule, Verdict
 from payments.credits.sales import Sale
 
 PAYER_CHARS_MAX: Final = 60
+# What its share of a spread payment did to a bill.
+EFFECT_OF_SHARE: Final = {BillStatus.PART_PAID: Verdict.PART, BillStatus.PAID: Verdict.SETTLE}
 # A person put this in order: everyone sees it, no voice speaks the same money again.
 SAID_BY_HAND: Final = frozenset({MatchRule.ASSIGNED, MatchRule.CONFIRMED, MatchRule.NOT_TAKINGS})
 
@@ -84,12 +86,15 @@ def facts_of_event(data: dict[str, Any]) -> CreditFacts:
 
 
 def facts_of_sale(sale: Sale) -> CreditFacts:
-    """Read a row of the day's list."""
+    """Read a row of the day's list, or of one bill: then of a spread payment its share."""
+    verdict, amount_vnd = Verdict(sale.verdict), sale.amount_vnd
+    if verdict is Verdict.SPLIT and sale.bill_status in EFFECT_OF_SHARE:
+        verdict, amount_vnd = EFFECT_OF_SHARE[BillStatus(sale.bill_status)], sale.applied_vnd
     return CreditFacts(
         credit_id=sale.credit_id,
-        verdict=Verdict(sale.verdict),
+        verdict=verdict,
         rule=MatchRule(sale.rule),
-        amount_vnd=sale.amount_vnd,
+        amount_vnd=amount_vnd,
         payer_name=sale.payer_name,
         occurred_at=sale.occurred_at,
         is_late=sale.is_late,
@@ -167,6 +172,8 @@ def status_of(facts: CreditFacts) -> str:
             return "over_paid"
         case Verdict.SETTLE:
             return "late" if facts.is_late else "paid"
+        case Verdict.SPLIT:  # in the list of the day; of one bill it is that bill's share
+            return "paid"
         case Verdict.CLOSED_BILL:
             return "cancelled" if facts.bill_status == BillStatus.CANCELLED else "repeated"
         case Verdict.COUNTER_SALE | Verdict.NOT_TAKINGS:

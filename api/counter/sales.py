@@ -21,6 +21,7 @@ from core.db import Database
 from core.errors import HubError, Kind
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
+from payments.bills.rules import BillStatus
 from payments.credits.assigning import assign_credit, confirm_for_bill
 from payments.credits.corrections import mark_not_takings, mark_takings_again
 from payments.credits.rules import Verdict
@@ -30,7 +31,15 @@ from payments.payees.queries import get_route
 router = APIRouter(prefix="/counter/sales", include_in_schema=False)
 
 Done = Literal["", "new", "some", "taken", "moved"] | PollProblem
-COUNTED = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.COUNTER_SALE})
+COUNTED = frozenset(
+    {Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdict.SPLIT, Verdict.COUNTER_SALE}
+)
+
+PAID_SINCE = frozenset({BillStatus.PAID, BillStatus.OVER_PAID})
+# What became of these says more than by which rule it did.
+WHY_IS_VERDICT = frozenset(
+    {Verdict.SPLIT, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,18 +181,21 @@ def _present_row(sale: Sale, lang: str, suffix: str) -> SaleRow:
         Verdict.NOT_TAKINGS: "counter.sales.not_takings_state",
         Verdict.UNASSIGNED: "counter.sales.not_mine_yet",
     }.get(facts.verdict)
+    status = "unknown" if facts.verdict is Verdict.NOT_TAKINGS else status_of(facts)
+    if facts.verdict is Verdict.PART and facts.bill_status in PAID_SINCE:
+        status, state_word = "paid", "counter.sales.paid_since"
     is_waiting_for_owner = facts.verdict is Verdict.UNASSIGNED
     suggested_bill_id = sale.suggested_bill_id if facts.verdict is Verdict.COUNTER_SALE else None
     what = sale.suggested_purpose or sale.suggested_reference or ""
     why = f"counter.sales.rule.{sale.rule}"
-    if facts.verdict in (Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL):
+    if facts.verdict in WHY_IS_VERDICT:
         why = f"counter.verdict.word.{facts.verdict.value}"
     return SaleRow(
         credit_id=sale.credit_id,
         time=f"{sale.received_at.astimezone(HANOI):%H:%M}",
         payer=present_payer(facts, lang).rpartition(" · ")[0],
         memo=sale.memo,
-        status="unknown" if facts.verdict is Verdict.NOT_TAKINGS else status_of(facts),
+        status=status,
         state_word=translate(lang, state_word) if state_word else "",
         why=translate(lang, why, reference=sale.reference or ""),
         amount_vnd=sale.amount_vnd,

@@ -135,8 +135,8 @@ def _present_change(manager: ManagerContext, row: AuditRow) -> Change:
         facts=tuple(
             (
                 manager.word("fact", name),
-                _present_fact(manager, name, before.get(name)),
-                _present_fact(manager, name, after.get(name)),
+                _present_fact(manager, row.object_kind, name, before.get(name)),
+                _present_fact(manager, row.object_kind, name, after.get(name)),
             )
             for name in names
             if before.get(name) != after.get(name) and not name.endswith("_id")
@@ -146,13 +146,19 @@ def _present_change(manager: ManagerContext, row: AuditRow) -> Change:
     )
 
 
-def _present_fact(manager: ManagerContext, name: str, value: Any) -> str:
+def _present_fact(manager: ManagerContext, kind: str, name: str, value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):  # what a payment paid: bill → đồng
+        return " + ".join(format_vnd(amount_vnd) for amount_vnd in value.values())
     if isinstance(value, bool):
         return manager.say("fact.yes" if value else "fact.no")
     if isinstance(value, int) and name.endswith("_vnd"):
         return format_vnd(value)
+    if kind == "bill" and name == "status":
+        return present_fact(manager.lang, "bill_status", value)
+    if name.endswith(("_at", "_until")):
+        return manager.present_instant(datetime.fromisoformat(value))
     if name in ("rule", "resolution"):
         return present_fact(manager.lang, name, value)[:FACT_CHARS_MAX]
     words = value if isinstance(value, list) else [value]

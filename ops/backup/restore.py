@@ -64,7 +64,7 @@ ADVANCE_SERIALS: Final = """
            jsonb_build_object('lost_since', {lost_since}), NULL, '', now()
     FROM organisations;
 """
-END_SESSIONS: Final = """
+END_SIGN_INS: Final = """
     UPDATE sign_ins SET revoked_at = now() WHERE revoked_at IS NULL;
     UPDATE setup_tokens SET used_at = now() WHERE used_at IS NULL;
 """
@@ -116,7 +116,7 @@ def restore_backup(owner_url: str, secret_key: str, folder: Path, *, may_replace
     note_restore(folder, now=now)
     skip = serials_to_skip(now - manifest.taken_at, restores_before=restores_before)
     before = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s';" + ("" if is_empty else EMPTY_SCHEMA)
-    after = _advance(skip, lost_since=manifest.taken_at, reached=reached) + END_SESSIONS
+    after = _advance(skip, lost_since=manifest.taken_at, reached=reached) + END_SIGN_INS
     load_dump(owner_url, folder / DUMP, before=before, after=after)
     upgrade(owner_url)  # what is looked at next is this release's
     return _look_at(owner_url, lost_since=manifest.taken_at, skipped=skip)
@@ -131,7 +131,7 @@ def advance_serials(
     Args:
         owner_url: postgresql:// address of the database's owner.
         lost_since: from when on changes are missing; None: since the newest one that is there.
-        is_sign_out_wanted: end all sessions as well.
+        is_sign_out_wanted: end all sign-ins as well.
     """
     refuse_other_release(read_current(owner_url))
     with psycopg.connect(owner_url) as owner:
@@ -148,7 +148,7 @@ def advance_serials(
         skip = serials_to_skip(now - lost_since)
         owner.execute(_advance(skip, lost_since=lost_since, reached=[]).encode())
         if is_sign_out_wanted:
-            owner.execute(END_SESSIONS.encode())
+            owner.execute(END_SIGN_INS.encode())
     upgrade(owner_url)
     return _look_at(owner_url, lost_since=lost_since, skipped=skip)
 

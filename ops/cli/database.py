@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 def add_database(commands: "Parsers") -> None:
     migrate = add_command(commands, "migrate", _migrate, "make the roles and migrate the database")
-    migrate.add_argument("--to", metavar="REVISION", help="an older or newer revision, or base")
+    migrate.add_argument(
+        "--to",
+        metavar="REVISION",
+        help="an older or newer revision, or base; older ones drop what newer ones made",
+    )
     migrate.add_argument("--show", action="store_true", help="print the revision, change nothing")
     add_data(migrate)
 
@@ -56,7 +60,7 @@ def _add_backups(commands: "Parsers") -> None:
         help="with --advance-serials: from when on changes are missing (the newest that is there)",
     )  # fmt: skip
     restore.add_argument(
-        "--sign-out", action="store_true", help="with --advance-serials: end all sessions too"
+        "--sign-out", action="store_true", help="with --advance-serials: end all sign-ins too"
     )
     add_data(restore)
 
@@ -98,7 +102,7 @@ def _add_code(options: "Options") -> int:
         except WrongSettings as problem:
             raise CannotStart(str(problem)) from problem
         name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
-        say(f"{options.code} is a code of {name} now; references go on with it.")
+        say(f"{options.code} is one more code of {name} now: bills can be opened with it.")
     return 0
 
 

@@ -2,17 +2,19 @@
 
 from sqlalchemy import text
 
-_SALES = """
+_SELECT = """
     SELECT c.id, c.receiving_account_id, c.amount_vnd, c.payer_name, c.memo, c.occurred_at,
-           c.received_at, m.verdict, m.rule, m.applied_vnd, m.is_late, m.payee_id, m.bill_id,
+           c.received_at, m.verdict, m.rule, {applied_vnd}, m.is_late, m.payee_id, m.bill_id,
            b.reference, b.status, b.amount_vnd, b.paid_vnd, b.received_vnd, b.purpose,
            CASE WHEN s.status IN ('open', 'part_paid') THEN s.id END, s.reference, s.purpose
     FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
-    LEFT JOIN bills b ON b.org_id = m.org_id AND b.id = m.bill_id
+    {join_share}
+    LEFT JOIN bills b ON b.org_id = m.org_id AND b.id = {bill_id}
     LEFT JOIN bills s ON s.org_id = m.org_id AND s.id = m.suggested_bill_id
     WHERE m.org_id = :org_id AND m.reversed_at IS NULL AND m.verdict <> 'account_test'
 """
+_SALES = _SELECT.format(applied_vnd="m.applied_vnd", bill_id="m.bill_id", join_share="")
 # A stall sees what is its own, and what nobody was given yet on the accounts that it shares.
 _IS_OWN = " AND m.payee_id = :payee_id"
 _IS_ANYONES = """
@@ -31,14 +33,21 @@ LIST_SALES = text(
     f"({_SALES} {_IS_OWN} {_OF_DAY}) UNION ALL ({_SALES} {_IS_ANYONES} {_OF_DAY})"
     " ORDER BY received_at DESC, id DESC LIMIT :limit"
 )
-# Also what is spread over several bills, this one among them: their match names none.
+# Also what is spread over several bills, this one among them: their match names none, and what is
+# applied is this bill's share.
+_SALES_OF_BILL = _SELECT.format(
+    applied_vnd="coalesce(l.applied_vnd, m.applied_vnd)",
+    bill_id="coalesce(m.bill_id, l.bill_id)",
+    join_share="""LEFT JOIN match_legs l ON l.org_id = m.org_id AND l.match_id = m.id
+        AND l.bill_id = :bill_id AND l.reversed_at IS NULL""",
+)
 _IS_FOR_BILL = """
       AND m.id IN (
           SELECT id FROM matches WHERE org_id = :org_id AND bill_id = :bill_id
           UNION
           SELECT match_id FROM match_legs WHERE org_id = :org_id AND bill_id = :bill_id)
 """
-LIST_OF_BILL = text(_SALES + _IS_FOR_BILL + " ORDER BY m.matched_at, m.id LIMIT :limit")
+LIST_OF_BILL = text(_SALES_OF_BILL + _IS_FOR_BILL + " ORDER BY m.matched_at, m.id LIMIT :limit")
 FIND_SALE = text(
     f"{_SALES} {_IS_OWN} AND m.credit_id = :credit_id"
     f" UNION ALL {_SALES} {_IS_ANYONES} AND m.credit_id = :credit_id"

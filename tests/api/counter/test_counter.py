@@ -19,6 +19,7 @@ from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
 from tests.world.markets import Market, set_up_market
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.pages import text_of
 from tests.world.payees import a_payee, an_account
 
 pytestmark = pytest.mark.anyio
@@ -473,3 +474,22 @@ async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(hub: Hu
     assert (
         await owner.post(f"{path}/cash-back", data={"payment_id": str(new_id())})
     ).status_code == 404
+
+
+async def test_the_days_list_says_what_is_cash_and_that_a_short_bill_was_paid_since(
+    hub: Hub,
+) -> None:
+    market, owner = await at_counter(hub)
+    bill = await market.add_bill(amount_vnd=50_000)
+    await market.pay(bill, amount_vnd=30_000)
+    short = text_of(await owner.get("/counter/sales"))
+    assert "Thiếu tiền" in short
+    assert "tiền mặt" not in short
+
+    cash = {"cash_id": str(new_id()), "amount_vnd": "20000"}
+    await owner.post(f"/counter/bills/{bill.id}/cash", data=cash)
+
+    page = text_of(await owner.get("/counter/sales"))
+    assert "Hôm nay 50.000 ₫, trong đó tiền mặt 20.000 ₫" in page
+    assert "Sau đó đã trả đủ" in page
+    assert "Thiếu tiền" not in page

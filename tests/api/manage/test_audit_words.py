@@ -51,3 +51,21 @@ def test_every_kind_of_object_has_its_word_and_can_be_filtered_for() -> None:
     assert kinds <= set(OBJECT_KINDS)
     for lang in LANGUAGES:
         assert {f"manage.object.{kind}" for kind in kinds} <= words_in(lang).texts.keys()
+
+
+def test_every_fact_has_its_word() -> None:
+    facts = {
+        key.value
+        for call in list_calls()
+        for keyword in call.keywords
+        if keyword.arg in ("before", "after")
+        for node in ast.walk(keyword.value)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and not str(key.value).endswith("_id")
+    }
+
+    assert len(facts) > 10
+    for lang in LANGUAGES:
+        texts = words_in(lang).texts
+        assert {fact for fact in facts if f"manage.fact.{fact}" not in texts} == set(), lang

@@ -186,3 +186,37 @@ async def test_who_may_not_resolve_breaks_spreads_nothing(market: Market) -> Non
 
     assert (await manager.get(path)).status_code == 403
     assert (await manager.post(path, data=form_of(market, (bill, "1")))).status_code == 403
+
+
+async def test_the_stall_sees_a_spread_payment_in_its_total_and_each_bill_its_share(
+    market: Market, finance: httpx.AsyncClient
+) -> None:
+    first, second = [await market.add_bill(amount_vnd=vnd) for vnd in (30_000, 40_000)]
+    await market.pay(first, amount_vnd=50_000, memo=make_reference("HKXM", 999_999))
+    shares = form_of(market, (first, "30000"), (second, "20000"))
+    await submit(finance, await spread_path(finance), shares)
+    cashier = await let_in(market, "cashier")
+
+    sales = await cashier.get("/counter/sales")
+    assert "Chia cho nhiều khoản" in text_of(sales)
+    assert "không tính vào tổng" not in text_of(sales)
+    assert 'data-status="paid"' in sales.text
+    paid = text_of(await cashier.get(f"/counter/bills/{first.id}"))
+    assert "Đã nhận 30.000 ₫" in paid
+    part = text_of(await cashier.get(f"/counter/bills/{second.id}"))
+    assert "Thiếu tiền, mới nhận 20.000 ₫" in part
+    assert "Còn thiếu 20.000 ₫" in part
+
+
+async def test_the_audit_log_says_what_a_spread_payment_paid(
+    market: Market, finance: httpx.AsyncClient
+) -> None:
+    bills = [await market.add_bill(amount_vnd=vnd) for vnd in (30_000, 40_000)]
+    await market.pay(bills[0], amount_vnd=50_000, memo=make_reference("HKXM", 999_999))
+    shares = form_of(market, (bills[0], "30000"), (bills[1], "20000"))
+    await submit(finance, await spread_path(finance), shares)
+
+    page = text_of(await finance.get("/manage/audit"))
+
+    assert "Trả cho khoản thu: 30.000 ₫ + 20.000 ₫" in page
+    assert str(bills[0].id) not in page

@@ -10,7 +10,7 @@ import pytest
 from tests.world.cities import add_stall, employ, payee_scopes
 from tests.world.hubs import Hub
 from tests.world.markets import Market, set_up_market
-from tests.world.pages import as_reader, submit
+from tests.world.pages import as_reader, let_in, submit, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -156,3 +156,16 @@ async def test_the_keys_that_somebody_made_are_on_their_page_when_they_leave(
     assert listed.count(">pp_test_HKXM_") == 3  # all of this maker, none of the market's others
     by_api = await admin.get("/v1/keys", params=market.org | {"created_by": minh})
     assert len(by_api.json()["keys"]) == 3
+
+
+@pytest.mark.parametrize(("path", "name"), [("staff", "who"), ("accounts", "find")])
+async def test_a_search_that_finds_nothing_says_so_and_is_not_called_optional(
+    market: Market, path: str, name: str
+) -> None:
+    manager = await let_in(market, "manager")
+
+    page = text_of(await manager.get(f"/manage/{path}", params={name: "zzz"}))
+
+    assert "Không tìm thấy" in page
+    assert not re.search("Chưa có (ai|tài khoản nào)", page)
+    assert not re.search(r"Tìm [^()]{3,40} \(không bắt buộc\)", page)
