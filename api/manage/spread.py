@@ -16,7 +16,7 @@ from core.errors import HubError
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
-from payments.bills.queries import list_unpaid_of_payee
+from payments.bills.queries_lists import list_unpaid_of_payee
 from payments.bills.references import find_references
 from payments.bills.rules import BillFacts
 from payments.breaks.errors import BreakNotDecidable

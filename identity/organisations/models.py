@@ -51,6 +51,6 @@ class OrganisationCode(Base):
     code: Mapped[str] = mapped_column(String(4), primary_key=True)
     org_id: Mapped[UUID]
     next_serial: Mapped[int] = mapped_column(server_default=text("0"))
-    # Where and when the last run of serials was taken (payees/queries.py, TAKE_SERIALS).
+    # Where and when the last run of serials was taken (bills/queries_serials.py, TAKE_SERIALS).
     taken_on: Mapped[str] = mapped_column(server_default=text(SERVER_AND_TIMELINE))
     taken_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

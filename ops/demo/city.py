@@ -30,7 +30,7 @@ from ops.demo.logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Place
 from ops.demo.sandbox import set_up_sandbox
 from ops.errors import CannotStart
-from payments.bills.queries import take_serials
+from payments.bills.queries_serials import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.connections.vouching import vouch_of

@@ -12,8 +12,9 @@ import structlog
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
 from payments.bills.owners import BillOwner, OwnersInbox
-from payments.bills.queries import confirm_serials, find_expired_unstored, store_expiry
+from payments.bills.queries_expiry import find_expired_unstored, store_expiry
 from payments.bills.queries_owners import find_waiting
+from payments.bills.queries_serials import confirm_serials
 
 log = structlog.get_logger()
 

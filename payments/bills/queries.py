@@ -1,96 +1,20 @@
-"""All SQL of bills."""
+"""SQL of single bills: their making, reading and cancellation.
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, Final
+What locks them and writes what they were paid is in queries_settling.py, their lists are in
+queries_lists.py, their expiry is in queries_expiry.py.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.ids import first_id_at
-from core.sql import run, send
-from identity.organisations.models import SERVER_AND_TIMELINE
+from core.sql import run
 from payments.bills.errors import BillNotFound
-from payments.bills.owners_rules import NewChange, SubjectKind
-from payments.bills.queries_payments import insert_changes
-from payments.bills.rules import (
-    ID_AGE_MAX,
-    ID_AHEAD_MAX,
-    BillFacts,
-    BillState,
-    BillStatus,
-)
-from payments.payees.queries import SKIPPED
-
-# One table and conditions on its own columns, nothing joined. When another transaction has changed
-# a bill that this waits for, PostgreSQL checks the row again by the plan that found it. A plan that
-# joins, as `id IN (SELECT … UNION ALL …)` did on a grown table, then drops the row without a word
-# (READ COMMITTED, EvalPlanQual; tests/concurrency/test_grown_tables.py).
-_LOCKED = """
-    SELECT id, payee_id, receiving_account_id, virtual_account, rail, provider_order_id, reference,
-           amount_vnd, paid_vnd, received_vnd, status, is_late, expires_at, monitor_until, paid_at,
-           owner_kind, owner_id, status AS status_locked
-    FROM bills
-"""
-LOCK_NAMED_BILLS = text(
-    _LOCKED
-    + """
-    WHERE org_id = :org_id
-      AND (reference = ANY(CAST(:references AS text[]))
-           OR (provider_order_id IS NOT NULL AND rail = ANY(CAST(:rails AS text[]))
-               AND provider_order_id = ANY(CAST(:order_ids AS text[]))))
-    ORDER BY id
-    FOR NO KEY UPDATE
-"""
-)
-LOCK_BILLS = text(
-    _LOCKED
-    + """
-    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
-    ORDER BY id
-    FOR NO KEY UPDATE
-"""
-)
-
-
-BILL_FIELDS = tuple(field.name for field in fields(BillState))  # the order of LOCK_NAMED_BILLS
-
-
-# Safe after a wait, as there is none: the caller has locked these bills. The same holds for
-# REVERSE_MATCH, and for FINISH_NOTICES on notices that were locked.
-UPDATE_BILLS = text("""
-    UPDATE bills b
-    SET paid_vnd = t.paid_vnd, received_vnd = t.received_vnd, status = t.status,
-        is_late = t.is_late, paid_at = t.paid_at
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:paid_vnd AS bigint[]), CAST(:received_vnd AS bigint[]),
-        CAST(:statuses AS text[]), CAST(:are_late AS bool[]), CAST(:paid_ats AS timestamptz[]))
-        AS t (id, paid_vnd, received_vnd, status, is_late, paid_at)
-    WHERE b.org_id = :org_id AND b.id = t.id
-""")
-
-
-# What this server knows at this hour, a standby or a copy of it knows too: only what is taken from
-# now on may be missing there. So a code that is seldom used does not skip the months of its rest.
-CONFIRM_SERIALS = text(f"""
-    UPDATE organisation_codes SET taken_at = now()
-    WHERE taken_on = {SERVER_AND_TIMELINE} AND taken_at < now() - INTERVAL '1 hour'
-""")  # noqa: S608 (our own constant)
-
-TAKE_SERIALS = text(f"""
-    UPDATE organisation_codes
-    SET next_serial = next_serial + :wanted + {SKIPPED}, taken_on = {SERVER_AND_TIMELINE},
-        taken_at = now()
-    WHERE code = (
-        SELECT code FROM organisation_codes
-        WHERE org_id = :org_id AND next_serial + :wanted + {SKIPPED} <= :serials_max
-        ORDER BY code LIMIT 1 FOR UPDATE)
-    RETURNING code, next_serial - :wanted
-""")  # noqa: S608 (our own constants)
-
+from payments.bills.rules import BillFacts
 
 COLUMNS = """
     b.org_id, b.id, b.payee_id, p.name, p.place, b.receiving_account_id, a.bin,
@@ -117,7 +41,6 @@ FROM_BILLS = """
     LEFT JOIN rail_requests r
         ON r.org_id = b.org_id AND r.bill_id = b.id AND b.provider_order_id IS NOT NULL
 """
-
 INSERT_BILLS = text("""
     INSERT INTO bills (
         org_id, id, link_id, payee_id, receiving_account_id, virtual_account, rail, reference,
@@ -140,7 +63,6 @@ INSERT_BILLS = text("""
     ON CONFLICT (org_id, id) DO NOTHING
     RETURNING id
 """)
-
 GET_BY_IDS = text(
     f"SELECT {COLUMNS} {FROM_BILLS} WHERE b.org_id = :org_id AND b.id = ANY(CAST(:ids AS uuid[]))"
 )
@@ -155,62 +77,6 @@ CANCEL_BILL = text("""
 """)
 SET_PROVIDER_ORDER = text("""
     UPDATE bills SET provider_order_id = :order_id WHERE org_id = :org_id AND id = :id
-""")
-CLOCKS_APART: Final = timedelta(hours=1)  # of processes: one makes the id, another reads the time
-# Each filter that is given, and only those: `:since IS NULL OR …` keeps a plan that serves any
-# values from every index.
-FILTERS: Final = {
-    "before_id": "b.id < :before_id",
-    "payee_id": "b.payee_id = :payee_id",
-    "references": "b.reference = ANY(CAST(:references AS text[]))",
-    "external_id": "b.external_id = :external_id",
-    # Lists go by ids; a client's own may be some days older than its bill, and a little newer.
-    "since": "b.created_at >= :since AND b.id >= :first_id",
-    "until": "b.created_at < :until AND b.id < :last_id",
-}
-IS_UNPAID = "b.status IN ('open', 'part_paid')"
-IN_STATUS: Final = {
-    # What can still be paid is found by its expiry (ix_bills_expiry): an index on the status would
-    # have to be written anew by each payment.
-    BillStatus.OPEN: "b.status = 'open' AND b.expires_at > :now",
-    BillStatus.PART_PAID: "b.status = 'part_paid' AND b.expires_at > :now",
-    BillStatus.EXPIRED: f"(b.status = 'expired' OR ({IS_UNPAID} AND b.expires_at <= :now))",
-    # Rare ones by their times, which never change: an index on the status, even in its condition,
-    # would have to be written anew by each payment, too.
-    BillStatus.CANCELLED: "b.status = 'cancelled' AND b.cancelled_at IS NOT NULL",
-    BillStatus.PART_REFUNDED: "b.status = 'part_refunded' AND b.refunded_at IS NOT NULL",
-    BillStatus.REFUNDED: "b.status = 'refunded' AND b.refunded_at IS NOT NULL",
-}
-UNPAID_LISTED_FOR: Final = timedelta(days=62)  # before a payment; ids are in the order of time
-# Those that were watched when the payment came, or the day before: a bank may tell a day alone.
-LIST_UNPAID_OF_PAYEE = text(f"""
-    SELECT {COLUMNS} {FROM_BILLS}
-    WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
-      AND b.id >= :first_id AND b.status IN ('open', 'part_paid', 'expired')
-      AND b.amount_vnd IS NOT NULL AND b.monitor_until >= :watched_until
-    ORDER BY b.id LIMIT :limit
-""")
-LIST_ORDER_IDS = text("""
-    SELECT b.provider_order_id FROM bills b
-    WHERE b.org_id = :org_id AND b.payee_id = :payee_id AND b.receiving_account_id = :account_id
-      AND b.rail = :rail AND b.provider_order_id IS NOT NULL
-      AND CASE WHEN CAST(:bill_id AS uuid) IS NULL THEN b.id >= :first_id ELSE b.id = :bill_id END
-    ORDER BY b.status NOT IN ('open', 'part_paid', 'expired'), b.id DESC LIMIT :limit
-""")
-FIND_EXPIRED_UNSTORED = text("""
-    SELECT DISTINCT org_id FROM bills
-    WHERE status IN ('open', 'part_paid') AND monitor_until >= :since AND monitor_until < :now
-""")
-# An array of locked ids, made once: as IN (…) it would be joined, and a plan may read the inner
-# side again for each bill, lock more than the limit, and lose a bill that changed just before.
-STORE_EXPIRY = text("""
-    UPDATE bills SET status = 'expired'
-    WHERE org_id = :org_id AND id = ANY(ARRAY(
-        SELECT id FROM bills
-        WHERE org_id = :org_id AND status IN ('open', 'part_paid')
-          AND monitor_until >= :since AND monitor_until < :now
-        ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
-    RETURNING id, paid_vnd > 0, owner_kind, owner_id
 """)
 
 
@@ -283,6 +149,19 @@ async def get_bill_by_token(session: AsyncSession, org_id: UUID, token: str) -> 
     return read_bill(row)
 
 
+async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UUID:
+    """Return which bill a reference names.
+
+    Raises:
+        BillNotFound
+    """
+    values = {"org_id": org_id, "reference": reference}
+    found: UUID | None = (await session.execute(GET_ID, values)).scalar()
+    if found is None:
+        raise BillNotFound(reference)
+    return found
+
+
 async def lock_status(session: AsyncSession, org_id: UUID, bill_id: UUID) -> str:
     """Lock a bill and return its stored status.
 
@@ -309,212 +188,3 @@ async def set_provider_order(
     """Write what a bill is called at its rail's provider, before the provider is called."""
     values = {"org_id": org_id, "id": bill_id, "order_id": order_id}
     await session.execute(SET_PROVIDER_ORDER, values)
-
-
-async def list_bills(
-    session: AsyncSession,
-    org_id: UUID,
-    *,
-    before_id: UUID | None = None,
-    payee_id: UUID | None = None,
-    references: Sequence[str] | None = None,
-    external_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    statuses: Sequence[str] | None = None,
-    limit: int,
-    now: datetime,
-) -> list[BillFacts]:
-    """List bills, newest id first; every filter that is given must hold."""
-    filters = {
-        "before_id": before_id,
-        "payee_id": payee_id,
-        "references": None if references is None else list(references),
-        "external_id": external_id,
-        "since": since,
-        "until": until,
-    }
-    given = {name: value for name, value in filters.items() if value is not None}
-    wanted = None if statuses is None else tuple(sorted({BillStatus(one) for one in statuses}))
-    values = {"org_id": org_id, "limit": limit, **given}
-    if since is not None:
-        values["first_id"] = first_id_at(since - ID_AGE_MAX)
-    if until is not None:
-        values["last_id"] = first_id_at(until + ID_AHEAD_MAX + CLOCKS_APART)
-    if wanted is not None:
-        values["now"] = now
-    statement = _write_list(frozenset(given), wanted)
-    return [read_bill(row) for row in await session.execute(statement, values)]
-
-
-async def list_unpaid_of_payee(
-    session: AsyncSession,
-    org_id: UUID,
-    payee_id: UUID,
-    *,
-    account_id: UUID,
-    paid_at: datetime,
-    limit: int,
-) -> list[BillFacts]:
-    """List a payee's bills on an account that a payment of then could pay, oldest first."""
-    values = {
-        "org_id": org_id,
-        "payee_id": payee_id,
-        "account_id": account_id,
-        "first_id": first_id_at(paid_at - UNPAID_LISTED_FOR),
-        "watched_until": paid_at - timedelta(days=1),
-        "limit": limit,
-    }
-    return [read_bill(row) for row in await session.execute(LIST_UNPAID_OF_PAYEE, values)]
-
-
-async def list_order_ids(
-    session: AsyncSession,
-    org_id: UUID,
-    payee_id: UUID,
-    account_id: UUID,
-    *,
-    rail: str,
-    bill_id: UUID | None,
-    since: datetime,
-    limit: int,
-) -> list[str]:
-    """List what a payee's bills on an account are called at a provider, unpaid ones first.
-
-    Args:
-        bill_id: this bill alone, whatever its age; None: those made since then.
-    """
-    rows = await session.execute(
-        LIST_ORDER_IDS,
-        {
-            "org_id": org_id,
-            "payee_id": payee_id,
-            "account_id": account_id,
-            "rail": rail,
-            "bill_id": bill_id,
-            "first_id": first_id_at(since),
-            "limit": limit,
-        },
-    )
-    return [row[0] for row in rows]
-
-
-async def find_expired_unstored(
-    session: AsyncSession, *, since: datetime, now: datetime
-) -> list[UUID]:
-    """Find organisations with bills that nobody watches since then (worker: all of them)."""
-    values = {"since": since, "now": now}
-    return list((await session.execute(FIND_EXPIRED_UNSTORED, values)).scalars())
-
-
-async def store_expiry(
-    session: AsyncSession, org_id: UUID, *, since: datetime, limit: int, now: datetime
-) -> int:
-    """Store the expiry of bills whose monitoring ended in [since, now); return how many."""
-    values = {"org_id": org_id, "since": since, "now": now, "limit": limit}
-    rows = (await session.execute(STORE_EXPIRY, values)).all()
-    changes = [
-        NewChange(
-            subject_kind=SubjectKind.BILL,
-            subject_id=bill_id,
-            owner_kind=owner_kind,
-            owner_id=owner_id,
-            from_status=BillStatus.PART_PAID.value if has_part else BillStatus.OPEN.value,
-            to_status=BillStatus.EXPIRED.value,
-        )
-        for bill_id, has_part, owner_kind, owner_id in rows
-        if owner_kind is not None
-    ]
-    if changes:
-        await insert_changes(session, org_id, changes, now=now)
-    return len(rows)
-
-
-async def get_bill_id(session: AsyncSession, org_id: UUID, reference: str) -> UUID:
-    """Return which bill a reference names.
-
-    Raises:
-        BillNotFound
-    """
-    values = {"org_id": org_id, "reference": reference}
-    found: UUID | None = (await session.execute(GET_ID, values)).scalar()
-    if found is None:
-        raise BillNotFound(reference)
-    return found
-
-
-async def lock_named_bills(
-    session: AsyncSession,
-    org_id: UUID,
-    *,
-    references: Iterable[str],
-    orders: Iterable[tuple[str, str]] = (),
-) -> list[BillState]:
-    """Lock every bill that is named, in the order of their ids.
-
-    Args:
-        orders: (rail, the provider's order id).
-    """
-    wanted = list(orders)
-    values = {
-        "org_id": org_id,
-        "references": list(references),
-        "rails": list({rail for rail, _ in wanted}),
-        "order_ids": list({order_id for _, order_id in wanted}),
-    }
-    rows = await run(session, LOCK_NAMED_BILLS, values)
-    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
-
-
-async def lock_bills(
-    session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]
-) -> list[BillState]:
-    """Lock bills, in the order of their ids."""
-    rows = await run(session, LOCK_BILLS, {"org_id": org_id, "ids": list(bill_ids)})
-    return [BillState(**dict(zip(BILL_FIELDS, row, strict=True))) for row in rows]
-
-
-async def update_bills(session: AsyncSession, org_id: UUID, bills: Sequence[BillState]) -> None:
-    """Write what payments did to locked bills (payments.bills.settling alone does)."""
-    await send(
-        session,
-        UPDATE_BILLS,
-        {
-            "org_id": org_id,
-            "ids": [b.id for b in bills],
-            "paid_vnd": [b.paid_vnd for b in bills],
-            "received_vnd": [b.received_vnd for b in bills],
-            "statuses": [str(b.status) for b in bills],
-            "are_late": [b.is_late for b in bills],
-            "paid_ats": [b.paid_at for b in bills],
-        },
-    )
-
-
-async def take_serials(
-    session: AsyncSession, org_id: UUID, *, wanted: int, serials_max: int
-) -> tuple[str, int] | None:
-    """Take a run of serials: (organisation code, first serial), or None if all are used."""
-    values = {"org_id": org_id, "wanted": wanted, "serials_max": serials_max}
-    row = (await session.execute(TAKE_SERIALS, values)).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-@lru_cache(maxsize=256)
-def _write_list(given: frozenset[str], statuses: tuple[BillStatus, ...] | None) -> TextClause:
-    """Write the statement of a list of bills with these filters."""
-    wanted = [condition for name, condition in FILTERS.items() if name in given]
-    if statuses is not None:
-        either = ["(" + IN_STATUS.get(one, f"b.status = '{one.value}'") + ")" for one in statuses]
-        wanted.append(f"({' OR '.join(either) or 'false'})")
-    return text(f"""
-        SELECT {COLUMNS} {FROM_BILLS}
-        WHERE {" AND ".join(["b.org_id = :org_id", *wanted])}
-        ORDER BY b.id DESC LIMIT :limit
-    """)
-
-
-async def confirm_serials(session: AsyncSession) -> int:
-    """Note that every code's serial was known at this hour (worker role); return how many codes."""
-    result = await session.execute(CONFIRM_SERIALS)
-    return int(result.rowcount)  # type: ignore[attr-defined]

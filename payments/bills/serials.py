@@ -10,7 +10,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
 from payments.bills.errors import ReferencesUsedUp
-from payments.bills.queries import take_serials
+from payments.bills.queries_serials import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from payments.bills import queries, queries_payments
+from payments.bills import queries_payments, queries_settling
 from payments.bills.owners_rules import NewChange, list_changes
 from payments.bills.payment_rules import Payment, SettlingPlan, expire_taken_back
 from payments.bills.rules import UNPAID, BillState, BillStatus
@@ -27,7 +27,9 @@ async def lock_named_bills(
     orders: Iterable[tuple[str, str]] = (),
 ) -> dict[UUID, BillState]:
     """Lock every bill that a reference or (rail, provider's order id) names."""
-    locked = await queries.lock_named_bills(session, org_id, references=references, orders=orders)
+    locked = await queries_settling.lock_named_bills(
+        session, org_id, references=references, orders=orders
+    )
     return {bill.id: bill for bill in locked}
 
 
@@ -35,7 +37,7 @@ async def lock_bills(
     session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]
 ) -> dict[UUID, BillState]:
     """Lock bills by their ids, all in one statement; those that are not there are left out."""
-    return {bill.id: bill for bill in await queries.lock_bills(session, org_id, bill_ids)}
+    return {bill.id: bill for bill in await queries_settling.lock_bills(session, org_id, bill_ids)}
 
 
 async def write(
@@ -61,7 +63,7 @@ async def write(
         )
         await _renew_refunds(session, org_id, plan, now=now)
     if plan.bills:
-        await queries.update_bills(session, org_id, list(plan.bills.values()))
+        await queries_settling.update_bills(session, org_id, list(plan.bills.values()))
     if plan.payments:
         await queries_payments.insert_payments(session, org_id, plan.payments, now=now)
     if plan.reversed:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sealing import Sealer, SecretNotReadable
-from payments.bills.queries import list_order_ids
+from payments.bills.queries_lists import list_order_ids
 from payments.connections.credentials import open_pull_credentials
 from payments.connections.models import CallbackEndpoint
 from payments.connections.service import open_secrets

@@ -13,7 +13,7 @@ from core.clock import day_bounds, hanoi_day
 from core.db import Database, open_database, open_engine
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from payments.bills.queries import _write_list, list_bills
+from payments.bills.queries_lists import _write_list, list_bills
 from payments.bills.rules import BillStatus
 from payments.credits.queries_matches import FIND_SUGGESTIONS, SUGGESTED_FOR, SUGGESTED_OF_MAX
 from payments.credits.queries_transactions import (

@@ -13,7 +13,8 @@ from core.db import Database
 from core.ids import new_id
 from core.reasons import Reason
 from core.tenancy import open_org_transaction
-from payments.bills.queries import LOCK_NAMED_BILLS, lock_named_bills, store_expiry
+from payments.bills.queries_expiry import store_expiry
+from payments.bills.queries_settling import LOCK_NAMED_BILLS, lock_named_bills
 from payments.bills.rules import BillFacts
 from payments.bills.service import cancel_bill
 from payments.breaks import queries as break_queries

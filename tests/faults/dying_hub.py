@@ -23,8 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.app import create_app  # loaded before the forks, which then take no time
 from ops import hub_process, processes
-from payments.bills import queries as bill_queries
-from payments.bills import queries_owners, queries_payments, settling
+from payments.bills import queries_owners, queries_payments, queries_settling, settling
 from payments.bills.owners import OwnersInbox
 from payments.bills.owners_rules import Change
 from payments.callbacks import queries as notice_queries
@@ -47,7 +46,7 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "after the notices are locked": (notice_queries, "lock_due_notices", True),
     "after the credit is stored": (queries_transactions, "insert_credits_once", True),
     "after the bill is locked": (settling, "lock_named_bills", True),
-    "after the bill is changed": (bill_queries, "update_bills", True),
+    "after the bill is changed": (queries_settling, "update_bills", True),
     "after the payment is written": (queries_payments, "insert_payments", True),
     "after the match is written": (queries_matches, "insert_matches", True),
     "after the money is posted": (ledger_queries, "insert_postings", True),

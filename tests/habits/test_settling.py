@@ -1,4 +1,4 @@
-"""One writer of what a bill has been paid: payments/bills/settling.py, by bills/queries.py."""
+"""One writer of what a bill has been paid: payments/bills/settling.py, by queries_settling.py."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ WRITES = re.compile(
     r"UPDATE\s+bills\b[^;]*?\bSET\b[^;]*?\b(paid_vnd|received_vnd|paid_at)\s*=", re.IGNORECASE
 )
 WRITES_PAYMENTS = re.compile(r"(INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+payments\b", re.IGNORECASE)
-MAY_WRITE_BILLS = {"payments/bills/queries.py"}
+MAY_WRITE_BILLS = {"payments/bills/queries_settling.py"}
 MAY_WRITE_PAYMENTS = {"payments/bills/queries_payments.py"}
 # What writes by these statements is called by settling alone.
 WRITERS = {"update_bills", "insert_payments", "reverse_payments"}

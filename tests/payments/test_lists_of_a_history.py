@@ -11,7 +11,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from loadtests.history import write_history
 from ops.postgres.supervisor import Cluster
-from payments.bills.queries import list_bills
+from payments.bills.queries_lists import list_bills
 from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.breaks.views import BreakView, list_breaks
 from payments.credits.rules import Verdict

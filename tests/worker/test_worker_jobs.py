@@ -17,7 +17,7 @@ from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from payments.bills.jobs import ExpiryProgress, expire_bills
-from payments.bills.queries import FIND_EXPIRED_UNSTORED, STORE_EXPIRY
+from payments.bills.queries_expiry import FIND_EXPIRED_UNSTORED, STORE_EXPIRY
 from payments.bills.references import make_reference
 from payments.callbacks.queries import INSERT_REJECTION, insert_rejection
 from payments.callbacks.types import NewRejection

@@ -48,7 +48,8 @@ from payments.bills.errors import (
     CashNotOwed,
     PaymentIdTaken,
 )
-from payments.bills.queries import get_bill, list_bills
+from payments.bills.queries import get_bill
+from payments.bills.queries_lists import list_bills
 from payments.bills.references import MEMO_CHARS_MAX, find_references
 from payments.bills.rules import BillFacts, BillStatus, check_client_id
 from payments.credits.views import list_bill_credits

@@ -18,7 +18,7 @@ from payments.bills.errors import BillTooLong
 from payments.bills.jobs import notify_owners
 from payments.bills.owners import BillOwner, OwnersInbox
 from payments.bills.owners_rules import Change
-from payments.bills.queries import store_expiry
+from payments.bills.queries_expiry import store_expiry
 from payments.bills.rules import BillRequest, check_times
 from payments.bills.service import cancel_bill
 from payments.credits import assigning, corrections

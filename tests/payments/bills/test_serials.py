@@ -9,7 +9,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from ops.errors import CannotStart
 from ops.organisation_codes import add_organisation_code
-from payments.bills.queries import confirm_serials, take_serials
+from payments.bills.queries_serials import confirm_serials, take_serials
 from payments.bills.references import SERIAL_COUNT
 from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 from tests.world.databases import FreshDatabase
