@@ -22,7 +22,7 @@ from core.db import Database
 from core.ids import first_id_at, instant_of
 from core.shared_clock import read_shared_clock
 from core.tenancy import open_org_transaction
-from payments.outbox.views import READ_MAX, Interest, list_events
+from payments.outbox.views import READ_MAX, Interest, list_event_ids, list_events
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -123,16 +123,15 @@ class Feed:
             await asyncio.sleep(min(max(PAUSE_MIN_S, pause_s), PAUSE_MAX_S))
 
     async def _look_before(self) -> None:
-        """Find what is there already and a look reaches back to; it is not news any more."""
-        interests = list({subscriber.interest for subscriber in self.subscribers})
+        """Find what is there already and a look reaches back to; it is news to no screen any more.
+
+        Screens that open later have other interests: all of it is meant.
+        """
         since = self._looked_far_at - LOOK_OVERLAP
-        while interests:
-            async with self._reading, open_org_transaction(self._database, self.org_id) as session:
-                events = await list_events(session, self.org_id, interests, since=since)
-            self._before.update(event.id for event in events if event.id < self._began)
-            if len(events) < READ_MAX or events[-1].id >= self._began:
-                return
-            since = instant_of(events[-1].id)
+        async with self._reading, open_org_transaction(self._database, self.org_id) as session:
+            self._before = await list_event_ids(
+                session, self.org_id, since=since, before=self._began
+            )
 
     async def _look(self, *, is_far: bool) -> None:
         interests = list({subscriber.interest for subscriber in self.subscribers})

@@ -35,6 +35,10 @@ LIST_EVENTS = text("""
     ORDER BY id LIMIT :limit
 """)
 
+LIST_EVENT_IDS = text("""
+    SELECT id FROM events WHERE org_id = :org_id AND id > :floor AND id < :before
+""")
+
 
 async def insert_events(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime

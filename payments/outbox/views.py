@@ -44,6 +44,14 @@ class Interest:
         return event.payee_id == self.payee_id
 
 
+async def list_event_ids(
+    session: AsyncSession, org_id: UUID, *, since: datetime, before: UUID
+) -> set[UUID]:
+    """List the ids of an organisation's events of some seconds, whoever wants them."""
+    values = {"org_id": org_id, "floor": first_id_at(since), "before": before}
+    return {row[0] for row in await run(session, queries.LIST_EVENT_IDS, values)}
+
+
 async def list_events(
     session: AsyncSession,
     org_id: UUID,

@@ -149,6 +149,23 @@ async def test_an_event_that_commits_slowly_reaches_a_screen_that_opened_meanwhi
         assert (await screen.receive())["event"] == "last"
 
 
+async def test_what_was_there_before_is_news_to_no_screen_that_opens_later(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another screen's feed began before: what it left out was of no interest to it."""
+    monkeypatch.setattr(feeds, "LOOK_EVERY_S", 0.1)
+    org_id, bill_id = await org_of(await set_up_city(hub)), uuid4()
+    ten_seconds_ago = first_id_at(read_clock() - timedelta(seconds=10))
+    await happen(hub, org_id, "bill.paid", bill_id=bill_id, event_id=ten_seconds_ago)
+    async with watching(hub.client, f"/live/{org_id}/{uuid4()}") as first:
+        await first.receive_id_of("caught-up")
+        async with watching(hub.client, f"/live/{org_id}/{bill_id}") as later:
+            await later.receive_id_of("caught-up")
+            await asyncio.sleep(0.5)  # looks that reach far back
+            await happen(hub, org_id, "bill.cancelled", bill_id=bill_id)
+            assert (await later.receive())["event"] == "bill.cancelled"
+
+
 @pytest.mark.parametrize("channel", ["phopay_events", "phopay_bill_changes"])
 async def test_what_is_no_wake_up_does_not_end_the_listening(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, channel: str
