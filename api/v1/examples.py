@@ -81,6 +81,7 @@ CREDIT_EXAMPLE: Final[dict[str, JsonValue]] = {
     "received_at": "2026-11-20T05:01:04Z",
     "matched_at": "2026-11-20T05:01:04Z",
     "matched_by": None,
+    "match_id": "01a1f7a9-0c11-7b3c-9d4e-5f6a7b8c9d0e",
 }
 ENDPOINT_CREATE_EXAMPLE: Final[dict[str, JsonValue]] = {
     "provider": "sepay",
