@@ -343,7 +343,7 @@ async def test_a_restore_that_fails_half_way_leaves_the_database_as_it_was(
         stall = await a_payable_stall(hub)
         await open_more(hub, stall)
     folder = back_up(fresh_database, tmp_path)
-    monkeypatch.setattr("ops.backup.restore.END_SESSIONS", "SELECT 1 / 0;")
+    monkeypatch.setattr("ops.backup.restore.END_SIGN_INS", "SELECT 1 / 0;")
 
     with pytest.raises(CannotStart, match="division by zero"):
         restore(fresh_database, folder, may_replace=True)
