@@ -33,6 +33,9 @@ async def an_organisation(
         actor=actor,
         now=now,
     )
-    given_out = text("UPDATE organisation_codes SET next_serial = greatest(next_serial, :serial) WHERE code = :code")
+    given_out = text(
+        "UPDATE organisation_codes SET next_serial = greatest(next_serial, :serial)"
+        " WHERE code = :code"
+    )
     await session.execute(given_out, {"serial": GIVEN_OUT, "code": code})
     return org
