@@ -37,6 +37,7 @@ COPY --from=packages /opt/phopay /opt/phopay
 COPY pyproject.toml LICENSE ./
 COPY core/ core/
 COPY identity/ identity/
+COPY parking/ parking/
 COPY payments/ payments/
 COPY api/ api/
 COPY worker/ worker/

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 import core
 import identity
+import parking
 import payments
 from core.database_connections import KEEPALIVES
 from ops.errors import CannotStart, MadeByOtherRelease
@@ -98,7 +99,7 @@ def refuse_other_release(revision: str | None) -> None:
 
 def load_models() -> None:
     """Import every module that has tables, so that Base.metadata knows all of them."""
-    for package in (core, identity, payments):
+    for package in (core, identity, payments, parking):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith(".models"):
                 importlib.import_module(module.name)

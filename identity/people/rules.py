@@ -31,6 +31,7 @@ class ScopeKind(StrEnum):
     """What a person may be held to; the package that has these things says which exist."""
 
     PAYEE = "payee"
+    LOT = "lot"
 
 
 class Scope(NamedTuple):
@@ -66,6 +67,12 @@ class Permission(StrEnum):
     STAFF_READ = "staff.read"
     STAFF_MANAGE = "staff.manage"
     KEYS_MANAGE = "keys.manage"
+    PARKING_READ = "parking.read"  # lots, tariffs, who is inside
+    PARKING_GATE = "parking.gate"  # entries, exits, what is collected, one's own shift
+    PARKING_OVERRIDE = "parking.override"  # a full lot, a stay of somebody else, a reversal
+    PARKING_MANAGE = "parking.manage"  # lots, tariffs, passes, what other shifts did
+    WATCH_LISTS_APPROVE = "watch_lists.approve"  # the second person
+    DEVICES_MANAGE = "devices.manage"  # phones of a lot, and PINs
     ORGANISATIONS_READ = "organisations.read"
     ORGANISATIONS_MANAGE = "organisations.manage"  # of the city only
 
@@ -75,6 +82,7 @@ _COUNTER: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.SALES_SORT, P.EVENTS_READ}
     | {P.PAYEES_READ, P.BILLS_TAKE_CASH}
 )
+_GATE: Final = frozenset({P.PARKING_READ, P.PARKING_GATE})
 _BOOKS: Final = frozenset(
     {
         P.BILLS_READ,
@@ -92,14 +100,17 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.VENDOR_OWNER: _COUNTER
     | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE},
     Role.CASHIER: _COUNTER,
-    Role.ATTENDANT: _COUNTER - {P.SALES_SORT},
-    Role.FINANCE: _BOOKS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL},
+    Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
+    Role.FINANCE: _BOOKS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
-    Role.APPROVER: _BOOKS | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE},
+    Role.APPROVER: _BOOKS
+    | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE},
     Role.MANAGER: _COUNTER
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
-    | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ},
+    | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
+    | _GATE
+    | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.DEVICES_MANAGE},
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
 }
@@ -112,16 +123,20 @@ ROLE_NAMES: Final = frozenset(role.value for role in Role)
 API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
-    | {P.JOBS_READ}
+    | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE}
 )
 # What people who are held to scopes may do: every route that asks for one of these narrows to
 # what is theirs (a test walks them). Anything else acts on the whole organisation.
-NARROWED: Final = _COUNTER | {
-    P.ACCOUNTS_READ,
-    P.ACCOUNTS_ACKNOWLEDGE,
-    P.STAFF_READ,
-    P.STAFF_MANAGE,
-}
+NARROWED: Final = (
+    _COUNTER
+    | _GATE
+    | {
+        P.ACCOUNTS_READ,
+        P.ACCOUNTS_ACKNOWLEDGE,
+        P.STAFF_READ,
+        P.STAFF_MANAGE,
+    }
+)
 # These people see their payees, at least one, and nothing of the neighbours.
 PAYEE_ROLES: Final = frozenset({Role.VENDOR_OWNER, Role.CASHIER})
 SCOPES_MAX: Final = 50  # of one person

@@ -22,7 +22,11 @@ def open_tables() -> set[str]:
 
 
 def all_tables(owner: psycopg.Connection) -> set[str]:
-    rows = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    """All tables; a partition is reached by its parent alone."""
+    rows = owner.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'p') AND NOT relispartition"
+    ).fetchall()
     return {str(row[0]) for row in rows}
 
 
@@ -74,6 +78,18 @@ def test_every_unique_key_and_foreign_key_starts_with_the_organisation(
         ).fetchall()
         for name, column in rows:
             assert column == "org_id" or name in hub_wide, f"{name} does not start with org_id"
+
+
+@pytest.mark.parametrize("role", ["phopay_app", "phopay_worker", "phopay_gate"])
+def test_nobody_reaches_a_partition_past_its_parent(owner: psycopg.Connection, role: str) -> None:
+    rows = owner.execute(
+        "SELECT oid::regclass::text, has_table_privilege(%s, oid, 'SELECT, INSERT, UPDATE, DELETE')"
+        " FROM pg_class WHERE relispartition AND relkind = 'r'",
+        [role],
+    ).fetchall()
+    assert rows
+    for partition, may in rows:
+        assert not may, f"{role} may use {partition}, whose rows no policy guards"
 
 
 @pytest.fixture

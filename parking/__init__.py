@@ -1,0 +1,1 @@
+"""Parking: places and tariffs, the way in, the way out, passes, and attendants' shifts."""

@@ -1,0 +1,1 @@
+"""Collections: what was taken for parking without a bill of its own."""

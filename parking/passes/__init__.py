@@ -1,0 +1,1 @@
+"""Passes, exempt lists and watch lists."""

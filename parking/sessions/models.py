@@ -1,0 +1,176 @@
+"""Parking sessions, the credentials inside, sightings, and movements of devices that were offline.
+
+Nothing refers to the partitioned tables by a foreign key: a month could not be detached then.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base, Vnd
+from core.tenancy import OrgRow
+
+BY_MONTH = "RANGE (id)"  # ids are UUIDv7: their order is that of time
+
+
+class ParkingSession(OrgRow):
+    """A vehicle's stay at a lot. Its id is made by who asks for it. APDS: Session."""
+
+    __tablename__ = "parking_sessions"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('inside', 'left', 'review', 'voided')",
+            name="status_known",
+        ),
+        CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
+        CheckConstraint("(left_at IS NULL) = (status IN ('inside', 'review'))", name="left_whole"),
+        CheckConstraint("plate IS NOT NULL OR ticket IS NOT NULL", name="has_a_credential"),
+        Index("ix_parking_sessions_lot", "org_id", "lot_id", "id"),
+        Index(
+            "ix_parking_sessions_plate",
+            "org_id",
+            "plate",
+            "vehicle_class",
+            "id",
+            postgresql_where=text("plate IS NOT NULL"),
+        ),
+        Index(
+            "ix_parking_sessions_arrears",
+            "org_id",
+            "plate",
+            "vehicle_class",
+            postgresql_where=text("arrears_vnd > 0"),
+        ),
+        Index(
+            "ix_parking_sessions_left",
+            "org_id",
+            "lot_id",
+            "left_at",
+            postgresql_where=text("left_at IS NOT NULL"),
+        ),
+        {"postgresql_partition_by": BY_MONTH},
+    )
+
+    lot_id: Mapped[UUID]
+    vehicle_class: Mapped[str] = mapped_column(String(20))
+    plate: Mapped[str | None] = mapped_column(String(20))  # compact; None: not read (yet)
+    ticket: Mapped[str | None] = mapped_column(String(40))  # of a vehicle without a readable plate
+    ticket_key: Mapped[UUID]  # 128 random bits: opens the driver's page, with the id
+    status: Mapped[str]
+    entered_at: Mapped[datetime]  # the hub's clock, or the device's, corrected, if it was offline
+    entry_time_is: Mapped[str] = mapped_column(String(10), server_default=text("'hub'"))
+    entry_access_id: Mapped[UUID | None]
+    entry_device_id: Mapped[UUID | None]
+    entry_shift_id: Mapped[UUID | None]
+    entry_by: Mapped[UUID]  # a person
+    entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
+    pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
+    left_at: Mapped[datetime | None]
+    exit_access_id: Mapped[UUID | None]
+    exit_device_id: Mapped[UUID | None]
+    exit_shift_id: Mapped[UUID | None]
+    exit_by: Mapped[UUID | None]
+    exit_photo: Mapped[bytes | None] = mapped_column(LargeBinary)
+    exit_reason: Mapped[str | None] = mapped_column(String(20))  # paid, pass, exempt, manual, …
+    tariff_version_id: Mapped[UUID | None]  # that priced it last
+    price_vnd: Mapped[Vnd | None]  # of the whole stay, as last quoted
+    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # bills and collections
+    paid_until: Mapped[datetime | None]  # grace to leave after paying
+    bill_id: Mapped[UUID | None]  # the one that is shown now
+    bill_paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # of it, in paid_vnd
+    arrears_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # left without paying
+
+
+class Inside(Base):
+    """A credential of a vehicle that is inside a lot: at most one session has it.
+
+    No foreign key to the lot: its occupancy row is locked before anything is written here.
+    """
+
+    __tablename__ = "inside"
+    __table_args__ = (
+        Index("ix_inside_session", "org_id", "session_id"),
+        Index("ix_inside_tail", "org_id", "lot_id", "tail"),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.01}},  # all rows come and go
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10), primary_key=True)  # plate, ticket, token, tag
+    credential: Mapped[str] = mapped_column(String(60), primary_key=True)  # plate: class:compact
+    tail: Mapped[str] = mapped_column(String(3))  # its last three characters, that people search by
+    session_id: Mapped[UUID]
+    vehicle_class: Mapped[str] = mapped_column(String(20))
+    entered_at: Mapped[datetime]
+
+
+class Observation(OrgRow):
+    """One sighting of a vehicle. Never overwritten: a correction is another row."""
+
+    __tablename__ = "observations"
+    __table_args__ = (
+        CheckConstraint("direction IN ('in', 'out', 'inside')", name="direction_known"),
+        Index("ix_observations_session", "org_id", "session_id"),
+        {"postgresql_partition_by": BY_MONTH},
+    )
+
+    lot_id: Mapped[UUID]
+    session_id: Mapped[UUID | None]
+    access_id: Mapped[UUID | None]
+    direction: Mapped[str]
+    method: Mapped[str] = mapped_column(String(20))  # APDS: visual, anpr, scanner, rfTransponder
+    plate: Mapped[str | None] = mapped_column(String(20))  # as accepted by a person
+    read_text: Mapped[str | None] = mapped_column(String(40))  # as a reader saw it, raw
+    read_score_bps: Mapped[int | None] = mapped_column(SmallInteger)
+    photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    device_id: Mapped[UUID | None]
+    seen_by: Mapped[UUID]
+    seen_at: Mapped[datetime]
+
+
+class Movement(Base):
+    """What a device that was offline tells of: stored once, then applied in the device's order."""
+
+    __tablename__ = "movements"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('entry', 'exit', 'collection', 'manual_open')", name="kind_known"
+        ),
+        Index(
+            "ix_movements_waiting",
+            "org_id",
+            "device_id",
+            "seq",
+            postgresql_where=text("handled_at IS NULL"),
+        ),
+        Index("ix_movements_lot", "org_id", "lot_id", "id"),
+        {"postgresql_partition_by": BY_MONTH},
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    device_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # the device's own
+    lot_id: Mapped[UUID]
+    seq: Mapped[int]  # the device's order
+    kind: Mapped[str]
+    body: Mapped[dict[str, Any]] = mapped_column(JSONB)  # as it was signed
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+    device_at: Mapped[datetime]
+    offset_ms: Mapped[int]  # how far the device found its clock behind the hub's
+    received_at: Mapped[datetime]
+    received_from: Mapped[UUID]  # who was signed in when it came
+    handled_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    verdict: Mapped[str | None] = mapped_column(String(20))

@@ -1,0 +1,1 @@
+"""Shifts: an attendant's turn at a lot, and its close."""

@@ -1,0 +1,1 @@
+"""Documents: series of numbered documents without gaps."""
