@@ -52,7 +52,9 @@ from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
+from api.v1.lots import routes as lots_routes
 from api.v1.organisations import routes as organisations_routes
+from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -78,6 +80,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     events_routes.router,
     jobs_routes.router,
+    parking_operators_routes.router,
+    lots_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
 # first.

@@ -55,6 +55,7 @@ async def employ(
     org: str | None = None,
     payee_id: UUID | None = None,
     payee_ids: Collection[UUID] = (),
+    lot_id: UUID | None = None,
 ) -> httpx.Response:
     """Ask to add a person with the usual password."""
     payee_ids = payee_ids if payee_id is None else [payee_id]
@@ -63,7 +64,8 @@ async def employ(
         "display_name": login.title(),
         "password": PASSWORD,
         "roles": list(roles),
-        "scopes": payee_scopes(*payee_ids),
+        "scopes": payee_scopes(*payee_ids)
+        + ([] if lot_id is None else [{"kind": "lot", "id": str(lot_id)}]),
     }
     return await boss.post("/v1/staff", json=body, params={"org": org} if org else {})
 

@@ -49,11 +49,13 @@ class Market:
         """The query that lets the city's administrator act for the market."""
         return {"org": self.stall.org.code}
 
-    async def staff(
-        self, login: str, *roles: str, payee_id: UUID | None = None
-    ) -> httpx.AsyncClient:
+    async def hire(self, login: str, *roles: str, **scope: UUID | None) -> httpx.Response:
+        """Ask to add somebody to the market, held to `payee_id` or `lot_id` if one is named."""
+        return await employ(self.admin, login, *roles, org=self.stall.org.code, **scope)
+
+    async def staff(self, login: str, *roles: str, **scope: UUID | None) -> httpx.AsyncClient:
         """Let somebody of the market sign in."""
-        answer = await employ(self.admin, login, *roles, org=self.stall.org.code, payee_id=payee_id)
+        answer = await self.hire(login, *roles, **scope)
         assert answer.status_code == 201, answer.text
         browser = await self.hub.browser(login)
         keep_contract(self.hub.app, browser)
