@@ -15,7 +15,7 @@ from tests.world.hubs import Hub
 from tests.world.markets import Market, set_up_market
 from tests.world.pages import as_reader
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MANY = 620  # more than any list showed at once
 

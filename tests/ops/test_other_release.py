@@ -64,6 +64,7 @@ def run(fresh_database: FreshDatabase, data: Path, *words: str) -> subprocess.Co
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
     ("revision", "maker"), [(OLD, "an older, unreleased PhoPay"), (NEWER, "a newer PhoPay")]

@@ -84,6 +84,7 @@ async def test_every_wrong_link_gets_the_same_page(
     assert "No bill &#39;…&#39; was found." in answer.text
 
 
+@pytest.mark.slow
 async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     hub: Hub, stranger: httpx.AsyncClient
 ) -> None:
@@ -102,6 +103,7 @@ async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     assert [answer.status_code for answer in seen] == [200, 200, 200]
 
 
+@pytest.mark.slow
 async def test_a_guesser_at_one_hub_is_not_counted_by_another_in_the_same_process(
     hub: Hub, settings: Settings
 ) -> None:
