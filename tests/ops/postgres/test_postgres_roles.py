@@ -132,8 +132,8 @@ def test_migrate_brings_an_empty_database_up_and_back(cluster: Cluster) -> None:
         assert migrate("--show") == "empty"
         newest = migrate()
         assert newest == list_revisions()[-1]
-        assert migrate("--to", "m0001") == "m0001"
-        assert migrate("--to", "base") == "empty"
+        assert migrate("--to", "m0001", "--drop-data") == "m0001"
+        assert migrate("--to", "base", "--drop-data") == "empty"
         assert migrate("--to", "head") == newest
 
 
