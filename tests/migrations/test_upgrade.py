@@ -28,7 +28,7 @@ from tests.payments.invariants import find_violations, find_waiting
 from tests.world.databases import FreshDatabase, create_database
 from tests.world.hubs import running_hub
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 OWNER = "stall2.hkxm"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import Cookie
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,15 @@ TILL_SCOPES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownMarket:
+    """What must be known of a market to work with it at another hub on a clone of its database."""
+
+    stall: PayableStall
+    admin_cookies: tuple[Cookie, ...]
+    till_key: str  # as a header has it
+
+
 @dataclass(kw_only=True)
 class Market:
     """A market board with one stall, its administrator and a machine that may do everything."""
@@ -60,6 +70,14 @@ class Market:
         browser = await self.hub.browser(login)
         keep_contract(self.hub.app, browser)
         return browser
+
+    def known(self) -> KnownMarket:
+        """Return how to find this market again."""
+        return KnownMarket(
+            stall=self.stall,
+            admin_cookies=tuple(self.admin.cookies.jar),
+            till_key=self.till.headers["Authorization"],
+        )
 
     @property
     def database(self) -> Database:
@@ -127,11 +145,25 @@ async def set_up_market(hub: Hub, *, is_live: bool = False, provider: str = "sep
         hub.services.database, code=CODE, is_live=is_live, provider=provider
     )
     till = await hub.machine(admin, *TILL_SCOPES, org=CODE)
-    keep_contract(hub.app, admin)
-    keep_contract(hub.app, till)
-    return Market(hub=hub, stall=stall, admin=admin, till=till)
+    return _open_market(hub, stall, admin, till)
+
+
+def find_market(hub: Hub, known: KnownMarket) -> Market:
+    """Return the market that stands in the hub's database since it was cloned."""
+    admin = hub.new_browser()
+    for cookie in known.admin_cookies:
+        admin.cookies.jar.set_cookie(cookie)
+    return _open_market(hub, known.stall, admin, hub.new_client(Authorization=known.till_key))
 
 
 def address_of(endpoint: Mapping[str, Any]) -> str:
     """Return the path of an endpoint's address."""
     return str(httpx.URL(endpoint["url"]).path)
+
+
+def _open_market(
+    hub: Hub, stall: PayableStall, admin: httpx.AsyncClient, till: httpx.AsyncClient
+) -> Market:
+    keep_contract(hub.app, admin)
+    keep_contract(hub.app, till)
+    return Market(hub=hub, stall=stall, admin=admin, till=till)

@@ -27,7 +27,7 @@ from tests.world.notices import pay, process_waiting, store_notices
 from tests.world.notices import sepay_body as a_notice
 from tests.world.payees import a_payee, an_account
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 THEIRS = "Sạp của người khác"
 # What these routes ask for besides ids; a new one says here how it is tried.

@@ -21,6 +21,7 @@ def seed(fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch) -> Call
     return lambda: city.seed(hub_url="http://127.0.0.1:8", sandbox_url=NOBODY)
 
 
+@pytest.mark.slow
 def test_a_seeding_that_stopped_half_way_goes_on(
     seed: Callable[[], list[str]], fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +54,7 @@ def test_the_audit_log_of_each_place_begins_with_its_organisation(
     assert all(code == added for code, _, added in first)
 
 
+@pytest.mark.slow
 def test_a_city_without_its_sandbox_is_made_and_the_person_is_told(
     seed: Callable[[], list[str]],
 ) -> None:

@@ -23,17 +23,11 @@ from tests.world.notices import casso_body, pay, process_waiting, sepay_body, st
 from tests.world.organisations import GIVEN_OUT
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
-from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 OWN = "FT26324000123"  # a reference that looks like one transfer's own
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.notices import casso_body, process_waiting, sepay_body, store_notices
 from tests.world.reads import list_breaks, list_outcomes, read_ledger, read_status
-from tests.world.serials import next_code
-from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
+from tests.world.stalls import PayableStall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def sepay(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
+def sepay(stall: PayableStall) -> PayableStall:
+    """The stall as SePay sees it."""
+    return stall
 
 
 @pytest.fixture
