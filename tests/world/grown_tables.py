@@ -43,6 +43,23 @@ GROW_CREDITS = """
 """
 
 
+# Each came and was handled in two transactions, as the hub does it.
+GROW_NOTICES = (
+    """
+    INSERT INTO notices (
+        org_id, id, endpoint_id, provider, source, body, headers, received_at, next_attempt_at)
+    SELECT %(org_id)s, CAST(lpad(to_hex(n), 12, '0') || left(md5(CAST(n AS text)), 20) AS uuid),
+           %(endpoint_id)s, 'sepay', 'callback', decode(repeat('00', 300), 'hex'), '{}', %(now)s,
+           %(now)s
+    FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    UPDATE notices SET handled_at = %(now)s, outcome = 'settle', attempts = 1
+    WHERE org_id = %(org_id)s AND handled_at IS NULL
+    """,
+)
+
+
 def grow_bills(
     owner_url: str, stall: PayableStall, *, rows: int = ROWS, price_vnd: int | None = None
 ) -> None:
@@ -65,3 +82,17 @@ def grow_credits(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> No
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute(GROW_CREDITS, values)
         owner.execute("ANALYZE bank_transactions")
+
+
+def grow_notices(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> None:
+    """Give a stall this many handled notices, before all that have come by themselves."""
+    values = {
+        "org_id": stall.org.id,
+        "endpoint_id": stall.endpoint_id,
+        "rows": rows,
+        "now": NOON,
+    }
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_NOTICES:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE notices")
