@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.sql import run, send
-from payments.bills.owners_rules import NewChange
+from payments.bills.owners_rules import NewChange, write_wake_up
 from payments.bills.payment_rules import Payment, SourceKind, debit_account
 from payments.bills.rules import BillState
 
@@ -94,7 +94,7 @@ INSERT_CHANGES = text("""
             CAST(:owner_kinds AS text[]), CAST(:owner_ids AS uuid[]),
             CAST(:from_statuses AS text[]), CAST(:to_statuses AS text[]))
             AS t (id, subject_kind, subject_id, owner_kind, owner_id, from_status, to_status))
-    SELECT pg_notify(:channel, CAST(:org_id AS text))
+    SELECT pg_notify(:channel, :payload)
 """)
 
 
@@ -224,5 +224,6 @@ async def insert_changes(
             "to_statuses": [c.to_status for c in changes],
             "now": now,
             "channel": CHANGES_CHANNEL,
+            "payload": write_wake_up(org_id, now),
         },
     )

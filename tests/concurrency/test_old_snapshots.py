@@ -6,25 +6,32 @@ indexes of what is still to be done, since the snapshot may yet want to see it.
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from payments.bills.owners import OwnersInbox
+from payments.bills.owners_rules import Change, read_wake_up
+from payments.bills.queries_payments import CHANGES_CHANNEL
 from payments.callbacks.queries import LOCK_DUE_NOTICES, LOCK_FRESH_NOTICES
 from payments.credits.processor import NoticeProcessor
+from tests.world.bills import a_bill
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase, open_database_at
-from tests.world.grown_tables import grow_notices
+from tests.world.grown_tables import grow_changes, grow_notices
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.plans import count_buffers, explain, explain_generic
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
-from tests.world.waits import wait_until_handled
+from tests.world.waits import DEADLINE_S, wait_until_handled
 
 pytestmark = pytest.mark.anyio
 
 SETTLED = 3_000
+KIND = "owner_of_the_tests"
 FEW = 100  # rows of one table or index, and pages of one statement
 READS = """
     SELECT relname, seq_tup_read FROM pg_stat_user_tables
@@ -53,6 +60,7 @@ async def stall(fresh_database: FreshDatabase, snapshot: None) -> PayableStall:
             await store_notices(database, stall, *bodies)
         assert await process_waiting(database, stall) == SETTLED
     grow_notices(fresh_database.owner_url, stall)
+    grow_changes(fresh_database.owner_url, stall, owner_kind=KIND)
     return stall
 
 
@@ -75,6 +83,37 @@ async def test_a_lone_payment_reads_nothing_of_what_was_settled_since(
         (notice_id,) = await store_notices(database, stall, body)
         processor.wake(stall.org, notice_id)
         await wait_until_handled(fresh_database.owner_url, notice_id)
+        await processor.close()
+    after = await read_counts(fresh_database)
+
+    read = {name: count - before[name] for name, count in after.items()}
+    assert {name: count for name, count in read.items() if count > FEW} == {}
+
+
+async def test_an_owner_is_notified_and_nothing_of_what_was_handled_since_is_read(
+    fresh_database: FreshDatabase, stall: PayableStall
+) -> None:
+    """The bill is paid and its owner woken by what the payment said in its NOTIFY."""
+    is_heard = asyncio.Event()
+
+    async def hear(session: AsyncSession, change: Change, *, now: datetime) -> None:
+        is_heard.set()
+
+    before = await read_counts(fresh_database)
+    async with (
+        open_database_at(fresh_database.app_url, fresh_database.settings) as database,
+        await psycopg.AsyncConnection.connect(fresh_database.owner_url, autocommit=True) as hub,
+    ):
+        await hub.execute(f"LISTEN {CHANGES_CHANNEL}")
+        bill = await a_bill(database, stall, owner=(KIND, new_id()))
+        body = sepay_body(stall, amount_vnd=20_000, memo=bill.reference)
+        processor = NoticeProcessor(database, read_clock=lambda: NOON)
+        processor.wake(stall.org, *await store_notices(database, stall, body))
+        inbox = OwnersInbox(database, {KIND: hear}, read_clock=lambda: NOON)
+        async for notice in hub.notifies(timeout=DEADLINE_S, stop_after=1):
+            inbox.wake(*read_wake_up(notice.payload))
+        await asyncio.wait_for(is_heard.wait(), DEADLINE_S)
+        await inbox.close()
         await processor.close()
     after = await read_counts(fresh_database)
 

@@ -59,6 +59,21 @@ GROW_NOTICES = (
     """,
 )
 
+GROW_CHANGES = (
+    """
+    INSERT INTO bill_changes (
+        org_id, id, subject_kind, subject_id, seq, owner_kind, owner_id, to_status, created_at,
+        next_attempt_at)
+    SELECT %(org_id)s, gen_random_uuid(), 'bill', gen_random_uuid(), 1, %(owner_kind)s,
+           gen_random_uuid(), 'paid', %(now)s, %(now)s - n * interval '1 second'
+    FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    UPDATE bill_changes SET handled_at = %(now)s, attempts = 1
+    WHERE org_id = %(org_id)s AND handled_at IS NULL
+    """,
+)
+
 
 def grow_bills(
     owner_url: str, stall: PayableStall, *, rows: int = ROWS, price_vnd: int | None = None
@@ -96,3 +111,12 @@ def grow_notices(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> No
         for statement in GROW_NOTICES:
             owner.execute(statement, values)
         owner.execute("VACUUM ANALYZE notices")
+
+
+def grow_changes(owner_url: str, stall: PayableStall, *, owner_kind: str, rows: int = ROWS) -> None:
+    """Give an owner this many changes of its bills, all handled."""
+    values = {"org_id": stall.org.id, "owner_kind": owner_kind, "rows": rows, "now": NOON}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_CHANGES:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE bill_changes")
