@@ -11,8 +11,9 @@ from payments.bills.owners_rules import Change, SubjectKind
 
 # The earlier change of the same subject comes first. Nothing is waited for: what another process
 # has, it handles, and what it handled meanwhile is seen by the next look. It begins at an instant:
-# what was handled before lies ahead of it in the index as long as an older snapshot is open. For the
-# same reason the earlier changes are not asked for by what waits, which would be read from there.
+# what was handled before lies ahead of it in the index as long as an older snapshot is open. So
+# that no plan reads it all the same, that index's condition stands nowhere else: not for the
+# earlier changes, nor in PUT_OFF, which go by a key.
 LOCK_DUE_CHANGE = text("""
     SELECT c.id, c.subject_kind, c.subject_id, c.seq, c.owner_kind, c.owner_id, c.from_status,
            c.to_status, c.created_at, c.attempts
@@ -32,7 +33,8 @@ MARK_HANDLED = text("""
 PUT_OFF = text("""
     UPDATE bill_changes
     SET attempts = attempts + 1, next_attempt_at = :until, error = :why
-    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL AND attempts = :attempts
+    WHERE org_id = :org_id AND id = :id
+      AND CASE WHEN handled_at IS NULL THEN attempts = :attempts END
     RETURNING id
 """)
 FIND_WAITING = text("""

@@ -45,10 +45,12 @@ SET_LATENESS = text("""
     WHERE b.org_id = :org_id AND b.id = ANY(CAST(:bill_ids AS uuid[]))
 """)
 
-# What waits at a rail for something to happen to its bill: it is paid or cancelled, …
+# What waits at a rail for something to happen to its bill: it is paid or cancelled, … (By its key:
+# the condition is written so that no plan reads the index of what is due, see TAKE_REQUEST.)
 WAKE_REQUESTS = text("""
     UPDATE rail_requests SET next_attempt_at = now()
-    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[])) AND status = 'open'
+    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
+      AND CASE status WHEN 'open' THEN true END
 """)
 # … or owed again. An open one may just be closed by somebody: whose lease goes first.
 REOPEN_REQUESTS = text("""

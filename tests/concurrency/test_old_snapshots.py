@@ -6,22 +6,26 @@ indexes of what is still to be done, since the snapshot may yet want to see it.
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from payments.bills.owners import OwnersInbox
 from payments.bills.owners_rules import Change, read_wake_up
-from payments.bills.queries_payments import CHANGES_CHANNEL
+from payments.bills.queries_owners import PUT_OFF
+from payments.bills.queries_payments import CHANGES_CHANNEL, WAKE_REQUESTS
 from payments.callbacks.queries import LOCK_DUE_NOTICES, LOCK_FRESH_NOTICES
 from payments.credits.processor import NoticeProcessor
+from payments.rails.queries import TAKE_REQUEST
 from tests.world.bills import a_bill
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase, open_database_at
-from tests.world.grown_tables import grow_changes, grow_notices
+from tests.world.grown_tables import grow_bills, grow_changes, grow_notices, grow_requests
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.plans import count_buffers, explain, explain_generic
 from tests.world.serials import next_code
@@ -119,6 +123,47 @@ async def test_an_owner_is_notified_and_nothing_of_what_was_handled_since_is_rea
 
     read = {name: count - before[name] for name, count in after.items()}
     assert {name: count for name, count in read.items() if count > FEW} == {}
+
+
+@pytest.fixture(scope="module")
+def keys(fresh_database: FreshDatabase, stall: PayableStall) -> dict[str, Any]:
+    """Keys of a change and of a request; thousands of requests were opened, woken and closed."""
+    grow_bills(fresh_database.owner_url, stall)
+    grow_requests(fresh_database.owner_url, stall)
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        request = owner.execute("SELECT bill_id FROM rail_requests LIMIT 1").fetchone()
+        change = owner.execute("SELECT id FROM bill_changes LIMIT 1").fetchone()
+    assert request is not None
+    assert change is not None
+    return {"bill_id": request[0], "bill_ids": [request[0]], "id": change[0]}
+
+
+@pytest.mark.parametrize(
+    ("statement", "key", "facts", "index"),
+    [
+        (TAKE_REQUEST, "bill_id", {"lease_for": timedelta(seconds=20)}, "pk_rail_requests"),
+        (WAKE_REQUESTS, "bill_ids", {}, "pk_rail_requests"),
+        (PUT_OFF, "id", {"until": NOON, "why": "x", "attempts": 0}, "pk_bill_changes"),
+    ],
+)
+def test_a_row_is_changed_by_its_key_and_not_looked_for_among_what_waited(
+    fresh_database: FreshDatabase,
+    stall: PayableStall,
+    keys: dict[str, Any],
+    statement: TextClause,
+    key: str,
+    facts: dict[str, Any],
+    index: str,
+) -> None:
+    """The planner counts live rows, and so takes the index of what waits for empty."""
+    values = {"org_id": stall.org.id, key: keys[key], **facts}
+
+    for plan in (
+        explain(fresh_database.app_url, stall, statement, values),
+        explain_generic(fresh_database.app_url, stall, statement, values),
+    ):
+        assert f"Index Scan using {index} " in plan
+    assert count_buffers(fresh_database.app_url, stall, statement, values) < FEW
 
 
 def test_the_look_of_a_wake_up_reads_few_pages_whichever_plan_serves_it(

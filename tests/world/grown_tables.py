@@ -74,6 +74,22 @@ GROW_CHANGES = (
     """,
 )
 
+GROW_REQUESTS = (
+    """
+    INSERT INTO rail_requests (
+        org_id, bill_id, rail, endpoint_id, order_id, orders, status, attempts, next_attempt_at,
+        created_at)
+    SELECT b.org_id, b.id, 'payos', %(endpoint_id)s, b.provider_order_id, 1, 'pending', 1, now(),
+           now()
+    FROM bills b WHERE b.org_id = %(org_id)s AND b.provider_order_id IS NOT NULL
+    """,
+    """
+    UPDATE rail_requests SET status = 'open', payload = 'x', next_attempt_at = now()
+    WHERE org_id = %(org_id)s
+    """,
+    "UPDATE rail_requests SET status = 'closed' WHERE org_id = %(org_id)s",
+)
+
 
 def grow_bills(
     owner_url: str, stall: PayableStall, *, rows: int = ROWS, price_vnd: int | None = None
@@ -120,3 +136,12 @@ def grow_changes(owner_url: str, stall: PayableStall, *, owner_kind: str, rows: 
         for statement in GROW_CHANGES:
             owner.execute(statement, values)
         owner.execute("VACUUM ANALYZE bill_changes")
+
+
+def grow_requests(owner_url: str, stall: PayableStall) -> None:
+    """Give all bills with a provider's order the request of it, closed by now."""
+    values = {"org_id": stall.org.id, "endpoint_id": stall.endpoint_id}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_REQUESTS:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE rail_requests")
