@@ -56,6 +56,7 @@ from api.v1.lots import routes as lots_routes
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.payees import routes as payees_routes
+from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
@@ -82,6 +83,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     parking_operators_routes.router,
     lots_routes.router,
+    photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
 # first.
@@ -89,6 +91,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     callbacks_routes.router,
     health_routes.router,
     docs_routes.router,
+    photos_routes.shown,
     home.router,
     login.router,
     my_password.router,

@@ -26,6 +26,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.photos.service import Photos
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -79,6 +80,7 @@ class Services:
     bill_writer: BillWriter
     poller: ProviderPoller
     rails: RailService
+    photos: Photos
     limits: Limits
     readiness: Readiness
 
@@ -148,6 +150,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
                 database=database, processor=processor, sealer=sealer, client=client
             ),
             rails=rails,
+            photos=Photos.from_settings(settings, database),
             limits=Limits(),
             readiness=readiness,
         )

@@ -112,7 +112,7 @@ def upgrade() -> None:
         sa.Column("vehicle_class", sa.String(length=20), nullable=False),
         sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "lot_id", "kind", "credential", name=op.f("pk_inside")),
-        postgresql_with={"autovacuum_vacuum_scale_factor": 0.01},
+        postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
     )
     op.create_index("ix_inside_session", "inside", ["org_id", "session_id"], unique=False)
     op.create_index("ix_inside_tail", "inside", ["org_id", "lot_id", "tail"], unique=False)

@@ -26,6 +26,7 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
+from parking.photos.service import Photos
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
@@ -76,6 +77,7 @@ def _service(name: str) -> Any:
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
+ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]
 TheSettings = Annotated[Settings, _service("settings")]

@@ -103,7 +103,7 @@ class Inside(Base):
     __table_args__ = (
         Index("ix_inside_session", "org_id", "session_id"),
         Index("ix_inside_tail", "org_id", "lot_id", "tail"),
-        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.01}},  # all rows come and go
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.01"}},  # all rows come and go
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -141,7 +141,7 @@ class Observation(OrgRow):
 
 
 class Movement(Base):
-    """What a device that was offline tells of: stored once, then applied in the device's order."""
+    """What a device reported after it was offline: stored once, then applied in its order."""
 
     __tablename__ = "movements"
     __table_args__ = (

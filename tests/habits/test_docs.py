@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
+from identity.people.rules import Permission
 from ops.cli.__main__ import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,8 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_everything_of_the_code_that_a_page_names_is_there(page: Path) -> None:
     for name in DOTTED.findall(without_code(page.read_text())):
+        if name in set(Permission):
+            continue  # "parking.read"
         try:
             pkgutil.resolve_name(name)
         except (ImportError, AttributeError):

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns
     WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+    AND NOT (SELECT relispartition FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relname = table_name)
 """
 WITH_A_COLUMN = '''
 """A migration that a test made up."""
