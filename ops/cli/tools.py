@@ -22,6 +22,12 @@ def add_tools(commands: "Parsers") -> None:
     memo = add_group(commands, "memo", "find references in what banks write")
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
 
+    plate = add_group(commands, "plate", "read number plates")
+    read = add_command(plate, "read", _plate_read, "photos in, plates they may show as JSON lines")
+    read.add_argument(
+        "files", metavar="FILE", nargs="*", help="a photo; without one, names are lines of input"
+    )
+
     callback = add_group(commands, "callback", "check callbacks of banks and providers")
     verify = add_command(
         callback, "verify", _callback_verify, "a raw body in, the verdict out as JSON"
@@ -56,6 +62,14 @@ def _memo_find(options: "Options") -> int:
     from ops.cli.tools_vietqr import run_memo_find
 
     return run_memo_find(sys.stdin.buffer, sys.stdout)
+
+
+def _plate_read(options: "Options") -> int:
+    from ops.cli.tools_plate_reading import run_plate_read
+    from ops.plate_reading import ensure_plate_reading
+
+    weights = ensure_plate_reading()
+    return run_plate_read(options.files or sys.stdin.buffer, weights, sys.stdout)
 
 
 def _callback_verify(options: "Options") -> int:
