@@ -1,8 +1,8 @@
 """Photos of plates, drawn: crops as a phone cuts them, and streets with vehicles in them."""
 
 import io
-from collections.abc import Sequence
 from functools import cache
+from importlib import resources
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -57,17 +57,8 @@ def as_png(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def row_of(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Put pictures of one height side by side."""
-    width = sum(one.width for one in pictures)
-    row = Image.new("RGB", (width, pictures[0].height))
-    left = 0
-    for one in pictures:
-        row.paste(one, (left, 0))
-        left += one.width
-    return row
-
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    file = resources.files("fontpkg_be_vietnam_pro") / "files" / "BeVietnamPro-Medium.ttf"
+    return ImageFont.truetype(str(file), size)
