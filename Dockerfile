@@ -38,6 +38,7 @@ COPY pyproject.toml LICENSE ./
 COPY core/ core/
 COPY identity/ identity/
 COPY payments/ payments/
+COPY parking/ parking/
 COPY api/ api/
 COPY worker/ worker/
 COPY registry/ registry/

@@ -1,0 +1,1 @@
+"""Parking: plates, places, tariffs and the stays of vehicles."""
