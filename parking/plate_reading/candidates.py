@@ -5,8 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from parking.plate_reading.rules import INVALID_FACTOR, clean, correct_rows
+from parking.plate_reading.rules import (
+    CORRECTED_FACTOR,
+    INVALID_FACTOR,
+    NOT_ON_PLATES,
+    clean,
+    correct_rows,
+)
 from parking.plate_reading.types import Box, Candidate, TextLine
+from parking.plates import Plate, read_plate
 
 CANDIDATES_MAX: Final = 10
 # Two rows of one plate: how much they may differ in height, width and slope, and how far apart.
@@ -16,7 +23,7 @@ ANGLES_DIFFER_MAX: Final = 0.25
 DOWN_MIN, DOWN_MAX = 0.45, 1.9
 ASIDE_MAX: Final = 0.4
 # Plates of the past are written otherwise: shown too, if they look like a plate at all.
-FREE_DIGITS_MIN, FREE_LENGTH_MIN, FREE_LENGTH_MAX = 4, 6, 10
+FREE_DIGITS_MIN, FREE_LENGTH_MIN, FREE_LENGTH_MAX = 4, 6, 12
 # The plate that is meant is mostly the largest; a small one in the background loses a little.
 SMALL_FACTOR: Final = 0.8
 
@@ -41,19 +48,25 @@ class _Rows:
     def height(self) -> float:
         return max(line.box.height for line in self.lines)
 
+    def weigh(self, tallest: float) -> float:
+        """The score, a little less where the photo has larger plates."""
+        return self.score * (SMALL_FACTOR + (1 - SMALL_FACTOR) * self.height / tallest)
+
 
 def find_candidates(lines: Sequence[TextLine]) -> tuple[Candidate, ...]:
     """Return at most CANDIDATES_MAX plates that the lines of one photo may be, the best first."""
     groups = [*_pairs(lines), *(_Rows(lines=(line,)) for line in lines)]
     tallest = max((group.height for group in groups), default=1.0)
     best: dict[tuple[str, str], Candidate] = {}
-    used: set[int] = set()
+    used: set[TextLine] = set()
     for group in groups:
         for candidate in _plates_of(group, tallest):
-            used |= {id(line) for line in group.lines}
             _keep_better(best, candidate)
+            if candidate.is_valid:
+                used |= {*group.lines}
+    # A row of a plate alone is none, and what no rule fits is shown only where nothing else is.
     for group in groups:
-        if not used & {id(line) for line in group.lines}:
+        if not used & {*group.lines}:
             for candidate in _free_texts_of(group, tallest):
                 _keep_better(best, candidate)
     ranked = sorted(best.values(), key=lambda one: (one.is_valid, one.score), reverse=True)
@@ -85,29 +98,43 @@ def stands_on(upper: Box, lower: Box) -> bool:
 
 
 def _plates_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
-    size_factor = SMALL_FACTOR + (1 - SMALL_FACTOR) * group.height / tallest
+    """Yield the plates that the rows are as they were read, or else with a little mended."""
+    if as_read := [one for one in _free_texts_of(group, tallest) if one.is_valid]:
+        yield from as_read
+        return
     for way in correct_rows(tuple(line.text for line in group.lines)):
-        yield name_plate(
-            way.head,
-            way.number,
-            raw_text=group.raw_text,
-            score=group.score * way.factor * size_factor,
-        )
+        yield from _name(f"{way.head}-{way.number}", group, group.weigh(tallest) * way.factor)
 
 
 def _free_texts_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
-    text = clean(group.raw_text)
-    is_long_enough = FREE_LENGTH_MIN <= len(text) <= FREE_LENGTH_MAX
+    """Yield the rows as they were read, if they look like any plate: diplomats' and old ones."""
+    text = NOT_ON_PLATES.sub(" ", group.raw_text.upper())
+    length = len(clean(text))
+    is_long_enough = FREE_LENGTH_MIN <= length <= FREE_LENGTH_MAX
     if is_long_enough and sum(map(str.isdigit, text)) >= FREE_DIGITS_MIN:
-        size_factor = SMALL_FACTOR + (1 - SMALL_FACTOR) * group.height / tallest
+        yield from _name(text, group, group.weigh(tallest))
+
+
+def _name(text: str, group: _Rows, score: float) -> Iterator[Candidate]:
+    """Yield every plate that a text with its separators may be; bikes have two rows."""
+    plate = read_plate(text)
+    named = plate.alternatives or (plate,)
+    has_bikes_rows = len(group.lines) > 1
+    for one in [one for one in named if has_bikes_rows or not one.is_two_wheeled] or named:
         yield Candidate(
             raw_text=group.raw_text,
-            compact=text,
-            written=text,
-            kind="unknown",
-            is_valid=False,
-            score=group.score * INVALID_FACTOR * size_factor,
+            compact=one.compact,
+            written=one.written,
+            kind=one.kind,
+            is_valid=one.is_valid,
+            score=score
+            * (1.0 if one.is_valid else INVALID_FACTOR)
+            * (1.0 if _is_as_read(one, text) else CORRECTED_FACTOR),
         )
+
+
+def _is_as_read(plate: Plate, text: str) -> bool:
+    return plate.compact.replace("Đ", "D") == clean(text).replace("Đ", "D")
 
 
 def _keep_better(best: dict[tuple[str, str], Candidate], candidate: Candidate) -> None:
@@ -118,16 +145,3 @@ def _keep_better(best: dict[tuple[str, str], Candidate], candidate: Candidate) -
 
 def _is_alike(one: float, other: float, ratio_max: float) -> bool:
     return max(one, other) <= ratio_max * min(one, other)
-
-
-def name_plate(head: str, number: str, *, raw_text: str, score: float) -> Candidate:
-    """Return the plate that a head and a number are, as it is written."""
-    digits = f"{number[:3]}.{number[3:]}" if len(number) == 5 else number
-    return Candidate(
-        raw_text=raw_text,
-        compact=head + number,
-        written=f"{head}-{digits}",
-        kind="unknown",
-        is_valid=True,
-        score=score,
-    )

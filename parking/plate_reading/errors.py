@@ -1,7 +1,5 @@
 """Reasons why a photo is not read for a plate. A vehicle is never refused: its plate is typed."""
 
-from typing import ClassVar
-
 from core.errors import HubError, Kind
 
 
@@ -26,8 +24,8 @@ class PhotoUnreadable(HubError):
 class PlateReadingTimedOut(HubError):
     """Reading the plate of a photo took longer than it may, and was stopped."""
 
-    kind: ClassVar[Kind] = Kind.UNAVAILABLE
-    code, title = "plate_reading_timed_out", "Plate reading took too long"
+    kind, code = Kind.UNAVAILABLE, "plate_reading_timed_out"
+    title = "Plate reading took too long"
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"No plate was read within {timeout_s:g} s: type it, or try again.")

@@ -30,8 +30,9 @@ def open_photo(photo: bytes, *, side_max: int) -> Image.Image:
         raise PhotoTooLarge(f"{len(photo):,} bytes, of {PHOTO_BYTES_MAX:,} allowed")
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit is another one; ours is looked at below, with the same header.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of metadata that is damaged, where the picture is not, and of a size
+            # that is looked at below.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
                 _check_size(*opened.size)
                 opened.draft("RGB", (side_max, side_max))  # a JPEG is decoded smaller at once

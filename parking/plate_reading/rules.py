@@ -8,6 +8,8 @@ Source of the confusions: contracts of the field, counted over six readers on re
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import Final
 
 # What a reader writes → what stands on the plate, where a digit (a letter) belongs.
@@ -17,6 +19,7 @@ TO_LETTER: Final = dict(zip("01245678", "DTZASGTB", strict=True))
 TO_MD: Final = {"M": "MNHW", "Đ": "ĐD0OQE"}
 CORRECTED_FACTOR: Final = 0.9
 DROPPED_FACTOR: Final = 0.8  # a screw or the rim, read as a character
+SEPARATOR_FACTOR: Final = 0.8  # 51H-O40.73 is not 51HO-4073
 INVALID_FACTOR: Final = 0.5
 CORRECTIONS_MAX: Final = 3
 
@@ -47,15 +50,16 @@ def correct_rows(rows: tuple[str, ...]) -> list[Corrected]:
     """
     assert len(rows) in (1, 2)
     cleaned = [clean(row) for row in rows]
-    shapes = ONE_ROW if len(rows) == 1 else TWO_ROWS
     found: dict[tuple[str, str], float] = {}
-    for shape in shapes:
+    for shape in ONE_ROW if len(rows) == 1 else TWO_ROWS:
         head, number = shape.split("|")
         parts = (head, number) if len(rows) == 2 else (head + number,)
+        parted = 1.0 if len(rows) == 2 or _is_parted(rows[0], len(head)) else SEPARATOR_FACTOR
         for mended, factor in _fit_all(cleaned, parts):
-            text = "".join(mended)
-            key = (text[: len(head)], text[len(head) :])
-            found[key] = max(factor, found.get(key, 0.0))
+            if factor < CORRECTED_FACTOR**CORRECTIONS_MAX:
+                continue
+            key = (mended[: len(head)], mended[len(head) :])
+            found[key] = max(factor * parted, found.get(key, 0.0))
     least_mended = max(found.values(), default=0.0)
     return [
         Corrected(head=head, number=number, factor=factor)
@@ -69,16 +73,17 @@ def clean(text: str) -> str:
     return NOT_ON_PLATES.sub("", text.upper())
 
 
-def _fit_all(rows: list[str], shapes: tuple[str, ...]) -> Iterator[tuple[list[str], float]]:
-    """Fit each row to its shape; a row may lose its first or its last character."""
+def _is_parted(row: str, head_length: int) -> bool:
+    """Whether a row's first separator does not speak against a head of this length."""
+    pieces = NOT_ON_PLATES.sub(" ", row.upper()).split()
+    return len(pieces) < 2 or len(pieces[0]) not in (3, 4) or len(pieces[0]) == head_length
+
+
+def _fit_all(rows: list[str], shapes: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    """Yield the rows fitted to their shapes; a row may lose its first or its last character."""
     fits = [_fit_or_drop(row, shape) for row, shape in zip(rows, shapes, strict=True)]
-    if all(fits):
-        best = [max(fit, key=lambda one: one[1]) for fit in fits]
-        factor = 1.0
-        for _, row_factor in best:
-            factor *= row_factor
-        if factor >= CORRECTED_FACTOR**CORRECTIONS_MAX:
-            yield [text for text, _ in best], factor
+    for chosen in product(*fits):
+        yield "".join(text for text, _ in chosen), prod(factor for _, factor in chosen)
 
 
 def _fit_or_drop(row: str, shape: str) -> list[tuple[str, float]]:

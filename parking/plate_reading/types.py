@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from parking.plates import PlateKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
@@ -60,8 +62,8 @@ class Candidate:
     raw_text: str  # as it was read, a space between two rows
     compact: str
     written: str
-    kind: str  # as ./phopay plate parse names it
-    is_valid: bool  # whether it is written as plates are
+    kind: PlateKind
+    is_valid: bool  # whether it can have been issued
     score: float  # 0 to 1: orders the candidates of one photo, and is no probability
 
 

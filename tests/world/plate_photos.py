@@ -57,7 +57,6 @@ def as_png(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     file = resources.files("fontpkg_be_vietnam_pro") / "files" / "BeVietnamPro-Medium.ttf"
