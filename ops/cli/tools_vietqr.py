@@ -105,20 +105,20 @@ def run_reference_make(org: str, n: int, out: TextIO) -> int:
     """
     if not is_org_code(org):
         detail = f"{org[:20]!r} is not four characters of 23456789ABCDEFGHJKMNPQRSTVWXYZ."
-        return 2 if write_answer(out, _error("invalid_org_code", detail)) else 0
+        return 2 if _write(out, _error("invalid_org_code", detail)) else 0
     if not 0 <= n <= SERIAL_COUNT:
         detail = f"The number of references must lie between 0 and {SERIAL_COUNT}."
-        return 2 if write_answer(out, _error("invalid_count", detail)) else 0
+        return 2 if _write(out, _error("invalid_count", detail)) else 0
     start = secrets.randbelow(SERIAL_COUNT)
     for step in range(n):
         reference = make_reference(org, (start + step) % SERIAL_COUNT)
-        if not write_answer(out, {"reference": reference, "org": org}):
+        if not _write(out, {"reference": reference, "org": org}):
             break
     return 0
 
 
 def _answer_lines(lines: Lines, out: TextIO, answer: Callable[[str], Answer]) -> int:
-    for line in read_lines(lines):
+    for line in _read_lines(lines):
         if line is None:
             detail = f"The line is longer than {LINE_CHARS_MAX} characters."
             answered = _error("line_too_long", detail)
@@ -129,12 +129,12 @@ def _answer_lines(lines: Lines, out: TextIO, answer: Callable[[str], Answer]) ->
                 answered = _error(error.code, str(error))
             except _Refused as error:
                 answered = _error(error.code, str(error))
-        if not write_answer(out, answered):
+        if not _write(out, answered):
             break
     return 0
 
 
-def read_lines(source: Lines) -> Iterator[str | None]:
+def _read_lines(source: Lines) -> Iterator[str | None]:
     """Yield lines without their ends, None for one that is too long; nothing is read ahead.
 
     Bytes that are not UTF-8 become U+FFFD. A text stream on top of bytes (standard input) is
@@ -163,7 +163,7 @@ def _strip(line: str | bytes) -> str:
     return text.rstrip("\r\n")
 
 
-def write_answer(out: TextIO, answer: Answer) -> bool:
+def _write(out: TextIO, answer: Answer) -> bool:
     """Print one object and hand it on at once; False when nobody reads any more."""
     try:
         # Plain ASCII: no terminal or pipe can choke on it, whatever its encoding.
