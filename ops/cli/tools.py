@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ops.cli.options import add_command, add_group
+from ops.plate_tools import add_plate
 
 if TYPE_CHECKING:
     from ops.cli.options import Options, Parsers
@@ -22,11 +23,9 @@ def add_tools(commands: "Parsers") -> None:
     memo = add_group(commands, "memo", "find references in what banks write")
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
 
-    plate = add_group(commands, "plate", "read number plates")
+    plate = add_plate(commands)
     read = add_command(plate, "read", _plate_read, "photos in, plates they may show as JSON lines")
-    read.add_argument(
-        "files", metavar="FILE", nargs="*", help="a photo; without one, names are lines of input"
-    )
+    read.add_argument("files", metavar="FILE", nargs="*", help="instead of lines of input")
 
     callback = add_group(commands, "callback", "check callbacks of banks and providers")
     verify = add_command(

@@ -42,11 +42,11 @@ def test_each_photo_is_answered_with_its_candidates(photos: Path) -> None:
     (candidate,) = crop["candidates"]
     assert candidate["score"] > 0.8
     assert {name: value for name, value in candidate.items() if name != "score"} == {
-        "text": "51H04073",
+        "text": "51H-040.73",
+        "compact": "51H04073",
         "written": "51H-040.73",
         "kind": "car",
         "is_valid": True,
-        "raw_text": "51H-040.73",
     }
     assert [one["written"] for one in street["candidates"]] == ["29-B1 123.45"]
     assert street["candidates"][0]["kind"] == "motorbike"
