@@ -20,6 +20,7 @@ from core.errors import (
     TooManyRequests,
     Unauthenticated,
 )
+from identity.devices.errors import DeviceRevoked, DeviceTokenNotValid
 from identity.organisations.errors import OrganisationNotFound
 from identity.people.errors import (
     ApiKeyNotValid,
@@ -52,7 +53,13 @@ TAGS: Final = [
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)
-NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (Unauthenticated, SignInEnded, ApiKeyNotValid)
+NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (
+    Unauthenticated,
+    SignInEnded,
+    ApiKeyNotValid,
+    DeviceTokenNotValid,
+    DeviceRevoked,
+)
 
 
 def install(app: FastAPI, *, examples: Mapping[str, Any]) -> None:
