@@ -24,6 +24,8 @@ from core.rate_limit import RateLimit
 from core.sealing import Sealer
 from core.settings import Settings
 from identity.devices.callers import DeviceDirectory
+from identity.devices.phones import Phones
+from identity.devices.service import CodeHasher
 from identity.devices.tokens import DeviceTokens
 from identity.people.callers import Directory
 from identity.people.hooks import Hooks
@@ -78,6 +80,8 @@ class Services:
     directory: Directory  # who is who
     device_tokens: DeviceTokens
     devices: DeviceDirectory  # whose phone is whose
+    code_hasher: CodeHasher
+    phones: Phones
     hooks: Hooks  # what identity calls above it, and notifies
     passwords: Passwords
     sign_ins: SignIns
@@ -116,6 +120,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             database=database, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
         )
         device_tokens = DeviceTokens.from_settings(settings)
+        devices = DeviceDirectory(database, directory, device_tokens)
+        code_hasher = CodeHasher(settings.secret_key.get_secret_value())
         gate_database = None
         if settings.gate_database_url is not None:
             gate_engine = open_engine(settings.gate_database_url.get_secret_value(), settings)
@@ -154,7 +160,16 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             gate_database=gate_database,
             directory=directory,
             device_tokens=device_tokens,
-            devices=DeviceDirectory(database, directory, device_tokens),
+            devices=devices,
+            code_hasher=code_hasher,
+            phones=Phones(
+                database=database,
+                directory=directory,
+                tokens=device_tokens,
+                hasher=code_hasher,
+                passwords=passwords,
+                hooks=registry.hooks,
+            ),
             hooks=registry.hooks,
             passwords=passwords,
             sign_ins=sign_ins,

@@ -42,6 +42,7 @@ Every error is a problem (RFC 9457, `application/problem+json`): match on its `c
 TAGS: Final = [
     {"name": "health", "description": "For supervisors and load balancers."},
     {"name": "identity", "description": "Signing in, people, API keys."},
+    {"name": "devices", "description": "Phones at a gate: enrolment, tokens, PINs."},
     {"name": "organisations", "description": "The tenants of the hub."},
     {"name": "payees", "description": "Who is paid, and their receiving accounts."},
     {"name": "bills", "description": "A sum to be paid once, and the VietQR code that pays it."},

@@ -1,12 +1,12 @@
 """Rules of devices: codes, PINs, what a device may do, and which of its movements count. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
 from core.errors import Violation
-from identity.people.rules import Permission
+from identity.people.rules import Permission, Scope
 
 TOKEN_VALID_FOR: Final = timedelta(minutes=15)
 CODE_VALID_FOR: Final = timedelta(minutes=10)
@@ -99,6 +99,11 @@ def permissions_on_device(held: Iterable[Permission] | None) -> frozenset[Permis
     if held is None:
         return UNNAMED_PERMISSIONS
     return frozenset(held) & frozenset(DEVICE_PERMISSIONS)
+
+
+def can_be_named(held: Collection[Permission], scopes: Collection[Scope], place: Scope) -> bool:
+    """Whether a person can be named on a device of a place: they work there, at gates."""
+    return Permission.PARKING_GATE in held and (not scopes or place in scopes)
 
 
 def normalise_code(typed: str) -> str | None:

@@ -41,10 +41,8 @@ async def a_device(database: Database, code: str, **facts: object) -> Device:
     async with database.begin() as session:
         org = await an_organisation(session, code=code)
         given = {"name": "Cổng 1", "scope_kind": "lot", "scope_id": new_id(), "public_key": b"key"}
-        device = Device(
-            **{"org_id": org.id, "id": new_id(), "enrolled_by": UUID(int=1), "enrolled_at": NOW},
-            **{**given, **facts},
-        )
+        of_org = {"org_id": org.id, "id": new_id(), "enrolled_by": UUID(int=1), "enrolled_at": NOW}
+        device = Device(**{**of_org, **given, **facts})
         session.add(device)
     return device
 
@@ -101,8 +99,12 @@ async def test_a_process_learns_of_people_who_may_no_longer_use_a_device(
         )
         session.add(
             StaffPin(
-                **{"org_id": device.org_id, "staff_id": staff.id, "pin_hash": "x"},
-                **{"set_by": staff.id, "set_at": NOW, "ended_at": NOW + timedelta(seconds=1)},
+                org_id=device.org_id,
+                staff_id=staff.id,
+                pin_hash="x",
+                set_by=staff.id,
+                set_at=NOW,
+                ended_at=NOW + timedelta(seconds=1),
             )
         )
     tokens = DeviceTokens("k" * 43)
