@@ -26,6 +26,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -38,6 +39,7 @@ from registry import Registry
 log = structlog.get_logger()
 
 KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+GATE_CONNECTIONS: Final = 2  # the way in writes one flush at a time; and what reads for it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,6 +79,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
     limits: Limits
@@ -124,6 +127,17 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
+        gate_engine = open_engine(
+            settings.gate_database_url.get_secret_value(),
+            settings,
+            pool_size=GATE_CONNECTIONS,
+            planning=PLANNING,
+        )
+        stack.push_async_callback(close_engine, gate_engine)
+        entry_writer = EntryWriter(
+            open_database(gate_engine), read_clock=read_clock, timeout_s=timeout_s
+        )
+        stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -144,6 +158,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            entry_writer=entry_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

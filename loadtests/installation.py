@@ -69,6 +69,7 @@ class Installation:
             database_url=SecretStr(self.owner_url),
             app_database_url=SecretStr(self.app_url),
             worker_database_url=SecretStr(self.environment["PHOPAY_WORKER_DATABASE_URL"]),
+            gate_database_url=SecretStr(self.environment["PHOPAY_GATE_DATABASE_URL"]),
             secret_key=SecretStr(self.environment["PHOPAY_SECRET_KEY"]),
             data_dir=self.folder,
             process_name="bench",

@@ -14,6 +14,7 @@ from core.db import Database
 from core.jobs.attempts import Handler
 from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
+from parking.places.queries import find_lot_ids
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -33,7 +34,7 @@ class Registry:
 
 REGISTRY: Final = Registry(
     hooks=Hooks(
-        scope_kinds={ScopeKind.PAYEE: find_payee_ids},
+        scope_kinds={ScopeKind.PAYEE: find_payee_ids, ScopeKind.LOT: find_lot_ids},
         on_permission_lost=(handle_permission_lost,),
     ),
     bill_owners=MappingProxyType({}),

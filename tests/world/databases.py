@@ -42,6 +42,7 @@ class FreshDatabase:
     owner_url: str
     app_url: str
     worker_url: str
+    gate_url: str
     environment: dict[str, str]  # PHOPAY_… variables for child processes
 
     @property
@@ -51,6 +52,7 @@ class FreshDatabase:
             database_url=SecretStr(self.owner_url),
             app_database_url=SecretStr(self.app_url),
             worker_database_url=SecretStr(self.worker_url),
+            gate_database_url=SecretStr(self.gate_url),
             secret_key=SecretStr(TEST_SECRET_KEY),
             data_dir=Path(self.environment["PHOPAY_DATA_DIR"]),
             database_pool_size=8,
@@ -112,6 +114,7 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
             owner_url=owner_url,
             app_url=environment["PHOPAY_APP_DATABASE_URL"],
             worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
+            gate_url=environment["PHOPAY_GATE_DATABASE_URL"],
             environment=environment,
         )
     finally:
@@ -120,9 +123,11 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
 
 
 @asynccontextmanager
-async def open_database_at(url: str, settings: Settings) -> AsyncIterator[Database]:
+async def open_database_at(
+    url: str, settings: Settings, *, planning: str = ""
+) -> AsyncIterator[Database]:
     """Open sessions of a role for the length of a with block."""
-    engine = open_engine(url, settings)
+    engine = open_engine(url, settings, planning=planning)
     try:
         yield open_database(engine)
     finally:
