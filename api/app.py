@@ -54,7 +54,9 @@ from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
+from api.v1.lots import entry_routes
 from api.v1.lots import routes as lots_routes
+from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.payees import routes as payees_routes
@@ -88,6 +90,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     parking_operators_routes.router,
     lots_routes.router,
+    entry_routes.router,
     photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
@@ -158,6 +161,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: the caller must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
+        Middleware(EntriesASGI),
         Middleware(CallbacksASGI),
         # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),

@@ -32,6 +32,7 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from parking.photos.service import Photos
+from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -47,6 +48,7 @@ KEY_USES_WRITTEN_EVERY_S: Final = 10.0
 # A revoked device is out of every process in five seconds, also where one reading takes two.
 REVOCATIONS_READ_EVERY_S: Final = 2.0
 REVOCATIONS_READ_WITHIN_S: Final = 2.0
+GATE_CONNECTIONS: Final = 3  # a flush of the way in, the next one, and the list of revoked devices
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,7 +79,7 @@ class Services:
 
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
-    gate_database: Database | None  # of entries: all organisations, few columns
+    gate_database: Database  # of entries: all organisations, few columns
     directory: Directory  # who is who
     device_tokens: DeviceTokens
     devices: DeviceDirectory  # whose phone is whose
@@ -91,6 +93,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
     photos: Photos
@@ -124,12 +127,15 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         device_tokens = DeviceTokens.from_settings(settings)
         devices = DeviceDirectory(database, directory, device_tokens)
         code_hasher = CodeHasher(settings.secret_key.get_secret_value())
-        gate_database = None
-        if settings.gate_database_url is not None:
-            gate_engine = open_engine(settings.gate_database_url.get_secret_value(), settings)
-            stack.push_async_callback(close_engine, gate_engine)
-            gate_database = open_database(gate_engine)
-            await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
+        gate_engine = open_engine(
+            settings.gate_database_url.get_secret_value(),
+            settings,
+            pool_size=GATE_CONNECTIONS,
+            planning=PLANNING,
+        )
+        stack.push_async_callback(close_engine, gate_engine)
+        gate_database = open_database(gate_engine)
+        await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
         passwords = Passwords(memory_kib=settings.password_memory_kib)
         sign_ins = SignIns(
             database=database,
@@ -148,6 +154,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
+        entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -180,6 +188,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            entry_writer=entry_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

@@ -101,6 +101,14 @@ class Inside(Base):
 
     __tablename__ = "inside"
     __table_args__ = (
+        # Of a monthly pass's vehicles one at a time is inside on it.
+        Index(
+            "ix_inside_pass",
+            "org_id",
+            "pass_id",
+            unique=True,
+            postgresql_where=text("pass_id IS NOT NULL"),
+        ),
         Index("ix_inside_session", "org_id", "session_id"),
         Index("ix_inside_tail", "org_id", "lot_id", "tail"),
         {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.01"}},  # all rows come and go
@@ -114,6 +122,7 @@ class Inside(Base):
     session_id: Mapped[UUID]
     vehicle_class: Mapped[str] = mapped_column(String(20))
     entered_at: Mapped[datetime]
+    pass_id: Mapped[UUID | None]  # of the monthly pass that it came in on
 
 
 class Observation(OrgRow):

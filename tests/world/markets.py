@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import Cookie
 from typing import Any
-from uuid import UUID
 
 import httpx
 
@@ -59,11 +58,11 @@ class Market:
         """The query that lets the city's administrator act for the market."""
         return {"org": self.stall.org.code}
 
-    async def hire(self, login: str, *roles: str, **scope: UUID | None) -> httpx.Response:
-        """Ask to add somebody to the market, held to `payee_id` or `lot_id` if one is named."""
+    async def hire(self, login: str, *roles: str, **scope: Any) -> httpx.Response:
+        """Ask to add somebody to the market, held to `payee_id` or `lot_ids` if named."""
         return await employ(self.admin, login, *roles, org=self.stall.org.code, **scope)
 
-    async def staff(self, login: str, *roles: str, **scope: UUID | None) -> httpx.AsyncClient:
+    async def staff(self, login: str, *roles: str, **scope: Any) -> httpx.AsyncClient:
         """Let somebody of the market sign in."""
         answer = await self.hire(login, *roles, **scope)
         assert answer.status_code == 201, answer.text

@@ -107,7 +107,7 @@ async def test_people_of_a_lot_see_theirs_alone(hub: Hub) -> None:
     market = await set_up_market(hub)
     manager = await market.staff("minh", "manager")
     mine, theirs = await add_lot(manager, market), await add_lot(manager, market)
-    an = await market.staff("an.gate", "attendant", lot_id=UUID(mine["id"]))
+    an = await market.staff("an.gate", "attendant", lot_ids=[UUID(mine["id"])])
 
     listed = (await an.get("/v1/lots")).json()["lots"]
     answers = [
@@ -125,6 +125,6 @@ async def test_people_of_a_lot_see_theirs_alone(hub: Hub) -> None:
 async def test_a_lot_that_does_not_exist_is_nobodys_scope(hub: Hub) -> None:
     market = await set_up_market(hub)
 
-    answer = await market.hire("an.gate", "attendant", lot_id=new_id())
+    answer = await market.hire("an.gate", "attendant", lot_ids=[new_id()])
 
     assert answer.status_code == 422
