@@ -14,6 +14,8 @@ from core.db import Database
 from core.jobs.attempts import Handler
 from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
+from parking.exits import rules as parking
+from parking.exits.owner import handle_bill_change as handle_parking_bill
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -24,7 +26,7 @@ class Registry:
     """What the packages of one installation offer."""
 
     hooks: Hooks  # what identity calls above it, and notifies
-    # Kind of owner → its handler. No package owns bills yet.
+    # Kind of owner → its handler.
     bill_owners: Mapping[str, BillOwner]
     # Kind of queued job → its handler. Made with the hub's database, for transactions of one
     # organisation each. A worker leaves jobs of other kinds to newer ones.
@@ -36,6 +38,6 @@ REGISTRY: Final = Registry(
         scope_kinds={ScopeKind.PAYEE: find_payee_ids},
         on_permission_lost=(handle_permission_lost,),
     ),
-    bill_owners=MappingProxyType({}),
+    bill_owners=MappingProxyType({parking.OWNER_KIND: handle_parking_bill}),
     job_handlers=MappingProxyType({}),
 )

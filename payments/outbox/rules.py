@@ -21,6 +21,9 @@ class EventKind(StrEnum):
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"
     CREDIT_CORRECTED = "credit.corrected"
+    PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
+    PARKING_LEFT = "parking.left"
+    PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
 
