@@ -15,7 +15,7 @@ TABLES = ("shifts", "collections")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "shifts": "closed_at, counted_vnd, expected_vnd, note",
-    "collections": "reversed_at, reversed_by",
+    "collections": "bill_id, reversed_at, reversed_by",
 }
 
 
@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("receipt_number", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("credit_id", sa.Uuid(), nullable=True),
+        sa.Column("bill_id", sa.Uuid(), nullable=True),
         sa.Column("pass_id", sa.Uuid(), nullable=True),
         sa.Column("device_id", sa.Uuid(), nullable=True),
         sa.Column("collected_by", sa.Uuid(), nullable=True),
@@ -89,6 +90,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "rail IN ('cash', 'pass', 'exempt', 'float', 'poster')",
             name=op.f("ck_collections_rail_known"),
+        ),
+        sa.CheckConstraint(
+            "bill_id IS NULL OR rail = 'float'", name=op.f("ck_collections_deposit_of_the_float")
         ),
         sa.CheckConstraint("amount_vnd >= 0", name=op.f("ck_collections_amount_not_negative")),
         sa.ForeignKeyConstraint(

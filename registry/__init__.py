@@ -15,6 +15,8 @@ from core.jobs.attempts import Handler
 from identity.devices.queries import end_person
 from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
+from parking.exits import rules as parking
+from parking.exits.owner import handle_bill_change as handle_parking_bill
 from parking.places.queries import find_lot_ids
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
@@ -26,7 +28,7 @@ class Registry:
     """What the packages of one installation offer."""
 
     hooks: Hooks  # what identity calls above it, and notifies
-    # Kind of owner → its handler. No package owns bills yet.
+    # Kind of owner → its handler.
     bill_owners: Mapping[str, BillOwner]
     # Kind of queued job → its handler. Made with the hub's database, for transactions of one
     # organisation each. A worker leaves jobs of other kinds to newer ones.
@@ -39,6 +41,6 @@ REGISTRY: Final = Registry(
         on_permission_lost=(handle_permission_lost,),
         on_signed_out=(end_person,),
     ),
-    bill_owners=MappingProxyType({}),
+    bill_owners=MappingProxyType({parking.OWNER_KIND: handle_parking_bill}),
     job_handlers=MappingProxyType({}),
 )

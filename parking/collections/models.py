@@ -21,6 +21,7 @@ class Collection(OrgRow):
         CheckConstraint("amount_vnd >= 0", name="amount_not_negative"),
         CheckConstraint("(session_id IS NULL) = (rail = 'poster')", name="session_named"),
         CheckConstraint("rail <> 'exempt' OR reason IS NOT NULL", name="exemption_has_a_reason"),
+        CheckConstraint("bill_id IS NULL OR rail = 'float'", name="deposit_of_the_float"),
         CheckConstraint("(receipt_number IS NULL) = (rail <> 'cash')", name="cash_has_a_receipt"),
         Index("ix_collections_session", "org_id", "session_id"),
         Index("ix_collections_shift", "org_id", "shift_id", "id"),
@@ -42,6 +43,7 @@ class Collection(OrgRow):
     receipt_number: Mapped[str | None]  # of the cash receipt ("phiếu thu")
     reason: Mapped[str | None]
     credit_id: Mapped[UUID | None]  # of a poster: the bank transaction
+    bill_id: Mapped[UUID | None]  # of the float: the deposit bill that clears it
     pass_id: Mapped[UUID | None]
     device_id: Mapped[UUID | None]
     collected_by: Mapped[UUID | None]

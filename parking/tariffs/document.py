@@ -60,7 +60,7 @@ class Part:
             self.fault(key, "too_long", f"The text is longer than {chars_max} characters.")
         elif _UNSEEN.search(value):
             self.fault(key, "unseen", "The text has line breaks or characters that nobody sees.")
-        return value
+        return str(value)
 
     @overload
     def number(

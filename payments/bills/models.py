@@ -61,6 +61,12 @@ class Bill(OrgRow):
             postgresql_where=text("external_id IS NOT NULL"),
         ),
         Index("ix_bills_expiry", "org_id", "expires_at"),  # what can still be paid
+        Index(  # what was paid for one subject
+            "ix_bills_owner",
+            "org_id",
+            "owner_id",
+            postgresql_where=text("owner_id IS NOT NULL"),
+        ),
         Index(
             "ix_bills_cancelled",
             "org_id",

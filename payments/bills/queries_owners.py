@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.sql import run
 from payments.bills.owners_rules import Change, SubjectKind
 
 # The earlier change of the same subject comes first. Nothing is waited for: what another process
@@ -53,6 +54,25 @@ FIND_CODE_OWNER = text("""
       AND owner_kind IS NOT NULL AND status IN ('active', 'former')
     ORDER BY status, id LIMIT 1
 """)
+
+# What a cancelled bill was paid counts for its owner, unless it is to be given back.
+SUM_OF_OWNERS = text("""
+    SELECT b.owner_id, sum(b.paid_vnd)::bigint FROM bills b
+    WHERE b.org_id = :org_id AND b.owner_kind = :kind
+      AND b.owner_id = ANY(CAST(:owner_ids AS uuid[]))
+      AND (b.status <> 'cancelled' OR NOT EXISTS (
+          SELECT FROM breaks k
+          WHERE k.org_id = b.org_id AND k.kind = 'refund_due' AND k.subject_id = b.id))
+    GROUP BY b.owner_id
+""")
+
+
+async def sum_of_owners(
+    session: AsyncSession, org_id: UUID, kind: str, owner_ids: Collection[UUID]
+) -> dict[UUID, int]:
+    """Return what the bills of each owner were paid, in đồng; owners without bills are left out."""
+    values = {"org_id": org_id, "kind": kind, "owner_ids": list(owner_ids)}
+    return {row[0]: row[1] for row in await run(session, SUM_OF_OWNERS, values)}
 
 
 async def lock_due_change(

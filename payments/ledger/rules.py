@@ -66,3 +66,8 @@ def not_takings(payee_id: UUID) -> AccountKey:
 def cash_in_drawer(holder_id: UUID) -> AccountKey:
     """Cash that was taken and not handed over: of the shift, or of the payee at a stall."""
     return AccountKey(code=AccountCode.CASH_IN_DRAWER, subject_id=holder_id)
+
+
+def cash_variance(payee_id: UUID) -> AccountKey:
+    """What counts of a payee's cash found too little (a debit) or too much."""
+    return AccountKey(code=AccountCode.CASH_VARIANCE, subject_id=payee_id)

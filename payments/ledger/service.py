@@ -13,6 +13,7 @@ from payments.ledger.rules import (
     NewPosting,
     bank_clearing,
     cash_in_drawer,
+    cash_variance,
     not_takings,
     takings,
     unapplied,
@@ -32,6 +33,14 @@ async def open_receiving_accounts(
 ) -> None:
     """Open what a new receiving account needs. Safe to repeat."""
     keys = [bank_clearing(receiving_account_id), unapplied(receiving_account_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_shift_accounts(
+    session: AsyncSession, org_id: UUID, shift_id: UUID, *, payee_id: UUID, now: datetime
+) -> None:
+    """Open what the close of a new shift posts to. Safe to repeat."""
+    keys = [cash_in_drawer(shift_id), cash_variance(payee_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 

@@ -16,3 +16,11 @@ async def record(
     """Write events; they exist if and only if the transaction commits."""
     if events:
         await queries.insert_events(session, org_id, events, now=now)
+
+
+async def record_quietly(
+    session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
+) -> None:
+    """Write events that no screen waits for: they wake nobody."""
+    if events:
+        await queries.insert_quietly(session, org_id, events, now=now)

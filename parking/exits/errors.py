@@ -1,0 +1,74 @@
+"""Errors of the way out."""
+
+from uuid import UUID
+
+from core.errors import HubError, Kind
+
+
+class ParkingSessionNotFound(HubError):
+    """No such parking session in this organisation, or not one that the caller may see."""
+
+    kind, code, title = Kind.NOT_FOUND, "parking_session_not_found", "Parking session not found"
+
+    def __init__(self, session_id: UUID) -> None:
+        super().__init__(f"No parking session {session_id} was found.")
+
+
+class AmountNotDue(HubError):
+    """Another amount is due by now: the stay has grown, or somebody has paid."""
+
+    kind, code, title = Kind.CONFLICT, "amount_not_due", "Another amount is due"
+
+    def __init__(self, due_vnd: int) -> None:
+        super().__init__(f"{due_vnd} ₫ are due by now. Ask for a new quote.")
+
+
+class NothingDue(HubError):
+    """The stay is paid, on a pass or free so far: nothing may be taken for it."""
+
+    kind, code, title = Kind.CONFLICT, "nothing_due", "Nothing is due"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is due for this parking session.")
+
+
+class NotPaid(HubError):
+    """Something is due; the vehicle leaves once it is paid, or for a reason in writing."""
+
+    kind, code, title = Kind.CONFLICT, "not_paid", "The stay is not paid"
+
+    def __init__(self, due_vnd: int) -> None:
+        super().__init__(f"{due_vnd} ₫ are due. Take the payment, or say why it leaves without.")
+
+
+class NotInside(HubError):
+    """The stay is over: it was left, or voided."""
+
+    kind, code, title = Kind.CONFLICT, "not_inside", "The vehicle is not inside"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The parking session is {status}.")
+
+
+class PlateDiffers(HubError):
+    """Another plate goes out than came in: compare both photos before you confirm it."""
+
+    kind, code, title = Kind.CONFLICT, "plate_differs", "The plate is another"
+
+    def __init__(self) -> None:
+        super().__init__("Another plate came in. Compare the photos, then confirm.")
+
+
+class PassNotValid(HubError):
+    """The pass is not in force here today, or not for this vehicle."""
+
+    kind, code, title = Kind.CONFLICT, "pass_not_valid", "The pass does not cover this stay"
+
+    def __init__(self) -> None:
+        super().__init__("The pass is not in force at this lot today, or not for this vehicle.")
+
+
+class ExitNotUndoable(HubError):
+    """An exit is undone by who recorded it, within ten seconds."""
+
+    kind, code, title = Kind.CONFLICT, "exit_not_undoable", "The exit cannot be undone"

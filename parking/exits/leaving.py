@@ -1,0 +1,272 @@
+"""Leaving: many vehicles in a handful of statements, however many they are.
+
+Order of locks: occupancy, then the sessions (docs/adr/0013). What is due is decided here from what
+was read under these locks; all that is written travels in one trip.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.errors import Busy, HubError
+from core.ids import new_id
+from core.sql import sent_together
+from parking.collections import queries as collection_queries
+from parking.exits import queries
+from parking.exits.errors import NotInside, NotPaid, ParkingSessionNotFound, PlateDiffers
+from parking.exits.pricing import LotRates, read_rates
+from parking.exits.queries import ClosedStay
+from parking.exits.rules import (
+    FORCED,
+    ExitReason,
+    SessionStatus,
+    StayFacts,
+    arrears_at_exit,
+    reason_to_leave,
+)
+from parking.exits.standing import OwnBills, judge, read_bills
+from parking.shifts.queries import find_open_shifts
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveRequest:
+    """One vehicle at the way out."""
+
+    session_id: UUID
+    actor: Actor
+    forced: ExitReason | None = None  # why it leaves though something is due
+    words: str | None = None  # that reason in words
+    plate: str | None = None  # as it was seen going out, compact
+    is_plate_confirmed: bool = False  # though another came in
+    method: str = "visual"
+    read_text: str | None = None
+    read_score_bps: int | None = None
+    photo: bytes | None = None
+    access_id: UUID | None = None
+    device_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        """Hold a request to what it must say (a programmer's mistake)."""
+        assert self.actor.id is not None
+        assert self.forced is None or (self.forced in FORCED and self.words)
+
+    @property
+    def by(self) -> UUID:
+        """Who lets it out."""
+        assert self.actor.id is not None
+        return self.actor.id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveFacts:
+    """What became of a vehicle at the way out."""
+
+    session_id: UUID
+    lot_id: UUID
+    left_at: datetime
+    reason: str
+    price_vnd: int
+    paid_vnd: int
+    arrears_vnd: int
+    is_repeat: bool = False  # it had left before
+
+
+async def leave(
+    session: AsyncSession, org_id: UUID, requests: Sequence[LeaveRequest], *, now: datetime
+) -> list[LeaveFacts | HubError]:
+    """Let vehicles out that owe nothing, or for a reason that is written down.
+
+    Returns:
+        Per request, in order: what became of it, or why it stays. What stays changed nothing.
+        Errors: ParkingSessionNotFound, NotInside, NotPaid, PlateDiffers, LotHasNoTariff,
+        NoRateForVehicle, StayNotPriceable; Busy where two of the batch name one session.
+    """
+    stays = await _lock(session, org_id, {request.session_id for request in requests})
+    inside = [stay for stay in stays.values() if stay.is_inside]
+    rates = await read_rates(session, org_id, inside) if inside else LotRates(rates={}, tariffs={})
+    bills = await read_bills(session, org_id, inside)
+    collected = [stay.id for stay in inside if stay.collected_vnd]
+    rails = (
+        await collection_queries.rails_of_sessions(session, org_id, collected) if collected else {}
+    )
+    shifts = await find_open_shifts(session, org_id, {request.by for request in requests})
+    answers: list[LeaveFacts | HubError] = []
+    closed: dict[UUID, tuple[LeaveRequest, ClosedStay]] = {}
+    for request in requests:
+        stay = stays.get(request.session_id)
+        try:
+            if stay is None:
+                raise ParkingSessionNotFound(request.session_id)
+            if stay.id in closed:
+                raise Busy("The vehicle is leaving at this moment.")
+            if not stay.is_inside:
+                answers.append(_repeat(stay))
+                continue
+            shift = shifts.get(request.by)
+            one = _decide(
+                stay,
+                request,
+                rates,
+                bills,
+                rails=rails.get(stay.id, frozenset()),
+                shift_id=shift[0] if shift is not None and shift[1] == stay.lot_id else None,
+                now=now,
+            )
+        except HubError as error:
+            answers.append(error)
+            continue
+        closed[stay.id] = (request, one)
+        answers.append(_answer(one, now))
+    if closed:
+        await _write(session, org_id, list(closed.values()), now=now)
+    return answers
+
+
+async def _lock(
+    session: AsyncSession, org_id: UUID, session_ids: set[UUID]
+) -> dict[UUID, StayFacts]:
+    """Lock the occupancy of the stays' lots and classes, then the stays; return them as they are.
+
+    Raises:
+        Busy: one was moved to another class meanwhile, whose occupancy is not locked.
+    """
+    before = await queries.find_stays(session, org_id, session_ids)
+    if not before:
+        return {}
+    places = {(stay.lot_id, stay.vehicle_class) for stay in before.values() if stay.is_inside}
+    if places:
+        await queries.lock_occupancy(session, org_id, places)
+    await queries.lock_sessions(session, org_id, before)
+    after = await queries.find_stays(session, org_id, before)
+    if any(
+        stay.is_inside and (stay.lot_id, stay.vehicle_class) not in places
+        for stay in after.values()
+    ):
+        raise Busy("The parking session is being changed. Try again in a second.")
+    return after
+
+
+def _decide(
+    stay: StayFacts,
+    request: LeaveRequest,
+    rates: LotRates,
+    bills: OwnBills,
+    *,
+    rails: frozenset[str],
+    shift_id: UUID | None,
+    now: datetime,
+) -> ClosedStay:
+    if _differs(stay, request) and not request.is_plate_confirmed:
+        raise PlateDiffers
+    standing = judge(stay, rates, bills, at=now)
+    price_vnd, stay = standing.price.amount_vnd, standing.stay
+    if standing.due_vnd and request.forced is None:
+        raise NotPaid(standing.due_vnd)
+    reason = request.forced
+    if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
+        reason = reason_to_leave(stay, price_vnd, rails=rails)
+    return ClosedStay(
+        stay=stay,
+        access_id=request.access_id,
+        device_id=request.device_id,
+        shift_id=shift_id,
+        by=request.by,
+        photo=request.photo,
+        reason=reason.value,
+        version_id=standing.price.version_id,
+        price_vnd=price_vnd,
+        paid_vnd=stay.paid_vnd,
+        bill_paid_vnd=stay.bill_paid_vnd,
+        arrears_vnd=arrears_at_exit(reason, standing.due_vnd),
+    )
+
+
+async def _write(
+    session: AsyncSession,
+    org_id: UUID,
+    closed: Sequence[tuple[LeaveRequest, ClosedStay]],
+    *,
+    now: datetime,
+) -> None:
+    async with sent_together(session):
+        await queries.close_sessions(session, org_id, [one for _, one in closed], now=now)
+        sightings = [_sighting(request, one) for request, one in closed]
+        await queries.insert_sightings(session, org_id, sightings, direction="out", now=now)
+        events = [event for request, one in closed for event in _events(request, one)]
+        await outbox.record_quietly(session, org_id, events, now=now)
+    for request, one in closed:
+        if request.forced is not None:
+            record_change(
+                session,
+                org_id=org_id,
+                actor=request.actor,
+                action="parking_session.let_out",
+                object_kind="parking_session",
+                object_id=one.stay.id,
+                after={"reason": one.reason, "arrears_vnd": one.arrears_vnd},
+                reason=request.words,
+                now=now,
+            )
+
+
+def _sighting(request: LeaveRequest, one: ClosedStay) -> tuple[object, ...]:
+    return (
+        new_id(),
+        one.stay.lot_id,
+        one.stay.id,
+        request.access_id,
+        request.method,
+        request.plate,
+        request.read_text,
+        request.read_score_bps,
+        request.photo,
+        request.device_id,
+        request.by,
+    )
+
+
+def _events(request: LeaveRequest, one: ClosedStay) -> list[NewEvent]:
+    stay = one.stay
+    facts = {"session_id": str(stay.id), "lot_id": str(stay.lot_id), "reason": one.reason}
+    events = [NewEvent(kind=EventKind.PARKING_LEFT, payee_id=stay.payee_id, data=facts)]
+    if _differs(stay, request):
+        differed = EventKind.PARKING_PLATE_DIFFERED
+        events.append(NewEvent(kind=differed, payee_id=stay.payee_id, data=facts))
+    return events
+
+
+def _differs(stay: StayFacts, request: LeaveRequest) -> bool:
+    return None not in (stay.plate, request.plate) and stay.plate != request.plate
+
+
+def _answer(one: ClosedStay, now: datetime) -> LeaveFacts:
+    return LeaveFacts(
+        session_id=one.stay.id,
+        lot_id=one.stay.lot_id,
+        left_at=now,
+        reason=one.reason,
+        price_vnd=one.price_vnd,
+        paid_vnd=one.paid_vnd,
+        arrears_vnd=one.arrears_vnd,
+    )
+
+
+def _repeat(stay: StayFacts) -> LeaveFacts:
+    if stay.status != SessionStatus.LEFT or stay.left_at is None:
+        raise NotInside(stay.status)
+    return LeaveFacts(
+        session_id=stay.id,
+        lot_id=stay.lot_id,
+        left_at=stay.left_at,
+        reason=stay.exit_reason or "",
+        price_vnd=stay.price_vnd or 0,
+        paid_vnd=stay.paid_vnd,
+        arrears_vnd=stay.arrears_vnd,
+        is_repeat=True,
+    )

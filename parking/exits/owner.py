@@ -1,0 +1,39 @@
+"""The owner of parking bills: what a session hears when one of its bills changes.
+
+It sets what the bills say and adds nothing, so that the same change may come again.
+"""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking.exits.standing import IS_PAID, lock_stay, read_standing, write_paid
+from payments.bills.owners_rules import Change
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+
+log = structlog.get_logger()
+
+
+async def handle_bill_change(session: AsyncSession, change: Change, *, now: datetime) -> None:
+    """Write what a session's bills were paid, and tell its screens once it may leave."""
+    stay = await lock_stay(session, change.org_id, change.owner_id)
+    standing = await read_standing(session, change.org_id, stay, at=now)
+    if standing.stay != stay:
+        await write_paid(session, change.org_id, standing.stay)
+    if change.to_status not in IS_PAID:
+        return
+    paid = NewEvent(
+        kind=EventKind.PARKING_SESSION_PAID,
+        payee_id=stay.payee_id,
+        bill_id=change.subject_id,
+        data={
+            "session_id": str(stay.id),
+            "lot_id": str(stay.lot_id),
+            "due_vnd": standing.due_vnd,
+            "paid_until": standing.stay.paid_until and standing.stay.paid_until.isoformat(),
+        },
+    )
+    await outbox.record(session, change.org_id, [paid], now=now)
+    log.info("parking_session.paid", session=str(stay.id), due_vnd=standing.due_vnd)

@@ -1,0 +1,100 @@
+"""Prices of stays, by the version of the tariff that their lot takes.
+
+Versions never change, so a process keeps those that it has read.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.clock import day_bounds
+from parking.exits.rules import StayFacts
+from parking.tariffs import queries
+from parking.tariffs.charges import Stay
+from parking.tariffs.in_force import LotRate, pick_rate
+from parking.tariffs.pricing import PriceLine, price_on_entry, price_stay
+from parking.tariffs.reading import build_tariff
+from parking.tariffs.records_errors import LotHasNoTariff
+from parking.tariffs.structure import PaymentTiming, Tariff, VehicleClass
+
+TARIFFS_KEPT_MAX: Final = 2_000
+_tariffs: OrderedDict[UUID, Tariff] = OrderedDict()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StayPrice:
+    """The price of a whole stay until an instant."""
+
+    amount_vnd: int
+    lines: tuple[PriceLine, ...]
+    grace: timedelta  # to leave in after paying
+    version_id: UUID | None  # None: nothing was priced, the stay is on a pass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LotRates:
+    """What the lots of a batch take, and the tariffs that were read for them."""
+
+    rates: Mapping[UUID, Sequence[LotRate]]
+    tariffs: Mapping[UUID, Tariff]
+
+    def price(self, stay: StayFacts, at: datetime, *, is_ticket_lost: bool = False) -> StayPrice:
+        """Return what a stay costs until an instant, nothing of it being paid.
+
+        A pass covers its days; from the midnight on after the last, the stay is charged.
+
+        Raises:
+            LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+        """
+        charged_from = stay.entered_at
+        if stay.pass_until is not None:
+            _, pass_ends_at = day_bounds(stay.pass_until)
+            if at < pass_ends_at and not is_ticket_lost:
+                return StayPrice(amount_vnd=0, lines=(), grace=timedelta(), version_id=None)
+            charged_from = max(charged_from, pass_ends_at)
+        rate = pick_rate(self.rates[stay.lot_id], charged_from)
+        if rate is None or rate.version_id not in self.tariffs:
+            raise LotHasNoTariff(stay.lot_id)
+        tariff = self.tariffs[rate.version_id]
+        priced = Stay(
+            vehicle_class=VehicleClass(stay.vehicle_class),
+            entered_at=charged_from,
+            zone=stay.zone,
+            is_ticket_lost=is_ticket_lost,
+        )
+        at = max(at, charged_from)
+        is_first_minute = at - charged_from < timedelta(minutes=1)
+        if stay.payment_timing == PaymentTiming.PAY_ON_ENTRY and is_first_minute:
+            price = price_on_entry(tariff, priced)
+        else:
+            price = price_stay(tariff, priced, left_at=at)
+        return StayPrice(
+            amount_vnd=price.amount_vnd,
+            lines=price.lines,
+            grace=timedelta(minutes=tariff.exit_grace_minutes),
+            version_id=rate.version_id,
+        )
+
+
+async def read_rates(session: AsyncSession, org_id: UUID, stays: Collection[StayFacts]) -> LotRates:
+    """Read what the lots of these stays take, with the tariffs that hold during them."""
+    rates = await queries.list_rates(session, org_id, {stay.lot_id for stay in stays})
+    wanted: set[UUID] = set()
+    for stay in stays:
+        starts = [stay.entered_at]
+        if stay.pass_until is not None:
+            starts.append(max(stay.entered_at, day_bounds(stay.pass_until)[1]))
+        found = [pick_rate(rates[stay.lot_id], start) for start in starts]
+        wanted |= {rate.version_id for rate in found if rate is not None}
+    if unread := wanted - _tariffs.keys():
+        for version_id, document in (await queries.find_documents(session, org_id, unread)).items():
+            _tariffs[version_id] = build_tariff(document)
+    tariffs = {version_id: _tariffs[version_id] for version_id in wanted if version_id in _tariffs}
+    while len(_tariffs) > TARIFFS_KEPT_MAX:
+        _tariffs.popitem(last=False)
+    return LotRates(rates=rates, tariffs=tariffs)

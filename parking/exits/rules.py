@@ -1,0 +1,115 @@
+"""Rules of the way out: what is due for a stay, and what lets a vehicle leave. Pure."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+OWNER_KIND: Final = "parking_session"  # of a stay's bills
+DEPOSIT_OWNER_KIND: Final = "parking_float"  # of the bill for what a shift paid on behalf
+UNDO_EXIT_FOR: Final = timedelta(seconds=10)
+PURPOSE: Final = "Gửi xe"
+
+
+class SessionStatus(StrEnum):
+    """Where a stay is in its life."""
+
+    INSIDE = "inside"
+    LEFT = "left"
+    REVIEW = "review"  # nobody saw it leave; a person decides
+    VOIDED = "voided"
+
+
+class ExitReason(StrEnum):
+    """Why a vehicle could leave."""
+
+    PAID = "paid"
+    FREE = "free"  # within its free minutes, or at a time that costs nothing
+    PASS = "pass"  # noqa: S105 (no password)
+    EXEMPT = "exempt"
+    MANUAL = "manual"  # opened by hand; a reason is given
+    UNCONFIRMED = "unconfirmed"  # shown a transfer that no bank has confirmed yet
+    ARREARS = "arrears"  # left without paying: collected at the next visit
+
+
+# What lets a vehicle leave though something is due; each takes a reason in words.
+FORCED: Final = frozenset({ExitReason.MANUAL, ExitReason.UNCONFIRMED, ExitReason.ARREARS})
+IS_IN_ARREARS: Final = frozenset({ExitReason.MANUAL, ExitReason.ARREARS})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StayFacts:
+    """A parking session, its lot and its pass, as the way out needs them."""
+
+    id: UUID
+    lot_id: UUID
+    payee_id: UUID
+    zone: str | None
+    payment_timing: str
+    vehicle_class: str
+    plate: str | None
+    ticket: str | None
+    status: str
+    entered_at: datetime
+    entry_by: UUID
+    entry_shift_id: UUID | None
+    entry_photo: bytes | None
+    pass_id: UUID | None
+    pass_kind: str | None
+    pass_until: date | None  # its last day
+    left_at: datetime | None
+    exit_by: UUID | None
+    exit_shift_id: UUID | None
+    exit_reason: str | None
+    price_vnd: int | None
+    paid_vnd: int
+    paid_until: datetime | None
+    bill_id: UUID | None
+    bill_paid_vnd: int
+    arrears_vnd: int
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is inside still, or nobody saw it leave."""
+        return self.status in (SessionStatus.INSIDE, SessionStatus.REVIEW)
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether the pass that it is on is an exemption."""
+        return self.pass_kind == "exempt"  # noqa: S105 (no password)
+
+    @property
+    def collected_vnd(self) -> int:
+        """What was collected for it without a bill."""
+        return self.paid_vnd - self.bill_paid_vnd
+
+
+def due_vnd(stay: StayFacts, price_vnd: int, *, at: datetime) -> int:
+    """Return what is due: the price of the whole stay less what was paid, nothing during grace.
+
+    Of a stay that is over it is what it left owing.
+    """
+    if not stay.is_inside:
+        return stay.arrears_vnd
+    if stay.paid_until is not None and at <= stay.paid_until:
+        return 0
+    return max(0, price_vnd - stay.paid_vnd)
+
+
+def reason_to_leave(stay: StayFacts, price_vnd: int, *, rails: frozenset[str]) -> ExitReason:
+    """Say why a vehicle that owes nothing may leave.
+
+    Args:
+        rails: of what was collected for it.
+    """
+    if "exempt" in rails:
+        return ExitReason.EXEMPT
+    if "pass" in rails or (stay.pass_id is not None and price_vnd == 0):
+        return ExitReason.EXEMPT if stay.is_exempt else ExitReason.PASS
+    return ExitReason.FREE if price_vnd == 0 else ExitReason.PAID
+
+
+def arrears_at_exit(reason: ExitReason, owed_vnd: int) -> int:
+    """Return what is to be collected at the next visit."""
+    return owed_vnd if reason in IS_IN_ARREARS else 0

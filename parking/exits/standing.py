@@ -1,0 +1,158 @@
+"""The standing of a stay: what it costs, what was paid, and what is due.
+
+What the session says was paid may be behind its bills for a moment: their changes reach it in a
+transaction of their own. Whatever decides about money reads the bills themselves, under the
+session's lock.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking.exits import queries
+from parking.exits.errors import ParkingSessionNotFound
+from parking.exits.pricing import LotRates, StayPrice, read_rates
+from parking.exits.rules import OWNER_KIND, StayFacts, due_vnd
+from payments.bills.queries import find_bills
+from payments.bills.queries_owners import sum_of_owners
+from payments.bills.rules import BillFacts, BillStatus
+
+IS_PAID = frozenset({BillStatus.PAID, BillStatus.OVER_PAID})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """A stay with its price at an instant and what was paid until now."""
+
+    stay: StayFacts  # with what its bills say now
+    bill: BillFacts | None  # the one that is shown
+    price: StayPrice
+    due_vnd: int
+
+
+async def lock_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> StayFacts:
+    """Lock a stay and return it as it is then.
+
+    Raises:
+        ParkingSessionNotFound
+    """
+    await queries.lock_sessions(session, org_id, [session_id])
+    return await get_stay(session, org_id, session_id)
+
+
+async def get_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> StayFacts:
+    """Return a stay.
+
+    Raises:
+        ParkingSessionNotFound
+    """
+    found = await queries.find_stays(session, org_id, [session_id])
+    if session_id not in found:
+        raise ParkingSessionNotFound(session_id)
+    return found[session_id]
+
+
+async def read_standing(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
+) -> Standing:
+    """Return where a stay stands at an instant.
+
+    Raises:
+        LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+    """
+    rates = await read_rates(session, org_id, [stay])
+    bills = await read_bills(session, org_id, [stay])
+    return judge(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnBills:
+    """What the bills of some stays were paid, and those that are shown."""
+
+    paid_vnd: dict[UUID, int]  # by stay
+    shown: dict[UUID, BillFacts]  # by bill
+
+
+async def read_bills(session: AsyncSession, org_id: UUID, stays: Collection[StayFacts]) -> OwnBills:
+    """Read the bills of those stays that have any."""
+    billed = {stay.id: stay.bill_id for stay in stays if stay.bill_id is not None}
+    if not billed:
+        return OwnBills(paid_vnd={}, shown={})
+    paid_vnd = await sum_of_owners(session, org_id, OWNER_KIND, billed.keys())
+    return OwnBills(
+        paid_vnd=paid_vnd, shown=await find_bills(session, org_id, list(billed.values()))
+    )
+
+
+def judge(
+    stay: StayFacts,
+    rates: LotRates,
+    bills: OwnBills,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
+) -> Standing:
+    """Price a stay and say what is due.
+
+    Raises:
+        LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+    """
+    bill = None if stay.bill_id is None else bills.shown.get(stay.bill_id)
+    if stay.is_inside:
+        price = rates.price(stay, at, is_ticket_lost=is_ticket_lost)
+    else:
+        assert stay.left_at is not None
+        price = rates.price(stay, stay.left_at, is_ticket_lost=is_ticket_lost)
+    stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, price)
+    due = due_vnd(stay, price.amount_vnd, at=at)
+    return Standing(stay=stay, bill=bill, price=price, due_vnd=due)
+
+
+def catch_up(
+    stay: StayFacts, bill_paid_vnd: int, bill: BillFacts | None, price: StayPrice
+) -> StayFacts:
+    """Return a stay as its bills say that it is; the same where it knows that already."""
+    change_vnd = bill_paid_vnd - stay.bill_paid_vnd
+    if not change_vnd:
+        return stay
+    paid_until = stay.paid_until
+    if bill is not None and bill.status in IS_PAID and not bill.is_late:
+        assert bill.paid_at is not None
+        until = bill.paid_at + price.grace
+        paid_until = until if paid_until is None else max(paid_until, until)
+    elif change_vnd < 0:  # taken back: it owes again at once
+        paid_until = None
+    paid_vnd = stay.paid_vnd + change_vnd
+    arrears_vnd = stay.arrears_vnd
+    if not stay.is_inside and change_vnd > 0:
+        arrears_vnd = max(0, arrears_vnd - change_vnd)
+    elif not stay.is_inside:
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
+    return replace(
+        stay,
+        paid_vnd=paid_vnd,
+        bill_paid_vnd=bill_paid_vnd,
+        paid_until=paid_until,
+        arrears_vnd=arrears_vnd,
+    )
+
+
+async def write_paid(session: AsyncSession, org_id: UUID, stay: StayFacts) -> None:
+    """Write what was paid for a locked stay."""
+    await queries.set_paid(
+        session,
+        org_id,
+        stay.id,
+        paid_vnd=stay.paid_vnd,
+        bill_paid_vnd=stay.bill_paid_vnd,
+        paid_until=stay.paid_until,
+        arrears_vnd=stay.arrears_vnd,
+    )
