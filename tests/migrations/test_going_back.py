@@ -73,6 +73,7 @@ def run_migrate(
     )
 
 
+@pytest.mark.slow
 def test_going_back_is_refused_until_it_is_said_that_the_data_may_go(
     fresh_database: FreshDatabase, stall: PayableStall, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_staying_where_the_database_stands_needs_no_word(
     assert migrate.read_current(fresh_database.owner_url) == migrate.read_newest()
 
 
+@pytest.mark.slow
 def test_the_word_alone_is_refused_as_it_says_nothing(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
