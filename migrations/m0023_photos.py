@@ -6,8 +6,8 @@ Locks: none, the tables are new. Survives the release still running: it does not
 import sqlalchemy as sa
 from alembic import op
 
-revision = "m0022"
-down_revision = "m0021"
+revision = "m0023"
+down_revision = "m0022"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"

@@ -131,6 +131,10 @@ class _Rates:
         self.rules = versions[0]
         self._versions = versions
         self._stay = stay
+        # Whether the moment decides nothing: one table holds for the whole stay.
+        self.is_fixed = len(versions) == 1 and not any(
+            table.days or table.entry_window for table in self.rules.rate_tables
+        )
         self._follows_days = self.rules.day_rule is DayRule.CLOCK and any(
             version.has_day_rates for version in versions
         )
@@ -223,7 +227,7 @@ class _Walk:
             return False
         for ladder in collection.ladders:
             self._used.pop(id(ladder), None)
-        if self._rates.rules.day_rule is DayRule.CLOCK:
+        if self._rates.is_fixed or self._rates.rules.day_rule is DayRule.CLOCK:
             return False
         found = self._rates.find(self.now)
         if found is None or found is self._table:

@@ -53,14 +53,14 @@ class Part:
         if not isinstance(value, str):
             self.fault(key, "wrong_type", "Write a text in quotes.")
             return ""
-        value = str(value).strip()
-        if is_needed and not value:
+        written: str = value.strip()
+        if is_needed and not written:
             self.fault(key, "blank", "The text is empty: write one.")
-        elif len(value) > chars_max:
+        elif len(written) > chars_max:
             self.fault(key, "too_long", f"The text is longer than {chars_max} characters.")
-        elif _UNSEEN.search(value):
+        elif _UNSEEN.search(written):
             self.fault(key, "unseen", "The text has line breaks or characters that nobody sees.")
-        return str(value)
+        return written
 
     @overload
     def number(
