@@ -55,9 +55,9 @@ def test_lines_that_stand_otherwise_are_no_plate(moved: dict[str, float]) -> Non
 
 
 def test_rows_of_a_plate_that_leans_are_found_together() -> None:
-    # 0.3 to the right: the lower row stands a little to the left.
-    upper = a_line("29-B1", x=400, y=300, angle=0.3)
-    lower = a_line("123.45", x=400 - 16, y=300 + 52, angle=0.3)
+    # It falls to the right: the lower row stands to the left, by half its width.
+    upper = a_line("29-B1", x=400, y=300, width=70, angle=0.6)
+    lower = a_line("123.45", x=400 - 34, y=300 + 50, width=70, angle=0.6)
 
     assert written(upper, lower) == ["29-B1 123.45"]
 
@@ -103,6 +103,11 @@ def test_an_old_plate_that_no_rule_knows_is_offered_last_and_as_it_was_read() ->
 
     assert [one.is_valid for one in found] == [True, False]
     assert (found[1].kind, found[1].compact) == (PlateKind.UNKNOWN, "49019BD")
+
+
+def test_a_row_of_a_plate_is_not_offered_as_another_plate() -> None:
+    # With its screw the lower row has as many characters as an old plate.
+    assert written(a_line("29-B1"), a_line("H123.45", y=355)) == ["29-B1 123.45"]
 
 
 def test_words_of_the_street_are_no_candidates() -> None:

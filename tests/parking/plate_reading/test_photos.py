@@ -102,6 +102,14 @@ def test_a_photo_that_was_cut_off_is_refused(part: float) -> None:
         open_photo(whole[: int(len(whole) * part)], side_max=960)
 
 
+def test_damaged_metadata_do_not_cost_the_photo() -> None:
+    photo = as_jpeg(RED_LEFT, orientation=6)
+    at = photo.index(b"\x01\x12\x00\x03")  # orientation, a short number: of which there is one
+    broken = photo[: at + 4] + b"\x7f\xff\xff\xff" + photo[at + 8 :]
+
+    assert open_photo(broken, side_max=960).size == (200, 100)
+
+
 @given(st.data())
 def test_damaged_bytes_end_in_a_picture_or_in_an_error_of_ours(data: st.DataObject) -> None:
     photo = bytearray(WHOLE[data.draw(st.sampled_from(sorted(WHOLE)))])

@@ -144,7 +144,9 @@ def real_plates() -> dict[str, list[str]]:
 
 
 @pytest.mark.skipif(not REAL_PHOTOS.exists(), reason="no photos of real plates beside the project")
-def test_of_ten_real_photos_at_least_eight_have_their_plate_among_the_candidates() -> None:
+def test_of_ten_real_photos_at_least_eight_have_their_plate_among_the_candidates(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     found, first = 0, 0
     for name, plates in real_plates().items():
         read = [
@@ -152,6 +154,7 @@ def test_of_ten_real_photos_at_least_eight_have_their_plate_among_the_candidates
         ]
         found += any(plate in read for plate in plates)
         first += bool(read) and read[0] in plates
-    print(f"plate among the candidates: {found} of {len(real_plates())}; first: {first}")
+    with capsys.disabled():
+        print(f"\nplate among the candidates: {found} of {len(real_plates())}; first: {first}")
 
     assert found >= 0.8 * len(real_plates())
