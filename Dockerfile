@@ -39,6 +39,7 @@ COPY core/ core/
 COPY identity/ identity/
 COPY parking/ parking/
 COPY payments/ payments/
+COPY parking/ parking/
 COPY api/ api/
 COPY worker/ worker/
 COPY registry/ registry/

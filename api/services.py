@@ -31,6 +31,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -46,6 +47,7 @@ KEY_USES_WRITTEN_EVERY_S: Final = 10.0
 # A revoked device is out of every process in five seconds, also where one reading takes two.
 REVOCATIONS_READ_EVERY_S: Final = 2.0
 REVOCATIONS_READ_WITHIN_S: Final = 2.0
+GATE_CONNECTIONS: Final = 2  # the way in writes one flush at a time; and what reads for it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,7 +78,7 @@ class Services:
 
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
-    gate_database: Database | None  # of entries: all organisations, few columns
+    gate_database: Database  # of entries: all organisations, few columns
     directory: Directory  # who is who
     device_tokens: DeviceTokens
     devices: DeviceDirectory  # whose phone is whose
@@ -90,6 +92,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
     limits: Limits
@@ -122,12 +125,15 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         device_tokens = DeviceTokens.from_settings(settings)
         devices = DeviceDirectory(database, directory, device_tokens)
         code_hasher = CodeHasher(settings.secret_key.get_secret_value())
-        gate_database = None
-        if settings.gate_database_url is not None:
-            gate_engine = open_engine(settings.gate_database_url.get_secret_value(), settings)
-            stack.push_async_callback(close_engine, gate_engine)
-            gate_database = open_database(gate_engine)
-            await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
+        gate_engine = open_engine(
+            settings.gate_database_url.get_secret_value(),
+            settings,
+            pool_size=GATE_CONNECTIONS,
+            planning=PLANNING,
+        )
+        stack.push_async_callback(close_engine, gate_engine)
+        gate_database = open_database(gate_engine)
+        await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
         passwords = Passwords(memory_kib=settings.password_memory_kib)
         sign_ins = SignIns(
             database=database,
@@ -137,7 +143,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         sealer = Sealer.from_settings(settings)
         broadcaster = Broadcaster(settings, database)
         await stack.enter_async_context(broadcaster.running())
-        await stack.enter_async_context(_writing_key_uses(directory))
+        await stack.enter_async_context(_writing_uses(directory, devices))
         client = await stack.enter_async_context(open_client())
         timeout_s = settings.database_write_timeout_s
         processor = NoticeProcessor(database, read_clock=read_clock)
@@ -146,6 +152,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
+        entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -178,6 +186,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            entry_writer=entry_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
@@ -189,22 +198,22 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
-    """Write now and then when API keys were last used, and once more at the end."""
+async def _writing_uses(directory: Directory, devices: DeviceDirectory) -> AsyncIterator[None]:
+    """Write now and then when API keys and devices were last used, and once more at the end."""
 
-    async def flush_key_usage() -> None:
+    async def flush_uses() -> None:
         while True:
             await asyncio.sleep(KEY_USES_WRITTEN_EVERY_S)
-            await _write_key_uses(directory)
+            await _write_uses(directory, devices)
 
-    task = asyncio.create_task(flush_key_usage(), name="key-uses")
+    task = asyncio.create_task(flush_uses(), name="key-uses")
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await _write_key_uses(directory)
+        await _write_uses(directory, devices)
 
 
 @asynccontextmanager
@@ -236,8 +245,9 @@ async def _read_revocations(tokens: DeviceTokens, gate_database: Database) -> No
         log.warning("revocations.not_read", error=type(error).__name__)
 
 
-async def _write_key_uses(directory: Directory) -> None:
+async def _write_uses(directory: Directory, devices: DeviceDirectory) -> None:
     try:
         await directory.write_key_uses()
+        await devices.write_contacts()
     except Exception as error:  # a note for people: it may be lost, requests may not
         log.warning("key_uses.not_written", error=type(error).__name__)

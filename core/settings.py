@@ -76,8 +76,7 @@ class Settings(BaseSettings):
     database_url: SecretStr  # PHOPAY_DATABASE_URL; the CLI fills it from DATABASE_URL
     app_database_url: SecretStr  # role phopay_app
     worker_database_url: SecretStr  # role phopay_worker
-    # Role phopay_gate. A process without it takes no entries and learns of no revoked device.
-    gate_database_url: SecretStr | None = None
+    gate_database_url: SecretStr  # role phopay_gate: the way into parking lots
     # Encrypts provider secrets and signs nothing else; lives outside the database, so that a
     # stolen backup holds no usable key. 32 bytes, URL-safe base64.
     secret_key: SecretStr

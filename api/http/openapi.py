@@ -47,6 +47,7 @@ TAGS: Final = [
     {"name": "payees", "description": "Who is paid, and their receiving accounts."},
     {"name": "bills", "description": "A sum to be paid once, and the VietQR code that pays it."},
     {"name": "payments", "description": "Bank credits, what they were matched to, and breaks."},
+    {"name": "parking", "description": "Vehicles at the gate of a lot."},
     {
         "name": "callbacks",
         "description": "Where banks report money, and what they sent.",

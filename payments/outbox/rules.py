@@ -21,6 +21,9 @@ class EventKind(StrEnum):
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"
     CREDIT_CORRECTED = "credit.corrected"
+    PARKING_ENTERED = "parking.entered"
+    PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
+    PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
 

@@ -26,6 +26,7 @@ def app() -> FastAPI:
             database_url="postgresql://x",
             app_database_url="postgresql://x",
             worker_database_url="postgresql://x",
+            gate_database_url="postgresql://x",
             secret_key="k" * 43,
         )
     )
@@ -128,6 +129,7 @@ ON_ITS_OWN: Final = {
     "token": "a token that is used up",
 }
 REPEATS: Final = {
+    "/v1/lots/{lot_id}/entries": "known",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",

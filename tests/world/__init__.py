@@ -9,6 +9,7 @@ What is built, from the ground up:
 - `stalls`: what most tests start with, a payee that can be paid (`a_payable_stall`)
 - `account_changes`: a payee's account proposed, approved, and tested by a transfer
 - `bills`: bills, and the requests for them
+- `lots`: lots that take vehicles (`a_lot`); `entries`: vehicles at their way in; `gates`: over HTTP
 - `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
 - `callbacks`: the same with its headers, signed as each provider signs
 - `reads`: what became of it: bills, ledger, breaks, events, rows

@@ -123,9 +123,11 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
 
 
 @asynccontextmanager
-async def open_database_at(url: str, settings: Settings) -> AsyncIterator[Database]:
+async def open_database_at(
+    url: str, settings: Settings, *, planning: str = ""
+) -> AsyncIterator[Database]:
     """Open sessions of a role for the length of a with block."""
-    engine = open_engine(url, settings)
+    engine = open_engine(url, settings, planning=planning)
     try:
         yield open_database(engine)
     finally:

@@ -1,0 +1,20 @@
+"""Number plates: reading, the vehicle's key, look-alikes and masks. See docs/plates.md."""
+
+from parking.plates.errors import PlateEmpty, PlateError, PlateNotText, PlateTooLong
+from parking.plates.formats import PlateKind
+from parking.plates.masking import mask_plate
+from parking.plates.reading import Plate, format_plate, read_plate
+from parking.plates.text import PLATE_CHARS_MAX
+
+__all__ = [
+    "PLATE_CHARS_MAX",
+    "Plate",
+    "PlateEmpty",
+    "PlateError",
+    "PlateKind",
+    "PlateNotText",
+    "PlateTooLong",
+    "format_plate",
+    "mask_plate",
+    "read_plate",
+]
