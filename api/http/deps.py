@@ -36,6 +36,7 @@ from payments.rails.service import RailService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
+DEVICE_AT: Final = "x-device-at"  # the time on a device's clock, at each contact
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -107,7 +108,9 @@ async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Cal
     directory = read_services(request).directory
     now = clock.read_clock()
     if bearer is not None and bearer.credentials.startswith(TOKEN_PREFIX):
-        found = await read_services(request).devices.identify_device(bearer.credentials, now=now)
+        devices = read_services(request).devices
+        found = await devices.identify_device(bearer.credentials, now=now)
+        devices.note_contact(found, request.headers.get(DEVICE_AT), now=now)
     elif bearer is not None:
         found = await directory.identify_key(bearer.credentials, now=now)
     elif cookie:
