@@ -47,6 +47,8 @@ from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.credits import routes as credits_routes
+from api.v1.devices import phone as devices_phone
+from api.v1.devices import routes as devices_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
@@ -72,6 +74,9 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations_routes.router,
     staff_routes.router,
     api_keys_routes.router,
+    devices_phone.router,
+    devices_routes.router,
+    devices_routes.pins,
     bills_routes.router,
     callback_endpoints_routes.router,
     payees_routes.router,

@@ -12,6 +12,7 @@ from typing import Final
 
 from core.db import Database
 from core.jobs.attempts import Handler
+from identity.devices.queries import end_person
 from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
 from parking.places.queries import find_lot_ids
@@ -36,6 +37,7 @@ REGISTRY: Final = Registry(
     hooks=Hooks(
         scope_kinds={ScopeKind.PAYEE: find_payee_ids, ScopeKind.LOT: find_lot_ids},
         on_permission_lost=(handle_permission_lost,),
+        on_signed_out=(end_person,),
     ),
     bill_owners=MappingProxyType({}),
     job_handlers=MappingProxyType({}),

@@ -10,6 +10,6 @@ from parking.places.models import Lot
 
 
 async def find_lot_ids(session: AsyncSession, org_id: UUID, lot_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these ids that are lots of the organisation."""
+    """Find which of these lots the organisation has, closed ones too."""
     query = select(Lot.id).where(Lot.org_id == org_id, Lot.id.in_(lot_ids))
     return set(await session.scalars(query))

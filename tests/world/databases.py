@@ -41,8 +41,8 @@ class FreshDatabase:
     name: str
     owner_url: str
     app_url: str
-    worker_url: str
     gate_url: str
+    worker_url: str
     environment: dict[str, str]  # PHOPAY_… variables for child processes
 
     @property
@@ -51,8 +51,8 @@ class FreshDatabase:
         return Settings(
             database_url=SecretStr(self.owner_url),
             app_database_url=SecretStr(self.app_url),
-            worker_database_url=SecretStr(self.worker_url),
             gate_database_url=SecretStr(self.gate_url),
+            worker_database_url=SecretStr(self.worker_url),
             secret_key=SecretStr(TEST_SECRET_KEY),
             data_dir=Path(self.environment["PHOPAY_DATA_DIR"]),
             database_pool_size=8,
@@ -113,8 +113,8 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
             name=name,
             owner_url=owner_url,
             app_url=environment["PHOPAY_APP_DATABASE_URL"],
-            worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
             gate_url=environment["PHOPAY_GATE_DATABASE_URL"],
+            worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
             environment=environment,
         )
     finally:
