@@ -45,10 +45,10 @@ from registry import Registry
 log = structlog.get_logger()
 
 KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+GATE_CONNECTIONS: Final = 4  # the way in writes few flushes at a time; revocations are read
 # A revoked device is out of every process in five seconds, also where one reading takes two.
 REVOCATIONS_READ_EVERY_S: Final = 2.0
 REVOCATIONS_READ_WITHIN_S: Final = 2.0
-GATE_CONNECTIONS: Final = 3  # a flush of the way in, the next one, and the list of revoked devices
 
 
 @dataclass(kw_only=True, slots=True)

@@ -209,15 +209,5 @@ def hash_entry(
     return sha256(msgspec.json.encode(facts)).digest()
 
 
-def correct_device_time(device_at: datetime, offset_ms: int, *, now: datetime) -> datetime:
-    """Return when something happened at a device that was offline, never later than now.
-
-    Args:
-        device_at: by the device's clock.
-        offset_ms: how far that clock is behind the hub's.
-    """
-    return min(now, device_at + timedelta(milliseconds=offset_ms))
-
-
 def _refuse(field: str, code: str, detail: str) -> InvalidRequest:
     return InvalidRequest(detail, violations=[Violation(field=field, code=code, detail=detail)])
