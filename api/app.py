@@ -47,11 +47,15 @@ from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.credits import routes as credits_routes
+from api.v1.devices import phone as devices_phone
+from api.v1.devices import routes as devices_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
+from api.v1.lots import routes as lots_routes
+from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.setup import routes as setup_routes
@@ -70,6 +74,9 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations_routes.router,
     staff_routes.router,
     api_keys_routes.router,
+    devices_phone.router,
+    devices_routes.router,
+    devices_routes.pins,
     bills_routes.router,
     callback_endpoints_routes.router,
     payees_routes.router,
@@ -78,6 +85,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     events_routes.router,
     jobs_routes.router,
+    lots_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
 # first.
@@ -146,6 +154,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: the caller must be known before it is logged."""
     inner = [
         Middleware(RequestFrame, is_production=settings.is_production),
+        Middleware(EntriesASGI),
         Middleware(CallbacksASGI),
         # Not FastAPI's own setting, which stands outside the frame; a route's `max_body_size` wins.
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_bytes_max),

@@ -18,14 +18,20 @@ from starlette.types import Scope
 
 from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
+from core.database_connections import answered_within
 from core.db import Database, close_engine, measure_shared_clock, open_database, open_engine
 from core.rate_limit import RateLimit
 from core.sealing import Sealer
 from core.settings import Settings
+from identity.devices.callers import DeviceDirectory
+from identity.devices.phones import Phones
+from identity.devices.service import CodeHasher
+from identity.devices.tokens import DeviceTokens
 from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -38,6 +44,10 @@ from registry import Registry
 log = structlog.get_logger()
 
 KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+GATE_CONNECTIONS: Final = 4  # the way in writes few flushes at a time; revocations are read
+# A revoked device is out of every process in five seconds, also where one reading takes two.
+REVOCATIONS_READ_EVERY_S: Final = 2.0
+REVOCATIONS_READ_WITHIN_S: Final = 2.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -68,7 +78,12 @@ class Services:
 
     settings: Settings
     database: Database  # the hub's role: one organisation per transaction
+    gate_database: Database  # of entries: all organisations, few columns
     directory: Directory  # who is who
+    device_tokens: DeviceTokens
+    devices: DeviceDirectory  # whose phone is whose
+    code_hasher: CodeHasher
+    phones: Phones
     hooks: Hooks  # what identity calls above it, and notifies
     passwords: Passwords
     sign_ins: SignIns
@@ -77,6 +92,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
     limits: Limits
@@ -106,6 +122,18 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         directory = Directory(
             database=database, sign_in_idle=timedelta(seconds=settings.sign_in_idle_s)
         )
+        device_tokens = DeviceTokens.from_settings(settings)
+        devices = DeviceDirectory(database, directory, device_tokens)
+        code_hasher = CodeHasher(settings.secret_key.get_secret_value())
+        gate_engine = open_engine(
+            settings.gate_database_url.get_secret_value(),
+            settings,
+            pool_size=GATE_CONNECTIONS,
+            planning=PLANNING,
+        )
+        stack.push_async_callback(close_engine, gate_engine)
+        gate_database = open_database(gate_engine)
+        await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
         passwords = Passwords(memory_kib=settings.password_memory_kib)
         sign_ins = SignIns(
             database=database,
@@ -124,6 +152,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
+        entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -135,7 +165,19 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         yield Services(
             settings=settings,
             database=database,
+            gate_database=gate_database,
             directory=directory,
+            device_tokens=device_tokens,
+            devices=devices,
+            code_hasher=code_hasher,
+            phones=Phones(
+                database=database,
+                directory=directory,
+                tokens=device_tokens,
+                hasher=code_hasher,
+                passwords=passwords,
+                hooks=registry.hooks,
+            ),
             hooks=registry.hooks,
             passwords=passwords,
             sign_ins=sign_ins,
@@ -144,6 +186,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            entry_writer=entry_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
@@ -171,6 +214,35 @@ async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         await _write_key_uses(directory)
+
+
+@asynccontextmanager
+async def _reading_revocations(
+    tokens: DeviceTokens, gate_database: Database
+) -> AsyncIterator[None]:
+    """Read every two seconds which devices were revoked, and once before the first request."""
+
+    async def keep_reading() -> None:
+        while True:
+            await asyncio.sleep(REVOCATIONS_READ_EVERY_S)
+            await _read_revocations(tokens, gate_database)
+
+    await _read_revocations(tokens, gate_database)
+    task = asyncio.create_task(keep_reading(), name="revocations")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _read_revocations(tokens: DeviceTokens, gate_database: Database) -> None:
+    try:
+        with answered_within(REVOCATIONS_READ_WITHIN_S):
+            await tokens.refresh(gate_database)
+    except Exception as error:  # the last list holds, and tokens end by themselves
+        log.warning("revocations.not_read", error=type(error).__name__)
 
 
 async def _write_key_uses(directory: Directory) -> None:

@@ -19,7 +19,7 @@ from core.tenancy import OrgRow
 class Actor:
     """Who acts: a person, a key or the hub itself."""
 
-    kind: str  # "staff", "api_key", "system"
+    kind: str  # "staff", "api_key", "device", "system"
     id: UUID | None
     name: str  # as shown in the log
     request_id: str = ""

@@ -47,20 +47,23 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012 (SQLAlchemy's own form)
 
 
-def open_engine(url: str, settings: Settings, *, pool_size: int | None = None) -> AsyncEngine:
+def open_engine(
+    url: str, settings: Settings, *, pool_size: int | None = None, planning: str = ""
+) -> AsyncEngine:
     """Open a pool for one database role, with the statement and lock timeouts of the settings.
 
     Args:
         url: postgresql+psycopg://role:password@host:port/database (or plain postgresql://).
         settings: where the limits come from.
         pool_size: connections to keep, when other than the setting.
+        planning: options of the planner, for a role that runs a few known statements.
     """
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg" + url.removeprefix("postgresql")
     options = (
         f"-c statement_timeout={settings.statement_timeout_ms}"
         f" -c lock_timeout={settings.lock_timeout_ms}"
-        " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+        f" -c idle_in_transaction_session_timeout=30000 -c timezone=UTC {planning}"
     )
     return create_async_engine(
         url,

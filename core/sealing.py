@@ -22,6 +22,18 @@ VERSION: Final = b"\x01"
 KEY_ID_BYTES: Final = 4
 NONCE_BYTES: Final = 12
 _HEAD: Final = len(VERSION) + KEY_ID_BYTES
+SEALING: Final = "sealing v1"
+
+
+def derive_key(secret_key: str, purpose: str) -> bytes:
+    """Return the 32-byte key of one purpose: whoever learns it learns no other.
+
+    Args:
+        secret_key: PHOPAY_SECRET_KEY, or the one before it.
+        purpose: ASCII, with a version, never reused for another thing.
+    """
+    info = f"phopay {purpose}".encode("ascii")
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret_key.encode())
 
 
 class SecretNotReadable(HubError):
@@ -37,9 +49,9 @@ class Sealer:
     """Seals with the present key; opens with that and, after a change of keys, the one before."""
 
     def __init__(self, secret_key: str, previous_secret_key: str | None = None) -> None:
-        keys = [_derive(secret_key)]
+        keys = [derive_key(secret_key, SEALING)]
         if previous_secret_key:
-            keys.append(_derive(previous_secret_key))
+            keys.append(derive_key(previous_secret_key, SEALING))
         self._current_id = _key_id(keys[0])
         self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(keys)}
 
@@ -77,11 +89,6 @@ class Sealer:
             return cipher.decrypt(nonce, body, _bind(org_id, object_id))
         except (InvalidTag, ValueError) as error:
             raise SecretNotReadable from error
-
-
-def _derive(secret_key: str) -> bytes:
-    info = b"phopay sealing v1"
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret_key.encode())
 
 
 def _key_id(key: bytes) -> bytes:

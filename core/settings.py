@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     """Every setting, with its unit, its default and why. Secrets have no default.
 
     `DATABASE_URL` is the owner's address and only migrations use it; the hub and the worker connect
-    with the roles `phopay_app` and `phopay_worker`, whose passwords follow from `secret_key`.
+    with the roles `phopay_app`, `phopay_gate` and `phopay_worker`, whose passwords follow from
+    `secret_key`.
     """
 
     # Values stay out of errors: they would stand in the log, the secret key and passwords too.
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     database_url: SecretStr  # PHOPAY_DATABASE_URL; the CLI fills it from DATABASE_URL
     app_database_url: SecretStr  # role phopay_app
     worker_database_url: SecretStr  # role phopay_worker
+    gate_database_url: SecretStr  # role phopay_gate: the way into parking lots
     # Encrypts provider secrets and signs nothing else; lives outside the database, so that a
     # stolen backup holds no usable key. 32 bytes, URL-safe base64.
     secret_key: SecretStr

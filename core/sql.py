@@ -64,6 +64,28 @@ async def send(session: AsyncSession, statement: TextClause, values: Mapping[str
         raise _wrap(error, str(statement)) from error
 
 
+async def run_together(
+    session: AsyncSession, *statements: tuple[TextClause, Mapping[str, Any]]
+) -> list[tuple[Any, ...]]:
+    """Run constant statements in one round trip, in their order; return the rows of the last.
+
+    Each sees what the ones before it changed, or what others committed while they waited for a
+    lock.
+
+    Raises:
+        DBAPIError: of the first that failed; the transaction can only be rolled back.
+    """
+    assert _TRIP not in session.info, "no rows come back inside sent_together: use send"
+    try:
+        driver = await _find_driver(session)
+        async with driver.pipeline():
+            for statement, values in statements:
+                cursor = await _execute(session, statement, values)
+            return await cursor.fetchall()
+    except psycopg.Error as error:
+        raise _wrap(error, "statements run together") from error
+
+
 class InsertMany:
     """An INSERT of many rows in one statement: an array for each column, unnested side by side.
 

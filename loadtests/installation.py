@@ -68,6 +68,7 @@ class Installation:
         return Settings(
             database_url=SecretStr(self.owner_url),
             app_database_url=SecretStr(self.app_url),
+            gate_database_url=SecretStr(self.environment["PHOPAY_GATE_DATABASE_URL"]),
             worker_database_url=SecretStr(self.environment["PHOPAY_WORKER_DATABASE_URL"]),
             secret_key=SecretStr(self.environment["PHOPAY_SECRET_KEY"]),
             data_dir=self.folder,

@@ -15,9 +15,12 @@ TABLES = ("device_enrolments", "devices", "staff_pins")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "device_enrolments": "used_at, device_id",
-    "devices": "name, last_seen_at, offset_ms, revoked_at, revoked_by",
-    "staff_pins": "pin_hash, failed_attempts, set_by, set_at",
+    "devices": "name, last_seen_at, offset_ms, challenged_at, person_id, named_at, revoked_at,"
+    " revoked_by",
+    "staff_pins": "pin_hash, failed_attempts, set_by, set_at, ended_at",
 }
+# Every process knows what was revoked lately, in all organisations: ids and times, nothing else.
+GATE_MAY_SEE = {"devices": "org_id, id, revoked_at", "staff_pins": "org_id, staff_id, ended_at"}
 
 
 def upgrade() -> None:
@@ -54,14 +57,27 @@ def upgrade() -> None:
         sa.Column("enrolled_by", sa.Uuid(), nullable=False),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("offset_ms", sa.Integer(), nullable=True),
+        sa.Column("offset_ms", sa.BigInteger(), nullable=True),
+        sa.Column("challenged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("named_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "(person_id IS NULL) = (named_at IS NULL)", name=op.f("ck_devices_person_whole")
+        ),
         sa.ForeignKeyConstraint(["org_id"], ["organisations.id"], name=op.f("fk_devices_org_id")),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_devices")),
     )
     op.create_index(
         "ix_devices_scope", "devices", ["org_id", "scope_kind", "scope_id"], unique=False
+    )
+    op.create_index(
+        "ix_devices_revoked",
+        "devices",
+        ["revoked_at"],
+        unique=False,
+        postgresql_where=sa.text("revoked_at IS NOT NULL"),
     )
     op.create_table(
         "staff_pins",
@@ -71,6 +87,7 @@ def upgrade() -> None:
         sa.Column("failed_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("set_by", sa.Uuid(), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "failed_attempts >= 0", name=op.f("ck_staff_pins_failures_not_negative")
         ),
@@ -80,6 +97,13 @@ def upgrade() -> None:
             name=op.f("fk_staff_pins_org_id_staff_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "staff_id", name=op.f("pk_staff_pins")),
+    )
+    op.create_index(
+        "ix_staff_pins_ended",
+        "staff_pins",
+        ["ended_at"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NOT NULL"),
     )
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
@@ -92,6 +116,9 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
     for table, columns in APP_MAY_UPDATE.items():
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
+    for table, columns in GATE_MAY_SEE.items():
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO phopay_gate")
+        op.execute(f"CREATE POLICY gate_rows ON {table} FOR SELECT TO phopay_gate USING (true)")
 
 
 def downgrade() -> None:

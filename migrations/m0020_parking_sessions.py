@@ -111,8 +111,16 @@ def upgrade() -> None:
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("vehicle_class", sa.String(length=20), nullable=False),
         sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pass_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("org_id", "lot_id", "kind", "credential", name=op.f("pk_inside")),
-        postgresql_with={"autovacuum_vacuum_scale_factor": 0.01},
+        postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
+    )
+    op.create_index(
+        "ix_inside_pass",
+        "inside",
+        ["org_id", "pass_id"],
+        unique=True,
+        postgresql_where=sa.text("pass_id IS NOT NULL"),
     )
     op.create_index("ix_inside_session", "inside", ["org_id", "session_id"], unique=False)
     op.create_index("ix_inside_tail", "inside", ["org_id", "lot_id", "tail"], unique=False)
@@ -188,7 +196,10 @@ def upgrade() -> None:
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
     op.execute("GRANT DELETE ON inside TO phopay_app")
     # By statements that take org_id from a verified device (docs/adr/0013).
-    op.execute("GRANT INSERT, SELECT (org_id, id, request_hash) ON parking_sessions TO phopay_gate")
+    op.execute(
+        "GRANT INSERT, SELECT (org_id, id, request_hash, ticket_key, entered_at)"
+        " ON parking_sessions TO phopay_gate"
+    )
     op.execute(
         "CREATE POLICY gate_rows ON parking_sessions TO phopay_gate USING (true) WITH CHECK (true)"
     )

@@ -125,7 +125,7 @@ def _clean() -> dict[str, str]:
     # A hundred processes would each compile every module anew.
     leave_out = {"PYTHONDONTWRITEBYTECODE"}
     leave_out |= {"DATABASE_URL", "PHOPAY_DATABASE_URL", "PHOPAY_APP_DATABASE_URL"}
-    leave_out |= {"PHOPAY_WORKER_DATABASE_URL", "PHOPAY_SECRET_KEY"}
+    leave_out |= {"PHOPAY_WORKER_DATABASE_URL", "PHOPAY_GATE_DATABASE_URL", "PHOPAY_SECRET_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in leave_out}
     return {**kept, "PYTHONPATH": str(ROOT)}
 

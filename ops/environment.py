@@ -26,7 +26,12 @@ APP, GATE, WORKER = "phopay_app", "phopay_gate", "phopay_worker"
 SERVICE_ROLES = (APP, GATE, WORKER)
 SECRET_KEY_BYTES = 32
 KEY_FILE_NAME = "secret_key"
-SET_BY_HAND = ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL", "PHOPAY_PUBLIC_URL")
+SET_BY_HAND = (
+    "PHOPAY_APP_DATABASE_URL",
+    "PHOPAY_GATE_DATABASE_URL",
+    "PHOPAY_WORKER_DATABASE_URL",
+    "PHOPAY_PUBLIC_URL",
+)
 
 
 def read_or_make_secret_key(data_dir: Path) -> str:
@@ -172,6 +177,7 @@ def build_environment(
     built = {
         "PHOPAY_DATABASE_URL": owner_url,
         "PHOPAY_APP_DATABASE_URL": _as_role(url, APP, secret_key),
+        "PHOPAY_GATE_DATABASE_URL": _as_role(url, GATE, secret_key),
         "PHOPAY_WORKER_DATABASE_URL": _as_role(url, WORKER, secret_key),
         "PHOPAY_SECRET_KEY": secret_key,
         "PHOPAY_DATA_DIR": str(data_dir.resolve()),

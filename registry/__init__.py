@@ -12,10 +12,12 @@ from typing import Final
 
 from core.db import Database
 from core.jobs.attempts import Handler
+from identity.devices.queries import end_person
 from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
 from parking.exits import rules as parking
 from parking.exits.owner import handle_bill_change as handle_parking_bill
+from parking.places.queries import find_lot_ids
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -35,8 +37,9 @@ class Registry:
 
 REGISTRY: Final = Registry(
     hooks=Hooks(
-        scope_kinds={ScopeKind.PAYEE: find_payee_ids},
+        scope_kinds={ScopeKind.PAYEE: find_payee_ids, ScopeKind.LOT: find_lot_ids},
         on_permission_lost=(handle_permission_lost,),
+        on_signed_out=(end_person,),
     ),
     bill_owners=MappingProxyType({parking.OWNER_KIND: handle_parking_bill}),
     job_handlers=MappingProxyType({}),

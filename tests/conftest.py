@@ -8,6 +8,7 @@ from core.db import Database
 from core.sealing import Sealer
 from core.settings import Settings
 from ops.postgres.supervisor import Cluster
+from parking.sessions.writer import PLANNING
 from tests.world.databases import (
     FreshDatabase,
     create_database,
@@ -55,6 +56,14 @@ def settings(fresh_database: FreshDatabase) -> Settings:
 async def app_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
     """Sessions of the hub's role, phopay_app."""
     async with open_database_at(fresh_database.app_url, fresh_database.settings) as database:
+        yield database
+
+
+@pytest.fixture
+async def gate_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
+    """Sessions of the role of the way in, phopay_gate, as the hub opens them."""
+    settings = fresh_database.settings
+    async with open_database_at(fresh_database.gate_url, settings, planning=PLANNING) as database:
         yield database
 
 

@@ -20,6 +20,9 @@ from core.errors import Forbidden, HubError, InvalidRequest, Unauthenticated, Vi
 from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
+from identity.devices.phones import Phones
+from identity.devices.service import CodeHasher
+from identity.devices.tokens import TOKEN_PREFIX, DeviceCaller, DeviceTokens
 from identity.people.callers import Caller, Directory
 from identity.people.errors import CrossSiteRequest, WholeOrganisationNeeded
 from identity.people.hooks import Hooks
@@ -46,7 +49,8 @@ class _SignInCookie(APIKeyCookie):
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
-    description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live",
+    description="`pp_live_CODE_prefix_secret`, or `pp_test_…` for an organisation that is not live;"
+    " on an enrolled phone its token, `dt_…`",
 )
 _cookie = _SignInCookie(
     name=COOKIE, auto_error=False, scheme_name="SignIn", description="Set by POST /v1/sign-ins"
@@ -83,6 +87,9 @@ TheDatabase = Annotated[Database, _service("database")]
 TheDirectory = Annotated[Directory, _service("directory")]
 ThePasswords = Annotated[Passwords, _service("passwords")]
 TheHooks = Annotated[Hooks, _service("hooks")]
+ThePhones = Annotated[Phones, _service("phones")]
+TheCodeHasher = Annotated[CodeHasher, _service("code_hasher")]
+TheDeviceTokens = Annotated[DeviceTokens, _service("device_tokens")]
 TheSignIns = Annotated[SignIns, _service("sign_ins")]
 TheSealer = Annotated[Sealer, _service("sealer")]
 
@@ -92,11 +99,14 @@ async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Cal
 
     Raises:
         ApiKeyNotValid, SignInEnded: see Directory.
+        DeviceTokenNotValid, DeviceRevoked: see DeviceDirectory.
         CrossSiteRequest: a cookie with an unsafe method, sent by another site's page.
     """
     directory = read_services(request).directory
     now = clock.read_clock()
-    if bearer is not None:
+    if bearer is not None and bearer.credentials.startswith(TOKEN_PREFIX):
+        found = await read_services(request).devices.identify_device(bearer.credentials, now=now)
+    elif bearer is not None:
         found = await directory.identify_key(bearer.credentials, now=now)
     elif cookie:
         if request.method not in SAFE_METHODS:
@@ -116,6 +126,22 @@ async def identify_caller(
     if caller is None:
         raise Unauthenticated("Sign in, or send an API key.")
     return caller
+
+
+async def find_device(request: Request, bearer: _Bearer) -> DeviceCaller:
+    """Return the device that asks, as its token names it.
+
+    Raises:
+        Forbidden: somebody else asks.
+        DeviceTokenNotValid, DeviceRevoked
+    """
+    if bearer is None or not bearer.credentials.startswith(TOKEN_PREFIX):
+        raise Forbidden("Only an enrolled device does this.")
+    tokens = read_services(request).device_tokens
+    return tokens.verify_device_token(bearer.credentials, clock.read_clock())
+
+
+TheDevice = Annotated[DeviceCaller, Depends(find_device)]
 
 
 async def peek_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller | None:

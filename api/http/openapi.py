@@ -20,6 +20,7 @@ from core.errors import (
     TooManyRequests,
     Unauthenticated,
 )
+from identity.devices.errors import DeviceRevoked, DeviceTokenNotValid
 from identity.organisations.errors import OrganisationNotFound
 from identity.people.errors import (
     ApiKeyNotValid,
@@ -41,10 +42,12 @@ Every error is a problem (RFC 9457, `application/problem+json`): match on its `c
 TAGS: Final = [
     {"name": "health", "description": "For supervisors and load balancers."},
     {"name": "identity", "description": "Signing in, people, API keys."},
+    {"name": "devices", "description": "Phones at a gate: enrolment, tokens, PINs."},
     {"name": "organisations", "description": "The tenants of the hub."},
     {"name": "payees", "description": "Who is paid, and their receiving accounts."},
     {"name": "bills", "description": "A sum to be paid once, and the VietQR code that pays it."},
     {"name": "payments", "description": "Bank credits, what they were matched to, and breaks."},
+    {"name": "parking", "description": "Vehicles at the gate of a lot."},
     {
         "name": "callbacks",
         "description": "Where banks report money, and what they sent.",
@@ -52,7 +55,13 @@ TAGS: Final = [
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)
-NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (Unauthenticated, SignInEnded, ApiKeyNotValid)
+NEEDS_CALLER: Final[tuple[type[HubError], ...]] = (
+    Unauthenticated,
+    SignInEnded,
+    ApiKeyNotValid,
+    DeviceTokenNotValid,
+    DeviceRevoked,
+)
 
 
 def install(app: FastAPI, *, examples: Mapping[str, Any]) -> None:

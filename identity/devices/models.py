@@ -3,7 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
@@ -37,6 +44,8 @@ class Device(OrgRow):
     __table_args__ = (
         ForeignKeyConstraint(["org_id"], ["organisations.id"]),
         Index("ix_devices_scope", "org_id", "scope_kind", "scope_id"),
+        Index("ix_devices_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
+        CheckConstraint("(person_id IS NULL) = (named_at IS NULL)", name="person_whole"),
     )
 
     name: Mapped[str]
@@ -46,7 +55,11 @@ class Device(OrgRow):
     enrolled_by: Mapped[UUID]  # who showed the code
     enrolled_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]  # written now and then
-    offset_ms: Mapped[int | None]  # how far its clock was behind the hub's at the last contact
+    # How far its clock was behind the hub's at the last contact: years, where a battery was empty.
+    offset_ms: Mapped[int | None] = mapped_column(BigInteger)
+    challenged_at: Mapped[datetime | None]  # of the last challenge it used: older ones are used up
+    person_id: Mapped[UUID | None]  # whom a PIN named, until they leave or the day is over
+    named_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revoked_by: Mapped[UUID | None]
 
@@ -58,6 +71,7 @@ class StaffPin(Base):
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "staff_id"], ["staff.org_id", "staff.id"]),
         CheckConstraint("failed_attempts >= 0", name="failures_not_negative"),
+        Index("ix_staff_pins_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -66,3 +80,4 @@ class StaffPin(Base):
     failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))  # at 5 a manager helps
     set_by: Mapped[UUID]
     set_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # tokens of before do not name this person any longer

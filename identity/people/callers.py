@@ -1,4 +1,4 @@
-"""Callers: staff by cookie, machines by API key, and the organisation each acts for."""
+"""Callers: staff by cookie, machines by API key, phones of a lot, and the organisation of each."""
 
 import hmac
 import re
@@ -62,13 +62,14 @@ class Caller:
 
     org: Org
     home: Org
-    kind: Literal["staff", "api_key"]
-    id: UUID
+    kind: Literal["staff", "api_key", "device"]
+    id: UUID  # of a device: the person whom a PIN named on it, or itself
     name: str
-    roles: frozenset[str]  # empty for API keys
-    permissions: frozenset[Permission]  # of the roles, or the key's scopes
+    roles: frozenset[str]  # empty for API keys and devices
+    permissions: frozenset[Permission]  # of the roles, or the key's scopes, or the device's token
     scopes: frozenset[Scope]  # what they are held to; nothing: the whole organisation
     sign_in_id: UUID | None  # of staff
+    device_id: UUID | None = None
     request_id: str = ""
 
     @property
@@ -85,7 +86,9 @@ class Caller:
     def actor(self) -> Actor:
         """Who did it, for the audit log of the organisation that was acted on."""
         name = self.name if self.org_id == self.home.id else f"{self.name} ({self.home.code})"
-        return Actor(kind=self.kind, id=self.id, name=name, request_id=self.request_id)
+        is_named = self.kind == "device" and self.id != self.device_id
+        kind = "staff" if is_named else self.kind
+        return Actor(kind=kind, id=self.id, name=name, request_id=self.request_id)
 
     def may(self, permission: Permission) -> bool:
         """Whether this caller holds a permission."""

@@ -43,9 +43,28 @@ class HandleLoss(Protocol):
     ) -> None: ...
 
 
+class HandleSignOut(Protocol):
+    """Ends what else lets a person in, in the transaction that ends their sign-ins."""
+
+    async def __call__(
+        self, session: AsyncSession, org_id: UUID, staff_id: UUID, *, now: datetime
+    ) -> None: ...
+
+
+class FindShift(Protocol):
+    """Finds the shift that a person has open at a place."""
+
+    async def __call__(
+        self, session: AsyncSession, org_id: UUID, place_id: UUID, staff_id: UUID, /
+    ) -> UUID | None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
     """The answering functions and the subscribers."""
 
     scope_kinds: Mapping[ScopeKind, FindScopes] = field(default_factory=dict)
     on_permission_lost: Sequence[HandleLoss] = ()
+    # Their roles or places were changed, or they were disabled.
+    on_signed_out: Sequence[HandleSignOut] = ()
+    find_shift: FindShift | None = None  # None while no package has shifts

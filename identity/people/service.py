@@ -189,7 +189,7 @@ async def change_staff(
         LastAdministrator: nobody would be left to manage the organisation.
     """
     administrators = await queries.lock_administrators(session, org_id)
-    staff = await _lock_manageable(session, org_id, staff_id, granter)
+    staff = await lock_manageable(session, org_id, staff_id, granter)
     before = _describe(staff)
     if change.display_name is not None:
         check_lines(display_name=change.display_name)
@@ -222,6 +222,8 @@ async def change_staff(
         raise RolesNotScoped
     if is_elsewhere or staff.disabled_at is not None:
         await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
+        for end in hooks.on_signed_out:
+            await end(session, org_id, staff.id, now=now)
     await handle_losses(
         session,
         staff,
@@ -257,7 +259,7 @@ async def reset_password(
     """
     if granter.actor.id == staff_id:
         raise OwnPassword
-    staff = await _lock_manageable(session, org_id, staff_id, granter)
+    staff = await lock_manageable(session, org_id, staff_id, granter)
     await _set_password(staff, password, passwords)
     await queries.revoke_sign_ins(session, org_id, staff.id, now=now)
     _record(session, staff, granter, "staff.password_reset", reason=reason, now=now)
@@ -327,7 +329,7 @@ def _make_scope(org_id: UUID, scope: Scope) -> StaffScope:
     return StaffScope(org_id=org_id, kind=scope.kind.value, id=scope.id)
 
 
-async def _lock_manageable(
+async def lock_manageable(
     session: AsyncSession, org_id: UUID, staff_id: UUID, granter: Granter
 ) -> Staff:
     """Lock a person whom the granter may manage: one who may do no more than the granter."""

@@ -45,7 +45,7 @@ CHANGE_VEHICLE = text("""
         SELECT p.id FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
         WHERE x.org_id = :org_id AND x.plate = :plate AND x.vehicle_class = :vehicle_class
           AND (p.lot_id IS NULL OR p.lot_id = :lot_id) AND p.in_force_at IS NOT NULL
-          AND p.revoked_at IS NULL 
+          AND p.revoked_at IS NULL
           AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until
         ORDER BY p.kind = 'exempt' DESC, p.id LIMIT 1)
     WHERE s.org_id = :org_id AND s.id = :id
@@ -74,7 +74,9 @@ async def change_vehicle(
     of_stay = {"org_id": org_id, "lot_id": stay.lot_id, "id": stay.id}
     await run(session, DELETE_PLATE, of_stay)
     others = await run(session, DELETE_OTHERS, of_stay)
-    credentials = [(kind, credential, None) for kind, credential in others]
+    credentials: list[tuple[str, str, UUID | None]] = [
+        (kind, credential, None) for kind, credential in others
+    ]
     if plate is not None:
         credentials.append(("plate", f"{vehicle_class}:{plate}", None))
     if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):

@@ -101,9 +101,17 @@ class Inside(Base):
 
     __tablename__ = "inside"
     __table_args__ = (
+        # Of a monthly pass's vehicles one at a time is inside on it.
+        Index(
+            "ix_inside_pass",
+            "org_id",
+            "pass_id",
+            unique=True,
+            postgresql_where=text("pass_id IS NOT NULL"),
+        ),
         Index("ix_inside_session", "org_id", "session_id"),
         Index("ix_inside_tail", "org_id", "lot_id", "tail"),
-        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.01}},  # all rows come and go
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.01"}},  # all rows come and go
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -114,6 +122,7 @@ class Inside(Base):
     session_id: Mapped[UUID]
     vehicle_class: Mapped[str] = mapped_column(String(20))
     entered_at: Mapped[datetime]
+    pass_id: Mapped[UUID | None]  # of the monthly pass that it came in on
 
 
 class Observation(OrgRow):
@@ -141,7 +150,7 @@ class Observation(OrgRow):
 
 
 class Movement(Base):
-    """What a device that was offline tells of: stored once, then applied in the device's order."""
+    """What a device that was offline reports: stored once, then applied in the device's order."""
 
     __tablename__ = "movements"
     __table_args__ = (

@@ -15,6 +15,7 @@ def read(**given: object) -> Settings:
         "database_url": nowhere,
         "app_database_url": nowhere,
         "worker_database_url": nowhere,
+        "gate_database_url": nowhere,
         "secret_key": SecretStr("k" * 43),
     }
     return Settings.model_validate({**facts, **given})
@@ -56,6 +57,7 @@ GIVEN = {
     "PHOPAY_DATABASE_URL": "postgresql://owner:OWNERWORD@db/hub",
     "PHOPAY_APP_DATABASE_URL": "postgresql://app:APPWORD@db/hub",
     "PHOPAY_WORKER_DATABASE_URL": "postgresql://worker:WORKERWORD@db/hub",
+    "PHOPAY_GATE_DATABASE_URL": "postgresql://gate:GATEWORD@db/hub",
     "PHOPAY_SECRET_KEY": "SECRETWORD" * 5,
 }
 

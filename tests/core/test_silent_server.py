@@ -143,6 +143,7 @@ def test_settings_that_would_take_a_living_server_for_a_dead_one_are_refused(
             database_url=url,
             app_database_url=url,
             worker_database_url=url,
+            gate_database_url=url,
             secret_key=SecretStr(TEST_SECRET_KEY),
             **given,  # type: ignore[arg-type]
         )

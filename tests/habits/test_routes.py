@@ -26,6 +26,7 @@ def app() -> FastAPI:
             database_url="postgresql://x",
             app_database_url="postgresql://x",
             worker_database_url="postgresql://x",
+            gate_database_url="postgresql://x",
             secret_key="k" * 43,
         )
     )
@@ -128,6 +129,7 @@ ON_ITS_OWN: Final = {
     "token": "a token that is used up",
 }
 REPEATS: Final = {
+    "/v1/lots/{lot_id}/entries": "known",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
@@ -135,6 +137,13 @@ REPEATS: Final = {
     "/logout": "state",
     "/v1/me/password": "state",
     "/me/password": "state",
+    "/v1/me/pin": "state",
+    "/v1/staff/{staff_id}/pin": "state",
+    "/v1/devices/enrol": "token",
+    "/v1/devices/{device_id}/challenge": "session",
+    "/v1/devices/{device_id}/token": "token",
+    "/v1/devices/{device_id}/revoke": "state",
+    "/v1/devices/me/person": "state",
     "/v1/organisations": "unique",
     "/manage/organisations": "unique",
     "/v1/staff": "unique",

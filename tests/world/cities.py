@@ -55,6 +55,7 @@ async def employ(
     org: str | None = None,
     payee_id: UUID | None = None,
     payee_ids: Collection[UUID] = (),
+    lot_ids: Collection[UUID] = (),
 ) -> httpx.Response:
     """Ask to add a person with the usual password."""
     payee_ids = payee_ids if payee_id is None else [payee_id]
@@ -63,9 +64,14 @@ async def employ(
         "display_name": login.title(),
         "password": PASSWORD,
         "roles": list(roles),
-        "scopes": payee_scopes(*payee_ids),
+        "scopes": [*payee_scopes(*payee_ids), *lot_scopes(*lot_ids)],
     }
     return await boss.post("/v1/staff", json=body, params={"org": org} if org else {})
+
+
+def lot_scopes(*lot_ids: UUID) -> list[dict[str, str]]:
+    """What a person of these lots is held to, as the API has it."""
+    return [{"kind": "lot", "id": str(lot_id)} for lot_id in lot_ids]
 
 
 def payee_scopes(*payee_ids: UUID) -> list[dict[str, str]]:

@@ -41,6 +41,7 @@ class FreshDatabase:
     name: str
     owner_url: str
     app_url: str
+    gate_url: str
     worker_url: str
     environment: dict[str, str]  # PHOPAY_… variables for child processes
 
@@ -50,6 +51,7 @@ class FreshDatabase:
         return Settings(
             database_url=SecretStr(self.owner_url),
             app_database_url=SecretStr(self.app_url),
+            gate_database_url=SecretStr(self.gate_url),
             worker_database_url=SecretStr(self.worker_url),
             secret_key=SecretStr(TEST_SECRET_KEY),
             data_dir=Path(self.environment["PHOPAY_DATA_DIR"]),
@@ -111,6 +113,7 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
             name=name,
             owner_url=owner_url,
             app_url=environment["PHOPAY_APP_DATABASE_URL"],
+            gate_url=environment["PHOPAY_GATE_DATABASE_URL"],
             worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
             environment=environment,
         )
@@ -120,9 +123,11 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
 
 
 @asynccontextmanager
-async def open_database_at(url: str, settings: Settings) -> AsyncIterator[Database]:
+async def open_database_at(
+    url: str, settings: Settings, *, planning: str = ""
+) -> AsyncIterator[Database]:
     """Open sessions of a role for the length of a with block."""
-    engine = open_engine(url, settings)
+    engine = open_engine(url, settings, planning=planning)
     try:
         yield open_database(engine)
     finally:

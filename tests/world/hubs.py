@@ -22,7 +22,13 @@ from tests.world.servers import LOOKS_EVERY_S, QuickServer
 TLS = httpx.create_ssl_context()
 Build = Callable[[Settings], FastAPI]
 # What differs between the settings of two tests and shapes no application.
-OF_ONE_TEST = {"database_url", "app_database_url", "worker_database_url", "data_dir"}
+OF_ONE_TEST = {
+    "database_url",
+    "app_database_url",
+    "gate_database_url",
+    "worker_database_url",
+    "data_dir",
+}
 _idle_apps: defaultdict[tuple[Build, str], list[FastAPI]] = defaultdict(list)
 
 

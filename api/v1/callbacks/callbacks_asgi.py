@@ -8,12 +8,13 @@ route for OpenAPI, and serves it in the same way where this middleware is not in
 
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.http.direct import answer_error, read_body
 from api.services import services_of
 from core.clock import read_clock
-from core.errors import BodyTooLarge, RouteNotFound
+from core.errors import RouteNotFound
 from payments.providers.types import BODY_BYTES_MAX, Acknowledgement
 
 PREFIX: Final = "/v1/callbacks/"
@@ -44,7 +45,7 @@ class CallbacksASGI:
         except ClientDisconnect:
             return
         except Exception as error:
-            await _answer_error(error, scope, receive, send)
+            await answer_error(error, scope, receive, send)
             return
         headers = [
             (b"content-length", str(len(answer.body)).encode()),
@@ -66,7 +67,7 @@ async def take_callback(
         Busy: too many wait to be stored.
         ClientDisconnect: the sender went away.
     """
-    body = await _read_body(receive)
+    body = await read_body(receive, bytes_max=BODY_BYTES_MAX, of="A callback")
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     answer = await services_of(scope).receiver.receive(
         provider,
@@ -79,29 +80,3 @@ async def take_callback(
     if answer is None:
         raise RouteNotFound(f"No provider is called {provider[:40]!r}.")
     return answer
-
-
-async def _read_body(receive: Receive) -> bytes:
-    """Read at most the size that any provider may send; more is refused while it streams."""
-    body: bytes = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        body = body + chunk if body else chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"A callback has at most {BODY_BYTES_MAX:,} bytes.")
-        if not message.get("more_body", False):
-            return body
-
-
-async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as the application's own handlers do; the frame answers what they do not know."""
-    handlers = scope["app"].exception_handlers
-    for kind in type(error).__mro__:
-        if kind in handlers:
-            response = await handlers[kind](Request(scope, receive), error)
-            await response(scope, receive, send)
-            return
-    raise error

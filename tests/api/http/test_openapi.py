@@ -66,6 +66,7 @@ def app() -> FastAPI:
             database_url="postgresql://x",
             app_database_url="postgresql://x",
             worker_database_url="postgresql://x",
+            gate_database_url="postgresql://x",
             secret_key="k" * 43,
         )
     )

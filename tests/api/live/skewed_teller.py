@@ -32,7 +32,11 @@ async def main(url: str, org_id: UUID) -> None:
     secret = SecretStr(url)
     key = SecretStr(TEST_SECRET_KEY)
     settings = Settings(
-        database_url=secret, app_database_url=secret, worker_database_url=secret, secret_key=key
+        database_url=secret,
+        app_database_url=secret,
+        worker_database_url=secret,
+        gate_database_url=secret,
+        secret_key=key,
     )
     engine = db.open_engine(url, settings)
     database = db.open_database(engine)

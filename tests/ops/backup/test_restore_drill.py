@@ -263,6 +263,7 @@ def a_server(home: Path, **settings: str) -> Iterator[FreshDatabase]:
             name="phopay",
             owner_url=owner_url,
             app_url=environment["PHOPAY_APP_DATABASE_URL"],
+            gate_url=environment["PHOPAY_GATE_DATABASE_URL"],
             worker_url=environment["PHOPAY_WORKER_DATABASE_URL"],
             environment=environment,
         )

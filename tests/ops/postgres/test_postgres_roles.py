@@ -60,8 +60,8 @@ def test_a_new_secret_key_gives_the_roles_new_passwords(foreign: str, tmp_path: 
     ensure_roles(foreign, role_passwords(TEST_SECRET_KEY))
 
     told = build_environment(foreign, TEST_SECRET_KEY, tmp_path)
-    for name in ("PHOPAY_APP_DATABASE_URL", "PHOPAY_WORKER_DATABASE_URL"):
-        psycopg.connect(told[name]).close()
+    for role in ("APP", "GATE", "WORKER"):
+        psycopg.connect(told[f"PHOPAY_{role}_DATABASE_URL"]).close()
     with psycopg.connect(foreign) as owner:
         query = "SELECT rolcreatedb OR rolcreaterole OR rolsuper OR rolbypassrls FROM pg_roles"
         rights = owner.execute(f"{query} WHERE rolname = ANY(%s)", [list(SERVICE_ROLES)])

@@ -1,0 +1,283 @@
+"""SQL of the way in: two statements a flush, which lock, decide and write (docs/adr/0013).
+
+As role gate, whose policies let it see every organisation: `org_id` comes from the verified
+caller, and each join has it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.shared_clock import new_event_id
+from core.sql import run_together
+from parking.plates import mask_plate
+from parking.sessions.rules import TAIL_CHARS, EntryRequest
+from payments.outbox.rules import EventKind
+
+# Always in this order, so that two processes cannot wait for each other. Whoever writes `inside`
+# holds these rows, so what DECIDE_AND_WRITE reads cannot change under it.
+LOCK_OCCUPANCY = text("""
+    SELECT 1
+    FROM unnest(CAST(:org_ids AS uuid[]), CAST(:lot_ids AS uuid[]), CAST(:classes AS text[]))
+        AS t (org_id, lot_id, vehicle_class)
+    JOIN occupancy o USING (org_id, lot_id, vehicle_class)
+    ORDER BY org_id, lot_id, vehicle_class
+    FOR NO KEY UPDATE OF o
+""")
+
+# One lookup by key for each item and table; the lists of candidates are the flush's own. The
+# sighting of an entry has the session's id. `n` is the item's place, which is the order of
+# arrival: the last free space belongs to who came first.
+DECIDE_AND_WRITE = text("""
+    WITH items AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:org_ids AS uuid[]), CAST(:lot_ids AS uuid[]), CAST(:ids AS uuid[]),
+            CAST(:classes AS text[]), CAST(:plates AS text[]), CAST(:plate_credentials AS text[]),
+            CAST(:masked_plates AS text[]), CAST(:ticket_kinds AS text[]),
+            CAST(:tickets AS text[]), CAST(:ticket_keys AS uuid[]), CAST(:access_ids AS uuid[]),
+            CAST(:device_ids AS uuid[]), CAST(:shift_ids AS uuid[]), CAST(:entered_bys AS uuid[]),
+            CAST(:photos AS text[]), CAST(:methods AS text[]), CAST(:read_texts AS text[]),
+            CAST(:read_scores AS int[]), CAST(:entered_ats AS timestamptz[]),
+            CAST(:time_sources AS text[]), CAST(:request_hashes AS text[]),
+            CAST(:may_exceeds AS bool[]), CAST(:event_ids AS uuid[]), CAST(:alert_ids AS uuid[]),
+            CAST(:licence_ids AS uuid[]))
+        WITH ORDINALITY AS t (
+            org_id, lot_id, id, vehicle_class, plate, plate_credential, masked_plate, ticket_kind,
+            ticket, ticket_key, access_id, device_id, shift_id, entered_by, photo, method,
+            read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
+            alert_id, licence_id, n)),
+    looked_up AS MATERIALIZED (
+        SELECT i.n, i.org_id, i.lot_id, i.vehicle_class, i.may_exceed,
+               o.inside_count, o.capacity, o.licensed_capacity,
+               s.request_hash = decode(i.request_hash, 'hex') AS is_same, s.ticket_key,
+               present.session_id, coalesce(s.entered_at, present.entered_at) AS entered_at,
+               o.capacity IS NOT NULL AND s.request_hash IS NULL
+                   AND present.session_id IS NULL AS may_enter
+        FROM items i
+        LEFT JOIN LATERAL (
+            SELECT capacity, licensed_capacity, inside_count FROM occupancy o
+            WHERE o.org_id = i.org_id AND o.lot_id = i.lot_id
+              AND o.vehicle_class = i.vehicle_class LIMIT 1) o ON true
+        LEFT JOIN LATERAL (
+            SELECT request_hash, ticket_key, entered_at FROM parking_sessions s
+            WHERE s.org_id = i.org_id AND s.id = i.id LIMIT 1) s ON true
+        LEFT JOIN LATERAL (
+            (SELECT session_id, entered_at FROM inside x
+             WHERE x.org_id = i.org_id AND x.lot_id = i.lot_id AND x.kind = 'plate'
+               AND x.credential = i.plate_credential LIMIT 1)
+            UNION ALL
+            (SELECT session_id, entered_at FROM inside x
+             WHERE x.org_id = i.org_id AND x.lot_id = i.lot_id AND x.kind = i.ticket_kind
+               AND x.credential = i.ticket LIMIT 1)
+            LIMIT 1) present ON true),
+    judged AS MATERIALIZED (
+        SELECT *, CASE
+            WHEN is_same THEN 'repeat'
+            WHEN is_same IS NOT NULL THEN 'taken'
+            WHEN capacity IS NULL THEN 'unknown'
+            WHEN session_id IS NOT NULL THEN 'already_inside'
+            WHEN may_exceed OR inside_count + count(*) FILTER (WHERE may_enter) OVER (
+                PARTITION BY org_id, lot_id, vehicle_class ORDER BY n) <= capacity THEN 'opened'
+            ELSE 'full' END AS verdict
+        FROM looked_up),
+    entering AS MATERIALIZED (
+        SELECT i.*, held.pass_id AS held_pass_id, held.is_monthly, held.is_used,
+               j.licensed_capacity, j.inside_count + row_number() OVER (
+                   PARTITION BY j.org_id, j.lot_id, j.vehicle_class ORDER BY j.n) AS inside_after,
+               i.plate IS NOT NULL AND EXISTS (
+                   SELECT FROM watched_plates w
+                   WHERE w.org_id = i.org_id AND w.plate = i.plate
+                     AND w.vehicle_class = i.vehicle_class AND w.approved_at IS NOT NULL
+                     AND w.removed_at IS NULL
+                     AND (i.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+                         BETWEEN w.from_on AND w.expires_on) AS is_watched
+        FROM judged j
+        JOIN items i USING (n)
+        LEFT JOIN LATERAL (
+            SELECT p.id AS pass_id, p.kind = 'monthly' AS is_monthly,
+                   p.kind = 'monthly' AND EXISTS (
+                       SELECT FROM inside x WHERE x.org_id = p.org_id AND x.pass_id = p.id)
+                       AS is_used
+            FROM pass_plates v
+            JOIN passes p ON p.org_id = v.org_id AND p.id = v.pass_id
+            WHERE v.org_id = i.org_id AND v.plate = i.plate AND v.vehicle_class = i.vehicle_class
+              AND p.in_force_at IS NOT NULL AND p.revoked_at IS NULL
+              AND (p.lot_id IS NULL OR p.lot_id = i.lot_id)
+              AND (i.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+                  BETWEEN p.valid_from AND p.valid_until
+            ORDER BY is_used, is_monthly, p.valid_until, p.id LIMIT 1) AS held ON true
+        WHERE j.verdict = 'opened'),
+    -- Of a monthly pass's vehicles one is inside on it; an exemption is for each of its own.
+    entered AS MATERIALIZED (
+        SELECT *, CASE WHEN NOT is_monthly OR (NOT is_used AND row_number() OVER (
+            PARTITION BY org_id, held_pass_id, is_used ORDER BY n) = 1)
+            THEN held_pass_id END AS pass_id
+        FROM entering),
+    opened AS (
+        INSERT INTO parking_sessions (
+            org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, status, entered_at,
+            entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by, entry_photo,
+            request_hash, pass_id)
+        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, 'inside', entered_at,
+               time_source, access_id, device_id, shift_id, entered_by, decode(photo, 'hex'),
+               decode(request_hash, 'hex'), pass_id
+        FROM entered),
+    present AS (
+        INSERT INTO inside (
+            org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at, pass_id)
+        SELECT * FROM (
+            SELECT org_id, lot_id, 'plate' AS kind, plate_credential AS credential,
+                   right(plate, :tail_chars), id, vehicle_class, entered_at,
+                   CASE WHEN is_monthly THEN pass_id END
+            FROM entered WHERE plate IS NOT NULL
+            UNION ALL
+            SELECT org_id, lot_id, ticket_kind, ticket, right(ticket, :tail_chars), id,
+                   vehicle_class, entered_at, NULL
+            FROM entered WHERE ticket IS NOT NULL) AS credentials
+        ORDER BY org_id, lot_id, kind, credential),
+    seen AS (
+        INSERT INTO observations (
+            org_id, id, lot_id, session_id, access_id, direction, method, plate, read_text,
+            read_score_bps, photo, device_id, seen_by, seen_at)
+        SELECT org_id, id, lot_id, id, access_id, 'in', method, plate, read_text, read_score_bps,
+               decode(photo, 'hex'), device_id, entered_by, entered_at
+        FROM entered),
+    told AS (
+        INSERT INTO events (org_id, id, kind, data, recorded_at)
+        SELECT org_id, event_id, :entered_kind,
+               jsonb_build_object(
+                   'lot_id', lot_id, 'session_id', id, 'vehicle_class', vehicle_class,
+                   'plate', masked_plate, 'pass_id', pass_id, 'inside_count', inside_after),
+               :now
+        FROM entered
+        UNION ALL
+        SELECT org_id, alert_id, :watched_kind,
+               jsonb_build_object(
+                   'lot_id', lot_id, 'session_id', id, 'vehicle_class', vehicle_class,
+                   'plate', masked_plate),
+               :now
+        FROM entered WHERE is_watched
+        UNION ALL
+        SELECT org_id, licence_id, :over_licence_kind,
+               jsonb_build_object(
+                   'lot_id', lot_id, 'vehicle_class', vehicle_class,
+                   'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
+               :now
+        FROM entered WHERE inside_after = licensed_capacity + 1),
+    counted AS (
+        UPDATE occupancy o SET inside_count = o.inside_count + came.count
+        FROM (SELECT org_id, lot_id, vehicle_class, count(*) AS count
+              FROM entered GROUP BY org_id, lot_id, vehicle_class) AS came
+        WHERE o.org_id = came.org_id AND o.lot_id = came.lot_id
+          AND o.vehicle_class = came.vehicle_class)
+    SELECT j.verdict, j.session_id, j.entered_at, j.ticket_key, e.pass_id,
+           e.held_pass_id IS NOT NULL AND e.pass_id IS NULL, coalesce(e.is_watched, false),
+           coalesce(e.inside_after, j.inside_count), j.capacity
+    FROM judged j LEFT JOIN entered e USING (n)
+    ORDER BY j.n
+""")
+KINDS: Final = {
+    "entered_kind": EventKind.PARKING_ENTERED.value,
+    "watched_kind": EventKind.PARKING_WATCHED.value,
+    "over_licence_kind": EventKind.PARKING_OVER_LICENCE.value,
+}
+
+
+# (verdict, session, since, key, pass, is it in use, is it watched, inside, capacity)
+EntryRow = tuple[Any, ...]
+
+LOCK_LOT = text("""
+    SELECT 1 FROM occupancy WHERE org_id = :org_id AND lot_id = :lot_id
+    ORDER BY vehicle_class FOR NO KEY UPDATE
+""")
+
+SEND_TO_REVIEW = text("""
+    WITH gone AS (
+        DELETE FROM inside WHERE org_id = :org_id AND session_id = :session_id
+        RETURNING vehicle_class),
+    counted AS (
+        UPDATE occupancy SET inside_count = inside_count - 1
+        WHERE org_id = :org_id AND lot_id = :lot_id
+          AND vehicle_class = (SELECT vehicle_class FROM gone LIMIT 1))
+    UPDATE parking_sessions SET status = 'review'
+    WHERE org_id = :org_id AND id = :session_id AND status = 'inside'
+""")
+
+
+async def lock_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> None:
+    """Lock all classes of a lot, for who changes what is inside without knowing its class."""
+    await session.execute(LOCK_LOT, {"org_id": org_id, "lot_id": lot_id})
+
+
+async def send_to_review(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, session_id: UUID
+) -> None:
+    """Take a stay out of what is inside, for a person to judge. The lot is locked."""
+    values = {"org_id": org_id, "lot_id": lot_id, "session_id": session_id}
+    await session.execute(SEND_TO_REVIEW, values)
+
+
+async def enter_vehicles(
+    session: AsyncSession, requests: Sequence[EntryRequest], *, now: datetime
+) -> list[EntryRow]:
+    """Lock, decide and write entries of any organisations, in the order of their arrival.
+
+    No two may share an id or a credential (`EntryRequest.list_keys`).
+
+    Returns:
+        For each, in order: (verdict or "unknown", session inside already, since when that or the
+        repeated one is inside, the latter's key, pass, is the pass in use, is it watched, how many
+        are inside, capacity).
+
+    Raises:
+        DBAPIError: IntegrityError where a credential or an id was taken at the same time under
+            another lot's or class's lock; the flush is tried again, item by item.
+    """
+    places = sorted({(r.org_id, r.lot_id, r.vehicle_class.value) for r in requests})
+    lock = {
+        "org_ids": [place[0] for place in places],
+        "lot_ids": [place[1] for place in places],
+        "classes": [place[2] for place in places],
+    }
+    return await run_together(
+        session,
+        (LOCK_OCCUPANCY, lock),
+        (DECIDE_AND_WRITE, _write_items(requests, now=now)),
+    )
+
+
+def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str, Any]:
+    return {
+        **KINDS,
+        "now": now,
+        "tail_chars": TAIL_CHARS,
+        "org_ids": [r.org_id for r in requests],
+        "lot_ids": [r.lot_id for r in requests],
+        "ids": [r.id for r in requests],
+        "classes": [r.vehicle_class.value for r in requests],
+        "plates": [r.plate for r in requests],
+        "plate_credentials": [r.plate_credential for r in requests],
+        "masked_plates": [None if r.plate is None else mask_plate(r.plate) for r in requests],
+        "ticket_kinds": [r.ticket_kind and r.ticket_kind.value for r in requests],
+        "tickets": [r.ticket for r in requests],
+        "ticket_keys": [r.ticket_key for r in requests],
+        "access_ids": [r.access_id for r in requests],
+        "device_ids": [r.device_id for r in requests],
+        "shift_ids": [r.shift_id for r in requests],
+        "entered_bys": [r.entered_by for r in requests],
+        "photos": [r.photo and r.photo.hex() for r in requests],
+        "methods": [r.method.value for r in requests],
+        "read_texts": [r.read_text for r in requests],
+        "read_scores": [r.read_score_bps for r in requests],
+        "entered_ats": [r.entered_at for r in requests],
+        "time_sources": [r.time_source.value for r in requests],
+        "request_hashes": [r.request_hash.hex() for r in requests],
+        "may_exceeds": [r.may_exceed for r in requests],
+        "event_ids": [new_event_id() for _ in requests],
+        "alert_ids": [new_event_id() for _ in requests],
+        "licence_ids": [new_event_id() for _ in requests],
+    }
