@@ -4,6 +4,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ops.cli.options import add_command, add_group
+from ops.plate_tools import add_plate
+from ops.tariff_tools import add_tariff
 
 if TYPE_CHECKING:
     from ops.cli.options import Options, Parsers
@@ -21,6 +23,9 @@ def add_tools(commands: "Parsers") -> None:
 
     memo = add_group(commands, "memo", "find references in what banks write")
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
+
+    add_plate(commands)
+    add_tariff(commands)
 
     callback = add_group(commands, "callback", "check callbacks of banks and providers")
     verify = add_command(

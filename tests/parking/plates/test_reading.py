@@ -51,7 +51,9 @@ def test_without_separators_a_car_and_an_old_motorbike_look_the_same() -> None:
         (VehicleClass.ELECTRIC_MOTORBIKE, PlateKind.MOTORBIKE, "30-F1 2345"),
     ],
 )
-def test_the_class_decides(vehicle_class: VehicleClass, kind: PlateKind, as_written: str) -> None:
+def test_the_class_decides_which_of_the_two_it_is(
+    vehicle_class: VehicleClass, kind: PlateKind, as_written: str
+) -> None:
     plate = read_plate("30F12345", vehicle_class)
 
     assert (plate.kind, plate.written, plate.alternatives) == (kind, as_written, ())
@@ -69,7 +71,7 @@ def test_the_class_decides(vehicle_class: VehicleClass, kind: PlateKind, as_writ
         ("30-F1\n2345", PlateKind.MOTORBIKE),
     ],
 )
-def test_separators_decide(typed: str, kind: PlateKind) -> None:
+def test_separators_decide_where_the_class_is_not_known(typed: str, kind: PlateKind) -> None:
     plate = read_plate(typed)
 
     assert (plate.kind, plate.compact, plate.alternatives) == (kind, "30F12345", ())
