@@ -72,3 +72,12 @@ class ExitNotUndoable(HubError):
     """An exit is undone by who recorded it, within ten seconds."""
 
     kind, code, title = Kind.CONFLICT, "exit_not_undoable", "The exit cannot be undone"
+
+
+class CredentialInside(HubError):
+    """That plate or ticket is inside already, by another session: a person joins or parts them."""
+
+    kind, code, title = Kind.CONFLICT, "credential_inside", "It is inside already"
+
+    def __init__(self) -> None:
+        super().__init__("This plate or ticket is inside already.")

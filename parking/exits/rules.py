@@ -113,3 +113,23 @@ def reason_to_leave(stay: StayFacts, price_vnd: int, *, rails: frozenset[str]) -
 def arrears_at_exit(reason: ExitReason, owed_vnd: int) -> int:
     """Return what is to be collected at the next visit."""
     return owed_vnd if reason in IS_IN_ARREARS else 0
+
+
+def is_own_typing(stay: StayFacts, by: UUID) -> bool:
+    """Tell whether somebody may correct a vehicle by themselves: they typed it, and nothing came
+    in for it yet."""
+    return stay.entry_by == by and not stay.paid_vnd and stay.is_inside
+
+
+def list_credentials(stay: StayFacts) -> list[tuple[str, str, UUID | None]]:
+    """Return (kind, credential, pass) of what a stay is known by inside.
+
+    Of a monthly pass's vehicles one at a time is inside on it: its plate carries the pass.
+    """
+    found: list[tuple[str, str, UUID | None]] = []
+    if stay.plate is not None:
+        pass_id = None if stay.is_exempt else stay.pass_id
+        found.append(("plate", f"{stay.vehicle_class}:{stay.plate}", pass_id))
+    if stay.ticket is not None:
+        found.append(("ticket", stay.ticket, None))
+    return found

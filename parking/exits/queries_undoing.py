@@ -1,0 +1,127 @@
+"""SQL of corrections at the gate: under the locks of occupancy and session."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from core.sql import run
+from parking.exits.rules import StayFacts, list_credentials
+
+REOPEN = text("""
+    UPDATE parking_sessions
+    SET status = 'inside', left_at = NULL, exit_access_id = NULL, exit_device_id = NULL,
+        exit_shift_id = NULL, exit_by = NULL, exit_photo = NULL, exit_reason = NULL, arrears_vnd = 0
+    WHERE org_id = :org_id AND id = :id
+""")
+INSERT_INSIDE = text("""
+    INSERT INTO inside (
+        org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at, pass_id)
+    SELECT :org_id, :lot_id, t.kind, t.credential, right(t.credential, 3), :id, :vehicle_class,
+           :entered_at, t.pass_id
+    FROM unnest(CAST(:kinds AS text[]), CAST(:credentials AS text[]), CAST(:pass_ids AS uuid[]))
+        AS t (kind, credential, pass_id)
+    ON CONFLICT DO NOTHING RETURNING kind
+""")
+MOVE_OCCUPANCY = text("""
+    UPDATE occupancy SET inside_count = inside_count + CAST(:change AS int)
+    WHERE org_id = :org_id AND lot_id = :lot_id AND vehicle_class = :vehicle_class
+""")
+DELETE_PLATE = text("""
+    DELETE FROM inside
+    WHERE org_id = :org_id AND lot_id = :lot_id AND session_id = :id AND kind = 'plate'
+""")
+DELETE_OTHERS = text("""
+    DELETE FROM inside
+    WHERE org_id = :org_id AND lot_id = :lot_id AND session_id = :id AND kind <> 'plate'
+    RETURNING kind, credential
+""")
+# The pass that it came in on was that of the plate that was typed.
+CHANGE_VEHICLE = text("""
+    UPDATE parking_sessions s
+    SET plate = :plate, vehicle_class = :vehicle_class, pass_id = (
+        SELECT p.id FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
+        WHERE x.org_id = :org_id AND x.plate = :plate AND x.vehicle_class = :vehicle_class
+          AND (p.lot_id IS NULL OR p.lot_id = :lot_id) AND p.in_force_at IS NOT NULL
+          AND p.revoked_at IS NULL
+          AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until
+        ORDER BY p.kind = 'exempt' DESC, p.id LIMIT 1)
+    WHERE s.org_id = :org_id AND s.id = :id
+""")
+
+
+async def reopen_session(session: AsyncSession, org_id: UUID, stay: StayFacts) -> bool:
+    """Let a locked stay be inside again; False where one of its credentials came in anew."""
+    if not await _insert_inside(session, org_id, stay, list_credentials(stay)):
+        return False
+    await run(session, REOPEN, {"org_id": org_id, "id": stay.id})
+    await _move(session, org_id, stay.lot_id, stay.vehicle_class, 1)
+    return True
+
+
+async def change_vehicle(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    *,
+    plate: str | None,
+    vehicle_class: str,
+    entered_on: date,
+) -> bool:
+    """Write another plate or class of a locked stay; False where that vehicle is inside already."""
+    of_stay = {"org_id": org_id, "lot_id": stay.lot_id, "id": stay.id}
+    await run(session, DELETE_PLATE, of_stay)
+    others = await run(session, DELETE_OTHERS, of_stay)
+    credentials: list[tuple[str, str, UUID | None]] = [
+        (kind, credential, None) for kind, credential in others
+    ]
+    if plate is not None:
+        credentials.append(("plate", f"{vehicle_class}:{plate}", None))
+    if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
+        return False
+    values = {"plate": plate, "vehicle_class": vehicle_class, "entered_on": entered_on}
+    await run(session, CHANGE_VEHICLE, of_stay | values)
+    if vehicle_class != stay.vehicle_class:
+        for name, change in sorted(((stay.vehicle_class, -1), (vehicle_class, 1))):
+            await _move(session, org_id, stay.lot_id, name, change)
+    return True
+
+
+def write_sighting(stay: StayFacts, *, by: UUID, plate: str | None) -> tuple[object, ...]:
+    """Return the row of what a person says that a vehicle inside is."""
+    return (new_id(), stay.lot_id, stay.id, None, "visual", plate, None, None, None, None, by)
+
+
+async def _insert_inside(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    credentials: list[tuple[str, str, UUID | None]],
+    *,
+    vehicle_class: str | None = None,
+) -> bool:
+    values = {
+        "org_id": org_id,
+        "lot_id": stay.lot_id,
+        "id": stay.id,
+        "vehicle_class": vehicle_class or stay.vehicle_class,
+        "entered_at": stay.entered_at,
+        "kinds": [kind for kind, _, _ in credentials],
+        "credentials": [credential for _, credential, _ in credentials],
+        "pass_ids": [pass_id for _, _, pass_id in credentials],
+    }
+    return len(await run(session, INSERT_INSIDE, values)) == len(credentials)
+
+
+async def _move(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, vehicle_class: str, change: int
+) -> None:
+    values = {
+        "org_id": org_id,
+        "lot_id": lot_id,
+        "vehicle_class": vehicle_class,
+        "change": change,
+    }
+    await run(session, MOVE_OCCUPANCY, values)

@@ -1,0 +1,197 @@
+"""Corrections at the gate: an exit undone, a collection reversed, a plate typed anew.
+
+Order of locks: occupancy, session, shift, bill (docs/adr/0013).
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.clock import hanoi_day
+from core.text import check_lines
+from parking.collections import queries as collection_queries
+from parking.collections import service as collections
+from parking.collections.errors import (
+    ApprovalNeeded,
+    CollectionNotFound,
+    CollectionNotReversible,
+)
+from parking.collections.rules import CollectionFacts, CollectionRail, may_undo
+from parking.exits import queries, queries_undoing
+from parking.exits.errors import CredentialInside, ExitNotUndoable, NotInside
+from parking.exits.rules import (
+    UNDO_EXIT_FOR,
+    SessionStatus,
+    StayFacts,
+    is_own_typing,
+)
+from parking.exits.standing import get_stay, lock_stay, read_standing, write_paid
+from parking.shifts.queries import share_shift
+from payments.bills import settling
+
+
+async def undo_exit(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, actor: Actor, now: datetime
+) -> StayFacts:
+    """Let a vehicle be inside again that was let out by mistake a moment ago. Idempotent.
+
+    Raises:
+        ParkingSessionNotFound
+        ExitNotUndoable: somebody else let it out, or more than ten seconds ago.
+        CredentialInside: its plate or ticket has come in again.
+    """
+    before = await get_stay(session, org_id, session_id)
+    await queries.lock_occupancy(session, org_id, {(before.lot_id, before.vehicle_class)})
+    stay = await lock_stay(session, org_id, session_id)
+    if stay.is_inside:
+        return stay
+    if stay.status != SessionStatus.LEFT or stay.exit_by != actor.id or actor.id is None:
+        raise ExitNotUndoable("Somebody else let it out.")
+    assert stay.left_at is not None
+    if now - stay.left_at > UNDO_EXIT_FOR:
+        raise ExitNotUndoable("It left more than ten seconds ago.")
+    if not await queries_undoing.reopen_session(session, org_id, stay):
+        raise CredentialInside
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="parking_session.exit_undone",
+        object_kind="parking_session",
+        object_id=session_id,
+        before={"reason": stay.exit_reason, "left_at": stay.left_at.isoformat()},
+        now=now,
+    )
+    return await get_stay(session, org_id, session_id)
+
+
+async def reverse_collection(
+    session: AsyncSession,
+    org_id: UUID,
+    collection_id: UUID,
+    *,
+    may_override: bool,
+    reason: str | None,
+    actor: Actor,
+    now: datetime,
+) -> CollectionFacts:
+    """Reverse what was collected for a stay; the stay owes it again. Idempotent.
+
+    One's own, within ten seconds; later it takes somebody who may override, and a reason.
+
+    Raises:
+        CollectionNotFound, ApprovalNeeded
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
+    """
+    check_lines(reason=reason)
+    known = await collection_queries.find_collection(session, org_id, collection_id)
+    if known is None or known.session_id is None:
+        raise CollectionNotFound(collection_id)
+    stay = await lock_stay(session, org_id, known.session_id)
+    is_closed = False
+    if known.shift_id is not None:
+        is_closed = (await share_shift(session, org_id, known.shift_id)).closed_at is not None
+    known = await collection_queries.lock_collection(session, org_id, collection_id)
+    if known.reversed_at is not None:
+        return known
+    if is_closed:
+        raise CollectionNotReversible("Its shift is closed, and its cash was counted.")
+    if known.bill_id is not None:
+        raise CollectionNotReversible("The shift's deposit pays it.")
+    if not may_undo(known, actor.id, now=now) and not (may_override and reason):
+        raise ApprovalNeeded("It is too late to take it back by yourself.")
+    if stay.bill_id is not None:
+        await settling.lock_bills(session, org_id, [stay.bill_id])
+    await collections.reverse(session, org_id, known, by=actor.id, now=now)
+    standing = await read_standing(session, org_id, stay, at=now)
+    paid_vnd = standing.stay.paid_vnd - known.amount_vnd
+    is_pass = known.rail == CollectionRail.PASS and stay.pass_id == known.pass_id
+    if is_pass:
+        await queries.set_pass(session, org_id, stay.id, pass_id=None)
+    arrears_vnd = stay.arrears_vnd
+    if not stay.is_inside:
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
+    changed = replace(standing.stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
+    await write_paid(session, org_id, changed)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="collection.reversed",
+        object_kind="collection",
+        object_id=collection_id,
+        before={"rail": known.rail, "amount_vnd": known.amount_vnd},
+        reason=reason,
+        now=now,
+    )
+    return await collection_queries.lock_collection(session, org_id, collection_id)
+
+
+async def correct_vehicle(
+    session: AsyncSession,
+    org_id: UUID,
+    session_id: UUID,
+    *,
+    plate: str | None,
+    vehicle_class: str,
+    may_override: bool,
+    reason: str | None,
+    actor: Actor,
+    now: datetime,
+) -> StayFacts:
+    """Correct the plate or class of a vehicle that is inside; what was seen before stays written.
+
+    Who typed it corrects it freely until something was paid; after that it takes approval.
+
+    Args:
+        plate: compact; None: it has none that can be read.
+
+    Raises:
+        ParkingSessionNotFound, NotInside, ApprovalNeeded
+        CredentialInside: that vehicle is inside already.
+    """
+    check_lines(reason=reason)
+    assert actor.id is not None
+    before = await get_stay(session, org_id, session_id)
+    places = {(before.lot_id, before.vehicle_class), (before.lot_id, vehicle_class)}
+    await queries.lock_occupancy(session, org_id, places)
+    stay = await lock_stay(session, org_id, session_id)
+    if (stay.plate, stay.vehicle_class) == (plate, vehicle_class):
+        return stay
+    if not stay.is_inside or (plate is None and stay.ticket is None):
+        raise NotInside(stay.status)
+    if not is_own_typing(stay, actor.id) and not (may_override and reason):
+        raise ApprovalNeeded("Somebody else typed it, or something was paid.")
+    is_changed = await queries_undoing.change_vehicle(
+        session,
+        org_id,
+        stay,
+        plate=plate,
+        vehicle_class=vehicle_class,
+        entered_on=hanoi_day(stay.entered_at),
+    )
+    if not is_changed:
+        raise CredentialInside
+    await queries.insert_sightings(
+        session,
+        org_id,
+        [queries_undoing.write_sighting(stay, by=actor.id, plate=plate)],
+        direction="inside",
+        now=now,
+    )
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="parking_session.corrected",
+        object_kind="parking_session",
+        object_id=session_id,
+        before={"vehicle_class": stay.vehicle_class},
+        after={"vehicle_class": vehicle_class, "is_plate_changed": stay.plate != plate},
+        reason=reason,
+        now=now,
+    )
+    return await get_stay(session, org_id, session_id)
