@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
-from parking.shifts.errors import LotNotFound, ShiftNotFound
+from parking.places.errors import LotNotFound
+from parking.shifts.errors import ShiftNotFound
 from parking.shifts.rules import ShiftFacts
 
 FIELDS = tuple(field.name for field in fields(ShiftFacts))
