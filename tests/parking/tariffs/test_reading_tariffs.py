@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +156,13 @@ def test_only_samples_are_found_by_name() -> None:
     for name in ("none", "../samples/hn-dong-da-cars", ""):
         with pytest.raises(TariffSampleNotFound):
             read_sample(name)
+
+
+def test_the_example_of_the_page_is_a_tariff_and_costs_what_it_says() -> None:
+    page = (Path(__file__).parents[3] / "docs/tariffs.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    tariff = read_tariff(example)
+
+    assert cost(tariff, "20 08:00", "20 11:00") == 2 * 25_000 + 35_000
+    assert cost(tariff, "20 18:00", "20 23:00") == 6 * 25_000
+    assert cost(tariff, "20 06:00", "20 23:59") == 400_000
