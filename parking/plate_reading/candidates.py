@@ -55,20 +55,23 @@ class _Rows:
 
 def find_candidates(lines: Sequence[TextLine]) -> tuple[Candidate, ...]:
     """Return at most CANDIDATES_MAX plates that the lines of one photo may be, the best first."""
-    groups = [*_pairs(lines), *(_Rows(lines=(line,)) for line in lines)]
-    tallest = max((group.height for group in groups), default=1.0)
+    pairs = list(_pairs(lines))
+    singles = [_Rows(lines=(line,)) for line in lines]
+    tallest = max((group.height for group in singles), default=1.0)
     best: dict[tuple[str, str], Candidate] = {}
-    used: set[TextLine] = set()
-    for group in groups:
-        for candidate in _plates_of(group, tallest):
-            _keep_better(best, candidate)
-            if candidate.is_valid:
-                used |= {*group.lines}
-    # A row of a plate alone is none, and what no rule fits is shown only where nothing else is.
-    for group in groups:
-        if not used & {*group.lines}:
-            for candidate in _free_texts_of(group, tallest):
+    used: set[TextLine] = set()  # a row of a plate is no plate by itself
+    for groups, plates_of in (
+        (pairs, _plates_of),
+        (singles, _plates_of),
+        # What no grammar fits is offered only where nothing else was read.
+        ([*pairs, *singles], _free_texts_of),
+    ):
+        free = [group for group in groups if not used & {*group.lines}]
+        for group in free:
+            for candidate in plates_of(group, tallest):
                 _keep_better(best, candidate)
+                if candidate.is_valid:
+                    used |= {*group.lines}
     ranked = sorted(best.values(), key=lambda one: (one.is_valid, one.score), reverse=True)
     return tuple(ranked[:CANDIDATES_MAX])
 
