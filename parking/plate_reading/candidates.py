@@ -23,7 +23,7 @@ ANGLES_DIFFER_MAX: Final = 0.25
 DOWN_MIN, DOWN_MAX = 0.45, 1.9
 ASIDE_MAX: Final = 0.4
 # Plates of the past are written otherwise: shown too, if they look like a plate at all.
-FREE_DIGITS_MIN, FREE_LENGTH_MIN, FREE_LENGTH_MAX = 4, 6, 12
+FREE_DIGITS_MIN, FREE_LENGTHS = 4, range(5, 13)
 # The plate that is meant is mostly the largest; a small one in the background loses a little.
 SMALL_FACTOR: Final = 0.8
 
@@ -110,12 +110,15 @@ def _plates_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
 
 
 def _free_texts_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
-    """Yield the rows as they were read, if they look like any plate: diplomats' and old ones."""
+    """Yield the rows as they were read, if that is a plate or looks like one of the past."""
     text = NOT_ON_PLATES.sub(" ", group.raw_text.upper())
-    length = len(clean(text))
-    is_long_enough = FREE_LENGTH_MIN <= length <= FREE_LENGTH_MAX
-    if is_long_enough and sum(map(str.isdigit, text)) >= FREE_DIGITS_MIN:
-        yield from _name(text, group, group.weigh(tallest))
+    characters = clean(text)
+    if len(characters) not in FREE_LENGTHS:
+        return
+    is_like_a_plate = sum(map(str.isdigit, characters)) >= FREE_DIGITS_MIN
+    for candidate in _name(text, group, group.weigh(tallest)):
+        if candidate.is_valid or is_like_a_plate:
+            yield candidate
 
 
 def _name(text: str, group: _Rows, score: float) -> Iterator[Candidate]:
