@@ -23,7 +23,7 @@ ANGLES_DIFFER_MAX: Final = 0.25
 DOWN_MIN, DOWN_MAX = 0.45, 1.9
 ASIDE_MAX: Final = 0.4
 # Plates of the past are written otherwise: shown too, if they look like a plate at all.
-FREE_DIGITS_MIN, FREE_LENGTH_MIN, FREE_LENGTH_MAX = 4, 6, 12
+FREE_DIGITS_MIN, FREE_LENGTHS = 4, range(5, 13)
 # The plate that is meant is mostly the largest; a small one in the background loses a little.
 SMALL_FACTOR: Final = 0.8
 
@@ -55,20 +55,23 @@ class _Rows:
 
 def find_candidates(lines: Sequence[TextLine]) -> tuple[Candidate, ...]:
     """Return at most CANDIDATES_MAX plates that the lines of one photo may be, the best first."""
-    groups = [*_pairs(lines), *(_Rows(lines=(line,)) for line in lines)]
-    tallest = max((group.height for group in groups), default=1.0)
+    pairs = list(_pairs(lines))
+    singles = [_Rows(lines=(line,)) for line in lines]
+    tallest = max((group.height for group in singles), default=1.0)
     best: dict[tuple[str, str], Candidate] = {}
-    used: set[TextLine] = set()
-    for group in groups:
-        for candidate in _plates_of(group, tallest):
-            _keep_better(best, candidate)
-            if candidate.is_valid:
-                used |= {*group.lines}
-    # A row of a plate alone is none, and what no rule fits is shown only where nothing else is.
-    for group in groups:
-        if not used & {*group.lines}:
-            for candidate in _free_texts_of(group, tallest):
+    used: set[TextLine] = set()  # a row of a plate is no plate by itself
+    for groups, plates_of in (
+        (pairs, _plates_of),
+        (singles, _plates_of),
+        # What no grammar fits is offered only where nothing else was read.
+        ([*pairs, *singles], _free_texts_of),
+    ):
+        free = [group for group in groups if not used & {*group.lines}]
+        for group in free:
+            for candidate in plates_of(group, tallest):
                 _keep_better(best, candidate)
+                if candidate.is_valid:
+                    used |= {*group.lines}
     ranked = sorted(best.values(), key=lambda one: (one.is_valid, one.score), reverse=True)
     return tuple(ranked[:CANDIDATES_MAX])
 
@@ -107,12 +110,15 @@ def _plates_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
 
 
 def _free_texts_of(group: _Rows, tallest: float) -> Iterator[Candidate]:
-    """Yield the rows as they were read, if they look like any plate: diplomats' and old ones."""
+    """Yield the rows as they were read, if that is a plate or looks like one of the past."""
     text = NOT_ON_PLATES.sub(" ", group.raw_text.upper())
-    length = len(clean(text))
-    is_long_enough = FREE_LENGTH_MIN <= length <= FREE_LENGTH_MAX
-    if is_long_enough and sum(map(str.isdigit, text)) >= FREE_DIGITS_MIN:
-        yield from _name(text, group, group.weigh(tallest))
+    characters = clean(text)
+    if len(characters) not in FREE_LENGTHS:
+        return
+    is_like_a_plate = sum(map(str.isdigit, characters)) >= FREE_DIGITS_MIN
+    for candidate in _name(text, group, group.weigh(tallest)):
+        if candidate.is_valid or is_like_a_plate:
+            yield candidate
 
 
 def _name(text: str, group: _Rows, score: float) -> Iterator[Candidate]:

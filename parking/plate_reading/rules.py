@@ -27,10 +27,8 @@ CORRECTIONS_MAX: Final = 3
 # Two rows are parted where the plate is; what a car has in one row it also has in two.
 CARS: Final = ("99A|99999", "99A|9999", "99AA|99999", "99AA|9999")
 MOTORBIKES: Final = ("99A9|99999", "99A9|9999", "99MĐ9|99999")
-MILITARY: Final = ("AA|9999",)
-FOREIGN: Final = ("99999AA|99",)
-ONE_ROW: Final = (*CARS, *MILITARY, *FOREIGN)
-TWO_ROWS: Final = (*CARS, *MOTORBIKES, *MILITARY, "AA|999")
+# Others (military, diplomats') are taken only as they are read: six digits would be made one.
+TWO_ROWS: Final = (*CARS, *MOTORBIKES)
 NOT_ON_PLATES: Final = re.compile(r"[^0-9A-ZĐ]")
 
 
@@ -51,7 +49,7 @@ def correct_rows(rows: tuple[str, ...]) -> list[Corrected]:
     assert len(rows) in (1, 2)
     cleaned = [clean(row) for row in rows]
     found: dict[tuple[str, str], float] = {}
-    for shape in ONE_ROW if len(rows) == 1 else TWO_ROWS:
+    for shape in CARS if len(rows) == 1 else TWO_ROWS:
         head, number = shape.split("|")
         parts = (head, number) if len(rows) == 2 else (head + number,)
         parted = 1.0 if len(rows) == 2 or _is_parted(rows[0], len(head)) else SEPARATOR_FACTOR

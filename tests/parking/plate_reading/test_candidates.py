@@ -95,6 +95,9 @@ def test_a_plate_that_was_mended_scores_less_than_one_that_was_read() -> None:
 def test_plates_of_other_grammars_are_named_by_theirs() -> None:
     assert written(a_line("80-NN-168-06")) == ["80-NN-168-06"]
     assert written(a_line("T12-34567")) == ["T12-34567"]
+    assert written(a_line("TM 12-34")) == ["TM 12-34"]
+    assert written(a_line("TM"), a_line("123", y=355)) == ["TM 123"]
+    assert written(a_line("80-011"), a_line("NG-01", y=355)) == ["80-011-NG-01"]
 
 
 def test_an_old_plate_that_no_rule_knows_is_offered_last_and_as_it_was_read() -> None:

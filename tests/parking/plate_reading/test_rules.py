@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parking.plate_reading.rules import (
     CORRECTED_FACTOR,
     CORRECTIONS_MAX,
-    ONE_ROW,
+    SEPARATOR_FACTOR,
     TO_DIGIT,
     TO_LETTER,
     TWO_ROWS,
@@ -27,14 +27,11 @@ def ways(*rows: str) -> list[str]:
         (("51H-040.73",), "51H 04073"),
         (("29A-1234",), "29A 1234"),
         (("30LD-044.11",), "30LD 04411"),
-        (("TM 12-34",), "TM 1234"),
-        (("80-011-NG-01",), "80011NG 01"),
         (("29-B1", "123.45"), "29B1 12345"),
         (("29AA", "123.45"), "29AA 12345"),
         (("30F", "123.45"), "30F 12345"),
         (("50HA", "6666"), "50HA 6666"),
         (("29-MD1", "013.53"), "29MĐ1 01353"),
-        (("TM", "123"), "TM 123"),
     ],
 )
 def test_what_is_read_right_is_left_as_it_is(rows: tuple[str, ...], plate: str) -> None:
@@ -81,6 +78,8 @@ def test_where_either_end_may_be_the_screw_both_plates_are_offered() -> None:
         ("HONDA",),
         ("CAFE SEN",),
         ("0912345678",),
+        ("123456",),
+        ("12", "3456"),
         ("",),
         ("374.49",),
         ("86-B1",),
@@ -108,10 +107,7 @@ def test_confusions_end_in_what_they_are_for() -> None:
     assert all(mended.isalpha() and read.isdigit() for read, mended in TO_LETTER.items())
 
 
-SHAPES = {
-    shape.replace("|", "").replace("9", r"\d").replace("A", "[A-ZĐ]")
-    for shape in (*ONE_ROW, *TWO_ROWS)
-}
+SHAPES = {shape.replace("|", "").replace("9", r"\d").replace("A", "[A-ZĐ]") for shape in TWO_ROWS}
 texts = st.text("0123456789ABDGHOQSTZMĐ.-· |字", max_size=14)
 
 
@@ -119,7 +115,7 @@ texts = st.text("0123456789ABDGHOQSTZMĐ.-· |字", max_size=14)
 def test_every_way_has_the_shape_of_a_plate_and_little_is_mended(rows: list[str]) -> None:
     for way in correct_rows(tuple(rows)):
         assert any(re.fullmatch(shape, way.head + way.number) for shape in SHAPES)
-        assert CORRECTED_FACTOR**CORRECTIONS_MAX <= way.factor <= 1
+        assert SEPARATOR_FACTOR * CORRECTED_FACTOR**CORRECTIONS_MAX <= way.factor <= 1
 
 
 @given(st.lists(texts, min_size=2, max_size=2))

@@ -119,6 +119,7 @@ def test_without_its_stroke_a_pilot_plate_is_a_motorbikes() -> None:
     assert read_plate("50TD82108", CAR).compact == "50TĐ82108"
     assert read_plate("50TD82108", MOTORBIKE).compact == "50TD82108"
     assert read_plate("50T082108").compact == "50TĐ82108"
+    assert read_plate("50TD\u033582108").compact == "50TĐ82108"
 
 
 @pytest.mark.parametrize(
@@ -213,6 +214,11 @@ def test_any_other_text_is_a_plate_of_unknown_kind(typed: str, compact: str) -> 
     assert plate.written == typed.upper()
 
 
+def test_what_nobody_issued_stays_as_it_was_typed() -> None:
+    assert read_plate("3OW-123.45").compact == "3OW12345"
+    assert read_plate("44Â-123.45").compact == "44A12345"
+
+
 @pytest.mark.parametrize("typed", ["", "  ", "-.-", "\u200b", "\n", "\u0301", "🚗"])
 def test_a_text_without_letters_and_digits_is_empty(typed: str) -> None:
     with pytest.raises(PlateEmpty):
@@ -230,7 +236,7 @@ def test_control_characters_are_refused(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["7" * (PLATE_CHARS_MAX + 1), "7 " * 1_000_000, "ﷺ" * 20, "한" * 20]
+    "typed", ["7" * (PLATE_CHARS_MAX + 1), "7 " * 1_000_000, "ﷺ" * 20, "한" * 20, "7" + " " * 300]
 )
 def test_a_text_longer_than_any_plate_is_refused(typed: str) -> None:
     with pytest.raises(PlateTooLong):
