@@ -32,6 +32,7 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from parking.photos.service import Photos
+from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
@@ -56,7 +57,7 @@ class Readiness:
     """Whether this process still serves, and the one look at the database under way."""
 
     is_closing: bool = False
-    look: asyncio.Task[str | None] | None = None
+    look: asyncio.Task[tuple[str | None, list[PartitionWarning]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

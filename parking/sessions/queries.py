@@ -208,6 +208,20 @@ SEND_TO_REVIEW = text("""
 """)
 
 
+LIST_OCCUPANCY = text("""
+    SELECT vehicle_class, inside_count, capacity, licensed_capacity FROM occupancy
+    WHERE org_id = :org_id AND lot_id = :lot_id ORDER BY vehicle_class
+""")
+
+
+async def list_occupancy(
+    session: AsyncSession, org_id: UUID, lot_id: UUID
+) -> list[tuple[Any, ...]]:
+    """List (class, inside, capacity, licensed capacity) of a lot."""
+    rows = await session.execute(LIST_OCCUPANCY, {"org_id": org_id, "lot_id": lot_id})
+    return [tuple(row) for row in rows]
+
+
 async def lock_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> None:
     """Lock all classes of a lot, for who changes what is inside without knowing its class."""
     await session.execute(LOCK_LOT, {"org_id": org_id, "lot_id": lot_id})
