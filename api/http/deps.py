@@ -29,6 +29,8 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
+from parking.exits.writer import ExitWriter
+from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
@@ -82,6 +84,8 @@ ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]
+TheExitWriter = Annotated[ExitWriter, _service("exit_writer")]
+TheQuotes = Annotated[QuoteSigner, _service("quotes")]
 TheSettings = Annotated[Settings, _service("settings")]
 TheDatabase = Annotated[Database, _service("database")]
 TheDirectory = Annotated[Directory, _service("directory")]

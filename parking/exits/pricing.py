@@ -20,7 +20,8 @@ from parking.tariffs.in_force import LotRate, pick_rate
 from parking.tariffs.pricing import PriceLine, price_on_entry, price_stay
 from parking.tariffs.reading import build_tariff
 from parking.tariffs.records_errors import LotHasNoTariff
-from parking.tariffs.structure import PaymentTiming, Tariff, VehicleClass
+from parking.tariffs.structure import PaymentTiming, Tariff
+from parking.vehicles import VehicleClass
 
 TARIFFS_KEPT_MAX: Final = 2_000
 _tariffs: OrderedDict[UUID, Tariff] = OrderedDict()

@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     CREDIT_CORRECTED = "credit.corrected"
     PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
     PARKING_LEFT = "parking.left"
+    PARKING_DEPOSIT_PAID = "parking.deposit_paid"  # what a shift paid on behalf of drivers
     PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
     PARKING_ENTERED = "parking.entered"
     PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
