@@ -84,13 +84,16 @@ def test_the_parking_sites_have_prices_and_a_morning_behind_them(
     seed()
 
     with psycopg.connect(fresh_database.owner_url) as owner:
-        lots, priced, inside, counted, left, collected, open_shifts = owner.execute("""
+        lots, priced, inside, counted, left, collected, open_shifts = (
+            owner.execute("""
             SELECT (SELECT count(*) FROM lots), (SELECT count(DISTINCT lot_id) FROM lot_tariffs),
                    (SELECT count(*) FROM inside), (SELECT sum(inside_count) FROM occupancy),
                    (SELECT count(*) FROM parking_sessions WHERE status = 'left'),
                    (SELECT count(*) FROM collections WHERE rail = 'cash' AND amount_vnd > 0),
                    (SELECT count(*) FROM shifts WHERE closed_at IS NULL)
-            """).fetchone() or ()
+            """).fetchone()
+            or ()
+        )
     assert (lots, priced, open_shifts) == (len(SITES), len(SITES), 2)
     assert inside == counted
     assert inside + left == 2 * VEHICLES_A_LOT
