@@ -39,6 +39,8 @@ OBJECT_KINDS: Final = (
     "break",
     "callback_endpoint",
     "credit",
+    "device",
+    "device_enrolment",
     "organisation",
     "payee",
     "staff",
