@@ -38,6 +38,27 @@ class Verdict(StrEnum):
     TAKEN = "taken"  # the id is another entry's
 
 
+class MovementVerdict(StrEnum):
+    """What became of a movement that was not simply an entry."""
+
+    WAITING = "waiting"  # stored; exits and collections are applied in the device's order
+    REFUSED = "refused"  # what it says can be nothing: kept, for a person to look at
+    BAD_SIGNATURE = "bad_signature"  # not kept: anybody could have made it
+    UNREADABLE = "unreadable"  # not kept, either: it has no id
+    AFTER_REVOCATION = "after_revocation"
+    TOO_OLD = "too_old"
+    AHEAD = "ahead"
+
+
+class MovementKind(StrEnum):
+    """What a device may report of."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    COLLECTION = "collection"
+    MANUAL_OPEN = "manual_open"
+
+
 class CredentialKind(StrEnum):
     """How a vehicle proves that a stay is its own. APDS: CredentialTypeEnum."""
 
@@ -86,7 +107,8 @@ class EntryRequest:
     entered_at: datetime
     time_source: TimeSource
     request_hash: bytes
-    may_exceed: bool = False  # somebody who may lets it into a full lot
+    may_exceed: bool = False  # it comes into a full lot: a person may, or it is in already
+    left_at: datetime | None = None  # the stay is over: it began and ended offline
 
     @property
     def plate_credential(self) -> str | None:
@@ -96,6 +118,8 @@ class EntryRequest:
     def list_keys(self) -> Iterator[tuple[UUID, UUID, str, str]]:
         """What no two entries that are written together may share."""
         yield self.org_id, self.id, "id", ""
+        if self.left_at is not None:
+            return
         if self.plate is not None:
             yield self.org_id, self.lot_id, "plate", f"{self.vehicle_class}:{self.plate}"
         if self.ticket is not None:
