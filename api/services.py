@@ -31,6 +31,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.sessions.movements import MovementWriter
 from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
@@ -93,6 +94,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    movement_writer: MovementWriter
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
@@ -154,6 +156,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
@@ -188,6 +191,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             receiver=receiver,
             bill_writer=bill_writer,
             entry_writer=entry_writer,
+            movement_writer=movement_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

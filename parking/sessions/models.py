@@ -179,7 +179,8 @@ class Movement(Base):
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
     device_at: Mapped[datetime]
-    offset_ms: Mapped[int] = mapped_column(BigInteger)  # how far the device found its clock behind the hub's
+    # How far the device found its clock behind the hub's.
+    offset_ms: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime]
     received_from: Mapped[UUID]  # who was signed in when it came
     handled_at: Mapped[datetime | None]

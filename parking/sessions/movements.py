@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-
 from core.database_connections import answered_within
 from core.db import Database, is_database_away
 from core.errors import Busy
@@ -84,7 +83,7 @@ class MovementWriter:
                 raise Busy("The database is busy or away. Try again in a second.") from error
             if len(movements) > 1:
                 log.warning("movements.batch_failed", movements=len(movements), error=repr(error))
-        verdicts = {}
+        verdicts: dict[UUID, str] = {}
         for movement in movements:  # one bad item must not fail the others
             verdicts |= await self._write_alone(sender, movement, now=now)
         return verdicts
@@ -122,7 +121,7 @@ class MovementWriter:
                     received_from=sender.received_from,
                     now=now,
                 )
-        stored = {id_: verdict for id_, verdict in known.items()}
+        stored = dict(known)
         stored |= {one.id: one.verdict for one in new}
         return {id_: verdict or MovementVerdict.WAITING.value for id_, verdict in stored.items()}
 
@@ -151,9 +150,7 @@ async def open_breaks(
             continue
         done.append(one.id)
         reason = Reason(code, facts)
-        breaks.append(
-            NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=one.id, reason=reason)
-        )
+        breaks.append(NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=one.id, reason=reason))
     over = {one.entry.id: one.entry for one in movements if one.entry and one.entry.left_at}
     if over:
         for session_id, _ in await find_overlaps(session, sender.org_id, list(over)):

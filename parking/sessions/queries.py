@@ -134,8 +134,8 @@ DECIDE_AND_WRITE = text("""
             org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at, pass_id)
         SELECT * FROM (
             SELECT org_id, lot_id, 'plate' AS kind, plate_credential AS credential,
-                   right(plate, :tail_chars), id, vehicle_class, entered_at,
-                   CASE WHEN is_monthly THEN pass_id END
+                   right(regexp_replace(plate, '[^0-9]', '', 'g'), :tail_chars), id,
+                   vehicle_class, entered_at, CASE WHEN is_monthly THEN pass_id END
             FROM entered WHERE plate IS NOT NULL AND left_at IS NULL
             UNION ALL
             SELECT org_id, lot_id, ticket_kind, ticket, right(ticket, :tail_chars), id,
@@ -212,20 +212,6 @@ SEND_TO_REVIEW = text("""
 """)
 
 
-LIST_OCCUPANCY = text("""
-    SELECT vehicle_class, inside_count, capacity, licensed_capacity FROM occupancy
-    WHERE org_id = :org_id AND lot_id = :lot_id ORDER BY vehicle_class
-""")
-
-
-async def list_occupancy(
-    session: AsyncSession, org_id: UUID, lot_id: UUID
-) -> list[tuple[Any, ...]]:
-    """List (class, inside, capacity, licensed capacity) of a lot."""
-    rows = await session.execute(LIST_OCCUPANCY, {"org_id": org_id, "lot_id": lot_id})
-    return [tuple(row) for row in rows]
-
-
 async def lock_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> None:
     """Lock all classes of a lot, for who changes what is inside without knowing its class."""
     await session.execute(LOCK_LOT, {"org_id": org_id, "lot_id": lot_id})
@@ -266,7 +252,7 @@ async def enter_in_rounds(
     Each round sees what the ones before it wrote, so one vehicle may come in several of them.
     """
     lock = _write_lock([request for requests in rounds for request in requests])
-    written = []
+    written: list[list[EntryRow]] = []
     for requests in rounds:
         statements = [_write_round(requests, now=now)]
         written.append(await run_together(session, *([lock] if not written else []), *statements))

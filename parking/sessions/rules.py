@@ -13,7 +13,7 @@ import msgspec
 from core.errors import InvalidRequest, Violation
 from core.ids import milliseconds_of
 from core.text import TEXT_FAULTS, find_text_fault
-from parking.plates import read_plate
+from parking.plates import last_digits, read_plate
 from parking.plates.errors import PlateError
 from parking.vehicles import VehicleClass
 
@@ -25,7 +25,7 @@ TICKET_CHARS_MAX: Final = 40
 READ_TEXT_CHARS_MAX: Final = 40
 SCORE_BPS_MAX: Final = 10_000
 PHOTO_BYTES: Final = 32  # its SHA-256
-TAIL_CHARS: Final = 3  # what people search by at the way out
+TAIL_CHARS: Final = 3  # of a plate its digits: what people search by at the way out
 
 
 class Verdict(StrEnum):
@@ -150,7 +150,9 @@ class Credential:
 
     @property
     def tail(self) -> str:
-        """The last characters, that people search by."""
+        """What people search by: a plate's last digits, a ticket's last characters."""
+        if self.kind is CredentialKind.PLATE:
+            return last_digits(self.value.partition(":")[2], TAIL_CHARS)
         return self.value[-TAIL_CHARS:]
 
 

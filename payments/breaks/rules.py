@@ -44,7 +44,7 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
-    VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot; session: inside
-    STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot; session: the other one
-    MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why, device; lot
+    VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
+    STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
+    MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
