@@ -94,6 +94,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_operators_routes.router,
     parking_sessions_routes.router,
     shifts_routes.router,
+    entry_routes.bodies,
     lots_routes.router,
     entry_routes.router,
     photos_routes.router,
