@@ -89,6 +89,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     parking_sessions_routes.router,
     shifts_routes.router,
+    lots_routes.bodies,
     lots_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at

@@ -111,7 +111,8 @@ def read_plate(text: str, vehicle_class: VehicleClass | None = None) -> Plate:
         if readings and readings[0].is_valid:
             kept = readings
             break
-        kept = kept or readings
+        # What nobody issued stays as it was typed: a guess would give it another key each time.
+        kept = kept or [one for one in readings if one.typed is typed]
     # Two guesses may end in one plate.
     plates = tuple(dict.fromkeys(reading.build() for reading in kept))
     if not plates:
@@ -130,13 +131,11 @@ def format_plate(compact: str, vehicle_class: VehicleClass | None = None) -> str
 
 def _guesses(tidied: str, typed: CompactText) -> Iterator[list[CompactText]]:
     """Yield what may have been meant, the likeliest first; later ones only if none is valid."""
-    if has_accents(tidied):
-        # No plate has accents: a keyboard made them of letters that stand on the plate.
-        yield [*_undone(tidied), typed]
-    else:
-        yield [typed]
-        if "Đ" in typed.chars:
-            yield [*_undone(tidied)]
+    is_accented = has_accents(tidied)
+    # No plate has accents: a keyboard made them of letters that stand on the plate.
+    yield [*_undone(tidied), typed] if is_accented else [typed]
+    if "Đ" in typed.chars:
+        yield [*_undone(typed.chars if is_accented else tidied)]
     yield [replace(typed, chars=chars) for chars in _digits_for_letters(typed.chars)]
 
 

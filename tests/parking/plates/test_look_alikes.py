@@ -39,8 +39,9 @@ def test_each_confusion_is_found_and_folded(pair: str) -> None:
 
 
 def test_the_likeliest_comes_first() -> None:
-    inside = ["29B112346", "29B712345", "29B112345", "28B1123456", "29B1123445"]
-    ranked = ["29B112345", "29B712345", "29B1123445", "29B112346", "28B1123456"]
+    inside = ["29B112346", "29B712345", "29B112345", "28B1123456", "29B1123445", "29A112345"]
+    ranked = ["29B112345", "29B712345", "29B1123445"]
+    ranked += ["29A112345", "29B112346", "28B1123456"]
 
     assert found("29B112345", inside) == ranked
 
@@ -60,6 +61,13 @@ def test_the_stroke_of_d_is_the_likeliest_confusion() -> None:
 )
 def test_one_edit_is_found(true: str) -> None:
     assert found(PLATE, [true]) == [true]
+
+
+@pytest.mark.parametrize("plate", ["29C1357", "30C13579", "29C135790", "29CC357902"])
+def test_neighbours_in_the_other_order_are_found_wherever_they_stand(plate: str) -> None:
+    for at in range(len(plate) - 1):
+        swapped = plate[:at] + plate[at + 1] + plate[at] + plate[at + 2 :]
+        assert found(swapped, [plate]) == [plate], swapped
 
 
 def test_a_confusion_and_an_edit_are_found_and_two_edits_are_not() -> None:

@@ -1,4 +1,4 @@
-"""What holds of every plate: one key for one vehicle, and no text that is not read."""
+"""Properties of every plate: one key for one vehicle, and no text that is not read."""
 
 import unicodedata
 
