@@ -10,6 +10,7 @@ from typing import Final
 from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
+from parking.exits import jobs as exit_jobs
 from payments.bills import jobs as bill_jobs
 from payments.credits import jobs as credit_jobs
 from payments.credits.processor import NoticeProcessor
@@ -46,6 +47,7 @@ def list_jobs(
         *rail_jobs.list_jobs(databases, rails),
         *people_jobs.list_jobs(databases, registry.hooks),
         *invariant_jobs.list_jobs(databases),
+        *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )
 

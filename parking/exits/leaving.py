@@ -5,7 +5,7 @@ was read under these locks; all that is written travels in one trip.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -129,6 +129,42 @@ async def leave(
     if closed:
         await _write(session, org_id, list(closed.values()), now=now)
     return answers
+
+
+async def leave_closed(
+    session: AsyncSession, org_id: UUID, request: LeaveRequest
+) -> LeaveFacts | HubError:
+    """Write how a stay ended that was written closed: it began and ended while a phone was offline.
+
+    Nothing inside is touched: it never was there.
+
+    Errors: ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable.
+    """
+    await queries.lock_sessions(session, org_id, [request.session_id])
+    stay = (await queries.find_stays(session, org_id, [request.session_id])).get(request.session_id)
+    if stay is None or stay.left_at is None:
+        return ParkingSessionNotFound(request.session_id)
+    if stay.exit_by is not None:
+        return _repeat(stay)
+    as_inside = replace(stay, status=SessionStatus.INSIDE)
+    try:
+        one = _decide(
+            as_inside,
+            request,
+            await read_rates(session, org_id, [stay]),
+            await read_bills(session, org_id, [stay]),
+            rails=(await collection_queries.rails_of_sessions(session, org_id, [stay.id])).get(
+                stay.id, frozenset()
+            ),
+            shift_id=None,
+            now=stay.left_at,
+        )
+    except HubError as error:
+        return error
+    await queries.write_ends(session, org_id, [one], now=stay.left_at)
+    sightings = [_sighting(request, one)]
+    await queries.insert_sightings(session, org_id, sightings, direction="out", now=stay.left_at)
+    return _answer(one, stay.left_at)
 
 
 async def _lock(

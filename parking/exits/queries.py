@@ -221,7 +221,7 @@ async def list_arrears(
     return [StayFacts(**dict(zip(FIELDS, row, strict=True))) for row in rows]
 
 
-async def close_sessions(
+async def write_ends(
     session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
 ) -> None:
     """Write the ends of locked stays. Nothing is read: it may travel with other statements."""
@@ -246,6 +246,14 @@ async def close_sessions(
             "arrears_vnd": [one.arrears_vnd for one in closed],
         },
     )
+
+
+async def close_sessions(
+    session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
+) -> None:
+    """Write the ends of locked stays that were inside. As write_ends, it reads nothing."""
+    await write_ends(session, org_id, closed, now=now)
+    ids = [one.stay.id for one in closed]
     await send(session, DELETE_INSIDE, {"org_id": org_id, "ids": ids})
     counts: dict[tuple[UUID, str], int] = {}
     for one in closed:
