@@ -57,12 +57,3 @@ class NothingToDeposit(HubError):
 
     def __init__(self) -> None:
         super().__init__("Nothing of this shift is left to deposit.")
-
-
-class LotNotFound(HubError):
-    """No such lot in this organisation."""
-
-    kind, code, title = Kind.NOT_FOUND, "lot_not_found", "Lot not found"
-
-    def __init__(self, lot_id: UUID) -> None:
-        super().__init__(f"No lot {lot_id} was found.")

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
-from parking.shifts.errors import LotNotFound, ShiftNotFound
+from parking.places.errors import LotNotFound
+from parking.shifts.errors import ShiftNotFound
 from parking.shifts.rules import ShiftFacts
 
 FIELDS = tuple(field.name for field in fields(ShiftFacts))
@@ -165,7 +166,7 @@ async def get_payee_of_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) ->
     """
     rows = await run(session, FIND_PAYEE, {"org_id": org_id, "lot_id": lot_id})
     if not rows:
-        raise LotNotFound(lot_id)
+        raise LotNotFound
     payee_id: UUID = rows[0][0]
     return payee_id
 

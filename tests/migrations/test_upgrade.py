@@ -69,8 +69,8 @@ def frozen(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[FreshDa
 def test_a_release_is_frozen_with_a_row_in_every_table_and_a_value_in_every_column(
     frozen: FreshDatabase,
 ) -> None:
+    """Its books are looked at after the upgrade: the invariants name tables of today."""
     assert find_empty(frozen.owner_url) == (set(WITHOUT_ROWS), set(WITHOUT_VALUES))
-    assert find_violations(frozen.owner_url) == []
 
 
 def test_an_upgrade_keeps_every_row_and_every_dong_and_the_books_agree(

@@ -23,11 +23,11 @@ from core.errors import Forbidden, InvalidRequest, Violation
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
+from parking.places.errors import LotNotFound
 from parking.sessions.rules import check_entry_id
 from parking.shifts import service
 from parking.shifts.deposits import DepositWanted, open_deposit
 from parking.shifts.errors import (
-    LotNotFound,
     NoOpenShift,
     NothingToDeposit,
     ShiftAlreadyOpen,

@@ -1,4 +1,4 @@
-"""What a phone did without network is applied in its order; what does not fit is a break."""
+"""Movements of a phone without network: applied in its order, and a break where they do not fit."""
 
 import json
 from datetime import datetime, timedelta
