@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import routes as gate_routes
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -29,13 +30,14 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
-from api.pages import home, login, my_password
+from api.pages import home, login, my_password, my_pin
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -54,12 +56,15 @@ from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
+from api.v1.lots import entry_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
+from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.payees import routes as payees_routes
+from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -89,10 +94,13 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,
+    parking_operators_routes.router,
     parking_sessions_routes.router,
     shifts_routes.router,
-    lots_routes.bodies,
+    entry_routes.bodies,
     lots_routes.router,
+    entry_routes.router,
+    photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
 # first.
@@ -100,15 +108,18 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     callbacks_routes.router,
     health_routes.router,
     docs_routes.router,
+    photos_routes.shown,
     home.router,
     login.router,
     my_password.router,
+    my_pin.router,
     counter_routes.router,
     counter_create.router,
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
     pay_routes.router,
+    gate_routes.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -117,6 +128,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoint.router,
     manage_notices.router,
     manage_staff.router,
+    manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
     manage_spread.router,

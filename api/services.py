@@ -32,6 +32,7 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from parking.exits.writer import ExitWriter
+from parking.photos.service import Photos
 from parking.sessions.movements import MovementWriter
 from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
@@ -102,6 +103,7 @@ class Services:
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
+    photos: Photos
     limits: Limits
     readiness: Readiness
 
@@ -150,7 +152,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         sealer = Sealer.from_settings(settings)
         broadcaster = Broadcaster(settings, database)
         await stack.enter_async_context(broadcaster.running())
-        await stack.enter_async_context(_writing_key_uses(directory))
+        await stack.enter_async_context(_writing_uses(directory, devices))
         client = await stack.enter_async_context(open_client())
         timeout_s = settings.database_write_timeout_s
         processor = NoticeProcessor(database, read_clock=read_clock)
@@ -204,6 +206,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
                 database=database, processor=processor, sealer=sealer, client=client
             ),
             rails=rails,
+            photos=Photos.from_settings(settings, database),
             limits=Limits(),
             readiness=readiness,
         )
@@ -211,22 +214,22 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _writing_key_uses(directory: Directory) -> AsyncIterator[None]:
-    """Write now and then when API keys were last used, and once more at the end."""
+async def _writing_uses(directory: Directory, devices: DeviceDirectory) -> AsyncIterator[None]:
+    """Write now and then when API keys and devices were last used, and once more at the end."""
 
-    async def flush_key_usage() -> None:
+    async def flush_uses() -> None:
         while True:
             await asyncio.sleep(KEY_USES_WRITTEN_EVERY_S)
-            await _write_key_uses(directory)
+            await _write_uses(directory, devices)
 
-    task = asyncio.create_task(flush_key_usage(), name="key-uses")
+    task = asyncio.create_task(flush_uses(), name="key-uses")
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await _write_key_uses(directory)
+        await _write_uses(directory, devices)
 
 
 @asynccontextmanager
@@ -258,8 +261,9 @@ async def _read_revocations(tokens: DeviceTokens, gate_database: Database) -> No
         log.warning("revocations.not_read", error=type(error).__name__)
 
 
-async def _write_key_uses(directory: Directory) -> None:
+async def _write_uses(directory: Directory, devices: DeviceDirectory) -> None:
     try:
         await directory.write_key_uses()
+        await devices.write_contacts()
     except Exception as error:  # a note for people: it may be lost, requests may not
         log.warning("key_uses.not_written", error=type(error).__name__)

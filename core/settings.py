@@ -131,6 +131,10 @@ class Settings(BaseSettings):
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
     data_dir: Path = Path(".phopay")
+    # Photos of vehicles; hub and worker share the folder. In data_dir unless said.
+    photo_dir: Path | None = None
+    # Evidence for a complaint, and no longer: personal data.
+    photo_kept_days: int = Field(default=90, ge=1, le=3_650)
 
     @field_validator("trusted_proxies", "sandbox_origins", mode="before")
     @classmethod

@@ -1,5 +1,7 @@
 """Reasons why a command cannot go on, worded for the person at the terminal."""
 
+from collections.abc import Mapping
+
 
 class CannotStart(Exception):
     """A command stops before or while it starts; the message says what to do about it.
@@ -61,3 +63,23 @@ class MadeByOtherRelease(CannotStart):
             "A backup that this release can read goes into an empty database: "
             "./phopay restore FOLDER"
         )
+
+
+class WouldDropData(CannotStart):
+    """An older revision was asked for, without the word that what newer ones made may go."""
+
+    def __init__(self, current: str, revision: str, dropped: Mapping[str, int]) -> None:
+        rows = [
+            f"  {name}: {count:,} row{'' if count == 1 else 's'}"
+            + (" with a value" if "." in name else "")
+            for name, count in dropped.items()
+        ]
+        super().__init__(
+            f"Going back from {current} to {revision} undoes later migrations. "
+            "Nothing was changed. It would drop:\n"
+            + "\n".join(rows or ["  no table and no column"])
+            + "\nBack up first: ./phopay backup DIR. To undo a release, rather restore the backup "
+            "that was made before it.\n"
+            f"To drop all of this: ./phopay migrate --to {revision} --drop-data"
+        )
+        self.dropped = dropped

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ops.console import say
 from ops.errors import CannotStart
+from ops.packages import install_locked
 
 ROOT = Path(__file__).parent.parent
 FRONTEND = ROOT / "api" / "frontend"
@@ -24,7 +25,15 @@ LOCK = ROOT / ".phopay" / "frontend.lock"
 NODE_TOOLS = ROOT / ".phopay" / "tools" / "node"
 NODE_MAJOR_MIN = 20
 # Tailwind reads class names from these, so the CSS follows from them as well.
-SOURCES = ("api/frontend", "api/static/js", "api/pages", "api/counter", "api/manage", "api/pay")
+SOURCES = (
+    "api/frontend",
+    "api/static/js",
+    "api/pages",
+    "api/counter",
+    "api/manage",
+    "api/pay",
+    "api/gate",
+)
 SOURCE_SUFFIXES = {".css", ".mjs", ".json", ".html", ".js", ".py", ".npmrc", ".jinja", ".xml"}
 BUILD_TIMEOUT_S = 900
 
@@ -79,15 +88,7 @@ def _build(wanted: str) -> None:
 
 def _install_node() -> None:
     say(f"No Node.js {NODE_MAJOR_MIN} or newer here: bringing one as a Python package")
-    lock = str(ROOT / "requirements-node.lock")
-    own_uv = ROOT / ".phopay" / "tools" / "uv" / "bin" / "uv"
-    uv = shutil.which("uv") or (str(own_uv) if own_uv.exists() else None)
-    target = ["--require-hashes", "--target", str(NODE_TOOLS), "-r", lock]
-    if uv:
-        _run([uv, "pip", "install", "--python", sys.executable, *target], None)
-        return
-    base = Path(sys.base_prefix) / "bin" / "python3"  # our own environment may have no pip
-    _run([str(base), "-m", "pip", "install", *target], None)
+    install_locked(ROOT / "requirements-node.lock", into=NODE_TOOLS)
 
 
 def _major_of(node: str) -> int:

@@ -18,6 +18,7 @@ from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
 from core.sealing import Sealer
 from core.settings import Settings, WrongSettings, read_settings
+from parking.photos.service import Photos
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
@@ -54,7 +55,9 @@ async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = R
     log.info("worker.started")
     try:
         async with asyncio.TaskGroup() as group:
-            for job in list_jobs(databases, registry, processor=processor, rails=rails):
+            photos = Photos.from_settings(settings, app_database)
+            jobs = list_jobs(databases, registry, processor=processor, rails=rails, photos=photos)
+            for job in jobs:
                 group.create_task(_repeat(job, stop))
             if handlers:
                 runner = JobRunner(worker_database, handlers, name=name)

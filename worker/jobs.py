@@ -11,6 +11,8 @@ from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
 from parking.exits import jobs as exit_jobs
+from parking.photos import jobs as photo_jobs
+from parking.photos.service import Photos
 from payments.bills import jobs as bill_jobs
 from payments.credits import jobs as credit_jobs
 from payments.credits.processor import NoticeProcessor
@@ -37,7 +39,12 @@ RETENTION: Final = {
 
 
 def list_jobs(
-    databases: JobDatabases, registry: Registry, *, processor: NoticeProcessor, rails: RailService
+    databases: JobDatabases,
+    registry: Registry,
+    *,
+    processor: NoticeProcessor,
+    rails: RailService,
+    photos: Photos,
 ) -> tuple[PeriodicJob, ...]:
     """List all jobs by the clock."""
     return (
@@ -46,6 +53,7 @@ def list_jobs(
         *bill_jobs.list_jobs(databases, registry.bill_owners),
         *rail_jobs.list_jobs(databases, rails),
         *people_jobs.list_jobs(databases, registry.hooks),
+        *photo_jobs.list_jobs(databases, photos),
         *invariant_jobs.list_jobs(databases),
         *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),

@@ -30,6 +30,7 @@ from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
 from parking.exits.writer import ExitWriter
+from parking.photos.service import Photos
 from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
@@ -37,6 +38,7 @@ from payments.rails.service import RailService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
+DEVICE_AT: Final = "x-device-at"  # the time on a device's clock, at each contact
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -82,6 +84,7 @@ def _service(name: str) -> Any:
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
+ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]
 TheExitWriter = Annotated[ExitWriter, _service("exit_writer")]
@@ -109,7 +112,9 @@ async def find_caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Cal
     directory = read_services(request).directory
     now = clock.read_clock()
     if bearer is not None and bearer.credentials.startswith(TOKEN_PREFIX):
-        found = await read_services(request).devices.identify_device(bearer.credentials, now=now)
+        devices = read_services(request).devices
+        found = await devices.identify_device(bearer.credentials, now=now)
+        devices.note_contact(found, request.headers.get(DEVICE_AT), now=now)
     elif bearer is not None:
         found = await directory.identify_key(bearer.credentials, now=now)
     elif cookie:

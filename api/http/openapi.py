@@ -52,6 +52,7 @@ TAGS: Final = [
         "name": "callbacks",
         "description": "Where banks report money, and what they sent.",
     },
+    {"name": "parking", "description": "Lots, vehicles in and out, and what they pay."},
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

@@ -25,6 +25,7 @@ from core.ids import first_id_at
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from core.tenancy import open_org_transaction
+from payments.bills import owners_rules
 from payments.bills.queries_payments import CHANGES_CHANNEL
 from payments.outbox.views import Interest, list_events
 from payments.outbox.wake_ups import CHANNEL, EventFacts, read_wake_up
@@ -78,8 +79,9 @@ class Broadcaster:
             timeout_s=settings.database_write_timeout_s,
         )
         self.is_closing = False
-        # Called with the organisation whose bills changed for their owners (api/services.py).
-        self.on_bill_changes: Callable[[UUID], None] = lambda org_id: None
+        # Called with the organisation whose bills changed for their owners, and since when their
+        # changes are due (api/services.py).
+        self.on_bill_changes: Callable[[UUID, datetime | None], None] = lambda org_id, since: None
         self.is_listening = asyncio.Event()
 
     @property
@@ -199,7 +201,7 @@ class Broadcaster:
             async for notice in connection.notifies(timeout=LISTEN_CHECK_S):
                 try:
                     if notice.channel == CHANGES_CHANNEL:
-                        self.on_bill_changes(UUID(notice.payload))
+                        self.on_bill_changes(*owners_rules.read_wake_up(notice.payload))
                     else:
                         self._wake(notice.payload)
                 except Exception as error:  # one bad notice must not end the listening

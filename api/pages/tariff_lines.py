@@ -14,11 +14,12 @@ _COUNTED = {LineCode.VISITS, LineCode.BLOCKS, LineCode.TIER, LineCode.UNITS}
 def present_line(lang: str, line: PriceLine) -> str:
     """Say what a line of a price is for; its amount stands beside it."""
     values = {name: _present_fact(lang, name, value) for name, value in line.facts.items()}
+    if lang != "vi" and "name_en" in line.facts:
+        values["name"] = line.facts["name_en"]
     if line.code not in _COUNTED:
         form = _form_of(line.code, line.facts)
         return translate(lang, f"tariff_lines.{form}", **values)
-    label = line.facts["name" if lang == "vi" else "name_en"] if "name" in line.facts else ""
-    label = label or translate(lang, f"tariff_lines.label.{line.code}", **values)
+    label = str(values.get("name") or translate(lang, _label_of(line), **values))
     if "window" in line.facts:
         label = f"{label} ({values['window']})"
     units = line.facts.get("units", 1)
@@ -26,6 +27,15 @@ def present_line(lang: str, line: PriceLine) -> str:
     if count == 1:
         return label
     return f"{label}: {count} × {format_vnd(line.facts['value_vnd'])}"
+
+
+def _label_of(line: PriceLine) -> str:
+    label: str = line.code
+    if line.code is LineCode.BLOCKS and line.facts["block_minutes"] == 60:
+        label = "hours"
+    elif line.code is LineCode.TIER and not line.facts["from_minutes"]:
+        label = "first_tier" if "to_minutes" in line.facts else LineCode.VISITS
+    return f"tariff_lines.label.{label}"
 
 
 def _form_of(code: LineCode, facts: Mapping[str, Any]) -> str:

@@ -1,16 +1,20 @@
 """Devices as callers: the rows behind a token's ids, remembered for a minute."""
 
 from datetime import datetime
+from typing import Final
+from uuid import UUID
 
 from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.devices import queries
 from identity.devices.errors import DeviceTokenNotValid
+from identity.devices.rules import measure_offset_ms
 from identity.devices.tokens import DeviceTokens
 from identity.people.callers import Caller, Directory, Remembered
 from identity.people.rules import Scope, ScopeKind
 
-NAME_CACHE_S = 60.0
+NAME_CACHE_S: Final = 60.0
+CONTACTS_MAX: Final = 10_000  # between two writings
 
 
 class DeviceDirectory:
@@ -20,7 +24,34 @@ class DeviceDirectory:
         self._database = database
         self._directory = directory
         self._tokens = tokens
+        self._contacts: dict[tuple[UUID, UUID], tuple[datetime, int]] = {}
         self._names: Remembered[tuple[object, ...], str] = Remembered(NAME_CACHE_S)
+
+    def note_contact(self, caller: Caller, said_at: str | None, *, now: datetime) -> None:
+        """Note that a device was in contact, and what its clock showed; written later.
+
+        Args:
+            said_at: of the header X-Device-At, RFC 3339; what cannot be read says nothing.
+        """
+        if caller.device_id is None or len(self._contacts) >= CONTACTS_MAX:
+            return
+        try:
+            at = datetime.fromisoformat(said_at or "")
+        except ValueError:
+            return
+        if at.tzinfo is not None:
+            name = (caller.home.id, caller.device_id)
+            self._contacts[name] = (now, measure_offset_ms(at, now))
+
+    async def write_contacts(self) -> int:
+        """Write the last contact of each device that had one; returns of how many."""
+        contacts, self._contacts = self._contacts, {}
+        for (org_id, device_id), (seen_at, offset_ms) in contacts.items():
+            async with open_org_transaction(self._database, org_id) as session:
+                await queries.write_contact(
+                    session, org_id, device_id, seen_at=seen_at, offset_ms=offset_ms
+                )
+        return len(contacts)
 
     async def identify_device(self, presented: str, *, now: datetime) -> Caller:
         """Return the caller that a device's token names.

@@ -14,6 +14,13 @@ STATEMENT_TIMEOUT_MS = 600_000
 MIGRATION_LOCK = 0x7068_6D69  # one migration of a database at a time; the second finds it done
 
 
+def plan() -> None:
+    """Write the statements of the wanted migrations, and run none (Alembic's offline mode)."""
+    context.configure(dialect_name="postgresql", literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 def run() -> None:
     """Run the wanted migrations in one transaction each, on the URL given by the caller."""
     url = context.config.get_main_option("sqlalchemy.url")
@@ -36,4 +43,7 @@ def run() -> None:
             context.run_migrations()
 
 
-run()
+if context.is_offline_mode():
+    plan()
+else:
+    run()

@@ -17,7 +17,12 @@ def add_database(commands: "Parsers") -> None:
     migrate.add_argument(
         "--to",
         metavar="REVISION",
-        help="an older or newer revision, or base; older ones drop what newer ones made",
+        help="a newer revision or, with --drop-data, an older one, or base",
+    )
+    migrate.add_argument(
+        "--drop-data",
+        action="store_true",
+        help="with --to an older revision: drop what newer ones made, with all that is in it",
     )
     migrate.add_argument("--show", action="store_true", help="print the revision, change nothing")
     add_data(migrate)
@@ -74,6 +79,8 @@ def _migrate(options: "Options") -> int:
     from ops import migrate
     from ops.database import keep_trying, open_database
 
+    if options.drop_data and options.to is None:
+        raise CannotStart("--drop-data goes with --to and an older revision.")
     is_change_wanted = not options.show and options.to is None
     with open_database(
         options.data,
@@ -83,7 +90,7 @@ def _migrate(options: "Options") -> int:
     ) as environment:
         owner_url = environment["PHOPAY_DATABASE_URL"]
         if options.to is not None:
-            migrate.move_to(owner_url, options.to)
+            migrate.move_to(owner_url, options.to, may_drop=options.drop_data)
         print(keep_trying(lambda: migrate.read_current(owner_url)) or "empty")
     return 0
 

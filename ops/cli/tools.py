@@ -24,8 +24,10 @@ def add_tools(commands: "Parsers") -> None:
     memo = add_group(commands, "memo", "find references in what banks write")
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
 
-    add_plate(commands)
     add_tariff(commands)
+    plate = add_plate(commands)
+    read = add_command(plate, "read", _plate_read, "photos in, plates they may show as JSON lines")
+    read.add_argument("files", metavar="FILE", nargs="*", help="instead of lines of input")
 
     callback = add_group(commands, "callback", "check callbacks of banks and providers")
     verify = add_command(
@@ -61,6 +63,14 @@ def _memo_find(options: "Options") -> int:
     from ops.cli.tools_vietqr import run_memo_find
 
     return run_memo_find(sys.stdin.buffer, sys.stdout)
+
+
+def _plate_read(options: "Options") -> int:
+    from ops.cli.tools_plate_reading import run_plate_read
+    from ops.plate_reading import ensure_plate_reading
+
+    weights = ensure_plate_reading()
+    return run_plate_read(options.files or sys.stdin.buffer, weights, sys.stdout)
 
 
 def _callback_verify(options: "Options") -> int:

@@ -151,7 +151,7 @@ class Observation(OrgRow):
 
 
 class Movement(Base):
-    """What a device that was offline reports: stored once, then applied in the device's order."""
+    """What a device reported after it was offline: stored once, then applied in its order."""
 
     __tablename__ = "movements"
     __table_args__ = (

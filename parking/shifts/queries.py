@@ -166,7 +166,7 @@ async def get_payee_of_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) ->
     """
     rows = await run(session, FIND_PAYEE, {"org_id": org_id, "lot_id": lot_id})
     if not rows:
-        raise LotNotFound
+        raise LotNotFound(lot_id)
     payee_id: UUID = rows[0][0]
     return payee_id
 

@@ -1,20 +1,23 @@
 """Owners of bills: each is notified of a change in a transaction of its own, after the commit.
 
-The hub wakes it within milliseconds (a NOTIFY with the payment), and the worker sweeps what a dead
-process left. Any number of processes may handle: changes are locked with SKIP LOCKED. A change that
+The hub wakes it within milliseconds (a NOTIFY with the payment), and it looks from that change on;
+seconds later at all that is due. The worker sweeps what a dead process left. Any number of
+processes may handle: changes are locked with SKIP LOCKED. A change that
 fails rests, and holds up nobody but the later changes of its own bill (docs/adr/0010).
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, is_database_away
+from core.delayed_calls import DelayedCalls
 from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.bills import queries_owners as queries
@@ -26,7 +29,10 @@ from payments.breaks.types import NewBreak
 log = structlog.get_logger()
 
 HANDLE_WITHIN_S: Final = 5.0  # a handler writes a few rows; what takes longer hangs
-AT_ONCE_MAX: Final = 2  # changes of one owner kind in one process: one that hangs stops no other
+# Changes of one owner kind in one process, and as many in its full look: one that hangs stops none.
+AT_ONCE_MAX: Final = 2
+FULL_LOOK_AFTER_S: Final = 5.0  # after a wake-up: what waits for longer lies before it
+EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # a look from here on is a full one
 STUCK_AFTER: Final = 5  # attempts; then a break is opened for a person
 
 
@@ -38,6 +44,15 @@ class BillOwner(Protocol):
 
         A change may come again, if its first transaction did not commit: be idempotent by its id.
         """
+
+
+class _Place(NamedTuple):
+    """Where one change at a time is handled."""
+
+    org_id: UUID
+    kind: str
+    is_full_look: bool
+    number: int
 
 
 class OwnersInbox:
@@ -55,22 +70,31 @@ class OwnersInbox:
         *,
         read_clock: Callable[[], datetime],
         handle_within_s: float = HANDLE_WITHIN_S,
+        full_look_after_s: float = FULL_LOOK_AFTER_S,
     ) -> None:
         self._database = database
         self._owners = owners
         self._read_clock = read_clock
         self._handle_within_s = handle_within_s
-        self._running: dict[tuple[UUID, str, int], asyncio.Task[int]] = {}
-        self._again: set[tuple[UUID, str, int]] = set()
+        self._running: dict[_Place, asyncio.Task[int]] = {}
+        self._again: dict[_Place, datetime] = {}  # and since when
+        self._full_looks: DelayedCalls[UUID] = DelayedCalls(after_s=full_look_after_s)
         self._is_closing = False
 
-    def wake(self, org_id: UUID) -> None:
-        """Handle what waits for this organisation's owners, soon. Safe to call at any time."""
+    def wake(self, org_id: UUID, since: datetime | None = None) -> None:
+        """Handle what waits for this organisation's owners, soon. Safe to call at any time.
+
+        Args:
+            since: what became due from then on; all the rest is handled by a full look some
+                seconds later. None: a full look now.
+        """
         if self._is_closing:
             return
+        if since is not None:
+            self._plan_full_look(org_id)
         for kind in self._owners:
-            for place in range(AT_ONCE_MAX):
-                self._start((org_id, kind, place))
+            for number in range(AT_ONCE_MAX):
+                self._start(_Place(org_id, kind, since is None, number), since or EVER)
 
     async def sweep(self, org_ids: Collection[UUID], *, wait_s: float) -> int:
         """Handle what waits for these organisations; return how many changes were handled so far.
@@ -89,33 +113,40 @@ class OwnersInbox:
     async def close(self) -> None:
         """Finish what is being handled and start nothing new."""
         self._is_closing = True
+        self._full_looks.cancel()
         if self._running:
             await asyncio.wait(list(self._running.values()))
 
-    def _start(self, place: tuple[UUID, str, int]) -> None:
-        if place in self._running:
-            self._again.add(place)
-            return
-        self._running[place] = asyncio.create_task(self._run(place))
+    def _plan_full_look(self, org_id: UUID) -> None:
+        self._full_looks.plan(org_id, partial(self.wake, org_id))
 
-    async def _run(self, place: tuple[UUID, str, int]) -> int:
-        org_id, kind, _ = place
+    def _start(self, place: _Place, since: datetime) -> None:
+        if place in self._running:
+            self._again[place] = min(since, self._again.get(place, since))
+            return
+        self._running[place] = asyncio.create_task(self._run(place, since))
+
+    async def _run(self, place: _Place, since: datetime) -> int:
         handled = 0
         try:
             found: bool | None = True
             while found is not None and not self._is_closing:
-                self._again.discard(place)
-                found = await self._handle_next(org_id, kind)
+                since = min(since, self._again.pop(place, since))
+                found = await self._handle_next(place.org_id, place.kind, since)
                 handled += bool(found)
-        except Exception as error:  # the database is away: the sweep comes by
-            log.error("owner.inbox_failed", kind=kind, org=str(org_id), error=repr(error))
+        except Exception as error:  # the database is away: a full look comes by
+            log.error(
+                "owner.inbox_failed", kind=place.kind, org=str(place.org_id), error=repr(error)
+            )
+            if not self._is_closing:
+                self._plan_full_look(place.org_id)
         finally:
             del self._running[place]
             if place in self._again and not self._is_closing:
-                self._start(place)
+                self._start(place, self._again.pop(place))
         return handled
 
-    async def _handle_next(self, org_id: UUID, kind: str) -> bool | None:
+    async def _handle_next(self, org_id: UUID, kind: str, since: datetime) -> bool | None:
         """Handle the next change that is due: True; False if it failed, None if there is none."""
         change: Change | None = None
         try:
@@ -124,7 +155,7 @@ class OwnersInbox:
                 open_org_transaction(self._database, org_id) as session,
             ):
                 now = self._read_clock()
-                change = await queries.lock_due_change(session, org_id, kind, now=now)
+                change = await queries.lock_due_change(session, org_id, kind, since=since, now=now)
                 if change is None:
                     return None
                 await self._owners[kind](session, change, now=now)

@@ -88,6 +88,26 @@ def change_of_sale(
     )
 
 
+def write_wake_up(org_id: UUID, due_since: datetime) -> str:
+    """Write the payload of the NOTIFY about changes that are due from an instant on."""
+    return f"{org_id} {due_since.isoformat()}"
+
+
+def read_wake_up(payload: str) -> tuple[UUID, datetime | None]:
+    """Read (organisation, since when its changes are due). None: version 0.2 does not say.
+
+    Raises:
+        ValueError: it is no wake-up.
+    """
+    org_id, _, due_since = payload.partition(" ")
+    if not due_since:
+        return UUID(org_id), None
+    since = datetime.fromisoformat(due_since)
+    if since.tzinfo is None:
+        raise ValueError(payload)
+    return UUID(org_id), since
+
+
 def next_attempt_at(attempts: int, *, now: datetime) -> datetime:
     """Say when a change that failed so often before is tried again."""
     back_off: timedelta = min(BACK_OFF_START * (1 << min(attempts, 10)), BACK_OFF_MAX)

@@ -11,17 +11,19 @@ from core.sql import run
 from payments.bills.owners_rules import Change, SubjectKind
 
 # The earlier change of the same subject comes first. Nothing is waited for: what another process
-# has, it handles, and what it handled meanwhile is seen by the next look.
+# has, it handles, and what it handled meanwhile is seen by the next look. It begins at an instant:
+# what was handled before lies ahead of it in the index as long as an older snapshot is open. So
+# that no plan reads it all the same, that index's condition stands nowhere else: not for the
+# earlier changes, nor in PUT_OFF, which go by a key.
 LOCK_DUE_CHANGE = text("""
     SELECT c.id, c.subject_kind, c.subject_id, c.seq, c.owner_kind, c.owner_id, c.from_status,
            c.to_status, c.created_at, c.attempts
     FROM bill_changes c
     WHERE c.org_id = :org_id AND c.owner_kind = :kind AND c.handled_at IS NULL
-      AND c.next_attempt_at <= :now
-      AND NOT EXISTS (
-          SELECT FROM bill_changes e
-          WHERE e.org_id = c.org_id AND e.subject_id = c.subject_id AND e.seq < c.seq
-            AND e.handled_at IS NULL)
+      AND c.next_attempt_at >= :since AND c.next_attempt_at <= :now
+      AND coalesce((
+          SELECT bool_and(e.handled_at IS NOT NULL) FROM bill_changes e
+          WHERE e.org_id = c.org_id AND e.subject_id = c.subject_id AND e.seq < c.seq), true)
     ORDER BY c.next_attempt_at, c.id LIMIT 1
     FOR NO KEY UPDATE OF c SKIP LOCKED
 """)
@@ -32,7 +34,8 @@ MARK_HANDLED = text("""
 PUT_OFF = text("""
     UPDATE bill_changes
     SET attempts = attempts + 1, next_attempt_at = :until, error = :why
-    WHERE org_id = :org_id AND id = :id AND handled_at IS NULL AND attempts = :attempts
+    WHERE org_id = :org_id AND id = :id
+      AND CASE WHEN handled_at IS NULL THEN attempts = :attempts END
     RETURNING id
 """)
 FIND_WAITING = text("""
@@ -73,10 +76,10 @@ async def sum_of_owners(
 
 
 async def lock_due_change(
-    session: AsyncSession, org_id: UUID, kind: str, *, now: datetime
+    session: AsyncSession, org_id: UUID, kind: str, *, since: datetime, now: datetime
 ) -> Change | None:
-    """Lock the next change for an owner of this kind."""
-    values = {"org_id": org_id, "kind": kind, "now": now}
+    """Lock the next change for an owner of this kind that became due since then."""
+    values = {"org_id": org_id, "kind": kind, "since": since, "now": now}
     row = (await session.execute(LOCK_DUE_CHANGE, values)).mappings().one_or_none()
     if row is None:
         return None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.sql import run, send
-from payments.bills.owners_rules import NewChange
+from payments.bills.owners_rules import NewChange, write_wake_up
 from payments.bills.payment_rules import Payment, SourceKind, debit_account
 from payments.bills.rules import BillState
 
@@ -45,10 +45,12 @@ SET_LATENESS = text("""
     WHERE b.org_id = :org_id AND b.id = ANY(CAST(:bill_ids AS uuid[]))
 """)
 
-# What waits at a rail for something to happen to its bill: it is paid or cancelled, …
+# What waits at a rail for something to happen to its bill: it is paid or cancelled, … (By its key:
+# the condition is written so that no plan reads the index of what is due, see TAKE_REQUEST.)
 WAKE_REQUESTS = text("""
     UPDATE rail_requests SET next_attempt_at = now()
-    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[])) AND status = 'open'
+    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
+      AND CASE status WHEN 'open' THEN true END
 """)
 # … or owed again. An open one may just be closed by somebody: whose lease goes first.
 REOPEN_REQUESTS = text("""
@@ -94,7 +96,7 @@ INSERT_CHANGES = text("""
             CAST(:owner_kinds AS text[]), CAST(:owner_ids AS uuid[]),
             CAST(:from_statuses AS text[]), CAST(:to_statuses AS text[]))
             AS t (id, subject_kind, subject_id, owner_kind, owner_id, from_status, to_status))
-    SELECT pg_notify(:channel, CAST(:org_id AS text))
+    SELECT pg_notify(:channel, :payload)
 """)
 
 
@@ -224,5 +226,6 @@ async def insert_changes(
             "to_statuses": [c.to_status for c in changes],
             "now": now,
             "channel": CHANGES_CHANNEL,
+            "payload": write_wake_up(org_id, now),
         },
     )

@@ -73,14 +73,18 @@ class KnownEndpoint:
 
 
 class NoticeReceiver:
-    """The receiver of one process: it knows recent endpoints and stores many notices a commit."""
+    """The receiver of one process: it knows recent endpoints and stores many notices a commit.
+
+    Args:
+        wake: called with the id of each notice that is stored, as the processor's `wake`.
+    """
 
     def __init__(
         self,
         database: Database,
         sealer: Sealer,
         *,
-        wake: Callable[[OrgFacts], None],
+        wake: Callable[[OrgFacts, UUID], None],
         timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._database = database
@@ -153,7 +157,7 @@ class NoticeReceiver:
             received_at=now,
         )
         await self._notices.submit(notice, key=endpoint.org.id)
-        self._wake(endpoint.org)
+        self._wake(endpoint.org, notice.id)
         if verified.reading is None:
             assert verified.unreadable is not None
             return provider.acknowledge_unreadable(verified.unreadable, notice_id=str(notice.id))

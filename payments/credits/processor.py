@@ -1,7 +1,8 @@
 """The notice processor of one process: new notices at once, and what a dead process left.
 
-The hub wakes it after each acknowledgement; the worker's sweep wakes it for whatever is still
-unhandled. Any number of processors may run: notices are locked with SKIP LOCKED.
+The hub wakes it with each notice that it stored, and it looks from there on: how long that takes
+does not depend on what was settled before. Seconds later it looks at all that is due; the worker's
+sweep wakes it for that, too. Any number may run: notices are locked with SKIP LOCKED.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from uuid import UUID
 import structlog
 
 from core.db import Database, is_database_away, is_server_silent
+from core.delayed_calls import DelayedCalls
 from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
@@ -31,7 +33,9 @@ from payments.credits.processing import process_notices
 log = structlog.get_logger()
 
 BATCH_MAX: Final = 500  # notices in one commit; larger ones gain little and hold locks longer
-TRIES_MAX: Final = 3  # after a deadlock or a lost connection; then the sweep comes by
+TRIES_MAX: Final = 3  # after a deadlock or a lost connection; then a full look comes by
+# After a wake-up: what another process had locked and did not settle may lie before it.
+FULL_LOOK_AFTER_S: Final = 5.0
 # One by one, each waits this long for another transaction's lock, and a shorter time once a few
 # have waited; then it is put back: 500 notices of one locked bill take seconds and not an hour.
 LOCK_WAIT_MS: Final = 250
@@ -50,34 +54,50 @@ class NoticeProcessor:
     """Processes each organisation's notices, a batch at a time, and organisations in turn.
 
     A few run at once; after its batch an organisation queues behind the others, so that a large
-    backlog of one does not delay another's single payment.
+    backlog of one does not delay another's single payment. Its full look runs beside its wake-ups,
+    and so delays no payment either.
     """
 
     def __init__(
-        self, database: Database, *, read_clock: Callable[[], datetime], at_once_max: int = 4
+        self,
+        database: Database,
+        *,
+        read_clock: Callable[[], datetime],
+        at_once_max: int = 4,
+        full_look_after_s: float = FULL_LOOK_AFTER_S,
     ) -> None:
         self._database = database
         self._read_clock = read_clock
         self._slots = asyncio.Semaphore(at_once_max)
-        self._running: dict[UUID, asyncio.Task[None]] = {}
-        self._again: set[UUID] = set()
+        # By (organisation, whether it is a full look).
+        self._running: dict[tuple[UUID, bool], asyncio.Task[None]] = {}
+        self._again: dict[tuple[UUID, bool], UUID | None] = {}  # and from which id on
+        self._full_looks: DelayedCalls[UUID] = DelayedCalls(after_s=full_look_after_s)
         self._requested: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._handled: Counter[UUID] = Counter()  # notices, since the start
 
-    def wake(self, org: OrgFacts) -> None:
-        """Process what this organisation has waiting, soon. Cheap, and safe to call any time."""
+    def wake(self, org: OrgFacts, since: UUID | None = None) -> None:
+        """Process what this organisation has waiting, soon. Cheap, and safe to call any time.
+
+        Args:
+            since: the notice that was stored; new ones from it on are processed, and all others
+                by a full look some seconds later. None: a full look now.
+        """
         if self._closing.is_set():
             return
-        if org.id in self._running:
-            self._again.add(org.id)
+        if since is not None:
+            self._plan_full_look(org)
+        look = org.id, since is None
+        if look in self._running:
+            self._again[look] = _lowest(since, self._again.get(look))
             return
-        task = asyncio.create_task(self._run(org))
-        self._running[org.id] = task
+        self._running[look] = asyncio.create_task(self._run(org, since))
 
     async def close(self) -> None:
         """Finish the batches under way and start nothing new; what is left, the sweep finds."""
         self._closing.set()
+        self._full_looks.cancel()
         self._again.clear()
         while under_way := {*self._running.values(), *self._requested}:
             await asyncio.wait(under_way)
@@ -113,7 +133,7 @@ class NoticeProcessor:
         before = self._handled[org.id]
         is_more = True
         while is_more and not self._closing.is_set():
-            is_more = await self._process_batch(org)
+            is_more = await self._process_batch(org, since=None)
         return self._handled[org.id] - before
 
     async def sweep(self, orgs: Sequence[OrgFacts], *, wait_s: float) -> int:
@@ -125,36 +145,44 @@ class NoticeProcessor:
         before = self._handled.total()
         for org in orgs:
             self.wake(org)
-        under_way = {self._running[org.id] for org in orgs if org.id in self._running}
+        looks = [(org.id, True) for org in orgs]
+        under_way = {self._running[look] for look in looks if look in self._running}
         if under_way:
             await asyncio.wait(under_way, timeout=wait_s)
         return self._handled.total() - before
 
-    async def _run(self, org: OrgFacts) -> None:
+    def _plan_full_look(self, org: OrgFacts) -> None:
+        self._full_looks.plan(org.id, partial(self.wake, org))
+
+    async def _run(self, org: OrgFacts, since: UUID | None) -> None:
         """Process in turn: a batch, then whoever waits for a slot."""
+        look = org.id, since is None
         try:
             is_more = True
             while is_more and not self._closing.is_set():
                 async with self._slots:
                     started = time.monotonic()
-                    is_more = await self._process_batch(org)
+                    is_more = await self._process_batch(org, since=since)
                     took_s = time.monotonic() - started
-                if not is_more and org.id in self._again:
+                if not is_more and look in self._again:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(
                             self._closing.wait(), min(PAUSE_MAX_S, PAUSE_TIMES * took_s)
                         )
-                    self._again.discard(org.id)
+                if look in self._again:
+                    again = self._again.pop(look)
+                    since = _lowest(since, again) if is_more else again
                     is_more = True
         except Exception as error:
             log.error("processing.failed", org=org.code, error=repr(error))
+            if not self._closing.is_set():
+                self._plan_full_look(org)
         finally:
-            del self._running[org.id]
-            if org.id in self._again:
-                self._again.discard(org.id)
-                self.wake(org)
+            del self._running[look]
+            if look in self._again:
+                self.wake(org, self._again.pop(look))
 
-    async def _process_batch(self, org: OrgFacts) -> bool:
+    async def _process_batch(self, org: OrgFacts, *, since: UUID | None) -> bool:
         """Process one batch; return whether more may wait. A poison message fails alone.
 
         Every notice of a batch is handled, or put back for a while, or the batch raises: so the
@@ -166,7 +194,7 @@ class NoticeProcessor:
                 async with open_org_transaction(self._database, org.id) as session:
                     now = self._read_clock()
                     due = await notice_queries.lock_due_notices(
-                        session, org.id, limit=BATCH_MAX, now=now
+                        session, org.id, limit=BATCH_MAX, now=now, since=since
                     )
                     due_ids = [notice.id for notice in due]
                     if not due:
@@ -247,6 +275,11 @@ class NoticeProcessor:
                         reason=Reason(BreakReason.NOTICE_FAILED, {"error": type(error).__name__}),
                     )
                     await break_queries.insert_breaks_once(session, org.id, [stuck], now=now)
+
+
+def _lowest(*ids: UUID | None) -> UUID | None:
+    """Return from which id on a look covers all of these; None: there are none."""
+    return min((one for one in ids if one is not None), default=None)
 
 
 def _put_off(

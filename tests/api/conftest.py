@@ -1,13 +1,16 @@
 """A running hub for each test of the API."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
 
 from core.settings import Settings
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import FreshDatabase, Template, create_database
 from tests.world.hubs import Hub, running_hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import KnownMarket, Market, find_market, set_up_market
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +32,19 @@ async def hub(settings: Settings) -> AsyncIterator[Hub]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def market_template(cluster: Cluster) -> Iterator[Template[KnownMarket]]:
+    """A database with the market of `market`, made once: making it takes longer than a clone."""
+
+    async def make(fresh: FreshDatabase) -> KnownMarket:
+        async with running_hub(fresh.settings) as hub:
+            return (await set_up_market(hub)).known()
+
+    with create_database(cluster) as fresh:
+        yield Template(name=fresh.name, holds=asyncio.run(make(fresh)))
+
+
 @pytest.fixture
-async def market(hub: Hub) -> Market:
+def market(hub: Hub, market_template: Template[KnownMarket]) -> Market:
     """A market board with a stall that can be paid."""
-    return await set_up_market(hub)
+    return find_market(hub, market_template.holds)

@@ -11,11 +11,10 @@ from sqlalchemy import text
 from core.db import Database
 from core.ids import new_id
 from tests.world.cities import employ
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import as_reader
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MANY = 620  # more than any list showed at once
 
@@ -62,12 +61,6 @@ LINKS = text("""
     SELECT :org_id, id, id, id, 'proposed', 'T' || right('' || id, 12), :org_id, now()
     FROM receiving_accounts WHERE org_id = :org_id AND account_number LIKE '77%'
 """)
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await set_up_market(hub)
 
 
 async def fill(database: Database, market: Market, *statements: Any) -> None:

@@ -31,7 +31,7 @@ from tests.world.plans import explain, explain_generic
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PRICE_VND = 10_000
 GROW_REQUESTS = """

@@ -41,7 +41,7 @@ from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
 from tests.world.waits import wait_until_blocked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 _serials = count(10_000)
 # As the planner likes, and with each of its ways to find and join rows taken away in turn.

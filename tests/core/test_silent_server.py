@@ -18,7 +18,7 @@ from core.settings import Settings
 from tests.faults.silent_proxy import silent_proxy
 from tests.world.databases import TEST_SECRET_KEY, FreshDatabase
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_every_connection_of_the_pool_has_keepalives_and_a_limit_for_unanswered_bytes(

@@ -102,6 +102,7 @@ async def play(
     return stall, bill
 
 
+@pytest.mark.slow
 async def test_every_order_of_four_ends_the_same(
     app_database: Database, worker: Worker, fresh_database: FreshDatabase
 ) -> None:

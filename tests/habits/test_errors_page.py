@@ -8,6 +8,7 @@ from pathlib import Path
 
 import api
 import core
+import identity
 import parking
 import payments
 from api.http.errors import status_of
@@ -18,13 +19,13 @@ PAGE = Path(__file__).parents[2] / "docs/errors.md"
 
 def all_errors() -> list[type[HubError]]:
     """Every error class of the hub, by code."""
-    for package in (core, payments, parking, api):
+    for package in (core, identity, payments, parking, api):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             importlib.import_module(module.name)
     found = {
         error
         for error in walk(HubError)
-        if error.__module__.partition(".")[0] in ("core", "identity", "parking", "payments", "api")
+        if error.__module__.partition(".")[0] in ("core", "identity", "payments", "parking", "api")
     }
     return sorted((e for e in found if hasattr(e, "code")), key=lambda e: (e.code, e.__module__))
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.world.databases import TEST_SECRET_KEY, reachable_folder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     ["migrate"],

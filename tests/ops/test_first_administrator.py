@@ -32,6 +32,7 @@ def read_token(lines: list[str]) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_the_first_start_prints_a_token_that_makes_the_administrator_once(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ops.backup.backup import make_backup
 from ops.backup.restore import restore_backup
 from ops.errors import MadeByOtherRelease
-from ops.migrate import move_to, read_current, read_newest
+from ops.migrate import downgrade, read_current, read_newest
 from ops.postgres.supervisor import Cluster
 from tests.world.databases import TEST_SECRET_KEY, FreshDatabase, create_database
 
@@ -64,6 +64,7 @@ def run(fresh_database: FreshDatabase, data: Path, *words: str) -> subprocess.Co
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
     ("revision", "maker"), [(OLD, "an older, unreleased PhoPay"), (NEWER, "a newer PhoPay")]
@@ -121,7 +122,7 @@ def test_a_backup_of_this_release_replaces_a_database_of_another(
 def test_an_older_backup_is_brought_up_to_this_release_before_the_books_are_looked_at(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path, revision: str
 ) -> None:
-    move_to(fresh_database.owner_url, revision)
+    downgrade(fresh_database.owner_url, revision)
     folder = make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
 
     restored = restore_backup(target.owner_url, TEST_SECRET_KEY, folder, may_replace=False)

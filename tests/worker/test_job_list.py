@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ import pytest
 from core.clock import read_clock
 from core.db import Database
 from core.jobs.periodic import JobDatabases
+from parking.photos.service import Photos
+from parking.photos.store import FolderStore
 from payments.credits.processor import NoticeProcessor
 from registry import REGISTRY
 from worker.jobs import list_jobs
@@ -34,10 +37,18 @@ def databases(app_database: Database, worker_database: Database) -> JobDatabases
 
 
 async def test_every_job_that_a_package_offers_is_run_by_the_worker(
-    databases: JobDatabases,
+    databases: JobDatabases, tmp_path: Path
 ) -> None:
     processor = NoticeProcessor(databases.app, read_clock=read_clock)
-    jobs = list_jobs(databases, REGISTRY, processor=processor, rails=cast("Any", NoRails()))
+    store = FolderStore(tmp_path)
+    photos = Photos(databases.app, store, link_key=b"k" * 32, kept_for=timedelta(days=1))
+    jobs = list_jobs(
+        databases,
+        REGISTRY,
+        processor=processor,
+        rails=cast("Any", NoRails()),
+        photos=photos,
+    )
     names = [job.name for job in jobs]
     assert len(names) == len(set(names))
     written = {

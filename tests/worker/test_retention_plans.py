@@ -14,7 +14,7 @@ from tests.world.stalls import PayableStall, a_payable_stall
 from worker.jobs import RETENTION
 from worker.queries import write_delete
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROWS = 60_000
 PART_MAX = ROWS // 2  # the last pages are not in a summarising index yet

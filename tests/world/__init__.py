@@ -4,7 +4,8 @@ What is built, from the ground up:
 
 - `constants`, `serials`: moments, people and banks; numbers and codes that nobody else has
 - `waits`: waiting, with an end, for what others do
-- `databases`: a cluster for the session, a migrated database for a test
+- `databases`: a cluster for the session, a migrated database for a test, or a clone of one with
+  the stall or the market in it that conftest's `stall` and `market` give
 - `organisations`, `payees`, `endpoints`: one row each, within a transaction of the test's
 - `stalls`: what most tests start with, a payee that can be paid (`a_payable_stall`)
 - `account_changes`: a payee's account proposed, approved, and tested by a transfer
@@ -12,6 +13,7 @@ What is built, from the ground up:
 - `bills`: bills, and the requests for them
 - `lots`: lots that take vehicles (`a_lot`); `entries`: vehicles at their way in; `gates`: over HTTP
 - `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
+- `orders`: the orders in which reports of the same money can come
 - `callbacks`: the same with its headers, signed as each provider signs
 - `reads`: what became of it: bills, ledger, breaks, events, rows
 - `polling`, `rails`: stalls whose provider is asked, or keeps their orders

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -32,6 +33,7 @@ PASSWORD_MEMORY_KIB = 64
 DEBIAN_BINARIES = "/usr/lib/postgresql/{major}/bin"
 MEMORY_FREE_BYTES_MIN = 2 * 2**30
 _serial = itertools.count(1)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,14 @@ class FreshDatabase:
             database_pool_size=8,
             password_memory_kib=PASSWORD_MEMORY_KIB,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template(Generic[T]):
+    """A database that others are cloned from, and what is in each of them."""
+
+    name: str
+    holds: T
 
 
 def chosen_binaries() -> Path | None:

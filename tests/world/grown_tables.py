@@ -43,6 +43,54 @@ GROW_CREDITS = """
 """
 
 
+# Each came and was handled in two transactions, as the hub does it.
+GROW_NOTICES = (
+    """
+    INSERT INTO notices (
+        org_id, id, endpoint_id, provider, source, body, headers, received_at, next_attempt_at)
+    SELECT %(org_id)s, CAST(lpad(to_hex(n), 12, '0') || left(md5(CAST(n AS text)), 20) AS uuid),
+           %(endpoint_id)s, 'sepay', 'callback', decode(repeat('00', 300), 'hex'), '{}', %(now)s,
+           %(now)s
+    FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    UPDATE notices SET handled_at = %(now)s, outcome = 'settle', attempts = 1
+    WHERE org_id = %(org_id)s AND handled_at IS NULL
+    """,
+)
+
+GROW_CHANGES = (
+    """
+    INSERT INTO bill_changes (
+        org_id, id, subject_kind, subject_id, seq, owner_kind, owner_id, to_status, created_at,
+        next_attempt_at)
+    SELECT %(org_id)s, gen_random_uuid(), 'bill', gen_random_uuid(), 1, %(owner_kind)s,
+           gen_random_uuid(), 'paid', %(now)s, %(now)s - n * interval '1 second'
+    FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    UPDATE bill_changes SET handled_at = %(now)s, attempts = 1
+    WHERE org_id = %(org_id)s AND handled_at IS NULL
+    """,
+)
+
+GROW_REQUESTS = (
+    """
+    INSERT INTO rail_requests (
+        org_id, bill_id, rail, endpoint_id, order_id, orders, status, attempts, next_attempt_at,
+        created_at)
+    SELECT b.org_id, b.id, 'payos', %(endpoint_id)s, b.provider_order_id, 1, 'pending', 1, now(),
+           now()
+    FROM bills b WHERE b.org_id = %(org_id)s AND b.provider_order_id IS NOT NULL
+    """,
+    """
+    UPDATE rail_requests SET status = 'open', payload = 'x', next_attempt_at = now()
+    WHERE org_id = %(org_id)s
+    """,
+    "UPDATE rail_requests SET status = 'closed' WHERE org_id = %(org_id)s",
+)
+
+
 def grow_bills(
     owner_url: str, stall: PayableStall, *, rows: int = ROWS, price_vnd: int | None = None
 ) -> None:
@@ -65,3 +113,35 @@ def grow_credits(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> No
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute(GROW_CREDITS, values)
         owner.execute("ANALYZE bank_transactions")
+
+
+def grow_notices(owner_url: str, stall: PayableStall, *, rows: int = ROWS) -> None:
+    """Give a stall this many handled notices, before all that have come by themselves."""
+    values = {
+        "org_id": stall.org.id,
+        "endpoint_id": stall.endpoint_id,
+        "rows": rows,
+        "now": NOON,
+    }
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_NOTICES:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE notices")
+
+
+def grow_changes(owner_url: str, stall: PayableStall, *, owner_kind: str, rows: int = ROWS) -> None:
+    """Give an owner this many changes of its bills, all handled."""
+    values = {"org_id": stall.org.id, "owner_kind": owner_kind, "rows": rows, "now": NOON}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_CHANGES:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE bill_changes")
+
+
+def grow_requests(owner_url: str, stall: PayableStall) -> None:
+    """Give all bills with a provider's order the request of it, closed by now."""
+    values = {"org_id": stall.org.id, "endpoint_id": stall.endpoint_id}
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        for statement in GROW_REQUESTS:
+            owner.execute(statement, values)
+        owner.execute("VACUUM ANALYZE rail_requests")

@@ -53,9 +53,13 @@ class Hub:
         self.clients.append(client)
         return client
 
+    def new_browser(self) -> httpx.AsyncClient:
+        """Return a client that says it comes from the hub's own pages."""
+        return self.new_client(**{"Sec-Fetch-Site": "same-origin"})
+
     async def browser(self, login: str, password: str = PASSWORD) -> httpx.AsyncClient:
         """Return a browser that signed in, whose pages are the hub's own."""
-        client = self.new_client(**{"Sec-Fetch-Site": "same-origin"})
+        client = self.new_browser()
         answer = await client.post("/v1/sign-ins", json={"login": login, "password": password})
         assert answer.status_code == 201, answer.text
         return client

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import Cookie
 from typing import Any
-from uuid import UUID
 
 import httpx
 
@@ -35,6 +35,15 @@ TILL_SCOPES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownMarket:
+    """What must be known of a market to work with it at another hub on a clone of its database."""
+
+    stall: PayableStall
+    admin_cookies: tuple[Cookie, ...]
+    till_key: str  # as a header has it
+
+
 @dataclass(kw_only=True)
 class Market:
     """A market board with one stall, its administrator and a machine that may do everything."""
@@ -49,15 +58,25 @@ class Market:
         """The query that lets the city's administrator act for the market."""
         return {"org": self.stall.org.code}
 
-    async def staff(
-        self, login: str, *roles: str, payee_id: UUID | None = None
-    ) -> httpx.AsyncClient:
+    async def hire(self, login: str, *roles: str, **scope: Any) -> httpx.Response:
+        """Ask to add somebody to the market, held to `payee_id` or `lot_ids` if named."""
+        return await employ(self.admin, login, *roles, org=self.stall.org.code, **scope)
+
+    async def staff(self, login: str, *roles: str, **scope: Any) -> httpx.AsyncClient:
         """Let somebody of the market sign in."""
-        answer = await employ(self.admin, login, *roles, org=self.stall.org.code, payee_id=payee_id)
+        answer = await self.hire(login, *roles, **scope)
         assert answer.status_code == 201, answer.text
         browser = await self.hub.browser(login)
         keep_contract(self.hub.app, browser)
         return browser
+
+    def known(self) -> KnownMarket:
+        """Return how to find this market again."""
+        return KnownMarket(
+            stall=self.stall,
+            admin_cookies=tuple(self.admin.cookies.jar),
+            till_key=self.till.headers["Authorization"],
+        )
 
     @property
     def database(self) -> Database:
@@ -125,11 +144,25 @@ async def set_up_market(hub: Hub, *, is_live: bool = False, provider: str = "sep
         hub.services.database, code=CODE, is_live=is_live, provider=provider
     )
     till = await hub.machine(admin, *TILL_SCOPES, org=CODE)
-    keep_contract(hub.app, admin)
-    keep_contract(hub.app, till)
-    return Market(hub=hub, stall=stall, admin=admin, till=till)
+    return _open_market(hub, stall, admin, till)
+
+
+def find_market(hub: Hub, known: KnownMarket) -> Market:
+    """Return the market that stands in the hub's database since it was cloned."""
+    admin = hub.new_browser()
+    for cookie in known.admin_cookies:
+        admin.cookies.jar.set_cookie(cookie)
+    return _open_market(hub, known.stall, admin, hub.new_client(Authorization=known.till_key))
 
 
 def address_of(endpoint: Mapping[str, Any]) -> str:
     """Return the path of an endpoint's address."""
     return str(httpx.URL(endpoint["url"]).path)
+
+
+def _open_market(
+    hub: Hub, stall: PayableStall, admin: httpx.AsyncClient, till: httpx.AsyncClient
+) -> Market:
+    keep_contract(hub.app, admin)
+    keep_contract(hub.app, till)
+    return Market(hub=hub, stall=stall, admin=admin, till=till)

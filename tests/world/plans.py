@@ -63,3 +63,19 @@ async def scans_of(session: Any, statement: Any, values: dict[str, Any]) -> dict
         if "Relation Name" in node and node["Actual Rows"] + removed > 20_000:
             found[node["Relation Name"]] = int(node["Actual Rows"] + removed)
     return found
+
+
+def count_buffers(
+    app_url: str, stall: PayableStall, statement: TextClause, values: Mapping[str, Any]
+) -> int:
+    """Return how many pages one of our statements reads; what it locks or writes is undone."""
+    written = str(statement.compile(dialect=dialect()))  # type: ignore[no-untyped-call]
+    given = {name: write_array(value) for name, value in values.items()}
+    with psycopg.connect(app_url) as app:
+        app.execute(f"SET LOCAL app.org_id = '{stall.org.id}'".encode())
+        explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {written}".encode()
+        row = app.execute(explained, given).fetchone()
+        app.rollback()
+    assert row is not None
+    plan = row[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
+from uuid import UUID
 
+import psycopg
 from sqlalchemy import text
 
 from core.db import Database
@@ -14,6 +16,10 @@ COUNT_BLOCKED = text("""
     SELECT count(*) FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND datname = current_database()
 """)
+IS_HANDLED = """
+    SELECT 1 FROM organisations o
+    JOIN notices n ON n.org_id = o.id AND n.id = %s AND n.handled_at IS NOT NULL
+"""
 
 
 def becomes(is_so: Callable[[], object], *, within_s: float) -> bool:
@@ -40,3 +46,12 @@ async def wait_until_blocked(database: Database, count: int = 1) -> None:
                 return
         assert time.monotonic() < end, "nobody waits for a lock"
         await asyncio.sleep(LOOKS_EVERY_S)
+
+
+async def wait_until_handled(owner_url: str, *notice_ids: UUID) -> None:
+    """Wait until these notices are handled. They are read by their key: tests count reads."""
+    async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
+        async with asyncio.timeout(DEADLINE_S):
+            for notice_id in notice_ids:
+                while not (await (await owner.execute(IS_HANDLED, [notice_id])).fetchone()):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOKS_EVERY_S)

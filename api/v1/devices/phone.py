@@ -20,6 +20,7 @@ from api.v1.devices.schemas import (
     TokenMade,
     read_base64,
 )
+from core.errors import Forbidden
 from identity.devices import views
 from identity.devices.errors import (
     DeviceRevoked,
@@ -102,7 +103,7 @@ async def make_token(
     return _show_token(issued, now)
 
 
-@router.get("/me/people", dependencies=[signed_in])
+@router.get("/me/people", dependencies=[signed_in], responses=may_answer(Forbidden))
 async def list_own_people(device: TheDevice, tx: HomeTx) -> GatePeople:
     """List who may be named on the device that asks."""
     place = Scope(ScopeKind.LOT, device.lot_id)
@@ -114,7 +115,7 @@ async def list_own_people(device: TheDevice, tx: HomeTx) -> GatePeople:
     "/me/person",
     status_code=status.HTTP_201_CREATED,
     dependencies=[signed_in],
-    responses=may_answer(PinNotRight, PinLocked),
+    responses=may_answer(PinNotRight, PinLocked, Forbidden),
 )
 async def name_person(
     request: Request,
@@ -136,7 +137,7 @@ async def name_person(
     return _show_token(issued, now)
 
 
-@router.delete("/me/person", dependencies=[signed_in])
+@router.delete("/me/person", dependencies=[signed_in], responses=may_answer(Forbidden))
 async def forget_person(
     response: Response, device: TheDevice, phones: ThePhones, now: Now
 ) -> TokenMade:

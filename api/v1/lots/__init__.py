@@ -1,0 +1,1 @@
+"""Lots: what they are, their lanes, and how full they are."""

@@ -10,8 +10,8 @@ from fastapi import Request
 
 from api.http.strict import BOM, IS_JSON, check_keys
 from api.services import read_services
+from api.v1.lots.entry_schemas import EntryCreate, write_entry
 from api.v1.lots.gate_callers import GateCaller, identify_gate
-from api.v1.lots.schemas import EntryCreate, write_entry
 from core.clock import read_clock
 from core.errors import Forbidden, InvalidRequest, RouteNotFound, Violation
 from core.tenancy import open_org_transaction

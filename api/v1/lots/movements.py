@@ -16,8 +16,8 @@ from msgspec import Meta
 from api.http.strict import BOM, IS_JSON
 from api.services import read_services
 from api.v1.lots.entries import check_query_of_gate, describe_fault, make_request, read_lot_id
+from api.v1.lots.entry_schemas import EntryCreate
 from api.v1.lots.gate_callers import BEARER, DEVICE, GateCaller, identify_device
-from api.v1.lots.schemas import EntryCreate
 from core.clock import read_clock
 from core.errors import InvalidRequest, Unauthenticated, Violation
 from core.tenancy import open_org_transaction

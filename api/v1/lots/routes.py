@@ -1,178 +1,301 @@
-"""A lot's gate: entries, what devices that were offline report, and who is inside.
+"""Lots: add, change, list, their capacities, lanes and areas, and how full they are."""
 
-Entries and movements read their bodies themselves; entries are served past the router
-(entries_asgi.py).
-"""
-
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Query, Response
 
-from api.http.deps import Tx, requires
+from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
-from api.http.paging import Limit
-from api.http.responses import answer_json
-from api.v1.lots.entries import ENTRY_BYTES_MAX, take_entry
-from api.v1.lots.movements import BATCH_BYTES_MAX, MovementBatch, take_movements
+from api.http.idempotency import REPLAYED, IdempotencyKey, hash_body, mark_replayed, take_key
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.lots.schemas import (
-    ClassRead,
-    EntryCreate,
-    EntryRead,
-    InsidePage,
-    InsideRead,
-    MovementPage,
-    MovementRead,
-    MovementsRead,
+    AccessCreate,
+    AccessList,
+    AccessRead,
+    AreaCreate,
+    AreaList,
+    AreaRead,
+    CapacityPut,
+    LotCreate,
+    LotPage,
+    LotPatch,
+    LotRead,
+    OccupancyList,
     OccupancyRead,
-    write_plate,
 )
-from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNotValid
+from core.errors import Forbidden
+from core.idempotency import IdempotencyKeyReused
+from core.ids import new_id
+from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
-from parking.places.errors import LotNotFound
-from parking.sessions.errors import LotOrClassNotFound
-from parking.sessions.queries_movements import list_movements
-from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict
-from parking.sessions.views import list_occupancy, search_inside
+from parking.places import queries, service
+from parking.places.errors import (
+    AccessNotFound,
+    LotClosed,
+    LotNotEmpty,
+    LotNotFound,
+    OperatorNotFound,
+    TooManyParts,
+)
+from parking.places.models import Lot, ParkingAccess, ParkingArea
+from parking.places.rules import Occupied
+from parking.places.service import LotFacts
 from parking.vehicles import VehicleClass
+from payments.payees.errors import PayeeNotFound
 
-Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
-Reader = Annotated[Caller, requires(Permission.PARKING_READ)]
-SearchText = Annotated[str, Query(max_length=TICKET_CHARS_MAX, examples=["29AA 123.45", "345"])]
-FIRST: Final = UUID(int=0)
-
-
-def describe_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Describe a body that msgspec reads, in OpenAPI's words, whole in one place."""
-    (_,), parts = msgspec.json.schema_components([kind], ref_template="#/{name}")
-    schema = _put_together(parts[kind.__name__], parts)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _put_together(schema: Any, parts: dict[str, Any]) -> Any:
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            return _put_together(parts[schema["$ref"].removeprefix("#/")], parts)
-        return {name: _put_together(one, parts) for name, one in schema.items()}
-    if isinstance(schema, list):
-        return [_put_together(one, parts) for one in schema]
-    return schema
-
-
-class BodyRoute(APIRoute):
-    """Serves a body that is read strictly by msgspec: entries as the middleware does."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what serves a request."""
-
-        async def answer(request: Request) -> Response:
-            lot, body = request.path_params["lot_id"], await request.body()
-            if request.scope["path"].endswith("/movements"):
-                return answer_json({"results": await take_movements(request, lot, body)})
-            status, entry = await take_entry(request, lot, body)
-            return answer_json(entry, status=status)
-
-        return answer
-
-
-bodies = APIRouter(prefix="/v1/lots", tags=["parking"], route_class=BodyRoute)
 router = APIRouter(prefix="/v1/lots", tags=["parking"])
 
-OPENED: Final = {"description": "The vehicle came in: the session is open.", "model": EntryRead}
-ANSWERED: Final = {
-    "description": "It was opened before (`repeat`), or it was not: `already_inside`, `full`, or"
-    " `taken`, the id being another entry's.",
-    "model": EntryRead,
-}
+Reader = Annotated[Caller, requires(Permission.PARKING_READ)]
+Manager = Annotated[Caller, requires(Permission.PARKING_MANAGE)]
 
 
-@bodies.post(
-    "/{lot_id}/entries",
+@router.post(
+    "",
     status_code=201,
-    responses={**may_answer(LotOrClassNotFound), 201: OPENED, 200: ANSWERED},
-    openapi_extra=describe_body(EntryCreate),
-    max_body_size=ENTRY_BYTES_MAX,
+    response_model=LotRead,
+    responses={
+        **may_answer(OperatorNotFound, PayeeNotFound, IdempotencyKeyReused),
+        201: REPLAYED,
+    },
 )
-async def enter(lot_id: UUID, caller: Gate) -> EntryRead:
-    """Let a vehicle in. Answered after the commit; the id makes it repeatable."""
-    raise AssertionError("served by BodyRoute")
+async def add_lot(
+    body: LotCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> Lot:
+    """Add a lot. It takes vehicles once it has a capacity for their class."""
+    lot_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/lots",
+        idempotency_key,
+        hash_body(body),
+        makes=lot_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await queries.get_lot(tx, caller.org_id, first)
+    facts = LotFacts(**body.model_dump())
+    return await service.add_lot(tx, caller.org_id, facts, id_=lot_id, actor=caller.actor, now=now)
 
 
-@bodies.post(
-    "/{lot_id}/movements",
-    responses=may_answer(DeviceNotFound, DeviceTokenNotValid, DeviceRevoked),
-    openapi_extra=describe_body(MovementBatch),
-    max_body_size=BATCH_BYTES_MAX,
+@router.get("", responses=may_answer(BadCursor))
+async def list_lots(
+    caller: Reader,
+    tx: Tx,
+    find: Annotated[str, Query(max_length=100, description="Words of its name or address.")] = "",
+    with_closed: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> LotPage:
+    """List lots, newest first. People of a lot see theirs only."""
+    found = await queries.list_lots(
+        tx,
+        caller.org_id,
+        only=caller.choices(ScopeKind.LOT),
+        find=find,
+        with_closed=with_closed,
+        before_id=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    return LotPage(
+        lots=[LotRead.model_validate(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
+
+
+@router.get("/{lot_id}", response_model=LotRead, responses=may_answer(LotNotFound))
+async def show_lot(lot_id: UUID, caller: Reader, tx: Tx) -> Lot:
+    """Show a lot."""
+    check_own_lot(caller, lot_id)
+    return await queries.get_lot(tx, caller.org_id, lot_id)
+
+
+@router.patch(
+    "/{lot_id}",
+    response_model=LotRead,
+    responses=may_answer(LotNotFound, LotClosed, OperatorNotFound, PayeeNotFound),
 )
-async def report(lot_id: UUID, caller: Gate) -> MovementsRead:
-    """Store what a device kept while it was offline, each movement once, with its signature.
-
-    Entries get their verdict at once; exits and collections are `waiting`, and applied in the
-    device's order: GET /v1/lots/{lot_id}/movements has their verdicts. A device that was revoked
-    may send what it recorded before.
-    """
-    raise AssertionError("served by BodyRoute")
-
-
-@router.get("/{lot_id}/movements")
-async def list_movements_page(
-    lot_id: UUID, caller: Gate, tx: Tx, after: UUID = FIRST, limit: Limit = 100
-) -> MovementPage:
-    """List what devices reported, oldest first, from after an id on; a device sees its own."""
-    caller.narrow(ScopeKind.LOT, lot_id)
-    rows = await list_movements(
-        tx, caller.org_id, lot_id, device_id=caller.device_id, after=after, limit=limit
-    )
-    return MovementPage(
-        movements=[
-            MovementRead(
-                id=row[0],
-                device_id=row[1],
-                seq=row[2],
-                kind=row[3],
-                verdict=row[4] or MovementVerdict.WAITING.value,
-                handled_at=row[5],
-                received_at=row[6],
-            )
-            for row in rows
-        ]
-    )
+async def change_lot(lot_id: UUID, body: LotPatch, caller: Manager, tx: Tx, now: Now) -> Lot:
+    """Change a lot, or close it for good: vehicles that are inside can still leave."""
+    if changes := body.changes():
+        await service.change_lot(
+            tx,
+            caller.org_id,
+            lot_id,
+            changes,
+            actor=caller.actor,
+            reason=body.reason,
+            now=now,
+        )
+    if body.is_closed:
+        await service.close_lot(
+            tx, caller.org_id, lot_id, actor=caller.actor, reason=body.reason, now=now
+        )
+    return await queries.get_lot(tx, caller.org_id, lot_id)
 
 
 @router.get("/{lot_id}/occupancy", responses=may_answer(LotNotFound))
-async def show_occupancy(lot_id: UUID, caller: Reader, tx: Tx) -> OccupancyRead:
-    """Show how many vehicles of each class are inside, exactly."""
-    caller.narrow(ScopeKind.LOT, lot_id)
-    classes = await list_occupancy(tx, caller.org_id, lot_id)
-    if not classes:
-        raise LotNotFound
-    return OccupancyRead(classes=[ClassRead.model_validate(one) for one in classes])
+async def show_occupancy(lot_id: UUID, caller: Reader, tx: Tx) -> OccupancyList:
+    """Say how full a lot is at this moment, class by class."""
+    check_own_lot(caller, lot_id)
+    await queries.get_lot(tx, caller.org_id, lot_id)
+    return _present((await queries.list_occupancy(tx, caller.org_id, [lot_id]))[lot_id])
 
 
-@router.get("/{lot_id}/sessions")
-async def list_inside(
-    lot_id: UUID, caller: Reader, tx: Tx, q: SearchText | None = None
-) -> InsidePage:
-    """List who is inside, or find one: by plate or ticket, look-alike plates, or last digits."""
-    caller.narrow(ScopeKind.LOT, lot_id)
-    found = await search_inside(tx, caller.org_id, lot_id, q)
-    return InsidePage(
-        sessions=[
-            InsideRead(
-                id=one.session_id,
-                vehicle_class=VehicleClass(one.vehicle_class),
-                plate=one.plate,
-                plate_written=one.plate and write_plate(one.plate, one.vehicle_class),
-                ticket=one.ticket,
-                entered_at=one.entered_at,
-                photo=None if one.entry_photo is None else one.entry_photo.hex(),
-                pass_id=one.pass_id,
-                found_by=one.found_by,
-            )
-            for one in found
-        ]
+@router.put(
+    "/{lot_id}/capacities/{vehicle_class}",
+    responses=may_answer(LotNotFound, LotClosed, LotNotEmpty),
+)
+async def set_capacity(
+    lot_id: UUID,
+    vehicle_class: VehicleClass,
+    body: CapacityPut,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+) -> OccupancyList:
+    """Say how many vehicles of a class a lot takes, and how many its licence allows."""
+    found = await service.set_capacity(
+        tx,
+        caller.org_id,
+        lot_id,
+        vehicle_class,
+        capacity=body.capacity,
+        licensed_capacity=body.licensed_capacity,
+        actor=caller.actor,
+        reason=body.reason,
+        now=now,
     )
+    return _present(found)
+
+
+@router.post(
+    "/{lot_id}/accesses",
+    status_code=201,
+    response_model=AccessRead,
+    responses={
+        **may_answer(LotNotFound, LotClosed, TooManyParts, IdempotencyKeyReused),
+        201: REPLAYED,
+    },
+)
+async def add_access(
+    lot_id: UUID,
+    body: AccessCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> ParkingAccess:
+    """Add a lane to a lot."""
+    access_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/lots/{lot_id}/accesses",
+        idempotency_key,
+        hash_body(body, lot_id),
+        makes=access_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await queries.get_access(tx, caller.org_id, lot_id, first)
+    return await service.add_access(
+        tx,
+        caller.org_id,
+        lot_id,
+        id_=access_id,
+        name=body.name,
+        direction=body.direction,
+        has_controller=body.has_controller,
+        actor=caller.actor,
+        now=now,
+    )
+
+
+@router.get("/{lot_id}/accesses", responses=may_answer(LotNotFound))
+async def list_accesses(lot_id: UUID, caller: Reader, tx: Tx) -> AccessList:
+    """List the lanes of a lot that are in use."""
+    check_own_lot(caller, lot_id)
+    await queries.get_lot(tx, caller.org_id, lot_id)
+    found = await queries.list_accesses(tx, caller.org_id, lot_id)
+    return AccessList(accesses=[AccessRead.model_validate(one) for one in found])
+
+
+@router.delete(
+    "/{lot_id}/accesses/{access_id}",
+    status_code=204,
+    responses=may_answer(LotNotFound, AccessNotFound),
+)
+async def close_access(lot_id: UUID, access_id: UUID, caller: Manager, tx: Tx, now: Now) -> None:
+    """Close a lane: it is no longer offered. What passed through it keeps its name."""
+    await service.close_access(tx, caller.org_id, lot_id, access_id, actor=caller.actor, now=now)
+
+
+@router.post(
+    "/{lot_id}/areas",
+    status_code=201,
+    response_model=AreaRead,
+    responses={
+        **may_answer(LotNotFound, LotClosed, TooManyParts, IdempotencyKeyReused),
+        201: REPLAYED,
+    },
+)
+async def add_area(
+    lot_id: UUID,
+    body: AreaCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> ParkingArea:
+    """Add an area to a lot, such as a floor."""
+    area_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/lots/{lot_id}/areas",
+        idempotency_key,
+        hash_body(body, lot_id),
+        makes=area_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await queries.get_area(tx, caller.org_id, first)
+    return await service.add_area(
+        tx, caller.org_id, lot_id, id_=area_id, name=body.name, actor=caller.actor, now=now
+    )
+
+
+@router.get("/{lot_id}/areas", responses=may_answer(LotNotFound))
+async def list_areas(lot_id: UUID, caller: Reader, tx: Tx) -> AreaList:
+    """List the areas of a lot."""
+    check_own_lot(caller, lot_id)
+    await queries.get_lot(tx, caller.org_id, lot_id)
+    found = await queries.list_areas(tx, caller.org_id, lot_id)
+    return AreaList(areas=[AreaRead.model_validate(one) for one in found])
+
+
+def check_own_lot(caller: Caller, lot_id: UUID) -> None:
+    """Refuse people of other lots.
+
+    Raises:
+        Forbidden
+    """
+    if not caller.sees(ScopeKind.LOT, lot_id):
+        raise Forbidden("You work for another lot.")
+
+
+def _present(classes: list[Occupied]) -> OccupancyList:
+    return OccupancyList(classes=[OccupancyRead.model_validate(one) for one in classes])

@@ -1,181 +1,202 @@
-"""Requests and answers of a lot's gate.
-
-Bodies are msgspec's: one definition reads them strictly, bounds them and describes them for
-OpenAPI, at a tenth of the cost.
-"""
+"""Requests and answers about lots, their parts and their operators."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
-import msgspec
-from msgspec import Meta
 from pydantic import Field
 
-from api.http.fields import Read
-from parking.plates import PLATE_CHARS_MAX, format_plate
-from parking.sessions.rules import (
-    READ_TEXT_CHARS_MAX,
-    SCORE_BPS_MAX,
-    TICKET_CHARS_MAX,
-    EntryAnswer,
-    Method,
-    MovementKind,
-    Verdict,
-)
-from parking.sessions.views import FoundBy
+from api.http.fields import Body, Day, Line, NameText, Read, ReasonText
+from core.errors import InvalidRequest, Violation
+from parking.places.rules import CAPACITY_MAX, Direction, LotKind, PaymentTiming
 from parking.vehicles import VehicleClass
 
-REASON_CHARS_MAX: Final = 500
-
-Ticket = Annotated[str, Meta(min_length=1, max_length=TICKET_CHARS_MAX)]
-PhotoHash = Annotated[
-    str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a photo that was uploaded.")
-]
+CASH_MAX_VND: Final = 100_000_000
+AddressText = Annotated[Line, Field(min_length=1, max_length=300)]
+LicenceText = Annotated[Line, Field(min_length=1, max_length=120)]
+Capacity = Annotated[int, Field(strict=True, ge=0, le=CAPACITY_MAX)]
 
 
-class EntryCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """A vehicle at the way in. It has a plate, or a ticket, token or tag, or a plate and one."""
+class OperatorCreate(Body):
+    """Who runs lots: the seller that tickets and receipts name."""
 
-    id: Annotated[
-        UUID,
-        Meta(
-            description="The session's id, of your own making: a UUIDv7 whose time is within the"
-            " last 35 days and the next 2 days. Sending it again answers the same session."
-        ),
-    ]
-    vehicle_class: VehicleClass
-    plate: Annotated[str, Meta(min_length=1, max_length=4 * PLATE_CHARS_MAX)] | None = None
-    ticket: Ticket | None = None
-    token: Ticket | None = None
-    tag: Ticket | None = None
-    access_id: Annotated[UUID, Meta(description="The lane.")] | None = None
-    photo: PhotoHash | None = None
-    method: Method = Method.VISUAL
-    read_text: (
-        Annotated[
-            str, Meta(max_length=READ_TEXT_CHARS_MAX, description="What a plate reader saw, raw.")
-        ]
-        | None
-    ) = None
-    read_score_bps: Annotated[int, Meta(ge=0, le=SCORE_BPS_MAX)] | None = None
-    ticket_key: (
-        Annotated[
-            UUID,
-            Meta(description="128 random bits on a ticket that was printed already."),
-        ]
-        | None
-    ) = None
-    override_reason: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=REASON_CHARS_MAX,
-                description="Why it comes in although the lot is full or the vehicle is inside;"
-                " needs `parking.override`.",
-            ),
-        ]
-        | None
-    ) = None
+    name: Annotated[NameText, Field(examples=["Công ty Khai thác điểm đỗ xe"])]
+    address: Annotated[AddressText, Field(examples=["1 Trần Quang Khải, Hà Nội"])]
+    tax_code: Annotated[str, Field(max_length=14, examples=["0100109106"])]
 
 
-class EntryRead(Read):
-    """What became of an entry: `201` opened it now, `200` says why not, or that it was before."""
-
-    verdict: Verdict
-    session_id: UUID
-    ticket_key: UUID | None
-    entered_at: datetime | None
-    pass_id: UUID | None
-    is_pass_in_use: bool
-    is_watched: bool
-    inside_count: int | None
-    capacity: int | None
-
-
-class MovementResult(Read):
-    """What became of one movement of a batch."""
-
-    id: UUID | None = Field(description="Null where it could not be read or verified.")
-    verdict: str = Field(examples=["opened", "waiting", "bad_signature"])
-
-
-class MovementsRead(Read):
-    """The answers of a batch, in its order."""
-
-    results: list[MovementResult]
-
-
-class MovementRead(Read):
-    """A movement as it stands now."""
+class OperatorRead(Read):
+    """A parking operator."""
 
     id: UUID
-    device_id: UUID
-    seq: int
-    kind: MovementKind
-    verdict: str
-    handled_at: datetime | None
-    received_at: datetime
+    name: str
+    address: str
+    tax_code: str
+    created_at: datetime
 
 
-class MovementPage(Read):
-    """Movements, oldest first."""
+class OperatorList(Read):
+    """All operators of the organisation."""
 
-    movements: list[MovementRead]
+    operators: list[OperatorRead]
 
 
-class ClassRead(Read):
-    """A class of vehicles at a lot."""
+class _Facts(Body):
+    zone: NameText | None = Field(default=None, description="What tariffs call this part of town.")
+    latitude_e6: int | None = Field(default=None, description="Millionths of a degree, WGS 84.")
+    longitude_e6: int | None = None
+    licence_number: LicenceText | None = None
+    licence_issuer: LicenceText | None = None
+    licence_from: Day | None = None
+    licence_until: Day | None = Field(default=None, description="Its last day, in Hà Nội.")
 
-    vehicle_class: VehicleClass
-    inside_count: int
-    capacity: int
-    licensed_capacity: int
-    is_over_licence: bool
+
+class LotCreate(_Facts):
+    """A place where vehicles are parked for money."""
+
+    operator_id: UUID
+    payee_id: UUID = Field(description="Whose receiving account its codes name.")
+    name: Annotated[NameText, Field(examples=["Bãi xe Trần Quang Khải"])]
+    address: AddressText
+    kind: LotKind
+    payment_timing: PaymentTiming = PaymentTiming.PAY_AND_EXIT
+    is_crowd_mode: bool = False
+    offline_cash_max_vnd: int = Field(default=2_000_000, ge=0, le=CASH_MAX_VND)
+    unconfirmed_exits_max: int = Field(default=20, ge=0, le=1_000)
+
+
+class LotPatch(_Facts):
+    """What to change; what is left out stays. Null empties what may be empty."""
+
+    operator_id: UUID | None = None
+    payee_id: UUID | None = None
+    name: NameText | None = None
+    address: AddressText | None = None
+    kind: LotKind | None = None
+    payment_timing: PaymentTiming | None = None
+    is_crowd_mode: bool | None = None
+    offline_cash_max_vnd: int | None = Field(default=None, ge=0, le=CASH_MAX_VND)
+    unconfirmed_exits_max: int | None = Field(default=None, ge=0, le=1_000)
+    is_closed: bool | None = Field(default=None, description="True closes the lot for good.")
+    reason: ReasonText | None = None
+
+    def changes(self) -> dict[str, object]:
+        """Return the facts that are to be changed.
+
+        Raises:
+            InvalidRequest: something that every lot has is to be emptied.
+        """
+        named = self.model_dump(exclude_unset=True, exclude={"is_closed", "reason"})
+        may_be_empty = set(_Facts.model_fields)
+        emptied = [name for name, value in named.items() if value is None]
+        if wrong := [name for name in emptied if name not in may_be_empty]:
+            detail = "Every lot has one: leave it out, or name another."
+            raise InvalidRequest(
+                detail,
+                violations=[
+                    Violation(field=f"body.{name}", code="not_empty", detail=detail)
+                    for name in wrong
+                ],
+            )
+        return named
+
+
+class CapacityPut(Body):
+    """How many vehicles of a class a lot takes."""
+
+    capacity: Capacity = Field(description="Over it the lot is full.")
+    licensed_capacity: Capacity = Field(description="Over it there is an alarm.")
+    reason: ReasonText | None = None
 
 
 class OccupancyRead(Read):
-    """How full a lot is."""
+    """How full a lot is with vehicles of one class."""
 
-    classes: list[ClassRead]
+    vehicle_class: VehicleClass
+    capacity: int
+    licensed_capacity: int
+    inside_count: int
+    free: int
+    is_over_licence: bool
 
 
-class InsideRead(Read):
-    """A vehicle inside."""
+class OccupancyList(Read):
+    """How full a lot is, class by class."""
+
+    classes: list[OccupancyRead]
+
+
+class LotRead(Read):
+    """A lot."""
 
     id: UUID
-    vehicle_class: VehicleClass
-    plate: str | None
-    plate_written: str | None = Field(examples=["29-AA 123.45"])
-    ticket: str | None
-    entered_at: datetime
-    photo: str | None = Field(description="SHA-256 of the photo at the way in.")
-    pass_id: UUID | None
-    found_by: FoundBy
+    operator_id: UUID
+    payee_id: UUID
+    name: str
+    address: str
+    kind: LotKind
+    zone: str | None
+    latitude_e6: int | None
+    longitude_e6: int | None
+    licence_number: str | None
+    licence_issuer: str | None
+    licence_from: Day | None
+    licence_until: Day | None
+    payment_timing: PaymentTiming
+    is_crowd_mode: bool
+    offline_cash_max_vnd: int
+    unconfirmed_exits_max: int
+    created_at: datetime
+    closed_at: datetime | None
 
 
-class InsidePage(Read):
-    """At most 50 vehicles: the likeliest first, or the newest."""
+class LotPage(Read):
+    """A page of lots, newest first."""
 
-    sessions: list[InsideRead]
-
-
-def write_plate(compact: str, vehicle_class: str) -> str:
-    """Return a stored plate as the law writes it."""
-    return format_plate(compact, VehicleClass(vehicle_class))
+    lots: list[LotRead]
+    next_cursor: str | None
 
 
-def write_entry(answer: EntryAnswer) -> dict[str, Any]:
-    """Return an EntryRead as plain values; a test holds both equal."""
-    return {
-        "verdict": answer.verdict.value,
-        "session_id": answer.session_id,
-        "ticket_key": answer.ticket_key,
-        "entered_at": answer.entered_at,
-        "pass_id": answer.pass_id,
-        "is_pass_in_use": answer.is_pass_in_use,
-        "is_watched": answer.is_watched,
-        "inside_count": answer.inside_count,
-        "capacity": answer.capacity,
-    }
+class AccessCreate(Body):
+    """A lane into a lot, out of it, or both."""
+
+    name: Annotated[NameText, Field(examples=["Cổng 1"])]
+    direction: Direction
+    has_controller: bool = Field(default=False, description="A barrier that opens on command.")
+
+
+class AccessRead(Read):
+    """A lane."""
+
+    id: UUID
+    name: str
+    direction: Direction
+    has_controller: bool
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class AccessList(Read):
+    """The lanes of a lot that are in use."""
+
+    accesses: list[AccessRead]
+
+
+class AreaCreate(Body):
+    """A part of a lot, such as a floor."""
+
+    name: Annotated[NameText, Field(examples=["Tầng B1"])]
+
+
+class AreaRead(Read):
+    """An area."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+class AreaList(Read):
+    """The areas of a lot."""
+
+    areas: list[AreaRead]

@@ -20,9 +20,9 @@ from api.http.responses import answer_json
 from api.http.strict import BOM, IS_JSON, check_keys
 from api.services import read_services
 from api.v1.lots.entries import check_query_of_gate, describe_fault, read_lot_id
+from api.v1.lots.entry_routes import describe_body
+from api.v1.lots.entry_schemas import PhotoHash, Ticket
 from api.v1.lots.gate_callers import GateCaller, identify_gate
-from api.v1.lots.routes import describe_body
-from api.v1.lots.schemas import PhotoHash, Ticket
 from core.audit import Actor
 from core.errors import InvalidRequest, Violation
 from identity.people.callers import Caller

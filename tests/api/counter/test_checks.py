@@ -6,8 +6,7 @@ import pytest
 
 from api.counter import sales
 from core.clock import read_clock
-from tests.api.counter.test_counter import at_counter, open_bill
-from tests.world.hubs import Hub
+from tests.api.counter.test_counter import open_bill, sign_in
 from tests.world.markets import Market
 from tests.world.notices import process_waiting, sepay_body, store_notices
 
@@ -15,9 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_double_tap_on_check_shows_no_error_and_counter_and_api_share_the_limit(
-    hub: Hub,
+    market: Market,
 ) -> None:
-    market, owner = await at_counter(hub)
+    owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
     path = await open_bill(owner, amount="20")
     by_api = f"/v1/bills/{path.removeprefix('/counter/bills/')}/check"
 
@@ -46,9 +45,9 @@ async def sell(market: Market, amount_vnd: int) -> None:
 @pytest.mark.parametrize("sales_max", [500, 2])
 @pytest.mark.parametrize("is_paid", [True, False])
 async def test_a_check_says_that_money_came_also_where_the_days_list_is_full(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, sales_max: int, is_paid: bool
+    market: Market, monkeypatch: pytest.MonkeyPatch, sales_max: int, is_paid: bool
 ) -> None:
-    market, owner = await at_counter(hub)
+    owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
     for amount_vnd in (10_000, 20_000):
         await sell(market, amount_vnd)
     monkeypatch.setattr(sales, "list_sales", partial(sales.list_sales, limit=sales_max))

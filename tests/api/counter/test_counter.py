@@ -17,7 +17,7 @@ from payments.bills.queries import get_bill
 from tests.world.cities import employ
 from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.pages import text_of
 from tests.world.payees import a_payee, an_account
@@ -28,11 +28,10 @@ FIRST_ACCOUNT = "<strong>Tiền của quầy vào</strong>"
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 
-async def at_counter(hub: Hub) -> tuple[Market, httpx.AsyncClient]:
-    """Found a market; return it and the browser of its stall's owner."""
-    market = await set_up_market(hub)
-    owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
-    return market, owner
+@pytest.fixture
+async def owner(market: Market) -> httpx.AsyncClient:
+    """The browser of the stall's owner."""
+    return await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
 
 
 async def sign_in(
@@ -87,10 +86,8 @@ async def receive(market: Market, amount_vnd: int, memo: str) -> UUID:
     ],
 )
 async def test_keyed_amount_is_read_back_on_the_codes_page(
-    hub: Hub, fields: dict[str, str], shown: str
+    owner: httpx.AsyncClient, fields: dict[str, str], shown: str
 ) -> None:
-    _, owner = await at_counter(hub)
-
     page = (await owner.get(await open_bill(owner, **fields))).text
 
     assert f"Mã VietQR {shown}, nội dung PPHKXM" in page
@@ -98,9 +95,9 @@ async def test_keyed_amount_is_read_back_on_the_codes_page(
 
 
 @pytest.mark.parametrize("amount", ["", "0", "abc", "500000000", "-20", "<script>"])
-async def test_amount_that_no_code_can_carry_is_pulled_for_again(hub: Hub, amount: str) -> None:
-    _, owner = await at_counter(hub)
-
+async def test_amount_that_no_code_can_carry_is_pulled_for_again(
+    owner: httpx.AsyncClient, amount: str
+) -> None:
     answer = await owner.post("/counter/bills", data={"amount": amount, "note": "2 phở"})
 
     assert answer.status_code == 422
@@ -109,8 +106,7 @@ async def test_amount_that_no_code_can_carry_is_pulled_for_again(hub: Hub, amoun
     assert "<script>" not in answer.text.partition("<body>")[2]
 
 
-async def test_same_form_sent_twice_opens_one_bill(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
+async def test_same_form_sent_twice_opens_one_bill(owner: httpx.AsyncClient) -> None:
     bill_id = str(new_id())
 
     first = await open_bill(owner, amount="20", bill_id=bill_id)
@@ -121,8 +117,9 @@ async def test_same_form_sent_twice_opens_one_bill(hub: Hub) -> None:
     assert other != first
 
 
-async def test_paid_short_over_twice_and_cancelled_are_said_in_plain_words(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_paid_short_over_twice_and_cancelled_are_said_in_plain_words(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     steps = [(20_000, "Đã nhận"), (20_000, "Trả hai lần")]
     path = await open_bill(owner, amount="20")
     for amount_vnd, word in steps:
@@ -149,9 +146,8 @@ async def test_paid_short_over_twice_and_cancelled_are_said_in_plain_words(hub: 
 
 
 async def test_expired_bill_offers_a_new_code_of_the_same_amount(
-    hub: Hub, owner_database: Database
+    owner: httpx.AsyncClient, owner_database: Database
 ) -> None:
-    _, owner = await at_counter(hub)
     path = await open_bill(owner, amount="20", note="2 phở")
     early = await owner.post(f"{path}/renew")
     assert early.headers["location"] == path
@@ -167,8 +163,9 @@ async def test_expired_bill_offers_a_new_code_of_the_same_amount(
     assert "2 phở" in page
 
 
-async def test_what_payers_write_is_text_and_never_markup(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_what_payers_write_is_text_and_never_markup(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     evil = "<script>alert(1)</script>"
     await receive(market, 20_000, evil)
     path = await open_bill(owner, amount="20", note=evil)
@@ -180,9 +177,10 @@ async def test_what_payers_write_is_text_and_never_markup(hub: Hub) -> None:
         assert "&lt;script&gt;alert(1)" in page
 
 
-async def test_cashier_sees_nothing_of_another_stall(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
-    database, org = hub.services.database, market.stall.org
+async def test_cashier_sees_nothing_of_another_stall(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
+    database, org = market.hub.services.database, market.stall.org
     async with open_org_transaction(database, org.id) as session:
         other_id = await a_payee(session, org)
         await an_account(session, org, other_id, now=read_clock())
@@ -225,8 +223,9 @@ async def test_stranger_sees_no_counter(hub: Hub, method: str, path: str) -> Non
     assert answer.status_code == (303 if method == "GET" else 401)
 
 
-async def test_finance_staff_may_look_at_a_stall_and_open_nothing(hub: Hub) -> None:
-    market, _ = await at_counter(hub)
+async def test_finance_staff_may_look_at_a_stall_and_open_nothing(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     finance = await sign_in(market, "finance", "finance")
     query = f"?payee={market.stall.payee_id}"
 
@@ -237,8 +236,9 @@ async def test_finance_staff_may_look_at_a_stall_and_open_nothing(hub: Hub) -> N
     assert answer.status_code == 403
 
 
-async def test_sales_say_why_each_payment_is_the_stalls(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_sales_say_why_each_payment_is_the_stalls(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     path = await open_bill(owner, amount="20")
     await pay_bill(market, path)
     await receive(market, 41_000, "an sang")
@@ -251,8 +251,9 @@ async def test_sales_say_why_each_payment_is_the_stalls(hub: Hub) -> None:
     assert 'data-digits="few">61.000' in page.replace("\n", "")
 
 
-async def test_putting_in_order_what_somebody_else_did_shows_how_it_stands(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_putting_in_order_what_somebody_else_did_shows_how_it_stands(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     sale = f"/counter/sales/{await receive(market, 41_000, 'an sang')}"
     bill = await open_bill(owner, amount="41")
     own = market.stall.payee_id
@@ -277,9 +278,7 @@ async def test_putting_in_order_what_somebody_else_did_shows_how_it_stands(hub: 
     assert (await owner.post(f"/counter/sales/{own}/assign")).status_code == 404  # no such payment
 
 
-async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
-
+async def test_printed_code_names_the_account_and_no_amount(owner: httpx.AsyncClient) -> None:
     page = (await owner.get("/counter/code")).text
     card = await owner.get("/counter/code/card.png")
 
@@ -289,9 +288,10 @@ async def test_printed_code_names_the_account_and_no_amount(hub: Hub) -> None:
     assert "attachment" in card.headers["content-disposition"]
 
 
-async def test_stall_without_an_account_says_what_to_do(hub: Hub) -> None:
-    market, _ = await at_counter(hub)
-    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
+async def test_stall_without_an_account_says_what_to_do(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
         payee_id = await a_payee(session, market.stall.org)
     owner = await sign_in(market, "new.stall", "vendor_owner", payee_id=payee_id)
 
@@ -299,8 +299,7 @@ async def test_stall_without_an_account_says_what_to_do(hub: Hub) -> None:
         assert "Quầy chưa có tài khoản nhận tiền." in (await owner.get(path)).text
 
 
-async def test_bank_that_cannot_be_polled_is_said_in_plain_words(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
+async def test_bank_that_cannot_be_polled_is_said_in_plain_words(owner: httpx.AsyncClient) -> None:
     path = await open_bill(owner, amount="20")
 
     answer = await owner.post(f"{path}/check")
@@ -313,8 +312,9 @@ async def test_bank_that_cannot_be_polled_is_said_in_plain_words(hub: Hub) -> No
     assert "Mở ứng dụng ngân hàng của quầy" in (await owner.get(answer.headers["location"])).text
 
 
-async def test_bill_leads_to_the_customers_own_page(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
+async def test_bill_leads_to_the_customers_own_page(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     page = (await owner.get(await open_bill(owner, amount="20", note="2 phở"))).text
 
     [path] = re.findall(r'href="(/p/[^"]+)"', page)
@@ -322,23 +322,22 @@ async def test_bill_leads_to_the_customers_own_page(hub: Hub) -> None:
     assert re.search(rf'data-copy="https?://[^"/]+{re.escape(path)}"', page)
     # What the keypad says of the note: the customer sees it.
     assert "khách thấy trên trang thanh toán" in (await owner.get("/counter")).text
-    assert "2 phở" in (await hub.new_client(**PAGE).get(path)).text
+    assert "2 phở" in (await market.hub.new_client(**PAGE).get(path)).text
 
 
-async def find_link(hub: Hub, market: Market) -> UUID:
+async def find_link(market: Market) -> UUID:
     query = text("SELECT id FROM payee_accounts WHERE payee_id = :id")
-    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
         link_id: UUID = await session.scalar(query, {"id": market.stall.payee_id})
     return link_id
 
 
 async def test_account_is_confirmed_for_all_by_the_stalls_owner_only(
-    hub: Hub, owner_database: Database
+    market: Market, owner: httpx.AsyncClient, owner_database: Database
 ) -> None:
-    market, owner = await at_counter(hub)
     cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
-    link_id = await find_link(hub, market)
-    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
+    link_id = await find_link(market)
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
         other_id = await a_payee(session, market.stall.org)
     stranger = await sign_in(market, "other", "vendor_owner", payee_id=other_id)
     later = text("UPDATE payee_accounts SET proposed_at = clock_timestamp() WHERE id = :id")
@@ -355,12 +354,13 @@ async def test_account_is_confirmed_for_all_by_the_stalls_owner_only(
 
 
 async def test_owner_hired_after_the_account_gets_past_its_news_for_themselves_only(
-    hub: Hub,
+    market: Market,
+    owner: httpx.AsyncClient,
 ) -> None:
     """A manager's straw login could else hide from the holder that their money goes elsewhere."""
-    market, owner = await at_counter(hub)  # their login is younger than the account
+    # the owner's login is younger than the account
     cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
-    link_id = await find_link(hub, market)
+    link_id = await find_link(market)
     page = (await owner.get("/counter")).text
     assert FIRST_ACCOUNT in page
     assert "đã đổi" not in page  # nothing changed
@@ -378,12 +378,11 @@ async def test_owner_hired_after_the_account_gets_past_its_news_for_themselves_o
 
 
 async def test_later_account_is_a_change_and_its_news_comes_again(
-    hub: Hub, owner_database: Database
+    market: Market, owner: httpx.AsyncClient, owner_database: Database
 ) -> None:
-    market, owner = await at_counter(hub)
-    link_id = await find_link(hub, market)
+    link_id = await find_link(market)
     await owner.post(f"/counter/accounts/{link_id}/seen")
-    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
         await an_account(
             session,
             market.stall.org,
@@ -398,9 +397,9 @@ async def test_later_account_is_a_change_and_its_news_comes_again(
     assert FIRST_ACCOUNT not in page
 
 
-async def test_pages_of_a_stall_are_kept_by_no_cache_and_run_nothing_inline(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
-
+async def test_pages_of_a_stall_are_kept_by_no_cache_and_run_nothing_inline(
+    owner: httpx.AsyncClient,
+) -> None:
     answer = await owner.get("/counter")
 
     assert answer.headers["cache-control"] == "no-store"
@@ -409,8 +408,7 @@ async def test_pages_of_a_stall_are_kept_by_no_cache_and_run_nothing_inline(hub:
     assert " onclick=" not in answer.text
 
 
-async def test_counter_speaks_english(hub: Hub) -> None:
-    _, owner = await at_counter(hub)
+async def test_counter_speaks_english(owner: httpx.AsyncClient) -> None:
     owner.cookies.set("phopay_lang", "en")
 
     page = (await owner.get("/counter")).text
@@ -419,8 +417,9 @@ async def test_counter_speaks_english(hub: Hub) -> None:
     assert "0 payments" in page
 
 
-async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     path = await open_bill(owner, amount="20000", plain="1")
     assert "Khách trả nốt tiền mặt" not in (await owner.get(path)).text
     await pay_bill(market, path, amount_vnd=12_000)
@@ -447,8 +446,9 @@ async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(hu
     assert "tiền mặt 8.000" in today
 
 
-async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(hub: Hub) -> None:
-    market, owner = await at_counter(hub)
+async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(
+    market: Market, owner: httpx.AsyncClient
+) -> None:
     path = await open_bill(owner, amount="20")
     await pay_bill(market, path, amount_vnd=12_000)
     form = {"cash_id": str(new_id()), "amount_vnd": "8000"}
@@ -477,9 +477,9 @@ async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(hub: Hu
 
 
 async def test_the_days_list_says_what_is_cash_and_that_a_short_bill_was_paid_since(
-    hub: Hub,
+    market: Market,
+    owner: httpx.AsyncClient,
 ) -> None:
-    market, owner = await at_counter(hub)
     bill = await market.add_bill(amount_vnd=50_000)
     await market.pay(bill, amount_vnd=30_000)
     short = text_of(await owner.get("/counter/sales"))

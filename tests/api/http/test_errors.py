@@ -164,6 +164,7 @@ async def test_a_lock_or_an_answer_that_takes_too_long_is_busy(settings: Setting
             assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.slow
 async def test_a_crowd_over_the_pool_is_answered_busy_not_left_waiting(settings: Settings) -> None:
     tight = settings.model_copy(update={"database_pool_size": 2, "database_pool_timeout_s": 1})
     async with running_hub(tight, build=with_odd_routes) as hub:

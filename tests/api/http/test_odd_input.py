@@ -69,6 +69,7 @@ HALF_PAIRS = (
 )
 
 
+@pytest.mark.slow
 async def test_half_a_pair_in_a_body_is_no_mistake_of_the_hub(hub: Hub) -> None:
     """JSON may name half of a UTF-16 pair, which no answer in UTF-8 can repeat as it is."""
     admin = await set_up_city(hub)

@@ -165,6 +165,7 @@ def test_examples_are_valid_by_their_own_schemas(app: FastAPI) -> None:
         jsonschema_rs.validator_for(schema, validate_formats=True).validate(example)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_quick_route_answers_as_the_declared_one_would(settings: Settings) -> None:
     app = create_app(settings)

@@ -79,6 +79,7 @@ async def test_opening_a_bill_refuses_unknown_parameters_like_any_other_address(
     assert (await market.till.get("/v1/bills")).json()["bills"] == []
 
 
+@pytest.mark.slow
 async def test_no_address_of_the_api_ignores_what_it_does_not_know(hub: Hub) -> None:
     passed = []
     for route in iter_route_contexts(hub.app.routes):

@@ -175,7 +175,8 @@ async def test_what_is_no_wake_up_does_not_end_the_listening(
     org_id = await org_of(admin)
     async with watching(admin) as screen:
         await asyncio.wait_for(hub.services.broadcaster.is_listening.wait(), 5)
-        for payload in ("", "not-a-uuid", "[1]", '["00", []]', "\u200b"):
+        no_instant = [f"{org_id} {since}" for since in ("x", "2026-11-20T12:00:00")]
+        for payload in ("", "not-a-uuid", "[1]", '["00", []]', "\u200b", *no_instant):
             async with open_org_transaction(hub.services.database, org_id) as session:
                 await session.execute(
                     text("SELECT pg_notify(:channel, :payload)"),

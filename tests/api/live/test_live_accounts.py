@@ -20,7 +20,7 @@ from tests.world.markets import Market, set_up_market
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.payees import a_payee, an_account
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.world.cities import set_up_city
 from tests.world.databases import FreshDatabase
 from tests.world.hubs import Hub, running_hub
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 RECEIVED_WITHIN_S = 30.0  # a busy machine; what is lost never comes

@@ -19,7 +19,7 @@ from tests.api.live.live_screens import happen, org_of, watching, with_streams
 from tests.world.cities import set_up_city
 from tests.world.hubs import Hub, running_hub
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from payments.bills.references import make_reference
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import let_in, text_of
 from tests.world.reads import read_status
 
@@ -15,12 +14,6 @@ pytestmark = pytest.mark.anyio
 
 FORM = re.compile(r'<form[^>]*action="(/manage/breaks/[0-9a-f-]{36}/assign)".*?</form>', re.S)
 OPTION = re.compile(r'<option value="([^"]*)"([^>]*)>')
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market board with a stall that can be paid."""
-    return await set_up_market(hub)
 
 
 async def test_a_form_that_nobody_filled_in_gives_money_to_nobody(market: Market) -> None:

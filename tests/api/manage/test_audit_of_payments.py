@@ -3,17 +3,11 @@
 import pytest
 
 from core.clock import read_clock
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.pages import let_in, text_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    return await set_up_market(hub)
 
 
 async def test_a_correction_is_shown_in_words_and_with_what_was_typed(market: Market) -> None:

@@ -12,8 +12,7 @@ from core.ids import first_id_at, new_id
 from core.tenancy import open_org_transaction
 from payments.callbacks import queries
 from payments.callbacks.types import NewNotice
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import let_in, text_of
 
 pytestmark = pytest.mark.anyio
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.anyio
 # Around the bounds that a screen might have of its own: midnight, 24 hours, two days.
 AGES_H = (0.1, 1, 8, 13, 20, 23.9, 24.1, 30, 47)
 IN_A_DAY = sum(age_h < 24 for age_h in AGES_H)
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market board with a stall that can be paid."""
-    return await set_up_market(hub)
 
 
 async def receive_at(database: Database, market: Market, *ages_h: float) -> None:

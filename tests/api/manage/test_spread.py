@@ -11,19 +11,13 @@ from core.tenancy import open_org_transaction
 from payments.bills.queries import find_bills
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import let_in, submit, text_of
 from tests.world.payees import a_payee, an_account
 
 pytestmark = pytest.mark.anyio
 
 SHARE = re.compile(r'name="bill" value="([^"]+)".*?name="amount" value="([^"]*)"', re.S)
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    return await set_up_market(hub)
 
 
 @pytest.fixture

@@ -8,17 +8,10 @@ import httpx
 import pytest
 
 from tests.world.cities import add_stall, employ, payee_scopes
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import as_reader, let_in, submit, text_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await set_up_market(hub)
 
 
 class _Form(HTMLParser):

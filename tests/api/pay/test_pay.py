@@ -14,7 +14,7 @@ from core.tenancy import open_org_transaction
 from payments.bills.service import cancel_bill
 from tests.world.constants import MANAGER
 from tests.world.hubs import Hub, running_hub
-from tests.world.markets import set_up_market
+from tests.world.markets import Market
 from tests.world.pages import as_reader, text_of
 
 pytestmark = pytest.mark.anyio
@@ -27,9 +27,8 @@ def stranger(hub: Hub) -> httpx.AsyncClient:
 
 
 async def test_open_bill_says_whom_how_much_where_and_under_which_memo(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
 
     answer = await stranger.get(market.pay_path(bill))
@@ -52,9 +51,8 @@ async def test_open_bill_says_whom_how_much_where_and_under_which_memo(
 
 
 async def test_page_is_kept_by_nobody_and_its_address_goes_nowhere(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
 
     answer = await stranger.get(market.pay_path(bill))
@@ -73,10 +71,8 @@ async def test_page_is_kept_by_nobody_and_its_address_goes_nowhere(
 
 @pytest.mark.parametrize("link", ["HKXM-{}", "ZZZZ-{}", "HKXM-short", "hkxm-{}", "{}", "HKXM-{}x"])
 async def test_every_wrong_link_gets_the_same_page(
-    hub: Hub, stranger: httpx.AsyncClient, link: str
+    market: Market, stranger: httpx.AsyncClient, link: str
 ) -> None:
-    await set_up_market(hub)
-
     answer = await stranger.get(f"/p/{link.format('A' * 22)}")
 
     assert answer.status_code == 404
@@ -84,10 +80,10 @@ async def test_every_wrong_link_gets_the_same_page(
     assert "No bill &#39;…&#39; was found." in answer.text
 
 
+@pytest.mark.slow
 async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
 
     guessed = [await guess(stranger) for _ in range(60)]
@@ -102,6 +98,7 @@ async def test_guesser_is_stopped_and_a_customer_behind_the_same_address_is_not(
     assert [answer.status_code for answer in seen] == [200, 200, 200]
 
 
+@pytest.mark.slow
 async def test_a_guesser_at_one_hub_is_not_counted_by_another_in_the_same_process(
     hub: Hub, settings: Settings
 ) -> None:
@@ -124,9 +121,8 @@ def code_in(page: httpx.Response) -> str:
 
 
 async def test_short_payment_shows_what_is_missing_with_a_new_code(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
     before = code_in(await stranger.get(market.pay_path(bill)))
 
@@ -144,9 +140,8 @@ async def test_short_payment_shows_what_is_missing_with_a_new_code(
 
 
 async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
 
     page = (await stranger.get(market.pay_path(bill))).text
@@ -158,9 +153,8 @@ async def test_numbers_codes_and_holders_are_neither_dialled_nor_translated(
 
 
 async def test_paid_bill_is_green_and_shows_no_code_any_more(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
     await market.pay(bill)
 
@@ -172,9 +166,8 @@ async def test_paid_bill_is_green_and_shows_no_code_any_more(
 
 
 async def test_over_paid_and_paid_twice_say_how_much_is_due_back(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     over, twice = await market.add_bill(), await market.add_bill()
     await market.pay(over, amount_vnd=25_000)
     await market.pay(twice)
@@ -188,8 +181,7 @@ async def test_over_paid_and_paid_twice_say_how_much_is_due_back(
     assert "Thừa 20.000 ₫" in twice_words
 
 
-async def test_late_payment_counts(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await set_up_market(hub)
+async def test_late_payment_counts(market: Market, stranger: httpx.AsyncClient) -> None:
     hour = timedelta(hours=1)
     bill = await market.add_bill(now=read_clock() - hour)
 
@@ -201,10 +193,9 @@ async def test_late_payment_counts(hub: Hub, stranger: httpx.AsyncClient) -> Non
     assert "vẫn được tính" in text_of(await stranger.get(market.pay_path(bill)))
 
 
-async def test_cancelled_bill_says_not_to_pay(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await set_up_market(hub)
+async def test_cancelled_bill_says_not_to_pay(market: Market, stranger: httpx.AsyncClient) -> None:
     bill = await market.add_bill()
-    async with open_org_transaction(hub.services.database, market.stall.org.id) as session:
+    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
         await cancel_bill(
             session, bill.org_id, bill.id, actor=MANAGER, reason=None, now=read_clock()
         )
@@ -216,9 +207,8 @@ async def test_cancelled_bill_says_not_to_pay(hub: Hub, stranger: httpx.AsyncCli
 
 
 async def test_receipt_has_words_and_masked_numbers_and_says_it_is_no_invoice(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill = await market.add_bill()
     path = market.pay_path(bill)
     assert (await stranger.get(f"{path}/receipt")).headers["location"] == path
@@ -234,10 +224,9 @@ async def test_receipt_has_words_and_masked_numbers_and_says_it_is_no_invoice(
     assert "Đây không phải hóa đơn" in words
 
 
-async def test_english_reader_gets_english(hub: Hub) -> None:
-    market = await set_up_market(hub)
+async def test_english_reader_gets_english(market: Market) -> None:
     bill = await market.add_bill()
-    tourist = as_reader(hub.new_client())
+    tourist = as_reader(market.hub.new_client())
     tourist.headers["Accept-Language"] = "en-GB,en"
 
     words = text_of(await tourist.get(market.pay_path(bill)))
@@ -246,8 +235,9 @@ async def test_english_reader_gets_english(hub: Hub) -> None:
     assert "Account holder" in words
 
 
-async def test_markup_in_a_name_is_shown_as_text(hub: Hub, stranger: httpx.AsyncClient) -> None:
-    market = await set_up_market(hub)
+async def test_markup_in_a_name_is_shown_as_text(
+    market: Market, stranger: httpx.AsyncClient
+) -> None:
     bill = await market.add_bill()
     till = await market.till.post(
         "/v1/bills", json=market.bill_body(purpose='<script>alert("x")</script>')
@@ -262,9 +252,8 @@ async def test_markup_in_a_name_is_shown_as_text(hub: Hub, stranger: httpx.Async
 
 
 async def test_stream_says_that_something_happened_and_not_what(
-    hub: Hub, stranger: httpx.AsyncClient
+    market: Market, stranger: httpx.AsyncClient
 ) -> None:
-    market = await set_up_market(hub)
     bill, other = await market.add_bill(), await market.add_bill()
     await market.pay(other)
     await market.pay(bill)

@@ -179,6 +179,7 @@ async def test_check_the_payment_brings_an_unanswered_order_to_its_end(
     assert answer.json()["bill"]["code_state"] == "ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_at_the_counter", [False, True])
 async def test_a_check_of_a_silent_payos_is_answered_within_five_seconds(
     market: Market, place: RailStall, is_at_the_counter: bool

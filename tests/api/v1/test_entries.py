@@ -10,7 +10,7 @@ import pytest
 
 from api.app import create_app
 from api.v1.lots.entries_asgi import EntriesASGI
-from api.v1.lots.schemas import EntryRead
+from api.v1.lots.entry_schemas import EntryRead
 from core.clock import read_clock
 from core.ids import first_id_at, new_id
 from core.settings import Settings

@@ -10,8 +10,7 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.ids import new_id
-from tests.world.hubs import Hub
-from tests.world.markets import Market, set_up_market
+from tests.world.markets import Market
 from tests.world.pages import as_reader
 
 pytestmark = pytest.mark.anyio
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.anyio
 AT_ONCE = 5
 KEY = {"Idempotency-Key": "import-17"}
 ACCOUNT = {"bin": "970436", "account_number": "5550123456", "holder_name": "NGUYEN THI LAN"}
-
-
-@pytest.fixture
-async def market(hub: Hub) -> Market:
-    """A market with a stall that can be paid."""
-    return await set_up_market(hub)
 
 
 async def count(database: Database, table: str) -> int:

@@ -95,6 +95,7 @@ async def test_of_those_who_take_one_job_at_one_instant_one_gets_it(
         assert [one.id for one in taken if one is not None] == [job_id]
 
 
+@pytest.mark.slow
 async def test_a_worker_that_is_alive_keeps_its_job_longer_than_its_lease(
     app_database: Database, worker_database: Database
 ) -> None:
@@ -402,6 +403,7 @@ async def test_a_kind_that_this_worker_does_not_know_is_left_to_another(
     assert (await see(app_database, newer)).attempts == 0
 
 
+@pytest.mark.slow
 async def test_a_worker_that_cannot_renew_its_lease_stops_before_another_may_take_the_job(
     app_database: Database, worker_database: Database, owner_database: Database
 ) -> None:

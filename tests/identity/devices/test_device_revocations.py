@@ -1,6 +1,5 @@
 """Revoked devices as every process knows them: read as the role that sees ids and times only."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,19 +20,11 @@ from identity.people.rules import Role
 from identity.people.service import HUB, add_staff
 from registry import REGISTRY
 from tests.world.constants import PASSWORD
-from tests.world.databases import FreshDatabase, open_database_at
 from tests.world.organisations import an_organisation
 
 pytestmark = pytest.mark.anyio
 
 NOW = read_clock()
-
-
-@pytest.fixture
-async def gate_database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
-    """Sessions of the role phopay_gate."""
-    async with open_database_at(fresh_database.gate_url, fresh_database.settings) as database:
-        yield database
 
 
 async def a_device(database: Database, code: str, **facts: object) -> Device:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.world.databases import reachable_folder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PAYLOAD = "00020101021138"  # cut short: an answer all the same
 NOBODY = 65_534

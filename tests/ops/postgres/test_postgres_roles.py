@@ -109,6 +109,7 @@ def test_a_database_that_does_not_answer_is_named() -> None:
         ensure_roles("postgresql://city:p@127.0.0.1:9/hub", role_passwords(TEST_SECRET_KEY))
 
 
+@pytest.mark.slow
 def test_migrate_brings_an_empty_database_up_and_back(cluster: Cluster) -> None:
     def migrate(*options: str) -> str:
         done = subprocess.run(
@@ -131,11 +132,12 @@ def test_migrate_brings_an_empty_database_up_and_back(cluster: Cluster) -> None:
         assert migrate("--show") == "empty"
         newest = migrate()
         assert newest == list_revisions()[-1]
-        assert migrate("--to", "m0001") == "m0001"
-        assert migrate("--to", "base") == "empty"
+        assert migrate("--to", "m0001", "--drop-data") == "m0001"
+        assert migrate("--to", "base", "--drop-data") == "empty"
         assert migrate("--to", "head") == newest
 
 
+@pytest.mark.slow
 def test_showing_the_revision_of_our_own_database_changes_nothing() -> None:
     with reachable_folder() as folder:
         for _ in range(2):

@@ -20,7 +20,7 @@ from tests.world.waits import becomes
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 30.0
-pytestmark = pytest.mark.database
+pytestmark = [pytest.mark.database, pytest.mark.slow]
 is_root = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not is_root, reason="only root has to change its account")
 

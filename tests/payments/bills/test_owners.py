@@ -29,6 +29,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import count_rows, find_match, list_breaks, read_status
 from tests.world.stalls import PayableStall
+from tests.world.waits import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +191,49 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
 
     assert notebook.heard == [(good.id, "open", "paid")]
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
+
+
+async def test_changes_are_handled_from_a_wake_up_on_and_all_others_seconds_later(
+    app_database: Database, stall: PayableStall, notebook: Notebook
+) -> None:
+    """The one before is a dead process's, and no worker runs: nothing else wakes the inbox."""
+    left, fresh = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "ab"]
+    later = NOON + timedelta(minutes=1)
+    await pay(app_database, stall, left)
+    await pay(app_database, stall, fresh, now=later)
+    inbox = OwnersInbox(
+        app_database, {KIND: notebook}, read_clock=lambda: later, full_look_after_s=0.5
+    )
+
+    inbox.wake(stall.org.id, later)
+    await asyncio.sleep(0.3)
+    assert notebook.heard == [(fresh.id, "open", "paid")]
+    async with asyncio.timeout(DEADLINE_S):
+        while len(notebook.heard) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await inbox.close()
+    assert notebook.heard[1:] == [(left.id, "open", "paid")]
+
+
+async def test_a_wake_up_during_a_look_moves_it_back_to_an_earlier_change(
+    app_database: Database, stall: PayableStall, notebook: Notebook
+) -> None:
+    """Clocks of two hubs differ: what was written last is due before the others."""
+    bills = [await a_bill(app_database, stall, owner=(KIND, new_id())) for _ in "abc"]
+    due = [NOON + timedelta(minutes=minutes) for minutes in (2, 3, 1)]
+    for bill, now in zip(bills, due, strict=True):
+        await pay(app_database, stall, bill, now=now)
+    inbox = OwnersInbox(
+        app_database, {KIND: notebook}, read_clock=lambda: max(due), full_look_after_s=3_600
+    )
+
+    for since in due:
+        inbox.wake(stall.org.id, since)
+    async with asyncio.timeout(DEADLINE_S):
+        while len(notebook.heard) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await inbox.close()
+    assert {bill_id for bill_id, _, _ in notebook.heard} == {bill.id for bill in bills}
 
 
 async def test_several_processes_at_once_notify_an_owner_once_and_in_order(

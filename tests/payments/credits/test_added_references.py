@@ -27,17 +27,11 @@ from tests.world.reads import (
     read_ledger,
     read_status,
 )
-from tests.world.serials import next_code
-from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall, another_endpoint
+from tests.world.stalls import PayableStall, a_neighbour, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 OWN = "FT26324000123"
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture

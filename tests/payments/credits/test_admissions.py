@@ -35,17 +35,11 @@ from tests.world.reads import (
     read_ledger,
     read_status,
 )
-from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall
 
 pytestmark = pytest.mark.anyio
 
 OWN = "FT26324000123"
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
 
 
 async def find_break(database: Database, stall: PayableStall, kind: str) -> UUID:

@@ -1,7 +1,6 @@
 """Honest transfers that share a bank reference, and one transfer that two messages report."""
 
 from datetime import timedelta
-from itertools import permutations
 
 import psycopg
 import pytest
@@ -20,20 +19,15 @@ from tests.world.constants import NOON, VCB
 from tests.world.databases import FreshDatabase
 from tests.world.endpoints import an_endpoint
 from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
+from tests.world.orders import ORDERS_OF_FOUR
 from tests.world.organisations import GIVEN_OUT
 from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
-from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 OWN = "FT26324000123"  # a reference that looks like one transfer's own
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
 
 
 @pytest.fixture
@@ -128,7 +122,7 @@ async def test_each_report_that_contradicts_opens_a_break_of_its_own(
     assert await list_breaks(app_database, stall) == ["contradiction"] * 2
 
 
-@pytest.mark.parametrize("order", sorted(set(permutations("ABab"))))
+@pytest.mark.parametrize("order", ORDERS_OF_FOUR)
 @pytest.mark.parametrize("memo", ["pho", ""])
 async def test_two_sales_with_one_reference_reported_by_two_providers_are_two_credits(
     app_database: Database,

@@ -19,19 +19,14 @@ from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.world.bills import a_bill
 from tests.world.constants import NOON
 from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
-from tests.world.serials import next_code, next_number
-from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall, another_endpoint
+from tests.world.serials import next_number
+from tests.world.stalls import PayableStall, a_neighbour, another_endpoint
 
 pytestmark = pytest.mark.anyio
 
 LAN = Actor(kind="staff", id=UUID(int=44), name="Cô Lan bán phở")
 WORDS = "tiền con gửi về nhà"
 TYPED = {"by", "words"}  # facts that people gave: a name, what they typed
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=next_code())
 
 
 async def correct(

@@ -10,17 +10,12 @@ from payments.payees.accounts import propose_account
 from payments.payees.errors import BadAccount
 from payments.vietqr.banks import find_bank
 from tests.world.constants import MANAGER, NOON, VCB
-from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
 
 # Unknown, empty, too short, too long, a name, and digits of another script.
 NO_BANKS = ("999999", "000000", "", "97043", "9704366", "VCB", "９７０４３６")
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database)
 
 
 async def propose_at(database: Database, stall: PayableStall, bin_: str) -> None:

@@ -54,6 +54,7 @@ async def change(
         )
 
 
+@pytest.mark.slow
 async def test_an_endpoint_with_more_than_a_hundred_accounts_gets_one_more(
     app_database: Database, stall: PayableStall
 ) -> None:

@@ -16,14 +16,9 @@ from payments.onboarding.holders import SpeaksFor, find_speaks_for
 from payments.payees import queries
 from payments.payees.rules import LinkStatus
 from tests.world.constants import APPROVER, MANAGER, NOON
-from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.stalls import PayableStall
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database)
 
 
 def someone(stall: PayableStall, *roles: Role, id_: UUID | None = None) -> Caller:

@@ -32,7 +32,7 @@ from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.servers import a_server, answering
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PROMISED_S = 5.0
 BUSY_S = 3.0  # what a busy machine may add; without the limit it would be ten times as long

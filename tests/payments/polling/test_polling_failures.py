@@ -118,6 +118,7 @@ async def polled_at(
     return await poll(app_database, sealer, stall)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["casso", "payos"])
 async def test_a_provider_that_only_drips_is_given_up_within_five_seconds(
     app_database: Database, owner_database: Database, sealer: Sealer, provider: str

@@ -141,7 +141,7 @@ async def test_a_new_provider_calls_back_and_settles_a_bill(
     bill = await a_bill(app_database, stall, now=read_clock())
     processor = NoticeProcessor(app_database, read_clock=read_clock)
     woken: list[object] = []
-    receiver = NoticeReceiver(app_database, sealer, wake=woken.append)
+    receiver = NoticeReceiver(app_database, sealer, wake=lambda org, _: woken.append(org))
     facts = {
         "ma": "NB1",
         "so_tien": 20_000,

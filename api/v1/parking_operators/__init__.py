@@ -1,0 +1,1 @@
+"""Parking operators: the sellers that run lots."""

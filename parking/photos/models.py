@@ -1,0 +1,29 @@
+"""Photos that are kept, by their hash."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base
+
+
+class Photo(Base):
+    """A picture of a vehicle. Sessions and observations name it by its hash."""
+
+    __tablename__ = "photos"
+    __table_args__ = (
+        CheckConstraint("length(hash) = 32", name="hash_is_sha256"),
+        Index("ix_photos_kept_until", "kept_until"),
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # SHA-256 of the file
+    lot_id: Mapped[UUID]  # where it was taken first
+    width: Mapped[int]
+    height: Mapped[int]
+    size_bytes: Mapped[int]
+    taken_by: Mapped[UUID]
+    stored_at: Mapped[datetime]
+    kept_until: Mapped[datetime]  # then it is erased, file and row

@@ -1,0 +1,83 @@
+"""All SQL of photos."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking.photos.models import Photo
+from parking.photos.rules import Picture
+
+# The same picture again is kept as long as the later one.
+INSERT_PHOTO = text("""
+    INSERT INTO photos (
+        org_id, hash, lot_id, width, height, size_bytes, taken_by, stored_at, kept_until)
+    VALUES (:org_id, :hash, :lot_id, :width, :height, :size_bytes, :taken_by, :now, :kept_until)
+    ON CONFLICT (org_id, hash) DO UPDATE
+    SET kept_until = greatest(photos.kept_until, excluded.kept_until)
+""")
+
+DELETE_EXPIRED = text("""
+    DELETE FROM photos WHERE org_id = :org_id AND hash = :hash AND kept_until < :now
+""")
+
+
+async def insert_photo_once(
+    session: AsyncSession,
+    org_id: UUID,
+    picture: Picture,
+    *,
+    lot_id: UUID,
+    taken_by: UUID,
+    kept_until: datetime,
+    now: datetime,
+) -> None:
+    """Record that a picture is kept."""
+    values = {
+        "org_id": org_id,
+        "hash": picture.hash,
+        "lot_id": lot_id,
+        "width": picture.width,
+        "height": picture.height,
+        "size_bytes": len(picture.jpeg),
+        "taken_by": taken_by,
+        "kept_until": kept_until,
+        "now": now,
+    }
+    await session.execute(INSERT_PHOTO, values)
+
+
+async def list_expired(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> Sequence[tuple[UUID, bytes]]:
+    """List (organisation, hash) of pictures past their retention, of all organisations."""
+    query = (
+        select(Photo.org_id, Photo.hash)
+        .where(Photo.kept_until < now)
+        .order_by(Photo.kept_until)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def delete_expired(
+    session: AsyncSession, org_id: UUID, hash_: bytes, *, now: datetime
+) -> bool:
+    """Delete the row of a picture that is past its retention; False if it is kept longer by now."""
+    result = await session.execute(DELETE_EXPIRED, {"org_id": org_id, "hash": hash_, "now": now})
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+async def find_hashes(
+    session: AsyncSession, org_id: UUID, hashes: Collection[bytes]
+) -> Collection[bytes]:
+    """Return which of these pictures have a row."""
+    query = select(Photo.hash).where(Photo.org_id == org_id, Photo.hash.in_(hashes))
+    return (await session.scalars(query)).all()
+
+
+async def delete_photo(session: AsyncSession, org_id: UUID, hash_: bytes) -> None:
+    """Delete the row of a picture that a person asked to have erased."""
+    await session.execute(delete(Photo).where(Photo.org_id == org_id, Photo.hash == hash_))
