@@ -61,6 +61,7 @@ from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
+from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
@@ -92,6 +93,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     events_routes.router,
     jobs_routes.router,
+    parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
     shifts_routes.router,

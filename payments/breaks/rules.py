@@ -47,4 +47,5 @@ class BreakReason(StrEnum):
     VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
     STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
     MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
+    MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

@@ -44,7 +44,7 @@ SearchText = Annotated[str, Query(max_length=TICKET_CHARS_MAX, examples=["29AA 1
 FIRST: Final = UUID(int=0)
 
 
-def _describe_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def describe_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Describe a body that msgspec reads, in OpenAPI's words, whole in one place."""
     (_,), parts = msgspec.json.schema_components([kind], ref_template="#/{name}")
     schema = _put_together(parts[kind.__name__], parts)
@@ -92,7 +92,7 @@ ANSWERED: Final = {
     "/{lot_id}/entries",
     status_code=201,
     responses={**may_answer(LotOrClassNotFound), 201: OPENED, 200: ANSWERED},
-    openapi_extra=_describe_body(EntryCreate),
+    openapi_extra=describe_body(EntryCreate),
     max_body_size=ENTRY_BYTES_MAX,
 )
 async def enter(lot_id: UUID, caller: Gate) -> EntryRead:
@@ -103,7 +103,7 @@ async def enter(lot_id: UUID, caller: Gate) -> EntryRead:
 @bodies.post(
     "/{lot_id}/movements",
     responses=may_answer(DeviceNotFound, DeviceTokenNotValid, DeviceRevoked),
-    openapi_extra=_describe_body(MovementBatch),
+    openapi_extra=describe_body(MovementBatch),
     max_body_size=BATCH_BYTES_MAX,
 )
 async def report(lot_id: UUID, caller: Gate) -> MovementsRead:
