@@ -53,21 +53,26 @@ BEGIN;
 SELECT inside_count, capacity FROM occupancy
 WHERE org_id = {ORG_ID} AND lot_id = {LOT_ID} AND vehicle_class = 'motorbike' FOR NO KEY UPDATE;
 SELECT session_id FROM inside
-WHERE org_id = {ORG_ID} AND lot_id = {LOT_ID} AND kind = 'plate' AND credential = 'motorbike-' || {PLATE};
+WHERE org_id = {ORG_ID} AND lot_id = {LOT_ID} AND kind = 'plate'
+  AND credential = 'motorbike-' || {PLATE};
 INSERT INTO parking_sessions (org_id, id, lot_id, vehicle_class, plate, ticket_key, status,
     entered_at, entry_by, entry_device_id, entry_photo, request_hash)
-VALUES ({ORG_ID}, {STAY}, {LOT_ID}, 'motorbike', {PLATE}, {STAY}, 'inside', now(), {LOT_ID}, {LOT_ID}, {HASH}, {HASH})
+VALUES ({ORG_ID}, {STAY}, {LOT_ID}, 'motorbike', {PLATE}, {STAY}, 'inside', now(), {LOT_ID},
+    {LOT_ID}, {HASH}, {HASH})
 ON CONFLICT DO NOTHING;
 INSERT INTO inside (org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at)
-VALUES ({ORG_ID}, {LOT_ID}, 'plate', 'motorbike-' || {PLATE}, right(:n::text, 3), {STAY}, 'motorbike', now());
+VALUES ({ORG_ID}, {LOT_ID}, 'plate', 'motorbike-' || {PLATE}, right(:n::text, 3), {STAY},
+    'motorbike', now());
 UPDATE occupancy SET inside_count = inside_count + 1
 WHERE org_id = {ORG_ID} AND lot_id = {LOT_ID} AND vehicle_class = 'motorbike';
 INSERT INTO observations (org_id, id, lot_id, session_id, direction, method, plate, read_text,
     read_score_bps, photo, device_id, seen_by, seen_at)
-VALUES ({ORG_ID}, {STAY}, {LOT_ID}, {STAY}, 'in', 'anpr', {PLATE}, {PLATE}, 9700, {HASH}, {LOT_ID}, {LOT_ID}, now());
+VALUES ({ORG_ID}, {STAY}, {LOT_ID}, {STAY}, 'in', 'anpr', {PLATE}, {PLATE}, 9700, {HASH},
+    {LOT_ID}, {LOT_ID}, now());
 INSERT INTO events (org_id, id, kind, data, recorded_at)
-VALUES ({ORG_ID}, {STAY}, 'parking.entered', jsonb_build_object('lot_id', {LOT_ID}, 'session_id', {STAY},
-    'vehicle_class', 'motorbike', 'plate', 'F***12', 'pass_id', null, 'inside_count', 1), now());
+VALUES ({ORG_ID}, {STAY}, 'parking.entered', jsonb_build_object('lot_id', {LOT_ID},
+    'session_id', {STAY}, 'vehicle_class', 'motorbike', 'plate', 'F***12', 'pass_id', null,
+    'inside_count', 1), now());
 COMMIT;
 """
 

@@ -24,5 +24,5 @@ async def answer_at_once(self: EntryWriter, request: EntryRequest) -> EntryAnswe
 
 
 if __name__ == "__main__":
-    EntryWriter.enter = answer_at_once  # type: ignore[assignment, method-assign]
+    EntryWriter.enter = answer_at_once  # type: ignore[method-assign]
     hub_process.main(int(sys.argv[1]))
