@@ -120,8 +120,8 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("pass_id IS NOT NULL"),
     )
-    op.create_index("ix_inside_session", "inside", ["org_id", "session_id"], unique=False)
-    op.create_index("ix_inside_tail", "inside", ["org_id", "lot_id", "tail"], unique=False)
+    op.create_index("ix_inside_session", "inside", ["session_id"], unique=False)
+    op.create_index("ix_inside_tail", "inside", ["tail", "lot_id"], unique=False)
     op.create_table(
         "observations",
         sa.Column("org_id", sa.Uuid(), nullable=False),

@@ -43,13 +43,13 @@ DECIDE_AND_WRITE = text("""
             CAST(:photos AS text[]), CAST(:methods AS text[]), CAST(:read_texts AS text[]),
             CAST(:read_scores AS int[]), CAST(:entered_ats AS timestamptz[]),
             CAST(:time_sources AS text[]), CAST(:request_hashes AS text[]),
-            CAST(:may_exceeds AS bool[]), CAST(:event_ids AS uuid[]), CAST(:alert_ids AS uuid[]),
-            CAST(:licence_ids AS uuid[]), CAST(:left_ats AS timestamptz[]))
+            CAST(:may_exceeds AS bool[]), CAST(:event_ids AS uuid[]),
+            CAST(:left_ats AS timestamptz[]))
         WITH ORDINALITY AS t (
             org_id, lot_id, id, vehicle_class, plate, plate_credential, masked_plate, ticket_kind,
             ticket, ticket_key, access_id, device_id, shift_id, entered_by, photo, method,
             read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
-            alert_id, licence_id, left_at, n)),
+            left_at, n)),
     looked_up AS MATERIALIZED (
         SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity,
                s.request_hash = decode(i.request_hash, 'hex') AS is_same,
@@ -161,14 +161,19 @@ DECIDE_AND_WRITE = text("""
                :now
         FROM entered
         UNION ALL
-        SELECT org_id, alert_id, :watched_kind,
+        -- Seldom: the last digit of the entry's event makes it another id.
+        SELECT org_id, (left(event_id::text, 35) || translate(
+                   right(event_id::text, 1), '0123456789abcdef', '123456789abcdef0'))::uuid,
+               :watched_kind,
                jsonb_build_object(
                    'lot_id', lot_id, 'session_id', id, 'vehicle_class', vehicle_class,
                    'plate', masked_plate),
                :now
         FROM entered WHERE is_watched
         UNION ALL
-        SELECT org_id, licence_id, :over_licence_kind,
+        SELECT org_id, (left(event_id::text, 35) || translate(
+                   right(event_id::text, 1), '0123456789abcdef', '23456789abcdef01'))::uuid,
+               :over_licence_kind,
                jsonb_build_object(
                    'lot_id', lot_id, 'vehicle_class', vehicle_class,
                    'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
@@ -306,7 +311,5 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         "request_hashes": [r.request_hash.hex() for r in requests],
         "may_exceeds": [r.may_exceed for r in requests],
         "event_ids": [new_event_id() for _ in requests],
-        "alert_ids": [new_event_id() for _ in requests],
-        "licence_ids": [new_event_id() for _ in requests],
         "left_ats": [r.left_at for r in requests],
     }
