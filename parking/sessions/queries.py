@@ -29,7 +29,8 @@ LOCK_OCCUPANCY = text("""
     FOR NO KEY UPDATE OF o
 """)
 
-# One lookup by key for each item and table; the lists of candidates are the flush's own. The
+# One lookup by key for each item and table, which LIMIT keeps from becoming one of all rows; the
+# lists of candidates are the flush's own. The
 # sighting of an entry has the session's id. `n` is the item's place, which is the order of
 # arrival: the last free space belongs to who came first.
 DECIDE_AND_WRITE = text("""
@@ -93,18 +94,20 @@ DECIDE_AND_WRITE = text("""
                j.inside_count + count(*) FILTER (
                    WHERE j.verdict = 'opened' AND j.left_at IS NULL) OVER (
                    PARTITION BY j.org_id, j.lot_id, j.vehicle_class ORDER BY j.n) AS inside_after,
-               j.verdict = 'opened' AND j.plate IS NOT NULL AND EXISTS (
-                   SELECT FROM watched_plates w
+               j.verdict = 'opened' AND j.plate IS NOT NULL AND (
+                   SELECT true FROM watched_plates w
                    WHERE w.org_id = j.org_id AND w.plate = j.plate
                      AND w.vehicle_class = j.vehicle_class AND w.approved_at IS NOT NULL
                      AND w.removed_at IS NULL
                      AND (j.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
-                         BETWEEN w.from_on AND w.expires_on) AS is_watched
+                         BETWEEN w.from_on AND w.expires_on
+                   LIMIT 1) IS NOT NULL AS is_watched
         FROM judged j
         LEFT JOIN LATERAL (
             SELECT p.id AS pass_id, p.kind = 'monthly' AS is_monthly,
-                   p.kind = 'monthly' AND EXISTS (
-                       SELECT FROM inside x WHERE x.org_id = p.org_id AND x.pass_id = p.id)
+                   p.kind = 'monthly' AND (
+                       SELECT true FROM inside x
+                       WHERE x.org_id = p.org_id AND x.pass_id = p.id LIMIT 1) IS NOT NULL
                        AS is_used
             FROM pass_plates v
             JOIN passes p ON p.org_id = v.org_id AND p.id = v.pass_id
