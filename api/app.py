@@ -87,6 +87,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     events_routes.router,
     jobs_routes.router,
+    lots_routes.bodies,
     lots_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at

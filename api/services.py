@@ -31,6 +31,8 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.sessions.movements import MovementWriter
+from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
@@ -44,10 +46,10 @@ from registry import Registry
 log = structlog.get_logger()
 
 KEY_USES_WRITTEN_EVERY_S: Final = 10.0
+GATE_CONNECTIONS: Final = 4  # the way in writes few flushes at a time; revocations are read
 # A revoked device is out of every process in five seconds, also where one reading takes two.
 REVOCATIONS_READ_EVERY_S: Final = 2.0
 REVOCATIONS_READ_WITHIN_S: Final = 2.0
-GATE_CONNECTIONS: Final = 2  # the way in writes one flush at a time; and what reads for it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,7 +57,7 @@ class Readiness:
     """Whether this process still serves, and the one look at the database under way."""
 
     is_closing: bool = False
-    look: asyncio.Task[str | None] | None = None
+    look: asyncio.Task[tuple[str | None, list[PartitionWarning]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +94,7 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    movement_writer: MovementWriter
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
@@ -153,6 +156,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
@@ -187,6 +191,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             receiver=receiver,
             bill_writer=bill_writer,
             entry_writer=entry_writer,
+            movement_writer=movement_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

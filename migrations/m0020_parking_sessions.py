@@ -90,9 +90,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("left_at IS NOT NULL"),
     )
-    op.create_index(
-        "ix_parking_sessions_lot", "parking_sessions", ["org_id", "lot_id", "id"], unique=False
-    )
+    op.create_index("ix_parking_sessions_lot", "parking_sessions", ["lot_id", "id"], unique=False)
     op.create_index(
         "ix_parking_sessions_plate",
         "parking_sessions",
@@ -158,10 +156,10 @@ def upgrade() -> None:
         sa.Column("lot_id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("device_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("offset_ms", sa.Integer(), nullable=False),
+        sa.Column("offset_ms", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_from", sa.Uuid(), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
@@ -174,7 +172,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "device_id", "id", name=op.f("pk_movements")),
         postgresql_partition_by="RANGE (id)",
     )
-    op.create_index("ix_movements_lot", "movements", ["org_id", "lot_id", "id"], unique=False)
+    op.create_index("ix_movements_lot", "movements", ["lot_id", "id"], unique=False)
     op.create_index(
         "ix_movements_waiting",
         "movements",

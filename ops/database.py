@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from core.clock import read_clock
 from ops.backup.manifest import KEY_FILE
 from ops.console import say
 from ops.environment import (
@@ -23,6 +24,7 @@ from ops.environment import (
     store_secret_key,
 )
 from ops.errors import CannotStart
+from ops.maintenance import maintaining, run_maintenance
 from ops.postgres.supervisor import Cluster, running_postgres
 
 CHANGES_HANDS_S = 30.0  # to stop one server and start the next, on a slow machine
@@ -69,8 +71,11 @@ def open_database(
         return
     with running_postgres(data_dir, port=postgres_port) as cluster:
         owner_url = embedded_owner_url(cluster, secret_key)
-        with _told_plainly(owner_url):
+        with ExitStack() as stack:
+            stack.enter_context(_told_plainly(owner_url))
             keep_trying(lambda: _prepare_embedded(cluster, secret_key, is_migration_wanted))
+            if is_migration_wanted:
+                stack.enter_context(maintaining(owner_url))
             yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
 
 
@@ -122,6 +127,7 @@ def _prepare_external(owner_url: str, secret_key: str, is_migration_wanted: bool
     ensure_roles(owner_url, role_passwords(secret_key))
     if is_migration_wanted:
         _migrate(migrate.read_current(owner_url), owner_url)
+        run_maintenance(owner_url, now=read_clock())
 
 
 def _prepare_embedded(cluster: Cluster, secret_key: str, is_migration_wanted: bool) -> None:

@@ -22,6 +22,11 @@ def add_database(commands: "Parsers") -> None:
     migrate.add_argument("--show", action="store_true", help="print the revision, change nothing")
     add_data(migrate)
 
+    maintain = add_command(
+        commands, "maintain", _maintain, "make partitions ahead, erase what is over: once a day"
+    )
+    add_data(maintain)
+
     _add_backups(commands)
     code = add_command(commands, "add-code", _add_code, "give an organisation one more code")
     code.add_argument("organisation", metavar="CODE", help="a code that it has")
@@ -80,6 +85,22 @@ def _migrate(options: "Options") -> int:
         if options.to is not None:
             migrate.move_to(owner_url, options.to)
         print(keep_trying(lambda: migrate.read_current(owner_url)) or "empty")
+    return 0
+
+
+def _maintain(options: "Options") -> int:
+    from core.clock import read_clock
+    from ops.database import open_database
+    from ops.maintenance import run_maintenance
+
+    with open_database(
+        options.data,
+        may_prepare=False,
+        is_migration_wanted=False,
+        postgres_port=options.postgres_port,
+    ) as environment:
+        run_maintenance(environment["PHOPAY_DATABASE_URL"], now=read_clock())
+    say("Maintained")
     return 0
 
 

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ops.cli.options import add_command, add_group
+from ops.plate_tools import add_plate
 
 if TYPE_CHECKING:
     from ops.cli.options import Options, Parsers
@@ -21,6 +22,8 @@ def add_tools(commands: "Parsers") -> None:
 
     memo = add_group(commands, "memo", "find references in what banks write")
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
+
+    add_plate(commands)
 
     callback = add_group(commands, "callback", "check callbacks of banks and providers")
     verify = add_command(

@@ -1,19 +1,14 @@
 """Tools for integrators: VietQR codes, references and memos, one JSON object for each line.
 
-They run on the code that the hub runs and need no hub. Nothing but JSON objects goes to `out`,
-and no input ends in a traceback: what cannot be done is {"error": {"code", "detail"}} in its
-line's place, so that output line n answers input line n. Imports of what is slow to load (fonts,
-pictures) are nowhere on these ways.
+They run on the code that the hub runs and need no hub (json_lines). Imports of what is slow to
+load (fonts, pictures) are nowhere on these ways.
 """
 
 import json
-import os
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, Final, TextIO
+from typing import Any, Final, TextIO
 
-from core.errors import HubError
+from ops.cli.json_lines import Answer, Lines, Refused, answer_lines, make_error, write_line
 from payments.bills.references import (
     SERIAL_COUNT,
     find_references,
@@ -28,12 +23,6 @@ from payments.vietqr import (
     build,
     parse,
 )
-
-Lines = TextIO | BinaryIO | Iterable[str] | Iterable[bytes]
-Answer = dict[str, Any]
-
-# No payload, memo or JSON object of ours comes near; a longer line is dropped while it is read.
-LINE_CHARS_MAX: Final = 65_536
 
 DECODED_KEYS: Final = (
     "point_of_initiation",
@@ -60,21 +49,13 @@ SUBFIELDS: Final = {
 }
 
 
-class _Refused(Exception):
-    """One line's input is not what the tool takes; the code and the words go to the output."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-
-
 def run_vietqr_decode(lines: Lines, out: TextIO) -> int:
     """Answer each payload with its fields (DECODED_KEYS), as a scanner's app would read them.
 
     `additional` maps the subfields of object 62 ("01" … "99") to their text; `crc` is as it
     stands in the payload. Returns 0: a payload that is refused is an answer, not a failure.
     """
-    return _answer_lines(lines, out, _decode)
+    return answer_lines(lines, out, _decode)
 
 
 def run_vietqr_build(lines: Lines, out: TextIO) -> int:
@@ -83,7 +64,7 @@ def run_vietqr_build(lines: Lines, out: TextIO) -> int:
     `bin` and `account` are needed. Left out, `service` is QRIBFTTA and `point_of_initiation` is
     "12" with an amount and "11" without; `crc` is not looked at. Returns 0.
     """
-    return _answer_lines(lines, out, _build)
+    return answer_lines(lines, out, _build)
 
 
 def run_memo_find(lines: Lines, out: TextIO) -> int:
@@ -91,7 +72,7 @@ def run_memo_find(lines: Lines, out: TextIO) -> int:
 
     Returns 0.
     """
-    return _answer_lines(lines, out, _find)
+    return answer_lines(lines, out, _find)
 
 
 def run_reference_make(org: str, n: int, out: TextIO) -> int:
@@ -105,79 +86,16 @@ def run_reference_make(org: str, n: int, out: TextIO) -> int:
     """
     if not is_org_code(org):
         detail = f"{org[:20]!r} is not four characters of 23456789ABCDEFGHJKMNPQRSTVWXYZ."
-        return 2 if _write(out, _error("invalid_org_code", detail)) else 0
+        return 2 if write_line(out, make_error("invalid_org_code", detail)) else 0
     if not 0 <= n <= SERIAL_COUNT:
         detail = f"The number of references must lie between 0 and {SERIAL_COUNT}."
-        return 2 if _write(out, _error("invalid_count", detail)) else 0
+        return 2 if write_line(out, make_error("invalid_count", detail)) else 0
     start = secrets.randbelow(SERIAL_COUNT)
     for step in range(n):
         reference = make_reference(org, (start + step) % SERIAL_COUNT)
-        if not _write(out, {"reference": reference, "org": org}):
+        if not write_line(out, {"reference": reference, "org": org}):
             break
     return 0
-
-
-def _answer_lines(lines: Lines, out: TextIO, answer: Callable[[str], Answer]) -> int:
-    for line in _read_lines(lines):
-        if line is None:
-            detail = f"The line is longer than {LINE_CHARS_MAX} characters."
-            answered = _error("line_too_long", detail)
-        else:
-            try:
-                answered = answer(line)
-            except HubError as error:
-                answered = _error(error.code, str(error))
-            except _Refused as error:
-                answered = _error(error.code, str(error))
-        if not _write(out, answered):
-            break
-    return 0
-
-
-def _read_lines(source: Lines) -> Iterator[str | None]:
-    """Yield lines without their ends, None for one that is too long; nothing is read ahead.
-
-    Bytes that are not UTF-8 become U+FFFD. A text stream on top of bytes (standard input) is
-    read underneath, because its own decoding may stop the program.
-    """
-    stream: Any = getattr(source, "buffer", source)
-    if hasattr(stream, "readline"):
-        yield from _read_stream(stream)
-        return
-    for line in stream:
-        yield _strip(line) if len(line) <= LINE_CHARS_MAX else None
-
-
-def _read_stream(stream: Any) -> Iterator[str | None]:
-    while line := stream.readline(LINE_CHARS_MAX + 1):
-        if len(line) <= LINE_CHARS_MAX or line[-1:] in ("\n", b"\n"):
-            yield _strip(line)
-            continue
-        while (rest := stream.readline(LINE_CHARS_MAX)) and rest[-1:] not in ("\n", b"\n"):
-            pass
-        yield None
-
-
-def _strip(line: str | bytes) -> str:
-    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
-    return text.rstrip("\r\n")
-
-
-def _write(out: TextIO, answer: Answer) -> bool:
-    """Print one object and hand it on at once; False when nobody reads any more."""
-    try:
-        # Plain ASCII: no terminal or pipe can choke on it, whatever its encoding.
-        out.write(json.dumps(answer) + "\n")
-        out.flush()
-    except BrokenPipeError:
-        if out is sys.stdout:  # else the interpreter tries again at its end, and complains
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
-
-
-def _error(code: str, detail: str) -> Answer:
-    return {"error": {"code": code, "detail": detail}}
 
 
 def _decode(line: str) -> Answer:
@@ -204,18 +122,18 @@ def _decode(line: str) -> Answer:
 def _build(line: str) -> Answer:
     facts = _read_object(line)
     if unknown := sorted(facts.keys() - set(DECODED_KEYS)):
-        raise _Refused("unknown_key", f"{unknown[0][:40]!r} is not one of {list(DECODED_KEYS)}.")
+        raise Refused("unknown_key", f"{unknown[0][:40]!r} is not one of {list(DECODED_KEYS)}.")
     amount_vnd = facts.get("amount_vnd")
     if amount_vnd is not None and type(amount_vnd) is not int:
-        raise _Refused("wrong_type", "'amount_vnd' must be a whole number, such as 5000, or null.")
+        raise Refused("wrong_type", "'amount_vnd' must be a whole number, such as 5000, or null.")
     default = PointOfInitiation.STATIC if amount_vnd is None else PointOfInitiation.DYNAMIC
     point = _read_text(facts, "point_of_initiation") or default.value
     if point not in set(PointOfInitiation):
-        raise _Refused("vietqr_bad_value", '\'point_of_initiation\' must be "11" or "12".')
+        raise Refused("vietqr_bad_value", '\'point_of_initiation\' must be "11" or "12".')
     # Absent means ours; null is what decode prints for a code that names none.
     service = _read_text(facts, "service") if "service" in facts else Service.QRIBFTTA.value
     if service is not None and service not in set(Service):
-        raise _Refused("vietqr_bad_value", f"'service' must be one of {list(map(str, Service))}.")
+        raise Refused("vietqr_bad_value", f"'service' must be one of {list(map(str, Service))}.")
     code = VietQr(
         point_of_initiation=PointOfInitiation(point),
         bin=_need_text(facts, "bin"),
@@ -244,29 +162,29 @@ def _read_object(line: str) -> dict[str, Any]:
     def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         facts = dict(pairs)
         if len(facts) != len(pairs):
-            raise _Refused("repeated_key", "A key stands twice.")
+            raise Refused("repeated_key", "A key stands twice.")
         return facts
 
     try:
         facts = json.loads(line, object_pairs_hook=refuse_twice)
     except (ValueError, RecursionError):  # ValueError: not JSON, or a number of endless digits
-        raise _Refused("invalid_json", "The line is not a JSON object.") from None
+        raise Refused("invalid_json", "The line is not a JSON object.") from None
     if not isinstance(facts, dict):
-        raise _Refused("invalid_json", "The line is JSON, but not an object.")
+        raise Refused("invalid_json", "The line is JSON, but not an object.")
     return facts
 
 
 def _read_text(facts: dict[str, Any], key: str) -> str | None:
     value = facts.get(key)
     if value is not None and not isinstance(value, str):
-        raise _Refused("wrong_type", f"{key!r} must be text or null.")
+        raise Refused("wrong_type", f"{key!r} must be text or null.")
     return value
 
 
 def _need_text(facts: dict[str, Any], key: str) -> str:
     value = _read_text(facts, key)
     if value is None:
-        raise _Refused("vietqr_missing_field", f"{key!r} is needed.")
+        raise Refused("vietqr_missing_field", f"{key!r} is needed.")
     return value
 
 
@@ -275,17 +193,17 @@ def _read_additional(facts: dict[str, Any]) -> AdditionalData | None:
     if additional is None:
         additional = {}
     if not isinstance(additional, dict):
-        raise _Refused("wrong_type", "'additional' must be an object of texts or null.")
+        raise Refused("wrong_type", "'additional' must be an object of texts or null.")
     values: dict[str, str] = {}
     for tag, text in additional.items():
         if not (len(tag) == 2 and tag.isascii() and tag.isdigit() and tag != "00"):
-            raise _Refused("unknown_key", "A key of 'additional' is not one of 01 to 99.")
+            raise Refused("unknown_key", "A key of 'additional' is not one of 01 to 99.")
         if not isinstance(text, str):
-            raise _Refused("wrong_type", f"'additional' {tag} must be text.")
+            raise Refused("wrong_type", f"'additional' {tag} must be text.")
         values[tag] = text
     purpose = _read_text(facts, "purpose")
     if purpose is not None and values.setdefault("08", purpose) != purpose:
-        raise _Refused("contradiction", "'purpose' and 'additional' 08 differ.")
+        raise Refused("contradiction", "'purpose' and 'additional' 08 differ.")
     if not values:
         return None
     named = {name: values.pop(tag, None) for tag, name in SUBFIELDS.items()}

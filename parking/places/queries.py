@@ -13,7 +13,7 @@ LOTS_MAX: Final = 500  # of one organisation, in a list to choose from
 
 
 async def find_lot_ids(session: AsyncSession, org_id: UUID, lot_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these ids that are lots of the organisation."""
+    """Find which of these lots the organisation has, closed ones too."""
     query = select(Lot.id).where(Lot.org_id == org_id, Lot.id.in_(lot_ids))
     return set(await session.scalars(query))
 
@@ -22,3 +22,8 @@ async def list_lots(session: AsyncSession, org_id: UUID) -> Sequence[Lot]:
     """List the organisation's lots, closed ones too, the oldest first."""
     query = select(Lot).where(Lot.org_id == org_id).order_by(Lot.id).limit(LOTS_MAX)
     return (await session.scalars(query)).all()
+
+
+async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str | None:
+    """Return what a lot is called, or None."""
+    return await session.scalar(select(Lot.name).where(Lot.org_id == org_id, Lot.id == lot_id))

@@ -6,7 +6,7 @@ not decide either, every reading is among `alternatives`, and a person is asked.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -38,10 +38,50 @@ class Plate:
     alternatives: tuple["Plate", ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Reading:
-    plate: Plate
-    contradicted: int  # separators of the text that this plate does not have
+    """One format that a text fits; its plate is built only if nothing speaks for another."""
+
+    __slots__ = ("format", "is_valid", "pieces", "province", "typed")
+
+    def __init__(self, format_: Format, found: re.Match[str], typed: CompactText) -> None:
+        self.format = format_
+        self.typed = typed
+        self.pieces = found.groupdict("")
+        series = self.pieces.get("s", "")
+        if format_.has_stroke:
+            series = self.pieces["s"] = f"{series[0]}Đ{series[2:]}"
+        code = self.pieces.get("p")
+        self.province = law.PROVINCES.get(code) if code else None
+        self.is_valid = (
+            (code is None or self.province is not None)
+            and format_.series.fullmatch(series) is not None
+            and bool(self.pieces["n"].strip("0"))
+            and bool(self.pieces.get("c", "1").strip("0"))
+        )
+
+    def write(self) -> str:
+        number = self.pieces["n"]
+        return self.format.layout.format(**self.pieces, a=number[:-2], b=number[-2:])
+
+    def count_contradictions(self) -> int:
+        """Return how many separators were typed where this plate has none."""
+        if not self.typed.breaks:
+            return 0
+        # After the province's code anyone may put one.
+        return len(self.typed.breaks - compact_text(self.write()).breaks - {2})
+
+    def build(self) -> Plate:
+        chars = self.typed.chars
+        if self.format.has_stroke:
+            chars = f"{chars[:3]}Đ{chars[4:]}"
+        return Plate(
+            kind=self.format.kind,
+            compact=chars,
+            written=self.write(),
+            province=self.province,
+            is_valid=self.is_valid,
+            is_two_wheeled=self.format.is_two_wheeled,
+        )
 
 
 # Letters that people type, and cameras read, for a digit; QT is a symbol.
@@ -68,16 +108,16 @@ def read_plate(text: str, vehicle_class: VehicleClass | None = None) -> Plate:
     kept: list[_Reading] = []
     for texts in _guesses(tidied, typed):
         readings = _keep_best([one for each in texts for one in _fit(each)], two_wheeled)
-        if readings and readings[0].plate.is_valid:
+        if readings and readings[0].is_valid:
             kept = readings
             break
-        kept = kept or readings
-    if not kept:
+        # What nobody issued stays as it was typed: a guess would give it another key each time.
+        kept = kept or [one for one in readings if one.typed is typed]
+    # Two guesses may end in one plate.
+    plates = tuple(dict.fromkeys(reading.build() for reading in kept))
+    if not plates:
         return _unknown(tidied, typed)
-    first = kept[0].plate
-    if len(kept) == 1:
-        return first
-    return replace(first, alternatives=tuple(one.plate for one in kept))
+    return plates[0] if len(plates) == 1 else replace(plates[0], alternatives=plates)
 
 
 def format_plate(compact: str, vehicle_class: VehicleClass | None = None) -> str:
@@ -91,13 +131,11 @@ def format_plate(compact: str, vehicle_class: VehicleClass | None = None) -> str
 
 def _guesses(tidied: str, typed: CompactText) -> Iterator[list[CompactText]]:
     """Yield what may have been meant, the likeliest first; later ones only if none is valid."""
-    if has_accents(tidied):
-        # No plate has accents: a keyboard made them of letters that stand on the plate.
-        yield [*_undone(tidied), typed]
-    else:
-        yield [typed]
-        if "Đ" in typed.chars:
-            yield [*_undone(tidied)]
+    is_accented = has_accents(tidied)
+    # No plate has accents: a keyboard made them of letters that stand on the plate.
+    yield [*_undone(tidied), typed] if is_accented else [typed]
+    if "Đ" in typed.chars:
+        yield [*_undone(typed.chars if is_accented else tidied)]
     yield [replace(typed, chars=chars) for chars in _digits_for_letters(typed.chars)]
 
 
@@ -121,51 +159,17 @@ def _to_digits(chars: str) -> str:
 def _fit(typed: CompactText) -> Iterator[_Reading]:
     for format_ in FORMATS:
         if found := format_.shape.fullmatch(typed.chars):
-            yield _read(format_, found, typed.breaks)
-
-
-def _read(format_: Format, found: re.Match[str], breaks: frozenset[int]) -> _Reading:
-    pieces = {name: piece or "" for name, piece in found.groupdict().items()}
-    number, series = pieces["n"], pieces.get("s", "")
-    if format_.has_stroke:
-        series = pieces["s"] = f"{series[0]}Đ{series[2:]}"
-    written = format_.layout.format(**pieces, a=number[:-2], b=number[-2:])
-    compact = compact_text(written)
-    province = law.PROVINCES.get(pieces["p"]) if "p" in pieces else None
-    is_valid = (
-        ("p" not in pieces or province is not None)
-        and format_.series.fullmatch(series) is not None
-        and int(number) > 0
-        and int(pieces.get("c", "1")) > 0
-    )
-    plate = Plate(
-        kind=format_.kind,
-        compact=compact.chars,
-        written=written,
-        province=province,
-        is_valid=is_valid,
-        is_two_wheeled=format_.is_two_wheeled,
-    )
-    # After the province's code anyone may put one.
-    return _Reading(plate=plate, contradicted=len(breaks - compact.breaks - {2}))
+            yield _Reading(format_, found, typed)
 
 
 def _keep_best(readings: list[_Reading], two_wheeled: bool | None) -> list[_Reading]:
     """Keep the readings that nothing speaks against: first the class, then law, then separators."""
-    of_class = [one for one in readings if one.plate.is_two_wheeled is two_wheeled]
-    kept = of_class or readings
-    kept = [one for one in kept if one.plate.is_valid] or kept
-    least = min((one.contradicted for one in kept), default=0)
-    return list(_once(one for one in kept if one.contradicted == least))
-
-
-def _once(readings: Iterable[_Reading]) -> Iterator[_Reading]:
-    """Leave out what reads the same: two guesses may end in one plate."""
-    seen: set[Plate] = set()
-    for one in readings:
-        if one.plate not in seen:
-            seen.add(one.plate)
-            yield one
+    kept = [one for one in readings if one.format.is_two_wheeled is two_wheeled] or readings
+    kept = [one for one in kept if one.is_valid] or kept
+    if len(kept) < 2:
+        return kept
+    least = min(one.count_contradictions() for one in kept)
+    return [one for one in kept if one.count_contradictions() == least]
 
 
 def _unknown(tidied: str, typed: CompactText) -> Plate:

@@ -55,7 +55,7 @@ def tidy_text(text: str) -> str:
     """
     if len(text) > _RAW_CHARS_MAX:
         raise PlateTooLong(chars_max=PLATE_CHARS_MAX)
-    for at, char in enumerate(text):
+    for at, char in enumerate(text if not text.isprintable() else ""):
         if unicodedata.category(char) in ("Cc", "Cs") and char not in _SPACES:
             raise PlateNotText(at=at)
     if not text.isascii():

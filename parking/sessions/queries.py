@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.shared_clock import new_event_id
@@ -44,19 +44,19 @@ DECIDE_AND_WRITE = text("""
             CAST(:read_scores AS int[]), CAST(:entered_ats AS timestamptz[]),
             CAST(:time_sources AS text[]), CAST(:request_hashes AS text[]),
             CAST(:may_exceeds AS bool[]), CAST(:event_ids AS uuid[]), CAST(:alert_ids AS uuid[]),
-            CAST(:licence_ids AS uuid[]))
+            CAST(:licence_ids AS uuid[]), CAST(:left_ats AS timestamptz[]))
         WITH ORDINALITY AS t (
             org_id, lot_id, id, vehicle_class, plate, plate_credential, masked_plate, ticket_kind,
             ticket, ticket_key, access_id, device_id, shift_id, entered_by, photo, method,
             read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
-            alert_id, licence_id, n)),
+            alert_id, licence_id, left_at, n)),
     looked_up AS MATERIALIZED (
-        SELECT i.n, i.org_id, i.lot_id, i.vehicle_class, i.may_exceed,
-               o.inside_count, o.capacity, o.licensed_capacity,
-               s.request_hash = decode(i.request_hash, 'hex') AS is_same, s.ticket_key,
-               present.session_id, coalesce(s.entered_at, present.entered_at) AS entered_at,
+        SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity,
+               s.request_hash = decode(i.request_hash, 'hex') AS is_same,
+               s.ticket_key AS known_key, present.session_id AS present_id,
+               coalesce(s.entered_at, present.entered_at) AS since,
                o.capacity IS NOT NULL AND s.request_hash IS NULL
-                   AND present.session_id IS NULL AS may_enter
+                   AND present.session_id IS NULL AND i.left_at IS NULL AS may_enter
         FROM items i
         LEFT JOIN LATERAL (
             SELECT capacity, licensed_capacity, inside_count FROM occupancy o
@@ -64,7 +64,8 @@ DECIDE_AND_WRITE = text("""
               AND o.vehicle_class = i.vehicle_class LIMIT 1) o ON true
         LEFT JOIN LATERAL (
             SELECT request_hash, ticket_key, entered_at FROM parking_sessions s
-            WHERE s.org_id = i.org_id AND s.id = i.id LIMIT 1) s ON true
+            WHERE s.org_id = i.org_id AND s.id = i.id
+              AND s.id BETWEEN :lowest_id AND :highest_id LIMIT 1) s ON true
         LEFT JOIN LATERAL (
             (SELECT session_id, entered_at FROM inside x
              WHERE x.org_id = i.org_id AND x.lot_id = i.lot_id AND x.kind = 'plate'
@@ -79,24 +80,27 @@ DECIDE_AND_WRITE = text("""
             WHEN is_same THEN 'repeat'
             WHEN is_same IS NOT NULL THEN 'taken'
             WHEN capacity IS NULL THEN 'unknown'
-            WHEN session_id IS NOT NULL THEN 'already_inside'
+            WHEN left_at IS NOT NULL THEN 'opened'
+            WHEN present_id IS NOT NULL THEN 'already_inside'
             WHEN may_exceed OR inside_count + count(*) FILTER (WHERE may_enter) OVER (
                 PARTITION BY org_id, lot_id, vehicle_class ORDER BY n) <= capacity THEN 'opened'
             ELSE 'full' END AS verdict
         FROM looked_up),
+    -- Every item goes on, so that nothing is joined to itself again; only the opened ones are
+    -- looked up.
     entering AS MATERIALIZED (
-        SELECT i.*, held.pass_id AS held_pass_id, held.is_monthly, held.is_used,
-               j.licensed_capacity, j.inside_count + row_number() OVER (
+        SELECT j.*, held.pass_id AS held_pass_id, held.is_monthly, held.is_used,
+               j.inside_count + count(*) FILTER (
+                   WHERE j.verdict = 'opened' AND j.left_at IS NULL) OVER (
                    PARTITION BY j.org_id, j.lot_id, j.vehicle_class ORDER BY j.n) AS inside_after,
-               i.plate IS NOT NULL AND EXISTS (
+               j.verdict = 'opened' AND j.plate IS NOT NULL AND EXISTS (
                    SELECT FROM watched_plates w
-                   WHERE w.org_id = i.org_id AND w.plate = i.plate
-                     AND w.vehicle_class = i.vehicle_class AND w.approved_at IS NOT NULL
+                   WHERE w.org_id = j.org_id AND w.plate = j.plate
+                     AND w.vehicle_class = j.vehicle_class AND w.approved_at IS NOT NULL
                      AND w.removed_at IS NULL
-                     AND (i.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+                     AND (j.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
                          BETWEEN w.from_on AND w.expires_on) AS is_watched
         FROM judged j
-        JOIN items i USING (n)
         LEFT JOIN LATERAL (
             SELECT p.id AS pass_id, p.kind = 'monthly' AS is_monthly,
                    p.kind = 'monthly' AND EXISTS (
@@ -104,40 +108,42 @@ DECIDE_AND_WRITE = text("""
                        AS is_used
             FROM pass_plates v
             JOIN passes p ON p.org_id = v.org_id AND p.id = v.pass_id
-            WHERE v.org_id = i.org_id AND v.plate = i.plate AND v.vehicle_class = i.vehicle_class
+            WHERE j.verdict = 'opened'
+              AND v.org_id = j.org_id AND v.plate = j.plate AND v.vehicle_class = j.vehicle_class
               AND p.in_force_at IS NOT NULL AND p.revoked_at IS NULL
-              AND (p.lot_id IS NULL OR p.lot_id = i.lot_id)
-              AND (i.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
+              AND (p.lot_id IS NULL OR p.lot_id = j.lot_id)
+              AND (j.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
                   BETWEEN p.valid_from AND p.valid_until
-            ORDER BY is_used, is_monthly, p.valid_until, p.id LIMIT 1) AS held ON true
-        WHERE j.verdict = 'opened'),
+            ORDER BY is_used, is_monthly, p.valid_until, p.id LIMIT 1) AS held ON true),
     -- Of a monthly pass's vehicles one is inside on it; an exemption is for each of its own.
-    entered AS MATERIALIZED (
+    decided AS MATERIALIZED (
         SELECT *, CASE WHEN NOT is_monthly OR (NOT is_used AND row_number() OVER (
             PARTITION BY org_id, held_pass_id, is_used ORDER BY n) = 1)
             THEN held_pass_id END AS pass_id
         FROM entering),
+    entered AS MATERIALIZED (SELECT * FROM decided WHERE verdict = 'opened'),
     opened AS (
         INSERT INTO parking_sessions (
             org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, status, entered_at,
             entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by, entry_photo,
-            request_hash, pass_id)
-        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, 'inside', entered_at,
+            request_hash, pass_id, left_at)
+        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key,
+               CASE WHEN left_at IS NULL THEN 'inside' ELSE 'left' END, entered_at,
                time_source, access_id, device_id, shift_id, entered_by, decode(photo, 'hex'),
-               decode(request_hash, 'hex'), pass_id
+               decode(request_hash, 'hex'), pass_id, left_at
         FROM entered),
     present AS (
         INSERT INTO inside (
             org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at, pass_id)
         SELECT * FROM (
             SELECT org_id, lot_id, 'plate' AS kind, plate_credential AS credential,
-                   right(plate, :tail_chars), id, vehicle_class, entered_at,
-                   CASE WHEN is_monthly THEN pass_id END
-            FROM entered WHERE plate IS NOT NULL
+                   right(regexp_replace(plate, '[^0-9]', '', 'g'), :tail_chars), id,
+                   vehicle_class, entered_at, CASE WHEN is_monthly THEN pass_id END
+            FROM entered WHERE plate IS NOT NULL AND left_at IS NULL
             UNION ALL
             SELECT org_id, lot_id, ticket_kind, ticket, right(ticket, :tail_chars), id,
                    vehicle_class, entered_at, NULL
-            FROM entered WHERE ticket IS NOT NULL) AS credentials
+            FROM entered WHERE ticket IS NOT NULL AND left_at IS NULL) AS credentials
         ORDER BY org_id, lot_id, kind, credential),
     seen AS (
         INSERT INTO observations (
@@ -167,18 +173,17 @@ DECIDE_AND_WRITE = text("""
                    'lot_id', lot_id, 'vehicle_class', vehicle_class,
                    'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
                :now
-        FROM entered WHERE inside_after = licensed_capacity + 1),
+        FROM entered WHERE inside_after = licensed_capacity + 1 AND left_at IS NULL),
     counted AS (
         UPDATE occupancy o SET inside_count = o.inside_count + came.count
         FROM (SELECT org_id, lot_id, vehicle_class, count(*) AS count
-              FROM entered GROUP BY org_id, lot_id, vehicle_class) AS came
+              FROM entered WHERE left_at IS NULL GROUP BY org_id, lot_id, vehicle_class) AS came
         WHERE o.org_id = came.org_id AND o.lot_id = came.lot_id
           AND o.vehicle_class = came.vehicle_class)
-    SELECT j.verdict, j.session_id, j.entered_at, j.ticket_key, e.pass_id,
-           e.held_pass_id IS NOT NULL AND e.pass_id IS NULL, coalesce(e.is_watched, false),
-           coalesce(e.inside_after, j.inside_count), j.capacity
-    FROM judged j LEFT JOIN entered e USING (n)
-    ORDER BY j.n
+    SELECT verdict, present_id, since, known_key, pass_id,
+           held_pass_id IS NOT NULL AND pass_id IS NULL, coalesce(is_watched, false),
+           inside_after, capacity
+    FROM decided ORDER BY n
 """)
 KINDS: Final = {
     "entered_kind": EventKind.PARKING_ENTERED.value,
@@ -189,6 +194,7 @@ KINDS: Final = {
 
 # (verdict, session, since, key, pass, is it in use, is it watched, inside, capacity)
 EntryRow = tuple[Any, ...]
+Statement = tuple[TextClause, dict[str, Any]]
 
 LOCK_LOT = text("""
     SELECT 1 FROM occupancy WHERE org_id = :org_id AND lot_id = :lot_id
@@ -237,17 +243,36 @@ async def enter_vehicles(
         DBAPIError: IntegrityError where a credential or an id was taken at the same time under
             another lot's or class's lock; the flush is tried again, item by item.
     """
+    return await run_together(session, _write_lock(requests), _write_round(requests, now=now))
+
+
+async def enter_in_rounds(
+    session: AsyncSession, rounds: Sequence[Sequence[EntryRequest]], *, now: datetime
+) -> list[list[EntryRow]]:
+    """Do what `enter_vehicles` does for several rounds in one transaction, under one lock.
+
+    Each round sees what the ones before it wrote, so one vehicle may come in several of them.
+    """
+    lock = _write_lock([request for requests in rounds for request in requests])
+    written: list[list[EntryRow]] = []
+    for requests in rounds:
+        statements = [_write_round(requests, now=now)]
+        written.append(await run_together(session, *([lock] if not written else []), *statements))
+    return written
+
+
+def _write_lock(requests: Sequence[EntryRequest]) -> Statement:
     places = sorted({(r.org_id, r.lot_id, r.vehicle_class.value) for r in requests})
     lock = {
         "org_ids": [place[0] for place in places],
         "lot_ids": [place[1] for place in places],
         "classes": [place[2] for place in places],
     }
-    return await run_together(
-        session,
-        (LOCK_OCCUPANCY, lock),
-        (DECIDE_AND_WRITE, _write_items(requests, now=now)),
-    )
+    return LOCK_OCCUPANCY, lock
+
+
+def _write_round(requests: Sequence[EntryRequest], *, now: datetime) -> Statement:
+    return DECIDE_AND_WRITE, _write_items(requests, now=now)
 
 
 def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str, Any]:
@@ -255,6 +280,9 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         **KINDS,
         "now": now,
         "tail_chars": TAIL_CHARS,
+        # Known before the first row is read, so that other months are left out at once.
+        "lowest_id": min(r.id for r in requests),
+        "highest_id": max(r.id for r in requests),
         "org_ids": [r.org_id for r in requests],
         "lot_ids": [r.lot_id for r in requests],
         "ids": [r.id for r in requests],
@@ -280,4 +308,5 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         "event_ids": [new_event_id() for _ in requests],
         "alert_ids": [new_event_id() for _ in requests],
         "licence_ids": [new_event_id() for _ in requests],
+        "left_ats": [r.left_at for r in requests],
     }

@@ -76,7 +76,6 @@ async def set_up_gate(
         assert answer.status_code == 201, answer.text
         clients[login] = await hub.browser(login)
         keep_contract(hub.app, clients[login])
-    keep_contract(hub.app, admin)
     return Gate(
         hub=hub,
         lot=lot,

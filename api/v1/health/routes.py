@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.http.deps import TheDatabase, TheSettings, public
 from api.http.errors import may_answer
 from api.services import read_services
+from core.clock import read_clock
 from core.database_connections import answered_within
 from core.db import Database, read_schema_version
 from core.errors import Busy
+from parking.sessions.partitions import PartitionWarning
+from parking.sessions.views import list_warnings
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
+
+Look = tuple[str | None, list[PartitionWarning]]
 
 router = APIRouter(prefix="/health", tags=["health"], dependencies=[public])
 
@@ -24,15 +29,18 @@ class Health(BaseModel):
     """The answer of a healthy process."""
 
     status: Literal["ok"] = "ok"
+    warnings: list[PartitionWarning] | None = Field(
+        default=None, description="What an operator must do soon: `./phopay maintain`."
+    )
 
 
-@router.get("/live")
+@router.get("/live", response_model_exclude_none=True)
 async def show_live() -> Health:
     """Say that the process runs; looks at nothing else."""
     return Health()
 
 
-@router.get("/ready", responses=may_answer(Busy))
+@router.get("/ready", responses=may_answer(Busy), response_model_exclude_none=True)
 async def show_ready(request: Request, database: TheDatabase, settings: TheSettings) -> Health:
     """Say that requests can be served: the database answers in time and has every migration."""
     readiness = read_services(request).readiness
@@ -47,14 +55,19 @@ async def show_ready(request: Request, database: TheDatabase, settings: TheSetti
     await asyncio.wait({look}, timeout=settings.ready_timeout_s)
     if not look.done():
         raise Busy("The database does not answer.", retry_after_s=5)
-    if look.result() != find_newest_migration():
+    version, warnings = look.result()
+    if version != find_newest_migration():
         raise Busy("The database waits for its migrations: ./phopay migrate", retry_after_s=5)
-    return Health()
+    return Health(warnings=warnings or None)
 
 
-async def _look(database: Database, *, within_s: float) -> str | None:
+async def _look(database: Database, *, within_s: float) -> Look:
     with answered_within(within_s):
-        return await read_schema_version(database)
+        version = await read_schema_version(database)
+        if version != find_newest_migration():  # it may not have the tables
+            return version, []
+        async with database.begin() as session:
+            return version, await list_warnings(session, now=read_clock())
 
 
 @cache

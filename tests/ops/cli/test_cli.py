@@ -56,6 +56,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["backup"],
         ["restore", "--advance-serials", "--lost-since", "2026-11-28T09:30:00"],
         ["reference", "make"],
+        ["plate"],
+        ["plate", "parse", "--class", "spaceship"],
     ],
 )
 def test_a_wrong_command_line_ends_with_two(arguments: list[str]) -> None:

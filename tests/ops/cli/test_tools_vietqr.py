@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ops.cli.json_lines import LINE_CHARS_MAX
 from ops.cli.tools_vietqr import (
     DECODED_KEYS,
-    LINE_CHARS_MAX,
     run_memo_find,
     run_reference_make,
     run_vietqr_build,
