@@ -59,9 +59,11 @@ from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
+from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
+from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from core.settings import Settings, read_settings
@@ -89,6 +91,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     events_routes.router,
     jobs_routes.router,
     parking_operators_routes.router,
+    parking_sessions_routes.router,
+    shifts_routes.router,
     lots_routes.router,
     entry_routes.router,
     photos_routes.router,

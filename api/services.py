@@ -31,9 +31,11 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.exits.writer import ExitWriter
 from parking.photos.service import Photos
 from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
+from parking.tariffs.quotes import QuoteSigner
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -94,6 +96,8 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    exit_writer: ExitWriter
+    quotes: QuoteSigner
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
@@ -157,6 +161,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(bill_writer.drain)
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
+        exit_writer = ExitWriter(database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(exit_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -189,6 +195,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            exit_writer=exit_writer,
+            quotes=QuoteSigner.from_settings(settings),
             entry_writer=entry_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client

@@ -18,6 +18,7 @@ from identity.people.rules import ScopeKind
 from parking.exits import rules as parking
 from parking.exits.owner import handle_bill_change as handle_parking_bill
 from parking.places.queries import find_lot_ids
+from parking.shifts import deposits
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -41,6 +42,11 @@ REGISTRY: Final = Registry(
         on_permission_lost=(handle_permission_lost,),
         on_signed_out=(end_person,),
     ),
-    bill_owners=MappingProxyType({parking.OWNER_KIND: handle_parking_bill}),
+    bill_owners=MappingProxyType(
+        {
+            parking.OWNER_KIND: handle_parking_bill,
+            deposits.OWNER_KIND: deposits.handle_deposit_change,
+        }
+    ),
     job_handlers=MappingProxyType({}),
 )

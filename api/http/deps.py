@@ -29,7 +29,9 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
+from parking.exits.writer import ExitWriter
 from parking.photos.service import Photos
+from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
@@ -85,6 +87,8 @@ TheRails = Annotated[RailService, _service("rails")]
 ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]
+TheExitWriter = Annotated[ExitWriter, _service("exit_writer")]
+TheQuotes = Annotated[QuoteSigner, _service("quotes")]
 TheSettings = Annotated[Settings, _service("settings")]
 TheDatabase = Annotated[Database, _service("database")]
 TheDirectory = Annotated[Directory, _service("directory")]

@@ -65,6 +65,10 @@ SUM_UNCLEARED = text("""
     WHERE c.org_id = :org_id AND c.shift_id = :shift_id AND c.rail = 'float'
       AND c.reversed_at IS NULL AND c.bill_id IS NOT DISTINCT FROM CAST(:bill_id AS uuid)
 """)
+LIST_DEPOSIT_BILLS = text("""
+    SELECT DISTINCT bill_id FROM collections
+    WHERE org_id = :org_id AND shift_id = :shift_id AND rail = 'float' AND bill_id IS NOT NULL
+""")
 SET_BILL = text("""
     UPDATE collections SET bill_id = :bill_id
     WHERE org_id = :org_id AND shift_id = :shift_id AND rail = 'float' AND reversed_at IS NULL
@@ -163,6 +167,12 @@ async def sum_float(
     values = {"org_id": org_id, "shift_id": shift_id, "bill_id": bill_id}
     ((count, amount_vnd),) = await run(session, SUM_UNCLEARED, values)
     return count, amount_vnd
+
+
+async def list_deposit_bills(session: AsyncSession, org_id: UUID, shift_id: UUID) -> list[UUID]:
+    """List the deposit bills that a shift's tickets name."""
+    rows = await run(session, LIST_DEPOSIT_BILLS, {"org_id": org_id, "shift_id": shift_id})
+    return [row[0] for row in rows]
 
 
 async def set_deposit_bill(

@@ -29,6 +29,7 @@ from parking.exits.rules import (
     reason_to_leave,
 )
 from parking.exits.standing import OwnBills, judge, read_bills
+from parking.exits.views import is_just_left
 from parking.shifts.queries import find_open_shifts
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -40,6 +41,8 @@ class LeaveRequest:
 
     session_id: UUID
     actor: Actor
+    lot_ids: frozenset[UUID] | None = None  # the caller's lots; None: all of the organisation
+    sees_all: bool = True  # else what left long ago, or by somebody else, is not theirs to see
     forced: ExitReason | None = None  # why it leaves though something is due
     words: str | None = None  # that reason in words
     plate: str | None = None  # as it was seen going out, compact
@@ -101,7 +104,7 @@ async def leave(
     for request in requests:
         stay = stays.get(request.session_id)
         try:
-            if stay is None:
+            if stay is None or not _may_see(stay, request, now=now):
                 raise ParkingSessionNotFound(request.session_id)
             if stay.id in closed:
                 raise Busy("The vehicle is leaving at this moment.")
@@ -239,6 +242,12 @@ def _events(request: LeaveRequest, one: ClosedStay) -> list[NewEvent]:
         differed = EventKind.PARKING_PLATE_DIFFERED
         events.append(NewEvent(kind=differed, payee_id=stay.payee_id, data=facts))
     return events
+
+
+def _may_see(stay: StayFacts, request: LeaveRequest, *, now: datetime) -> bool:
+    if request.lot_ids is not None and stay.lot_id not in request.lot_ids:
+        return False
+    return request.sees_all or stay.is_inside or is_just_left(stay, request.by, now=now)
 
 
 def _differs(stay: StayFacts, request: LeaveRequest) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.database_connections import patient
 from payments.breaks.rules import BreakKind
+from payments.invariants.parking import PARKING_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
@@ -186,6 +187,15 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
         UNION ALL
+        SELECT s.org_id, said.code, said.subject_id, said.vnd, 0
+        FROM shifts s JOIN lots l ON (l.org_id, l.id) = (s.org_id, s.lot_id)
+        CROSS JOIN LATERAL (VALUES
+            ('takings', l.payee_id, s.expected_vnd - s.change_vnd),
+            ('cash_in_drawer', s.id, s.change_vnd - s.counted_vnd),
+            ('cash_variance', l.payee_id, s.counted_vnd - s.expected_vnd)
+        ) AS said (code, subject_id, vnd)
+        WHERE s.closed_at IS NOT NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
@@ -256,6 +266,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
+    **PARKING_INVARIANTS,
 }
 
 # More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
     PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
     PARKING_LEFT = "parking.left"
+    PARKING_DEPOSIT_PAID = "parking.deposit_paid"  # what a shift paid on behalf of drivers
     PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"

@@ -127,6 +127,7 @@ ON_ITS_OWN: Final = {
     "asks": "asks a bank; what is reported twice counts once",
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
+    "nothing": "makes nothing that is kept",
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
@@ -173,6 +174,15 @@ REPEATS: Final = {
     "/v1/credits/{credit_id}/not-takings": "state",
     "/v1/credits/{credit_id}/takings": "state",
     "/v1/breaks/{break_id}/close": "state",
+    "/v1/parking-sessions/{session_id}/quotes": "nothing",
+    "/v1/parking-sessions/{session_id}/bills": "known",
+    "/v1/parking-sessions/{session_id}/collections": "known",
+    "/v1/parking-sessions/{session_id}/collections/{collection_id}/reverse": "state",
+    "/v1/parking-sessions/{session_id}/exit": "state",
+    "/v1/parking-sessions/{session_id}/exit/undo": "state",
+    "/v1/shifts": "known",
+    "/v1/shifts/{shift_id}/close": "state",
+    "/v1/shifts/{shift_id}/deposits": "known",
     "/v1/breaks/{break_id}/admit": "state",
     "/v1/breaks/{break_id}/same-money": "state",
     "/v1/breaks/{break_id}/assign": "state",

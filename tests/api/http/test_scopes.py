@@ -158,6 +158,8 @@ async def _furnish(market: Market) -> dict[str, str]:
         "credit_id": next(one["id"] for one in money if one["payee_id"]),
         "link_id": links[0]["id"],
         "staff_id": lan.json()["id"],
+        # Of lots, where a vendor's people have no permission at all.
+        **{name: str(new_id()) for name in ("lot_id", "session_id", "collection_id", "shift_id")},
     }
 
 
