@@ -18,6 +18,8 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import routes as gate_routes
+from api.gate import stays as gate_stays
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -112,6 +114,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_routes.router,
+    gate_stays.router,
     pay_routes.router,
     overview.router,
     manage_payees.router,
