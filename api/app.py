@@ -31,13 +31,14 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
-from api.pages import home, login, my_password
+from api.pages import home, login, my_password, my_pin
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -95,6 +96,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_operators_routes.router,
     parking_sessions_routes.router,
     shifts_routes.router,
+    entry_routes.bodies,
     lots_routes.router,
     entry_routes.router,
     photos_routes.router,
@@ -109,6 +111,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     home.router,
     login.router,
     my_password.router,
+    my_pin.router,
     counter_routes.router,
     counter_create.router,
     counter_bills.router,
@@ -125,6 +128,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoint.router,
     manage_notices.router,
     manage_staff.router,
+    manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
     manage_spread.router,

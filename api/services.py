@@ -33,6 +33,7 @@ from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from parking.exits.writer import ExitWriter
 from parking.photos.service import Photos
+from parking.sessions.movements import MovementWriter
 from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
 from parking.tariffs.quotes import QuoteSigner
@@ -98,6 +99,7 @@ class Services:
     bill_writer: BillWriter
     exit_writer: ExitWriter
     quotes: QuoteSigner
+    movement_writer: MovementWriter
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
@@ -160,6 +162,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
         exit_writer = ExitWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(exit_writer.drain)
@@ -198,6 +201,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             exit_writer=exit_writer,
             quotes=QuoteSigner.from_settings(settings),
             entry_writer=entry_writer,
+            movement_writer=movement_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

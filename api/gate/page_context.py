@@ -49,9 +49,7 @@ async def find_own_lot(lot_id: UUID, caller: CurrentCaller, tx: Tx) -> Lot:
 OwnLot = Annotated[Lot, Depends(find_own_lot)]
 
 
-async def read_page(
-    session: AsyncSession, caller: Caller, *, lang: str, now: datetime
-) -> GatePage:
+async def read_page(session: AsyncSession, caller: Caller, *, lang: str, now: datetime) -> GatePage:
     """Read what the phone needs to work on, also after its network has gone."""
     choices = caller.choices(ScopeKind.LOT)
     lots = await list_lots(session, caller.org_id, only=choices, limit=LOTS_MAX)
@@ -78,9 +76,7 @@ async def read_page(
     )
 
 
-async def _write_lot(
-    session: AsyncSession, lot: Lot, occupied: list[Occupied]
-) -> dict[str, Any]:
+async def _write_lot(session: AsyncSession, lot: Lot, occupied: list[Occupied]) -> dict[str, Any]:
     accesses = await list_accesses(session, lot.org_id, lot.id)
     return {
         "id": lot.id,

@@ -1,6 +1,5 @@
 """The attendant's phone: one page whose scripts call the API, and its live events."""
 
-from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -68,9 +67,7 @@ async def serve_events(
     )
 
 
-@router.get(
-    "/lots/{lot_id}/bills/{bill_id}/code", dependencies=[requires(Permission.PARKING_GATE)]
-)
+@router.get("/lots/{lot_id}/bills/{bill_id}/code", dependencies=[requires(Permission.PARKING_GATE)])
 async def draw_code(bill_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx) -> Response:
     """Draw the code of a bill of this lot's, for the phone to put into its screen.
 

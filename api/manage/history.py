@@ -40,6 +40,8 @@ OBJECT_KINDS: Final = (
     "callback_endpoint",
     "credit",
     "lot",
+    "device",
+    "device_enrolment",
     "organisation",
     "parking_operator",
     "payee",

@@ -45,6 +45,7 @@ MENU: Final = (
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
     ("/staff", "staff", "people", Permission.STAFF_READ),
+    ("/devices", "devices", "qr", Permission.DEVICES_MANAGE),
     ("/keys", "keys", "key", Permission.KEYS_MANAGE),
     ("/audit", "audit", "list", Permission.AUDIT_READ),
     ("/organisations", "organisations", "share", Permission.ORGANISATIONS_MANAGE),

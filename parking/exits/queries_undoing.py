@@ -41,9 +41,10 @@ DELETE_OTHERS = text("""
 # The pass that it came in on was that of the plate that was typed.
 CHANGE_VEHICLE = text("""
     UPDATE parking_sessions s
-    SET plate = :plate, vehicle_class = :vehicle_class, pass_id = (
+    SET plate = CAST(:plate AS text), vehicle_class = CAST(:vehicle_class AS text), pass_id = (
         SELECT p.id FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
-        WHERE x.org_id = :org_id AND x.plate = :plate AND x.vehicle_class = :vehicle_class
+        WHERE x.org_id = :org_id AND x.plate = CAST(:plate AS text)
+          AND x.vehicle_class = CAST(:vehicle_class AS text)
           AND (p.lot_id IS NULL OR p.lot_id = :lot_id) AND p.in_force_at IS NOT NULL
           AND p.revoked_at IS NULL
           AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until

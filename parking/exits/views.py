@@ -1,4 +1,4 @@
-"""What a caller may see of stays: of their lots, and of what is theirs to know."""
+"""Views of stays: what a caller may see, of their lots and of what is theirs to know."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Index,
     LargeBinary,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     String,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, Vnd
@@ -174,10 +175,12 @@ class Movement(Base):
     lot_id: Mapped[UUID]
     seq: Mapped[int]  # the device's order
     kind: Mapped[str]
-    body: Mapped[dict[str, Any]] = mapped_column(JSONB)  # as it was signed
+    # The very characters that were signed: JSON and not JSONB, which writes them anew.
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
     device_at: Mapped[datetime]
-    offset_ms: Mapped[int]  # how far the device found its clock behind the hub's
+    # How far the device found its clock behind the hub's.
+    offset_ms: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime]
     received_from: Mapped[UUID]  # who was signed in when it came
     handled_at: Mapped[datetime | None]

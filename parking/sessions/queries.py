@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.shared_clock import new_event_id
@@ -44,19 +44,19 @@ DECIDE_AND_WRITE = text("""
             CAST(:read_scores AS int[]), CAST(:entered_ats AS timestamptz[]),
             CAST(:time_sources AS text[]), CAST(:request_hashes AS text[]),
             CAST(:may_exceeds AS bool[]), CAST(:event_ids AS uuid[]), CAST(:alert_ids AS uuid[]),
-            CAST(:licence_ids AS uuid[]))
+            CAST(:licence_ids AS uuid[]), CAST(:left_ats AS timestamptz[]))
         WITH ORDINALITY AS t (
             org_id, lot_id, id, vehicle_class, plate, plate_credential, masked_plate, ticket_kind,
             ticket, ticket_key, access_id, device_id, shift_id, entered_by, photo, method,
             read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
-            alert_id, licence_id, n)),
+            alert_id, licence_id, left_at, n)),
     looked_up AS MATERIALIZED (
-        SELECT i.n, i.org_id, i.lot_id, i.vehicle_class, i.may_exceed,
+        SELECT i.n, i.org_id, i.lot_id, i.vehicle_class, i.may_exceed, i.left_at,
                o.inside_count, o.capacity, o.licensed_capacity,
                s.request_hash = decode(i.request_hash, 'hex') AS is_same, s.ticket_key,
                present.session_id, coalesce(s.entered_at, present.entered_at) AS entered_at,
                o.capacity IS NOT NULL AND s.request_hash IS NULL
-                   AND present.session_id IS NULL AS may_enter
+                   AND present.session_id IS NULL AND i.left_at IS NULL AS may_enter
         FROM items i
         LEFT JOIN LATERAL (
             SELECT capacity, licensed_capacity, inside_count FROM occupancy o
@@ -79,6 +79,7 @@ DECIDE_AND_WRITE = text("""
             WHEN is_same THEN 'repeat'
             WHEN is_same IS NOT NULL THEN 'taken'
             WHEN capacity IS NULL THEN 'unknown'
+            WHEN left_at IS NOT NULL THEN 'opened'
             WHEN session_id IS NOT NULL THEN 'already_inside'
             WHEN may_exceed OR inside_count + count(*) FILTER (WHERE may_enter) OVER (
                 PARTITION BY org_id, lot_id, vehicle_class ORDER BY n) <= capacity THEN 'opened'
@@ -86,7 +87,8 @@ DECIDE_AND_WRITE = text("""
         FROM looked_up),
     entering AS MATERIALIZED (
         SELECT i.*, held.pass_id AS held_pass_id, held.is_monthly, held.is_used,
-               j.licensed_capacity, j.inside_count + row_number() OVER (
+               j.licensed_capacity,
+               j.inside_count + count(*) FILTER (WHERE j.left_at IS NULL) OVER (
                    PARTITION BY j.org_id, j.lot_id, j.vehicle_class ORDER BY j.n) AS inside_after,
                i.plate IS NOT NULL AND EXISTS (
                    SELECT FROM watched_plates w
@@ -121,23 +123,24 @@ DECIDE_AND_WRITE = text("""
         INSERT INTO parking_sessions (
             org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, status, entered_at,
             entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by, entry_photo,
-            request_hash, pass_id)
-        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, 'inside', entered_at,
+            request_hash, pass_id, left_at)
+        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key,
+               CASE WHEN left_at IS NULL THEN 'inside' ELSE 'left' END, entered_at,
                time_source, access_id, device_id, shift_id, entered_by, decode(photo, 'hex'),
-               decode(request_hash, 'hex'), pass_id
+               decode(request_hash, 'hex'), pass_id, left_at
         FROM entered),
     present AS (
         INSERT INTO inside (
             org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at, pass_id)
         SELECT * FROM (
             SELECT org_id, lot_id, 'plate' AS kind, plate_credential AS credential,
-                   right(plate, :tail_chars), id, vehicle_class, entered_at,
-                   CASE WHEN is_monthly THEN pass_id END
-            FROM entered WHERE plate IS NOT NULL
+                   right(regexp_replace(plate, '[^0-9]', '', 'g'), :tail_chars), id,
+                   vehicle_class, entered_at, CASE WHEN is_monthly THEN pass_id END
+            FROM entered WHERE plate IS NOT NULL AND left_at IS NULL
             UNION ALL
             SELECT org_id, lot_id, ticket_kind, ticket, right(ticket, :tail_chars), id,
                    vehicle_class, entered_at, NULL
-            FROM entered WHERE ticket IS NOT NULL) AS credentials
+            FROM entered WHERE ticket IS NOT NULL AND left_at IS NULL) AS credentials
         ORDER BY org_id, lot_id, kind, credential),
     seen AS (
         INSERT INTO observations (
@@ -167,11 +170,11 @@ DECIDE_AND_WRITE = text("""
                    'lot_id', lot_id, 'vehicle_class', vehicle_class,
                    'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
                :now
-        FROM entered WHERE inside_after = licensed_capacity + 1),
+        FROM entered WHERE inside_after = licensed_capacity + 1 AND left_at IS NULL),
     counted AS (
         UPDATE occupancy o SET inside_count = o.inside_count + came.count
         FROM (SELECT org_id, lot_id, vehicle_class, count(*) AS count
-              FROM entered GROUP BY org_id, lot_id, vehicle_class) AS came
+              FROM entered WHERE left_at IS NULL GROUP BY org_id, lot_id, vehicle_class) AS came
         WHERE o.org_id = came.org_id AND o.lot_id = came.lot_id
           AND o.vehicle_class = came.vehicle_class)
     SELECT j.verdict, j.session_id, j.entered_at, j.ticket_key, e.pass_id,
@@ -189,6 +192,7 @@ KINDS: Final = {
 
 # (verdict, session, since, key, pass, is it in use, is it watched, inside, capacity)
 EntryRow = tuple[Any, ...]
+Statement = tuple[TextClause, dict[str, Any]]
 
 LOCK_LOT = text("""
     SELECT 1 FROM occupancy WHERE org_id = :org_id AND lot_id = :lot_id
@@ -206,20 +210,6 @@ SEND_TO_REVIEW = text("""
     UPDATE parking_sessions SET status = 'review'
     WHERE org_id = :org_id AND id = :session_id AND status = 'inside'
 """)
-
-
-LIST_OCCUPANCY = text("""
-    SELECT vehicle_class, inside_count, capacity, licensed_capacity FROM occupancy
-    WHERE org_id = :org_id AND lot_id = :lot_id ORDER BY vehicle_class
-""")
-
-
-async def list_occupancy(
-    session: AsyncSession, org_id: UUID, lot_id: UUID
-) -> list[tuple[Any, ...]]:
-    """List (class, inside, capacity, licensed capacity) of a lot."""
-    rows = await session.execute(LIST_OCCUPANCY, {"org_id": org_id, "lot_id": lot_id})
-    return [tuple(row) for row in rows]
 
 
 async def lock_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> None:
@@ -251,17 +241,36 @@ async def enter_vehicles(
         DBAPIError: IntegrityError where a credential or an id was taken at the same time under
             another lot's or class's lock; the flush is tried again, item by item.
     """
+    return await run_together(session, _write_lock(requests), _write_round(requests, now=now))
+
+
+async def enter_in_rounds(
+    session: AsyncSession, rounds: Sequence[Sequence[EntryRequest]], *, now: datetime
+) -> list[list[EntryRow]]:
+    """Do what `enter_vehicles` does for several rounds in one transaction, under one lock.
+
+    Each round sees what the ones before it wrote, so one vehicle may come in several of them.
+    """
+    lock = _write_lock([request for requests in rounds for request in requests])
+    written: list[list[EntryRow]] = []
+    for requests in rounds:
+        statements = [_write_round(requests, now=now)]
+        written.append(await run_together(session, *([lock] if not written else []), *statements))
+    return written
+
+
+def _write_lock(requests: Sequence[EntryRequest]) -> Statement:
     places = sorted({(r.org_id, r.lot_id, r.vehicle_class.value) for r in requests})
     lock = {
         "org_ids": [place[0] for place in places],
         "lot_ids": [place[1] for place in places],
         "classes": [place[2] for place in places],
     }
-    return await run_together(
-        session,
-        (LOCK_OCCUPANCY, lock),
-        (DECIDE_AND_WRITE, _write_items(requests, now=now)),
-    )
+    return LOCK_OCCUPANCY, lock
+
+
+def _write_round(requests: Sequence[EntryRequest], *, now: datetime) -> Statement:
+    return DECIDE_AND_WRITE, _write_items(requests, now=now)
 
 
 def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str, Any]:
@@ -294,4 +303,5 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         "event_ids": [new_event_id() for _ in requests],
         "alert_ids": [new_event_id() for _ in requests],
         "licence_ids": [new_event_id() for _ in requests],
+        "left_ats": [r.left_at for r in requests],
     }

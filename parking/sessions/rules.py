@@ -13,7 +13,7 @@ import msgspec
 from core.errors import InvalidRequest, Violation
 from core.ids import milliseconds_of
 from core.text import TEXT_FAULTS, find_text_fault
-from parking.plates import read_plate
+from parking.plates import last_digits, read_plate
 from parking.plates.errors import PlateError
 from parking.vehicles import VehicleClass
 
@@ -25,7 +25,7 @@ TICKET_CHARS_MAX: Final = 40
 READ_TEXT_CHARS_MAX: Final = 40
 SCORE_BPS_MAX: Final = 10_000
 PHOTO_BYTES: Final = 32  # its SHA-256
-TAIL_CHARS: Final = 3  # what people search by at the way out
+TAIL_CHARS: Final = 3  # of a plate its digits: what people search by at the way out
 
 
 class Verdict(StrEnum):
@@ -36,6 +36,27 @@ class Verdict(StrEnum):
     ALREADY_INSIDE = "already_inside"
     FULL = "full"
     TAKEN = "taken"  # the id is another entry's
+
+
+class MovementVerdict(StrEnum):
+    """What became of a movement that was not simply an entry."""
+
+    WAITING = "waiting"  # stored; exits and collections are applied in the device's order
+    REFUSED = "refused"  # what it says can be nothing: kept, for a person to look at
+    BAD_SIGNATURE = "bad_signature"  # not kept: anybody could have made it
+    UNREADABLE = "unreadable"  # not kept, either: it has no id
+    AFTER_REVOCATION = "after_revocation"
+    TOO_OLD = "too_old"
+    AHEAD = "ahead"
+
+
+class MovementKind(StrEnum):
+    """What a device may report of."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    COLLECTION = "collection"
+    MANUAL_OPEN = "manual_open"
 
 
 class CredentialKind(StrEnum):
@@ -86,7 +107,8 @@ class EntryRequest:
     entered_at: datetime
     time_source: TimeSource
     request_hash: bytes
-    may_exceed: bool = False  # somebody who may lets it into a full lot
+    may_exceed: bool = False  # it comes into a full lot: a person may, or it is in already
+    left_at: datetime | None = None  # the stay is over: it began and ended offline
 
     @property
     def plate_credential(self) -> str | None:
@@ -96,6 +118,8 @@ class EntryRequest:
     def list_keys(self) -> Iterator[tuple[UUID, UUID, str, str]]:
         """What no two entries that are written together may share."""
         yield self.org_id, self.id, "id", ""
+        if self.left_at is not None:
+            return
         if self.plate is not None:
             yield self.org_id, self.lot_id, "plate", f"{self.vehicle_class}:{self.plate}"
         if self.ticket is not None:
@@ -126,7 +150,9 @@ class Credential:
 
     @property
     def tail(self) -> str:
-        """The last characters, that people search by."""
+        """What people search by: a plate's last digits, a ticket's last characters."""
+        if self.kind is CredentialKind.PLATE:
+            return last_digits(self.value.partition(":")[2], TAIL_CHARS)
         return self.value[-TAIL_CHARS:]
 
 

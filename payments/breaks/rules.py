@@ -21,6 +21,7 @@ class BreakKind(StrEnum):
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
+    PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
 
 
@@ -43,4 +44,7 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
+    STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
+    MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

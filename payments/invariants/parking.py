@@ -6,7 +6,7 @@ Plain SQL, as in queries.py beside this file; each statement returns a row per v
 from typing import Final
 
 # What was collected for a stay, and what its bills were paid, is what the stay says. A bill whose
-# change was not handled yet is left out: its stay hears of it in a moment.
+# change was not handled yet is left out: its stay is notified in a moment.
 STAYS_AGREE_WITH_WHAT_WAS_PAID: Final = """
     SELECT org_id, session_id, sum(said_vnd) AS said_vnd, sum(collected_vnd) AS collected_vnd,
            sum(said_billed_vnd) AS said_billed_vnd, sum(billed_vnd) AS billed_vnd

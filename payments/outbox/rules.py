@@ -21,13 +21,13 @@ class EventKind(StrEnum):
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"
     CREDIT_CORRECTED = "credit.corrected"
-    PARKING_ENTERED = "parking.entered"
-    PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
-    PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
     PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
     PARKING_LEFT = "parking.left"
     PARKING_DEPOSIT_PAID = "parking.deposit_paid"  # what a shift paid on behalf of drivers
     PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
+    PARKING_ENTERED = "parking.entered"
+    PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
+    PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
 

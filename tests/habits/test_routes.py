@@ -131,6 +131,7 @@ ON_ITS_OWN: Final = {
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
+    "/v1/lots/{lot_id}/movements": "known",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
@@ -145,6 +146,9 @@ REPEATS: Final = {
     "/v1/devices/{device_id}/token": "token",
     "/v1/devices/{device_id}/revoke": "state",
     "/v1/devices/me/person": "state",
+    "/manage/devices/{device_id}/revoke": "state",
+    "/manage/devices/pins/{staff_id}": "state",
+    "/me/pin": "state",
     "/v1/organisations": "unique",
     "/manage/organisations": "unique",
     "/v1/staff": "unique",

@@ -21,6 +21,7 @@ from api.v1.shifts.schemas import (
 )
 from core.errors import Forbidden, InvalidRequest, Violation
 from identity.people.callers import Caller
+from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
 from parking.places.errors import LotNotFound
 from parking.sessions.rules import check_entry_id
@@ -48,7 +49,7 @@ Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
 @router.post(
     "",
     status_code=201,
-    responses=may_answer(LotNotFound, ShiftIdTaken, ShiftAlreadyOpen, Forbidden),
+    responses=may_answer(LotNotFound, ShiftIdTaken, ShiftAlreadyOpen, Forbidden, ScopeNeeded),
 )
 async def open_shift(body: ShiftCreate, caller: Gate, tx: Tx, now: Now) -> ShiftRead:
     """Open one's own shift at a lot. A person has one at a time."""

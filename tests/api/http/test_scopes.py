@@ -190,7 +190,7 @@ async def _try(owner: httpx.AsyncClient, method: str, path: str, theirs: dict[st
     answer = await owner.request(method, address, **asked)
     if path == "/v1/bills/batch":
         assert answer.json()["results"][0]["problem"]["code"] == "forbidden", answer.text
-    elif method != "GET" or names or asked:
+    elif method != "GET" or names or asked or path == "/v1/shifts/open":  # of lots' people
         assert answer.status_code in (403, 404), f"{where}: {answer.status_code} {answer.text}"
     else:
         assert answer.status_code == 200, f"{where}: {answer.text}"

@@ -72,6 +72,18 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
         ["parking", "TimeoutError"],
     ),
     BreakReason.CANCELLED_PART_PAID: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
+    BreakReason.VEHICLE_INSIDE_ALREADY: (
+        {"plate": "29A***45", "lot": "Bãi xe số 1"},
+        ["29A***45", "Bãi xe số 1"],
+    ),
+    BreakReason.STAYS_OVERLAP: (
+        {"plate": "29A***45", "lot": "Bãi xe số 1"},
+        ["29A***45", "Bãi xe số 1"],
+    ),
+    BreakReason.MOVEMENT_NOT_ACCEPTED: (
+        {"why": "too_old", "lot": "Bãi xe số 1"},
+        ["too_old", "Bãi xe số 1"],
+    ),
     BreakReason.INVARIANT_BROKEN: (
         {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
         ["postings_sum_to_zero", "sum_vnd 5"],

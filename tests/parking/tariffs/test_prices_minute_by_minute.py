@@ -59,10 +59,7 @@ def walk_minutes(  # noqa: C901 (one loop on purpose: it shares no structure wit
                 if line.type == "incrementingRate":
                     if block is None or block[0] != id(ladder) or minute >= block[1]:
                         sums_vnd[key] += line.value_vnd
-                        length = line.increment
-                        if not is_cut:
-                            length -= (at - line.duration_start) % line.increment
-                        block = (id(ladder), minute + length)
+                        block = (id(ladder), minute + line.increment)
                 elif at == line.duration_start:
                     block = None
                     sums_vnd[key] += ladder.step_vnd(index)

@@ -318,6 +318,16 @@ def test_without_ticket_and_entry_the_price_of_a_lost_ticket_is_due() -> None:
         price_stay(a_tariff(hourly(10_000)), unknown, left_at=at("20 10:00"))
 
 
+@pytest.mark.parametrize(
+    ("tax_rate_bps", "tax_vnd"), [(None, 0), (0, 0), (800, 7_407), (1_000, 9_091)]
+)
+def test_a_price_contains_its_tax(tax_rate_bps: int | None, tax_vnd: int) -> None:
+    """Of 100.000: 8 % is 7.407,4 and 10 % is 9.090,9."""
+    fields = {} if tax_rate_bps is None else {"tax_rate_bps": tax_rate_bps}
+
+    assert price(a_tariff(flat(100_000), **fields), "20 08:00", "20 09:00").tax_vnd == tax_vnd
+
+
 # Versions, bounds, charts
 
 
