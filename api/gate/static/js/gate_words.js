@@ -51,18 +51,25 @@ export function fillMoney(element, amountVnd) {
   element.innerHTML = `${text}<span class="currency">&nbsp;₫</span>`;
 }
 
-const CAR = /^(\d\d)([A-ZĐ]{1,2})(\d{4,5})$/;
-const MOTORBIKE = /^(\d\d)([A-ZĐ][A-ZĐ\d])(\d{4,5})$/;
-const NUMBER = /^(\d+?)(\d\d)$/;
+// The common plates; how the hub writes all of them is in parking/plates (a browser test holds
+// these equal). What fits none is shown as it was typed.
+const NUMBER = /^(\d+)(\d\d)$/;
+const CAR = /^(\d\d)([A-Z]|KT|CD|HC|LD|DA|MK|TĐ|CT|LB)(\d{4,5})$/;
+const LETTER_AND_DIGIT = /^(\d\d)([A-Z]\d|M[ĐD]\d)(\d{4,5})$/;
+const TWO_LETTERS = /^(\d\d)([A-Z]{2})(\d{4,5})$/;
 
 /** The plate as far as it is typed, with the separators that it will have. */
 export function drawPlate(typed, isTwoWheeled) {
   const compact = compactPlate(typed);
-  const parts = (isTwoWheeled ? MOTORBIKE : CAR).exec(compact);
-  if (!parts) return compact;
-  const [, province, series, number] = parts;
-  const written = number.length === 5 ? number.replace(NUMBER, "$1.$2") : number;
-  return isTwoWheeled ? `${province}-${series} ${written}` : `${province}${series}-${written}`;
+  const forms = isTwoWheeled ? [[LETTER_AND_DIGIT, "-", " "], [TWO_LETTERS, "", " "]] : [[CAR, "", "-"]];
+  for (const [form, first, second] of forms) {
+    const parts = form.exec(compact);
+    if (!parts) continue;
+    const [, province, series, number] = parts;
+    const written = number.length === 5 ? number.replace(NUMBER, "$1.$2") : number;
+    return `${province}${first}${series}${second}${written}`;
+  }
+  return compact;
 }
 
 export function compactPlate(typed) {
