@@ -19,7 +19,10 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import routes as gate_routes
+<<<<<<< HEAD
 from api.gate import stays as gate_stays
+=======
+>>>>>>> main
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -120,6 +123,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_routes.router,
     gate_stays.router,
     pay_routes.router,
+    gate_routes.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
