@@ -15,6 +15,7 @@ COPY api/frontend/ ./
 COPY api/static/js/ ../static/js/
 COPY api/pages/ ../pages/
 COPY api/counter/ ../counter/
+COPY api/gate/ ../gate/
 COPY api/manage/ ../manage/
 COPY api/pay/ ../pay/
 RUN node build.mjs

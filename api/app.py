@@ -19,6 +19,10 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import routes as gate_routes
+<<<<<<< HEAD
+from api.gate import stays as gate_stays
+=======
+>>>>>>> main
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -118,6 +122,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_routes.router,
+    gate_stays.router,
     pay_routes.router,
     gate_routes.router,
     overview.router,

@@ -75,6 +75,12 @@ class ExitNotUndoable(HubError):
     kind, code, title = Kind.CONFLICT, "exit_not_undoable", "The exit cannot be undone"
 
 
+class EntryNotUndoable(HubError):
+    """An entry is undone by who recorded it, within ten seconds, while nothing hangs on it."""
+
+    kind, code, title = Kind.CONFLICT, "entry_not_undoable", "The entry cannot be undone"
+
+
 class CredentialInside(HubError):
     """That plate or ticket is inside already, by another session: a person joins or parts them."""
 

@@ -185,6 +185,7 @@ REPEATS: Final = {
     "/v1/parking-sessions/{session_id}/exit": "state",
     "/v1/parking-sessions/{session_id}/exit/undo": "state",
     "/v1/lots/{lot_id}/exits": "state",
+    "/v1/parking-sessions/{session_id}/entry/undo": "state",
     "/v1/shifts": "known",
     "/v1/shifts/{shift_id}/close": "state",
     "/v1/shifts/{shift_id}/deposits": "known",
