@@ -64,6 +64,8 @@ from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.tariffs import lot_routes as lot_tariffs_routes
+from api.v1.tariffs import routes as tariffs_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -90,6 +92,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     parking_operators_routes.router,
     lots_routes.router,
+    tariffs_routes.router,
+    lot_tariffs_routes.router,
     entry_routes.router,
     photos_routes.router,
 )

@@ -45,6 +45,7 @@ OBJECT_KINDS: Final = (
     "payee",
     "staff",
     "sign_in",
+    "tariff",
 )
 
 

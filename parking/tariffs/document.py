@@ -16,7 +16,7 @@ from parking.tariffs.structure import DAY_MINUTES, Window
 TEXT_CHARS_MAX: Final = 300
 FAULTS_MAX: Final = 100
 _CLOCK: Final = re.compile(r"(\d{2}):(\d{2})", re.ASCII)
-_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -39,6 +39,7 @@ class Part:
         """Note every key that nothing has read."""
         for key in self._facts:
             if key not in self._known:
+                key = _UNSEEN.sub("?", key)
                 near = difflib.get_close_matches(key, self._known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self._known)}"
                 self.fault(key[:60], "unknown_key", f"There is no such field here; {hint}")
@@ -185,6 +186,9 @@ class Part:
             return []
         if not 1 <= len(value) <= most or not all(0 < len(one) <= 60 for one in value):
             self.fault(key, "out_of_range", f"Give 1 to {most} texts of up to 60 characters.")
+            return []
+        if any(_UNSEEN.search(one) for one in value):
+            self.fault(key, "unseen", "A text has characters that nobody sees.")
             return []
         return value
 

@@ -127,9 +127,12 @@ ON_ITS_OWN: Final = {
     "asks": "asks a bank; what is reported twice counts once",
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
+    "computes": "stores nothing: the answer follows from the request",
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
+    "/v1/tariffs/quotes": "computes",
+    "/v1/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
