@@ -35,6 +35,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import tariff_editor as manage_tariff_editor
+from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -125,6 +127,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_tariffs.router,
+    manage_tariff_editor.router,
 )
 
 

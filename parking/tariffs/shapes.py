@@ -77,7 +77,7 @@ def take_apart(document: dict[str, Any]) -> Form:
 
 def put_together(form: Form) -> dict[str, Any]:
     """Return the document that a form describes; whether it is right says build_tariff."""
-    head = {key: form.head[key] for key in HEAD if form.head.get(key) not in (None, "", False)}
+    head = {key: form.head[key] for key in HEAD if not _is_left_out(form.head.get(key))}
     return {**head, **form.rest, TABLES: [_write_group(one) for one in form.groups]}
 
 
@@ -187,6 +187,10 @@ def _write_steps(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
         lines.append(line | _names(step.name, step.name_en))
         start = None if step.window else step.until_minutes
     return lines
+
+
+def _is_left_out(value: Any) -> bool:
+    return value is None or value is False or value == ""
 
 
 def _names(name: str, name_en: str) -> dict[str, str]:
