@@ -19,10 +19,7 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import routes as gate_routes
-<<<<<<< HEAD
 from api.gate import stays as gate_stays
-=======
->>>>>>> main
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -41,6 +38,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import tariff_editor as manage_tariff_editor
+from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password, my_pin
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -73,6 +72,8 @@ from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.tariffs import lot_routes as lot_tariffs_routes
+from api.v1.tariffs import routes as tariffs_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -103,6 +104,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     shifts_routes.router,
     entry_routes.bodies,
     lots_routes.router,
+    tariffs_routes.router,
+    lot_tariffs_routes.router,
     entry_routes.router,
     photos_routes.router,
 )
@@ -139,6 +142,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_tariffs.router,
+    manage_tariff_editor.router,
 )
 
 

@@ -47,6 +47,7 @@ OBJECT_KINDS: Final = (
     "payee",
     "staff",
     "sign_in",
+    "tariff",
 )
 
 

@@ -132,6 +132,14 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/lots/{lot_id}/movements": "known",
+    "computes": "stores nothing: the answer follows from the request",
+}
+REPEATS: Final = {
+    "/v1/lots/{lot_id}/entries": "known",
+    "/v1/tariffs/quotes": "computes",
+    "/manage/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
+    "/manage/tariffs/{tariff_id}/lots/{assignment_id}/withdraw": "state",
+    "/v1/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
