@@ -18,6 +18,7 @@ class BreakKind(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has been assigned
     REFUND_DUE = "refund_due"
+    REFUND_AGREED = "refund_agreed"  # by a person, though all of it is owed; subject: why
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
@@ -43,4 +44,5 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
