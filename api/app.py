@@ -36,6 +36,7 @@ from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.pages import home, login, my_password
+from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -109,6 +110,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_sales.router,
     printed_code.router,
     pay_routes.router,
+    parking_ticket.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
