@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import enrolment as gate_enrolment
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
 from api.http import openapi
@@ -41,6 +42,7 @@ from api.manage import staff as manage_staff
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password, my_pin
+from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -125,10 +127,11 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
     pay_routes.router,
-    gate_routes.router,
+    parking_ticket.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,

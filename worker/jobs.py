@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from city.complaints import jobs as complaint_jobs
 from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
@@ -54,6 +55,7 @@ def list_jobs(
         *rail_jobs.list_jobs(databases, rails),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
+        *complaint_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
         *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),

@@ -14,6 +14,15 @@ class ParkingSessionNotFound(HubError):
         super().__init__(f"No parking session {name} was found.")
 
 
+class TicketNotFound(HubError):
+    """The link of a ticket opens no parking session, whatever is wrong with it."""
+
+    kind, code, title = Kind.NOT_FOUND, "ticket_not_found", "Ticket not found"
+
+    def __init__(self) -> None:
+        super().__init__("No ticket was found. Scan the code on the ticket again.")
+
+
 class AmountNotDue(HubError):
     """Another amount is due by now: the stay has grown, or somebody has paid."""
 

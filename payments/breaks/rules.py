@@ -18,6 +18,7 @@ class BreakKind(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has been assigned
     REFUND_DUE = "refund_due"
+    REFUND_AGREED = "refund_agreed"  # by a person, though all of it is owed; subject: why
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
@@ -48,4 +49,5 @@ class BreakReason(StrEnum):
     STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
     MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
     MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
+    COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

@@ -219,6 +219,7 @@ REPEATS: Final = {
     "/counter/bills/{bill_id}/cash-back": "state",
     "/counter/bills/{bill_id}/check": "asks",
     "/counter/sales/check": "asks",
+    "/t/{link}/bills": "state",
     "/counter/sales/{credit_id}/assign": "state",
     "/counter/sales/{credit_id}/confirm": "state",
     "/counter/sales/{credit_id}/not-takings": "state",
