@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import enrolment as gate_enrolment
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
 from api.http import openapi
@@ -117,6 +118,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
     pay_routes.router,

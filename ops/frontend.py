@@ -30,9 +30,9 @@ SOURCES = (
     "api/static/js",
     "api/pages",
     "api/counter",
-    "api/gate",
     "api/manage",
     "api/pay",
+    "api/gate",
 )
 SOURCE_SUFFIXES = {".css", ".mjs", ".json", ".html", ".js", ".py", ".npmrc", ".jinja", ".xml"}
 BUILD_TIMEOUT_S = 900

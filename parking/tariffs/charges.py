@@ -252,11 +252,11 @@ class _Walk:
                 every = line.increment
                 delay = _delay_of(self._blocks, every)
                 at += delay
+                times = -(-span // every)
+                span = times * every
                 if self._is_cut:
-                    times = max(0, -((delay - span) // every))
-                else:
-                    times = -(-span // every)
-                    span = times * every
+                    times = max(0, min(times, -((delay - (end - now)) // every)))
+                    span = min(span, end - now)
             elif position == line.duration_start:
                 times = 1
             if times:

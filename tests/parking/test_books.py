@@ -31,7 +31,7 @@ DAMAGES = {
         "UPDATE parking_sessions SET paid_vnd = 5000 WHERE paid_vnd = 0",
         {"stays_agree_with_what_was_paid"},
     ),
-    "a stay has not heard of its bill": (
+    "a stay was not notified of its bill": (
         "UPDATE parking_sessions SET bill_paid_vnd = 0, paid_vnd = 0 WHERE bill_paid_vnd > 0",
         {"stays_agree_with_what_was_paid"},
     ),

@@ -30,6 +30,7 @@ from api.v1.lots.entry_schemas import (
 from api.v1.lots.movements import BATCH_BYTES_MAX, MovementBatch, take_movements
 from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNotValid
 from identity.people.callers import Caller
+from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
 from parking.sessions.errors import LotOrClassNotFound
 from parking.sessions.queries_movements import list_movements
@@ -115,7 +116,7 @@ async def report(lot_id: UUID, caller: Gate) -> MovementsRead:
     raise AssertionError("served by BodyRoute")
 
 
-@router.get("/{lot_id}/movements")
+@router.get("/{lot_id}/movements", responses=may_answer(ScopeNeeded))
 async def list_movements_page(
     lot_id: UUID, caller: Gate, tx: Tx, after: UUID = FIRST, limit: Limit = 100
 ) -> MovementPage:
@@ -140,7 +141,7 @@ async def list_movements_page(
     )
 
 
-@router.get("/{lot_id}/sessions")
+@router.get("/{lot_id}/sessions", responses=may_answer(ScopeNeeded))
 async def list_inside(
     lot_id: UUID, caller: Reader, tx: Tx, q: SearchText | None = None
 ) -> InsidePage:
