@@ -17,6 +17,8 @@ from identity.people.hooks import Hooks
 from identity.people.rules import ScopeKind
 from parking.exits import rules as parking
 from parking.exits.owner import handle_bill_change as handle_parking_bill
+from parking.passes import rules as passes
+from parking.passes.owner import handle_bill_change as handle_pass_bill
 from parking.places.queries import find_lot_ids
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
@@ -41,6 +43,11 @@ REGISTRY: Final = Registry(
         on_permission_lost=(handle_permission_lost,),
         on_signed_out=(end_person,),
     ),
-    bill_owners=MappingProxyType({parking.OWNER_KIND: handle_parking_bill}),
+    bill_owners=MappingProxyType(
+        {
+            parking.OWNER_KIND: handle_parking_bill,
+            passes.OWNER_KIND: handle_pass_bill,
+        }
+    ),
     job_handlers=MappingProxyType({}),
 )

@@ -10,6 +10,7 @@ from typing import Final
 from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
+from parking.passes import jobs as pass_jobs
 from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
 from payments.bills import jobs as bill_jobs
@@ -53,6 +54,7 @@ def list_jobs(
         *rail_jobs.list_jobs(databases, rails),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
+        *pass_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )

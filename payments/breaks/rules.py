@@ -18,6 +18,7 @@ class BreakKind(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has been assigned
     REFUND_DUE = "refund_due"
+    NOTHING_GIVEN = "nothing_given"  # a paid bill for what could not be given any more: a pass
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
@@ -43,4 +44,5 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

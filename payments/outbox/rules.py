@@ -26,6 +26,10 @@ class EventKind(StrEnum):
     PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
     PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
     PARKING_LEFT = "parking.left"
+    PARKING_PASS_PAID = "parking.pass_paid"  # noqa: S105 (no password)
+    # Its payment was taken back, or refunded.
+    PARKING_PASS_OWED_AGAIN = "parking.pass_owed_again"  # noqa: S105 (no password)
+    PARKING_PASS_ENDING = "parking.pass_ending"  # noqa: S105 (no password); within a week
     PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
