@@ -12,6 +12,7 @@ from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
 from parking.exits import jobs as exit_jobs
+from parking.passes import jobs as pass_jobs
 from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
 from payments.bills import jobs as bill_jobs
@@ -56,6 +57,7 @@ def list_jobs(
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
         *complaint_jobs.list_jobs(databases),
+        *pass_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
         *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
