@@ -242,6 +242,23 @@ async def test_what_cannot_be_is_refused_and_holds_up_nothing(
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def test_a_movement_that_breaks_a_constraint_leaves_the_others_standing(
+    phone: Phone, owner_database: Database
+) -> None:
+    """The lot says that nobody is inside, so nobody can leave it."""
+    stay_id = await a_stay(phone.app, phone.gate)
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE occupancy SET inside_count = 0"))
+    await phone.let_out(stay_id)
+    await phone.take_cash(stay_id)
+
+    assert await phone.apply() == ["refused", "applied"]
+
+    stay = await phone.look(stay_id)
+    assert (stay.status, stay.paid_vnd) == ("inside", PER_VISIT_VND)
+    assert await list_breaks(phone.app, phone.gate.stall) == ["parking_conflict"]
+
+
 async def test_more_cash_than_a_shift_may_take_offline_is_counted_and_shown(
     phone: Phone, owner_database: Database
 ) -> None:
