@@ -44,6 +44,7 @@ async def apply_waiting(
         )
         try:
             async with session.begin_nested():
+                await session.connection()  # the savepoint is made now: `run` would not ask for it
                 verdict = await apply_movement(session, org_id, movement, now=now)
         except (HubError, DBAPIError) as error:
             if isinstance(error, Busy) or is_database_away(error) or has_timed_out(error):
