@@ -98,6 +98,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("plate IS NOT NULL"),
     )
+    op.create_index(
+        "ix_parking_sessions_unconfirmed",
+        "parking_sessions",
+        ["org_id", "left_at"],
+        unique=False,
+        postgresql_where=sa.text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+    )
     op.execute("CREATE TABLE parking_sessions_default PARTITION OF parking_sessions DEFAULT")
     op.create_table(
         "inside",

@@ -62,6 +62,12 @@ class ParkingSession(OrgRow):
             "left_at",
             postgresql_where=text("left_at IS NOT NULL"),
         ),
+        Index(  # until they are arrears
+            "ix_parking_sessions_unconfirmed",
+            "org_id",
+            "left_at",
+            postgresql_where=text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 
