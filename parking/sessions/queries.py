@@ -18,15 +18,17 @@ from parking.plates import mask_plate
 from parking.sessions.rules import TAIL_CHARS, EntryRequest
 from payments.outbox.rules import EventKind
 
-# Always in this order, so that two processes cannot wait for each other. Whoever writes `inside`
-# holds these rows, so what DECIDE_AND_WRITE reads cannot change under it.
+# One after the other in the order of the arrays, which is that of (organisation, lot, class) in
+# every process, so that two cannot wait for each other. Whoever writes `inside` holds these rows,
+# so what DECIDE_AND_WRITE reads cannot change under it.
 LOCK_OCCUPANCY = text("""
     SELECT 1
     FROM unnest(CAST(:org_ids AS uuid[]), CAST(:lot_ids AS uuid[]), CAST(:classes AS text[]))
         AS t (org_id, lot_id, vehicle_class)
-    JOIN occupancy o USING (org_id, lot_id, vehicle_class)
-    ORDER BY org_id, lot_id, vehicle_class
-    FOR NO KEY UPDATE OF o
+    CROSS JOIN LATERAL (
+        SELECT FROM occupancy o
+        WHERE o.org_id = t.org_id AND o.lot_id = t.lot_id AND o.vehicle_class = t.vehicle_class
+        FOR NO KEY UPDATE) AS locked
 """)
 
 # One lookup by key for each item and table, which LIMIT keeps from becoming one of all rows; the
@@ -52,7 +54,7 @@ DECIDE_AND_WRITE = text("""
             read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
             left_at, n)),
     looked_up AS MATERIALIZED (
-        SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity,
+        SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity, o.place,
                s.request_hash = decode(i.request_hash, 'hex') AS is_same,
                s.ticket_key AS known_key, present.session_id AS present_id,
                coalesce(s.entered_at, present.entered_at) AS since,
@@ -60,7 +62,7 @@ DECIDE_AND_WRITE = text("""
                    AND present.session_id IS NULL AND i.left_at IS NULL AS may_enter
         FROM items i
         LEFT JOIN LATERAL (
-            SELECT capacity, licensed_capacity, inside_count FROM occupancy o
+            SELECT capacity, licensed_capacity, inside_count, ctid AS place FROM occupancy o
             WHERE o.org_id = i.org_id AND o.lot_id = i.lot_id
               AND o.vehicle_class = i.vehicle_class LIMIT 1) o ON true
         LEFT JOIN LATERAL (
@@ -182,12 +184,12 @@ DECIDE_AND_WRITE = text("""
                    'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
                :now
         FROM entered WHERE inside_after = licensed_capacity + 1 AND left_at IS NULL),
+    -- By its place in the table, where it stays while we hold its lock.
     counted AS (
         UPDATE occupancy o SET inside_count = o.inside_count + came.count
-        FROM (SELECT org_id, lot_id, vehicle_class, count(*) AS count
-              FROM entered WHERE left_at IS NULL GROUP BY org_id, lot_id, vehicle_class) AS came
-        WHERE o.org_id = came.org_id AND o.lot_id = came.lot_id
-          AND o.vehicle_class = came.vehicle_class)
+        FROM (SELECT place, count(*) AS count FROM entered WHERE left_at IS NULL GROUP BY place)
+            AS came
+        WHERE o.ctid = came.place)
     SELECT verdict, present_id, since, known_key, pass_id,
            held_pass_id IS NOT NULL AND pass_id IS NULL, coalesce(is_watched, false),
            inside_after, capacity
