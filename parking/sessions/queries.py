@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.shared_clock import new_event_id
@@ -318,3 +318,71 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         "event_ids": [new_event_id() for _ in requests],
         "left_ats": [r.left_at for r in requests],
     }
+
+
+# For a plate that is read after its vehicle came in on a ticket. The lot is locked.
+ADD_PLATE = text("""
+    WITH stay AS (
+        SELECT org_id, id, lot_id, vehicle_class, entered_at FROM parking_sessions
+        WHERE org_id = :org_id AND lot_id = :lot_id AND id = :id AND status = 'inside'
+          AND (plate IS NULL OR plate = :plate)
+        FOR NO KEY UPDATE),
+    other AS (
+        SELECT x.session_id FROM inside x, stay s
+        WHERE x.org_id = s.org_id AND x.lot_id = s.lot_id AND x.kind = 'plate'
+          AND x.credential = s.vehicle_class || ':' || :plate AND x.session_id <> s.id),
+    named AS (
+        UPDATE parking_sessions p SET plate = :plate FROM stay s
+        WHERE p.org_id = s.org_id AND p.id = s.id),
+    present AS (
+        INSERT INTO inside (
+            org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at)
+        SELECT org_id, lot_id, 'plate', vehicle_class || ':' || :plate,
+               right(regexp_replace(:plate, '[^0-9]', '', 'g'), :tail_chars), id, vehicle_class,
+               entered_at
+        FROM stay WHERE NOT EXISTS (SELECT FROM other)
+        ON CONFLICT DO NOTHING),
+    seen AS (
+        INSERT INTO observations (
+            org_id, id, lot_id, session_id, direction, method, plate, seen_by, seen_at)
+        SELECT org_id, :sighting_id, lot_id, id, 'inside', :method, :plate, :seen_by, :now
+        FROM stay)
+    SELECT s.vehicle_class, (SELECT session_id FROM other LIMIT 1) FROM stay s
+""")
+
+
+async def add_plate(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    session_id: UUID,
+    *,
+    plate: str,
+    method: str,
+    sighting_id: UUID,
+    seen_by: UUID,
+    now: datetime,
+) -> tuple[str, UUID | None] | None:
+    """Name the vehicle of a stay that had no plate.
+
+    Returns:
+        (class, the other stay that this vehicle is inside by); None: no such stay is inside, or it
+        has another plate.
+    """
+    row = (
+        await session.execute(
+            ADD_PLATE.bindparams(bindparam("plate", type_=String)),
+            {
+                "org_id": org_id,
+                "lot_id": lot_id,
+                "id": session_id,
+                "plate": plate,
+                "method": method,
+                "tail_chars": TAIL_CHARS,
+                "sighting_id": sighting_id,
+                "seen_by": seen_by,
+                "now": now,
+            },
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])

@@ -234,7 +234,7 @@ def test_every_package_of_the_domain_is_in_the_image() -> None:
 def test_the_compose_file_is_whole_and_has_no_secret_in_it() -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     services = compose["services"]
-    assert set(services) == {"postgres", "migrate", "hub", "worker", "caddy"}
+    assert set(services) == {"postgres", "migrate", "hub", "worker", "maintain", "caddy"}
     for name, service in services.items():
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         assert set(service.get("networks", [])) <= set(compose["networks"]), name
@@ -246,8 +246,8 @@ def test_the_compose_file_is_whole_and_has_no_secret_in_it() -> None:
     owners = [
         name for name, one in services.items() if "postgres_password" in one.get("secrets", [])
     ]
-    assert owners == ["postgres", "migrate"]
-    for name in ("migrate", "hub", "worker"):
+    assert owners == ["postgres", "migrate", "maintain"]
+    for name in ("migrate", "hub", "worker", "maintain"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
     proxy = services["caddy"]["networks"]["outside"]["ipv4_address"]

@@ -131,6 +131,7 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/lots/{lot_id}/movements": "known",
+    "/v1/lots/{lot_id}/sessions/{session_id}/plate": "state",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
