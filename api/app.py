@@ -39,6 +39,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import stay_exports as manage_stay_exports
+from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password, my_pin
@@ -145,6 +147,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_stay_exports.router,
+    manage_stays.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
 )
