@@ -29,6 +29,7 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import complaints as manage_complaints
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
@@ -36,6 +37,7 @@ from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.pages import home, login, my_password
+from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -47,6 +49,7 @@ from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
+from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import routes as devices_routes
@@ -87,6 +90,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_operators_routes.router,
@@ -111,6 +115,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     printed_code.router,
     pay_routes.router,
     parking_ticket.router,
+    pay_complaints.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -121,6 +126,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_staff.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_complaints.router,
     manage_spread.router,
     manage_history.router,
 )

@@ -81,7 +81,8 @@ async def read_whole_stay(
         standing = judge(stay, rates, own, at=at)
     except (LotHasNoTariff, NoRateForVehicle, StayNotPriceable) as error:
         problem = error
-    lines, due_vnd = (), 0
+    lines: tuple[PriceLine, ...] = ()
+    due_vnd = 0
     if standing is not None:
         due_vnd = standing.due_vnd
         lines = _lines_of(standing)
