@@ -32,6 +32,7 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
@@ -44,6 +45,7 @@ from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password, my_pin
+from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -55,6 +57,7 @@ from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
+from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import routes as devices_routes
@@ -100,6 +103,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,
@@ -134,6 +138,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_stays.router,
     pay_routes.router,
     parking_ticket.router,
+    pay_complaints.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -145,6 +150,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_complaints.router,
     manage_spread.router,
     manage_history.router,
     manage_stay_exports.router,

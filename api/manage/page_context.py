@@ -43,6 +43,7 @@ MENU: Final = (
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
+    ("/complaints", "complaints", "note", Permission.COMPLAINTS_READ),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
