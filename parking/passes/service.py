@@ -217,6 +217,7 @@ async def renew_pass(
         "last_on": last_on.isoformat(),
         "price_vnd": term.price_vnd,
     }
+    await session.flush()
     _record(session, held, "pass.renewed", actor, now, after=after)
 
 
