@@ -71,24 +71,18 @@ from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
-<<<<<<< HEAD
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
-=======
 from api.v1.passes import routes as passes_routes
->>>>>>> s6-passes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
-<<<<<<< HEAD
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
-=======
 from api.v1.watched_plates import routes as watched_plates_routes
->>>>>>> s6-passes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
