@@ -40,7 +40,7 @@ COPY core/ core/
 COPY identity/ identity/
 COPY parking/ parking/
 COPY payments/ payments/
-COPY parking/ parking/
+COPY city/ city/
 COPY api/ api/
 COPY worker/ worker/
 COPY registry/ registry/

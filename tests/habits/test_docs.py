@@ -25,7 +25,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OURS = (
     *("api", "core", "identity", "loadtests", "migrations", "ops", "payments", "sandbox", "tests"),
-    *("parking", "registry", "worker"),
+    *("city", "parking", "registry", "worker"),
 )
 NAMED = re.compile(rf"`((?:{'|'.join((*OURS, 'docs'))})/[\w./-]*)`")
 # payments.bills.service.open_bills, a module or what is in it; sandbox.json is a file.

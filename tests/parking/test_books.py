@@ -53,6 +53,16 @@ DAMAGES = {
         ),
         {"shifts_agree_with_their_cash", "balances_follow_from_explanations"},
     ),
+    "a late ticket is posted that nobody took": (
+        (
+            "INSERT INTO postings (org_id, id, debit_code, debit_subject_id, credit_code,"
+            " credit_subject_id, amount_vnd, cause_kind, cause_id, step, effective_at, posted_at)"
+            " SELECT org_id, gen_random_uuid(), 'cash_variance', subject_id, 'takings', subject_id,"
+            " 5000, 'late_collection', gen_random_uuid(), 0, now(), now() FROM ledger_accounts"
+            " WHERE code = 'cash_variance'"
+        ),
+        {"late_cash_posts_once", "balances_follow_from_explanations"},
+    ),
     "a receipt was cancelled and its ticket was not": (
         "UPDATE documents SET cancelled_at = now() WHERE cancelled_at IS NULL",
         {"cash_has_its_receipt"},

@@ -1,9 +1,9 @@
 """Callers at a gate: people by cookie, machines by API key, attendants' devices by token."""
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from fastapi import Request
 
 from api.http.deps import authorise
@@ -21,8 +21,7 @@ BEARER: Final = "Bearer "
 DEVICE: Final = f"{BEARER}{TOKEN_PREFIX}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GateCaller:
+class GateCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who asks at a lot, with what their token or sign-in says of them."""
 
     org_id: UUID

@@ -257,3 +257,31 @@ async def test_a_machine_has_no_shift(gate: Gate) -> None:
     answer = await kiosk.post("/v1/shifts", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_vehicle_is_found_by_its_plate_or_ticket_and_leaves_if_nothing_is_due(
+    gate: Gate,
+) -> None:
+    await open_shift(gate)
+    path = await enter(gate, plate="29-A1 55555")
+    await enter(gate, plate=None, ticket="V-17")
+    exits = f"/v1/lots/{gate.lot.id}/exits"
+    seen = {"plate": "29A1-555.55", "vehicle_class": "motorbike"}
+
+    owes = await gate.attendant.post(exits, json=seen)
+    assert (owes.status_code, owes.json()["verdict"]) == (200, "due")
+    assert owes.json()["due_vnd"] == PER_VISIT_VND
+    assert path.endswith(owes.json()["session_id"])
+    assert (await take_cash(gate, path, await quote(gate, path))).status_code == 201
+    left = await gate.attendant.post(exits, json=seen)
+    assert (left.status_code, left.json()["verdict"], left.json()["reason"]) == (
+        201,
+        "left",
+        "paid",
+    )
+    gone = await gate.attendant.post(exits, json=seen)
+    assert (gone.status_code, gone.json()["verdict"]) == (200, "not_inside")
+    ticket = await gate.attendant.post(exits, json={"ticket": "v-17"})
+    assert ticket.json()["verdict"] == "due"
+    both = await gate.attendant.post(exits, json=seen | {"ticket": "V-17"})
+    assert (both.status_code, both.json()["code"]) == (422, "invalid_request")
