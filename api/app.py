@@ -19,6 +19,7 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import enrolment as gate_enrolment
+from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
 from api.http import openapi
@@ -141,6 +142,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_papers.router,
     pay_routes.router,
     parking_ticket.router,
     pay_complaints.router,
