@@ -127,6 +127,7 @@ ON_ITS_OWN: Final = {
     "asks": "asks a bank; what is reported twice counts once",
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
+    "computes": "answers what would be, and writes nothing",
     "nothing": "makes nothing that is kept",
 }
 REPEATS: Final = {
@@ -212,6 +213,7 @@ REPEATS: Final = {
     "/manage/breaks/{break_id}/spread": "state",
     "/manage/accounts/{link_id}/rail": "state",
     "/v1/lots/{lot_id}/photos": "known",
+    "/v1/lots/{lot_id}/movements": "known",
     "/v1/callbacks/{provider}/{address}": "provider",
     "/v1/callbacks/{provider}/{address}/{subpath:path}": "provider",
     "/counter/accounts/{link_id}/seen": "state",
