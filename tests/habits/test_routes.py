@@ -127,7 +127,6 @@ ON_ITS_OWN: Final = {
     "asks": "asks a bank; what is reported twice counts once",
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
-    "computes": "answers what would be, and writes nothing",
     "nothing": "makes nothing that is kept",
 }
 REPEATS: Final = {
