@@ -1,4 +1,4 @@
-"""What a complaint may be about: a stay, a bill, and each thing that was paid for it, in words."""
+"""Subjects of complaints in words: a stay, a bill, and each thing that was paid for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
