@@ -56,6 +56,15 @@ class ComplaintsPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TypedAnswer:
+    """What somebody typed as the answer."""
+
+    outcome: str = ""
+    answer: str = ""
+    refund: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComplaintOfManager:
     """Everything templates/manage_complaint.html may use, already worded."""
 
@@ -70,7 +79,7 @@ class ComplaintOfManager:
     outcomes: tuple[tuple[str, str], ...]
     can_resolve: bool
     resolve_path: str
-    typed: dict[str, str]
+    typed: TypedAnswer
     errors: Errors
     changes: tuple[Change, ...]
 
@@ -111,7 +120,7 @@ async def resolve(
     refund: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Write down what became of a complaint."""
-    typed = {"outcome": outcome, "answer": answer, "refund": refund}
+    typed = TypedAnswer(outcome=outcome, answer=answer, refund=refund)
     words, refund_vnd = read_line(answer, ANSWER_CHARS_MAX), read_amount(refund)
     errors = {}
     if outcome not in set(Outcome):
@@ -147,7 +156,7 @@ async def _render(
     manager: ManagerContext,
     complaint_id: UUID,
     *,
-    typed: dict[str, str] | None = None,
+    typed: TypedAnswer | None = None,
     errors: Errors | None = None,
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
@@ -174,7 +183,7 @@ async def _render(
         ),
         can_resolve=complaint.status == "open" and manager.may(Permission.COMPLAINTS_RESOLVE),
         resolve_path=manager.path(f"/complaints/{complaint_id}/resolve"),
-        typed=typed or {"outcome": "", "answer": "", "refund": ""},
+        typed=typed or TypedAnswer(),
         errors=errors or {},
         changes=changes,
     )

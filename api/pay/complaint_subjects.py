@@ -1,4 +1,4 @@
-"""Subjects of a complaint in words: a stay, a bill, and each thing that was paid for it."""
+"""Subjects of complaints in words: a stay, a bill, and each thing that was paid for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
