@@ -35,6 +35,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import passes as manage_passes
+from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -126,6 +128,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_passes.router,
+    manage_watched.router,
 )
 
 

@@ -42,9 +42,11 @@ OBJECT_KINDS: Final = (
     "lot",
     "organisation",
     "parking_operator",
+    "pass",
     "payee",
     "staff",
     "sign_in",
+    "watched_plate",
 )
 
 
