@@ -41,10 +41,12 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import passes as manage_passes
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
 from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
@@ -164,6 +166,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_stays.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_passes.router,
+    manage_watched.router,
 )
 
 

@@ -44,6 +44,8 @@ MENU: Final = (
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
     ("/complaints", "complaints", "note", Permission.COMPLAINTS_READ),
+    ("/passes", "passes", "key", Permission.PARKING_READ),
+    ("/watched-plates", "watched", "warning", Permission.PARKING_READ),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
