@@ -61,12 +61,14 @@ from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import routes as parking_sessions_routes
+from api.v1.parking_sessions import toll as parking_sessions_toll
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.toll import routes as toll_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -93,6 +95,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
+    parking_sessions_toll.router,
+    toll_routes.router,
     shifts_routes.router,
     entry_routes.bodies,
     lots_routes.router,
