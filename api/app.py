@@ -18,6 +18,9 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import enrolment as gate_enrolment
+from api.gate import routes as gate_routes
+from api.gate import stays as gate_stays
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -36,7 +39,12 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import stay_exports as manage_stay_exports
+from api.manage.parking import stays as manage_stays
+from api.manage.parking import tariff_editor as manage_tariff_editor
+from api.manage.parking import tariffs as manage_tariffs
 from api.pages import home, login, my_password, my_pin
+from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -60,6 +68,7 @@ from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
+from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
 from api.v1.payees import routes as payees_routes
@@ -68,6 +77,8 @@ from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.tariffs import lot_routes as lot_tariffs_routes
+from api.v1.tariffs import routes as tariffs_routes
 from api.v1.toll import routes as toll_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
@@ -93,6 +104,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     events_routes.router,
     jobs_routes.router,
+    parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
     parking_sessions_toll.router,
@@ -100,6 +112,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     shifts_routes.router,
     entry_routes.bodies,
     lots_routes.router,
+    tariffs_routes.router,
+    lot_tariffs_routes.router,
     entry_routes.router,
     photos_routes.router,
 )
@@ -119,7 +133,11 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_enrolment.router,
+    gate_routes.router,
+    gate_stays.router,
     pay_routes.router,
+    parking_ticket.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -133,6 +151,10 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_stay_exports.router,
+    manage_stays.router,
+    manage_tariffs.router,
+    manage_tariff_editor.router,
 )
 
 

@@ -76,6 +76,10 @@ class Limits:
     # customer's phone loads a page, its code and its news; a guesser's links open nothing.
     pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
     pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
+    # New codes on a driver's page, for each stay: each cancels the one before.
+    ticket_codes: RateLimit = field(default_factory=lambda: RateLimit(6, per_s=60))
+    # Complaints, for each network: a lot's drivers may come by one Wi-Fi, a spammer has no more.
+    complaints: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

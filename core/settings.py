@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     photo_dir: Path | None = None
     # Evidence for a complaint, and no longer: personal data.
     photo_kept_days: int = Field(default=90, ge=1, le=3_650)
+    # Within so many working days a complaint is to be answered; its page promises the day.
+    complaint_working_days: int = Field(default=3, ge=1, le=30)
 
     @field_validator("trusted_proxies", "sandbox_origins", "toll_origins", mode="before")
     @classmethod

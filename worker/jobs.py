@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from city.complaints import jobs as complaint_jobs
 from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
+from parking.exits import jobs as exit_jobs
+from parking.passes import jobs as pass_jobs
 from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
 from payments.bills import jobs as bill_jobs
@@ -57,7 +60,10 @@ def list_jobs(
         *toll_jobs.list_jobs(databases, tolls),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
+        *complaint_jobs.list_jobs(databases),
+        *pass_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
+        *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )
 

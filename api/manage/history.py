@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
+from api.http.i18n import translate
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager, read_line
 from api.pages.reasons import present_fact
@@ -38,6 +39,7 @@ OBJECT_KINDS: Final = (
     "bill",
     "break",
     "callback_endpoint",
+    "complaint",
     "credit",
     "lot",
     "device",
@@ -47,6 +49,7 @@ OBJECT_KINDS: Final = (
     "payee",
     "staff",
     "sign_in",
+    "tariff",
 )
 
 
@@ -163,6 +166,8 @@ def _present_fact(manager: ManagerContext, kind: str, name: str, value: Any) -> 
         return present_fact(manager.lang, "bill_status", value)
     if name.endswith(("_at", "_until")):
         return manager.present_instant(datetime.fromisoformat(value))
+    if kind == "complaint" and name in ("category", "outcome"):
+        return translate(manager.lang, f"complaints.{name}.{value}")
     if name in ("rule", "resolution"):
         return present_fact(manager.lang, name, value)[:FACT_CHARS_MAX]
     words = value if isinstance(value, list) else [value]

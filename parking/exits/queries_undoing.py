@@ -1,6 +1,6 @@
 """SQL of corrections at the gate: under the locks of occupancy and session."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -28,6 +28,11 @@ INSERT_INSIDE = text("""
 MOVE_OCCUPANCY = text("""
     UPDATE occupancy SET inside_count = inside_count + CAST(:change AS int)
     WHERE org_id = :org_id AND lot_id = :lot_id AND vehicle_class = :vehicle_class
+""")
+VOID = text("""
+    WITH gone AS (DELETE FROM inside WHERE org_id = :org_id AND session_id = :id)
+    UPDATE parking_sessions SET status = 'voided', left_at = :now
+    WHERE org_id = :org_id AND id = :id
 """)
 DELETE_PLATE = text("""
     DELETE FROM inside
@@ -60,6 +65,14 @@ async def reopen_session(session: AsyncSession, org_id: UUID, stay: StayFacts) -
     await run(session, REOPEN, {"org_id": org_id, "id": stay.id})
     await _move(session, org_id, stay.lot_id, stay.vehicle_class, 1)
     return True
+
+
+async def void_session(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, now: datetime
+) -> None:
+    """Write that a locked stay never was."""
+    await run(session, VOID, {"org_id": org_id, "id": stay.id, "now": now})
+    await _move(session, org_id, stay.lot_id, stay.vehicle_class, -1)
 
 
 async def change_vehicle(

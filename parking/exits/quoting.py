@@ -46,7 +46,7 @@ async def quote_stay(
     standing = await read_standing(session, org_id, stay, at=now, is_ticket_lost=is_ticket_lost)
     lines = standing.price.lines
     if rest_vnd := standing.due_vnd - sum(line.amount_vnd for line in lines):
-        lines = (*lines, PriceLine(LineCode.PAID, rest_vnd))
+        lines = (*lines, PriceLine(LineCode.PAID, rest_vnd, {"paid_vnd": -rest_vnd}))
     valid_until, token = now + QUOTED_FOR, None
     if standing.due_vnd and standing.price.version_id is not None:
         token = signer.sign(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 OWNER_KIND: Final = "parking_session"  # of a stay's bills
 UNDO_EXIT_FOR: Final = timedelta(seconds=10)
+UNDO_ENTRY_FOR: Final = timedelta(seconds=10)
 PURPOSE: Final = "Gửi xe"
 
 

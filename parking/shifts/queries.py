@@ -105,6 +105,14 @@ async def find_open_shift(session: AsyncSession, org_id: UUID, staff_id: UUID) -
     return _read(rows[0]) if rows else None
 
 
+async def find_shift_at(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, staff_id: UUID
+) -> UUID | None:
+    """Find a person's open shift at a lot, for the token of the phone that they use there."""
+    shift = await find_open_shift(session, org_id, staff_id)
+    return shift.id if shift is not None and shift.lot_id == lot_id else None
+
+
 async def find_open_shifts(
     session: AsyncSession, org_id: UUID, staff_ids: Collection[UUID]
 ) -> dict[UUID, tuple[UUID, UUID]]:

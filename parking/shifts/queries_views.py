@@ -12,6 +12,7 @@ from core.sql import run
 COUNT_ENTERED = text("""
     SELECT count(*) FROM parking_sessions
     WHERE org_id = :org_id AND lot_id = :lot_id AND id >= :floor AND entry_shift_id = :shift_id
+      AND status <> 'voided'
 """)
 SUM_LEFT = text("""
     SELECT exit_reason, count(*), coalesce(sum(price_vnd), 0)::bigint,

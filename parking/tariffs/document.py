@@ -11,12 +11,12 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeVar, overload
 
 from core.errors import Violation
+from core.text import find_text_fault
 from parking.tariffs.structure import DAY_MINUTES, Window
 
 TEXT_CHARS_MAX: Final = 300
 FAULTS_MAX: Final = 100
 _CLOCK: Final = re.compile(r"(\d{2}):(\d{2})", re.ASCII)
-_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -39,9 +39,10 @@ class Part:
         """Note every key that nothing has read."""
         for key in self._facts:
             if key not in self._known:
+                shown = "?" if find_text_fault(key) else key[:60]
                 near = difflib.get_close_matches(key, self._known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self._known)}"
-                self.fault(key[:60], "unknown_key", f"There is no such field here; {hint}")
+                self.fault(shown, "unknown_key", f"There is no such field here; {hint}")
 
     def text(self, key: str, *, is_needed: bool = True, chars_max: int = TEXT_CHARS_MAX) -> str:
         """Return a text without spaces around it, "" where there is none."""
@@ -58,7 +59,7 @@ class Part:
             self.fault(key, "blank", "The text is empty: write one.")
         elif len(written) > chars_max:
             self.fault(key, "too_long", f"The text is longer than {chars_max} characters.")
-        elif _UNSEEN.search(written):
+        elif find_text_fault(written):
             self.fault(key, "unseen", "The text has line breaks or characters that nobody sees.")
         return written
 
@@ -185,6 +186,9 @@ class Part:
             return []
         if not 1 <= len(value) <= most or not all(0 < len(one) <= 60 for one in value):
             self.fault(key, "out_of_range", f"Give 1 to {most} texts of up to 60 characters.")
+            return []
+        if any(map(find_text_fault, value)):
+            self.fault(key, "unseen", "A text has characters that nobody sees.")
             return []
         return value
 

@@ -51,6 +51,42 @@ INSERT_ASSIGNMENT = text("""
 FIND_ASSIGNMENT = text("""
     SELECT lot_id, tariff_id, from_at FROM lot_tariffs WHERE org_id = :org_id AND id = :id
 """)
+LIST_TARIFFS = text("""
+    SELECT t.id, t.name, t.created_at,
+           (SELECT count(DISTINCT l.lot_id) FROM lot_tariffs l
+            WHERE l.org_id = t.org_id AND l.tariff_id = t.id AND l.withdrawn_at IS NULL)
+    FROM tariffs t
+    WHERE t.org_id = :org_id AND (CAST(:before_id AS uuid) IS NULL OR t.id < :before_id)
+      AND (CAST(:only_id AS uuid) IS NULL OR t.id = :only_id)
+    ORDER BY t.id DESC LIMIT :limit
+""")
+LIST_VERSIONS = text("""
+    SELECT v.tariff_id, v.id, v.version, v.valid_from, v.legal_basis, s.display_name,
+           v.created_at, v.withdrawn_at
+    FROM tariff_versions v LEFT JOIN staff s ON s.org_id = v.org_id AND s.id = v.created_by
+    WHERE v.org_id = :org_id AND v.tariff_id = ANY(CAST(:tariff_ids AS uuid[]))
+    ORDER BY v.tariff_id, v.version DESC LIMIT :limit
+""")
+LIST_ASSIGNMENTS = text("""
+    SELECT a.id, a.lot_id, l.name, a.tariff_id, t.name, a.from_at
+    FROM lot_tariffs a
+    JOIN lots l ON l.org_id = a.org_id AND l.id = a.lot_id
+    JOIN tariffs t ON t.org_id = a.org_id AND t.id = a.tariff_id
+    WHERE a.org_id = :org_id AND a.withdrawn_at IS NULL
+      AND (CAST(:lot_id AS uuid) IS NULL OR a.lot_id = :lot_id)
+    ORDER BY a.from_at DESC, a.id DESC LIMIT :limit
+""")
+WITHDRAW_VERSION = text("""
+    UPDATE tariff_versions SET withdrawn_at = :now WHERE org_id = :org_id AND id = :id
+""")
+WITHDRAW_ASSIGNMENT = text("""
+    UPDATE lot_tariffs SET withdrawn_at = :now WHERE org_id = :org_id AND id = :id
+""")
+FIND_WITHDRAWN = text("""
+    SELECT withdrawn_at FROM tariff_versions WHERE org_id = :org_id AND id = :id
+    UNION ALL
+    SELECT withdrawn_at FROM lot_tariffs WHERE org_id = :org_id AND id = :id
+""")
 
 
 async def list_rates(
@@ -164,3 +200,53 @@ async def find_assignment(
     """Return (lot, tariff, from) of an assignment, or None."""
     rows = await run(session, FIND_ASSIGNMENT, {"org_id": org_id, "id": assignment_id})
     return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+async def list_tariffs(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    only_id: UUID | None = None,
+    before_id: UUID | None = None,
+    limit: int,
+) -> list[tuple[UUID, str, datetime, int]]:
+    """List (id, name, when it was made, how many lots took or take it), newest first."""
+    values = {"org_id": org_id, "only_id": only_id, "before_id": before_id, "limit": limit}
+    rows = await run(session, LIST_TARIFFS, values)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def list_versions(
+    session: AsyncSession, org_id: UUID, tariff_ids: Collection[UUID], *, limit: int
+) -> list[tuple[Any, ...]]:
+    """List versions of tariffs, those that were withdrawn too, each tariff's newest first."""
+    values = {"org_id": org_id, "tariff_ids": list(tariff_ids), "limit": limit}
+    return await run(session, LIST_VERSIONS, values)
+
+
+async def list_assignments(
+    session: AsyncSession, org_id: UUID, *, lot_id: UUID | None = None, limit: int
+) -> list[tuple[Any, ...]]:
+    """List which lot takes which tariff from when on, the latest first."""
+    values = {"org_id": org_id, "lot_id": lot_id, "limit": limit}
+    return await run(session, LIST_ASSIGNMENTS, values)
+
+
+async def is_withdrawn(session: AsyncSession, org_id: UUID, id_: UUID) -> bool:
+    """Say whether a version or an assignment was withdrawn."""
+    rows = await run(session, FIND_WITHDRAWN, {"org_id": org_id, "id": id_})
+    return bool(rows) and rows[0][0] is not None
+
+
+async def withdraw_version(
+    session: AsyncSession, org_id: UUID, version_id: UUID, *, now: datetime
+) -> None:
+    """Write that a version of a locked tariff never comes into force."""
+    await run(session, WITHDRAW_VERSION, {"org_id": org_id, "id": version_id, "now": now})
+
+
+async def withdraw_assignment(
+    session: AsyncSession, org_id: UUID, assignment_id: UUID, *, now: datetime
+) -> None:
+    """Write that a lot will not take a tariff after all."""
+    await run(session, WITHDRAW_ASSIGNMENT, {"org_id": org_id, "id": assignment_id, "now": now})

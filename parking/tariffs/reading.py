@@ -7,7 +7,7 @@ was perhaps meant.
 import json
 import re
 import tomllib
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +67,16 @@ def read_tariff(document: str | bytes) -> Tariff:
     return build_tariff(_parse(document))
 
 
+def read_document(document: str | bytes) -> dict[str, Any]:
+    """Return a document in the values of JSON, as it is stored; what it says is not looked at.
+
+    Raises:
+        TariffNotReadable: it is neither TOML nor JSON, or too large.
+    """
+    plain: dict[str, Any] = _to_json(_parse(document))
+    return plain
+
+
 def build_tariff(facts: dict[str, Any]) -> Tariff:
     """Return the tariff of a document that is parsed already.
 
@@ -91,9 +101,18 @@ def read_sample(name: str) -> Tariff:
     Raises:
         TariffSampleNotFound: there is none of this name.
     """
+    return build_tariff(read_sample_document(name))
+
+
+def read_sample_document(name: str) -> dict[str, Any]:
+    """Return the document of a sample, to start from.
+
+    Raises:
+        TariffSampleNotFound: there is none of this name.
+    """
     if name not in sample_names():
         raise TariffSampleNotFound(name, sample_names())
-    return read_tariff((SAMPLES / f"{name}.toml").read_bytes())
+    return read_document((SAMPLES / f"{name}.toml").read_bytes())
 
 
 def read_sample_facts(name: str) -> dict[str, Any]:
@@ -119,6 +138,17 @@ def _parse(document: str | bytes) -> dict[str, Any]:
         raise _unreadable(f"It is neither TOML nor JSON: {error}"[:300]) from None
     assert isinstance(facts, dict)
     return facts
+
+
+def _to_json(value: Any) -> Any:
+    """Write TOML's days and times of day as texts, which build_tariff reads alike."""
+    if isinstance(value, dict):
+        return {key: _to_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_to_json(one) for one in value]
+    if isinstance(value, time):
+        return value.strftime("%H:%M")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _unreadable(detail: str) -> TariffNotReadable:

@@ -14,6 +14,42 @@ class TariffNotFound(HubError):
         super().__init__(f"No tariff {tariff_id} was found.")
 
 
+class TariffVersionNotFound(HubError):
+    """The tariff has no such version."""
+
+    kind, code, title = Kind.NOT_FOUND, "tariff_version_not_found", "Version not found"
+
+    def __init__(self, version_id: UUID) -> None:
+        super().__init__(f"The tariff has no version {version_id}.")
+
+
+class LotTariffNotFound(HubError):
+    """The lot was never to take a tariff under this id."""
+
+    kind, code, title = Kind.NOT_FOUND, "lot_tariff_not_found", "Assignment not found"
+
+    def __init__(self, assignment_id: UUID) -> None:
+        super().__init__(f"The lot has no tariff under the id {assignment_id}.")
+
+
+class TariffInForce(HubError):
+    """What is in force prices stays already: it is followed by another version, not withdrawn."""
+
+    kind, code, title = Kind.CONFLICT, "tariff_in_force", "The tariff is in force"
+
+    def __init__(self) -> None:
+        super().__init__("It is in force already. Add a version, or another tariff, to follow it.")
+
+
+class TariffFromThePast(HubError):
+    """A price cannot begin before now: vehicles came in by the price that was posted."""
+
+    kind, code, title = Kind.INVALID, "tariff_from_the_past", "The day has passed"
+
+    def __init__(self) -> None:
+        super().__init__("The day has passed. A price begins today at the earliest.")
+
+
 class TariffIdTaken(HubError):
     """A client-made id names another tariff, version or assignment already."""
 

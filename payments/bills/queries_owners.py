@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
 from payments.bills.owners_rules import Change, SubjectKind
+from payments.bills.queries import COLUMNS, FROM_BILLS, read_bill
+from payments.bills.rules import BillFacts
 
 # The earlier change of the same subject comes first. Nothing is waited for: what another process
 # has, it handles, and what it handled meanwhile is seen by the next look. It begins at an instant:
@@ -65,6 +68,20 @@ SUM_OF_OWNERS = text("""
           WHERE k.org_id = b.org_id AND k.kind = 'refund_due' AND k.subject_id = b.id))
     GROUP BY b.owner_id
 """)
+OF_OWNER_MAX: Final = 50
+LIST_OF_OWNER = text(f"""
+    SELECT {COLUMNS} {FROM_BILLS}
+    WHERE b.org_id = :org_id AND b.owner_kind = :kind AND b.owner_id = :owner_id
+    ORDER BY b.id LIMIT :limit
+""")
+
+
+async def list_of_owner(
+    session: AsyncSession, org_id: UUID, kind: str, owner_id: UUID
+) -> list[BillFacts]:
+    """List the bills of one owner, the oldest first (at most 50)."""
+    values = {"org_id": org_id, "kind": kind, "owner_id": owner_id, "limit": OF_OWNER_MAX}
+    return [read_bill(row) for row in await session.execute(LIST_OF_OWNER, values)]
 
 
 async def sum_of_owners(

@@ -45,6 +45,10 @@ SHIFTS_AGREE_WITH_THEIR_CASH: Final = """
         FROM collections c JOIN shifts s ON (s.org_id, s.id) = (c.org_id, c.shift_id)
         WHERE c.rail = 'cash' AND c.reversed_at IS NULL AND s.closed_at IS NOT NULL
         UNION ALL
+        SELECT c.org_id, c.shift_id, 0, -t.amount_vnd, 0, 0, 0
+        FROM postings t JOIN collections c ON (c.org_id, c.id) = (t.org_id, t.cause_id)
+        WHERE t.cause_kind = 'late_collection'
+        UNION ALL
         SELECT org_id, cause_id, 0, 0, CASE step WHEN 0 THEN amount_vnd ELSE 0 END, 0,
                CASE WHEN step = 0 THEN 0 WHEN debit_code = 'cash_in_drawer' THEN amount_vnd
                     ELSE -amount_vnd END
@@ -52,6 +56,15 @@ SHIFTS_AGREE_WITH_THEIR_CASH: Final = """
     GROUP BY org_id, shift_id
     HAVING sum(expected_vnd) <> sum(cash_vnd) OR sum(cash_vnd) <> sum(posted_vnd)
         OR sum(variance_vnd) <> sum(posted_variance_vnd)
+"""
+# Cash that a phone reported after its shift's close is posted by itself, out of the variance.
+LATE_CASH_POSTS_ONCE: Final = """
+    SELECT t.org_id, t.cause_id AS collection_id, t.amount_vnd AS posted_vnd,
+           c.amount_vnd AS said_vnd
+    FROM postings t
+    LEFT JOIN collections c ON (c.org_id, c.id) = (t.org_id, t.cause_id) AND c.rail = 'cash'
+         AND c.reversed_at IS NULL
+    WHERE t.cause_kind = 'late_collection' AND c.amount_vnd IS DISTINCT FROM t.amount_vnd
 """
 # Each cash ticket has its receipt, in force as long as the ticket is.
 CASH_HAS_ITS_RECEIPT: Final = """
@@ -76,6 +89,7 @@ DOCUMENTS_HAVE_NO_GAPS: Final = """
 PARKING_INVARIANTS: Final[dict[str, str]] = {
     "stays_agree_with_what_was_paid": STAYS_AGREE_WITH_WHAT_WAS_PAID,
     "shifts_agree_with_their_cash": SHIFTS_AGREE_WITH_THEIR_CASH,
+    "late_cash_posts_once": LATE_CASH_POSTS_ONCE,
     "cash_has_its_receipt": CASH_HAS_ITS_RECEIPT,
     "documents_have_no_gaps": DOCUMENTS_HAVE_NO_GAPS,
 }

@@ -204,6 +204,15 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         ) AS said (code, subject_id, vnd)
         WHERE s.closed_at IS NOT NULL
         UNION ALL
+        SELECT c.org_id, said.code, l.payee_id, said.vnd, 0
+        FROM collections c
+        JOIN postings t ON (t.org_id, t.cause_id) = (c.org_id, c.id)
+         AND t.cause_kind = 'late_collection'
+        JOIN lots l ON (l.org_id, l.id) = (c.org_id, c.lot_id)
+        CROSS JOIN LATERAL (VALUES
+            ('takings', c.amount_vnd), ('cash_variance', -c.amount_vnd)) AS said (code, vnd)
+        WHERE c.rail = 'cash' AND c.reversed_at IS NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL

@@ -28,6 +28,10 @@ class EventKind(StrEnum):
     PARKING_ENTERED = "parking.entered"
     PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
     PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
+    PARKING_PASS_PAID = "parking.pass_paid"  # noqa: S105 (no password)
+    # Its payment was taken back, or refunded.
+    PARKING_PASS_OWED_AGAIN = "parking.pass_owed_again"  # noqa: S105 (no password)
+    PARKING_PASS_ENDING = "parking.pass_ending"  # noqa: S105 (no password); within a week
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
 

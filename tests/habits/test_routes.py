@@ -132,6 +132,15 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/lots/{lot_id}/movements": "known",
+    "computes": "stores nothing: the answer follows from the request",
+}
+REPEATS: Final = {
+    "/v1/lots/{lot_id}/entries": "known",
+    "/v1/tariffs/quotes": "computes",
+    "/manage/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
+    "/manage/tariffs/{tariff_id}/lots/{assignment_id}/withdraw": "state",
+    "/v1/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
+    "/v1/lots/{lot_id}/sessions/{session_id}/plate": "state",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",
@@ -188,6 +197,8 @@ REPEATS: Final = {
     "/v1/toll-contracts/{contract_id}/secret": "state",
     "/v1/toll-contracts/{contract_id}/revoke": "state",
     "/v1/toll-charges/{charge_id}/refund": "state",
+    "/v1/lots/{lot_id}/exits": "state",
+    "/v1/parking-sessions/{session_id}/entry/undo": "state",
     "/v1/shifts": "known",
     "/v1/shifts/{shift_id}/close": "state",
     "/v1/shifts/{shift_id}/deposits": "known",
@@ -213,6 +224,7 @@ REPEATS: Final = {
     "/counter/bills/{bill_id}/cash-back": "state",
     "/counter/bills/{bill_id}/check": "asks",
     "/counter/sales/check": "asks",
+    "/t/{link}/bills": "state",
     "/counter/sales/{credit_id}/assign": "state",
     "/counter/sales/{credit_id}/confirm": "state",
     "/counter/sales/{credit_id}/not-takings": "state",

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHECKED = (
-    *("api", "core", "identity", "loadtests", "migrations", "ops", "parking", "payments"),
+    *("api", "city", "core", "identity", "loadtests", "migrations", "ops", "parking", "payments"),
     *("registry", "sandbox", "worker", "docs", "tests"),
 )
 PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "compose.yaml", "Dockerfile")

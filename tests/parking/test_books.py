@@ -31,7 +31,7 @@ DAMAGES = {
         "UPDATE parking_sessions SET paid_vnd = 5000 WHERE paid_vnd = 0",
         {"stays_agree_with_what_was_paid"},
     ),
-    "a stay has not heard of its bill": (
+    "a stay was not notified of its bill": (
         "UPDATE parking_sessions SET bill_paid_vnd = 0, paid_vnd = 0 WHERE bill_paid_vnd > 0",
         {"stays_agree_with_what_was_paid"},
     ),
@@ -52,6 +52,16 @@ DAMAGES = {
             " credit_code = debit_code, credit_subject_id = debit_subject_id WHERE step = 1"
         ),
         {"shifts_agree_with_their_cash", "balances_follow_from_explanations"},
+    ),
+    "a late ticket is posted that nobody took": (
+        (
+            "INSERT INTO postings (org_id, id, debit_code, debit_subject_id, credit_code,"
+            " credit_subject_id, amount_vnd, cause_kind, cause_id, step, effective_at, posted_at)"
+            " SELECT org_id, gen_random_uuid(), 'cash_variance', subject_id, 'takings', subject_id,"
+            " 5000, 'late_collection', gen_random_uuid(), 0, now(), now() FROM ledger_accounts"
+            " WHERE code = 'cash_variance'"
+        ),
+        {"late_cash_posts_once", "balances_follow_from_explanations"},
     ),
     "a receipt was cancelled and its ticket was not": (
         "UPDATE documents SET cancelled_at = now() WHERE cancelled_at IS NULL",

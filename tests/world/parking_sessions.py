@@ -14,6 +14,7 @@ from core.ids import first_id_at, new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.paying import BillWanted, Taken
+from parking.sessions.tickets import TICKET_PATH, write_ticket_code
 from parking.shifts.service import open_shift
 from parking.tariffs.service import add_version, assign_to_lot, create_tariff
 from parking.vehicles import VehicleClass
@@ -274,3 +275,12 @@ def a_bill_wanted(gate: Gate, amount_vnd: int, *, id_: UUID | None = None) -> Bi
 def cash(amount_vnd: int, *, id_: UUID | None = None) -> Taken:
     """Say that cash was taken."""
     return Taken(id=id_ or new_id(), rail=CollectionRail.CASH, amount_vnd=amount_vnd)
+
+
+async def ticket_path_of(database: Database, gate: Gate, stay_id: UUID) -> str:
+    """Return the address that the code on a stay's ticket has."""
+    async with open_org_transaction(database, gate.org_id) as session:
+        key = await session.scalar(
+            text("SELECT ticket_key FROM parking_sessions WHERE id = :id"), {"id": stay_id}
+        )
+    return TICKET_PATH + write_ticket_code(gate.lot.org.code, stay_id, key)

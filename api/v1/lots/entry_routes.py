@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.deps import Tx, requires
+from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Limit
 from api.http.responses import answer_json
@@ -25,15 +25,20 @@ from api.v1.lots.entry_schemas import (
     MovementPage,
     MovementRead,
     MovementsRead,
+    PlateAdd,
+    PlateAdded,
     write_plate,
 )
 from api.v1.lots.movements import BATCH_BYTES_MAX, MovementBatch, take_movements
 from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNotValid
 from identity.people.callers import Caller
+from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
-from parking.sessions.errors import LotOrClassNotFound
+from parking.places.queries import find_lot_name
+from parking.sessions.errors import LotOrClassNotFound, StayNotNameable
 from parking.sessions.queries_movements import list_movements
-from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict
+from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict, read_vehicle_plate
+from parking.sessions.service import add_plate
 from parking.sessions.views import search_inside
 from parking.vehicles import VehicleClass
 
@@ -43,7 +48,7 @@ SearchText = Annotated[str, Query(max_length=TICKET_CHARS_MAX, examples=["29AA 1
 FIRST: Final = UUID(int=0)
 
 
-def _describe_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def describe_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Describe a body that msgspec reads, in OpenAPI's words, whole in one place."""
     (_,), parts = msgspec.json.schema_components([kind], ref_template="#/{name}")
     schema = _put_together(parts[kind.__name__], parts)
@@ -91,7 +96,7 @@ ANSWERED: Final = {
     "/{lot_id}/entries",
     status_code=201,
     responses={**may_answer(LotOrClassNotFound), 201: OPENED, 200: ANSWERED},
-    openapi_extra=_describe_body(EntryCreate),
+    openapi_extra=describe_body(EntryCreate),
     max_body_size=ENTRY_BYTES_MAX,
 )
 async def enter(lot_id: UUID, caller: Gate) -> EntryRead:
@@ -102,7 +107,7 @@ async def enter(lot_id: UUID, caller: Gate) -> EntryRead:
 @bodies.post(
     "/{lot_id}/movements",
     responses=may_answer(DeviceNotFound, DeviceTokenNotValid, DeviceRevoked),
-    openapi_extra=_describe_body(MovementBatch),
+    openapi_extra=describe_body(MovementBatch),
     max_body_size=BATCH_BYTES_MAX,
 )
 async def report(lot_id: UUID, caller: Gate) -> MovementsRead:
@@ -115,7 +120,7 @@ async def report(lot_id: UUID, caller: Gate) -> MovementsRead:
     raise AssertionError("served by BodyRoute")
 
 
-@router.get("/{lot_id}/movements")
+@router.get("/{lot_id}/movements", responses=may_answer(ScopeNeeded))
 async def list_movements_page(
     lot_id: UUID, caller: Gate, tx: Tx, after: UUID = FIRST, limit: Limit = 100
 ) -> MovementPage:
@@ -140,7 +145,7 @@ async def list_movements_page(
     )
 
 
-@router.get("/{lot_id}/sessions")
+@router.get("/{lot_id}/sessions", responses=may_answer(ScopeNeeded))
 async def list_inside(
     lot_id: UUID, caller: Reader, tx: Tx, q: SearchText | None = None
 ) -> InsidePage:
@@ -163,3 +168,28 @@ async def list_inside(
             for one in found
         ]
     )
+
+
+@router.post(
+    "/{lot_id}/sessions/{session_id}/plate", responses=may_answer(StayNotNameable, ScopeNeeded)
+)
+async def name_vehicle(
+    lot_id: UUID, session_id: UUID, body: PlateAdd, caller: Gate, tx: Tx, now: Now
+) -> PlateAdded:
+    """Add the plate of a vehicle that came in on a ticket, once it is read.
+
+    `is_conflict`: this vehicle is inside by another stay already; a person joins the two.
+    """
+    caller.narrow(ScopeKind.LOT, lot_id)
+    is_conflict = await add_plate(
+        tx,
+        caller.org_id,
+        lot_id,
+        session_id,
+        plate=read_vehicle_plate(body.plate, body.vehicle_class),
+        method=body.method,
+        lot_name=await find_lot_name(tx, caller.org_id, lot_id) or "",
+        seen_by=caller.id,
+        now=now,
+    )
+    return PlateAdded(is_conflict=is_conflict)

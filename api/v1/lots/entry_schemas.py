@@ -5,20 +5,19 @@ OpenAPI, at a tenth of the cost.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 from pydantic import Field
 
-from api.http.fields import Read
+from api.http.fields import Body, Read
 from parking.plates import PLATE_CHARS_MAX, format_plate
 from parking.sessions.rules import (
     READ_TEXT_CHARS_MAX,
     SCORE_BPS_MAX,
     TICKET_CHARS_MAX,
-    EntryAnswer,
     Method,
     MovementKind,
     Verdict,
@@ -145,21 +144,20 @@ class InsidePage(Read):
     sessions: list[InsideRead]
 
 
+class PlateAdd(Body):
+    """A plate that was read after its vehicle came in."""
+
+    plate: Annotated[str, Field(min_length=1, max_length=4 * PLATE_CHARS_MAX)]
+    vehicle_class: VehicleClass
+    method: Method = Method.VISUAL
+
+
+class PlateAdded(Read):
+    """Whether the vehicle is inside by another stay."""
+
+    is_conflict: bool
+
+
 def write_plate(compact: str, vehicle_class: str) -> str:
     """Return a stored plate as the law writes it."""
     return format_plate(compact, VehicleClass(vehicle_class))
-
-
-def write_entry(answer: EntryAnswer) -> dict[str, Any]:
-    """Return an EntryRead as plain values; a test holds both equal."""
-    return {
-        "verdict": answer.verdict.value,
-        "session_id": answer.session_id,
-        "ticket_key": answer.ticket_key,
-        "entered_at": answer.entered_at,
-        "pass_id": answer.pass_id,
-        "is_pass_in_use": answer.is_pass_in_use,
-        "is_watched": answer.is_watched,
-        "inside_count": answer.inside_count,
-        "capacity": answer.capacity,
-    }

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,6 +11,7 @@ from uuid import UUID
 import msgspec
 from fastapi import Request
 from msgspec import Meta
+from msgspec.structs import replace
 
 from api.http.strict import BOM, IS_JSON
 from api.services import read_services

@@ -40,6 +40,7 @@ from parking.collections.rules import CollectionFacts, CollectionRail
 from parking.exits.errors import (
     AmountNotDue,
     CredentialInside,
+    EntryNotUndoable,
     ExitNotUndoable,
     NothingDue,
     NotInside,
@@ -52,7 +53,8 @@ from parking.exits.leaving import LeaveFacts, LeaveRequest
 from parking.exits.paying import BillWanted, Taken, collect, open_bill
 from parking.exits.quoting import Held, hold_to, quote_stay
 from parking.exits.rules import ExitReason, StayFacts
-from parking.exits.undoing import correct_vehicle, reverse_collection, undo_exit
+from parking.exits.standing import get_stay
+from parking.exits.undoing import correct_vehicle, reverse_collection, undo_entry, undo_exit
 from parking.exits.views import find_visible_stay
 from parking.sessions.rules import check_entry_id, read_vehicle_plate
 from parking.shifts.errors import NoOpenShift
@@ -272,6 +274,17 @@ async def undo(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> ParkingSessi
     await find_own_stay(tx, caller, session_id, now=now)
     stay = await undo_exit(tx, caller.org_id, session_id, actor=caller.actor, now=now)
     return write_stay(stay)
+
+
+@router.post(
+    "/{session_id}/entry/undo", responses=may_answer(ParkingSessionNotFound, EntryNotUndoable)
+)
+async def undo_own_entry(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> ParkingSessionRead:
+    """Void a stay that one began by mistake, within ten seconds."""
+    stay = await get_stay(tx, caller.org_id, session_id)
+    if not caller.sees(ScopeKind.LOT, stay.lot_id):
+        raise ParkingSessionNotFound(session_id)
+    return write_stay(await undo_entry(tx, caller.org_id, session_id, actor=caller.actor, now=now))
 
 
 async def find_own_stay(

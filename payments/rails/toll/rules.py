@@ -10,8 +10,8 @@ from payments.bills.rules import SETTLEABLE, BillState
 
 TOLL: Final = "toll"  # the rail's name in payments
 # The attendant sees another way to pay within three seconds, whatever the operator does.
-ANSWERED_WITHIN_S: Final = 2.7
-CALL_TIMEOUT_S: Final = 2.4
+ANSWERED_WITHIN_S: Final = 2.3
+CALL_TIMEOUT_S: Final = 2.0
 # The operator carries no request out later than this: the driver has paid otherwise by then.
 CHARGED_WITHIN: Final = timedelta(seconds=15)
 # And a minute later what it does not know has never arrived, also where clocks differ.

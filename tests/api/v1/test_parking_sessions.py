@@ -6,11 +6,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from core.clock import read_clock
+from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
+from tests.world.entries import all_are, count_parked
 from tests.world.gates import Gate, set_up_gate
 from tests.world.hubs import Hub
 from tests.world.lots import a_lot
@@ -148,6 +151,39 @@ async def test_a_slip_is_undone_and_later_it_takes_a_manager(gate: Gate) -> None
     assert theirs.status_code == 200  # it is inside already
 
 
+async def test_an_entry_is_undone_by_who_recorded_it_while_nothing_hangs_on_it(
+    gate: Gate, owner_database: Database
+) -> None:
+    shift = await open_shift(gate)
+    slip, paid = await enter(gate, plate="29-A1 12345"), await enter(gate, plate="29-A1 99999")
+    await take_cash(gate, paid, await quote(gate, paid))
+
+    theirs = await gate.manager.post(f"{slip}/entry/undo")
+    undone = await gate.attendant.post(f"{slip}/entry/undo")
+    again = await gate.attendant.post(f"{slip}/entry/undo")
+    too_late = await gate.attendant.post(f"{paid}/entry/undo")
+
+    assert (theirs.status_code, theirs.json()["code"]) == (409, "entry_not_undoable")
+    assert (undone.status_code, undone.json()["status"]) == (200, "voided")
+    assert again.status_code == 200
+    assert (too_late.status_code, too_late.json()["code"]) == (409, "entry_not_undoable")
+    assert all_are(await count_parked(owner_database, gate.lot), 1)
+    assert (await gate.attendant.get(shift)).json()["entered"] == 1
+    assert (await gate.enter(plate="29-A1 12345"))["verdict"] == "opened"
+
+
+async def test_an_entry_stays_after_ten_seconds(gate: Gate, owner_database: Database) -> None:
+    path = await enter(gate, plate="29-A1 12345")
+    async with owner_database.begin() as session:
+        await session.execute(
+            text("UPDATE parking_sessions SET entered_at = entered_at - interval '11 seconds'")
+        )
+
+    late = await gate.attendant.post(f"{path}/entry/undo")
+
+    assert (late.status_code, late.json()["code"]) == (409, "entry_not_undoable")
+
+
 async def test_own_typing_is_corrected_freely_until_something_was_paid(gate: Gate) -> None:
     await open_shift(gate)
     path = await enter(gate, plate="29-A1 12345")
@@ -221,3 +257,31 @@ async def test_a_machine_has_no_shift(gate: Gate) -> None:
     answer = await kiosk.post("/v1/shifts", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_vehicle_is_found_by_its_plate_or_ticket_and_leaves_if_nothing_is_due(
+    gate: Gate,
+) -> None:
+    await open_shift(gate)
+    path = await enter(gate, plate="29-A1 55555")
+    await enter(gate, plate=None, ticket="V-17")
+    exits = f"/v1/lots/{gate.lot.id}/exits"
+    seen = {"plate": "29A1-555.55", "vehicle_class": "motorbike"}
+
+    owes = await gate.attendant.post(exits, json=seen)
+    assert (owes.status_code, owes.json()["verdict"]) == (200, "due")
+    assert owes.json()["due_vnd"] == PER_VISIT_VND
+    assert path.endswith(owes.json()["session_id"])
+    assert (await take_cash(gate, path, await quote(gate, path))).status_code == 201
+    left = await gate.attendant.post(exits, json=seen)
+    assert (left.status_code, left.json()["verdict"], left.json()["reason"]) == (
+        201,
+        "left",
+        "paid",
+    )
+    gone = await gate.attendant.post(exits, json=seen)
+    assert (gone.status_code, gone.json()["verdict"]) == (200, "not_inside")
+    ticket = await gate.attendant.post(exits, json={"ticket": "v-17"})
+    assert ticket.json()["verdict"] == "due"
+    both = await gate.attendant.post(exits, json=seen | {"ticket": "V-17"})
+    assert (both.status_code, both.json()["code"]) == (422, "invalid_request")

@@ -1,4 +1,4 @@
-"""Which movements of a device count, and times of a clock that is wrong."""
+"""Standing of movements that a device signed, and times of a clock that is wrong."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

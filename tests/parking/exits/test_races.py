@@ -15,9 +15,10 @@ from core.errors import HubError
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
-from parking.exits.errors import NothingDue, PassNotValid
+from parking.exits.errors import NothingDue, NotPaid, PassNotValid
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.paying import Taken, collect, open_bill
+from parking.exits.rules import ExitReason
 from parking.exits.standing import get_stay, read_standing
 from parking.passes.models import Pass, PassPlate
 from parking.shifts.errors import NoOpenShift
@@ -84,16 +85,17 @@ def billing(gate: Gate, stay_id: UUID, amount_vnd: int, *, now: datetime = NOON)
     return move
 
 
-def leaving(gate: Gate, *stay_ids: UUID, now: datetime = NOON) -> Move:
+def leaving(gate: Gate, *stay_ids: UUID, now: datetime = NOON, **facts: Any) -> Move:
     async def move(session: AsyncSession) -> Any:
-        requests = [LeaveRequest(session_id=one, actor=gate.attendant) for one in stay_ids]
+        requests = [LeaveRequest(session_id=one, actor=gate.attendant, **facts) for one in stay_ids]
         return await leave(session, gate.org_id, requests, now=now)
 
     return move
 
 
-def closing(gate: Gate, counted_vnd: int) -> Move:
+def closing(gate: Gate, counted_vnd: int, *, after_s: float = 0) -> Move:
     async def move(session: AsyncSession) -> Any:
+        await asyncio.sleep(after_s)
         return await close_shift(
             session,
             gate.org_id,
@@ -151,9 +153,10 @@ async def test_cash_and_a_transfer_at_once_are_never_both_kept(
     assert find_violations(fresh_database.owner_url) == []
 
 
-async def test_an_exit_and_a_top_up_at_once_let_it_out_only_if_the_top_up_was_first(
+async def test_an_exit_and_a_top_up_at_once_lose_neither(
     app_database: Database, gate: Gate, fresh_database: FreshDatabase
 ) -> None:
+    """One lets it out owing an hour, the other takes that hour in cash."""
     later = NOON + timedelta(minutes=50)
     for _ in range(4):
         stay_id = await a_stay(app_database, gate, vehicle_class=CAR)
@@ -161,18 +164,35 @@ async def test_an_exit_and_a_top_up_at_once_let_it_out_only_if_the_top_up_was_fi
         async with open_org_transaction(app_database, gate.org_id) as session:
             await collecting(gate, stay_id, cash(HOURLY_VND), now=now)(session)
 
-        taken, left = await race(
+        taken, (left,) = await race(
             app_database,
             gate,
             collecting(gate, stay_id, cash(HOURLY_VND), now=later),
-            leaving(gate, stay_id, now=later),
+            leaving(gate, stay_id, now=later, forced=ExitReason.ARREARS, words="Bỏ chạy"),
         )
 
         assert taken.amount_vnd == HOURLY_VND
-        assert type(left[0]).__name__ in ("LeaveFacts", "NotPaid")
-        if isinstance(left[0], LeaveFacts):
-            assert left[0].paid_vnd == 2 * HOURLY_VND
+        assert left.reason in ("arrears", "paid")
+        assert await read_paid(app_database, gate, stay_id) == (2 * HOURLY_VND, 0)
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_vehicle_leaves_unforced_only_once_the_top_up_was_written(
+    app_database: Database, gate: Gate
+) -> None:
+    later = NOON + timedelta(minutes=50)
+    stay_id = await a_stay(app_database, gate, vehicle_class=CAR)
+
+    taken, (left,) = await race(
+        app_database,
+        gate,
+        collecting(gate, stay_id, cash(2 * HOURLY_VND), now=later),
+        leaving(gate, stay_id, now=later),
+    )
+
+    assert taken.amount_vnd == 2 * HOURLY_VND
+    assert isinstance(left, (LeaveFacts, NotPaid))
+    assert isinstance(left, NotPaid) or left.paid_vnd == 2 * HOURLY_VND
 
 
 async def test_two_phones_that_let_the_same_vehicle_out_count_it_once(
@@ -216,7 +236,7 @@ async def test_cash_that_is_recorded_while_its_shift_closes_is_counted_or_refuse
         app_database,
         gate,
         *(collecting(gate, one, cash(PER_VISIT_VND)) for one in stays),
-        closing(gate, 0),
+        closing(gate, 0, after_s=0.02),
     )
 
     kept = [one for one in taken if not isinstance(one, NoOpenShift)]

@@ -18,3 +18,10 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent; // the browser went back
 });
+
+// The tariff editor: another way to charge has other fields, which the hub draws.
+for (const form of document.querySelectorAll("[data-tariff-editor]")) {
+  for (const list of form.querySelectorAll("select[name$=_shape]")) {
+    list.addEventListener("change", () => form.requestSubmit(form.querySelector("[data-refresh]")));
+  }
+}
