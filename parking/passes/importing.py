@@ -1,4 +1,4 @@
-"""Passes from a table: rows as a spreadsheet copies or saves them, stored together or not at all."""
+"""Passes from a table, as spreadsheets copy or save them: all of its rows are stored, or none."""
 
 import csv
 import re

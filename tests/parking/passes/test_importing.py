@@ -92,8 +92,13 @@ async def test_nothing_is_stored_if_a_row_is_wrong_and_each_fault_has_its_row(
 
 @pytest.mark.parametrize(
     ("columns", "code"),
-    [("", "missing"), ("kind,plates", "missing"), (COLUMNS + ",màu", "unknown")]
-    + [(COLUMNS + ",kind", "repeated"), (COLUMNS, "out_of_range")],
+    [
+        ("", "missing"),
+        ("kind,plates", "missing"),
+        (COLUMNS + ",màu", "unknown"),
+        (COLUMNS + ",kind", "repeated"),
+        (COLUMNS, "out_of_range"),
+    ],
 )
 async def test_a_table_that_is_none_is_refused(
     app_database: Database, gate: Gate, columns: str, code: str
