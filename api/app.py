@@ -35,6 +35,7 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import pass_import as manage_pass_import
 from api.manage.parking import passes as manage_passes
 from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password
@@ -128,6 +129,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
 )

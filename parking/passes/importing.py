@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -32,13 +33,20 @@ DELIMITERS: Final = "\t;,"
 
 
 async def import_passes(
-    session: AsyncSession, org_id: UUID, text: str, *, actor: Actor, now: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    text: str,
+    *,
+    lot_id: UUID | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> list[UUID]:
     """Sell and give passes by a table; return their ids, in the order of its rows.
 
     Args:
         text: rows with commas, semicolons or tabs between the cells; the first row names the
             columns. Several plates of a row have | between them.
+        lot_id: of rows that name none; None: those are for all lots.
 
     Raises:
         InvalidRequest: with up to 100 faults, each with its row; nothing is stored then.
@@ -49,6 +57,8 @@ async def import_passes(
     for number, row in enumerate(rows, start=2):  # the number a spreadsheet shows
         try:
             wanted = read_row(row)
+            if wanted.lot_id is None:
+                wanted = replace(wanted, lot_id=lot_id)
             pass_id = new_id()
             await add_pass(session, org_id, wanted, id_=pass_id, actor=actor, now=now)
             ids.append(pass_id)

@@ -101,7 +101,7 @@ async def test_a_pass_is_sold_paid_by_a_code_and_opens_the_gate(
         bill = await get_bill(session, gate.lot.org.id, UUID(shown.json()["id"]))
     await pay(database, priced.stall, bill, now=read_clock())
 
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(DEADLINE_S):  # the hub's own inbox of owners is notified of it
         while (await gate.manager.get(path)).json()["state"] != "in_force":  # noqa: ASYNC110
             await asyncio.sleep(LOOKS_EVERY_S)
     entered = await gate.enter(plate=plate)
