@@ -41,6 +41,7 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import pass_import as manage_pass_import
 from api.manage.parking import passes as manage_passes
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
@@ -170,6 +171,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_stays.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
 )
