@@ -35,6 +35,9 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import lot_dashboard as manage_lot_dashboard
+from api.manage.parking import lot_settings as manage_lot_settings
+from api.manage.parking import lots as manage_lots
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
@@ -129,6 +132,9 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_breaks.router,
     manage_spread.router,
     manage_history.router,
+    manage_lots.router,
+    manage_lot_settings.router,
+    manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
     manage_tariffs.router,

@@ -41,6 +41,7 @@ Before = Annotated[str | None, Query(max_length=40)]
 MENU: Final = (
     ("", "overview", "sun", Permission.LEDGER_READ),
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
+    ("/lots", "lots", "car", Permission.PARKING_READ),
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
