@@ -46,6 +46,8 @@ from api.pages import home, login, my_password
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
+from api.v1.apds import open_data
+from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
@@ -101,6 +103,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     lots_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
+    apds_routes.router,
+    open_data.router,
     entry_routes.router,
     photos_routes.router,
 )
