@@ -38,6 +38,7 @@ from api.manage import staff as manage_staff
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_settings as manage_lot_settings
 from api.manage.parking import lots as manage_lots
+from api.manage.parking import plate_requests as manage_plate_requests
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
@@ -141,6 +142,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
+    manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
 )

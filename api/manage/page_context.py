@@ -44,6 +44,7 @@ MENU: Final = (
     ("/lots", "lots", "car", Permission.PARKING_READ),
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
+    ("/plate-requests", "plates", "person", Permission.PARKING_MANAGE),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),

@@ -132,6 +132,7 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/tariffs/quotes": "computes",
+    "/manage/plate-requests": "state",
     "/manage/lots/{lot_id}/edit": "state",
     "/manage/lots/{lot_id}/capacities": "state",
     "/manage/lots/{lot_id}/lanes/{lane_id}/close": "state",
