@@ -50,9 +50,7 @@ async def rows_with_plate(managed: Managed) -> dict[str, int]:
     lot = managed.gate.lot
     async with open_org_transaction(managed.gate.hub.services.database, lot.org.id) as tx:
         return {
-            table: await tx.scalar(
-                text(f"SELECT count(*) FROM {table} WHERE plate = '29AA12345'")
-            )
+            table: await tx.scalar(text(f"SELECT count(*) FROM {table} WHERE plate = '29AA12345'"))
             for table in ("parking_sessions", "observations")
         }
 
