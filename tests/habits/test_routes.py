@@ -137,6 +137,11 @@ REPEATS: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/tariffs/quotes": "computes",
+    "/manage/plate-requests": "state",
+    "/manage/lots/{lot_id}/edit": "state",
+    "/manage/lots/{lot_id}/capacities": "state",
+    "/manage/lots/{lot_id}/lanes/{lane_id}/close": "state",
+    "/manage/lots/{lot_id}/close": "state",
     "/manage/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
     "/manage/tariffs/{tariff_id}/lots/{assignment_id}/withdraw": "state",
     "/v1/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
