@@ -64,9 +64,9 @@ INSERT INTO bills (org_id, id, link_id, payee_id, receiving_account_id, rail, re
     public_token, amount_vnd, paid_vnd, received_vnd, purpose, status, created_by, created_at,
     expires_at, monitor_until, paid_at, owner_kind, owner_id)
 SELECT s.org_id, s.id, l.payee_id, l.payee_id, l.payee_id, 'vietqr',
-       'PX' || lpad(p.n::text, 11, '0'), 'exit-' || lpad(p.n::text, 17, '0'), {DUE_VND}, {DUE_VND}, {DUE_VND}, 'Gửi xe', 'paid',
-       p.staff_id, now(), now() + interval '15 minutes', now() + interval '1 day', now(),
-       'parking_session', s.id
+       'PX' || lpad(p.n::text, 11, '0'), 'exit-' || lpad(p.n::text, 17, '0'), {DUE_VND},
+       {DUE_VND}, {DUE_VND}, 'Gửi xe', 'paid', p.staff_id, now(),
+       now() + interval '15 minutes', now() + interval '1 day', now(), 'parking_session', s.id
 FROM paying p JOIN parking_sessions s USING (org_id, id)
 JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id WHERE mod(p.n, 2) = 1
 """
