@@ -207,6 +207,7 @@ REPEATS: Final = {
     "/v1/toll-contracts/{contract_id}/revoke": "state",
     "/v1/toll-charges/{charge_id}/refund": "state",
     "/v1/lots/{lot_id}/exits": "state",
+    "/v1/lots/{lot_id}/poster": "state",
     "/v1/parking-sessions/{session_id}/entry/undo": "state",
     "/v1/shifts": "known",
     "/v1/shifts/{shift_id}/close": "state",
