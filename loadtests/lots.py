@@ -204,7 +204,7 @@ def write_batches(
                     "entry": entry,
                 }
             )
-            movements.append({"body": body.decode(), "signature": _sign(lot.key, body)})
+            movements.append({"body": body.decode(), "signature": sign(lot.key, body)})
             arrivals.append(
                 Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=UUID(str(entry["id"])))
             )
@@ -214,7 +214,7 @@ def write_batches(
     return calls, arrivals
 
 
-def _sign(key: ec.EllipticCurvePrivateKey, body: bytes) -> str:
+def sign(key: ec.EllipticCurvePrivateKey, body: bytes) -> str:
     r, s = decode_dss_signature(key.sign(MOVEMENT + body, ec.ECDSA(SHA256())))
     return base64.urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
 

@@ -1,4 +1,4 @@
-"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, lost ones, the shift."""
+"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift's close."""
 
 from collections.abc import Iterator
 
