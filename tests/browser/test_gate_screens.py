@@ -1,4 +1,4 @@
-"""The attendant's screens one by one: on the smallest phone, in sunlight, by a thumb, by everybody."""
+"""The attendant's screens one by one: on the smallest phone, in sunlight, by a thumb."""
 
 import re
 from collections.abc import Iterator

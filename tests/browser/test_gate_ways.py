@@ -1,4 +1,4 @@
-"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift's close."""
+"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift."""
 
 from collections.abc import Iterator
 

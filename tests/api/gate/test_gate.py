@@ -1,4 +1,4 @@
-"""The gate's own routes: what an attendant sees and hears of their lot, and of no other."""
+"""The gate's own routes: what an attendant sees of their lot, and of no other."""
 
 import asyncio
 from typing import Any
@@ -117,21 +117,21 @@ async def test_lots_of_one_payee_hear_their_own_parking_and_nothing_else(
         async with open_org_transaction(hub.services.database, gate.lot.org.id) as session:
             await outbox.record(session, gate.lot.org.id, [event], now=read_clock())
 
-    heard = asyncio.Event()
+    caught_up = asyncio.Event()
     names: list[str] = []
 
     async def listen(client: httpx.AsyncClient) -> None:
         async with client.stream("GET", f"/gate/lots/{gate.lot.id}/events") as stream:
             async for line in stream.aiter_lines():
-                if line.startswith("event: parking") or line.startswith("event: counter"):
+                if line.startswith(("event: parking", "event: counter")):
                     names.append(line)
                 if "caught-up" in line:
-                    heard.set()
+                    caught_up.set()
                 if "parking.left" in line:
                     return
 
     listening = asyncio.create_task(listen(attendant))
-    await asyncio.wait_for(heard.wait(), 10)
+    await asyncio.wait_for(caught_up.wait(), 10)
     await record(EventKind.COUNTER_SALE, None, amount_vnd=9_000)
     await record(EventKind.PARKING_SESSION_PAID, neighbour.id)
     await record(EventKind.PARKING_SESSION_PAID, gate.lot.id)

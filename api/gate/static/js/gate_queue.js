@@ -44,7 +44,7 @@ export class Queue {
     return this.#device !== null && this.#device.lotId === this.gate.lot?.id;
   }
 
-  /** The hub was heard: note how wrong this phone's clock is. */
+  /** The line is live: note how wrong this phone's clock is. */
   noteClock() {
     this.#offsetMs = Math.round(hubNow() - Date.now());
     if (this.#device) put("facts", this.#offsetMs, "offset_ms");
