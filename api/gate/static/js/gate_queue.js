@@ -116,7 +116,7 @@ export class Queue {
     const waiting = await all("movements");
     const badge = document.querySelector("[data-unsent]");
     badge.hidden = waiting.length === 0;
-    badge.querySelector("span").textContent = this.gate.say("queue.unsent", { count: waiting.length });
+    badge.querySelector("span").textContent = waiting.length;
     const conflicts = (await readFact("conflicts")) ?? [];
     const list = document.querySelector("[data-unsent-list]");
     const lines = [
