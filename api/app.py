@@ -22,6 +22,7 @@ from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
+from api.gate import worker as gate_worker
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -158,6 +159,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_routes.router,
     gate_stays.router,
     gate_papers.router,
+    gate_worker.router,
     pay_routes.router,
     parking_ticket.router,
     pay_complaints.router,
