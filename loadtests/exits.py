@@ -22,8 +22,8 @@ from core.tenancy import open_org_transaction
 from identity.devices.rules import UNNAMED_PERMISSIONS
 from identity.devices.tokens import DeviceTokens
 from identity.people.models import Staff
+from loadtests.booths import HOURLY_VND, PER_VISIT_VND, TARIFF
 from loadtests.city import MANAGER
-from loadtests.desks import HOURLY_VND, PER_VISIT_VND, TARIFF
 from loadtests.lots import Arrival, BenchLot
 from loadtests.wire import Call, SendingLog
 from parking.shifts.service import open_shift

@@ -22,7 +22,7 @@ import msgspec
 import psycopg
 
 from core.clock import read_clock
-from loadtests import desks, figures
+from loadtests import booths, figures
 from loadtests.figures import Figure
 from loadtests.installation import HOST, Installation, installed
 from loadtests.journeys import JOURNEYS, Journey, Plan
@@ -32,7 +32,7 @@ from loadtests.parking_integrity import ROWS_SHOWN_MAX, check_integrity, wait_un
 from loadtests.vehicles import write_entries
 from loadtests.wire import (
     Batch,
-    Desk,
+    Booth,
     GeneratorJob,
     RequestFigures,
     RequestLog,
@@ -70,8 +70,8 @@ class City:
     installation: Installation
     sandbox_url: str
     worker: Child
-    lots: list[desks.StaffedLot]
-    desks: list[Desk] = field(default_factory=list)
+    lots: list[booths.StaffedLot]
+    booths: list[Booth] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,13 +125,13 @@ def serving_city(installation: Installation, lots: int) -> Iterator[City]:
     """Found lots, and serve them with hubs, a worker and the sandbox."""
     now = read_clock()
     maintain(installation.owner_url, now=now)
-    markets, made = desks.found_all(installation.app_url, installation.settings, lots, now=now)
+    markets, made = booths.found_all(installation.app_url, installation.settings, lots, now=now)
     with psycopg.connect(installation.owner_url, autocommit=True) as owner:
         owner.execute("VACUUM (ANALYZE)")
     with installation.serving_hub(HUB_PROCESSES):
         worker = start_worker(installation)
         sandbox_url = _start_sandbox(installation)
-        desks.set_up_sandbox(sandbox_url, f"http://{HOST}:{installation.port}", markets)
+        booths.set_up_sandbox(sandbox_url, f"http://{HOST}:{installation.port}", markets)
         yield City(installation=installation, sandbox_url=sandbox_url, worker=worker, lots=made)
 
 
@@ -153,7 +153,7 @@ def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> Genera
     """Let in who is inside beforehand, sign what devices kept, and write the generator's job."""
     installation, number = city.installation, next(_generators)
     now = read_clock()
-    city.desks = desks.make_desks(installation.settings, city.lots, now=now)
+    city.booths = booths.make_booths(installation.settings, city.lots, now=now)
     notes_path = installation.folder / f"notes-{number}.jsonl"
     entries = write_entries(number * VEHICLES_EACH, seed=number)
     inside = _let_in(city, write_inside(city.lots, entries, plan.inside, now=now))
@@ -165,7 +165,7 @@ def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> Genera
         sandbox_url=city.sandbox_url,
         plan=plan,
         users=journey.users,
-        desks=city.desks,
+        booths=city.booths,
         inside=inside,
         returning=returning,
         notes_path=str(notes_path),
@@ -253,8 +253,8 @@ def _let_in(city: City, batches: Sequence[Batch]) -> list[Vehicle]:
     for batch in batches:
         if not batch.entered:
             continue
-        desk = city.desks[batch.desk]
-        answer = _post(city, f"/v1/lots/{desk.lot_id}/movements", desk, batch.body)
+        booth = city.booths[batch.booth]
+        answer = _post(city, f"/v1/lots/{booth.lot_id}/movements", booth, batch.body)
         for vehicle, result in zip(batch.entered, answer["results"], strict=True):
             assert vehicle is not None
             assert result["verdict"] == "opened", result
@@ -268,17 +268,17 @@ def _close_shifts(city: City, notes: Sequence[Noted]) -> None:
     for note in notes:
         if note.what is What.CASH:
             cash[note.lot_id] += note.amount_vnd
-    fresh = desks.make_desks(city.installation.settings, city.lots, now=read_clock())
-    for desk in fresh:
-        if counted_vnd := cash.pop(desk.lot_id, 0):
+    fresh = booths.make_booths(city.installation.settings, city.lots, now=read_clock())
+    for booth in fresh:
+        if counted_vnd := cash.pop(booth.lot_id, 0):
             body = json.dumps({"counted_vnd": counted_vnd}).encode()
-            _post(city, f"/v1/shifts/{desk.shift_id}/close", desk, body)
+            _post(city, f"/v1/shifts/{booth.shift_id}/close", booth, body)
 
 
-def _post(city: City, path: str, desk: Desk, body: bytes) -> Any:
+def _post(city: City, path: str, booth: Booth, body: bytes) -> Any:
     """Ask the hub from this process; anything but a good answer is a fault of the run."""
     url = f"http://{HOST}:{city.installation.port}{path}"
-    headers = {"Authorization": f"Bearer {desk.token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {booth.token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:

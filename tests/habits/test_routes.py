@@ -128,14 +128,11 @@ ON_ITS_OWN: Final = {
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
     "nothing": "makes nothing that is kept",
-}
-REPEATS: Final = {
-    "/v1/lots/{lot_id}/entries": "known",
-    "/v1/lots/{lot_id}/movements": "known",
     "computes": "stores nothing: the answer follows from the request",
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
+    "/v1/lots/{lot_id}/movements": "known",
     "/v1/tariffs/quotes": "computes",
     "/manage/plate-requests": "state",
     "/manage/lots/{lot_id}/edit": "state",
@@ -227,7 +224,6 @@ REPEATS: Final = {
     "/manage/breaks/{break_id}/spread": "state",
     "/manage/accounts/{link_id}/rail": "state",
     "/v1/lots/{lot_id}/photos": "known",
-    "/v1/lots/{lot_id}/movements": "known",
     "/v1/callbacks/{provider}/{address}": "provider",
     "/v1/callbacks/{provider}/{address}/{subpath:path}": "provider",
     "/counter/accounts/{link_id}/seen": "state",
