@@ -1,4 +1,4 @@
-"""Posters of lots: each counter sale on one is a collection of the shift that ran then."""
+"""Posters of lots: each counter sale on one is a collection of the shift that ran then.
 
 Nothing is posted: the sale itself has taken the money to the payee's takings. A collection of a
 shift that was closed meanwhile changes no count either, since it is no cash.
