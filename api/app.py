@@ -83,6 +83,7 @@ from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
+from api.v1.parking_sessions import reviews as parking_sessions_reviews
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
 from api.v1.passes import routes as passes_routes
@@ -94,6 +95,7 @@ from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
 from core.settings import Settings, read_settings
@@ -124,9 +126,11 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
+    parking_sessions_reviews.router,
     parking_sessions_toll.router,
     toll_routes.router,
     shifts_routes.router,
+    ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,
     tariffs_routes.router,

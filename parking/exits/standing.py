@@ -116,6 +116,13 @@ def judge(
     return Standing(stay=stay, bill=bill, price=price, due_vnd=due)
 
 
+def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:
+    """Return a stay with what its bills were paid, whatever it costs."""
+    bill_paid_vnd = bills.paid_vnd.get(stay.id, 0)
+    paid_vnd = stay.collected_vnd + bill_paid_vnd
+    return replace(stay, paid_vnd=paid_vnd, bill_paid_vnd=bill_paid_vnd)
+
+
 def catch_up(
     stay: StayFacts, bill_paid_vnd: int, bill: BillFacts | None, price: StayPrice
 ) -> StayFacts:

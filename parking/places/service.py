@@ -51,6 +51,7 @@ class LotFacts:
     is_crowd_mode: bool = False
     offline_cash_max_vnd: int = 2_000_000
     unconfirmed_exits_max: int = 20
+    stale_after_h: int = 72
 
     @property
     def licence(self) -> Licence:
