@@ -56,13 +56,6 @@ SET_PAID = text("""
 SET_PASS = text("""
     UPDATE parking_sessions SET pass_id = :pass_id WHERE org_id = :org_id AND id = :id
 """)
-FIND_INSIDE = text("""
-    SELECT i.lot_id, i.kind, i.credential, i.session_id
-    FROM unnest(CAST(:lot_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:values AS text[]))
-        AS t (lot_id, kind, credential)
-    JOIN inside i ON i.org_id = :org_id AND i.lot_id = t.lot_id AND i.kind = t.kind
-     AND i.credential = t.credential
-""")
 LIST_ARREARS = text(f"""
     SELECT {FROM_SESSION}
     WHERE s.org_id = :org_id AND s.plate = :plate AND s.vehicle_class = :vehicle_class
@@ -208,20 +201,6 @@ async def set_pass(
 ) -> None:
     """Let a locked stay be on a pass, or on none."""
     await run(session, SET_PASS, {"org_id": org_id, "id": session_id, "pass_id": pass_id})
-
-
-async def find_inside_many(
-    session: AsyncSession, org_id: UUID, credentials: Sequence[tuple[UUID, str, str]]
-) -> dict[tuple[UUID, str, str], UUID]:
-    """Find the stays of (lot, kind, value) that are inside."""
-    values = {
-        "org_id": org_id,
-        "lot_ids": [lot_id for lot_id, _, _ in credentials],
-        "kinds": [kind for _, kind, _ in credentials],
-        "values": [value for _, _, value in credentials],
-    }
-    rows = await run(session, FIND_INSIDE, values)
-    return {(lot_id, kind, value): session_id for lot_id, kind, value, session_id in rows}
 
 
 async def list_arrears(
