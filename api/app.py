@@ -64,6 +64,7 @@ from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
 from api.v1.lots import entry_routes
+from api.v1.lots import lanes as lanes_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
@@ -112,6 +113,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     shifts_routes.router,
     entry_routes.bodies,
     lots_routes.router,
+    lanes_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
     entry_routes.router,
