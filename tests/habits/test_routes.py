@@ -128,14 +128,11 @@ ON_ITS_OWN: Final = {
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
     "nothing": "makes nothing that is kept",
-}
-REPEATS: Final = {
-    "/v1/lots/{lot_id}/entries": "known",
-    "/v1/lots/{lot_id}/movements": "known",
     "computes": "stores nothing: the answer follows from the request",
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
+    "/v1/lots/{lot_id}/movements": "known",
     "/v1/tariffs/quotes": "computes",
     "/manage/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
     "/manage/tariffs/{tariff_id}/lots/{assignment_id}/withdraw": "state",

@@ -1,12 +1,14 @@
 """Commands to lanes: in time, once, to one controller, and for whom a barrier opens."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from core.clock import read_clock
@@ -40,6 +42,7 @@ from tests.world.parking_sessions import Gate, a_gate, a_stay
 
 pytestmark = pytest.mark.anyio
 
+Move = Callable[[AsyncSession], Awaitable[Any]]
 CONTROLLER = Actor(kind="api_key", id=new_id(), name="Thanh chắn")
 OTHER = Actor(kind="api_key", id=new_id(), name="Thanh chắn khác")
 
@@ -150,13 +153,16 @@ async def test_an_answer_that_comes_late_is_shown(
     assert (await answer(app_database, gate, wanted.id, "stuck")).state is LaneState.STUCK
 
 
-async def race(*moves: Any) -> list[Any]:
+async def race(database: Database, gate: Gate, *moves: Move) -> list[Any]:
+    """Make each move in its own transaction, all from one instant; return answers or errors."""
     ready = asyncio.Barrier(len(moves))
 
-    async def make(move: Any) -> Any:
-        await ready.wait()
+    async def make(move: Move) -> Any:
         try:
-            return await move()
+            async with open_org_transaction(database, gate.org_id) as session:
+                await session.connection()
+                await ready.wait()
+                return await move(session)
         except HubError as error:
             return error
 
@@ -166,7 +172,14 @@ async def race(*moves: Any) -> list[Any]:
 async def test_of_two_openings_at_once_one_is_told_that_the_lane_is_busy(
     app_database: Database, gate: Gate
 ) -> None:
-    answers = await race(*[lambda: open_lane(app_database, gate, hand()) for _ in range(4)])
+    place = (gate.org_id, gate.lot.id, gate.lot.way_out_id)
+
+    async def opening(session: AsyncSession) -> Any:
+        return await service.open_lane(
+            session, *place, hand(), actor=gate.attendant, now=read_clock()
+        )
+
+    answers = await race(app_database, gate, *[opening] * 4)
 
     assert sorted(type(one).__name__ for one in answers) == ["LaneBusy"] * 3 + ["LaneCommandFacts"]
 
@@ -175,8 +188,12 @@ async def test_of_controllers_at_once_one_gets_the_command(
     app_database: Database, gate: Gate
 ) -> None:
     await open_lane(app_database, gate, hand())
+    place = (gate.org_id, gate.lot.id, gate.lot.way_out_id)
 
-    got = await race(*[lambda: fetch(app_database, gate) for _ in range(6)])
+    async def fetching(session: AsyncSession) -> Any:
+        return await service.fetch(session, *place, by=new_id())
+
+    got = await race(app_database, gate, *[fetching] * 6)
 
     assert len([one for one in got if one is not None]) == 1
 
