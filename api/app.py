@@ -19,8 +19,10 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import enrolment as gate_enrolment
+from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
+from api.gate import worker as gate_worker
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -32,6 +34,7 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
@@ -39,15 +42,25 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import lot_dashboard as manage_lot_dashboard
+from api.manage.parking import lot_settings as manage_lot_settings
+from api.manage.parking import lots as manage_lots
+from api.manage.parking import pass_import as manage_pass_import
+from api.manage.parking import passes as manage_passes
+from api.manage.parking import plate_requests as manage_plate_requests
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
+from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
+from api.v1.apds import open_data
+from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
@@ -55,6 +68,7 @@ from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
+from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import routes as devices_routes
@@ -72,6 +86,7 @@ from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
+from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
@@ -81,6 +96,7 @@ from api.v1.staff import routes as staff_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
 from api.v1.toll import routes as toll_routes
+from api.v1.watched_plates import routes as watched_plates_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -103,6 +119,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,
@@ -116,7 +133,12 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     lanes_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
+    apds_routes.router,
+    open_data.router,
     entry_routes.router,
+    passes_routes.router,
+    passes_routes.phones,
+    watched_plates_routes.router,
     photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
@@ -138,8 +160,11 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_papers.router,
+    gate_worker.router,
     pay_routes.router,
     parking_ticket.router,
+    pay_complaints.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -151,12 +176,20 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_complaints.router,
     manage_spread.router,
     manage_history.router,
+    manage_lots.router,
+    manage_lot_settings.router,
+    manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
+    manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_pass_import.router,  # before a pass's own address
+    manage_passes.router,
+    manage_watched.router,
 )
 
 

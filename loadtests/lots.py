@@ -60,6 +60,8 @@ class Arrival:
     org_id: UUID
     lot_id: UUID
     session_id: UUID
+    plate: str = ""
+    vehicle_class: str = ""
 
 
 async def found_lots(database: Database, *, now: datetime) -> list[BenchLot]:
@@ -158,7 +160,13 @@ def write_arrivals(
         body = msgspec.json.encode(entry)
         calls.append(Call(path=f"/v1/lots/{lot.id}/entries", headers=headers, body=body))
         arrivals.append(
-            Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=UUID(str(entry["id"])))
+            Arrival(
+                org_id=lot.org.id,
+                lot_id=lot.id,
+                session_id=UUID(str(entry["id"])),
+                plate=str(entry["plate"]),
+                vehicle_class=str(entry["vehicle_class"]),
+            )
         )
     return calls, arrivals
 
@@ -204,7 +212,7 @@ def write_batches(
                     "entry": entry,
                 }
             )
-            movements.append({"body": body.decode(), "signature": _sign(lot.key, body)})
+            movements.append({"body": body.decode(), "signature": sign(lot.key, body)})
             arrivals.append(
                 Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=UUID(str(entry["id"])))
             )
@@ -214,7 +222,7 @@ def write_batches(
     return calls, arrivals
 
 
-def _sign(key: ec.EllipticCurvePrivateKey, body: bytes) -> str:
+def sign(key: ec.EllipticCurvePrivateKey, body: bytes) -> str:
     r, s = decode_dss_signature(key.sign(MOVEMENT + body, ec.ECDSA(SHA256())))
     return base64.urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
 

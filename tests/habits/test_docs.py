@@ -156,7 +156,7 @@ def declared(group: str) -> set[str]:
 
 EXPLAINED = {
     "run": "What runs in production",
-    "dev": "What `./phopay test`, `check` and `bench` need besides",
+    "dev": "What `./phopay test`, `check`, `bench` and `loadtest` need besides",
     "alpr": "What reading plates from photos needs",
 }
 

@@ -55,9 +55,9 @@ export class Finding {
   async search(wanted) {
     const { gate } = this;
     const turn = ++this.#turn;
-    const found = await gate.attempt(() =>
-      gate.hub.get(`/gate/lots/${gate.lot.id}/inside?q=${encodeURIComponent(wanted)}`),
-    );
+    const path = `/gate/lots/${gate.lot.id}/inside?q=${encodeURIComponent(wanted)}`;
+    const instead = gate.queue.isReady ? { no_network: () => gate.offline.find(wanted) } : {};
+    const found = await gate.attempt(() => gate.hub.get(path), { instead });
     if (turn !== this.#turn || !found) return;
     const isAlike = found.stays[0]?.found_by === "look_alike";
     const words = { one: "find.many", none: "find.none", alike: "find.alike" };
@@ -76,8 +76,14 @@ export class Finding {
     const photo = row.querySelector("[data-photo]");
     if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
     else photo.append(gate.screens.icon(iconOf(stay.vehicle_class)));
-    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id)));
+    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id, { seenPlate: this.#seenPlate(stay) })));
     return row;
+  }
+
+  /** The plate that stands at the way out: of a look-alike it is another one than came in. */
+  #seenPlate(stay) {
+    const typed = compactPlate(this.input.value);
+    return stay.plate && stay.found_by !== "last_digits" && /^\d\d\D/.test(typed) ? typed : "";
   }
 
   #typed(event) {
