@@ -78,6 +78,7 @@ from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
 from api.v1.lots import entry_routes
+from api.v1.lots import lanes as lanes_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
@@ -133,6 +134,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,
+    lanes_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
     apds_routes.router,

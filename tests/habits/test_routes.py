@@ -200,6 +200,8 @@ REPEATS: Final = {
     "/v1/parking-sessions/{session_id}/exit": "state",
     "/v1/parking-sessions/{session_id}/exit/undo": "state",
     "/v1/parking-sessions/{session_id}/toll-charges": "known",
+    "/v1/lots/{lot_id}/accesses/{access_id}/open": "known",
+    "/v1/lots/{lot_id}/accesses/{access_id}/commands/{command_id}/result": "state",
     "/v1/toll-contracts/{contract_id}/secret": "state",
     "/v1/toll-contracts/{contract_id}/revoke": "state",
     "/v1/toll-charges/{charge_id}/refund": "state",
