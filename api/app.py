@@ -19,6 +19,7 @@ from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import enrolment as gate_enrolment
+from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
 from api.http import openapi
@@ -32,6 +33,7 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
@@ -39,9 +41,14 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import passes as manage_passes
+from api.manage.parking import stay_exports as manage_stay_exports
+from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
+from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
@@ -53,6 +60,7 @@ from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
+from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import routes as devices_routes
@@ -68,6 +76,8 @@ from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import routes as parking_sessions_routes
+from api.v1.parking_sessions import toll as parking_sessions_toll
+from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
@@ -76,6 +86,8 @@ from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.toll import routes as toll_routes
+from api.v1.watched_plates import routes as watched_plates_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -98,17 +110,23 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
+    parking_sessions_toll.router,
+    toll_routes.router,
     shifts_routes.router,
     entry_routes.bodies,
     lots_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
     entry_routes.router,
+    passes_routes.router,
+    passes_routes.phones,
+    watched_plates_routes.router,
     photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
@@ -130,8 +148,10 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_papers.router,
     pay_routes.router,
     parking_ticket.router,
+    pay_complaints.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -143,10 +163,15 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_complaints.router,
     manage_spread.router,
     manage_history.router,
+    manage_stay_exports.router,
+    manage_stays.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_passes.router,
+    manage_watched.router,
 )
 
 

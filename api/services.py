@@ -44,6 +44,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
+from payments.rails.toll.service import TollService
 from registry import Registry
 
 log = structlog.get_logger()
@@ -107,6 +108,7 @@ class Services:
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
+    tolls: TollService
     photos: Photos
     limits: Limits
     readiness: Readiness
@@ -177,6 +179,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             database, sealer, client, public_url=settings.public_url, read_clock=read_clock
         )
         stack.push_async_callback(rails.drain)
+        tolls = TollService(database, sealer, client, read_clock=read_clock)
+        stack.push_async_callback(tolls.drain)
         readiness = Readiness()
         yield Services(
             settings=settings,
@@ -210,6 +214,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
                 database=database, processor=processor, sealer=sealer, client=client
             ),
             rails=rails,
+            tolls=tolls,
             photos=Photos.from_settings(settings, database),
             limits=Limits(),
             readiness=readiness,

@@ -28,7 +28,7 @@ SELECT l.org_id, {ID}, l.id, 'motorbike',
        decode(lpad(to_hex(n), 64, '0'), 'hex'), decode(lpad(to_hex(n), 64, '1'), 'hex'),
        {AT} + interval '90 minutes', l.id, 'paid', 5000, 5000
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) n
-JOIN bench_lots l ON l.n = mod(n, (SELECT count(*) FROM bench_lots))
+JOIN bench_lots l ON l.place = mod(n, (SELECT count(*) FROM bench_lots))
 """
 SIGHTINGS: Final = f"""
 INSERT INTO observations (org_id, id, lot_id, session_id, direction, method, plate, read_text,
@@ -36,7 +36,7 @@ INSERT INTO observations (org_id, id, lot_id, session_id, direction, method, pla
 SELECT l.org_id, {ID}, l.id, {ID}, 'in', 'anpr', 'H' || mod(n * 7919, 400000),
        'H' || mod(n * 7919, 400000), 9700, decode(lpad(to_hex(n), 64, '0'), 'hex'), l.id, {AT}
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) n
-JOIN bench_lots l ON l.n = mod(n, (SELECT count(*) FROM bench_lots))
+JOIN bench_lots l ON l.place = mod(n, (SELECT count(*) FROM bench_lots))
 """
 
 
@@ -52,7 +52,7 @@ def write_history(superuser_url: str, stays: int) -> None:
         owner.execute("SET synchronous_commit = off")
         owner.execute(
             "CREATE TEMPORARY TABLE bench_lots AS SELECT org_id, id,"
-            " row_number() OVER (ORDER BY id) - 1 AS n FROM lots"
+            " row_number() OVER (ORDER BY id) - 1 AS place FROM lots"
         )
         owner.execute("ANALYZE bench_lots")
         count = max(1, stays // MONTHS)

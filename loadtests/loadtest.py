@@ -7,7 +7,6 @@ nothing doubled, that the books agree, and that nobody got an answer that they s
 import contextlib
 import json
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections import Counter
@@ -43,7 +42,7 @@ from loadtests.wire import (
 from ops.console import say
 from ops.errors import CannotStart
 from ops.maintenance import maintain
-from ops.processes import ROOT, Child
+from ops.processes import Child, describe_end
 from ops.serving import wait_until_ready
 
 HUB_PROCESSES: Final = 2
@@ -145,7 +144,7 @@ def start_worker(installation: Installation) -> Child:
 def run_journey(city: City, journey: Journey, plan: Plan, *, report: Path) -> Outcome:
     """Run a journey's load, wait until all of it is handled, and check the database."""
     job = prepare(city, journey, plan, report=report)
-    requests = generate(job, city.installation.folder)
+    requests = generate(city, job)
     return conclude(city, read_notes(Path(job.notes_path)), requests)
 
 
@@ -175,25 +174,22 @@ def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> Genera
     )
 
 
-def start_generator(job: GeneratorJob, folder: Path) -> tuple["subprocess.Popen[bytes]", Path]:
+def start_generator(city: City, job: GeneratorJob) -> tuple[Child, Path]:
     """Start the load generator; it writes the second of these at its end."""
-    number = next(_files)
-    job_path, log_path = folder / f"generator-{number}.job", folder / f"generator-{number}.log"
+    installation, name = city.installation, f"generator-{next(_files)}"
+    job_path, log_path = installation.folder / f"{name}.job", installation.folder / f"{name}.log"
     write(job_path, job)
     command = [sys.executable, "-m", "loadtests.generator", str(job_path), str(log_path)]
-    return subprocess.Popen(command, cwd=ROOT), log_path
+    return installation.running.start(name, command, {}), log_path
 
 
-def generate(job: GeneratorJob, folder: Path) -> RequestLog:
+def generate(city: City, job: GeneratorJob) -> RequestLog:
     """Run the load generator to its end."""
-    process, log_path = start_generator(job, folder)
-    try:
-        code = process.wait(job.plan.seconds + GENERATOR_GRACE_S)
-    finally:
-        process.kill()
+    generator, log_path = start_generator(city, job)
+    code = generator.process.wait(job.plan.seconds + GENERATOR_GRACE_S)
+    city.installation.running.children.remove(generator)
     if code != 0:
-        msg = f"the load generator ended with code {code}"
-        raise RuntimeError(msg)
+        raise RuntimeError(describe_end(generator))
     return read(log_path, RequestLog)
 
 

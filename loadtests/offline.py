@@ -1,4 +1,4 @@
-"""What devices kept while they were without network, signed beforehand; and how it gets in."""
+"""Movements of devices that were without network, signed beforehand."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

@@ -21,6 +21,8 @@ from payments.credits.processor import NoticeProcessor
 from payments.invariants import jobs as invariant_jobs
 from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
+from payments.rails.toll import jobs as toll_jobs
+from payments.rails.toll.service import TollService
 from registry import Registry
 from worker.queries import delete_before
 
@@ -46,6 +48,7 @@ def list_jobs(
     *,
     processor: NoticeProcessor,
     rails: RailService,
+    tolls: TollService,
     photos: Photos,
 ) -> tuple[PeriodicJob, ...]:
     """List all jobs by the clock."""
@@ -54,6 +57,7 @@ def list_jobs(
         *credit_jobs.list_jobs(databases, processor),
         *bill_jobs.list_jobs(databases, registry.bill_owners),
         *rail_jobs.list_jobs(databases, rails),
+        *toll_jobs.list_jobs(databases, tolls),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
         *complaint_jobs.list_jobs(databases),

@@ -35,6 +35,7 @@ from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
+from payments.rails.toll.service import TollService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
@@ -84,6 +85,7 @@ def _service(name: str) -> Any:
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
+TheTolls = Annotated[TollService, _service("tolls")]
 ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]

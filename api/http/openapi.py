@@ -53,6 +53,7 @@ TAGS: Final = [
         "description": "Where banks report money, and what they sent.",
     },
     {"name": "parking", "description": "Lots, vehicles in and out, and what they pay."},
+    {"name": "complaints", "description": "What citizens complain of, and the answers."},
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

@@ -28,6 +28,7 @@ from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from api.pay.parking_ticket_views import TicketPage, present_ticket
 from api.pay.routes import private
+from city.complaints.queries import list_of_session
 from core.audit import Actor
 from core.db import Database
 from core.ids import new_id
@@ -182,6 +183,9 @@ async def _present(
 ) -> TicketPage:
     async with open_org_transaction(database, ticket.org.id) as session:
         whole = await read_whole_stay(session, ticket.org.id, ticket.stay, at=now)
+        complaints = await list_of_session(session, ticket.org.id, ticket.stay.id)
     if whole.problem is not None:
         log.warning("ticket.not_priced", session=str(ticket.stay.id), code=whole.problem.code)
-    return await present_ticket(whole, ticket.org, path=ticket.path, lang=lang, now=now)
+    return await present_ticket(
+        whole, ticket.org, complaints=complaints, path=ticket.path, lang=lang, now=now
+    )

@@ -1,5 +1,6 @@
 """The driver's page in words: its data class, and how a stay becomes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from api.http.i18n import Language, translate
 from api.pages.tariff_lines import present_line
 from api.pay.routes import Opened, PayPage, present_instant, present_page
+from city.complaints.models import Complaint
 from identity.people.callers import Org
 from parking.exits.rules import SessionStatus
 from parking.exits.tickets import PostedPrice, WholeStay
@@ -48,6 +50,15 @@ class Posted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Complained:
+    """A complaint about the stay; its own link alone shows what it says."""
+
+    category: str
+    state: str  # its outcome once it has one
+    due: str  # "" once it is answered
+
+
+@dataclass(frozen=True, kw_only=True)
 class TicketPage:
     """Everything templates/parking_ticket.html and parking_ticket_state.html may use."""
 
@@ -75,10 +86,17 @@ class TicketPage:
     can_open_code: bool
     bill_id: str  # the page listens to its news
     posted: Posted | None
+    complaints: tuple[Complained, ...]
 
 
 async def present_ticket(
-    whole: WholeStay, org: Org, *, path: str, lang: Language, now: datetime
+    whole: WholeStay,
+    org: Org,
+    *,
+    complaints: Sequence[Complaint] = (),
+    path: str,
+    lang: Language,
+    now: datetime,
 ) -> TicketPage:
     """Say everything the page shows."""
     stay, lot = whole.stay, whole.lot
@@ -118,6 +136,16 @@ async def present_ticket(
         can_open_code=whole.due_vnd > 0 and bill is None,
         bill_id=str(stay.bill_id or ""),
         posted=None if whole.posted is None else _present_posted(whole.posted, lang),
+        complaints=tuple(
+            Complained(
+                category=translate(lang, f"complaints.category.{one.category}"),
+                state=translate(lang, f"complaints.outcome.{one.outcome}")
+                if one.outcome
+                else translate(lang, f"complaints.status.{one.status}"),
+                due="" if one.outcome else _present_day(one.due_on),
+            )
+            for one in complaints
+        ),
     )
 
 

@@ -8,8 +8,10 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import has_timed_out, is_database_away
 from core.errors import Busy, HubError
 from identity.devices.rules import correct_time
 from parking.exits import queries_movements
@@ -42,11 +44,12 @@ async def apply_waiting(
         )
         try:
             async with session.begin_nested():
+                await session.connection()  # the savepoint is made now: `run` would not ask for it
                 verdict = await apply_movement(session, org_id, movement, now=now)
-        except Busy:
-            raise
-        except HubError as error:
-            log.warning("movement.refused", movement=str(id_), error=error.code)
+        except (HubError, DBAPIError) as error:
+            if isinstance(error, Busy) or is_database_away(error) or has_timed_out(error):
+                raise  # nobody's fault: all of them come again
+            log.warning("movement.refused", movement=str(id_), error=repr(error))
             verdict = Applied.REFUSED
             await open_break(session, org_id, movement, verdict, now=now)
         await queries_movements.mark_applied(

@@ -1,4 +1,4 @@
-"""SQL of movements that wait to be applied, and of what a shift may do without network."""
+"""SQL of movements that wait to be applied, of their limits, and of exits nobody confirmed."""
 
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,23 @@ SUM_OFFLINE_CASH = text("""
       ON c.org_id = l.org_id AND c.shift_id = :shift_id AND c.rail = 'cash'
      AND c.reversed_at IS NULL AND c.device_id IS NOT NULL AND c.collected_at < c.recorded_at
     WHERE l.org_id = :org_id AND l.id = :lot_id
+""")
+FIND_UNCONFIRMED = text("""
+    SELECT DISTINCT org_id FROM parking_sessions
+    WHERE exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND left_at < :before
+      AND price_vnd > paid_vnd
+    LIMIT 1000
+""")
+# The stays are locked first, by conditions on their own columns: who waited sees what was paid.
+OWE_UNCONFIRMED = text("""
+    WITH late AS MATERIALIZED (
+        SELECT org_id, id FROM parking_sessions
+        WHERE org_id = :org_id AND exit_reason = 'unconfirmed' AND arrears_vnd = 0
+          AND left_at < :before AND price_vnd > paid_vnd
+        ORDER BY id LIMIT :limit FOR NO KEY UPDATE)
+    UPDATE parking_sessions s SET arrears_vnd = s.price_vnd - s.paid_vnd
+    FROM late WHERE s.org_id = late.org_id AND s.id = late.id AND s.price_vnd > s.paid_vnd
+    RETURNING s.id
 """)
 FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
 
@@ -96,3 +113,16 @@ async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> st
     """Return what a lot is called."""
     rows = await run(session, FIND_LOT_NAME, {"org_id": org_id, "lot_id": lot_id})
     return str(rows[0][0]) if rows else ""
+
+
+async def find_unconfirmed(session: AsyncSession, *, before: datetime) -> list[UUID]:
+    """Find the organisations of vehicles that left unconfirmed before an instant and owe."""
+    return [row[0] for row in await run(session, FIND_UNCONFIRMED, {"before": before})]
+
+
+async def owe_unconfirmed_exits(
+    session: AsyncSession, org_id: UUID, *, before: datetime, limit: int
+) -> int:
+    """Write what vehicles that left unconfirmed before an instant owe; return how many."""
+    values = {"org_id": org_id, "before": before, "limit": limit}
+    return len(await run(session, OWE_UNCONFIRMED, values))

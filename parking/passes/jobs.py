@@ -23,7 +23,7 @@ WARN_MAX: Final = 500  # passes of one organisation in one transaction
 
 def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
     """List what the worker runs for passes."""
-    return (PeriodicJob("warn_of_pass_ends", WARN_EVERY_S, partial(warn_of_ends, databases)),)
+    return (PeriodicJob("warn_of_ends", WARN_EVERY_S, partial(warn_of_ends, databases)),)
 
 
 async def warn_of_ends(databases: JobDatabases, *, now: datetime) -> int:

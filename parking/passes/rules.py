@@ -12,6 +12,7 @@ from uuid import UUID
 
 from core.clock import day_bounds
 from core.errors import InvalidRequest, Violation
+from core.sealing import derive_key
 from parking.plates import PlateError, read_plate
 from parking.vehicles import VehicleClass
 from payments.bills.rules import BillStatus
@@ -26,6 +27,7 @@ BILL_VALID_FOR: Final = timedelta(days=3)
 WARN_BEFORE: Final = timedelta(days=7)
 WATCHED_FOR_MAX: Final = timedelta(days=90)
 WATCHED_AHEAD: Final = timedelta(days=30)
+PHONE_LISTS: Final = "passes of a lot v1"  # what the key of phones' lists is derived for
 HASH_CHARS: Final = 32  # of a plate in the list for phones: 128 bits
 
 
@@ -267,8 +269,7 @@ def check_watch(from_on: date, expires_on: date, *, today: date) -> None:
 
 def phone_key(secret_key: str, org_id: UUID, lot_id: UUID) -> bytes:
     """Return the key under which a lot's phones find the plates of passes; no other lot's fits."""
-    of = b"passes of a lot\x00" + org_id.bytes + lot_id.bytes
-    return hmac.digest(secret_key.encode(), of, "sha256")
+    return hmac.digest(derive_key(secret_key, PHONE_LISTS), org_id.bytes + lot_id.bytes, "sha256")
 
 
 def hash_plate(key: bytes, vehicle_class: str, plate: str) -> str:

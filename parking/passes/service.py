@@ -112,8 +112,8 @@ async def add_pass(
         "lot_id": None if held.lot_id is None else str(held.lot_id),
         "exempt_as": held.exempt_as,
         "plates": [mask_plate(plate) for plate in plates],
-        "valid_from": held.valid_from.isoformat(),
-        "valid_until": held.valid_until.isoformat(),
+        "first_on": held.valid_from.isoformat(),
+        "last_on": held.valid_until.isoformat(),
     }
     action = "pass.sold" if is_monthly else "pass.given"
     _record(session, held, action, actor, now, after=after, reason=wanted.reason)
@@ -217,6 +217,7 @@ async def renew_pass(
         "last_on": last_on.isoformat(),
         "price_vnd": term.price_vnd,
     }
+    await session.flush()
     _record(session, held, "pass.renewed", actor, now, after=after)
 
 
@@ -244,11 +245,11 @@ async def revoke_pass(
     waiting = await _find_waiting(session, held)
     if waiting is not None:
         await cancel_term(session, held, waiting, actor=actor, reason=reason, now=now)
-    before = {"valid_until": held.valid_until.isoformat()}
+    before = {"last_on": held.valid_until.isoformat()}
     held.revoked_at = now
     held.valid_until = end_today(held.valid_from, held.valid_until, hanoi_day(now))
     await session.flush()
-    after = {"valid_until": held.valid_until.isoformat()}
+    after = {"last_on": held.valid_until.isoformat()}
     _record(session, held, "pass.revoked", actor, now, before=before, after=after, reason=reason)
 
 

@@ -59,7 +59,9 @@ async def propose_watch(
         "from_on": wanted.from_on.isoformat(),
         "expires_on": wanted.expires_on.isoformat(),
     }
-    _record(session, watched, "proposed", actor, now, after=after, reason=wanted.reason)
+    _record(
+        session, watched, "watched_plate.proposed", actor, now, after=after, reason=wanted.reason
+    )
 
 
 async def approve_watch(
@@ -82,7 +84,7 @@ async def approve_watch(
         return
     watched.approved_by, watched.approved_at = actor.id, now
     await session.flush()
-    _record(session, watched, "approved", actor, now)
+    _record(session, watched, "watched_plate.approved", actor, now)
 
 
 async def remove_watch(
@@ -105,13 +107,13 @@ async def remove_watch(
         return
     watched.removed_at = now
     await session.flush()
-    _record(session, watched, "removed", actor, now, reason=reason)
+    _record(session, watched, "watched_plate.removed", actor, now, reason=reason)
 
 
 def _record(
     session: AsyncSession,
     watched: WatchedPlate,
-    what: str,
+    action: str,
     actor: Actor,
     now: datetime,
     *,
@@ -122,7 +124,7 @@ def _record(
         session,
         org_id=watched.org_id,
         actor=actor,
-        action=f"watched_plate.{what}",
+        action=action,
         object_kind="watched_plate",
         object_id=watched.id,
         after=after,

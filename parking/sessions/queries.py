@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.shared_clock import new_event_id
@@ -18,15 +18,17 @@ from parking.plates import mask_plate
 from parking.sessions.rules import TAIL_CHARS, EntryRequest
 from payments.outbox.rules import EventKind
 
-# Always in this order, so that two processes cannot wait for each other. Whoever writes `inside`
-# holds these rows, so what DECIDE_AND_WRITE reads cannot change under it.
+# One after the other in the order of the arrays, which is that of (organisation, lot, class) in
+# every process, so that two cannot wait for each other. Whoever writes `inside` holds these rows,
+# so what DECIDE_AND_WRITE reads cannot change under it.
 LOCK_OCCUPANCY = text("""
     SELECT 1
     FROM unnest(CAST(:org_ids AS uuid[]), CAST(:lot_ids AS uuid[]), CAST(:classes AS text[]))
         AS t (org_id, lot_id, vehicle_class)
-    JOIN occupancy o USING (org_id, lot_id, vehicle_class)
-    ORDER BY org_id, lot_id, vehicle_class
-    FOR NO KEY UPDATE OF o
+    CROSS JOIN LATERAL (
+        SELECT FROM occupancy o
+        WHERE o.org_id = t.org_id AND o.lot_id = t.lot_id AND o.vehicle_class = t.vehicle_class
+        FOR NO KEY UPDATE) AS locked
 """)
 
 # One lookup by key for each item and table, which LIMIT keeps from becoming one of all rows; the
@@ -52,7 +54,7 @@ DECIDE_AND_WRITE = text("""
             read_text, read_score_bps, entered_at, time_source, request_hash, may_exceed, event_id,
             left_at, n)),
     looked_up AS MATERIALIZED (
-        SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity,
+        SELECT i.*, o.inside_count, o.capacity, o.licensed_capacity, o.place,
                s.request_hash = decode(i.request_hash, 'hex') AS is_same,
                s.ticket_key AS known_key, present.session_id AS present_id,
                coalesce(s.entered_at, present.entered_at) AS since,
@@ -60,7 +62,7 @@ DECIDE_AND_WRITE = text("""
                    AND present.session_id IS NULL AND i.left_at IS NULL AS may_enter
         FROM items i
         LEFT JOIN LATERAL (
-            SELECT capacity, licensed_capacity, inside_count FROM occupancy o
+            SELECT capacity, licensed_capacity, inside_count, ctid AS place FROM occupancy o
             WHERE o.org_id = i.org_id AND o.lot_id = i.lot_id
               AND o.vehicle_class = i.vehicle_class LIMIT 1) o ON true
         LEFT JOIN LATERAL (
@@ -182,12 +184,12 @@ DECIDE_AND_WRITE = text("""
                    'licensed_capacity', licensed_capacity, 'inside_count', inside_after),
                :now
         FROM entered WHERE inside_after = licensed_capacity + 1 AND left_at IS NULL),
+    -- By its place in the table, where it stays while we hold its lock.
     counted AS (
         UPDATE occupancy o SET inside_count = o.inside_count + came.count
-        FROM (SELECT org_id, lot_id, vehicle_class, count(*) AS count
-              FROM entered WHERE left_at IS NULL GROUP BY org_id, lot_id, vehicle_class) AS came
-        WHERE o.org_id = came.org_id AND o.lot_id = came.lot_id
-          AND o.vehicle_class = came.vehicle_class)
+        FROM (SELECT place, count(*) AS count FROM entered WHERE left_at IS NULL GROUP BY place)
+            AS came
+        WHERE o.ctid = came.place)
     SELECT verdict, present_id, since, known_key, pass_id,
            held_pass_id IS NOT NULL AND pass_id IS NULL, coalesce(is_watched, false),
            inside_after, capacity
@@ -316,3 +318,71 @@ def _write_items(requests: Sequence[EntryRequest], *, now: datetime) -> dict[str
         "event_ids": [new_event_id() for _ in requests],
         "left_ats": [r.left_at for r in requests],
     }
+
+
+# For a plate that is read after its vehicle came in on a ticket. The lot is locked.
+ADD_PLATE = text("""
+    WITH stay AS (
+        SELECT org_id, id, lot_id, vehicle_class, entered_at FROM parking_sessions
+        WHERE org_id = :org_id AND lot_id = :lot_id AND id = :id AND status = 'inside'
+          AND (plate IS NULL OR plate = :plate)
+        FOR NO KEY UPDATE),
+    other AS (
+        SELECT x.session_id FROM inside x, stay s
+        WHERE x.org_id = s.org_id AND x.lot_id = s.lot_id AND x.kind = 'plate'
+          AND x.credential = s.vehicle_class || ':' || :plate AND x.session_id <> s.id),
+    named AS (
+        UPDATE parking_sessions p SET plate = :plate FROM stay s
+        WHERE p.org_id = s.org_id AND p.id = s.id),
+    present AS (
+        INSERT INTO inside (
+            org_id, lot_id, kind, credential, tail, session_id, vehicle_class, entered_at)
+        SELECT org_id, lot_id, 'plate', vehicle_class || ':' || :plate,
+               right(regexp_replace(:plate, '[^0-9]', '', 'g'), :tail_chars), id, vehicle_class,
+               entered_at
+        FROM stay WHERE NOT EXISTS (SELECT FROM other)
+        ON CONFLICT DO NOTHING),
+    seen AS (
+        INSERT INTO observations (
+            org_id, id, lot_id, session_id, direction, method, plate, seen_by, seen_at)
+        SELECT org_id, :sighting_id, lot_id, id, 'inside', :method, :plate, :seen_by, :now
+        FROM stay)
+    SELECT s.vehicle_class, (SELECT session_id FROM other LIMIT 1) FROM stay s
+""")
+
+
+async def add_plate(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    session_id: UUID,
+    *,
+    plate: str,
+    method: str,
+    sighting_id: UUID,
+    seen_by: UUID,
+    now: datetime,
+) -> tuple[str, UUID | None] | None:
+    """Name the vehicle of a stay that had no plate.
+
+    Returns:
+        (class, the other stay that this vehicle is inside by); None: no such stay is inside, or it
+        has another plate.
+    """
+    row = (
+        await session.execute(
+            ADD_PLATE.bindparams(bindparam("plate", type_=String)),
+            {
+                "org_id": org_id,
+                "lot_id": lot_id,
+                "id": session_id,
+                "plate": plate,
+                "method": method,
+                "tail_chars": TAIL_CHARS,
+                "sighting_id": sighting_id,
+                "seen_by": seen_by,
+                "now": now,
+            },
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])

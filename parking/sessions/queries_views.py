@@ -41,6 +41,10 @@ LIST_STAYS = text("""
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
+FIND_TICKET_KEY = text("""
+    SELECT ticket_key FROM parking_sessions WHERE org_id = :org_id AND id = :id
+""")
+
 
 async def list_occupancy(
     session: AsyncSession, org_id: UUID, lot_id: UUID
@@ -88,3 +92,10 @@ async def list_stays(
     """List (id, class, plate, ticket, entered at, photo, pass) of these stays."""
     rows = await session.execute(LIST_STAYS, {"org_id": org_id, "ids": list(ids)})
     return [tuple(row) for row in rows]
+
+
+async def find_ticket_key(session: AsyncSession, org_id: UUID, session_id: UUID) -> UUID | None:
+    """Return the random key that opens a stay's page to its driver."""
+    rows = await session.execute(FIND_TICKET_KEY, {"org_id": org_id, "id": session_id})
+    key: UUID | None = rows.scalar_one_or_none()
+    return key

@@ -46,6 +46,8 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    TOLL_CHARGED_TOO = "toll_charged_too"  # reference: its bill was paid or cancelled before
+    TOLL_UNANSWERED = "toll_unanswered"  # reference
     VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
     STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
     MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot

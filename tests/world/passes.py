@@ -45,6 +45,7 @@ async def a_pass(
                 valid_until=valid_until,
                 price_vnd=120_000,
                 reason=None if kind == "monthly" else "cư dân",
+                exempt_as=None if kind == "monthly" else "resident",
                 in_force_at=NOON if is_in_force else None,
                 created_by=MANAGER.id,
                 created_at=NOON,

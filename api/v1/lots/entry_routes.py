@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.deps import Tx, requires
+from api.http.deps import Now, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Limit
 from api.http.responses import answer_json
@@ -25,6 +25,8 @@ from api.v1.lots.entry_schemas import (
     MovementPage,
     MovementRead,
     MovementsRead,
+    PlateAdd,
+    PlateAdded,
     write_plate,
 )
 from api.v1.lots.movements import BATCH_BYTES_MAX, MovementBatch, take_movements
@@ -32,9 +34,11 @@ from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNo
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
-from parking.sessions.errors import LotOrClassNotFound
+from parking.places.queries import find_lot_name
+from parking.sessions.errors import LotOrClassNotFound, StayNotNameable
 from parking.sessions.queries_movements import list_movements
-from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict
+from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict, read_vehicle_plate
+from parking.sessions.service import add_plate
 from parking.sessions.views import search_inside
 from parking.vehicles import VehicleClass
 
@@ -164,3 +168,28 @@ async def list_inside(
             for one in found
         ]
     )
+
+
+@router.post(
+    "/{lot_id}/sessions/{session_id}/plate", responses=may_answer(StayNotNameable, ScopeNeeded)
+)
+async def name_vehicle(
+    lot_id: UUID, session_id: UUID, body: PlateAdd, caller: Gate, tx: Tx, now: Now
+) -> PlateAdded:
+    """Add the plate of a vehicle that came in on a ticket, once it is read.
+
+    `is_conflict`: this vehicle is inside by another stay already; a person joins the two.
+    """
+    caller.narrow(ScopeKind.LOT, lot_id)
+    is_conflict = await add_plate(
+        tx,
+        caller.org_id,
+        lot_id,
+        session_id,
+        plate=read_vehicle_plate(body.plate, body.vehicle_class),
+        method=body.method,
+        lot_name=await find_lot_name(tx, caller.org_id, lot_id) or "",
+        seen_by=caller.id,
+        now=now,
+    )
+    return PlateAdded(is_conflict=is_conflict)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 from pydantic import Field
 
-from api.http.fields import Read
+from api.http.fields import Body, Read
 from parking.plates import PLATE_CHARS_MAX, format_plate
 from parking.sessions.rules import (
     READ_TEXT_CHARS_MAX,
@@ -142,6 +142,20 @@ class InsidePage(Read):
     """At most 50 vehicles: the likeliest first, or the newest."""
 
     sessions: list[InsideRead]
+
+
+class PlateAdd(Body):
+    """A plate that was read after its vehicle came in."""
+
+    plate: Annotated[str, Field(min_length=1, max_length=4 * PLATE_CHARS_MAX)]
+    vehicle_class: VehicleClass
+    method: Method = Method.VISUAL
+
+
+class PlateAdded(Read):
+    """Whether the vehicle is inside by another stay."""
+
+    is_conflict: bool
 
 
 def write_plate(compact: str, vehicle_class: str) -> str:

@@ -256,3 +256,38 @@ async def list_breaks(owner_database: Database) -> list[tuple[str, str, dict[str
     async with owner_database.begin() as session:
         query = text("SELECT kind, reason, reason_facts FROM breaks WHERE closed_at IS NULL")
         return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def test_a_plate_that_is_read_later_names_the_vehicle_of_a_ticket(
+    gate: Gate, owner_database: Database
+) -> None:
+    first = await gate.enter(plate=None, ticket="A0000123")
+    path = f"/v1/lots/{gate.lot.id}/sessions/{first['session_id']}/plate"
+    body = {"plate": "29-AA 123.45", "vehicle_class": "motorbike"}
+
+    for _ in range(2):
+        answer = await gate.attendant.post(path, json=body)
+        assert answer.json() == {"is_conflict": False}, answer.text
+
+    assert (await gate.enter(plate="29AA12345"))["session_id"] == first["session_id"]
+    other = await gate.attendant.post(path, json={**body, "plate": "29AA99999"})
+    assert other.status_code == 409
+    assert all_are(await count_parked(owner_database, gate.lot), 1)
+
+
+async def test_a_plate_that_is_inside_already_is_a_break_and_both_stays_are_still_found(
+    gate: Gate, owner_database: Database
+) -> None:
+    by_plate = await gate.enter(plate="29AA12345")
+    by_ticket = await gate.enter(plate=None, ticket="A0000123")
+    path = f"/v1/lots/{gate.lot.id}/sessions/{by_ticket['session_id']}/plate"
+    body = {"plate": "29AA12345", "vehicle_class": "motorbike"}
+
+    for _ in range(2):
+        answer = await gate.attendant.post(path, json=body)
+        assert answer.json() == {"is_conflict": True}, answer.text
+
+    assert [r for _, r, _ in await list_breaks(owner_database)] == ["vehicle_inside_already"]
+    assert (await gate.enter(plate="29AA12345"))["session_id"] == by_plate["session_id"]
+    again = await gate.enter(plate=None, ticket="A0000123")
+    assert again["session_id"] == by_ticket["session_id"]

@@ -12,7 +12,7 @@ from core.db import Database
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from parking.exits.jobs import apply_movements
+from parking.exits.jobs import apply_movements, owe_unconfirmed
 from parking.exits.paying import collect
 from parking.exits.rules import StayFacts
 from parking.exits.standing import get_stay
@@ -123,6 +123,26 @@ async def test_who_left_unpaid_without_network_is_unconfirmed(phone: Phone) -> N
     assert (stay.exit_reason, stay.price_vnd, stay.arrears_vnd) == ("unconfirmed", 5_000, 0)
 
 
+async def test_what_nobody_confirms_in_24_hours_is_owed_unless_it_was_paid(
+    phone: Phone, fresh_database: FreshDatabase
+) -> None:
+    owes, paid = [await a_stay(phone.app, phone.gate) for _ in "ab"]
+    for stay_id in (owes, paid):
+        await phone.let_out(stay_id)
+    await phone.take_cash(paid)
+    await phone.apply()
+    databases = JobDatabases(app=phone.app, worker=phone.worker)
+    day = timedelta(hours=24)
+
+    assert await owe_unconfirmed(databases, now=NOON + day) == 0
+    assert await owe_unconfirmed(databases, now=NOON + day + timedelta(seconds=1)) == 1
+    assert await owe_unconfirmed(databases, now=NOON + 2 * day) == 0
+
+    assert (await phone.look(owes)).arrears_vnd == PER_VISIT_VND
+    assert (await phone.look(paid)).arrears_vnd == 0
+    assert find_violations(fresh_database.owner_url) == []
+
+
 async def test_a_stay_that_was_written_closed_gets_its_price(
     phone: Phone, owner_database: Database, fresh_database: FreshDatabase
 ) -> None:
@@ -220,6 +240,23 @@ async def test_what_cannot_be_is_refused_and_holds_up_nothing(
     ]
     assert await list_breaks(phone.app, phone.gate.stall) == ["parking_conflict"] * 4
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_movement_that_breaks_a_constraint_leaves_the_others_standing(
+    phone: Phone, owner_database: Database
+) -> None:
+    """The lot says that nobody is inside, so nobody can leave it."""
+    stay_id = await a_stay(phone.app, phone.gate)
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE occupancy SET inside_count = 0"))
+    await phone.let_out(stay_id)
+    await phone.take_cash(stay_id)
+
+    assert await phone.apply() == ["refused", "applied"]
+
+    stay = await phone.look(stay_id)
+    assert (stay.status, stay.paid_vnd) == ("inside", PER_VISIT_VND)
+    assert await list_breaks(phone.app, phone.gate.stall) == ["parking_conflict"]
 
 
 async def test_more_cash_than_a_shift_may_take_offline_is_counted_and_shown(

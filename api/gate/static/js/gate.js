@@ -7,7 +7,7 @@ import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
 import { Stays } from "/static/js/gate_stay.js";
-import { iconOf, makeWords } from "/static/js/gate_words.js";
+import { figures, iconOf, makeWords } from "/static/js/gate_words.js";
 import { listen } from "/static/js/live.js";
 
 const COUNT_EVERY_MS = 30_000;
@@ -27,13 +27,22 @@ class Gate {
     this.hangUp = () => {};
   }
 
-  /** Do something that calls the hub; what went wrong is said, and null returned. */
-  async attempt(work, { quiet = false } = {}) {
+  /**
+   * Do something that calls the hub; what went wrong is said, and null returned.
+   * @param {() => Promise<any>} work
+   * @param {{quiet?: boolean, instead?: Record<string, () => void>}} [options] instead: by the
+   *   error's code, what is done where it would be said
+   */
+  async attempt(work, { quiet = false, instead = {} } = {}) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof Refused || error instanceof NoAnswer)) throw error;
       const code = error instanceof NoAnswer ? "no_network" : error.code;
+      if (instead[code]) {
+        instead[code]();
+        return null;
+      }
       if (!quiet) this.screens.complain(this.say.problem(code));
       return null;
     }
@@ -107,6 +116,11 @@ root.addEventListener("click", (event) => {
   if (name !== "shift" && !gate.shift) gate.screens.show("open");
   else if (name === "shift") gate.shifts.open();
   else gate.screens.show(name);
+});
+root.addEventListener("input", ({ target }) => {
+  if (!target.matches("[data-grouped]")) return;
+  const digits = target.value.replace(/\D/g, "").replace(/^0+(?=\d)/, "");
+  target.value = figures(digits);
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
 gate.shifts.begin();

@@ -1,8 +1,9 @@
 // A vehicle comes in: plate and class on big keys, and the outcome in a strip that a glance reads.
 
+import { takePhoto } from "/static/js/gate_camera.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
-import { compactPlate, drawPlate, iconOf } from "/static/js/gate_words.js";
+import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
@@ -19,6 +20,8 @@ export class Entering {
     this.strip = this.form.querySelector("[data-strip]");
     this.className = "motorbike";
     this.recent = [];
+    this.ticket = ""; // of a two-part ticket or a token, typed or read
+    this.photo = null; // { hash, link } of what was photographed for this vehicle
     this.form.addEventListener("click", (event) => this.#press(event));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -41,6 +44,7 @@ export class Entering {
     this.className = this.classes[0];
     this.form.querySelector("[data-more-classes]").hidden = this.classes.length <= 2;
     this.form.querySelector("[data-no-more-classes]").hidden = this.classes.length > 2;
+    this.form.dataset.crowd = this.gate.lot.is_crowd_mode ? "yes" : "no";
     this.draw();
     this.showRecent();
   }
@@ -49,7 +53,13 @@ export class Entering {
     const compact = compactPlate(this.input.value);
     const written = drawPlate(compact, this.isTwoWheeled);
     if (this.input.value !== written) this.input.value = written;
-    this.form.querySelector("[data-enter]").disabled = !compact;
+    this.form.querySelector("[data-enter]").disabled = !compact && !this.ticket;
+    const ticket = this.form.querySelector("[data-ticket]");
+    ticket.setAttribute("aria-pressed", String(Boolean(this.ticket)));
+    ticket.lastElementChild.textContent = this.ticket || ticket.dataset.word;
+    const photo = this.form.querySelector("[data-photo]");
+    photo.setAttribute("aria-pressed", String(Boolean(this.photo)));
+    photo.querySelector("[data-photo-word]").textContent = this.photo ? photo.dataset.doneWord : photo.dataset.word;
     const shown = this.classes.slice(0, 2);
     if (!shown.includes(this.className)) shown[1] = this.className; // picked among the others
     for (const key of this.form.querySelectorAll("[data-class-at]")) {
@@ -64,11 +74,22 @@ export class Entering {
     }
   }
 
-  /** Let the vehicle in, or say why not. */
-  async enter() {
-    const { gate } = this;
+  /** What is about to be sent; a field that is empty is left out. */
+  #request() {
     const plate = compactPlate(this.input.value);
-    const sent = { id: this.#id, vehicle_class: this.className, plate };
+    return {
+      id: this.#id,
+      vehicle_class: this.className,
+      ...(plate && { plate }),
+      ...(this.ticket && { ticket: this.ticket }),
+      ...(this.photo && { photo: this.photo.hash }),
+    };
+  }
+
+  /** Let the vehicle in, or say why not. */
+  async enter(more = {}) {
+    const { gate } = this;
+    const sent = { ...this.#request(), ...more };
     const answer = await gate.attempt(() => gate.hub.post(`/v1/lots/${gate.lot.id}/entries`, sent));
     if (!answer) return;
     gate.noteCount(sent.vehicle_class, answer.inside_count, answer.capacity);
@@ -76,13 +97,47 @@ export class Entering {
     this.showOutcome(sent, answer);
     const isIn = answer.verdict === "opened" || answer.verdict === "repeat";
     if (!isIn) return;
-    this.#remember(plate, sent.vehicle_class);
+    if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     this.clear();
+    if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
+  }
+
+  /** Where the price is paid on the way in, its cash is one tap. */
+  async #askForMoney(sent) {
+    const { gate } = this;
+    const stay = await gate.stays.read(sent.id);
+    if (!stay?.due_vnd) return;
+    const cash = async () => {
+      const taken = await gate.stays.collect(stay, "cash");
+      if (!taken) return;
+      buzz("paid");
+      const words = gate.say("entered.cash", { amount: vnd(stay.due_vnd), number: taken.receipt_number ?? "" });
+      this.#fillStrip({ tone: "good", icon: "check" }, words, sent, []);
+    };
+    this.#fillStrip({ tone: "attention", icon: "cash" }, gate.say("entered.due", { amount: vnd(stay.due_vnd) }), sent, [
+      { words: gate.say("pay.cash"), icon: "cash", name: "cash", run: cash },
+      { words: gate.say("pay.qr"), icon: "qr", name: "qr", run: () => gate.stays.open(stay.id) },
+    ]);
+  }
+
+  /** Take an entry back that was a slip: the vehicle is on the keys again. */
+  async #undo(sent) {
+    const { gate } = this;
+    const back = await gate.attempt(() => gate.hub.post(`/v1/parking-sessions/${sent.id}/entry/undo`));
+    if (!back) return;
+    this.className = sent.vehicle_class;
+    this.ticket = sent.ticket ?? "";
+    this.input.value = sent.plate ?? "";
+    this.draw();
+    this.#fillStrip({ tone: "plain", icon: "replay" }, gate.say("undone"), sent, []);
+    gate.readCount();
   }
 
   clear() {
     this.#id = newId();
     this.input.value = "";
+    this.ticket = "";
+    this.photo = null;
     this.#showKeys("digits");
     this.draw();
   }
@@ -100,27 +155,46 @@ export class Entering {
     if (answer.verdict === "already_inside") {
       actions.push({ words: say("see"), icon: "search", run: () => this.gate.stays.open(answer.session_id) });
     }
+    if (answer.verdict === "full" && this.gate.state.person.may_override) {
+      const run = () =>
+        this.gate.screens.ask(say("entered.why_full"), {
+          send: say("entered.override"), icon: "enter", run: (reason) => this.enter({ override_reason: reason }),
+        });
+      actions.push({ words: say("entered.override"), icon: "enter", run });
+    }
+    if (answer.verdict === "opened") {
+      const words = say("undo", { seconds: OUTCOME_MS / 1000 });
+      actions.push({ words, icon: "replay", name: "undo", run: () => this.#undo(sent) });
+    }
     this.#fillStrip(outcome, say(`entered.${outcome.words}`, values), sent, actions);
   }
 
   #fillStrip({ tone, icon }, words, sent, actions) {
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
     this.strip.dataset.tone = tone;
     const text = document.createElement("p");
     const plate = document.createElement("strong");
     plate.className = "plate";
     plate.translate = false;
-    plate.textContent = drawPlate(sent.plate ?? "", /motorbike/.test(sent.vehicle_class)) || (sent.ticket ?? "");
+    const written = drawPlate(sent.plate ?? "", /motorbike/.test(sent.vehicle_class));
+    plate.textContent = [written, sent.ticket].filter(Boolean).join(" · ");
     text.append(plate, words);
     this.strip.replaceChildren(
       this.gate.screens.icon(icon), text, ...actions.map((one) => this.gate.screens.button(one)),
     );
-    if (tone === "good") this.#timer = setTimeout(() => this.showRecent(), OUTCOME_MS);
+    if (tone !== "good") return;
+    const undo = this.strip.querySelector("[data-action=undo]");
+    let seconds = OUTCOME_MS / 1000;
+    this.#timer = setInterval(() => {
+      seconds -= 1;
+      if (undo) undo.lastElementChild.textContent = this.gate.say("undo", { seconds });
+      if (seconds <= 0) this.showRecent();
+    }, 1000);
   }
 
   /** The plates of the last minutes: a wrong one is tapped and corrected, a guest comes again. */
   showRecent() {
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
     this.strip.dataset.tone = "";
     const buttons = this.recent.slice(0, RECENT_SHOWN).map(({ plate, className }) => {
       const written = drawPlate(plate, /motorbike/.test(className));
@@ -131,7 +205,32 @@ export class Entering {
       };
       return this.gate.screens.button({ words: written, icon: iconOf(className), run });
     });
-    this.strip.replaceChildren(...buttons);
+    if (buttons.length) return this.strip.replaceChildren(...buttons);
+    const hint = document.createElement("p");
+    hint.textContent = this.gate.say("entered.hint");
+    return this.strip.replaceChildren(hint);
+  }
+
+  #askForTicket() {
+    const { gate } = this;
+    gate.screens.ask(gate.say("ticket.title"), {
+      send: gate.say("ticket.take"), icon: "ticket", value: this.ticket, hint: gate.say("ticket.hint"),
+      run: (said) => this.takeTicket(said),
+    });
+  }
+
+  /** Take a ticket's number; in a crowd it is all that is needed, and the vehicle is in. */
+  takeTicket(said) {
+    this.ticket = said.toUpperCase();
+    this.draw();
+    if (this.gate.lot.is_crowd_mode) this.form.requestSubmit();
+  }
+
+  async #takePhoto() {
+    const photo = await takePhoto(this.gate);
+    if (!photo) return;
+    this.photo = photo;
+    this.draw();
   }
 
   #remember(plate, className) {
@@ -148,6 +247,8 @@ export class Entering {
       this.draw();
     }
     if (event.target.closest("[data-more-classes]")) this.#chooseClass();
+    if (event.target.closest("[data-ticket]")) this.#askForTicket();
+    if (event.target.closest("[data-photo]")) this.#takePhoto();
   }
 
   /** Take a key. After the province's two digits letters follow, and after the series digits. */

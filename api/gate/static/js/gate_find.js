@@ -76,8 +76,14 @@ export class Finding {
     const photo = row.querySelector("[data-photo]");
     if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
     else photo.append(gate.screens.icon(iconOf(stay.vehicle_class)));
-    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id)));
+    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id, { seenPlate: this.#seenPlate(stay) })));
     return row;
+  }
+
+  /** The plate that stands at the way out: of a look-alike it is another one than came in. */
+  #seenPlate(stay) {
+    const typed = compactPlate(this.input.value);
+    return stay.plate && stay.found_by !== "last_digits" && /^\d\d\D/.test(typed) ? typed : "";
   }
 
   #typed(event) {

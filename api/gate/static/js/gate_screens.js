@@ -2,7 +2,7 @@
 
 import { fillMoney } from "/static/js/gate_words.js";
 
-const TABS = { open: "shift", enter: "enter", find: "find", stay: "find", code: "find", verdict: null, shift: "shift" };
+const TABS = { open: "shift", enter: "enter", find: "find", stay: "find", code: "find", verdict: null, shift: "shift", close: "shift", report: "shift" };
 const PROBLEM_MS = 6000;
 
 export class Screens {
@@ -114,6 +114,36 @@ export class Screens {
     if (amountVnd !== null) fillMoney(money, amountVnd);
     screen.querySelector("[data-actions]").replaceChildren(...actions.map((one) => this.button(one)));
     this.show("verdict");
+  }
+
+  /**
+   * Ask for a text: a reason, a ticket's number, a plate.
+   * @param {string} title
+   * @param {{send: string, icon: string, choices?: string[], value?: string, inputMode?: string,
+   *   hint?: string, run: (text: string) => void}} options choices are sent by one tap
+   */
+  ask(title, { send, icon, choices = [], value = "", inputMode = "text", hint = "", run }) {
+    this.openSheet(title, choices.map((words) => ({ words, icon, run: () => run(words) })), (body) => {
+      const form = document.createElement("form");
+      form.className = "gate-ask";
+      const input = Object.assign(document.createElement("input"), {
+        className: "gate-input", name: "said", value, inputMode, autocomplete: "off", maxLength: 200,
+        required: true, placeholder: hint,
+      });
+      input.setAttribute("aria-label", title);
+      const button = this.button({ words: send, icon, look: "main", run: () => {} });
+      button.type = "submit";
+      form.append(input, button);
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        const said = input.value.trim();
+        if (!said) return;
+        this.sheet.close();
+        run(said);
+      });
+      body.append(form);
+      if (!choices.length) setTimeout(() => input.focus(), 0);
+    });
   }
 
   /** Open a sheet of large buttons, or of what `fill` puts into it. */

@@ -1,0 +1,141 @@
+"""A lot's day for its dashboard: who is inside, in and out by the hour, takings, alarms, shifts."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.clock import day_bounds, hanoi_day
+from parking.overview import queries_day
+from parking.places.queries import list_occupancy
+from parking.places.rules import Occupied
+
+LONG_INSIDE: Final = timedelta(hours=24)
+BY_BILL: Final = "vietqr"  # the rail of what bills were paid; the others are collections'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What a rail brought."""
+
+    rail: str
+    count: int
+    amount_vnd: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alarm:
+    """Something that a manager looks at."""
+
+    kind: str  # over_licence, watched, plate_differed, never_left
+    at: datetime | None
+    session_id: UUID | None
+    vehicle_class: str | None
+    words: str  # a watched plate's reason, as a person wrote it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShiftRow:
+    """A shift of the lot."""
+
+    id: UUID
+    staff_name: str
+    opened_at: datetime
+    closed_at: datetime | None
+    counted_vnd: int | None
+    expected_vnd: int | None
+
+    @property
+    def variance_vnd(self) -> int | None:
+        """What the count found more, or below zero less; None while it runs."""
+        if self.counted_vnd is None or self.expected_vnd is None:
+            return None
+        return self.counted_vnd - self.expected_vnd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LotDay:
+    """A lot at an instant, and one day of it."""
+
+    occupied: tuple[Occupied, ...]
+    hours: tuple[tuple[int, int], ...]  # (in, out) from midnight on
+    taken: tuple[Taken, ...]
+    unpaid_vnd: int  # of vehicles that left
+    alarms: tuple[Alarm, ...]
+    shifts: tuple[ShiftRow, ...]
+
+
+async def read_day(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, day: date, *, now: datetime
+) -> LotDay:
+    """Read a lot's day. Takings by bills are those of vehicles that left on this day."""
+    since, until = day_bounds(day)
+    came = await queries_day.count_in(session, org_id, lot_id, since=since, until=until)
+    left = await queries_day.count_out(session, org_id, lot_id, since=since, until=until)
+    gone = {row[0]: row[1] for row in left}
+    rails = await queries_day.sum_by_rail(session, org_id, lot_id, since=since, until=until)
+    billed = Taken(
+        rail=BY_BILL, count=sum(row[3] for row in left), amount_vnd=sum(row[2] for row in left)
+    )
+    collected = [Taken(rail=r, count=c, amount_vnd=vnd) for r, (c, vnd) in sorted(rails.items())]
+    occupied = tuple((await list_occupancy(session, org_id, [lot_id]))[lot_id])
+    shifts = await queries_day.list_shifts(session, org_id, lot_id)
+    return LotDay(
+        occupied=occupied,
+        hours=tuple((came.get(hour, 0), gone.get(hour, 0)) for hour in range(24)),
+        taken=(billed, *collected),
+        unpaid_vnd=sum(row[4] for row in left),
+        alarms=await _read_alarms(session, org_id, lot_id, occupied, since, until, now=now),
+        shifts=tuple(
+            ShiftRow(
+                id=row[0],
+                staff_name=row[1],
+                opened_at=row[2],
+                closed_at=row[3],
+                counted_vnd=row[4],
+                expected_vnd=row[5],
+            )
+            for row in shifts
+            if row[3] is None or row[3] >= since
+        ),
+    )
+
+
+async def _read_alarms(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    occupied: tuple[Occupied, ...],
+    since: datetime,
+    until: datetime,
+    *,
+    now: datetime,
+) -> tuple[Alarm, ...]:
+    today = hanoi_day(now)
+    watched = await queries_day.list_watched(session, org_id, lot_id, today=today)
+    long_inside = await queries_day.list_long_inside(
+        session, org_id, lot_id, before=now - LONG_INSIDE
+    )
+    differed = await queries_day.list_differed(session, org_id, lot_id, since=since, until=until)
+    found = [
+        _alarm("over_licence", vehicle_class=one.vehicle_class.value)
+        for one in occupied
+        if one.is_over_licence
+    ]
+    found += [_alarm("watched", at=row[1], session_id=row[0], words=row[2]) for row in watched]
+    found += [_alarm("plate_differed", at=row[1], session_id=row[0]) for row in differed]
+    found += [_alarm("never_left", at=row[1], session_id=row[0]) for row in long_inside]
+    return tuple(found)
+
+
+def _alarm(
+    kind: str,
+    *,
+    at: datetime | None = None,
+    session_id: UUID | None = None,
+    vehicle_class: str | None = None,
+    words: str = "",
+) -> Alarm:
+    return Alarm(kind=kind, at=at, session_id=session_id, vehicle_class=vehicle_class, words=words)
