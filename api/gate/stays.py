@@ -19,8 +19,10 @@ from parking.exits.quoting import StayQuote, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.views import find_visible_stay
 from parking.places.models import Lot
+from parking.places.queries import list_occupancy
 from parking.plates import format_plate
 from parking.sessions.views import search_inside
+from parking.tariffs.posting import read_posted_price
 from parking.vehicles import VehicleClass
 
 router = APIRouter(
@@ -59,6 +61,26 @@ async def find_inside(
         for one in found
     ]
     return no_store(answer_json({"stays": stays}))
+
+
+@router.get("/posted")
+async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> Response:
+    """Show what each class pays by duration, for provisional amounts without a network.
+
+    Raises:
+        LotHasNoTariff
+    """
+    occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
+    posted = await read_posted_price(
+        tx,
+        caller.org_id,
+        lot.id,
+        zone=lot.zone,
+        classes=[one.vehicle_class for one in occupied],
+        now=now,
+    )
+    classes = {one.vehicle_class.value: one.points for one in posted.classes}
+    return answer_json({"classes": classes})
 
 
 @router.get("/stays/{session_id}")

@@ -1,4 +1,4 @@
-"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift's close."""
+"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift."""
 
 from collections.abc import Iterator
 
@@ -277,6 +277,7 @@ def test_papers_are_made_for_the_roll_and_the_wall(city: RunningCity, new_page: 
     other_way(page, "ticket")
     expect(page.locator(".paper .qr svg")).to_be_visible()
     expect(page.locator(".paper")).to_contain_text("29AA 123.45")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.emulate_media(media="print")
     assert page.locator(".paper").bounding_box()["width"] <= 190  # 48 mm at 96 dpi, and rounding
     page.emulate_media(media="screen")

@@ -42,7 +42,7 @@ export class OtherWays {
   #exempt() {
     const { say } = this.gate;
     this.gate.screens.ask(say("ways.why_exempt"), {
-      send: say("ways.exempt"), icon: "check", choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
+      send: say("ways.exempt"), icon: "check", hint: say("ways.other_reason"), choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
       run: (reason) => this.#take("exempt", reason, { reason }),
     });
   }
@@ -53,7 +53,7 @@ export class OtherWays {
     const { say } = gate;
     const photo = await takePhoto(gate);
     gate.screens.ask(say(`ways.why_${forced}`), {
-      send: say("leave.send"), icon: "leave", choices: [say(`ways.${forced}_usual`)],
+      send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
       run: (reason) => this.stays.leave({ forced, reason, ...(photo && { photo: photo.hash }) }),
     });
   }
