@@ -5,7 +5,6 @@ supervisor does in production. An entry without an answer is sent again as it wa
 """
 
 import random
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from loadtests.journeys import JOURNEYS, Phase, Plan
 from loadtests.loadtest import City, Outcome, conclude, prepare, start_generator, start_worker
 from loadtests.noted import Noted, What, read_notes
 from ops.console import say
+from ops.processes import Child
 
 VICTIMS: Final = ("a hub", "the worker", "PostgreSQL", "the load generator")
 BETWEEN_KILLS_S: Final = (2.0, 7.0)
@@ -52,7 +52,7 @@ class Peak:
     plan: Plan
     folder: Path
     notes_paths: list[Path] = field(default_factory=list)
-    generator: "subprocess.Popen[bytes] | None" = None
+    generator: Child | None = None
     _read_to: dict[Path, int] = field(default_factory=dict)
     _count: int = 0
 
@@ -61,13 +61,14 @@ class Peak:
         journey, report = JOURNEYS["morning-peak"], self.folder / "kills.html"
         job = prepare(self.city, journey, self.plan, report=report)
         self.notes_paths.append(Path(job.notes_path))
-        self.generator, _ = start_generator(job, self.folder)
+        self.generator, _ = start_generator(self.city, job)
 
     def kill(self) -> None:
         """Kill the load generator."""
         assert self.generator is not None
-        self.generator.kill()
-        self.generator.wait()
+        self.generator.process.kill()
+        self.generator.process.wait()
+        self.city.installation.running.children.remove(self.generator)
 
     def count(self) -> int:
         """Return how many entries were acknowledged so far."""

@@ -1,4 +1,4 @@
-"""Queues of devices that were without network, signed beforehand; and how they get in."""
+"""Movements of devices that were without network, signed beforehand."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

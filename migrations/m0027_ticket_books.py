@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "m0027"
-down_revision = "m0025"
+down_revision = "m0026"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
