@@ -42,7 +42,12 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import lot_dashboard as manage_lot_dashboard
+from api.manage.parking import lot_settings as manage_lot_settings
+from api.manage.parking import lots as manage_lots
+from api.manage.parking import pass_import as manage_pass_import
 from api.manage.parking import passes as manage_passes
+from api.manage.parking import plate_requests as manage_plate_requests
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
@@ -54,6 +59,8 @@ from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
+from api.v1.apds import open_data
+from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
@@ -124,6 +131,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     lots_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
+    apds_routes.router,
+    open_data.router,
     entry_routes.router,
     passes_routes.router,
     passes_routes.phones,
@@ -168,10 +177,15 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_complaints.router,
     manage_spread.router,
     manage_history.router,
+    manage_lots.router,
+    manage_lot_settings.router,
+    manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
+    manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
 )

@@ -12,7 +12,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -30,20 +30,37 @@ from loadtests.noted import Noted, What, read_notes
 from loadtests.offline import write_inside, write_returning
 from loadtests.parking_integrity import ROWS_SHOWN_MAX, check_integrity, wait_until_quiet
 from loadtests.vehicles import write_entries
-from loadtests.wire import Batch, Desk, GeneratorJob, RequestLog, Vehicle, read, write
+from loadtests.wire import (
+    Batch,
+    Desk,
+    GeneratorJob,
+    RequestFigures,
+    RequestLog,
+    Vehicle,
+    read,
+    write,
+)
 from ops.console import say
 from ops.errors import CannotStart
 from ops.maintenance import maintain
-from ops.processes import ROOT
+from ops.processes import ROOT, Child
 from ops.serving import wait_until_ready
 
 HUB_PROCESSES: Final = 2
 QUIET_WITHIN_S: Final = 60.0
 GENERATOR_GRACE_S: Final = 120.0  # to start, to end what it began, and to write its report
 FAILED_SHARE_MAX: Final = 0.01
-FIRST_OF_GENERATOR: Final = 1_000_000  # vehicles before that are the parent's
-EACH_GENERATOR: Final = 1_000_000
-_serial: Final = count(1)
+VEHICLES_EACH: Final = 200_000  # of a generator; the first half are there beforehand
+_generators: Final = count()
+_files: Final = count(1)
+
+
+# Of generators that were killed.
+NOTHING_COUNTED: Final = RequestLog(
+    requests=[],
+    total=RequestFigures(name="", requests=0, failures=0, p50_ms=0.0, p95_ms=0.0, p99_ms=0.0),
+    exceptions=[],
+)
 
 
 @dataclass(kw_only=True)
@@ -52,8 +69,9 @@ class City:
 
     installation: Installation
     sandbox_url: str
+    worker: Child
     lots: list[desks.StaffedLot]
-    desks: list[Desk]
+    desks: list[Desk] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,17 +129,17 @@ def serving_city(installation: Installation, lots: int) -> Iterator[City]:
     with psycopg.connect(installation.owner_url, autocommit=True) as owner:
         owner.execute("VACUUM (ANALYZE)")
     with installation.serving_hub(HUB_PROCESSES):
-        start_worker(installation)
+        worker = start_worker(installation)
         sandbox_url = _start_sandbox(installation)
         desks.set_up_sandbox(sandbox_url, f"http://{HOST}:{installation.port}", markets)
-        yield City(installation=installation, sandbox_url=sandbox_url, lots=made, desks=[])
+        yield City(installation=installation, sandbox_url=sandbox_url, worker=worker, lots=made)
 
 
-def start_worker(installation: Installation) -> None:
+def start_worker(installation: Installation) -> Child:
     """Start a worker beside the hubs."""
     command = [sys.executable, "-c", "import worker.app; worker.app.main()"]
     environment = {**installation.environment, "PHOPAY_LOG_FORMAT": "json"}
-    installation.running.start("worker", command, environment)
+    return installation.running.start("worker", command, environment)
 
 
 def run_journey(city: City, journey: Journey, plan: Plan, *, report: Path) -> Outcome:
@@ -133,11 +151,11 @@ def run_journey(city: City, journey: Journey, plan: Plan, *, report: Path) -> Ou
 
 def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> GeneratorJob:
     """Let in who is inside beforehand, sign what devices kept, and write the generator's job."""
-    installation, number = city.installation, next(_serial)
+    installation, number = city.installation, next(_generators)
     now = read_clock()
     city.desks = desks.make_desks(installation.settings, city.lots, now=now)
     notes_path = installation.folder / f"notes-{number}.jsonl"
-    entries = write_entries(number * EACH_GENERATOR, seed=number)
+    entries = write_entries(number * VEHICLES_EACH, seed=number)
     inside = _let_in(city, write_inside(city.lots, entries, plan.inside, now=now))
     returning = write_returning(
         city.lots, entries, devices=plan.devices, movements_each=plan.movements_each, now=now
@@ -152,14 +170,14 @@ def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> Genera
         returning=returning,
         notes_path=str(notes_path),
         report_path=str(report),
-        first_vehicle=number * EACH_GENERATOR + EACH_GENERATOR // 2,
+        first_vehicle=number * VEHICLES_EACH + VEHICLES_EACH // 2,
         seed=number,
     )
 
 
 def start_generator(job: GeneratorJob, folder: Path) -> tuple["subprocess.Popen[bytes]", Path]:
     """Start the load generator; it writes the second of these at its end."""
-    number = next(_serial)
+    number = next(_files)
     job_path, log_path = folder / f"generator-{number}.job", folder / f"generator-{number}.log"
     write(job_path, job)
     command = [sys.executable, "-m", "loadtests.generator", str(job_path), str(log_path)]
@@ -179,7 +197,7 @@ def generate(job: GeneratorJob, folder: Path) -> RequestLog:
     return read(log_path, RequestLog)
 
 
-def conclude(city: City, notes: list[Noted], requests: RequestLog) -> Outcome:
+def conclude(city: City, notes: list[Noted], requests: RequestLog | None = None) -> Outcome:
     """Wait until all is handled, close the shifts, and hold the database against the log."""
     installation = city.installation
     waiting = wait_until_quiet(installation.owner_url, within_s=QUIET_WITHIN_S)
@@ -187,7 +205,7 @@ def conclude(city: City, notes: list[Noted], requests: RequestLog) -> Outcome:
     with psycopg.connect(installation.owner_url) as owner:
         wrong = check_integrity(owner, notes)
         owner.rollback()
-    return Outcome(notes=notes, requests=requests, waiting=waiting, wrong=wrong)
+    return Outcome(notes=notes, requests=requests or NOTHING_COUNTED, waiting=waiting, wrong=wrong)
 
 
 def judge(outcome: Outcome, plan: Plan) -> list[Figure]:

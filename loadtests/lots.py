@@ -60,6 +60,8 @@ class Arrival:
     org_id: UUID
     lot_id: UUID
     session_id: UUID
+    plate: str = ""
+    vehicle_class: str = ""
 
 
 async def found_lots(database: Database, *, now: datetime) -> list[BenchLot]:
@@ -158,7 +160,13 @@ def write_arrivals(
         body = msgspec.json.encode(entry)
         calls.append(Call(path=f"/v1/lots/{lot.id}/entries", headers=headers, body=body))
         arrivals.append(
-            Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=UUID(str(entry["id"])))
+            Arrival(
+                org_id=lot.org.id,
+                lot_id=lot.id,
+                session_id=UUID(str(entry["id"])),
+                plate=str(entry["plate"]),
+                vehicle_class=str(entry["vehicle_class"]),
+            )
         )
     return calls, arrivals
 

@@ -19,6 +19,8 @@ APP_MAY_UPDATE = {
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
     " tariff_version_id, price_vnd, paid_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
+    # Sightings are never overwritten; a person's request takes what names them out.
+    "observations": "plate, read_text, photo",
     "movements": "handled_at, attempts, verdict",
 }
 
