@@ -122,3 +122,24 @@ def test_a_phone_that_is_no_device_lets_nobody_in_unseen(
 
     expect(page.locator("#problem")).to_contain_text("Chưa có phản hồi")
     expect(page.locator("#plate")).to_have_value("29AA 444.44")  # nothing is lost
+
+
+def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    city.sql("UPDATE lots SET unconfirmed_exits_max = 1 WHERE id = %(id)s", id=place.lot.id)
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA55555")
+    enter(page, "29AA66666")
+    page.wait_for_function("async () => (await gate.offline.find('666')).stays.length")
+    go_offline(page)
+    for digits in ("555", "666"):
+        find(page, digits)
+        page.locator(".gate-found").click()
+        page.locator("[data-screen=stay] [data-action=unconfirmed]").click()
+        if digits == "555":
+            expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
+
+    expect(page.locator("#problem")).to_contain_text("Hết hạn mức")
+    expect(page.locator("[data-unsent]")).to_contain_text("1 lượt")

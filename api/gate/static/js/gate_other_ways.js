@@ -16,6 +16,7 @@ export class OtherWays {
     const { stay } = stays;
     const owes = stay.due_vnd > 0;
     const actions = [
+      owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
       owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => stays.open(stay.id, { isTicketLost: true }) },

@@ -162,7 +162,21 @@ export class Stays {
     const { gate, stay } = this;
     const body = { id: this.#billId, amount_vnd: stay.due_vnd, quote: stay.quote };
     const bill = await gate.attempt(() => gate.hub.post(this.path("/bills"), body));
-    if (!bill) return this.readAgain();
+    return bill ? this.#showBill(bill) : this.readAgain();
+  }
+
+  /** Charge the driver's toll account; what it does not pay, a code for the same amount does. */
+  async chargeToll() {
+    const { gate, stay } = this;
+    const body = { id: newId(), amount_vnd: stay.due_vnd, quote: stay.quote };
+    const charged = await gate.attempt(() => gate.hub.post(this.path("/toll-charges"), body));
+    if (!charged || charged.status === "charged") return this.readAgain();
+    await this.#showBill(charged.bill);
+    return gate.screens.complain(gate.say(`toll.${charged.status}`));
+  }
+
+  async #showBill(bill) {
+    const { gate } = this;
     const path = `/gate/lots/${gate.lot.id}/bills/${bill.id}/code`;
     const picture = await gate.attempt(() => gate.hub.get(path, { as: "text" }));
     if (picture === null) return this.readAgain();
