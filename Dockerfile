@@ -15,6 +15,7 @@ COPY api/frontend/ ./
 COPY api/static/js/ ../static/js/
 COPY api/pages/ ../pages/
 COPY api/counter/ ../counter/
+COPY api/gate/ ../gate/
 COPY api/manage/ ../manage/
 COPY api/pay/ ../pay/
 RUN node build.mjs
@@ -39,7 +40,7 @@ COPY core/ core/
 COPY identity/ identity/
 COPY parking/ parking/
 COPY payments/ payments/
-COPY parking/ parking/
+COPY city/ city/
 COPY api/ api/
 COPY worker/ worker/
 COPY registry/ registry/

@@ -18,6 +18,11 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import enrolment as gate_enrolment
+from api.gate import papers as gate_papers
+from api.gate import routes as gate_routes
+from api.gate import stays as gate_stays
+from api.gate import worker as gate_worker
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -29,6 +34,8 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import complaints as manage_complaints
+from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
@@ -38,12 +45,17 @@ from api.manage import staff as manage_staff
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_settings as manage_lot_settings
 from api.manage.parking import lots as manage_lots
+from api.manage.parking import pass_import as manage_pass_import
+from api.manage.parking import passes as manage_passes
 from api.manage.parking import plate_requests as manage_plate_requests
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
-from api.pages import home, login, my_password
+from api.manage.parking import watched as manage_watched
+from api.pages import home, login, my_password, my_pin
+from api.pay import complaints as pay_complaints
+from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -56,6 +68,7 @@ from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
+from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import routes as devices_routes
@@ -69,13 +82,20 @@ from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
+from api.v1.parking_sessions import exits as parking_exits
+from api.v1.parking_sessions import routes as parking_sessions_routes
+from api.v1.parking_sessions import toll as parking_sessions_toll
+from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.setup import routes as setup_routes
+from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.toll import routes as toll_routes
+from api.v1.watched_plates import routes as watched_plates_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -98,15 +118,25 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
+    parking_exits.router,
     parking_operators_routes.router,
+    parking_sessions_routes.router,
+    parking_sessions_toll.router,
+    toll_routes.router,
+    shifts_routes.router,
+    entry_routes.bodies,
     lots_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
     apds_routes.router,
     open_data.router,
     entry_routes.router,
+    passes_routes.router,
+    passes_routes.phones,
+    watched_plates_routes.router,
     photos_routes.router,
 )
 # What is not ours to be strict about, and the screens: after the API, so that /v1 is looked at
@@ -119,12 +149,20 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     home.router,
     login.router,
     my_password.router,
+    my_pin.router,
     counter_routes.router,
     counter_create.router,
     counter_bills.router,
     counter_sales.router,
     printed_code.router,
+    gate_enrolment.router,
+    gate_routes.router,
+    gate_stays.router,
+    gate_papers.router,
+    gate_worker.router,
     pay_routes.router,
+    parking_ticket.router,
+    pay_complaints.router,
     overview.router,
     manage_payees.router,
     manage_accounts.router,
@@ -133,8 +171,10 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoint.router,
     manage_notices.router,
     manage_staff.router,
+    manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_complaints.router,
     manage_spread.router,
     manage_history.router,
     manage_lots.router,
@@ -145,6 +185,9 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_pass_import.router,  # before a pass's own address
+    manage_passes.router,
+    manage_watched.router,
 )
 
 

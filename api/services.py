@@ -31,9 +31,12 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.exits.writer import ExitWriter
 from parking.photos.service import Photos
+from parking.sessions.movements import MovementWriter
 from parking.sessions.partitions import PartitionWarning
 from parking.sessions.writer import PLANNING, EntryWriter
+from parking.tariffs.quotes import QuoteSigner
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
@@ -41,6 +44,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
+from payments.rails.toll.service import TollService
 from registry import Registry
 
 log = structlog.get_logger()
@@ -72,6 +76,10 @@ class Limits:
     # customer's phone loads a page, its code and its news; a guesser's links open nothing.
     pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
     pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
+    # New codes on a driver's page, for each stay: each cancels the one before.
+    ticket_codes: RateLimit = field(default_factory=lambda: RateLimit(6, per_s=60))
+    # Complaints, for each network: a lot's drivers may come by one Wi-Fi, a spammer has no more.
+    complaints: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +102,13 @@ class Services:
     processor: NoticeProcessor
     receiver: NoticeReceiver
     bill_writer: BillWriter
+    exit_writer: ExitWriter
+    quotes: QuoteSigner
+    movement_writer: MovementWriter
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
+    tolls: TollService
     photos: Photos
     limits: Limits
     readiness: Readiness
@@ -156,7 +168,10 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
+        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
+        exit_writer = ExitWriter(database, read_clock=read_clock, timeout_s=timeout_s)
+        stack.push_async_callback(exit_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
         broadcaster.on_bill_changes = owners.wake
@@ -164,6 +179,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             database, sealer, client, public_url=settings.public_url, read_clock=read_clock
         )
         stack.push_async_callback(rails.drain)
+        tolls = TollService(database, sealer, client, read_clock=read_clock)
+        stack.push_async_callback(tolls.drain)
         readiness = Readiness()
         yield Services(
             settings=settings,
@@ -189,11 +206,15 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             processor=processor,
             receiver=receiver,
             bill_writer=bill_writer,
+            exit_writer=exit_writer,
+            quotes=QuoteSigner.from_settings(settings),
             entry_writer=entry_writer,
+            movement_writer=movement_writer,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),
             rails=rails,
+            tolls=tolls,
             photos=Photos.from_settings(settings, database),
             limits=Limits(),
             readiness=readiness,

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # A database machine that vanished sends no goodbye. An idle connection to it is found dead after
@@ -127,6 +134,9 @@ class Settings(BaseSettings):
     # Where sandbox endpoints may be polled: "http://127.0.0.1:8300,https://…". Not what
     # any tenant types: the hub would knock at doors of its own network. The demo sets its own.
     sandbox_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    # Where toll requests of live organisations may go: no contract is known, so nowhere unless the
+    # operator of the hub says so. Those of test organisations go to a sandbox.
+    toll_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
@@ -135,8 +145,10 @@ class Settings(BaseSettings):
     photo_dir: Path | None = None
     # Evidence for a complaint, and no longer: personal data.
     photo_kept_days: int = Field(default=90, ge=1, le=3_650)
+    # Within so many working days a complaint is to be answered; its page promises the day.
+    complaint_working_days: int = Field(default=3, ge=1, le=30)
 
-    @field_validator("trusted_proxies", "sandbox_origins", mode="before")
+    @field_validator("trusted_proxies", "sandbox_origins", "toll_origins", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read "10.0.0.1,10.0.0.2" as two addresses."""
@@ -144,13 +156,14 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("sandbox_origins")
+    @field_validator("sandbox_origins", "toll_origins")
     @classmethod
-    def refuse_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def refuse_paths(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse to start on what is not scheme, host and perhaps port, in lower case."""
         for origin in value:
             if origin != read_origin(origin):
-                msg = "PHOPAY_SANDBOX_ORIGINS: each must look like http://127.0.0.1:8300"
+                name = f"{ENV_PREFIX}{info.field_name}".upper()
+                msg = f"{name}: each must look like http://127.0.0.1:8300"
                 raise ValueError(msg)
         return value
 

@@ -59,7 +59,14 @@ class Market:
     stalls: list[Stall] = field(default_factory=list)
 
 
-async def found_market(database: Database, sealer: Sealer, number: int, *, now: datetime) -> Market:
+async def found_market(
+    database: Database,
+    sealer: Sealer,
+    number: int,
+    *,
+    kind: OrgKind = OrgKind.MARKET_BOARD,
+    now: datetime,
+) -> Market:
     """Make an organisation whose stalls can be paid and call the API."""
     payees = PAYEES_EACH if number else PAYEES_OF_FIRST
     code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
@@ -68,7 +75,7 @@ async def found_market(database: Database, sealer: Sealer, number: int, *, now: 
             session,
             code=code,
             name=f"Chợ {code}",
-            kind=OrgKind.MARKET_BOARD,
+            kind=kind,
             is_live=True,
             actor=MANAGER,
             now=now,

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from ops.serving import bind, start_hub, wait_until_ready
 HOST: Final = "127.0.0.1"
 # Not a real installation's place, and not memory: /var/tmp outlives a restart, so it is a disk.
 # Always the same folder, since a PostgreSQL that must not be root may need a copy of its binaries.
-FOLDER: Final = Path(f"/var/tmp/phopay-bench-{os.getuid()}")
+FOLDERS: Final = Path("/var/tmp")
 # A bench measures its own PostgreSQL: whatever the environment names is left alone.
 NOT_OURS: Final = (
     "DATABASE_URL", "DATABASE_URL_FILE", "DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE",
@@ -51,6 +51,7 @@ class Installation:
     environment: dict[str, str]
     hubs: list[Child] = field(default_factory=list)
     port: int = 0
+    _start_hub: Callable[[str], Child] | None = None  # while it is served
 
     @property
     def owner_url(self) -> str:
@@ -89,15 +90,22 @@ class Installation:
                 "PHOPAY_LOG_FORMAT": "json",
                 "PHOPAY_IS_PRODUCTION": "true",
             }
-            for number in range(processes):
-                name = f"{module}-{number + 1}"
-                self.hubs.append(
-                    start_hub(self.running, listener, environment, name=name, module=module)
-                )
+
+            def start(name: str) -> Child:
+                return start_hub(self.running, listener, environment, name=name, module=module)
+
+            self._start_hub = start
+            self.hubs += [start(f"{module}-{number + 1}") for number in range(processes)]
             wait_until_ready(f"{url}/health/ready", self.running)
             for _ in range(20 * processes):  # every process imports and connects before it counts
                 urlopen(f"{url}/health/ready", timeout=10).close()
             yield
+
+    def replace_hub(self, ended: Child) -> None:
+        """Start a process of the hub in the place of one that was killed, as `serve` does."""
+        assert self._start_hub is not None
+        self.running.children.remove(ended)
+        self.hubs[self.hubs.index(ended)] = self._start_hub(ended.name)
 
     def read_peak_rss_mib(self) -> float:
         """Return the most memory that any hub process ever held, in MiB (VmHWM of Linux)."""
@@ -105,38 +113,42 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installed() -> Iterator[Installation]:
+def installed(kind: str = "bench") -> Iterator[Installation]:
     """Make an installation for the length of a run, and remove it.
 
+    Args:
+        kind: of run; one of each kind at a time.
+
     Raises:
-        CannotStart: another bench runs, or PostgreSQL cannot be started.
+        CannotStart: another run of this kind goes on, or PostgreSQL cannot be started.
     """
+    folder = FOLDERS / f"phopay-{kind}-{os.getuid()}"
     for name in NOT_OURS:
         os.environ.pop(name, None)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone())
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(mode=0o711)
-        FOLDER.chmod(0o711)  # PostgreSQL's account passes through
-        stack.callback(shutil.rmtree, FOLDER, ignore_errors=True)
-        cluster = stack.enter_context(running_postgres(FOLDER))
-        secret_key = read_or_make_secret_key(FOLDER)
+        stack.enter_context(_alone(kind, folder))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o711)
+        folder.chmod(0o711)  # PostgreSQL's account passes through
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        cluster = stack.enter_context(running_postgres(folder))
+        secret_key = read_or_make_secret_key(folder)
         ensure_embedded_database(cluster, role_passwords(secret_key))
         owner_url = embedded_owner_url(cluster, secret_key)
         migrate.upgrade(owner_url)
-        environment = build_environment(owner_url, secret_key, FOLDER)
-        running = stack.enter_context(family(FOLDER / "logs"))
-        yield Installation(folder=FOLDER, cluster=cluster, running=running, environment=environment)
+        environment = build_environment(owner_url, secret_key, folder)
+        running = stack.enter_context(family(folder / "logs"))
+        yield Installation(folder=folder, cluster=cluster, running=running, environment=environment)
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One bench at a time: two would share the folder and spoil each other's figures."""
-    with Path(tempfile.gettempdir(), f"{FOLDER.name}.lock").open("w") as lock:
+def _alone(kind: str, folder: Path) -> Iterator[None]:
+    """One at a time: two would share the folder and spoil each other's figures."""
+    with Path(tempfile.gettempdir(), f"{folder.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotStart("Another bench is running: wait for its end.") from None
+            raise CannotStart(f"Another {kind} is running: wait for its end.") from None
         yield
 
 

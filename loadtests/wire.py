@@ -1,9 +1,11 @@
-"""Messages from the parent to the sending and listening processes, and what they write down."""
+"""Messages from the parent to the processes that send and listen, and what they write down."""
 
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+
+from loadtests.journeys import Plan
 
 T = TypeVar("T")
 
@@ -66,6 +68,67 @@ class ListeningLog(msgspec.Struct):
     """Everything that was received."""
 
     events: list[PullResult]
+
+
+class Desk(msgspec.Struct, kw_only=True):
+    """A lot as the phone there knows it."""
+
+    org_id: str
+    lot_id: str
+    shift_id: str
+    token: str
+
+
+class Vehicle(msgspec.Struct, kw_only=True):
+    """A vehicle inside."""
+
+    desk: int  # position in the job
+    session_id: str
+    vehicle_class: str
+    plate: str
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """Movements of one device, signed beforehand."""
+
+    desk: int
+    body: bytes
+    entered: list[Vehicle | None]  # what each brings in; None: it lets something out
+
+
+class GeneratorJob(msgspec.Struct, kw_only=True):
+    """What the load generator does."""
+
+    hub_url: str
+    sandbox_url: str
+    plan: Plan
+    users: dict[str, int]  # class of loadtests.gate_users → its weight
+    desks: list[Desk]
+    inside: list[Vehicle]
+    returning: list[list[Batch]]  # of each device, in its order
+    notes_path: str
+    report_path: str
+    first_vehicle: int  # number of the first that this process brings
+    seed: int
+
+
+class RequestFigures(msgspec.Struct, kw_only=True):
+    """What Locust counted of one kind of request."""
+
+    name: str
+    requests: int
+    failures: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class RequestLog(msgspec.Struct, kw_only=True):
+    """What the load generator counted."""
+
+    requests: list[RequestFigures]
+    total: RequestFigures
+    exceptions: list[str]  # faults of its own code
 
 
 def write(path: Path, value: msgspec.Struct) -> None:

@@ -1,4 +1,4 @@
-"""Passes with their plates, and watched plates.
+"""Passes with their plates and paid terms, and watched plates.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -11,10 +11,11 @@ down_revision = "m0017"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-TABLES = ("passes", "pass_plates", "watched_plates")
+TABLES = ("passes", "pass_terms", "pass_plates", "watched_plates")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "passes": "holder_name, holder_contact, valid_until, bill_id, in_force_at, revoked_at",
+    "passes": "holder_name, holder_contact, valid_until, in_force_at, warned_until, revoked_at",
+    "pass_terms": "bill_id, in_force_at, cancelled_at",
     "watched_plates": "approved_by, approved_at, removed_at",
 }
 
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("lot_id", sa.Uuid(), nullable=True),
+        sa.Column("seller_lot_id", sa.Uuid(), nullable=True),
         sa.Column("vehicle_class", sa.String(length=20), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("holder_name", sa.String(), nullable=False),
@@ -34,21 +36,67 @@ def upgrade() -> None:
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_until", sa.Date(), nullable=False),
         sa.Column("price_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("exempt_as", sa.String(length=20), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
-        sa.Column("bill_id", sa.Uuid(), nullable=True),
         sa.Column("in_force_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("warned_until", sa.Date(), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('monthly', 'exempt')", name=op.f("ck_passes_kind_known")),
+        sa.CheckConstraint(
+            "(kind = 'exempt') = (exempt_as IS NOT NULL)",
+            name=op.f("ck_passes_exempt_as_somebody"),
+        ),
         sa.CheckConstraint("plates_max BETWEEN 1 AND 20", name=op.f("ck_passes_plates_bounded")),
         sa.CheckConstraint("valid_from <= valid_until", name=op.f("ck_passes_dates_in_order")),
         sa.ForeignKeyConstraint(
             ["org_id", "lot_id"], ["lots.org_id", "lots.id"], name=op.f("fk_passes_org_id_lot_id")
         ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "seller_lot_id"],
+            ["lots.org_id", "lots.id"],
+            name=op.f("fk_passes_org_id_seller_lot_id"),
+        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_passes")),
     )
     op.create_index("ix_passes_lot", "passes", ["org_id", "lot_id", "valid_until"], unique=False)
+    op.create_index("ix_passes_ending", "passes", ["org_id", "valid_until"], unique=False)
+    op.create_table(
+        "pass_terms",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("pass_id", sa.Uuid(), nullable=False),
+        sa.Column("first_on", sa.Date(), nullable=False),
+        sa.Column("last_on", sa.Date(), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("price_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("in_force_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("first_on <= last_on", name=op.f("ck_pass_terms_dates_in_order")),
+        sa.CheckConstraint(
+            "in_force_at IS NULL OR cancelled_at IS NULL", name=op.f("ck_pass_terms_one_end")
+        ),
+        sa.CheckConstraint("months BETWEEN 1 AND 12", name=op.f("ck_pass_terms_months_bounded")),
+        sa.CheckConstraint("price_vnd > 0", name=op.f("ck_pass_terms_price_positive")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "pass_id"],
+            ["passes.org_id", "passes.id"],
+            name=op.f("fk_pass_terms_org_id_pass_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_pass_terms")),
+    )
+    op.create_index("ix_pass_terms_pass", "pass_terms", ["org_id", "pass_id", "id"], unique=False)
+    op.create_index(
+        "uq_pass_terms_waiting",
+        "pass_terms",
+        ["org_id", "pass_id"],
+        unique=True,
+        postgresql_where=sa.text("in_force_at IS NULL AND cancelled_at IS NULL"),
+    )
     op.create_table(
         "pass_plates",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -93,6 +141,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "expires_on <= from_on + 90", name=op.f("ck_watched_plates_at_most_90_days")
         ),
+        sa.CheckConstraint("from_on <= expires_on", name=op.f("ck_watched_plates_dates_in_order")),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_watched_plates")),
     )
     op.create_index(

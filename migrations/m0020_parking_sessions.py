@@ -93,7 +93,11 @@ def upgrade() -> None:
         postgresql_where=sa.text("left_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_parking_sessions_lot", "parking_sessions", ["org_id", "lot_id", "id"], unique=False
+        "ix_parking_sessions_lot",
+        "parking_sessions",
+        ["org_id", "lot_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("lot_id IS NOT NULL"),
     )
     op.create_index(
         "ix_parking_sessions_plate",
@@ -101,6 +105,13 @@ def upgrade() -> None:
         ["org_id", "plate", "vehicle_class", "id"],
         unique=False,
         postgresql_where=sa.text("plate IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_parking_sessions_unconfirmed",
+        "parking_sessions",
+        ["org_id", "left_at"],
+        unique=False,
+        postgresql_where=sa.text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
     )
     op.execute("CREATE TABLE parking_sessions_default PARTITION OF parking_sessions DEFAULT")
     op.create_table(
@@ -124,8 +135,20 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("pass_id IS NOT NULL"),
     )
-    op.create_index("ix_inside_session", "inside", ["org_id", "session_id"], unique=False)
-    op.create_index("ix_inside_tail", "inside", ["org_id", "lot_id", "tail"], unique=False)
+    op.create_index(
+        "ix_inside_session",
+        "inside",
+        ["org_id", "session_id"],
+        unique=False,
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_inside_tail",
+        "inside",
+        ["org_id", "lot_id", "tail"],
+        unique=False,
+        postgresql_where=sa.text("tail IS NOT NULL"),
+    )
     op.create_table(
         "observations",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -160,10 +183,10 @@ def upgrade() -> None:
         sa.Column("lot_id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("device_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("offset_ms", sa.Integer(), nullable=False),
+        sa.Column("offset_ms", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_from", sa.Uuid(), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
@@ -176,7 +199,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "device_id", "id", name=op.f("pk_movements")),
         postgresql_partition_by="RANGE (id)",
     )
-    op.create_index("ix_movements_lot", "movements", ["org_id", "lot_id", "id"], unique=False)
+    op.create_index(
+        "ix_movements_lot",
+        "movements",
+        ["org_id", "lot_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("lot_id IS NOT NULL"),
+    )
     op.create_index(
         "ix_movements_waiting",
         "movements",

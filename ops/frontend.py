@@ -25,7 +25,15 @@ LOCK = ROOT / ".phopay" / "frontend.lock"
 NODE_TOOLS = ROOT / ".phopay" / "tools" / "node"
 NODE_MAJOR_MIN = 20
 # Tailwind reads class names from these, so the CSS follows from them as well.
-SOURCES = ("api/frontend", "api/static/js", "api/pages", "api/counter", "api/manage", "api/pay")
+SOURCES = (
+    "api/frontend",
+    "api/static/js",
+    "api/pages",
+    "api/counter",
+    "api/manage",
+    "api/pay",
+    "api/gate",
+)
 SOURCE_SUFFIXES = {".css", ".mjs", ".json", ".html", ".js", ".py", ".npmrc", ".jinja", ".xml"}
 BUILD_TIMEOUT_S = 900
 

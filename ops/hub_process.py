@@ -1,14 +1,14 @@
 """One process of the hub, serving on a socket that its parent has bound.
 
-Run as `python -m ops.hub_process FD`. The parent keeps the socket, so a process that dies refuses
-nobody: its siblings, or its successor, accept what waits.
+Run as `python -m ops.hub_process FD [CERTIFICATE KEY]`. The parent keeps the socket, so a process
+that dies refuses nobody: its siblings, or its successor, accept what waits.
 """
 
 import contextlib
 import gc
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -26,11 +26,17 @@ YOUNG_OBJECTS = 20_000
 YOUNG_COLLECTIONS = 20
 
 
-def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app") -> None:
+def main(
+    descriptor: int,
+    create: Callable[[], Any] | str = "api.app:create_app",
+    *,
+    tls: Sequence[str] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         create: makes the application; a name is imported only now.
+        tls: files of a certificate and of its key; without them it speaks plain HTTP.
     """
     try:
         settings = read_settings()
@@ -49,6 +55,8 @@ def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app"
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
     )
     gc.set_threshold(YOUNG_OBJECTS, YOUNG_COLLECTIONS)
     listener = socket.socket(fileno=descriptor)
@@ -57,4 +65,4 @@ def main(descriptor: int, create: Callable[[], Any] | str = "api.app:create_app"
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), tls=sys.argv[2:4])

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, column, create_engine, func, select, table
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+import city
 import core
 import identity
 import parking
@@ -133,7 +134,7 @@ def refuse_other_release(revision: str | None) -> None:
 
 def load_models() -> None:
     """Import every module that has tables, so that Base.metadata knows all of them."""
-    for package in (core, identity, payments, parking):
+    for package in (core, identity, payments, parking, city):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith(".models"):
                 importlib.import_module(module.name)

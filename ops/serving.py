@@ -53,10 +53,15 @@ def start_hub(
     *,
     name: str = "hub",
     module: str = "ops.hub_process",
+    tls: tuple[Path, Path] | None = None,
 ) -> Child:
-    """Start one process of the hub on a bound socket."""
+    """Start one process of the hub on a bound socket.
+
+    Args:
+        tls: files of its certificate and of the key, where it is to speak TLS by itself.
+    """
     descriptor = listener.fileno()
-    command = [sys.executable, "-m", module, str(descriptor)]
+    command = [sys.executable, "-m", module, str(descriptor), *map(str, tls or ())]
     its_environment = {**environment, "PHOPAY_PROCESS_NAME": name}
     return running.start(name, command, its_environment, pass_fds=[descriptor])
 

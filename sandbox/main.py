@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from sandbox import app_api, app_pages, control, control_pages, snapshot
+from sandbox import app_api, app_pages, control, control_pages, snapshot, toll_api
 from sandbox.errors import SandboxError
 from sandbox.guard import Guard
 from sandbox.providers import payos_api, pull_apis
@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> Starlette:
             *control.ROUTES,
             *payos_api.ROUTES,
             *pull_apis.ROUTES,
+            *toll_api.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard)],

@@ -25,6 +25,7 @@ from sandbox.providers.payos import PayOs
 from sandbox.providers.sepay import SePay
 from sandbox.providers.vietqrvn import VietQrVn
 from sandbox.settings import PENDING_MAX, SUBSCRIPTIONS_MAX, Settings
+from sandbox.toll import TollOperator
 
 PROVIDERS: Final[dict[str, Provider]] = {
     provider.name: provider
@@ -223,6 +224,7 @@ class World:
         self.dispatcher = Dispatcher(
             PROVIDERS, seed=seed, time_scale=time_scale, clock=lambda: self.clock()
         )
+        self.toll = TollOperator(lambda: self.clock())
         self._slow = set()
         for payer, bin_, number, holder, balance_vnd in DEMO_PAYERS:
             self.bank.open_account(bin_, number, holder, balance_vnd=balance_vnd, payer=payer)

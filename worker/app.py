@@ -22,6 +22,7 @@ from parking.photos.service import Photos
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
+from payments.rails.toll.service import TollService
 from registry import REGISTRY, Registry
 from worker.jobs import list_jobs, set_clock
 
@@ -41,9 +42,11 @@ async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = R
     worker_database = open_database(worker_engine)
     client = open_client()
     databases = JobDatabases(app=app_database, worker=worker_database)
+    sealer = Sealer.from_settings(settings)
+    tolls = TollService(app_database, sealer, client, read_clock=read_clock)
     rails = RailService(
         app_database,
-        Sealer.from_settings(settings),
+        sealer,
         client,
         public_url=settings.public_url,
         read_clock=read_clock,
@@ -56,7 +59,9 @@ async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = R
     try:
         async with asyncio.TaskGroup() as group:
             photos = Photos.from_settings(settings, app_database)
-            jobs = list_jobs(databases, registry, processor=processor, rails=rails, photos=photos)
+            jobs = list_jobs(
+                databases, registry, processor=processor, rails=rails, tolls=tolls, photos=photos
+            )
             for job in jobs:
                 group.create_task(_repeat(job, stop))
             if handlers:

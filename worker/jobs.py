@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from city.complaints import jobs as complaint_jobs
 from core.db import measure_shared_clock
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from identity.people import jobs as people_jobs
+from parking.exits import jobs as exit_jobs
+from parking.passes import jobs as pass_jobs
 from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
 from payments.bills import jobs as bill_jobs
@@ -18,6 +21,8 @@ from payments.credits.processor import NoticeProcessor
 from payments.invariants import jobs as invariant_jobs
 from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
+from payments.rails.toll import jobs as toll_jobs
+from payments.rails.toll.service import TollService
 from registry import Registry
 from worker.queries import delete_before
 
@@ -43,6 +48,7 @@ def list_jobs(
     *,
     processor: NoticeProcessor,
     rails: RailService,
+    tolls: TollService,
     photos: Photos,
 ) -> tuple[PeriodicJob, ...]:
     """List all jobs by the clock."""
@@ -51,9 +57,13 @@ def list_jobs(
         *credit_jobs.list_jobs(databases, processor),
         *bill_jobs.list_jobs(databases, registry.bill_owners),
         *rail_jobs.list_jobs(databases, rails),
+        *toll_jobs.list_jobs(databases, tolls),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
+        *complaint_jobs.list_jobs(databases),
+        *pass_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
+        *exit_jobs.list_jobs(databases),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )
 

@@ -29,10 +29,13 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
+from parking.exits.writer import ExitWriter
 from parking.photos.service import Photos
+from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
+from payments.rails.toll.service import TollService
 
 ORG_DESCRIPTION: Final = "Act for this organisation (its code); city administrators only."
 ORG_CODE_CHARS: Final = 4
@@ -82,9 +85,12 @@ def _service(name: str) -> Any:
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
+TheTolls = Annotated[TollService, _service("tolls")]
 ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]
 TheLimits = Annotated[Limits, _service("limits")]
+TheExitWriter = Annotated[ExitWriter, _service("exit_writer")]
+TheQuotes = Annotated[QuoteSigner, _service("quotes")]
 TheSettings = Annotated[Settings, _service("settings")]
 TheDatabase = Annotated[Database, _service("database")]
 TheDirectory = Annotated[Directory, _service("directory")]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.http.deps import requires
+from api.http.i18n import translate
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, ManagerContext, TheManager, read_line
 from api.pages.reasons import present_fact
@@ -38,14 +39,22 @@ OBJECT_KINDS: Final = (
     "bill",
     "break",
     "callback_endpoint",
+    "collection",
+    "complaint",
     "credit",
+    "device",
+    "device_enrolment",
     "lot",
     "organisation",
     "parking_operator",
+    "parking_session",
+    "pass",
     "payee",
-    "staff",
+    "shift",
     "sign_in",
+    "staff",
     "tariff",
+    "watched_plate",
 )
 
 
@@ -162,6 +171,8 @@ def _present_fact(manager: ManagerContext, kind: str, name: str, value: Any) -> 
         return present_fact(manager.lang, "bill_status", value)
     if name.endswith(("_at", "_until")):
         return manager.present_instant(datetime.fromisoformat(value))
+    if kind == "complaint" and name in ("category", "outcome"):
+        return translate(manager.lang, f"complaints.{name}.{value}")
     if name in ("rule", "resolution"):
         return present_fact(manager.lang, name, value)[:FACT_CHARS_MAX]
     words = value if isinstance(value, list) else [value]

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/manage/staff", include_in_schema=False)
 # Read aloud or written on paper, so without letters that look alike; 14 of 31 are 69 bits.
 PASSWORD_LETTERS: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # noqa: S105
 PASSWORD_GROUPS: Final = (5, 4, 5)
-Payees = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]
+Places = Annotated[list[str] | None, Form(max_length=SCOPES_MAX)]
 
 
 @router.get("", dependencies=[requires(Permission.STAFF_READ)])
@@ -52,12 +52,17 @@ async def add(
     name: Annotated[str, Form(max_length=500)] = "",
     login: Annotated[str, Form(max_length=200)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
-    payee: Payees = None,
+    payee: Places = None,
+    lot: Places = None,
     form_id: FormId = None,
 ) -> Response:
     """Let somebody sign in, with a password that is shown once."""
     form = StaffForm(
-        name=read_line(name), login=login, roles=tuple(roles or ()), payees=read_chosen(payee)
+        name=read_line(name),
+        login=login,
+        roles=tuple(roles or ()),
+        payees=read_chosen(payee),
+        lots=read_chosen(lot),
     )
     errors = find_mistakes(manager, form)
     if not form.login.strip():
@@ -103,24 +108,32 @@ async def change(
     staff_id: UUID,
     name: Annotated[str, Form(max_length=500)] = "",
     roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
-    payee: Payees = None,
+    payee: Places = None,
+    lot: Places = None,
     before_name: Annotated[str, Form(max_length=500)] = "",
     before_roles: Annotated[list[str] | None, Form(max_length=len(Role))] = None,
-    before_payee: Payees = None,
+    before_payee: Places = None,
+    before_lot: Places = None,
 ) -> Response:
-    """Apply what was changed of a person's name, roles or stalls; losing a role signs them out.
+    """Apply what was changed of a person's name, roles or places; losing a role signs them out.
 
     Args:
-        before_name, before_roles, before_payee: as they were when the page was drawn: others may
-            have changed them since, and keep what this form did not touch.
+        before_name, before_roles, before_payee, before_lot: as they were when the page was drawn:
+            others may have changed them since, and keep what this form did not touch.
     """
     if not before_roles:  # not drawn by this release: what it saw is not known
         return await draw_one(manager, staff_id, None, {"": manager.say("error.form_outdated")})
-    form = StaffForm(name=read_line(name), roles=tuple(roles or ()), payees=read_chosen(payee))
+    form = StaffForm(
+        name=read_line(name),
+        roles=tuple(roles or ()),
+        payees=read_chosen(payee),
+        lots=read_chosen(lot),
+    )
     before = StaffForm(
         name=before_name,
         roles=tuple(before_roles),
         payees=read_chosen(before_payee),
+        lots=read_chosen(before_lot),
     )
     if errors := find_mistakes(manager, form):
         return await draw_one(manager, staff_id, form, errors, before=before)

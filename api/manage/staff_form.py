@@ -22,6 +22,7 @@ from identity.people.errors import (
 )
 from identity.people.models import Staff
 from identity.people.rules import PAYEE_ROLES, Role, Scope, ScopeKind, may_grant
+from parking.places.models import Lot
 from payments.payees.models import Payee
 from payments.payees.queries import list_payees_by_id
 
@@ -47,11 +48,12 @@ class StaffForm:
     login: str = ""
     roles: tuple[str, ...] = ()
     payees: tuple[str, ...] = ()
+    lots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoleBox:
-    """A role, or a stall, that may be given."""
+    """A role, a stall or a lot that may be given."""
 
     value: str
     word: str
@@ -80,8 +82,10 @@ def read_chosen(values: list[str] | None) -> tuple[str, ...]:
 
 
 def read_scopes(form: StaffForm) -> list[Scope]:
-    """Read the scopes that a form's stalls give; what is no id is left out."""
-    return sorted({Scope(ScopeKind.PAYEE, id_) for id_ in map(_read_id, form.payees) if id_})
+    """Read the scopes that a form's stalls and lots give; what is no id is left out."""
+    stalls = {Scope(ScopeKind.PAYEE, id_) for id_ in map(_read_id, form.payees) if id_}
+    lots = {Scope(ScopeKind.LOT, id_) for id_ in map(_read_id, form.lots) if id_}
+    return sorted(stalls | lots)
 
 
 def find_mistakes(manager: ManagerContext, form: StaffForm) -> dict[str, str]:
@@ -92,7 +96,7 @@ def find_mistakes(manager: ManagerContext, form: StaffForm) -> dict[str, str]:
         errors["name"] = manager.say("error.needed")
     if not roles:
         errors["roles"] = manager.say("error.role_needed")
-    elif set(roles) & PAYEE_ROLES and not read_scopes(form):
+    elif set(roles) & PAYEE_ROLES and all(one.kind != ScopeKind.PAYEE for one in read_scopes(form)):
         errors["payee"] = manager.say("error.payee_required")
     return errors
 
@@ -120,7 +124,7 @@ async def read_stalls(
     tx: AsyncSession, manager: ManagerContext, people: Sequence[Staff], form: StaffForm
 ) -> dict[UUID, Payee]:
     """Read the stalls that are named on a page, closed ones too."""
-    ids = {scope.id for scope in read_scopes(form)}
+    ids = {scope.id for scope in read_scopes(form) if scope.kind == ScopeKind.PAYEE}
     ids |= {id_ for person in people for id_ in list_stall_ids(person)}
     return {one.id: one for one in await list_payees_by_id(tx, manager.org_id, ids)}
 
@@ -156,6 +160,32 @@ def list_stalls(
         find=find,
         are_more=len(found) > CHOICES_MAX or bool(find),
     )
+
+
+def list_lot_boxes(
+    manager: ManagerContext, lots: Sequence[Lot], ticked: tuple[str, ...]
+) -> tuple[RoleBox, ...]:
+    """List the lots that a form offers: the open ones, and closed ones that are ticked."""
+    return tuple(
+        RoleBox(
+            value=str(lot.id),
+            word=name_lot(manager, lot),
+            hint=lot.address,
+            is_ticked=str(lot.id) in ticked,
+        )
+        for lot in lots
+        if lot.closed_at is None or str(lot.id) in ticked
+    )
+
+
+def name_lot(manager: ManagerContext, lot: Lot) -> str:
+    """Name a lot, and say so if it is closed."""
+    return lot.name if lot.closed_at is None else manager.say("staff.closed", name=lot.name)
+
+
+def list_lot_ids(person: Staff) -> list[UUID]:
+    """List the lots that a person's rights are limited to."""
+    return sorted(scope.id for scope in person.scopes if scope.kind == ScopeKind.LOT)
 
 
 def name_stall(manager: ManagerContext, stall: Payee) -> str:

@@ -1,5 +1,6 @@
 """The pages of an organisation's people: all of them, and one with keys and history."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,9 +13,12 @@ from api.manage.staff_form import (
     RoleBox,
     StaffForm,
     StallChoices,
+    list_lot_boxes,
+    list_lot_ids,
     list_roles,
     list_stall_ids,
     list_stalls,
+    name_lot,
     name_stall,
     read_stalls,
 )
@@ -22,6 +26,8 @@ from core.tenancy import open_org_transaction
 from identity.people import queries
 from identity.people.models import Staff
 from identity.people.rules import Permission, may_grant
+from parking.places.models import Lot
+from parking.places.queries import list_lots
 from payments.payees.models import Payee
 from payments.payees.queries import search_payees
 
@@ -50,6 +56,7 @@ class StaffPage:
     can_manage: bool
     roles: tuple[RoleBox, ...]
     stalls: StallChoices
+    lots: tuple[RoleBox, ...]
     form: StaffForm
     errors: Errors
 
@@ -75,6 +82,7 @@ class PersonPage:
     is_self: bool
     roles: tuple[RoleBox, ...]
     stalls: StallChoices
+    lots: tuple[RoleBox, ...]
     form: StaffForm
     before: StaffForm  # as they were when the page was drawn
     errors: Errors
@@ -100,14 +108,16 @@ async def draw_list(
         people, cursor = listed[:PAGE_ROWS], next_cursor(listed, PAGE_ROWS)
         stalls = await read_stalls(tx, manager, people, form)
         found = await search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+        lots = await list_lots(tx, manager.org_id)
     page = StaffPage(
-        people=tuple(_word_person(manager, one, stalls) for one in people),
+        people=tuple(_word_person(manager, one, stalls, lots) for one in people),
         who=who,
         can_find=bool(who or before or cursor),
         older=manager.path("/staff", who=who, before=cursor) if cursor else "",
         can_manage=manager.may(Permission.STAFF_MANAGE),
         roles=list_roles(manager, form.roles),
         stalls=list_stalls(manager, stalls, found, form, find),
+        lots=list_lot_boxes(manager, lots, form.lots),
         form=form,
         errors=errors,
     )
@@ -130,10 +140,12 @@ async def draw_one(
             name=person.display_name,
             roles=tuple(person.roles),
             payees=tuple(str(id_) for id_ in list_stall_ids(person)),
+            lots=tuple(str(id_) for id_ in list_lot_ids(person)),
         )
         shown = form or stored
         stalls = await read_stalls(tx, manager, [person], shown)
         found = await search_payees(tx, manager.org_id, find=find, limit=CHOICES_MAX + 1)
+        lots = await list_lots(tx, manager.org_id)
         made = await queries.list_keys(
             tx, manager.org_id, created_by=staff_id, valid_at=manager.now, limit=PAGE_ROWS
         )
@@ -143,7 +155,7 @@ async def draw_one(
         manager.caller.permissions, person.roles
     )
     page = PersonPage(
-        person=_word_person(manager, person, stalls),
+        person=_word_person(manager, person, stalls, lots),
         password_path=manager.path(f"/staff/{staff_id}/password"),
         enable_path=manager.path(f"/staff/{staff_id}/enable"),
         disable_path=manager.path(f"/staff/{staff_id}/disable"),
@@ -151,6 +163,7 @@ async def draw_one(
         is_self=is_self,
         roles=list_roles(manager, shown.roles),
         stalls=list_stalls(manager, stalls, found, shown, find),
+        lots=list_lot_boxes(manager, lots, shown.lots),
         form=shown,
         before=before or stored,
         errors=errors or {},
@@ -166,8 +179,12 @@ async def draw_one(
     return manager.render("manage_person.html", page, here="staff", status=422 if errors else 200)
 
 
-def _word_person(manager: ManagerContext, person: Staff, stalls: dict[UUID, Payee]) -> PersonRow:
+def _word_person(
+    manager: ManagerContext, person: Staff, stalls: dict[UUID, Payee], lots: Sequence[Lot]
+) -> PersonRow:
     named = [name_stall(manager, stalls[id_]) for id_ in list_stall_ids(person) if id_ in stalls]
+    theirs = set(list_lot_ids(person))
+    named += [name_lot(manager, lot) for lot in lots if lot.id in theirs]
     return PersonRow(
         path=manager.path(f"/staff/{person.id}"),
         name=person.display_name,

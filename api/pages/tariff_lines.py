@@ -30,8 +30,12 @@ def present_line(lang: str, line: PriceLine) -> str:
 
 
 def _label_of(line: PriceLine) -> str:
-    is_hour = line.code is LineCode.BLOCKS and line.facts["block_minutes"] == 60
-    return "tariff_lines.label.hours" if is_hour else f"tariff_lines.label.{line.code}"
+    label: str = line.code
+    if line.code is LineCode.BLOCKS and line.facts["block_minutes"] == 60:
+        label = "hours"
+    elif line.code is LineCode.TIER and not line.facts["from_minutes"]:
+        label = "first_tier" if "to_minutes" in line.facts else LineCode.VISITS
+    return f"tariff_lines.label.{label}"
 
 
 def _form_of(code: LineCode, facts: Mapping[str, Any]) -> str:

@@ -155,14 +155,14 @@ TheOpened = Annotated[Opened, Depends(open_link)]
 async def show_pay_page(request: Request, opened: TheOpened, now: Now) -> Response:
     """Show whom to pay, how much, the code, and what became of it."""
     page = await present_page(opened, now)
-    return _private(templates.TemplateResponse(request, "pay.html", {"page": page}))
+    return private(templates.TemplateResponse(request, "pay.html", {"page": page}))
 
 
 @router.get("/{link}/state")
 async def show_state(request: Request, opened: TheOpened, now: Now) -> Response:
     """Draw what changes on the page, for pay.js to put in its place."""
     page = await present_page(opened, now)
-    return _private(templates.TemplateResponse(request, "pay_state.html", {"page": page}))
+    return private(templates.TemplateResponse(request, "pay_state.html", {"page": page}))
 
 
 @router.get("/{link}/events")
@@ -191,16 +191,16 @@ async def save_card(request: Request, opened: TheOpened) -> Response:
     """Give the framed code as a picture to keep: for phones that cannot scan their own screen."""
     card = bill_card(opened.bill, language=language_of(request))
     name = f"phopay-{opened.bill.reference}.png"
-    return _private(await answer_card(request, card, save_as=name))
+    return private(await answer_card(request, card, save_as=name))
 
 
 @router.get("/{link}/receipt")
 async def show_receipt(request: Request, opened: TheOpened, now: Now) -> Response:
     """Show what was paid, to print or keep; before any money came there is none."""
     if not opened.bill.received_vnd:
-        return _private(RedirectResponse(f"/p/{opened.link}", 303))
+        return private(RedirectResponse(f"/p/{opened.link}", 303))
     page = present_confirmation(opened, now)
-    return _private(templates.TemplateResponse(request, "pay_confirmation.html", asdict(page)))
+    return private(templates.TemplateResponse(request, "pay_confirmation.html", asdict(page)))
 
 
 def state_of(bill: BillFacts, now: datetime) -> str:
@@ -250,9 +250,9 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         received_vnd=bill.received_vnd,
         extra_vnd=_extra_of(bill),
         expires_at=bill.expires_at.isoformat(),
-        expires_words=_present_instant(bill.expires_at),
+        expires_words=present_instant(bill.expires_at),
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
-        paid_words=_present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
+        paid_words=present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
         has_receipt=bill.received_vnd > 0,
         code_state=bill.code_state.value,
         is_fallback=bool(bill.falls_back),
@@ -286,13 +286,13 @@ def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
         lines=tuple(
             ReceiptLine(
                 amount_vnd=credit.amount_vnd,
-                when=_present_instant(credit.occurred_at, is_date_only=credit.is_date_only),
+                when=present_instant(credit.occurred_at, is_date_only=credit.is_date_only),
                 bank_reference=mask_tail(credit.bank_reference),
                 is_applied=credit.applied_vnd > 0,
             )
             for credit in opened.credits
         ),
-        printed_at=_present_instant(now),
+        printed_at=present_instant(now),
     )
 
 
@@ -303,11 +303,13 @@ def _extra_of(bill: BillFacts) -> int:
     return bill.received_vnd - bill.paid_vnd
 
 
-def _present_instant(instant: datetime, *, is_date_only: bool = False) -> str:
+def present_instant(instant: datetime, *, is_date_only: bool = False) -> str:
+    """Say an instant as people here read it: "14:05 · 21/11/2026"."""
     at = instant.astimezone(HANOI)
     return f"{at:%d/%m/%Y}" if is_date_only else f"{at:%H:%M} · {at:%d/%m/%Y}"
 
 
-def _private(response: Response) -> Response:
+def private(response: Response) -> Response:
+    """Mark an answer as nobody's to keep or to find; its address is the key to it."""
     response.headers.update(HEADERS)
     return response

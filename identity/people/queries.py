@@ -245,6 +245,16 @@ async def list_staff(
     return (await session.scalars(wanted.order_by(Staff.id.desc()).limit(limit))).all()
 
 
+async def find_names(
+    session: AsyncSession, org_id: UUID, staff_ids: Collection[UUID]
+) -> dict[UUID, str]:
+    """Return the names of people; whoever is not of the organisation is left out."""
+    wanted = select(Staff.id, Staff.display_name).where(
+        Staff.org_id == org_id, Staff.id.in_(staff_ids)
+    )
+    return {row[0]: row[1] for row in await session.execute(wanted)}
+
+
 async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
     """Return the active administrators, locked: of two who leave at once, one stays."""
     wanted = (

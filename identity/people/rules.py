@@ -73,6 +73,8 @@ class Permission(StrEnum):
     PARKING_MANAGE = "parking.manage"  # lots, tariffs, passes, what other shifts did
     WATCH_LISTS_APPROVE = "watch_lists.approve"  # the second person
     DEVICES_MANAGE = "devices.manage"  # phones of a lot, and PINs
+    COMPLAINTS_READ = "complaints.read"  # with the contact that a complainant gave
+    COMPLAINTS_RESOLVE = "complaints.resolve"
     ORGANISATIONS_READ = "organisations.read"
     ORGANISATIONS_MANAGE = "organisations.manage"  # of the city only
 
@@ -83,6 +85,7 @@ _COUNTER: Final = frozenset(
     | {P.PAYEES_READ, P.BILLS_TAKE_CASH}
 )
 _GATE: Final = frozenset({P.PARKING_READ, P.PARKING_GATE})
+_COMPLAINTS: Final = frozenset({P.COMPLAINTS_READ, P.COMPLAINTS_RESOLVE})
 _BOOKS: Final = frozenset(
     {
         P.BILLS_READ,
@@ -101,7 +104,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE},
     Role.CASHIER: _COUNTER,
     Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
-    Role.FINANCE: _BOOKS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ},
+    Role.FINANCE: _BOOKS | _COMPLAINTS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE},
@@ -110,6 +113,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
     | _GATE
+    | _COMPLAINTS
     | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.DEVICES_MANAGE},
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),

@@ -39,6 +39,26 @@ def add_development(commands: "Parsers") -> None:
     )
     bench.add_argument("--json", metavar="FILE", type=Path, required=True, dest="json_path")
 
+    loadtest = add_command(
+        commands,
+        "loadtest",
+        _loadtest,
+        "run a journey under load, then check that all of it is there",
+    )
+    loadtest.add_argument(
+        "name", metavar="NAME", help="morning-peak, evening-exits, offline-return or mixed-day"
+    )
+    loadtest.add_argument("--quick", action="store_true", help="60 users, within two minutes")
+    loadtest.add_argument(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="where the HTML report goes (.phopay/loadtests/NAME.html)",
+    )
+    loadtest.add_argument(
+        "--json", metavar="FILE", type=Path, dest="json_path", help="the summary, also in a file"
+    )
+
 
 def _test(options: "Options") -> int:
     from ops.checks import run_tests
@@ -79,3 +99,16 @@ def _bench(options: "Options") -> int:
     bench = importlib.import_module("loadtests.bench")
     said = {"history": options.history}
     return int(bench.main(options.name, options.quick, options.json_path, **said) or 0)
+
+
+def _loadtest(options: "Options") -> int:
+    import importlib
+
+    from ops.frontend import ensure_frontend
+    from ops.processes import ROOT, stop_on_signals
+
+    stop_on_signals()
+    ensure_frontend()
+    report = options.report or ROOT / ".phopay" / "loadtests" / f"{options.name}.html"
+    loadtest = importlib.import_module("loadtests.loadtest")
+    return int(loadtest.main(options.name, options.quick, report, options.json_path))

@@ -20,6 +20,8 @@ from ops.console import say
 if TYPE_CHECKING:
     from ops.cli.options import Options, Parsers
 
+LAN_PORT = 8443
+
 
 def add_running(commands: "Parsers") -> None:
     demo = add_command(
@@ -29,6 +31,14 @@ def add_running(commands: "Parsers") -> None:
     add_sandbox_port(demo)
     add_data(demo)
     add_no_browser(demo)
+    demo.add_argument(
+        "--lan", metavar="ADDRESS", nargs="?", const="", default=None,
+        help="serve phones of the local network, too, by HTTPS with a certificate made here",
+    )  # fmt: skip
+    demo.add_argument(
+        "--lan-port", type=read_port, default=LAN_PORT,
+        help="for phones, and the next one for the certificate's page (%(default)s)",
+    )  # fmt: skip
 
     serve = add_command(commands, "serve", _serve, "run the hub")
     add_port(serve)
@@ -56,9 +66,14 @@ def add_running(commands: "Parsers") -> None:
 
 
 def _demo(options: "Options") -> int:
-    from ops.demo.run import run_demo
+    from ops.demo.lan import check_address, find_address
+    from ops.demo.run import Lan, run_demo
     from ops.processes import stop_on_signals
 
+    lan = None
+    if options.lan is not None:
+        address = check_address(options.lan) if options.lan else find_address()
+        lan = Lan(address=address, port=options.lan_port)
     stop_on_signals()
     run_demo(
         port=options.port,
@@ -66,6 +81,7 @@ def _demo(options: "Options") -> int:
         data_dir=options.data,
         postgres_port=options.postgres_port,
         is_browser_wanted=options.is_browser_wanted,
+        lan=lan,
     )
     return 0
 

@@ -26,7 +26,9 @@ from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from identity.people.models import Staff
 from identity.people.passwords import Passwords
+from identity.people.rules import Scope, ScopeKind
 from ops.demo.logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
+from ops.demo.parking import add_lots, add_morning
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Place
 from ops.demo.sandbox import set_up_sandbox
 from ops.errors import CannotStart
@@ -37,9 +39,11 @@ from payments.connections.vouching import vouch_of
 from payments.onboarding.activation import note_test_transfer
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
+from payments.payees.queries import search_payees
 from payments.payees.service import add_payee
 from payments.providers import PROVIDERS
 
+AT_GATES: Final = ("TQK", "PD")  # lots of the demo with an attendant whose shift runs
 THERE_ALREADY: Final = (
     "The demo city is there from an earlier start, with the logins shown then.",
     "New passwords for everybody: ./phopay seed --new-passwords (same --data and ports)",
@@ -51,6 +55,7 @@ class Builder:
     """What one seeding works with."""
 
     database: Database
+    gate: Database  # lets vehicles in
     sealer: Sealer
     logins: Logins
     sandbox_url: str
@@ -83,10 +88,12 @@ async def _seed(
     settings: Settings, hub_url: str, sandbox_url: str, has_new_passwords: bool
 ) -> list[str]:
     engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=2)
+    gate_engine = open_engine(settings.gate_database_url.get_secret_value(), settings, pool_size=2)
     try:
         now = read_clock()
         builder = Builder(
             database=open_database(engine),
+            gate=open_database(gate_engine),
             sealer=Sealer.from_settings(settings),
             logins=Logins(passwords=Passwords(), now=now),
             sandbox_url=sandbox_url,
@@ -107,6 +114,7 @@ async def _seed(
         )
     finally:
         await engine.dispose()
+        await gate_engine.dispose()
     there = THERE_ALREADY if known and not has_new_passwords else ()
     return [*there, *builder.logins.describe(), *problems]
 
@@ -136,6 +144,8 @@ async def _make_city(builder: Builder) -> None:
 
 async def _make_place(builder: Builder, place: Place) -> None:
     """Make one organisation: people first, then stalls, then the endpoint that reports on them."""
+    lots: dict[str, UUID] = {}
+    attendants: dict[str, Actor] = {}
     async with builder.database.begin() as session:
         org = await _add_organisation(
             builder, session, code=place.code, name=place.name, kind=place.kind
@@ -161,6 +171,43 @@ async def _make_place(builder: Builder, place: Place) -> None:
         await _add_endpoint(builder, session, org, place.provider, shared, approver)
         if place is DONG_XA:
             await builder.logins.add_key(session, org, manager)
+        if place.kind is OrgKind.PARKING_OPERATOR:
+            lots = await _add_lots(builder, session, org, place, manager)
+            attendants = await _add_attendants(builder, session, org, place, lots)
+    if lots:
+        await add_morning(builder.database, builder.gate, org, lots, attendants, now=builder.now)
+
+
+async def _add_lots(
+    builder: Builder, session: AsyncSession, org: OrgFacts, place: Place, manager: Staff
+) -> dict[str, UUID]:
+    labels = {stall.name: stall.label for stall in place.stalls}
+    known = await search_payees(session, org.id, limit=len(labels))
+    payees = {labels[payee.name]: (payee.id, payee.name, payee.place) for payee in known}
+    return await add_lots(session, org, payees, actor=_actor(manager), now=builder.now)
+
+
+async def _add_attendants(
+    builder: Builder,
+    session: AsyncSession,
+    org: OrgFacts,
+    place: Place,
+    lots: dict[str, UUID],
+) -> dict[str, Actor]:
+    """Let somebody work at each lot that has a gate of its own in the demo."""
+    start, who, role = ATTENDANT
+    found = {}
+    for label in AT_GATES:
+        staff = await builder.logins.add(
+            session,
+            org,
+            login=f"{start}.{place.slug}.{label}",
+            who=f"{who} {label}",
+            role=role,
+            scope=Scope(ScopeKind.LOT, lots[label]),
+        )
+        found[label] = _actor(staff)
+    return found
 
 
 async def _add_organisation(
@@ -223,7 +270,7 @@ async def _make_stall(
             login=f"{start}.{place.slug}.{stall.label}",
             who=f"{who} {stall.label}",
             role=role,
-            payee_id=payee.id,
+            scope=Scope(ScopeKind.PAYEE, payee.id),
         )
     return account_id
 

@@ -4,7 +4,6 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +17,6 @@ from identity.people.rules import (
     ROLE_PERMISSIONS,
     Role,
     Scope,
-    ScopeKind,
     permissions_of,
 )
 from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES
@@ -71,9 +69,9 @@ class Logins:
         login: str,
         who: str,
         role: Role,
-        payee_id: UUID | None = None,
+        scope: Scope | None = None,
     ) -> Staff:
-        """Let somebody sign in."""
+        """Let somebody sign in; `scope` is what they work for, if not for all of it."""
         password = make_password()
         staff = await service.add_staff(
             session,
@@ -84,7 +82,7 @@ class Logins:
             display_name=who,
             password=password,
             roles=[role],
-            scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
+            scopes=[] if scope is None else [scope],
             hooks=REGISTRY.hooks,
             now=self.now,
         )

@@ -4,16 +4,34 @@ import contextlib
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from core.clock import read_clock
 from ops.console import say
 from ops.database import open_database
+from ops.demo.lan import ensure_certificate, serving_authority, welcome
 from ops.frontend import ensure_frontend
-from ops.processes import family
+from ops.processes import Family, family
 from ops.serving import bind, start_hub, wait_until_ready
 
 HOST = "127.0.0.1"
 RUN_WORKER = "from worker.app import main; main()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lan:
+    """Where phones of the local network reach the hub: by TLS, and on the next port in clear the
+    page with the certificate."""
+
+    address: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What a phone opens."""
+        return f"https://{self.address}:{self.port}"
 
 
 def run_demo(
@@ -23,8 +41,12 @@ def run_demo(
     data_dir: Path,
     postgres_port: int | None,
     is_browser_wanted: bool,
+    lan: Lan | None = None,
 ) -> None:
     """Start everything, print where it is, and run until Ctrl-C or until a process ends.
+
+    Args:
+        lan: where phones of the local network reach the hub, too; None: nowhere.
 
     Raises:
         CannotStart: a busy port, a database that does not start, a process that ended by itself.
@@ -38,7 +60,10 @@ def run_demo(
         say("Starting PostgreSQL")
         environment = stack.enter_context(
             open_database(
-                data_dir, may_prepare=True, postgres_port=postgres_port, public_url=hub_url
+                data_dir,
+                may_prepare=True,
+                postgres_port=postgres_port,
+                public_url=hub_url if lan is None else lan.url,
             )
         )
         environment = {
@@ -55,12 +80,28 @@ def run_demo(
         worker = {**environment, "PHOPAY_PROCESS_NAME": "worker"}
         running.start("worker", [sys.executable, "-c", RUN_WORKER], worker)
         wait_until_ready(f"{hub_url}/health/ready", running)
+        phones = []
+        if lan is not None:
+            phones = stack.enter_context(_serving_phones(lan, running, environment, data_dir))
         lines = seed_city(environment, hub_url=hub_url, sandbox_url=sandbox_url)
-        print(_welcome(hub_url, sandbox_url, lines), flush=True)
+        print(_welcome(hub_url, sandbox_url, [*lines, "", *phones]), flush=True)
         if is_browser_wanted:
             with contextlib.suppress(webbrowser.Error):
                 webbrowser.open(hub_url)
         running.watch()
+
+
+@contextlib.contextmanager
+def _serving_phones(
+    lan: Lan, running: Family, environment: dict[str, str], data_dir: Path
+) -> Iterator[list[str]]:
+    """Serve the local network by TLS, beside the hub of this machine; yield what to print."""
+    tls = ensure_certificate(data_dir / "lan", lan.address, now=read_clock())
+    with bind(lan.address, lan.port, used_for="phones", option="--lan-port") as listener:
+        start_hub(running, listener, environment, name="hub-lan", tls=(tls.certificate, tls.key))
+        page = serving_authority(tls, address=lan.address, port=lan.port + 1, url=lan.url)
+        with page as phone_url:
+            yield welcome(phone_url, lan.url)
 
 
 def seed_city(

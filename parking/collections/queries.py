@@ -21,6 +21,11 @@ LOCK = text(
     f"SELECT {COLUMNS} FROM collections WHERE org_id = :org_id AND id = :id"  # noqa: S608
     " FOR NO KEY UPDATE"
 )
+LOCK_OF_CREDIT = text(
+    f"SELECT {COLUMNS} FROM collections"  # noqa: S608
+    " WHERE org_id = :org_id AND credit_id = :credit_id AND reversed_at IS NULL"
+    " FOR NO KEY UPDATE"
+)
 LIST_OF_SESSION = text(
     f"SELECT {COLUMNS} FROM collections WHERE org_id = :org_id AND session_id = :session_id"  # noqa: S608
     " ORDER BY id LIMIT 200"
@@ -65,6 +70,10 @@ SUM_UNCLEARED = text("""
     WHERE c.org_id = :org_id AND c.shift_id = :shift_id AND c.rail = 'float'
       AND c.reversed_at IS NULL AND c.bill_id IS NOT DISTINCT FROM CAST(:bill_id AS uuid)
 """)
+LIST_DEPOSIT_BILLS = text("""
+    SELECT DISTINCT bill_id FROM collections
+    WHERE org_id = :org_id AND shift_id = :shift_id AND rail = 'float' AND bill_id IS NOT NULL
+""")
 SET_BILL = text("""
     UPDATE collections SET bill_id = :bill_id
     WHERE org_id = :org_id AND shift_id = :shift_id AND rail = 'float' AND reversed_at IS NULL
@@ -92,6 +101,14 @@ async def lock_collection(
     if not rows:
         raise CollectionNotFound(collection_id)
     return CollectionFacts(**dict(zip(FIELDS, rows[0], strict=True)))
+
+
+async def lock_of_credit(
+    session: AsyncSession, org_id: UUID, credit_id: UUID
+) -> CollectionFacts | None:
+    """Lock what was collected by a credit on a poster, unless it was reversed."""
+    rows = await run(session, LOCK_OF_CREDIT, {"org_id": org_id, "credit_id": credit_id})
+    return CollectionFacts(**dict(zip(FIELDS, rows[0], strict=True))) if rows else None
 
 
 async def list_of_session(
@@ -163,6 +180,12 @@ async def sum_float(
     values = {"org_id": org_id, "shift_id": shift_id, "bill_id": bill_id}
     ((count, amount_vnd),) = await run(session, SUM_UNCLEARED, values)
     return count, amount_vnd
+
+
+async def list_deposit_bills(session: AsyncSession, org_id: UUID, shift_id: UUID) -> list[UUID]:
+    """List the deposit bills that a shift's tickets name."""
+    rows = await run(session, LIST_DEPOSIT_BILLS, {"org_id": org_id, "shift_id": shift_id})
+    return [row[0] for row in rows]
 
 
 async def set_deposit_bill(

@@ -10,8 +10,17 @@ class ParkingSessionNotFound(HubError):
 
     kind, code, title = Kind.NOT_FOUND, "parking_session_not_found", "Parking session not found"
 
-    def __init__(self, session_id: UUID) -> None:
-        super().__init__(f"No parking session {session_id} was found.")
+    def __init__(self, name: object) -> None:
+        super().__init__(f"No parking session {name} was found.")
+
+
+class TicketNotFound(HubError):
+    """The link of a ticket opens no parking session, whatever is wrong with it."""
+
+    kind, code, title = Kind.NOT_FOUND, "ticket_not_found", "Ticket not found"
+
+    def __init__(self) -> None:
+        super().__init__("No ticket was found. Scan the code on the ticket again.")
 
 
 class AmountNotDue(HubError):
@@ -37,8 +46,9 @@ class NotPaid(HubError):
 
     kind, code, title = Kind.CONFLICT, "not_paid", "The stay is not paid"
 
-    def __init__(self, due_vnd: int) -> None:
+    def __init__(self, due_vnd: int, *, session_id: UUID) -> None:
         super().__init__(f"{due_vnd} ₫ are due. Take the payment, or say why it leaves without.")
+        self.due_vnd, self.session_id = due_vnd, session_id
 
 
 class NotInside(HubError):
@@ -72,6 +82,12 @@ class ExitNotUndoable(HubError):
     """An exit is undone by who recorded it, within ten seconds."""
 
     kind, code, title = Kind.CONFLICT, "exit_not_undoable", "The exit cannot be undone"
+
+
+class EntryNotUndoable(HubError):
+    """An entry is undone by who recorded it, within ten seconds, while nothing hangs on it."""
+
+    kind, code, title = Kind.CONFLICT, "entry_not_undoable", "The entry cannot be undone"
 
 
 class CredentialInside(HubError):

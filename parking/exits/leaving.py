@@ -4,8 +4,8 @@ Order of locks: occupancy, then the sessions (docs/adr/0013). What is due is dec
 was read under these locks; all that is written travels in one trip.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from parking.exits.rules import (
     reason_to_leave,
 )
 from parking.exits.standing import OwnBills, judge, read_bills
+from parking.exits.views import is_just_left
 from parking.shifts.queries import find_open_shifts
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -38,8 +39,11 @@ from payments.outbox.rules import EventKind, NewEvent
 class LeaveRequest:
     """One vehicle at the way out."""
 
-    session_id: UUID
+    session_id: UUID | None  # None: found by its credential
     actor: Actor
+    credential: tuple[UUID, str, str] | None = None  # (lot, kind, value), as it is inside
+    lot_ids: frozenset[UUID] | None = None  # the caller's lots; None: all of the organisation
+    sees_all: bool = True  # else what left long ago, or by somebody else, is not theirs to see
     forced: ExitReason | None = None  # why it leaves though something is due
     words: str | None = None  # that reason in words
     plate: str | None = None  # as it was seen going out, compact
@@ -54,6 +58,7 @@ class LeaveRequest:
     def __post_init__(self) -> None:
         """Hold a request to what it must say (a programmer's mistake)."""
         assert self.actor.id is not None
+        assert (self.session_id is None) != (self.credential is None)
         assert self.forced is None or (self.forced in FORCED and self.words)
 
     @property
@@ -87,7 +92,9 @@ async def leave(
         Errors: ParkingSessionNotFound, NotInside, NotPaid, PlateDiffers, LotHasNoTariff,
         NoRateForVehicle, StayNotPriceable; Busy where two of the batch name one session.
     """
-    stays = await _lock(session, org_id, {request.session_id for request in requests})
+    found = await _find_by_credentials(session, org_id, requests)
+    ids = [request.session_id or found.get(request.credential) for request in requests]
+    stays = await _lock(session, org_id, {id_ for id_ in ids if id_ is not None})
     inside = [stay for stay in stays.values() if stay.is_inside]
     rates = await read_rates(session, org_id, inside) if inside else LotRates(rates={}, tariffs={})
     bills = await read_bills(session, org_id, inside)
@@ -98,11 +105,11 @@ async def leave(
     shifts = await find_open_shifts(session, org_id, {request.by for request in requests})
     answers: list[LeaveFacts | HubError] = []
     closed: dict[UUID, tuple[LeaveRequest, ClosedStay]] = {}
-    for request in requests:
-        stay = stays.get(request.session_id)
+    for request, id_ in zip(requests, ids, strict=True):
+        stay = None if id_ is None else stays.get(id_)
         try:
-            if stay is None:
-                raise ParkingSessionNotFound(request.session_id)
+            if stay is None or not _may_see(stay, request, now=now):
+                raise ParkingSessionNotFound(request.session_id or "of this credential")
             if stay.id in closed:
                 raise Busy("The vehicle is leaving at this moment.")
             if not stay.is_inside:
@@ -126,6 +133,53 @@ async def leave(
     if closed:
         await _write(session, org_id, list(closed.values()), now=now)
     return answers
+
+
+async def _find_by_credentials(
+    session: AsyncSession, org_id: UUID, requests: Sequence[LeaveRequest]
+) -> Mapping[tuple[UUID, str, str] | None, UUID | None]:
+    wanted = [request.credential for request in requests if request.credential is not None]
+    if not wanted:
+        return {}
+    found = await queries.find_inside_many(session, org_id, wanted)
+    return {credential: found.get(credential) for credential in wanted}
+
+
+async def leave_closed(
+    session: AsyncSession, org_id: UUID, request: LeaveRequest
+) -> LeaveFacts | HubError:
+    """Write how a stay ended that was written closed: it began and ended while a phone was offline.
+
+    Nothing inside is touched: it never was there.
+
+    Errors: ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable.
+    """
+    assert request.session_id is not None
+    await queries.lock_sessions(session, org_id, [request.session_id])
+    stay = (await queries.find_stays(session, org_id, [request.session_id])).get(request.session_id)
+    if stay is None or stay.left_at is None:
+        return ParkingSessionNotFound(request.session_id)
+    if stay.exit_by is not None:
+        return _repeat(stay)
+    as_inside = replace(stay, status=SessionStatus.INSIDE)
+    try:
+        one = _decide(
+            as_inside,
+            request,
+            await read_rates(session, org_id, [stay]),
+            await read_bills(session, org_id, [stay]),
+            rails=(await collection_queries.rails_of_sessions(session, org_id, [stay.id])).get(
+                stay.id, frozenset()
+            ),
+            shift_id=None,
+            now=stay.left_at,
+        )
+    except HubError as error:
+        return error
+    await queries.write_ends(session, org_id, [one], now=stay.left_at)
+    sightings = [_sighting(request, one)]
+    await queries.insert_sightings(session, org_id, sightings, direction="out", now=stay.left_at)
+    return _answer(one, stay.left_at)
 
 
 async def _lock(
@@ -167,7 +221,7 @@ def _decide(
     standing = judge(stay, rates, bills, at=now)
     price_vnd, stay = standing.price.amount_vnd, standing.stay
     if standing.due_vnd and request.forced is None:
-        raise NotPaid(standing.due_vnd)
+        raise NotPaid(standing.due_vnd, session_id=stay.id)
     reason = request.forced
     if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
         reason = reason_to_leave(stay, price_vnd, rails=rails)
@@ -239,6 +293,12 @@ def _events(request: LeaveRequest, one: ClosedStay) -> list[NewEvent]:
         differed = EventKind.PARKING_PLATE_DIFFERED
         events.append(NewEvent(kind=differed, payee_id=stay.payee_id, data=facts))
     return events
+
+
+def _may_see(stay: StayFacts, request: LeaveRequest, *, now: datetime) -> bool:
+    if request.lot_ids is not None and stay.lot_id not in request.lot_ids:
+        return False
+    return request.sees_all or stay.is_inside or is_just_left(stay, request.by, now=now)
 
 
 def _differs(stay: StayFacts, request: LeaveRequest) -> bool:

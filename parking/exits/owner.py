@@ -1,4 +1,4 @@
-"""The owner of parking bills: what a session hears when one of its bills changes.
+"""The owner of parking bills: what a session does when one of its bills changes.
 
 It sets what the bills say and adds nothing, so that the same change may come again.
 """

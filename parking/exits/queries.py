@@ -54,8 +54,11 @@ SET_PASS = text("""
     UPDATE parking_sessions SET pass_id = :pass_id WHERE org_id = :org_id AND id = :id
 """)
 FIND_INSIDE = text("""
-    SELECT i.session_id FROM inside i
-    WHERE i.org_id = :org_id AND i.lot_id = :lot_id AND i.credential = :credential
+    SELECT i.lot_id, i.kind, i.credential, i.session_id
+    FROM unnest(CAST(:lot_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:values AS text[]))
+        AS t (lot_id, kind, credential)
+    JOIN inside i ON i.org_id = :org_id AND i.lot_id = t.lot_id AND i.kind = t.kind
+     AND i.credential = t.credential
 """)
 LIST_ARREARS = text(f"""
     SELECT {_OF_SESSION}
@@ -204,12 +207,18 @@ async def set_pass(
     await run(session, SET_PASS, {"org_id": org_id, "id": session_id, "pass_id": pass_id})
 
 
-async def find_inside(
-    session: AsyncSession, org_id: UUID, lot_id: UUID, credential: str
-) -> list[UUID]:
-    """Return the stays whose credential this is, of whatever kind."""
-    values = {"org_id": org_id, "lot_id": lot_id, "credential": credential}
-    return [row[0] for row in await run(session, FIND_INSIDE, values)]
+async def find_inside_many(
+    session: AsyncSession, org_id: UUID, credentials: Sequence[tuple[UUID, str, str]]
+) -> dict[tuple[UUID, str, str], UUID]:
+    """Find the stays of (lot, kind, value) that are inside."""
+    values = {
+        "org_id": org_id,
+        "lot_ids": [lot_id for lot_id, _, _ in credentials],
+        "kinds": [kind for _, kind, _ in credentials],
+        "values": [value for _, _, value in credentials],
+    }
+    rows = await run(session, FIND_INSIDE, values)
+    return {(lot_id, kind, value): session_id for lot_id, kind, value, session_id in rows}
 
 
 async def list_arrears(
@@ -221,7 +230,7 @@ async def list_arrears(
     return [StayFacts(**dict(zip(FIELDS, row, strict=True))) for row in rows]
 
 
-async def close_sessions(
+async def write_ends(
     session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
 ) -> None:
     """Write the ends of locked stays. Nothing is read: it may travel with other statements."""
@@ -246,6 +255,14 @@ async def close_sessions(
             "arrears_vnd": [one.arrears_vnd for one in closed],
         },
     )
+
+
+async def close_sessions(
+    session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
+) -> None:
+    """Write the ends of locked stays that were inside. As write_ends, it reads nothing."""
+    await write_ends(session, org_id, closed, now=now)
+    ids = [one.stay.id for one in closed]
     await send(session, DELETE_INSIDE, {"org_id": org_id, "ids": ids})
     counts: dict[tuple[UUID, str], int] = {}
     for one in closed:

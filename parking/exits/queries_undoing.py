@@ -1,6 +1,6 @@
 """SQL of corrections at the gate: under the locks of occupancy and session."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -29,6 +29,11 @@ MOVE_OCCUPANCY = text("""
     UPDATE occupancy SET inside_count = inside_count + CAST(:change AS int)
     WHERE org_id = :org_id AND lot_id = :lot_id AND vehicle_class = :vehicle_class
 """)
+VOID = text("""
+    WITH gone AS (DELETE FROM inside WHERE org_id = :org_id AND session_id = :id)
+    UPDATE parking_sessions SET status = 'voided', left_at = :now
+    WHERE org_id = :org_id AND id = :id
+""")
 DELETE_PLATE = text("""
     DELETE FROM inside
     WHERE org_id = :org_id AND lot_id = :lot_id AND session_id = :id AND kind = 'plate'
@@ -41,9 +46,10 @@ DELETE_OTHERS = text("""
 # The pass that it came in on was that of the plate that was typed.
 CHANGE_VEHICLE = text("""
     UPDATE parking_sessions s
-    SET plate = :plate, vehicle_class = :vehicle_class, pass_id = (
+    SET plate = CAST(:plate AS text), vehicle_class = CAST(:vehicle_class AS text), pass_id = (
         SELECT p.id FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
-        WHERE x.org_id = :org_id AND x.plate = :plate AND x.vehicle_class = :vehicle_class
+        WHERE x.org_id = :org_id AND x.plate = CAST(:plate AS text)
+          AND x.vehicle_class = CAST(:vehicle_class AS text)
           AND (p.lot_id IS NULL OR p.lot_id = :lot_id) AND p.in_force_at IS NOT NULL
           AND p.revoked_at IS NULL
           AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until
@@ -59,6 +65,14 @@ async def reopen_session(session: AsyncSession, org_id: UUID, stay: StayFacts) -
     await run(session, REOPEN, {"org_id": org_id, "id": stay.id})
     await _move(session, org_id, stay.lot_id, stay.vehicle_class, 1)
     return True
+
+
+async def void_session(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, now: datetime
+) -> None:
+    """Write that a locked stay never was."""
+    await run(session, VOID, {"org_id": org_id, "id": stay.id, "now": now})
+    await _move(session, org_id, stay.lot_id, stay.vehicle_class, -1)
 
 
 async def change_vehicle(

@@ -7,8 +7,8 @@ from typing import Final
 from uuid import UUID
 
 OWNER_KIND: Final = "parking_session"  # of a stay's bills
-DEPOSIT_OWNER_KIND: Final = "parking_float"  # of the bill for what a shift paid on behalf
 UNDO_EXIT_FOR: Final = timedelta(seconds=10)
+UNDO_ENTRY_FOR: Final = timedelta(seconds=10)
 PURPOSE: Final = "Gửi xe"
 
 

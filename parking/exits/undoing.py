@@ -1,4 +1,4 @@
-"""Corrections at the gate: an exit undone, a collection reversed, a plate typed anew.
+"""Corrections at the gate: an entry or exit undone, a collection reversed, a plate typed anew.
 
 Order of locks: occupancy, session, shift, bill (docs/adr/0013).
 """
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.clock import hanoi_day
+from core.errors import Busy
 from core.text import check_lines
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
@@ -21,8 +22,14 @@ from parking.collections.errors import (
 )
 from parking.collections.rules import CollectionFacts, CollectionRail, may_undo
 from parking.exits import queries, queries_undoing
-from parking.exits.errors import CredentialInside, ExitNotUndoable, NotInside
+from parking.exits.errors import (
+    CredentialInside,
+    EntryNotUndoable,
+    ExitNotUndoable,
+    NotInside,
+)
 from parking.exits.rules import (
+    UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,
     SessionStatus,
     StayFacts,
@@ -63,6 +70,42 @@ async def undo_exit(
         object_kind="parking_session",
         object_id=session_id,
         before={"reason": stay.exit_reason, "left_at": stay.left_at.isoformat()},
+        now=now,
+    )
+    return await get_stay(session, org_id, session_id)
+
+
+async def undo_entry(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, actor: Actor, now: datetime
+) -> StayFacts:
+    """Void a stay that was begun by mistake a moment ago; the sighting stays. Idempotent.
+
+    Raises:
+        ParkingSessionNotFound
+        EntryNotUndoable: somebody else let it in, or more than ten seconds ago; or it left, was
+            paid, or has a code.
+    """
+    before = await get_stay(session, org_id, session_id)
+    await queries.lock_occupancy(session, org_id, {(before.lot_id, before.vehicle_class)})
+    stay = await lock_stay(session, org_id, session_id)
+    if stay.entry_by != actor.id:
+        raise EntryNotUndoable("Somebody else let it in.")
+    if stay.status == SessionStatus.VOIDED:
+        return stay
+    if stay.status != SessionStatus.INSIDE or stay.paid_vnd or stay.bill_id is not None:
+        raise EntryNotUndoable("It has left, was paid, or has a code to pay by.")
+    if now - stay.entered_at > UNDO_ENTRY_FOR:
+        raise EntryNotUndoable("It came in more than ten seconds ago.")
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
+    await queries_undoing.void_session(session, org_id, stay, now=now)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="parking_session.entry_undone",
+        object_kind="parking_session",
+        object_id=session_id,
         now=now,
     )
     return await get_stay(session, org_id, session_id)

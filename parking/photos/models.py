@@ -20,10 +20,10 @@ class Photo(Base):
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # SHA-256 of the file
-    lot_id: Mapped[UUID]  # where it was taken first
+    lot_id: Mapped[UUID | None]  # where it was taken first; None: it shows no lot
     width: Mapped[int]
     height: Mapped[int]
     size_bytes: Mapped[int]
-    taken_by: Mapped[UUID]
+    taken_by: Mapped[UUID]  # a person, or the complaint that it came with
     stored_at: Mapped[datetime]
     kept_until: Mapped[datetime]  # then it is erased, file and row

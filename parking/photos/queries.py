@@ -29,7 +29,7 @@ async def insert_photo_once(
     org_id: UUID,
     picture: Picture,
     *,
-    lot_id: UUID,
+    lot_id: UUID | None,
     taken_by: UUID,
     kept_until: datetime,
     now: datetime,

@@ -54,7 +54,7 @@ class Photos:
         )
 
     async def add(
-        self, org_id: UUID, lot_id: UUID, sent: bytes, *, taken_by: UUID, now: datetime
+        self, org_id: UUID, lot_id: UUID | None, sent: bytes, *, taken_by: UUID, now: datetime
     ) -> Picture:
         """Re-encode and keep a picture. The same picture twice is kept once.
 

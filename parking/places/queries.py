@@ -108,6 +108,11 @@ async def find_lot_ids(
     return (await session.scalars(query)).all()
 
 
+async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str | None:
+    """Return what a lot is called, or None."""
+    return await session.scalar(select(Lot.name).where(Lot.org_id == org_id, Lot.id == lot_id))
+
+
 async def set_capacity(
     session: AsyncSession,
     org_id: UUID,

@@ -10,3 +10,12 @@ class LotOrClassNotFound(HubError):
 
     def __init__(self, vehicle_class: str) -> None:
         super().__init__(f"There is no such lot here, or it takes no {vehicle_class}.")
+
+
+class StayNotNameable(HubError):
+    """The stay is not inside, or its vehicle has a plate already."""
+
+    kind, code, title = Kind.CONFLICT, "stay_not_nameable", "The stay takes no plate"
+
+    def __init__(self) -> None:
+        super().__init__("This stay is not inside, or its vehicle has another plate already.")

@@ -1,5 +1,6 @@
 """Rules of the way in: what a gate asks, how a vehicle is named, what is answered. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +14,13 @@ import msgspec
 from core.errors import InvalidRequest, Violation
 from core.ids import milliseconds_of
 from core.text import TEXT_FAULTS, find_text_fault
-from parking.plates import read_plate
+from parking.plates import last_digits, read_plate
 from parking.plates.errors import PlateError
 from parking.vehicles import VehicleClass
 
+# What most plates are once they are typed in capitals, by themselves: no letter in it can have been
+# meant for a digit, and none is Đ. A test holds it equal to `read_plate`.
+_IS_COMPACT: Final = re.compile(r"[1-9][0-9][ABCEFGHKLNPSTUVXYZ]{1,2}[0-9]{4,5}")
 # An id's time picks the month that a row lies in, and says nothing else: a device that was offline
 # for weeks is heard, and one whose clock is ahead by a day, too.
 ID_AGE_MAX: Final = timedelta(days=35)
@@ -25,7 +29,7 @@ TICKET_CHARS_MAX: Final = 40
 READ_TEXT_CHARS_MAX: Final = 40
 SCORE_BPS_MAX: Final = 10_000
 PHOTO_BYTES: Final = 32  # its SHA-256
-TAIL_CHARS: Final = 3  # what people search by at the way out
+TAIL_CHARS: Final = 3  # of a plate its digits: what people search by at the way out
 
 
 class Verdict(StrEnum):
@@ -36,6 +40,27 @@ class Verdict(StrEnum):
     ALREADY_INSIDE = "already_inside"
     FULL = "full"
     TAKEN = "taken"  # the id is another entry's
+
+
+class MovementVerdict(StrEnum):
+    """What became of a movement that was not simply an entry."""
+
+    WAITING = "waiting"  # stored; exits and collections are applied in the device's order
+    REFUSED = "refused"  # what it says can be nothing: kept, for a person to look at
+    BAD_SIGNATURE = "bad_signature"  # not kept: anybody could have made it
+    UNREADABLE = "unreadable"  # not kept, either: it has no id
+    AFTER_REVOCATION = "after_revocation"
+    TOO_OLD = "too_old"
+    AHEAD = "ahead"
+
+
+class MovementKind(StrEnum):
+    """What a device may report of."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    COLLECTION = "collection"
+    MANUAL_OPEN = "manual_open"
 
 
 class CredentialKind(StrEnum):
@@ -63,8 +88,7 @@ class TimeSource(StrEnum):
     DEVICE = "device"  # it was offline; corrected by the difference that it had found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EntryRequest:
+class EntryRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One vehicle at the way in: what is asked, by whom, and when. Made by `read_entry`."""
 
     org_id: UUID
@@ -86,7 +110,8 @@ class EntryRequest:
     entered_at: datetime
     time_source: TimeSource
     request_hash: bytes
-    may_exceed: bool = False  # somebody who may lets it into a full lot
+    may_exceed: bool = False  # it comes into a full lot: a person may, or it is in already
+    left_at: datetime | None = None  # the stay is over: it began and ended offline
 
     @property
     def plate_credential(self) -> str | None:
@@ -96,14 +121,15 @@ class EntryRequest:
     def list_keys(self) -> Iterator[tuple[UUID, UUID, str, str]]:
         """What no two entries that are written together may share."""
         yield self.org_id, self.id, "id", ""
+        if self.left_at is not None:
+            return
         if self.plate is not None:
             yield self.org_id, self.lot_id, "plate", f"{self.vehicle_class}:{self.plate}"
         if self.ticket is not None:
             yield self.org_id, self.lot_id, self.ticket_kind or "", self.ticket
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EntryAnswer:
+class EntryAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one entry, and what its attendant must know."""
 
     verdict: Verdict
@@ -126,7 +152,9 @@ class Credential:
 
     @property
     def tail(self) -> str:
-        """The last characters, that people search by."""
+        """What people search by: a plate's last digits, a ticket's last characters."""
+        if self.kind is CredentialKind.PLATE:
+            return last_digits(self.value.partition(":")[2], TAIL_CHARS)
         return self.value[-TAIL_CHARS:]
 
 
@@ -154,6 +182,8 @@ def read_vehicle_plate(text: str, vehicle_class: VehicleClass) -> str:
     Raises:
         InvalidRequest: it is no text, or longer than any plate.
     """
+    if _IS_COMPACT.fullmatch(text):
+        return text
     try:
         return read_plate(text, vehicle_class).compact
     except PlateError as error:

@@ -1,13 +1,21 @@
-"""Use cases around the way in that need a person's judgement: overrides."""
+"""Use cases around the way in, one vehicle at a time: overrides, and plates that are read later."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.ids import new_id
+from core.reasons import Reason
+from parking.plates import mask_plate
 from parking.sessions import queries
 from parking.sessions.answers import make_answer
-from parking.sessions.rules import EntryAnswer, EntryRequest, Verdict
+from parking.sessions.errors import StayNotNameable
+from parking.sessions.rules import EntryAnswer, EntryRequest, Method, Verdict
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
 
 
 async def override_entry(
@@ -50,6 +58,51 @@ async def override_entry(
             now=now,
         )
     return answer
+
+
+async def add_plate(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    session_id: UUID,
+    *,
+    plate: str,
+    method: Method,
+    lot_name: str,
+    seen_by: UUID,
+    now: datetime,
+) -> bool:
+    """Name the vehicle of a stay that began on a ticket; whether it may be inside by another.
+
+    Then the ticket still finds this stay, the plate finds the other one, and a break asks a person
+    to join the two or to correct a plate. Safe to repeat.
+
+    Raises:
+        StayNotNameable: it is not inside, or has another plate: that is a correction.
+    """
+    await queries.lock_lot(session, org_id, lot_id)
+    found = await queries.add_plate(
+        session,
+        org_id,
+        lot_id,
+        session_id,
+        plate=plate,
+        method=method.value,
+        sighting_id=new_id(),
+        seen_by=seen_by,
+        now=now,
+    )
+    if found is None:
+        raise StayNotNameable
+    _, other_id = found
+    if other_id is None:
+        return False
+    reason = Reason(
+        BreakReason.VEHICLE_INSIDE_ALREADY, {"plate": mask_plate(plate), "lot": lot_name}
+    )
+    conflict = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=session_id, reason=reason)
+    await insert_breaks_once(session, org_id, [conflict], now=now)
+    return True
 
 
 def _unwrap(request: EntryRequest, row: queries.EntryRow) -> EntryAnswer:

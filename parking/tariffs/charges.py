@@ -247,20 +247,21 @@ class _Walk:
             if now >= end:
                 break
             span = min(end - now, line_end - position)
-            every, count, at = 1, 0, now
+            every, times, at = 1, 0, now
             if line.type is RateLineType.INCREMENTING_RATE:
                 every = line.increment
-                running = 0 if self._is_cut else (line.duration_start - position) % every
-                at, span = now + running, span - running
                 delay = _delay_of(self._blocks, every)
-                count = max(0, -((delay - span) // every) if self._is_cut else -(-span // every))
-                span = running + (span if self._is_cut else count * every)
                 at += delay
+                times = -(-span // every)
+                span = times * every
+                if self._is_cut:
+                    times = max(0, min(times, -((delay - (end - now)) // every)))
+                    span = min(span, end - now)
             elif position == line.duration_start:
-                count = 1
-            if count:
+                times = 1
+            if times:
                 value_vnd = ladder.step_vnd(index)
-                self.charges.append(Charge(at, every, count, value_vnd, line, collection, period))
+                self.charges.append(Charge(at, every, times, value_vnd, line, collection, period))
             now += span
             position += span
         if now < end:  # nothing more is charged

@@ -115,6 +115,18 @@ def read_sample_document(name: str) -> dict[str, Any]:
     return read_document((SAMPLES / f"{name}.toml").read_bytes())
 
 
+def read_sample_facts(name: str) -> dict[str, Any]:
+    """Return a sample's document as it is stored: plain JSON values.
+
+    Raises:
+        TariffSampleNotFound: there is none of this name.
+    """
+    read_sample(name)
+    facts = _parse((SAMPLES / f"{name}.toml").read_bytes())
+    plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+    return plain
+
+
 def _parse(document: str | bytes) -> dict[str, Any]:
     raw = document.encode() if isinstance(document, str) else document
     if len(raw) > DOCUMENT_BYTES_MAX:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.text import check_lines
 from parking.tariffs import queries
+from parking.tariffs.reading import build_tariff
 from parking.tariffs.records_errors import TariffIdTaken, TariffNotFound
 
 
@@ -53,9 +54,11 @@ async def add_version(
 
     Raises:
         TariffNotFound
+        TariffNotReadable: the document has faults.
         TariffIdTaken: the id is that of another version.
     """
     check_lines(legal_basis=legal_basis)
+    build_tariff(document)
     assert actor.id is not None
     if await queries.lock_tariff(session, org_id, tariff_id) is None:
         raise TariffNotFound(tariff_id)

@@ -22,6 +22,7 @@ class SourceKind(StrEnum):
 
     CREDIT = "credit"  # money that a bank reported
     CASH = "cash"  # what a person took
+    TOLL = "toll"  # what a toll account was charged
 
 
 class Effect(StrEnum):
@@ -44,6 +45,7 @@ class MoneySource:
     is_date_only: bool = False
     rail: str | None = None  # None: the bill's own
     by: UUID | None = None  # who says so; None: the hub's own rules
+    debit: AccountKey | None = None  # where the money is now; None: it follows from the rail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +134,7 @@ def apply_payment(bill: BillState, source: MoneySource, *, now: datetime) -> App
         source_id=source.id,
         amount_vnd=taken_vnd,
         occurred_at=source.occurred_at,
-        debit=debit_account(rail, bill),
+        debit=source.debit or debit_account(rail, bill),
         by=source.by,
     )
     return Applied(

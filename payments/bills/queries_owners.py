@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
 from payments.bills.owners_rules import Change, SubjectKind
+from payments.bills.queries import COLUMNS, FROM_BILLS, read_bill
+from payments.bills.rules import BillFacts
 
 # The earlier change of the same subject comes first. Nothing is waited for: what another process
 # has, it handles, and what it handled meanwhile is seen by the next look. It begins at an instant:
@@ -54,6 +57,11 @@ FIND_CODE_OWNER = text("""
       AND owner_kind IS NOT NULL AND status IN ('active', 'former')
     ORDER BY status, id LIMIT 1
 """)
+# A counter sale is taken as a whole.
+FIND_SALE = text("""
+    SELECT amount_vnd, occurred_at FROM bank_transactions
+    WHERE org_id = :org_id AND id = :credit_id
+""")
 
 # What a cancelled bill was paid counts for its owner, unless it is to be given back.
 SUM_OF_OWNERS = text("""
@@ -65,6 +73,20 @@ SUM_OF_OWNERS = text("""
           WHERE k.org_id = b.org_id AND k.kind = 'refund_due' AND k.subject_id = b.id))
     GROUP BY b.owner_id
 """)
+OF_OWNER_MAX: Final = 50
+LIST_OF_OWNER = text(f"""
+    SELECT {COLUMNS} {FROM_BILLS}
+    WHERE b.org_id = :org_id AND b.owner_kind = :kind AND b.owner_id = :owner_id
+    ORDER BY b.id LIMIT :limit
+""")
+
+
+async def list_of_owner(
+    session: AsyncSession, org_id: UUID, kind: str, owner_id: UUID
+) -> list[BillFacts]:
+    """List the bills of one owner, the oldest first (at most 50)."""
+    values = {"org_id": org_id, "kind": kind, "owner_id": owner_id, "limit": OF_OWNER_MAX}
+    return [read_bill(row) for row in await session.execute(LIST_OF_OWNER, values)]
 
 
 async def sum_of_owners(
@@ -137,3 +159,10 @@ async def find_code_owner(
     values = {"org_id": org_id, "account_id": account_id, "payee_id": payee_id}
     row = (await session.execute(FIND_CODE_OWNER, values)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def read_sale(session: AsyncSession, org_id: UUID, credit_id: UUID) -> tuple[int, datetime]:
+    """Return (đồng, when by the bank's clock) of a counter sale that an owner is notified of."""
+    values = {"org_id": org_id, "credit_id": credit_id}
+    row = (await session.execute(FIND_SALE, values)).one()
+    return row[0], row[1]

@@ -18,9 +18,12 @@ class BreakKind(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     UNASSIGNED = "unassigned"  # a shared account's credit that no stall has been assigned
     REFUND_DUE = "refund_due"
+    REFUND_AGREED = "refund_agreed"  # by a person, though all of it is owed; subject: why
+    NOTHING_GIVEN = "nothing_given"  # a paid bill for what could not be given any more: a pass
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
     STUCK = "stuck"
+    PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
 
 
@@ -43,4 +46,12 @@ class BreakReason(StrEnum):
     MATCHING_FAILED = "matching_failed"  # the same, and its rematch fails: error
     OWNER_FAILED = "owner_failed"  # owner_kind, to_status, error
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
+    TOLL_CHARGED_TOO = "toll_charged_too"  # reference: its bill was paid or cancelled before
+    TOLL_UNANSWERED = "toll_unanswered"  # reference
+    VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
+    STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
+    MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
+    MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
+    COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
+    PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.database_connections import patient
 from payments.breaks.rules import BreakKind
+from payments.invariants.parking import PARKING_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
@@ -186,6 +187,32 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict <> 'same_money'
         UNION ALL
+        SELECT t.org_id, said.code, t.contract_id, said.vnd, 0
+        FROM toll_requests t
+        CROSS JOIN LATERAL (VALUES
+            ('toll_receivable', t.refunded_vnd - t.amount_vnd),
+            ('unapplied_cash', t.amount_vnd - t.kept_vnd - t.refunded_vnd)
+        ) AS said (code, vnd)
+        WHERE t.status = 'charged'
+        UNION ALL
+        SELECT s.org_id, said.code, said.subject_id, said.vnd, 0
+        FROM shifts s JOIN lots l ON (l.org_id, l.id) = (s.org_id, s.lot_id)
+        CROSS JOIN LATERAL (VALUES
+            ('takings', l.payee_id, s.expected_vnd - s.change_vnd),
+            ('cash_in_drawer', s.id, s.change_vnd - s.counted_vnd),
+            ('cash_variance', l.payee_id, s.counted_vnd - s.expected_vnd)
+        ) AS said (code, subject_id, vnd)
+        WHERE s.closed_at IS NOT NULL
+        UNION ALL
+        SELECT c.org_id, said.code, l.payee_id, said.vnd, 0
+        FROM collections c
+        JOIN postings t ON (t.org_id, t.cause_id) = (c.org_id, c.id)
+         AND t.cause_kind = 'late_collection'
+        JOIN lots l ON (l.org_id, l.id) = (c.org_id, c.lot_id)
+        CROSS JOIN LATERAL (VALUES
+            ('takings', c.amount_vnd), ('cash_variance', -c.amount_vnd)) AS said (code, vnd)
+        WHERE c.rail = 'cash' AND c.reversed_at IS NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
@@ -215,6 +242,19 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
                       AND (k.closed_at IS NULL
                            OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at)))
 """
+# What a toll account was charged is what its bill was paid by it; the rest was refunded, or is on
+# somebody's list, or a person took it off.
+TOLL_CHARGES_ARE_KEPT_OR_GO_BACK: Final = """
+    SELECT t.org_id, t.id AS toll_id, t.amount_vnd, t.kept_vnd, t.refunded_vnd
+    FROM toll_requests t
+    WHERE (t.status = 'charged' AND t.kept_vnd + t.refunded_vnd < t.amount_vnd AND NOT EXISTS (
+              SELECT FROM breaks k WHERE k.org_id = t.org_id AND k.subject_id = t.id
+                AND k.kind = 'refund_due' AND (k.closed_at IS NULL OR k.closed_by IS NOT NULL)))
+       OR t.kept_vnd <> (
+              SELECT coalesce(sum(p.amount_vnd), 0) FROM payments p
+              WHERE p.org_id = t.org_id AND p.source_kind = 'toll' AND p.source_id = t.id
+                AND p.reversed_at IS NULL)
+"""
 # A callback that was processed as money has its bank transaction. Of one that is taken for a repeat
 # that transaction came by another message, which only the code that reads messages can tell.
 A_HANDLED_NOTICE_HAS_ITS_CREDIT: Final = """
@@ -224,20 +264,24 @@ A_HANDLED_NOTICE_HAS_ITS_CREDIT: Final = """
       AND n.outcome NOT IN ('repeat', 'contradicted', 'same_money', 'test', 'empty', 'unreadable',
                             'simulated_refused')
 """
-# What is to be given back of a bill is what it was paid, or what a credit has left; until that is
-# done (a person closes the break), every correction keeps the two equal.
+# What is to be given back of a bill is what it was paid, or what a credit or a toll charge has
+# left; until that is done (a person closes the break), every correction keeps the two equal.
 REFUNDS_DUE_AGREE: Final = """
     SELECT k.org_id, k.subject_id, k.amount_vnd,
-           CASE WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+           CASE WHEN t.id IS NOT NULL THEN t.amount_vnd - t.kept_vnd - t.refunded_vnd
+                WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
            AS left_vnd
     FROM breaks k
+    LEFT JOIN toll_requests t ON (t.org_id, t.id) = (k.org_id, k.subject_id)
+     AND t.status = 'charged'
     LEFT JOIN bills b ON (b.org_id, b.id) = (k.org_id, k.subject_id) AND b.status = 'cancelled'
     LEFT JOIN bank_transactions c ON (c.org_id, c.id) = (k.org_id, k.credit_id)
     LEFT JOIN matches m ON (m.org_id, m.credit_id) = (k.org_id, k.credit_id)
      AND m.reversed_at IS NULL AND m.verdict IN ('over', 'closed_bill')
     WHERE k.kind = 'refund_due' AND k.closed_at IS NULL
       AND k.amount_vnd IS DISTINCT FROM
-          CASE WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+          CASE WHEN t.id IS NOT NULL THEN t.amount_vnd - t.kept_vnd - t.refunded_vnd
+               WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
 """
 
 INVARIANTS: Final[dict[str, str]] = {
@@ -255,7 +299,9 @@ INVARIANTS: Final[dict[str, str]] = {
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
+    "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
+    **PARKING_INVARIANTS,
 }
 
 # More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.

@@ -48,9 +48,9 @@ def bank_clearing(receiving_account_id: UUID) -> AccountKey:
     return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
 
 
-def unapplied(receiving_account_id: UUID) -> AccountKey:
-    """Money whose reason is not known, or that is too much."""
-    return AccountKey(code=AccountCode.UNAPPLIED, subject_id=receiving_account_id)
+def unapplied(holder_id: UUID) -> AccountKey:
+    """Money whose reason is not known, or that is too much: of an account, or of a contract."""
+    return AccountKey(code=AccountCode.UNAPPLIED, subject_id=holder_id)
 
 
 def takings(payee_id: UUID) -> AccountKey:
@@ -71,3 +71,8 @@ def cash_in_drawer(holder_id: UUID) -> AccountKey:
 def cash_variance(payee_id: UUID) -> AccountKey:
     """What counts of a payee's cash found too little (a debit) or too much."""
     return AccountKey(code=AccountCode.CASH_VARIANCE, subject_id=payee_id)
+
+
+def toll_receivable(contract_id: UUID) -> AccountKey:
+    """Money that a toll operator has charged and not paid out."""
+    return AccountKey(code=AccountCode.TOLL_RECEIVABLE, subject_id=contract_id)

@@ -16,6 +16,7 @@ from payments.ledger.rules import (
     cash_variance,
     not_takings,
     takings,
+    toll_receivable,
     unapplied,
 )
 
@@ -41,6 +42,14 @@ async def open_shift_accounts(
 ) -> None:
     """Open what the close of a new shift posts to. Safe to repeat."""
     keys = [cash_in_drawer(shift_id), cash_variance(payee_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_toll_accounts(
+    session: AsyncSession, org_id: UUID, contract_id: UUID, *, now: datetime
+) -> None:
+    """Open what the charges of a new contract with a toll operator post to. Safe to repeat."""
+    keys = [toll_receivable(contract_id), unapplied(contract_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 

@@ -21,12 +21,17 @@ class EventKind(StrEnum):
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"
     CREDIT_CORRECTED = "credit.corrected"
+    PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
+    PARKING_LEFT = "parking.left"
+    PARKING_DEPOSIT_PAID = "parking.deposit_paid"  # what a shift paid on behalf of drivers
+    PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
     PARKING_ENTERED = "parking.entered"
     PARKING_WATCHED = "parking.watched"  # a plate of the watch list came in
     PARKING_OVER_LICENCE = "parking.over_licence"  # more are inside than the licence allows
-    PARKING_SESSION_PAID = "parking.session_paid"  # nothing is due any more: it may leave
-    PARKING_LEFT = "parking.left"
-    PARKING_PLATE_DIFFERED = "parking.plate_differed"  # another plate goes out than came in
+    PARKING_PASS_PAID = "parking.pass_paid"  # noqa: S105 (no password)
+    # Its payment was taken back, or refunded.
+    PARKING_PASS_OWED_AGAIN = "parking.pass_owed_again"  # noqa: S105 (no password)
+    PARKING_PASS_ENDING = "parking.pass_ending"  # noqa: S105 (no password); within a week
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
 

@@ -43,3 +43,31 @@ async def cancel_bill_and_propose_refund(
         )
         await insert_breaks_once(session, org_id, [due], now=now)
     return bill
+
+
+async def propose_refund(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    subject_id: UUID,
+    bill_id: UUID | None,
+    amount_vnd: int,
+    reason: Reason,
+    now: datetime,
+) -> None:
+    """Put what a person agreed to give back on the list, although the books owe nothing.
+
+    Proposing twice for the same subject proposes once, until that is done.
+
+    Args:
+        subject_id: what it is given back for.
+        bill_id: the bill that was paid, where there is one.
+    """
+    agreed = NewBreak(
+        kind=BreakKind.REFUND_AGREED,
+        subject_id=subject_id,
+        bill_id=bill_id,
+        amount_vnd=amount_vnd,
+        reason=reason,
+    )
+    await insert_breaks_once(session, org_id, [agreed], now=now)

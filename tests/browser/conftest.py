@@ -12,7 +12,10 @@ from tests.browser.static_site import StaticSite
 
 CHROMIUM = os.environ.get("PHOPAY_CHROMIUM", "/usr/bin/chromium")
 VENDOR = Path(__file__).parents[2] / "api/static/vendor/manifest.json"
-LAUNCH_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LAUNCH_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),  # a camera
+]
 PAGE_TIMEOUT_MS = 15_000  # two shared cores; a page that needs longer is broken
 
 OpenPage = Callable[..., Page]

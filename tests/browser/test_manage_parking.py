@@ -1,4 +1,4 @@
-"""Managers of lots at work: prices written and published by clicking, and the other pages."""
+"""Managers of lots at work: prices written, looked at and published; the other pages."""
 
 from collections.abc import Iterator
 

@@ -25,7 +25,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OURS = (
     *("api", "core", "identity", "loadtests", "migrations", "ops", "payments", "sandbox", "tests"),
-    *("parking", "registry", "worker"),
+    *("city", "parking", "registry", "worker"),
 )
 NAMED = re.compile(rf"`((?:{'|'.join((*OURS, 'docs'))})/[\w./-]*)`")
 # payments.bills.service.open_bills, a module or what is in it; sandbox.json is a file.
@@ -156,7 +156,7 @@ def declared(group: str) -> set[str]:
 
 EXPLAINED = {
     "run": "What runs in production",
-    "dev": "What `./phopay test`, `check` and `bench` need besides",
+    "dev": "What `./phopay test`, `check`, `bench` and `loadtest` need besides",
     "alpr": "What reading plates from photos needs",
 }
 
@@ -236,7 +236,7 @@ def test_every_package_of_the_domain_is_in_the_image() -> None:
 def test_the_compose_file_is_whole_and_has_no_secret_in_it() -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     services = compose["services"]
-    assert set(services) == {"postgres", "migrate", "hub", "worker", "caddy"}
+    assert set(services) == {"postgres", "migrate", "maintain", "hub", "worker", "caddy"}
     for name, service in services.items():
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         assert set(service.get("networks", [])) <= set(compose["networks"]), name
@@ -248,8 +248,8 @@ def test_the_compose_file_is_whole_and_has_no_secret_in_it() -> None:
     owners = [
         name for name, one in services.items() if "postgres_password" in one.get("secrets", [])
     ]
-    assert owners == ["postgres", "migrate"]
-    for name in ("migrate", "hub", "worker"):
+    assert owners == ["postgres", "migrate", "maintain"]
+    for name in ("migrate", "maintain", "hub", "worker"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
     proxy = services["caddy"]["networks"]["outside"]["ipv4_address"]

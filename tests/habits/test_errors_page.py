@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import api
+import city
 import core
 import identity
 import parking
@@ -19,14 +20,11 @@ PAGE = Path(__file__).parents[2] / "docs/errors.md"
 
 def all_errors() -> list[type[HubError]]:
     """Every error class of the hub, by code."""
-    for package in (core, identity, payments, parking, api):
+    for package in (core, identity, payments, parking, city, api):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             importlib.import_module(module.name)
-    found = {
-        error
-        for error in walk(HubError)
-        if error.__module__.partition(".")[0] in ("core", "identity", "payments", "parking", "api")
-    }
+    ours = ("core", "identity", "payments", "parking", "city", "api")
+    found = {error for error in walk(HubError) if error.__module__.partition(".")[0] in ours}
     return sorted((e for e in found if hasattr(e, "code")), key=lambda e: (e.code, e.__module__))
 
 

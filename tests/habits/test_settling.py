@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("api", "core", "identity", "ops", "parking", "payments", "registry", "worker")
+PACKAGES = ("api", "city", "core", "identity", "ops", "parking", "payments", "registry", "worker")
 WRITES = re.compile(
     r"UPDATE\s+bills\b[^;]*?\bSET\b[^;]*?\b(paid_vnd|received_vnd|paid_at)\s*=", re.IGNORECASE
 )

@@ -146,6 +146,7 @@ def a_value(udt: str) -> object:
         "int4": 1,
         "int8": 1,
         "bytea": b"x",
+        "json": "{}",
         "jsonb": "{}",
         "_text": [],
     }.get(udt, "x")

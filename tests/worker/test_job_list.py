@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 OFFERED = sorted(
     str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
-    for package in ("identity", "parking", "payments")
+    for package in ("city", "identity", "parking", "payments")
     for path in (ROOT / package).rglob("jobs.py")
 )
 

@@ -10,13 +10,16 @@ What is built, from the ground up:
 - `stalls`: what most tests start with, a payee that can be paid (`a_payable_stall`)
 - `account_changes`: a payee's account proposed, approved, and tested by a transfer
 - `parking_sessions`: a lot's gate with its attendant and tariff (`a_gate`), vehicles inside
+- `passes`: passes of a lot with monthly prices, sold, paid and looked at
 - `bills`: bills, and the requests for them
+- `complaints`: complaints about a stay
 - `lots`: lots that take vehicles (`a_lot`); `entries`: vehicles at their way in; `gates`: over HTTP
 - `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
 - `orders`: the orders in which reports of the same money can come
 - `callbacks`: the same with its headers, signed as each provider signs
 - `reads`: what became of it: bills, ledger, breaks, events, rows
 - `polling`, `rails`: stalls whose provider is asked, or keeps their orders
+- `tolls`: a lot whose drivers have toll wallets (`a_toll_gate`)
 - `sandboxes`, `receivers`, `servers`: the outside world, and who hears from it
 - `hubs`: the hub over HTTP in this process; `cities`, `markets`, `pages`: who uses it
 - `installation`: hubs and workers as processes of their own, to be killed

@@ -45,6 +45,7 @@ async def a_lot(
     payment_timing: str = "payPriorToExit",
     is_crowd_mode: bool = False,
     is_live: bool = True,
+    paid_to: tuple[UUID, UUID] | None = None,
     now: datetime = NOON,
 ) -> LotFacts:
     """Make a lot with a way in and a way out; its payee can be paid.
@@ -55,6 +56,8 @@ async def a_lot(
         code: of the new organisation.
         capacity: vehicles of each class that there is room for; cars and motorbikes, ROOM each.
         licensed: how many of them the licence allows; as many as there is room for.
+        paid_to: the payee and account of the organisation that its money is for; new ones unless
+            given.
     """
     room = capacity or {CAR: ROOM, MOTORBIKE: ROOM}
     if org is None:
@@ -67,8 +70,11 @@ async def a_lot(
                 now=now,
             )
     async with open_org_transaction(database, org.id) as session:
-        payee_id = await a_payee(session, org, now=now)
-        account_id = await an_account(session, org, payee_id, now=now)
+        if paid_to is None:
+            payee_id = await a_payee(session, org, now=now)
+            account_id = await an_account(session, org, payee_id, now=now)
+        else:
+            payee_id, account_id = paid_to
         lot_id = await _add_lot(
             session,
             org,

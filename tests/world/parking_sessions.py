@@ -14,6 +14,7 @@ from core.ids import first_id_at, new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.paying import BillWanted, Taken
+from parking.sessions.tickets import TICKET_PATH, write_ticket_code
 from parking.shifts.service import open_shift
 from parking.tariffs.service import add_version, assign_to_lot, create_tariff
 from parking.vehicles import VehicleClass
@@ -88,7 +89,30 @@ async def a_gate(
     """
     lot = lot or await a_lot(database, **facts)
     attendant = await an_attendant(database, lot)
-    shift_id, tariff_id = new_id(), new_id()
+    shift_id = new_id()
+    await a_tariff(database, lot, document, now=now)
+    async with open_org_transaction(database, lot.org.id) as session:
+        await open_a_shift(
+            session,
+            lot,
+            attendant,
+            id_=shift_id,
+            change_vnd=change_vnd,
+            now=now - timedelta(hours=4),
+        )
+    stall = await as_stall(database, lot)
+    return Gate(lot=lot, attendant=attendant, shift_id=shift_id, stall=stall)
+
+
+async def a_tariff(
+    database: Database,
+    lot: LotFacts,
+    document: dict[str, Any] | None = None,
+    *,
+    now: datetime = NOON,
+) -> None:
+    """Let a lot take a tariff, since a year ago."""
+    tariff_id, since = new_id(), now - timedelta(days=365)
     async with open_org_transaction(database, lot.org.id) as session:
         await create_tariff(
             session, lot.org.id, tariff_id, name="Biểu giá thử", actor=MANAGER, now=now
@@ -98,7 +122,7 @@ async def a_gate(
             lot.org.id,
             new_id(),
             tariff_id=tariff_id,
-            valid_from=now - timedelta(days=365),
+            valid_from=since,
             document=document or a_tariff_document(),
             legal_basis="QĐ 44/2017/QĐ-UBND",
             actor=MANAGER,
@@ -110,31 +134,27 @@ async def a_gate(
             new_id(),
             lot_id=lot.id,
             tariff_id=tariff_id,
-            from_at=now - timedelta(days=365),
+            from_at=since,
             actor=MANAGER,
             now=now,
         )
-        await open_a_shift(
-            session,
-            lot,
-            attendant,
-            id_=shift_id,
-            change_vnd=change_vnd,
-            now=now - timedelta(hours=4),
-        )
-        endpoint_id = await an_endpoint(session, lot.org, [lot.account_id])
+
+
+async def as_stall(database: Database, lot: LotFacts, *, is_sandbox: bool = False) -> PayableStall:
+    """Return a lot's payee as those who pay bills know it, with an endpoint of its account."""
+    async with open_org_transaction(database, lot.org.id) as session:
+        endpoint_id = await an_endpoint(session, lot.org, [lot.account_id], is_sandbox=is_sandbox)
         number = await session.scalar(
             text("SELECT account_number FROM receiving_accounts WHERE id = :id"),
             {"id": lot.account_id},
         )
-    stall = PayableStall(
+    return PayableStall(
         org=lot.org,
         payee_id=lot.payee_id,
         account_id=lot.account_id,
         account_number=str(number),
         endpoint_id=endpoint_id,
     )
-    return Gate(lot=lot, attendant=attendant, shift_id=shift_id, stall=stall)
 
 
 async def open_a_shift(
@@ -255,3 +275,12 @@ def a_bill_wanted(gate: Gate, amount_vnd: int, *, id_: UUID | None = None) -> Bi
 def cash(amount_vnd: int, *, id_: UUID | None = None) -> Taken:
     """Say that cash was taken."""
     return Taken(id=id_ or new_id(), rail=CollectionRail.CASH, amount_vnd=amount_vnd)
+
+
+async def ticket_path_of(database: Database, gate: Gate, stay_id: UUID) -> str:
+    """Return the address that the code on a stay's ticket has."""
+    async with open_org_transaction(database, gate.org_id) as session:
+        key = await session.scalar(
+            text("SELECT ticket_key FROM parking_sessions WHERE id = :id"), {"id": stay_id}
+        )
+    return TICKET_PATH + write_ticket_code(gate.lot.org.code, stay_id, key)

@@ -87,7 +87,7 @@ class RunningCity:
         number = next(self._names)
         account_number = sharing.account_number if sharing else f"0988{number:06d}"
         login = f"stall{number}"
-        payee_id, account_id = self._do(
+        payee_id, account_id = self.do(
             lambda database: self._seed(database, login, account_number, is_seen)
         )
         if sharing is None:
@@ -111,7 +111,7 @@ class RunningCity:
             async with open_org_transaction(database, self.org.id) as session:
                 await self._add_staff(session, login, roles, payee_id)
 
-        self._do(add)
+        self.do(add)
 
     def transfer(self, stall: StaffedStall, amount_vnd: int, memo: str, **facts: Any) -> None:
         """Let money reach a stall's account, as a bank app that lets the memo be changed."""
@@ -229,7 +229,7 @@ class RunningCity:
                 )
                 return endpoint
 
-        endpoint = self._do(make)
+        endpoint = self.do(make)
         account = {"bin": MB, "number": account_number}
         self.sandbox.post(
             "/control/accounts", json={**account, "holder": HOLDER}
@@ -244,7 +244,8 @@ class RunningCity:
         self.sandbox.post("/control/subscriptions", json=subscription).raise_for_status()
         return endpoint.id
 
-    def _do(self, work: Callable[[Database], Awaitable[T]]) -> T:
+    def do(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Run asynchronous work on the database, past the hub."""
         return run_apart(self.fresh_database, work)
 
 

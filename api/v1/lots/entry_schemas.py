@@ -5,22 +5,24 @@ OpenAPI, at a tenth of the cost.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
+from pydantic import Field
 
-from api.http.fields import Read
-from parking.plates import PLATE_CHARS_MAX
+from api.http.fields import Body, Read
+from parking.plates import PLATE_CHARS_MAX, format_plate
 from parking.sessions.rules import (
     READ_TEXT_CHARS_MAX,
     SCORE_BPS_MAX,
     TICKET_CHARS_MAX,
-    EntryAnswer,
     Method,
+    MovementKind,
     Verdict,
 )
+from parking.sessions.views import FoundBy
 from parking.vehicles import VehicleClass
 
 REASON_CHARS_MAX: Final = 500
@@ -91,16 +93,71 @@ class EntryRead(Read):
     capacity: int | None
 
 
-def write_entry(answer: EntryAnswer) -> dict[str, Any]:
-    """Return an EntryRead as plain values; a test holds both equal."""
-    return {
-        "verdict": answer.verdict.value,
-        "session_id": answer.session_id,
-        "ticket_key": answer.ticket_key,
-        "entered_at": answer.entered_at,
-        "pass_id": answer.pass_id,
-        "is_pass_in_use": answer.is_pass_in_use,
-        "is_watched": answer.is_watched,
-        "inside_count": answer.inside_count,
-        "capacity": answer.capacity,
-    }
+class MovementResult(Read):
+    """What became of one movement of a batch."""
+
+    id: UUID | None = Field(description="Null where it could not be read or verified.")
+    verdict: str = Field(examples=["opened", "waiting", "bad_signature"])
+
+
+class MovementsRead(Read):
+    """The answers of a batch, in its order."""
+
+    results: list[MovementResult]
+
+
+class MovementRead(Read):
+    """A movement as it stands now."""
+
+    id: UUID
+    device_id: UUID
+    seq: int
+    kind: MovementKind
+    verdict: str
+    handled_at: datetime | None
+    received_at: datetime
+
+
+class MovementPage(Read):
+    """Movements, oldest first."""
+
+    movements: list[MovementRead]
+
+
+class InsideRead(Read):
+    """A vehicle inside."""
+
+    id: UUID
+    vehicle_class: VehicleClass
+    plate: str | None
+    plate_written: str | None = Field(examples=["29-AA 123.45"])
+    ticket: str | None
+    entered_at: datetime
+    photo: str | None = Field(description="SHA-256 of the photo at the way in.")
+    pass_id: UUID | None
+    found_by: FoundBy
+
+
+class InsidePage(Read):
+    """At most 50 vehicles: the likeliest first, or the newest."""
+
+    sessions: list[InsideRead]
+
+
+class PlateAdd(Body):
+    """A plate that was read after its vehicle came in."""
+
+    plate: Annotated[str, Field(min_length=1, max_length=4 * PLATE_CHARS_MAX)]
+    vehicle_class: VehicleClass
+    method: Method = Method.VISUAL
+
+
+class PlateAdded(Read):
+    """Whether the vehicle is inside by another stay."""
+
+    is_conflict: bool
+
+
+def write_plate(compact: str, vehicle_class: str) -> str:
+    """Return a stored plate as the law writes it."""
+    return format_plate(compact, VehicleClass(vehicle_class))

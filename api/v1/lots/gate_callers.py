@@ -1,9 +1,9 @@
 """Callers at a gate: people by cookie, machines by API key, attendants' devices by token."""
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from fastapi import Request
 
 from api.http.deps import authorise
@@ -11,15 +11,17 @@ from api.services import read_services
 from core.audit import Actor
 from core.clock import read_clock
 from core.errors import Forbidden
+from core.tenancy import open_org_transaction
 from identity.devices.tokens import TOKEN_PREFIX
+from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
+from parking.shifts.queries import find_open_shift
 
 BEARER: Final = "Bearer "
 DEVICE: Final = f"{BEARER}{TOKEN_PREFIX}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GateCaller:
+class GateCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who asks at a lot, with what their token or sign-in says of them."""
 
     org_id: UUID
@@ -52,6 +54,9 @@ async def identify_gate(request: Request, lot_id: UUID) -> GateCaller:
         return identify_device(request, lot_id, token.removeprefix(BEARER))
     caller = await authorise(request, Permission.PARKING_GATE)
     caller.narrow(ScopeKind.LOT, lot_id)
+    shift_id = None
+    if caller.kind == "staff":  # a machine has none, and a device's stands in its token
+        shift_id = await _find_shift(request, caller, lot_id)
     return GateCaller(
         org_id=caller.org_id,
         org_code=caller.org_code,
@@ -59,7 +64,7 @@ async def identify_gate(request: Request, lot_id: UUID) -> GateCaller:
         id=caller.id,
         name=caller.actor.name,
         device_id=None,
-        shift_id=None,
+        shift_id=shift_id,
         person_id=caller.id,
         may_override=caller.may(Permission.PARKING_OVERRIDE),
         request_id=caller.request_id,
@@ -98,3 +103,9 @@ def identify_device(
     )
     request.state.caller = caller
     return caller
+
+
+async def _find_shift(request: Request, caller: Caller, lot_id: UUID) -> UUID | None:
+    async with open_org_transaction(read_services(request).database, caller.org_id) as session:
+        shift = await find_open_shift(session, caller.org_id, caller.id)
+    return shift.id if shift is not None and shift.lot_id == lot_id else None

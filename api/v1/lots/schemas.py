@@ -200,3 +200,13 @@ class AreaList(Read):
     """The areas of a lot."""
 
     areas: list[AreaRead]
+
+
+class PosterRead(Read):
+    """A lot's poster: the static code of its payee, by which drivers pay without a session."""
+
+    lot_id: UUID
+    payee_id: UUID
+    is_made: bool = Field(description="What is paid by the code is a collection of the lot.")
+    qr_svg: str | None = Field(description="Where the code is drawn.")
+    card_png: str | None = Field(description="The same in a frame, to be printed.")

@@ -96,7 +96,7 @@ def errors_of(function: Callable[..., Any], *, seen: set[object] | None = None) 
             if inspect.isfunction(called) and called.__module__.startswith("api.v1"):
                 found |= errors_of(called, seen=seen)
             elif inspect.isfunction(called) and called.__module__.startswith(
-                ("parking", "payments", "identity", "api")
+                ("city", "parking", "payments", "identity", "api")
             ):
                 found |= raised_by_docstring(called)
     return found

@@ -13,7 +13,7 @@ ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
 def list_calls() -> Iterator[ast.Call]:
-    for package in ("parking", "payments", "identity", "ops"):
+    for package in ("city", "parking", "payments", "identity", "ops"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 name = getattr(getattr(node, "func", None), "attr", None) or getattr(

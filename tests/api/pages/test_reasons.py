@@ -67,11 +67,29 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.TWIN_NAMED_LATER: ({}, []),
     BreakReason.NO_BILL_FITS: ({}, []),
     BreakReason.MATCHING_FAILED: ({"error": "ValueError"}, ["ValueError"]),
+    BreakReason.COMPLAINT_UPHELD: ({"words": "Đã thu thừa"}, ["“Đã thu thừa”"]),
     BreakReason.OWNER_FAILED: (
         {"owner_kind": "parking", "to_status": "paid", "error": "TimeoutError"},
         ["parking", "TimeoutError"],
     ),
     BreakReason.CANCELLED_PART_PAID: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
+    BreakReason.VEHICLE_INSIDE_ALREADY: (
+        {"plate": "29A***45", "lot": "Bãi xe số 1"},
+        ["29A***45", "Bãi xe số 1"],
+    ),
+    BreakReason.STAYS_OVERLAP: (
+        {"plate": "29A***45", "lot": "Bãi xe số 1"},
+        ["29A***45", "Bãi xe số 1"],
+    ),
+    BreakReason.MOVEMENT_TO_CHECK: (
+        {"why": "paid_twice", "lot": "Bãi xe số 1"},
+        ["paid_twice", "Bãi xe số 1"],
+    ),
+    BreakReason.MOVEMENT_NOT_ACCEPTED: (
+        {"why": "too_old", "lot": "Bãi xe số 1"},
+        ["too_old", "Bãi xe số 1"],
+    ),
+    BreakReason.PAID_TOO_LATE: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.INVARIANT_BROKEN: (
         {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
         ["postings_sum_to_zero", "sum_vnd 5"],

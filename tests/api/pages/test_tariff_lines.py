@@ -43,6 +43,17 @@ def test_lines_without_names_are_still_sentences() -> None:
     ]
 
 
+def test_a_tier_says_what_it_adds() -> None:
+    tiers = [
+        {"type": "flatRateTier", "value_vnd": 10_000, "duration_end_minutes": 120},
+        {"type": "flatRateTier", "value_vnd": 25_000, "duration_start_minutes": 120},
+    ]
+    found = price(a_tariff(*tiers), "20 08:00", "20 12:00")
+
+    assert [line.facts["value_vnd"] for line in found.lines] == [10_000, 15_000]
+    assert texts(found.lines) == ["Gửi đến 2 giờ", "Gửi trên 2 giờ, thêm"]
+
+
 def test_what_was_paid_is_a_line() -> None:
     due = amount_due(
         a_tariff(hourly(5_000)), a_stay("20 08:00"), now=at("20 10:00"), paid_vnd=5_000

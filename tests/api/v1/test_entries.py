@@ -42,6 +42,18 @@ async def test_an_attendant_enters_a_vehicle_and_may_send_it_again(gate: Gate) -
     assert again.json()["ticket_key"] == entered["ticket_key"]
 
 
+async def test_entry_of_a_signed_in_attendant_belongs_to_their_running_shift(gate: Gate) -> None:
+    await gate.enter()
+    shift = {"id": str(new_id()), "lot_id": str(gate.lot.id)}
+    opened = await gate.attendant.post("/v1/shifts", json=shift)
+    assert opened.status_code == 201, opened.text
+
+    await gate.enter()
+
+    report = await gate.attendant.get(f"/v1/shifts/{shift['id']}")
+    assert report.json()["entered"] == 1
+
+
 async def test_a_vehicle_inside_and_a_full_lot_are_answers(gate: Gate) -> None:
     first = await gate.enter(plate="29AA12345")
     assert (await gate.enter(plate="29 aa 12345"))["verdict"] == "already_inside"

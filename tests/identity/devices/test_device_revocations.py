@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from core.clock import read_clock
 from core.db import Database
@@ -20,6 +20,7 @@ from identity.people.rules import Role
 from identity.people.service import HUB, add_staff
 from registry import REGISTRY
 from tests.world.constants import PASSWORD
+from tests.world.databases import FreshDatabase, open_database_at
 from tests.world.organisations import an_organisation
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +121,22 @@ async def test_what_was_revoked_hours_ago_is_not_remembered(
     await tokens.refresh(gate_database)
 
     assert not tokens.revocations.has_device(device.org_id, device.id)
+
+
+async def test_while_the_database_is_away_the_last_list_holds(
+    app_database: Database, gate_database: Database, fresh_database: FreshDatabase
+) -> None:
+    device = await a_device(app_database, "HKXM", revoked_at=NOW, revoked_by=UUID(int=1))
+    tokens = DeviceTokens("k" * 43)
+    await tokens.refresh(gate_database)
+    nowhere = fresh_database.gate_url.rpartition("/")[0] + "/gone"
+
+    async with open_database_at(nowhere, fresh_database.settings) as away:
+        with pytest.raises(OperationalError):
+            await tokens.refresh(away)
+
+    with pytest.raises(DeviceRevoked):
+        tokens.verify_device_token(a_token(tokens, device), NOW)
 
 
 @pytest.mark.parametrize("column", ["name", "public_key", "scope_id", "person_id"])

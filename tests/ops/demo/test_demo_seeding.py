@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from ops.demo import city
+from ops.demo.parking import SITES, VEHICLES_A_LOT
 from ops.demo.places import DONG_XA, PLACES
 from ops.errors import CannotStart
 from tests.world.databases import FreshDatabase
@@ -74,3 +75,26 @@ def test_pretend_places_are_not_put_beside_live_ones(
 
     with pytest.raises(CannotStart, match="live organisation"):
         seed()
+
+
+@pytest.mark.slow
+def test_the_parking_sites_have_prices_and_a_morning_behind_them(
+    seed: Callable[[], list[str]], fresh_database: FreshDatabase
+) -> None:
+    seed()
+
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        lots, priced, inside, counted, left, collected, open_shifts = (
+            owner.execute("""
+            SELECT (SELECT count(*) FROM lots), (SELECT count(DISTINCT lot_id) FROM lot_tariffs),
+                   (SELECT count(*) FROM inside), (SELECT sum(inside_count) FROM occupancy),
+                   (SELECT count(*) FROM parking_sessions WHERE status = 'left'),
+                   (SELECT count(*) FROM collections WHERE rail = 'cash' AND amount_vnd > 0),
+                   (SELECT count(*) FROM shifts WHERE closed_at IS NULL)
+            """).fetchone()
+            or ()
+        )
+    assert (lots, priced, open_shifts) == (len(SITES), len(SITES), 2)
+    assert inside == counted
+    assert inside + left == 2 * VEHICLES_A_LOT
+    assert 0 < collected <= left

@@ -31,6 +31,8 @@ def walk_minutes(  # noqa: C901 (one loop on purpose: it shares no structure wit
     for minute in range(entered, entered + minutes):
         if block and not is_cut and minute < block[1]:
             place[block[0]] += 1
+            if id(find(tariff, minute % 1440)[1]) != block[0]:
+                last = None  # its hours were over meanwhile, and may begin again
             continue
         collection, ladder = find(tariff, minute % 1440)
         if collection is None or ladder is None:
@@ -46,6 +48,9 @@ def walk_minutes(  # noqa: C901 (one loop on purpose: it shares no structure wit
             for one in collection.ladders:
                 place.pop(id(one), None)
         here = (id(ladder), period)
+        if here == last and block and minute < block[1]:
+            place[block[0]] += 1
+            continue
         if here != last:
             block = None
             if collection.restarts_each_window:
@@ -57,12 +62,8 @@ def walk_minutes(  # noqa: C901 (one loop on purpose: it shares no structure wit
                 cap_vnd = collection.max_value_vnd
                 caps_vnd[id(collection)] = 10**12 if cap_vnd is None else cap_vnd
                 if line.type == "incrementingRate":
-                    if block is None or block[0] != id(ladder) or minute >= block[1]:
-                        sums_vnd[key] += line.value_vnd
-                        length = line.increment
-                        if not is_cut:
-                            length -= (at - line.duration_start) % line.increment
-                        block = (id(ladder), minute + length)
+                    sums_vnd[key] += line.value_vnd
+                    block = (id(ladder), minute + line.increment)
                 elif at == line.duration_start:
                     block = None
                     sums_vnd[key] += ladder.step_vnd(index)

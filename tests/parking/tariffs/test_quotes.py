@@ -105,6 +105,14 @@ def test_no_other_text_is_a_quote(token: str) -> None:
         SIGNER.read(token, now=NOON)
 
 
+@pytest.mark.parametrize("added", ["\n", " ", "!", "="])
+@pytest.mark.parametrize("place", [0, 40, len(TOKEN)])
+def test_a_token_has_one_spelling(place: int, added: str) -> None:
+    """Decoders of base64 pass over what is no letter of theirs; a token is what was given out."""
+    with pytest.raises(QuoteNotAuthentic):
+        SIGNER.read(TOKEN[:place] + added + TOKEN[place:], now=NOON)
+
+
 def test_a_token_as_long_as_a_book_is_refused_unread() -> None:
     with pytest.raises(QuoteNotAuthentic):
         SIGNER.read("A" * 1_000_000, now=NOON)

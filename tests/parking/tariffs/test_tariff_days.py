@@ -6,7 +6,7 @@ import pytest
 
 from parking.tariffs.calendar import types_of_day
 from parking.tariffs.structure import DayType, SpecialDay, Tariff
-from tests.parking.tariffs.stays import a_tariff, cost, hourly
+from tests.parking.tariffs.stays import a_tariff, cost, flat, hourly
 
 HOLIDAY, EVENT = DayType.PUBLIC_HOLIDAY, DayType.PUBLIC_EVENT_DAY
 EVE = DayType.DAY_BEFORE_PUBLIC_HOLIDAY
@@ -33,6 +33,7 @@ def test_a_tariffs_own_days_come_before_the_calendar() -> None:
     day = date(2026, 9, 2)
 
     assert HOLIDAY not in types_of_day(day, [SpecialDay(day, None)])
+    assert EVE not in types_of_day(date(2026, 9, 1), [SpecialDay(date(2026, 9, 1), None)])
     assert {HOLIDAY, EVENT} <= types_of_day(day, [SpecialDay(day, EVENT)])
     assert HOLIDAY in types_of_day(date(2026, 11, 20), [SpecialDay(date(2026, 11, 20), HOLIDAY)])
     assert EVE in types_of_day(date(2026, 11, 19), [SpecialDay(date(2026, 11, 20), HOLIDAY)])
@@ -89,6 +90,33 @@ def test_a_day_is_hanois_and_not_utcs() -> None:
 
     assert cost(tariff, "2026-09-02 06:30", "2026-09-02 07:00") == 9_000
     assert cost(tariff, "2026-09-01 23:30", "2026-09-01 23:59") == 1_000
+
+
+def test_a_ladder_goes_on_over_midnight_at_the_rates_of_the_new_day() -> None:
+    """Otherwise a visit at a flat price would pay twice, and a climbed ladder would start anew."""
+
+    def table(factor: int, **conditions: object) -> dict[str, object]:
+        lines = [
+            flat(10_000 * factor, duration_end_minutes=60),
+            hourly(1_000 * factor, duration_start_minutes=60),
+        ]
+        return {"rate_line_collections": [{"rate_lines": lines}], **conditions}
+
+    tables = [table(3, days=["publicHoliday"]), table(1)]
+    entered, left = "2026-04-29 22:00", "2026-04-30 02:00"
+
+    going_on = a_tariff(rate_tables=tables, day_rule="clock")
+    assert cost(going_on, entered, left) == 10_000 + 1_000 + 2 * 3_000
+
+
+def test_a_cap_that_resets_at_midnight_starts_the_ladder_of_the_new_day() -> None:
+    def table(factor: int, **conditions: object) -> dict[str, object]:
+        collection = {"reset_time": "00:00", "rate_lines": [flat(10_000 * factor)]}
+        return {"rate_line_collections": [collection], **conditions}
+
+    tariff = a_tariff(rate_tables=[table(3, days=["publicHoliday"]), table(1)], day_rule="clock")
+
+    assert cost(tariff, "2026-04-29 22:00", "2026-04-30 02:00") == 10_000 + 30_000
 
 
 def test_each_period_of_a_cap_has_the_rates_of_its_day() -> None:

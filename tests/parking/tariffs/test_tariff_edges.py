@@ -309,6 +309,12 @@ def test_a_lost_ticket_has_its_price(rule: str, amount_vnd: int) -> None:
     assert cost(tariff, "20 08:00", "20 10:00", is_ticket_lost=True) == amount_vnd
 
 
+def test_a_stay_that_costs_more_than_a_lost_ticket_costs_no_more_for_it() -> None:
+    tariff = a_tariff(hourly(10_000), lost_ticket_vnd=50_000, lost_ticket_rule="at_least")
+
+    assert cost(tariff, "20 08:00", "20 16:00", is_ticket_lost=True) == 80_000
+
+
 def test_without_ticket_and_entry_the_price_of_a_lost_ticket_is_due() -> None:
     tariff = a_tariff(hourly(10_000), lost_ticket_vnd=50_000)
     unknown = a_stay(None, is_ticket_lost=True)
@@ -316,6 +322,16 @@ def test_without_ticket_and_entry_the_price_of_a_lost_ticket_is_due() -> None:
     assert price_stay(tariff, unknown, left_at=at("20 10:00")).amount_vnd == 50_000
     with pytest.raises(StayNotPriceable):
         price_stay(a_tariff(hourly(10_000)), unknown, left_at=at("20 10:00"))
+
+
+@pytest.mark.parametrize(
+    ("tax_rate_bps", "tax_vnd"), [(None, 0), (0, 0), (800, 7_407), (1_000, 9_091)]
+)
+def test_a_price_contains_its_tax(tax_rate_bps: int | None, tax_vnd: int) -> None:
+    """Of 100.000: 8 % is 7.407,4 and 10 % is 9.090,9."""
+    fields = {} if tax_rate_bps is None else {"tax_rate_bps": tax_rate_bps}
+
+    assert price(a_tariff(flat(100_000), **fields), "20 08:00", "20 09:00").tax_vnd == tax_vnd
 
 
 # Versions, bounds, charts
@@ -332,6 +348,15 @@ def test_a_new_version_holds_for_those_who_come_after_it_or_for_its_own_days() -
 
     assert total(VersionRule.ENTRY) == 10_000 + 10_000 + 20_000 + 20_000
     assert total(VersionRule.CLOCK) == 10_000 + 10_000 + 50_000 + 50_000
+
+
+def test_of_two_versions_in_force_the_later_one_holds() -> None:
+    old, new = a_tariff(hourly(10_000)), a_tariff(hourly(20_000), valid_from_on="2026-11-01")
+    stay = a_stay("20 08:00")
+
+    for versions in ([old, new], [new, old]):
+        price_of_hour = price_stay_by_versions(versions, stay, left_at=at("20 09:00"))
+        assert price_of_hour.amount_vnd == 20_000
 
 
 def test_no_version_before_the_first() -> None:

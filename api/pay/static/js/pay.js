@@ -1,4 +1,5 @@
-// The pay page stays right while it is open: news of the bill, the end of its time, a lost line.
+// The pay page and the driver's page stay right while they are open: news of the bill, the end of
+// its time, a lost line.
 
 import { announce } from "/static/js/app.js";
 import { fetchAnswer } from "/static/js/requests.js";
@@ -7,6 +8,7 @@ import { listen } from "/static/js/live.js";
 const page = document.getElementById("pay");
 let isRefreshing = false;
 let isRefreshWanted = false;
+let shown = ""; // what was drawn last: the same again would close what is open and read it out anew
 
 /** Fetch how the bill stands and show it; what is wanted during a request is one more. */
 async function refresh() {
@@ -30,10 +32,15 @@ async function refresh() {
 }
 
 function show(html) {
+  if (html === shown) return;
+  shown = html;
   const before = state();
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
   page.replaceChildren(fresh.content);
+  // Another bill is shown by now: the stream of its news is another, too.
+  const bill = page.querySelector("[data-bill]");
+  if (bill && bill.dataset.bill !== page.dataset.bill) location.reload();
   const now = page.querySelector("[data-pay-state]");
   if (state() === before) return;
   announce(now.dataset.say);
@@ -72,7 +79,8 @@ function showLost(isLost) {
   lostTimer ??= setTimeout(() => (lost.hidden = false), LOST_AFTER_MS);
 }
 
-listen(page.dataset.eventsAt, { ...handlers, reload: refresh }, {
+const news = { ...handlers, "parking.session_paid": refresh, reload: refresh };
+listen(page.dataset.eventsAt, news, {
   onSignal: (isLive) => {
     if (isLive && wasLost) refresh();
     wasLost = !isLive;
@@ -91,9 +99,17 @@ setInterval(() => {
   if (page.querySelector("[data-under-way]")) refresh();
 }, UNDER_WAY_MS);
 
+// What is due grows with the time, and cash makes no news: the driver's page asks now and then.
+const refreshS = Number(page.dataset.refreshS ?? 0);
+if (refreshS) {
+  setInterval(() => {
+    if (document.visibilityState === "visible") refresh();
+  }, refreshS * 1000);
+}
+
 const share = document.querySelector("[data-share]");
-share.hidden = false;
-share.addEventListener("click", async () => {
+if (share) share.hidden = false;
+share?.addEventListener("click", async () => {
   const link = location.origin + location.pathname;
   try {
     if (navigator.share) await navigator.share({ title: share.dataset.shareTitle, url: link });

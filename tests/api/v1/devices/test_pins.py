@@ -1,17 +1,25 @@
 """PINs: they name a person on an enrolled phone, and what is tried against them."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from core.clock import read_clock
 from core.db import Database
+from core.tenancy import open_org_transaction
+from identity.devices import queries
+from identity.people.service import HUB, StaffChange, change_staff
+from registry import REGISTRY
 from tests.world.constants import PASSWORD
 from tests.world.gates import Gate
 from tests.world.lots import a_lot
 from tests.world.phones import EnrolledPhone, enrol_phone
+from tests.world.waits import wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 PIN, OTHER_PIN = "739204", "582917"
@@ -44,7 +52,7 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-async def change(gate: Gate, staff_id: str, **facts: Any) -> None:
+async def patch_person(gate: Gate, staff_id: str, **facts: Any) -> None:
     answer = await gate.manager.patch(f"/v1/staff/{staff_id}", json=facts)
     assert answer.status_code == 200, answer.text
 
@@ -173,11 +181,65 @@ async def test_a_person_whose_rights_change_is_no_longer_named(
         change_facts = {**change_facts, "scopes": [{"kind": "payee", "id": str(gate.lot.payee_id)}]}
     phone.carry(await phone.name(attendant_id, PIN))
 
-    await change(gate, attendant_id, **change_facts)
+    await patch_person(gate, attendant_id, **change_facts)
 
     await phone.hub.services.device_tokens.refresh(phone.hub.services.gate_database)
     assert code_of(await phone.client.get("/v1/me")) == (401, "device_token_not_valid")
     assert (await phone.renew())["staff_id"] is None
+
+
+async def test_who_is_dismissed_while_their_pin_is_compared_is_not_named(
+    gate: Gate,
+    phone: EnrolledPhone,
+    attendant_id: str,
+    app_database: Database,
+) -> None:
+    """Naming waits for a change of the person that is under way, and sees what came of it."""
+    staff_id = UUID(attendant_id)
+    async with open_org_transaction(app_database, gate.lot.org.id) as dismissing:
+        await change_staff(
+            dismissing,
+            gate.lot.org.id,
+            staff_id,
+            StaffChange(is_disabled=True),
+            granter=HUB,
+            hooks=REGISTRY.hooks,
+            reason=None,
+            now=read_clock(),
+        )
+        naming = asyncio.create_task(phone.name(staff_id, PIN))
+        await wait_until_blocked(app_database)
+
+    assert code_of(await naming) == (422, "pin_not_right")
+    assert (await phone.renew())["staff_id"] is None
+
+
+async def test_who_is_dismissed_after_their_pin_was_compared_loses_the_token(
+    gate: Gate,
+    phone: EnrolledPhone,
+    attendant_id: str,
+    app_database: Database,
+    owner_database: Database,
+) -> None:
+    """Dismissing waits for a naming under way, and ends what it issued, whoever began first."""
+    org_id, staff_id = gate.lot.org.id, UUID(attendant_id)
+    before = read_clock()
+    async with open_org_transaction(app_database, org_id) as naming:
+        await queries.lock_device(naming, org_id, phone.device_id)
+        await queries.lock_pin(naming, org_id, staff_id)
+        ending = asyncio.create_task(end_later(app_database, org_id, staff_id, now=before))
+        await wait_until_blocked(app_database)
+        issued_at = read_clock()
+    await ending
+
+    async with owner_database.begin() as session:
+        ended_at = await session.scalar(text("SELECT ended_at FROM staff_pins"))
+    assert ended_at > issued_at
+
+
+async def end_later(database: Database, org_id: UUID, staff_id: UUID, *, now: datetime) -> None:
+    async with open_org_transaction(database, org_id) as session:
+        await queries.end_person(session, org_id, staff_id, now=now)
 
 
 async def test_a_new_pin_ends_what_the_old_one_named(

@@ -1,0 +1,145 @@
+// The attendant's phone: who holds it, their lot and shift, and which part does what.
+
+import { Entering } from "/static/js/gate_enter.js";
+import { keepAwake } from "/static/js/gate_feel.js";
+import { Finding } from "/static/js/gate_find.js";
+import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
+import { Offline } from "/static/js/gate_offline.js";
+import { Queue } from "/static/js/gate_queue.js";
+import { Screens } from "/static/js/gate_screens.js";
+import { Shifts } from "/static/js/gate_shift.js";
+import { Stays } from "/static/js/gate_stay.js";
+import { figures, iconOf, makeWords } from "/static/js/gate_words.js";
+import { listen } from "/static/js/live.js";
+
+const COUNT_EVERY_MS = 30_000;
+
+document.documentElement.dataset.script = "yes";
+const root = document.getElementById("gate");
+
+/** What the parts of the page share. */
+class Gate {
+  constructor() {
+    this.state = JSON.parse(root.dataset.state);
+    this.say = makeWords(JSON.parse(root.dataset.words));
+    this.hub = new Hub(this.state.suffix);
+    this.screens = new Screens(root);
+    this.lot = null;
+    this.shift = this.state.shift;
+    this.isLive = false;
+    this.hangUp = () => {};
+  }
+
+  /**
+   * Do something that calls the hub; what went wrong is said, and null returned.
+   * @param {() => Promise<any>} work
+   * @param {{quiet?: boolean, instead?: Record<string, () => void>}} [options] instead: by the
+   *   error's code, what is done where it would be said
+   */
+  async attempt(work, { quiet = false, instead = {} } = {}) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof NoAnswer)) throw error;
+      const code = error instanceof NoAnswer ? "no_network" : error.code;
+      if (instead[code]) return instead[code]();
+      if (!quiet) this.screens.complain(this.say.problem(code));
+      return null;
+    }
+  }
+
+  className(name) {
+    return this.say(`class.${name}`);
+  }
+
+  /** Work at a lot: its name, its count, its live events. */
+  workAt(lotId) {
+    this.lot = this.state.lots.find((lot) => lot.id === lotId) ?? null;
+    if (!this.lot) return;
+    document.querySelector("[data-lot-name]").textContent = this.lot.name;
+    this.showCount();
+    this.hangUp();
+    const address = this.hub.address(`/gate/lots/${this.lot.id}/events`);
+    const toStays = (data) => this.stays.receivePaid(data);
+    const handlers = {
+      "parking.session_paid": toStays,
+      "parking.left": () => this.readCount(),
+      "signed-out": () => location.assign("/login?next=/gate"),
+      reload: () => location.reload(),
+    };
+    this.hangUp = listen(address, handlers, { onSignal: (isLive) => this.showSignal(isLive) });
+    this.entering.useLot();
+    this.queue.begin().then(() => this.offline.refresh());
+  }
+
+  showSignal(isLive) {
+    const signal = document.getElementById("signal");
+    signal.dataset.live = isLive ? "yes" : "no";
+    signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
+    this.isLive = isLive;
+    if (!isLive) return;
+    this.queue.noteClock();
+    this.queue.flush();
+    this.stays.lookAgain();
+  }
+
+  /** Let the worker keep the page as it is now: opened without a network, it knows the shift. */
+  async keepPage() {
+    const registration = await navigator.serviceWorker?.ready;
+    registration?.active?.postMessage("keep-page");
+  }
+
+  /** How full the lot is, class by class, as the hub last said. */
+  showCount() {
+    const texts = this.lot.classes.slice(0, 2).map(({ name, inside, capacity }) => {
+      const part = document.createElement("span");
+      part.append(this.screens.icon(iconOf(name)), ` ${this.say("count", { inside, capacity })}`);
+      part.dataset.full = inside >= capacity ? "yes" : "no";
+      return part;
+    });
+    document.querySelector("[data-count]").replaceChildren(...texts);
+  }
+
+  noteCount(className, inside, capacity) {
+    const one = this.lot.classes.find(({ name }) => name === className);
+    if (!one || inside === null) return;
+    Object.assign(one, { inside, capacity: capacity ?? one.capacity });
+    this.showCount();
+  }
+
+  async readCount() {
+    if (!this.lot || document.hidden) return;
+    const found = await this.attempt(() => this.hub.get(`/v1/lots/${this.lot.id}/occupancy`), { quiet: true });
+    if (found) this.queue.flush();
+    for (const one of found?.classes ?? []) this.noteCount(one.vehicle_class, one.inside_count, one.capacity);
+  }
+}
+
+const gate = new Gate();
+globalThis.gate = gate; // for a look from the console
+gate.queue = new Queue(gate);
+gate.offline = new Offline(gate);
+gate.entering = new Entering(gate);
+gate.stays = new Stays(gate);
+gate.finding = new Finding(gate);
+gate.shifts = new Shifts(gate);
+
+root.addEventListener("click", (event) => {
+  const name = event.target.closest(".gate-tabs [data-go]")?.dataset.go;
+  if (!name) return;
+  if (name !== "shift" && !gate.shift) gate.screens.show("open");
+  else if (name === "shift") gate.shifts.open();
+  else gate.screens.show(name);
+});
+root.addEventListener("input", ({ target }) => {
+  if (!target.matches("[data-grouped]")) return;
+  const digits = target.value.replace(/\D/g, "").replace(/^0+(?=\d)/, "");
+  target.value = figures(digits);
+});
+setInterval(() => gate.readCount(), COUNT_EVERY_MS);
+root.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-sign-out]")) caches?.delete("gate-page"); // the next person's is not theirs
+});
+navigator.serviceWorker?.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+gate.shifts.begin();
+keepAwake();

@@ -1,0 +1,328 @@
+// A vehicle comes in: plate and class on big keys, and the outcome in a strip that a glance reads.
+
+import { takePhoto } from "/static/js/gate_camera.js";
+import { buzz } from "/static/js/gate_feel.js";
+import { newId } from "/static/js/gate_hub.js";
+import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
+
+const RECENT_MAX = 12;
+const RECENT_SHOWN = 3;
+const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
+const OUTCOME_MS = 10_000; // as long as an entry can be undone
+
+export class Entering {
+  #id = newId(); // of the stay that the next press opens: pressed twice, it opens one
+  #timer = null;
+
+  constructor(gate) {
+    this.gate = gate;
+    this.form = gate.screens.of("enter");
+    this.input = this.form.elements.plate;
+    this.strip = this.form.querySelector("[data-strip]");
+    this.className = "motorbike";
+    this.recent = [];
+    this.ticket = ""; // of a two-part ticket or a token, typed or read
+    this.photo = null; // { hash, link } of what was photographed for this vehicle
+    this.form.addEventListener("click", (event) => this.#press(event));
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const button = this.form.querySelector("[data-enter]");
+      if (!button.disabled) gate.screens.once(button, () => this.enter());
+    });
+    this.input.addEventListener("input", () => this.draw());
+    document.addEventListener("keydown", (event) => this.#typed(event));
+  }
+
+  get isTwoWheeled() {
+    return /motorbike/.test(this.className);
+  }
+
+  /** Offer the classes that the lot takes. */
+  useLot() {
+    const names = this.gate.lot.classes.map(({ name }) => name);
+    const first = ["motorbike", "car"].filter((name) => names.includes(name));
+    this.classes = [...first, ...names.filter((name) => !first.includes(name))];
+    this.className = this.classes[0];
+    this.form.querySelector("[data-more-classes]").hidden = this.classes.length <= 2;
+    this.form.querySelector("[data-no-more-classes]").hidden = this.classes.length > 2;
+    this.form.dataset.crowd = this.gate.lot.is_crowd_mode ? "yes" : "no";
+    this.draw();
+    this.showRecent();
+  }
+
+  draw() {
+    const compact = compactPlate(this.input.value);
+    const written = drawPlate(compact, this.isTwoWheeled);
+    if (this.input.value !== written) this.input.value = written;
+    this.form.querySelector("[data-enter]").disabled = !compact && !this.ticket;
+    const ticket = this.form.querySelector("[data-ticket]");
+    ticket.setAttribute("aria-pressed", String(Boolean(this.ticket)));
+    ticket.lastElementChild.textContent = this.ticket || ticket.dataset.word;
+    const photo = this.form.querySelector("[data-photo]");
+    photo.setAttribute("aria-pressed", String(Boolean(this.photo)));
+    photo.querySelector("[data-photo-word]").textContent = this.photo ? photo.dataset.doneWord : photo.dataset.word;
+    const shown = this.classes.slice(0, 2);
+    if (!shown.includes(this.className)) shown[1] = this.className; // picked among the others
+    for (const key of this.form.querySelectorAll("[data-class-at]")) {
+      const name = shown[Number(key.dataset.classAt)];
+      key.hidden = !name;
+      if (!name) continue;
+      key.dataset.class = name;
+      key.setAttribute("aria-pressed", String(name === this.className));
+      const word = document.createElement("span");
+      word.textContent = this.gate.className(name);
+      key.replaceChildren(this.gate.screens.icon(iconOf(name)), word);
+    }
+  }
+
+  /** What is about to be sent; a field that is empty is left out. */
+  #request() {
+    const plate = compactPlate(this.input.value);
+    return {
+      id: this.#id,
+      vehicle_class: this.className,
+      ...(plate && { plate }),
+      ...(this.ticket && { ticket: this.ticket }),
+      ...(this.photo && { photo: this.photo.hash }),
+    };
+  }
+
+  /** Let the vehicle in, or say why not. */
+  async enter(more = {}) {
+    const { gate } = this;
+    const sent = { ...this.#request(), ...more };
+    const path = `/v1/lots/${gate.lot.id}/entries`;
+    const options = { withinMs: gate.isLive ? undefined : QUICK_MS };
+    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent) } : {};
+    const answer = await gate.attempt(() => gate.hub.post(path, sent, options), { instead });
+    if (!answer) return;
+    gate.noteCount(sent.vehicle_class, answer.inside_count, answer.capacity);
+    if (answer.verdict === "taken") this.#id = newId();
+    this.showOutcome(sent, answer);
+    const isIn = answer.verdict === "opened" || answer.verdict === "repeat";
+    if (!isIn) return;
+    if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
+    gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
+    this.clear();
+    if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
+  }
+
+  /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */
+  async #keep(sent) {
+    await this.gate.offline.enter(sent, this.#written(sent));
+    buzz("opened");
+    this.#fillStrip({ tone: "kept", icon: "unsent" }, this.gate.say("entered.kept"), sent, []);
+    if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
+    this.clear();
+    return null;
+  }
+
+  #written({ plate, vehicle_class: name }) {
+    return drawPlate(plate ?? "", /motorbike/.test(name));
+  }
+
+  /** Where the price is paid on the way in, its cash is one tap. */
+  async #askForMoney(sent) {
+    const { gate } = this;
+    const stay = await gate.stays.read(sent.id);
+    if (!stay?.due_vnd) return;
+    const cash = async () => {
+      const taken = await gate.stays.collect(stay, "cash");
+      if (!taken) return;
+      buzz("paid");
+      const words = gate.say("entered.cash", { amount: vnd(stay.due_vnd), number: taken.receipt_number ?? "" });
+      this.#fillStrip({ tone: "good", icon: "check" }, words, sent, []);
+    };
+    this.#fillStrip({ tone: "attention", icon: "cash" }, gate.say("entered.due", { amount: vnd(stay.due_vnd) }), sent, [
+      { words: gate.say("pay.cash"), icon: "cash", name: "cash", run: cash },
+      { words: gate.say("pay.qr"), icon: "qr", name: "qr", run: () => gate.stays.open(stay.id) },
+    ]);
+  }
+
+  /** Take an entry back that was a slip: the vehicle is on the keys again. */
+  async #undo(sent) {
+    const { gate } = this;
+    const back = await gate.attempt(() => gate.hub.post(`/v1/parking-sessions/${sent.id}/entry/undo`));
+    if (!back) return;
+    this.className = sent.vehicle_class;
+    this.ticket = sent.ticket ?? "";
+    this.input.value = sent.plate ?? "";
+    this.draw();
+    this.#fillStrip({ tone: "plain", icon: "replay" }, gate.say("undone"), sent, []);
+    gate.readCount();
+  }
+
+  clear() {
+    this.#id = newId();
+    this.input.value = "";
+    this.ticket = "";
+    this.photo = null;
+    this.#showKeys("digits");
+    this.draw();
+  }
+
+  /** Say what became of an entry: colour, sign, word, plate, and what may be done about it. */
+  showOutcome(sent, answer) {
+    const { say } = this.gate;
+    const outcome = outcomeOf(answer);
+    buzz(outcome.buzz);
+    const values = {
+      at: answer.entered_at ? say.at(answer.entered_at) : "",
+      class: this.gate.className(sent.vehicle_class),
+    };
+    const actions = [];
+    if (answer.verdict === "already_inside") {
+      actions.push({ words: say("see"), icon: "search", run: () => this.gate.stays.open(answer.session_id) });
+    }
+    if (answer.verdict === "full" && this.gate.state.person.may_override) {
+      const run = () =>
+        this.gate.screens.ask(say("entered.why_full"), {
+          send: say("entered.override"), icon: "enter", run: (reason) => this.enter({ override_reason: reason }),
+        });
+      actions.push({ words: say("entered.override"), icon: "enter", run });
+    }
+    if (answer.verdict === "opened") {
+      const words = say("undo", { seconds: OUTCOME_MS / 1000 });
+      actions.push({ words, icon: "replay", name: "undo", run: () => this.#undo(sent) });
+    }
+    this.#fillStrip(outcome, say(`entered.${outcome.words}`, values), sent, actions);
+  }
+
+  #fillStrip({ tone, icon }, words, sent, actions) {
+    clearInterval(this.#timer);
+    this.strip.dataset.tone = tone;
+    const text = document.createElement("p");
+    const plate = document.createElement("strong");
+    plate.className = "plate";
+    plate.translate = false;
+    plate.textContent = [this.#written(sent), sent.ticket].filter(Boolean).join(" · ");
+    text.append(plate, words);
+    this.strip.replaceChildren(
+      this.gate.screens.icon(icon), text, ...actions.map((one) => this.gate.screens.button(one)),
+    );
+    if (tone !== "good" && tone !== "kept") return;
+    const undo = this.strip.querySelector("[data-action=undo]");
+    let seconds = OUTCOME_MS / 1000;
+    this.#timer = setInterval(() => {
+      seconds -= 1;
+      if (undo) undo.lastElementChild.textContent = this.gate.say("undo", { seconds });
+      if (seconds <= 0) this.showRecent();
+    }, 1000);
+  }
+
+  /** The plates of the last minutes: a wrong one is tapped and corrected, a guest comes again. */
+  showRecent() {
+    clearInterval(this.#timer);
+    this.strip.dataset.tone = "";
+    const buttons = this.recent.slice(0, RECENT_SHOWN).map(({ plate, className }) => {
+      const written = drawPlate(plate, /motorbike/.test(className));
+      const run = () => {
+        this.className = className;
+        this.input.value = plate;
+        this.draw();
+      };
+      return this.gate.screens.button({ words: written, icon: iconOf(className), run });
+    });
+    if (buttons.length) return this.strip.replaceChildren(...buttons);
+    const hint = document.createElement("p");
+    hint.textContent = this.gate.say("entered.hint");
+    return this.strip.replaceChildren(hint);
+  }
+
+  #askForTicket() {
+    const { gate } = this;
+    gate.screens.ask(gate.say("ticket.title"), {
+      send: gate.say("ticket.take"), icon: "ticket", value: this.ticket, hint: gate.say("ticket.hint"),
+      run: (said) => this.takeTicket(said),
+    });
+  }
+
+  /** Take a ticket's number; in a crowd it is all that is needed, and the vehicle is in. */
+  takeTicket(said) {
+    this.ticket = said.toUpperCase();
+    this.draw();
+    if (this.gate.lot.is_crowd_mode) this.form.requestSubmit();
+  }
+
+  async #takePhoto() {
+    const photo = await takePhoto(this.gate);
+    if (!photo) return;
+    this.photo = photo;
+    this.draw();
+  }
+
+  #remember(plate, className) {
+    const others = this.recent.filter((one) => one.plate !== plate);
+    this.recent = [{ plate, className }, ...others].slice(0, RECENT_MAX);
+  }
+
+  #press(event) {
+    const key = event.target.closest("[data-key]")?.dataset.key;
+    if (key) this.press(key);
+    const name = event.target.closest("[data-class-at]")?.dataset.class;
+    if (name) {
+      this.className = name;
+      this.draw();
+    }
+    if (event.target.closest("[data-more-classes]")) this.#chooseClass();
+    if (event.target.closest("[data-ticket]")) this.#askForTicket();
+    if (event.target.closest("[data-photo]")) this.#takePhoto();
+  }
+
+  /** Take a key. After the province's two digits letters follow, and after the series digits. */
+  press(key) {
+    if (key === "letters" || key === "digits") return this.#showKeys(key);
+    if (key === "keyboard") {
+      this.input.inputMode = "text";
+      this.input.focus();
+      return undefined;
+    }
+    const before = compactPlate(this.input.value);
+    const compact = key === "back" ? before.slice(0, -1) : before + key;
+    this.input.value = compact;
+    this.draw();
+    const expectsLetter = /^\d\d$/.test(compact);
+    return this.#showKeys(expectsLetter ? "letters" : "digits");
+  }
+
+  #typed(event) {
+    if (this.gate.screens.name !== "enter" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, dialog")) return;
+    if (event.key === "Enter" && event.target.closest("button")) return; // it presses itself
+    if (event.key === "Enter") this.form.requestSubmit();
+    else if (event.key === "Backspace") this.press("back");
+    else if (/^[0-9a-zđ]$/i.test(event.key)) this.press(event.key.toUpperCase());
+  }
+
+  #showKeys(which) {
+    for (const keys of this.form.querySelectorAll("[data-keys]")) keys.hidden = keys.dataset.keys !== which;
+    this.form.dataset.keysShown = which;
+    this.input.inputMode = "none";
+  }
+
+  #chooseClass() {
+    const { gate } = this;
+    gate.screens.openSheet(
+      gate.say("class_title"),
+      this.classes.map((name) => ({
+        words: gate.className(name),
+        icon: iconOf(name),
+        run: () => {
+          this.className = name;
+          this.draw();
+        },
+      })),
+    );
+  }
+}
+
+/** Tone, sign, words and buzz of an entry's answer. */
+export function outcomeOf(answer) {
+  if (answer.verdict === "already_inside") return { tone: "attention", icon: "warning", words: "already_inside", buzz: "attention" };
+  if (answer.verdict === "full") return { tone: "bad", icon: "stop", words: "full", buzz: "unpaid" };
+  if (answer.verdict === "taken") return { tone: "attention", icon: "warning", words: "taken", buzz: "attention" };
+  if (answer.is_watched) return { tone: "attention", icon: "warning", words: "watched", buzz: "attention" };
+  if (answer.is_pass_in_use) return { tone: "attention", icon: "warning", words: "pass_in_use", buzz: "attention" };
+  if (answer.pass_id) return { tone: "good", icon: "ticket", words: "pass", buzz: "pass" };
+  return { tone: "good", icon: "check", words: "opened", buzz: "opened" };
+}

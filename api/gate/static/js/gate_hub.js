@@ -1,0 +1,83 @@
+// Calls of the hub by the attendant's phone, ids that the phone makes, and what an answer means.
+
+import { fetchAnswer } from "/static/js/requests.js";
+import { hubNow } from "/static/js/hub_clock.js";
+
+/** The hub refused, and says why. */
+export class Refused extends Error {
+  /** @param {{code?: string, detail?: string}} problem RFC 9457 */
+  constructor(status, problem) {
+    super(problem?.detail ?? String(status));
+    this.status = status;
+    this.code = problem?.code ?? String(status);
+  }
+}
+
+/** Nothing was answered in time: whether it was done is not known, and may be sent again. */
+export class NoAnswer extends Error {}
+
+export class Hub {
+  /** @param {string} suffix "?org=…" or nothing */
+  constructor(suffix = "") {
+    this.suffix = suffix;
+  }
+
+  get(path, options) {
+    return this.#send("GET", path, undefined, options);
+  }
+
+  post(path, body = {}, options) {
+    return this.#send("POST", path, body, options);
+  }
+
+  patch(path, body, options) {
+    return this.#send("PATCH", path, body, options);
+  }
+
+  address(path) {
+    if (!this.suffix) return path;
+    return path + (path.includes("?") ? this.suffix.replace("?", "&") : this.suffix);
+  }
+
+  async #send(method, path, body, { as = "json", withinMs } = {}) {
+    const isPicture = body instanceof Blob;
+    const headers = { Accept: as === "json" ? "application/json" : "text/html" };
+    if (body !== undefined) headers["Content-Type"] = isPicture ? body.type : "application/json";
+    let found;
+    try {
+      found = await fetchAnswer(this.address(path), {
+        method,
+        headers,
+        body: body === undefined || isPicture ? body : JSON.stringify(body),
+        as: "text",
+        withinMs,
+      });
+    } catch {
+      throw new NoAnswer(path);
+    }
+    const { answer, body: text } = found;
+    if (answer.status === 401) location.assign("/login?next=/gate");
+    if (!answer.ok) throw refusal(answer, text);
+    return as === "json" ? JSON.parse(text || "null") : text;
+  }
+}
+
+function refusal(answer, text) {
+  if (answer.status === 502 || answer.status === 504) return new NoAnswer(); // a proxy's
+  try {
+    return new Refused(answer.status, JSON.parse(text));
+  } catch {
+    return new Refused(answer.status, null);
+  }
+}
+
+/** A UUIDv7 (RFC 9562) by the hub's clock. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const ms = Math.floor(hubNow());
+  for (let at = 0; at < 6; at += 1) bytes[at] = Math.floor(ms / 256 ** (5 - at)) % 256;
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

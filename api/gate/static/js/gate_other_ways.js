@@ -1,0 +1,95 @@
+// What is rarer at the way out: on behalf, exempt, a lost ticket, out without paying, a plate that
+// differs, a correction, and what is printed.
+
+import { takePhoto } from "/static/js/gate_camera.js";
+import { compactPlate, drawPlate } from "/static/js/gate_words.js";
+
+export class OtherWays {
+  constructor(gate, stays) {
+    this.gate = gate;
+    this.stays = stays;
+  }
+
+  open() {
+    const { gate, stays } = this;
+    const { say } = gate;
+    const { stay } = stays;
+    const owes = stay.due_vnd > 0;
+    const actions = [
+      owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
+      owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
+      owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => stays.open(stay.id, { isTicketLost: true }) },
+      owes && { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#force("unconfirmed") },
+      owes && { words: say("ways.arrears"), icon: "warning", name: "arrears", run: () => this.#force("arrears") },
+      { words: say("ways.manual"), icon: "key", name: "manual", run: () => this.#force("manual") },
+      { words: say("ways.correct"), icon: "note", name: "correct", run: () => this.#correct() },
+      { words: say("ways.ticket"), icon: "qr", name: "ticket", run: () => this.print(`stays/${stay.id}/ticket`) },
+    ];
+    gate.screens.openSheet(stays.plate, actions.filter(Boolean));
+  }
+
+  /** Open a page that the browser prints on a 58 mm roll, or shows. */
+  print(path) {
+    location.assign(this.gate.hub.address(`/gate/lots/${this.gate.lot.id}/${path}`));
+  }
+
+  async #take(rail, detail, more = {}) {
+    const taken = await this.stays.collect(this.stays.stay, rail, more);
+    if (!taken) return this.stays.readAgain();
+    return this.stays.afterTaking(taken, detail);
+  }
+
+  #exempt() {
+    const { say } = this.gate;
+    this.gate.screens.ask(say("ways.why_exempt"), {
+      send: say("ways.exempt"), icon: "check", hint: say("ways.other_reason"), choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
+      run: (reason) => this.#take("exempt", reason, { reason }),
+    });
+  }
+
+  /** Let it out though something is due, or open by hand: a photo and a reason are kept. */
+  async #force(forced) {
+    const { gate } = this;
+    const { say } = gate;
+    const photo = await takePhoto(gate);
+    gate.screens.ask(say(`ways.why_${forced}`), {
+      send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
+      run: (reason) => this.stays.leave({ forced, reason, ...(photo && { photo: photo.hash }) }),
+    });
+  }
+
+  #correct() {
+    const { gate, stays } = this;
+    gate.screens.ask(gate.say("ways.correct"), {
+      send: gate.say("ways.save"), icon: "check", value: stays.stay.plate ?? "",
+      run: async (said) => {
+        const body = { plate: compactPlate(said), vehicle_class: stays.stay.vehicle_class };
+        const changed = await gate.attempt(() => gate.hub.patch(stays.path(""), body));
+        if (changed) await stays.open(stays.stay.id);
+      },
+    });
+  }
+
+  /** Another plate goes out than came in: both side by side, and a person decides. */
+  comparePlates(more) {
+    const { gate, stays } = this;
+    const { say } = gate;
+    const { stay } = stays;
+    const go = { words: say("differs.go"), icon: "leave", look: "bad", name: "confirm", run: () => stays.leave({ ...more, is_plate_confirmed: true }) };
+    gate.screens.openSheet(say("differs.title"), [go], (body) => {
+      const facts = document.createElement("dl");
+      facts.className = "gate-compare";
+      const isTwoWheeled = /motorbike/.test(stay.vehicle_class);
+      const seen = drawPlate(stays.seenPlate, isTwoWheeled);
+      for (const [words, plate, photo] of [["differs.in", stays.plate, stay.photo], ["differs.out", seen, null]]) {
+        const row = document.createElement("div");
+        const name = Object.assign(document.createElement("dt"), { textContent: say(words) });
+        const value = Object.assign(document.createElement("dd"), { textContent: plate, className: "plate", translate: false });
+        row.append(name, value);
+        if (photo) row.append(Object.assign(new Image(), { src: photo, alt: "" }));
+        facts.append(row);
+      }
+      body.prepend(facts);
+    });
+  }
+}

@@ -1,0 +1,297 @@
+// A vehicle at the way out: what it owes, its code, the money that came, and the gate.
+
+import { buzz } from "/static/js/gate_feel.js";
+import { newId } from "/static/js/gate_hub.js";
+import { OtherWays } from "/static/js/gate_other_ways.js";
+import { fillMoney, vnd } from "/static/js/gate_words.js";
+
+const UNDO_MS = 10_000;
+const IS_INSIDE = ["inside", "review"];
+
+export class Stays {
+  #billId = newId(); // pressed twice, one bill is opened
+  #collectionId = newId();
+  #countdown = null;
+
+  constructor(gate) {
+    this.gate = gate;
+    this.stay = null;
+    this.isTicketLost = false;
+    this.seenPlate = ""; // the whole plate that was looked for, as it stands at the way out
+    this.screen = gate.screens.of("stay");
+    this.code = gate.screens.of("code");
+    this.ways = new OtherWays(gate, this);
+    this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
+    const cash = this.code.querySelector("[data-code-cash]");
+    cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
+    document.addEventListener("gate:screen", () => clearInterval(this.#countdown));
+  }
+
+  get plate() {
+    return this.stay.plate ?? this.stay.ticket ?? this.gate.say("no_plate");
+  }
+
+  path(rest, stay = this.stay) {
+    return `/v1/parking-sessions/${stay.id}${rest}`;
+  }
+
+  /** Read a stay with its quote and show what is due. */
+  async open(sessionId, { isTicketLost = false, seenPlate = "" } = {}) {
+    this.isTicketLost = isTicketLost;
+    this.seenPlate = seenPlate;
+    const stay = await this.read(sessionId);
+    if (!stay) return;
+    if (IS_INSIDE.includes(stay.status)) this.#show(stay);
+    else this.gate.screens.complain(this.gate.say.problem("not_inside"));
+  }
+
+  read(sessionId, { quiet = false } = {}) {
+    const { gate } = this;
+    const lost = this.isTicketLost ? "&is_ticket_lost=true" : "";
+    const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}`;
+    const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
+    return gate.attempt(() => gate.hub.get(path), { quiet, instead });
+  }
+
+  async #readKnown(sessionId, quiet) {
+    const known = await this.gate.offline.read(sessionId);
+    if (!known && !quiet) this.gate.screens.complain(this.gate.say("problem.no_network"));
+    return known;
+  }
+
+  #show(stay) {
+    const { gate, screen } = this;
+    if (stay.id !== this.stay?.id || stay.due_vnd !== this.stay?.due_vnd) this.#renewIds();
+    this.stay = stay;
+    screen.querySelector("[data-plate]").textContent = this.plate;
+    const facts = [gate.className(stay.vehicle_class), gate.say.since(stay.entered_at)];
+    screen.querySelector("[data-since]").textContent = facts.join(" · ");
+    const photo = screen.querySelector("[data-photo]");
+    photo.replaceChildren();
+    if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
+    const due = screen.querySelector(".gate-due");
+    due.dataset.dueTone = stay.due_vnd ? "due" : "none";
+    due.querySelector("[data-due-word]").textContent = this.#dueWord();
+    fillMoney(due.querySelector("[data-due]"), stay.due_vnd);
+    screen.querySelector("[data-lines]").replaceChildren(...this.#lines());
+    screen.querySelector("[data-actions]").replaceChildren(...this.#actions().map((one) => gate.screens.button(one)));
+    gate.screens.show("stay");
+    if (stay.due_vnd) buzz("unpaid");
+    else if (stay.pass_id) buzz("pass");
+  }
+
+  #renewIds() {
+    this.#billId = newId();
+    this.#collectionId = newId();
+  }
+
+  #lines() {
+    const { say } = this.gate;
+    const arrears = this.stay.arrears.map((one) => ({
+      words: say("due.arrears", { at: one.left_at ? say.at(one.left_at) : "" }), amount_vnd: one.due_vnd, isArrears: true,
+    }));
+    return [...this.stay.lines, ...arrears].map(({ words, amount_vnd: amountVnd, isArrears }) => {
+      const line = document.createElement("li");
+      if (isArrears) line.dataset.tone = "bad";
+      const amount = document.createElement("span");
+      amount.className = "money";
+      amount.textContent = amountVnd < 0 ? `−${vnd(-amountVnd)}` : vnd(amountVnd);
+      line.append(words, amount);
+      return line;
+    });
+  }
+
+  #dueWord() {
+    const { stay, gate } = this;
+    if (stay.due_vnd) return gate.say("due.due");
+    if (stay.is_exempt) return gate.say("due.exempt");
+    if (stay.pass_id) return gate.say("due.pass");
+    if (stay.paid_vnd) return gate.say("due.paid", { amount: vnd(stay.paid_vnd) });
+    return gate.say("due.free");
+  }
+
+  #actions() {
+    const { say } = this.gate;
+    if (this.stay.is_offline) return this.#offlineActions();
+    const more = { words: say("pay.more"), icon: "list", name: "more", run: () => this.ways.open() };
+    if (!this.stay.due_vnd) {
+      return [more, { words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.leave() }];
+    }
+    return [
+      more,
+      { words: say("pay.cash"), icon: "cash", name: "cash", run: () => this.takeCash() },
+      { words: say("pay.qr"), icon: "qr", look: "main", name: "qr", run: () => this.showCode() },
+    ];
+  }
+
+  /** Without a network: cash, and out; whether a transfer came nobody can know. */
+  #offlineActions() {
+    const { say } = this.gate;
+    if (!this.stay.due_vnd) {
+      return [{ words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
+    }
+    const cash = async () => {
+      if (!(await this.gate.offline.takeCash(this.stay))) return;
+      const paidVnd = this.stay.due_vnd;
+      this.stay = { ...this.stay, due_vnd: 0, paid_vnd: this.stay.paid_vnd + paidVnd };
+      this.showPaid(paidVnd, this.gate.say("offline.kept"));
+    };
+    const unconfirmed = () => this.#leaveOffline(say("ways.unconfirmed_usual"));
+    return [
+      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: unconfirmed },
+      { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: cash },
+    ];
+  }
+
+  async #leaveOffline(reason) {
+    const { gate, stay } = this;
+    if (!(await gate.offline.leave(stay, reason))) return;
+    buzz(stay.due_vnd ? "unpaid" : "left");
+    gate.screens.verdict({
+      tone: stay.due_vnd ? "attention" : "good",
+      icon: stay.due_vnd ? "warning" : "check",
+      title: gate.say("leave.done"),
+      plate: this.plate,
+      detail: [stay.due_vnd ? gate.say("leave.unconfirmed") : "", gate.say("offline.kept")].filter(Boolean).join(" · "),
+      actions: [{ words: gate.say("next"), icon: "search", look: "main", name: "next", run: () => gate.screens.show("find") }],
+    });
+  }
+
+  /** Open a bill for what is due and show its code. */
+  async showCode() {
+    const { gate, stay } = this;
+    const body = { id: this.#billId, amount_vnd: stay.due_vnd, quote: stay.quote };
+    const bill = await gate.attempt(() => gate.hub.post(this.path("/bills"), body));
+    if (!bill) return this.readAgain();
+    const path = `/gate/lots/${gate.lot.id}/bills/${bill.id}/code`;
+    const picture = await gate.attempt(() => gate.hub.get(path, { as: "text" }));
+    if (picture === null) return this.readAgain();
+    this.code.querySelector("[data-plate]").textContent = this.plate;
+    this.code.querySelector("[data-amount]").textContent = vnd(bill.missing_vnd);
+    this.code.querySelector("[data-reference]").textContent = bill.reference;
+    this.code.querySelector("[data-code]").innerHTML = picture;
+    gate.screens.show("code");
+    return undefined;
+  }
+
+  /** Record what was taken without a bill; null where the hub refused. */
+  collect(stay, rail, more = {}) {
+    const money = rail === "cash" || rail === "float" ? { amount_vnd: stay.due_vnd, quote: stay.quote } : {};
+    const body = { id: stay === this.stay ? this.#collectionId : newId(), rail, ...money, ...more };
+    return this.gate.attempt(() => this.gate.hub.post(this.path("/collections", stay), body));
+  }
+
+  async takeCash() {
+    const { stay } = this;
+    const taken = await this.collect(stay, "cash");
+    if (!taken) return this.readAgain();
+    return this.afterTaking(taken, this.gate.say("paid.cash", { number: taken.receipt_number }));
+  }
+
+  /** Something was taken by a tap: say so, and let the tap be taken back. */
+  async afterTaking(taken, detail) {
+    const { gate } = this;
+    this.stay = (await this.read(this.stay.id, { quiet: true })) ?? this.stay;
+    const undo = async () => {
+      const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
+      this.#renewIds();
+      if (back) await this.open(this.stay.id);
+    };
+    const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
+    this.showPaid(taken.amount_vnd, detail, [
+      { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
+      ...(taken.receipt_number ? [printing] : []),
+    ]);
+    this.#countDown();
+  }
+
+  /** News of the lot: this stay was paid, here or on another phone. */
+  async receivePaid({ session_id: sessionId }) {
+    if (sessionId !== this.stay?.id || !["stay", "code"].includes(this.gate.screens.name)) return;
+    await this.readAgain();
+  }
+
+  /** The line was away: what came meanwhile was not received. */
+  async lookAgain() {
+    if (this.gate.screens.name === "code") await this.readAgain();
+  }
+
+  async readAgain() {
+    const before = this.stay;
+    const stay = await this.read(before.id, { quiet: true });
+    if (!stay || stay.id !== this.stay.id || !IS_INSIDE.includes(stay.status)) return;
+    const paidVnd = stay.paid_vnd - before.paid_vnd;
+    if (!stay.due_vnd && paidVnd > 0) {
+      this.stay = stay;
+      this.showPaid(paidVnd);
+    } else if (this.gate.screens.name !== "code" || stay.due_vnd !== before.due_vnd) {
+      this.#show(stay);
+    }
+  }
+
+  /** The money is here: green, and the gate. */
+  showPaid(amountVnd, detail = "", actions = []) {
+    const { gate, stay } = this;
+    const { say } = gate;
+    buzz("paid");
+    const until = stay.paid_until ? say("due.until", { at: say.at(stay.paid_until) }) : "";
+    gate.screens.verdict({
+      tone: "good",
+      icon: "check",
+      title: say("paid.title"),
+      plate: this.plate,
+      amountVnd,
+      detail: [detail, until].filter(Boolean).join(" · "),
+      actions: [
+        ...actions,
+        { words: say("leave.send"), icon: "leave", look: "main", name: "leave", run: () => this.leave() },
+      ],
+    });
+  }
+
+  /** Let the vehicle out; for ten seconds it can be undone. */
+  async leave(more = {}) {
+    const { gate, stay } = this;
+    if (stay.is_offline) return this.#leaveOffline(more.reason);
+    const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...more };
+    const left = await gate.attempt(() => gate.hub.post(this.path("/exit"), body), {
+      instead: {
+        plate_differs: () => this.ways.comparePlates(more),
+        ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline() }),
+      },
+    });
+    if (!left) return undefined;
+    gate.offline.forget(stay.id);
+    buzz(left.arrears_vnd ? "unpaid" : "left");
+    const undo = async () => {
+      const back = await gate.attempt(() => gate.hub.post(this.path("/exit/undo", stay)));
+      if (back) await this.open(stay.id);
+    };
+    gate.screens.verdict({
+      tone: left.arrears_vnd ? "attention" : "good",
+      icon: left.arrears_vnd ? "warning" : "check",
+      title: gate.say("leave.done"),
+      plate: this.plate,
+      detail: gate.say(`leave.${left.reason}`, { amount: vnd(left.arrears_vnd) }),
+      actions: [
+        { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
+        { words: gate.say("next"), icon: "search", look: "main", name: "next", run: () => gate.screens.show("find") },
+      ],
+    });
+    this.#countDown();
+    return gate.readCount();
+  }
+
+  #countDown() {
+    const undo = this.gate.screens.of("verdict").querySelector("[data-action=undo]");
+    const end = performance.now() + UNDO_MS;
+    clearInterval(this.#countdown);
+    this.#countdown = setInterval(() => {
+      const seconds = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+      undo.lastElementChild.textContent = this.gate.say("undo", { seconds });
+      if (seconds > 0) return;
+      undo.disabled = true;
+      clearInterval(this.#countdown);
+    }, 500);
+  }
+}

@@ -1,0 +1,165 @@
+"""Stays as the phone shows them: found by their last digits, and one with what it owes, worded."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.gate.page_context import OwnLot
+from api.http.deps import CurrentCaller, Now, ThePhotos, TheQuotes, Tx, requires
+from api.http.i18n import Language
+from api.http.middleware import no_store
+from api.http.responses import answer_json
+from api.pages.tariff_lines import present_line
+from identity.people.callers import Caller
+from identity.people.rules import Permission, ScopeKind
+from parking.exits.errors import ParkingSessionNotFound
+from parking.exits.quoting import StayQuote, quote_stay
+from parking.exits.rules import StayFacts
+from parking.exits.views import find_visible_stay
+from parking.places.models import Lot
+from parking.places.queries import list_occupancy
+from parking.plates import format_plate
+from parking.sessions.views import search_inside
+from parking.tariffs.posting import read_posted_price
+from parking.vehicles import VehicleClass
+
+router = APIRouter(
+    prefix="/gate/lots/{lot_id}",
+    include_in_schema=False,
+    dependencies=[requires(Permission.PARKING_GATE)],
+)
+
+QUERY_CHARS_MAX: Final = 40
+Lang = Annotated[Language, Query()]
+
+
+@router.get("/inside")
+async def find_inside(
+    lot: OwnLot,
+    caller: CurrentCaller,
+    tx: Tx,
+    photos: ThePhotos,
+    now: Now,
+    q: Annotated[str, Query(max_length=QUERY_CHARS_MAX)] = "",
+) -> Response:
+    """Find who is inside, by plate, ticket or last digits, with links to their photos."""
+    found = await search_inside(tx, caller.org_id, lot.id, q or None)
+    stays = [
+        {
+            "id": one.session_id,
+            "vehicle_class": one.vehicle_class,
+            "plate": write_plate(one.plate, one.vehicle_class),
+            "ticket": one.ticket,
+            "entered_at": one.entered_at,
+            "photo": one.entry_photo
+            and photos.link(caller.org_code, caller.org_id, one.entry_photo, now=now),
+            "is_pass": one.pass_id is not None,
+            "found_by": one.found_by,
+        }
+        for one in found
+    ]
+    return no_store(answer_json({"stays": stays}))
+
+
+@router.get("/posted")
+async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> Response:
+    """Show what each class pays by duration, for provisional amounts without a network.
+
+    Raises:
+        LotHasNoTariff
+    """
+    occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
+    posted = await read_posted_price(
+        tx,
+        caller.org_id,
+        lot.id,
+        zone=lot.zone,
+        classes=[one.vehicle_class for one in occupied],
+        now=now,
+    )
+    classes = {one.vehicle_class.value: one.points for one in posted.classes}
+    return answer_json({"classes": classes})
+
+
+@router.get("/stays/{session_id}")
+async def show_stay(
+    session_id: UUID,
+    lot: OwnLot,
+    caller: CurrentCaller,
+    tx: Tx,
+    photos: ThePhotos,
+    quotes: TheQuotes,
+    now: Now,
+    lang: Lang = "vi",
+    is_ticket_lost: bool = False,
+) -> Response:
+    """Show a stay of this lot with its quote; a stay that is over has none.
+
+    Raises:
+        ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+    """
+    stay = await find_visible_stay(
+        tx,
+        caller.org_id,
+        session_id,
+        lot_ids=caller.choices(ScopeKind.LOT),
+        by=caller.id,
+        sees_all=caller.may(Permission.PARKING_OVERRIDE),
+        now=now,
+    )
+    if stay.lot_id != lot.id:
+        raise ParkingSessionNotFound(session_id)
+    shown = _write_stay(stay, caller, lot)
+    if stay.entry_photo is not None:
+        shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
+    if stay.is_inside:
+        quote = await quote_stay(
+            tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
+        )
+        shown |= _write_quote(quote, lang)
+    return no_store(answer_json(shown))
+
+
+def write_plate(plate: str | None, vehicle_class: str) -> str | None:
+    """Return a compact plate as the law writes it."""
+    return plate and format_plate(plate, VehicleClass(vehicle_class))
+
+
+def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
+    return {
+        "id": stay.id,
+        "vehicle_class": stay.vehicle_class,
+        "plate": write_plate(stay.plate, stay.vehicle_class),
+        "ticket": stay.ticket,
+        "status": stay.status,
+        "entered_at": stay.entered_at,
+        "left_at": stay.left_at,
+        "photo": None,
+        "pass_id": stay.pass_id,
+        "is_exempt": stay.is_exempt,
+        "paid_vnd": stay.paid_vnd,
+        "is_own": stay.entry_by == caller.id,
+        "payment_timing": lot.payment_timing,
+    }
+
+
+def _write_quote(quote: StayQuote, lang: Language) -> dict[str, Any]:
+    standing = quote.standing
+    return {
+        "due_vnd": standing.due_vnd,
+        "price_vnd": standing.price.amount_vnd,
+        "paid_vnd": standing.stay.paid_vnd,
+        "paid_until": standing.stay.paid_until,
+        "lines": [
+            {"words": present_line(lang, line), "amount_vnd": line.amount_vnd}
+            for line in quote.lines
+        ],
+        "quote": quote.token,
+        "quoted_at": quote.quoted_at,
+        "arrears": [
+            {"id": one.id, "left_at": one.left_at, "due_vnd": one.arrears_vnd}
+            for one in quote.arrears
+        ],
+    }

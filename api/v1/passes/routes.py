@@ -1,0 +1,335 @@
+"""Passes: sell, give, list, bill, renew, revoke, change plates; and the list for phones."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.http.deps import Now, TheBillWriter, TheSettings, Tx, requires
+from api.http.errors import may_answer
+from api.http.idempotency import REPLAYED, IdempotencyKey, hash_body, mark_replayed, take_key
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.http.responses import answer_json
+from api.v1.bills.routes import show
+from api.v1.bills.schemas import BillRead
+from api.v1.lots.routes import check_own_lot
+from api.v1.passes.schemas import (
+    PassCreate,
+    PassImport,
+    PassImported,
+    PassPage,
+    PassRead,
+    PassRenew,
+    PassRevoke,
+    PhoneList,
+    PhonePlateRead,
+    PlatesPut,
+    write_pass,
+)
+from core.clock import hanoi_day
+from core.idempotency import IdempotencyKeyReused
+from core.ids import new_id
+from core.paging import BadCursor
+from identity.people.callers import Caller
+from identity.people.errors import WholeOrganisationNeeded
+from identity.people.rules import Permission
+from parking.passes import importing, queries, service
+from parking.passes.errors import (
+    NoMonthlyPrice,
+    NothingToPay,
+    PassNotFound,
+    PassNotRenewable,
+    PassRevoked,
+)
+from parking.passes.rules import (
+    WARN_BEFORE,
+    PassKind,
+    PassState,
+    hash_plate,
+    phone_key,
+    read_plates,
+)
+from parking.passes.types import BillWanted
+from parking.places.errors import LotClosed, LotNotFound
+from parking.places.queries import get_lot
+from parking.plates import PLATE_CHARS_MAX
+from parking.vehicles import VehicleClass
+from payments.bills.errors import ReferencesUsedUp
+from payments.payees.errors import PayeeHasNoAccount
+
+router = APIRouter(prefix="/v1/passes", tags=["parking"])
+phones = APIRouter(prefix="/v1/lots", tags=["parking"])
+
+Reader = Annotated[Caller, requires(Permission.PARKING_READ)]
+Manager = Annotated[Caller, requires(Permission.PARKING_MANAGE)]
+Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
+# A phone's list is for the days until it is next online.
+IMPORT_BYTES_MAX: Final = 4 * 1024 * 1024
+PHONES_KEEP: Final = timedelta(days=3)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        **may_answer(LotNotFound, LotClosed, NoMonthlyPrice, IdempotencyKeyReused),
+        201: REPLAYED,
+    },
+)
+async def add_pass(
+    body: PassCreate,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> PassRead:
+    """Sell a monthly pass, which holds once its bill is paid, or give an exemption."""
+    pass_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/passes",
+        idempotency_key,
+        hash_body(body),
+        makes=pass_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await _show(tx, caller, first, now)
+    await service.add_pass(
+        tx, caller.org_id, body.wanted(), id_=pass_id, actor=caller.actor, now=now
+    )
+    return await _show(tx, caller, pass_id, now)
+
+
+@router.post(
+    "/imports",
+    responses=may_answer(IdempotencyKeyReused),
+    max_body_size=IMPORT_BYTES_MAX,
+)
+async def import_passes(
+    body: PassImport,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> PassImported:
+    """Sell and give passes by a table of up to 2,000 rows, all of them or none.
+
+    `violations` names each row that is wrong by its number in the table: `rows[17].plates`.
+    Repeated with its key it makes nothing again, and answers no ids.
+    """
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/passes/imports",
+        idempotency_key,
+        hash_body(body),
+        makes=new_id(),
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return PassImported(pass_ids=[])
+    ids = await importing.import_passes(tx, caller.org_id, body.csv, actor=caller.actor, now=now)
+    return PassImported(pass_ids=ids)
+
+
+@router.get("", responses=may_answer(BadCursor, WholeOrganisationNeeded))
+async def list_passes(
+    caller: Reader,
+    tx: Tx,
+    now: Now,
+    kind: PassKind | None = None,
+    state: PassState | None = None,
+    lot_id: Annotated[UUID | None, Query(description="Those that hold there.")] = None,
+    plate: Annotated[str | None, Query(max_length=4 * PLATE_CHARS_MAX)] = None,
+    is_ending: Annotated[
+        bool, Query(description="Monthly passes in force that end within 7 days.")
+    ] = False,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PassPage:
+    """List passes, newest first. Plates are whole only for who manages them."""
+    refuse_scoped(caller)
+    today = hanoi_day(now)
+    found = await queries.list_passes(
+        tx,
+        caller.org_id,
+        today=today,
+        kind=kind,
+        state=state,
+        lot_id=lot_id,
+        plate=read_plates([plate], VehicleClass.OTHER)[0] if plate else None,
+        ends_by=today + WARN_BEFORE if is_ending else None,
+        before_id=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    return PassPage(
+        passes=[write_pass(one, caller, today) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
+
+
+@router.get("/{pass_id}", responses=may_answer(PassNotFound, WholeOrganisationNeeded))
+async def show_pass(pass_id: UUID, caller: Reader, tx: Tx, now: Now) -> PassRead:
+    """Show a pass with its months and plates."""
+    refuse_scoped(caller)
+    return await _show(tx, caller, pass_id, now)
+
+
+@router.post(
+    "/{pass_id}/bill",
+    response_model=BillRead,
+    responses=may_answer(
+        PassNotFound, PassRevoked, NothingToPay, LotClosed, PayeeHasNoAccount, ReferencesUsedUp
+    ),
+)
+async def bill_pass(
+    request: Request,
+    pass_id: UUID,
+    caller: Manager,
+    tx: Tx,
+    bill_writer: TheBillWriter,
+    settings: TheSettings,
+    now: Now,
+) -> Response:
+    """Show the bill of the months that wait to be paid; past its three days, a fresh one."""
+    wanted = BillWanted(
+        id=new_id(),
+        reference=await bill_writer.take_reference(caller.org),
+        monitored_for_s=settings.bill_monitored_for_s,
+    )
+    opened = await service.open_bill(
+        tx, caller.org_id, pass_id, wanted, actor=caller.actor, now=now
+    )
+    return answer_json(show(request, caller, opened, now), status=200)
+
+
+@router.post(
+    "/{pass_id}/renewals",
+    status_code=201,
+    responses={
+        **may_answer(
+            PassNotFound,
+            PassRevoked,
+            PassNotRenewable,
+            NothingToPay,
+            NoMonthlyPrice,
+            IdempotencyKeyReused,
+        ),
+        201: REPLAYED,
+    },
+)
+async def renew_pass(
+    pass_id: UUID,
+    body: PassRenew,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> PassRead:
+    """Sell more months; they replace other months that wait to be paid. Then show their bill."""
+    term_id = new_id()
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/passes/{pass_id}/renewals",
+        idempotency_key,
+        hash_body(body, pass_id),
+        makes=term_id,
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return await _show(tx, caller, pass_id, now)
+    await service.renew_pass(
+        tx,
+        caller.org_id,
+        pass_id,
+        months=body.months,
+        id_=term_id,
+        actor=caller.actor,
+        now=now,
+    )
+    return await _show(tx, caller, pass_id, now)
+
+
+@router.post("/{pass_id}/revoke", responses=may_answer(PassNotFound))
+async def revoke_pass(
+    pass_id: UUID, body: PassRevoke, caller: Manager, tx: Tx, now: Now
+) -> PassRead:
+    """Revoke a pass: no entry is on it any more, and who is inside pays from midnight on."""
+    await service.revoke_pass(
+        tx, caller.org_id, pass_id, actor=caller.actor, reason=body.reason, now=now
+    )
+    return await _show(tx, caller, pass_id, now)
+
+
+@router.put("/{pass_id}/plates", responses=may_answer(PassNotFound, PassRevoked))
+async def change_plates(
+    pass_id: UUID, body: PlatesPut, caller: Manager, tx: Tx, now: Now
+) -> PassRead:
+    """Let a pass be for these vehicles. One that is inside on it stays on it until it leaves."""
+    await service.change_plates(
+        tx,
+        caller.org_id,
+        pass_id,
+        plates=tuple(body.plates),
+        actor=caller.actor,
+        reason=body.reason,
+        now=now,
+    )
+    return await _show(tx, caller, pass_id, now)
+
+
+@phones.get("/{lot_id}/passes", responses=may_answer(LotNotFound))
+async def list_for_phones(
+    lot_id: UUID, caller: Gate, tx: Tx, settings: TheSettings, now: Now
+) -> PhoneList:
+    """List who has a pass here, for phones that lose their network: hashes, and no plates.
+
+    Passes that hold within the next three days; at most 5,000 vehicles.
+    """
+    check_own_lot(caller, lot_id)
+    await get_lot(tx, caller.org_id, lot_id)
+    today = hanoi_day(now)
+    found = await queries.list_phone_plates(
+        tx, caller.org_id, lot_id, from_on=today, until_on=today + PHONES_KEEP
+    )
+    key = phone_key(settings.secret_key.get_secret_value(), caller.org_id, lot_id)
+    return PhoneList(
+        key=key.hex(),
+        is_complete=len(found) <= queries.PHONE_PLATES_MAX,
+        plates=[
+            PhonePlateRead(
+                plate_hash=hash_plate(key, one.vehicle_class, one.plate),
+                pass_id=one.pass_id,
+                kind=PassKind(one.kind),
+                valid_from=one.valid_from,
+                valid_until=one.valid_until,
+            )
+            for one in found[: queries.PHONE_PLATES_MAX]
+        ],
+    )
+
+
+def refuse_scoped(caller: Caller) -> None:
+    """Refuse people of some lots: passes and watch lists are the whole organisation's.
+
+    Raises:
+        WholeOrganisationNeeded
+    """
+    if caller.is_scoped:
+        raise WholeOrganisationNeeded
+
+
+async def _show(tx: AsyncSession, caller: Caller, pass_id: UUID, now: datetime) -> PassRead:
+    found = await queries.view_pass(tx, caller.org_id, pass_id)
+    return write_pass(found, caller, hanoi_day(now))

@@ -1,0 +1,1 @@
+"""City: what crosses the trades, over parking and the money."""

@@ -1,0 +1,1 @@
+"""Complaints: made without a login, answered by people within working days."""

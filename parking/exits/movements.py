@@ -1,0 +1,277 @@
+"""Movements of devices that were offline: exits and collections, applied in the device's order.
+
+What happened at the gate has happened: money that was taken is recorded, a vehicle that left has
+left. Where that does not fit what the hub knows, a break lets a person look; no session is opened
+or paid a second time for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.errors import HubError
+from core.money import TRANSFER_VND_MAX
+from core.reasons import Reason
+from core.text import find_text_fault
+from parking.collections import queries as collection_queries
+from parking.collections import service as collections
+from parking.collections.rules import CollectionRail, NewCollection
+from parking.exits import queries, queries_movements
+from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.rules import ExitReason, SessionStatus
+from parking.exits.standing import lock_stay, read_standing, write_paid
+from parking.sessions.rules import MovementKind
+from parking.shifts import late
+from parking.shifts.queries import find_shift, share_shift
+from payments.bills import settling
+from payments.bills.rules import UNPAID
+from payments.bills.service import cancel_bill
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
+
+REASON_CHARS_MAX: Final = 500
+OFFLINE: Final = "offline"
+
+Data = TypeVar("Data", "ExitData", "CollectionData", "ManualOpenData")
+Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+
+
+class Applied(StrEnum):
+    """What became of an exit or a collection of a device that was offline (`movements.verdict`)."""
+
+    APPLIED = "applied"
+    REPEAT = "repeat"  # it was known: by another phone, or by this one online
+    REFUSED = "refused"  # it says nothing that can be applied; a break
+    UNKNOWN_SESSION = "unknown_session"  # a break
+    PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
+    AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
+    OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
+
+
+NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
+TO_CHECK: Final = frozenset({Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MovementFacts:
+    """A stored movement, verified and waiting."""
+
+    id: UUID
+    device_id: UUID
+    lot_id: UUID
+    kind: str
+    data: Mapping[str, Any]  # as it was signed
+    happened_at: datetime  # the device's time, corrected
+    received_from: UUID  # who was signed in when it came
+
+
+class ExitData(msgspec.Struct, kw_only=True):
+    """`data` of an exit."""
+
+    session_id: UUID
+    staff_id: UUID
+    forced: Literal["manual", "unconfirmed", "arrears"] | None = None
+    reason: Words | None = None
+    plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
+    access_id: UUID | None = None
+
+
+class CollectionData(msgspec.Struct, kw_only=True):
+    """`data` of a collection."""
+
+    id: UUID
+    session_id: UUID
+    staff_id: UUID
+    shift_id: UUID
+    rail: Literal["cash", "float", "exempt"]
+    amount_vnd: Annotated[int, Meta(ge=0, le=TRANSFER_VND_MAX)]
+    reason: Words | None = None
+
+
+class ManualOpenData(msgspec.Struct, kw_only=True):
+    """`data` of a lane that was opened by hand."""
+
+    staff_id: UUID
+    reason: Words
+    access_id: UUID | None = None
+
+
+async def apply_movement(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    """Apply one waiting movement of a device; call it in the device's order. Idempotent.
+
+    In a savepoint of the caller's: whatever is raised here has written nothing.
+    """
+    try:
+        if movement.kind == MovementKind.EXIT:
+            verdict = await _apply_exit(session, org_id, movement, now=now)
+        elif movement.kind == MovementKind.COLLECTION:
+            verdict = await _apply_collection(session, org_id, movement, now=now)
+        else:
+            verdict = _apply_manual_open(session, org_id, movement, now=now)
+    except msgspec.ValidationError:
+        verdict = Applied.REFUSED
+    if verdict in NOT_COUNTED or verdict in TO_CHECK:
+        await open_break(session, org_id, movement, verdict, now=now)
+    return verdict
+
+
+async def open_break(
+    session: AsyncSession,
+    org_id: UUID,
+    movement: MovementFacts,
+    verdict: Applied,
+    *,
+    now: datetime,
+) -> None:
+    """Let a person look at a movement that could not be applied, or must be checked."""
+    lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+    code = BreakReason.MOVEMENT_NOT_ACCEPTED
+    if verdict in TO_CHECK:
+        code = BreakReason.MOVEMENT_TO_CHECK
+    reason = Reason(code, {"why": verdict.value, "lot": lot})
+    one = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=movement.id, reason=reason)
+    await insert_breaks_once(session, org_id, [one], now=now)
+
+
+async def _apply_exit(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    data = _read(movement.data, ExitData)
+    stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
+    if stay is None or stay.lot_id != movement.lot_id:
+        return Applied.UNKNOWN_SESSION
+    request = LeaveRequest(
+        session_id=stay.id,
+        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        # It is gone, whatever is due; where nothing is, the reason says so.
+        forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
+        words=data.reason or OFFLINE,
+        plate=data.plate,
+        is_plate_confirmed=True,
+        access_id=data.access_id,
+        device_id=movement.device_id,
+    )
+    left_at = max(movement.happened_at, stay.entered_at)
+    if stay.status == SessionStatus.LEFT and stay.exit_by is None:
+        answer = await leave_closed(session, org_id, request)  # written closed by its own batch
+    else:
+        (answer,) = await leave(session, org_id, [request], now=left_at)
+    if isinstance(answer, HubError):
+        raise answer
+    if answer.is_repeat:
+        return Applied.REPEAT
+    if answer.reason == ExitReason.UNCONFIRMED and await queries_movements.is_over_unconfirmed(
+        session, org_id, stay.lot_id, by=data.staff_id, at=left_at
+    ):
+        return Applied.OVER_LIMIT
+    return Applied.APPLIED
+
+
+async def _apply_collection(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    data = _read(movement.data, CollectionData)
+    stays = await queries.find_stays(session, org_id, [data.session_id])
+    shift = await find_shift(session, org_id, data.shift_id)
+    if data.session_id not in stays or stays[data.session_id].lot_id != movement.lot_id:
+        return Applied.UNKNOWN_SESSION
+    if shift is None or (shift.lot_id, shift.staff_id) != (movement.lot_id, data.staff_id):
+        return Applied.REFUSED
+    rail = CollectionRail(data.rail)
+    if rail is CollectionRail.EXEMPT and data.reason is None:
+        return Applied.REFUSED
+    stay = await lock_stay(session, org_id, data.session_id)
+    known = await collection_queries.find_collection(session, org_id, data.id)
+    if known is not None:
+        is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
+        return Applied.REPEAT if is_same else Applied.REFUSED
+    shift = await share_shift(session, org_id, data.shift_id)
+    if stay.bill_id is not None:
+        await settling.lock_bills(session, org_id, [stay.bill_id])
+    at = max(movement.happened_at, stay.entered_at)
+    standing = await read_standing(session, org_id, stay, at=at)
+    actor = Actor(kind="staff", id=data.staff_id, name=OFFLINE)
+    if standing.bill is not None and standing.bill.status in UNPAID:
+        await cancel_bill(session, org_id, standing.bill.id, actor=actor, reason=OFFLINE, now=now)
+    stay = standing.stay
+    paid_until = max(at + standing.price.grace, stay.paid_until or at)
+    await write_paid(
+        session,
+        org_id,
+        replace(
+            stay,
+            paid_vnd=stay.paid_vnd + data.amount_vnd,
+            paid_until=paid_until if stay.is_inside else stay.paid_until,
+            arrears_vnd=max(0, stay.arrears_vnd - data.amount_vnd),
+        ),
+    )
+    new = NewCollection(
+        id=data.id,
+        lot_id=stay.lot_id,
+        session_id=stay.id,
+        shift_id=shift.id,
+        rail=rail,
+        amount_vnd=data.amount_vnd,
+        collected_at=at,
+        collected_by=data.staff_id,
+        reason=data.reason,
+        device_id=movement.device_id,
+    )
+    await collections.record(session, org_id, [new], now=now)
+    if rail is CollectionRail.CASH and shift.closed_at is not None:
+        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
+        return Applied.AFTER_CLOSE
+    # A device cannot know of grace: only what is beyond the price was taken twice.
+    if stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
+        return Applied.PAID_TWICE
+    if rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
+        session, org_id, stay.lot_id, shift.id
+    ):
+        return Applied.OVER_LIMIT
+    return Applied.APPLIED
+
+
+def _apply_manual_open(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    data = _read(movement.data, ManualOpenData)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        action="lane.opened_by_hand",
+        object_kind="lot",
+        object_id=movement.lot_id,
+        after={
+            "movement_id": str(movement.id),
+            "access_id": str(data.access_id) if data.access_id else None,
+            "opened_at": movement.happened_at.isoformat(),
+        },
+        reason=data.reason,
+        now=now,
+    )
+    return Applied.APPLIED
+
+
+def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:
+    """Return a movement's data as its kind says.
+
+    Raises:
+        msgspec.ValidationError
+    """
+    read = msgspec.convert(dict(data), kind)
+    reason = read.reason
+    if reason is not None and find_text_fault(reason):
+        raise msgspec.ValidationError("reason")
+    return read

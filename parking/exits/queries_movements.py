@@ -1,0 +1,128 @@
+"""SQL of movements that wait to be applied, of their limits, and of exits nobody confirmed."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.sql import run
+
+# Another process that has the device's movements finishes first: their order is the device's.
+LOCK_WAITING = text("""
+    SELECT id, lot_id, kind, body::text, device_at, offset_ms, received_at, received_from
+    FROM movements
+    WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
+      AND verdict IS NULL AND kind <> 'entry'
+    ORDER BY seq, id LIMIT :limit
+    FOR NO KEY UPDATE
+""")
+MARK_APPLIED = text("""
+    UPDATE movements SET handled_at = :now, verdict = :verdict, attempts = attempts + 1
+    WHERE org_id = :org_id AND device_id = :device_id AND id = :id
+""")
+FIND_DEVICES = text("""
+    SELECT DISTINCT org_id, device_id FROM movements
+    WHERE handled_at IS NULL AND verdict IS NULL AND kind <> 'entry'
+    LIMIT :limit
+""")
+COUNT_UNCONFIRMED = text("""
+    SELECT count(s.id) > min(l.unconfirmed_exits_max)
+    FROM lots l LEFT JOIN parking_sessions s
+      ON s.org_id = l.org_id AND s.lot_id = l.id AND s.exit_by = :by
+     AND s.exit_reason = 'unconfirmed' AND s.left_at >= CAST(:at AS timestamptz) - interval '1 day'
+     AND s.left_at <= :at
+    WHERE l.org_id = :org_id AND l.id = :lot_id
+""")
+SUM_OFFLINE_CASH = text("""
+    SELECT coalesce(sum(c.amount_vnd), 0) > min(l.offline_cash_max_vnd)
+    FROM lots l LEFT JOIN collections c
+      ON c.org_id = l.org_id AND c.shift_id = :shift_id AND c.rail = 'cash'
+     AND c.reversed_at IS NULL AND c.device_id IS NOT NULL AND c.collected_at < c.recorded_at
+    WHERE l.org_id = :org_id AND l.id = :lot_id
+""")
+FIND_UNCONFIRMED = text("""
+    SELECT DISTINCT org_id FROM parking_sessions
+    WHERE exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND left_at < :before
+      AND price_vnd > paid_vnd
+    LIMIT 1000
+""")
+# The stays are locked first, by conditions on their own columns: who waited sees what was paid.
+OWE_UNCONFIRMED = text("""
+    WITH late AS MATERIALIZED (
+        SELECT org_id, id FROM parking_sessions
+        WHERE org_id = :org_id AND exit_reason = 'unconfirmed' AND arrears_vnd = 0
+          AND left_at < :before AND price_vnd > paid_vnd
+        ORDER BY id LIMIT :limit FOR NO KEY UPDATE)
+    UPDATE parking_sessions s SET arrears_vnd = s.price_vnd - s.paid_vnd
+    FROM late WHERE s.org_id = late.org_id AND s.id = late.id AND s.price_vnd > s.paid_vnd
+    RETURNING s.id
+""")
+FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
+
+
+async def lock_waiting(
+    session: AsyncSession, org_id: UUID, device_id: UUID, *, limit: int
+) -> list[tuple[Any, ...]]:
+    """Lock what waits of a device, in its order: rows with the body read as JSON."""
+    values = {"org_id": org_id, "device_id": device_id, "limit": limit}
+    rows = await run(session, LOCK_WAITING, values)
+    return [(*row[:3], msgspec.json.decode(row[3]), *row[4:]) for row in rows]
+
+
+async def mark_applied(
+    session: AsyncSession, org_id: UUID, device_id: UUID, id_: UUID, verdict: str, *, now: datetime
+) -> None:
+    """Write what became of a locked movement."""
+    values = {
+        "org_id": org_id,
+        "device_id": device_id,
+        "id": id_,
+        "verdict": verdict,
+        "now": now,
+    }
+    await run(session, MARK_APPLIED, values)
+
+
+async def find_devices(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
+    """Find (organisation, device) of those whose movements wait, for the worker."""
+    return [(row[0], row[1]) for row in await run(session, FIND_DEVICES, {"limit": limit})]
+
+
+async def is_over_unconfirmed(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, by: UUID, at: datetime
+) -> bool:
+    """Tell whether a person let out more unconfirmed within a day than a shift may."""
+    values = {"org_id": org_id, "lot_id": lot_id, "by": by, "at": at}
+    rows = await run(session, COUNT_UNCONFIRMED, values)
+    return bool(rows[0][0])
+
+
+async def is_over_offline_cash(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID
+) -> bool:
+    """Tell whether a shift took more cash without network than the lot allows."""
+    values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
+    rows = await run(session, SUM_OFFLINE_CASH, values)
+    return bool(rows[0][0])
+
+
+async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str:
+    """Return what a lot is called."""
+    rows = await run(session, FIND_LOT_NAME, {"org_id": org_id, "lot_id": lot_id})
+    return str(rows[0][0]) if rows else ""
+
+
+async def find_unconfirmed(session: AsyncSession, *, before: datetime) -> list[UUID]:
+    """Find the organisations of vehicles that left unconfirmed before an instant and owe."""
+    return [row[0] for row in await run(session, FIND_UNCONFIRMED, {"before": before})]
+
+
+async def owe_unconfirmed_exits(
+    session: AsyncSession, org_id: UUID, *, before: datetime, limit: int
+) -> int:
+    """Write what vehicles that left unconfirmed before an instant owe; return how many."""
+    values = {"org_id": org_id, "before": before, "limit": limit}
+    return len(await run(session, OWE_UNCONFIRMED, values))

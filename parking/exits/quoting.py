@@ -1,0 +1,105 @@
+"""Quotes: what a stay owes now, signed, and what the same vehicle left owing before."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking.exits import queries
+from parking.exits.rules import StayFacts
+from parking.exits.standing import Standing, get_stay, read_standing
+from parking.tariffs.pricing import LineCode, PriceLine
+from parking.tariffs.quotes import Quote, QuoteSigner
+
+QUOTED_FOR: Final = timedelta(minutes=5)  # to find the money in; the amount holds until then
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StayQuote:
+    """What a vehicle owes at the way out."""
+
+    standing: Standing
+    lines: tuple[PriceLine, ...]  # they add up to what is due
+    quoted_at: datetime
+    valid_until: datetime
+    token: str | None  # of the signed quote; None: nothing is due
+    arrears: tuple[StayFacts, ...]  # earlier stays of the vehicle, to be collected as well
+
+
+async def quote_stay(
+    session: AsyncSession,
+    org_id: UUID,
+    session_id: UUID,
+    signer: QuoteSigner,
+    *,
+    is_ticket_lost: bool = False,
+    now: datetime,
+) -> StayQuote:
+    """Quote what is due for the whole stay until now, less what was paid.
+
+    Raises:
+        ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+    """
+    stay = await get_stay(session, org_id, session_id)
+    standing = await read_standing(session, org_id, stay, at=now, is_ticket_lost=is_ticket_lost)
+    lines = standing.price.lines
+    if rest_vnd := standing.due_vnd - sum(line.amount_vnd for line in lines):
+        lines = (*lines, PriceLine(LineCode.PAID, rest_vnd, {"paid_vnd": -rest_vnd}))
+    valid_until, token = now + QUOTED_FOR, None
+    if standing.due_vnd and standing.price.version_id is not None:
+        token = signer.sign(
+            Quote(
+                org_id=org_id,
+                session_id=session_id,
+                tariff_version_id=standing.price.version_id,
+                amount_vnd=standing.due_vnd,
+                lines=lines,
+                quoted_at=now,
+                valid_until=valid_until,
+            )
+        )
+    arrears: list[StayFacts] = []
+    if stay.is_inside and stay.plate is not None:
+        arrears = await queries.list_arrears(
+            session, org_id, plate=stay.plate, vehicle_class=stay.vehicle_class
+        )
+    return StayQuote(
+        standing=standing,
+        lines=lines,
+        quoted_at=now,
+        valid_until=valid_until,
+        token=token,
+        arrears=tuple(one for one in arrears if one.id != session_id),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What a quote holds the hub to."""
+
+    priced_at: datetime
+    is_ticket_lost: bool
+
+
+def hold_to(
+    signer: QuoteSigner,
+    token: str,
+    *,
+    org_id: UUID,
+    session_id: UUID,
+    amount_vnd: int,
+    now: datetime,
+) -> Held:
+    """Return when a quote's amount was right, and for what.
+
+    Raises:
+        QuoteNotAuthentic, QuoteExpired
+        QuoteAmountDiffers: it is of another session, or of another amount.
+    """
+    quote = signer.read_for(
+        token, org_id=org_id, session_id=session_id, amount_vnd=amount_vnd, now=now
+    )
+    is_ticket_lost = any(line.code is LineCode.LOST_TICKET for line in quote.lines)
+    return Held(priced_at=quote.quoted_at, is_ticket_lost=is_ticket_lost)

@@ -1,0 +1,126 @@
+"""Stays as a whole, for who asks about one: its driver, and who looks into a complaint."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.errors import HubError
+from parking.collections.queries import list_of_session
+from parking.collections.rules import CollectionFacts
+from parking.exits import queries_tickets
+from parking.exits.errors import TicketNotFound
+from parking.exits.pricing import LotRates, read_rates
+from parking.exits.rules import OWNER_KIND, StayFacts
+from parking.exits.standing import Standing, get_stay, judge, read_bills
+from parking.places.models import Lot, ParkingOperator
+from parking.places.queries import get_lot, get_operator
+from parking.tariffs.charges import Stay
+from parking.tariffs.errors import NoRateForVehicle, StayNotPriceable
+from parking.tariffs.in_force import pick_rate
+from parking.tariffs.pricing import LineCode, PriceLine, price_points
+from parking.tariffs.records_errors import LotHasNoTariff
+from parking.tariffs.structure import Tariff
+from parking.vehicles import VehicleClass
+from payments.bills.queries_owners import list_of_owner
+from payments.bills.rules import BillFacts
+
+POSTED_MINUTES: Final = 24 * 60  # how far ahead a posted price is written out
+POSTED_MAX: Final = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PostedPrice:
+    """What a lot takes of such a vehicle, by the tariff that held when it came in."""
+
+    tariff: Tariff
+    points: tuple[tuple[int, int], ...]  # (minutes, đồng): a stay of up to so many costs so much
+    is_cut: bool  # there are more points than these
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeStay:
+    """A stay, what it costs, what was paid, and where."""
+
+    stay: StayFacts  # with what its bills say now
+    standing: Standing | None  # None: it cannot be priced; `problem` says why
+    problem: HubError | None
+    lines: tuple[PriceLine, ...]  # they add up to what is due
+    due_vnd: int
+    lot: Lot
+    operator: ParkingOperator
+    posted: PostedPrice | None
+    collections: tuple[CollectionFacts, ...]
+    bills: tuple[BillFacts, ...]  # of the stay, the oldest first
+
+
+async def open_ticket(
+    session: AsyncSession, org_id: UUID, session_id: UUID, key: UUID
+) -> StayFacts:
+    """Return the stay that a ticket's code opens.
+
+    Raises:
+        TicketNotFound: there is no such stay, or the key is another.
+    """
+    if not await queries_tickets.opens(session, org_id, session_id, key):
+        raise TicketNotFound
+    return await get_stay(session, org_id, session_id)
+
+
+async def read_whole_stay(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, at: datetime
+) -> WholeStay:
+    """Read everything about a stay as it is at an instant; one that cannot be priced, too."""
+    lot = await get_lot(session, org_id, stay.lot_id)
+    rates = await read_rates(session, org_id, [stay])
+    own = await read_bills(session, org_id, [stay])
+    standing, problem = None, None
+    try:
+        standing = judge(stay, rates, own, at=at)
+    except (LotHasNoTariff, NoRateForVehicle, StayNotPriceable) as error:
+        problem = error
+    lines: tuple[PriceLine, ...] = ()
+    due_vnd = 0
+    if standing is not None:
+        due_vnd = standing.due_vnd
+        lines = _lines_of(standing)
+    return WholeStay(
+        stay=stay if standing is None else standing.stay,
+        standing=standing,
+        problem=problem,
+        lines=lines,
+        due_vnd=due_vnd,
+        lot=lot,
+        operator=await get_operator(session, org_id, lot.operator_id),
+        posted=_post(stay, rates),
+        collections=tuple(await list_of_session(session, org_id, stay.id)),
+        bills=tuple(await list_of_owner(session, org_id, OWNER_KIND, stay.id)),
+    )
+
+
+def _lines_of(standing: Standing) -> tuple[PriceLine, ...]:
+    """Return the lines of the price, and what was paid of it."""
+    lines, paid_vnd = standing.price.lines, standing.stay.paid_vnd
+    if not paid_vnd:
+        return lines
+    return (*lines, PriceLine(LineCode.PAID, -paid_vnd, {"paid_vnd": paid_vnd}))
+
+
+def _post(stay: StayFacts, rates: LotRates) -> PostedPrice | None:
+    """Say what such a vehicle pays that came in when this one did."""
+    rate = pick_rate(rates.rates[stay.lot_id], stay.entered_at)
+    tariff = None if rate is None else rates.tariffs.get(rate.version_id)
+    if tariff is None:
+        return None
+    kind = Stay(
+        vehicle_class=VehicleClass(stay.vehicle_class),
+        entered_at=stay.entered_at,
+        zone=stay.zone,
+    )
+    try:
+        points = price_points(tariff, kind, minutes=POSTED_MINUTES)
+    except (NoRateForVehicle, StayNotPriceable):
+        return None
+    return PostedPrice(tariff=tariff, points=points[:POSTED_MAX], is_cut=len(points) > POSTED_MAX)

@@ -1,0 +1,207 @@
+"""Movements of a device that was offline: entries are decided as they are stored, in one commit.
+
+Exits and collections are stored and wait: they touch money, and are applied in the device's order
+by a transaction of the hub's role.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.database_connections import answered_within
+from core.db import Database, is_database_away
+from core.errors import Busy
+from core.reasons import Reason
+from core.settings import WRITE_TIMEOUT_S
+from parking.plates import mask_plate
+from parking.sessions.answers import make_answer
+from parking.sessions.queries import enter_in_rounds
+from parking.sessions.queries_movements import (
+    find_overlaps,
+    find_verdicts,
+    finish_conflicts,
+    insert_movements_once,
+)
+from parking.sessions.rules import EntryRequest, MovementVerdict, Verdict
+from parking.sessions.types import Sender, StoredMovement
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
+
+log = structlog.get_logger()
+
+BATCHES_AT_ONCE_MAX: Final = 2
+BATCHES_WAITING_MAX: Final = 100
+TRIES_MAX: Final = 3
+# A vehicle that a device let in is in, whatever is known here: a person has to look.
+CONFLICTS: Final = frozenset({Verdict.ALREADY_INSIDE.value, Verdict.TAKEN.value})
+NOT_ACCEPTED: Final = frozenset(
+    {MovementVerdict.AFTER_REVOCATION, MovementVerdict.TOO_OLD, MovementVerdict.AHEAD}
+    | {MovementVerdict.REFUSED}
+)
+
+
+class MovementWriter:
+    """Stores batches of movements; commits before it answers. One per process."""
+
+    def __init__(self, gate_database: Database, *, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+        self._database = gate_database
+        self._timeout_s = timeout_s
+        self._turns = asyncio.Semaphore(BATCHES_AT_ONCE_MAX)
+        self._waiting = 0
+
+    async def store(
+        self, sender: Sender, movements: Sequence[StoredMovement], *, now: datetime
+    ) -> dict[UUID, str]:
+        """Decide the entries and store everything, once; return each movement's verdict.
+
+        Raises:
+            Busy: too many batches wait, or the database is away.
+        """
+        if self._waiting >= BATCHES_WAITING_MAX:
+            raise Busy("Too many devices are sending. Try again in a second.")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await self._store_in_turn(sender, movements, now=now)
+        finally:
+            self._waiting -= 1
+
+    async def _store_in_turn(
+        self, sender: Sender, movements: Sequence[StoredMovement], *, now: datetime
+    ) -> dict[UUID, str]:
+        try:
+            return await self._write(sender, movements, now=now)
+        except DBAPIError as error:
+            if is_database_away(error):
+                raise Busy("The database is busy or away. Try again in a second.") from error
+            if len(movements) > 1:
+                log.warning("movements.batch_failed", movements=len(movements), error=repr(error))
+        verdicts: dict[UUID, str] = {}
+        for movement in movements:  # one bad item must not fail the others
+            verdicts |= await self._write_alone(sender, movement, now=now)
+        return verdicts
+
+    async def _write_alone(
+        self, sender: Sender, movement: StoredMovement, *, now: datetime
+    ) -> dict[UUID, str]:
+        for _ in range(TRIES_MAX):
+            try:
+                return await self._write(sender, [movement], now=now)
+            except IntegrityError:  # its credential was taken while it was decided
+                continue
+            except DBAPIError as error:
+                if is_database_away(error):
+                    raise Busy("The database is busy or away. Try again in a second.") from error
+                log.warning("movement.failed", movement=str(movement.id), error=repr(error))
+                break
+        return {movement.id: MovementVerdict.UNREADABLE.value}
+
+    async def _write(
+        self, sender: Sender, movements: Sequence[StoredMovement], *, now: datetime
+    ) -> dict[UUID, str]:
+        ids = [one.id for one in movements]
+        with answered_within(self._timeout_s):
+            async with self._database.begin() as session:
+                known = await find_verdicts(session, sender.org_id, sender.device_id, ids)
+                new = [one for one in movements if one.id not in known]
+                await _decide(session, new, now=now)
+                await insert_movements_once(
+                    session,
+                    new,
+                    org_id=sender.org_id,
+                    device_id=sender.device_id,
+                    lot_id=sender.lot_id,
+                    received_from=sender.received_from,
+                    now=now,
+                )
+        stored = dict(known)
+        stored |= {one.id: one.verdict for one in new}
+        return {id_: verdict or MovementVerdict.WAITING.value for id_, verdict in stored.items()}
+
+
+async def open_breaks(
+    session: AsyncSession,
+    sender: Sender,
+    movements: Sequence[StoredMovement],
+    *,
+    lot_name: str,
+    now: datetime,
+) -> None:
+    """Open a break for each movement that people must look at; safe to repeat.
+
+    In a transaction of the hub's role, after the movements were stored.
+    """
+    breaks, done = [], []
+    for one in movements:
+        if one.verdict in CONFLICTS:
+            code = BreakReason.VEHICLE_INSIDE_ALREADY
+            facts = {"plate": _mask(one.entry), "lot": lot_name}
+        elif one.verdict in NOT_ACCEPTED:
+            code = BreakReason.MOVEMENT_NOT_ACCEPTED
+            facts = {"why": one.verdict, "lot": lot_name}
+        else:
+            continue
+        done.append(one.id)
+        reason = Reason(code, facts)
+        breaks.append(NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=one.id, reason=reason))
+    over = {one.entry.id: one.entry for one in movements if one.entry and one.entry.left_at}
+    if over:
+        for session_id, _ in await find_overlaps(session, sender.org_id, list(over)):
+            facts = {"plate": _mask(over[session_id]), "lot": lot_name}
+            reason = Reason(BreakReason.STAYS_OVERLAP, facts)
+            breaks.append(
+                NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=session_id, reason=reason)
+            )
+    if breaks:
+        await insert_breaks_once(session, sender.org_id, breaks, now=now)
+    if done:
+        await finish_conflicts(session, sender.org_id, sender.device_id, done, now=now)
+
+
+async def _decide(
+    session: AsyncSession, movements: Sequence[StoredMovement], *, now: datetime
+) -> None:
+    waiting = [one for one in movements if one.entry is not None and one.verdict is None]
+    rounds = split_rounds(waiting)
+    entries = [[one.entry for one in of_round if one.entry] for of_round in rounds]
+    if not entries:
+        return
+    written = await enter_in_rounds(session, entries, now=now)
+    for of_round, rows in zip(rounds, written, strict=True):
+        for one, row in zip(of_round, rows, strict=True):
+            assert one.entry is not None
+            answer = make_answer(one.entry, row)
+            if isinstance(answer, Exception):
+                one.verdict = MovementVerdict.REFUSED.value
+                continue
+            one.verdict = answer.verdict.value
+            if one.verdict not in CONFLICTS:
+                one.handled_at = now
+
+
+def split_rounds(movements: Iterable[StoredMovement]) -> list[list[StoredMovement]]:
+    """Split a device's entries so that no two of a round share an id or a credential."""
+    rounds: list[list[StoredMovement]] = []
+    last: dict[object, int] = {}
+    for one in movements:
+        assert one.entry is not None
+        keys = list(one.entry.list_keys())
+        at = max((last.get(key, -1) for key in keys), default=-1) + 1
+        if at == len(rounds):
+            rounds.append([])
+        rounds[at].append(one)
+        last.update(dict.fromkeys(keys, at))
+    return rounds
+
+
+def _mask(entry: EntryRequest | None) -> str:
+    if entry is None or entry.plate is None:
+        return "…"
+    return mask_plate(entry.plate)

@@ -1,0 +1,33 @@
+"""Rows of movements, as they travel between use cases and SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from parking.sessions.rules import EntryRequest, MovementKind
+
+
+@dataclass(kw_only=True, slots=True)
+class StoredMovement:
+    """A movement whose signature holds, and what became of it."""
+
+    id: UUID
+    seq: int
+    kind: MovementKind
+    body: str  # the very characters that were signed
+    signature: bytes
+    device_at: datetime
+    offset_ms: int
+    entry: EntryRequest | None = None  # to be decided
+    verdict: str | None = None
+    handled_at: datetime | None = None  # None: something is still to be done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    """The device that a batch is of, and who was signed in when it came."""
+
+    org_id: UUID
+    device_id: UUID
+    lot_id: UUID
+    received_from: UUID

@@ -1,0 +1,76 @@
+"""SQL of the hand-over report. The sessions of a shift lie between its open and its close."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import first_id_at
+from core.sql import run
+
+COUNT_ENTERED = text("""
+    SELECT count(*) FROM parking_sessions
+    WHERE org_id = :org_id AND lot_id = :lot_id AND id >= :floor AND entry_shift_id = :shift_id
+      AND status <> 'voided'
+""")
+SUM_LEFT = text("""
+    SELECT exit_reason, count(*), coalesce(sum(price_vnd), 0)::bigint,
+           coalesce(sum(bill_paid_vnd), 0)::bigint,
+           coalesce(sum(greatest(price_vnd - paid_vnd, 0)), 0)::bigint
+    FROM parking_sessions
+    WHERE org_id = :org_id AND lot_id = :lot_id AND left_at >= :since AND exit_shift_id = :shift_id
+    GROUP BY exit_reason
+""")
+SUM_INSIDE = text("""
+    SELECT vehicle_class, inside_count FROM occupancy
+    WHERE org_id = :org_id AND lot_id = :lot_id ORDER BY vehicle_class
+""")
+SUM_REVERSED = text("""
+    SELECT count(*), coalesce(sum(amount_vnd), 0)::bigint FROM collections
+    WHERE org_id = :org_id AND shift_id = :shift_id AND reversed_at IS NOT NULL
+""")
+SUM_DEPOSITED = text("""
+    SELECT coalesce(sum(c.amount_vnd), 0)::bigint
+    FROM collections c JOIN bills b ON b.org_id = c.org_id AND b.id = c.bill_id
+    WHERE c.org_id = :org_id AND c.shift_id = :shift_id AND c.reversed_at IS NULL
+      AND b.status IN ('paid', 'over_paid')
+""")
+
+
+async def count_entered(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
+) -> int:
+    """Count who came in during a shift, by ids made since then."""
+    values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
+    rows = await run(session, COUNT_ENTERED, values | {"floor": first_id_at(since)})
+    return int(rows[0][0])
+
+
+async def sum_left(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
+) -> dict[str, tuple[int, int, int, int]]:
+    """Return (count, price, paid by bills, owed) in đồng of who left in a shift, by the reason."""
+    values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id, "since": since}
+    rows = await run(session, SUM_LEFT, values)
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
+
+
+async def list_inside(session: AsyncSession, org_id: UUID, lot_id: UUID) -> dict[str, int]:
+    """Return how many of each class are inside a lot."""
+    rows = await run(session, SUM_INSIDE, {"org_id": org_id, "lot_id": lot_id})
+    return {row[0]: row[1] for row in rows}
+
+
+async def sum_reversed(session: AsyncSession, org_id: UUID, shift_id: UUID) -> tuple[int, int]:
+    """Return (count, đồng) of what was reversed in a shift."""
+    ((count, amount_vnd),) = await run(
+        session, SUM_REVERSED, {"org_id": org_id, "shift_id": shift_id}
+    )
+    return count, amount_vnd
+
+
+async def sum_deposited(session: AsyncSession, org_id: UUID, shift_id: UUID) -> int:
+    """Return how much of what a shift paid on behalf its deposit bills have cleared, in đồng."""
+    rows = await run(session, SUM_DEPOSITED, {"org_id": org_id, "shift_id": shift_id})
+    return int(rows[0][0])

@@ -1,0 +1,65 @@
+"""Steps of an attendant with a phone, for the browser tests of the gate."""
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.counter_steps import sign_in
+from tests.world.running_city import RunningCity
+from tests.world.running_lots import StaffedLot
+
+PHONE = (360, 640)
+# What the phone was made to buzz, for a look: the headless browser has no motor.
+NOTE_BUZZES = """
+    globalThis.buzzes = [];
+    navigator.vibrate = (pattern) => globalThis.buzzes.push(JSON.stringify(pattern));
+"""
+
+
+def at_the_gate(
+    city: RunningCity,
+    new_page: OpenPage,
+    place: StaffedLot,
+    *,
+    url: str | None = None,
+    **options: Any,
+) -> Page:
+    """Open an attendant's phone: signed in, the shift open, its line live."""
+    page = new_page(*PHONE, **{"locale": "vi-VN", **options})
+    page.add_init_script(NOTE_BUZZES)
+    sign_in(city, page, place.attendant, url=url)
+    page.get_by_role("button", name="Mở ca").click()
+    page.locator("#signal[data-live=yes]").wait_for()
+    expect(page.locator("[data-screen=enter]")).to_be_visible()
+    return page
+
+
+def type_plate(page: Page, plate: str) -> None:
+    """Tap a plate on the big keys; the right keys must be there by themselves, or by ABC."""
+    for character in plate:
+        key = page.locator(f"[data-keys]:not([hidden]) [data-key='{character}']")
+        if not key.is_visible():
+            other = "letters" if character.isalpha() else "digits"
+            page.locator(f"[data-keys]:not([hidden]) [data-key='{other}']").click()
+        key.click()
+
+
+def enter(page: Page, plate: str) -> None:
+    """Let a vehicle in, and wait until the strip says so."""
+    type_plate(page, plate)
+    page.get_by_role("button", name="Cho vào").click()
+    expect(page.locator("[data-strip]")).to_have_attribute("data-tone", "good")
+
+
+def find(page: Page, digits: str) -> None:
+    """Look for a vehicle by its last digits."""
+    page.locator(".gate-tabs [data-go=find]").click()
+    for digit in digits:
+        page.locator(f"[data-find-key='{digit}']").click()
+
+
+def buzzes(page: Page) -> list[str]:
+    """Return what the phone buzzed, as patterns."""
+    patterns: list[str] = page.evaluate("buzzes")
+    return patterns

@@ -1,0 +1,70 @@
+"""The bench of entries runs through and counts right; a busy machine's figures are not judged."""
+
+import psycopg
+import pytest
+
+from core.db import Database
+from loadtests import entries
+from loadtests.lots import Arrival, count_lost
+from parking.sessions.writer import EntryWriter
+from tests.world.constants import NOON
+from tests.world.databases import FreshDatabase
+from tests.world.entries import an_entry
+from tests.world.lots import a_lot
+
+TINY = entries.Plan(
+    floods=1,
+    entries_a_flood=400,
+    peer_entries=60,
+    floor_transactions=64,
+    paced_entries=60,
+    batches=2,
+    warm_up=50,
+)
+NAMES = {
+    "entries_per_s",
+    "plain_orm_entries_per_s",
+    "floor_entries_per_s",
+    "no_database_entries_per_s",
+    "hot_lot_entries_per_s",
+    "batch_movements_per_s",
+    "entry_p50_ms_at_300",
+    "entry_p99_ms_at_300",
+    "floor_p99_ms_at_300",
+    "entries_with_history_per_s",
+    "hub_rss_mib",
+    "lost",
+    "doubled",
+    "sender_ceiling_per_s",
+}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_tiny_bench_of_entries_measures_every_figure_and_loses_nothing() -> None:
+    figures = {one.name: one for one in entries.measure(True, plan=TINY, history=3_000)}
+
+    assert figures.keys() >= NAMES
+    assert figures["lost"].value == 0
+    assert figures["doubled"].value == 0
+    assert figures["batch_movements_per_s"].value > 0
+
+
+@pytest.mark.anyio
+async def test_a_stay_that_is_gone_is_lost_and_a_wrong_count_is_doubled(
+    fresh_database: FreshDatabase, app_database: Database, gate_database: Database
+) -> None:
+    lot = await a_lot(app_database)
+    writer = EntryWriter(gate_database, read_clock=lambda: NOON)
+    requests = [an_entry(lot) for _ in range(3)]
+    for request in requests:
+        await writer.enter(request)
+    arrivals = [Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=r.id) for r in requests]
+    assert count_lost(fresh_database.owner_url, arrivals) == (0, 0)
+
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute("DELETE FROM parking_sessions WHERE id = %s", [requests[0].id])
+        owner.execute("UPDATE occupancy SET inside_count = inside_count + 2")
+
+    lost, disagree = count_lost(fresh_database.owner_url, arrivals)
+    assert (lost, disagree > 0) == (1, True)

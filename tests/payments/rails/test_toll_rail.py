@@ -1,0 +1,319 @@
+"""Charges to toll accounts: what the operator may answer, and what each answer comes to."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.clock import read_clock
+from core.db import Database
+from core.errors import HubError
+from core.ids import new_id
+from core.sealing import Sealer
+from core.tenancy import open_org_transaction
+from parking.exits.errors import NothingDue
+from parking.exits.leaving import LeaveRequest, leave
+from parking.exits.paying import collect
+from parking.exits.toll import NextStep, next_step
+from payments.bills.queries import get_bill
+from payments.bills.rules import BillStatus
+from payments.ledger.rules import toll_receivable, unapplied
+from payments.ledger.service import read_balance
+from payments.rails.toll import settling
+from payments.rails.toll.errors import TollIdTaken, TollNotRefundable, TollUnderWay
+from payments.rails.toll.protocol import TollAnswer
+from payments.rails.toll.rules import TollFacts
+from tests.payments.invariants import find_violations
+from tests.world.constants import MANAGER
+from tests.world.databases import FreshDatabase
+from tests.world.parking_sessions import PER_VISIT_VND, a_stay, cash
+from tests.world.tolls import ENOUGH_VND, PLATE, TollGate, a_toll_gate
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def place(
+    app_database: Database, owner_database: Database, sealer: Sealer
+) -> AsyncIterator[TollGate]:
+    async with a_toll_gate(app_database, owner_database, sealer) as made:
+        yield made
+
+
+async def a_guest(place: TollGate) -> UUID:
+    return await a_stay(place.database, place.gate, plate=PLATE, entered_at=read_clock())
+
+
+async def take_cash(place: TollGate, stay_id: UUID) -> object:
+    now = read_clock()
+    async with open_org_transaction(place.database, place.org_id) as session:
+        return await collect(
+            session,
+            place.org_id,
+            stay_id,
+            cash(PER_VISIT_VND),
+            priced_at=now,
+            actor=place.gate.attendant,
+            now=now,
+        )
+
+
+async def read_balances(place: TollGate) -> tuple[int, int]:
+    async with open_org_transaction(place.database, place.org_id) as session:
+        owed = await read_balance(session, place.org_id, toll_receivable(place.contract_id))
+        open_ = await read_balance(session, place.org_id, unapplied(place.contract_id))
+    return -owed, open_
+
+
+async def read_bill_status(place: TollGate, toll: TollFacts) -> str:
+    async with open_org_transaction(place.database, place.org_id) as session:
+        return (await get_bill(session, place.org_id, toll.bill_id)).status
+
+
+def read_wallet(place: TollGate) -> int:
+    (wallet,) = place.read_operator()["wallets"]
+    balance_vnd: int = wallet["balance_vnd"]
+    return balance_vnd
+
+
+async def test_a_charge_pays_the_bill_and_the_vehicle_may_leave(
+    place: TollGate, fresh_database: FreshDatabase
+) -> None:
+    stay_id = await a_guest(place)
+
+    toll = await place.charge(stay_id)
+
+    assert (toll.status, toll.kept_vnd, next_step(toll)) == (
+        "charged",
+        PER_VISIT_VND,
+        NextStep.LEAVE,
+    )
+    assert await read_bill_status(place, toll) == BillStatus.PAID
+    assert await read_balances(place) == (PER_VISIT_VND, 0)
+    assert read_wallet(place) == ENOUGH_VND - PER_VISIT_VND
+    async with open_org_transaction(place.database, place.org_id) as session:
+        request = LeaveRequest(session_id=stay_id, actor=place.gate.attendant)
+        (left,) = await leave(session, place.org_id, [request], now=read_clock())
+    assert not isinstance(left, HubError)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize(
+    ("wallet", "problem"),
+    [
+        ({"balance_vnd": PER_VISIT_VND - 1}, "not_enough_money"),
+        ({"is_locked": True}, "account_locked"),
+    ],
+)
+async def test_a_declined_charge_leaves_the_bill_to_its_qr(
+    place: TollGate, wallet: dict[str, object], problem: str
+) -> None:
+    place.fill_wallet(**wallet)
+    stay_id = await a_guest(place)
+
+    toll = await place.charge(stay_id)
+
+    assert (toll.status, toll.problem) == ("declined", problem)
+    assert next_step(toll) is NextStep.OTHER_PAYMENT
+    async with open_org_transaction(place.database, place.org_id) as session:
+        bill = await get_bill(session, place.org_id, toll.bill_id)
+    assert bill.has_code
+    place.fill_wallet()
+    assert (await place.charge(stay_id)).status == "charged"  # another id: another try
+
+
+async def test_a_plate_without_a_wallet_is_declined(place: TollGate) -> None:
+    toll = await place.charge(await a_guest(place), account="30A99999")
+
+    assert (toll.status, toll.problem) == ("declined", "account_unknown")
+
+
+@pytest.mark.parametrize("fault", ["no_answer", "error_after", "wrong_signature", "wrong_amount"])
+async def test_an_answer_that_proves_nothing_is_looked_up_and_never_sent_again(
+    place: TollGate, fault: str
+) -> None:
+    place.misbehave(fault=fault, calls_left=1)
+    stay_id = await a_guest(place)
+    id_ = await place.write(stay_id)
+    began = time.monotonic()
+
+    toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
+
+    assert time.monotonic() - began < 3.0
+    assert (toll.status, next_step(toll)) == ("unknown", NextStep.OTHER_PAYMENT)
+    with pytest.raises(TollUnderWay):
+        await place.write(stay_id)
+    found = await place.look_up(toll.id)
+    assert (found.status, found.kept_vnd) == ("charged", PER_VISIT_VND)
+    assert read_wallet(place) == ENOUGH_VND - PER_VISIT_VND
+
+
+async def test_a_request_that_never_arrived_is_declined_once_it_cannot_arrive_any_more(
+    place: TollGate,
+) -> None:
+    place.misbehave(fault="error_before", calls_left=1)
+    toll = await place.charge(await a_guest(place))
+    assert toll.status == "unknown"
+
+    assert (await place.look_up(toll.id)).status == "unknown"  # it may still be on its way
+    late = await place.look_up(toll.id, is_old=True)
+
+    assert (late.status, late.problem) == ("declined", "not_arrived")
+    assert read_wallet(place) == ENOUGH_VND
+
+
+async def test_a_pending_charge_that_succeeds_after_cash_is_a_refund_due(
+    place: TollGate, fresh_database: FreshDatabase
+) -> None:
+    place.misbehave(fault="pending")
+    stay_id = await a_guest(place)
+    toll = await place.charge(stay_id)
+    assert (toll.status, next_step(toll)) == ("pending", NextStep.OTHER_PAYMENT)
+    await take_cash(place, stay_id)
+    place.operator.post(f"/control/toll/charges/{toll.id}/decide").raise_for_status()
+
+    late = await place.look_up(toll.id)
+
+    assert (late.status, late.kept_vnd, late.left_vnd) == ("charged", 0, PER_VISIT_VND)
+    assert await read_bill_status(place, toll) == BillStatus.CANCELLED
+    (due,) = await place.read_breaks()
+    assert (due.kind, due.subject_id, due.amount_vnd) == ("refund_due", toll.id, PER_VISIT_VND)
+    assert await read_balances(place) == (PER_VISIT_VND, PER_VISIT_VND)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_refund_gives_the_money_back_and_closes_its_break(
+    place: TollGate, fresh_database: FreshDatabase
+) -> None:
+    place.misbehave(fault="no_answer", calls_left=1)
+    stay_id = await a_guest(place)
+    toll = await place.charge(stay_id)
+    await take_cash(place, stay_id)
+    await place.look_up(toll.id)
+    place.misbehave(fault="error_after", on="reverse", calls_left=1)
+
+    first = await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Trả hai lần")
+
+    assert first.refund_status == "pending"  # carried out, and the answer was lost
+    done = await place.look_up(toll.id)
+    assert (done.refund_status, done.refunded_vnd, done.left_vnd) == ("refunded", PER_VISIT_VND, 0)
+    assert read_wallet(place) == ENOUGH_VND  # given back once
+    again = await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Lần nữa")
+    assert again == done
+    assert await read_balances(place) == (0, 0)
+    assert [(one.decision, one.closed_at is None) for one in await place.read_breaks()] == [
+        ("refunded", False)
+    ]
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_what_a_bill_keeps_cannot_be_refunded(place: TollGate) -> None:
+    toll = await place.charge(await a_guest(place))
+
+    with pytest.raises(TollNotRefundable):
+        await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Không")
+
+
+async def test_the_same_id_charges_once_and_another_stay_cannot_have_it(place: TollGate) -> None:
+    stay_id, id_ = await a_guest(place), new_id()
+    await place.charge(stay_id, id_=id_)
+    other_id = await a_stay(place.database, place.gate, plate="29AA54321", entered_at=read_clock())
+
+    await place.write(stay_id, id_=id_)  # a repeat writes nothing
+
+    assert len(place.read_operator()["charges"]) == 1
+    with pytest.raises(TollIdTaken):
+        await place.write(other_id, id_=id_)
+
+
+async def test_an_operator_that_is_away_costs_the_driver_no_three_seconds(
+    app_database: Database, owner_database: Database, sealer: Sealer
+) -> None:
+    async with a_toll_gate(app_database, owner_database, sealer, url="http://127.0.0.1:9") as place:
+        id_ = await place.write(await a_guest(place))
+        began = time.monotonic()
+        toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
+
+    assert (toll.status, time.monotonic() - began < 3.0) == ("unknown", True)
+
+
+async def test_a_wrong_key_is_refused_for_certain(place: TollGate) -> None:
+    changed = {"client_id": "bai-xe", "secret": "another-secret-of-the-operator"}
+    place.operator.post("/control/toll/clients", json=changed).raise_for_status()
+
+    toll = await place.charge(await a_guest(place))
+
+    assert (toll.status, toll.problem) == ("declined", "keys_refused")
+
+
+async def test_what_stays_unanswered_for_an_hour_is_put_to_a_person(place: TollGate) -> None:
+    place.misbehave(fault="no_answer", calls_left=1)
+    toll = await place.charge(await a_guest(place))
+    place.misbehave(fault="error_before", on="find")
+    async with place.owner.begin() as session:
+        await session.execute(text("UPDATE toll_requests SET attempts = 19"))
+
+    await place.look_up(toll.id)
+
+    (question,) = await place.read_breaks()
+    assert (question.kind, question.reason) == ("stuck", "toll_unanswered")
+    place.misbehave()
+    await place.look_up(toll.id)
+    (answered,) = await place.read_breaks()
+    assert answered.closed_at is not None
+
+
+@pytest.mark.parametrize("round_", range(4))
+async def test_of_a_late_success_and_cash_at_once_one_is_kept(
+    place: TollGate, fresh_database: FreshDatabase, round_: int
+) -> None:
+    stay_id = await a_guest(place)
+    id_ = await place.write(stay_id)
+    ready = asyncio.Barrier(2)
+    answer = TollAnswer(
+        request_id=id_, status="charged", amount_vnd=PER_VISIT_VND, charged_at=read_clock()
+    )
+
+    async def succeed() -> None:
+        async with open_org_transaction(place.database, place.org_id) as session:
+            await session.connection()
+            await ready.wait()
+            await asyncio.sleep(0.01 * round_**2)
+            await settling.store_charged(session, place.org_id, id_, answer, now=read_clock())
+
+    async def take() -> object:
+        await ready.wait()
+        try:
+            return await take_cash(place, stay_id)
+        except NothingDue as error:
+            return error
+
+    _, taken = await asyncio.gather(succeed(), take())
+
+    toll = await place.read(id_)
+    assert (toll.kept_vnd > 0) == isinstance(taken, NothingDue)
+    breaks = await place.read_breaks()
+    assert [one.kind for one in breaks] == ([] if toll.kept_vnd else ["refund_due"])
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_charge_told_twice_pays_once(place: TollGate) -> None:
+    stay_id = await a_guest(place)
+    id_ = await place.write(stay_id)
+    answer = TollAnswer(
+        request_id=id_, status="charged", amount_vnd=PER_VISIT_VND, charged_at=read_clock()
+    )
+    ready = asyncio.Barrier(3)
+
+    async def store() -> None:
+        async with open_org_transaction(place.database, place.org_id) as session:
+            await session.connection()
+            await ready.wait()
+            await settling.store_charged(session, place.org_id, id_, answer, now=read_clock())
+
+    await asyncio.gather(store(), store(), store())
+
+    assert await read_balances(place) == (PER_VISIT_VND, 0)
