@@ -132,11 +132,7 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/lots/{lot_id}/movements": "known",
-    "computes": "stores nothing: the answer follows from the request",
-}
-REPEATS: Final = {
-    "/v1/lots/{lot_id}/entries": "known",
-    "/v1/tariffs/quotes": "computes",
+    "/v1/tariffs/quotes": "nothing",
     "/manage/plate-requests": "state",
     "/manage/lots/{lot_id}/edit": "state",
     "/manage/lots/{lot_id}/capacities": "state",
@@ -227,7 +223,6 @@ REPEATS: Final = {
     "/manage/breaks/{break_id}/spread": "state",
     "/manage/accounts/{link_id}/rail": "state",
     "/v1/lots/{lot_id}/photos": "known",
-    "/v1/lots/{lot_id}/movements": "known",
     "/v1/callbacks/{provider}/{address}": "provider",
     "/v1/callbacks/{provider}/{address}/{subpath:path}": "provider",
     "/counter/accounts/{link_id}/seen": "state",
