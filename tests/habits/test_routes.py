@@ -133,7 +133,6 @@ ON_ITS_OWN: Final = {
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",
     "/v1/lots/{lot_id}/movements": "known",
-    "/v1/tariffs/quotes": "computes",
     "/v1/tariffs/quotes": "nothing",
     "/manage/plate-requests": "state",
     "/manage/lots/{lot_id}/edit": "state",
