@@ -128,7 +128,6 @@ ON_ITS_OWN: Final = {
     "provider": "a provider's notice: its own id decides",
     "token": "a token that is used up",
     "nothing": "makes nothing that is kept",
-    "computes": "stores nothing: the answer follows from the request",
 }
 REPEATS: Final = {
     "/v1/lots/{lot_id}/entries": "known",

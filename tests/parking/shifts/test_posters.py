@@ -1,4 +1,4 @@
-"""What is paid by a lot's poster is a collection of the shift that ran at that time, once."""
+"""Payments by a lot's poster: a collection of the shift that ran at that time, once."""
 
 from collections import Counter
 from datetime import datetime, timedelta
