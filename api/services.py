@@ -31,6 +31,7 @@ from identity.people.callers import Directory
 from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
+from parking.exits.movement_applier import MovementApplier
 from parking.exits.writer import ExitWriter
 from parking.lanes.waiting import LaneWaiters
 from parking.photos.service import Photos
@@ -106,6 +107,7 @@ class Services:
     exit_writer: ExitWriter
     quotes: QuoteSigner
     movement_writer: MovementWriter
+    movement_applier: MovementApplier
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
     rails: RailService
@@ -172,6 +174,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
         movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
         stack.push_async_callback(entry_writer.drain)
+        movement_applier = MovementApplier(database, read_clock=read_clock)
+        stack.push_async_callback(movement_applier.close)
         exit_writer = ExitWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(exit_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
@@ -214,6 +218,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             quotes=QuoteSigner.from_settings(settings),
             entry_writer=entry_writer,
             movement_writer=movement_writer,
+            movement_applier=movement_applier,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client
             ),

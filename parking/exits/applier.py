@@ -3,6 +3,7 @@
 Each is applied in a savepoint, so that one that cannot be applied leaves the others standing.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,8 +12,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import has_timed_out, is_database_away
+from core.db import Database, has_timed_out, is_database_away
 from core.errors import Busy, HubError
+from core.tenancy import open_org_transaction
 from identity.devices.rules import correct_time
 from parking.exits import queries_movements
 from parking.exits.movements import Applied, MovementFacts, apply_movement, open_break
@@ -20,6 +22,18 @@ from parking.exits.movements import Applied, MovementFacts, apply_movement, open
 log = structlog.get_logger()
 
 APPLIED_AT_ONCE_MAX: Final = 100  # movements of one device in one transaction
+
+
+async def apply_all_waiting(
+    database: Database, org_id: UUID, device_id: UUID, *, read_clock: Callable[[], datetime]
+) -> int:
+    """Apply all that waits of one device, a bounded number in a transaction; return how many."""
+    applied, count = 0, APPLIED_AT_ONCE_MAX
+    while count == APPLIED_AT_ONCE_MAX:
+        async with open_org_transaction(database, org_id) as session:
+            count = await apply_waiting(session, org_id, device_id, now=read_clock())
+        applied += count
+    return applied
 
 
 async def apply_waiting(

@@ -8,7 +8,7 @@ import structlog
 
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
-from parking.exits.applier import APPLIED_AT_ONCE_MAX, apply_waiting
+from parking.exits.applier import apply_all_waiting
 from parking.exits.queries import lock_sessions
 from parking.exits.queries_movements import (
     find_devices,
@@ -38,17 +38,15 @@ def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
 
 
 async def apply_movements(databases: JobDatabases, *, now: datetime) -> int:
-    """Apply the exits and collections that wait, each device by itself; return how many."""
+    """Apply what no hub process applied when it was stored, each device by itself; return how many."""
     async with databases.worker.begin() as session:
         devices = await find_devices(session, limit=DEVICES_MAX)
     applied = 0
     for org_id, device_id in devices:
         try:
-            count = APPLIED_AT_ONCE_MAX
-            while count == APPLIED_AT_ONCE_MAX:
-                async with open_org_transaction(databases.app, org_id) as session:
-                    count = await apply_waiting(session, org_id, device_id, now=now)
-                applied += count
+            applied += await apply_all_waiting(
+                databases.app, org_id, device_id, read_clock=lambda: now
+            )
         except Exception as error:  # one device does not hold up the others
             log.error("movements.not_applied", device=str(device_id), error=repr(error))
     return applied

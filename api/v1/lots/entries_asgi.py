@@ -1,10 +1,11 @@
-"""Entries served past the router: a city's morning peak comes by the hundred a second.
+"""Entries and exits served past the router: a city's peaks come by the hundred a second.
 
-`api/v1/lots/routes.py` declares the route for OpenAPI, and serves it in the same way where this
+The routes are declared for OpenAPI beside their handlers, and served in the same way where this
 middleware is not installed.
 """
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -12,16 +13,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.direct import answer_error, read_body
 from api.v1.lots.entries import ENTRY_BYTES_MAX, take_entry
+from api.v1.parking_sessions.exits import EXIT_BYTES_MAX, take_exit
+
+Take = Callable[[Request, str, bytes], Awaitable[tuple[int, Any]]]
 
 PREFIX: Final = "/v1/lots/"
-SUFFIX: Final = "/entries"
 UUID_CHARS: Final = 36
-_PATH_CHARS: Final = len(PREFIX) + UUID_CHARS + len(SUFFIX)
+_SUFFIX_AT: Final = len(PREFIX) + UUID_CHARS
+# What follows the lot → (handler, most bytes of a body, what a body is called).
+SERVED: Final[dict[str, tuple[Take, int, str]]] = {
+    "/entries": (take_entry, ENTRY_BYTES_MAX, "An entry"),
+    "/exits": (take_exit, EXIT_BYTES_MAX, "An exit"),
+}
 _write_json = msgspec.json.Encoder().encode
 
 
 class EntriesASGI:
-    """Serves POST /v1/lots/{lot_id}/entries and hands everything else on."""
+    """Serves POST /v1/lots/{lot_id}/entries and …/exits, and hands everything else on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,16 +39,16 @@ class EntriesASGI:
         if (
             scope["type"] != "http"
             or scope["method"] != "POST"
-            or len(path := scope["path"]) != _PATH_CHARS
-            or not path.startswith(PREFIX)
-            or not path.endswith(SUFFIX)
+            or not (path := scope["path"]).startswith(PREFIX)
+            or (served := SERVED.get(path[_SUFFIX_AT:])) is None
         ):
             await self.app(scope, receive, send)
             return
-        lot = path[len(PREFIX) : -len(SUFFIX)]
+        take, bytes_max, called = served
+        lot = path[len(PREFIX) : _SUFFIX_AT]
         try:
-            sent = await read_body(receive, bytes_max=ENTRY_BYTES_MAX, of="An entry")
-            status, answer = await take_entry(Request(scope, receive), lot, sent)
+            sent = await read_body(receive, bytes_max=bytes_max, of=called)
+            status, answer = await take(Request(scope, receive), lot, sent)
         except ClientDisconnect:
             return
         except Exception as error:

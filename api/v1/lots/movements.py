@@ -110,6 +110,8 @@ async def take_movements(request: Request, lot: str, body: bytes) -> list[dict[s
     if any(_needs_person(one) for one in good):
         async with open_org_transaction(services.database, caller.org_id) as session:
             await open_breaks(session, sender, good, lot_name=lot_name or "", now=now)
+    if any(verdict == MovementVerdict.WAITING for verdict in verdicts.values()):
+        services.movement_applier.wake(caller.org_id, caller.device_id)
     return [
         {"id": one.id, "verdict": verdicts[one.id]}
         if isinstance(one, StoredMovement)

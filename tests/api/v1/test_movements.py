@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import anyio
 import pytest
 from sqlalchemy import text
 
@@ -104,6 +105,25 @@ async def test_a_stay_that_began_and_ended_offline_is_written_closed(
         rows = (await session.execute(query)).all()
     assert [row.status for row in rows] == ["left", "inside"]
     assert rows[0].left_at == now - timedelta(hours=3)
+
+
+async def test_an_exit_from_a_queue_is_applied_at_once_without_the_worker(
+    gate: Gate, phone: EnrolledPhone
+) -> None:
+    now = read_clock()
+    came_in = phone.entry(at=now - timedelta(hours=4))
+    out = phone.exit(came_in, at=now - timedelta(hours=3))
+
+    assert await phone.send(came_in, out) == ["opened", "waiting"]
+
+    path = f"/v1/lots/{gate.lot.id}/movements"
+    with anyio.fail_after(10):
+        while True:
+            listed = (await gate.manager.get(path)).json()["movements"]
+            if all(one["handled_at"] for one in listed):
+                break
+            await anyio.sleep(0.02)
+    assert len(listed) == 2
 
 
 async def test_a_vehicle_inside_by_another_report_is_a_break_and_no_second_stay(
