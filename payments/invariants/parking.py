@@ -85,8 +85,8 @@ DOCUMENTS_HAVE_NO_GAPS: Final = """
     GROUP BY s.org_id, s.id, s.last_number
     HAVING s.last_number <> count(d.id) OR s.last_number <> coalesce(max(d.number), 0)
 """
-# What was collected by a lot's poster is the sale that the lot last got, whole; and nothing
-# is where the sale was withdrawn. Changes that were not handled yet are left out.
+# What was collected by a lot's poster is the sale that the lot was last notified of, whole; and
+# nothing is where the sale was withdrawn. Changes that were not handled yet are left out.
 POSTERS_AGREE_WITH_THEIR_SALES: Final = """
     SELECT org_id, credit_id, sum(said_vnd) AS said_vnd, sum(sold_vnd) AS sold_vnd FROM (
         SELECT org_id, credit_id, amount_vnd AS said_vnd, 0 AS sold_vnd

@@ -44,7 +44,7 @@ async def gate(app_database: Database) -> Gate:
 async def pay_by_poster(
     database: Database, gate: Gate, *, occurred_at: datetime = NOON, now: datetime = NOON
 ) -> None:
-    """Let a driver pay by the code, and its lot be notified."""
+    """Let a driver pay by the code, and the lot are notified of it."""
     body = sepay_body(gate.stall, amount_vnd=PAID_VND, memo="gui xe", occurred_at=occurred_at)
     await store_notices(database, gate.stall, body, now=now)
     await process_waiting(database, gate.stall, now=now)
