@@ -57,7 +57,7 @@ CHECKS: Final[dict[str, str]] = {
         UNION ALL
         SELECT i.kind, i.credential FROM inside i
         LEFT JOIN parking_sessions s ON s.org_id = i.org_id AND s.id = i.session_id
-        WHERE s.status IS DISTINCT FROM 'inside'
+        WHERE coalesce(s.status, '') NOT IN ('inside', 'review')
     """,
     "wrong_occupancy": """
         SELECT lot_id, vehicle_class, sum(counted) AS counted, sum(stays) AS stays,
@@ -66,8 +66,9 @@ CHECKS: Final[dict[str, str]] = {
                    0 AS present
             FROM occupancy
             UNION ALL
-            SELECT org_id, lot_id, vehicle_class, 0, 1, 0 FROM parking_sessions
-            WHERE status = 'inside'
+            SELECT org_id, lot_id, vehicle_class, 0, 1, 0 FROM parking_sessions s
+            WHERE status = 'inside' OR (status = 'review' AND EXISTS (
+                SELECT FROM inside i WHERE i.org_id = s.org_id AND i.session_id = s.id))
             UNION ALL
             SELECT org_id, lot_id, vehicle_class, 0, 0, count(DISTINCT session_id) FROM inside
             GROUP BY org_id, lot_id, vehicle_class) AS three_ways

@@ -31,7 +31,7 @@ class ExitReason(StrEnum):
     MANUAL = "manual"  # opened by hand; a reason is given
     UNCONFIRMED = "unconfirmed"  # shown a transfer that no bank has confirmed yet
     ARREARS = "arrears"  # left without paying: collected at the next visit
-    UNSEEN = "unseen"  # nobody saw it leave: a person said so later, and nothing is said
+    UNSEEN = "unseen"  # nobody saw it leave: a person said so later; nothing is asked for
 
 
 # What lets a vehicle leave though something is due; each takes a reason in words.

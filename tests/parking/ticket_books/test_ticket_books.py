@@ -119,6 +119,7 @@ async def test_a_report_names_the_first_hundred_that_are_missing_and_counts_them
         ({"first_number": 10, "last_number": 20}, True),
         ({"first_number": 11, "last_number": 20}, False),
         ({"prefix": "", "digits": 5, "first_number": 1, "last_number": 10}, False),
+        ({"digits": 5}, False),  # A00001 lies between A0001 and A0010 where letters are compared
         ({"prefix": "A0", "digits": 3, "first_number": 9, "last_number": 9}, True),  # A0009
         ({"prefix": "a"}, True),
     ],
