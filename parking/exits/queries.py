@@ -260,12 +260,13 @@ async def write_ends(
 async def close_sessions(
     session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
 ) -> None:
-    """Write the ends of locked stays that were inside. As write_ends, it reads nothing."""
+    """Write the ends of locked stays that were not over. As write_ends, it reads nothing."""
     await write_ends(session, org_id, closed, now=now)
-    ids = [one.stay.id for one in closed]
+    counted = [one for one in closed if one.stay.is_counted]
+    ids = [one.stay.id for one in counted]
     await send(session, DELETE_INSIDE, {"org_id": org_id, "ids": ids})
     counts: dict[tuple[UUID, str], int] = {}
-    for one in closed:
+    for one in counted:
         place = (one.stay.lot_id, one.stay.vehicle_class)
         counts[place] = counts.get(place, 0) + 1
     await send(

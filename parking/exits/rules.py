@@ -71,8 +71,13 @@ class StayFacts:
 
     @property
     def is_inside(self) -> bool:
-        """Whether it is inside still, or nobody saw it leave."""
+        """Whether it is inside still, or nobody saw it leave: it is priced to this moment."""
         return self.status in (SessionStatus.INSIDE, SessionStatus.REVIEW)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its credentials are in `inside` and its lot counts it: not from review on."""
+        return self.status == SessionStatus.INSIDE
 
     @property
     def is_exempt(self) -> bool:

@@ -45,8 +45,10 @@ async def undo_exit(
 ) -> StayFacts:
     """Let a vehicle be inside again that was let out by mistake a moment ago. Idempotent.
 
+    What had been in review is in review again.
+
     Raises:
-        ParkingSessionNotFound
+        ParkingSessionNotFound, Busy
         ExitNotUndoable: somebody else let it out, or more than ten seconds ago.
         CredentialInside: its plate or ticket has come in again.
     """
@@ -60,6 +62,8 @@ async def undo_exit(
     assert stay.left_at is not None
     if now - stay.left_at > UNDO_EXIT_FOR:
         raise ExitNotUndoable("It left more than ten seconds ago.")
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
     if not await queries_undoing.reopen_session(session, org_id, stay):
         raise CredentialInside
     record_change(
