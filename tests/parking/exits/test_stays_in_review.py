@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
@@ -104,3 +105,21 @@ async def test_an_exit_from_review_is_undone_to_review(app_database: Database, g
     assert stay.status == SessionStatus.REVIEW
     assert await read_statuses(app_database, gate, new) == ["inside"]
     assert await count_inside(app_database, gate) == (1, 1)
+
+
+async def test_a_plate_and_a_ticket_that_two_stays_have_send_both_to_review(
+    app_database: Database, gate: Gate
+) -> None:
+    by_plate = await a_stay(app_database, gate, plate=PLATE)
+    by_ticket = await a_stay(app_database, gate, plate="29AA54321", ticket="T1")
+
+    new = await let_in_anyway(app_database, gate, ticket="T1")
+
+    statuses = await read_statuses(app_database, gate, by_plate, by_ticket, new)
+    assert statuses == ["review", "review", "inside"]
+    assert await count_inside(app_database, gate) == (2, 1)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        after = await session.scalar(
+            text("SELECT after FROM audit_log WHERE action = 'parking_session.let_in'")
+        )
+    assert after["sent_to_review"] == [str(by_plate), str(by_ticket)]
