@@ -148,14 +148,14 @@ async def find_stays(
 
 async def lock_occupancy(
     session: AsyncSession, org_id: UUID, places: Collection[tuple[UUID, str]]
-) -> None:
-    """Lock the occupancy of (lot, class), in that order."""
+) -> set[tuple[UUID, str]]:
+    """Lock the occupancy of (lot, class), in that order; return those that there are."""
     values = {
         "org_id": org_id,
         "lot_ids": [lot_id for lot_id, _ in places],
         "classes": [vehicle_class for _, vehicle_class in places],
     }
-    await run(session, LOCK_OCCUPANCY, values)
+    return {(row[0], row[1]) for row in await run(session, LOCK_OCCUPANCY, values)}
 
 
 async def set_price(

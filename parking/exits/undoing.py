@@ -36,6 +36,7 @@ from parking.exits.rules import (
     is_own_typing,
 )
 from parking.exits.standing import get_stay, lock_stay, read_standing, write_paid
+from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
 
@@ -197,19 +198,23 @@ async def correct_vehicle(
         plate: compact; None: it has none that can be read.
 
     Raises:
-        ParkingSessionNotFound, NotInside, ApprovalNeeded
+        ParkingSessionNotFound, NotInside, ApprovalNeeded, Busy
+        LotOrClassNotFound: the lot takes no vehicles of that class.
         CredentialInside: that vehicle is inside already.
     """
     check_lines(reason=reason)
     assert actor.id is not None
     before = await get_stay(session, org_id, session_id)
     places = {(before.lot_id, before.vehicle_class), (before.lot_id, vehicle_class)}
-    await queries.lock_occupancy(session, org_id, places)
+    if await queries.lock_occupancy(session, org_id, places) != places:
+        raise LotOrClassNotFound(vehicle_class)
     stay = await lock_stay(session, org_id, session_id)
     if (stay.plate, stay.vehicle_class) == (plate, vehicle_class):
         return stay
     if not stay.is_inside or (plate is None and stay.ticket is None):
         raise NotInside(stay.status)
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
     if not is_own_typing(stay, actor.id) and not (may_override and reason):
         raise ApprovalNeeded("Somebody else typed it, or something was paid.")
     is_changed = await queries_undoing.change_vehicle(
