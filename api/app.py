@@ -22,6 +22,7 @@ from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
 from api.gate import stays as gate_stays
+from api.gate import worker as gate_worker
 from api.http import openapi
 from api.http.errors import install_error_handlers
 from api.http.middleware import RequestFrame, StaticHeaders
@@ -41,7 +42,12 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import lot_dashboard as manage_lot_dashboard
+from api.manage.parking import lot_settings as manage_lot_settings
+from api.manage.parking import lots as manage_lots
+from api.manage.parking import pass_import as manage_pass_import
 from api.manage.parking import passes as manage_passes
+from api.manage.parking import plate_requests as manage_plate_requests
 from api.manage.parking import stay_exports as manage_stay_exports
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
@@ -53,6 +59,8 @@ from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
+from api.v1.apds import open_data
+from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
@@ -70,11 +78,13 @@ from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
 from api.v1.lots import entry_routes
+from api.v1.lots import lanes as lanes_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
+from api.v1.parking_sessions import reviews as parking_sessions_reviews
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
 from api.v1.passes import routes as passes_routes
@@ -86,6 +96,7 @@ from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
 from core.settings import Settings, read_settings
@@ -116,13 +127,18 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
+    parking_sessions_reviews.router,
     parking_sessions_toll.router,
     toll_routes.router,
     shifts_routes.router,
+    ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,
+    lanes_routes.router,
     tariffs_routes.router,
     lot_tariffs_routes.router,
+    apds_routes.router,
+    open_data.router,
     entry_routes.router,
     passes_routes.router,
     passes_routes.phones,
@@ -149,6 +165,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_routes.router,
     gate_stays.router,
     gate_papers.router,
+    gate_worker.router,
     pay_routes.router,
     parking_ticket.router,
     pay_complaints.router,
@@ -166,10 +183,15 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_complaints.router,
     manage_spread.router,
     manage_history.router,
+    manage_lots.router,
+    manage_lot_settings.router,
+    manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
+    manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,
+    manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
 )

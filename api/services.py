@@ -32,6 +32,7 @@ from identity.people.hooks import Hooks
 from identity.people.passwords import Passwords
 from identity.people.sign_in import SignIns
 from parking.exits.writer import ExitWriter
+from parking.lanes.waiting import LaneWaiters
 from parking.photos.service import Photos
 from parking.sessions.movements import MovementWriter
 from parking.sessions.partitions import PartitionWarning
@@ -109,6 +110,7 @@ class Services:
     poller: ProviderPoller
     rails: RailService
     tolls: TollService
+    lanes: LaneWaiters
     photos: Photos
     limits: Limits
     readiness: Readiness
@@ -181,6 +183,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(rails.drain)
         tolls = TollService(database, sealer, client, read_clock=read_clock)
         stack.push_async_callback(tolls.drain)
+        lanes = LaneWaiters(database, gate_database)
+        await stack.enter_async_context(lanes.running())
         readiness = Readiness()
         yield Services(
             settings=settings,
@@ -215,6 +219,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             ),
             rails=rails,
             tolls=tolls,
+            lanes=lanes,
             photos=Photos.from_settings(settings, database),
             limits=Limits(),
             readiness=readiness,

@@ -30,6 +30,7 @@ Database = async_sessionmaker[AsyncSession]
 AWAY: Final = frozenset({"08", "53", "57", "58"})
 CLOSING_WAIT_S: Final = 1.0
 TIMED_OUT: Final = frozenset({"55P03", "57014"})  # lock not available, query cancelled
+LOST_RACES: Final = frozenset({"40P01", "40001"})  # deadlock, could not serialise
 
 
 class Base(DeclarativeBase):
@@ -131,6 +132,15 @@ def has_timed_out(error: BaseException | None) -> bool:
     """Tell whether a statement gave up waiting, for a lock or altogether."""
     orig = getattr(error, "orig", None)
     return getattr(orig, "sqlstate", None) in TIMED_OUT
+
+
+def has_lost_a_race(error: BaseException | None) -> bool:
+    """Tell whether the database undid a transaction for another's sake: tried again, it may pass.
+
+    It was chosen to end a deadlock, or met what a concurrent one had written.
+    """
+    orig = getattr(error, "orig", None)
+    return getattr(orig, "sqlstate", None) in LOST_RACES
 
 
 async def read_schema_version(database: Database) -> str | None:

@@ -64,10 +64,10 @@ async def send(session: AsyncSession, statement: TextClause, values: Mapping[str
         raise _wrap(error, str(statement)) from error
 
 
-async def run_together(
+async def run_each(
     session: AsyncSession, *statements: tuple[TextClause, Mapping[str, Any]]
-) -> list[tuple[Any, ...]]:
-    """Run constant statements in one round trip, in their order; return the rows of the last.
+) -> list[list[tuple[Any, ...]]]:
+    """Run constant statements in one round trip, in their order; return the rows of each.
 
     Each sees what the ones before it changed, or what others committed while they waited for a
     lock.
@@ -79,11 +79,21 @@ async def run_together(
     try:
         driver = await _find_driver(session)
         async with driver.pipeline():
-            for statement, values in statements:
-                cursor = await _execute(session, statement, values)
-            return await cursor.fetchall()
+            cursors = [await _execute(session, one, values) for one, values in statements]
+        return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
     except psycopg.Error as error:
         raise _wrap(error, "statements run together") from error
+
+
+async def run_together(
+    session: AsyncSession, *statements: tuple[TextClause, Mapping[str, Any]]
+) -> list[tuple[Any, ...]]:
+    """Run constant statements in one round trip, as run_each does; return the rows of the last.
+
+    Raises:
+        DBAPIError: of the first that failed; the transaction can only be rolled back.
+    """
+    return (await run_each(session, *statements))[-1]
 
 
 class InsertMany:

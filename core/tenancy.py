@@ -37,6 +37,7 @@ async def enter_org(session: AsyncSession, org_id: UUID) -> None:
     assert isinstance(org_id, UUID)
     driver = await _find_driver(session)
     try:
-        await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
+        async with driver.pipeline():  # BEGIN and this in one trip
+            await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
     except psycopg.Error as error:  # a connection that the pool kept may be dead
         raise _wrap(error, "SET LOCAL app.org_id") from error

@@ -12,9 +12,10 @@ import psycopg
 
 from core.clock import read_clock
 from core.db import open_database, open_engine
-from loadtests import figures, lots, processes
+from loadtests import exits, figures, lots, processes
 from loadtests.entries_floor import EntriesFloor
 from loadtests.entries_history import write_history
+from loadtests.exits import Attendant
 from loadtests.figures import Figure, find_percentile
 from loadtests.installation import HOST, Installation, installed
 from loadtests.lots import Arrival, BenchLot
@@ -33,6 +34,7 @@ PLAIN_ORM_TIMES: Final = 8.0
 FLOOR_TIMES: Final = 1.0
 HOT_LOT_SHARE: Final = 0.7
 HISTORY_SHARE: Final = 0.8
+EXITS_SHARE: Final = 0.4
 BATCH_FLOOR_TIMES: Final = 1.8
 P99_MS: Final = 60.0
 P99_FLOOR_TIMES: Final = 6.0
@@ -76,8 +78,10 @@ class Run:
 
     installation: Installation
     lots: list[BenchLot]
+    attendants: dict[UUID, Attendant]
     tokens: dict[UUID, str] = field(default_factory=dict)
     acknowledged: list[Arrival] = field(default_factory=list)
+    left: list[Arrival] = field(default_factory=list)
     seed: int = 0
 
     def renew_tokens(self) -> None:
@@ -124,6 +128,19 @@ class Run:
                 self.acknowledged += arrivals[call * each : (call + 1) * each]
         return log
 
+    def let_out(self, arrivals: Sequence[Arrival]) -> float:
+        """Let vehicles that have paid leave; return how many did, a second."""
+        exits.pay_all(self.installation.owner_url, self.attendants, arrivals)
+        tokens = exits.make_tokens(
+            self.installation.settings, self.lots, self.attendants, now=read_clock()
+        )
+        log = self.send_calls(exits.write_exits(arrivals, tokens), [])
+        left = exits.list_left(log)
+        if len(left) < len(arrivals):
+            say(f"{len(arrivals) - len(left)} of {len(arrivals)} vehicles did not leave")
+        self.left += [arrivals[call] for call in left]
+        return len(left) / (max(left.values()) - processes.first_sent_at_s(log))
+
 
 def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[Figure]:
     """Measure everything in one run on one PostgreSQL.
@@ -134,7 +151,9 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
     plan = plan or (QUICK if quick else FULL)
     with installed() as installation:
         maintain(installation.owner_url, now=read_clock())
-        run = Run(installation=installation, lots=asyncio.run(_found(installation)))
+        found, attendants = asyncio.run(_found(installation))
+        exits.open_accounts(installation.owner_url, found)
+        run = Run(installation=installation, lots=found, attendants=attendants)
         _analyse(installation)
         floor = EntriesFloor(
             owner_url=installation.owner_url,
@@ -153,7 +172,7 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
             bare_per_s = _rate(run.send(plan.entries_a_flood, run.lots, is_counted=False))
         with installation.serving_hub(HUB_PROCESSES):
             run.send(plan.warm_up, run.lots)
-            spread_per_s, hot_per_s = _measure_floods(run, plan)
+            spread_per_s, hot_per_s, exits_per_s = _measure_floods(run, plan)
             say(f"Batches, {_load()}")
             batch_per_s = _measure_batches(run, plan)
             say(f"At a steady pace, {_load()}")
@@ -163,7 +182,7 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
         say(f"Floor again, {_load()}")
         floor.measure(transactions=plan.floor_transactions)
         past_per_s = _measure_history(run, plan, history) if history else None
-        lost, doubled = lots.count_lost(installation.owner_url, run.acknowledged)
+        lost, doubled = _count_lost(run)
     times_ms = [(a.answered_at_s - a.sent_at_s) * 1_000 for a in paced.answers]
     floor_per_s = max(floor.best_per_s.values())
     floor_p99_ms = find_percentile(floor_ms, 99)
@@ -180,6 +199,8 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
         figures.at_least(
             "batch_movements_per_s", batch_per_s, "1/s", BATCH_FLOOR_TIMES * floor_per_s
         ),
+        figures.at_least("exits_per_s", exits_per_s, "1/s", EXITS_SHARE * spread_per_s),
+        figures.measured("exits_to_entries", exits_per_s / spread_per_s, "×"),
         figures.measured("entry_p50_ms_at_300", find_percentile(times_ms, 50), "ms"),
         figures.at_most("entry_p99_ms_at_300", find_percentile(times_ms, 99), "ms", p99_bar_ms),
         figures.measured("floor_p99_ms_at_300", floor_p99_ms, "ms"),
@@ -198,10 +219,12 @@ def _judge_history(past_per_s: float | None, spread_per_s: float) -> list[Figure
     return [figures.at_least(name, past_per_s, "1/s", HISTORY_SHARE * spread_per_s)]
 
 
-async def _found(installation: Installation) -> list[BenchLot]:
+async def _found(installation: Installation) -> tuple[list[BenchLot], dict[UUID, Attendant]]:
     engine = open_engine(installation.app_url, installation.settings)
+    database, now = open_database(engine), read_clock()
     try:
-        return await lots.found_lots(open_database(engine), now=read_clock())
+        found = await lots.found_lots(database, now=now)
+        return found, await exits.begin_evening(database, found, now=now)
     finally:
         await engine.dispose()
 
@@ -227,14 +250,18 @@ def _measure_peer(run: Run, plan: Plan) -> float:
     return statistics.median(rates)
 
 
-def _measure_floods(run: Run, plan: Plan) -> tuple[float, float]:
-    """Return the best rates over 200 lots and at one, taken in turns."""
-    spread, hot = [], []
+def _measure_floods(run: Run, plan: Plan) -> tuple[float, float, float]:
+    """Return the best rates of entries over 200 lots and at one, and of exits, taken in turns."""
+    spread, hot, out = [], [], []
     for number in range(plan.floods):
         say(f"Flood {number + 1} of {plan.floods}, {_load()}")
+        known = len(run.acknowledged)
         spread.append(_rate(run.send(plan.entries_a_flood, run.lots)))
+        leaving = run.acknowledged[known:]
+        del run.acknowledged[known:]
         hot.append(_rate(run.send(plan.entries_a_flood, run.lots[:1])))
-    return max(spread), max(hot)
+        out.append(run.let_out(leaving))
+    return max(spread), max(hot), max(out)
 
 
 def _measure_batches(run: Run, plan: Plan) -> float:
@@ -255,6 +282,13 @@ def _measure_history(run: Run, plan: Plan, stays: int) -> float:
         run.send(plan.warm_up, run.lots)
         say(f"Floods with a history, {_load()}")
         return max(_rate(run.send(plan.entries_a_flood, run.lots)) for _ in range(plan.floods))
+
+
+def _count_lost(run: Run) -> tuple[int, int]:
+    """Return how many acknowledged entries and exits are lost, and doubled."""
+    lost, doubled = lots.count_lost(run.installation.owner_url, run.acknowledged)
+    not_left, left_twice = exits.count_lost_exits(run.installation.owner_url, run.left)
+    return lost + not_left, doubled + left_twice
 
 
 def _rate(log: SendingLog) -> float:

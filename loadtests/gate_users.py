@@ -16,7 +16,7 @@ from locust import FastHttpUser, constant_pacing, task
 from core.ids import new_id
 from loadtests.noted import Notebook, What
 from loadtests.vehicles import write_entries
-from loadtests.wire import Batch, Desk, GeneratorJob, Vehicle
+from loadtests.wire import Batch, Booth, GeneratorJob, Vehicle
 
 PAID_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.5
@@ -41,12 +41,12 @@ class Work:
         due = sorted(self.chance.uniform(0, within_s) for _ in job.returning)
         self.returning = deque(zip(due, job.returning, strict=True))
         self.started_at_s = time.monotonic()
-        self._next_desk = 0
+        self._next_booth = 0
 
-    def take_desk(self) -> int:
+    def take_booth(self) -> int:
         """Return a lot for a user that begins: one after the other."""
-        self._next_desk += 1
-        return self._next_desk % len(self.job.desks)
+        self._next_booth += 1
+        return self._next_booth % len(self.job.booths)
 
 
 def make_user(name: str, weight: int, work: Work) -> type["GateUser"]:
@@ -72,7 +72,7 @@ class GateUser(FastHttpUser):
 
     def on_start(self) -> None:
         """Take a lot."""
-        self.desk_number = self.work.take_desk()
+        self.booth_number = self.work.take_booth()
         self.kept: Any = None  # what got no answer: sent again before anything else
 
     def ask(
@@ -81,11 +81,11 @@ class GateUser(FastHttpUser):
         path: str,
         name: str,
         body: Any,
-        desk: Desk,
+        booth: Booth,
         good: tuple[int, ...],
     ) -> tuple[int, Any]:
         """Ask the hub; return the status and the answer, None where it is not a good one."""
-        headers = {"Authorization": f"Bearer {desk.token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {booth.token}", "Content-Type": "application/json"}
         with self.client.request(
             method, path, data=body, headers=headers, name=name, catch_response=True
         ) as answer:
@@ -104,16 +104,16 @@ class GateUser(FastHttpUser):
         if what is What.FAILED:
             gevent.sleep(PAUSE_S)
 
-    def enter(self, entry: dict[str, object], desk_number: int) -> Vehicle | None:
+    def enter(self, entry: dict[str, object], booth_number: int) -> Vehicle | None:
         """Let one vehicle in; None: it is not known whether it is."""
-        desk = self.work.job.desks[desk_number]
-        path = f"/v1/lots/{desk.lot_id}/entries"
+        booth = self.work.job.booths[booth_number]
+        path = f"/v1/lots/{booth.lot_id}/entries"
         body = msgspec.json.encode(entry)
-        _, answer = self.ask("POST", path, "/v1/lots/:id/entries", body, desk, (200, 201))
+        _, answer = self.ask("POST", path, "/v1/lots/:id/entries", body, booth, (200, 201))
         if answer is None:
             return None
         vehicle = Vehicle(
-            desk=desk_number,
+            booth=booth_number,
             session_id=str(entry["id"]),
             vehicle_class=str(entry["vehicle_class"]),
             plate=str(entry["plate"]),
@@ -123,15 +123,15 @@ class GateUser(FastHttpUser):
 
     def note_entry(self, vehicle: Vehicle, verdict: str) -> None:
         """Write down that the hub says a vehicle is in."""
-        desk = self.work.job.desks[vehicle.desk]
+        booth = self.work.job.booths[vehicle.booth]
         if verdict not in ("opened", "repeat"):
             detail = f"{verdict} {vehicle.session_id}"
             self.work.notebook.note(What.REFUSED, request="entry", status=200, detail=detail)
             return
         self.work.notebook.note(
             What.ENTERED,
-            org_id=desk.org_id,
-            lot_id=desk.lot_id,
+            org_id=booth.org_id,
+            lot_id=booth.lot_id,
             id=vehicle.session_id,
             vehicle_class=vehicle.vehicle_class,
             plate=vehicle.plate,
@@ -142,7 +142,7 @@ class GateUser(FastHttpUser):
         if self.work.inside:
             return self.work.inside.popleft()
         self.kept = self.kept or next(self.work.entries)
-        vehicle = self.enter(self.kept, self.desk_number)
+        vehicle = self.enter(self.kept, self.booth_number)
         if vehicle is not None:
             self.kept = None
         return vehicle
@@ -157,7 +157,7 @@ class WayIn(GateUser):
     def let_in(self) -> None:
         """Let the next vehicle in."""
         self.kept = self.kept or next(self.work.entries)
-        vehicle = self.enter(self.kept, self.desk_number)
+        vehicle = self.enter(self.kept, self.booth_number)
         if vehicle is not None:
             self.kept = None
             self.work.inside.append(vehicle)
@@ -175,47 +175,47 @@ class WayOut(GateUser):
         vehicle = self.take_inside()
         if vehicle is None:
             return
-        desk = self.work.job.desks[vehicle.desk]
-        if not self.find(vehicle, desk):
+        booth = self.work.job.booths[vehicle.booth]
+        if not self.find(vehicle, booth):
             return
-        quoted = self.on_stay(vehicle, desk, "quotes", {}, (201,))
-        if quoted is None or not self.pay(vehicle, desk, quoted):
+        quoted = self.on_stay(vehicle, booth, "quotes", {}, (201,))
+        if quoted is None or not self.pay(vehicle, booth, quoted):
             return
         exit_ = {"plate": vehicle.plate, "method": "anpr"}
-        if self.on_stay(vehicle, desk, "exit", exit_, (200,)) is not None:
-            self.note(What.LEFT, vehicle, desk)
+        if self.on_stay(vehicle, booth, "exit", exit_, (200,)) is not None:
+            self.note(What.LEFT, vehicle, booth)
 
-    def find(self, vehicle: Vehicle, desk: Desk) -> bool:
+    def find(self, vehicle: Vehicle, booth: Booth) -> bool:
         """Find a vehicle by its plate; True: it owes something."""
         wanted = {"plate": vehicle.plate, "vehicle_class": vehicle.vehicle_class}
-        path, name = f"/v1/lots/{desk.lot_id}/exits", "/v1/lots/:id/exits"
-        status, found = self.ask("POST", path, name, msgspec.json.encode(wanted), desk, (200, 201))
+        path, name = f"/v1/lots/{booth.lot_id}/exits", "/v1/lots/:id/exits"
+        status, found = self.ask("POST", path, name, msgspec.json.encode(wanted), booth, (200, 201))
         if found is None:
             return False
         if status == 201:
-            self.note(What.LEFT, vehicle, desk)
+            self.note(What.LEFT, vehicle, booth)
         elif found["verdict"] != "due" or found["session_id"] != vehicle.session_id:
             detail = f"{found['verdict']} {found['session_id']} for {vehicle.session_id}"
             self.work.notebook.note(What.REFUSED, request=name, status=status, detail=detail)
         return bool(found["verdict"] == "due")
 
-    def pay(self, vehicle: Vehicle, desk: Desk, quoted: dict[str, Any]) -> bool:
+    def pay(self, vehicle: Vehicle, booth: Booth, quoted: dict[str, Any]) -> bool:
         """Pay what was quoted by QR, and wait until the hub knows."""
         wanted = {
             "id": str(new_id()),
             "amount_vnd": quoted["amount_vnd"],
             "quote": quoted["quote"],
         }
-        bill = self.on_stay(vehicle, desk, "bills", wanted, (201,))
+        bill = self.on_stay(vehicle, booth, "bills", wanted, (201,))
         if bill is None or not self.transfer(bill["vietqr"]):
             return False
-        self.note(What.PAID, vehicle, desk, id=bill["id"], amount_vnd=quoted["amount_vnd"])
+        self.note(What.PAID, vehicle, booth, id=bill["id"], amount_vnd=quoted["amount_vnd"])
         began_s = time.monotonic()
         while time.monotonic() - began_s < PAID_WITHIN_S:
             gevent.sleep(LOOK_EVERY_S)
             path = f"/v1/parking-sessions/{vehicle.session_id}"
             name = "/v1/parking-sessions/:id"
-            _, stay = self.ask("GET", path, name, None, desk, (200,))
+            _, stay = self.ask("GET", path, name, None, booth, (200,))
             if stay is not None and stay["paid_vnd"] >= quoted["amount_vnd"]:
                 self.count_wait(began_s, None)
                 return True
@@ -246,16 +246,16 @@ class WayOut(GateUser):
         )
 
     def on_stay(
-        self, vehicle: Vehicle, desk: Desk, what: str, body: dict[str, Any], good: tuple[int, ...]
+        self, vehicle: Vehicle, booth: Booth, what: str, body: dict[str, Any], good: tuple[int, ...]
     ) -> Any:
         """Ask something about a stay."""
         path = f"/v1/parking-sessions/{vehicle.session_id}/{what}"
         name = f"/v1/parking-sessions/:id/{what}"
-        return self.ask("POST", path, name, msgspec.json.encode(body), desk, good)[1]
+        return self.ask("POST", path, name, msgspec.json.encode(body), booth, good)[1]
 
-    def note(self, what: What, vehicle: Vehicle, desk: Desk, **facts: Any) -> None:
+    def note(self, what: What, vehicle: Vehicle, booth: Booth, **facts: Any) -> None:
         """Write down what was acknowledged about a stay."""
-        of_stay = {"org_id": desk.org_id, "lot_id": desk.lot_id, "id": vehicle.session_id}
+        of_stay = {"org_id": booth.org_id, "lot_id": booth.lot_id, "id": vehicle.session_id}
         self.work.notebook.note(what, **{**of_stay, **facts})
 
 
@@ -264,7 +264,7 @@ class WayOutInCash(WayOut):
 
     abstract = True
 
-    def pay(self, vehicle: Vehicle, desk: Desk, quoted: dict[str, Any]) -> bool:
+    def pay(self, vehicle: Vehicle, booth: Booth, quoted: dict[str, Any]) -> bool:
         """Take cash for what was quoted."""
         wanted = {
             "id": str(new_id()),
@@ -272,10 +272,10 @@ class WayOutInCash(WayOut):
             "amount_vnd": quoted["amount_vnd"],
             "quote": quoted["quote"],
         }
-        taken = self.on_stay(vehicle, desk, "collections", wanted, (201,))
+        taken = self.on_stay(vehicle, booth, "collections", wanted, (201,))
         if taken is None:
             return False
-        self.note(What.CASH, vehicle, desk, id=wanted["id"], amount_vnd=quoted["amount_vnd"])
+        self.note(What.CASH, vehicle, booth, id=wanted["id"], amount_vnd=quoted["amount_vnd"])
         return True
 
 
@@ -301,16 +301,16 @@ class Returning(GateUser):
 
     def send(self, batch: Batch) -> Any:
         """Send one batch, and write down what was acknowledged."""
-        desk = self.work.job.desks[batch.desk]
-        path, name = f"/v1/lots/{desk.lot_id}/movements", "/v1/lots/:id/movements"
-        status, answer = self.ask("POST", path, name, batch.body, desk, (200,))
+        booth = self.work.job.booths[batch.booth]
+        path, name = f"/v1/lots/{booth.lot_id}/movements", "/v1/lots/:id/movements"
+        status, answer = self.ask("POST", path, name, batch.body, booth, (200,))
         if answer is None:
             return None if status in ONCE_MORE else {}
         for vehicle, result in zip(batch.entered, answer["results"], strict=True):
             if vehicle is not None:
                 self.note_entry(vehicle, result["verdict"])
             else:
-                of_device = {"org_id": desk.org_id, "lot_id": desk.lot_id, "id": result["id"]}
+                of_device = {"org_id": booth.org_id, "lot_id": booth.lot_id, "id": result["id"]}
                 self.work.notebook.note(What.MOVED, **of_device)
         return answer
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -51,6 +51,7 @@ class Installation:
     environment: dict[str, str]
     hubs: list[Child] = field(default_factory=list)
     port: int = 0
+    _start_hub: Callable[[str], Child] | None = None  # while it is served
 
     @property
     def owner_url(self) -> str:
@@ -89,15 +90,22 @@ class Installation:
                 "PHOPAY_LOG_FORMAT": "json",
                 "PHOPAY_IS_PRODUCTION": "true",
             }
-            for number in range(processes):
-                name = f"{module}-{number + 1}"
-                self.hubs.append(
-                    start_hub(self.running, listener, environment, name=name, module=module)
-                )
+
+            def start(name: str) -> Child:
+                return start_hub(self.running, listener, environment, name=name, module=module)
+
+            self._start_hub = start
+            self.hubs += [start(f"{module}-{number + 1}") for number in range(processes)]
             wait_until_ready(f"{url}/health/ready", self.running)
             for _ in range(20 * processes):  # every process imports and connects before it counts
                 urlopen(f"{url}/health/ready", timeout=10).close()
             yield
+
+    def replace_hub(self, ended: Child) -> None:
+        """Start a process of the hub in the place of one that was killed, as `serve` does."""
+        assert self._start_hub is not None
+        self.running.children.remove(ended)
+        self.hubs[self.hubs.index(ended)] = self._start_hub(ended.name)
 
     def read_peak_rss_mib(self) -> float:
         """Return the most memory that any hub process ever held, in MiB (VmHWM of Linux)."""

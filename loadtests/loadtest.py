@@ -7,12 +7,11 @@ nothing doubled, that the books agree, and that nobody got an answer that they s
 import contextlib
 import json
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -22,28 +21,45 @@ import msgspec
 import psycopg
 
 from core.clock import read_clock
-from loadtests import desks, figures
+from loadtests import booths, figures
 from loadtests.figures import Figure
 from loadtests.installation import HOST, Installation, installed
 from loadtests.journeys import JOURNEYS, Journey, Plan
-from loadtests.noted import Noted, What, read_notes
+from loadtests.noted import WENT_WRONG, Noted, What, read_notes
 from loadtests.offline import write_inside, write_returning
 from loadtests.parking_integrity import ROWS_SHOWN_MAX, check_integrity, wait_until_quiet
 from loadtests.vehicles import write_entries
-from loadtests.wire import Batch, Desk, GeneratorJob, RequestLog, Vehicle, read, write
+from loadtests.wire import (
+    Batch,
+    Booth,
+    GeneratorJob,
+    RequestFigures,
+    RequestLog,
+    Vehicle,
+    read,
+    write,
+)
 from ops.console import say
 from ops.errors import CannotStart
 from ops.maintenance import maintain
-from ops.processes import ROOT
+from ops.processes import Child, describe_end
 from ops.serving import wait_until_ready
 
 HUB_PROCESSES: Final = 2
-QUIET_WITHIN_S: Final = 60.0
+QUIET_WITHIN_S: Final = 300.0  # on a busy machine; what nobody handles stays
 GENERATOR_GRACE_S: Final = 120.0  # to start, to end what it began, and to write its report
 FAILED_SHARE_MAX: Final = 0.01
-FIRST_OF_GENERATOR: Final = 1_000_000  # vehicles before that are the parent's
-EACH_GENERATOR: Final = 1_000_000
-_serial: Final = count(1)
+VEHICLES_EACH: Final = 200_000  # of a generator; the first half are there beforehand
+_generators: Final = count()
+_files: Final = count(1)
+
+
+# Of generators that were killed.
+NOTHING_COUNTED: Final = RequestLog(
+    requests=[],
+    total=RequestFigures(name="", requests=0, failures=0, p50_ms=0.0, p95_ms=0.0, p99_ms=0.0),
+    exceptions=[],
+)
 
 
 @dataclass(kw_only=True)
@@ -52,8 +68,9 @@ class City:
 
     installation: Installation
     sandbox_url: str
-    lots: list[desks.StaffedLot]
-    desks: list[Desk]
+    worker: Child
+    lots: list[booths.StaffedLot]
+    booths: list[Booth] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,37 +124,37 @@ def serving_city(installation: Installation, lots: int) -> Iterator[City]:
     """Found lots, and serve them with hubs, a worker and the sandbox."""
     now = read_clock()
     maintain(installation.owner_url, now=now)
-    markets, made = desks.found_all(installation.app_url, installation.settings, lots, now=now)
+    markets, made = booths.found_all(installation.app_url, installation.settings, lots, now=now)
     with psycopg.connect(installation.owner_url, autocommit=True) as owner:
         owner.execute("VACUUM (ANALYZE)")
     with installation.serving_hub(HUB_PROCESSES):
-        start_worker(installation)
+        worker = start_worker(installation)
         sandbox_url = _start_sandbox(installation)
-        desks.set_up_sandbox(sandbox_url, f"http://{HOST}:{installation.port}", markets)
-        yield City(installation=installation, sandbox_url=sandbox_url, lots=made, desks=[])
+        booths.set_up_sandbox(sandbox_url, f"http://{HOST}:{installation.port}", markets)
+        yield City(installation=installation, sandbox_url=sandbox_url, worker=worker, lots=made)
 
 
-def start_worker(installation: Installation) -> None:
+def start_worker(installation: Installation) -> Child:
     """Start a worker beside the hubs."""
     command = [sys.executable, "-c", "import worker.app; worker.app.main()"]
     environment = {**installation.environment, "PHOPAY_LOG_FORMAT": "json"}
-    installation.running.start("worker", command, environment)
+    return installation.running.start("worker", command, environment)
 
 
 def run_journey(city: City, journey: Journey, plan: Plan, *, report: Path) -> Outcome:
     """Run a journey's load, wait until all of it is handled, and check the database."""
     job = prepare(city, journey, plan, report=report)
-    requests = generate(job, city.installation.folder)
+    requests = generate(city, job)
     return conclude(city, read_notes(Path(job.notes_path)), requests)
 
 
 def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> GeneratorJob:
     """Let in who is inside beforehand, sign what devices kept, and write the generator's job."""
-    installation, number = city.installation, next(_serial)
+    installation, number = city.installation, next(_generators)
     now = read_clock()
-    city.desks = desks.make_desks(installation.settings, city.lots, now=now)
+    city.booths = booths.make_booths(installation.settings, city.lots, now=now)
     notes_path = installation.folder / f"notes-{number}.jsonl"
-    entries = write_entries(number * EACH_GENERATOR, seed=number)
+    entries = write_entries(number * VEHICLES_EACH, seed=number)
     inside = _let_in(city, write_inside(city.lots, entries, plan.inside, now=now))
     returning = write_returning(
         city.lots, entries, devices=plan.devices, movements_each=plan.movements_each, now=now
@@ -147,39 +164,36 @@ def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> Genera
         sandbox_url=city.sandbox_url,
         plan=plan,
         users=journey.users,
-        desks=city.desks,
+        booths=city.booths,
         inside=inside,
         returning=returning,
         notes_path=str(notes_path),
         report_path=str(report),
-        first_vehicle=number * EACH_GENERATOR + EACH_GENERATOR // 2,
+        first_vehicle=number * VEHICLES_EACH + VEHICLES_EACH // 2,
         seed=number,
     )
 
 
-def start_generator(job: GeneratorJob, folder: Path) -> tuple["subprocess.Popen[bytes]", Path]:
+def start_generator(city: City, job: GeneratorJob) -> tuple[Child, Path]:
     """Start the load generator; it writes the second of these at its end."""
-    number = next(_serial)
-    job_path, log_path = folder / f"generator-{number}.job", folder / f"generator-{number}.log"
+    installation, name = city.installation, f"generator-{next(_files)}"
+    job_path, log_path = installation.folder / f"{name}.job", installation.folder / f"{name}.log"
     write(job_path, job)
     command = [sys.executable, "-m", "loadtests.generator", str(job_path), str(log_path)]
-    return subprocess.Popen(command, cwd=ROOT), log_path
+    return installation.running.start(name, command, {}), log_path
 
 
-def generate(job: GeneratorJob, folder: Path) -> RequestLog:
+def generate(city: City, job: GeneratorJob) -> RequestLog:
     """Run the load generator to its end."""
-    process, log_path = start_generator(job, folder)
-    try:
-        code = process.wait(job.plan.seconds + GENERATOR_GRACE_S)
-    finally:
-        process.kill()
+    generator, log_path = start_generator(city, job)
+    code = generator.process.wait(job.plan.seconds + GENERATOR_GRACE_S)
+    city.installation.running.children.remove(generator)
     if code != 0:
-        msg = f"the load generator ended with code {code}"
-        raise RuntimeError(msg)
+        raise RuntimeError(describe_end(generator))
     return read(log_path, RequestLog)
 
 
-def conclude(city: City, notes: list[Noted], requests: RequestLog) -> Outcome:
+def conclude(city: City, notes: list[Noted], requests: RequestLog | None = None) -> Outcome:
     """Wait until all is handled, close the shifts, and hold the database against the log."""
     installation = city.installation
     waiting = wait_until_quiet(installation.owner_url, within_s=QUIET_WITHIN_S)
@@ -187,13 +201,16 @@ def conclude(city: City, notes: list[Noted], requests: RequestLog) -> Outcome:
     with psycopg.connect(installation.owner_url) as owner:
         wrong = check_integrity(owner, notes)
         owner.rollback()
-    return Outcome(notes=notes, requests=requests, waiting=waiting, wrong=wrong)
+    return Outcome(notes=notes, requests=requests or NOTHING_COUNTED, waiting=waiting, wrong=wrong)
 
 
 def judge(outcome: Outcome, plan: Plan) -> list[Figure]:
     """Return the figures of a run; those with a bar decide."""
-    counted = Counter(note.what for note in outcome.notes)
-    acknowledged = sum(counted[what] for what in What if what not in (What.FAILED, What.REFUSED))
+    good = [note for note in outcome.notes if note.what not in WENT_WRONG]
+    # What is repeated is acknowledged again, and counts once.
+    counted = Counter(what for what, _, _ in {(one.what, one.org_id, one.id) for one in good})
+    counted.update(note.what for note in outcome.notes if note.what in WENT_WRONG)
+    acknowledged = sum(counted[what] for what in What if what not in WENT_WRONG)
     total = outcome.requests.total
     failed_share = counted[What.FAILED] / max(1, total.requests)
     errors = [note.at_s for note in outcome.notes if note.what is What.FAILED]
@@ -235,8 +252,8 @@ def _let_in(city: City, batches: Sequence[Batch]) -> list[Vehicle]:
     for batch in batches:
         if not batch.entered:
             continue
-        desk = city.desks[batch.desk]
-        answer = _post(city, f"/v1/lots/{desk.lot_id}/movements", desk, batch.body)
+        booth = city.booths[batch.booth]
+        answer = _post(city, f"/v1/lots/{booth.lot_id}/movements", booth, batch.body)
         for vehicle, result in zip(batch.entered, answer["results"], strict=True):
             assert vehicle is not None
             assert result["verdict"] == "opened", result
@@ -250,17 +267,17 @@ def _close_shifts(city: City, notes: Sequence[Noted]) -> None:
     for note in notes:
         if note.what is What.CASH:
             cash[note.lot_id] += note.amount_vnd
-    fresh = desks.make_desks(city.installation.settings, city.lots, now=read_clock())
-    for desk in fresh:
-        if counted_vnd := cash.pop(desk.lot_id, 0):
+    fresh = booths.make_booths(city.installation.settings, city.lots, now=read_clock())
+    for booth in fresh:
+        if counted_vnd := cash.pop(booth.lot_id, 0):
             body = json.dumps({"counted_vnd": counted_vnd}).encode()
-            _post(city, f"/v1/shifts/{desk.shift_id}/close", desk, body)
+            _post(city, f"/v1/shifts/{booth.shift_id}/close", booth, body)
 
 
-def _post(city: City, path: str, desk: Desk, body: bytes) -> Any:
+def _post(city: City, path: str, booth: Booth, body: bytes) -> Any:
     """Ask the hub from this process; anything but a good answer is a fault of the run."""
     url = f"http://{HOST}:{city.installation.port}{path}"
-    headers = {"Authorization": f"Bearer {desk.token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {booth.token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:

@@ -27,6 +27,7 @@ from identity.devices.tokens import DeviceTokens
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from loadtests.city import MANAGER
+from loadtests.vehicles import write_plate
 from loadtests.wire import Call
 from parking.places.models import Lot, Occupancy, ParkingOperator
 from payments.bills.references import ALPHABET
@@ -37,8 +38,6 @@ LOTS_EACH: Final = 20
 ROOM: Final = 2_000_000_000
 CLASSES: Final = ("motorbike", "car")
 MOTORBIKE_SHARE: Final = 0.85  # as the city's traffic is
-SERIES: Final = tuple(f"{a}{b}" for a in "ABCDEFGHKLMNPSTUVXYZ" for b in "ABCDEFHK")
-PROVINCES: Final = (29, 30, 31, 32, 33, 40)
 MOVEMENTS_A_BATCH: Final = 1_000
 _numbers: Final = itertools.count()
 
@@ -60,6 +59,8 @@ class Arrival:
     org_id: UUID
     lot_id: UUID
     session_id: UUID
+    plate: str = ""
+    vehicle_class: str = ""
 
 
 async def found_lots(database: Database, *, now: datetime) -> list[BenchLot]:
@@ -158,7 +159,13 @@ def write_arrivals(
         body = msgspec.json.encode(entry)
         calls.append(Call(path=f"/v1/lots/{lot.id}/entries", headers=headers, body=body))
         arrivals.append(
-            Arrival(org_id=lot.org.id, lot_id=lot.id, session_id=UUID(str(entry["id"])))
+            Arrival(
+                org_id=lot.org.id,
+                lot_id=lot.id,
+                session_id=UUID(str(entry["id"])),
+                plate=str(entry["plate"]),
+                vehicle_class=str(entry["vehicle_class"]),
+            )
         )
     return calls, arrivals
 
@@ -168,9 +175,7 @@ def write_entries(chance: random.Random) -> Iterator[dict[str, object]]:
     while True:
         number = next(_numbers)
         is_motorbike = chance.random() < MOTORBIKE_SHARE
-        series = SERIES[number // 100_000 % len(SERIES)]
-        province = PROVINCES[number // 100_000 // len(SERIES) % len(PROVINCES)]
-        plate = f"{province}{series if is_motorbike else series[0]}{number % 100_000:05d}"
+        plate = write_plate(number, is_motorbike=is_motorbike)
         yield {
             "id": str(new_id()),
             "vehicle_class": "motorbike" if is_motorbike else "car",

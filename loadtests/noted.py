@@ -25,6 +25,9 @@ class What(StrEnum):
     REFUSED = "refused"  # an answer that nobody should have got
 
 
+WENT_WRONG: Final = (What.FAILED, What.REFUSED)
+
+
 class Noted(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of the log."""
 

@@ -1,4 +1,4 @@
-"""What devices kept while they were without network, signed beforehand; and how it gets in."""
+"""Movements of devices that were without network, signed beforehand."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from core.ids import new_id
-from loadtests.desks import StaffedLot
+from loadtests.booths import StaffedLot
 from loadtests.lots import sign
 from loadtests.wire import Batch, Vehicle
 
@@ -26,7 +26,8 @@ def write_returning(
     """Write the batches of so many devices, one at each lot: mostly entries, some exits."""
     assert devices <= len(lots), "a device's movements are in its own order"
     return [
-        _write_device(lots[desk], desk, entries, movements_each, now=now) for desk in range(devices)
+        _write_device(lots[booth], booth, entries, movements_each, now=now)
+        for booth in range(devices)
     ]
 
 
@@ -36,16 +37,16 @@ def write_inside(
     """Write batches that bring so many vehicles in, spread over the lots."""
     each = -(-count // len(lots))
     batches = []
-    for desk, lot in enumerate(lots):
+    for booth, lot in enumerate(lots):
         vehicles = [next(entries) for _ in range(each)]
         signed = [_sign_entry(lot, entry, seq, now=now) for seq, entry in enumerate(vehicles)]
-        batches.append(_pack(desk, signed, [_read(desk, entry) for entry in vehicles]))
+        batches.append(_pack(booth, signed, [_read(booth, entry) for entry in vehicles]))
     return batches
 
 
 def _write_device(
     lot: StaffedLot,
-    desk: int,
+    booth: int,
     entries: Iterator[dict[str, object]],
     count: int,
     *,
@@ -63,12 +64,12 @@ def _write_device(
             entered.append(None)
             continue
         entry = next(entries)
-        vehicle = _read(desk, entry)
+        vehicle = _read(booth, entry)
         inside.append(vehicle)
         signed.append(_sign_entry(lot, entry, seq, now=at))
         entered.append(vehicle)
     return [
-        _pack(desk, signed[at : at + BATCH_MOVEMENTS], entered[at : at + BATCH_MOVEMENTS])
+        _pack(booth, signed[at : at + BATCH_MOVEMENTS], entered[at : at + BATCH_MOVEMENTS])
         for at in range(0, count, BATCH_MOVEMENTS)
     ]
 
@@ -94,13 +95,13 @@ def _sign(
     return {"body": body.decode(), "signature": sign(lot.key, body)}
 
 
-def _pack(desk: int, signed: list[dict[str, str]], entered: list[Vehicle | None]) -> Batch:
-    return Batch(desk=desk, body=msgspec.json.encode({"movements": signed}), entered=entered)
+def _pack(booth: int, signed: list[dict[str, str]], entered: list[Vehicle | None]) -> Batch:
+    return Batch(booth=booth, body=msgspec.json.encode({"movements": signed}), entered=entered)
 
 
-def _read(desk: int, entry: dict[str, object]) -> Vehicle:
+def _read(booth: int, entry: dict[str, object]) -> Vehicle:
     return Vehicle(
-        desk=desk,
+        booth=booth,
         session_id=str(entry["id"]),
         vehicle_class=str(entry["vehicle_class"]),
         plate=str(entry["plate"]),

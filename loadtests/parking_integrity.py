@@ -10,7 +10,7 @@ from typing import Final
 
 import psycopg
 
-from loadtests.noted import Noted, What
+from loadtests.noted import WENT_WRONG, Noted
 from payments.invariants.queries import INVARIANTS
 
 ROWS_SHOWN_MAX: Final = 3
@@ -137,7 +137,7 @@ def check_integrity(owner: psycopg.Connection, notes: Sequence[Noted]) -> dict[s
     owner.execute(MAKE_NOTED)
     with owner.cursor().copy("COPY noted FROM STDIN") as copy:
         for note in notes:
-            if note.what not in (What.FAILED, What.REFUSED):
+            if note.what not in WENT_WRONG:
                 copy.write_row(
                     (
                         note.what.value,

@@ -9,14 +9,14 @@ from core.ids import new_id
 MOTORBIKE_SHARE: Final = 0.85  # as the city's traffic is
 LETTERS: Final = "ABCDEFGHKLMNPSTUVXYZ"
 SERIES: Final = tuple(f"{a}{b}" for a in LETTERS for b in "ABCDEFHK")
-PROVINCES: Final = (29, 30, 31, 32, 33, 40)
+PROVINCES: Final = (*range(14, 41), 43)
 
 
 def write_entries(first: int, *, seed: int) -> Iterator[dict[str, object]]:
     """Yield the bodies of entries.
 
     Args:
-        first: number of the first vehicle; each has the next. Plates repeat after twelve million.
+        first: number of the first vehicle; each has the next. Plates repeat after 56 million.
     """
     chance = random.Random(seed)
     number = first

@@ -70,7 +70,7 @@ class ListeningLog(msgspec.Struct):
     events: list[PullResult]
 
 
-class Desk(msgspec.Struct, kw_only=True):
+class Booth(msgspec.Struct, kw_only=True):
     """A lot as the phone there knows it."""
 
     org_id: str
@@ -82,7 +82,7 @@ class Desk(msgspec.Struct, kw_only=True):
 class Vehicle(msgspec.Struct, kw_only=True):
     """A vehicle inside."""
 
-    desk: int  # position in the job
+    booth: int  # position in the job
     session_id: str
     vehicle_class: str
     plate: str
@@ -91,7 +91,7 @@ class Vehicle(msgspec.Struct, kw_only=True):
 class Batch(msgspec.Struct, kw_only=True):
     """Movements of one device, signed beforehand."""
 
-    desk: int
+    booth: int
     body: bytes
     entered: list[Vehicle | None]  # what each brings in; None: it lets something out
 
@@ -103,7 +103,7 @@ class GeneratorJob(msgspec.Struct, kw_only=True):
     sandbox_url: str
     plan: Plan
     users: dict[str, int]  # class of loadtests.gate_users → its weight
-    desks: list[Desk]
+    booths: list[Booth]
     inside: list[Vehicle]
     returning: list[list[Batch]]  # of each device, in its order
     notes_path: str

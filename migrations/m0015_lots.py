@@ -17,7 +17,8 @@ APP_MAY_UPDATE = {
     "parking_operators": "name, address, tax_code",
     "lots": "operator_id, payee_id, name, address, kind, zone, latitude_e6, longitude_e6,"
     " licence_number, licence_issuer, licence_from, licence_until, payment_timing,"
-    " is_crowd_mode, offline_cash_max_vnd, unconfirmed_exits_max, closed_at",
+    " is_crowd_mode, offline_cash_max_vnd, unconfirmed_exits_max, stale_after_h,"
+    " closed_at",
     "occupancy": "capacity, licensed_capacity, inside_count",
     "parking_areas": "name, closed_at",
     "parking_accesses": "name, direction, has_controller, closed_at",
@@ -66,8 +67,10 @@ def upgrade() -> None:
         sa.Column(
             "unconfirmed_exits_max", sa.Integer(), server_default=sa.text("20"), nullable=False
         ),
+        sa.Column("stale_after_h", sa.Integer(), server_default=sa.text("72"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("stale_after_h > 0", name=op.f("ck_lots_stale_after_positive")),
         sa.CheckConstraint(
             "kind IN ('off_street', 'on_street', 'sidewalk')", name=op.f("ck_lots_kind_known")
         ),

@@ -15,10 +15,13 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("parking_sessions", "inside", "observations", "movements")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "parking_sessions": "vehicle_class, plate, ticket, status, entry_photo, pass_id, left_at,"
+    "parking_sessions": "vehicle_class, plate, ticket, status, entry_photo, pass_id,"
+    " checked_at, left_at,"
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
     " tariff_version_id, price_vnd, paid_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
+    # Sightings are never overwritten; a person's request takes what names them out.
+    "observations": "plate, read_text, photo",
     "movements": "handled_at, attempts, verdict",
 }
 
@@ -33,6 +36,7 @@ def upgrade() -> None:
         sa.Column("vehicle_class", sa.String(length=20), nullable=False),
         sa.Column("plate", sa.String(length=20), nullable=True),
         sa.Column("ticket", sa.String(length=40), nullable=True),
+        sa.Column("ticket_kind", sa.String(length=10), nullable=True),
         sa.Column("ticket_key", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
@@ -46,6 +50,7 @@ def upgrade() -> None:
         sa.Column("entry_photo", sa.LargeBinary(), nullable=True),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("pass_id", sa.Uuid(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("exit_access_id", sa.Uuid(), nullable=True),
         sa.Column("exit_device_id", sa.Uuid(), nullable=True),
@@ -73,6 +78,10 @@ def upgrade() -> None:
             "plate IS NOT NULL OR ticket IS NOT NULL",
             name=op.f("ck_parking_sessions_has_a_credential"),
         ),
+        sa.CheckConstraint(
+            "(ticket IS NULL) = (ticket_kind IS NULL)",
+            name=op.f("ck_parking_sessions_ticket_whole"),
+        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_parking_sessions")),
         postgresql_partition_by="RANGE (id)",
     )
@@ -89,6 +98,13 @@ def upgrade() -> None:
         ["org_id", "lot_id", "left_at"],
         unique=False,
         postgresql_where=sa.text("left_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_parking_sessions_review",
+        "parking_sessions",
+        ["org_id", "lot_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'review'"),
     )
     op.create_index(
         "ix_parking_sessions_lot",

@@ -19,8 +19,10 @@ from parking.exits import rules as parking
 from parking.exits.owner import handle_bill_change as handle_parking_bill
 from parking.passes import rules as passes
 from parking.passes.owner import handle_bill_change as handle_pass_bill
+from parking.places import posters
 from parking.places.queries import find_lot_ids
 from parking.shifts import deposits
+from parking.shifts.posters import handle_poster_change
 from parking.shifts.queries import find_shift_at
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
@@ -51,6 +53,7 @@ REGISTRY: Final = Registry(
             parking.OWNER_KIND: handle_parking_bill,
             deposits.OWNER_KIND: deposits.handle_deposit_change,
             passes.OWNER_KIND: handle_pass_bill,
+            posters.OWNER_KIND: handle_poster_change,
         }
     ),
     job_handlers=MappingProxyType({}),

@@ -11,7 +11,15 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from sandbox import app_api, app_pages, control, control_pages, snapshot, toll_api
+from sandbox import (
+    app_api,
+    app_pages,
+    control,
+    control_pages,
+    lanes_control,
+    snapshot,
+    toll_api,
+)
 from sandbox.errors import SandboxError
 from sandbox.guard import Guard
 from sandbox.providers import payos_api, pull_apis
@@ -45,6 +53,7 @@ def create_app(settings: Settings) -> Starlette:
             *payos_api.ROUTES,
             *pull_apis.ROUTES,
             *toll_api.ROUTES,
+            *lanes_control.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard)],

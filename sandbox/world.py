@@ -17,6 +17,7 @@ from sandbox.bank import Account, Bank, Key, Line, Payment, Transit
 from sandbox.delivery import Delivery, Dispatcher
 from sandbox.errors import AlreadyThere, BadRequest, NotFound, SandboxFull
 from sandbox.faults import FaultProfile, is_paid_twice
+from sandbox.lanes import Lane
 from sandbox.memos import Style
 from sandbox.payment_requests import PaymentRequests
 from sandbox.providers.casso import Casso
@@ -56,6 +57,7 @@ class World:
         self.account_faults: dict[Key, FaultProfile] = {}
         self._slow: set[asyncio.Task[None]] = set()
         self.next_subscription = 1
+        self.lanes: dict[str, Lane] = {}  # by the id of the lane at its hub
         self.is_changed = False
         self.start_over(settings.seed, settings.time_scale)
 
@@ -85,6 +87,9 @@ class World:
 
     async def close(self) -> None:
         """Stop everything that is under way."""
+        for lane in self.lanes.values():
+            await lane.stop()
+        self.lanes.clear()
         for task in self._slow:
             task.cancel()
         await asyncio.gather(*self._slow, return_exceptions=True)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from api.gate.page_context import OwnLot
-from api.gate.stays import write_plate
+from api.gate.stays import find_stay_here, write_plate
 from api.http.codes import render_inline
 from api.http.deps import CurrentCaller, Now, TheSettings, Tx, requires
 from api.http.i18n import Language, translate
@@ -21,9 +21,6 @@ from core.vnd_words import spell_vnd
 from identity.people.rules import Permission
 from parking.collections.errors import CollectionNotFound
 from parking.collections.queries import find_collection
-from parking.exits.errors import ParkingSessionNotFound
-from parking.exits.queries import find_stays
-from parking.exits.rules import StayFacts
 from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_operator, list_occupancy
 from parking.sessions.queries_views import find_ticket_key
@@ -113,6 +110,7 @@ async def print_ticket(
     caller: CurrentCaller,
     tx: Tx,
     settings: TheSettings,
+    now: Now,
 ) -> Response:
     """Show a vehicle's ticket: its code opens the driver's own page.
 
@@ -120,7 +118,7 @@ async def print_ticket(
         ParkingSessionNotFound
     """
     lang = language_of(request)
-    stay = await _find_stay(tx, caller.org_id, lot, session_id)
+    stay = await find_stay_here(tx, caller, lot, session_id, now=now)
     key = await find_ticket_key(tx, caller.org_id, session_id)
     assert key is not None
     code = write_ticket_code(caller.org_code, session_id, key)
@@ -140,17 +138,18 @@ async def print_ticket(
 
 @router.get("/receipts/{collection_id}")
 async def print_receipt(
-    request: Request, collection_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx
+    request: Request, collection_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now
 ) -> Response:
     """Show the cash receipt ("phiếu thu") of a collection; reversed, it says so.
 
     Raises:
         CollectionNotFound: there is none, or it has no receipt.
+        ParkingSessionNotFound: it is of a stay that the caller may not see.
     """
     taken = await find_collection(tx, caller.org_id, collection_id)
     if taken is None or taken.session_id is None or taken.receipt_number is None:
         raise CollectionNotFound(collection_id)
-    stay = await _find_stay(tx, caller.org_id, lot, taken.session_id)
+    stay = await find_stay_here(tx, caller, lot, taken.session_id, now=now)
     page = ReceiptPaper(
         seller=await _read_seller(tx, lot),
         is_live=caller.org.is_live,
@@ -203,13 +202,6 @@ async def print_price(
         lost_ticket_vnd=tariff.lost_ticket_vnd,
     )
     return _show(request, "gate_price.html", page)
-
-
-async def _find_stay(tx: Tx, org_id: UUID, lot: Lot, session_id: UUID) -> StayFacts:
-    stay = (await find_stays(tx, org_id, [session_id])).get(session_id)
-    if stay is None or stay.lot_id != lot.id:
-        raise ParkingSessionNotFound(session_id)
-    return stay
 
 
 async def _read_seller(tx: Tx, lot: Lot) -> Seller:

@@ -1,9 +1,11 @@
 """Stays as the phone shows them: found by their last digits, and one with what it owes, worded."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.gate.page_context import OwnLot
@@ -19,8 +21,10 @@ from parking.exits.quoting import StayQuote, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.views import find_visible_stay
 from parking.places.models import Lot
+from parking.places.queries import list_occupancy
 from parking.plates import format_plate
 from parking.sessions.views import search_inside
+from parking.tariffs.posting import read_posted_price
 from parking.vehicles import VehicleClass
 
 router = APIRouter(
@@ -61,6 +65,26 @@ async def find_inside(
     return no_store(answer_json({"stays": stays}))
 
 
+@router.get("/posted")
+async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> Response:
+    """Show what each class pays by duration, for provisional amounts without a network.
+
+    Raises:
+        LotHasNoTariff
+    """
+    occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
+    posted = await read_posted_price(
+        tx,
+        caller.org_id,
+        lot.id,
+        zone=lot.zone,
+        classes=[one.vehicle_class for one in occupied],
+        now=now,
+    )
+    classes = {one.vehicle_class.value: one.points for one in posted.classes}
+    return answer_json({"classes": classes})
+
+
 @router.get("/stays/{session_id}")
 async def show_stay(
     session_id: UUID,
@@ -78,6 +102,26 @@ async def show_stay(
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
     """
+    stay = await find_stay_here(tx, caller, lot, session_id, now=now)
+    shown = _write_stay(stay, caller, lot)
+    if stay.entry_photo is not None:
+        shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
+    if stay.is_inside:
+        quote = await quote_stay(
+            tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
+        )
+        shown |= _write_quote(quote, lang)
+    return no_store(answer_json(shown))
+
+
+async def find_stay_here(
+    tx: AsyncSession, caller: Caller, lot: Lot, session_id: UUID, *, now: datetime
+) -> StayFacts:
+    """Return a stay of this lot that the caller may see.
+
+    Raises:
+        ParkingSessionNotFound
+    """
     stay = await find_visible_stay(
         tx,
         caller.org_id,
@@ -89,15 +133,7 @@ async def show_stay(
     )
     if stay.lot_id != lot.id:
         raise ParkingSessionNotFound(session_id)
-    shown = _write_stay(stay, caller, lot)
-    if stay.entry_photo is not None:
-        shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
-    if stay.is_inside:
-        quote = await quote_stay(
-            tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
-        )
-        shown |= _write_quote(quote, lang)
-    return no_store(answer_json(shown))
+    return stay
 
 
 def write_plate(plate: str | None, vehicle_class: str) -> str | None:

@@ -30,6 +30,7 @@ from identity.people.passwords import Passwords
 from identity.people.rules import NARROWED, Permission
 from identity.people.sign_in import SignIns
 from parking.exits.writer import ExitWriter
+from parking.lanes.waiting import LaneWaiters
 from parking.photos.service import Photos
 from parking.tariffs.quotes import QuoteSigner
 from payments.bills.writer import BillWriter
@@ -85,6 +86,7 @@ def _service(name: str) -> Any:
 Now = Annotated[datetime, Depends(read_clock)]
 ThePoller = Annotated[ProviderPoller, _service("poller")]
 TheRails = Annotated[RailService, _service("rails")]
+TheLanes = Annotated[LaneWaiters, _service("lanes")]
 TheTolls = Annotated[TollService, _service("tolls")]
 ThePhotos = Annotated[Photos, _service("photos")]
 TheBillWriter = Annotated[BillWriter, _service("bill_writer")]

@@ -47,13 +47,13 @@ TAGS: Final = [
     {"name": "payees", "description": "Who is paid, and their receiving accounts."},
     {"name": "bills", "description": "A sum to be paid once, and the VietQR code that pays it."},
     {"name": "payments", "description": "Bank credits, what they were matched to, and breaks."},
-    {"name": "parking", "description": "Vehicles at the gate of a lot."},
     {
         "name": "callbacks",
         "description": "Where banks report money, and what they sent.",
     },
     {"name": "parking", "description": "Lots, vehicles in and out, and what they pay."},
     {"name": "complaints", "description": "What citizens complain of, and the answers."},
+    {"name": "apds", "description": "Parking in the words of APDS 4.0, and open data."},
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

@@ -54,6 +54,8 @@ OBJECT_KINDS: Final = (
     "sign_in",
     "staff",
     "tariff",
+    "toll_charge",
+    "toll_contract",
     "watched_plate",
 )
 

@@ -41,11 +41,13 @@ Before = Annotated[str | None, Query(max_length=40)]
 MENU: Final = (
     ("", "overview", "sun", Permission.LEDGER_READ),
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
+    ("/lots", "lots", "car", Permission.PARKING_READ),
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
     ("/complaints", "complaints", "note", Permission.COMPLAINTS_READ),
     ("/passes", "passes", "key", Permission.PARKING_READ),
     ("/watched-plates", "watched", "warning", Permission.PARKING_READ),
+    ("/plate-requests", "plates", "person", Permission.PARKING_MANAGE),
     ("/payees", "payees", "stall", Permission.PAYEES_READ),
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),

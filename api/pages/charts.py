@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 WIDTH: Final = 720
 HEIGHT: Final = 260
-LEFT, RIGHT, TOP, BOTTOM = 76, 12, 12, 34
-_NICE: Final = (1, 2, 5)
+LEFT, RIGHT, TOP, BOTTOM = 104, 12, 12, 34
+_NICE: Final = (1, 2, 3, 5)
 
 
 def render_steps(points: Sequence[tuple[int, int]], *, title: str, hours: str) -> Markup:

@@ -214,6 +214,9 @@ class Directory:
         if key is None or not is_right or not is_open or (key.expires_at or now) < now:
             raise ApiKeyNotValid
         scopes = frozenset(Permission(s) for s in key.scopes if s in API_SCOPES)
+        held_to = frozenset[Scope]()
+        if key.lot_id is not None:
+            held_to = frozenset({Scope(ScopeKind.LOT, key.lot_id)})
         return Caller(
             org=org,
             home=org,
@@ -222,7 +225,7 @@ class Directory:
             name=key.name,
             roles=frozenset(),
             permissions=scopes,
-            scopes=frozenset(),
+            scopes=held_to,
             sign_in_id=None,
         )
 

@@ -194,6 +194,15 @@ class ScopeNotGrantable(HubError):
         super().__init__(f"You cannot give a key these scopes: {', '.join(scopes)}.")
 
 
+class KeyLotNeeded(HubError):
+    """A lane's controller serves one lot: a key that serves lanes is held to it."""
+
+    kind, code, title = Kind.INVALID, "key_lot_needed", "Name the lot of the key"
+
+    def __init__(self) -> None:
+        super().__init__("A key with lanes.serve is of one lot: name it in lot_id.")
+
+
 class OwnPassword(HubError):
     """One's own password is changed with the present one, and not reset without it."""
 

@@ -15,9 +15,14 @@ from core.ids import hash_token, new_id
 from core.text import check_lines
 from identity.people import queries
 from identity.people.callers import Caller
-from identity.people.errors import ApiKeyClosed, KeyOverAlready, ScopeNotGrantable
+from identity.people.errors import (
+    ApiKeyClosed,
+    KeyLotNeeded,
+    KeyOverAlready,
+    ScopeNotGrantable,
+)
 from identity.people.models import ApiKey
-from identity.people.rules import API_SCOPES, Permission
+from identity.people.rules import API_SCOPES, NARROWED, Permission
 
 KEY_PREFIX_CHARS: Final = 12
 KEY_SECRET_BYTES: Final = 32
@@ -39,20 +44,27 @@ async def add_key(
     id_: UUID | None = None,
     name: str,
     scopes: Collection[Permission],
+    lot_id: UUID | None = None,
     expires_at: datetime | None = None,
     now: datetime,
 ) -> NewKey:
     """Make an API key of the organisation acted for.
 
+    Args:
+        lot_id: the lot that it is held to; the caller has seen that it exists.
+
     Raises:
-        ScopeNotGrantable: a scope no key may have, or that the caller lacks.
+        ScopeNotGrantable: a scope no key may have, that the caller lacks, or that no lot narrows.
+        KeyLotNeeded: a lane's controller without its lot.
         KeyOverAlready: it would have ended before it was made.
     """
     check_lines(name=name)
     if expires_at is not None and expires_at <= now:
         raise KeyOverAlready
-    _check_scopes(caller, scopes)
-    made = _make_key(caller, id_, name, [s.value for s in scopes], expires_at, now)
+    _check_scopes(caller, scopes, lot_id)
+    if Permission.LANES_SERVE in scopes and lot_id is None:
+        raise KeyLotNeeded
+    made = _make_key(caller, id_, name, [s.value for s in scopes], lot_id, expires_at, now)
     session.add(made.key)
     await session.flush()
     _record_key(session, made.key, caller, "api_key.added", after=_describe_key(made.key), now=now)
@@ -77,9 +89,9 @@ async def rotate_key(
     old = await queries.lock_key(session, caller.org_id, key_id)
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise ApiKeyClosed
-    _check_scopes(caller, [Permission(scope) for scope in old.scopes])
+    _check_scopes(caller, [Permission(scope) for scope in old.scopes], old.lot_id)
     before = _describe_key(old)
-    made = _make_key(caller, new_id_, old.name, list(old.scopes), old.expires_at, now)
+    made = _make_key(caller, new_id_, old.name, list(old.scopes), old.lot_id, old.expires_at, now)
     session.add(made.key)
     ends_at = now + min(overlap, KEY_OVERLAP_MAX)
     old.expires_at = min(old.expires_at or ends_at, ends_at)
@@ -102,8 +114,9 @@ async def revoke_key(
     _record_key(session, key, caller, "api_key.revoked", before=before, reason=reason, now=now)
 
 
-def _check_scopes(caller: Caller, scopes: Collection[Permission]) -> None:
-    lacking = [s.value for s in scopes if s not in API_SCOPES or not caller.may(s)]
+def _check_scopes(caller: Caller, scopes: Collection[Permission], lot_id: UUID | None) -> None:
+    grantable = API_SCOPES if lot_id is None else API_SCOPES & NARROWED
+    lacking = [s.value for s in scopes if s not in grantable or not caller.may(s)]
     if lacking:
         raise ScopeNotGrantable(lacking)
 
@@ -113,6 +126,7 @@ def _make_key(
     id_: UUID | None,
     name: str,
     scopes: Sequence[str],
+    lot_id: UUID | None,
     expires_at: datetime | None,
     now: datetime,
 ) -> NewKey:
@@ -127,6 +141,7 @@ def _make_key(
         secret_hash=hash_token(secret),
         name=name,
         scopes=sorted(set(scopes)),
+        lot_id=lot_id,
         created_by=caller.id,
         created_at=now,
         expires_at=expires_at,
@@ -139,6 +154,7 @@ def _describe_key(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "prefix": key.prefix,
         "scopes": list(key.scopes),
+        "lot_id": str(key.lot_id) if key.lot_id else None,
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
     }
 

@@ -108,6 +108,7 @@ class ApiKey(OrgRow):
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     name: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    lot_id: Mapped[UUID | None]  # held to this lot; None: the whole organisation
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]

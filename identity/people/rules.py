@@ -71,6 +71,7 @@ class Permission(StrEnum):
     PARKING_GATE = "parking.gate"  # entries, exits, what is collected, one's own shift
     PARKING_OVERRIDE = "parking.override"  # a full lot, a stay of somebody else, a reversal
     PARKING_MANAGE = "parking.manage"  # lots, tariffs, passes, what other shifts did
+    LANES_SERVE = "lanes.serve"  # a lane's controller: fetches commands and answers them
     WATCH_LISTS_APPROVE = "watch_lists.approve"  # the second person
     DEVICES_MANAGE = "devices.manage"  # phones of a lot, and PINs
     COMPLAINTS_READ = "complaints.read"  # with the contact that a complainant gave
@@ -114,7 +115,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
     | _GATE
     | _COMPLAINTS
-    | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.DEVICES_MANAGE},
+    | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.DEVICES_MANAGE, P.LANES_SERVE},
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
 }
@@ -127,7 +128,7 @@ ROLE_NAMES: Final = frozenset(role.value for role in Role)
 API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
-    | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE}
+    | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE, P.LANES_SERVE}
 )
 # What people who are held to scopes may do: every route that asks for one of these narrows to
 # what is theirs (a test walks them). Anything else acts on the whole organisation.
@@ -139,6 +140,7 @@ NARROWED: Final = (
         P.ACCOUNTS_ACKNOWLEDGE,
         P.STAFF_READ,
         P.STAFF_MANAGE,
+        P.LANES_SERVE,
     }
 )
 # These people see their payees, at least one, and nothing of the neighbours.

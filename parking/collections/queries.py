@@ -21,6 +21,11 @@ LOCK = text(
     f"SELECT {COLUMNS} FROM collections WHERE org_id = :org_id AND id = :id"  # noqa: S608
     " FOR NO KEY UPDATE"
 )
+LOCK_OF_CREDIT = text(
+    f"SELECT {COLUMNS} FROM collections"  # noqa: S608
+    " WHERE org_id = :org_id AND credit_id = :credit_id AND reversed_at IS NULL"
+    " FOR NO KEY UPDATE"
+)
 LIST_OF_SESSION = text(
     f"SELECT {COLUMNS} FROM collections WHERE org_id = :org_id AND session_id = :session_id"  # noqa: S608
     " ORDER BY id LIMIT 200"
@@ -96,6 +101,14 @@ async def lock_collection(
     if not rows:
         raise CollectionNotFound(collection_id)
     return CollectionFacts(**dict(zip(FIELDS, rows[0], strict=True)))
+
+
+async def lock_of_credit(
+    session: AsyncSession, org_id: UUID, credit_id: UUID
+) -> CollectionFacts | None:
+    """Lock what was collected by a credit on a poster, unless it was reversed."""
+    rows = await run(session, LOCK_OF_CREDIT, {"org_id": org_id, "credit_id": credit_id})
+    return CollectionFacts(**dict(zip(FIELDS, rows[0], strict=True))) if rows else None
 
 
 async def list_of_session(

@@ -60,6 +60,15 @@ class NotInside(HubError):
         super().__init__(f"The parking session is {status}.")
 
 
+class NotUnderReview(HubError):
+    """The stay is not under review, or was decided the other way."""
+
+    kind, code, title = Kind.CONFLICT, "not_under_review", "Not under review"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The parking session is {status}; there is nothing to decide.")
+
+
 class PlateDiffers(HubError):
     """Another plate goes out than came in: compare both photos before you confirm it."""
 

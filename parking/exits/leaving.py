@@ -18,8 +18,9 @@ from core.sql import sent_together
 from parking.collections import queries as collection_queries
 from parking.exits import queries
 from parking.exits.errors import NotInside, NotPaid, ParkingSessionNotFound, PlateDiffers
-from parking.exits.pricing import LotRates, read_rates
+from parking.exits.pricing import LotRates, add_tariffs, read_rates
 from parking.exits.queries import ClosedStay
+from parking.exits.queries_leaving import Credential, find_leavers, lock_and_read
 from parking.exits.rules import (
     FORCED,
     ExitReason,
@@ -28,9 +29,8 @@ from parking.exits.rules import (
     arrears_at_exit,
     reason_to_leave,
 )
-from parking.exits.standing import OwnBills, judge, read_bills
+from parking.exits.standing import OwnBills, judge, read_bills, read_bills_behind
 from parking.exits.views import is_just_left
-from parking.shifts.queries import find_open_shifts
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -41,7 +41,7 @@ class LeaveRequest:
 
     session_id: UUID | None  # None: found by its credential
     actor: Actor
-    credential: tuple[UUID, str, str] | None = None  # (lot, kind, value), as it is inside
+    credential: Credential | None = None
     lot_ids: frozenset[UUID] | None = None  # the caller's lots; None: all of the organisation
     sees_all: bool = True  # else what left long ago, or by somebody else, is not theirs to see
     forced: ExitReason | None = None  # why it leaves though something is due
@@ -92,21 +92,26 @@ async def leave(
         Errors: ParkingSessionNotFound, NotInside, NotPaid, PlateDiffers, LotHasNoTariff,
         NoRateForVehicle, StayNotPriceable; Busy where two of the batch name one session.
     """
-    found = await _find_by_credentials(session, org_id, requests)
-    ids = [request.session_id or found.get(request.credential) for request in requests]
-    stays = await _lock(session, org_id, {id_ for id_ in ids if id_ is not None})
-    inside = [stay for stay in stays.values() if stay.is_inside]
-    rates = await read_rates(session, org_id, inside) if inside else LotRates(rates={}, tariffs={})
-    bills = await read_bills(session, org_id, inside)
-    collected = [stay.id for stay in inside if stay.collected_vnd]
-    rails = (
-        await collection_queries.rails_of_sessions(session, org_id, collected) if collected else {}
+    found, places = await find_leavers(
+        session,
+        org_id,
+        session_ids=[one.session_id for one in requests if one.session_id is not None],
+        credentials=[one.credential for one in requests if one.credential is not None],
     )
-    shifts = await find_open_shifts(session, org_id, {request.by for request in requests})
+    ids = [_name(request, found) for request in requests]
+    if not places:
+        return [ParkingSessionNotFound(one.session_id or "of this credential") for one in requests]
+    held = await lock_and_read(session, org_id, places, {request.by for request in requests})
+    inside = [stay for stay in held.stays.values() if stay.is_inside]
+    if any((stay.lot_id, stay.vehicle_class) != places[stay.id] for stay in inside):
+        # Moved to another class meanwhile, whose occupancy is not locked.
+        raise Busy("The parking session is being changed. Try again in a second.")
+    rates = await add_tariffs(session, org_id, inside, held.rates)
+    bills = await read_bills_behind(session, org_id, inside, held.bills_paid_vnd)
     answers: list[LeaveFacts | HubError] = []
     closed: dict[UUID, tuple[LeaveRequest, ClosedStay]] = {}
     for request, id_ in zip(requests, ids, strict=True):
-        stay = None if id_ is None else stays.get(id_)
+        stay = None if id_ is None else held.stays.get(id_)
         try:
             if stay is None or not _may_see(stay, request, now=now):
                 raise ParkingSessionNotFound(request.session_id or "of this credential")
@@ -115,13 +120,13 @@ async def leave(
             if not stay.is_inside:
                 answers.append(_repeat(stay))
                 continue
-            shift = shifts.get(request.by)
+            shift = held.shifts.get(request.by)
             one = _decide(
                 stay,
                 request,
                 rates,
                 bills,
-                rails=rails.get(stay.id, frozenset()),
+                rails=held.rails.get(stay.id, frozenset()),
                 shift_id=shift[0] if shift is not None and shift[1] == stay.lot_id else None,
                 now=now,
             )
@@ -135,14 +140,10 @@ async def leave(
     return answers
 
 
-async def _find_by_credentials(
-    session: AsyncSession, org_id: UUID, requests: Sequence[LeaveRequest]
-) -> Mapping[tuple[UUID, str, str] | None, UUID | None]:
-    wanted = [request.credential for request in requests if request.credential is not None]
-    if not wanted:
-        return {}
-    found = await queries.find_inside_many(session, org_id, wanted)
-    return {credential: found.get(credential) for credential in wanted}
+def _name(request: LeaveRequest, found: Mapping[Credential, UUID]) -> UUID | None:
+    if request.credential is None:
+        return request.session_id
+    return found.get(request.credential)
 
 
 async def leave_closed(
@@ -180,30 +181,6 @@ async def leave_closed(
     sightings = [_sighting(request, one)]
     await queries.insert_sightings(session, org_id, sightings, direction="out", now=stay.left_at)
     return _answer(one, stay.left_at)
-
-
-async def _lock(
-    session: AsyncSession, org_id: UUID, session_ids: set[UUID]
-) -> dict[UUID, StayFacts]:
-    """Lock the occupancy of the stays' lots and classes, then the stays; return them as they are.
-
-    Raises:
-        Busy: one was moved to another class meanwhile, whose occupancy is not locked.
-    """
-    before = await queries.find_stays(session, org_id, session_ids)
-    if not before:
-        return {}
-    places = {(stay.lot_id, stay.vehicle_class) for stay in before.values() if stay.is_inside}
-    if places:
-        await queries.lock_occupancy(session, org_id, places)
-    await queries.lock_sessions(session, org_id, before)
-    after = await queries.find_stays(session, org_id, before)
-    if any(
-        stay.is_inside and (stay.lot_id, stay.vehicle_class) not in places
-        for stay in after.values()
-    ):
-        raise Busy("The parking session is being changed. Try again in a second.")
-    return after
 
 
 def _decide(

@@ -85,6 +85,16 @@ class LotRates:
 async def read_rates(session: AsyncSession, org_id: UUID, stays: Collection[StayFacts]) -> LotRates:
     """Read what the lots of these stays take, with the tariffs that hold during them."""
     rates = await queries.list_rates(session, org_id, {stay.lot_id for stay in stays})
+    return await add_tariffs(session, org_id, stays, rates)
+
+
+async def add_tariffs(
+    session: AsyncSession,
+    org_id: UUID,
+    stays: Collection[StayFacts],
+    rates: Mapping[UUID, Sequence[LotRate]],
+) -> LotRates:
+    """Read those tariffs of these rates that hold during these stays."""
     wanted: set[UUID] = set()
     for stay in stays:
         starts = [stay.entered_at]

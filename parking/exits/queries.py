@@ -14,9 +14,15 @@ from parking.exits.rules import StayFacts
 # What a lock on the session does not keep still: its lot's facts and its pass, read beside it.
 _OF_SESSION = """
     s.id, s.lot_id, l.payee_id, l.zone, l.payment_timing, s.vehicle_class, s.plate, s.ticket,
-    s.status, s.entered_at, s.entry_by, s.entry_shift_id, s.entry_photo, s.pass_id,
+    s.ticket_kind, s.status, s.entered_at, s.entry_by, s.entry_shift_id, s.entry_photo, s.pass_id,
     p.kind, p.valid_until, s.left_at, s.exit_by, s.exit_shift_id, s.exit_reason, s.price_vnd,
     s.paid_vnd, s.paid_until, s.bill_id, s.bill_paid_vnd, s.arrears_vnd
+"""
+FROM_SESSION = f"""
+    {_OF_SESSION}
+    FROM parking_sessions s
+    JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
+    LEFT JOIN passes p ON p.org_id = s.org_id AND p.id = s.pass_id
 """
 FIELDS = tuple(field.name for field in fields(StayFacts))
 
@@ -28,12 +34,9 @@ LOCK_SESSIONS = text("""
     ORDER BY id FOR NO KEY UPDATE
 """)
 FIND_STAYS = text(f"""
-    SELECT {_OF_SESSION}
-    FROM parking_sessions s
-    JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
-    LEFT JOIN passes p ON p.org_id = s.org_id AND p.id = s.pass_id
+    SELECT {FROM_SESSION}
     WHERE s.org_id = :org_id AND s.id = ANY(CAST(:ids AS uuid[]))
-""")  # noqa: S608
+""")
 LOCK_OCCUPANCY = text("""
     SELECT lot_id, vehicle_class FROM occupancy o
     WHERE o.org_id = :org_id AND (o.lot_id, o.vehicle_class) IN (
@@ -53,22 +56,12 @@ SET_PAID = text("""
 SET_PASS = text("""
     UPDATE parking_sessions SET pass_id = :pass_id WHERE org_id = :org_id AND id = :id
 """)
-FIND_INSIDE = text("""
-    SELECT i.lot_id, i.kind, i.credential, i.session_id
-    FROM unnest(CAST(:lot_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:values AS text[]))
-        AS t (lot_id, kind, credential)
-    JOIN inside i ON i.org_id = :org_id AND i.lot_id = t.lot_id AND i.kind = t.kind
-     AND i.credential = t.credential
-""")
 LIST_ARREARS = text(f"""
-    SELECT {_OF_SESSION}
-    FROM parking_sessions s
-    JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
-    LEFT JOIN passes p ON p.org_id = s.org_id AND p.id = s.pass_id
+    SELECT {FROM_SESSION}
     WHERE s.org_id = :org_id AND s.plate = :plate AND s.vehicle_class = :vehicle_class
       AND s.arrears_vnd > 0
     ORDER BY s.id LIMIT 20
-""")  # noqa: S608
+""")
 # The sessions are locked. `inside` and occupancy are written under the occupancy's lock.
 CLOSE_SESSIONS = text("""
     UPDATE parking_sessions s
@@ -86,14 +79,17 @@ CLOSE_SESSIONS = text("""
               paid_vnd, bill_paid_vnd, arrears_vnd)
     WHERE s.org_id = :org_id AND s.id = t.id
 """)
+# One under review may be inside no more: only what was inside has a place in the occupancy.
 DELETE_INSIDE = text("""
-    DELETE FROM inside WHERE org_id = :org_id AND session_id = ANY(CAST(:ids AS uuid[]))
-""")
-LOWER_OCCUPANCY = text("""
-    UPDATE occupancy o SET inside_count = o.inside_count - t.count
-    FROM unnest(CAST(:lot_ids AS uuid[]), CAST(:classes AS text[]), CAST(:counts AS int[]))
-        AS t (lot_id, vehicle_class, count)
-    WHERE o.org_id = :org_id AND o.lot_id = t.lot_id AND o.vehicle_class = t.vehicle_class
+    WITH gone AS (
+        DELETE FROM inside WHERE org_id = :org_id AND session_id = ANY(CAST(:ids AS uuid[]))
+        RETURNING lot_id, vehicle_class, session_id),
+    counted AS (
+        SELECT lot_id, vehicle_class, count(DISTINCT session_id) AS count FROM gone
+        GROUP BY lot_id, vehicle_class)
+    UPDATE occupancy o SET inside_count = o.inside_count - c.count
+    FROM counted c
+    WHERE o.org_id = :org_id AND o.lot_id = c.lot_id AND o.vehicle_class = c.vehicle_class
 """)
 
 INSERT_SIGHTINGS = InsertMany(
@@ -207,20 +203,6 @@ async def set_pass(
     await run(session, SET_PASS, {"org_id": org_id, "id": session_id, "pass_id": pass_id})
 
 
-async def find_inside_many(
-    session: AsyncSession, org_id: UUID, credentials: Sequence[tuple[UUID, str, str]]
-) -> dict[tuple[UUID, str, str], UUID]:
-    """Find the stays of (lot, kind, value) that are inside."""
-    values = {
-        "org_id": org_id,
-        "lot_ids": [lot_id for lot_id, _, _ in credentials],
-        "kinds": [kind for _, kind, _ in credentials],
-        "values": [value for _, _, value in credentials],
-    }
-    rows = await run(session, FIND_INSIDE, values)
-    return {(lot_id, kind, value): session_id for lot_id, kind, value, session_id in rows}
-
-
 async def list_arrears(
     session: AsyncSession, org_id: UUID, *, plate: str, vehicle_class: str
 ) -> list[StayFacts]:
@@ -262,23 +244,8 @@ async def close_sessions(
 ) -> None:
     """Write the ends of locked stays that were not over. As write_ends, it reads nothing."""
     await write_ends(session, org_id, closed, now=now)
-    counted = [one for one in closed if one.stay.is_counted]
-    ids = [one.stay.id for one in counted]
+    ids = [one.stay.id for one in closed]
     await send(session, DELETE_INSIDE, {"org_id": org_id, "ids": ids})
-    counts: dict[tuple[UUID, str], int] = {}
-    for one in counted:
-        place = (one.stay.lot_id, one.stay.vehicle_class)
-        counts[place] = counts.get(place, 0) + 1
-    await send(
-        session,
-        LOWER_OCCUPANCY,
-        {
-            "org_id": org_id,
-            "lot_ids": [lot_id for lot_id, _ in counts],
-            "classes": [vehicle_class for _, vehicle_class in counts],
-            "counts": list(counts.values()),
-        },
-    )
 
 
 async def insert_sightings(

@@ -46,6 +46,7 @@ VOID = text("""
 DELETE_PLATE = text("""
     DELETE FROM inside
     WHERE org_id = :org_id AND lot_id = :lot_id AND session_id = :id AND kind = 'plate'
+    RETURNING kind
 """)
 DELETE_OTHERS = text("""
     DELETE FROM inside
@@ -110,24 +111,22 @@ async def change_vehicle(
 ) -> bool:
     """Write another plate or class of a locked stay; False where that vehicle is inside already.
 
-    A stay in review stays out of what is inside.
+    What an override took out of what is inside stays out of it.
     """
     of_stay = {"org_id": org_id, "lot_id": stay.lot_id, "id": stay.id}
     values = {"plate": plate, "vehicle_class": vehicle_class, "entered_on": entered_on}
-    if not stay.is_counted:
-        await run(session, CHANGE_VEHICLE, of_stay | values)
-        return True
-    await run(session, DELETE_PLATE, of_stay)
+    plates = await run(session, DELETE_PLATE, of_stay)
     others = await run(session, DELETE_OTHERS, of_stay)
+    is_listed = bool(plates or others)
     credentials: list[tuple[str, str, UUID | None]] = [
         (kind, credential, None) for kind, credential in others
     ]
-    if plate is not None:
+    if plate is not None and is_listed:
         credentials.append(("plate", f"{vehicle_class}:{plate}", None))
     if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
         return False
     await run(session, CHANGE_VEHICLE, of_stay | values)
-    if vehicle_class != stay.vehicle_class:
+    if is_listed and vehicle_class != stay.vehicle_class:
         for name, change in sorted(((stay.vehicle_class, -1), (vehicle_class, 1))):
             await _move(session, org_id, stay.lot_id, name, change)
     return True

@@ -31,6 +31,7 @@ class ExitReason(StrEnum):
     MANUAL = "manual"  # opened by hand; a reason is given
     UNCONFIRMED = "unconfirmed"  # shown a transfer that no bank has confirmed yet
     ARREARS = "arrears"  # left without paying: collected at the next visit
+    UNSEEN = "unseen"  # nobody saw it leave: a person said so later, and nothing is claimed
 
 
 # What lets a vehicle leave though something is due; each takes a reason in words.
@@ -50,6 +51,7 @@ class StayFacts:
     vehicle_class: str
     plate: str | None
     ticket: str | None
+    ticket_kind: str | None
     status: str
     entered_at: datetime
     entry_by: UUID
@@ -73,11 +75,6 @@ class StayFacts:
     def is_inside(self) -> bool:
         """Whether it is inside still, or nobody saw it leave: it is priced to this moment."""
         return self.status in (SessionStatus.INSIDE, SessionStatus.REVIEW)
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether its credentials are in `inside` and its lot counts it: not from review on."""
-        return self.status == SessionStatus.INSIDE
 
     @property
     def is_exempt(self) -> bool:
@@ -135,6 +132,6 @@ def list_credentials(stay: StayFacts) -> list[tuple[str, str, UUID | None]]:
     if stay.plate is not None:
         pass_id = None if stay.is_exempt else stay.pass_id
         found.append(("plate", f"{stay.vehicle_class}:{stay.plate}", pass_id))
-    if stay.ticket is not None:
-        found.append(("ticket", stay.ticket, None))
+    if stay.ticket is not None and stay.ticket_kind is not None:
+        found.append((stay.ticket_kind, stay.ticket, None))
     return found

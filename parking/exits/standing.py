@@ -92,6 +92,23 @@ async def read_bills(session: AsyncSession, org_id: UUID, stays: Collection[Stay
     )
 
 
+async def read_bills_behind(
+    session: AsyncSession, org_id: UUID, stays: Collection[StayFacts], paid_vnd: dict[UUID, int]
+) -> OwnBills:
+    """Read the bills of those stays that do not know yet what theirs were paid.
+
+    Args:
+        paid_vnd: what the bills of each stay were paid.
+    """
+    behind = [
+        stay.bill_id
+        for stay in stays
+        if stay.bill_id is not None and paid_vnd.get(stay.id, 0) != stay.bill_paid_vnd
+    ]
+    shown = await find_bills(session, org_id, behind) if behind else {}
+    return OwnBills(paid_vnd=paid_vnd, shown=shown)
+
+
 def judge(
     stay: StayFacts,
     rates: LotRates,
@@ -114,6 +131,13 @@ def judge(
     stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, price)
     due = due_vnd(stay, price.amount_vnd, at=at)
     return Standing(stay=stay, bill=bill, price=price, due_vnd=due)
+
+
+def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:
+    """Return a stay with what its bills were paid, whatever it costs."""
+    bill_paid_vnd = bills.paid_vnd.get(stay.id, 0)
+    paid_vnd = stay.collected_vnd + bill_paid_vnd
+    return replace(stay, paid_vnd=paid_vnd, bill_paid_vnd=bill_paid_vnd)
 
 
 def catch_up(

@@ -36,6 +36,7 @@ class Lot(OrgRow):
             "payment_timing IN ('payOnEntry', 'payPriorToExit', 'payAndExit', 'prepay')",
             name="payment_timing_known",
         ),
+        CheckConstraint("stale_after_h > 0", name="stale_after_positive"),
         CheckConstraint("(latitude_e6 IS NULL) = (longitude_e6 IS NULL)", name="position_whole"),
         Index("ix_lots_payee", "org_id", "payee_id"),
     )
@@ -57,6 +58,8 @@ class Lot(OrgRow):
     # Of one shift, for a phone that has no network.
     offline_cash_max_vnd: Mapped[Vnd] = mapped_column(server_default=text("2000000"))
     unconfirmed_exits_max: Mapped[int] = mapped_column(server_default=text("20"))
+    # Hours after which a person must say whether a vehicle is still inside.
+    stale_after_h: Mapped[int] = mapped_column(server_default=text("72"))
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]  # takes no entries any more
 

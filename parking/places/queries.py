@@ -77,6 +77,12 @@ async def lock_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> Lot:
     return lot
 
 
+async def is_lot_closed(session: AsyncSession, org_id: UUID, lot_id: UUID) -> bool:
+    """Tell whether a lot was closed; one that is not there was not."""
+    query = select(Lot.closed_at).filter_by(org_id=org_id, id=lot_id)
+    return await session.scalar(query) is not None
+
+
 async def list_lots(
     session: AsyncSession,
     org_id: UUID,

@@ -14,6 +14,7 @@ from core.text import check_lines
 from parking.places import queries
 from parking.places.errors import LotClosed, LotNotEmpty, TooManyParts
 from parking.places.models import Lot, ParkingAccess, ParkingArea, ParkingOperator
+from parking.places.posters import take_down_poster
 from parking.places.rules import (
     ACCESSES_MAX,
     AREAS_MAX,
@@ -50,6 +51,7 @@ class LotFacts:
     is_crowd_mode: bool = False
     offline_cash_max_vnd: int = 2_000_000
     unconfirmed_exits_max: int = 20
+    stale_after_h: int = 72
 
     @property
     def licence(self) -> Licence:
@@ -145,6 +147,8 @@ async def change_lot(
     if after == before:
         return lot
     await _check_facts(session, org_id, after)
+    if after.payee_id != before.payee_id:  # the poster shows the old payee's code
+        await take_down_poster(session, org_id, lot_id, actor=actor, now=now)
     for name, value in changes.items():
         setattr(lot, name, value)
     await session.flush()
@@ -180,6 +184,7 @@ async def close_lot(
     """
     lot = await queries.lock_lot(session, org_id, lot_id)
     if lot.closed_at is None:
+        await take_down_poster(session, org_id, lot_id, actor=actor, now=now)
         lot.closed_at = now
         for occupied in (await queries.list_occupancy(session, org_id, [lot_id]))[lot_id]:
             await queries.set_capacity(

@@ -40,6 +40,7 @@ class ParkingSession(OrgRow):
         CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
         CheckConstraint("(left_at IS NULL) = (status IN ('inside', 'review'))", name="left_whole"),
         CheckConstraint("plate IS NOT NULL OR ticket IS NOT NULL", name="has_a_credential"),
+        CheckConstraint("(ticket IS NULL) = (ticket_kind IS NULL)", name="ticket_whole"),
         Index(
             "ix_parking_sessions_lot",
             "org_id",
@@ -69,6 +70,13 @@ class ParkingSession(OrgRow):
             "left_at",
             postgresql_where=text("left_at IS NOT NULL"),
         ),
+        Index(
+            "ix_parking_sessions_review",
+            "org_id",
+            "lot_id",
+            "id",
+            postgresql_where=text("status = 'review'"),
+        ),
         Index(  # until they are arrears
             "ix_parking_sessions_unconfirmed",
             "org_id",
@@ -82,6 +90,8 @@ class ParkingSession(OrgRow):
     vehicle_class: Mapped[str] = mapped_column(String(20))
     plate: Mapped[str | None] = mapped_column(String(20))  # compact; None: not read (yet)
     ticket: Mapped[str | None] = mapped_column(String(40))  # of a vehicle without a readable plate
+    # ticket, token or tag; None: it has none
+    ticket_kind: Mapped[str | None] = mapped_column(String(10))
     ticket_key: Mapped[UUID]  # 128 random bits: opens the driver's page, with the id
     status: Mapped[str]
     entered_at: Mapped[datetime]  # the hub's clock, or the device's, corrected, if it was offline
@@ -93,6 +103,7 @@ class ParkingSession(OrgRow):
     entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
     pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
+    checked_at: Mapped[datetime | None]  # a person last found it inside then, for stale ones
     left_at: Mapped[datetime | None]
     exit_access_id: Mapped[UUID | None]
     exit_device_id: Mapped[UUID | None]

@@ -6,6 +6,7 @@ by a transaction of the hub's role.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.database_connections import answered_within
-from core.db import Database, is_database_away
+from core.db import Database, has_lost_a_race, has_timed_out, is_database_away
 from core.errors import Busy
 from core.reasons import Reason
 from core.settings import WRITE_TIMEOUT_S
@@ -91,16 +92,20 @@ class MovementWriter:
     async def _write_alone(
         self, sender: Sender, movement: StoredMovement, *, now: datetime
     ) -> dict[UUID, str]:
+        failed: DBAPIError | None = None
         for _ in range(TRIES_MAX):
             try:
                 return await self._write(sender, [movement], now=now)
-            except IntegrityError:  # its credential was taken while it was decided
-                continue
             except DBAPIError as error:
-                if is_database_away(error):
+                if is_database_away(error) or has_timed_out(error):
                     raise Busy("The database is busy or away. Try again in a second.") from error
-                log.warning("movement.failed", movement=str(movement.id), error=repr(error))
-                break
+                failed = error
+                # Its credential was taken while it was decided, or it had to give way.
+                if not isinstance(error, IntegrityError) and not has_lost_a_race(error):
+                    break
+        if has_lost_a_race(failed):
+            raise Busy("The database is busy. Try again in a second.") from failed
+        log.warning("movement.failed", movement=str(movement.id), error=repr(failed))
         return {movement.id: MovementVerdict.UNREADABLE.value}
 
     async def _write(
@@ -111,16 +116,19 @@ class MovementWriter:
             async with self._database.begin() as session:
                 known = await find_verdicts(session, sender.org_id, sender.device_id, ids)
                 new = [one for one in movements if one.id not in known]
-                await _decide(session, new, now=now)
+                decided = await _decide(session, new, now=now)
                 await insert_movements_once(
                     session,
-                    new,
+                    decided,
                     org_id=sender.org_id,
                     device_id=sender.device_id,
                     lot_id=sender.lot_id,
                     received_from=sender.received_from,
                     now=now,
                 )
+        # Only what is committed is said of them: what failed is decided anew.
+        for one, done in zip(new, decided, strict=True):
+            one.verdict, one.handled_at = done.verdict, done.handled_at
         stored = dict(known)
         stored |= {one.id: one.verdict for one in new}
         return {id_: verdict or MovementVerdict.WAITING.value for id_, verdict in stored.items()}
@@ -167,23 +175,29 @@ async def open_breaks(
 
 async def _decide(
     session: AsyncSession, movements: Sequence[StoredMovement], *, now: datetime
-) -> None:
+) -> list[StoredMovement]:
+    """Decide the entries; return all movements as they are to be stored, in their order.
+
+    What was given stays as it is: the transaction may fail yet.
+    """
+    decided = {one.id: one for one in movements}
     waiting = [one for one in movements if one.entry is not None and one.verdict is None]
     rounds = split_rounds(waiting)
     entries = [[one.entry for one in of_round if one.entry] for of_round in rounds]
     if not entries:
-        return
+        return list(decided.values())
     written = await enter_in_rounds(session, entries, now=now)
     for of_round, rows in zip(rounds, written, strict=True):
         for one, row in zip(of_round, rows, strict=True):
             assert one.entry is not None
             answer = make_answer(one.entry, row)
             if isinstance(answer, Exception):
-                one.verdict = MovementVerdict.REFUSED.value
+                decided[one.id] = replace(one, verdict=MovementVerdict.REFUSED.value)
                 continue
-            one.verdict = answer.verdict.value
-            if one.verdict not in CONFLICTS:
-                one.handled_at = now
+            verdict = answer.verdict.value
+            handled_at = None if verdict in CONFLICTS else now
+            decided[one.id] = replace(one, verdict=verdict, handled_at=handled_at)
+    return list(decided.values())
 
 
 def split_rounds(movements: Iterable[StoredMovement]) -> list[list[StoredMovement]]:

@@ -129,10 +129,10 @@ DECIDE_AND_WRITE = text("""
     entered AS MATERIALIZED (SELECT * FROM decided WHERE verdict = 'opened'),
     opened AS (
         INSERT INTO parking_sessions (
-            org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key, status, entered_at,
-            entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by, entry_photo,
-            request_hash, pass_id, left_at)
-        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_key,
+            org_id, id, lot_id, vehicle_class, plate, ticket, ticket_kind, ticket_key, status,
+            entered_at, entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by,
+            entry_photo, request_hash, pass_id, left_at)
+        SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_kind, ticket_key,
                CASE WHEN left_at IS NULL THEN 'inside' ELSE 'left' END, entered_at,
                time_source, access_id, device_id, shift_id, entered_by, decode(photo, 'hex'),
                decode(request_hash, 'hex'), pass_id, left_at

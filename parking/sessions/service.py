@@ -10,6 +10,8 @@ from core.audit import Actor, record_change
 from core.errors import Busy
 from core.ids import new_id
 from core.reasons import Reason
+from parking.places.errors import LotClosed
+from parking.places.queries import is_lot_closed
 from parking.plates import mask_plate
 from parking.sessions import queries
 from parking.sessions.answers import make_answer
@@ -33,9 +35,12 @@ async def override_entry(
 
     Raises:
         LotOrClassNotFound, Busy
+        LotClosed: nobody lets a vehicle into it any more.
     """
     assert request.may_exceed
     await queries.lock_lot(session, request.org_id, request.lot_id)
+    if await is_lot_closed(session, request.org_id, request.lot_id):
+        raise LotClosed
     (row,) = await queries.enter_vehicles(session, [request], now=now)
     answer = _unwrap(request, row)
     reviewed: list[UUID] = []

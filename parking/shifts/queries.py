@@ -36,6 +36,13 @@ FIND_OPEN_OF_MANY = text("""
     SELECT staff_id, id, lot_id FROM shifts
     WHERE org_id = :org_id AND staff_id = ANY(CAST(:staff_ids AS uuid[])) AND closed_at IS NULL
 """)
+# Of several at once the one that was opened last.
+FIND_RUNNING = text("""
+    SELECT id FROM shifts
+    WHERE org_id = :org_id AND lot_id = :lot_id AND opened_at <= :at
+      AND (closed_at IS NULL OR closed_at > :at)
+    ORDER BY opened_at DESC, id DESC LIMIT 1
+""")
 INSERT = text("""
     INSERT INTO shifts (org_id, id, lot_id, staff_id, opened_at, change_vnd)
     VALUES (:org_id, :id, :lot_id, :staff_id, :now, :change_vnd)
@@ -120,6 +127,14 @@ async def find_open_shifts(
     values = {"org_id": org_id, "staff_ids": list(staff_ids)}
     rows = await run(session, FIND_OPEN_OF_MANY, values)
     return {staff_id: (shift_id, lot_id) for staff_id, shift_id, lot_id in rows}
+
+
+async def find_running_shift(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, at: datetime
+) -> UUID | None:
+    """Find the shift that ran at a lot at an instant; of several, the one that was opened last."""
+    rows = await run(session, FIND_RUNNING, {"org_id": org_id, "lot_id": lot_id, "at": at})
+    return rows[0][0] if rows else None
 
 
 async def insert_shift_once(

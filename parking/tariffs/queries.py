@@ -1,6 +1,6 @@
 """SQL of tariffs, their versions, and the lots that take them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -93,8 +93,15 @@ async def list_rates(
     session: AsyncSession, org_id: UUID, lot_ids: Collection[UUID]
 ) -> dict[UUID, list[LotRate]]:
     """Return what each lot takes, took and will take, without what was withdrawn."""
-    rates: dict[UUID, list[LotRate]] = {lot_id: [] for lot_id in lot_ids}
     rows = await run(session, LIST_RATES, {"org_id": org_id, "lot_ids": list(lot_ids)})
+    return read_rates(lot_ids, rows)
+
+
+def read_rates(
+    lot_ids: Collection[UUID], rows: Sequence[tuple[Any, ...]]
+) -> dict[UUID, list[LotRate]]:
+    """Read the rows of LIST_RATES, lot by lot."""
+    rates: dict[UUID, list[LotRate]] = {lot_id: [] for lot_id in lot_ids}
     for lot_id, assignment_id, from_at, tariff_id, version_id, version, valid_from in rows:
         rates[lot_id].append(
             LotRate(

@@ -57,6 +57,11 @@ FIND_CODE_OWNER = text("""
       AND owner_kind IS NOT NULL AND status IN ('active', 'former')
     ORDER BY status, id LIMIT 1
 """)
+# A counter sale is taken as a whole.
+FIND_SALE = text("""
+    SELECT amount_vnd, occurred_at FROM bank_transactions
+    WHERE org_id = :org_id AND id = :credit_id
+""")
 
 # What a cancelled bill was paid counts for its owner, unless it is to be given back.
 SUM_OF_OWNERS = text("""
@@ -154,3 +159,10 @@ async def find_code_owner(
     values = {"org_id": org_id, "account_id": account_id, "payee_id": payee_id}
     row = (await session.execute(FIND_CODE_OWNER, values)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def read_sale(session: AsyncSession, org_id: UUID, credit_id: UUID) -> tuple[int, datetime]:
+    """Return (đồng, when by the bank's clock) of a counter sale that an owner is notified of."""
+    values = {"org_id": org_id, "credit_id": credit_id}
+    row = (await session.execute(FIND_SALE, values)).one()
+    return row[0], row[1]

@@ -85,11 +85,31 @@ DOCUMENTS_HAVE_NO_GAPS: Final = """
     GROUP BY s.org_id, s.id, s.last_number
     HAVING s.last_number <> count(d.id) OR s.last_number <> coalesce(max(d.number), 0)
 """
+# What was collected by a lot's poster is the sale that the lot was last notified of, whole; and
+# nothing is where the sale was withdrawn. Changes that were not handled yet are left out.
+POSTERS_AGREE_WITH_THEIR_SALES: Final = """
+    SELECT org_id, credit_id, sum(said_vnd) AS said_vnd, sum(sold_vnd) AS sold_vnd FROM (
+        SELECT org_id, credit_id, amount_vnd AS said_vnd, 0 AS sold_vnd
+        FROM collections WHERE credit_id IS NOT NULL AND reversed_at IS NULL
+        UNION ALL
+        SELECT * FROM (
+            SELECT DISTINCT ON (c.org_id, c.subject_id) c.org_id, c.subject_id, 0,
+                   CASE c.to_status WHEN 'received' THEN b.amount_vnd ELSE 0 END
+            FROM bill_changes c
+            JOIN bank_transactions b ON (b.org_id, b.id) = (c.org_id, c.subject_id)
+            WHERE c.owner_kind = 'parking_lot' AND c.handled_at IS NOT NULL
+            ORDER BY c.org_id, c.subject_id, c.seq DESC) AS last) AS both_sides
+    WHERE NOT EXISTS (
+        SELECT FROM bill_changes w WHERE w.org_id = both_sides.org_id
+          AND w.subject_id = both_sides.credit_id AND w.handled_at IS NULL)
+    GROUP BY org_id, credit_id HAVING sum(said_vnd) <> sum(sold_vnd)
+"""
 
 PARKING_INVARIANTS: Final[dict[str, str]] = {
     "stays_agree_with_what_was_paid": STAYS_AGREE_WITH_WHAT_WAS_PAID,
     "shifts_agree_with_their_cash": SHIFTS_AGREE_WITH_THEIR_CASH,
     "late_cash_posts_once": LATE_CASH_POSTS_ONCE,
     "cash_has_its_receipt": CASH_HAS_ITS_RECEIPT,
+    "posters_agree_with_their_sales": POSTERS_AGREE_WITH_THEIR_SALES,
     "documents_have_no_gaps": DOCUMENTS_HAVE_NO_GAPS,
 }

@@ -16,6 +16,7 @@ from core.masking import mask_tail
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 from payments.payees import queries
+from payments.payees.code_owners import take_over_owner
 from payments.payees.errors import (
     AccountTaken,
 )
@@ -178,6 +179,7 @@ async def put_in_force(
             one.status = LinkStatus.FORMER.value
     await session.flush()
     link.status, link.activated_at = LinkStatus.ACTIVE.value, now
+    take_over_owner(link, before)
     await session.flush()
     record_link(session, link, account, actor, "account.activated", now, before="approved")
     changed = NewEvent(

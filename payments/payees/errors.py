@@ -111,3 +111,15 @@ class AccountNotAwaitingTest(HubError):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"This account is {status}; it needs no test transfer.")
+
+
+class CodeOwnerTaken(HubError):
+    """A payee has one static code, and its sales are another lot's already."""
+
+    kind, code, title = Kind.CONFLICT, "code_owner_taken", "The code is another lot's poster"
+
+    def __init__(self, payee_id: UUID) -> None:
+        super().__init__(
+            f"The static code of payee {payee_id} is the poster of another lot. Give this lot a"
+            " payee of its own, or take that poster down."
+        )

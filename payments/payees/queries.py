@@ -54,6 +54,13 @@ HAS_OPEN_PAYEES = text(
     "SELECT EXISTS (SELECT FROM payees WHERE org_id = :org_id AND closed_at IS NULL)"
 )
 
+FIND_CODE_OWNER = text("""
+    SELECT owner_kind, owner_id FROM payee_accounts
+    WHERE org_id = :org_id AND payee_id = :payee_id AND status IN ('active', 'former')
+      AND owner_kind IS NOT NULL
+    ORDER BY status, id LIMIT 1
+""")
+
 NAME_PAYEES = text("""
     SELECT id, name, place FROM payees WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
@@ -301,6 +308,15 @@ async def lock_links_of_payee(
         .execution_options(populate_existing=True)
     )
     return (await session.scalars(query)).all()
+
+
+async def find_code_owner(
+    session: AsyncSession, org_id: UUID, payee_id: UUID
+) -> tuple[str, UUID] | None:
+    """Find whom a payee's static code is for: (kind, id)."""
+    values = {"org_id": org_id, "payee_id": payee_id}
+    row = (await session.execute(FIND_CODE_OWNER, values)).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 AccountLink = tuple[PayeeAccount, ReceivingAccount, Payee]

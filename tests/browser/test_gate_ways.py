@@ -1,4 +1,4 @@
-"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift's close."""
+"""The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift."""
 
 from collections.abc import Iterator
 
@@ -277,9 +277,23 @@ def test_papers_are_made_for_the_roll_and_the_wall(city: RunningCity, new_page: 
     other_way(page, "ticket")
     expect(page.locator(".paper .qr svg")).to_be_visible()
     expect(page.locator(".paper")).to_contain_text("29AA 123.45")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.emulate_media(media="print")
     assert page.locator(".paper").bounding_box()["width"] <= 190  # 48 mm at 96 dpi, and rounding
     page.emulate_media(media="screen")
     page.goto(f"{city.url}/gate/lots/{place.lot.id}/price")
     expect(page.locator(".paper")).to_contain_text("123/GP-SXD")
     expect(page.locator(".paper-prices", has_text="Xe máy")).to_contain_text("5.000")
+
+
+def test_lot_without_a_toll_contract_says_so_and_the_car_pays_otherwise(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = at_the_gate(city, new_page, place)
+    page.locator("[data-class=car]").click()
+    enter(page, "30A12345")
+    open_stay(page, "345")
+    other_way(page, "toll")
+    expect(page.locator("#problem")).to_contain_text("chưa có hợp đồng ETC")
+    expect(page.locator("[data-screen=stay] [data-due]")).to_have_text("25.000\u00a0₫")

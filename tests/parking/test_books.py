@@ -11,13 +11,16 @@ from parking.exits.owner import handle_bill_change
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND
 from parking.exits.undoing import reverse_collection
+from parking.places import posters
+from parking.places.posters import make_poster
+from parking.shifts.posters import handle_poster_change
 from parking.shifts.service import close_shift
 from payments.bills.owners import OwnersInbox
 from payments.invariants.parking import PARKING_INVARIANTS
 from tests.payments.invariants import find_violations
-from tests.world.constants import NOON
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.notices import pay
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.parking_sessions import PER_VISIT_VND, a_bill_wanted, a_gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +74,10 @@ DAMAGES = {
         "DELETE FROM documents WHERE number = 1",
         {"cash_has_its_receipt", "documents_have_no_gaps"},
     ),
+    "a sale on the poster was collected short": (
+        "UPDATE collections SET amount_vnd = amount_vnd - 1000 WHERE rail = 'poster'",
+        {"posters_agree_with_their_sales"},
+    ),
     "a number was skipped": (
         "UPDATE document_series SET last_number = last_number + 1",
         {"documents_have_no_gaps"},
@@ -80,7 +87,7 @@ DAMAGES = {
 
 @pytest.fixture
 async def books(app_database: Database, fresh_database: FreshDatabase) -> FreshDatabase:
-    """A shift that was closed with a variance: cash, cash taken back, an exemption, a code."""
+    """A shift that was closed with a variance: cash, cash taken back, an exemption, codes."""
     gate = await a_gate(app_database)
     in_cash, taken_back, exempt, by_code, _ = [await a_stay(app_database, gate) for _ in range(5)]
     wrong = cash(PER_VISIT_VND)
@@ -112,8 +119,14 @@ async def books(app_database: Database, fresh_database: FreshDatabase) -> FreshD
             actor=gate.attendant,
             now=NOON,
         )
+        await make_poster(session, gate.org_id, gate.lot.id, actor=MANAGER, now=NOON)
     await pay(app_database, gate.stall, bill)
-    inbox = OwnersInbox(app_database, {OWNER_KIND: handle_bill_change}, read_clock=lambda: NOON)
+    await store_notices(
+        app_database, gate.stall, sepay_body(gate.stall, amount_vnd=PER_VISIT_VND, memo="gui xe")
+    )
+    await process_waiting(app_database, gate.stall)
+    owners = {OWNER_KIND: handle_bill_change, posters.OWNER_KIND: handle_poster_change}
+    inbox = OwnersInbox(app_database, owners, read_clock=lambda: NOON)
     await inbox.sweep([gate.org_id], wait_s=5)
     async with open_org_transaction(app_database, gate.org_id) as session:
         await close_shift(

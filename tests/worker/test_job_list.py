@@ -47,6 +47,7 @@ async def test_every_job_that_a_package_offers_is_run_by_the_worker(
         REGISTRY,
         processor=processor,
         rails=cast("Any", NoRails()),
+        tolls=cast("Any", NoRails()),
         photos=photos,
     )
     names = [job.name for job in jobs]

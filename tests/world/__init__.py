@@ -20,6 +20,7 @@ What is built, from the ground up:
 - `reads`: what became of it: bills, ledger, breaks, events, rows
 - `polling`, `rails`: stalls whose provider is asked, or keeps their orders
 - `tolls`: a lot whose drivers have toll wallets (`a_toll_gate`)
+- `lanes`: a lane that opens on command, and its controller
 - `sandboxes`, `receivers`, `servers`: the outside world, and who hears from it
 - `hubs`: the hub over HTTP in this process; `cities`, `markets`, `pages`: who uses it
 - `installation`: hubs and workers as processes of their own, to be killed

@@ -207,6 +207,7 @@ async def a_stay(
     vehicle_class: VehicleClass = MOTORBIKE,
     plate: str | None = None,
     ticket: str | None = None,
+    ticket_kind: str = "ticket",
     entered_at: datetime = NOON - timedelta(hours=1),
     entry_by: UUID | None = None,
     pass_id: UUID | None = None,
@@ -222,6 +223,7 @@ async def a_stay(
         "class": vehicle_class.value,
         "plate": plate,
         "ticket": ticket,
+        "ticket_kind": ticket and ticket_kind,
         "key": uuid4(),
         "at": entered_at,
         "by": entry_by or gate.attendant.id,
@@ -239,15 +241,15 @@ async def a_stay(
         await session.execute(
             text(
                 "INSERT INTO parking_sessions (org_id, id, lot_id, vehicle_class, plate, ticket,"
-                " ticket_key, status, entered_at, entry_by, entry_shift_id, request_hash, pass_id)"
-                " VALUES (:org, :id, :lot, :class, :plate, :ticket, :key, 'inside', :at, :by,"
-                " :shift, '', :pass)"
+                " ticket_kind, ticket_key, status, entered_at, entry_by, entry_shift_id,"
+                " request_hash, pass_id) VALUES (:org, :id, :lot, :class, :plate, :ticket,"
+                " :ticket_kind, :key, 'inside', :at, :by, :shift, '', :pass)"
             ),
             values,
         )
         for kind, credential in (
             ("plate", plate and f"{vehicle_class.value}:{plate}"),
-            ("ticket", ticket),
+            (ticket_kind, ticket),
         ):
             if credential is not None:
                 await session.execute(

@@ -90,6 +90,7 @@ class PassesPage:
     can_manage: bool
     sell_path: str
     give_path: str
+    import_path: str
     older: str
 
 
@@ -174,6 +175,7 @@ async def show_passes(
         can_manage=manager.may(Permission.PARKING_MANAGE),
         sell_path=manager.path("/passes/new"),
         give_path=manager.path("/passes/new", kind=PassKind.EXEMPT.value),
+        import_path=manager.path("/passes/import"),
         older=manager.path("/passes", **words, before=cursor) if cursor else "",
     )
     return manager.render("passes.html", page, here="passes")

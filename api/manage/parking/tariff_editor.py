@@ -220,6 +220,7 @@ def _blank(name: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": name,
+        "is_unverified_sample": True,  # until somebody says otherwise
         "payment_timing": PaymentTiming.PAY_PRIOR_TO_EXIT.value,
         "exit_grace_minutes": 15,
         "rate_tables": [

@@ -258,7 +258,7 @@ def _read_group(sent: FormData, prefix: str, wrong: dict[str, str]) -> Group:
 def _read_steps(
     sent: FormData, prefix: str, shape: Shape, wrong: dict[str, str]
 ) -> tuple[Step, ...]:
-    count = 1
+    count = 2 if shape is Shape.LADDER else 1  # of one step a ladder is blocks
     while shape is Shape.LADDER and count < STEPS_MAX and f"{prefix}s{count}_vnd" in sent:
         count += 1
     windows: tuple[str | None, ...] = (None,) * STEPS_MAX

@@ -18,8 +18,16 @@ from core.ids import new_id
 from core.paging import BadCursor
 from identity.people import keys, queries
 from identity.people.callers import Caller
-from identity.people.errors import ApiKeyClosed, ApiKeyNotFound, KeyOverAlready, ScopeNotGrantable
+from identity.people.errors import (
+    ApiKeyClosed,
+    ApiKeyNotFound,
+    KeyLotNeeded,
+    KeyOverAlready,
+    ScopeNotGrantable,
+)
 from identity.people.rules import Permission
+from parking.places.errors import LotNotFound
+from parking.places.queries import get_lot
 
 router = APIRouter(prefix="/v1/keys", tags=["identity"])
 Manager = Annotated[Caller, requires(Permission.KEYS_MANAGE)]
@@ -50,7 +58,9 @@ async def list_keys(
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        **may_answer(ScopeNotGrantable, KeyOverAlready, IdempotencyKeyReused),
+        **may_answer(
+            ScopeNotGrantable, KeyLotNeeded, KeyOverAlready, LotNotFound, IdempotencyKeyReused
+        ),
         201: REPLAYED,
     },
 )
@@ -69,12 +79,15 @@ async def add_key(
     first = await take_key(tx, *asked, makes=key_id, now=now)
     if first is not None:
         return await _show_again(tx, caller, first, response)
+    if body.lot_id is not None:
+        await get_lot(tx, caller.org_id, body.lot_id)
     made = await keys.add_key(
         tx,
         caller,
         id_=key_id,
         name=body.name,
         scopes=body.scopes,
+        lot_id=body.lot_id,
         expires_at=body.expires_at,
         now=now,
     )

@@ -25,6 +25,9 @@ class KeyCreate(Body):
 
     name: NameText
     scopes: Scopes
+    lot_id: UUID | None = Field(
+        default=None, description="Holds the key to one lot; `lanes.serve` needs it."
+    )
     expires_at: Instant | None = None
 
 
@@ -46,6 +49,7 @@ class KeyRead(Read):
     prefix: str
     name: str
     scopes: list[str]
+    lot_id: UUID | None
     created_by: UUID
     created_at: datetime
     last_used_at: datetime | None = Field(description="To the minute.")

@@ -23,6 +23,7 @@ from api.v1.lots.schemas import (
     LotRead,
     OccupancyList,
     OccupancyRead,
+    PosterRead,
 )
 from core.errors import Forbidden
 from core.idempotency import IdempotencyKeyReused
@@ -30,7 +31,7 @@ from core.ids import new_id
 from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
-from parking.places import queries, service
+from parking.places import posters, queries, service
 from parking.places.errors import (
     AccessNotFound,
     LotClosed,
@@ -40,10 +41,11 @@ from parking.places.errors import (
     TooManyParts,
 )
 from parking.places.models import Lot, ParkingAccess, ParkingArea
+from parking.places.posters import has_poster
 from parking.places.rules import Occupied
 from parking.places.service import LotFacts
 from parking.vehicles import VehicleClass
-from payments.payees.errors import PayeeNotFound
+from payments.payees.errors import CodeOwnerTaken, PayeeHasNoAccount, PayeeNotFound
 
 router = APIRouter(prefix="/v1/lots", tags=["parking"])
 
@@ -177,6 +179,30 @@ async def set_capacity(
     return _present(found)
 
 
+@router.get("/{lot_id}/poster", responses=may_answer(LotNotFound))
+async def show_poster(lot_id: UUID, caller: Reader, tx: Tx) -> PosterRead:
+    """Say whether the static code of a lot's payee is its poster, and where to draw it."""
+    check_own_lot(caller, lot_id)
+    lot = await queries.get_lot(tx, caller.org_id, lot_id)
+    return _present_poster(lot, is_made=await has_poster(tx, caller.org_id, lot_id))
+
+
+@router.post(
+    "/{lot_id}/poster",
+    responses=may_answer(LotNotFound, LotClosed, PayeeHasNoAccount, CodeOwnerTaken),
+)
+async def make_poster(lot_id: UUID, caller: Manager, tx: Tx, now: Now) -> PosterRead:
+    """Let what is paid by the payee's static code be collections of the lot's shifts."""
+    await posters.make_poster(tx, caller.org_id, lot_id, actor=caller.actor, now=now)
+    return _present_poster(await queries.get_lot(tx, caller.org_id, lot_id), is_made=True)
+
+
+@router.delete("/{lot_id}/poster", status_code=204, responses=may_answer(LotNotFound))
+async def take_down_poster(lot_id: UUID, caller: Manager, tx: Tx, now: Now) -> None:
+    """Let what is paid by the code be the payee's sales alone; what was collected stays."""
+    await posters.take_down_poster(tx, caller.org_id, lot_id, actor=caller.actor, now=now)
+
+
 @router.post(
     "/{lot_id}/accesses",
     status_code=201,
@@ -299,3 +325,14 @@ def check_own_lot(caller: Caller, lot_id: UUID) -> None:
 
 def _present(classes: list[Occupied]) -> OccupancyList:
     return OccupancyList(classes=[OccupancyRead.model_validate(one) for one in classes])
+
+
+def _present_poster(lot: Lot, *, is_made: bool) -> PosterRead:
+    path = f"/v1/payees/{lot.payee_id}/static-code"
+    return PosterRead(
+        lot_id=lot.id,
+        payee_id=lot.payee_id,
+        is_made=is_made,
+        qr_svg=f"{path}/qr.svg" if is_made else None,
+        card_png=f"{path}/card.png" if is_made else None,
+    )

@@ -12,6 +12,7 @@ from parking.places.rules import CAPACITY_MAX, Direction, LotKind, PaymentTiming
 from parking.vehicles import VehicleClass
 
 CASH_MAX_VND: Final = 100_000_000
+STALE_AFTER_H_MAX: Final = 8_760  # a year
 AddressText = Annotated[Line, Field(min_length=1, max_length=300)]
 LicenceText = Annotated[Line, Field(min_length=1, max_length=120)]
 Capacity = Annotated[int, Field(strict=True, ge=0, le=CAPACITY_MAX)]
@@ -63,6 +64,12 @@ class LotCreate(_Facts):
     is_crowd_mode: bool = False
     offline_cash_max_vnd: int = Field(default=2_000_000, ge=0, le=CASH_MAX_VND)
     unconfirmed_exits_max: int = Field(default=20, ge=0, le=1_000)
+    stale_after_h: int = Field(
+        default=72,
+        ge=1,
+        le=STALE_AFTER_H_MAX,
+        description="After so many hours inside, a person must say whether a vehicle is there.",
+    )
 
 
 class LotPatch(_Facts):
@@ -77,6 +84,7 @@ class LotPatch(_Facts):
     is_crowd_mode: bool | None = None
     offline_cash_max_vnd: int | None = Field(default=None, ge=0, le=CASH_MAX_VND)
     unconfirmed_exits_max: int | None = Field(default=None, ge=0, le=1_000)
+    stale_after_h: int | None = Field(default=None, ge=1, le=STALE_AFTER_H_MAX)
     is_closed: bool | None = Field(default=None, description="True closes the lot for good.")
     reason: ReasonText | None = None
 
@@ -146,6 +154,7 @@ class LotRead(Read):
     is_crowd_mode: bool
     offline_cash_max_vnd: int
     unconfirmed_exits_max: int
+    stale_after_h: int
     created_at: datetime
     closed_at: datetime | None
 
@@ -200,3 +209,13 @@ class AreaList(Read):
     """The areas of a lot."""
 
     areas: list[AreaRead]
+
+
+class PosterRead(Read):
+    """A lot's poster: the static code of its payee, by which drivers pay without a session."""
+
+    lot_id: UUID
+    payee_id: UUID
+    is_made: bool = Field(description="What is paid by the code is a collection of the lot.")
+    qr_svg: str | None = Field(description="Where the code is drawn.")
+    card_png: str | None = Field(description="The same in a frame, to be printed.")

@@ -92,6 +92,15 @@ class VehicleCorrect(Body):
     )
 
 
+class ReviewDecide(Body):
+    """What a person says about a stay under review."""
+
+    decision: Literal["left", "inside"] = Field(
+        description="`left`: nobody saw it leave, and it owes nothing more. `inside`: it is there."
+    )
+    reason: ReasonText
+
+
 class ParkingSessionRead(Read):
     """A parking session as it stands now."""
 
@@ -110,6 +119,13 @@ class ParkingSessionRead(Read):
     paid_until: datetime | None = Field(description="Until then it may leave without paying more.")
     bill_id: UUID | None = Field(description="The bill that is shown for it.")
     arrears_vnd: int = Field(description="What it left owing.")
+
+
+class ReviewPage(Read):
+    """A page of stays under review, oldest first."""
+
+    parking_sessions: list[ParkingSessionRead]
+    next_cursor: str | None
 
 
 class LineRead(Read):

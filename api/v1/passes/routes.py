@@ -17,6 +17,8 @@ from api.v1.bills.schemas import BillRead
 from api.v1.lots.routes import check_own_lot
 from api.v1.passes.schemas import (
     PassCreate,
+    PassImport,
+    PassImported,
     PassPage,
     PassRead,
     PassRenew,
@@ -33,7 +35,7 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.errors import WholeOrganisationNeeded
 from identity.people.rules import Permission
-from parking.passes import queries, service
+from parking.passes import importing, queries, service
 from parking.passes.errors import (
     NoMonthlyPrice,
     NothingToPay,
@@ -64,6 +66,7 @@ Reader = Annotated[Caller, requires(Permission.PARKING_READ)]
 Manager = Annotated[Caller, requires(Permission.PARKING_MANAGE)]
 Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
 # A phone's list is for the days until it is next online.
+IMPORT_BYTES_MAX: Final = 4 * 1024 * 1024
 PHONES_KEEP: Final = timedelta(days=3)
 
 
@@ -101,6 +104,40 @@ async def add_pass(
         tx, caller.org_id, body.wanted(), id_=pass_id, actor=caller.actor, now=now
     )
     return await _show(tx, caller, pass_id, now)
+
+
+@router.post(
+    "/imports",
+    responses=may_answer(IdempotencyKeyReused),
+    max_body_size=IMPORT_BYTES_MAX,
+)
+async def import_passes(
+    body: PassImport,
+    response: Response,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+    idempotency_key: IdempotencyKey = None,
+) -> PassImported:
+    """Sell and give passes by a table of up to 2,000 rows, all of them or none.
+
+    `violations` names each row that is wrong by its number in the table: `rows[17].plates`.
+    Repeated with its key it makes nothing again, and answers no ids.
+    """
+    first = await take_key(
+        tx,
+        caller.org_id,
+        "POST /v1/passes/imports",
+        idempotency_key,
+        hash_body(body),
+        makes=new_id(),
+        now=now,
+    )
+    if first is not None:
+        mark_replayed(response)
+        return PassImported(pass_ids=[])
+    ids = await importing.import_passes(tx, caller.org_id, body.csv, actor=caller.actor, now=now)
+    return PassImported(pass_ids=ids)
 
 
 @router.get("", responses=may_answer(BadCursor, WholeOrganisationNeeded))

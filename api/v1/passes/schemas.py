@@ -9,6 +9,7 @@ from pydantic import Field
 from api.http.fields import Body, Day, Line, NameText, Read, ReasonText
 from identity.people.callers import Caller
 from identity.people.rules import Permission
+from parking.passes.importing import CSV_CHARS_MAX
 from parking.passes.rules import MONTHS_MAX, PLATES_MAX, ExemptAs, PassKind, PassState
 from parking.passes.types import PassView, PassWanted
 from parking.plates import PLATE_CHARS_MAX, mask_plate
@@ -58,6 +59,18 @@ class PassCreate(Body):
             exempt_as=self.exempt_as,
             reason=self.reason,
         )
+
+
+class PassImport(Body):
+    """Passes as a table: its first row names the columns (docs/passes.md)."""
+
+    csv: Annotated[str, Field(min_length=1, max_length=CSV_CHARS_MAX)]
+
+
+class PassImported(Read):
+    """The passes that a table made, in the order of its rows."""
+
+    pass_ids: list[UUID]
 
 
 class PassRenew(Body):

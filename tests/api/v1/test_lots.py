@@ -128,3 +128,25 @@ async def test_a_lot_that_does_not_exist_is_nobodys_scope(hub: Hub) -> None:
     answer = await market.hire("an.gate", "attendant", lot_ids=[new_id()])
 
     assert answer.status_code == 422
+
+
+async def test_a_lots_poster_is_made_shown_and_taken_down_by_its_manager(hub: Hub) -> None:
+    market = await set_up_market(hub)
+    manager = await market.staff("minh", "manager")
+    lot = await add_lot(manager, market)
+    attendant = await market.staff("anh.tu", "attendant", lot_ids=[lot["id"]])
+    path = f"/v1/lots/{lot['id']}/poster"
+
+    refused = await attendant.post(path)
+    made = [(await manager.post(path)).json() for _ in range(2)]
+    seen = (await attendant.get(path)).json()
+    drawn = await manager.get(made[0]["qr_svg"])
+
+    assert refused.status_code == 403
+    assert made[0] == made[1] == seen
+    assert (seen["is_made"], seen["payee_id"]) == (True, str(market.stall.payee_id))
+    assert drawn.status_code == 200
+    assert drawn.headers["content-type"].startswith("image/svg+xml")
+    assert [(await manager.delete(path)).status_code for _ in range(2)] == [204, 204]
+    gone = (await manager.get(path)).json()
+    assert (gone["is_made"], gone["qr_svg"], gone["card_png"]) == (False, None, None)

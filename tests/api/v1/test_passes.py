@@ -187,6 +187,32 @@ async def test_plates_are_whole_for_who_manages_them_alone(gate: Gate, priced: P
     assert at_gate.json()["code"] == "whole_organisation_needed"
 
 
+async def test_a_table_of_passes_is_taken_once_or_refused_with_its_rows(
+    gate: Gate, priced: PricedGate
+) -> None:
+    until = (hanoi_day(read_clock()) + timedelta(days=9)).isoformat()
+    start, lot = hanoi_day(read_clock()).isoformat(), gate.lot.id
+    head = "kind,vehicle_class,plates,holder_name,lot_id,valid_from,valid_until,exempt_as,reason"
+    row = f"exempt,motorbike,{{}},Cư dân,{lot},{start},{until},resident,Tổ 5"
+    table = "\n".join([head, *(row.format(a_plate()) for _ in range(300))])
+    headers = {"Idempotency-Key": "danh-sach-1"}
+
+    taken = [
+        await gate.manager.post("/v1/passes/imports", json={"csv": table}, headers=headers)
+        for _ in range(2)
+    ]
+    wrong = await gate.manager.post(
+        "/v1/passes/imports", json={"csv": f"{table}\n{row.format('')}"}
+    )
+    refused = await gate.attendant.post("/v1/passes/imports", json={"csv": table})
+
+    assert [len(one.json()["pass_ids"]) for one in taken] == [300, 0]
+    assert [one["field"] for one in wrong.json()["violations"]] == ["rows[302].plates"]
+    assert refused.status_code == 403
+    listed = await gate.attendant.get(f"/v1/lots/{lot}/passes")
+    assert len(listed.json()["plates"]) == 300
+
+
 async def test_plates_are_changed_and_a_pass_is_revoked(gate: Gate, priced: PricedGate) -> None:
     given = await made(gate.manager, "/v1/passes", an_exemption(gate))
     path, plate = f"/v1/passes/{given['id']}", a_plate()

@@ -398,7 +398,10 @@ async def test_a_pass_that_ends_within_a_week_is_announced_once_for_each_last_da
     warned = [await warn_of_ends(databases, now=first) for _ in range(2)]
 
     assert (early, warned) == (0, [1, 0])
-    assert (await list_events(app_database, gate.stall)).count("parking.pass_ending") == 1
+    # Another one ends, and the first is not announced again with it.
+    other = await a_pass(app_database, gate, now=NOON + timedelta(hours=1))
+    assert await warn_of_ends(databases, now=first) == 1
+    assert (await list_events(app_database, gate.stall)).count("parking.pass_ending") == 2
     async with open_org_transaction(app_database, gate.org_id) as session:
         ending = await queries.list_passes(
             session,
@@ -407,7 +410,7 @@ async def test_a_pass_that_ends_within_a_week_is_announced_once_for_each_last_da
             ends_by=LAST + timedelta(days=7),
             limit=10,
         )
-    assert [one.id for one in ending] == [pass_id]
+    assert [one.id for one in ending] == [other, pass_id]
     await renew(app_database, gate, await look_at_pass(app_database, gate, pass_id))
     await pay(app_database, gate.stall, await show_bill(app_database, gate, pass_id))
     await notify_passes(app_database, gate)

@@ -8,10 +8,17 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.ids import new_id
+from core.tenancy import open_org_transaction
+from parking.exits.queries_undoing import reopen_session, void_session
+from parking.exits.rules import list_credentials
+from parking.exits.standing import get_stay
+from parking.places.errors import LotClosed
+from parking.places.service import close_lot
 from parking.sessions.errors import LotOrClassNotFound
 from parking.sessions.rules import CredentialKind, Verdict
+from parking.sessions.service import override_entry
 from parking.sessions.writer import EntryWriter
-from tests.world.constants import NOON
+from tests.world.constants import MANAGER, NOON
 from tests.world.entries import a_plate, all_are, an_entry, count_parked, verdicts
 from tests.world.lots import CAR, MOTORBIKE, a_lot
 
@@ -240,3 +247,42 @@ async def test_the_licence_is_passed_once(
         query = text("SELECT data FROM events WHERE kind = 'parking.over_licence'")
         alarms = (await session.scalars(query)).all()
     assert [(a["licensed_capacity"], a["inside_count"]) for a in alarms] == [(3, 4)]
+
+
+async def test_nobody_comes_into_a_closed_lot_not_even_by_approval(
+    app_database: Database, owner_database: Database, writer: EntryWriter
+) -> None:
+    lot = await a_lot(app_database)
+    await writer.enter(an_entry(lot))
+    async with open_org_transaction(app_database, lot.org.id) as session:
+        await close_lot(session, lot.org.id, lot.id, actor=MANAGER, now=NOON)
+
+    answer = await writer.enter(an_entry(lot))
+    async with open_org_transaction(app_database, lot.org.id) as session:
+        with pytest.raises(LotClosed):
+            await override_entry(
+                session, an_entry(lot, may_exceed=True), reason="quen", actor=MANAGER, now=NOON
+            )
+
+    assert (answer.verdict, answer.capacity) == (Verdict.FULL, 0)
+    assert all_are(await count_parked(owner_database, lot), 1)
+
+
+@pytest.mark.parametrize("kind", [CredentialKind.TICKET, CredentialKind.TOKEN, CredentialKind.TAG])
+async def test_a_stay_keeps_what_kind_of_ticket_it_began_on(
+    app_database: Database, owner_database: Database, writer: EntryWriter, kind: CredentialKind
+) -> None:
+    """So that an exit that is undone brings a token back as a token."""
+    lot = await a_lot(app_database)
+    entry = an_entry(lot, ticket="T0001", ticket_kind=kind)
+    await writer.enter(entry)
+    async with open_org_transaction(app_database, lot.org.id) as session:
+        stay = await get_stay(session, lot.org.id, entry.id)
+        assert list_credentials(stay) == [(kind.value, "T0001", None)]
+        await void_session(session, lot.org.id, stay, now=NOON)
+        assert await reopen_session(session, lot.org.id, stay)
+
+    again = await writer.enter(an_entry(lot, ticket="T0001", ticket_kind=kind))
+
+    assert again.verdict is Verdict.ALREADY_INSIDE
+    assert all_are(await count_parked(owner_database, lot), 1)

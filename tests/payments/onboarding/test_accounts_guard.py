@@ -8,14 +8,17 @@ from datetime import timedelta
 import pytest
 
 from core.db import Database
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.payees.accounts import refuse_account
+from payments.payees.code_owners import clear_code_owner, has_code_owner, set_code_owner
 from payments.payees.errors import (
     AccountLinkNotProposed,
     BadAccount,
     PayeeHasNoAccount,
     SecondPersonNeeded,
 )
+from payments.payees.queries import lock_links_of_payee
 from tests.world.account_changes import (
     NEW_NUMBER,
     TEST_MEMO,
@@ -122,6 +125,24 @@ async def test_a_replaced_account_is_listened_to_and_its_money_stays_the_payees(
     assert (await read_ledger(app_database, stall))["takings"] == 27_000
     after = await a_bill(app_database, stall, amount_vnd=20_000)
     assert after.account_number == NEW_NUMBER
+
+
+async def test_the_owner_of_a_static_code_is_that_of_the_payees_next_account_too(
+    app_database: Database, stall: PayableStall
+) -> None:
+    owner = ("parking_lot", new_id())
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await set_code_owner(session, stall.org.id, stall.payee_id, owner=owner)
+    link = await propose(app_database, stall)
+    await approve(app_database, stall, link)
+    await add_to_endpoint(app_database, stall, link)
+    await report_transfer(app_database, stall, memo=TEST_MEMO)
+
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        links = await lock_links_of_payee(session, stall.org.id, stall.payee_id)
+        assert [(one.owner_kind, one.owner_id) for one in links] == [owner, owner]
+        assert await clear_code_owner(session, stall.org.id, stall.payee_id, owner=owner)
+        assert not await has_code_owner(session, stall.org.id, stall.payee_id, owner=owner)
 
 
 async def test_a_bill_names_the_account_that_was_in_force_when_it_was_opened(

@@ -4,6 +4,8 @@ import { Entering } from "/static/js/gate_enter.js";
 import { keepAwake } from "/static/js/gate_feel.js";
 import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
+import { Offline } from "/static/js/gate_offline.js";
+import { Queue } from "/static/js/gate_queue.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
 import { Stays } from "/static/js/gate_stay.js";
@@ -24,6 +26,7 @@ class Gate {
     this.screens = new Screens(root);
     this.lot = null;
     this.shift = this.state.shift;
+    this.isLive = false;
     this.hangUp = () => {};
   }
 
@@ -39,10 +42,7 @@ class Gate {
     } catch (error) {
       if (!(error instanceof Refused || error instanceof NoAnswer)) throw error;
       const code = error instanceof NoAnswer ? "no_network" : error.code;
-      if (instead[code]) {
-        instead[code]();
-        return null;
-      }
+      if (instead[code]) return instead[code]();
       if (!quiet) this.screens.complain(this.say.problem(code));
       return null;
     }
@@ -69,13 +69,24 @@ class Gate {
     };
     this.hangUp = listen(address, handlers, { onSignal: (isLive) => this.showSignal(isLive) });
     this.entering.useLot();
+    this.queue.begin().then(() => this.offline.refresh());
   }
 
   showSignal(isLive) {
     const signal = document.getElementById("signal");
     signal.dataset.live = isLive ? "yes" : "no";
     signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
-    if (isLive) this.stays.lookAgain();
+    this.isLive = isLive;
+    if (!isLive) return;
+    this.queue.noteClock();
+    this.queue.flush();
+    this.stays.lookAgain();
+  }
+
+  /** Let the worker keep the page as it is now: opened without a network, it knows the shift. */
+  async keepPage() {
+    const registration = await navigator.serviceWorker?.ready;
+    registration?.active?.postMessage("keep-page");
   }
 
   /** How full the lot is, class by class, as the hub last said. */
@@ -99,12 +110,15 @@ class Gate {
   async readCount() {
     if (!this.lot || document.hidden) return;
     const found = await this.attempt(() => this.hub.get(`/v1/lots/${this.lot.id}/occupancy`), { quiet: true });
+    if (found) this.queue.flush();
     for (const one of found?.classes ?? []) this.noteCount(one.vehicle_class, one.inside_count, one.capacity);
   }
 }
 
 const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
+gate.queue = new Queue(gate);
+gate.offline = new Offline(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);
@@ -123,5 +137,9 @@ root.addEventListener("input", ({ target }) => {
   target.value = figures(digits);
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
+root.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-sign-out]")) caches?.delete("gate-page"); // the next person's is not theirs
+});
+navigator.serviceWorker?.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
 gate.shifts.begin();
 keepAwake();

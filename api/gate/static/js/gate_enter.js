@@ -7,6 +7,7 @@ import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
+const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
 const OUTCOME_MS = 10_000; // as long as an entry can be undone
 
 export class Entering {
@@ -90,7 +91,10 @@ export class Entering {
   async enter(more = {}) {
     const { gate } = this;
     const sent = { ...this.#request(), ...more };
-    const answer = await gate.attempt(() => gate.hub.post(`/v1/lots/${gate.lot.id}/entries`, sent));
+    const path = `/v1/lots/${gate.lot.id}/entries`;
+    const options = { withinMs: gate.isLive ? undefined : QUICK_MS };
+    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent) } : {};
+    const answer = await gate.attempt(() => gate.hub.post(path, sent, options), { instead });
     if (!answer) return;
     gate.noteCount(sent.vehicle_class, answer.inside_count, answer.capacity);
     if (answer.verdict === "taken") this.#id = newId();
@@ -98,8 +102,23 @@ export class Entering {
     const isIn = answer.verdict === "opened" || answer.verdict === "repeat";
     if (!isIn) return;
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
+    gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
     this.clear();
     if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
+  }
+
+  /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */
+  async #keep(sent) {
+    await this.gate.offline.enter(sent, this.#written(sent));
+    buzz("opened");
+    this.#fillStrip({ tone: "kept", icon: "unsent" }, this.gate.say("entered.kept"), sent, []);
+    if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
+    this.clear();
+    return null;
+  }
+
+  #written({ plate, vehicle_class: name }) {
+    return drawPlate(plate ?? "", /motorbike/.test(name));
   }
 
   /** Where the price is paid on the way in, its cash is one tap. */
@@ -176,13 +195,12 @@ export class Entering {
     const plate = document.createElement("strong");
     plate.className = "plate";
     plate.translate = false;
-    const written = drawPlate(sent.plate ?? "", /motorbike/.test(sent.vehicle_class));
-    plate.textContent = [written, sent.ticket].filter(Boolean).join(" · ");
+    plate.textContent = [this.#written(sent), sent.ticket].filter(Boolean).join(" · ");
     text.append(plate, words);
     this.strip.replaceChildren(
       this.gate.screens.icon(icon), text, ...actions.map((one) => this.gate.screens.button(one)),
     );
-    if (tone !== "good") return;
+    if (tone !== "good" && tone !== "kept") return;
     const undo = this.strip.querySelector("[data-action=undo]");
     let seconds = OUTCOME_MS / 1000;
     this.#timer = setInterval(() => {

@@ -55,9 +55,9 @@ export class Finding {
   async search(wanted) {
     const { gate } = this;
     const turn = ++this.#turn;
-    const found = await gate.attempt(() =>
-      gate.hub.get(`/gate/lots/${gate.lot.id}/inside?q=${encodeURIComponent(wanted)}`),
-    );
+    const path = `/gate/lots/${gate.lot.id}/inside?q=${encodeURIComponent(wanted)}`;
+    const instead = gate.queue.isReady ? { no_network: () => gate.offline.find(wanted) } : {};
+    const found = await gate.attempt(() => gate.hub.get(path), { instead });
     if (turn !== this.#turn || !found) return;
     const isAlike = found.stays[0]?.found_by === "look_alike";
     const words = { one: "find.many", none: "find.none", alike: "find.alike" };

@@ -16,6 +16,7 @@ export class OtherWays {
     const { stay } = stays;
     const owes = stay.due_vnd > 0;
     const actions = [
+      owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
       owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => stays.open(stay.id, { isTicketLost: true }) },
@@ -42,7 +43,7 @@ export class OtherWays {
   #exempt() {
     const { say } = this.gate;
     this.gate.screens.ask(say("ways.why_exempt"), {
-      send: say("ways.exempt"), icon: "check", choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
+      send: say("ways.exempt"), icon: "check", hint: say("ways.other_reason"), choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
       run: (reason) => this.#take("exempt", reason, { reason }),
     });
   }
@@ -53,7 +54,7 @@ export class OtherWays {
     const { say } = gate;
     const photo = await takePhoto(gate);
     gate.screens.ask(say(`ways.why_${forced}`), {
-      send: say("leave.send"), icon: "leave", choices: [say(`ways.${forced}_usual`)],
+      send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
       run: (reason) => this.stays.leave({ forced, reason, ...(photo && { photo: photo.hash }) }),
     });
   }

@@ -86,18 +86,21 @@ export class Shifts {
     if (!shift) return;
     gate.shift = { id: shift.id, lot_id: lotId, opened_at: shift.opened_at };
     gate.workAt(lotId);
+    gate.keepPage();
     gate.screens.show("enter");
   }
 
   /** Close the shift with the count, and show the difference that nobody was told before. */
   async #closeShift(form) {
     const { gate } = this;
+    await gate.queue.flush(); // cash that was taken without a network belongs into the count
     const counted = Number(form.elements.counted.value.replace(/\D/g, ""));
     const note = form.elements.note.value.trim();
     const body = { counted_vnd: counted, ...(note && { note }) };
     const report = await gate.attempt(() => gate.hub.post(`/v1/shifts/${gate.shift.id}/close`, body));
     if (!report) return;
     gate.shift = null;
+    gate.keepPage();
     this.#showReport(report);
   }
 

@@ -49,7 +49,14 @@ export class Stays {
     const { gate } = this;
     const lost = this.isTicketLost ? "&is_ticket_lost=true" : "";
     const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}`;
-    return gate.attempt(() => gate.hub.get(path), { quiet });
+    const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
+    return gate.attempt(() => gate.hub.get(path), { quiet, instead });
+  }
+
+  async #readKnown(sessionId, quiet) {
+    const known = await this.gate.offline.read(sessionId);
+    if (!known && !quiet) this.gate.screens.complain(this.gate.say("problem.no_network"));
+    return known;
   }
 
   #show(stay) {
@@ -105,6 +112,7 @@ export class Stays {
 
   #actions() {
     const { say } = this.gate;
+    if (this.stay.is_offline) return this.#offlineActions();
     const more = { words: say("pay.more"), icon: "list", name: "more", run: () => this.ways.open() };
     if (!this.stay.due_vnd) {
       return [more, { words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.leave() }];
@@ -116,12 +124,59 @@ export class Stays {
     ];
   }
 
+  /** Without a network: cash, and out; whether a transfer came nobody can know. */
+  #offlineActions() {
+    const { say } = this.gate;
+    if (!this.stay.due_vnd) {
+      return [{ words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
+    }
+    const cash = async () => {
+      if (!(await this.gate.offline.takeCash(this.stay))) return;
+      const paidVnd = this.stay.due_vnd;
+      this.stay = { ...this.stay, due_vnd: 0, paid_vnd: this.stay.paid_vnd + paidVnd };
+      this.showPaid(paidVnd, this.gate.say("offline.kept"));
+    };
+    const unconfirmed = () => this.#leaveOffline(say("ways.unconfirmed_usual"));
+    return [
+      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: unconfirmed },
+      { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: cash },
+    ];
+  }
+
+  async #leaveOffline(reason) {
+    const { gate, stay } = this;
+    if (!(await gate.offline.leave(stay, reason))) return;
+    buzz(stay.due_vnd ? "unpaid" : "left");
+    gate.screens.verdict({
+      tone: stay.due_vnd ? "attention" : "good",
+      icon: stay.due_vnd ? "warning" : "check",
+      title: gate.say("leave.done"),
+      plate: this.plate,
+      detail: [stay.due_vnd ? gate.say("leave.unconfirmed") : "", gate.say("offline.kept")].filter(Boolean).join(" · "),
+      actions: [{ words: gate.say("next"), icon: "search", look: "main", name: "next", run: () => gate.screens.show("find") }],
+    });
+  }
+
   /** Open a bill for what is due and show its code. */
   async showCode() {
     const { gate, stay } = this;
     const body = { id: this.#billId, amount_vnd: stay.due_vnd, quote: stay.quote };
     const bill = await gate.attempt(() => gate.hub.post(this.path("/bills"), body));
-    if (!bill) return this.readAgain();
+    return bill ? this.#showBill(bill) : this.readAgain();
+  }
+
+  /** Charge the driver's toll account; what it does not pay, a code for the same amount does. */
+  async chargeToll() {
+    const { gate, stay } = this;
+    const body = { id: newId(), amount_vnd: stay.due_vnd, quote: stay.quote };
+    const charged = await gate.attempt(() => gate.hub.post(this.path("/toll-charges"), body));
+    if (!charged || charged.status === "charged") return this.readAgain();
+    await this.#showBill(charged.bill);
+    return gate.screens.complain(gate.say(`toll.${charged.status}`));
+  }
+
+  async #showBill(bill) {
+    const { gate } = this;
     const path = `/gate/lots/${gate.lot.id}/bills/${bill.id}/code`;
     const picture = await gate.attempt(() => gate.hub.get(path, { as: "text" }));
     if (picture === null) return this.readAgain();
@@ -211,11 +266,16 @@ export class Stays {
   /** Let the vehicle out; for ten seconds it can be undone. */
   async leave(more = {}) {
     const { gate, stay } = this;
+    if (stay.is_offline) return this.#leaveOffline(more.reason);
     const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...more };
     const left = await gate.attempt(() => gate.hub.post(this.path("/exit"), body), {
-      instead: { plate_differs: () => this.ways.comparePlates(more) },
+      instead: {
+        plate_differs: () => this.ways.comparePlates(more),
+        ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline() }),
+      },
     });
-    if (!left) return;
+    if (!left) return undefined;
+    gate.offline.forget(stay.id);
     buzz(left.arrears_vnd ? "unpaid" : "left");
     const undo = async () => {
       const back = await gate.attempt(() => gate.hub.post(this.path("/exit/undo", stay)));
@@ -233,7 +293,7 @@ export class Stays {
       ],
     });
     this.#countDown();
-    gate.readCount();
+    return gate.readCount();
   }
 
   #countDown() {

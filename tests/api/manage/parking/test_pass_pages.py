@@ -186,3 +186,27 @@ async def test_a_watch_that_is_not_whole_is_refused_beside_its_field(
     assert answer.status_code == 422
     assert words in text_of(answer)
     assert "Xe bị báo mất cắp" in answer.text
+
+
+async def test_a_pasted_table_is_stored_whole_or_said_row_by_row(priced: Managed) -> None:
+    start = hanoi_day(read_clock()).strftime("%d/%m/%Y")
+    head = "kind\tvehicle_class\tplates\tholder_name\tvalid_from\tmonths"
+    row = f"monthly\tmotorbike\t29AA 000.01\tChị Hoa\t{start}\t1"
+    lot_id = str(priced.gate.lot.id)
+    bad = f"{head}\n{row}\nmonthly\tmotorbike\t\tAnh Ba\t{start}\t1"
+    path = "/manage/passes/import"
+
+    wrong = await priced.browser.post(path, data={"table": bad, "lot_id": lot_id})
+    none = await priced.browser.get("/manage/passes")
+    where, stored = await submit(
+        priced.browser, path, {"table": f"{head}\n{row}", "lot_id": lot_id}
+    )
+
+    assert wrong.status_code == 422
+    assert "Dòng 3: xem lại cột plates." in text_of(wrong)
+    assert "Anh Ba" in wrong.text
+    assert "Chị Hoa" not in text_of(none)
+    assert where == "/manage/passes"
+    assert "Đã nhập danh sách." in text_of(stored)
+    assert "Chị Hoa" in text_of(stored)
+    assert (await priced.browser.get(path)).status_code == 200

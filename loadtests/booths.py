@@ -27,7 +27,7 @@ from identity.devices.tokens import DeviceTokens
 from identity.organisations.rules import OrgFacts, OrgKind
 from identity.people.models import Staff
 from loadtests.city import BIN, MANAGER, PAYEES_OF_FIRST, Market, Stall, found_market
-from loadtests.wire import Desk
+from loadtests.wire import Booth
 from parking.places.models import Lot, Occupancy, ParkingOperator
 from parking.shifts.service import open_shift
 from parking.tariffs.service import add_version, assign_to_lot, create_tariff
@@ -131,11 +131,11 @@ def set_up_sandbox(sandbox_url: str, hub_url: str, markets: Sequence[Market]) ->
             sandbox.post("/control/subscriptions", json=subscription).raise_for_status()
 
 
-def make_desks(settings: Settings, lots: Sequence[StaffedLot], *, now: datetime) -> list[Desk]:
+def make_booths(settings: Settings, lots: Sequence[StaffedLot], *, now: datetime) -> list[Booth]:
     """Return each lot as its phone knows it, with a token for a quarter of an hour."""
     tokens = DeviceTokens.from_settings(settings)
     return [
-        Desk(
+        Booth(
             org_id=str(lot.org.id),
             lot_id=str(lot.id),
             shift_id=str(lot.shift_id),

@@ -1,0 +1,143 @@
+// The queue of what happened while there was no network: each movement is signed by the device's
+// key when it happens, kept until the hub has said what became of it, and sent in order.
+
+import { findDevice } from "/static/js/device.js";
+import { hubNow } from "/static/js/hub_clock.js";
+import { newId } from "/static/js/gate_hub.js";
+import { all, changeFact, count, put, readFact, remove } from "/static/js/gate_store.js";
+
+const BATCH = 200;
+const FLUSH_EVERY_MS = 15_000;
+const FINE = new Set(["opened", "repeat", "waiting", "applied"]);
+const CONFLICTS_KEPT = 50;
+const text = new TextEncoder();
+
+export class Queue {
+  #device = null;
+  #flushing = null;
+  #offsetMs = 0; // how far the phone's clock is behind the hub's
+
+  constructor(gate) {
+    this.gate = gate;
+  }
+
+  /** Find the device that this phone is, and send what waits. */
+  async begin() {
+    try {
+      this.#device = await findDevice();
+      this.#offsetMs = (await readFact("offset_ms")) ?? 0;
+    } catch {
+      return; // no IndexedDB (a private window): the phone works with a network only
+    }
+    if (!this.#device) return;
+    navigator.storage?.persist?.();
+    addEventListener("online", () => this.flush());
+    document.addEventListener("visibilitychange", () => document.hidden || this.flush());
+    navigator.serviceWorker?.addEventListener("message", ({ data }) => data === "flush" && this.flush());
+    setInterval(() => this.flush(), FLUSH_EVERY_MS);
+    await this.show();
+    await this.flush();
+  }
+
+  /** Whether what happens at this lot can be kept without a network. */
+  get isReady() {
+    return this.#device !== null && this.#device.lotId === this.gate.lot?.id;
+  }
+
+  /** The line is live: note how wrong this phone's clock is. */
+  noteClock() {
+    this.#offsetMs = Math.round(hubNow() - Date.now());
+    if (this.#device) put("facts", this.#offsetMs, "offset_ms");
+  }
+
+  /**
+   * Keep something that happened.
+   * @param {"entry"|"exit"|"collection"|"manual_open"} kind
+   * @param {object} facts an entry as POST …/entries takes it; else the movement's data
+   * @param {string} shown what the list of unsent items calls it
+   */
+  async keep(kind, facts, shown) {
+    const seq = await changeFact("seq", (last = 0) => last + 1);
+    const movement = {
+      id: newId(),
+      seq,
+      kind,
+      device_at: new Date().toISOString(),
+      offset_ms: this.#offsetMs,
+      ...(kind === "entry" ? { entry: facts } : { data: facts }),
+    };
+    const body = JSON.stringify(movement);
+    const signature = urlSafe(await this.#device.signMovement(text.encode(body)));
+    await put("movements", { seq, body, signature, kind, shown });
+    await this.show();
+    await this.#askForSync();
+  }
+
+  /** Send what waits, in order; several calls at once are one. */
+  flush() {
+    if (!this.isReady || navigator.onLine === false) return Promise.resolve();
+    this.#flushing ??= this.#send().finally(() => {
+      this.#flushing = null;
+    });
+    return this.#flushing;
+  }
+
+  async #send() {
+    for (;;) {
+      const waiting = await all("movements", BATCH);
+      if (!waiting.length) return;
+      const movements = waiting.map(({ body, signature }) => ({ body, signature }));
+      let answer;
+      try {
+        answer = await this.#device.ask("POST", `/v1/lots/${this.gate.lot.id}/movements`, { movements });
+      } catch {
+        return; // the next try comes by itself
+      }
+      for (const [at, { verdict }] of answer.results.entries()) {
+        if (!FINE.has(verdict)) await this.#noteConflict(waiting[at], verdict);
+        await remove("movements", waiting[at].seq);
+      }
+      await this.show();
+      this.gate.readCount();
+    }
+  }
+
+  async #noteConflict({ shown }, verdict) {
+    await changeFact("conflicts", (before = []) => [{ shown, verdict }, ...before].slice(0, CONFLICTS_KEPT));
+    this.gate.screens.complain(this.gate.say("queue.conflict", { shown }));
+  }
+
+  async unsent() {
+    return this.#device ? count("movements") : 0;
+  }
+
+  /** The counter of unsent items, always in sight, and their list on the shift's screen. */
+  async show() {
+    const waiting = await all("movements");
+    const badge = document.querySelector("[data-unsent]");
+    badge.hidden = waiting.length === 0;
+    badge.querySelector("span").textContent = waiting.length;
+    const conflicts = (await readFact("conflicts")) ?? [];
+    const list = document.querySelector("[data-unsent-list]");
+    const lines = [
+      ...waiting.map(({ kind, shown }) => this.gate.say(`queue.${kind}`, { shown })),
+      ...conflicts.map(({ shown }) => this.gate.say("queue.conflict", { shown })),
+    ];
+    list.hidden = lines.length === 0;
+    list.replaceChildren(...lines.map((words) => Object.assign(document.createElement("p"), { textContent: words })));
+    document.querySelector("[data-unsent-first]").hidden = waiting.length === 0;
+  }
+
+  async #askForSync() {
+    try {
+      const registration = await navigator.serviceWorker.ready;
+      await registration.sync.register("gate-flush");
+    } catch {
+      /* Firefox and Safari have none, and it may be refused: the timer does it */
+    }
+  }
+}
+
+function urlSafe(base64) {
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}

@@ -1,0 +1,58 @@
+// What the phone keeps for the time without a network: the queue of movements, the vehicles that
+// it knows, and a few facts. In IndexedDB, which outlasts the page.
+
+const NAME = "phopay-gate";
+const STORES = { movements: "seq", stays: "id", facts: null };
+
+let opening = null;
+
+function open() {
+  opening ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      for (const [name, keyPath] of Object.entries(STORES)) {
+        request.result.createObjectStore(name, keyPath ? { keyPath } : undefined);
+      }
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => {
+      opening = null;
+      reject(request.error);
+    };
+  });
+  return opening;
+}
+
+/** Do something in one transaction; resolves with its request's result once that is committed. */
+async function run(name, mode, act) {
+  const database = await open();
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction(name, mode);
+    const request = act(transaction.objectStore(name));
+    transaction.oncomplete = () => resolve(request?.result);
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+export const all = (name, count) => run(name, "readonly", (store) => store.getAll(null, count));
+export const count = (name) => run(name, "readonly", (store) => store.count());
+export const put = (name, value, key) => run(name, "readwrite", (store) => store.put(value, key));
+export const remove = (name, key) => run(name, "readwrite", (store) => store.delete(key));
+export const readFact = (key) => run("facts", "readonly", (store) => store.get(key));
+
+/** Change a fact in one transaction: two pages of one phone cannot lose each other's change. */
+export async function changeFact(key, change) {
+  const database = await open();
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction("facts", "readwrite");
+    const store = transaction.objectStore("facts");
+    let changed;
+    const reading = store.get(key);
+    reading.onsuccess = () => {
+      changed = change(reading.result);
+      store.put(changed, key);
+    };
+    transaction.oncomplete = () => resolve(changed);
+    transaction.onabort = () => reject(transaction.error);
+  });
+}

@@ -1,0 +1,1 @@
+"""Ticket books: given out for a shift, handed back, and which tickets are missing."""

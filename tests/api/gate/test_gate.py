@@ -1,0 +1,149 @@
+"""The gate's own routes: what an attendant sees of their lot, and of no other."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from core.clock import read_clock
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+from tests.world.bills import a_bill
+from tests.world.gates import Gate, set_up_gate
+from tests.world.hubs import Hub
+from tests.world.lots import LotFacts, a_lot
+from tests.world.parking_sessions import a_tariff, as_stall
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def gate(hub: Hub) -> Gate:
+    gate = await set_up_gate(hub)
+    await a_tariff(hub.services.database, gate.lot, now=read_clock())
+    return gate
+
+
+@pytest.fixture
+async def neighbour(hub: Hub, gate: Gate) -> LotFacts:
+    """Another lot of the same operator, whose money is for the same payee."""
+    return await a_lot(
+        hub.services.database,
+        org=gate.lot.org,
+        paid_to=(gate.lot.payee_id, gate.lot.account_id),
+        now=read_clock(),
+    )
+
+
+@pytest.fixture
+async def attendant(gate: Gate, hub: Hub) -> httpx.AsyncClient:
+    """The attendant's browser; its pages are not in the OpenAPI."""
+    return await hub.browser("bao.ve")
+
+
+@pytest.fixture
+async def manager(gate: Gate, hub: Hub) -> httpx.AsyncClient:
+    return await hub.browser("quan.ly")
+
+
+def paths_of(lot: LotFacts) -> list[str]:
+    base = f"/gate/lots/{lot.id}"
+    id_ = new_id()
+    return [
+        f"{base}/inside?q=345",
+        f"{base}/posted",
+        f"{base}/price",
+        f"{base}/stays/{id_}",
+        f"{base}/stays/{id_}/ticket",
+        f"{base}/receipts/{id_}",
+        f"{base}/bills/{id_}/code",
+        f"{base}/events",
+    ]
+
+
+async def test_an_attendant_sees_the_gate_of_their_own_lot_only(
+    gate: Gate, neighbour: LotFacts, attendant: httpx.AsyncClient
+) -> None:
+    page = await attendant.get("/gate")
+    assert page.status_code == 200
+    assert str(gate.lot.id) in page.text
+    assert str(neighbour.id) not in page.text
+
+    for path in paths_of(neighbour):
+        answer = await attendant.get(path)
+        assert (answer.status_code, path) == (404, path)
+    assert (await attendant.get(f"/gate/lots/{gate.lot.id}/inside?q=345")).status_code == 200
+    sent_home = await attendant.get("/")
+    assert sent_home.headers["location"] == "/gate"
+
+
+async def test_a_stay_of_another_lot_is_not_shown_under_ones_own(
+    gate: Gate,
+    neighbour: LotFacts,
+    attendant: httpx.AsyncClient,
+    manager: httpx.AsyncClient,
+) -> None:
+    entered = await manager.post(f"/v1/lots/{neighbour.id}/entries", json=gate.body())
+    session_id = entered.json()["session_id"]
+
+    for client in (attendant, manager):
+        shown = await client.get(f"/gate/lots/{gate.lot.id}/stays/{session_id}")
+        assert shown.status_code == 404
+    ticket = await manager.get(f"/gate/lots/{gate.lot.id}/stays/{session_id}/ticket")
+    assert ticket.status_code == 404
+
+
+async def test_a_code_of_money_that_is_not_parking_is_not_drawn(
+    gate: Gate, hub: Hub, attendant: httpx.AsyncClient
+) -> None:
+    stall = await as_stall(hub.services.database, gate.lot)
+    bill = await a_bill(hub.services.database, stall, now=read_clock())
+
+    answer = await attendant.get(f"/gate/lots/{gate.lot.id}/bills/{bill.id}/code")
+
+    assert answer.status_code == 404
+
+
+async def test_lots_of_one_payee_hear_their_own_parking_and_nothing_else(
+    gate: Gate, neighbour: LotFacts, hub: Hub, attendant: httpx.AsyncClient
+) -> None:
+    async def record(kind: EventKind, lot_id: UUID | None, **data: Any) -> None:
+        facts = {**data, **({"lot_id": str(lot_id)} if lot_id else {})}
+        event = NewEvent(kind=kind, payee_id=gate.lot.payee_id, data=facts)
+        async with open_org_transaction(hub.services.database, gate.lot.org.id) as session:
+            await outbox.record(session, gate.lot.org.id, [event], now=read_clock())
+
+    caught_up = asyncio.Event()
+    names: list[str] = []
+
+    async def listen(client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", f"/gate/lots/{gate.lot.id}/events") as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith(("event: parking", "event: counter")):
+                    names.append(line)
+                if "caught-up" in line:
+                    caught_up.set()
+                if "parking.left" in line:
+                    return
+
+    listening = asyncio.create_task(listen(attendant))
+    await asyncio.wait_for(caught_up.wait(), 10)
+    await record(EventKind.COUNTER_SALE, None, amount_vnd=9_000)
+    await record(EventKind.PARKING_SESSION_PAID, neighbour.id)
+    await record(EventKind.PARKING_SESSION_PAID, gate.lot.id)
+    await record(EventKind.PARKING_LEFT, gate.lot.id)
+    await asyncio.wait_for(listening, 15)
+
+    assert names == ["event: parking.session_paid", "event: parking.left"]
+
+
+async def test_worker_may_serve_the_whole_gate(attendant: httpx.AsyncClient) -> None:
+    worker = await attendant.get("/gate/worker.js")
+
+    assert worker.headers["service-worker-allowed"] == "/gate"
+    assert worker.headers["cache-control"] == "no-cache"
+    assert '"/static/js/gate.js"' in worker.text

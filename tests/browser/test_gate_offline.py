@@ -1,0 +1,145 @@
+"""The attendant's phone without a network: what happens is kept, signed, sent later, and once."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from identity.people.rules import Role
+from ops.postgres.supervisor import Cluster
+from tests.browser.conftest import OpenPage
+from tests.browser.counter_steps import sign_in
+from tests.browser.gate_steps import at_the_gate, enter, find, type_plate
+from tests.world.constants import PASSWORD
+from tests.world.running_city import RunningCity, running_city
+from tests.world.running_lots import StaffedLot, open_lot
+
+pytestmark = pytest.mark.browser
+SENT_WITHIN_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def city(cluster: Cluster) -> Iterator[RunningCity]:
+    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
+    with running_city(cluster) as running:
+        running.employ("boss", Role.MANAGER)
+        yield running
+
+
+def an_enrolled_phone(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
+    """Open an attendant's phone that is a device of the lot, its shell kept."""
+    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
+        login = {"login": "boss", "password": PASSWORD}
+        boss.post("/v1/sign-ins", json=login).raise_for_status()
+        body = {"name": "Máy cổng 1", "lot_id": str(place.lot.id)}
+        code = boss.post("/v1/devices/codes", json=body).raise_for_status().json()["code"]
+    page = new_page(360, 640, locale="vi-VN")
+    sign_in(city, page, place.attendant)
+    page.evaluate("async (code) => (await import('/static/js/device.js')).enrol(code)", code)
+    page.reload()
+    page.get_by_role("button", name="Mở ca").click()
+    page.locator("#signal[data-live=yes]").wait_for()
+    page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
+    page.wait_for_function(
+        "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
+    )
+    return page
+
+
+def go_offline(page: Page) -> None:
+    page.context.set_offline(True)
+    page.locator("#signal[data-live=no]").wait_for()
+
+
+def stays_of(city: RunningCity, place: StaffedLot) -> list[tuple[object, ...]]:
+    query = "SELECT plate, status, entry_time_is, paid_vnd FROM parking_sessions"
+    return city.sql(f"{query} WHERE lot_id = %(lot)s ORDER BY plate", lot=place.lot.id)
+
+
+def test_entries_without_a_network_outlast_the_page_and_are_sent_once(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    go_offline(page)
+    strip = page.locator("[data-strip]")
+    for plate in ("29AA11111", "29AA22222"):
+        type_plate(page, plate)
+        page.get_by_role("button", name="Cho vào").click()
+        expect(strip).to_contain_text("Đã lưu trên máy, chưa gửi")
+    expect(page.locator("[data-unsent]")).to_contain_text("2 lượt chưa gửi")
+    bar = page.locator(".gate-bar")
+    assert bar.evaluate("one => one.scrollWidth <= one.clientWidth && one.clientHeight < 50")
+    page.reload()
+    expect(page.locator("[data-screen=enter]")).to_be_visible()
+    expect(page.locator("[data-unsent]")).to_contain_text("2 lượt chưa gửi")
+    assert stays_of(city, place) == []
+
+    page.context.set_offline(False)
+    expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
+    rows = [("29AA11111", "inside", "device", 0), ("29AA22222", "inside", "device", 0)]
+    assert stays_of(city, place) == rows
+
+
+def test_cash_and_exit_without_a_network_reach_the_books_in_order(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA33333")
+    page.wait_for_function("async () => (await gate.offline.find('333')).stays.length")
+    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    go_offline(page)
+    find(page, "333")
+    page.locator(".gate-found").click()
+    stay = page.locator("[data-screen=stay]")
+    expect(stay.locator("[data-due]")).to_have_text("5.000\u00a0₫")
+    expect(stay).to_contain_text("Giá tạm tính")
+    page.get_by_role("button", name="Tiền mặt").click()
+    verdict = page.locator("[data-screen=verdict]")
+    expect(verdict).to_contain_text("Đã trả")
+    page.get_by_role("button", name="Cho ra").click()
+    expect(verdict).to_contain_text("Đã ra")
+    expect(page.locator("[data-unsent]")).to_contain_text("2 lượt chưa gửi")
+
+    page.context.set_offline(False)
+    expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
+    query = "SELECT kind, verdict FROM movements WHERE lot_id = %(lot)s ORDER BY seq"
+    stored = city.sql(query, lot=place.lot.id)
+    assert [kind for kind, _ in stored] == ["collection", "exit"]
+
+
+def test_a_phone_that_is_no_device_lets_nobody_in_unseen(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = at_the_gate(city, new_page, place)
+    go_offline(page)
+
+    type_plate(page, "29AA44444")
+    page.get_by_role("button", name="Cho vào").click()
+
+    expect(page.locator("#problem")).to_contain_text("Chưa có phản hồi")
+    expect(page.locator("#plate")).to_have_value("29AA 444.44")  # nothing is lost
+
+
+def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    city.sql("UPDATE lots SET unconfirmed_exits_max = 1 WHERE id = %(id)s", id=place.lot.id)
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA55555")
+    enter(page, "29AA66666")
+    page.wait_for_function("async () => (await gate.offline.find('666')).stays.length")
+    go_offline(page)
+    for digits in ("555", "666"):
+        find(page, digits)
+        page.locator(".gate-found").click()
+        page.locator("[data-screen=stay] [data-action=unconfirmed]").click()
+        if digits == "555":
+            expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
+
+    expect(page.locator("#problem")).to_contain_text("Hết hạn mức")
+    expect(page.locator("[data-unsent]")).to_contain_text("1 lượt")
