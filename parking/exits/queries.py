@@ -123,10 +123,11 @@ class ClosedStay:
     photo: bytes | None
     reason: str
     version_id: UUID | None
-    price_vnd: int
+    price_vnd: int | None
     paid_vnd: int
     bill_paid_vnd: int
     arrears_vnd: int
+    is_priced: bool = True  # else the price is as it was quoted last, or unknown
 
 
 async def lock_sessions(session: AsyncSession, org_id: UUID, ids: Collection[UUID]) -> None:

@@ -35,7 +35,7 @@ from parking.exits.rules import (
     StayFacts,
     is_own_typing,
 )
-from parking.exits.standing import get_stay, lock_stay, read_standing, write_paid
+from parking.exits.standing import get_stay, lock_stay, read_standing_anyway, write_paid
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
@@ -154,7 +154,7 @@ async def reverse_collection(
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
-    standing = await read_standing(session, org_id, stay, at=now)
+    standing = await read_standing_anyway(session, org_id, stay, at=now)
     paid_vnd = standing.stay.paid_vnd - known.amount_vnd
     is_pass = known.rail == CollectionRail.PASS and stay.pass_id == known.pass_id
     if is_pass:
