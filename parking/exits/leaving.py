@@ -29,7 +29,16 @@ from parking.exits.rules import (
     arrears_at_exit,
     reason_to_leave,
 )
-from parking.exits.standing import OwnBills, judge, read_bills, read_bills_behind
+from parking.exits.standing import (
+    OwnBills,
+    Standing,
+    Unpriced,
+    judge,
+    judge_anyway,
+    read_bills,
+    read_bills_behind,
+)
+from parking.exits.unpriced import report_unpriced
 from parking.exits.views import is_just_left
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -76,7 +85,7 @@ class LeaveFacts:
     lot_id: UUID
     left_at: datetime
     reason: str
-    price_vnd: int
+    price_vnd: int | None  # None: nobody knows
     paid_vnd: int
     arrears_vnd: int
     is_repeat: bool = False  # it had left before
@@ -86,6 +95,9 @@ async def leave(
     session: AsyncSession, org_id: UUID, requests: Sequence[LeaveRequest], *, now: datetime
 ) -> list[LeaveFacts | HubError]:
     """Let vehicles out that owe nothing, or for a reason that is written down.
+
+    For such a reason a vehicle leaves without a price, too: it is as it was quoted last or unknown,
+    and a break lets a person look.
 
     Returns:
         Per request, in order: what became of it, or why it stays. What stays changed nothing.
@@ -153,7 +165,8 @@ async def leave_closed(
 
     Nothing inside is touched: it never was there.
 
-    Errors: ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable.
+    Errors: ParkingSessionNotFound; without a reason that is written down also LotHasNoTariff,
+    NoRateForVehicle, StayNotPriceable.
     """
     assert request.session_id is not None
     await queries.lock_sessions(session, org_id, [request.session_id])
@@ -180,6 +193,7 @@ async def leave_closed(
     await queries.write_ends(session, org_id, [one], now=stay.left_at)
     sightings = [_sighting(request, one)]
     await queries.insert_sightings(session, org_id, sightings, direction="out", now=stay.left_at)
+    await _report_unpriced(session, org_id, [one], now=stay.left_at)
     return _answer(one, stay.left_at)
 
 
@@ -195,13 +209,20 @@ def _decide(
 ) -> ClosedStay:
     if _differs(stay, request) and not request.is_plate_confirmed:
         raise PlateDiffers
-    standing = judge(stay, rates, bills, at=now)
-    price_vnd, stay = standing.price.amount_vnd, standing.stay
+    standing: Standing | Unpriced
+    if request.forced is None:
+        standing = judge(stay, rates, bills, at=now)
+    else:
+        standing = judge_anyway(stay, rates, bills, at=now)
+    stay = standing.stay
     if standing.due_vnd and request.forced is None:
         raise NotPaid(standing.due_vnd, session_id=stay.id)
-    reason = request.forced
-    if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
-        reason = reason_to_leave(stay, price_vnd, rails=rails)
+    reason, price_vnd, version_id = request.forced, stay.price_vnd, None
+    if isinstance(standing, Standing):
+        price_vnd, version_id = standing.price.amount_vnd, standing.price.version_id
+        if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
+            reason = reason_to_leave(stay, price_vnd, rails=rails)
+    assert reason is not None
     return ClosedStay(
         stay=stay,
         access_id=request.access_id,
@@ -210,11 +231,12 @@ def _decide(
         by=request.by,
         photo=request.photo,
         reason=reason.value,
-        version_id=standing.price.version_id,
+        version_id=version_id,
         price_vnd=price_vnd,
         paid_vnd=stay.paid_vnd,
         bill_paid_vnd=stay.bill_paid_vnd,
         arrears_vnd=arrears_at_exit(reason, standing.due_vnd),
+        is_priced=isinstance(standing, Standing),
     )
 
 
@@ -231,6 +253,7 @@ async def _write(
         await queries.insert_sightings(session, org_id, sightings, direction="out", now=now)
         events = [event for request, one in closed for event in _events(request, one)]
         await outbox.record_quietly(session, org_id, events, now=now)
+    await _report_unpriced(session, org_id, [one for _, one in closed], now=now)
     for request, one in closed:
         if request.forced is not None:
             record_change(
@@ -244,6 +267,14 @@ async def _write(
                 reason=request.words,
                 now=now,
             )
+
+
+async def _report_unpriced(
+    session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
+) -> None:
+    unpriced = [one.stay for one in closed if not one.is_priced]
+    if unpriced:
+        await report_unpriced(session, org_id, unpriced, now=now)
 
 
 def _sighting(request: LeaveRequest, one: ClosedStay) -> tuple[object, ...]:
@@ -302,7 +333,7 @@ def _repeat(stay: StayFacts) -> LeaveFacts:
         lot_id=stay.lot_id,
         left_at=stay.left_at,
         reason=stay.exit_reason or "",
-        price_vnd=stay.price_vnd or 0,
+        price_vnd=stay.price_vnd,
         paid_vnd=stay.paid_vnd,
         arrears_vnd=stay.arrears_vnd,
         is_repeat=True,

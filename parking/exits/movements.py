@@ -27,7 +27,8 @@ from parking.collections.rules import CollectionRail, NewCollection
 from parking.exits import queries, queries_movements
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.rules import ExitReason, SessionStatus
-from parking.exits.standing import lock_stay, read_standing, write_paid
+from parking.exits.standing import Standing, lock_stay, read_standing_anyway, write_paid
+from parking.exits.unpriced import report_unpriced
 from parking.sessions.rules import MovementKind
 from parking.shifts import late
 from parking.shifts.queries import find_shift, share_shift
@@ -200,12 +201,12 @@ async def _apply_collection(
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     at = max(movement.happened_at, stay.entered_at)
-    standing = await read_standing(session, org_id, stay, at=at)
+    standing = await read_standing_anyway(session, org_id, stay, at=at)
     actor = Actor(kind="staff", id=data.staff_id, name=OFFLINE)
     if standing.bill is not None and standing.bill.status in UNPAID:
         await cancel_bill(session, org_id, standing.bill.id, actor=actor, reason=OFFLINE, now=now)
     stay = standing.stay
-    paid_until = max(at + standing.price.grace, stay.paid_until or at)
+    paid_until = max(at + standing.grace, stay.paid_until or at)
     await write_paid(
         session,
         org_id,
@@ -233,7 +234,9 @@ async def _apply_collection(
         await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
         return Applied.AFTER_CLOSE
     # A device cannot know of grace: only what is beyond the price was taken twice.
-    if stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
+    if not isinstance(standing, Standing):
+        await report_unpriced(session, org_id, [stay], now=now)
+    elif stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
         return Applied.PAID_TWICE
     if rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
         session, org_id, stay.lot_id, shift.id

@@ -16,6 +16,7 @@ from core.clock import day_bounds
 from parking.exits.rules import StayFacts
 from parking.tariffs import queries
 from parking.tariffs.charges import Stay
+from parking.tariffs.errors import NoRateForVehicle, StayNotPriceable
 from parking.tariffs.in_force import LotRate, pick_rate
 from parking.tariffs.pricing import PriceLine, price_on_entry, price_stay
 from parking.tariffs.reading import build_tariff
@@ -23,6 +24,8 @@ from parking.tariffs.records_errors import LotHasNoTariff
 from parking.tariffs.structure import PaymentTiming, Tariff
 from parking.vehicles import VehicleClass
 
+# Why a stay has no price: what happened at the gate is written down all the same.
+NO_PRICE: Final = (LotHasNoTariff, NoRateForVehicle, StayNotPriceable)
 TARIFFS_KEPT_MAX: Final = 2_000
 _tariffs: OrderedDict[UUID, Tariff] = OrderedDict()
 

@@ -123,10 +123,11 @@ class ClosedStay:
     photo: bytes | None
     reason: str
     version_id: UUID | None
-    price_vnd: int
+    price_vnd: int | None
     paid_vnd: int
     bill_paid_vnd: int
     arrears_vnd: int
+    is_priced: bool = True  # else the price is as it was quoted last, or unknown
 
 
 async def lock_sessions(session: AsyncSession, org_id: UUID, ids: Collection[UUID]) -> None:
@@ -144,14 +145,14 @@ async def find_stays(
 
 async def lock_occupancy(
     session: AsyncSession, org_id: UUID, places: Collection[tuple[UUID, str]]
-) -> None:
-    """Lock the occupancy of (lot, class), in that order."""
+) -> set[tuple[UUID, str]]:
+    """Lock the occupancy of (lot, class), in that order; return those that there are."""
     values = {
         "org_id": org_id,
         "lot_ids": [lot_id for lot_id, _ in places],
         "classes": [vehicle_class for _, vehicle_class in places],
     }
-    await run(session, LOCK_OCCUPANCY, values)
+    return {(row[0], row[1]) for row in await run(session, LOCK_OCCUPANCY, values)}
 
 
 async def set_price(
@@ -242,7 +243,7 @@ async def write_ends(
 async def close_sessions(
     session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
 ) -> None:
-    """Write the ends of locked stays that were inside. As write_ends, it reads nothing."""
+    """Write the ends of locked stays that were not over. As write_ends, it reads nothing."""
     await write_ends(session, org_id, closed, now=now)
     ids = [one.stay.id for one in closed]
     await send(session, DELETE_INSIDE, {"org_id": org_id, "ids": ids})

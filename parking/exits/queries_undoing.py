@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.sql import run
-from parking.exits.rules import StayFacts, list_credentials
+from parking.exits.rules import SessionStatus, StayFacts, list_credentials
 
 REOPEN = text("""
     UPDATE parking_sessions
-    SET status = 'inside', left_at = NULL, exit_access_id = NULL, exit_device_id = NULL,
+    SET status = :status, left_at = NULL, exit_access_id = NULL, exit_device_id = NULL,
         exit_shift_id = NULL, exit_by = NULL, exit_photo = NULL, exit_reason = NULL, arrears_vnd = 0
     WHERE org_id = :org_id AND id = :id
 """)
@@ -24,6 +24,15 @@ INSERT_INSIDE = text("""
     FROM unnest(CAST(:kinds AS text[]), CAST(:credentials AS text[]), CAST(:pass_ids AS uuid[]))
         AS t (kind, credential, pass_id)
     ON CONFLICT DO NOTHING RETURNING kind
+""")
+# Whatever came in before this stay ended, with a credential of its own, had sent it to review.
+FIND_REVIEWED = text("""
+    SELECT 1
+    FROM unnest(CAST(:kinds AS text[]), CAST(:credentials AS text[])) AS t (kind, credential)
+    JOIN inside i ON i.org_id = :org_id AND i.lot_id = :lot_id AND i.kind = t.kind
+     AND i.credential = t.credential
+    WHERE i.session_id <> :id AND i.entered_at < :left_at
+    LIMIT 1
 """)
 MOVE_OCCUPANCY = text("""
     UPDATE occupancy SET inside_count = inside_count + CAST(:change AS int)
@@ -60,10 +69,25 @@ CHANGE_VEHICLE = text("""
 
 
 async def reopen_session(session: AsyncSession, org_id: UUID, stay: StayFacts) -> bool:
-    """Let a locked stay be inside again; False where one of its credentials came in anew."""
-    if not await _insert_inside(session, org_id, stay, list_credentials(stay)):
+    """Let a locked stay be what it was before it left, inside or in review.
+
+    Returns:
+        False where one of its credentials came in anew.
+    """
+    credentials = list_credentials(stay)
+    of_stay = {"org_id": org_id, "id": stay.id}
+    known_by = {
+        "lot_id": stay.lot_id,
+        "left_at": stay.left_at,
+        "kinds": [kind for kind, _, _ in credentials],
+        "credentials": [credential for _, credential, _ in credentials],
+    }
+    if await run(session, FIND_REVIEWED, of_stay | known_by):
+        await run(session, REOPEN, of_stay | {"status": SessionStatus.REVIEW.value})
+        return True
+    if not await _insert_inside(session, org_id, stay, credentials):
         return False
-    await run(session, REOPEN, {"org_id": org_id, "id": stay.id})
+    await run(session, REOPEN, of_stay | {"status": SessionStatus.INSIDE.value})
     await _move(session, org_id, stay.lot_id, stay.vehicle_class, 1)
     return True
 
@@ -85,8 +109,12 @@ async def change_vehicle(
     vehicle_class: str,
     entered_on: date,
 ) -> bool:
-    """Write another plate or class of a locked stay; False where that vehicle is inside already."""
+    """Write another plate or class of a locked stay; False where that vehicle is inside already.
+
+    What an override took out of what is inside stays out of it.
+    """
     of_stay = {"org_id": org_id, "lot_id": stay.lot_id, "id": stay.id}
+    values = {"plate": plate, "vehicle_class": vehicle_class, "entered_on": entered_on}
     plates = await run(session, DELETE_PLATE, of_stay)
     others = await run(session, DELETE_OTHERS, of_stay)
     is_listed = bool(plates or others)
@@ -97,7 +125,6 @@ async def change_vehicle(
         credentials.append(("plate", f"{vehicle_class}:{plate}", None))
     if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
         return False
-    values = {"plate": plate, "vehicle_class": vehicle_class, "entered_on": entered_on}
     await run(session, CHANGE_VEHICLE, of_stay | values)
     if is_listed and vehicle_class != stay.vehicle_class:
         for name, change in sorted(((stay.vehicle_class, -1), (vehicle_class, 1))):

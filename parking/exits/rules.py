@@ -73,7 +73,7 @@ class StayFacts:
 
     @property
     def is_inside(self) -> bool:
-        """Whether it is inside still, or nobody saw it leave."""
+        """Whether it is inside still, or nobody saw it leave: it is priced to this moment."""
         return self.status in (SessionStatus.INSIDE, SessionStatus.REVIEW)
 
     @property

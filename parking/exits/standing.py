@@ -7,14 +7,14 @@ session's lock.
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits import queries
 from parking.exits.errors import ParkingSessionNotFound
-from parking.exits.pricing import LotRates, StayPrice, read_rates
+from parking.exits.pricing import NO_PRICE, LotRates, StayPrice, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts, due_vnd
 from payments.bills.queries import find_bills
 from payments.bills.queries_owners import sum_of_owners
@@ -31,6 +31,21 @@ class Standing:
     bill: BillFacts | None  # the one that is shown
     price: StayPrice
     due_vnd: int
+
+    @property
+    def grace(self) -> timedelta:
+        """To leave in after paying."""
+        return self.price.grace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unpriced:
+    """A stay that no tariff prices, with what was paid until now."""
+
+    stay: StayFacts  # with what its bills say now
+    bill: BillFacts | None
+    due_vnd: int  # of what it was quoted last, if ever
+    grace: timedelta = timedelta()
 
 
 async def lock_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> StayFacts:
@@ -71,6 +86,15 @@ async def read_standing(
     rates = await read_rates(session, org_id, [stay])
     bills = await read_bills(session, org_id, [stay])
     return judge(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
+
+
+async def read_standing_anyway(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, at: datetime
+) -> Standing | Unpriced:
+    """Return where a stay stands at an instant, with or without a price."""
+    rates = await read_rates(session, org_id, [stay])
+    bills = await read_bills(session, org_id, [stay])
+    return judge_anyway(stay, rates, bills, at=at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,9 +152,22 @@ def judge(
     else:
         assert stay.left_at is not None
         price = rates.price(stay, stay.left_at, is_ticket_lost=is_ticket_lost)
-    stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, price)
+    stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, price.grace)
     due = due_vnd(stay, price.amount_vnd, at=at)
     return Standing(stay=stay, bill=bill, price=price, due_vnd=due)
+
+
+def judge_anyway(
+    stay: StayFacts, rates: LotRates, bills: OwnBills, *, at: datetime
+) -> Standing | Unpriced:
+    """Price a stay and say what is due, or what was due when it had a price."""
+    try:
+        return judge(stay, rates, bills, at=at)
+    except NO_PRICE:
+        bill = None if stay.bill_id is None else bills.shown.get(stay.bill_id)
+        stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, timedelta())
+        due = due_vnd(stay, stay.price_vnd or 0, at=at)
+        return Unpriced(stay=stay, bill=bill, due_vnd=due)
 
 
 def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:
@@ -141,7 +178,7 @@ def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:
 
 
 def catch_up(
-    stay: StayFacts, bill_paid_vnd: int, bill: BillFacts | None, price: StayPrice
+    stay: StayFacts, bill_paid_vnd: int, bill: BillFacts | None, grace: timedelta
 ) -> StayFacts:
     """Return a stay as its bills say that it is; the same where it knows that already."""
     change_vnd = bill_paid_vnd - stay.bill_paid_vnd
@@ -150,7 +187,7 @@ def catch_up(
     paid_until = stay.paid_until
     if bill is not None and bill.status in IS_PAID and not bill.is_late:
         assert bill.paid_at is not None
-        until = bill.paid_at + price.grace
+        until = bill.paid_at + grace
         paid_until = until if paid_until is None else max(paid_until, until)
     elif change_vnd < 0:  # taken back: it owes again at once
         paid_until = None

@@ -35,7 +35,8 @@ from parking.exits.rules import (
     StayFacts,
     is_own_typing,
 )
-from parking.exits.standing import get_stay, lock_stay, read_standing, write_paid
+from parking.exits.standing import get_stay, lock_stay, read_standing_anyway, write_paid
+from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
 
@@ -45,8 +46,10 @@ async def undo_exit(
 ) -> StayFacts:
     """Let a vehicle be inside again that was let out by mistake a moment ago. Idempotent.
 
+    What had been in review is in review again.
+
     Raises:
-        ParkingSessionNotFound
+        ParkingSessionNotFound, Busy
         ExitNotUndoable: somebody else let it out, or more than ten seconds ago.
         CredentialInside: its plate or ticket has come in again.
     """
@@ -60,6 +63,8 @@ async def undo_exit(
     assert stay.left_at is not None
     if now - stay.left_at > UNDO_EXIT_FOR:
         raise ExitNotUndoable("It left more than ten seconds ago.")
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
     if not await queries_undoing.reopen_session(session, org_id, stay):
         raise CredentialInside
     record_change(
@@ -149,7 +154,7 @@ async def reverse_collection(
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
-    standing = await read_standing(session, org_id, stay, at=now)
+    standing = await read_standing_anyway(session, org_id, stay, at=now)
     paid_vnd = standing.stay.paid_vnd - known.amount_vnd
     is_pass = known.rail == CollectionRail.PASS and stay.pass_id == known.pass_id
     if is_pass:
@@ -193,19 +198,23 @@ async def correct_vehicle(
         plate: compact; None: it has none that can be read.
 
     Raises:
-        ParkingSessionNotFound, NotInside, ApprovalNeeded
+        ParkingSessionNotFound, NotInside, ApprovalNeeded, Busy
+        LotOrClassNotFound: the lot takes no vehicles of that class.
         CredentialInside: that vehicle is inside already.
     """
     check_lines(reason=reason)
     assert actor.id is not None
     before = await get_stay(session, org_id, session_id)
     places = {(before.lot_id, before.vehicle_class), (before.lot_id, vehicle_class)}
-    await queries.lock_occupancy(session, org_id, places)
+    if await queries.lock_occupancy(session, org_id, places) != places:
+        raise LotOrClassNotFound(vehicle_class)
     stay = await lock_stay(session, org_id, session_id)
     if (stay.plate, stay.vehicle_class) == (plate, vehicle_class):
         return stay
     if not stay.is_inside or (plate is None and stay.ticket is None):
         raise NotInside(stay.status)
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
     if not is_own_typing(stay, actor.id) and not (may_override and reason):
         raise ApprovalNeeded("Somebody else typed it, or something was paid.")
     is_changed = await queries_undoing.change_vehicle(

@@ -1,11 +1,13 @@
 """Use cases around the way in, one vehicle at a time: overrides, and plates that are read later."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.errors import Busy
 from core.ids import new_id
 from core.reasons import Reason
 from parking.places.errors import LotClosed
@@ -19,17 +21,20 @@ from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
+CREDENTIALS_MAX: Final = 2  # of one entry: its plate and its ticket
+
 
 async def override_entry(
     session: AsyncSession, request: EntryRequest, *, reason: str, actor: Actor, now: datetime
 ) -> EntryAnswer:
     """Let a vehicle in although the lot is full or the vehicle is inside already.
 
-    The stay that is inside goes to review: it left unseen, or its plate was read wrong. Written to
-    the audit log where it made a difference. In a transaction of the hub's role.
+    The stay that is inside goes to review: it left unseen, or its plate was read wrong; both do
+    where its plate and its ticket are inside by two. Written to the audit log where it made a
+    difference. In a transaction of the hub's role.
 
     Raises:
-        LotOrClassNotFound
+        LotOrClassNotFound, Busy
         LotClosed: nobody lets a vehicle into it any more.
     """
     assert request.may_exceed
@@ -38,12 +43,14 @@ async def override_entry(
         raise LotClosed
     (row,) = await queries.enter_vehicles(session, [request], now=now)
     answer = _unwrap(request, row)
-    reviewed = None
-    if answer.verdict is Verdict.ALREADY_INSIDE:
-        reviewed = answer.session_id
-        await queries.send_to_review(session, request.org_id, request.lot_id, reviewed)
+    reviewed: list[UUID] = []
+    while answer.verdict is Verdict.ALREADY_INSIDE and len(reviewed) < CREDENTIALS_MAX:
+        reviewed.append(answer.session_id)
+        await queries.send_to_review(session, request.org_id, request.lot_id, answer.session_id)
         (row,) = await queries.enter_vehicles(session, [request], now=now)
         answer = _unwrap(request, row)
+    if reviewed and answer.verdict is not Verdict.OPENED:
+        raise Busy("The vehicle is coming in at this moment. Try again in a second.")
     is_over = (answer.inside_count or 0) > (answer.capacity or 0)
     if answer.verdict is Verdict.OPENED and (reviewed or is_over):
         record_change(
@@ -55,7 +62,7 @@ async def override_entry(
             object_id=request.id,
             after={
                 "lot_id": str(request.lot_id),
-                "sent_to_review": str(reviewed) if reviewed else None,
+                "sent_to_review": [str(one) for one in reviewed],
                 "inside_count": answer.inside_count,
                 "capacity": answer.capacity,
             },

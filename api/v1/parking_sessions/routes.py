@@ -56,6 +56,7 @@ from parking.exits.rules import ExitReason, StayFacts
 from parking.exits.standing import get_stay
 from parking.exits.undoing import correct_vehicle, reverse_collection, undo_entry, undo_exit
 from parking.exits.views import find_visible_stay
+from parking.sessions.errors import LotOrClassNotFound
 from parking.sessions.rules import check_entry_id, read_vehicle_plate
 from parking.shifts.errors import NoOpenShift
 from parking.tariffs.errors import (
@@ -86,7 +87,9 @@ async def show_session(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> Park
 
 @router.patch(
     "/{session_id}",
-    responses=may_answer(ParkingSessionNotFound, NotInside, ApprovalNeeded, CredentialInside),
+    responses=may_answer(
+        ParkingSessionNotFound, NotInside, ApprovalNeeded, CredentialInside, LotOrClassNotFound
+    ),
 )
 async def correct(
     session_id: UUID, body: VehicleCorrect, caller: Gate, tx: Tx, now: Now

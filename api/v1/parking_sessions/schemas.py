@@ -181,7 +181,7 @@ class ExitRead(Read):
     lot_id: UUID
     left_at: datetime
     reason: ExitReason
-    price_vnd: int
+    price_vnd: int | None = Field(description="Null where no tariff priced the stay.")
     paid_vnd: int
     arrears_vnd: int
     is_repeat: bool = Field(description="It had left before.")

@@ -81,6 +81,10 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
         {"plate": "29A***45", "lot": "Bãi xe số 1"},
         ["29A***45", "Bãi xe số 1"],
     ),
+    BreakReason.STAY_WITHOUT_PRICE: (
+        {"plate": "29A***45", "lot": "Bãi xe số 1"},
+        ["29A***45", "Bãi xe số 1"],
+    ),
     BreakReason.MOVEMENT_TO_CHECK: (
         {"why": "paid_twice", "lot": "Bãi xe số 1"},
         ["paid_twice", "Bãi xe số 1"],
