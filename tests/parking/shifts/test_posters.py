@@ -1,4 +1,4 @@
-"""Payments by a lot's poster: a collection of the shift that ran at that time, once."""
+"""Sales on a lot's poster: each is a collection of the shift that ran then, and posts nothing."""
 
 from collections import Counter
 from datetime import datetime, timedelta
