@@ -33,7 +33,7 @@ def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
 
 
 async def apply_movements(databases: JobDatabases, *, now: datetime) -> int:
-    """Apply what no hub process applied when it was stored, each device by itself; return how many."""
+    """Apply what no hub applied when it stored it, each device by itself; return how many."""
     async with databases.worker.begin() as session:
         devices = await find_devices(session, limit=DEVICES_MAX)
     applied = 0
