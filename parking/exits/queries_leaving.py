@@ -17,12 +17,15 @@ from parking.tariffs.in_force import LotRate
 from parking.tariffs.queries import LIST_RATES, read_rates
 from payments.bills.queries_owners import SUM_OF_OWNERS
 
+# By the primary key, one by one: no plan made while `inside` was small reads all of it later.
 FIND_INSIDE: Final = text("""
-    SELECT i.lot_id, i.kind, i.credential, i.session_id, i.vehicle_class
+    SELECT t.lot_id, t.kind, t.credential, i.session_id, i.vehicle_class
     FROM unnest(CAST(:lot_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:values AS text[]))
         AS t (lot_id, kind, credential)
-    JOIN inside i ON i.org_id = :org_id AND i.lot_id = t.lot_id AND i.kind = t.kind
-     AND i.credential = t.credential
+    CROSS JOIN LATERAL (
+        SELECT session_id, vehicle_class FROM inside
+        WHERE org_id = :org_id AND lot_id = t.lot_id AND kind = t.kind
+          AND credential = t.credential LIMIT 1) i
 """)
 FIND_PLACES: Final = text("""
     SELECT id, lot_id, vehicle_class FROM parking_sessions

@@ -17,6 +17,7 @@ from core.settings import Settings
 from tests.world.gates import CODE, Gate, set_up_gate
 from tests.world.hubs import Hub, running_hub
 from tests.world.lots import MOTORBIKE, a_lot
+from tests.world.parking_sessions import a_tariff
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +176,34 @@ async def test_the_way_past_the_router_answers_like_the_route_behind_it(settings
                 (f"/v1/lots/{new_id()}/entries", gate.body()),
             ):
                 await gate.attendant.post(gate.entries_path, json=good)
+                told = [await ask(client, path, body) for client in (gate.attendant, behind)]
+                assert told[0] == told[1], path
+
+
+async def test_the_way_out_past_the_router_answers_like_the_route_behind_it(
+    settings: Settings,
+) -> None:
+    walled_up = create_app(settings)
+    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not EntriesASGI]
+    async with running_hub(settings) as hub:
+        gate = await set_up_gate(hub)
+        await a_tariff(hub.services.database, gate.lot, now=read_clock())
+        await gate.enter(plate="29A155555")
+        exits = f"/v1/lots/{gate.lot.id}/exits"
+        async with running_hub(settings, walled_up) as other:
+            behind = other.new_client(**{"Sec-Fetch-Site": "same-origin"})
+            behind.cookies = gate.attendant.cookies
+            gone = {"plate": "29A199999", "vehicle_class": "motorbike"}
+            for path, body in (
+                (exits, {"plate": "29A155555", "vehicle_class": "motorbike"}),
+                (exits, gone),
+                (exits, {"plate": "29A155555"}),
+                (exits, {"ticket": "1", "tag": "2"}),
+                (exits, gone | {"paid": True}),
+                (exits, "[]"),
+                (f"{exits}?since=1", gone),
+                (f"/v1/lots/{new_id()}/exits", gone),
+            ):
                 told = [await ask(client, path, body) for client in (gate.attendant, behind)]
                 assert told[0] == told[1], path
 

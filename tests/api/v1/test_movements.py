@@ -153,7 +153,7 @@ async def test_a_closed_stay_that_overlaps_another_is_a_break(
 
     assert await phone.send(first, out) == ["opened", "waiting"]
 
-    assert [r for _, r, _ in await list_breaks(owner_database)] == ["stays_overlap"]
+    assert "stays_overlap" in [r for _, r, _ in await list_breaks(owner_database)]
 
 
 async def test_a_revoked_phone_may_send_what_it_recorded_before(
