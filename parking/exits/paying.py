@@ -168,7 +168,7 @@ async def collect(
             session, org_id, standing.bill.id, actor=actor, reason=PAID_OTHERWISE, now=now
         )
     new = _new_collection(stay, taken, shift.id, amount_vnd, actor, now)
-    await _write_collected(session, org_id, standing, amount_vnd, now=now)
+    await _write_collected(session, org_id, standing, taken.rail, amount_vnd, now=now)
     await collections.record(session, org_id, [new], now=now)
     stored = await find_collection(session, org_id, taken.id)
     assert stored is not None
@@ -200,12 +200,19 @@ def _check_amount(standing: Standing, amount_vnd: int | None) -> None:
 
 
 async def _write_collected(
-    session: AsyncSession, org_id: UUID, standing: Standing, amount_vnd: int, *, now: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    standing: Standing,
+    rail: CollectionRail,
+    amount_vnd: int,
+    *,
+    now: datetime,
 ) -> None:
-    stay = standing.stay
+    """Write what a stay was paid; a pass pays nothing, but the stay costs nothing on it."""
+    stay, is_pass = standing.stay, rail is CollectionRail.PASS
     paid = replace(
         stay,
-        paid_vnd=stay.paid_vnd + amount_vnd,
+        paid_vnd=stay.paid_vnd if is_pass else stay.paid_vnd + amount_vnd,
         paid_until=now + standing.price.grace if stay.is_inside else stay.paid_until,
         arrears_vnd=0 if stay.is_inside else max(0, stay.arrears_vnd - amount_vnd),
     )
@@ -214,7 +221,7 @@ async def _write_collected(
         session,
         org_id,
         stay.id,
-        price_vnd=_keep_price(standing),
+        price_vnd=0 if is_pass else _keep_price(standing),
         version_id=standing.price.version_id,
     )
     paid_event = NewEvent(

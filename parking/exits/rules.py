@@ -119,8 +119,9 @@ def arrears_at_exit(reason: ExitReason, owed_vnd: int) -> int:
 
 def is_own_typing(stay: StayFacts, by: UUID) -> bool:
     """Tell whether somebody may correct a vehicle by themselves: they typed it, and nothing came
-    in for it yet."""
-    return stay.entry_by == by and not stay.paid_vnd and stay.is_inside
+    in for it yet, nor was a pass shown."""
+    is_unpaid = not stay.paid_vnd and stay.paid_until is None
+    return stay.entry_by == by and is_unpaid and stay.is_inside
 
 
 def list_credentials(stay: StayFacts) -> list[tuple[str, str, UUID | None]]:

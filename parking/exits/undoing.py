@@ -35,7 +35,13 @@ from parking.exits.rules import (
     StayFacts,
     is_own_typing,
 )
-from parking.exits.standing import get_stay, lock_stay, read_standing_anyway, write_paid
+from parking.exits.standing import (
+    Standing,
+    get_stay,
+    lock_stay,
+    read_standing_anyway,
+    write_paid,
+)
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
@@ -154,16 +160,15 @@ async def reverse_collection(
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
-    standing = await read_standing_anyway(session, org_id, stay, at=now)
-    paid_vnd = standing.stay.paid_vnd - known.amount_vnd
-    is_pass = known.rail == CollectionRail.PASS and stay.pass_id == known.pass_id
-    if is_pass:
-        await queries.set_pass(session, org_id, stay.id, pass_id=None)
-    arrears_vnd = stay.arrears_vnd
-    if not stay.is_inside:
-        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
-    changed = replace(standing.stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
-    await write_paid(session, org_id, changed)
+    if known.rail == CollectionRail.PASS:
+        await _take_pass_back(session, org_id, stay, known, now=now)
+    else:
+        stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
+        paid_vnd, arrears_vnd = stay.paid_vnd - known.amount_vnd, stay.arrears_vnd
+        if not stay.is_inside:
+            arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
+        stay = replace(stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
+        await write_paid(session, org_id, stay)
     record_change(
         session,
         org_id=org_id,
@@ -176,6 +181,33 @@ async def reverse_collection(
         now=now,
     )
     return await collection_queries.lock_collection(session, org_id, collection_id)
+
+
+async def _take_pass_back(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    known: CollectionFacts,
+    *,
+    now: datetime,
+) -> None:
+    """Let a locked stay cost what it does without the pass; one that is over owes it."""
+    if stay.pass_id == known.pass_id:
+        await queries.set_pass(session, org_id, stay.id, pass_id=None)
+        stay = replace(stay, pass_id=None, pass_kind=None, pass_until=None)
+    standing = await read_standing_anyway(session, org_id, stay, at=now)
+    stay = replace(standing.stay, paid_until=None)
+    if not stay.is_inside:
+        # What no tariff prices any more costs what it did when the pass was shown.
+        price_vnd, version_id = known.amount_vnd, None
+        if isinstance(standing, Standing):
+            price_vnd, version_id = standing.price.amount_vnd, standing.price.version_id
+        await queries.set_price(
+            session, org_id, stay.id, price_vnd=price_vnd, version_id=version_id
+        )
+        arrears_vnd = max(stay.arrears_vnd, price_vnd - stay.paid_vnd)
+        stay = replace(stay, price_vnd=price_vnd, arrears_vnd=arrears_vnd)
+    await write_paid(session, org_id, stay)
 
 
 async def correct_vehicle(

@@ -113,7 +113,7 @@ class ParkingSession(OrgRow):
     exit_reason: Mapped[str | None] = mapped_column(String(20))  # paid, pass, exempt, manual, …
     tariff_version_id: Mapped[UUID | None]  # that priced it last
     price_vnd: Mapped[Vnd | None]  # of the whole stay, as last quoted
-    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # bills and collections
+    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # bills, collections but passes
     paid_until: Mapped[datetime | None]  # grace to leave after paying
     bill_id: Mapped[UUID | None]  # the one that is shown now
     bill_paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # of it, in paid_vnd
