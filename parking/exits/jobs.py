@@ -4,18 +4,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-import structlog
-
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
-from parking.exits.applier import APPLIED_AT_ONCE_MAX, apply_waiting
+from parking.exits.applier import apply_device
 from parking.exits.queries_movements import (
     find_devices,
     find_unconfirmed,
     owe_unconfirmed_exits,
 )
-
-log = structlog.get_logger()
 
 MOVEMENTS_EVERY_S: Final = 2.0
 ARREARS_EVERY_S: Final = 600.0
@@ -35,17 +31,10 @@ def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
 async def apply_movements(databases: JobDatabases, *, now: datetime) -> int:
     """Apply the exits and collections that wait, each device by itself; return how many."""
     async with databases.worker.begin() as session:
-        devices = await find_devices(session, limit=DEVICES_MAX)
+        devices = await find_devices(session, limit=DEVICES_MAX, now=now)
     applied = 0
     for org_id, device_id in devices:
-        try:
-            count = APPLIED_AT_ONCE_MAX
-            while count == APPLIED_AT_ONCE_MAX:
-                async with open_org_transaction(databases.app, org_id) as session:
-                    count = await apply_waiting(session, org_id, device_id, now=now)
-                applied += count
-        except Exception as error:  # one device does not hold up the others
-            log.error("movements.not_applied", device=str(device_id), error=repr(error))
+        applied += await apply_device(databases.app, org_id, device_id, now=now)
     return applied
 
 
