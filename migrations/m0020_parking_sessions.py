@@ -22,7 +22,7 @@ APP_MAY_UPDATE = {
     " arrears_vnd",
     # Sightings are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo",
-    "movements": "handled_at, attempts, verdict",
+    "movements": "handled_at, attempts, try_at, verdict",
 }
 
 
@@ -205,6 +205,7 @@ def upgrade() -> None:
         sa.Column("received_from", sa.Uuid(), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("try_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verdict", sa.String(length=20), nullable=True),
         sa.CheckConstraint(
             "kind IN ('entry', 'exit', 'collection', 'manual_open')",

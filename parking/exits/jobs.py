@@ -4,11 +4,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-import structlog
-
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
-from parking.exits.applier import apply_all_waiting
+from parking.exits.applier import apply_device
 from parking.exits.queries import lock_sessions
 from parking.exits.queries_movements import (
     find_devices,
@@ -16,8 +14,6 @@ from parking.exits.queries_movements import (
     owe_unconfirmed_exits,
 )
 from parking.exits.queries_reviewing import find_stale, put_under_review
-
-log = structlog.get_logger()
 
 MOVEMENTS_EVERY_S: Final = 2.0
 ARREARS_EVERY_S: Final = 600.0
@@ -40,15 +36,10 @@ def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
 async def apply_movements(databases: JobDatabases, *, now: datetime) -> int:
     """Apply what no hub applied when it was stored, each device by itself; return how many."""
     async with databases.worker.begin() as session:
-        devices = await find_devices(session, limit=DEVICES_MAX)
+        devices = await find_devices(session, limit=DEVICES_MAX, now=now)
     applied = 0
     for org_id, device_id in devices:
-        try:
-            applied += await apply_all_waiting(
-                databases.app, org_id, device_id, read_clock=lambda: now
-            )
-        except Exception as error:  # one device does not hold up the others
-            log.error("movements.not_applied", device=str(device_id), error=repr(error))
+        applied += await apply_device(databases.app, org_id, device_id, now=now)
     return applied
 
 

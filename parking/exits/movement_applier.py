@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from core.db import Database
-from parking.exits.applier import apply_all_waiting
+from parking.exits.applier import APPLIED_AT_ONCE_MAX, apply_device
 
 log = structlog.get_logger()
 
@@ -50,12 +50,17 @@ class MovementApplier:
         if self._running:
             await asyncio.wait(list(self._running.values()))
 
+    async def _apply(self, device: _Device) -> None:
+        applied = APPLIED_AT_ONCE_MAX
+        while applied == APPLIED_AT_ONCE_MAX and not self._is_closing:
+            applied = await apply_device(self._database, *device, now=self._read_clock())
+
     async def _run(self, device: _Device) -> None:
         try:
             async with self._turns:
                 self._again.discard(device)
                 if not self._is_closing:
-                    await apply_all_waiting(self._database, *device, read_clock=self._read_clock)
+                    await self._apply(device)
         except Exception as error:  # the worker comes by
             log.error("movements.not_applied", device=str(device[1]), error=repr(error))
         finally:

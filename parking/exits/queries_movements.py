@@ -10,23 +10,38 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
 
-# Another process that has the device's movements finishes first: their order is the device's.
-LOCK_WAITING = text("""
+# Another process that has it finishes first: their order is the device's.
+LOCK_NEXT = text("""
     SELECT id, lot_id, kind, body::text, device_at, offset_ms, received_at, received_from
     FROM movements
     WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
       AND verdict IS NULL AND kind <> 'entry'
-    ORDER BY seq, id LIMIT :limit
+    ORDER BY seq, id LIMIT 1
     FOR NO KEY UPDATE
 """)
 MARK_APPLIED = text("""
     UPDATE movements SET handled_at = :now, verdict = :verdict, attempts = attempts + 1
     WHERE org_id = :org_id AND device_id = :device_id AND id = :id
 """)
+# What follows a movement that is put off waits with it, and takes no other device's place.
+PUT_OFF = text("""
+    UPDATE movements
+    SET attempts = attempts + 1,
+        try_at = CAST(:now AS timestamptz)
+            + least(interval '10 minutes', interval '1 second' * 2 ^ least(attempts, 10))
+    WHERE org_id = :org_id AND device_id = :device_id AND id = (
+        SELECT id FROM movements
+        WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
+          AND verdict IS NULL AND kind <> 'entry'
+        ORDER BY seq, id LIMIT 1)
+""")
 FIND_DEVICES = text("""
-    SELECT DISTINCT org_id, device_id FROM movements
-    WHERE handled_at IS NULL AND verdict IS NULL AND kind <> 'entry'
-    LIMIT :limit
+    SELECT org_id, device_id FROM (
+        SELECT DISTINCT ON (org_id, device_id) org_id, device_id, try_at FROM movements
+        WHERE handled_at IS NULL AND verdict IS NULL AND kind <> 'entry'
+        ORDER BY org_id, device_id, seq, id) AS first
+    WHERE try_at IS NULL OR try_at <= :now
+    ORDER BY try_at NULLS FIRST LIMIT :limit
 """)
 COUNT_UNCONFIRMED = text("""
     SELECT count(s.id) > min(l.unconfirmed_exits_max)
@@ -63,13 +78,15 @@ OWE_UNCONFIRMED = text("""
 FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
 
 
-async def lock_waiting(
-    session: AsyncSession, org_id: UUID, device_id: UUID, *, limit: int
-) -> list[tuple[Any, ...]]:
-    """Lock what waits of a device, in its order: rows with the body read as JSON."""
-    values = {"org_id": org_id, "device_id": device_id, "limit": limit}
-    rows = await run(session, LOCK_WAITING, values)
-    return [(*row[:3], msgspec.json.decode(row[3]), *row[4:]) for row in rows]
+async def lock_next(session: AsyncSession, org_id: UUID, device_id: UUID) -> tuple[Any, ...] | None:
+    """Lock the first of a device's movements that waits: a row with the body read as JSON."""
+    rows = await run(session, LOCK_NEXT, {"org_id": org_id, "device_id": device_id})
+    return (*rows[0][:3], msgspec.json.decode(rows[0][3]), *rows[0][4:]) if rows else None
+
+
+async def put_off(session: AsyncSession, org_id: UUID, device_id: UUID, *, now: datetime) -> None:
+    """Let the first of a device's movements that waits be tried later, each time twice as late."""
+    await run(session, PUT_OFF, {"org_id": org_id, "device_id": device_id, "now": now})
 
 
 async def mark_applied(
@@ -86,9 +103,12 @@ async def mark_applied(
     await run(session, MARK_APPLIED, values)
 
 
-async def find_devices(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Find (organisation, device) of those whose movements wait, for the worker."""
-    return [(row[0], row[1]) for row in await run(session, FIND_DEVICES, {"limit": limit})]
+async def find_devices(
+    session: AsyncSession, *, limit: int, now: datetime
+) -> list[tuple[UUID, UUID]]:
+    """Find (organisation, device) of those whose movements are to be applied, for the worker."""
+    rows = await run(session, FIND_DEVICES, {"limit": limit, "now": now})
+    return [(row[0], row[1]) for row in rows]
 
 
 async def is_over_unconfirmed(

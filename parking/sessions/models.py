@@ -228,4 +228,5 @@ class Movement(Base):
     received_from: Mapped[UUID]  # who was signed in when it came
     handled_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    try_at: Mapped[datetime | None]  # not before: it could not be applied
     verdict: Mapped[str | None] = mapped_column(String(20))

@@ -78,10 +78,10 @@ class Phone:
     async def let_out(self, stay_id: UUID, **facts: Any) -> UUID:
         return await self.keep("exit", session_id=str(stay_id), **facts)
 
-    async def apply(self) -> list[str]:
+    async def apply(self, *, now: datetime = BACK_ONLINE) -> list[str]:
         """Let the worker come by; return the verdicts in the phone's order."""
         databases = JobDatabases(app=self.app, worker=self.worker)
-        await apply_movements(databases, now=BACK_ONLINE)
+        await apply_movements(databases, now=now)
         async with open_org_transaction(self.app, self.gate.org_id) as session:
             rows = await session.scalars(text("SELECT verdict FROM movements ORDER BY seq"))
             return [str(row) for row in rows]

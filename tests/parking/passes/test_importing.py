@@ -13,7 +13,7 @@ from parking.passes import queries
 from parking.passes.importing import ROWS_MAX, import_passes
 from tests.world.constants import MANAGER, NOON
 from tests.world.parking_sessions import Gate, a_gate
-from tests.world.passes import look_at_pass, with_monthly_prices
+from tests.world.sold_passes import look_at_pass, with_monthly_prices
 
 pytestmark = pytest.mark.anyio
 

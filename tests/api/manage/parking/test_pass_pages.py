@@ -9,7 +9,7 @@ from core.clock import hanoi_day, read_clock
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, submit, text_of
 from tests.world.parking_sessions import a_gate
-from tests.world.passes import with_monthly_prices
+from tests.world.sold_passes import with_monthly_prices
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
