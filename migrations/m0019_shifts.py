@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("lot_id", sa.Uuid(), nullable=False),
         sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("payee_id", sa.Uuid(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change_vnd", sa.BigInteger(), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
@@ -45,6 +46,11 @@ def upgrade() -> None:
             ["org_id", "staff_id"],
             ["staff.org_id", "staff.id"],
             name=op.f("fk_shifts_org_id_staff_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "payee_id"],
+            ["payees.org_id", "payees.id"],
+            name=op.f("fk_shifts_org_id_payee_id"),
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_shifts")),
     )

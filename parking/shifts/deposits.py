@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor
 from parking.collections import queries as collections
 from parking.shifts.errors import NothingToDeposit
-from parking.shifts.queries import get_payee_of_lot, lock_shift
+from parking.shifts.queries import lock_shift
 from payments.bills import settling
 from payments.bills.errors import BillIdTaken
 from payments.bills.owners_rules import Change
@@ -81,7 +81,7 @@ async def open_deposit(
         raise NothingToDeposit
     request = BillRequest(
         id=wanted.id,
-        payee_id=await get_payee_of_lot(session, org_id, shift.lot_id),
+        payee_id=shift.payee_id,
         amount_vnd=amount_vnd,
         purpose=PURPOSE,
         expires_at=now + wanted.valid_for,

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking.shifts.queries import get_payee_of_lot
 from parking.shifts.rules import ShiftFacts
 from payments.ledger import service as ledger
 from payments.ledger.rules import NewPosting, cash_variance, takings
@@ -31,10 +30,9 @@ async def post_late_cash(
     assert shift.closed_at is not None
     if not amount_vnd:
         return
-    payee_id = await get_payee_of_lot(session, org_id, shift.lot_id)
     posting = NewPosting(
-        debit=cash_variance(payee_id),
-        credit=takings(payee_id),
+        debit=cash_variance(shift.payee_id),
+        credit=takings(shift.payee_id),
         amount_vnd=amount_vnd,
         cause_kind=CAUSE,
         cause_id=collection_id,

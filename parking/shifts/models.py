@@ -17,6 +17,7 @@ class Shift(OrgRow):
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "lot_id"], ["lots.org_id", "lots.id"]),
         ForeignKeyConstraint(["org_id", "staff_id"], ["staff.org_id", "staff.id"]),
+        ForeignKeyConstraint(["org_id", "payee_id"], ["payees.org_id", "payees.id"]),
         Index(
             "uq_shifts_open",
             "org_id",
@@ -34,6 +35,7 @@ class Shift(OrgRow):
 
     lot_id: Mapped[UUID]
     staff_id: Mapped[UUID]
+    payee_id: Mapped[UUID]  # the lot's at the opening: the books of a shift stay with one payee
     opened_at: Mapped[datetime]
     change_vnd: Mapped[Vnd]  # cash in the bag at the start, to give change
     closed_at: Mapped[datetime | None]

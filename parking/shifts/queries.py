@@ -44,8 +44,8 @@ FIND_RUNNING = text("""
     ORDER BY opened_at DESC, id DESC LIMIT 1
 """)
 INSERT = text("""
-    INSERT INTO shifts (org_id, id, lot_id, staff_id, opened_at, change_vnd)
-    VALUES (:org_id, :id, :lot_id, :staff_id, :now, :change_vnd)
+    INSERT INTO shifts (org_id, id, lot_id, staff_id, payee_id, opened_at, change_vnd)
+    VALUES (:org_id, :id, :lot_id, :staff_id, :payee_id, :now, :change_vnd)
     ON CONFLICT DO NOTHING RETURNING id
 """)
 CLOSE = text("""
@@ -144,6 +144,7 @@ async def insert_shift_once(
     *,
     lot_id: UUID,
     staff_id: UUID,
+    payee_id: UUID,
     change_vnd: int,
     now: datetime,
 ) -> bool:
@@ -153,6 +154,7 @@ async def insert_shift_once(
         "id": shift_id,
         "lot_id": lot_id,
         "staff_id": staff_id,
+        "payee_id": payee_id,
         "change_vnd": change_vnd,
         "now": now,
     }

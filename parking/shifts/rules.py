@@ -18,6 +18,7 @@ class ShiftFacts:
     id: UUID
     lot_id: UUID
     staff_id: UUID
+    payee_id: UUID  # whose money it takes, until its close and after it
     opened_at: datetime
     change_vnd: int
     closed_at: datetime | None

@@ -43,6 +43,7 @@ async def open_shift(
         shift_id,
         lot_id=lot_id,
         staff_id=staff_id,
+        payee_id=payee_id,
         change_vnd=change_vnd,
         now=now,
     )
@@ -120,10 +121,9 @@ async def close_shift(
         note=note,
         now=now,
     )
-    payee_id = await queries.get_payee_of_lot(session, org_id, shift.lot_id)
     postings = list_postings(
         shift_id,
-        payee_id,
+        shift.payee_id,
         cash_vnd=cash_vnd,
         variance_vnd=counted_vnd - expected_vnd,
         closed_at=now,

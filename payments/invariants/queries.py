@@ -196,19 +196,19 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         WHERE t.status = 'charged'
         UNION ALL
         SELECT s.org_id, said.code, said.subject_id, said.vnd, 0
-        FROM shifts s JOIN lots l ON (l.org_id, l.id) = (s.org_id, s.lot_id)
+        FROM shifts s
         CROSS JOIN LATERAL (VALUES
-            ('takings', l.payee_id, s.expected_vnd - s.change_vnd),
+            ('takings', s.payee_id, s.expected_vnd - s.change_vnd),
             ('cash_in_drawer', s.id, s.change_vnd - s.counted_vnd),
-            ('cash_variance', l.payee_id, s.counted_vnd - s.expected_vnd)
+            ('cash_variance', s.payee_id, s.counted_vnd - s.expected_vnd)
         ) AS said (code, subject_id, vnd)
         WHERE s.closed_at IS NOT NULL
         UNION ALL
-        SELECT c.org_id, said.code, l.payee_id, said.vnd, 0
+        SELECT c.org_id, said.code, s.payee_id, said.vnd, 0
         FROM collections c
         JOIN postings t ON (t.org_id, t.cause_id) = (c.org_id, c.id)
          AND t.cause_kind = 'late_collection'
-        JOIN lots l ON (l.org_id, l.id) = (c.org_id, c.lot_id)
+        JOIN shifts s ON (s.org_id, s.id) = (c.org_id, c.shift_id)
         CROSS JOIN LATERAL (VALUES
             ('takings', c.amount_vnd), ('cash_variance', -c.amount_vnd)) AS said (code, vnd)
         WHERE c.rail = 'cash' AND c.reversed_at IS NULL
