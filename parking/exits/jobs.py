@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+import structlog
+
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.tenancy import open_org_transaction
 from parking.exits.applier import apply_device
@@ -14,6 +16,8 @@ from parking.exits.queries_movements import (
     owe_unconfirmed_exits,
 )
 from parking.exits.queries_reviewing import find_stale, put_under_review
+
+log = structlog.get_logger()
 
 MOVEMENTS_EVERY_S: Final = 2.0
 ARREARS_EVERY_S: Final = 600.0
