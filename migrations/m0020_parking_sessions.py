@@ -15,7 +15,7 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("parking_sessions", "inside", "observations", "movements")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "parking_sessions": "vehicle_class, plate, ticket, status, entry_photo, pass_id,"
+    "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo, pass_id,"
     " checked_at, left_at,"
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
     " tariff_version_id, price_vnd, paid_vnd, paid_until, bill_id, bill_paid_vnd,"

@@ -79,12 +79,15 @@ class PlateDiffers(HubError):
 
 
 class PassNotValid(HubError):
-    """The pass is not in force here today, or not for this vehicle."""
+    """The pass is not in force here today, not for this vehicle, or another one is inside on it."""
 
     kind, code, title = Kind.CONFLICT, "pass_not_valid", "The pass does not cover this stay"
 
     def __init__(self) -> None:
-        super().__init__("The pass is not in force at this lot today, or not for this vehicle.")
+        super().__init__(
+            "The pass is not in force at this lot today, not for this vehicle,"
+            " or another of its vehicles is inside on it."
+        )
 
 
 class ExitNotUndoable(HubError):

@@ -17,10 +17,16 @@ from core.text import check_lines
 from parking.collections import service as collections
 from parking.collections.queries import find_collection
 from parking.collections.rules import CollectionFacts, CollectionRail, NewCollection
-from parking.exits import queries
+from parking.exits import queries, queries_passes
 from parking.exits.errors import AmountNotDue, NothingDue, PassNotValid
 from parking.exits.rules import OWNER_KIND, PURPOSE, StayFacts
-from parking.exits.standing import Standing, lock_stay, read_standing, write_paid
+from parking.exits.standing import (
+    Standing,
+    lock_place_and_stay,
+    lock_stay,
+    read_standing,
+    write_paid,
+)
 from parking.shifts.service import share_open_shift
 from payments.bills import settling
 from payments.bills.errors import BillIdTaken
@@ -140,10 +146,13 @@ async def collect(
 
     Raises:
         ParkingSessionNotFound, CollectionIdTaken, NoOpenShift, NothingDue, AmountNotDue,
-        PassNotValid
+        PassNotValid; Busy where the stay is moved to another class meanwhile
     """
     check_lines(reason=taken.reason)
-    stay = await lock_stay(session, org_id, session_id)
+    if taken.rail is CollectionRail.PASS:  # what is inside names it
+        stay = await lock_place_and_stay(session, org_id, session_id)
+    else:
+        stay = await lock_stay(session, org_id, session_id)
     known = await find_collection(session, org_id, taken.id)
     if known is not None:
         new = _new_collection(stay, taken, known.shift_id, known.amount_vnd, actor, now)
@@ -161,8 +170,7 @@ async def collect(
         raise NothingDue
     if taken.rail is CollectionRail.PASS:
         assert taken.pass_id is not None
-        await _check_pass(session, org_id, stay, taken.pass_id, now=now)
-        await queries.set_pass(session, org_id, session_id, pass_id=taken.pass_id)
+        await _use_pass(session, org_id, stay, taken.pass_id, now=now)
     if standing.bill is not None and standing.bill.status in UNPAID:
         await cancel_bill(
             session, org_id, standing.bill.id, actor=actor, reason=PAID_OTHERWISE, now=now
@@ -263,10 +271,14 @@ def _new_collection(
     )
 
 
-async def _check_pass(
+async def _use_pass(
     session: AsyncSession, org_id: UUID, stay: StayFacts, pass_id: UUID, *, now: datetime
 ) -> None:
-    """Hold a pass to its lot, its vehicles and its days; midnight in Hà Nội ends the last one."""
+    """Let a stay be on a pass that is shown, within its lot, its vehicles and its days.
+
+    Midnight in Hà Nội ends the last one. Of its vehicles one at a time is inside on it.
+    """
+    await queries_passes.lock_pass(session, org_id, pass_id)
     found = await queries.find_pass(
         session, org_id, pass_id, plate=stay.plate, vehicle_class=stay.vehicle_class
     )
@@ -279,5 +291,11 @@ async def _check_pass(
         or found.revoked_at is not None
         or not found.valid_from <= hanoi_day(stay.entered_at)
         or not hanoi_day(now) <= found.valid_until
+        or await queries_passes.is_pass_in_use(session, org_id, stay, pass_id)
+    ):
+        raise PassNotValid
+    is_monthly = found.kind == "monthly"
+    if not await queries_passes.set_pass(
+        session, org_id, stay.id, pass_id=pass_id, is_monthly=is_monthly
     ):
         raise PassNotValid

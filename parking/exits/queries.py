@@ -53,9 +53,6 @@ SET_PAID = text("""
            paid_until = :paid_until, arrears_vnd = :arrears_vnd
     WHERE org_id = :org_id AND id = :id
 """)
-SET_PASS = text("""
-    UPDATE parking_sessions SET pass_id = :pass_id WHERE org_id = :org_id AND id = :id
-""")
 LIST_ARREARS = text(f"""
     SELECT {FROM_SESSION}
     WHERE s.org_id = :org_id AND s.plate = :plate AND s.vehicle_class = :vehicle_class
@@ -196,13 +193,6 @@ async def set_paid(
         "arrears_vnd": arrears_vnd,
     }
     await run(session, SET_PAID, values)
-
-
-async def set_pass(
-    session: AsyncSession, org_id: UUID, session_id: UUID, *, pass_id: UUID | None
-) -> None:
-    """Let a locked stay be on a pass, or on none."""
-    await run(session, SET_PASS, {"org_id": org_id, "id": session_id, "pass_id": pass_id})
 
 
 async def list_arrears(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.sql import run
+from parking.exits.queries_passes import choose_pass
 from parking.exits.rules import SessionStatus, StayFacts, list_credentials
 
 REOPEN = text("""
@@ -53,18 +54,11 @@ DELETE_OTHERS = text("""
     WHERE org_id = :org_id AND lot_id = :lot_id AND session_id = :id AND kind <> 'plate'
     RETURNING kind, credential
 """)
-# The pass that it came in on was that of the plate that was typed.
 CHANGE_VEHICLE = text("""
-    UPDATE parking_sessions s
-    SET plate = CAST(:plate AS text), vehicle_class = CAST(:vehicle_class AS text), pass_id = (
-        SELECT p.id FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
-        WHERE x.org_id = :org_id AND x.plate = CAST(:plate AS text)
-          AND x.vehicle_class = CAST(:vehicle_class AS text)
-          AND (p.lot_id IS NULL OR p.lot_id = :lot_id) AND p.in_force_at IS NOT NULL
-          AND p.revoked_at IS NULL
-          AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until
-        ORDER BY p.kind = 'exempt' DESC, p.id LIMIT 1)
-    WHERE s.org_id = :org_id AND s.id = :id
+    UPDATE parking_sessions
+    SET plate = CAST(:plate AS text), vehicle_class = CAST(:vehicle_class AS text),
+        pass_id = CAST(:pass_id AS uuid)
+    WHERE org_id = :org_id AND id = :id
 """)
 
 
@@ -111,20 +105,25 @@ async def change_vehicle(
 ) -> bool:
     """Write another plate or class of a locked stay; False where that vehicle is inside already.
 
-    What an override took out of what is inside stays out of it.
+    What an override took out of what is inside stays out of it. The pass that it came in on was
+    that of the plate that was typed: it is chosen anew.
     """
     of_stay = {"org_id": org_id, "lot_id": stay.lot_id, "id": stay.id}
-    values = {"plate": plate, "vehicle_class": vehicle_class, "entered_on": entered_on}
     plates = await run(session, DELETE_PLATE, of_stay)
     others = await run(session, DELETE_OTHERS, of_stay)
     is_listed = bool(plates or others)
+    pass_id, is_monthly = await choose_pass(
+        session, org_id, stay, plate=plate, vehicle_class=vehicle_class, entered_on=entered_on
+    )
     credentials: list[tuple[str, str, UUID | None]] = [
         (kind, credential, None) for kind, credential in others
     ]
     if plate is not None and is_listed:
-        credentials.append(("plate", f"{vehicle_class}:{plate}", None))
+        named = pass_id if is_monthly else None
+        credentials.append(("plate", f"{vehicle_class}:{plate}", named))
     if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
         return False
+    values = {"plate": plate, "vehicle_class": vehicle_class, "pass_id": pass_id}
     await run(session, CHANGE_VEHICLE, of_stay | values)
     if is_listed and vehicle_class != stay.vehicle_class:
         for name, change in sorted(((stay.vehicle_class, -1), (vehicle_class, 1))):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.errors import Busy
 from parking.exits import queries
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.pricing import NO_PRICE, LotRates, StayPrice, read_rates
@@ -56,6 +57,21 @@ async def lock_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> St
     """
     await queries.lock_sessions(session, org_id, [session_id])
     return await get_stay(session, org_id, session_id)
+
+
+async def lock_place_and_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> StayFacts:
+    """Lock the occupancy of a stay's lot and class, then the stay, for who writes `inside`.
+
+    Raises:
+        ParkingSessionNotFound
+        Busy: it was moved to another class meanwhile.
+    """
+    before = await get_stay(session, org_id, session_id)
+    await queries.lock_occupancy(session, org_id, {(before.lot_id, before.vehicle_class)})
+    stay = await lock_stay(session, org_id, session_id)
+    if stay.vehicle_class != before.vehicle_class:
+        raise Busy("The parking session is being changed. Try again in a second.")
+    return stay
 
 
 async def get_stay(session: AsyncSession, org_id: UUID, session_id: UUID) -> StayFacts:

@@ -21,7 +21,7 @@ from parking.collections.errors import (
     CollectionNotReversible,
 )
 from parking.collections.rules import CollectionFacts, CollectionRail, may_undo
-from parking.exits import queries, queries_undoing
+from parking.exits import queries, queries_passes, queries_undoing
 from parking.exits.errors import (
     CredentialInside,
     EntryNotUndoable,
@@ -38,6 +38,7 @@ from parking.exits.rules import (
 from parking.exits.standing import (
     Standing,
     get_stay,
+    lock_place_and_stay,
     lock_stay,
     read_standing_anyway,
     write_paid,
@@ -137,14 +138,17 @@ async def reverse_collection(
     One's own, within ten seconds; later it takes somebody who may override, and a reason.
 
     Raises:
-        CollectionNotFound, ApprovalNeeded
+        CollectionNotFound, ApprovalNeeded, Busy
         CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
     """
     check_lines(reason=reason)
     known = await collection_queries.find_collection(session, org_id, collection_id)
     if known is None or known.session_id is None:
         raise CollectionNotFound(collection_id)
-    stay = await lock_stay(session, org_id, known.session_id)
+    if known.rail == CollectionRail.PASS:  # what is inside names it
+        stay = await lock_place_and_stay(session, org_id, known.session_id)
+    else:
+        stay = await lock_stay(session, org_id, known.session_id)
     is_closed = False
     if known.shift_id is not None:
         is_closed = (await share_shift(session, org_id, known.shift_id)).closed_at is not None
@@ -193,7 +197,7 @@ async def _take_pass_back(
 ) -> None:
     """Let a locked stay cost what it does without the pass; one that is over owes it."""
     if stay.pass_id == known.pass_id:
-        await queries.set_pass(session, org_id, stay.id, pass_id=None)
+        await queries_passes.set_pass(session, org_id, stay.id, pass_id=None)
         stay = replace(stay, pass_id=None, pass_kind=None, pass_until=None)
     standing = await read_standing_anyway(session, org_id, stay, at=now)
     stay = replace(standing.stay, paid_until=None)

@@ -36,7 +36,8 @@ LIST_PHOTOS = text("""
 # A stay keeps its times, its price and what was paid.
 ERASE_SESSIONS = text("""
     UPDATE parking_sessions
-    SET plate = NULL, ticket = coalesce(ticket, 'erased'), entry_photo = NULL, exit_photo = NULL
+    SET plate = NULL, ticket = coalesce(ticket, 'erased'),
+        ticket_kind = coalesce(ticket_kind, 'ticket'), entry_photo = NULL, exit_photo = NULL
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 ERASE_SIGHTINGS = text("""

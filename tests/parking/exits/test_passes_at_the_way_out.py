@@ -1,5 +1,6 @@
 """A monthly pass that is shown at the way out, or taken back: for one vehicle, and no money."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,13 +12,16 @@ from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionFacts, CollectionRail
+from parking.exits.errors import PassNotValid
 from parking.exits.paying import Taken
 from parking.exits.rules import ExitReason
-from parking.exits.undoing import reverse_collection
+from parking.exits.undoing import correct_vehicle, reverse_collection
+from parking.sessions.queries import enter_vehicles
 from tests.parking.exits.test_paying_and_leaving import let_out, look, take
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
+from tests.world.entries import an_entry
 from tests.world.lots import CAR
 from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_gate, a_stay
 from tests.world.sold_passes import a_pass, with_monthly_prices
@@ -31,6 +35,13 @@ LATER = NOON + timedelta(hours=1)
 @pytest.fixture
 async def gate(app_database: Database) -> Gate:
     return await a_gate(app_database, document=with_monthly_prices())
+
+
+async def enter(gate_database: Database, gate: Gate, plate: str) -> UUID:
+    entry = an_entry(gate.lot, plate=plate)
+    async with gate_database.begin() as session:
+        await enter_vehicles(session, [entry], now=NOON)
+    return entry.id
 
 
 async def show_pass(
@@ -53,6 +64,101 @@ async def take_back(
             actor=MANAGER,
             now=now,
         )
+
+
+async def correct(database: Database, gate: Gate, stay_id: UUID, plate: str) -> None:
+    async with open_org_transaction(database, gate.org_id) as session:
+        await correct_vehicle(
+            session,
+            gate.org_id,
+            stay_id,
+            plate=plate,
+            vehicle_class="motorbike",
+            may_override=True,
+            reason="Đọc nhầm",
+            actor=gate.attendant,
+            now=NOON,
+        )
+
+
+async def test_the_second_vehicle_of_a_pass_cannot_leave_on_it_while_the_first_is_inside(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass(app_database, gate, FIRST, SECOND)
+    first, second = [await enter(gate_database, gate, plate) for plate in (FIRST, SECOND)]
+
+    with pytest.raises(PassNotValid):
+        await show_pass(app_database, gate, second, pass_id, now=LATER)
+
+    await let_out(app_database, gate, first, now=LATER)
+    await show_pass(app_database, gate, second, pass_id, now=LATER)
+
+
+async def test_a_pass_that_was_shown_is_in_use_until_its_vehicle_has_left(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    first, second = [await enter(gate_database, gate, plate) for plate in (FIRST, SECOND)]
+    pass_id = await a_pass(app_database, gate, FIRST, SECOND)
+    collected = await show_pass(app_database, gate, first, pass_id)
+
+    with pytest.raises(PassNotValid):
+        await show_pass(app_database, gate, second, pass_id)
+
+    await take_back(app_database, gate, collected)
+    await show_pass(app_database, gate, second, pass_id)
+    await let_out(app_database, gate, second)
+    await show_pass(app_database, gate, first, pass_id)
+
+
+async def test_of_two_that_show_a_pass_at_once_one_is_on_it(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    stays = [await enter(gate_database, gate, plate) for plate in (FIRST, SECOND)]
+    pass_id = await a_pass(app_database, gate, FIRST, SECOND)
+
+    answers = await asyncio.gather(
+        *(show_pass(app_database, gate, one, pass_id) for one in stays), return_exceptions=True
+    )
+
+    assert sorted(type(one).__name__ for one in answers) == ["CollectionFacts", "PassNotValid"]
+
+
+async def test_who_comes_in_while_a_pass_that_was_shown_is_in_use_pays(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    first = await enter(gate_database, gate, FIRST)
+    pass_id = await a_pass(app_database, gate, FIRST, SECOND)
+    await show_pass(app_database, gate, first, pass_id)
+
+    second = await enter(gate_database, gate, SECOND)
+
+    assert (await look(app_database, gate, second, now=LATER)).due_vnd == PER_VISIT_VND
+
+
+async def test_a_plate_that_is_corrected_to_a_pass_in_use_pays(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    await a_pass(app_database, gate, FIRST, SECOND)
+    await enter(gate_database, gate, FIRST)
+    wrong = await enter(gate_database, gate, NO_ONES)
+
+    await correct(app_database, gate, wrong, SECOND)
+
+    assert (await look(app_database, gate, wrong, now=LATER)).due_vnd == PER_VISIT_VND
+
+
+async def test_a_plate_that_is_corrected_to_a_free_pass_has_it_alone(
+    app_database: Database, gate_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass(app_database, gate, FIRST, SECOND)
+    wrong = await enter(gate_database, gate, NO_ONES)
+
+    await correct(app_database, gate, wrong, FIRST)
+    second = await enter(gate_database, gate, SECOND)
+
+    assert (await look(app_database, gate, wrong, now=LATER)).stay.pass_id == pass_id
+    assert (await look(app_database, gate, wrong, now=LATER)).due_vnd == 0
+    assert (await look(app_database, gate, second, now=LATER)).due_vnd == PER_VISIT_VND
 
 
 async def test_a_pass_pays_nothing_of_what_comes_after_its_last_day(
