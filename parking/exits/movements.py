@@ -28,7 +28,10 @@ from parking.exits import queries, queries_movements
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.rules import ExitReason, SessionStatus
 from parking.exits.standing import lock_stay, read_standing, write_paid
-from parking.sessions.rules import MovementKind
+from parking.sessions.answers import make_answer
+from parking.sessions.movements import CONFLICTS, make_conflict
+from parking.sessions.queries import enter_vehicles
+from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 from parking.shifts import late
 from parking.shifts.queries import find_shift, share_shift
 from payments.bills import settling
@@ -72,6 +75,7 @@ class MovementFacts:
     data: Mapping[str, Any]  # as it was signed
     happened_at: datetime  # the device's time, corrected
     received_from: UUID  # who was signed in when it came
+    entry: EntryRequest | None = None  # that waited for an exit before it
 
 
 class ExitData(msgspec.Struct, kw_only=True):
@@ -107,11 +111,13 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
 
 async def apply_movement(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
-) -> Applied:
+) -> Applied | Verdict:
     """Apply one waiting movement of a device; call it in the device's order. Idempotent.
 
     In a savepoint of the caller's: whatever is raised here has written nothing.
     """
+    if movement.entry is not None:
+        return await _apply_entry(session, org_id, movement, movement.entry, now=now)
     try:
         if movement.kind == MovementKind.EXIT:
             verdict = await _apply_exit(session, org_id, movement, now=now)
@@ -142,6 +148,26 @@ async def open_break(
     reason = Reason(code, {"why": verdict.value, "lot": lot})
     one = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=movement.id, reason=reason)
     await insert_breaks_once(session, org_id, [one], now=now)
+
+
+async def _apply_entry(
+    session: AsyncSession,
+    org_id: UUID,
+    movement: MovementFacts,
+    entry: EntryRequest,
+    *,
+    now: datetime,
+) -> Applied | Verdict:
+    (row,) = await enter_vehicles(session, [entry], now=now)
+    answer = make_answer(entry, row)
+    if isinstance(answer, Exception):  # no longer of this lot, or of this class
+        await open_break(session, org_id, movement, Applied.REFUSED, now=now)
+        return Applied.REFUSED
+    if answer.verdict.value in CONFLICTS:
+        lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+        one = make_conflict(movement.id, entry, lot_name=lot)
+        await insert_breaks_once(session, org_id, [one], now=now)
+    return answer.verdict
 
 
 async def _apply_exit(

@@ -227,6 +227,7 @@ def _close_stays(movements: Sequence[StoredMovement]) -> None:
                 session_id = UUID(str(data.get("session_id")))
             except ValueError:
                 continue
+            one.leaves = session_id
             left_at[session_id] = correct_time(one.device_at, one.offset_ms)
     for one in movements:
         if one.entry is not None and one.entry.id in left_at:
