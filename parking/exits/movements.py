@@ -136,16 +136,15 @@ async def open_break(
     session: AsyncSession,
     org_id: UUID,
     movement: MovementFacts,
-    verdict: Applied,
-    *,
+    *verdicts: Applied,
     now: datetime,
 ) -> None:
-    """Let a person look at a movement that could not be applied, or must be checked."""
+    """Let a person look at a movement that could not be applied, or must be checked: once."""
     lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
     code = BreakReason.MOVEMENT_NOT_ACCEPTED
-    if verdict in TO_CHECK:
+    if TO_CHECK.issuperset(verdicts):
         code = BreakReason.MOVEMENT_TO_CHECK
-    reason = Reason(code, {"why": verdict.value, "lot": lot})
+    reason = Reason(code, {"why": ", ".join(verdicts), "lot": lot})
     one = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=movement.id, reason=reason)
     await insert_breaks_once(session, org_id, [one], now=now)
 
@@ -255,17 +254,21 @@ async def _apply_collection(
         device_id=movement.device_id,
     )
     await collections.record(session, org_id, [new], now=now)
-    if rail is CollectionRail.CASH and shift.closed_at is not None:
-        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
-        return Applied.AFTER_CLOSE
+    to_check = []
     # A device cannot know of grace: only what is beyond the price was taken twice.
     if stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
-        return Applied.PAID_TWICE
+        to_check.append(Applied.PAID_TWICE)
+    if rail is CollectionRail.CASH and shift.closed_at is not None:
+        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
+        to_check.append(Applied.AFTER_CLOSE)
     if rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
         session, org_id, stay.lot_id, shift.id
     ):
-        return Applied.OVER_LIMIT
-    return Applied.APPLIED
+        to_check.append(Applied.OVER_LIMIT)
+    if not to_check:
+        return Applied.APPLIED
+    await open_break(session, org_id, movement, *to_check, now=now)
+    return to_check[0]
 
 
 def _apply_manual_open(
