@@ -111,7 +111,9 @@ def upgrade() -> None:
         "parking_sessions",
         ["org_id", "left_at"],
         unique=False,
-        postgresql_where=sa.text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+        postgresql_where=sa.text(
+            "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+        ),
     )
     op.execute("CREATE TABLE parking_sessions_default PARTITION OF parking_sessions DEFAULT")
     op.create_table(

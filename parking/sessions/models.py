@@ -73,7 +73,9 @@ class ParkingSession(OrgRow):
             "ix_parking_sessions_unconfirmed",
             "org_id",
             "left_at",
-            postgresql_where=text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+            postgresql_where=text(
+                "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+            ),
         ),
         {"postgresql_partition_by": BY_MONTH},
     )
