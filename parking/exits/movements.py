@@ -21,6 +21,9 @@ from core.errors import HubError
 from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
 from core.text import find_text_fault
+from identity.devices.rules import can_be_named
+from identity.people.models import Staff
+from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import CollectionRail, NewCollection
@@ -57,11 +60,14 @@ class Applied(StrEnum):
     UNKNOWN_SESSION = "unknown_session"  # a break
     PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
     AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
+    UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
     OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
 
 
 NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
-TO_CHECK: Final = frozenset({Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT})
+TO_CHECK: Final = frozenset(
+    {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +130,7 @@ async def apply_movement(
         elif movement.kind == MovementKind.COLLECTION:
             verdict = await _apply_collection(session, org_id, movement, now=now)
         else:
-            verdict = _apply_manual_open(session, org_id, movement, now=now)
+            verdict = await _apply_manual_open(session, org_id, movement, now=now)
     except msgspec.ValidationError:
         verdict = Applied.REFUSED
     if verdict in NOT_COUNTED or verdict in TO_CHECK:
@@ -176,9 +182,10 @@ async def _apply_exit(
     stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
     request = LeaveRequest(
         session_id=stay.id,
-        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        actor=actor,
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
@@ -196,6 +203,8 @@ async def _apply_exit(
         raise answer
     if answer.is_repeat:
         return Applied.REPEAT
+    if not _is_known(actor, movement, data.staff_id):
+        return Applied.UNKNOWN_PERSON
     if answer.reason == ExitReason.UNCONFIRMED and await queries_movements.is_over_unconfirmed(
         session, org_id, stay.lot_id, by=data.staff_id, at=left_at
     ):
@@ -213,6 +222,8 @@ async def _apply_collection(
         return Applied.UNKNOWN_SESSION
     if shift is None or (shift.lot_id, shift.staff_id) != (movement.lot_id, data.staff_id):
         return Applied.REFUSED
+    if (await _find_actor(session, org_id, movement, data.staff_id)).kind != "staff":
+        return Applied.REFUSED  # nobody's cash is put into the shift of who is not of this gate
     rail = CollectionRail(data.rail)
     if rail is CollectionRail.EXEMPT and data.reason is None:
         return Applied.REFUSED
@@ -271,14 +282,15 @@ async def _apply_collection(
     return to_check[0]
 
 
-def _apply_manual_open(
+async def _apply_manual_open(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
     data = _read(movement.data, ManualOpenData)
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
     record_change(
         session,
         org_id=org_id,
-        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        actor=actor,
         action="lane.opened_by_hand",
         object_kind="lot",
         object_id=movement.lot_id,
@@ -290,7 +302,24 @@ def _apply_manual_open(
         reason=data.reason,
         now=now,
     )
-    return Applied.APPLIED
+    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
+
+
+async def _find_actor(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, staff_id: UUID
+) -> Actor:
+    """Return whom a device names, if they could be named on it then; else the device itself."""
+    staff = await session.get(Staff, (org_id, staff_id))
+    if staff is not None:
+        place = Scope(ScopeKind.LOT, movement.lot_id)
+        is_active = staff.disabled_at is None or staff.disabled_at > movement.happened_at
+        if is_active and can_be_named(permissions_of(staff.roles), staff.scopes, place):
+            return Actor(kind="staff", id=staff_id, name=OFFLINE)
+    return Actor(kind="device", id=movement.device_id, name=OFFLINE)
+
+
+def _is_known(actor: Actor, movement: MovementFacts, staff_id: UUID) -> bool:
+    return actor.kind == "staff" or staff_id == movement.device_id  # a device may name nobody
 
 
 def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:

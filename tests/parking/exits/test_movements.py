@@ -304,3 +304,30 @@ async def test_more_cash_than_a_shift_may_take_offline_is_counted_and_shown(
 
     assert await phone.apply() == ["applied", "over_limit"]
     assert await list_breaks(phone.app, phone.gate.stall) == ["parking_conflict"]
+
+
+async def test_a_phone_cannot_say_that_somebody_of_another_gate_did_something(
+    phone: Phone, owner_database: Database
+) -> None:
+    stranger = {"staff_id": str(new_id())}
+    stay_id = await a_stay(phone.app, phone.gate)
+    await phone.keep("manual_open", reason="Barie hỏng", **stranger)
+    await phone.take_cash(stay_id, **stranger)
+    await phone.let_out(stay_id, **stranger)
+
+    assert await phone.apply() == ["unknown_person", "refused", "unknown_person"]
+
+    async with owner_database.begin() as session:
+        query = text("SELECT actor_id FROM audit_log WHERE action = 'lane.opened_by_hand'")
+        assert await session.scalar(query) == phone.id
+        assert await session.scalar(text("SELECT exit_by FROM parking_sessions")) == phone.id
+
+
+async def test_a_person_without_the_right_to_a_gate_is_not_believed(
+    phone: Phone, owner_database: Database
+) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE staff SET roles = '{accountant}'"))
+    await phone.keep("manual_open", reason="Barie hỏng")
+
+    assert await phone.apply() == ["unknown_person"]
