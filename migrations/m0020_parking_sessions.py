@@ -22,7 +22,7 @@ APP_MAY_UPDATE = {
     " arrears_vnd",
     # Sightings are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo",
-    "movements": "handled_at, attempts, try_at, verdict",
+    "movements": "request, handled_at, attempts, try_at, verdict",
 }
 
 
@@ -125,7 +125,9 @@ def upgrade() -> None:
         "parking_sessions",
         ["org_id", "left_at"],
         unique=False,
-        postgresql_where=sa.text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+        postgresql_where=sa.text(
+            "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+        ),
     )
     op.execute("CREATE TABLE parking_sessions_default PARTITION OF parking_sessions DEFAULT")
     op.create_table(
@@ -199,6 +201,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("body", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("request", postgresql.JSON(astext_type=sa.Text()), nullable=True),
         sa.Column("device_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("offset_ms", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -255,7 +258,10 @@ def upgrade() -> None:
     op.execute(
         "CREATE POLICY gate_rows ON observations TO phopay_gate USING (true) WITH CHECK (true)"
     )
-    op.execute("GRANT INSERT, SELECT (org_id, device_id, id, verdict) ON movements TO phopay_gate")
+    op.execute(
+        "GRANT INSERT, SELECT (org_id, device_id, id, seq, kind, body, handled_at, verdict)"
+        " ON movements TO phopay_gate"
+    )
     op.execute("CREATE POLICY gate_rows ON movements TO phopay_gate USING (true) WITH CHECK (true)")
     op.execute("GRANT INSERT ON events TO phopay_gate")
     op.execute("CREATE POLICY gate_rows ON events TO phopay_gate USING (true) WITH CHECK (true)")

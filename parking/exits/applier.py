@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, has_lost_a_race, has_timed_out, is_database_away
@@ -18,10 +19,12 @@ from core.tenancy import open_org_transaction
 from identity.devices.rules import correct_time
 from parking.exits import queries_movements
 from parking.exits.movements import Applied, MovementFacts, apply_movement, open_break
+from parking.sessions.rules import EntryRequest, Verdict
 
 log = structlog.get_logger()
 
 APPLIED_AT_ONCE_MAX: Final = 1_000  # movements of one device in one round
+TRIES_MAX: Final = 3  # of an entry: its credential was taken while it was decided
 
 
 async def apply_device(database: Database, org_id: UUID, device_id: UUID, *, now: datetime) -> int:
@@ -49,7 +52,7 @@ async def _apply_next(
     row = await queries_movements.lock_next(session, org_id, device_id)
     if row is None:
         return False
-    id_, lot_id, kind, body, device_at, offset_ms, received_at, received_from = row
+    id_, lot_id, kind, body, device_at, offset_ms, received_at, received_from, request, tries = row
     movement = MovementFacts(
         id=id_,
         device_id=device_id,
@@ -58,13 +61,15 @@ async def _apply_next(
         data=body.get("data") or {},
         happened_at=min(correct_time(device_at, offset_ms), received_at),
         received_from=received_from,
+        entry=None if request is None else msgspec.json.decode(request, type=EntryRequest),
     )
     try:
         async with session.begin_nested():
             await session.connection()  # the savepoint is made now: `run` would not ask for it
-            verdict = await apply_movement(session, org_id, movement, now=now)
+            verdict: Applied | Verdict = await apply_movement(session, org_id, movement, now=now)
     except (HubError, DBAPIError) as error:
-        if _is_nobodys_fault(error):
+        is_taken = movement.entry is not None and isinstance(error, IntegrityError)
+        if _is_nobodys_fault(error) or (is_taken and tries < TRIES_MAX):
             raise
         log.warning("movement.refused", movement=str(id_), error=repr(error))
         verdict = Applied.REFUSED

@@ -21,6 +21,9 @@ from core.errors import HubError
 from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
 from core.text import find_text_fault
+from identity.devices.rules import can_be_named
+from identity.people.models import Staff
+from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import CollectionRail, NewCollection
@@ -29,7 +32,10 @@ from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.rules import ExitReason, SessionStatus
 from parking.exits.standing import Standing, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
-from parking.sessions.rules import MovementKind
+from parking.sessions.answers import make_answer
+from parking.sessions.movements import CONFLICTS, make_conflict
+from parking.sessions.queries import enter_vehicles
+from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 from parking.shifts import late
 from parking.shifts.queries import find_shift, share_shift
 from payments.bills import settling
@@ -55,11 +61,14 @@ class Applied(StrEnum):
     UNKNOWN_SESSION = "unknown_session"  # a break
     PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
     AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
+    UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
     OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
 
 
 NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
-TO_CHECK: Final = frozenset({Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT})
+TO_CHECK: Final = frozenset(
+    {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +82,7 @@ class MovementFacts:
     data: Mapping[str, Any]  # as it was signed
     happened_at: datetime  # the device's time, corrected
     received_from: UUID  # who was signed in when it came
+    entry: EntryRequest | None = None  # that waited for an exit before it
 
 
 class ExitData(msgspec.Struct, kw_only=True):
@@ -108,18 +118,20 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
 
 async def apply_movement(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
-) -> Applied:
+) -> Applied | Verdict:
     """Apply one waiting movement of a device; call it in the device's order. Idempotent.
 
     In a savepoint of the caller's: whatever is raised here has written nothing.
     """
+    if movement.entry is not None:
+        return await _apply_entry(session, org_id, movement, movement.entry, now=now)
     try:
         if movement.kind == MovementKind.EXIT:
             verdict = await _apply_exit(session, org_id, movement, now=now)
         elif movement.kind == MovementKind.COLLECTION:
             verdict = await _apply_collection(session, org_id, movement, now=now)
         else:
-            verdict = _apply_manual_open(session, org_id, movement, now=now)
+            verdict = await _apply_manual_open(session, org_id, movement, now=now)
     except msgspec.ValidationError:
         verdict = Applied.REFUSED
     if verdict in NOT_COUNTED or verdict in TO_CHECK:
@@ -131,18 +143,37 @@ async def open_break(
     session: AsyncSession,
     org_id: UUID,
     movement: MovementFacts,
-    verdict: Applied,
-    *,
+    *verdicts: Applied,
     now: datetime,
 ) -> None:
-    """Let a person look at a movement that could not be applied, or must be checked."""
+    """Let a person look at a movement that could not be applied, or must be checked: once."""
     lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
     code = BreakReason.MOVEMENT_NOT_ACCEPTED
-    if verdict in TO_CHECK:
+    if TO_CHECK.issuperset(verdicts):
         code = BreakReason.MOVEMENT_TO_CHECK
-    reason = Reason(code, {"why": verdict.value, "lot": lot})
+    reason = Reason(code, {"why": ", ".join(verdicts), "lot": lot})
     one = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=movement.id, reason=reason)
     await insert_breaks_once(session, org_id, [one], now=now)
+
+
+async def _apply_entry(
+    session: AsyncSession,
+    org_id: UUID,
+    movement: MovementFacts,
+    entry: EntryRequest,
+    *,
+    now: datetime,
+) -> Applied | Verdict:
+    (row,) = await enter_vehicles(session, [entry], now=now)
+    answer = make_answer(entry, row)
+    if isinstance(answer, Exception):  # no longer of this lot, or of this class
+        await open_break(session, org_id, movement, Applied.REFUSED, now=now)
+        return Applied.REFUSED
+    if answer.verdict.value in CONFLICTS:
+        lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+        one = make_conflict(movement.id, entry, lot_name=lot)
+        await insert_breaks_once(session, org_id, [one], now=now)
+    return answer.verdict
 
 
 async def _apply_exit(
@@ -152,9 +183,10 @@ async def _apply_exit(
     stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
     request = LeaveRequest(
         session_id=stay.id,
-        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        actor=actor,
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
@@ -172,6 +204,8 @@ async def _apply_exit(
         raise answer
     if answer.is_repeat:
         return Applied.REPEAT
+    if not _is_known(actor, movement, data.staff_id):
+        return Applied.UNKNOWN_PERSON
     if answer.reason == ExitReason.UNCONFIRMED and await queries_movements.is_over_unconfirmed(
         session, org_id, stay.lot_id, by=data.staff_id, at=left_at
     ):
@@ -189,6 +223,8 @@ async def _apply_collection(
         return Applied.UNKNOWN_SESSION
     if shift is None or (shift.lot_id, shift.staff_id) != (movement.lot_id, data.staff_id):
         return Applied.REFUSED
+    if (await _find_actor(session, org_id, movement, data.staff_id)).kind != "staff":
+        return Applied.REFUSED  # nobody's cash is put into the shift of who is not of this gate
     rail = CollectionRail(data.rail)
     if rail is CollectionRail.EXEMPT and data.reason is None:
         return Applied.REFUSED
@@ -230,29 +266,34 @@ async def _apply_collection(
         device_id=movement.device_id,
     )
     await collections.record(session, org_id, [new], now=now)
-    if rail is CollectionRail.CASH and shift.closed_at is not None:
-        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
-        return Applied.AFTER_CLOSE
+    to_check = []
     # A device cannot know of grace: only what is beyond the price was taken twice.
     if not isinstance(standing, Standing):
         await report_unpriced(session, org_id, [stay], now=now)
     elif stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
-        return Applied.PAID_TWICE
+        to_check.append(Applied.PAID_TWICE)
+    if rail is CollectionRail.CASH and shift.closed_at is not None:
+        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
+        to_check.append(Applied.AFTER_CLOSE)
     if rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
         session, org_id, stay.lot_id, shift.id
     ):
-        return Applied.OVER_LIMIT
-    return Applied.APPLIED
+        to_check.append(Applied.OVER_LIMIT)
+    if not to_check:
+        return Applied.APPLIED
+    await open_break(session, org_id, movement, *to_check, now=now)
+    return to_check[0]
 
 
-def _apply_manual_open(
+async def _apply_manual_open(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
     data = _read(movement.data, ManualOpenData)
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
     record_change(
         session,
         org_id=org_id,
-        actor=Actor(kind="staff", id=data.staff_id, name=OFFLINE),
+        actor=actor,
         action="lane.opened_by_hand",
         object_kind="lot",
         object_id=movement.lot_id,
@@ -264,7 +305,24 @@ def _apply_manual_open(
         reason=data.reason,
         now=now,
     )
-    return Applied.APPLIED
+    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
+
+
+async def _find_actor(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, staff_id: UUID
+) -> Actor:
+    """Return whom a device names, if they could be named on it then; else the device itself."""
+    staff = await session.get(Staff, (org_id, staff_id))
+    if staff is not None:
+        place = Scope(ScopeKind.LOT, movement.lot_id)
+        is_active = staff.disabled_at is None or staff.disabled_at > movement.happened_at
+        if is_active and can_be_named(permissions_of(staff.roles), staff.scopes, place):
+            return Actor(kind="staff", id=staff_id, name=OFFLINE)
+    return Actor(kind="device", id=movement.device_id, name=OFFLINE)
+
+
+def _is_known(actor: Actor, movement: MovementFacts, staff_id: UUID) -> bool:
+    return actor.kind == "staff" or staff_id == movement.device_id  # a device may name nobody
 
 
 def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:

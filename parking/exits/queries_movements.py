@@ -12,15 +12,17 @@ from core.sql import run
 
 # Another process that has it finishes first: their order is the device's.
 LOCK_NEXT = text("""
-    SELECT id, lot_id, kind, body::text, device_at, offset_ms, received_at, received_from
+    SELECT id, lot_id, kind, body::text, device_at, offset_ms, received_at, received_from,
+           request::text, attempts
     FROM movements
     WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
-      AND verdict IS NULL AND kind <> 'entry'
+      AND verdict IS NULL
     ORDER BY seq, id LIMIT 1
     FOR NO KEY UPDATE
 """)
 MARK_APPLIED = text("""
-    UPDATE movements SET handled_at = :now, verdict = :verdict, attempts = attempts + 1
+    UPDATE movements
+    SET handled_at = :now, verdict = :verdict, attempts = attempts + 1, request = NULL
     WHERE org_id = :org_id AND device_id = :device_id AND id = :id
 """)
 # What follows a movement that is put off waits with it, and takes no other device's place.
@@ -32,13 +34,13 @@ PUT_OFF = text("""
     WHERE org_id = :org_id AND device_id = :device_id AND id = (
         SELECT id FROM movements
         WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
-          AND verdict IS NULL AND kind <> 'entry'
+          AND verdict IS NULL
         ORDER BY seq, id LIMIT 1)
 """)
 FIND_DEVICES = text("""
     SELECT org_id, device_id FROM (
         SELECT DISTINCT ON (org_id, device_id) org_id, device_id, try_at FROM movements
-        WHERE handled_at IS NULL AND verdict IS NULL AND kind <> 'entry'
+        WHERE handled_at IS NULL AND verdict IS NULL
         ORDER BY org_id, device_id, seq, id) AS first
     WHERE try_at IS NULL OR try_at <= :now
     ORDER BY try_at NULLS FIRST LIMIT :limit

@@ -81,7 +81,9 @@ class ParkingSession(OrgRow):
             "ix_parking_sessions_unconfirmed",
             "org_id",
             "left_at",
-            postgresql_where=text("exit_reason = 'unconfirmed' AND arrears_vnd = 0"),
+            postgresql_where=text(
+                "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+            ),
         ),
         {"postgresql_partition_by": BY_MONTH},
     )
@@ -221,6 +223,8 @@ class Movement(Base):
     # The very characters that were signed: JSON and not JSONB, which writes them anew.
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
+    # Of an entry that waits for an exit before it: what is asked. Taken out once it is decided.
+    request: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     device_at: Mapped[datetime]
     # How far the device found its clock behind the hub's.
     offset_ms: Mapped[int] = mapped_column(BigInteger)

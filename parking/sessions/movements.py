@@ -26,10 +26,12 @@ from parking.sessions.queries import enter_in_rounds
 from parking.sessions.queries_movements import (
     find_overlaps,
     find_verdicts,
+    find_waiting_exits,
     finish_conflicts,
+    has_waiting_entries,
     insert_movements_once,
 )
-from parking.sessions.rules import EntryRequest, MovementVerdict, Verdict
+from parking.sessions.rules import EntryAnswer, EntryRequest, MovementVerdict, Verdict
 from parking.sessions.types import Sender, StoredMovement
 from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
@@ -116,7 +118,7 @@ class MovementWriter:
             async with self._database.begin() as session:
                 known = await find_verdicts(session, sender.org_id, sender.device_id, ids)
                 new = [one for one in movements if one.id not in known]
-                decided = await _decide(session, new, now=now)
+                decided = await _decide(session, sender, new, now=now)
                 await insert_movements_once(
                     session,
                     decided,
@@ -149,9 +151,10 @@ async def open_breaks(
     breaks, done = [], []
     for one in movements:
         if one.verdict in CONFLICTS:
-            code = BreakReason.VEHICLE_INSIDE_ALREADY
-            facts = {"plate": _mask(one.entry), "lot": lot_name}
-        elif one.verdict in NOT_ACCEPTED:
+            done.append(one.id)
+            breaks.append(make_conflict(one.id, one.entry, lot_name=lot_name))
+            continue
+        if one.verdict in NOT_ACCEPTED:
             code = BreakReason.MOVEMENT_NOT_ACCEPTED
             facts = {"why": one.verdict, "lot": lot_name}
         else:
@@ -161,7 +164,9 @@ async def open_breaks(
         breaks.append(NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=one.id, reason=reason))
     over = {one.entry.id: one.entry for one in movements if one.entry and one.entry.left_at}
     if over:
-        for session_id, _ in await find_overlaps(session, sender.org_id, list(over)):
+        for session_id, _ in await find_overlaps(
+            session, sender.org_id, sender.device_id, list(over)
+        ):
             facts = {"plate": _mask(over[session_id]), "lot": lot_name}
             reason = Reason(BreakReason.STAYS_OVERLAP, facts)
             breaks.append(
@@ -174,30 +179,57 @@ async def open_breaks(
 
 
 async def _decide(
-    session: AsyncSession, movements: Sequence[StoredMovement], *, now: datetime
+    session: AsyncSession, sender: Sender, movements: Sequence[StoredMovement], *, now: datetime
 ) -> list[StoredMovement]:
     """Decide the entries; return all movements as they are to be stored, in their order.
 
-    What was given stays as it is: the transaction may fail yet.
+    What was given stays as it is: the transaction may fail yet. An entry whose vehicle is inside by
+    a stay that this device has reported over waits for that exit, undecided; so does what comes
+    in after it, until it is decided.
     """
     decided = {one.id: one for one in movements}
     waiting = [one for one in movements if one.entry is not None and one.verdict is None]
     rounds = split_rounds(waiting)
     entries = [[one.entry for one in of_round if one.entry] for of_round in rounds]
-    if not entries:
+    if not entries or await has_waiting_entries(session, sender.org_id, sender.device_id):
         return list(decided.values())
     written = await enter_in_rounds(session, entries, now=now)
-    for of_round, rows in zip(rounds, written, strict=True):
-        for one, row in zip(of_round, rows, strict=True):
-            assert one.entry is not None
-            answer = make_answer(one.entry, row)
-            if isinstance(answer, Exception):
-                decided[one.id] = replace(one, verdict=MovementVerdict.REFUSED.value)
-                continue
-            verdict = answer.verdict.value
-            handled_at = None if verdict in CONFLICTS else now
-            decided[one.id] = replace(one, verdict=verdict, handled_at=handled_at)
+    answers = [
+        (one, make_answer(one.entry, row))
+        for of_round, rows in zip(rounds, written, strict=True)
+        for one, row in zip(of_round, rows, strict=True)
+        if one.entry is not None
+    ]
+    exits = await _find_exits(session, sender, movements, [answer for _, answer in answers])
+    for one, answer in answers:
+        if isinstance(answer, Exception):
+            decided[one.id] = replace(one, verdict=MovementVerdict.REFUSED.value)
+            continue
+        is_inside = answer.verdict is Verdict.ALREADY_INSIDE
+        if is_inside and exits.get(answer.session_id, one.seq) < one.seq:
+            continue
+        verdict = answer.verdict.value
+        handled_at = None if verdict in CONFLICTS else now
+        decided[one.id] = replace(one, verdict=verdict, handled_at=handled_at)
     return list(decided.values())
+
+
+async def _find_exits(
+    session: AsyncSession,
+    sender: Sender,
+    movements: Sequence[StoredMovement],
+    answers: Sequence[EntryAnswer | Exception],
+) -> dict[UUID, int]:
+    """Return which stays that are in the way of entries the device has reported over, and when."""
+    inside = [
+        answer.session_id
+        for answer in answers
+        if isinstance(answer, EntryAnswer) and answer.verdict is Verdict.ALREADY_INSIDE
+    ]
+    if not inside:
+        return {}
+    exits = {one.leaves: one.seq for one in movements if one.leaves and one.verdict is None}
+    return exits | await find_waiting_exits(session, sender.org_id, sender.device_id, inside)
 
 
 def split_rounds(movements: Iterable[StoredMovement]) -> list[list[StoredMovement]]:
@@ -213,6 +245,13 @@ def split_rounds(movements: Iterable[StoredMovement]) -> list[list[StoredMovemen
         rounds[at].append(one)
         last.update(dict.fromkeys(keys, at))
     return rounds
+
+
+def make_conflict(id_: UUID, entry: EntryRequest | None, *, lot_name: str) -> NewBreak:
+    """Return the break of an entry whose vehicle is inside by another report."""
+    facts = {"plate": _mask(entry), "lot": lot_name}
+    reason = Reason(BreakReason.VEHICLE_INSIDE_ALREADY, facts)
+    return NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=id_, reason=reason)
 
 
 def _mask(entry: EntryRequest | None) -> str:

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +22,7 @@ INSERT_MOVEMENTS: Final = InsertMany(
         "kind": "text",
         "body": "json",
         "signature": "bytea",
+        "request": "json",
         "device_at": "timestamptz",
         "offset_ms": "bigint",
         "handled_at": "timestamptz",
@@ -32,6 +35,21 @@ INSERT_MOVEMENTS: Final = InsertMany(
 FIND_VERDICTS = text("""
     SELECT id, verdict FROM movements
     WHERE org_id = :org_id AND device_id = :device_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
+# As role gate, too.
+HAS_WAITING_ENTRIES = text("""
+    SELECT EXISTS (
+        SELECT FROM movements
+        WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
+          AND verdict IS NULL AND kind = 'entry')
+""")
+FIND_WAITING_EXITS = text("""
+    SELECT lower(body #>> '{data,session_id}'), min(seq) FROM movements
+    WHERE org_id = :org_id AND device_id = :device_id AND handled_at IS NULL
+      AND verdict IS NULL AND kind = 'exit'
+      AND lower(body #>> '{data,session_id}') = ANY(CAST(:session_ids AS text[]))
+    GROUP BY 1
 """)
 
 LIST_MOVEMENTS = text("""
@@ -58,6 +76,10 @@ FIND_OVERLAPS = text("""
           AND o.lot_id = s.lot_id AND o.id <> s.id AND o.status <> 'voided'
           AND o.entered_at < coalesce(s.left_at, 'infinity')
           AND coalesce(o.left_at, 'infinity') > s.entered_at
+          AND NOT (o.left_at IS NULL AND EXISTS (  -- its exit waits
+              SELECT FROM movements m
+              WHERE m.org_id = :org_id AND m.device_id = :device_id AND m.handled_at IS NULL
+                AND m.kind = 'exit' AND lower(m.body #>> '{data,session_id}') = o.id::text))
         ORDER BY o.id DESC LIMIT 1) other ON true
 """)
 
@@ -68,6 +90,31 @@ async def find_verdicts(
     """Return the verdicts of those of these movements that are stored."""
     values = {"org_id": org_id, "device_id": device_id, "ids": list(ids)}
     return {row[0]: row[1] for row in await run(session, FIND_VERDICTS, values)}
+
+
+async def has_waiting_entries(session: AsyncSession, org_id: UUID, device_id: UUID) -> bool:
+    """Tell whether a device's entries wait for exits before them."""
+    values = {"org_id": org_id, "device_id": device_id}
+    return bool((await run(session, HAS_WAITING_ENTRIES, values))[0][0])
+
+
+async def find_waiting_exits(
+    session: AsyncSession, org_id: UUID, device_id: UUID, session_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Return those of these stays whose exit a device has reported and waits, with its order."""
+    values = {
+        "org_id": org_id,
+        "device_id": device_id,
+        "session_ids": [str(id_) for id_ in session_ids],
+    }
+    return {UUID(row[0]): row[1] for row in await run(session, FIND_WAITING_EXITS, values)}
+
+
+def _write_request(one: StoredMovement) -> str | None:
+    """Return what an entry that waits asks: as one that is not over, for its exit waits, too."""
+    if one.entry is None or one.verdict is not None:
+        return None
+    return msgspec.json.encode(replace(one.entry, left_at=None)).decode()
 
 
 async def insert_movements_once(
@@ -88,6 +135,7 @@ async def insert_movements_once(
             one.kind.value,
             one.body,
             one.signature,
+            _write_request(one),
             one.device_at,
             one.offset_ms,
             one.handled_at,
@@ -137,8 +185,11 @@ async def finish_conflicts(
 
 
 async def find_overlaps(
-    session: AsyncSession, org_id: UUID, session_ids: Sequence[UUID]
+    session: AsyncSession, org_id: UUID, device_id: UUID, session_ids: Sequence[UUID]
 ) -> list[tuple[UUID, UUID]]:
-    """Find stays at the same time as these of the same vehicle: (this one, the other)."""
-    values = {"org_id": org_id, "ids": list(session_ids)}
+    """Find stays at the same time as these of the same vehicle: (this one, the other).
+
+    Not those whose exit a device has reported, and which waits.
+    """
+    values = {"org_id": org_id, "device_id": device_id, "ids": list(session_ids)}
     return [(row[0], row[1]) for row in await session.execute(FIND_OVERLAPS, values)]

@@ -19,6 +19,7 @@ class StoredMovement:
     device_at: datetime
     offset_ms: int
     entry: EntryRequest | None = None  # to be decided
+    leaves: UUID | None = None  # of an exit: the stay that it says is over
     verdict: str | None = None
     handled_at: datetime | None = None  # None: something is still to be done
 

@@ -56,7 +56,11 @@ class EnrolledPhone:
 
     def exit(self, entry: dict[str, Any], *, at: datetime | None = None) -> dict[str, Any]:
         """Return the movement of a vehicle that left."""
-        return self.movement("exit", at=at, data={"session_id": entry["entry"]["id"]})
+        return self.movement(
+            "exit",
+            at=at,
+            data={"session_id": entry["entry"]["id"], "staff_id": str(self.device_id)},
+        )
 
     def sign(self, movement: dict[str, Any]) -> dict[str, str]:
         """Return a movement as it is sent."""

@@ -33,6 +33,7 @@ from parking.sessions.types import Sender, StoredMovement
 
 MOVEMENTS_MAX: Final = 1_000
 BODY_CHARS_MAX: Final = 4_000
+BRACKETS_MAX: Final = 600
 BATCH_BYTES_MAX: Final = 4_000_000
 SEQ_MAX: Final = 2_147_483_647
 OFFSET_MS_MAX: Final = 100 * 366 * 86_400_000  # a clock that knows no year
@@ -165,9 +166,12 @@ def _verify(
         return MovementVerdict.BAD_SIGNATURE
     if not verify_movement(device.public_key, message, signature):
         return MovementVerdict.BAD_SIGNATURE
+    # No movement nests; so many brackets are none in the words of a reason, either.
+    if signed.body.count("[") + signed.body.count("{") > BRACKETS_MAX:
+        return MovementVerdict.UNREADABLE
     try:
         movement = _read_movement(message)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
         return MovementVerdict.UNREADABLE
     if check_entry_id(movement.id, now=now) is not None or "\\u0000" in signed.body:
         return MovementVerdict.UNREADABLE
@@ -229,6 +233,7 @@ def _close_stays(movements: Sequence[StoredMovement]) -> None:
                 session_id = UUID(str(data.get("session_id")))
             except ValueError:
                 continue
+            one.leaves = session_id
             left_at[session_id] = correct_time(one.device_at, one.offset_ms)
     for one in movements:
         if one.entry is not None and one.entry.id in left_at:

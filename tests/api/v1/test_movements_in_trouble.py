@@ -1,14 +1,18 @@
 """Movements of phones where the database gives way, or the phone says what cannot be."""
 
+import base64
+
 import pytest
 from sqlalchemy import text
 
+from core.clock import read_clock
 from core.db import Database
+from identity.devices.signatures import MOVEMENT
 from tests.world.entries import all_are, count_parked
 from tests.world.gates import Gate, set_up_gate
 from tests.world.hubs import Hub
 from tests.world.lots import MOTORBIKE
-from tests.world.offline import EnrolledPhone, a_phone
+from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +79,37 @@ async def test_a_movement_that_must_give_way_again_and_again_is_to_be_sent_again
     await let_storing_fail(owner_database, sqlstate=sqlstate, above=1)
     assert await phone.send(entry) == ["opened"]
     assert all_are(await count_parked(owner_database, gate.lot), 1)
+
+
+@pytest.mark.parametrize("depth", [500, 1_800])
+async def test_a_movement_that_nests_without_end_is_unreadable_and_the_others_count(
+    gate: Gate, phone: EnrolledPhone, depth: int
+) -> None:
+    now = read_clock()
+    for nested in ("[" * depth + "]" * depth, '{"a":' * (depth // 4) + "1" + "}" * (depth // 4)):
+        body = (
+            f'{{"id":"{an_id_at(now)}","seq":1,"kind":"exit","device_at":"{now.isoformat()}",'
+            f'"offset_ms":0,"data":{{"a":{nested}}}}}'
+        )
+        signature = phone.phone.sign(MOVEMENT, body.encode())
+        signed = {"body": body, "signature": base64.urlsafe_b64encode(signature).decode()}
+
+        answer = await phone.post([signed, phone.sign(phone.entry())])
+
+        assert answer.status_code == 200, answer.text
+        told = [one["verdict"] for one in answer.json()["results"]]
+        is_deep = nested.startswith("[" * 600)
+        assert told == ["unreadable" if is_deep else "waiting", "opened"]
+
+
+@pytest.mark.parametrize("path", ["entries", "exits", "movements"])
+async def test_a_body_that_nests_without_end_is_a_fault_of_who_sends_it(
+    gate: Gate, phone: EnrolledPhone, path: str
+) -> None:
+    body = '{"a":' + "[" * 7_000 + "]" * 7_000 + "}"
+    answer = await phone.client.post(
+        f"/v1/lots/{gate.lot.id}/{path}",
+        content=body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code in (400, 422), answer.text

@@ -217,6 +217,41 @@ async def test_cash_that_is_reported_after_its_shift_was_counted_explains_the_va
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def test_a_ticket_that_is_late_and_too_much_and_paid_twice_is_told_as_all_of_these(
+    phone: Phone, owner_database: Database, fresh_database: FreshDatabase
+) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE lots SET offline_cash_max_vnd = 4000"))
+    stay_id = await a_stay(phone.app, phone.gate)
+    async with open_org_transaction(phone.app, phone.gate.org_id) as session:
+        await collect(
+            session,
+            phone.gate.org_id,
+            stay_id,
+            cash(PER_VISIT_VND),
+            priced_at=NOON,
+            actor=phone.gate.attendant,
+            now=NOON,
+        )
+        await close_shift(
+            session,
+            phone.gate.org_id,
+            phone.gate.shift_id,
+            counted_vnd=2 * PER_VISIT_VND,
+            note=None,
+            actor=phone.gate.attendant,
+            now=SHIFT_CLOSED,
+        )
+    await phone.take_cash(stay_id)
+
+    assert await phone.apply() == ["paid_twice"]
+
+    async with owner_database.begin() as session:
+        facts = await session.scalar(text("SELECT reason_facts FROM breaks"))
+    assert facts["why"] == "paid_twice, after_close, over_limit"
+    assert find_violations(fresh_database.owner_url) == []
+
+
 async def test_what_cannot_be_is_refused_and_holds_up_nothing(
     phone: Phone, fresh_database: FreshDatabase
 ) -> None:
@@ -269,3 +304,30 @@ async def test_more_cash_than_a_shift_may_take_offline_is_counted_and_shown(
 
     assert await phone.apply() == ["applied", "over_limit"]
     assert await list_breaks(phone.app, phone.gate.stall) == ["parking_conflict"]
+
+
+async def test_a_phone_cannot_say_that_somebody_of_another_gate_did_something(
+    phone: Phone, owner_database: Database
+) -> None:
+    stranger = {"staff_id": str(new_id())}
+    stay_id = await a_stay(phone.app, phone.gate)
+    await phone.keep("manual_open", reason="Barie hỏng", **stranger)
+    await phone.take_cash(stay_id, **stranger)
+    await phone.let_out(stay_id, **stranger)
+
+    assert await phone.apply() == ["unknown_person", "refused", "unknown_person"]
+
+    async with owner_database.begin() as session:
+        query = text("SELECT actor_id FROM audit_log WHERE action = 'lane.opened_by_hand'")
+        assert await session.scalar(query) == phone.id
+        assert await session.scalar(text("SELECT exit_by FROM parking_sessions")) == phone.id
+
+
+async def test_a_person_without_the_right_to_a_gate_is_not_believed(
+    phone: Phone, owner_database: Database
+) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE staff SET roles = '{accountant}'"))
+    await phone.keep("manual_open", reason="Barie hỏng")
+
+    assert await phone.apply() == ["unknown_person"]
