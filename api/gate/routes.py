@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from api.gate.page_context import OwnLot, read_page
@@ -14,8 +15,13 @@ from api.http.middleware import no_store
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from identity.people.rules import Permission
+from parking.exits.queries import find_stays
+from parking.exits.rules import OWNER_KIND as STAY
+from parking.shifts.deposits import OWNER_KIND as DEPOSIT
+from parking.shifts.queries import find_shift
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
+from payments.bills.rules import BillFacts
 from payments.outbox.rules import EventKind
 from payments.outbox.wake_ups import EventFacts
 
@@ -72,10 +78,23 @@ async def draw_code(bill_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx) -
     """Draw the code of a bill of this lot's, for the phone to put into its screen.
 
     Raises:
-        BillNotFound: it is another payee's, or no bill of parking.
+        BillNotFound: it is of no stay and of no shift of this lot.
         BillNotPayable: nothing is to be paid any more.
     """
     bill = await get_bill(tx, caller.org_id, bill_id)
-    if bill.payee_id != lot.payee_id or bill.owner_kind is None:
+    if await _find_lot_of(tx, bill) != lot.id:
         raise BillNotFound(bill_id)
     return no_store(HTMLResponse(await render_inline(bill.vietqr)))
+
+
+async def _find_lot_of(session: AsyncSession, bill: BillFacts) -> UUID | None:
+    """Return the lot that a bill was opened at: of its stay, or of the shift that deposits."""
+    if bill.owner_id is None:
+        return None
+    if bill.owner_kind == STAY:
+        stay = (await find_stays(session, bill.org_id, [bill.owner_id])).get(bill.owner_id)
+        return None if stay is None else stay.lot_id
+    if bill.owner_kind == DEPOSIT:
+        shift = await find_shift(session, bill.org_id, bill.owner_id)
+        return None if shift is None else shift.lot_id
+    return None

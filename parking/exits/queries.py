@@ -56,7 +56,7 @@ SET_PAID = text("""
 LIST_ARREARS = text(f"""
     SELECT {FROM_SESSION}
     WHERE s.org_id = :org_id AND s.plate = :plate AND s.vehicle_class = :vehicle_class
-      AND s.arrears_vnd > 0
+      AND s.lot_id = :lot_id AND s.arrears_vnd > 0
     ORDER BY s.id LIMIT 20
 """)
 # The ids stand twice, so that no plan reads the whole table for a few of its rows.
@@ -196,10 +196,10 @@ async def set_paid(
 
 
 async def list_arrears(
-    session: AsyncSession, org_id: UUID, *, plate: str, vehicle_class: str
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, plate: str, vehicle_class: str
 ) -> list[StayFacts]:
-    """List the earlier stays that a vehicle left without paying, oldest first (at most 20)."""
-    values = {"org_id": org_id, "plate": plate, "vehicle_class": vehicle_class}
+    """List the stays at a lot that a vehicle left without paying, oldest first (at most 20)."""
+    values = {"org_id": org_id, "lot_id": lot_id, "plate": plate, "vehicle_class": vehicle_class}
     rows = await run(session, LIST_ARREARS, values)
     return [StayFacts(**dict(zip(FIELDS, row, strict=True))) for row in rows]
 

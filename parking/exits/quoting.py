@@ -25,7 +25,7 @@ class StayQuote:
     quoted_at: datetime
     valid_until: datetime
     token: str | None  # of the signed quote; None: nothing is due
-    arrears: tuple[StayFacts, ...]  # earlier stays of the vehicle, to be collected as well
+    arrears: tuple[StayFacts, ...]  # its earlier stays here, to be collected too
 
 
 async def quote_stay(
@@ -63,7 +63,7 @@ async def quote_stay(
     arrears: list[StayFacts] = []
     if stay.is_inside and stay.plate is not None:
         arrears = await queries.list_arrears(
-            session, org_id, plate=stay.plate, vehicle_class=stay.vehicle_class
+            session, org_id, stay.lot_id, plate=stay.plate, vehicle_class=stay.vehicle_class
         )
     return StayQuote(
         standing=standing,

@@ -26,7 +26,7 @@ from payments.outbox.rules import EventKind, NewEvent
 
 OWNER_KIND: Final = "parking_float"  # of these bills; the owner is the shift
 PURPOSE: Final = "Nộp hộ tiền gửi xe"
-OTHER_SUM: Final = "More was paid on behalf"
+RENEWED: Final = "Another deposit bill takes its place"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +50,8 @@ async def open_deposit(
 ) -> BillFacts:
     """Open the bill for all that a shift paid on behalf and no paid bill has cleared.
 
-    An earlier deposit bill of which nothing was paid gives way, if there is more by now. The same
-    id again answers as the first time.
+    An earlier deposit bill of which nothing was paid gives way, if there is more by now or its
+    time is over. The same id again answers as the first time.
 
     Raises:
         ShiftNotFound, NothingToDeposit, BillIdTaken, PayeeHasNoAccount
@@ -68,10 +68,10 @@ async def open_deposit(
     locked = await settling.lock_bills(session, org_id, bill_ids)
     for bill in locked.values():
         is_waiting = bill.status in UNPAID and not bill.paid_vnd
-        if is_waiting and not new_vnd:
+        if is_waiting and not new_vnd and now < bill.expires_at:
             return (await find_bills(session, org_id, [bill.id]))[bill.id]
         if is_waiting:
-            await cancel_bill(session, org_id, bill.id, actor=actor, reason=OTHER_SUM, now=now)
+            await cancel_bill(session, org_id, bill.id, actor=actor, reason=RENEWED, now=now)
         if is_waiting or (bill.status == BillStatus.CANCELLED and not bill.paid_vnd):
             await collections.set_deposit_bill(
                 session, org_id, shift_id, bill_id=None, from_bill_id=bill.id

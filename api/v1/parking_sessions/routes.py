@@ -70,6 +70,7 @@ from parking.tariffs.quotes import QuoteSigner
 from parking.tariffs.records_errors import LotHasNoTariff
 from parking.vehicles import VehicleClass
 from payments.bills.errors import BillIdTaken, ReferencesUsedUp
+from payments.bills.queries import find_bills
 from payments.payees.errors import PayeeHasNoAccount
 
 router = APIRouter(prefix="/v1/parking-sessions", tags=["parking"])
@@ -145,11 +146,14 @@ async def bill(
     """Open a VietQR bill for what was quoted, or answer the one that asks for it already."""
     _check_id(body.id, now)
     await find_own_stay(tx, caller, session_id, now=now)
-    held = _hold(quotes, caller, session_id, body.quote, body.amount_vnd, now)
+    held = Held(priced_at=now, is_ticket_lost=False)
+    is_repeat = bool(await find_bills(tx, caller.org_id, [body.id]))
+    if not is_repeat:  # of a repeat the quote may be over: what was stored decides
+        held = _hold(quotes, caller, session_id, body.quote, body.amount_vnd, now)
     wanted = BillWanted(
         id=body.id,
         amount_vnd=body.amount_vnd,
-        reference=await bill_writer.take_reference(caller.org),
+        reference="" if is_repeat else await bill_writer.take_reference(caller.org),
         valid_for=timedelta(seconds=settings.bill_valid_for_s),
         monitored_for=timedelta(seconds=settings.bill_monitored_for_s),
     )

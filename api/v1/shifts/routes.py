@@ -148,9 +148,12 @@ async def find_own_shift(tx: AsyncSession, caller: Caller, shift_id: UUID) -> Sh
 
 
 def _check_person(caller: Caller) -> None:
-    """Refuse machines, and phones on which nobody is named: a shift is a person's."""
+    """Refuse who has no shifts here: machines, phones on which nobody is named, and who acts for
+    another organisation than their own."""
     if caller.kind == "api_key" or caller.id == caller.device_id:
         raise Forbidden("A shift belongs to a person. Sign in, or enter your PIN on the phone.")
+    if caller.org_id != caller.home.id:
+        raise Forbidden("You act for another organisation: its shifts are of its own people.")
 
 
 def _check_id(id_: UUID, now: datetime) -> None:

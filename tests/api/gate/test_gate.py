@@ -10,6 +10,8 @@ import pytest
 from core.clock import read_clock
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from parking.exits.rules import OWNER_KIND as STAY
+from parking.shifts.deposits import OWNER_KIND as DEPOSIT
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 from tests.world.bills import a_bill
@@ -106,6 +108,43 @@ async def test_a_code_of_money_that_is_not_parking_is_not_drawn(
     answer = await attendant.get(f"/gate/lots/{gate.lot.id}/bills/{bill.id}/code")
 
     assert answer.status_code == 404
+
+
+async def test_a_code_is_drawn_at_the_lot_of_its_stay_and_at_no_other_of_the_payee(
+    gate: Gate, neighbour: LotFacts, hub: Hub, manager: httpx.AsyncClient
+) -> None:
+    stall = await as_stall(hub.services.database, gate.lot)
+    here = await manager.post(gate.entries_path, json=gate.body())
+    there = await manager.post(f"/v1/lots/{neighbour.id}/entries", json=gate.body())
+    answers = []
+
+    for entered in (here, there):
+        owner = (STAY, UUID(entered.json()["session_id"]))
+        bill = await a_bill(hub.services.database, stall, owner=owner, now=read_clock())
+        for lot in (gate.lot, neighbour):
+            answer = await manager.get(f"/gate/lots/{lot.id}/bills/{bill.id}/code")
+            answers.append(answer.status_code)
+    stray = await a_bill(hub.services.database, stall, owner=(STAY, new_id()), now=read_clock())
+    lost = await manager.get(f"/gate/lots/{gate.lot.id}/bills/{stray.id}/code")
+
+    assert answers == [200, 404, 404, 200]
+    assert (lost.status_code, "bill_not_found" in lost.text) == (404, True)
+
+
+async def test_the_code_of_a_deposit_is_drawn_at_the_lot_of_its_shift_only(
+    gate: Gate, neighbour: LotFacts, hub: Hub, manager: httpx.AsyncClient
+) -> None:
+    shift_id = str(new_id())
+    opened = await manager.post("/v1/shifts", json={"id": shift_id, "lot_id": str(gate.lot.id)})
+    assert opened.status_code == 201, opened.text
+    stall = await as_stall(hub.services.database, gate.lot)
+    owner = (DEPOSIT, UUID(shift_id))
+    bill = await a_bill(hub.services.database, stall, owner=owner, now=read_clock())
+
+    here = await manager.get(f"/gate/lots/{gate.lot.id}/bills/{bill.id}/code")
+    there = await manager.get(f"/gate/lots/{neighbour.id}/bills/{bill.id}/code")
+
+    assert (here.status_code, there.status_code) == (200, 404)
 
 
 async def test_lots_of_one_payee_hear_their_own_parking_and_nothing_else(

@@ -1,6 +1,7 @@
 """The way out over HTTP: quote, code, cash, leave, undo; who may see what; shifts."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +9,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api.http import deps
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from parking.exits.quoting import QUOTED_FOR
 from payments.bills.queries import get_bill
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
+from tests.world.gates import CODE, Gate, set_up_gate
 from tests.world.hubs import Hub
 from tests.world.lots import a_lot
 from tests.world.notices import pay
@@ -257,6 +260,36 @@ async def test_a_machine_has_no_shift(gate: Gate) -> None:
     answer = await kiosk.post("/v1/shifts", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def test_who_acts_for_another_organisation_has_no_shift_there(gate: Gate) -> None:
+    body = {"id": str(new_id()), "lot_id": str(gate.lot.id)}
+
+    answer = await gate.admin.post("/v1/shifts", params={"org": CODE}, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "another organisation" in answer.json()["detail"]
+
+
+async def test_a_bill_that_was_opened_answers_a_repeat_after_its_quote_is_over(
+    gate: Gate,
+) -> None:
+    path, other = await enter(gate), await enter(gate)
+    said = await quote(gate, path)
+    body = {"id": str(new_id()), "amount_vnd": said["amount_vnd"], "quote": said["quote"]}
+    shown = await gate.attendant.post(f"{path}/bills", json=body)
+    assert shown.status_code == 201, shown.text
+
+    later = read_clock() + QUOTED_FOR + timedelta(seconds=1)
+    gate.hub.app.dependency_overrides[deps.read_clock] = lambda: later
+    again = await gate.attendant.post(f"{path}/bills", json=body)
+    anew = await gate.attendant.post(f"{path}/bills", json=body | {"id": str(new_id())})
+    elsewhere = await gate.attendant.post(f"{other}/bills", json=body)
+
+    assert again.status_code == 201, again.text
+    assert (again.json()["id"], again.json()["vietqr"]) == (body["id"], shown.json()["vietqr"])
+    assert (anew.status_code, anew.json()["code"]) == (409, "quote_expired")
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (409, "bill_id_taken")
 
 
 async def test_a_vehicle_is_found_by_its_plate_or_ticket_and_leaves_if_nothing_is_due(

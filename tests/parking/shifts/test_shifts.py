@@ -1,6 +1,6 @@
 """A shift is opened by a person, and closed by a blind count that posts its cash once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -67,7 +67,9 @@ def on_behalf() -> Taken:
     return Taken(id=new_id(), rail=CollectionRail.FLOAT, amount_vnd=PER_VISIT_VND)
 
 
-async def deposit(database: Database, gate: Gate, *, id_: UUID | None = None) -> BillFacts:
+async def deposit(
+    database: Database, gate: Gate, *, id_: UUID | None = None, now: datetime = NOON
+) -> BillFacts:
     async with open_org_transaction(database, gate.org_id) as session:
         return await open_deposit(
             session,
@@ -80,7 +82,7 @@ async def deposit(database: Database, gate: Gate, *, id_: UUID | None = None) ->
                 monitored_for=timedelta(days=1),
             ),
             actor=gate.attendant,
-            now=NOON,
+            now=now,
         )
 
 
@@ -199,6 +201,23 @@ async def test_what_was_paid_on_behalf_is_cleared_by_one_deposit_bill(
     told = await report(app_database, gate)
     assert (told.on_behalf_vnd, told.deposited_vnd) == (4 * PER_VISIT_VND, 4 * PER_VISIT_VND)
     assert await balances(app_database, gate) == (0, 4 * PER_VISIT_VND, 0)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_deposit_bill_past_its_time_gives_way_to_a_fresh_one(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    await take(app_database, gate, on_behalf())
+    first = await deposit(app_database, gate)
+    in_time = await deposit(app_database, gate, now=first.expires_at - timedelta(seconds=1))
+    assert in_time.id == first.id
+
+    fresh = await deposit(app_database, gate, now=first.expires_at)
+
+    assert (fresh.amount_vnd, fresh.expires_at > first.expires_at) == (PER_VISIT_VND, True)
+    assert (await read_status(app_database, gate.stall, first))[0] == "cancelled"
+    assert await pay(app_database, gate.stall, fresh, now=first.expires_at) == "settle"
+    assert (await report(app_database, gate)).deposited_vnd == PER_VISIT_VND
     assert find_violations(fresh_database.owner_url) == []
 
 
