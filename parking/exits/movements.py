@@ -29,8 +29,8 @@ from parking.collections import service as collections
 from parking.collections.rules import CollectionRail, NewCollection
 from parking.exits import queries, queries_movements
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
-from parking.exits.rules import ExitReason, SessionStatus
-from parking.exits.standing import Standing, lock_stay, read_standing_anyway, write_paid
+from parking.exits.rules import ExitReason, SessionStatus, StayFacts
+from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
@@ -38,6 +38,7 @@ from parking.sessions.queries import enter_vehicles
 from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 from parking.shifts import late
 from parking.shifts.queries import find_shift, share_shift
+from parking.shifts.rules import ShiftFacts
 from payments.bills import settling
 from payments.bills.rules import UNPAID
 from payments.bills.service import cancel_bill
@@ -266,23 +267,38 @@ async def _apply_collection(
         device_id=movement.device_id,
     )
     await collections.record(session, org_id, [new], now=now)
-    to_check = []
-    # A device cannot know of grace: only what is beyond the price was taken twice.
-    if not isinstance(standing, Standing):
-        await report_unpriced(session, org_id, [stay], now=now)
-    elif stay.paid_vnd + data.amount_vnd > standing.price.amount_vnd:
-        to_check.append(Applied.PAID_TWICE)
-    if rail is CollectionRail.CASH and shift.closed_at is not None:
-        await late.post_late_cash(session, org_id, shift, data.id, data.amount_vnd, now=now)
-        to_check.append(Applied.AFTER_CLOSE)
-    if rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
-        session, org_id, stay.lot_id, shift.id
-    ):
-        to_check.append(Applied.OVER_LIMIT)
+    to_check = await _list_to_check(session, org_id, stay, standing, new, shift, now=now)
     if not to_check:
         return Applied.APPLIED
     await open_break(session, org_id, movement, *to_check, now=now)
     return to_check[0]
+
+
+async def _list_to_check(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    standing: Standing | Unpriced,
+    new: NewCollection,
+    shift: ShiftFacts,
+    *,
+    now: datetime,
+) -> list[Applied]:
+    """Say what a person must look at in a collection that was recorded; post late cash."""
+    to_check: list[Applied] = []
+    # A device cannot know of grace: only what is beyond the price was taken twice.
+    if not isinstance(standing, Standing):
+        await report_unpriced(session, org_id, [stay], now=now)
+    elif stay.paid_vnd + new.amount_vnd > standing.price.amount_vnd:
+        to_check.append(Applied.PAID_TWICE)
+    if new.rail is CollectionRail.CASH and shift.closed_at is not None:
+        await late.post_late_cash(session, org_id, shift, new.id, new.amount_vnd, now=now)
+        to_check.append(Applied.AFTER_CLOSE)
+    if new.rail is CollectionRail.CASH and await queries_movements.is_over_offline_cash(
+        session, org_id, stay.lot_id, shift.id
+    ):
+        to_check.append(Applied.OVER_LIMIT)
+    return to_check
 
 
 async def _apply_manual_open(
