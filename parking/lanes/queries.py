@@ -24,12 +24,20 @@ FIND_UNDER_WAY = text("""
     WHERE org_id = :org_id AND access_id = :access_id AND expires_at > clock_timestamp()
       AND result IS NULL
 """)
+# A passage opens one lane once: a command at any lane of the lot counts, from the passage on,
+# unless the barrier was stuck or nobody fetched it in time. (Two clocks differ by seconds.)
 FIND_PASSING = text("""
     SELECT s.status, s.entered_at, s.left_at, EXISTS (
         SELECT FROM lane_commands c WHERE c.org_id = s.org_id AND c.session_id = s.id
-          AND c.access_id = :access_id AND c.result IS DISTINCT FROM 'stuck')
+          AND c.requested_at >= coalesce(s.left_at, s.entered_at) - interval '5 seconds'
+          AND c.result IS DISTINCT FROM 'stuck'
+          AND (c.fetched_at IS NOT NULL OR c.expires_at > clock_timestamp()))
     FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.id = :id AND s.lot_id = :lot_id
+""")
+# Two lanes at once: the second sees the first one's command.
+LOCK_PASSING = text("""
+    SELECT FROM parking_sessions WHERE org_id = :org_id AND id = :id FOR NO KEY UPDATE
 """)
 INSERT_COMMAND = text("""
     INSERT INTO lane_commands (
@@ -84,11 +92,12 @@ async def is_under_way(session: AsyncSession, org_id: UUID, access_id: UUID) -> 
     return (await session.execute(FIND_UNDER_WAY, values)).first() is not None
 
 
-async def find_passing(
-    session: AsyncSession, org_id: UUID, lot_id: UUID, access_id: UUID, session_id: UUID
+async def lock_passing(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, session_id: UUID
 ) -> PassingFacts | None:
-    """Find the vehicle for which a lane is to be opened."""
-    values = {"org_id": org_id, "lot_id": lot_id, "access_id": access_id, "id": session_id}
+    """Lock the vehicle for which a lane is to be opened, and say whether one was."""
+    values = {"org_id": org_id, "lot_id": lot_id, "id": session_id}
+    await session.execute(LOCK_PASSING, {"org_id": org_id, "id": session_id})
     row = (await session.execute(FIND_PASSING, values)).first()
     if row is None:
         return None

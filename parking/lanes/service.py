@@ -61,7 +61,7 @@ async def open_lane(
         raise LaneBusy
     passing = None
     if wanted.session_id is not None:
-        passing = await queries.find_passing(session, org_id, lot_id, access_id, wanted.session_id)
+        passing = await queries.lock_passing(session, org_id, lot_id, wanted.session_id)
     has_words = wanted.reason is not None and wanted.photo is not None
     if needs_words(passing, direction, now=now) and not has_words:
         raise LaneReasonNeeded

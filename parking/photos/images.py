@@ -9,7 +9,7 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from parking.photos.errors import PhotoNotReadable
 from parking.photos.rules import (
@@ -22,6 +22,16 @@ from parking.photos.rules import (
 )
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
+ORIENTATION: Final = 0x0112  # EXIF: how the camera was held
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def reencode(sent: bytes) -> Picture:
@@ -38,7 +48,7 @@ def reencode(sent: bytes) -> Picture:
             with Image.open(BytesIO(sent), formats=FORMATS) as opened:
                 _check_size(opened)
                 opened.draft("RGB", (SIDE_PX_MAX, SIDE_PX_MAX))  # a JPEG is decoded smaller
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
+                picture = _turn_upright(opened).convert("RGB")
     except PhotoNotReadable:
         raise
     except (
@@ -60,6 +70,17 @@ def reencode(sent: bytes) -> Picture:
     return Picture(
         jpeg=jpeg, hash=sha256(jpeg).digest(), width=picture.width, height=picture.height
     )
+
+
+def _turn_upright(opened: Image.Image) -> Image.Image:
+    """Turn a photo as its camera was held; what it wrote and nobody can read turns nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            turn = _TURNS.get(opened.getexif().get(ORIENTATION))
+    except Exception:  # Pillow raises whatever damaged EXIF makes it stumble over
+        turn = None
+    return opened if turn is None else opened.transpose(turn)
 
 
 def _check_size(opened: Image.Image) -> None:

@@ -160,7 +160,7 @@ async def _send(
 
 
 def _read(response: RailResponse, key: bytes, request_id: UUID) -> TollAnswer:
-    if response.status in (401, 403):
+    if response.status == 401:
         raise RequestRefused(RailProblem.KEYS_REFUSED)
     if response.status != 200:
         raise ResultUnknown(f"HTTP {response.status}")

@@ -226,6 +226,60 @@ async def test_a_vehicle_that_left_just_now_needs_no_words_and_the_next_opening_
     await open_lane(app_database, gate, hand(session_id=stay_id))
 
 
+async def let_out(database: Database, gate: Gate, stay_id: UUID) -> None:
+    """Let a vehicle leave by hand."""
+    async with open_org_transaction(database, gate.org_id) as session:
+        request = LeaveRequest(
+            session_id=stay_id, actor=gate.attendant, forced=ExitReason.MANUAL, words="Hỏng máy"
+        )
+        await leave(session, gate.org_id, [request], now=read_clock())
+
+
+async def test_a_lane_that_leads_both_ways_opens_once_each_way(
+    app_database: Database, owner_database: Database, gate: Gate
+) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE parking_accesses SET direction = 'both'"))
+    stay_id = await a_stay(app_database, gate, entered_at=read_clock())
+    way_in = OpenWanted(id=new_id(), session_id=stay_id)
+    await open_lane(app_database, gate, way_in)
+    await fetch(app_database, gate)
+    await answer(app_database, gate, way_in.id, "opened")
+    async with owner_database.begin() as session:  # an hour ago
+        await session.execute(
+            text("UPDATE lane_commands SET requested_at = requested_at - interval '1 hour'")
+        )
+    await let_out(app_database, gate, stay_id)
+
+    await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+
+
+async def test_a_vehicle_that_left_opens_one_lane_and_no_other(
+    app_database: Database, owner_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate, entered_at=read_clock())
+    await let_out(app_database, gate, stay_id)
+    await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE parking_accesses SET direction = 'both'"))
+        await session.execute(text("UPDATE lane_commands SET access_id = :other"),
+                              {"other": gate.lot.way_in_id})  # fmt: skip
+
+    with pytest.raises(LaneReasonNeeded):
+        await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+
+
+async def test_a_command_that_nobody_fetched_in_time_costs_no_words(
+    app_database: Database, owner_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate, entered_at=read_clock())
+    await let_out(app_database, gate, stay_id)
+    await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+    await make_old(owner_database)
+
+    await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+
+
 async def test_by_hand_takes_a_reason_and_a_photo_that_is_kept(
     app_database: Database, owner_database: Database, gate: Gate
 ) -> None:

@@ -1,6 +1,7 @@
 """Photos: re-encoded within limits, kept once, linked to for minutes, erased in time."""
 
 import asyncio
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,28 @@ def test_a_photo_is_turned_upright_and_loses_where_it_was_taken() -> None:
     assert GPS_LATITUDE in sent
     assert GPS_LATITUDE not in picture.jpeg
     assert (picture.width, picture.height) == (480, 640)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_photo_is_turned_however_its_camera_was_held(turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+
+    picture = reencode(a_picture(exif=exif))
+
+    assert (picture.width, picture.height) == ((480, 640) if turn > 4 else (640, 480))
+
+
+def test_what_the_camera_wrote_may_be_damaged() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "Hà Nội " * 20
+    sent = a_picture(exif=exif)
+    start, chance = sent.index(b"Exif"), random.Random(7)
+    for _ in range(500):
+        damaged = bytearray(sent)
+        for _ in range(4):
+            damaged[start + 6 + chance.randrange(120)] = chance.randrange(256)
+        assert reencode(bytes(damaged)).width in (480, 640)
 
 
 def test_what_hides_behind_a_picture_is_not_kept() -> None:
