@@ -44,6 +44,7 @@ def reencode(sent: bytes) -> Picture:
         raise PhotoNotReadable(f"A photo has at most {PHOTO_BYTES_MAX:,} bytes. Crop it first.")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the camera wrote beside the picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(sent), formats=FORMATS) as opened:
                 _check_size(opened)
@@ -75,9 +76,7 @@ def reencode(sent: bytes) -> Picture:
 def _turn_upright(opened: Image.Image) -> Image.Image:
     """Turn a photo as its camera was held; what it wrote and nobody can read turns nothing."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            turn = _TURNS.get(opened.getexif().get(ORIENTATION))
+        turn = _TURNS.get(opened.getexif().get(ORIENTATION))
     except Exception:  # Pillow raises whatever damaged EXIF makes it stumble over
         turn = None
     return opened if turn is None else opened.transpose(turn)
