@@ -15,6 +15,7 @@ from identity.people.passwords import Passwords
 from identity.people.rules import (
     API_SCOPES,
     ROLE_PERMISSIONS,
+    Permission,
     Role,
     Scope,
     permissions_of,
@@ -91,7 +92,8 @@ class Logins:
 
     async def add_key(self, session: AsyncSession, org: OrgFacts, manager: Staff) -> None:
         """Make a key of the first market's for everything a machine may do."""
-        scopes = API_SCOPES & ROLE_PERMISSIONS[Role.MANAGER]
+        # A barrier's key is of one lot.
+        scopes = (API_SCOPES & ROLE_PERMISSIONS[Role.MANAGER]) - {Permission.LANES_SERVE}
         caller = _as_caller(org, DONG_XA.kind, manager)
         made = await keys.add_key(session, caller, name=KEY_NAME, scopes=scopes, now=self.now)
         self.api_keys.append((org.code, made.text))

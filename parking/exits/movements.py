@@ -22,7 +22,6 @@ from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
 from core.text import find_text_fault
 from identity.devices.rules import can_be_named
-from identity.people.models import Staff
 from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
@@ -328,7 +327,7 @@ async def _find_actor(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, staff_id: UUID
 ) -> Actor:
     """Return whom a device names, if they could be named on it then; else the device itself."""
-    staff = await session.get(Staff, (org_id, staff_id))
+    staff = await queries_movements.find_person(session, org_id, staff_id)
     if staff is not None:
         place = Scope(ScopeKind.LOT, movement.lot_id)
         is_active = staff.disabled_at is None or staff.disabled_at > movement.happened_at

@@ -76,7 +76,7 @@ def reencode(sent: bytes) -> Picture:
 def _turn_upright(opened: Image.Image) -> Image.Image:
     """Turn a photo as its camera was held; what it wrote and nobody can read turns nothing."""
     try:
-        turn = _TURNS.get(opened.getexif().get(ORIENTATION))
+        turn = _TURNS.get(opened.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow raises whatever damaged EXIF makes it stumble over
         turn = None
     return opened if turn is None else opened.transpose(turn)

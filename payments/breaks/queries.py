@@ -185,6 +185,23 @@ async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Bre
     return found
 
 
+async def lock_open_break(
+    session: AsyncSession, org_id: UUID, *, subject_id: UUID, kind: BreakKind
+) -> bool:
+    """Lock what is open about a subject, so that nobody closes it; False if nothing is."""
+    query = (
+        select(Break.id)
+        .where(
+            Break.org_id == org_id,
+            Break.subject_id == subject_id,
+            Break.kind == kind,
+            Break.closed_at.is_(None),
+        )
+        .with_for_update(key_share=True)
+    )
+    return (await session.scalars(query)).first() is not None
+
+
 async def get_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
     """Return a break without a lock.
 

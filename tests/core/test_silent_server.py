@@ -153,7 +153,7 @@ def test_two_migrations_at_once_are_one_after_the_other(fresh_database: FreshDat
     """The second waits for the first and finds nothing left to do."""
     command = (
         "from ops import migrate; import sys;"
-        " migrate.move_to(sys.argv[1], 'base'); migrate.upgrade(sys.argv[1])"
+        " migrate.downgrade(sys.argv[1], 'base'); migrate.upgrade(sys.argv[1])"
     )
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("SELECT pg_advisory_lock(%s)", [0x7068_6D69])

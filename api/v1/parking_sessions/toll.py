@@ -34,7 +34,7 @@ from parking.exits.paying import BillWanted
 from parking.exits.quoting import Held, hold_to
 from parking.exits.toll import TAG_CHARS_MAX, TollWanted, next_step, write_toll
 from parking.sessions.rules import check_entry_id
-from payments.bills.errors import ReferencesUsedUp
+from payments.bills.errors import BillNotFound, ReferencesUsedUp
 from payments.bills.queries import get_bill
 from payments.payees.errors import PayeeHasNoAccount
 from payments.rails.toll.errors import (
@@ -72,6 +72,7 @@ class StayTollRead(TollChargeRead):
     "/{session_id}/toll-charges",
     status_code=201,
     responses=may_answer(
+        BillNotFound,
         *IS_QUOTED,
         AmountNotDue,
         PayeeHasNoAccount,
@@ -144,7 +145,7 @@ async def charge_toll(
 
 @router.get(
     "/{session_id}/toll-charges/{charge_id}",
-    responses=may_answer(ParkingSessionNotFound, TollChargeNotFound),
+    responses=may_answer(BillNotFound, ParkingSessionNotFound, TollChargeNotFound),
 )
 async def show_toll(
     request: Request, session_id: UUID, charge_id: UUID, caller: Gate, tx: Tx, now: Now

@@ -44,7 +44,7 @@ LISTED_MAX: Final = 50
     status_code=201,
     response_model=TollContractRead,
     responses={
-        **may_answer(BadTollUrl, TollContractInForce, IdempotencyKeyReused),
+        **may_answer(BadTollUrl, TollContractInForce, TollContractNotFound, IdempotencyKeyReused),
         201: REPLAYED,
     },
 )

@@ -22,7 +22,7 @@ from payments.bills.payment_rules import (
 )
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillState
-from payments.breaks.queries import close_breaks, insert_breaks_once
+from payments.breaks.queries import close_breaks, insert_breaks_once, lock_open_break
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.ledger import service as ledger
@@ -122,7 +122,9 @@ async def ask_refund(
     toll = await queries.lock_request(session, org_id, id_)
     if toll.refund_status in (RefundStatus.PENDING, RefundStatus.REFUNDED):
         return toll
-    if not toll.left_vnd:
+    # Somebody may have closed it in words: paid back in cash.
+    is_due = await lock_open_break(session, org_id, subject_id=id_, kind=BreakKind.REFUND_DUE)
+    if not toll.left_vnd or not is_due:
         raise TollNotRefundable
     await queries.store_refund(
         session, toll, RefundStatus.PENDING, refunded_vnd=0, attempts=1, wait=LEASE

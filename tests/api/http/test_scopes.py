@@ -99,7 +99,7 @@ async def test_every_role_in_one_stall_gives_nothing_of_the_whole_organisation(
     for method, route, permission in routes_of(hub.app):
         if permission in NARROWED and not route.path.startswith("/manage"):
             continue
-        answer = await boss.request(method, re.sub(r"\{\w+\}", str(uuid4()), route.path))
+        answer = await boss.request(method, re.sub(r"\{\w+(?::\w+)?\}", str(uuid4()), route.path))
         assert answer.status_code == 403, f"{method} {route.path}: {answer.text}"
         if permission not in NARROWED:
             assert answer.json()["code"] == "whole_organisation_needed", route.path
@@ -172,9 +172,9 @@ async def _open_own(market: Market) -> UUID:
 
 async def _try(owner: httpx.AsyncClient, method: str, path: str, theirs: dict[str, str]) -> None:
     where = f"{method} {path}"
-    names = re.findall(r"\{(\w+)\}", path)
+    names = re.findall(r"\{(\w+)(?::\w+)?\}", path)
     assert set(names) <= set(theirs), f"{where}: say in _furnish what another stall's is"
-    address = re.sub(r"\{(\w+)\}", lambda found: theirs[found[1]], path)
+    address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: theirs[found[1]], path)
     asked: dict[str, Any] = {}
     if path.startswith("/counter"):
         if not names:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from parking.exits.applier import apply_device
+from parking.exits.movement_applier import MovementApplier
 from tests.world.entries import all_are, count_parked
 from tests.world.gates import Gate, set_up_gate
 from tests.world.hubs import Hub
@@ -54,6 +55,12 @@ async def read_rest(owner_database: Database) -> tuple[int, int]:
         breaks = await session.scalar(text("SELECT count(*) FROM breaks"))
         kept = await session.scalar(text("SELECT count(*) FROM movements WHERE request::text > ''"))
         return int(breaks or 0), int(kept or 0)
+
+
+@pytest.fixture(autouse=True)
+def no_hub_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub dies before it applies what it stored: a worker does, when a test says so."""
+    monkeypatch.setattr(MovementApplier, "wake", lambda *_: None)
 
 
 def a_day(phone: EnrolledPhone, *, comings: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from parking.exits.paying import collect
 from parking.exits.toll import NextStep, next_step
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillStatus
+from payments.breaks.service import close_break
 from payments.ledger.rules import toll_receivable, unapplied
 from payments.ledger.service import read_balance
 from payments.rails.toll import settling
@@ -208,6 +209,41 @@ async def test_a_refund_gives_the_money_back_and_closes_its_break(
         ("refunded", False)
     ]
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_books_show_a_charge_that_is_neither_kept_nor_going_back(
+    place: TollGate, owner_database: Database, fresh_database: FreshDatabase
+) -> None:
+    await place.charge(await a_guest(place))
+    assert find_violations(fresh_database.owner_url) == []
+
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE toll_requests SET kept_vnd = 0"))
+
+    found = find_violations(fresh_database.owner_url)
+    assert any(line.startswith("toll_charges_are_kept_or_go_back") for line in found)
+
+
+async def test_what_a_person_gave_back_in_cash_is_not_given_back_again(place: TollGate) -> None:
+    place.misbehave(fault="no_answer", calls_left=1)
+    stay_id = await a_guest(place)
+    toll = await place.charge(stay_id)
+    await take_cash(place, stay_id)
+    await place.look_up(toll.id)
+    async with open_org_transaction(place.database, place.org_id) as session:
+        (due,) = await place.read_breaks()
+        await close_break(
+            session,
+            place.org_id,
+            due.id,
+            resolution="đã trả khách tiền mặt",
+            actor=MANAGER,
+            now=read_clock(),
+        )
+
+    with pytest.raises(TollNotRefundable):
+        await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Trả hai lần")
+    assert read_wallet(place) == ENOUGH_VND - PER_VISIT_VND
 
 
 async def test_what_a_bill_keeps_cannot_be_refunded(place: TollGate) -> None:
