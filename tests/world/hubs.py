@@ -93,6 +93,7 @@ async def running_hub(
     async with _serving(serves) as hub:
         yield hub
     if app is None:
+        serves.dependency_overrides.clear()
         _idle_apps[kind].append(serves)
 
 

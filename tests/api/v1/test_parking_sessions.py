@@ -272,7 +272,7 @@ async def test_who_acts_for_another_organisation_has_no_shift_there(gate: Gate) 
 
 
 async def test_a_bill_that_was_opened_answers_a_repeat_after_its_quote_is_over(
-    gate: Gate,
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, other = await enter(gate), await enter(gate)
     said = await quote(gate, path)
@@ -281,7 +281,8 @@ async def test_a_bill_that_was_opened_answers_a_repeat_after_its_quote_is_over(
     assert shown.status_code == 201, shown.text
 
     later = read_clock() + QUOTED_FOR + timedelta(seconds=1)
-    gate.hub.app.dependency_overrides[deps.read_clock] = lambda: later
+    # Other tests of this process have the same application.
+    monkeypatch.setitem(gate.hub.app.dependency_overrides, deps.read_clock, lambda: later)
     again = await gate.attendant.post(f"{path}/bills", json=body)
     anew = await gate.attendant.post(f"{path}/bills", json=body | {"id": str(new_id())})
     elsewhere = await gate.attendant.post(f"{other}/bills", json=body)
