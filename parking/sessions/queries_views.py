@@ -7,11 +7,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-LIST_OCCUPANCY = text("""
-    SELECT vehicle_class, inside_count, capacity, licensed_capacity FROM occupancy
-    WHERE org_id = :org_id AND lot_id = :lot_id ORDER BY vehicle_class
-""")
-
 LIST_NEWEST = text("""
     SELECT session_id FROM inside WHERE org_id = :org_id AND lot_id = :lot_id
     GROUP BY session_id ORDER BY session_id DESC LIMIT :limit
@@ -44,14 +39,6 @@ LIST_STAYS = text("""
 FIND_TICKET_KEY = text("""
     SELECT ticket_key FROM parking_sessions WHERE org_id = :org_id AND id = :id
 """)
-
-
-async def list_occupancy(
-    session: AsyncSession, org_id: UUID, lot_id: UUID
-) -> list[tuple[Any, ...]]:
-    """List (class, inside, capacity, licensed capacity) of a lot."""
-    rows = await session.execute(LIST_OCCUPANCY, {"org_id": org_id, "lot_id": lot_id})
-    return [tuple(row) for row in rows]
 
 
 async def list_newest(

@@ -1,6 +1,5 @@
 """Read models of lots: how full they are, who is inside, and whether partitions are in order."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,21 +23,6 @@ from parking.vehicles import VehicleClass
 SHOWN_MAX: Final = 50
 DIGITS_MAX: Final = 4
 COMPARED_MAX: Final = 20_000  # plates inside one lot that are looked through for look-alikes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassOccupancy:
-    """A class of vehicles at a lot."""
-
-    vehicle_class: str
-    inside_count: int
-    capacity: int
-    licensed_capacity: int
-
-    @property
-    def is_over_licence(self) -> bool:
-        """Whether more are inside than the licence allows."""
-        return self.inside_count > self.licensed_capacity
 
 
 class FoundBy(StrEnum):
@@ -74,18 +58,6 @@ async def list_warnings(session: AsyncSession, *, now: datetime) -> list[Partiti
     if written:
         warnings.append(PartitionWarning.ROWS_WITHOUT)
     return warnings
-
-
-async def list_occupancy(
-    session: AsyncSession, org_id: UUID, lot_id: UUID
-) -> Sequence[ClassOccupancy]:
-    """List how full a lot is, by class; nothing where there is no such lot."""
-    return [
-        ClassOccupancy(
-            vehicle_class=row[0], inside_count=row[1], capacity=row[2], licensed_capacity=row[3]
-        )
-        for row in await queries.list_occupancy(session, org_id, lot_id)
-    ]
 
 
 async def search_inside(
