@@ -28,6 +28,7 @@ from parking.exits.errors import (
     ExitNotUndoable,
     NotInside,
 )
+from parking.exits.joining import lock_stay_and_kept, write_paid_for
 from parking.exits.rules import (
     UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,
@@ -145,10 +146,11 @@ async def reverse_collection(
     known = await collection_queries.find_collection(session, org_id, collection_id)
     if known is None or known.session_id is None:
         raise CollectionNotFound(collection_id)
+    kept = None
     if known.rail == CollectionRail.PASS:  # what is inside names it
         stay = await lock_place_and_stay(session, org_id, known.session_id)
     else:
-        stay = await lock_stay(session, org_id, known.session_id)
+        stay, kept = await lock_stay_and_kept(session, org_id, known.session_id)
     is_closed = False
     if known.shift_id is not None:
         is_closed = (await share_shift(session, org_id, known.shift_id)).closed_at is not None
@@ -165,14 +167,15 @@ async def reverse_collection(
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
     if known.rail == CollectionRail.PASS:
-        await _take_pass_back(session, org_id, stay, known, now=now)
+        if stay.status != SessionStatus.VOIDED:  # it counts for nothing that was joined
+            await _take_pass_back(session, org_id, stay, known, now=now)
     else:
         stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
         paid_vnd, arrears_vnd = stay.paid_vnd - known.amount_vnd, stay.arrears_vnd
         if not stay.is_inside:
             arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
         stay = replace(stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
-        await write_paid(session, org_id, stay)
+        await write_paid_for(session, org_id, stay, kept, by=actor.id, now=now)
     record_change(
         session,
         org_id=org_id,

@@ -209,6 +209,8 @@ REPEATS: Final = {
     "/v1/ticket-books": "known",
     "/v1/ticket-books/{book_id}/return": "state",
     "/v1/parking-sessions/{session_id}/review": "state",
+    "/v1/parking-sessions/{session_id}/join": "state",
+    "/v1/parking-sessions/{session_id}/part": "known",
     "/v1/parking-sessions/{session_id}/entry/undo": "state",
     "/v1/shifts": "known",
     "/v1/shifts/{shift_id}/close": "state",
