@@ -41,3 +41,4 @@ class TicketBook(OrgRow):
     last_used: Mapped[int | None] = mapped_column(Integer)  # None, and returned: none was used
     returned_at: Mapped[datetime | None]
     returned_by: Mapped[UUID | None]
+    lost_at: Mapped[datetime | None]  # somebody reported it lost; it may be handed back yet

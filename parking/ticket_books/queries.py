@@ -56,6 +56,9 @@ RETURN = text("""
     UPDATE ticket_books SET last_used = :last_used, returned_at = :now, returned_by = :by
     WHERE org_id = :org_id AND id = :id
 """)
+MARK_LOST = text("""
+    UPDATE ticket_books SET lost_at = :now WHERE org_id = :org_id AND id = :id
+""")
 LIST_USED = text("""
     SELECT t.id, s.ticket
     FROM unnest(
@@ -128,6 +131,11 @@ async def mark_returned(
     """Write that a locked book was handed back."""
     values = {"org_id": org_id, "id": book_id, "last_used": last_used, "by": by, "now": now}
     await run(session, RETURN, values)
+
+
+async def mark_lost(session: AsyncSession, org_id: UUID, book_id: UUID, *, now: datetime) -> None:
+    """Write that a locked book is lost."""
+    await run(session, MARK_LOST, {"org_id": org_id, "id": book_id, "now": now})
 
 
 async def list_used(

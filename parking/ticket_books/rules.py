@@ -32,6 +32,7 @@ class TicketBookFacts:
     last_used: int | None
     returned_at: datetime | None
     returned_by: UUID | None
+    lost_at: datetime | None
 
     @property
     def first_ticket(self) -> str:

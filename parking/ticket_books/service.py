@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import InvalidRequest, Violation
+from core.text import check_lines
 from parking.places.queries import lock_lot
 from parking.shifts.queries import get_shift, share_shift
 from parking.ticket_books import queries
@@ -62,6 +63,7 @@ async def issue_book(
         last_used=None,
         returned_at=None,
         returned_by=None,
+        lost_at=None,
     )
     known = await queries.find_book(session, org_id, book_id)
     if known is not None:
@@ -115,6 +117,35 @@ async def return_book(
     return await queries.lock_book(session, org_id, book_id)
 
 
+async def report_lost(
+    session: AsyncSession,
+    org_id: UUID,
+    book_id: UUID,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> TicketBookFacts:
+    """Write that a book is lost: all its tickets that were not used are missing. Idempotent.
+
+    It may be handed back yet, if somebody finds it.
+
+    Raises:
+        TicketBookNotFound
+        TicketBookReturned: it was handed back.
+    """
+    check_lines(reason=reason)
+    book = await queries.lock_book(session, org_id, book_id)
+    if book.returned_at is not None:
+        raise TicketBookReturned
+    if book.lost_at is not None:
+        return book
+    await queries.mark_lost(session, org_id, book_id, now=now)
+    after = {"first": book.first_ticket, "last": book.last_ticket}
+    _record(session, org_id, book_id, "ticket_book.lost", after, actor, now, reason=reason)
+    return await queries.lock_book(session, org_id, book_id)
+
+
 def _printed(book: TicketBookFacts) -> tuple[object, ...]:
     return book.shift_id, book.prefix, book.digits, book.first_number, book.last_number
 
@@ -127,6 +158,8 @@ def _record(
     after: Mapping[str, object],
     actor: Actor,
     now: datetime,
+    *,
+    reason: str | None = None,
 ) -> None:
     record_change(
         session,
@@ -136,5 +169,6 @@ def _record(
         object_kind="ticket_book",
         object_id=book_id,
         after=dict(after),
+        reason=reason,
         now=now,
     )

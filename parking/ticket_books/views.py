@@ -62,7 +62,8 @@ async def report_on(
     reports = []
     for book in books:
         numbers = read_numbers(book, used[book.id])
-        missing = find_missing(book, numbers, is_shift_over=book.shift_id in closed)
+        is_over = book.shift_id in closed or book.lost_at is not None
+        missing = find_missing(book, numbers, is_shift_over=is_over)
         reports.append(
             TicketBookReport(
                 book=book,

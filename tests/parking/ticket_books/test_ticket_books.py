@@ -16,7 +16,7 @@ from parking.ticket_books.errors import (
     TicketsIssued,
 )
 from parking.ticket_books.rules import MISSING_MAX, TicketBookFacts
-from parking.ticket_books.service import issue_book, return_book
+from parking.ticket_books.service import issue_book, report_lost, return_book
 from parking.ticket_books.views import TicketBookReport, read_reports
 from tests.parking.shifts.test_shifts import close
 from tests.world.constants import MANAGER, NOON
@@ -186,3 +186,27 @@ async def test_a_book_is_handed_back_by_one_of_its_numbers(
     for last_used in (0, 11):
         with pytest.raises(InvalidRequest):
             await hand_back(app_database, gate, book.id, last_used)
+
+
+async def test_of_a_lost_book_all_that_was_not_used_is_missing_until_somebody_finds_it(
+    app_database: Database, gate: Gate
+) -> None:
+    book = await issue(app_database, gate)
+    await come_in(app_database, gate, "A0002")
+
+    for _ in range(2):
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            lost = await report_lost(
+                session, gate.org_id, book.id, reason="Rơi dọc đường", actor=MANAGER, now=NOON
+            )
+    (missing,) = await report(app_database, gate)
+    with pytest.raises(TicketsIssued):
+        await issue(app_database, gate)
+    await hand_back(app_database, gate, book.id, 2)
+    (found,) = await report(app_database, gate)
+
+    assert lost.lost_at == NOON
+    assert (missing.missing_count, found.missing) == (9, ("A0001",))
+    with pytest.raises(TicketBookReturned):
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            await report_lost(session, gate.org_id, book.id, reason="Rơi", actor=MANAGER, now=NOON)
