@@ -46,6 +46,7 @@ from parking.exits.standing import (
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
+from payments.breaks.queries import sum_refunds
 
 
 async def undo_exit(
@@ -139,7 +140,8 @@ async def reverse_collection(
 
     Raises:
         CollectionNotFound, ApprovalNeeded, Busy
-        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it; or so
+            much is to be given back of what the stay was paid.
     """
     check_lines(reason=reason)
     known = await collection_queries.find_collection(session, org_id, collection_id)
@@ -169,6 +171,8 @@ async def reverse_collection(
     else:
         stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
         paid_vnd, arrears_vnd = stay.paid_vnd - known.amount_vnd, stay.arrears_vnd
+        if paid_vnd < await sum_refunds(session, org_id, [stay.id]):
+            raise CollectionNotReversible("It is on the list of what is to be given back.")
         if not stay.is_inside:
             arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
         stay = replace(stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)

@@ -27,6 +27,10 @@ class BreakKind(StrEnum):
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
 
 
+# What is to be given back, or was: of one matter together no more than was paid for it.
+REFUNDS: Final = frozenset({BreakKind.REFUND_DUE, BreakKind.REFUND_AGREED})
+
+
 class BreakReason(StrEnum):
     """Why a break was opened, with the facts that each code comes with."""
 

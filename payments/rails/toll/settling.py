@@ -22,7 +22,12 @@ from payments.bills.payment_rules import (
 )
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillState
-from payments.breaks.queries import close_breaks, insert_breaks_once, lock_open_break
+from payments.breaks.queries import (
+    close_breaks,
+    hold_break,
+    insert_breaks_once,
+    lock_open_break,
+)
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.ledger import service as ledger
@@ -107,6 +112,7 @@ async def store_open(
             reason=Reason(BreakReason.TOLL_UNANSWERED, {"reference": bill.reference}),
         )
         await insert_breaks_once(session, org_id, [question], now=now)
+        await hold_break(session, org_id, subject_id=id_, kind=question.kind, held_at=now)
 
 
 async def ask_refund(
@@ -129,6 +135,7 @@ async def ask_refund(
     await queries.store_refund(
         session, toll, RefundStatus.PENDING, refunded_vnd=0, attempts=1, wait=LEASE
     )
+    await hold_break(session, org_id, subject_id=id_, kind=BreakKind.REFUND_DUE, held_at=now)
     record_change(
         session,
         org_id=org_id,
@@ -161,6 +168,9 @@ async def store_refund(
         wait=wait_after(toll.attempts),
     )
     if not is_made:
+        if status is RefundStatus.REFUSED:  # a person gives it back otherwise, and says how
+            kind = BreakKind.REFUND_DUE
+            await hold_break(session, org_id, subject_id=id_, kind=kind, held_at=None)
         return
     posting = NewPosting(
         debit=unapplied(toll.contract_id),

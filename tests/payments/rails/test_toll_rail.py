@@ -20,13 +20,14 @@ from parking.exits.paying import collect
 from parking.exits.toll import NextStep, next_step
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillStatus
+from payments.breaks.errors import BreakHeld
 from payments.breaks.service import close_break
 from payments.ledger.rules import toll_receivable, unapplied
 from payments.ledger.service import read_balance
 from payments.rails.toll import settling
 from payments.rails.toll.errors import TollIdTaken, TollNotRefundable, TollUnderWay
 from payments.rails.toll.protocol import TollAnswer
-from payments.rails.toll.rules import TollFacts
+from payments.rails.toll.rules import RefundStatus, TollFacts
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER
 from tests.world.databases import FreshDatabase
@@ -211,6 +212,58 @@ async def test_a_refund_gives_the_money_back_and_closes_its_break(
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def close_in_words(place: TollGate) -> None:
+    (one,) = await place.read_breaks()
+    async with open_org_transaction(place.database, place.org_id) as session:
+        await close_break(
+            session,
+            place.org_id,
+            one.id,
+            resolution="đã trả khách tiền mặt",
+            actor=MANAGER,
+            now=read_clock(),
+        )
+
+
+async def test_a_refund_that_is_under_way_is_not_closed_in_words(
+    place: TollGate, fresh_database: FreshDatabase
+) -> None:
+    place.misbehave(fault="no_answer", calls_left=1)
+    stay_id = await a_guest(place)
+    toll = await place.charge(stay_id)
+    await take_cash(place, stay_id)
+    await place.look_up(toll.id)
+    place.misbehave(fault="error_after", on="reverse", calls_left=1)
+    await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Trả hai lần")
+
+    with pytest.raises(BreakHeld):
+        await close_in_words(place)
+
+    assert (await place.look_up(toll.id)).refund_status == "refunded"
+    (done,) = await place.read_breaks()
+    assert (done.decision, done.closed_at is None) == ("refunded", False)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_refund_that_was_refused_can_be_closed_in_words(place: TollGate) -> None:
+    place.misbehave(fault="no_answer", calls_left=1)
+    stay_id = await a_guest(place)
+    toll = await place.charge(stay_id)
+    await take_cash(place, stay_id)
+    await place.look_up(toll.id)
+    place.misbehave(fault="error_before", on="reverse", calls_left=1)
+    await place.tolls.refund(place.org_id, toll.id, actor=MANAGER, reason="Trả hai lần")
+    async with open_org_transaction(place.database, place.org_id) as session:
+        await settling.store_refund(
+            session, place.org_id, toll.id, RefundStatus.REFUSED, now=read_clock()
+        )
+
+    await close_in_words(place)
+
+    (done,) = await place.read_breaks()
+    assert done.resolution == "đã trả khách tiền mặt"
+
+
 async def test_the_books_show_a_charge_that_is_neither_kept_nor_going_back(
     place: TollGate, owner_database: Database, fresh_database: FreshDatabase
 ) -> None:
@@ -296,6 +349,8 @@ async def test_what_stays_unanswered_for_an_hour_is_put_to_a_person(place: TollG
 
     (question,) = await place.read_breaks()
     assert (question.kind, question.reason) == ("stuck", "toll_unanswered")
+    with pytest.raises(BreakHeld):  # the driver may have been charged
+        await close_in_words(place)
     place.misbehave()
     await place.look_up(toll.id)
     (answered,) = await place.read_breaks()
