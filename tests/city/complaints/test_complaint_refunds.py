@@ -1,4 +1,4 @@
-"""What complaints give back: of a stay or a bill together never more than was paid for it."""
+"""Refunds by complaints: of a stay or a bill together never more than was paid for it."""
 
 import asyncio
 from uuid import UUID
