@@ -330,25 +330,6 @@ async def test_an_operator_that_is_away_costs_the_driver_no_three_seconds(
 
 
 UNSIGNED = (302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
-    301,
-    302,
-    400,
-    401,
-    402,
-    403,
-    404,
-    408,
-    409,
-    410,
-    422,
-    425,
-    429,
-    500,
-    501,
-    502,
-    503,
-    504,
-)
 
 
 @pytest.mark.parametrize("status", UNSIGNED)
