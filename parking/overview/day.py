@@ -12,8 +12,10 @@ from core.clock import day_bounds, hanoi_day
 from parking.overview import queries_day
 from parking.places.queries import list_occupancy
 from parking.places.rules import Occupied
+from parking.ticket_books.queries import list_strays
 
 LONG_INSIDE: Final = timedelta(hours=24)
+ALARMS_MAX: Final = 50  # of a kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,11 +31,11 @@ class Taken:
 class Alarm:
     """Something that a manager looks at."""
 
-    kind: str  # over_licence, watched, plate_differed, never_left
+    kind: str  # over_licence, watched, plate_differed, stray_ticket, never_left
     at: datetime | None
     session_id: UUID | None
     vehicle_class: str | None
-    words: str  # a watched plate's reason, as a person wrote it
+    words: str  # a watched plate's reason, as a person wrote it; a printed ticket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +132,7 @@ async def _read_alarms(
         session, org_id, lot_id, before=now - LONG_INSIDE
     )
     differed = await queries_day.list_differed(session, org_id, lot_id, since=since, until=until)
+    strays = await list_strays(session, org_id, lot_id, since=since, until=until, limit=ALARMS_MAX)
     found = [
         _alarm("over_licence", vehicle_class=one.vehicle_class.value)
         for one in occupied
@@ -137,6 +140,7 @@ async def _read_alarms(
     ]
     found += [_alarm("watched", at=row[1], session_id=row[0], words=row[2]) for row in watched]
     found += [_alarm("plate_differed", at=row[1], session_id=row[0]) for row in differed]
+    found += [_alarm("stray_ticket", at=row[1], session_id=row[0], words=row[2]) for row in strays]
     found += [_alarm("never_left", at=row[1], session_id=row[0]) for row in long_inside]
     return tuple(found)
 
