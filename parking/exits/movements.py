@@ -25,7 +25,7 @@ from identity.devices.rules import can_be_named
 from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
-from parking.collections.rules import CollectionRail, NewCollection
+from parking.collections.rules import MONEY, CollectionRail, NewCollection
 from parking.exits import queries, queries_movements
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.rules import ExitReason, SessionStatus, StayFacts
@@ -248,7 +248,8 @@ async def _apply_collection(
         org_id,
         replace(
             stay,
-            paid_vnd=stay.paid_vnd + data.amount_vnd,
+            paid_vnd=stay.paid_vnd + (data.amount_vnd if rail in MONEY else 0),
+            waived_vnd=stay.waived_vnd + (0 if rail in MONEY else data.amount_vnd),
             paid_until=paid_until if stay.is_inside else stay.paid_until,
             arrears_vnd=max(0, stay.arrears_vnd - data.amount_vnd),
         ),
@@ -288,7 +289,7 @@ async def _list_to_check(
     # A device cannot know of grace: only what is beyond the price was taken twice.
     if not isinstance(standing, Standing):
         await report_unpriced(session, org_id, [stay], now=now)
-    elif stay.paid_vnd + new.amount_vnd > standing.price.amount_vnd:
+    elif stay.settled_vnd + new.amount_vnd > standing.price.amount_vnd:
         to_check.append(Applied.PAID_TWICE)
     if new.rail is CollectionRail.CASH and shift.closed_at is not None:
         await late.post_late_cash(session, org_id, shift, new.id, new.amount_vnd, now=now)

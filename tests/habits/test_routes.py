@@ -208,6 +208,7 @@ REPEATS: Final = {
     "/v1/lots/{lot_id}/poster": "state",
     "/v1/ticket-books": "known",
     "/v1/ticket-books/{book_id}/return": "state",
+    "/v1/ticket-books/{book_id}/lost": "state",
     "/v1/parking-sessions/{session_id}/review": "state",
     "/v1/parking-sessions/{session_id}/entry/undo": "state",
     "/v1/shifts": "known",

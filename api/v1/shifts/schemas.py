@@ -58,8 +58,10 @@ class ShiftRead(Read):
     left: int
     inside: dict[str, int] = Field(description="In the lot now, by class.")
     due_vnd: int = Field(description="The prices of those who left.")
-    by_rail: dict[str, TotalRead]
-    billed_vnd: int = Field(description="By VietQR, of those who left.")
+    by_rail: dict[str, TotalRead] = Field(
+        description="What was collected, and what the bills of those who left were paid: `vietqr`,"
+        " `toll`. `pass` and `exempt` say what it would have cost. `cash` once it is counted."
+    )
     on_behalf_vnd: int
     deposited_vnd: int = Field(description="Of that, what deposits have paid.")
     unconfirmed: TotalRead
@@ -87,7 +89,6 @@ def write_report(report: ShiftReport) -> ShiftRead:
         inside=report.inside,
         due_vnd=report.due_vnd,
         by_rail={rail: TotalRead.model_validate(total) for rail, total in report.by_rail.items()},
-        billed_vnd=report.billed_vnd,
         on_behalf_vnd=report.on_behalf_vnd,
         deposited_vnd=report.deposited_vnd,
         unconfirmed=TotalRead.model_validate(report.unconfirmed),

@@ -124,7 +124,6 @@ export class Shifts {
       ["left", report.left],
       ["inside", Object.values(report.inside).reduce((sum, count) => sum + count, 0)],
       ["due", vnd(report.due_vnd)],
-      ["billed", vnd(report.billed_vnd)],
       ...rails,
       ["on_behalf", vnd(report.on_behalf_vnd - report.deposited_vnd)],
       ["unconfirmed", times(report.unconfirmed)],
