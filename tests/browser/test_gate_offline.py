@@ -143,3 +143,31 @@ def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
 
     expect(page.locator("#problem")).to_contain_text("Hết hạn mức")
     expect(page.locator("[data-unsent]")).to_contain_text("1 lượt")
+
+
+def test_page_that_the_worker_did_not_serve_is_served_by_it_from_then_on(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    """As when a page is on its way while the worker activates, and so cannot be claimed by it."""
+    page = an_enrolled_phone(city, new_page, open_lot(city))
+    page.evaluate("globalThis.isOld = true")
+
+    # A reload past all caches: the new page has no worker, though there is one.
+    page.context.new_cdp_session(page).send("Page.reload", {"ignoreCache": True})
+
+    page.wait_for_function("() => !globalThis.isOld && navigator.serviceWorker.controller")
+
+
+def test_page_that_is_kept_is_the_one_asked_for_last(city: RunningCity, new_page: OpenPage) -> None:
+    page = an_enrolled_phone(city, new_page, open_lot(city))
+    [worker] = page.context.service_workers
+
+    kept = worker.evaluate("""async () => {
+        const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        const answers = [pause(300).then(() => "before the shift"), "in the shift"];
+        self.fetch = async () => new Response(await answers.shift());
+        await Promise.all([keepPage(5000), keepPage(5000)]);
+        return (await caches.match("/gate", { cacheName: "gate-page" })).text();
+    }""")
+
+    assert kept == "in the shift"

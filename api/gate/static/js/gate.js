@@ -89,6 +89,15 @@ class Gate {
     registration?.active?.postMessage("keep-page");
   }
 
+  /** Let the worker serve this page, also when the page came while the worker began its work. */
+  async useWorker() {
+    const { serviceWorker } = navigator;
+    if (!serviceWorker) return;
+    serviceWorker.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+    const { active } = await serviceWorker.ready;
+    if (!serviceWorker.controller) active.postMessage("claim");
+  }
+
   /** How full the lot is, class by class, as the hub last said. */
   showCount() {
     const texts = this.lot.classes.slice(0, 2).map(({ name, inside, capacity }) => {
@@ -140,6 +149,6 @@ setInterval(() => gate.readCount(), COUNT_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
   if (target.matches("[data-sign-out]")) caches?.delete("gate-page"); // the next person's is not theirs
 });
-navigator.serviceWorker?.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+gate.useWorker();
 gate.shifts.begin();
 keepAwake();
