@@ -22,6 +22,7 @@ from typing import Final
 
 import qrcode
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -186,7 +187,8 @@ def _ensure_authority(
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
         authority = x509.load_pem_x509_certificate(file.read_bytes())
         assert isinstance(key, ec.EllipticCurvePrivateKey)
-        if now + CERTIFICATE_FOR < authority.not_valid_after_utc:
+        is_a_pair = key.public_key() == authority.public_key()  # a kill may part two writes
+        if is_a_pair and now + CERTIFICATE_FOR < authority.not_valid_after_utc:
             return key, authority
     key = ec.generate_private_key(ec.SECP256R1())
     name = f"{AUTHORITY_NAME} {now:%Y-%m-%d}"
@@ -238,13 +240,27 @@ def _begin(
 
 
 def _covers(tls: Tls, address: str, authority: x509.Certificate, now: datetime) -> bool:
+    """Whether what is there can be served: for this address, in time, signed by the authority.
+
+    Its key decides, not its name: an authority made anew on the same day is named alike.
+    """
     if not (tls.certificate.exists() and tls.key.exists()):
         return False
     known = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
     names = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     is_for_it = ADDRESS(address) in names.get_values_for_type(x509.IPAddress)
-    is_ours = known.issuer == authority.subject
-    return is_for_it and is_ours and now + RENEWED_BEFORE < known.not_valid_after_utc
+    key = serialization.load_pem_private_key(tls.key.read_bytes(), password=None)
+    is_a_pair = key.public_key() == known.public_key()
+    is_current = now + RENEWED_BEFORE < known.not_valid_after_utc
+    return is_for_it and is_a_pair and is_current and _is_signed_by(known, authority)
+
+
+def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):  # another name, kind of key, or key
+        return False
+    return True
 
 
 def _write_key(key: ec.EllipticCurvePrivateKey) -> bytes:
