@@ -9,7 +9,6 @@ only, whoever gets hold of it.
 import functools
 import http.server
 import ipaddress
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ops.environment import flush
+from ops.environment import write_private
 from ops.errors import CannotStart
 from ops.serving import bind
 
@@ -115,8 +114,8 @@ def ensure_certificate(folder: Path, address: str, *, now: datetime) -> Tls:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(tls.key, _write_key(key))
-    _write(tls.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(tls.key, _write_key(key))
+    write_private(tls.certificate, certificate.public_bytes(serialization.Encoding.PEM))
     return tls
 
 
@@ -203,8 +202,8 @@ def _ensure_authority(
         .add_extension(_SIGNS_CERTIFICATES, critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write(key_file, _write_key(key))
-    _write(file, authority.public_bytes(serialization.Encoding.PEM))
+    write_private(key_file, _write_key(key))
+    write_private(file, authority.public_bytes(serialization.Encoding.PEM))
     return key, authority
 
 
@@ -269,14 +268,6 @@ def _write_key(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only we may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    flush(path)
 
 
 def welcome(phone_url: str, url: str) -> list[str]:
