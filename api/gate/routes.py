@@ -67,6 +67,7 @@ async def serve_events(
         request,
         org_id=caller.org_id,
         payee_id=lot.payee_id,
+        lot_id=lot.id,
         last_event_id=last_event_id,
         shape=shape,
         may_replace=may_replace,

@@ -5,7 +5,7 @@ by a transaction of the hub's role.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -53,8 +53,20 @@ NOT_ACCEPTED: Final = frozenset(
 class MovementWriter:
     """Stores batches of movements; commits before it answers. One per process."""
 
-    def __init__(self, gate_database: Database, *, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        gate_database: Database,
+        *,
+        timeout_s: float = WRITE_TIMEOUT_S,
+        wake: Callable[[UUID], None] = lambda org_id: None,
+    ) -> None:
+        """Make the process's own.
+
+        Args:
+            wake: told of each organisation for which something was committed.
+        """
         self._database = gate_database
+        self._wake = wake
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(BATCHES_AT_ONCE_MAX)
         self._waiting = 0
@@ -128,6 +140,7 @@ class MovementWriter:
                     received_from=sender.received_from,
                     now=now,
                 )
+        self._wake(sender.org_id)
         # Only what is committed is said of them: what failed is decided anew.
         for one, done in zip(new, decided, strict=True):
             one.verdict, one.handled_at = done.verdict, done.handled_at
@@ -150,6 +163,14 @@ async def open_breaks(
     """
     breaks, done = [], []
     for one in movements:
+        if one.to_check is not None and one.entry is not None:
+            facts = {"why": one.to_check, "lot": lot_name}
+            reason = Reason(BreakReason.MOVEMENT_TO_CHECK, facts)
+            # Of the stay, so that it stands beside a conflict of the movement.
+            subject_id = one.entry.id
+            breaks.append(
+                NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=subject_id, reason=reason)
+            )
         if one.verdict in CONFLICTS:
             done.append(one.id)
             breaks.append(make_conflict(one.id, one.entry, lot_name=lot_name))

@@ -1,7 +1,7 @@
 // The attendant's phone: who holds it, their lot and shift, and which part does what.
 
 import { Entering } from "/static/js/gate_enter.js";
-import { keepAwake } from "/static/js/gate_feel.js";
+import { buzz, keepAwake } from "/static/js/gate_feel.js";
 import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Offline } from "/static/js/gate_offline.js";
@@ -13,6 +13,8 @@ import { figures, iconOf, makeWords } from "/static/js/gate_words.js";
 import { listen } from "/static/js/live.js";
 
 const COUNT_EVERY_MS = 30_000;
+const COUNT_AFTER_MS = 300;
+const OTHERS_AFTER_MS = 3000;
 
 document.documentElement.dataset.script = "yes";
 const root = document.getElementById("gate");
@@ -28,6 +30,8 @@ class Gate {
     this.shift = this.state.shift;
     this.isLive = false;
     this.hangUp = () => {};
+    this.countTimer = null;
+    this.othersTimer = null;
   }
 
   /**
@@ -63,7 +67,9 @@ class Gate {
     const toStays = (data) => this.stays.receivePaid(data);
     const handlers = {
       "parking.session_paid": toStays,
-      "parking.left": () => this.readCount(),
+      "parking.entered": (data, event, isReplay) => isReplay || this.receiveEntered(data),
+      "parking.left": (data, event, isReplay) => isReplay || this.readCountSoon(),
+      "parking.watched": (data, event, isReplay) => isReplay || this.receiveWatched(data),
       "signed-out": () => location.assign("/login?next=/gate"),
       reload: () => location.reload(),
     };
@@ -105,6 +111,28 @@ class Gate {
     if (!one || inside === null) return;
     Object.assign(one, { inside, capacity: capacity ?? one.capacity });
     this.showCount();
+  }
+
+  /** A vehicle came in, here or on another phone of the lot: the count, and who is known inside. */
+  receiveEntered({ session_id: sessionId, vehicle_class: className, inside_count: inside }) {
+    this.noteCount(className, inside, null);
+    if (this.entering.isOwn(sessionId)) return;
+    clearTimeout(this.othersTimer); // in a crowd one look is for all of them
+    this.othersTimer = setTimeout(() => this.offline.refresh(), OTHERS_AFTER_MS);
+  }
+
+  /** A vehicle that is watched came in: whoever stands at this lot is to know. */
+  receiveWatched({ session_id: sessionId, plate, vehicle_class: className }) {
+    if (this.entering.isOwn(sessionId)) return; // its own strip says so
+    buzz("attention");
+    this.screens.complain(this.say("watched_here", { plate: plate ?? "", class: this.className(className) }));
+  }
+
+  readCountSoon() {
+    this.countTimer ??= setTimeout(() => {
+      this.countTimer = null;
+      this.readCount();
+    }, COUNT_AFTER_MS);
   }
 
   async readCount() {

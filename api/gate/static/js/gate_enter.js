@@ -8,9 +8,11 @@ import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
 const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
+const OWN_MAX = 50; // entries of this phone, so that news of them is none
 const OUTCOME_MS = 10_000; // as long as an entry can be undone
 
 export class Entering {
+  #own = [];
   #id = newId(); // of the stay that the next press opens: pressed twice, it opens one
   #timer = null;
 
@@ -73,6 +75,11 @@ export class Entering {
       word.textContent = this.gate.className(name);
       key.replaceChildren(this.gate.screens.icon(iconOf(name)), word);
     }
+  }
+
+  /** Whether a stay was opened, or is about to be, by this phone. */
+  isOwn(sessionId) {
+    return sessionId === this.#id || this.#own.includes(sessionId);
   }
 
   /** What is about to be sent; a field that is empty is left out. */
@@ -153,6 +160,7 @@ export class Entering {
   }
 
   clear() {
+    this.#own = [this.#id, ...this.#own].slice(0, OWN_MAX);
     this.#id = newId();
     this.input.value = "";
     this.ticket = "";

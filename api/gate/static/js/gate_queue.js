@@ -57,6 +57,7 @@ export class Queue {
    * @param {string} shown what the list of unsent items calls it
    */
   async keep(kind, facts, shown) {
+    const who = { staff_id: this.gate.state.person.id, shift_id: this.gate.shift?.id };
     const seq = await changeFact("seq", (last = 0) => last + 1);
     const movement = {
       id: newId(),
@@ -64,7 +65,7 @@ export class Queue {
       kind,
       device_at: new Date().toISOString(),
       offset_ms: this.#offsetMs,
-      ...(kind === "entry" ? { entry: facts } : { data: facts }),
+      ...(kind === "entry" ? { ...who, entry: facts } : { ...who, data: { ...who, ...facts } }),
     };
     const body = JSON.stringify(movement);
     const signature = urlSafe(await this.#device.signMovement(text.encode(body)));
