@@ -15,7 +15,13 @@ from tests.world.databases import FreshDatabase
 pytestmark = pytest.mark.anyio
 
 
-async def hear(fresh_database: FreshDatabase, *, wanted: int, within_s: float = 5.0) -> list[UUID]:
+async def hear(
+    fresh_database: FreshDatabase,
+    is_listening: asyncio.Event,
+    *,
+    wanted: int,
+    within_s: float = 5.0,
+) -> list[UUID]:
     """Listen until so many wake-ups came or the time is over; return their organisations."""
     heard: list[UUID] = []
     url = fresh_database.app_url.replace("postgresql+psycopg://", "postgresql://", 1)

@@ -4,7 +4,9 @@ import { Entering } from "/static/js/gate_enter.js";
 import { buzz, keepAwake } from "/static/js/gate_feel.js";
 import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
+import { Lanes } from "/static/js/gate_lane.js";
 import { Offline } from "/static/js/gate_offline.js";
+import { People } from "/static/js/gate_people.js";
 import { Queue } from "/static/js/gate_queue.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
@@ -87,10 +89,12 @@ class Gate {
     this.queue.noteClock();
     this.queue.flush();
     this.stays.lookAgain();
+    this.people.lookAgain();
   }
 
   /** Let the worker keep the page as it is now: opened without a network, it knows the shift. */
   async keepPage() {
+    await this.people.note();
     const registration = await navigator.serviceWorker?.ready;
     registration?.active?.postMessage("keep-page");
   }
@@ -150,7 +154,9 @@ gate.offline = new Offline(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);
+gate.lanes = new Lanes(gate);
 gate.shifts = new Shifts(gate);
+gate.people = new People(gate);
 
 root.addEventListener("click", (event) => {
   const name = event.target.closest(".gate-tabs [data-go]")?.dataset.go;
@@ -166,8 +172,10 @@ root.addEventListener("input", ({ target }) => {
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
-  if (target.matches("[data-sign-out]")) caches?.delete("gate-page"); // the next person's is not theirs
+  if (!target.matches("[data-sign-out]")) return;
+  caches?.delete("gate-page"); // the next person's is not theirs
+  gate.people.forget();
 });
 navigator.serviceWorker?.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
-gate.shifts.begin();
+gate.people.begin().finally(() => gate.shifts.begin());
 keepAwake();

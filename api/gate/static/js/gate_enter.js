@@ -192,6 +192,7 @@ export class Entering {
     if (answer.verdict === "opened") {
       const words = say("undo", { seconds: OUTCOME_MS / 1000 });
       actions.push({ words, icon: "replay", name: "undo", run: () => this.#undo(sent) });
+      actions.push(...this.gate.lanes.actions("in", sent));
     }
     this.#fillStrip(outcome, say(`entered.${outcome.words}`, values), sent, actions);
   }

@@ -58,6 +58,7 @@ export class Queue {
    */
   async keep(kind, facts, shown) {
     const who = { staff_id: this.gate.state.person.id, shift_id: this.gate.shift?.id };
+    const isUnchecked = !this.gate.people.isChecked; // chosen without a network, by no PIN
     const seq = await changeFact("seq", (last = 0) => last + 1);
     const movement = {
       id: newId(),
@@ -65,6 +66,7 @@ export class Queue {
       kind,
       device_at: new Date().toISOString(),
       offset_ms: this.#offsetMs,
+      ...(isUnchecked && { is_pin_checked: false }),
       ...(kind === "entry" ? { ...who, entry: facts } : { ...who, data: { ...who, ...facts } }),
     };
     const body = JSON.stringify(movement);
