@@ -101,6 +101,7 @@ def test_a_phone_changes_hands_by_pin_and_each_works_in_an_own_shift(
     expect(page.locator("[data-screen=open]")).to_contain_text("Chào Lan")
     judge(page)
     page.get_by_role("button", name="Mở ca").click()
+    expect(page.locator("[data-screen=enter]")).to_be_visible()
     enter(page, "29AA22222")
     page.reload()
     page.locator("#signal[data-live=yes]").wait_for()
@@ -186,6 +187,7 @@ def test_who_was_removed_loses_the_phone_and_the_plate_stays_typed(
     page = an_enrolled_phone(city, new_page, place)
     hand_over(page, "Lan", HER_PIN)
     page.get_by_role("button", name="Mở ca").click()
+    expect(page.locator("[data-screen=enter]")).to_be_visible()
     her_id = id_of(city, f"{place.attendant}.lan")
     with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
         login = {"login": "boss", "password": PASSWORD}

@@ -125,7 +125,7 @@ async def name_person(
     phones: ThePhones,
     now: Now,
 ) -> TokenMade:
-    """Name who works with the device that asks, by their PIN; five wrong ones lock it for a while."""
+    """Name who works with the device that asks, by their PIN; five wrong lock it for a while."""
     no_store(response)
     issued = await phones.name_person(
         device,
