@@ -196,6 +196,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         tolls = TollService(database, sealer, client, read_clock=read_clock)
         stack.push_async_callback(tolls.drain)
         lanes = LaneWaiters(database, gate_database)
+        device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
         readiness = Readiness()
         yield Services(

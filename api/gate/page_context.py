@@ -89,6 +89,7 @@ async def _write_lot(session: AsyncSession, lot: Lot, occupied: list[Occupied]) 
         "address": lot.address,
         "payment_timing": lot.payment_timing,
         "is_crowd_mode": lot.is_crowd_mode,
+        "photo_required": lot.photo_required,
         "offline_cash_max_vnd": lot.offline_cash_max_vnd,
         "unconfirmed_exits_max": lot.unconfirmed_exits_max,
         "classes": [

@@ -28,7 +28,12 @@ from identity.devices.queries import find_device
 from identity.devices.rules import MovementStanding, correct_time, judge_movement
 from identity.devices.signatures import verify_movement
 from parking.places.queries import find_lot_name
-from parking.sessions.movements import CONFLICTS, NOT_ACCEPTED, open_breaks
+from parking.sessions.movements import (
+    CONFLICTS,
+    NOT_ACCEPTED,
+    open_breaks,
+    report_late_queue,
+)
 from parking.sessions.rules import EntryRequest, MovementKind, MovementVerdict, check_entry_id
 from parking.sessions.types import Sender, StoredMovement
 from parking.shifts.reporting import Reported, list_faults
@@ -120,9 +125,11 @@ async def take_movements(request: Request, lot: str, body: bytes) -> list[dict[s
     for one in good:  # of what was stored before: its break may be missing, if a process died
         if one.verdict is None and verdicts[one.id] in CONFLICTS:
             one.verdict = verdicts[one.id]
-    if any(_needs_person(one) for one in good):
+    if device.revoked_at is not None or any(_needs_person(one) for one in good):
         async with open_org_transaction(services.database, caller.org_id) as session:
             await open_breaks(session, sender, good, lot_name=lot_name or "", now=now)
+            if device.revoked_at is not None and any(_counts(one) for one in good):
+                await report_late_queue(session, sender, lot_name=lot_name or "", now=now)
     if any(verdict == MovementVerdict.WAITING for verdict in verdicts.values()):
         services.movement_applier.wake(caller.org_id, caller.device_id)
     return [
@@ -284,6 +291,10 @@ def _close_stays(movements: Sequence[StoredMovement]) -> None:
         if one.entry is not None and one.entry.id in left_at:
             over_at = max(left_at[one.entry.id], one.entry.entered_at)
             one.entry = replace(one.entry, left_at=over_at)
+
+
+def _counts(one: StoredMovement) -> bool:
+    return one.verdict not in NOT_ACCEPTED
 
 
 def _needs_person(one: StoredMovement) -> bool:

@@ -7,6 +7,7 @@ import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Lanes } from "/static/js/gate_lane.js";
 import { Offline } from "/static/js/gate_offline.js";
 import { People } from "/static/js/gate_people.js";
+import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
@@ -150,6 +151,7 @@ class Gate {
 const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
+gate.photos = new Photos(gate);
 gate.offline = new Offline(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);

@@ -178,7 +178,7 @@ export class People {
 
   #draw() {
     const { name } = this.gate.state.person;
-    for (const one of document.querySelectorAll("[data-person-name]")) one.textContent = name;
+    for (const one of document.querySelectorAll("[data-person-name]")) one.textContent = `${name} ·`;
     const hello = document.querySelector("[data-hello]");
     if (this.isNamed) hello.textContent = this.gate.say("people.hello", { name });
   }

@@ -88,7 +88,10 @@ export class Queue {
   async #send() {
     for (;;) {
       const waiting = await all("movements", BATCH);
-      if (!waiting.length) return;
+      if (!waiting.length) {
+        await this.gate.photos.send();
+        return;
+      }
       const movements = waiting.map(({ body, signature }) => ({ body, signature }));
       let answer;
       try {
@@ -124,6 +127,7 @@ export class Queue {
     const list = document.querySelector("[data-unsent-list]");
     const lines = [
       ...waiting.map(({ kind, shown }) => this.gate.say(`queue.${kind}`, { shown })),
+      ...(await this.gate.photos.lines()),
       ...conflicts.map(({ shown }) => this.gate.say("queue.conflict", { shown })),
     ];
     list.hidden = lines.length === 0;

@@ -123,6 +123,7 @@ export class Shifts {
       ["counted", vnd(report.counted_vnd)],
       ["expected", vnd(report.expected_vnd)],
       ["entered", report.entered],
+      ["without_photo", report.without_photo],
       ["left", report.left],
       ["inside", Object.values(report.inside).reduce((sum, count) => sum + count, 0)],
       ["due", vnd(report.due_vnd)],
