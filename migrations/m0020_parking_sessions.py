@@ -15,7 +15,8 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("parking_sessions", "inside", "observations", "movements")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo, pass_id,"
+    "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo,"
+    " is_photo_missing, pass_id,"
     " checked_at, left_at,"
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
     " tariff_version_id, price_vnd, paid_vnd, waived_vnd, paid_until, bill_id, bill_paid_vnd,"
@@ -48,6 +49,9 @@ def upgrade() -> None:
         sa.Column("entry_shift_id", sa.Uuid(), nullable=True),
         sa.Column("entry_by", sa.Uuid(), nullable=False),
         sa.Column("entry_photo", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "is_photo_missing", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("pass_id", sa.Uuid(), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),

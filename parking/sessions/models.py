@@ -104,6 +104,8 @@ class ParkingSession(OrgRow):
     entry_shift_id: Mapped[UUID | None]
     entry_by: Mapped[UUID]  # a person
     entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    # The lot requires one, and none came (yet).
+    is_photo_missing: Mapped[bool] = mapped_column(server_default=text("false"))
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
     pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
     checked_at: Mapped[datetime | None]  # a person last found it inside then, for stale ones

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.counter_steps import sign_in
-from tests.browser.gate_steps import at_the_gate, enter, find, type_plate
-from tests.world.constants import PASSWORD
+from tests.browser.gate_steps import (
+    an_enrolled_phone,
+    at_the_gate,
+    enter,
+    find,
+    go_offline,
+    type_plate,
+)
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -25,31 +29,6 @@ def city(cluster: Cluster) -> Iterator[RunningCity]:
     with running_city(cluster) as running:
         running.employ("boss", Role.MANAGER)
         yield running
-
-
-def an_enrolled_phone(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
-    """Open an attendant's phone that is a device of the lot, its shell kept."""
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        body = {"name": "Máy cổng 1", "lot_id": str(place.lot.id)}
-        code = boss.post("/v1/devices/codes", json=body).raise_for_status().json()["code"]
-    page = new_page(360, 640, locale="vi-VN")
-    sign_in(city, page, place.attendant)
-    page.evaluate("async (code) => (await import('/static/js/device.js')).enrol(code)", code)
-    page.reload()
-    page.get_by_role("button", name="Mở ca").click()
-    page.locator("#signal[data-live=yes]").wait_for()
-    page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
-    page.wait_for_function(
-        "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
-    )
-    return page
-
-
-def go_offline(page: Page) -> None:
-    page.context.set_offline(True)
-    page.locator("#signal[data-live=no]").wait_for()
 
 
 def stays_of(city: RunningCity, place: StaffedLot) -> list[tuple[object, ...]]:
