@@ -1,6 +1,7 @@
 """Movements of phones that were offline: stored once, decided at once, conflicts for people."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import anyio
@@ -11,19 +12,21 @@ from core.clock import read_clock
 from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.devices.models import Device
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import CODE, Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import CODE, Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
     """A lot with room for five motorbikes."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 5})
+    with a_gate_template(cluster, capacity={MOTORBIKE: 5}) as template:
+        yield template
 
 
 @pytest.fixture
