@@ -72,7 +72,6 @@ async def join_stays(
     if await queries_joining.has_joined(session, org_id, other.id):
         raise StaysNotJoinable("Another stay was joined into the one that would be voided.")
     kept, other = await _settle(session, org_id, kept, other, actor=actor, now=now)
-    moved_vnd = other.paid_vnd
     await _give_credentials(session, org_id, kept, other, now=now)
     await _move_paid(session, org_id, other, kept)
     await queries_joining.insert_link(
@@ -81,12 +80,18 @@ async def join_stays(
         kind="joined",
         kept_id=kept.id,
         other_id=other.id,
-        moved_vnd=moved_vnd,
+        moved_vnd=other.paid_vnd,
+        waived_vnd=other.waived_vnd,
         reason=reason,
         by=actor.id,
         now=now,
     )
-    facts = {"kept_id": str(kept.id), "other_id": str(other.id), "moved_vnd": moved_vnd}
+    facts = {
+        "kept_id": str(kept.id),
+        "other_id": str(other.id),
+        "moved_vnd": other.paid_vnd,
+        "waived_vnd": other.waived_vnd,
+    }
     for one in (kept, other):
         record_change(
             session,
@@ -221,16 +226,16 @@ async def write_paid_for(
     if kept is None:
         await write_paid(session, org_id, stay)
         return stay
-    moved_vnd = stay.paid_vnd
     kept = await _move_paid(session, org_id, stay, kept)
-    if moved_vnd:
+    if stay.paid_vnd or stay.waived_vnd:
         await queries_joining.insert_link(
             session,
             org_id,
             kind="settled",
             kept_id=kept.id,
             other_id=stay.id,
-            moved_vnd=moved_vnd,
+            moved_vnd=stay.paid_vnd,
+            waived_vnd=stay.waived_vnd,
             reason=None,
             by=by,
             now=now,
@@ -332,18 +337,24 @@ async def _move_paid(
     session: AsyncSession, org_id: UUID, stay: StayFacts, kept: StayFacts
 ) -> StayFacts:
     """Let what a locked stay was paid count for the kept one, which is locked too."""
-    moved_vnd = stay.paid_vnd
-    paid_vnd, arrears_vnd, paid_until = kept.paid_vnd + moved_vnd, kept.arrears_vnd, kept.paid_until
-    if moved_vnd < 0:  # taken back: it owes again at once
+    settled_vnd, paid_until = stay.settled_vnd, kept.paid_until
+    if settled_vnd < 0:  # taken back: it owes again at once
         paid_until = None
     elif stay.paid_until is not None and kept.is_inside:
         paid_until = max(stay.paid_until, paid_until or stay.paid_until)
-    if not kept.is_inside and moved_vnd > 0:
-        arrears_vnd = max(0, arrears_vnd - moved_vnd)
-    elif not kept.is_inside and moved_vnd < 0:
-        arrears_vnd = max(arrears_vnd, (kept.price_vnd or 0) - paid_vnd)
-    kept = replace(kept, paid_vnd=paid_vnd, arrears_vnd=arrears_vnd, paid_until=paid_until)
-    await write_paid(session, org_id, replace(stay, paid_vnd=0, paid_until=None, arrears_vnd=0))
+    kept = replace(
+        kept,
+        paid_vnd=kept.paid_vnd + stay.paid_vnd,
+        waived_vnd=kept.waived_vnd + stay.waived_vnd,
+        paid_until=paid_until,
+    )
+    if not kept.is_inside and settled_vnd > 0:
+        kept = replace(kept, arrears_vnd=max(0, kept.arrears_vnd - settled_vnd))
+    elif not kept.is_inside and settled_vnd < 0:
+        owed_vnd = (kept.price_vnd or 0) - kept.settled_vnd
+        kept = replace(kept, arrears_vnd=max(kept.arrears_vnd, owed_vnd))
+    emptied = replace(stay, paid_vnd=0, waived_vnd=0, paid_until=None, arrears_vnd=0)
+    await write_paid(session, org_id, emptied)
     await write_paid(session, org_id, kept)
     return kept
 
@@ -381,6 +392,7 @@ async def _note_parted(
         kept_id=first.id,
         other_id=second.id,
         moved_vnd=0,
+        waived_vnd=0,
         reason=reason,
         by=actor.id,
         now=now,

@@ -21,7 +21,9 @@ class StayLink(OrgRow):
     __table_args__ = (
         CheckConstraint("kind IN ('joined', 'parted', 'settled')", name="kind_known"),
         CheckConstraint("kept_id <> other_id", name="two_stays"),
-        CheckConstraint("kind <> 'parted' OR moved_vnd = 0", name="money_stays_when_parted"),
+        CheckConstraint(
+            "kind <> 'parted' OR (moved_vnd = 0 AND waived_vnd = 0)", name="money_stays_when_parted"
+        ),
         Index("ix_stay_links_kept", "org_id", "kept_id", "id"),
         Index(
             "uq_stay_links_other",
@@ -36,6 +38,7 @@ class StayLink(OrgRow):
     kept_id: Mapped[UUID]
     other_id: Mapped[UUID]  # joined: voided since; parted: new
     moved_vnd: Mapped[Vnd]  # from the other to the kept one; below zero: back
+    waived_vnd: Mapped[Vnd]  # as moved_vnd: by exemptions, no money
     reason: Mapped[str | None]
     linked_by: Mapped[UUID | None]
     linked_at: Mapped[datetime]

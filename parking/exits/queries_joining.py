@@ -27,8 +27,8 @@ FIND_PARTED = text("""
 """)
 INSERT_LINK = text("""
     INSERT INTO stay_links
-        (org_id, id, kind, kept_id, other_id, moved_vnd, reason, linked_by, linked_at)
-    VALUES (:org_id, :id, :kind, :kept_id, :other_id, :moved_vnd, :reason, :by, :now)
+        (org_id, id, kind, kept_id, other_id, moved_vnd, waived_vnd, reason, linked_by, linked_at)
+    VALUES (:org_id, :id, :kind, :kept_id, :other_id, :moved_vnd, :waived_vnd, :reason, :by, :now)
 """)
 LIST_LINKS = text("""
     SELECT kind, kept_id, other_id, moved_vnd, reason, linked_at FROM stay_links
@@ -94,6 +94,7 @@ async def insert_link(
     kept_id: UUID,
     other_id: UUID,
     moved_vnd: int,
+    waived_vnd: int,
     reason: str | None,
     by: UUID | None,
     now: datetime,
@@ -106,6 +107,7 @@ async def insert_link(
         "kept_id": kept_id,
         "other_id": other_id,
         "moved_vnd": moved_vnd,
+        "waived_vnd": waived_vnd,
         "reason": reason,
         "by": by,
         "now": now,

@@ -111,7 +111,7 @@ async def _end(
     session: AsyncSession, org_id: UUID, stay: StayFacts, *, actor: Actor, now: datetime
 ) -> None:
     stay = with_bills(stay, await read_bills(session, org_id, [stay]))
-    ended = _write_end(stay, ExitReason.UNSEEN, actor, price_vnd=stay.paid_vnd)
+    ended = _write_end(stay, ExitReason.UNSEEN, actor, price_vnd=stay.settled_vnd)
     await queries.close_sessions(session, org_id, [ended], now=now)
 
 
@@ -162,7 +162,7 @@ async def _void(
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     bills = await read_bills(session, org_id, [stay])
-    if with_bills(stay, bills).paid_vnd:
+    if with_bills(stay, bills).settled_vnd:
         raise StayWasPaid
     shown = bills.shown.get(stay.bill_id) if stay.bill_id is not None else None
     if shown is not None and shown.status in UNPAID:

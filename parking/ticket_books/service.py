@@ -64,6 +64,7 @@ async def issue_book(
         returned_at=None,
         returned_by=None,
         lost_at=None,
+        lost_by=None,
     )
     known = await queries.find_book(session, org_id, book_id)
     if known is not None:
@@ -126,21 +127,21 @@ async def report_lost(
     actor: Actor,
     now: datetime,
 ) -> TicketBookFacts:
-    """Write that a book is lost: all its tickets that were not used are missing. Idempotent.
+    """Write that a book is lost: whoever comes in on one of its tickets from now on is an alarm.
 
-    It may be handed back yet, if somebody finds it.
+    Idempotent. It may be found and handed back later; its tickets stay out of use.
 
     Raises:
         TicketBookNotFound
-        TicketBookReturned: it was handed back.
+        TicketBookReturned: it was handed back before.
     """
     check_lines(reason=reason)
     book = await queries.lock_book(session, org_id, book_id)
-    if book.returned_at is not None:
-        raise TicketBookReturned
     if book.lost_at is not None:
         return book
-    await queries.mark_lost(session, org_id, book_id, now=now)
+    if book.returned_at is not None:
+        raise TicketBookReturned
+    await queries.mark_lost(session, org_id, book_id, by=actor.id, now=now)
     after = {"first": book.first_ticket, "last": book.last_ticket}
     _record(session, org_id, book_id, "ticket_book.lost", after, actor, now, reason=reason)
     return await queries.lock_book(session, org_id, book_id)

@@ -1,4 +1,4 @@
-"""Managers of lots at work: reviews, joins, ticket books, posters, toll contracts, keys of a lot."""
+"""Managers of lots at work: reviews, joins, ticket books, posters, toll contracts, lot keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,7 +87,8 @@ def test_stays_under_review_are_decided_each_in_its_way(work: Work, boss: Page) 
     owing = work.let_in(hours_ago=100, plate="30A11111", vehicle_class=CAR)
     never = work.let_in(hours_ago=99, ticket="R00001")
     work.city.sql(
-        "UPDATE parking_sessions SET status = 'review' WHERE entered_at < now() - interval '90 hours'"
+        "UPDATE parking_sessions SET status = 'review'"
+        " WHERE entered_at < now() - interval '90 hours'"
     )
     boss.goto(f"{work.city.url}/manage/reviews")
     check(boss)

@@ -46,6 +46,7 @@ class BookRow:
     last_used: str
     missing_count: int
     missing: str  # the first of them, as printed
+    strays: str  # used though the book was handed back, or lost
     is_out: bool
     is_lost: bool
 
@@ -232,6 +233,7 @@ def _present(manager: ManagerContext, one: TicketBookReport, names: dict[UUID, s
         last_used=last,
         missing_count=one.missing_count,
         missing=f"{shown}, …" if one.missing_count > SHOWN_MISSING else shown,
+        strays=", ".join(one.strays[:SHOWN_MISSING]),
         is_out=book.returned_at is None,
         is_lost=book.lost_at is not None,
     )

@@ -13,7 +13,7 @@ from api.http.paging import Cursor, next_cursor, read_cursor
 from api.v1.lots.routes import check_own_lot
 from api.v1.ticket_books.schemas import (
     TicketBookCreate,
-    TicketBookLost,
+    TicketBookLoss,
     TicketBookPage,
     TicketBookRead,
     TicketBookReturn,
@@ -110,9 +110,9 @@ async def return_book(
 
 @router.post("/{book_id}/lost", responses=may_answer(TicketBookNotFound, TicketBookReturned))
 async def report_lost(
-    book_id: UUID, body: TicketBookLost, caller: Manager, tx: Tx, now: Now
+    book_id: UUID, body: TicketBookLoss, caller: Manager, tx: Tx, now: Now
 ) -> TicketBookRead:
-    """Write that a book is lost: what was not used of it is missing. Idempotent."""
+    """Report a book lost: each vehicle that comes in on its tickets afterwards is an alarm."""
     await _find_own(tx, caller, book_id)
     book = await service.report_lost(
         tx, caller.org_id, book_id, reason=body.reason, actor=caller.actor, now=now

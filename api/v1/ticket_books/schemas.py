@@ -31,8 +31,8 @@ class TicketBookReturn(Body):
     last_used: Number | None = Field(description="The last number torn off; null: none was.")
 
 
-class TicketBookLost(Body):
-    """How it was lost."""
+class TicketBookLoss(Body):
+    """How a book was lost."""
 
     reason: ReasonText
 
@@ -49,13 +49,17 @@ class TicketBookRead(Read):
     last_ticket: str
     last_used: int | None
     returned_at: datetime | None
-    lost_at: datetime | None = Field(description="Somebody reported it lost.")
+    lost_at: datetime | None = Field(description="When it was reported lost.")
     used_count: int = Field(description="Vehicles came in on so many of its tickets.")
     missing_count: int = Field(
         description="Neither used nor handed back. Of a book that is out in a running shift: what"
         " was skipped."
     )
     missing: list[str] = Field(description="The first hundred of them, as printed.")
+    strays: list[str] = Field(
+        description="Vehicles came in on them although the book was handed back with them unused,"
+        " or reported lost: within a week after it, the first hundred."
+    )
 
 
 class TicketBookPage(Read):
@@ -82,4 +86,5 @@ def write_book(report: TicketBookReport) -> TicketBookRead:
         used_count=report.used_count,
         missing_count=report.missing_count,
         missing=list(report.missing),
+        strays=list(report.strays),
     )

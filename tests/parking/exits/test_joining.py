@@ -13,11 +13,12 @@ from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from parking.collections.rules import CollectionRail
 from parking.exits.errors import CredentialInside, NotInside, StayIdTaken, StaysNotJoinable
 from parking.exits.joining import join_stays, part_stay
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.owner import handle_bill_change
-from parking.exits.paying import collect, open_bill
+from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
 from parking.exits.tickets import open_ticket
@@ -202,6 +203,30 @@ async def test_cash_that_is_taken_back_after_a_join_is_owed_by_the_kept_stay(
 
     assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
     assert (await read(app_database, gate, other_id)).arrears_vnd == 0
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_an_exemption_counts_for_the_kept_stay_and_is_taken_back_there(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    free = Taken(id=new_id(), rail=CollectionRail.EXEMPT, amount_vnd=None, reason="Xe cứu hoả")
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await collect(
+            session, gate.org_id, other_id, free, priced_at=NOON, actor=gate.attendant, now=NOON
+        )
+    await join(app_database, gate, kept_id, other_id)
+    kept = await read(app_database, gate, kept_id)
+    assert (kept.paid_vnd, kept.waived_vnd) == (0, PER_VISIT_VND)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await reverse_collection(
+            session, gate.org_id, free.id, may_override=True, reason="Nhầm xe",
+            actor=MANAGER, now=NOON,
+        )  # fmt: skip
+
+    assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
     assert find_violations(fresh_database.owner_url) == []
 
 
