@@ -93,7 +93,7 @@ class StayFacts:
 
     @property
     def settled_vnd(self) -> int:
-        """What of its price is asked for no more: paid, or waived."""
+        """The part of its price that is no longer due: paid, or waived."""
         return self.paid_vnd + self.waived_vnd
 
     @property

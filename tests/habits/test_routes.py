@@ -240,6 +240,7 @@ REPEATS: Final = {
     "/manage/breaks/{break_id}/spread": "state",
     "/manage/accounts/{link_id}/rail": "state",
     "/v1/lots/{lot_id}/photos": "known",
+    "/v1/lots/{lot_id}/sessions/{session_id}/photos": "known",
     "/v1/callbacks/{provider}/{address}": "provider",
     "/v1/callbacks/{provider}/{address}/{subpath:path}": "provider",
     "/counter/accounts/{link_id}/seen": "state",
