@@ -28,7 +28,7 @@ from payments.rails.toll.errors import TollIdTaken, TollNotRefundable, TollUnder
 from payments.rails.toll.protocol import TollAnswer
 from payments.rails.toll.rules import TollFacts
 from tests.payments.invariants import find_violations
-from tests.world.constants import MANAGER
+from tests.world.constants import BUSY_S, MANAGER
 from tests.world.databases import FreshDatabase
 from tests.world.parking_sessions import PER_VISIT_VND, a_stay, cash
 from tests.world.tolls import ENOUGH_VND, PLATE, TollGate, a_toll_gate
@@ -143,7 +143,7 @@ async def test_an_answer_that_proves_nothing_is_looked_up_and_never_sent_again(
 
     toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
 
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 3 + BUSY_S
     assert (toll.status, next_step(toll)) == ("unknown", NextStep.OTHER_PAYMENT)
     with pytest.raises(TollUnderWay):
         await place.write(stay_id)
@@ -273,7 +273,7 @@ async def test_an_operator_that_is_away_costs_the_driver_no_three_seconds(
         began = time.monotonic()
         toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
 
-    assert (toll.status, time.monotonic() - began < 3.0) == ("unknown", True)
+    assert (toll.status, time.monotonic() - began < 3 + BUSY_S) == ("unknown", True)
 
 
 async def test_a_wrong_key_is_refused_for_certain(place: TollGate) -> None:
