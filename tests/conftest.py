@@ -21,7 +21,7 @@ from tests.world.databases import (
 from tests.world.stalls import PayableStall, a_payable_stall
 
 # Fixtures that are databases with something in them, which a test gets a clone of.
-TEMPLATES = ("stall_template", "market_template")
+TEMPLATES = ("stall_template", "market_template", "gate_template")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
@@ -47,7 +47,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def fresh_database(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[FreshDatabase]:
-    """A migrated database for this test alone; empty, unless its `stall` or `market` is in it."""
+    """A migrated database for this test alone; empty, unless its `stall`, `market` or `gate` is."""
     wanted = [name for name in TEMPLATES if name in request.fixturenames]
     assert len(wanted) <= 1, wanted
     template = request.getfixturevalue(wanted[0]).name if wanted else TEMPLATE

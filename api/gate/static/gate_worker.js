@@ -40,7 +40,7 @@ self.addEventListener("fetch", (event) => {
 
 self.addEventListener("message", (event) => {
   if (event.data === "keep-page") event.waitUntil(keepPage(KEPT_WITHIN_MS));
-  // A page that was on its way while the worker activated: it could not be taken over.
+  // A page that was on its way while the worker activated: it was not there to be taken over.
   if (event.data === "take-over") event.waitUntil(self.clients.claim());
 });
 

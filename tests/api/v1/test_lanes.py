@@ -9,8 +9,7 @@ import pytest
 
 from core.ids import new_id
 from tests.world.constants import BUSY_S
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 from tests.world.lanes import a_controller_key, a_served_lane, by_hand, controller_of
 from tests.world.lots import a_lot
 from tests.world.sandboxes import a_sandbox_process
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.anyio
 def barrier() -> Iterator[httpx.Client]:
     with a_sandbox_process() as client:
         yield client
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    return await set_up_gate(hub)
 
 
 def lane_path(gate: Gate) -> str:

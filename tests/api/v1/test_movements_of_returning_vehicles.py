@@ -1,6 +1,6 @@
 """Vehicles that left and came back while a phone was offline, however its queue is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +9,12 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from ops.postgres.supervisor import Cluster
 from parking.exits.applier import apply_device
 from parking.exits.movement_applier import MovementApplier
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE
 from tests.world.offline import EnrolledPhone, a_phone
 from tests.world.parking_sessions import a_tariff
@@ -23,11 +24,17 @@ pytestmark = pytest.mark.anyio
 PLATE = "29AA12345"
 
 
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for five motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 5}) as template:
+        yield template
+
+
 @pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with room for five motorbikes and a tariff."""
-    gate = await set_up_gate(hub, capacity={MOTORBIKE: 5})
-    await a_tariff(hub.services.database, gate.lot, now=read_clock())
+async def gate(gate: Gate) -> Gate:
+    """The same lot with a tariff."""
+    await a_tariff(gate.hub.services.database, gate.lot, now=read_clock())
     return gate
 
 
