@@ -108,7 +108,7 @@ async def test_what_a_queue_says_of_after_a_revocation_is_refused_also_in_the_sa
     async with owner_database.begin() as session:
         await session.execute(text("LOCK TABLE movements IN ACCESS EXCLUSIVE MODE"))
         sending = asyncio.create_task(phone.send(before, after, out))
-        await wait_until_blocked(gate.hub.services.database)
+        await wait_until_blocked(gate.hub.services.gate_database)
         await revoke(gate, phone)
 
     assert await sending == ["opened", "after_revocation", "after_revocation"]
