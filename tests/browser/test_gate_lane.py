@@ -94,7 +94,7 @@ def test_barrier_opens_on_the_way_out_and_the_phone_says_so(
     assert count_openings(city, lane) == 1
 
 
-def test_barrier_that_is_stuck_is_told_again_or_opened_by_hand(
+def test_barrier_that_is_stuck_gets_the_command_once_more(
     city: RunningCity, new_page: OpenPage
 ) -> None:
     place = open_lot(city)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page, expect
 
+from core.db import Database
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import CHROMIUM, LAUNCH_ARGUMENTS, OpenPage
@@ -21,7 +22,7 @@ from tests.browser.gate_steps import (
 )
 from tests.browser.test_gate_screens import judge
 from tests.world.running_city import RunningCity, running_city
-from tests.world.running_lots import StaffedLot, open_lot
+from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
@@ -119,7 +120,9 @@ def test_a_phone_without_a_camera_lets_vehicles_in_all_the_same(
     place = open_lot(city)
     require_photos(city, place)
     page = at_the_gate(city, new_page, place)
-    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('none'))")
+    page.evaluate("""() => {
+        navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error("none"));
+    }""")
 
     type_plate(page, "29AA33333")
     page.get_by_role("button", name="Cho vào").click()
@@ -145,7 +148,7 @@ def test_what_the_phone_keeps_is_bounded_and_what_finds_no_room_is_said(
     assert kept[0] == kept[1]
     expect(page.locator("#problem")).to_contain_text("Hết chỗ giữ ảnh")
 
-    other = an_enrolled_phone(city, new_page, place)
+    other = an_enrolled_phone(city, new_page, open_lot(city))
     sizes = other.evaluate("""async () => {
         const { BYTES_MAX } = await import("/static/js/gate_photos.js");
         const big = new Blob([new Uint8Array(BYTES_MAX / 2)]);
@@ -160,7 +163,14 @@ def test_a_photo_that_belongs_to_no_stay_is_shown_as_lost(
 ) -> None:
     """Its vehicle was inside by another phone's report: no second stay was opened."""
     place = open_lot(city)
-    other = at_the_gate(city, new_page, place)
+    login = f"{place.attendant}2"
+
+    async def employ(database: Database) -> None:
+        await employ_at(database, place.lot, login, Role.ATTENDANT)
+
+    city.do(employ)
+    neighbour = StaffedLot(lot=place.lot, stall=place.stall, attendant=login)
+    other = at_the_gate(city, new_page, neighbour)
     page = an_enrolled_phone(city, new_page, place, **CAMERA)
     go_offline(page)
     enter(other, "29AA44444")
@@ -225,8 +235,9 @@ def test_the_camera_takes_the_plate_and_not_the_street_around_it(
     (file,) = [one for one in photos.rglob("*") if photo in one.name]
     seen = Image.open(file).convert("RGB")
     counted = [0, 0, 0]
-    for red, green, blue in seen.getdata():
-        counted[0 if min(red, green, blue) > 200 else 1 if max(red, green, blue) < 90 else 2] += 1
+    for count, (red, green, blue) in seen.getcolors(seen.width * seen.height):
+        of = 0 if min(red, green, blue) > 200 else 1 if max(red, green, blue) < 90 else 2
+        counted[of] += count
     white, black, _ = (one / (seen.width * seen.height) for one in counted)
     assert white > 0.3  # the plate fills the frame,
     assert black > 0.02  # with its writing
