@@ -173,6 +173,19 @@ async def test_a_phone_on_which_nobody_is_named_says_so_and_nobody_looks(
     assert await list_breaks(owner_database) == []
 
 
+async def test_a_movement_of_who_was_chosen_without_a_pin_is_marked(
+    gate: Gate, phone: EnrolledPhone
+) -> None:
+    who = await start_shift(gate.attendant, gate.lot.id)
+    checked, unchecked = entry_of(phone, who), entry_of(phone, who)
+
+    assert await phone.send(checked, unchecked | {"is_pin_checked": False}) == ["opened"] * 2
+
+    listed = (await gate.manager.get(f"/v1/lots/{gate.lot.id}/movements")).json()["movements"]
+    marks = {one["id"]: one["is_pin_checked"] for one in listed}
+    assert marks == {checked["id"]: True, unchecked["id"]: False}
+
+
 async def test_of_a_batch_each_movement_is_of_its_own_person(
     gate: Gate, phone: EnrolledPhone, owner_database: Database
 ) -> None:
