@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 _validators: dict[tuple[int, int], tuple[Any, dict[str, Any]]] = {}
 
+
 def keep_contract(app: FastAPI, client: httpx.AsyncClient) -> None:
     """Fail the test when an answer has a status, an error code or a body that is not declared."""
 

@@ -12,8 +12,8 @@ from core.tenancy import open_org_transaction
 from parking.passes import queries
 from parking.passes.importing import ROWS_MAX, import_passes
 from tests.world.constants import MANAGER, NOON
-from tests.world.parking_sessions import Gate, a_gate
-from tests.world.sold_passes import look_at_pass, with_monthly_prices
+from tests.world.parking_sessions import Gate
+from tests.world.sold_passes import look_at_pass
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +21,6 @@ TODAY = hanoi_day(NOON)
 COLUMNS = (
     "kind,vehicle_class,plates,holder_name,lot_id,valid_from,months,valid_until,exempt_as,reason"
 )
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, document=with_monthly_prices())
 
 
 async def load(database: Database, gate: Gate, *rows: str, columns: str = COLUMNS) -> list[UUID]:
