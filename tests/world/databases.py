@@ -93,7 +93,14 @@ def reachable_folder() -> Iterator[Path]:
 def session_cluster() -> Iterator[Cluster]:
     """Run a cluster for a whole test session, with a migrated template database in it."""
     # Tests kill processes, never the machine: fsync would only slow them down.
-    settings = {"fsync": "off", "max_wal_size": "512MB"}
+    # Its minutes are too few for autovacuum, which would come by at every database that is cloned;
+    # and a client that is gone before it has said who it is must not hold up whoever drops one.
+    settings = {
+        "fsync": "off",
+        "max_wal_size": "512MB",
+        "autovacuum_naptime": "10min",
+        "authentication_timeout": "5s",
+    }
     if chosen_binaries() is None:  # version 15 does not know it
         settings["scram_iterations"] = "1"  # slow on purpose, and tests connect ten thousand times
     with (

@@ -104,6 +104,17 @@ async def test_a_table_that_is_none_is_refused(
     assert [one.code for one in caught.value.violations] == [code]
 
 
+async def test_more_rows_than_a_request_can_take_are_refused_before_any_is_read(
+    app_database: Database, gate: Gate
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await load(app_database, gate, *(["exempt,boat,,,,,,,,"] * (ROWS_MAX + 1)))
+
+    assert [one.code for one in caught.value.violations] == ["out_of_range"]
+    assert await count(app_database, gate) == 0
+
+
+@pytest.mark.slow
 async def test_two_thousand_rows_are_taken_and_one_more_is_not(
     app_database: Database, gate: Gate
 ) -> None:
