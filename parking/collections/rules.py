@@ -19,6 +19,10 @@ class CollectionRail(StrEnum):
     POSTER = "poster"  # a credit on the lot's static code
 
 
+# Rails by which money changes hands; the amounts of the others say what it would have cost.
+MONEY: Final = frozenset({CollectionRail.CASH, CollectionRail.FLOAT, CollectionRail.POSTER})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectionFacts:
     """A collection as it is stored."""

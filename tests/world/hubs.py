@@ -112,6 +112,9 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=10,
+            # Clients drop what is idle for 5 s. A hub that did the same would now and then close a
+            # connection on which a request is under way.
+            timeout_keep_alive=60,
             lifespan="on",
         )
     )

@@ -173,7 +173,11 @@ async def test_a_revoked_phone_may_send_what_it_recorded_before(
 
     assert await phone.send(before, after) == ["opened", "after_revocation"]
     assert (await phone.client.post(gate.entries_path, json=gate.body())).status_code == 401
-    assert [r for _, r, _ in await list_breaks(owner_database)] == ["movement_not_accepted"]
+    breaks = sorted((r, f["why"]) for _, r, f in await list_breaks(owner_database))
+    assert breaks == [
+        ("movement_not_accepted", "after_revocation"),
+        ("movement_to_check", "sent_after_revocation"),  # it counts: one for all of its queue
+    ]
     assert all_are(await count_parked(owner_database, gate.lot), 1)
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import zipfile
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from sqlalchemy import text
 
 from core.audit import AuditRow, list_changes
 from core.clock import HANOI, hanoi_day, read_clock
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, text_of
@@ -173,22 +173,23 @@ async def test_what_cannot_be_read_is_left_out(managed: Managed, subtests: pytes
 async def test_long_lists_go_on_where_the_page_ended(managed: Managed) -> None:
     now = read_clock()
     database, lot = managed.gate.hub.services.database, managed.gate.lot
+    ids = [new_id() for _ in range(2345)]
     async with open_org_transaction(database, lot.org.id) as tx:
         await tx.execute(
             text("""
                 INSERT INTO parking_sessions (
                     org_id, id, lot_id, vehicle_class, plate, ticket_key, status, entered_at,
                     entry_by, request_hash)
-                SELECT :org, CAST(overlay(CAST(uuidv7() AS text) PLACING lpad(to_hex(n), 12, '0')
-                       FROM 25) AS uuid), :lot, 'motorbike', '29AA' || lpad(n::text, 5, '0'),
+                SELECT :org, id, :lot, 'motorbike', '29AA' || lpad(n::text, 5, '0'),
                        gen_random_uuid(), 'inside', :now, :org, ''
-                FROM generate_series(1, 2345) n
+                FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS made (id, n)
             """),
-            {"org": lot.org.id, "lot": lot.id, "now": now - timedelta(seconds=5)},
+            {"org": lot.org.id, "lot": lot.id, "ids": ids, "now": now},
         )
 
-    first = await managed.browser.get("/manage/stays")
-    rows = await rows_of_csv(managed)
+    day = hanoi_day(now).isoformat()  # also when midnight passes meanwhile
+    first = await managed.browser.get("/manage/stays", params={"day": day})
+    rows = await rows_of_csv(managed, day=day)
 
     assert "before=" in first.text
     assert len({row["Mã lượt"] for row in rows}) == 2345
