@@ -1,7 +1,6 @@
 """A complaint is taken in once, has a deadline and a link, and ends with an outcome."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -28,26 +27,14 @@ from core.errors import InvalidRequest
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from ops.postgres.supervisor import Cluster
 from parking.exits.paying import collect
 from tests.payments.invariants import find_violations
 from tests.world.complaints import a_new_complaint, complain
 from tests.world.constants import MANAGER, NOON
-from tests.world.databases import FreshDatabase, Template, a_template
+from tests.world.databases import FreshDatabase
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
-    with a_template(cluster, a_gate) as template:
-        yield template
-
-
-@pytest.fixture
-def gate(gate_template: Template[Gate], fresh_database: FreshDatabase) -> Gate:
-    return gate_template.holds
 
 
 @pytest.fixture
