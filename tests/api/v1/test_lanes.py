@@ -44,7 +44,12 @@ def read_carried_out(barrier: httpx.Client) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "state"), [("open", "opened"), ("stuck", "stuck"), ("silent", "silent")]
+    ("behaviour", "state"),
+    [
+        ("open", "opened"),
+        pytest.param("stuck", "stuck", marks=pytest.mark.slow),
+        pytest.param("silent", "silent", marks=pytest.mark.slow),
+    ],
 )
 async def test_the_attendant_sees_what_became_of_the_barrier_within_six_seconds(
     gate: Gate, barrier: httpx.Client, behaviour: str, state: str
