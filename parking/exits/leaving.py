@@ -183,9 +183,10 @@ async def _read_limits(
 ) -> Limits:
     """Read how many more each person may let out on a transfer that no bank has confirmed."""
     asked = {
-        (request.by, stays[id_].lot_id)
+        (request.by, stay.lot_id)
         for request, id_ in zip(requests, ids, strict=True)
-        if request.forced is ExitReason.UNCONFIRMED and not request.is_approved and id_ in stays
+        if request.forced is ExitReason.UNCONFIRMED and not request.is_approved
+        if id_ is not None and (stay := stays.get(id_)) is not None
     }
     return Limits(left=await read_unconfirmed_left(session, org_id, asked, now=now))
 
