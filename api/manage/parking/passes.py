@@ -112,6 +112,7 @@ class TermRow:
     """Months of a pass."""
 
     days: str
+    receipt_path: str  # of the cash that paid them; "" where a bill did
     price_vnd: int
     word: str
     tone: str
@@ -439,6 +440,9 @@ def _present_term(manager: ManagerContext, found: PassView, index: int) -> TermR
         word, tone, icon = "waiting", "attention", "clock"
     return TermRow(
         days=f"{say_day(term.first_on)}–{say_day(term.last_on)}",
+        receipt_path=f"/gate/lots/{found.seller_lot_id}/receipts/{term.collection_id}"
+        if term.collection_id is not None
+        else "",
         price_vnd=term.price_vnd,
         word=say(manager, f"term.{word}"),
         tone=tone,
