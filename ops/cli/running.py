@@ -14,6 +14,7 @@ from ops.cli.options import (
     add_sandbox_port,
     read_port,
     read_processes,
+    read_speed,
 )
 from ops.console import say
 
@@ -38,6 +39,11 @@ def add_running(commands: "Parsers") -> None:
     demo.add_argument(
         "--lan-port", type=read_port, default=LAN_PORT,
         help="for phones, and the next one for the certificate's page (%(default)s)",
+    )  # fmt: skip
+
+    demo.add_argument(
+        "--simulate", metavar="SPEED", nargs="?", type=read_speed, const=1, default=None,
+        help="let vehicles come, go and pay; SPEED times faster than in life (1 to 120)",
     )  # fmt: skip
 
     serve = add_command(commands, "serve", _serve, "run the hub")
@@ -82,6 +88,7 @@ def _demo(options: "Options") -> int:
         postgres_port=options.postgres_port,
         is_browser_wanted=options.is_browser_wanted,
         lan=lan,
+        simulated_speed=options.simulate,
     )
     return 0
 
