@@ -58,6 +58,10 @@ def add_running(commands: "Parsers") -> None:
         commands, "worker", _worker, "run the worker: backlog, late credits, expiry, retention"
     )
     add_data(worker)
+    worker.add_argument(
+        "--alpr", action="store_true", dest="reads_plates",
+        help="read plates from photos of entries, for people to confirm; brings what it needs",
+    )  # fmt: skip
 
     sandbox = add_command(
         commands, "sandbox", _sandbox, "run the sandbox: a fake bank and providers"
@@ -113,13 +117,18 @@ def _worker(options: "Options") -> int:
     from ops.processes import stop_on_signals
 
     stop_on_signals()
+    plate_weights = None
+    if options.reads_plates:
+        from ops.plate_reading import ensure_plate_reading
+
+        plate_weights = ensure_plate_reading()
     with open_database(
         options.data, may_prepare=False, postgres_port=options.postgres_port
     ) as environment:
         os.environ.update({"PHOPAY_PROCESS_NAME": "worker", **environment})
         from worker.app import main as run_worker
 
-        run_worker()
+        run_worker(plate_weights=plate_weights)
     return 0
 
 

@@ -44,7 +44,7 @@ def _list_stalls() -> list[dict[str, str]]:
         if place in NO_STALLS:
             continue
         for position, stall in enumerate(place.stalls):
-            if stall.label in place.payos_labels:  # payOS tells of its own orders only
+            if stall.label in place.payos_labels:  # payOS reports its own orders only
                 continue
             bin_, number, _ = place.account_of(position)
             virtual = place.virtual_account_of(position)
