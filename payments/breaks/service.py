@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.masking import mask_plates
 from core.text import check_lines
 from payments.breaks.errors import BreakClosed
 from payments.breaks.models import Break
@@ -28,6 +29,7 @@ async def close_break(
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
     """
     check_lines(resolution=resolution)
+    resolution = mask_plates(resolution)
     found = await lock_break(session, org_id, break_id)
     if found.closed_at is not None:
         if found.resolution == resolution:
