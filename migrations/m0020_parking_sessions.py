@@ -22,7 +22,7 @@ APP_MAY_UPDATE = {
     " tariff_version_id, price_vnd, paid_vnd, waived_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
     # Sightings are never overwritten; a person's request takes what names them out.
-    "observations": "plate, read_text, photo",
+    "observations": "plate, read_text, photo, candidates",
     "movements": "request, handled_at, attempts, try_at, verdict",
 }
 
@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("plate", sa.String(length=20), nullable=True),
         sa.Column("read_text", sa.String(length=40), nullable=True),
         sa.Column("read_score_bps", sa.SmallInteger(), nullable=True),
+        sa.Column("candidates", postgresql.JSON(astext_type=sa.Text()), nullable=True),
         sa.Column("photo", sa.LargeBinary(), nullable=True),
         sa.Column("device_id", sa.Uuid(), nullable=True),
         sa.Column("seen_by", sa.Uuid(), nullable=False),
@@ -197,6 +198,20 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_observations_session", "observations", ["org_id", "session_id"], unique=False
+    )
+    op.create_index(
+        "ix_observations_photo",
+        "observations",
+        ["org_id", "photo"],
+        unique=False,
+        postgresql_where=sa.text("photo IS NOT NULL AND direction = 'in'"),
+    )
+    op.create_index(
+        "ix_observations_reading",
+        "observations",
+        ["org_id", "lot_id", "seen_at"],
+        unique=False,
+        postgresql_where=sa.text("candidates IS NOT NULL"),
     )
     op.execute("CREATE TABLE observations_default PARTITION OF observations DEFAULT")
     op.create_table(

@@ -74,7 +74,7 @@ class Revocations:
     """
 
     def __init__(self) -> None:
-        # Called with each device once, when this process learns that it was revoked: whoever holds
+        # Called for each device once, when this process learns that it was revoked: whoever holds
         # something open for it lets go (api/services.py).
         self.on_device_ended: list[Callable[[UUID, UUID], None]] = []
         self._devices: frozenset[tuple[UUID, UUID]] = frozenset()

@@ -33,7 +33,7 @@ class ExitWriter:
         """Make the process's own.
 
         Args:
-            wake: called with each organisation for which something was committed.
+            wake: called for each organisation for which something was committed.
         """
         self._database = database
         self._wake = wake

@@ -67,7 +67,7 @@ class MovementWriter:
         """Make the process's own.
 
         Args:
-            wake: called with each organisation for which something was committed.
+            wake: called for each organisation for which something was committed.
         """
         self._database = gate_database
         self._wake = wake

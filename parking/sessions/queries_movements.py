@@ -56,7 +56,9 @@ FIND_WAITING_EXITS = text("""
 """)
 
 LIST_MOVEMENTS = text("""
-    SELECT id, device_id, seq, kind, verdict, handled_at, received_at FROM movements
+    SELECT id, device_id, seq, kind, verdict, handled_at, received_at,
+           body ->> 'is_pin_checked' IS DISTINCT FROM 'false'
+    FROM movements
     WHERE org_id = :org_id AND lot_id = :lot_id AND id > :after
       AND (CAST(:device_id AS uuid) IS NULL OR device_id = :device_id)
     ORDER BY id LIMIT :limit

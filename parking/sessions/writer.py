@@ -49,7 +49,7 @@ class EntryWriter:
         """Make the process's own.
 
         Args:
-            wake: called with each organisation for which something was committed.
+            wake: called for each organisation for which something was committed.
         """
         self._database = database
         self._wake = wake

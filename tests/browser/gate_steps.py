@@ -1,10 +1,12 @@
 """Steps of an attendant with a phone, for the browser tests of the gate."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 from playwright.sync_api import Page, expect
 
+from core.clock import read_clock
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.world.constants import PASSWORD
@@ -38,11 +40,19 @@ def at_the_gate(
 
 
 def an_enrolled_phone(
-    city: RunningCity, new_page: OpenPage, place: StaffedLot, **options: Any
+    city: RunningCity,
+    new_page: OpenPage,
+    place: StaffedLot,
+    *,
+    clock_behind: timedelta | None = None,
+    **options: Any,
 ) -> Page:
     """Open an attendant's phone that is a device of the lot, its shell kept.
 
     The city has a manager "boss".
+
+    Args:
+        clock_behind: how far its clock is behind the hub's; ahead is negative.
     """
     with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
         login = {"login": "boss", "password": PASSWORD}
@@ -50,6 +60,8 @@ def an_enrolled_phone(
         body = {"name": "Máy cổng 1", "lot_id": str(place.lot.id)}
         code = boss.post("/v1/devices/codes", json=body).raise_for_status().json()["code"]
     page = new_page(*PHONE, **{"locale": "vi-VN", **options})
+    if clock_behind is not None:
+        page.clock.install(time=read_clock() - clock_behind)
     sign_in(city, page, place.attendant)
     page.evaluate("async (code) => (await import('/static/js/device.js')).enrol(code)", code)
     page.reload()

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.gate_steps import PHONE, at_the_gate, enter, find
+from tests.browser.gate_steps import PHONE, at_the_gate, enter, find, type_plate
 from tests.browser.test_gate_screens import judge
 from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity, running_city
@@ -80,7 +80,8 @@ def test_barrier_opens_on_the_way_out_and_the_phone_says_so(
     a_lane(city, place, lane, answers_after_ms=1_500)
     page = at_the_gate(city, new_page, place)
     enter(page, "29AA12345")
-    expect(page.locator("[data-strip] [data-action=lane]")).to_have_count(0)  # no lane to come in
+    enter_screen = page.locator("[data-screen=enter]")
+    expect(enter_screen.locator("[data-action=lane]")).to_have_count(0)  # no lane to come in
     let_out(page, "345")
     judge(page)
 
@@ -94,7 +95,7 @@ def test_barrier_opens_on_the_way_out_and_the_phone_says_so(
     assert count_openings(city, lane) == 1
 
 
-def test_barrier_that_is_stuck_gets_the_command_again_or_is_opened_by_hand(
+def test_barrier_that_is_stuck_gets_the_command_once_more(
     city: RunningCity, new_page: OpenPage
 ) -> None:
     place = open_lot(city)
@@ -160,7 +161,7 @@ def test_a_second_opening_for_one_vehicle_takes_a_reason_and_a_photo(
     assert count_openings(city, place.lot.way_out_id) == 1
 
 
-def test_barrier_of_the_way_in_is_on_the_strip_and_fits_a_small_phone(
+def test_barrier_of_the_way_in_takes_the_place_of_the_button_until_the_next_plate(
     city: RunningCity, new_page: OpenPage
 ) -> None:
     place = open_lot(city)
@@ -169,10 +170,16 @@ def test_barrier_of_the_way_in_is_on_the_strip_and_fits_a_small_phone(
     assert page.viewport_size == {"width": PHONE[0], "height": PHONE[1]}
     enter(page, "29AA12345")
     judge(page)
+    strip = page.locator("[data-strip] .plate")
+    assert strip.evaluate("one => one.scrollWidth <= one.clientWidth")  # all of it is seen
 
-    page.locator("[data-strip] [data-action=lane]").click()
+    page.locator("[data-screen=enter] [data-action=lane]").click()
 
     expect(lane_of(page)).to_have_attribute("data-lane", "opened")
+    expect(page.locator("#sheet")).to_be_hidden()
+    type_plate(page, "29")
+    expect(page.get_by_role("button", name="Cho vào")).to_be_visible()
+    expect(page.locator("[data-screen=enter] [data-action=lane]")).to_have_count(0)
 
 
 def test_a_hub_that_is_away_leaves_the_barrier_silent_and_not_the_screen(

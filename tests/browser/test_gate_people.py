@@ -150,7 +150,7 @@ def test_without_a_network_the_people_of_running_shifts_go_on_unchecked(
     hand_over(page, "Lan", HER_PIN)
     page.get_by_role("button", name="Mở ca").click()
     expect(page.locator("[data-screen=enter]")).to_be_visible()
-    page.wait_for_function("gate.queue.isReady")
+    page.wait_for_function("() => gate.queue.isReady")
     go_offline(page)
 
     choose(page, "Tú")

@@ -54,7 +54,7 @@ def test_what_one_phone_lets_in_the_other_counts_within_a_second(
 
     enter(here, "29AA12345")
     let_in_at = time.time()
-    there.wait_for_function("globalThis.seenAt")
+    there.wait_for_function("() => globalThis.seenAt")
 
     assert there.evaluate("globalThis.seenAt") / 1000 - let_in_at < SEEN_WITHIN_S
     assert count.inner_text() != before
@@ -74,7 +74,7 @@ def test_a_phone_hears_nothing_of_another_lot(city: RunningCity, new_page: OpenP
 
     enter(here, "29AA12345")
     enter(there, "29AA54321")
-    there.wait_for_function("globalThis.heard.length")
+    there.wait_for_function("() => globalThis.heard.length")
     there.wait_for_timeout(500)
 
     assert [one["plate"] for one in there.evaluate("globalThis.heard")] == ["29A***21"]

@@ -154,6 +154,7 @@ async def list_movements_page(
                 verdict=row[4] or MovementVerdict.WAITING.value,
                 handled_at=row[5],
                 received_at=row[6],
+                is_pin_checked=row[7],
             )
             for row in rows
         ]

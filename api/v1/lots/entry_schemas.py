@@ -117,6 +117,9 @@ class MovementRead(Read):
     verdict: str
     handled_at: datetime | None
     received_at: datetime
+    is_pin_checked: bool = Field(
+        description="False: who did it was chosen on the phone without a network, by no PIN."
+    )
 
 
 class MovementPage(Read):

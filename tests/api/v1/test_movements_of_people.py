@@ -1,5 +1,6 @@
 """Whose movements are: a phone says who did each and in which shift, and the hub checks it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,19 +12,21 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with an attendant."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 50})
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for fifty motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 50}) as template:
+        yield template
 
 
 @pytest.fixture
@@ -171,6 +174,19 @@ async def test_a_phone_on_which_nobody_is_named_says_so_and_nobody_looks(
 
     assert await read_entries(owner_database) == [(str(phone.device_id), None)]
     assert await list_breaks(owner_database) == []
+
+
+async def test_a_movement_of_who_was_chosen_without_a_pin_is_marked(
+    gate: Gate, phone: EnrolledPhone
+) -> None:
+    who = await start_shift(gate.attendant, gate.lot.id)
+    checked, unchecked = entry_of(phone, who), entry_of(phone, who)
+
+    assert await phone.send(checked, unchecked | {"is_pin_checked": False}) == ["opened"] * 2
+
+    listed = (await gate.manager.get(f"/v1/lots/{gate.lot.id}/movements")).json()["movements"]
+    marks = {one["id"]: one["is_pin_checked"] for one in listed}
+    assert marks == {checked["id"]: True, unchecked["id"]: False}
 
 
 async def test_of_a_batch_each_movement_is_of_its_own_person(

@@ -57,7 +57,9 @@ export class Entering {
     const compact = compactPlate(this.input.value);
     const written = drawPlate(compact, this.isTwoWheeled);
     if (this.input.value !== written) this.input.value = written;
-    this.form.querySelector("[data-enter]").disabled = !compact && !this.ticket;
+    const isEmpty = !compact && !this.ticket;
+    this.form.querySelector("[data-enter]").disabled = isEmpty;
+    if (!isEmpty) this.#offerLane([]);
     const ticket = this.form.querySelector("[data-ticket]");
     ticket.setAttribute("aria-pressed", String(Boolean(this.ticket)));
     ticket.lastElementChild.textContent = this.ticket || ticket.dataset.word;
@@ -113,10 +115,12 @@ export class Entering {
     this.showOutcome(sent, answer);
     const isIn = answer.verdict === "opened" || answer.verdict === "repeat";
     if (!isIn) return;
+    const lanes = gate.lanes.actions("in", sent, "main");
     await this.#attachKept(sent);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
     this.clear();
+    this.#offerLane(lanes);
     if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
   }
 
@@ -129,6 +133,14 @@ export class Entering {
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     this.clear();
     return null;
+  }
+
+  /** The barrier stands where the vehicle was let in, until the next one is typed. */
+  #offerLane(actions) {
+    this.form.querySelector("[data-action=lane]")?.remove();
+    const enter = this.form.querySelector("[data-enter]");
+    enter.hidden = actions.length > 0;
+    if (actions.length) enter.after(this.gate.screens.button(actions[0]));
   }
 
   /** A photo that the phone keeps is this stay's, and sent when there is a network. */
@@ -207,7 +219,6 @@ export class Entering {
     if (answer.verdict === "opened") {
       const words = say("undo", { seconds: OUTCOME_MS / 1000 });
       actions.push({ words, icon: "replay", name: "undo", run: () => this.#undo(sent) });
-      actions.push(...this.gate.lanes.actions("in", sent));
     }
     this.#fillStrip(outcome, say(`entered.${outcome.words}`, values), sent, actions);
   }
