@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.errors import CredentialInside, NotInside, StayIdTaken, StaysNotJoinable
+from parking.exits.jobs import review_stale
 from parking.exits.joining import join_stays
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.owner import handle_bill_change
@@ -26,6 +28,7 @@ from parking.exits.tickets import open_ticket
 from parking.exits.undoing import reverse_collection
 from payments.bills.owners import OwnersInbox
 from payments.bills.queries import get_bill
+from payments.credits import corrections
 from tests.parking.exits.test_races import leaving, race
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
@@ -251,6 +254,37 @@ async def test_a_code_that_was_paid_counts_for_the_kept_stay_whenever_the_hub_he
     assert find_violations(fresh_database.owner_url) == []
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+async def test_a_payment_that_the_bank_takes_back_after_a_join_is_owed_by_the_kept_stay(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase, has_left: bool
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await pay_by_code(app_database, gate, other_id, PER_VISIT_VND)
+    await handle_changes(app_database, gate)
+    await join(app_database, gate, kept_id, other_id)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        if has_left:
+            await leave(
+                session,
+                gate.org_id,
+                [LeaveRequest(session_id=kept_id, actor=gate.attendant)],
+                now=NOON,
+            )
+        credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
+        await corrections.mark_same_money(
+            session, gate.org_id, credit_id, actor=gate.attendant, now=NOON
+        )
+
+    await handle_changes(app_database, gate)
+
+    kept, other = [await read(app_database, gate, one) for one in (kept_id, other_id)]
+    assert (kept.paid_vnd, other.paid_vnd, other.arrears_vnd) == (0, 0, 0)
+    assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
+    assert kept.arrears_vnd == (PER_VISIT_VND if has_left else 0)
+    assert find_violations(fresh_database.owner_url) == []
+
+
 async def test_open_codes_are_cancelled_because_another_amount_is_due(
     app_database: Database, gate: Gate
 ) -> None:
@@ -320,6 +354,20 @@ async def test_a_stay_that_gets_its_plate_is_on_the_pass_of_that_plate(
 
     assert kept.pass_id == pass_id
     assert await read_due(app_database, gate, kept_id) == 0
+
+
+async def test_one_under_review_that_is_joined_was_looked_at_and_is_not_asked_about_at_once(
+    app_database: Database, worker_database: Database, gate: Gate
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 80 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    databases = JobDatabases(app=app_database, worker=worker_database)
+    assert await review_stale(databases, now=NOON) == 1
+
+    kept = await join(app_database, gate, other_id, kept_id)
+
+    assert (kept.id, kept.status) == (kept_id, "inside")
+    assert await review_stale(databases, now=NOON + HOUR) == 0
 
 
 async def test_what_is_not_two_stays_of_one_place_is_not_joined(
