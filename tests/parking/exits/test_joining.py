@@ -44,7 +44,7 @@ from tests.world.parking_sessions import (
     a_stay,
     cash,
 )
-from tests.world.passes import a_pass
+from tests.world.passes import a_pass_in_force
 
 pytestmark = pytest.mark.anyio
 
@@ -346,7 +346,7 @@ async def test_the_ticket_of_a_voided_stay_opens_the_one_that_goes_on(
 async def test_a_stay_that_gets_its_plate_is_on_the_pass_of_that_plate(
     app_database: Database, gate: Gate
 ) -> None:
-    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=[PLATE])
     kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
     other_id = await a_stay(app_database, gate, plate=PLATE)
 
@@ -489,7 +489,7 @@ async def test_a_stay_of_two_vehicles_is_parted_and_the_money_stays_with_the_fir
 async def test_a_second_vehicle_may_have_a_plate_of_its_own_and_takes_the_pass_along(
     app_database: Database, gate: Gate
 ) -> None:
-    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=[PLATE])
     stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET, pass_id=pass_id)
 
     second = await part(app_database, gate, stay_id, plate=PLATE)
