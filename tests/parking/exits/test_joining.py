@@ -26,6 +26,7 @@ from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
 from parking.exits.tickets import open_ticket
 from parking.exits.undoing import reverse_collection
+from parking.shifts.views import RailTotal, read_report
 from payments.bills.owners import OwnersInbox
 from payments.bills.queries import get_bill
 from payments.credits import corrections
@@ -283,6 +284,23 @@ async def test_a_payment_that_the_bank_takes_back_after_a_join_is_owed_by_the_ke
     assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
     assert kept.arrears_vnd == (PER_VISIT_VND if has_left else 0)
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_hand_over_counts_a_code_of_a_joined_stay_once_where_the_vehicle_left(
+    app_database: Database, gate: Gate
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await pay_by_code(app_database, gate, other_id, PER_VISIT_VND)
+    await join(app_database, gate, kept_id, other_id)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        request = LeaveRequest(session_id=kept_id, actor=gate.attendant)
+        await leave(session, gate.org_id, [request], now=NOON)
+
+        report = await read_report(session, gate.org_id, gate.shift_id)
+
+    assert (report.entered, report.left, report.due_vnd) == (1, 1, PER_VISIT_VND)
+    assert report.by_rail == {"vietqr": RailTotal(count=1, amount_vnd=PER_VISIT_VND)}
 
 
 async def test_open_codes_are_cancelled_because_another_amount_is_due(
