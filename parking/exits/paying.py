@@ -267,7 +267,7 @@ def _new_collection(
         collected_at=now,
         collected_by=actor.id,
         reason=taken.reason,
-        pass_id=taken.pass_id,
+        pass_id=taken.pass_id if taken.rail is CollectionRail.PASS else None,
         device_id=taken.device_id,
     )
 

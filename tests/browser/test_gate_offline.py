@@ -127,7 +127,7 @@ def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
 def test_page_that_the_worker_did_not_serve_is_served_by_it_from_then_on(
     city: RunningCity, new_page: OpenPage
 ) -> None:
-    """As when a page is on its way while the worker activates, and so cannot be claimed by it."""
+    """As when a page is on its way while the worker activates, and so is not taken over by it."""
     page = an_enrolled_phone(city, new_page, open_lot(city))
     page.evaluate("globalThis.isOld = true")
 

@@ -260,6 +260,7 @@ def test_a_last_line_that_a_killed_generator_cut_off_says_nothing(tmp_path: Path
     assert [note.id for note in read_notes(path)] == ["a"]
 
 
+@pytest.mark.slow
 def test_only_the_generators_own_process_is_patched() -> None:
     """Locust replaces the standard library's blocking calls wherever it is imported."""
     program = "import sys, loadtests.loadtest, loadtests.kills; print('gevent' in sys.modules)"

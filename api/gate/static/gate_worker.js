@@ -40,8 +40,8 @@ self.addEventListener("fetch", (event) => {
 
 self.addEventListener("message", (event) => {
   if (event.data === "keep-page") event.waitUntil(keepPage(KEPT_WITHIN_MS));
-  // A page that was on its way while the worker activated: it was not there to be claimed.
-  if (event.data === "claim") event.waitUntil(self.clients.claim());
+  // A page that was on its way while the worker activated: it was not there to be taken over.
+  if (event.data === "take-over") event.waitUntil(self.clients.claim());
 });
 
 // Background Sync: the network is back, and a page that is open sends its queue.

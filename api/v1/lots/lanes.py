@@ -30,7 +30,7 @@ from parking.lanes.rules import (
     LaneResult,
     OpenWanted,
 )
-from parking.photos.errors import PhotoNotFound
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.places.errors import AccessNotFound
 from parking.places.queries import get_access
 from parking.sessions.rules import check_entry_id
@@ -93,6 +93,7 @@ class LaneAnswer(Body):
         LaneReasonNeeded,
         LaneCommandIdTaken,
         PhotoNotFound,
+        PhotoUsed,
         Busy,
     ),
 )

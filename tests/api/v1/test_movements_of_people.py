@@ -1,5 +1,6 @@
 """Whose movements are: a phone says who did each and in which shift, and the hub checks it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,19 +12,21 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with an attendant."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 50})
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for fifty motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 50}) as template:
+        yield template
 
 
 @pytest.fixture

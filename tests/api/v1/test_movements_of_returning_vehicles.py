@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from tests.world.parking_sessions import a_tariff
 pytestmark = pytest.mark.anyio
 
 PLATE = "29AA12345"
+PIECES = [(4,), (1, 3), (2, 2), (3, 1), (1, 1, 1, 1)]  # how many of a queue come at once
+EVERYDAY = {((4,), False), ((1, 1, 1, 1), True)}  # the two furthest apart
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +86,13 @@ def a_day(phone: EnrolledPhone, *, comings: int) -> list[dict[str, Any]]:
     return day
 
 
-@pytest.mark.parametrize("pieces", [(4,), (1, 3), (2, 2), (3, 1), (1, 1, 1, 1)])
-@pytest.mark.parametrize("is_applied_between", [False, True])
+@pytest.mark.parametrize(
+    ("pieces", "is_applied_between"),
+    [
+        pytest.param(*way, marks=() if way in EVERYDAY else pytest.mark.slow)
+        for way in product(PIECES, (False, True))
+    ],
+)
 async def test_a_vehicle_that_left_and_came_back_twice_has_each_of_its_stays(
     gate: Gate,
     phone: EnrolledPhone,

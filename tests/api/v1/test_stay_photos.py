@@ -1,6 +1,7 @@
 """Photos that a lot requires, and those that come after their vehicle."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -13,7 +14,9 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
-from tests.world.gates import Gate, set_up_gate
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
+from tests.world.gates import Gate, KnownGate, a_gate_template, find_gate
 from tests.world.hubs import Hub
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone
@@ -21,15 +24,21 @@ from tests.world.offline import EnrolledPhone, a_phone
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for fifty motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 50}) as template:
+        yield template
+
+
 @pytest.fixture
-async def gate(hub: Hub) -> Gate:
+async def gate(gate: Gate) -> Gate:
     """A lot that requires a photo of each vehicle."""
-    made = await set_up_gate(hub, capacity={MOTORBIKE: 50})
-    path = f"/v1/lots/{made.lot.id}"
-    answer = await made.manager.patch(path, json={"photo_required": True})
+    path = f"/v1/lots/{gate.lot.id}"
+    answer = await gate.manager.patch(path, json={"photo_required": True})
     assert answer.status_code == 200, answer.text
     assert answer.json()["photo_required"] is True
-    return made
+    return gate
 
 
 @pytest.fixture
@@ -84,8 +93,10 @@ async def test_an_entry_without_the_required_photo_is_let_in_and_says_so(
     assert (await read_stay(owner_database, bare["session_id"]))[2] is True
 
 
-async def test_a_lot_that_requires_none_misses_none(hub: Hub) -> None:
-    gate = await set_up_gate(hub)
+async def test_a_lot_that_requires_none_misses_none(
+    hub: Hub, gate_template: Template[KnownGate]
+) -> None:
+    gate = find_gate(hub, gate_template.holds)
 
     assert (await gate.enter())["is_photo_missing"] is False
 

@@ -106,7 +106,7 @@ class Gate {
     if (!serviceWorker) return;
     serviceWorker.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
     const { active } = await serviceWorker.ready;
-    if (!serviceWorker.controller) active.postMessage("claim");
+    if (!serviceWorker.controller) active.postMessage("take-over");
   }
 
   /** How full the lot is, class by class, as the hub last said. */

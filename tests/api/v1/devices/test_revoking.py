@@ -1,6 +1,7 @@
 """Revoking a device: all that it holds ends, and what it recorded before is not lost."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lanes import PHOTO, a_served_lane
 from tests.world.lots import MOTORBIKE
 from tests.world.offline import EnrolledPhone, a_phone
@@ -21,10 +23,11 @@ pytestmark = pytest.mark.anyio
 LATE_VERDICTS = text("SELECT verdict FROM movements ORDER BY seq")
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with an attendant and a manager."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 50})
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for fifty motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 50}) as template:
+        yield template
 
 
 @pytest.fixture
