@@ -15,9 +15,10 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.errors import CredentialInside, NotInside, StayIdTaken, StaysNotJoinable
-from parking.exits.joining import join_stays, part_stay
+from parking.exits.joining import join_stays
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.owner import handle_bill_change
+from parking.exits.parting import part_stay
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
