@@ -42,6 +42,7 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage.parking import lot_control as manage_lot_control
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_settings as manage_lot_settings
 from api.manage.parking import lots as manage_lots
@@ -79,6 +80,7 @@ from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
 from api.v1.lots import entry_routes
 from api.v1.lots import lanes as lanes_routes
+from api.v1.lots import recounts as recounts_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
@@ -131,6 +133,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_sessions_toll.router,
     toll_routes.router,
     shifts_routes.router,
+    recounts_routes.router,
     ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,
@@ -185,6 +188,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_history.router,
     manage_lots.router,
     manage_lot_settings.router,
+    manage_lot_control.router,
     manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,

@@ -116,6 +116,7 @@ class LotPage:
     live_path: str
     polled_every_s: int
     can_manage: bool
+    can_inspect: bool
     stays_path: str
     live: LotLive
 
@@ -155,6 +156,7 @@ async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
         live_path=manager.path(f"/lots/{lot_id}/live", day=day.isoformat()),
         polled_every_s=POLLED_EVERY_S,
         can_manage=manager.may(Permission.PARKING_MANAGE),
+        can_inspect=manager.may(Permission.PARKING_INSPECT),
         stays_path=manager.path("/stays", lot=lot_id, day=day.isoformat()),
         live=_present(manager, seen),
     )

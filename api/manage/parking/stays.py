@@ -279,6 +279,11 @@ def _list_money(manager: ManagerContext, evidence: Evidence) -> tuple[MoneyLine,
     return tuple(line for _, line in sorted([*bills, *collected], key=lambda pair: pair[0]))
 
 
+def say_reason(manager: ManagerContext, reason: str) -> str:
+    """Say why vehicles left."""
+    return _word(manager, "reason", reason)
+
+
 def _word(manager: ManagerContext, group: str, name: str) -> str:
     key = f"stays.{group}.{name}"
     return translate(manager.lang, key) if key in words_in("vi").texts else name
