@@ -9,7 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
-from identity.people.models import Staff
 
 # Another process that has it finishes first: their order is the device's.
 LOCK_NEXT = text("""
@@ -150,8 +149,3 @@ async def owe_unconfirmed_exits(
     """Write what vehicles that left unconfirmed before an instant owe; return how many."""
     values = {"org_id": org_id, "before": before, "limit": limit}
     return len(await run(session, OWE_UNCONFIRMED, values))
-
-
-async def find_person(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff | None:
-    """Find somebody of the organisation, disabled or not."""
-    return await session.get(Staff, (org_id, staff_id))

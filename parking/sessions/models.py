@@ -104,6 +104,8 @@ class ParkingSession(OrgRow):
     entry_shift_id: Mapped[UUID | None]
     entry_by: Mapped[UUID]  # a person
     entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    # The lot requires one, and none came (yet).
+    is_photo_missing: Mapped[bool] = mapped_column(server_default=text("false"))
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
     pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
     checked_at: Mapped[datetime | None]  # a person last found it inside then, for stale ones
@@ -175,6 +177,19 @@ class Observation(OrgRow):
     __table_args__ = (
         CheckConstraint("direction IN ('in', 'out', 'inside')", name="direction_known"),
         Index("ix_observations_session", "org_id", "session_id"),
+        Index(
+            "ix_observations_photo",
+            "org_id",
+            "photo",
+            postgresql_where=text("photo IS NOT NULL AND direction = 'in'"),
+        ),
+        Index(
+            "ix_observations_reading",
+            "org_id",
+            "lot_id",
+            "seen_at",
+            postgresql_where=text("candidates IS NOT NULL"),
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 
@@ -186,6 +201,9 @@ class Observation(OrgRow):
     plate: Mapped[str | None] = mapped_column(String(20))  # as accepted by a person
     read_text: Mapped[str | None] = mapped_column(String(40))  # as a reader saw it, raw
     read_score_bps: Mapped[int | None] = mapped_column(SmallInteger)
+    # Of a reading that nobody has confirmed: [{"plate", "score_bps", "raw", "is_valid"}], the best
+    # first; empty where nothing was read.
+    candidates: Mapped[list[Any] | None] = mapped_column(JSON)
     photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
     device_id: Mapped[UUID | None]
     seen_by: Mapped[UUID]

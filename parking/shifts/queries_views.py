@@ -10,7 +10,7 @@ from core.ids import first_id_at
 from core.sql import run
 
 COUNT_ENTERED = text("""
-    SELECT count(*) FROM parking_sessions
+    SELECT count(*), count(*) FILTER (WHERE is_photo_missing) FROM parking_sessions
     WHERE org_id = :org_id AND lot_id = :lot_id AND id >= :floor AND entry_shift_id = :shift_id
       AND status <> 'voided'
 """)
@@ -49,11 +49,11 @@ SUM_DEPOSITED = text("""
 
 async def count_entered(
     session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
-) -> int:
-    """Count who came in during a shift, by ids made since then."""
+) -> tuple[int, int]:
+    """Count who came in during a shift, by ids made since then, and who lack a required photo."""
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
     rows = await run(session, COUNT_ENTERED, values | {"floor": first_id_at(since)})
-    return int(rows[0][0])
+    return int(rows[0][0]), int(rows[0][1])
 
 
 async def sum_left(

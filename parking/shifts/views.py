@@ -29,6 +29,7 @@ class ShiftReport:
 
     shift: ShiftFacts
     entered: int
+    without_photo: int  # of them, where the lot requires one
     left: int
     inside: dict[str, int]  # by class, now
     due_vnd: int  # the prices of those who left
@@ -63,9 +64,13 @@ async def read_report(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Sh
     if shift.closed_at is None:
         by_rail.pop(CollectionRail.CASH, None)
     reversed_count, reversed_vnd = await queries_views.sum_reversed(session, org_id, shift_id)
+    entered, without_photo = await queries_views.count_entered(
+        *of_shift, since=shift.opened_at - CLOCKS_DIFFER
+    )
     return ShiftReport(
         shift=shift,
-        entered=await queries_views.count_entered(*of_shift, since=shift.opened_at - CLOCKS_DIFFER),
+        entered=entered,
+        without_photo=without_photo,
         left=sum(count for count, *_ in left.values()),
         inside=await queries_views.list_inside(session, org_id, shift.lot_id),
         due_vnd=sum(price_vnd for _, price_vnd, _ in left.values()),

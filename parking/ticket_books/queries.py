@@ -17,7 +17,7 @@ from parking.ticket_books.rules import TicketBookFacts
 FIELDS = tuple(field.name for field in fields(TicketBookFacts))
 COLUMNS = ", ".join(FIELDS)
 CLOCKS_DIFFER: Final = timedelta(days=2)  # ids of devices with wrong clocks; see sessions/rules
-SEEN_WITHIN: Final = timedelta(days=7)  # of what comes in on a book that is out no more
+SEEN_WITHIN: Final = timedelta(days=7)  # of what comes in on a book that is no longer out
 USED_WITHIN: Final = timedelta(days=90)  # of a book that nobody hands back
 
 FIND = text(f"SELECT {COLUMNS} FROM ticket_books WHERE org_id = :org_id AND id = :id")  # noqa: S608

@@ -127,7 +127,9 @@ async def open_lane(
         )
     lanes.wake_lane(access_id)
     if wait_s:
-        command = await lanes.wait_for_answer(caller.org_id, body.id, wait_s=wait_s)
+        command = await lanes.wait_for_answer(
+            caller.org_id, body.id, wait_s=wait_s, device_id=caller.device_id
+        )
     return _present(command)
 
 

@@ -55,6 +55,7 @@ class ShiftRead(Read):
     variance_vnd: int | None = Field(description="Counted less expected: below zero, too little.")
     note: str | None
     entered: int
+    without_photo: int = Field(description="Of them, where the lot requires a photo.")
     left: int
     inside: dict[str, int] = Field(description="In the lot now, by class.")
     due_vnd: int = Field(description="The prices of those who left.")
@@ -85,6 +86,7 @@ def write_report(report: ShiftReport) -> ShiftRead:
         variance_vnd=shift.variance_vnd,
         note=shift.note,
         entered=report.entered,
+        without_photo=report.without_photo,
         left=report.left,
         inside=report.inside,
         due_vnd=report.due_vnd,

@@ -15,8 +15,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
 from tests.world.entries import a_plate
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import Gate as PricedGate
@@ -25,11 +24,6 @@ from tests.world.sold_passes import with_monthly_prices
 from tests.world.waits import DEADLINE_S, LOOKS_EVERY_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    return await set_up_gate(hub)
 
 
 @pytest.fixture

@@ -25,14 +25,9 @@ from tests.world.complaints import a_new_complaint, complain
 from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.notices import pay
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def take(database: Database, gate: Gate, stay_id: UUID, taken: Taken) -> UUID:

@@ -38,11 +38,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
-
-
-@pytest.fixture
 async def stay_id(app_database: Database, gate: Gate) -> UUID:
     return await a_stay(app_database, gate)
 

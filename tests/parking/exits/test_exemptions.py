@@ -23,16 +23,11 @@ from tests.payments.invariants import find_violations
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.lots import CAR
-from tests.world.parking_sessions import GRACE, HOURLY_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import GRACE, HOURLY_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
 
 LATER = NOON + GRACE + timedelta(minutes=30)
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def take(

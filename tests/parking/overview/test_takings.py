@@ -1,6 +1,6 @@
 """Takings by rail: each by its own name, alike in the lot's day, the hand-over and the exports."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
@@ -12,6 +12,7 @@ from core.errors import HubError
 from core.ids import new_id
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionRail
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import Taken, collect, open_bill
@@ -20,19 +21,25 @@ from parking.overview.queries import sum_rails
 from parking.shifts.service import close_shift
 from parking.shifts.views import ShiftReport, read_report
 from tests.payments.invariants import find_violations
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.notices import pay
-from tests.world.parking_sessions import PER_VISIT_VND, a_bill_wanted, a_stay, as_stall, cash
-from tests.world.tolls import PLATE, TollGate, a_toll_gate
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_bill_wanted, a_stay, as_stall, cash
+from tests.world.tolls import PLATE, TollGate, a_gate_of_today, a_toll_gate
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    with a_template(cluster, a_gate_of_today) as template:
+        yield template
+
+
 @pytest.fixture
 async def place(
-    app_database: Database, owner_database: Database, sealer: Sealer
+    gate_template: Template[Gate], app_database: Database, owner_database: Database, sealer: Sealer
 ) -> AsyncIterator[TollGate]:
-    async with a_toll_gate(app_database, owner_database, sealer) as made:
+    async with a_toll_gate(gate_template.holds, app_database, owner_database, sealer) as made:
         yield made
 
 

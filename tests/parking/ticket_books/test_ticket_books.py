@@ -23,16 +23,11 @@ from parking.ticket_books.service import issue_book, report_lost, return_book
 from parking.ticket_books.views import TicketBookReport, read_reports
 from tests.parking.shifts.test_shifts import close
 from tests.world.constants import MANAGER, NOON
-from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.parking_sessions import Gate, a_stay
 
 pytestmark = pytest.mark.anyio
 
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def issue(database: Database, gate: Gate, **facts: Any) -> TicketBookFacts:

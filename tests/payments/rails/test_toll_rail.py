@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
@@ -14,6 +14,7 @@ from core.errors import HubError
 from core.ids import new_id
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.exits.errors import NothingDue
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import collect
@@ -29,19 +30,33 @@ from payments.rails.toll.errors import TollIdTaken, TollNotRefundable, TollUnder
 from payments.rails.toll.protocol import TollAnswer
 from payments.rails.toll.rules import RefundStatus, TollFacts
 from tests.payments.invariants import find_violations
-from tests.world.constants import MANAGER
-from tests.world.databases import FreshDatabase
-from tests.world.parking_sessions import PER_VISIT_VND, a_stay, cash
-from tests.world.tolls import CLIENT_ID, ENOUGH_VND, PLATE, TOLL_SECRET, TollGate, a_toll_gate
+from tests.world.constants import BUSY_S, MANAGER
+from tests.world.databases import FreshDatabase, Template, a_template
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
+from tests.world.tolls import (
+    CLIENT_ID,
+    ENOUGH_VND,
+    PLATE,
+    TOLL_SECRET,
+    TollGate,
+    a_gate_of_today,
+    a_toll_gate,
+)
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    with a_template(cluster, a_gate_of_today) as template:
+        yield template
+
+
 @pytest.fixture
 async def place(
-    app_database: Database, owner_database: Database, sealer: Sealer
+    gate_template: Template[Gate], app_database: Database, owner_database: Database, sealer: Sealer
 ) -> AsyncIterator[TollGate]:
-    async with a_toll_gate(app_database, owner_database, sealer) as made:
+    async with a_toll_gate(gate_template.holds, app_database, owner_database, sealer) as made:
         yield made
 
 
@@ -144,7 +159,7 @@ async def test_an_answer_that_proves_nothing_is_looked_up_and_never_sent_again(
 
     toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
 
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 3 + BUSY_S
     assert (toll.status, next_step(toll)) == ("unknown", NextStep.OTHER_PAYMENT)
     with pytest.raises(TollUnderWay):
         await place.write(stay_id)
@@ -319,14 +334,17 @@ async def test_the_same_id_charges_once_and_another_stay_cannot_have_it(place: T
 
 
 async def test_an_operator_that_is_away_costs_the_driver_no_three_seconds(
-    app_database: Database, owner_database: Database, sealer: Sealer
+    gate_template: Template[Gate], app_database: Database, owner_database: Database, sealer: Sealer
 ) -> None:
-    async with a_toll_gate(app_database, owner_database, sealer, url="http://127.0.0.1:9") as place:
+    away = a_toll_gate(
+        gate_template.holds, app_database, owner_database, sealer, url="http://127.0.0.1:9"
+    )
+    async with away as place:
         id_ = await place.write(await a_guest(place))
         began = time.monotonic()
         toll = await place.tolls.charge(place.org_id, id_, account=PLATE)
 
-    assert (toll.status, time.monotonic() - began < 3.0) == ("unknown", True)
+    assert (toll.status, time.monotonic() - began < 3 + BUSY_S) == ("unknown", True)
 
 
 UNSIGNED = (302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
