@@ -97,10 +97,10 @@ HOLDERS: Final[dict[str, Holder]] = {
         rows="org_id = :org_id AND plate = :plate"
         " OR org_id = :org_id AND read_text = ANY(CAST(:readings AS text[]))",
         erasable=_SIGHTED,
-        erase=text(
-            f"UPDATE observations SET plate = NULL, read_text = NULL, candidates = NULL,"
-            f" photo = NULL WHERE {_SIGHTED}"  # noqa: S608
-        ),
+        erase=text(f"""
+            UPDATE observations
+            SET plate = NULL, read_text = NULL, candidates = NULL, photo = NULL WHERE {_SIGHTED}
+        """),  # noqa: S608
         photos=f"SELECT photo FROM observations WHERE {_SIGHTED}",  # noqa: S608
     ),
     # A stay keeps its times, its price and what was paid. A photo on which another plate was read
