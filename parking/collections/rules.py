@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from core.masking import mask_plates
+
 UNDO_FOR: Final = timedelta(seconds=10)  # a slip of the thumb is taken back without asking anybody
 
 
@@ -17,6 +19,10 @@ class CollectionRail(StrEnum):
     EXEMPT = "exempt"
     FLOAT = "float"  # the attendant pays on behalf of the driver; a deposit bill clears it
     POSTER = "poster"  # a credit on the lot's static code
+
+
+# Rails by which money changes hands; the amounts of the others say what it would have cost.
+MONEY: Final = frozenset({CollectionRail.CASH, CollectionRail.FLOAT, CollectionRail.POSTER})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +67,8 @@ class NewCollection:
 
     def __post_init__(self) -> None:
         """Hold a collection to what its rail needs (a programmer's mistake)."""
-        assert (self.session_id is None) == (self.rail is CollectionRail.POSTER)
+        is_pass_sold = self.rail is CollectionRail.CASH and self.pass_id is not None
+        assert (self.session_id is None) == (self.rail is CollectionRail.POSTER or is_pass_sold)
         assert self.rail is not CollectionRail.EXEMPT or self.reason
         assert self.amount_vnd >= 0
 
@@ -73,7 +80,7 @@ def is_same(known: CollectionFacts, new: NewCollection) -> bool:
         new.rail.value,
         new.amount_vnd,
         new.pass_id,
-        new.reason,
+        None if new.reason is None else mask_plates(new.reason),
     )
 
 

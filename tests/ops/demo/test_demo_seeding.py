@@ -46,6 +46,7 @@ def test_a_seeding_that_stopped_half_way_goes_on(
     assert count == len(PLACES) + 1
 
 
+@pytest.mark.slow
 def test_the_audit_log_of_each_place_begins_with_its_organisation(
     seed: Callable[[], list[str]], fresh_database: FreshDatabase
 ) -> None:

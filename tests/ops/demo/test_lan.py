@@ -42,6 +42,7 @@ def test_an_address_of_a_private_network_is_taken(address: str) -> None:
     assert check_address(address) == address
 
 
+@pytest.mark.slow
 def test_a_phone_that_trusts_the_authority_opens_the_hub(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
