@@ -21,6 +21,17 @@ HAS_JOINED = text("""
     SELECT EXISTS (
         SELECT FROM stay_links WHERE org_id = :org_id AND kept_id = :id AND kind = 'joined')
 """)
+# One that was joined has none joined into it: the kept one knows them all.
+LIST_ONE_VEHICLE = text("""
+    WITH kept AS (
+        SELECT coalesce((
+            SELECT kept_id FROM stay_links
+            WHERE org_id = :org_id AND other_id = :id AND kind = 'joined'), :id) AS id)
+    SELECT id FROM kept
+    UNION ALL
+    SELECT k.other_id FROM stay_links k JOIN kept ON k.kept_id = kept.id
+    WHERE k.org_id = :org_id AND k.kind = 'joined'
+""")
 FIND_PARTED = text("""
     SELECT kept_id FROM stay_links
     WHERE org_id = :org_id AND other_id = :id AND kind = 'parted'
@@ -72,6 +83,12 @@ async def find_kept(session: AsyncSession, org_id: UUID, session_id: UUID) -> UU
     """Find the stay that one was joined into."""
     rows = await run(session, FIND_KEPT, {"org_id": org_id, "id": session_id})
     return rows[0][0] if rows else None
+
+
+async def list_one_vehicle(session: AsyncSession, org_id: UUID, session_id: UUID) -> list[UUID]:
+    """List a stay and all that are joined with it, the kept one first."""
+    rows = await run(session, LIST_ONE_VEHICLE, {"org_id": org_id, "id": session_id})
+    return [row[0] for row in rows]
 
 
 async def find_parted_from(session: AsyncSession, org_id: UUID, session_id: UUID) -> UUID | None:
