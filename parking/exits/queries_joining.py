@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from core.masking import mask_plates
 from core.sql import run
 from parking.exits.queries import DELETE_INSIDE
 from parking.exits.queries_undoing import insert_inside
@@ -125,7 +126,7 @@ async def insert_link(
         "other_id": other_id,
         "moved_vnd": moved_vnd,
         "waived_vnd": waived_vnd,
-        "reason": reason,
+        "reason": None if reason is None else mask_plates(reason),
         "by": by,
         "now": now,
     }

@@ -29,6 +29,7 @@ from parking.exits.errors import (
     NotInside,
 )
 from parking.exits.joined import lock_stay_and_kept, write_paid_for
+from parking.exits.over_licence import tell_over_licence
 from parking.exits.rules import (
     OWNER_KIND,
     UNDO_ENTRY_FOR,
@@ -78,6 +79,9 @@ async def undo_exit(
         raise Busy("The parking session is being changed. Try again in a second.")
     if not await queries_undoing.reopen_session(session, org_id, stay):
         raise CredentialInside
+    stay_again = await get_stay(session, org_id, session_id)
+    if stay_again.status == SessionStatus.INSIDE:
+        await tell_over_licence(session, org_id, stay_again, now=now)
     record_change(
         session,
         org_id=org_id,
@@ -88,7 +92,7 @@ async def undo_exit(
         before={"reason": stay.exit_reason, "left_at": stay.left_at.isoformat()},
         now=now,
     )
-    return await get_stay(session, org_id, session_id)
+    return stay_again
 
 
 async def undo_entry(
@@ -300,6 +304,9 @@ async def correct_vehicle(
     )
     if not is_changed:
         raise CredentialInside
+    if vehicle_class != stay.vehicle_class:
+        moved = replace(stay, vehicle_class=vehicle_class)
+        await tell_over_licence(session, org_id, moved, now=now)
     await queries.insert_sightings(
         session,
         org_id,
