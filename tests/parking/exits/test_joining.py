@@ -24,7 +24,7 @@ from parking.exits.parting import part_stay
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
-from parking.exits.tickets import open_ticket
+from parking.exits.tickets import open_ticket, read_whole_stay
 from parking.exits.undoing import reverse_collection
 from parking.shifts.views import RailTotal, read_report
 from payments.bills.owners import OwnersInbox
@@ -284,6 +284,27 @@ async def test_a_payment_that_the_bank_takes_back_after_a_join_is_owed_by_the_ke
     assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
     assert kept.arrears_vnd == (PER_VISIT_VND if has_left else 0)
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_what_paid_for_a_joined_stay_is_shown_with_the_one_that_goes_on(
+    app_database: Database, gate: Gate
+) -> None:
+    """To its driver, who may complain of it, and to who looks into that."""
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 3 * HOUR)
+    in_cash = await a_stay(app_database, gate, entered_at=NOON - 2 * HOUR)
+    by_code = await a_stay(app_database, gate, plate=PLATE)
+    collection_id = await take_cash(app_database, gate, in_cash, PER_VISIT_VND)
+    bill = await pay_by_code(app_database, gate, by_code, PER_VISIT_VND)
+    for other_id in (in_cash, by_code):
+        await join(app_database, gate, kept_id, other_id)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        stays = [await get_stay(session, gate.org_id, one) for one in (kept_id, in_cash)]
+        kept, joined = [await read_whole_stay(session, gate.org_id, one, at=NOON) for one in stays]
+
+    assert [one.id for one in kept.collections] == [collection_id]
+    assert [one.id for one in kept.bills] == [bill.id]
+    assert ([one.id for one in joined.collections], joined.bills) == ([collection_id], ())
 
 
 async def test_the_hand_over_counts_a_code_of_a_joined_stay_once_where_the_vehicle_left(
