@@ -10,6 +10,7 @@ from sqlalchemy import text
 from city.complaints.rules import Category, Outcome, Subject, SubjectKind
 from city.complaints.service import resolve_complaint
 from core.db import Database
+from core.errors import Busy
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.collections.errors import CollectionNotReversible
@@ -343,3 +344,46 @@ async def test_the_books_show_a_refund_of_more_than_was_paid(
 
     (found,) = find_violations(fresh_database.owner_url)
     assert found.startswith("refunds_are_no_more_than_paid")
+
+
+@pytest.mark.parametrize("round_", range(4))
+async def test_of_a_join_a_refund_and_an_undoing_at_once_the_books_agree(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase, round_: int
+) -> None:
+    kept_id = await a_stay(
+        app_database, gate, ticket="A000017", entered_at=NOON - timedelta(hours=2)
+    )
+    other_id = await a_stay(app_database, gate)
+    collection_id = await take(app_database, gate, other_id, cash(PER_VISIT_VND))
+    new = a_new_complaint(gate, (kept_id, other_id)[round_ % 2])
+    made = await complain(app_database, gate, new)
+    ready = asyncio.Barrier(3)
+
+    async def join() -> None:
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            await session.connection()
+            await ready.wait()
+            await join_stays(
+                session, gate.org_id, kept_id, other_id, reason="Một xe", actor=MANAGER, now=NOON
+            )
+
+    async def give_back() -> None:
+        await ready.wait()
+        await uphold(app_database, gate, made.id, PER_VISIT_VND)
+
+    async def undo() -> None:
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            await session.connection()
+            await ready.wait()
+            await reverse_collection(
+                session, gate.org_id, collection_id, may_override=True, reason="Thu nhầm",
+                actor=MANAGER, now=NOON,
+            )  # fmt: skip
+
+    found = await asyncio.gather(join(), give_back(), undo(), return_exceptions=True)
+
+    refused = [one for one in found if one is not None]
+    assert {type(one) for one in refused} <= {RefundTooHigh, CollectionNotReversible, Busy}, refused
+    given, undone = (one is None for one in found[1:])
+    assert not (given and undone)
+    assert find_violations(fresh_database.owner_url) == []
