@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from core.db import Database
 from core.sealing import derive_key
 from core.settings import Settings
@@ -61,22 +63,43 @@ class Photos:
         Raises:
             PhotoNotReadable
         """
-        async with self._decoding:
-            picture = await asyncio.to_thread(reencode, sent)
-            await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        picture = await self.decode(sent)
         async with open_org_transaction(self._database, org_id) as session:
-            await queries.insert_photo_once(
-                session,
-                org_id,
-                picture,
-                lot_id=lot_id,
-                taken_by=taken_by,
-                kept_until=now + self._kept_for,
-                now=now,
-            )
+            await self.keep(session, org_id, lot_id, picture, taken_by=taken_by, now=now)
         # The same picture may have been erased between the first call and the row.
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
         return picture
+
+    async def decode(self, sent: bytes) -> Picture:
+        """Re-encode a picture, and keep nothing.
+
+        Raises:
+            PhotoNotReadable
+        """
+        async with self._decoding:
+            return await asyncio.to_thread(reencode, sent)
+
+    async def keep(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        lot_id: UUID | None,
+        picture: Picture,
+        *,
+        taken_by: UUID,
+        now: datetime,
+    ) -> None:
+        """Keep a picture together with what the transaction writes: both, or a stray file."""
+        await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        await queries.insert_photo_once(
+            session,
+            org_id,
+            picture,
+            lot_id=lot_id,
+            taken_by=taken_by,
+            kept_until=now + self._kept_for,
+            now=now,
+        )
 
     def link(self, org_code: str, org_id: UUID, hash_: bytes, *, now: datetime) -> str:
         """Return the address of a picture, good for five minutes.
