@@ -12,7 +12,7 @@ from typing import Final
 PLATE_TABLES: Final[dict[str, tuple[str, ...]]] = {
     "parking_sessions": ("plate",),
     "inside": ("credential",),
-    "observations": ("plate", "read_text"),
+    "observations": ("plate", "read_text", "candidates"),
     "movements": ("body", "request"),
     "pass_plates": ("plate",),
     "watched_plates": ("plate",),

@@ -5,39 +5,45 @@ left. Where that does not fit what the hub knows, a break lets a person look; no
 or paid a second time for it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
-from core.errors import HubError
-from core.money import TRANSFER_VND_MAX
+from core.errors import Busy, HubError
 from core.reasons import Reason
-from core.text import find_text_fault
-from identity.devices.rules import can_be_named
-from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
-from parking.collections.rules import CollectionRail, NewCollection
-from parking.exits import queries, queries_movements
+from parking.collections.rules import MONEY, CollectionRail, NewCollection
+from parking.exits import queries_movements
+from parking.exits.joined import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.movement_types import (
+    NOT_COUNTED,
+    TO_CHECK,
+    Applied,
+    CollectionData,
+    ExitData,
+    ManualOpenData,
+    MovementFacts,
+    read_data,
+)
 from parking.exits.rules import ExitReason, SessionStatus, StayFacts
 from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
+from parking.places.queries import find_lot_name
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
 from parking.sessions.queries import enter_vehicles
 from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 from parking.shifts import late
-from parking.shifts.queries import find_shift, share_shift
-from parking.shifts.rules import ShiftFacts
+from parking.shifts.queries import find_people, find_shift, share_shift
+from parking.shifts.reporting import works_at_gate
+from parking.shifts.rules import ShiftFacts, is_shift_of
 from payments.bills import settling
 from payments.bills.rules import UNPAID
 from payments.bills.service import cancel_bill
@@ -45,75 +51,7 @@ from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
-REASON_CHARS_MAX: Final = 500
 OFFLINE: Final = "offline"
-
-Data = TypeVar("Data", "ExitData", "CollectionData", "ManualOpenData")
-Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
-
-
-class Applied(StrEnum):
-    """What became of an exit or a collection of a device that was offline (`movements.verdict`)."""
-
-    APPLIED = "applied"
-    REPEAT = "repeat"  # it was known: by another phone, or by this one online
-    REFUSED = "refused"  # it says nothing that can be applied; a break
-    UNKNOWN_SESSION = "unknown_session"  # a break
-    PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
-    AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
-    UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
-    OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
-
-
-NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
-TO_CHECK: Final = frozenset(
-    {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MovementFacts:
-    """A stored movement, verified and waiting."""
-
-    id: UUID
-    device_id: UUID
-    lot_id: UUID
-    kind: str
-    data: Mapping[str, Any]  # as it was signed
-    happened_at: datetime  # the device's time, corrected
-    received_from: UUID  # who was signed in when it came
-    entry: EntryRequest | None = None  # that waited for an exit before it
-
-
-class ExitData(msgspec.Struct, kw_only=True):
-    """`data` of an exit."""
-
-    session_id: UUID
-    staff_id: UUID
-    forced: Literal["manual", "unconfirmed", "arrears"] | None = None
-    reason: Words | None = None
-    plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
-    access_id: UUID | None = None
-
-
-class CollectionData(msgspec.Struct, kw_only=True):
-    """`data` of a collection."""
-
-    id: UUID
-    session_id: UUID
-    staff_id: UUID
-    shift_id: UUID
-    rail: Literal["cash", "float", "exempt"]
-    amount_vnd: Annotated[int, Meta(ge=0, le=TRANSFER_VND_MAX)]
-    reason: Words | None = None
-
-
-class ManualOpenData(msgspec.Struct, kw_only=True):
-    """`data` of a lane that was opened by hand."""
-
-    staff_id: UUID
-    reason: Words
-    access_id: UUID | None = None
 
 
 async def apply_movement(
@@ -147,7 +85,7 @@ async def open_break(
     now: datetime,
 ) -> None:
     """Let a person look at a movement that could not be applied, or must be checked: once."""
-    lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+    lot = await find_lot_name(session, org_id, movement.lot_id) or ""
     code = BreakReason.MOVEMENT_NOT_ACCEPTED
     if TO_CHECK.issuperset(verdicts):
         code = BreakReason.MOVEMENT_TO_CHECK
@@ -170,7 +108,7 @@ async def _apply_entry(
         await open_break(session, org_id, movement, Applied.REFUSED, now=now)
         return Applied.REFUSED
     if answer.verdict.value in CONFLICTS:
-        lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+        lot = await find_lot_name(session, org_id, movement.lot_id) or ""
         one = make_conflict(movement.id, entry, lot_name=lot)
         await insert_breaks_once(session, org_id, [one], now=now)
     return answer.verdict
@@ -179,8 +117,8 @@ async def _apply_entry(
 async def _apply_exit(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, ExitData)
-    stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
+    data = read_data(movement.data, ExitData)
+    stay = await find_stay_or_kept(session, org_id, data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
     actor = await _find_actor(session, org_id, movement, data.staff_id)
@@ -190,6 +128,7 @@ async def _apply_exit(
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
+        is_approved=True,  # nobody can stop it; above the limit it is a break
         plate=data.plate,
         is_plate_confirmed=True,
         access_id=data.access_id,
@@ -204,8 +143,9 @@ async def _apply_exit(
         raise answer
     if answer.is_repeat:
         return Applied.REPEAT
-    if not _is_known(actor, movement, data.staff_id):
-        return Applied.UNKNOWN_PERSON
+    fault = await _find_fault(session, org_id, movement, actor, data)
+    if fault is not None:
+        return fault
     if answer.reason == ExitReason.UNCONFIRMED and await queries_movements.is_over_unconfirmed(
         session, org_id, stay.lot_id, by=data.staff_id, at=left_at
     ):
@@ -216,10 +156,10 @@ async def _apply_exit(
 async def _apply_collection(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, CollectionData)
-    stays = await queries.find_stays(session, org_id, [data.session_id])
+    data = read_data(movement.data, CollectionData)
+    found = await find_stay_or_kept(session, org_id, data.session_id)
     shift = await find_shift(session, org_id, data.shift_id)
-    if data.session_id not in stays or stays[data.session_id].lot_id != movement.lot_id:
+    if found is None or found.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
     if shift is None or (shift.lot_id, shift.staff_id) != (movement.lot_id, data.staff_id):
         return Applied.REFUSED
@@ -228,7 +168,9 @@ async def _apply_collection(
     rail = CollectionRail(data.rail)
     if rail is CollectionRail.EXEMPT and data.reason is None:
         return Applied.REFUSED
-    stay = await lock_stay(session, org_id, data.session_id)
+    stay = await lock_stay(session, org_id, found.id)
+    if stay.status == SessionStatus.VOIDED and found.status != SessionStatus.VOIDED:
+        raise Busy("The parking session is being joined.")
     known = await collection_queries.find_collection(session, org_id, data.id)
     if known is not None:
         is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
@@ -248,7 +190,8 @@ async def _apply_collection(
         org_id,
         replace(
             stay,
-            paid_vnd=stay.paid_vnd + data.amount_vnd,
+            paid_vnd=stay.paid_vnd + (data.amount_vnd if rail in MONEY else 0),
+            waived_vnd=stay.waived_vnd + (0 if rail in MONEY else data.amount_vnd),
             paid_until=paid_until if stay.is_inside else stay.paid_until,
             arrears_vnd=max(0, stay.arrears_vnd - data.amount_vnd),
         ),
@@ -288,7 +231,7 @@ async def _list_to_check(
     # A device cannot know of grace: only what is beyond the price was taken twice.
     if not isinstance(standing, Standing):
         await report_unpriced(session, org_id, [stay], now=now)
-    elif stay.paid_vnd + new.amount_vnd > standing.price.amount_vnd:
+    elif stay.settled_vnd + new.amount_vnd > standing.price.amount_vnd:
         to_check.append(Applied.PAID_TWICE)
     if new.rail is CollectionRail.CASH and shift.closed_at is not None:
         await late.post_late_cash(session, org_id, shift, new.id, new.amount_vnd, now=now)
@@ -303,7 +246,7 @@ async def _list_to_check(
 async def _apply_manual_open(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, ManualOpenData)
+    data = read_data(movement.data, ManualOpenData)
     actor = await _find_actor(session, org_id, movement, data.staff_id)
     record_change(
         session,
@@ -320,34 +263,33 @@ async def _apply_manual_open(
         reason=data.reason,
         now=now,
     )
-    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
+    return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED
 
 
 async def _find_actor(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, staff_id: UUID
 ) -> Actor:
     """Return whom a device names, if they could be named on it then; else the device itself."""
-    staff = await queries_movements.find_person(session, org_id, staff_id)
-    if staff is not None:
-        place = Scope(ScopeKind.LOT, movement.lot_id)
-        is_active = staff.disabled_at is None or staff.disabled_at > movement.happened_at
-        if is_active and can_be_named(permissions_of(staff.roles), staff.scopes, place):
-            return Actor(kind="staff", id=staff_id, name=OFFLINE)
+    staff = (await find_people(session, org_id, [staff_id])).get(staff_id)
+    if works_at_gate(staff, movement.lot_id, at=movement.happened_at):
+        return Actor(kind="staff", id=staff_id, name=OFFLINE)
     return Actor(kind="device", id=movement.device_id, name=OFFLINE)
 
 
-def _is_known(actor: Actor, movement: MovementFacts, staff_id: UUID) -> bool:
-    return actor.kind == "staff" or staff_id == movement.device_id  # a device may name nobody
-
-
-def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:
-    """Return a movement's data as its kind says.
-
-    Raises:
-        msgspec.ValidationError
-    """
-    read = msgspec.convert(dict(data), kind)
-    reason = read.reason
-    if reason is not None and find_text_fault(reason):
-        raise msgspec.ValidationError("reason")
-    return read
+async def _find_fault(
+    session: AsyncSession,
+    org_id: UUID,
+    movement: MovementFacts,
+    actor: Actor,
+    data: ExitData | ManualOpenData,
+) -> Applied | None:
+    """Say why a movement is not of the person, or of the shift, that it names."""
+    if actor.kind != "staff":  # a device may name nobody
+        return None if data.staff_id == movement.device_id else Applied.UNKNOWN_PERSON
+    if data.shift_id is None:
+        return None
+    shift = await find_shift(session, org_id, data.shift_id)
+    is_of = is_shift_of(
+        shift, staff_id=data.staff_id, lot_id=movement.lot_id, at=movement.happened_at
+    )
+    return None if is_of else Applied.OTHER_SHIFT

@@ -8,7 +8,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking.exits.standing import IS_PAID, lock_stay, read_standing_anyway, write_paid
+from parking.exits.joined import lock_stay_and_kept, write_paid_for
+from parking.exits.standing import IS_PAID, read_standing_anyway
 from payments.bills.owners_rules import Change
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -18,10 +19,10 @@ log = structlog.get_logger()
 
 async def handle_bill_change(session: AsyncSession, change: Change, *, now: datetime) -> None:
     """Write what a session's bills were paid, and tell its screens once it may leave."""
-    stay = await lock_stay(session, change.org_id, change.owner_id)
+    stay, kept = await lock_stay_and_kept(session, change.org_id, change.owner_id)
     standing = await read_standing_anyway(session, change.org_id, stay, at=now)
     if standing.stay != stay:
-        await write_paid(session, change.org_id, standing.stay)
+        await write_paid_for(session, change.org_id, standing.stay, kept, by=None, now=now)
     if change.to_status not in IS_PAID:
         return
     paid = NewEvent(

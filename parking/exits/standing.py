@@ -212,7 +212,7 @@ def catch_up(
     if not stay.is_inside and change_vnd > 0:
         arrears_vnd = max(0, arrears_vnd - change_vnd)
     elif not stay.is_inside:
-        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd - stay.waived_vnd)
     return replace(
         stay,
         paid_vnd=paid_vnd,
@@ -229,6 +229,7 @@ async def write_paid(session: AsyncSession, org_id: UUID, stay: StayFacts) -> No
         org_id,
         stay.id,
         paid_vnd=stay.paid_vnd,
+        waived_vnd=stay.waived_vnd,
         bill_paid_vnd=stay.bill_paid_vnd,
         paid_until=stay.paid_until,
         arrears_vnd=stay.arrears_vnd,

@@ -12,9 +12,10 @@ from parking.collections.queries import list_of_session
 from parking.collections.rules import CollectionFacts
 from parking.exits import queries_tickets
 from parking.exits.errors import TicketNotFound
+from parking.exits.joined import find_stay_or_kept
 from parking.exits.pricing import LotRates, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts
-from parking.exits.standing import Standing, get_stay, judge, read_bills
+from parking.exits.standing import Standing, judge, read_bills
 from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_lot, get_operator
 from parking.tariffs.charges import Stay
@@ -59,14 +60,16 @@ class WholeStay:
 async def open_ticket(
     session: AsyncSession, org_id: UUID, session_id: UUID, key: UUID
 ) -> StayFacts:
-    """Return the stay that a ticket's code opens.
+    """Return the stay that a ticket's code opens, or the one that it was joined into.
 
     Raises:
         TicketNotFound: there is no such stay, or the key is another.
     """
     if not await queries_tickets.opens(session, org_id, session_id, key):
         raise TicketNotFound
-    return await get_stay(session, org_id, session_id)
+    stay = await find_stay_or_kept(session, org_id, session_id)
+    assert stay is not None
+    return stay
 
 
 async def read_whole_stay(
@@ -101,11 +104,14 @@ async def read_whole_stay(
 
 
 def _lines_of(standing: Standing) -> tuple[PriceLine, ...]:
-    """Return the lines of the price, and what was paid of it."""
-    lines, paid_vnd = standing.price.lines, standing.stay.paid_vnd
-    if not paid_vnd:
-        return lines
-    return (*lines, PriceLine(LineCode.PAID, -paid_vnd, {"paid_vnd": paid_vnd}))
+    """Return the lines of the price, and what was paid of it or waived."""
+    lines, stay = standing.price.lines, standing.stay
+    if stay.paid_vnd:
+        lines = (*lines, PriceLine(LineCode.PAID, -stay.paid_vnd, {"paid_vnd": stay.paid_vnd}))
+    if stay.waived_vnd:
+        waived = {"waived_vnd": stay.waived_vnd}
+        lines = (*lines, PriceLine(LineCode.WAIVED, -stay.waived_vnd, waived))
+    return lines
 
 
 def _post(stay: StayFacts, rates: LotRates) -> PostedPrice | None:

@@ -28,6 +28,7 @@ from parking.exits.errors import (
     ExitNotUndoable,
     NotInside,
 )
+from parking.exits.joined import lock_stay_and_kept, write_paid_for
 from parking.exits.rules import (
     UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,
@@ -46,6 +47,7 @@ from parking.exits.standing import (
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
+from payments.breaks.queries import sum_refunds
 
 
 async def undo_exit(
@@ -104,7 +106,7 @@ async def undo_entry(
         raise EntryNotUndoable("Somebody else let it in.")
     if stay.status == SessionStatus.VOIDED:
         return stay
-    if stay.status != SessionStatus.INSIDE or stay.paid_vnd or stay.bill_id is not None:
+    if stay.status != SessionStatus.INSIDE or stay.settled_vnd or stay.bill_id is not None:
         raise EntryNotUndoable("It has left, was paid, or has a code to pay by.")
     if now - stay.entered_at > UNDO_ENTRY_FOR:
         raise EntryNotUndoable("It came in more than ten seconds ago.")
@@ -139,16 +141,18 @@ async def reverse_collection(
 
     Raises:
         CollectionNotFound, ApprovalNeeded, Busy
-        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it; or so
+            much is to be given back of what the stay was paid.
     """
     check_lines(reason=reason)
     known = await collection_queries.find_collection(session, org_id, collection_id)
     if known is None or known.session_id is None:
         raise CollectionNotFound(collection_id)
+    kept = None
     if known.rail == CollectionRail.PASS:  # what is inside names it
         stay = await lock_place_and_stay(session, org_id, known.session_id)
     else:
-        stay = await lock_stay(session, org_id, known.session_id)
+        stay, kept = await lock_stay_and_kept(session, org_id, known.session_id)
     is_closed = False
     if known.shift_id is not None:
         is_closed = (await share_shift(session, org_id, known.shift_id)).closed_at is not None
@@ -165,14 +169,10 @@ async def reverse_collection(
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
     if known.rail == CollectionRail.PASS:
-        await _take_pass_back(session, org_id, stay, known, now=now)
+        if stay.status != SessionStatus.VOIDED:  # it counts for nothing that was joined
+            await _take_pass_back(session, org_id, stay, known, now=now)
     else:
-        stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
-        paid_vnd, arrears_vnd = stay.paid_vnd - known.amount_vnd, stay.arrears_vnd
-        if not stay.is_inside:
-            arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
-        stay = replace(stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
-        await write_paid(session, org_id, stay)
+        await _take_money_back(session, org_id, stay, kept, known, by=actor.id, now=now)
     record_change(
         session,
         org_id=org_id,
@@ -185,6 +185,33 @@ async def reverse_collection(
         now=now,
     )
     return await collection_queries.lock_collection(session, org_id, collection_id)
+
+
+async def _take_money_back(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    kept: StayFacts | None,
+    known: CollectionFacts,
+    *,
+    by: UUID | None,
+    now: datetime,
+) -> None:
+    """Let a locked stay owe again what was paid or waived, or the one that it was joined into."""
+    stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
+    if known.rail == CollectionRail.EXEMPT:
+        stay = replace(stay, waived_vnd=stay.waived_vnd - known.amount_vnd)
+    else:
+        stay = replace(stay, paid_vnd=stay.paid_vnd - known.amount_vnd)
+    both = [stay] if kept is None else [stay, kept]
+    refunds_vnd = await sum_refunds(session, org_id, [one.id for one in both])
+    if sum(one.paid_vnd for one in both) < refunds_vnd:
+        raise CollectionNotReversible("It is on the list of what is to be given back.")
+    arrears_vnd = stay.arrears_vnd
+    if not stay.is_inside:
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - stay.settled_vnd)
+    stay = replace(stay, paid_until=None, arrears_vnd=arrears_vnd)
+    await write_paid_for(session, org_id, stay, kept, by=by, now=now)
 
 
 async def _take_pass_back(
@@ -209,7 +236,7 @@ async def _take_pass_back(
         await queries.set_price(
             session, org_id, stay.id, price_vnd=price_vnd, version_id=version_id
         )
-        arrears_vnd = max(stay.arrears_vnd, price_vnd - stay.paid_vnd)
+        arrears_vnd = max(stay.arrears_vnd, price_vnd - stay.settled_vnd)
         stay = replace(stay, price_vnd=price_vnd, arrears_vnd=arrears_vnd)
     await write_paid(session, org_id, stay)
 

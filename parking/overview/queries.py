@@ -1,6 +1,6 @@
 """SQL of lists of parking sessions, and of one with its evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
 from core.sql import run
+from parking.collections.rules import MONEY
 
 # Partitions are found by ids, which the clocks of phones make: they may be hours off.
 CLOCKS_APART: Final = timedelta(hours=36)
 COLUMNS: Final = """
     s.id, s.lot_id, l.name, s.vehicle_class, s.plate, s.ticket, s.status, s.entered_at, s.left_at,
-    s.exit_reason, s.price_vnd, s.paid_vnd, s.arrears_vnd, s.pass_id
+    s.exit_reason, s.price_vnd, s.paid_vnd, s.waived_vnd, s.arrears_vnd, s.pass_id
 """
 CONDITIONS: Final = {
     "lot_id": "s.lot_id = :lot_id",
@@ -31,9 +32,10 @@ CONDITIONS: Final = {
 
 FIND_STAY = text("""
     SELECT s.id, s.lot_id, l.name, s.vehicle_class, s.plate, s.ticket, s.status, s.entered_at,
-           s.left_at, s.exit_reason, s.price_vnd, s.paid_vnd, s.arrears_vnd, s.pass_id,
-           s.entry_time_is, ai.name, ao.name, pi.display_name, po.display_name, s.entry_photo,
-           s.exit_photo, s.bill_id, s.bill_paid_vnd, s.paid_until, s.tariff_version_id
+           s.left_at, s.exit_reason, s.price_vnd, s.paid_vnd, s.waived_vnd, s.arrears_vnd,
+           s.pass_id, s.entry_time_is, ai.name, ao.name, pi.display_name, po.display_name,
+           s.entry_photo, s.exit_photo, s.bill_id, s.bill_paid_vnd, s.paid_until,
+           s.tariff_version_id
     FROM parking_sessions s
     JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
     LEFT JOIN parking_accesses ai ON ai.org_id = s.org_id AND ai.id = s.entry_access_id
@@ -60,6 +62,45 @@ LIST_BILLS = text("""
     SELECT b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.created_at FROM bills b
     WHERE b.org_id = :org_id AND b.owner_id = :id AND b.owner_kind = 'parking_session'
     ORDER BY b.id LIMIT 100
+""")
+# Those under review are few, whatever the history is (ix_parking_sessions_review).
+_WITH_ENTRY: Final = f"""
+    SELECT {COLUMNS}, s.entry_photo, p.display_name FROM parking_sessions s
+    JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
+    LEFT JOIN staff p ON p.org_id = s.org_id AND p.id = s.entry_by
+"""  # noqa: S608
+LIST_REVIEWS = text(f"""
+    {_WITH_ENTRY}
+    WHERE s.org_id = :org_id AND s.status = 'review'
+      AND (CAST(:lot_id AS uuid) IS NULL OR s.lot_id = :lot_id)
+      AND s.id > coalesce(CAST(:after_id AS uuid), '00000000-0000-0000-0000-000000000000')
+    ORDER BY s.id LIMIT :limit
+""")
+# What came in shortly before and after a stay, at its lot: bounded by the lot's traffic.
+LIST_NEAR = text(f"""
+    (SELECT * FROM ({_WITH_ENTRY}
+        WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id < :id AND s.id >= :first_id
+          AND s.vehicle_class = :vehicle_class AND s.status IN ('inside', 'review')
+        ORDER BY s.id DESC LIMIT :limit) AS before)
+    UNION ALL
+    (SELECT * FROM ({_WITH_ENTRY}
+        WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id > :id AND s.id < :last_id
+          AND s.vehicle_class = :vehicle_class AND s.status IN ('inside', 'review')
+        ORDER BY s.id LIMIT :limit) AS after)
+""")  # noqa: S608
+
+SUM_RAILS = text("""
+    SELECT b.owner_id, p.rail, sum(p.amount_vnd)::bigint
+    FROM bills b
+    JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+    WHERE b.org_id = :org_id AND b.owner_kind = 'parking_session'
+      AND b.owner_id = ANY(CAST(:ids AS uuid[]))
+    GROUP BY b.owner_id, p.rail
+    UNION ALL
+    SELECT c.session_id, c.rail, sum(c.amount_vnd)::bigint FROM collections c
+    WHERE c.org_id = :org_id AND c.session_id = ANY(CAST(:ids AS uuid[]))
+      AND c.reversed_at IS NULL AND c.rail = ANY(CAST(:money AS text[]))
+    GROUP BY c.session_id, c.rail
 """)
 
 
@@ -121,3 +162,52 @@ async def list_collections(session: AsyncSession, org_id: UUID, id_: UUID) -> li
 async def list_bills(session: AsyncSession, org_id: UUID, id_: UUID) -> list[tuple[Any, ...]]:
     """List the bills of a stay, oldest first."""
     return await run(session, LIST_BILLS, {"org_id": org_id, "id": id_})
+
+
+async def list_reviews(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    lot_id: UUID | None,
+    after_id: UUID | None,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """List stays under review with their entry's photo and person, oldest first."""
+    values = {"org_id": org_id, "lot_id": lot_id, "after_id": after_id, "limit": limit}
+    return await run(session, LIST_REVIEWS, values)
+
+
+async def list_near(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    id_: UUID,
+    lot_id: UUID,
+    vehicle_class: str,
+    entered_at: datetime,
+    within: timedelta,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """List who came in shortly before and after a stay and is inside still, nearest ids first."""
+    values = {
+        "org_id": org_id,
+        "id": id_,
+        "lot_id": lot_id,
+        "vehicle_class": vehicle_class,
+        "first_id": first_id_at(entered_at - within),
+        "last_id": first_id_at(entered_at + within),
+        "limit": limit,
+    }
+    return await run(session, LIST_NEAR, values)
+
+
+async def sum_rails(
+    session: AsyncSession, org_id: UUID, ids: Collection[UUID]
+) -> dict[UUID, dict[str, int]]:
+    """Return what was paid in money for each stay by each rail, in đồng: {stay: {rail: đồng}}."""
+    values = {"org_id": org_id, "ids": list(ids), "money": [one.value for one in MONEY]}
+    found: dict[UUID, dict[str, int]] = {}
+    for session_id, rail, amount_vnd in await run(session, SUM_RAILS, values):
+        of_stay = found.setdefault(session_id, {})
+        of_stay[rail] = of_stay.get(rail, 0) + amount_vnd
+    return found

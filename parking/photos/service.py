@@ -5,6 +5,8 @@ crash leaves is a file without a row, which the sweep of the folder finds.
 """
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
+from core.errors import Busy
 from core.sealing import derive_key
 from core.settings import Settings
 from core.tenancy import open_org_transaction
@@ -29,6 +32,9 @@ from parking.photos.rules import (
 from parking.photos.store import FolderStore, PhotoStore
 
 AT_ONCE_MAX: Final = 2  # pictures decoded at the same time in a process: each takes a core
+# Pictures that are decoded or wait for it in a process: what they came in takes 64 MB at most, and
+# the last one waits about a second.
+TAKEN_MAX: Final = 16
 ERASED_MAX: Final = 500  # pictures in one round
 STRAY_AFTER: Final = timedelta(hours=1)  # a file's row follows within seconds
 
@@ -43,7 +49,9 @@ class Photos:
         self._store = store
         self._link_key = link_key
         self._kept_for = kept_for
-        self._decoding = asyncio.Semaphore(AT_ONCE_MAX)
+        # Threads of their own: a caller who gave up does not make room for one more decoder.
+        self._decoders = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="photo")
+        self._places = threading.BoundedSemaphore(TAKEN_MAX)
 
     @classmethod
     def from_settings(cls, settings: Settings, database: Database) -> "Photos":
@@ -56,28 +64,45 @@ class Photos:
         )
 
     async def add(
-        self, org_id: UUID, lot_id: UUID | None, sent: bytes, *, taken_by: UUID, now: datetime
+        self,
+        org_id: UUID,
+        lot_id: UUID | None,
+        sent: bytes,
+        *,
+        taken_by: UUID,
+        is_at_gate: bool = False,
+        now: datetime,
     ) -> Picture:
         """Re-encode and keep a picture. The same picture twice is kept once.
 
+        Args:
+            is_at_gate: it shows a vehicle, and a reader of plates may look at it.
+
         Raises:
             PhotoNotReadable
+            Busy: too many pictures wait; nothing was kept.
         """
         picture = await self.decode(sent)
         async with open_org_transaction(self._database, org_id) as session:
-            await self.keep(session, org_id, lot_id, picture, taken_by=taken_by, now=now)
+            await self.keep(
+                session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=is_at_gate, now=now
+            )
         # The same picture may have been erased between the first call and the row.
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
         return picture
 
     async def decode(self, sent: bytes) -> Picture:
-        """Re-encode a picture, and keep nothing.
+        """Re-encode a picture in its turn, and keep nothing.
 
         Raises:
             PhotoNotReadable
+            Busy: too many pictures wait.
         """
-        async with self._decoding:
-            return await asyncio.to_thread(reencode, sent)
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many photos wait to be kept. Send it again in a moment.")
+        turn = self._decoders.submit(reencode, sent)
+        turn.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(turn)
 
     async def keep(
         self,
@@ -87,6 +112,7 @@ class Photos:
         picture: Picture,
         *,
         taken_by: UUID,
+        is_at_gate: bool = False,
         now: datetime,
     ) -> None:
         """Keep a picture together with what the transaction writes: both, or a stray file."""
@@ -98,6 +124,7 @@ class Photos:
             lot_id=lot_id,
             taken_by=taken_by,
             kept_until=now + self._kept_for,
+            is_unread=is_at_gate,
             now=now,
         )
 

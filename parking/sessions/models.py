@@ -37,7 +37,7 @@ class ParkingSession(OrgRow):
             "status IN ('inside', 'left', 'review', 'voided')",
             name="status_known",
         ),
-        CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
+        CheckConstraint("paid_vnd >= 0 AND waived_vnd >= 0", name="paid_not_negative"),
         CheckConstraint("(left_at IS NULL) = (status IN ('inside', 'review'))", name="left_whole"),
         CheckConstraint("plate IS NOT NULL OR ticket IS NOT NULL", name="has_a_credential"),
         CheckConstraint("(ticket IS NULL) = (ticket_kind IS NULL)", name="ticket_whole"),
@@ -82,7 +82,8 @@ class ParkingSession(OrgRow):
             "org_id",
             "left_at",
             postgresql_where=text(
-                "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+                "exit_reason = 'unconfirmed' AND arrears_vnd = 0"
+                " AND price_vnd > paid_vnd + waived_vnd"
             ),
         ),
         {"postgresql_partition_by": BY_MONTH},
@@ -103,6 +104,8 @@ class ParkingSession(OrgRow):
     entry_shift_id: Mapped[UUID | None]
     entry_by: Mapped[UUID]  # a person
     entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    # The lot requires one, and none came (yet).
+    is_photo_missing: Mapped[bool] = mapped_column(server_default=text("false"))
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
     pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
     checked_at: Mapped[datetime | None]  # a person last found it inside then, for stale ones
@@ -115,7 +118,9 @@ class ParkingSession(OrgRow):
     exit_reason: Mapped[str | None] = mapped_column(String(20))  # paid, pass, exempt, manual, …
     tariff_version_id: Mapped[UUID | None]  # that priced it last
     price_vnd: Mapped[Vnd | None]  # of the whole stay, as last quoted
-    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # bills, collections but passes
+    # In money: by bills, cash, the attendant's float. A pass or an exemption gives none.
+    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
+    waived_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # by exemptions at the gate
     paid_until: Mapped[datetime | None]  # grace to leave after paying
     bill_id: Mapped[UUID | None]  # the one that is shown now
     bill_paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # of it, in paid_vnd
@@ -172,6 +177,19 @@ class Observation(OrgRow):
     __table_args__ = (
         CheckConstraint("direction IN ('in', 'out', 'inside')", name="direction_known"),
         Index("ix_observations_session", "org_id", "session_id"),
+        Index(
+            "ix_observations_photo",
+            "org_id",
+            "photo",
+            postgresql_where=text("photo IS NOT NULL AND direction = 'in'"),
+        ),
+        Index(
+            "ix_observations_reading",
+            "org_id",
+            "lot_id",
+            "seen_at",
+            postgresql_where=text("candidates IS NOT NULL"),
+        ),
         # For people who ask what is held about their vehicle.
         Index(
             "ix_observations_plate",
@@ -196,6 +214,9 @@ class Observation(OrgRow):
     plate: Mapped[str | None] = mapped_column(String(20))  # as accepted by a person
     read_text: Mapped[str | None] = mapped_column(String(40))  # as a reader saw it, raw
     read_score_bps: Mapped[int | None] = mapped_column(SmallInteger)
+    # Of a reading that nobody has confirmed: [{"plate", "score_bps", "raw", "is_valid"}], the best
+    # first; empty where nothing was read.
+    candidates: Mapped[list[Any] | None] = mapped_column(JSON)
     photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
     device_id: Mapped[UUID | None]
     seen_by: Mapped[UUID]

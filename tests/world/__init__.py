@@ -20,7 +20,7 @@ What is built, from the ground up:
 - `callbacks`: the same with its headers, signed as each provider signs
 - `reads`: what became of it: bills, ledger, breaks, events, rows
 - `polling`, `rails`: stalls whose provider is asked, or keeps their orders
-- `tolls`: a lot whose drivers have toll wallets (`a_toll_gate`)
+- `tolls`: a lot whose drivers have toll wallets (`a_gate_of_today`, `a_toll_gate`)
 - `lanes`: a lane that opens on command, and its controller
 - `sandboxes`, `receivers`, `servers`: the outside world, and who hears from it
 - `hubs`: the hub over HTTP in this process; `cities`, `markets`, `pages`: who uses it

@@ -21,13 +21,18 @@ from tests.world.servers import LOOKS_EVERY_S, QuickServer
 # Made once: reading the machine's authorities takes 25 ms a client, and loopback needs none.
 TLS = httpx.create_ssl_context()
 Build = Callable[[Settings], FastAPI]
-# What differs between the settings of two tests and shapes no application.
+# What differs between the settings of two tests and shapes no application: its lifespan reads it.
 OF_ONE_TEST = {
     "database_url",
     "app_database_url",
     "gate_database_url",
     "worker_database_url",
     "data_dir",
+    "database_pool_size",
+    "database_pool_timeout_s",
+    "lock_timeout_ms",
+    "sandbox_origins",
+    "statement_timeout_ms",
 }
 _idle_apps: defaultdict[tuple[Build, str], list[FastAPI]] = defaultdict(list)
 

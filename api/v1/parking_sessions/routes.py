@@ -48,6 +48,7 @@ from parking.exits.errors import (
     ParkingSessionNotFound,
     PassNotValid,
     PlateDiffers,
+    UnconfirmedLimitReached,
 )
 from parking.exits.leaving import LeaveFacts, LeaveRequest
 from parking.exits.paying import BillWanted, Taken, collect, open_bill
@@ -56,6 +57,7 @@ from parking.exits.rules import ExitReason, StayFacts
 from parking.exits.standing import get_stay
 from parking.exits.undoing import correct_vehicle, reverse_collection, undo_entry, undo_exit
 from parking.exits.views import find_visible_stay
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.sessions.errors import LotOrClassNotFound
 from parking.sessions.rules import check_entry_id, read_vehicle_plate
 from parking.shifts.errors import NoOpenShift
@@ -144,7 +146,7 @@ async def bill(
     now: Now,
 ) -> Response:
     """Open a VietQR bill for what was quoted, or answer the one that asks for it already."""
-    _check_id(body.id, now)
+    check_own_id(body.id, now)
     await find_own_stay(tx, caller, session_id, now=now)
     held = Held(priced_at=now, is_ticket_lost=False)
     is_repeat = bool(await find_bills(tx, caller.org_id, [body.id]))
@@ -180,7 +182,7 @@ async def take(
     session_id: UUID, body: CollectionCreate, caller: Gate, tx: Tx, quotes: TheQuotes, now: Now
 ) -> CollectionFacts:
     """Record cash, a pass, an exemption or a payment on behalf; the open bill is cancelled."""
-    _check_id(body.id, now)
+    check_own_id(body.id, now)
     _check_rail(body)
     await find_own_stay(tx, caller, session_id, now=now)
     held = Held(priced_at=now, is_ticket_lost=False)
@@ -241,7 +243,10 @@ async def reverse(
 @router.post(
     "/{session_id}/exit",
     response_model=ExitRead,
-    responses=may_answer(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
+    responses=may_answer(
+        *(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
+        *(UnconfirmedLimitReached, PhotoNotFound, PhotoUsed),
+    ),
 )
 async def leave(
     session_id: UUID, body: ExitCreate, caller: Gate, exit_writer: TheExitWriter
@@ -260,6 +265,7 @@ async def leave(
         sees_all=caller.may(Permission.PARKING_OVERRIDE),
         forced=None if body.forced is None else ExitReason(body.forced),
         words=body.reason,
+        is_approved=caller.may(Permission.PARKING_OVERRIDE),
         plate=plate,
         is_plate_confirmed=body.is_plate_confirmed,
         method=body.method.value,
@@ -294,6 +300,12 @@ async def undo_own_entry(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> Pa
     return write_stay(await undo_entry(tx, caller.org_id, session_id, actor=caller.actor, now=now))
 
 
+def check_own_id(id_: UUID, now: datetime) -> None:
+    """Refuse an id of a client's own making that says another time."""
+    if fault := check_entry_id(id_, now=now):
+        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
+
+
 async def find_own_stay(
     tx: AsyncSession, caller: Caller, session_id: UUID, *, now: datetime
 ) -> StayFacts:
@@ -311,11 +323,6 @@ async def find_own_stay(
         sees_all=caller.may(Permission.PARKING_OVERRIDE),
         now=now,
     )
-
-
-def _check_id(id_: UUID, now: datetime) -> None:
-    if fault := check_entry_id(id_, now=now):
-        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
 
 
 def _check_rail(body: CollectionCreate) -> None:

@@ -9,6 +9,7 @@ from api.http.deps import Now, TheDatabase, TheDirectory, ThePhotos, public, req
 from api.http.errors import may_answer
 from api.http.fields import Read
 from api.v1.lots.routes import check_own_lot
+from core.errors import Busy
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import ORG_CODE_PATTERN
 from identity.people.callers import Caller
@@ -46,7 +47,7 @@ class PhotoRead(Read):
 @router.post(
     "/v1/lots/{lot_id}/photos",
     status_code=201,
-    responses=may_answer(LotNotFound, PhotoNotReadable),
+    responses=may_answer(LotNotFound, PhotoNotReadable, Busy),
     max_body_size=PHOTO_BYTES_MAX + 1,
     openapi_extra=PICTURES,
 )
@@ -66,7 +67,9 @@ async def add_photo(
     async with open_org_transaction(database, caller.org_id) as session:
         await get_lot(session, caller.org_id, lot_id)
     sent = await request.body()
-    picture = await photos.add(caller.org_id, lot_id, sent, taken_by=caller.id, now=now)
+    picture = await photos.add(
+        caller.org_id, lot_id, sent, taken_by=caller.id, is_at_gate=True, now=now
+    )
     return PhotoRead(
         hash=picture.hash.hex(),
         width=picture.width,

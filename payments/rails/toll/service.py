@@ -17,14 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from core.db import Database
+from core.ids import new_id
 from core.sealing import Sealer, SecretNotReadable
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from payments.rails.protocol import RequestRefused, ResultUnknown
+from payments.rails.protocol import ResultUnknown
 from payments.rails.toll import queries, settling
 from payments.rails.toll.errors import TollIdTaken, TollNotAvailable, TollUnderWay
+from payments.rails.toll.models import TollContract
 from payments.rails.toll.protocol import (
     ChargeOrder,
+    KeysDoubted,
     TollAnswer,
     TollChannel,
     charge,
@@ -38,6 +41,7 @@ from payments.rails.toll.rules import (
     CHARGED_WITHIN,
     LEASE,
     AccountKind,
+    ContractTest,
     NewToll,
     RefundStatus,
     TollFacts,
@@ -150,6 +154,32 @@ class TollService:
         async with open_org_transaction(self._database, org_id) as session:
             return await queries.get_request(session, org_id, id_)
 
+    async def try_contract(self, org_id: UUID, contract_id: UUID) -> tuple[ContractTest, str]:
+        """Ask the operator about a charge that never was: nothing is charged, nothing is stored.
+
+        Returns:
+            What came of it, and what came instead of a signed answer, for a person.
+
+        Raises:
+            TollContractNotFound
+        """
+        async with open_org_transaction(self._database, org_id) as session:
+            contract = await queries.get_contract(session, org_id, contract_id)
+        channel = self._unseal(contract)
+        if channel is None:
+            return ContractTest.KEY_NOT_READABLE, ""
+        now = self._read_clock()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S), self._calls:
+                await find_charge(self._client, channel, new_id(), amount_vnd=0, now=now)
+        except KeysDoubted:
+            return ContractTest.KEYS_REFUSED, ""
+        except TimeoutError:
+            return ContractTest.NO_ANSWER, "time-out"
+        except ResultUnknown as error:
+            return ContractTest.NO_ANSWER, str(error)
+        return ContractTest.WORKS, ""
+
     async def drain(self) -> None:
         """Wait a moment for calls that nobody waits for any more (at shutdown)."""
         if self._under_way:
@@ -162,7 +192,8 @@ class TollService:
 
     async def _charge(self, org_id: UUID, id_: UUID, account: str) -> None:
         toll, channel, reference = await self._open_channel(org_id, id_)
-        if channel is None:
+        if channel is None:  # nothing is sent
+            await self._doubt_keys(toll)
             await self._store_declined(toll, TollProblem.KEYS_REFUSED)
             return
         order = ChargeOrder(
@@ -176,10 +207,8 @@ class TollService:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S), self._calls:
                 answer = await charge(self._client, channel, order, now=self._read_clock())
-        except RequestRefused:
-            await self._store_declined(toll, TollProblem.KEYS_REFUSED)
         except (ResultUnknown, TimeoutError) as error:
-            log.warning("toll.unknown", toll=str(id_), why=str(error))
+            await self._note_unknown(toll, error)
             await self._store_open(toll, TollStatus.UNKNOWN)
         else:
             await self._store(toll, answer)
@@ -197,8 +226,8 @@ class TollService:
                         amount_vnd=toll.amount_vnd,
                         now=self._read_clock(),
                     )
-            except (RequestRefused, ResultUnknown, TimeoutError) as error:
-                log.warning("toll.unknown", toll=str(toll.id), why=str(error))
+            except (ResultUnknown, TimeoutError) as error:
+                await self._note_unknown(toll, error)
         if answer is not None and answer.status == "absent":
             if self._read_clock() >= toll.created_at + ARRIVES_WITHIN:
                 await self._store_declined(toll, TollProblem.NOT_ARRIVED)
@@ -226,12 +255,23 @@ class TollService:
                     status = RefundStatus.REFUNDED
                 elif answer.status == "refused":
                     status = RefundStatus.REFUSED
-            except (RequestRefused, ResultUnknown, TimeoutError) as error:
-                log.warning("toll.refund_unknown", toll=str(toll.id), why=str(error))
+            except (ResultUnknown, TimeoutError) as error:
+                await self._note_unknown(toll, error)
         async with open_org_transaction(self._database, toll.org_id) as session:
             await settling.store_refund(
                 session, toll.org_id, toll.id, status, now=self._read_clock()
             )
+
+    async def _note_unknown(self, toll: TollFacts, error: Exception) -> None:
+        log.warning("toll.unknown", toll=str(toll.id), why=str(error))
+        if isinstance(error, KeysDoubted):
+            await self._doubt_keys(toll)
+
+    async def _doubt_keys(self, toll: TollFacts) -> None:
+        """Let a manager look at the contract's key; what is signed with it again closes that."""
+        async with open_org_transaction(self._database, toll.org_id) as session:
+            now = self._read_clock()
+            await settling.doubt_keys(session, toll.org_id, toll.contract_id, now=now)
 
     async def _store(self, toll: TollFacts, answer: TollAnswer) -> None:
         if answer.status == "charged":
@@ -262,10 +302,14 @@ class TollService:
             toll = await queries.get_request(session, org_id, id_)
             contract = await queries.get_contract(session, org_id, toll.contract_id)
             reference = (await get_bill(session, org_id, toll.bill_id)).reference
+        return toll, self._unseal(contract), reference
+
+    def _unseal(self, contract: TollContract) -> TollChannel | None:
         try:
-            key = self._sealer.unseal(contract.sealed_secret, org_id=org_id, object_id=contract.id)
+            key = self._sealer.unseal(
+                contract.sealed_secret, org_id=contract.org_id, object_id=contract.id
+            )
         except SecretNotReadable:
             log.error("toll.key_not_readable", contract=str(contract.id))
-            return toll, None, reference
-        channel = TollChannel(url=contract.url, client_id=contract.client_id, key=key)
-        return toll, channel, reference
+            return None
+        return TollChannel(url=contract.url, client_id=contract.client_id, key=key)
