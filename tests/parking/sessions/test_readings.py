@@ -11,6 +11,7 @@ import pytest
 from parking.overview.erasure import erase_stays
 from sqlalchemy import text
 
+from city.plate_requests.service import erase_stays
 from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.exits.standing import get_stay
