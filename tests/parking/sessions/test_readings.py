@@ -8,12 +8,12 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from parking.overview.erasure import erase_stays
 from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.exits.standing import get_stay
-from parking.overview.erasure import erase_stays
 from parking.photos.service import Photos
 from parking.photos.store import FolderStore
 from parking.plate_reading.types import Reading
