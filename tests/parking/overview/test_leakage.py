@@ -17,14 +17,9 @@ from parking.exits.undoing import correct_vehicle, reverse_collection
 from parking.overview.leakage import Leakage, read_leakage
 from tests.parking.ticket_books.test_ticket_books import come_in, hand_back, issue
 from tests.world.constants import NOON
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def take(database: Database, gate: Gate, stay_id: UUID, taken: Taken) -> UUID:
