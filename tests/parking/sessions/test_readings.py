@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from parking.overview.erasure import erase_stays
 from sqlalchemy import text
 
+from city.plate_requests.service import erase_plate
 from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.exits.standing import get_stay
@@ -223,11 +223,12 @@ async def test_erasing_a_stay_takes_what_was_read_of_it(camera: Camera) -> None:
         )
 
     async with open_org_transaction(camera.app, camera.lot.org.id) as session:
-        erased = await erase_stays(
+        erased = await erase_plate(
             session,
             camera.lot.org.id,
             PLATE,
-            [stay],
+            None,
+            photos=(),
             proof="Đăng ký xe",
             actor=MANAGER,
             now=NOON + timedelta(days=60),
