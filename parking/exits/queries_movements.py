@@ -78,7 +78,6 @@ OWE_UNCONFIRMED = text("""
       AND s.price_vnd > s.paid_vnd + s.waived_vnd
     RETURNING s.id
 """)
-FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
 
 
 async def lock_next(session: AsyncSession, org_id: UUID, device_id: UUID) -> tuple[Any, ...] | None:
@@ -130,12 +129,6 @@ async def is_over_offline_cash(
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
     rows = await run(session, SUM_OFFLINE_CASH, values)
     return bool(rows[0][0])
-
-
-async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str:
-    """Return what a lot is called."""
-    rows = await run(session, FIND_LOT_NAME, {"org_id": org_id, "lot_id": lot_id})
-    return str(rows[0][0]) if rows else ""
 
 
 async def find_unconfirmed(session: AsyncSession, *, before: datetime) -> list[UUID]:
