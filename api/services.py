@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.http.shutdown import closing_on_signals
 from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
 from core.database_connections import answered_within
@@ -202,6 +203,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         lanes = LaneWaiters(database, gate_database)
         device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
+        stack.enter_context(closing_on_signals(lanes.close))  # who holds a request is let go
         readiness = Readiness()
         yield Services(
             settings=settings,

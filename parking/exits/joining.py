@@ -4,7 +4,8 @@ Nothing of what was written is lost: a stay that was joined into another is void
 or ticket as it was, and its bills and collections stay its own. What they brought counts for the
 kept one (`stay_links`), also where a bank takes it back later.
 
-Order of locks: occupancy, both sessions by their ids, their bills (docs/adr/0013).
+Order of locks: occupancy, both sessions by their ids, the plate's passes, their bills
+(docs/adr/0013).
 """
 
 from dataclasses import replace
@@ -68,8 +69,8 @@ async def join_stays(
     kept, other = _choose_kept(first, second)
     if await queries_joining.has_joined(session, org_id, other.id):
         raise StaysNotJoinable("Another stay was joined into the one that would be voided.")
-    kept, other = await _settle(session, org_id, kept, other, actor=actor, now=now)
     await _give_credentials(session, org_id, kept, other, now=now)
+    kept, other = await _settle(session, org_id, kept, other, actor=actor, now=now)
     await move_paid(session, org_id, other, kept)
     await queries_joining.insert_link(
         session,
@@ -175,6 +176,6 @@ async def _give_credentials(
         kept = replace(kept, status=SessionStatus.INSIDE.value)
     if gets_plate and kept.is_inside:
         kept = await on_its_pass(session, org_id, kept)
-    await queries_joining.set_vehicle(session, org_id, kept)
+    await queries_joining.set_vehicle(session, org_id, kept, now=now)
     if kept.is_inside and listed and not await queries_joining.put_in(session, org_id, kept):
         raise CredentialInside

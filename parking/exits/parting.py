@@ -79,7 +79,7 @@ async def part_stay(
             fault, violations=[Violation(field="plate", code="no_credential", detail=fault)]
         )
     listed = await queries_joining.take_out(session, org_id, [stay.id])
-    await queries_joining.set_vehicle(session, org_id, first)
+    await queries_joining.set_vehicle(session, org_id, first, now=now)
     if listed and not await queries_joining.put_in(session, org_id, first):
         raise CredentialInside
     second = replace(

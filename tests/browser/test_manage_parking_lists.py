@@ -16,9 +16,9 @@ from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.world.lots import CAR, MOTORBIKE
 from tests.world.parking_sessions import Gate, a_stay, an_attendant, as_stall, open_a_shift
+from tests.world.passes import with_monthly_prices
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import open_lot
-from tests.world.sold_passes import with_monthly_prices
 
 pytestmark = pytest.mark.browser
 

@@ -214,7 +214,7 @@ async def test_a_payer_complains_from_the_pay_page_about_the_bill_or_a_transfer(
 @pytest.mark.parametrize(
     ("outcome", "refund_vnd", "said"),
     [
-        (Outcome.UPHELD, 15_000, ["Phản ánh đúng", "15.000 ₫"]),
+        (Outcome.UPHELD, 4_000, ["Phản ánh đúng", "4.000 ₫"]),
         (Outcome.REJECTED, None, ["Phản ánh chưa có cơ sở"]),
         (Outcome.DUPLICATE, None, ["Trùng với phản ánh khác"]),
     ],
@@ -224,10 +224,12 @@ async def test_the_outcome_is_read_at_the_same_link(
     driver: httpx.AsyncClient,
     gate: Gate,
     path: str,
+    stay_id: UUID,
     outcome: Outcome,
     refund_vnd: int | None,
     said: list[str],
 ) -> None:
+    await collect_cash(hub.services.database, gate, stay_id, PER_VISIT_VND)
     link = (await send(driver, path)).headers["location"]
     [kept] = await complaints(hub, gate.org_id)
     async with open_org_transaction(hub.services.database, gate.org_id) as session:
