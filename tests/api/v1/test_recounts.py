@@ -37,3 +37,10 @@ async def test_an_inspector_counts_once_and_an_attendant_does_not(gate: Gate) ->
     figures = (await gate.manager.get(f"{path}/leakage")).json()
     assert (figures["entered"], figures["entered_without_photo"]) == (1, 1)
     assert (figures["unpaid_vnd"], figures["left"]) == (0, [])
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "9999-12-31"])
+async def test_leakage_of_a_day_that_no_calendar_has_is_refused(gate: Gate, day: str) -> None:
+    answer = await gate.manager.get(f"/v1/lots/{gate.lot.id}/leakage", params={"day": day})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

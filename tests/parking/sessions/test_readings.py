@@ -1,5 +1,6 @@
 """Readings of plates by the worker: kept beside what people say, and accepted by people alone."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,18 +14,30 @@ from sqlalchemy import text
 
 from city.plate_requests.service import erase_plate
 from core.db import Database
+from core.ids import first_id_at
+from core.settings import Settings
 from core.tenancy import open_org_transaction
+from ops.maintenance import maintain
 from parking.exits.standing import get_stay
 from parking.photos.service import Photos
 from parking.photos.store import FolderStore
 from parking.plate_reading.types import Reading
 from parking.sessions import queries, readings
-from parking.sessions.readings import Accuracy, read_accuracy, read_waiting, suggest_plate
-from parking.sessions.rules import Method
+from parking.sessions.queries_readings import COUNT_READINGS
+from parking.sessions.readings import (
+    COUNTED_FOR,
+    Accuracy,
+    read_accuracy,
+    read_waiting,
+    suggest_plate,
+)
+from parking.sessions.rules import ID_AGE_MAX, Method
 from parking.sessions.service import add_plate
 from tests.world.constants import MANAGER, NOON
 from tests.world.entries import an_entry
 from tests.world.lots import LotFacts, a_lot
+from tests.world.parking_sessions import a_gate
+from tests.world.plans import explain
 from tests.world.plate_photos import a_plate, a_street, as_jpeg
 from tests.world.plate_reader import plate_reader
 
@@ -233,6 +246,27 @@ async def test_a_photo_that_cannot_be_read_counts_as_such_and_is_not_tried_for_e
         assert read == wanted
 
     assert (await camera.count()).not_read == 1
+
+
+async def test_counting_looks_at_the_months_of_the_readings_alone(
+    app_database: Database, settings: Settings
+) -> None:
+    gate = await a_gate(app_database)
+    for months in (9, 6, 3, 0):
+        maintain(settings.database_url.get_secret_value(), now=NOON - timedelta(days=30 * months))
+
+    values = {
+        "org_id": gate.org_id,
+        "lot_id": gate.lot.id,
+        "since": NOON - COUNTED_FOR,
+        "first_id": first_id_at(NOON - COUNTED_FOR - ID_AGE_MAX),
+    }
+    url = settings.app_database_url.get_secret_value()
+
+    plan = explain(url, gate.stall, COUNT_READINGS, values)
+
+    months = {int(name) for name in re.findall(r"on parking_sessions_2026_(\d\d)", plan)}
+    assert min(months) == 9, plan
 
 
 async def test_erasing_a_stay_takes_what_was_read_of_it(camera: Camera) -> None:
