@@ -71,6 +71,7 @@ from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
+from api.v1.devices import references as devices_references
 from api.v1.devices import routes as devices_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
@@ -112,6 +113,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations_routes.router,
     staff_routes.router,
     api_keys_routes.router,
+    devices_references.router,
     devices_phone.router,
     devices_routes.router,
     devices_routes.pins,

@@ -27,18 +27,22 @@ from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import CollectionRail, NewCollection
 from parking.exits import queries, queries_movements
+from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
-from parking.exits.rules import ExitReason, SessionStatus, StayFacts
+from parking.exits.rules import OWNER_KIND, PURPOSE, ExitReason, SessionStatus, StayFacts
 from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
 from parking.sessions.queries import enter_vehicles
-from parking.sessions.rules import EntryRequest, MovementKind, Verdict
+from parking.sessions.rules import EntryRequest, MovementKind, Verdict, check_entry_id
 from parking.shifts import late
 from parking.shifts.queries import find_shift, share_shift
 from parking.shifts.rules import ShiftFacts
 from payments.bills import settling
+from payments.bills.blocks import IssuedBill
+from payments.bills.errors import ReferenceNotIssued, ReferenceUsed
+from payments.bills.references import REFERENCE_CHARS
 from payments.bills.rules import UNPAID
 from payments.bills.service import cancel_bill
 from payments.breaks.queries import insert_breaks_once
@@ -48,7 +52,7 @@ from payments.breaks.types import NewBreak
 REASON_CHARS_MAX: Final = 500
 OFFLINE: Final = "offline"
 
-Data = TypeVar("Data", "ExitData", "CollectionData", "ManualOpenData")
+Data = TypeVar("Data", "ExitData", "CollectionData", "BillData", "ManualOpenData")
 Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 
 
@@ -61,13 +65,18 @@ class Applied(StrEnum):
     UNKNOWN_SESSION = "unknown_session"  # a break
     PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
     AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
+    REFERENCE_REFUSED = "reference_refused"  # it is not this device's, or another bill's; a break
+    AMOUNT_DIFFERS = "amount_differs"  # recorded, its code asks for more than the price; a break
     UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
     OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
 
 
-NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
+NOT_COUNTED: Final = frozenset(
+    {Applied.REFUSED, Applied.UNKNOWN_SESSION, Applied.REFERENCE_REFUSED}
+)
 TO_CHECK: Final = frozenset(
     {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
+    | {Applied.AMOUNT_DIFFERS}
 )
 
 
@@ -108,6 +117,17 @@ class CollectionData(msgspec.Struct, kw_only=True):
     reason: Words | None = None
 
 
+class BillData(msgspec.Struct, kw_only=True):
+    """`data` of a bill whose code was drawn without network."""
+
+    id: UUID
+    session_id: UUID
+    staff_id: UUID
+    reference: Annotated[str, Meta(min_length=REFERENCE_CHARS, max_length=REFERENCE_CHARS)]
+    amount_vnd: Annotated[int, Meta(ge=1, le=TRANSFER_VND_MAX)]
+    reason: None = None
+
+
 class ManualOpenData(msgspec.Struct, kw_only=True):
     """`data` of a lane that was opened by hand."""
 
@@ -130,6 +150,8 @@ async def apply_movement(
             verdict = await _apply_exit(session, org_id, movement, now=now)
         elif movement.kind == MovementKind.COLLECTION:
             verdict = await _apply_collection(session, org_id, movement, now=now)
+        elif movement.kind == MovementKind.BILL:
+            verdict = await _apply_bill(session, org_id, movement, now=now)
         else:
             verdict = await _apply_manual_open(session, org_id, movement, now=now)
     except msgspec.ValidationError:
@@ -298,6 +320,39 @@ async def _list_to_check(
     ):
         to_check.append(Applied.OVER_LIMIT)
     return to_check
+
+
+async def _apply_bill(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    data = _read(movement.data, BillData)
+    if check_entry_id(data.id, now=now) is not None:
+        return Applied.REFUSED
+    stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
+    if stay is None or stay.lot_id != movement.lot_id:
+        return Applied.UNKNOWN_SESSION
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
+    assert actor.id is not None
+    wanted = IssuedBill(
+        id=data.id,
+        reference=data.reference,
+        amount_vnd=data.amount_vnd,
+        purpose=PURPOSE,
+        created_by=actor.id,
+        owner_kind=OWNER_KIND,
+        owner_id=stay.id,
+    )
+    try:
+        drawn = await record_drawn_bill(
+            session, org_id, movement.device_id, wanted, at=movement.happened_at, now=now
+        )
+    except (ReferenceNotIssued, ReferenceUsed):
+        return Applied.REFERENCE_REFUSED
+    if drawn is DrawnBill.REPEAT:
+        return Applied.REPEAT
+    if drawn is DrawnBill.ASKS_TOO_MUCH:
+        return Applied.AMOUNT_DIFFERS
+    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
 
 
 async def _apply_manual_open(

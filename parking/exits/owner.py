@@ -8,7 +8,15 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking.exits.standing import IS_PAID, lock_stay, read_standing_anyway, write_paid
+from parking.exits.standing import (
+    IS_PAID,
+    Standing,
+    Unpriced,
+    lock_stay,
+    read_standing_anyway,
+    write_paid,
+)
+from parking.exits.unpriced import report_overpaid
 from payments.bills.owners_rules import Change
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -22,6 +30,8 @@ async def handle_bill_change(session: AsyncSession, change: Change, *, now: date
     standing = await read_standing_anyway(session, change.org_id, stay, at=now)
     if standing.stay != stay:
         await write_paid(session, change.org_id, standing.stay)
+    if (too_much_vnd := _find_too_much(standing)) > 0:
+        await report_overpaid(session, change.org_id, stay, too_much_vnd=too_much_vnd, now=now)
     if change.to_status not in IS_PAID:
         return
     paid = NewEvent(
@@ -37,3 +47,14 @@ async def handle_bill_change(session: AsyncSession, change: Change, *, now: date
     )
     await outbox.record(session, change.org_id, [paid], now=now)
     log.info("parking_session.paid", session=str(stay.id), due_vnd=standing.due_vnd)
+
+
+def _find_too_much(standing: Standing | Unpriced) -> int:
+    """Return what came beyond the price, as it is or as it was quoted (of a lost ticket: more).
+
+    Of a stay one code is payable at a time, but for what was drawn without network.
+    """
+    if not isinstance(standing, Standing):
+        return 0
+    stay = standing.stay
+    return stay.paid_vnd - max(standing.price.amount_vnd, stay.price_vnd or 0)

@@ -78,6 +78,9 @@ OWE_UNCONFIRMED = text("""
     FROM late WHERE s.org_id = late.org_id AND s.id = late.id AND s.price_vnd > s.paid_vnd
     RETURNING s.id
 """)
+SHOW_BILL = text("""
+    UPDATE parking_sessions SET bill_id = :bill_id WHERE org_id = :org_id AND id = :id
+""")
 FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
 
 
@@ -130,6 +133,13 @@ async def is_over_offline_cash(
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
     rows = await run(session, SUM_OFFLINE_CASH, values)
     return bool(rows[0][0])
+
+
+async def show_bill(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, bill_id: UUID
+) -> None:
+    """Write which bill a locked stay shows now; all its bills count."""
+    await run(session, SHOW_BILL, {"org_id": org_id, "id": session_id, "bill_id": bill_id})
 
 
 async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str:
