@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import drawn_codes as gate_drawn_codes
 from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
@@ -166,6 +167,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_drawn_codes.router,
     gate_papers.router,
     gate_worker.router,
     pay_routes.router,

@@ -6,6 +6,7 @@ import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Offline } from "/static/js/gate_offline.js";
 import { Queue } from "/static/js/gate_queue.js";
+import { References } from "/static/js/gate_references.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
 import { Stays } from "/static/js/gate_stay.js";
@@ -60,7 +61,10 @@ class Gate {
     this.showCount();
     this.hangUp();
     const address = this.hub.address(`/gate/lots/${this.lot.id}/events`);
-    const toStays = (data) => this.stays.receivePaid(data);
+    const toStays = (data) => {
+      this.references.look();
+      return this.stays.receivePaid(data);
+    };
     const handlers = {
       "parking.session_paid": toStays,
       "parking.left": () => this.readCount(),
@@ -69,7 +73,7 @@ class Gate {
     };
     this.hangUp = listen(address, handlers, { onSignal: (isLive) => this.showSignal(isLive) });
     this.entering.useLot();
-    this.queue.begin().then(() => this.offline.refresh());
+    this.queue.begin().then(() => Promise.all([this.offline.refresh(), this.references.refresh()]));
   }
 
   showSignal(isLive) {
@@ -81,6 +85,7 @@ class Gate {
     this.queue.noteClock();
     this.queue.flush();
     this.stays.lookAgain();
+    this.references.refresh();
   }
 
   /** Let the worker keep the page as it is now: opened without a network, it knows the shift. */
@@ -119,6 +124,7 @@ const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
 gate.offline = new Offline(gate);
+gate.references = new References(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);
