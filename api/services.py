@@ -45,6 +45,7 @@ from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.awaiting import match_named
 from payments.credits.processor import NoticeProcessor
+from payments.outbox.waker import Waker
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
 from payments.rails.service import RailService
@@ -109,6 +110,7 @@ class Services:
     exit_writer: ExitWriter
     quotes: QuoteSigner
     movement_writer: MovementWriter
+    waker: Waker  # of screens, for what is written without a wake-up
     movement_applier: MovementApplier
     entry_writer: EntryWriter  # as role gate, for all organisations at once
     poller: ProviderPoller
@@ -173,8 +175,12 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         stack.push_async_callback(receiver.drain)
         bill_writer = BillWriter(database, read_clock=read_clock, timeout_s=timeout_s)
         stack.push_async_callback(bill_writer.drain)
-        entry_writer = EntryWriter(gate_database, read_clock=read_clock, timeout_s=timeout_s)
-        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s)
+        waker = Waker(database)
+        stack.push_async_callback(waker.close)
+        entry_writer = EntryWriter(
+            gate_database, read_clock=read_clock, timeout_s=timeout_s, wake=waker.wake
+        )
+        movement_writer = MovementWriter(gate_database, timeout_s=timeout_s, wake=waker.wake)
         stack.push_async_callback(entry_writer.drain)
         movement_applier = MovementApplier(
             database,
@@ -182,7 +188,9 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             bill_opened=partial(match_named, database, read_clock=read_clock),
         )
         stack.push_async_callback(movement_applier.close)
-        exit_writer = ExitWriter(database, read_clock=read_clock, timeout_s=timeout_s)
+        exit_writer = ExitWriter(
+            database, read_clock=read_clock, timeout_s=timeout_s, wake=waker.wake
+        )
         stack.push_async_callback(exit_writer.drain)
         owners = OwnersInbox(database, registry.bill_owners, read_clock=read_clock)
         stack.push_async_callback(owners.close)
@@ -194,6 +202,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         tolls = TollService(database, sealer, client, read_clock=read_clock)
         stack.push_async_callback(tolls.drain)
         lanes = LaneWaiters(database, gate_database)
+        device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
         readiness = Readiness()
         yield Services(
@@ -224,6 +233,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
             quotes=QuoteSigner.from_settings(settings),
             entry_writer=entry_writer,
             movement_writer=movement_writer,
+            waker=waker,
             movement_applier=movement_applier,
             poller=ProviderPoller(
                 database=database, processor=processor, sealer=sealer, client=client

@@ -17,7 +17,7 @@ APP_MAY_UPDATE = {
     "parking_operators": "name, address, tax_code",
     "lots": "operator_id, payee_id, name, address, kind, zone, latitude_e6, longitude_e6,"
     " licence_number, licence_issuer, licence_from, licence_until, payment_timing,"
-    " is_crowd_mode, offline_cash_max_vnd, unconfirmed_exits_max, stale_after_h,"
+    " is_crowd_mode, photo_required, offline_cash_max_vnd, unconfirmed_exits_max, stale_after_h,"
     " closed_at",
     "occupancy": "capacity, licensed_capacity, inside_count",
     "parking_areas": "name, closed_at",
@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("licence_until", sa.Date(), nullable=True),
         sa.Column("payment_timing", sa.String(), nullable=False),
         sa.Column("is_crowd_mode", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("photo_required", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "offline_cash_max_vnd",
             sa.BigInteger(),
@@ -163,6 +164,8 @@ def upgrade() -> None:
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
     # By statements that take org_id from a verified device (docs/adr/0013).
     op.execute("GRANT SELECT, UPDATE (inside_count) ON occupancy TO phopay_gate")
+    op.execute("GRANT SELECT (org_id, id, photo_required) ON lots TO phopay_gate")
+    op.execute("CREATE POLICY gate_rows ON lots FOR SELECT TO phopay_gate USING (true)")
     op.execute("CREATE POLICY gate_rows ON occupancy TO phopay_gate USING (true) WITH CHECK (true)")
 
 

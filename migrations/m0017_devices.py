@@ -17,7 +17,7 @@ APP_MAY_UPDATE = {
     "device_enrolments": "used_at, device_id",
     "devices": "name, last_seen_at, offset_ms, challenged_at, person_id, named_at, revoked_at,"
     " revoked_by",
-    "staff_pins": "pin_hash, failed_attempts, set_by, set_at, ended_at",
+    "staff_pins": "pin_hash, failed_attempts, locked_until, set_by, set_at, ended_at",
 }
 # Every process knows what was revoked lately, in all organisations: ids and times, nothing else.
 GATE_MAY_SEE = {"devices": "org_id, id, revoked_at", "staff_pins": "org_id, staff_id, ended_at"}
@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("staff_id", sa.Uuid(), nullable=False),
         sa.Column("pin_hash", sa.String(), nullable=False),
         sa.Column("failed_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("set_by", sa.Uuid(), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),

@@ -15,7 +15,7 @@ TABLES = ("passes", "pass_terms", "pass_plates", "watched_plates")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "passes": "holder_name, holder_contact, valid_until, in_force_at, warned_until, revoked_at",
-    "pass_terms": "bill_id, in_force_at, cancelled_at",
+    "pass_terms": "bill_id, in_force_at, cancelled_at, collection_id",
     "watched_plates": "approved_by, approved_at, removed_at",
 }
 
@@ -72,11 +72,16 @@ def upgrade() -> None:
         sa.Column("months", sa.Integer(), nullable=False),
         sa.Column("price_vnd", sa.BigInteger(), nullable=False),
         sa.Column("bill_id", sa.Uuid(), nullable=True),
+        sa.Column("collection_id", sa.Uuid(), nullable=True),
         sa.Column("in_force_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("first_on <= last_on", name=op.f("ck_pass_terms_dates_in_order")),
+        sa.CheckConstraint(
+            "collection_id IS NULL OR (bill_id IS NULL AND in_force_at IS NOT NULL)",
+            name=op.f("ck_pass_terms_paid_in_cash"),
+        ),
         sa.CheckConstraint(
             "in_force_at IS NULL OR cancelled_at IS NULL", name=op.f("ck_pass_terms_one_end")
         ),

@@ -87,7 +87,8 @@ def upgrade() -> None:
             name=op.f("ck_collections_cash_has_a_receipt"),
         ),
         sa.CheckConstraint(
-            "(session_id IS NULL) = (rail = 'poster')", name=op.f("ck_collections_session_named")
+            "(session_id IS NULL) = (rail = 'poster' OR (rail = 'cash' AND pass_id IS NOT NULL))",
+            name=op.f("ck_collections_session_named"),
         ),
         sa.CheckConstraint(
             "rail <> 'exempt' OR reason IS NOT NULL",

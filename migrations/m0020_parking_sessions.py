@@ -15,10 +15,11 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("parking_sessions", "inside", "observations", "movements")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo, pass_id,"
+    "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo,"
+    " is_photo_missing, pass_id,"
     " checked_at, left_at,"
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
-    " tariff_version_id, price_vnd, paid_vnd, paid_until, bill_id, bill_paid_vnd,"
+    " tariff_version_id, price_vnd, paid_vnd, waived_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
     # Sightings are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo",
@@ -48,6 +49,9 @@ def upgrade() -> None:
         sa.Column("entry_shift_id", sa.Uuid(), nullable=True),
         sa.Column("entry_by", sa.Uuid(), nullable=False),
         sa.Column("entry_photo", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "is_photo_missing", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("pass_id", sa.Uuid(), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
@@ -61,6 +65,7 @@ def upgrade() -> None:
         sa.Column("tariff_version_id", sa.Uuid(), nullable=True),
         sa.Column("price_vnd", sa.BigInteger(), nullable=True),
         sa.Column("paid_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("waived_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("paid_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("bill_id", sa.Uuid(), nullable=True),
         sa.Column("bill_paid_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -73,7 +78,10 @@ def upgrade() -> None:
             "status IN ('inside', 'left', 'review', 'voided')",
             name=op.f("ck_parking_sessions_status_known"),
         ),
-        sa.CheckConstraint("paid_vnd >= 0", name=op.f("ck_parking_sessions_paid_not_negative")),
+        sa.CheckConstraint(
+            "paid_vnd >= 0 AND waived_vnd >= 0",
+            name=op.f("ck_parking_sessions_paid_not_negative"),
+        ),
         sa.CheckConstraint(
             "plate IS NOT NULL OR ticket IS NOT NULL",
             name=op.f("ck_parking_sessions_has_a_credential"),
@@ -126,7 +134,7 @@ def upgrade() -> None:
         ["org_id", "left_at"],
         unique=False,
         postgresql_where=sa.text(
-            "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+            "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd + waived_vnd"
         ),
     )
     op.execute("CREATE TABLE parking_sessions_default PARTITION OF parking_sessions DEFAULT")

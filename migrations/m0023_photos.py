@@ -1,4 +1,4 @@
-"""Photos that are kept, by their hash.
+"""Photos that are kept, by their hash, and what each is the evidence of.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -11,7 +11,7 @@ down_revision = "m0022"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-TABLES = ("photos",)
+TABLES = ("photos", "photo_uses")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "photos": "kept_until",
@@ -35,6 +35,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "hash", name=op.f("pk_photos")),
     )
     op.create_index("ix_photos_kept_until", "photos", ["kept_until"], unique=False)
+    op.create_table(
+        "photo_uses",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_kind", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("length(hash) = 32", name=op.f("ck_photo_uses_hash_is_sha256")),
+        sa.PrimaryKeyConstraint("org_id", "hash", name=op.f("pk_photo_uses")),
+    )
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
         op.execute(f"GRANT SELECT ON {table} TO phopay_worker")

@@ -1,6 +1,8 @@
-"""Complaints, each with its link and its outcome.
+"""Complaints, each with its link and its outcome; refunds, by what was paid for.
 
-Locks: none, the table is new. Survives the release still running: it does not know it.
+Locks: breaks for an instant, to add empty columns, and against writing while they are read once
+for an index. Survives the release still running: it does not know the table, and what it opens
+without the columns can be closed in words as before.
 """
 
 import sqlalchemy as sa
@@ -21,7 +23,20 @@ WORKER_MAY_UPDATE = {"complaints": "words, contact"}
 
 
 def upgrade() -> None:
-    """Make the table, its border, and what each role may do."""
+    """Make the table and the columns, their border, and what each role may do."""
+    op.add_column("breaks", sa.Column("matter_id", sa.Uuid(), nullable=True))
+    op.add_column("breaks", sa.Column("held_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute(
+        "UPDATE breaks SET matter_id = bill_id WHERE kind = 'refund_due' AND credit_id IS NULL"
+    )
+    op.create_index(
+        "ix_breaks_matter",
+        "breaks",
+        ["org_id", "matter_id"],
+        unique=False,
+        postgresql_where=sa.text("matter_id IS NOT NULL"),
+    )
+    op.execute("GRANT UPDATE (held_at) ON breaks TO phopay_app")
     op.create_table(
         "complaints",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -122,3 +137,6 @@ def downgrade() -> None:
     """Drop it, with its policies and grants."""
     for table in reversed(TABLES):
         op.drop_table(table)
+    op.drop_index("ix_breaks_matter", table_name="breaks")
+    op.drop_column("breaks", "held_at")
+    op.drop_column("breaks", "matter_id")

@@ -29,6 +29,8 @@ def upgrade() -> None:
         sa.Column("last_used", sa.Integer(), nullable=True),
         sa.Column("returned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("returned_by", sa.Uuid(), nullable=True),
+        sa.Column("lost_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lost_by", sa.Uuid(), nullable=True),
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.CheckConstraint(
@@ -43,6 +45,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "returned_at IS NOT NULL OR (last_used IS NULL AND returned_by IS NULL)",
             name=op.f("ck_ticket_books_return_whole"),
+        ),
+        sa.CheckConstraint(
+            "(lost_at IS NULL) = (lost_by IS NULL)", name=op.f("ck_ticket_books_loss_whole")
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "lot_id"],
@@ -63,7 +68,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_ticket_books_lot", "ticket_books", ["org_id", "lot_id", "id"], unique=False)
     op.execute("GRANT SELECT, INSERT ON ticket_books TO phopay_app")
-    op.execute("GRANT UPDATE (last_used, returned_at, returned_by) ON ticket_books TO phopay_app")
+    op.execute(
+        "GRANT UPDATE (last_used, returned_at, returned_by, lost_at, lost_by)"
+        " ON ticket_books TO phopay_app"
+    )
     op.execute("GRANT SELECT ON ticket_books TO phopay_worker")
     op.execute("ALTER TABLE ticket_books ENABLE ROW LEVEL SECURITY")
     op.execute(

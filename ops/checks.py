@@ -21,6 +21,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Letters of Vietnamese and a browser; without recommended packages, which are a whole desktop.
 APT_PACKAGES = ["chromium", "fonts-noto-core"]
+SLOWEST_SHOWN = "10"  # at the end of the quick tests
 POSTGRES = Path("/usr/lib/postgresql")  # where Debian puts other versions
 
 
@@ -67,7 +68,9 @@ def run_tests(
     marks = choose_marks(
         quick=quick, drills=drills, needs_database=bool(major), has_browser=bool(chromium)
     )
-    arguments = ["-m", marks, *arguments]
+    # Whoever adds a test that takes long shall see it, and make it cheaper or mark it `slow`.
+    slowest = ["--durations", SLOWEST_SHOWN, "--durations-min", "0.5"] if quick else []
+    arguments = ["-m", marks, *slowest, *arguments]
     say(
         f"pytest {' '.join(arguments)}".rstrip()
         + f" | PostgreSQL: {f'Debian {major}' if major else 'embedded'}"

@@ -24,10 +24,10 @@ from ops.environment import (
     store_secret_key,
 )
 from ops.errors import CannotStart
-from ops.maintenance import maintaining, run_maintenance
+from ops.maintenance import maintaining_daily, run_maintenance
 from ops.postgres.supervisor import Cluster, running_postgres
 
-CHANGES_HANDS_S = 30.0  # to stop one server and start the next, on a slow machine
+CHANGES_HANDS_S = 60.0  # to stop one server and start the next, on a slow machine
 
 Found = TypeVar("Found")
 
@@ -69,14 +69,13 @@ def open_database(
                 _refuse_other_release(environment["PHOPAY_APP_DATABASE_URL"])
             yield environment
         return
-    with running_postgres(data_dir, port=postgres_port) as cluster:
+    with running_postgres(data_dir, port=postgres_port) as cluster, ExitStack() as stack:
+        stack.enter_context(_told_plainly(embedded_owner_url(cluster, secret_key)))
+        keep_trying(lambda: _prepare_embedded(cluster, secret_key, is_migration_wanted))
         owner_url = embedded_owner_url(cluster, secret_key)
-        with ExitStack() as stack:
-            stack.enter_context(_told_plainly(owner_url))
-            keep_trying(lambda: _prepare_embedded(cluster, secret_key, is_migration_wanted))
-            if is_migration_wanted:
-                stack.enter_context(maintaining(owner_url))
-            yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
+        if is_migration_wanted:
+            stack.enter_context(maintaining_daily(owner_url))
+        yield build_environment(owner_url, secret_key, data_dir, public_url=public_url)
 
 
 def keep_trying(work: Callable[[], Found]) -> Found:
@@ -84,13 +83,15 @@ def keep_trying(work: Callable[[], Found]) -> Found:
 
     The process that started it stops it at its end, and the next one starts it again at once.
     """
-    deadline = time.monotonic() + CHANGES_HANDS_S
+    away_since = None  # counted from when it went: the work before may have taken longer
     while True:
         try:
             return work()
         except (psycopg.Error, DBAPIError) as problem:
+            now = time.monotonic()
+            away_since = away_since or now
             is_ours = read_database_url() is None
-            if not is_ours or not _is_away(problem) or time.monotonic() > deadline:
+            if not is_ours or not _is_away(problem) or now - away_since > CHANGES_HANDS_S:
                 raise
         time.sleep(0.2)
 
@@ -138,6 +139,7 @@ def _prepare_embedded(cluster: Cluster, secret_key: str, is_migration_wanted: bo
     owner_url = embedded_owner_url(cluster, secret_key)
     if is_migration_wanted:
         _migrate(migrate.read_current(owner_url), owner_url)
+        run_maintenance(owner_url, now=read_clock())
 
 
 def restore_key(backup: Path, data_dir: Path) -> None:

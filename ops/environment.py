@@ -119,6 +119,14 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only we may read, and wait until it is on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    flush(path)
+
+
 def has_secret_key(data_dir: Path) -> bool:
     """Whether the installation's key is there, so that reading it would not make one."""
     given = ("PHOPAY_SECRET_KEY", "PHOPAY_SECRET_KEY_FILE")

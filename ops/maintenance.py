@@ -49,8 +49,9 @@ def maintain(owner_url: str, *, now: datetime) -> list[str]:
     """
     done: list[str] = []
     with psycopg.connect(owner_url, autocommit=True, connect_timeout=10, **KEEPALIVES) as owner:
-        owner.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        # Waited for without a limit, before the limit is set: nobody queues behind it but us.
         owner.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+        owner.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         for table in KEPT_MONTHS:
             done += _take_in_default(owner, table, now=now)
             done += _make_ahead(owner, table, now=now)
@@ -218,8 +219,8 @@ def _try_until_free(change: Callable[[], None]) -> None:
 
 
 @contextmanager
-def maintaining(owner_url: str) -> Iterator[None]:
-    """Maintain now and once a day while the block runs: for our own server, which has no timer."""
+def maintaining_daily(owner_url: str) -> Iterator[None]:
+    """Maintain once a day while the block runs: for our own server, which has no timer."""
     stopped = threading.Event()
 
     def repeat() -> None:
@@ -229,7 +230,6 @@ def maintaining(owner_url: str) -> Iterator[None]:
             except psycopg.Error as problem:  # tomorrow again; /health/ready warns meanwhile
                 say(f"Maintenance failed: {type(problem).__name__}")
 
-    run_maintenance(owner_url, now=read_clock())
     thread = threading.Thread(target=repeat, name="maintenance", daemon=True)
     thread.start()
     try:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
 
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
@@ -11,8 +10,6 @@ from payments.vietqr.errors import VietQrError
 from payments.vietqr.parse import parse
 from sandbox.errors import CodeUnreadable
 from sandbox.settings import IMAGE_PIXELS_MAX
-
-QR_ONLY: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,9 @@ def read_picture(picture: bytes) -> str:
         raise CodeUnreadable("This is no JPEG, PNG or WebP picture.") from error
     except Image.DecompressionBombError as error:
         raise CodeUnreadable("The picture is too large.") from error
-    found = zxingcpp.read_barcodes(grey, formats=QR_ONLY)
+    # Made anew: one that lives as long as the process is reported as leaked at its end.
+    qr_only = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    found = zxingcpp.read_barcodes(grey, formats=qr_only)
     if not found:
         raise CodeUnreadable("There is no QR code in the picture.")
     return found[0].text

@@ -52,6 +52,7 @@ class TollFaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     fault: Literal[
         "", "no_answer", "error_before", "error_after", "pending", "wrong_signature", "wrong_amount"
     ] = ""
+    status: Annotated[int, msgspec.Meta(ge=300, le=599)] = 502  # of an error, which is not signed
     slow_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0  # by the wall clock
     # Of `pending`: when it is decided; 0: never. By the wall clock.
     decided_after_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0

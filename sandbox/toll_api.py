@@ -179,14 +179,14 @@ async def _identify(request: Request) -> TollClient:
 async def _begin(faults: TollFaults) -> None:
     await asyncio.sleep(faults.slow_ms / 1_000)
     if faults.fault == "error_before":
-        raise OutOfOrder("The operator is out of order.")
+        raise OutOfOrder(faults.status)
 
 
 async def _answer(client: TollClient, faults: TollFaults, answer: dict[str, Any]) -> Response:
     if faults.fault == "no_answer":
         await asyncio.sleep(NEVER_S)
     if faults.fault == "error_after":
-        raise OutOfOrder("The operator is out of order.")
+        raise OutOfOrder(faults.status)
     if faults.fault == "wrong_amount":
         answer = answer | {"amount_vnd": answer.get("amount_vnd", 0) + 1_000}
     text = msgspec.json.encode(answer).decode()
@@ -216,7 +216,11 @@ class NotSigned(BadRequest):
 class OutOfOrder(NotFound):
     """A fault that was set."""
 
-    status, code = 502, "out_of_order"
+    code = "out_of_order"
+
+    def __init__(self, status: int) -> None:
+        super().__init__("The operator is out of order.")
+        self.status = status  # type: ignore[misc]  # of this answer
 
 
 ROUTES: Final = [

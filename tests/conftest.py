@@ -1,6 +1,5 @@
 """Fixtures shared by all tests: a real PostgreSQL, a database per test, sessions per role."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,14 +13,16 @@ from tests.world.databases import (
     TEMPLATE,
     FreshDatabase,
     Template,
+    a_template,
     create_database,
     open_database_at,
     session_cluster,
 )
 from tests.world.stalls import PayableStall, a_payable_stall
 
-# Fixtures that are databases with something in them, which a test gets a clone of.
-TEMPLATES = ("stall_template", "market_template")
+# Fixtures that are databases with something in them, which a test gets a clone of. A folder or a
+# file that needs something else in it has its own fixture of this name.
+TEMPLATES = ("stall_template", "market_template", "gate_template")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
@@ -47,7 +48,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def fresh_database(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[FreshDatabase]:
-    """A migrated database for this test alone; empty, unless its `stall` or `market` is in it."""
+    """A migrated database for this test alone; empty, unless its `stall`, `market` or `gate` is."""
     wanted = [name for name in TEMPLATES if name in request.fixturenames]
     assert len(wanted) <= 1, wanted
     template = request.getfixturevalue(wanted[0]).name if wanted else TEMPLATE
@@ -58,13 +59,8 @@ def fresh_database(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator
 @pytest.fixture(scope="session")
 def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
     """A database with the stall of `stall`, made once: making it takes longer than a clone."""
-
-    async def make(fresh: FreshDatabase) -> PayableStall:
-        async with open_database_at(fresh.app_url, fresh.settings) as database:
-            return await a_payable_stall(database)
-
-    with create_database(cluster) as fresh:
-        yield Template(name=fresh.name, holds=asyncio.run(make(fresh)))
+    with a_template(cluster, a_payable_stall) as template:
+        yield template
 
 
 @pytest.fixture

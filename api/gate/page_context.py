@@ -51,22 +51,8 @@ OwnLot = Annotated[Lot, Depends(find_own_lot)]
 
 async def read_page(session: AsyncSession, caller: Caller, *, lang: str, now: datetime) -> GatePage:
     """Read what the phone needs to work on, also after its network has gone."""
-    choices = caller.choices(ScopeKind.LOT)
-    lots = await list_lots(session, caller.org_id, only=choices, limit=LOTS_MAX)
-    occupied = await list_occupancy(session, caller.org_id, [lot.id for lot in lots])
-    shift = await find_open_shift(session, caller.org_id, caller.id)
-    suffix = "" if caller.org_id == caller.home.id else f"?org={caller.org_code}"
-    state = {
-        "person": {
-            "id": caller.id,
-            "name": caller.name,
-            "may_override": caller.may(Permission.PARKING_OVERRIDE),
-        },
-        "suffix": suffix,
-        "lots": [await _write_lot(session, lot, occupied[lot.id]) for lot in lots],
-        "shift": None if shift is None else _write_shift(shift),
-        "written_at": now,
-    }
+    suffix = _suffix_of(caller)
+    state = await read_state(session, caller, now=now)
     return GatePage(
         person_name=caller.name,
         is_live=caller.org.is_live,
@@ -74,6 +60,25 @@ async def read_page(session: AsyncSession, caller: Caller, *, lang: str, now: da
         state=msgspec.json.encode(state).decode(),
         words=msgspec.json.encode(_script_words(lang)).decode(),
     )
+
+
+async def read_state(session: AsyncSession, caller: Caller, *, now: datetime) -> dict[str, Any]:
+    """Read who holds the phone, the lots where they work, and their shift."""
+    choices = caller.choices(ScopeKind.LOT)
+    lots = await list_lots(session, caller.org_id, only=choices, limit=LOTS_MAX)
+    occupied = await list_occupancy(session, caller.org_id, [lot.id for lot in lots])
+    shift = await find_open_shift(session, caller.org_id, caller.id)
+    return {
+        "person": {
+            "id": caller.id,
+            "name": caller.name,
+            "may_override": caller.may(Permission.PARKING_OVERRIDE),
+        },
+        "suffix": _suffix_of(caller),
+        "lots": [await _write_lot(session, lot, occupied[lot.id]) for lot in lots],
+        "shift": None if shift is None else _write_shift(shift),
+        "written_at": now,
+    }
 
 
 async def _write_lot(session: AsyncSession, lot: Lot, occupied: list[Occupied]) -> dict[str, Any]:
@@ -84,14 +89,28 @@ async def _write_lot(session: AsyncSession, lot: Lot, occupied: list[Occupied]) 
         "address": lot.address,
         "payment_timing": lot.payment_timing,
         "is_crowd_mode": lot.is_crowd_mode,
+        "photo_required": lot.photo_required,
         "offline_cash_max_vnd": lot.offline_cash_max_vnd,
         "unconfirmed_exits_max": lot.unconfirmed_exits_max,
         "classes": [
             {"name": one.vehicle_class, "inside": one.inside_count, "capacity": one.capacity}
             for one in occupied
         ],
-        "accesses": [{"id": a.id, "name": a.name, "direction": a.direction} for a in accesses],
+        "accesses": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "direction": one.direction,
+                "has_controller": one.has_controller,
+            }
+            for one in accesses
+            if one.closed_at is None
+        ],
     }
+
+
+def _suffix_of(caller: Caller) -> str:
+    return "" if caller.org_id == caller.home.id else f"?org={caller.org_code}"
 
 
 def _write_shift(shift: ShiftFacts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.gate.page_context import OwnLot
@@ -21,6 +22,7 @@ from core.vnd_words import spell_vnd
 from identity.people.rules import Permission
 from parking.collections.errors import CollectionNotFound
 from parking.collections.queries import find_collection
+from parking.passes.queries import view_pass
 from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_operator, list_occupancy
 from parking.sessions.queries_views import find_ticket_key
@@ -69,8 +71,9 @@ class ReceiptPaper:
     is_live: bool
     number: str
     is_reversed: bool
-    plate: str
-    entered: str
+    plate: str  # of a pass: all of its vehicles
+    entered: str  # "" of a pass
+    days: str  # of a pass: what was paid for
     collected: str
     amount_vnd: int
     amount_words: str  # always Vietnamese
@@ -147,22 +150,41 @@ async def print_receipt(
         ParkingSessionNotFound: it is of a stay that the caller may not see.
     """
     taken = await find_collection(tx, caller.org_id, collection_id)
-    if taken is None or taken.session_id is None or taken.receipt_number is None:
+    if taken is None or taken.receipt_number is None or taken.lot_id != lot.id:
         raise CollectionNotFound(collection_id)
-    stay = await find_stay_here(tx, caller, lot, taken.session_id, now=now)
+    plate, entered, days = "", "", ""
+    if taken.session_id is not None:
+        stay = await find_stay_here(tx, caller, lot, taken.session_id, now=now)
+        plate = write_plate(stay.plate, stay.vehicle_class) or stay.ticket or ""
+        entered = _write_instant(stay.entered_at)
+    elif taken.pass_id is not None:
+        plate, days = await _describe_pass(tx, caller.org_id, taken.pass_id, collection_id)
     page = ReceiptPaper(
         seller=await _read_seller(tx, lot),
         is_live=caller.org.is_live,
         number=taken.receipt_number,
         is_reversed=taken.reversed_at is not None,
-        plate=write_plate(stay.plate, stay.vehicle_class) or stay.ticket or "",
-        entered=_write_instant(stay.entered_at),
+        plate=plate,
+        entered=entered,
+        days=days,
         collected=_write_instant(taken.collected_at),
         amount_vnd=taken.amount_vnd,
         amount_words=spell_vnd(taken.amount_vnd),
         person_name=caller.name if taken.collected_by == caller.id else "",
     )
     return _show(request, "gate_receipt.html", page)
+
+
+async def _describe_pass(
+    tx: AsyncSession, org_id: UUID, pass_id: UUID, collection_id: UUID
+) -> tuple[str, str]:
+    """Return the vehicles of a pass, and the days that this cash paid for."""
+    held = await view_pass(tx, org_id, pass_id)
+    plates = [write_plate(one, held.vehicle_class) or one for one in held.plates]
+    for term in held.terms:
+        if term.collection_id == collection_id:
+            return ", ".join(plates), f"{term.first_on:%d/%m/%Y}–{term.last_on:%d/%m/%Y}"
+    return ", ".join(plates), ""  # it was given back
 
 
 @router.get("/price")

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from api.gate.page_context import OwnLot, read_page
+from api.gate.page_context import OwnLot, read_page, read_state
 from api.http.codes import render_inline
 from api.http.deps import CurrentCaller, Now, Tx, requires
 from api.http.middleware import no_store
+from api.http.responses import answer_json
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
 from identity.people.rules import Permission
@@ -47,6 +48,12 @@ async def show_gate(request: Request, caller: CurrentCaller, tx: Tx, now: Now) -
     return no_store(templates.TemplateResponse(request, "gate.html", {"page": page}))
 
 
+@router.get("/state", dependencies=[requires(Permission.PARKING_GATE)])
+async def show_state(caller: CurrentCaller, tx: Tx, now: Now) -> Response:
+    """Show what the page's scripts know of whom a PIN has named on this phone."""
+    return no_store(answer_json(await read_state(tx, caller, now=now)))
+
+
 @router.get("/lots/{lot_id}/events", dependencies=[requires(Permission.EVENTS_READ)])
 async def serve_events(
     request: Request,
@@ -67,6 +74,7 @@ async def serve_events(
         request,
         org_id=caller.org_id,
         payee_id=lot.payee_id,
+        lot_id=lot.id,
         last_event_id=last_event_id,
         shape=shape,
         may_replace=may_replace,

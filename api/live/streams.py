@@ -54,6 +54,7 @@ async def stream_events(
     org_id: UUID,
     payee_id: UUID | None = None,
     bill_id: UUID | None = None,
+    lot_id: UUID | None = None,
     last_event_id: str | None = None,
     shape: Shape | None = None,
     find_account: FindAccount | None = None,
@@ -63,7 +64,7 @@ async def stream_events(
 
     Args:
         request: its `state.caller`, if any, is checked again within 30 s and the stream then ends.
-        payee_id, bill_id: see Interest; none means the whole organisation.
+        payee_id, bill_id, lot_id: see Interest; none means the whole organisation.
         last_event_id: what a page's address says, beside the Last-Event-ID header; what came since
             the later of the two (and 60 s before) is sent again. None, or an unreadable one, is a
             fresh page: the last 3 s are sent.
@@ -94,7 +95,7 @@ async def stream_events(
         directory=services.directory,
         caller=caller,
         org_id=org_id,
-        interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id),
+        interest=Interest(payee_id=payee_id, account_id=account_id, bill_id=bill_id, lot_id=lot_id),
         after=max(filter(None, map(_read_event_id, named)), default=None),
         shape=shape or (lambda event: event.data),
         find_account=find_account,

@@ -20,7 +20,7 @@ from identity.people.rules import Permission
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill_id
 from payments.bills.references import find_references
-from payments.breaks.errors import BreakClosed
+from payments.breaks.errors import BreakClosed, BreakHeld
 from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import close_break
@@ -48,7 +48,7 @@ class BreakRow:
     is_open: bool
     closed: str
     resolution: str
-    close_path: str
+    close_path: str  # "" while its money is on its way
     admit_path: str  # with same_path: "" where there is nothing to decide
     same_path: str
     assign_path: str  # "" where the money has its explanation, or there is none
@@ -101,7 +101,7 @@ async def close(
                 actor=manager.caller.actor,
                 now=manager.now,
             )
-    except BreakClosed as error:
+    except (BreakClosed, BreakHeld) as error:
         problem = error
     if problem is not None:
         return await _render(manager, errors={"": manager.present_error(problem)})
@@ -234,7 +234,9 @@ def _present_row(
     return BreakRow(
         id=one.id,
         kind=manager.word("break.kind", one.kind),
-        next_step=manager.word("break.next", one.kind),
+        next_step=manager.say("break.next_held")
+        if one.held_at is not None
+        else manager.word("break.next", one.kind),
         reason=present_reason(manager.lang, one.reason, one.reason_facts),
         amount_vnd=one.amount_vnd,
         age=manager.present_age(one.opened_at),
@@ -242,7 +244,7 @@ def _present_row(
         is_open=one.closed_at is None,
         closed=manager.present_instant(one.closed_at),
         resolution=present_resolution(manager.lang, one.resolution or ""),
-        close_path=manager.path(f"/breaks/{one.id}/close"),
+        close_path="" if one.held_at is not None else manager.path(f"/breaks/{one.id}/close"),
         admit_path=manager.path(f"/breaks/{one.id}/admit") if may_be_twice else "",
         same_path=manager.path(f"/breaks/{one.id}/same-money") if may_be_twice else "",
         assign_path=manager.path(f"/breaks/{one.id}/assign") if is_assignable else "",

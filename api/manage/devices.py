@@ -188,7 +188,7 @@ async def _render(
         if chosen is not None:
             place = Scope(ScopeKind.LOT, chosen.id)
             devices = await list_device_views(tx, manager.org_id, scope=place)
-            people = await list_gate_people(tx, manager.org_id, place)
+            people = await list_gate_people(tx, manager.org_id, place, now=manager.now)
     shown = None
     if code is not None and chosen is not None:
         shown = await _show_code(manager, code, name, name_lot(manager, chosen))

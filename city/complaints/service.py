@@ -17,6 +17,7 @@ from city.complaints.errors import (
     RefundNotFitting,
 )
 from city.complaints.models import Complaint
+from city.complaints.paid import lock_paid
 from city.complaints.rules import (
     GIVES_BACK,
     Category,
@@ -110,6 +111,7 @@ async def resolve_complaint(
         ComplaintNotFound
         ComplaintResolved: it was resolved otherwise before.
         RefundNotFitting: money is given back for what is upheld only.
+        RefundTooHigh: it is more than was paid, with what is given back already.
         InvalidRequest: the answer may not be shown.
     """
     check_lines(answer=answer)
@@ -126,11 +128,14 @@ async def resolve_complaint(
     complaint.resolved_at, complaint.resolved_by = now, actor.id
     await session.flush()
     if refund_vnd is not None:
+        paid = await lock_paid(session, org_id, complaint)
         await propose_refund(
             session,
             org_id,
             subject_id=complaint_id,
             bill_id=complaint.bill_id,
+            matter_ids=paid.matter_ids,
+            paid_vnd=paid.paid_vnd,
             amount_vnd=refund_vnd,
             reason=Reason(BreakReason.COMPLAINT_UPHELD, {"words": answer}),
             now=now,

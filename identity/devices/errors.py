@@ -83,13 +83,15 @@ class PinNotRight(HubError):
     kind, code, title = Kind.INVALID, "pin_not_right", "PIN not right"
 
     def __init__(self) -> None:
-        super().__init__("The PIN is not right. After five wrong ones a manager sets a new one.")
+        super().__init__("The PIN is not right. After five wrong ones it is locked for a while.")
 
 
 class PinLocked(HubError):
-    """Five wrong PINs were tried for this person: a manager sets a new one."""
+    """Five wrong PINs were tried for this person, a quarter of an hour ago at most, or fifteen."""
 
     kind, code, title = Kind.FORBIDDEN, "pin_locked", "PIN locked"
 
     def __init__(self) -> None:
-        super().__init__("Five wrong PINs were tried. A manager sets a new one.")
+        super().__init__(
+            "Five wrong PINs were tried. Wait a quarter of an hour, or let a manager set a new one."
+        )

@@ -77,7 +77,9 @@ class StaffPin(Base):
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     staff_id: Mapped[UUID] = mapped_column(primary_key=True)
     pin_hash: Mapped[str]  # argon2id
-    failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))  # at 5 a manager helps
+    # Since the last right one.
+    failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    locked_until: Mapped[datetime | None]  # after each five; after fifteen a manager helps
     set_by: Mapped[UUID]
     set_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # tokens of before do not name this person any longer

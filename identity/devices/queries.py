@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select, text, update
+from sqlalchemy import case, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.devices.errors import DeviceNotFound
 from identity.devices.models import Device, DeviceEnrolment, StaffPin
-from identity.devices.rules import PIN_FAILURES_MAX
+from identity.devices.rules import PIN_FAILURES_A_LOCK, PIN_FAILURES_MAX, PIN_LOCKED_FOR
 from identity.people.models import Staff, StaffScope
 from identity.people.rules import Scope
 
@@ -156,20 +156,29 @@ async def find_pin(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff
     return await session.get(StaffPin, (org_id, staff_id), populate_existing=True)
 
 
-async def take_pin_try(session: AsyncSession, org_id: UUID, staff_id: UUID) -> StaffPin | None:
+async def take_pin_try(
+    session: AsyncSession, org_id: UUID, staff_id: UUID, *, now: datetime
+) -> StaffPin | None:
     """Count one try before it is made, so that tries at the same instant are not one more.
+
+    The last try before a lock locks it, too: the right PIN opens it again.
 
     Returns:
         The PIN to compare with, or None: there is none, or no try is left.
     """
+    count = StaffPin.failed_attempts + 1
+    is_last = count % PIN_FAILURES_A_LOCK == 0
     taken = (
         update(StaffPin)
         .where(
             StaffPin.org_id == org_id,
             StaffPin.staff_id == staff_id,
             StaffPin.failed_attempts < PIN_FAILURES_MAX,
+            or_(StaffPin.locked_until.is_(None), StaffPin.locked_until <= now),
         )
-        .values(failed_attempts=StaffPin.failed_attempts + 1)
+        .values(
+            failed_attempts=count, locked_until=case((is_last, now + PIN_LOCKED_FOR), else_=None)
+        )
         .returning(StaffPin)
         .execution_options(populate_existing=True)
     )
@@ -188,7 +197,7 @@ async def give_back_pin_tries(
             StaffPin.staff_id == staff_id,
             StaffPin.pin_hash == pin_hash,
         )
-        .values(failed_attempts=left)
+        .values(failed_attempts=left, locked_until=None)
     )
 
 
@@ -208,6 +217,7 @@ async def write_pin(session: AsyncSession, pin: StaffPin) -> None:
     facts = {
         "pin_hash": pin.pin_hash,
         "failed_attempts": 0,
+        "locked_until": None,
         "set_by": pin.set_by,
         "set_at": pin.set_at,
     }

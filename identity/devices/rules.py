@@ -33,7 +33,9 @@ DEVICE_PERMISSIONS: Final = (
 UNNAMED_PERMISSIONS: Final = frozenset({Permission.PARKING_READ, Permission.PARKING_GATE})
 
 PIN_DIGITS: Final = 6
-PIN_FAILURES_MAX: Final = 5
+PIN_FAILURES_A_LOCK: Final = 5  # then it is locked for a while
+PIN_LOCKED_FOR: Final = timedelta(minutes=15)
+PIN_FAILURES_MAX: Final = 15  # three locks in a row: a manager sets a new one
 # The first that anybody tries, beside runs, repeats and mirrored halves.
 _COMMON: Final = """
     112233 123123 121212 123321 159753 147258 147852 258369 789456 159357 131313 520520 520131
@@ -130,6 +132,12 @@ def check_pin(pin: str) -> list[Violation]:
         detail = "This PIN is one of the first that anybody tries."
         return [Violation(field="pin", code="pin_too_common", detail=detail)]
     return []
+
+
+def is_pin_locked(failed_attempts: int, locked_until: datetime | None, *, now: datetime) -> bool:
+    """Whether no try is left for a PIN now: for a while, or until a manager sets a new one."""
+    is_for_a_while = locked_until is not None and now < locked_until
+    return is_for_a_while or failed_attempts >= PIN_FAILURES_MAX
 
 
 def _is_weak(pin: str) -> bool:

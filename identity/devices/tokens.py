@@ -11,6 +11,7 @@ import binascii
 import hmac
 import os
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -73,6 +74,9 @@ class Revocations:
     """
 
     def __init__(self) -> None:
+        # Called for each device once, when this process learns that it was revoked: whoever holds
+        # something open for it lets go (api/services.py).
+        self.on_device_ended: list[Callable[[UUID, UUID], None]] = []
         self._devices: frozenset[tuple[UUID, UUID]] = frozenset()
         self._people: dict[tuple[UUID, UUID], int] = {}
 
@@ -80,15 +84,24 @@ class Revocations:
         self, devices: frozenset[tuple[UUID, UUID]], people: dict[tuple[UUID, UUID], int]
     ) -> None:
         """Take over what the database says."""
+        before = self._devices
         self._devices, self._people = devices, people
+        self._tell(devices - before)
 
     def add_device(self, org_id: UUID, device_id: UUID) -> None:
         """Let this process know at once; the others read it."""
-        self._devices |= {(org_id, device_id)}
+        new = frozenset({(org_id, device_id)}) - self._devices
+        self._devices |= new
+        self._tell(new)
 
     def add_person(self, org_id: UUID, staff_id: UUID, *, now: datetime) -> None:
         """Let this process know at once that tokens of before do not name this person."""
         self._people = {**self._people, (org_id, staff_id): _to_ms(now)}
+
+    def _tell(self, ended: frozenset[tuple[UUID, UUID]]) -> None:
+        for org_id, device_id in ended:
+            for end in self.on_device_ended:
+                end(org_id, device_id)
 
     def has_device(self, org_id: UUID, device_id: UUID) -> bool:
         """Whether a device was revoked lately."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.devices import queries
 from identity.devices.models import Device, StaffPin
-from identity.devices.rules import PIN_FAILURES_MAX, can_be_named
+from identity.devices.rules import can_be_named, is_pin_locked
 from identity.people.models import Staff
 from identity.people.rules import Scope, permissions_of
 
@@ -61,13 +61,14 @@ class GatePerson:
     is_pin_locked: bool
 
     @classmethod
-    def of(cls, staff: Staff, pin: StaffPin | None) -> "GatePerson":
+    def of(cls, staff: Staff, pin: StaffPin | None, *, now: datetime) -> "GatePerson":
         """Describe a person."""
         return cls(
             staff_id=staff.id,
             name=staff.display_name,
             has_pin=pin is not None,
-            is_pin_locked=pin is not None and pin.failed_attempts >= PIN_FAILURES_MAX,
+            is_pin_locked=pin is not None
+            and is_pin_locked(pin.failed_attempts, pin.locked_until, now=now),
         )
 
 
@@ -87,12 +88,12 @@ async def list_device_views(
 
 
 async def list_gate_people(
-    session: AsyncSession, org_id: UUID, place: Scope
+    session: AsyncSession, org_id: UUID, place: Scope, *, now: datetime
 ) -> Sequence[GatePerson]:
     """List who may be named on devices of a place, in the order of their ids."""
     found = await queries.list_people(session, org_id, place)
     return [
-        GatePerson.of(staff, pin)
+        GatePerson.of(staff, pin, now=now)
         for staff, pin in found
         if can_be_named(permissions_of(staff.roles), staff.scopes, place)
     ]

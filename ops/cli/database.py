@@ -90,14 +90,15 @@ def _migrate(options: "Options") -> int:
     ) as environment:
         owner_url = environment["PHOPAY_DATABASE_URL"]
         if options.to is not None:
-            migrate.move_to(owner_url, options.to, may_drop=options.drop_data)
+            revision, may_drop = options.to, options.drop_data
+            keep_trying(lambda: migrate.move_to(owner_url, revision, may_drop=may_drop))
         print(keep_trying(lambda: migrate.read_current(owner_url)) or "empty")
     return 0
 
 
 def _maintain(options: "Options") -> int:
     from core.clock import read_clock
-    from ops.database import open_database
+    from ops.database import keep_trying, open_database
     from ops.maintenance import run_maintenance
 
     with open_database(
@@ -106,7 +107,8 @@ def _maintain(options: "Options") -> int:
         is_migration_wanted=False,
         postgres_port=options.postgres_port,
     ) as environment:
-        run_maintenance(environment["PHOPAY_DATABASE_URL"], now=read_clock())
+        owner_url = environment["PHOPAY_DATABASE_URL"]
+        keep_trying(lambda: run_maintenance(owner_url, now=read_clock()))
     say("Maintained")
     return 0
 

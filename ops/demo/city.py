@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import SYSTEM, Actor
@@ -26,12 +27,24 @@ from identity.organisations.rules import OrgFacts, OrgKind
 from identity.organisations.service import create_organisation
 from identity.people.models import Staff
 from identity.people.passwords import Passwords
+from identity.people.queries import list_staff
 from identity.people.rules import Scope, ScopeKind
+from ops.demo.day import Worker, add_day
+from ops.demo.gates import VISITED, Gate, GateBuilder, ensure_gates
 from ops.demo.logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
-from ops.demo.parking import add_lots, add_morning
-from ops.demo.places import CITY_CODE, CITY_NAME, CITY_SLUG, DONG_XA, PLACES, Place
+from ops.demo.parking import add_lots
+from ops.demo.places import (
+    CITY_CODE,
+    CITY_NAME,
+    CITY_SLUG,
+    DONG_XA,
+    PARKING,
+    PLACES,
+    Place,
+)
 from ops.demo.sandbox import set_up_sandbox
 from ops.errors import CannotStart
+from parking.shifts.models import Shift
 from payments.bills.queries_serials import take_serials
 from payments.bills.references import SERIAL_COUNT, make_reference
 from payments.connections.service import EndpointRequest, create_endpoint
@@ -43,7 +56,6 @@ from payments.payees.queries import search_payees
 from payments.payees.service import add_payee
 from payments.providers import PROVIDERS
 
-AT_GATES: Final = ("TQK", "PD")  # lots of the demo with an attendant whose shift runs
 THERE_ALREADY: Final = (
     "The demo city is there from an earlier start, with the logins shown then.",
     "New passwords for everybody: ./phopay seed --new-passwords (same --data and ports)",
@@ -105,6 +117,7 @@ async def _seed(
         for place in PLACES:
             if place.code not in known:
                 await _make_place(builder, place)
+        await _fill_sites(builder, settings)
         if has_new_passwords:
             for org in known.values():
                 async with open_org_transaction(builder.database, org.id) as session:
@@ -144,8 +157,6 @@ async def _make_city(builder: Builder) -> None:
 
 async def _make_place(builder: Builder, place: Place) -> None:
     """Make one organisation: people first, then stalls, then the endpoint that reports on them."""
-    lots: dict[str, UUID] = {}
-    attendants: dict[str, Actor] = {}
     async with builder.database.begin() as session:
         org = await _add_organisation(
             builder, session, code=place.code, name=place.name, kind=place.kind
@@ -173,9 +184,7 @@ async def _make_place(builder: Builder, place: Place) -> None:
             await builder.logins.add_key(session, org, manager)
         if place.kind is OrgKind.PARKING_OPERATOR:
             lots = await _add_lots(builder, session, org, place, manager)
-            attendants = await _add_attendants(builder, session, org, place, lots)
-    if lots:
-        await add_morning(builder.database, builder.gate, org, lots, attendants, now=builder.now)
+            await _add_attendants(builder, session, org, place, lots)
 
 
 async def _add_lots(
@@ -193,12 +202,11 @@ async def _add_attendants(
     org: OrgFacts,
     place: Place,
     lots: dict[str, UUID],
-) -> dict[str, Actor]:
-    """Let somebody work at each lot that has a gate of its own in the demo."""
+) -> None:
+    """Let somebody work at each lot that visitors have a login for."""
     start, who, role = ATTENDANT
-    found = {}
-    for label in AT_GATES:
-        staff = await builder.logins.add(
+    for label in VISITED:
+        await builder.logins.add(
             session,
             org,
             login=f"{start}.{place.slug}.{label}",
@@ -206,8 +214,30 @@ async def _add_attendants(
             role=role,
             scope=Scope(ScopeKind.LOT, lots[label]),
         )
-        found[label] = _actor(staff)
-    return found
+
+
+async def _fill_sites(builder: Builder, settings: Settings) -> list[Gate]:
+    """Equip the parking sites' gates, and put a day behind them that have none yet."""
+    async with builder.database.begin() as session:
+        org = await find_organisation(session, PARKING.code)
+    if org is None:
+        return []
+    equipped = GateBuilder(
+        database=builder.database, settings=settings, logins=builder.logins, now=builder.now
+    )
+    gates = await ensure_gates(equipped, org)
+    async with open_org_transaction(builder.database, org.id) as session:
+        if await session.scalar(select(Shift.id).where(Shift.org_id == org.id).limit(1)):
+            return gates
+        people = {one.login: one for one in await list_staff(session, org.id)}
+    lots, workers = {}, {}
+    for gate in gates:
+        start = ATTENDANT[0]
+        staff = people[f"{start}.{PARKING.slug}.{gate.label.lower()}"]
+        lots[gate.label] = gate.lot_id
+        workers[gate.label] = Worker(actor=_actor(staff), device_id=gate.device_id)
+    await add_day(builder.database, builder.gate, org, lots, workers, now=builder.now)
+    return gates
 
 
 async def _add_organisation(

@@ -9,7 +9,6 @@ only, whoever gets hold of it.
 import functools
 import http.server
 import ipaddress
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,11 +21,12 @@ from typing import Final
 
 import qrcode
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ops.environment import flush
+from ops.environment import write_private
 from ops.errors import CannotStart
 from ops.serving import bind
 
@@ -114,8 +114,8 @@ def ensure_certificate(folder: Path, address: str, *, now: datetime) -> Tls:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(tls.key, _write_key(key))
-    _write(tls.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(tls.key, _write_key(key))
+    write_private(tls.certificate, certificate.public_bytes(serialization.Encoding.PEM))
     return tls
 
 
@@ -186,7 +186,8 @@ def _ensure_authority(
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
         authority = x509.load_pem_x509_certificate(file.read_bytes())
         assert isinstance(key, ec.EllipticCurvePrivateKey)
-        if now + CERTIFICATE_FOR < authority.not_valid_after_utc:
+        is_a_pair = key.public_key() == authority.public_key()  # a kill may part two writes
+        if is_a_pair and now + CERTIFICATE_FOR < authority.not_valid_after_utc:
             return key, authority
     key = ec.generate_private_key(ec.SECP256R1())
     name = f"{AUTHORITY_NAME} {now:%Y-%m-%d}"
@@ -201,8 +202,8 @@ def _ensure_authority(
         .add_extension(_SIGNS_CERTIFICATES, critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write(key_file, _write_key(key))
-    _write(file, authority.public_bytes(serialization.Encoding.PEM))
+    write_private(key_file, _write_key(key))
+    write_private(file, authority.public_bytes(serialization.Encoding.PEM))
     return key, authority
 
 
@@ -238,13 +239,27 @@ def _begin(
 
 
 def _covers(tls: Tls, address: str, authority: x509.Certificate, now: datetime) -> bool:
+    """Whether what is there can be served: for this address, in time, signed by the authority.
+
+    Its key decides, not its name: an authority made anew on the same day is named alike.
+    """
     if not (tls.certificate.exists() and tls.key.exists()):
         return False
     known = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
     names = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     is_for_it = ADDRESS(address) in names.get_values_for_type(x509.IPAddress)
-    is_ours = known.issuer == authority.subject
-    return is_for_it and is_ours and now + RENEWED_BEFORE < known.not_valid_after_utc
+    key = serialization.load_pem_private_key(tls.key.read_bytes(), password=None)
+    is_a_pair = key.public_key() == known.public_key()
+    is_current = now + RENEWED_BEFORE < known.not_valid_after_utc
+    return is_for_it and is_a_pair and is_current and _is_signed_by(known, authority)
+
+
+def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):  # another name, kind of key, or key
+        return False
+    return True
 
 
 def _write_key(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -253,14 +268,6 @@ def _write_key(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only we may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    flush(path)
 
 
 def welcome(phone_url: str, url: str) -> list[str]:

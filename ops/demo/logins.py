@@ -94,7 +94,7 @@ class Logins:
         """Make a key of the first market's for everything a machine may do."""
         # A barrier's key is of one lot.
         scopes = (API_SCOPES & ROLE_PERMISSIONS[Role.MANAGER]) - {Permission.LANES_SERVE}
-        caller = _as_caller(org, DONG_XA.kind, manager)
+        caller = as_caller(org, DONG_XA.kind, manager)
         made = await keys.add_key(session, caller, name=KEY_NAME, scopes=scopes, now=self.now)
         self.api_keys.append((org.code, made.text))
 
@@ -117,7 +117,7 @@ class Logins:
         manager = next((one for one in people if Role.MANAGER in one.roles), None)
         if org.code != DONG_XA.code or manager is None:
             return
-        caller = _as_caller(org, DONG_XA.kind, manager)
+        caller = as_caller(org, DONG_XA.kind, manager)
         for key in await queries.list_keys(session, org.id):
             if key.name == KEY_NAME:
                 reason = "a new key for the demo"
@@ -131,7 +131,8 @@ class Logins:
         names = {place.code: place.name for place in PLACES} | {CITY_CODE: CITY_NAME}
         lines = ["Logins, shown this once:"]
         code = ""
-        for login in self.made:
+        codes = list(dict.fromkeys(login.org_code for login in self.made))
+        for login in sorted(self.made, key=lambda one: codes.index(one.org_code)):
             if login.org_code != code:
                 code = login.org_code
                 lines += ["", f"{code}  {names[code]}"]
@@ -161,7 +162,7 @@ def make_password() -> str:
     return "-".join(groups)
 
 
-def _as_caller(org: OrgFacts, kind: OrgKind, staff: Staff) -> Caller:
+def as_caller(org: OrgFacts, kind: OrgKind, staff: Staff) -> Caller:
     """Return a person as if signed in, for what only a caller may do."""
     home = Org(id=org.id, code=org.code, name=org.name, is_live=org.is_live, kind=kind.value)
     return Caller(

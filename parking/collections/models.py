@@ -19,7 +19,11 @@ class Collection(OrgRow):
         ForeignKeyConstraint(["org_id", "shift_id"], ["shifts.org_id", "shifts.id"]),
         CheckConstraint("rail IN ('cash', 'pass', 'exempt', 'float', 'poster')", name="rail_known"),
         CheckConstraint("amount_vnd >= 0", name="amount_not_negative"),
-        CheckConstraint("(session_id IS NULL) = (rail = 'poster')", name="session_named"),
+        # A poster's credit, and cash for a pass that is sold, are of no session.
+        CheckConstraint(
+            "(session_id IS NULL) = (rail = 'poster' OR (rail = 'cash' AND pass_id IS NOT NULL))",
+            name="session_named",
+        ),
         CheckConstraint("rail <> 'exempt' OR reason IS NOT NULL", name="exemption_has_a_reason"),
         CheckConstraint("bill_id IS NULL OR rail = 'float'", name="deposit_of_the_float"),
         CheckConstraint("(receipt_number IS NULL) = (rail <> 'cash')", name="cash_has_a_receipt"),

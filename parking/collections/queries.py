@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import InsertMany, insert_many_returning, run
 from parking.collections.errors import CollectionNotFound
-from parking.collections.rules import CollectionFacts, NewCollection
+from parking.collections.rules import MONEY, CollectionFacts, NewCollection
 
 FIELDS = tuple(field.name for field in fields(CollectionFacts))
 COLUMNS = ", ".join(FIELDS)
@@ -58,6 +58,13 @@ RAILS_OF_SESSIONS = text("""
     SELECT session_id, array_agg(DISTINCT rail) FROM collections
     WHERE org_id = :org_id AND session_id = ANY(CAST(:ids AS uuid[])) AND reversed_at IS NULL
     GROUP BY session_id
+""")
+# Of what was paid in money; a pass or an exemption gave none.
+LOCK_MONEY = text("""
+    SELECT amount_vnd FROM collections
+    WHERE org_id = :org_id AND session_id = :session_id AND reversed_at IS NULL
+      AND rail = ANY(CAST(:rails AS text[]))
+    ORDER BY id FOR NO KEY UPDATE
 """)
 # The shift is locked: nothing is added to it meanwhile.
 SUM_OF_SHIFT = text("""
@@ -163,6 +170,12 @@ async def rails_of_sessions(
     """Return the rails of what was collected for each session; those without are left out."""
     rows = await run(session, RAILS_OF_SESSIONS, {"org_id": org_id, "ids": list(session_ids)})
     return {row[0]: frozenset(row[1]) for row in rows}
+
+
+async def lock_money_of_session(session: AsyncSession, org_id: UUID, session_id: UUID) -> int:
+    """Lock what a driver gave for a stay without a bill, and return its sum in đồng."""
+    values = {"org_id": org_id, "session_id": session_id, "rails": [one.value for one in MONEY]}
+    return sum(row[0] for row in await run(session, LOCK_MONEY, values))
 
 
 async def sum_of_shift(

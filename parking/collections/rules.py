@@ -19,6 +19,10 @@ class CollectionRail(StrEnum):
     POSTER = "poster"  # a credit on the lot's static code
 
 
+# Rails by which money changes hands; the amounts of the others say what it would have cost.
+MONEY: Final = frozenset({CollectionRail.CASH, CollectionRail.FLOAT, CollectionRail.POSTER})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectionFacts:
     """A collection as it is stored."""
@@ -61,7 +65,8 @@ class NewCollection:
 
     def __post_init__(self) -> None:
         """Hold a collection to what its rail needs (a programmer's mistake)."""
-        assert (self.session_id is None) == (self.rail is CollectionRail.POSTER)
+        is_pass_sold = self.rail is CollectionRail.CASH and self.pass_id is not None
+        assert (self.session_id is None) == (self.rail is CollectionRail.POSTER or is_pass_sold)
         assert self.rail is not CollectionRail.EXEMPT or self.reason
         assert self.amount_vnd >= 0
 

@@ -72,7 +72,8 @@ def _receipt_of(one: NewCollection) -> NewDocument:
         subject_id=one.id,
         content={
             "lot_id": str(one.lot_id),
-            "session_id": str(one.session_id),
+            **({} if one.session_id is None else {"session_id": str(one.session_id)}),
+            **({} if one.pass_id is None else {"pass_id": str(one.pass_id)}),
             "amount_vnd": one.amount_vnd,
             "collected_at": one.collected_at.isoformat(),
             "collected_by": str(one.collected_by),

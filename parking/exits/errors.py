@@ -51,6 +51,18 @@ class NotPaid(HubError):
         self.due_vnd, self.session_id = due_vnd, session_id
 
 
+class UnconfirmedLimitReached(HubError):
+    """The shift has let out as many on unconfirmed transfers as its lot allows."""
+
+    kind, code, title = Kind.FORBIDDEN, "unconfirmed_limit_reached", "Too many unconfirmed exits"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This shift has let out as many unconfirmed transfers as the lot allows. Take another"
+            " payment, or ask somebody who may override."
+        )
+
+
 class NotInside(HubError):
     """The stay is over: it was left, or voided."""
 

@@ -18,9 +18,15 @@ from core.sql import sent_together
 from parking.collections import queries as collection_queries
 from parking.exits import queries
 from parking.exits.errors import NotInside, NotPaid, ParkingSessionNotFound, PlateDiffers
+from parking.exits.leaving_checks import Evidence, Limits
 from parking.exits.pricing import LotRates, add_tariffs, read_rates
 from parking.exits.queries import ClosedStay
-from parking.exits.queries_leaving import Credential, find_leavers, lock_and_read
+from parking.exits.queries_leaving import (
+    Credential,
+    find_leavers,
+    lock_and_read,
+    read_unconfirmed_left,
+)
 from parking.exits.rules import (
     FORCED,
     ExitReason,
@@ -40,6 +46,7 @@ from parking.exits.standing import (
 )
 from parking.exits.unpriced import report_unpriced
 from parking.exits.views import is_just_left
+from parking.photos.queries import find_hashes, use_photos
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -55,6 +62,7 @@ class LeaveRequest:
     sees_all: bool = True  # else what left long ago, or by somebody else, is not theirs to see
     forced: ExitReason | None = None  # why it leaves though something is due
     words: str | None = None  # that reason in words
+    is_approved: bool = False  # more unconfirmed exits than a shift may have; or it has happened
     plate: str | None = None  # as it was seen going out, compact
     is_plate_confirmed: bool = False  # though another came in
     method: str = "visual"
@@ -102,7 +110,8 @@ async def leave(
     Returns:
         Per request, in order: what became of it, or why it stays. What stays changed nothing.
         Errors: ParkingSessionNotFound, NotInside, NotPaid, PlateDiffers, LotHasNoTariff,
-        NoRateForVehicle, StayNotPriceable; Busy where two of the batch name one session.
+        NoRateForVehicle, StayNotPriceable, UnconfirmedLimitReached, PhotoNotFound, PhotoUsed; Busy
+        where two of the batch name one session.
     """
     found, places = await find_leavers(
         session,
@@ -120,6 +129,8 @@ async def leave(
         raise Busy("The parking session is being changed. Try again in a second.")
     rates = await add_tariffs(session, org_id, inside, held.rates)
     bills = await read_bills_behind(session, org_id, inside, held.bills_paid_vnd)
+    limits = await _read_limits(session, org_id, requests, ids, held.stays, now=now)
+    evidence = await _use_photos(session, org_id, requests, ids, now=now)
     answers: list[LeaveFacts | HubError] = []
     closed: dict[UUID, tuple[LeaveRequest, ClosedStay]] = {}
     for request, id_ in zip(requests, ids, strict=True):
@@ -132,6 +143,7 @@ async def leave(
             if not stay.is_inside:
                 answers.append(_repeat(stay))
                 continue
+            evidence.check(request.photo, stay.id, is_forced=request.forced is not None)
             shift = held.shifts.get(request.by)
             one = _decide(
                 stay,
@@ -142,6 +154,8 @@ async def leave(
                 shift_id=shift[0] if shift is not None and shift[1] == stay.lot_id else None,
                 now=now,
             )
+            if one.reason == ExitReason.UNCONFIRMED and not request.is_approved:
+                limits.take(request.by, stay.lot_id)
         except HubError as error:
             answers.append(error)
             continue
@@ -156,6 +170,48 @@ def _name(request: LeaveRequest, found: Mapping[Credential, UUID]) -> UUID | Non
     if request.credential is None:
         return request.session_id
     return found.get(request.credential)
+
+
+async def _read_limits(
+    session: AsyncSession,
+    org_id: UUID,
+    requests: Sequence[LeaveRequest],
+    ids: Sequence[UUID | None],
+    stays: Mapping[UUID, StayFacts],
+    *,
+    now: datetime,
+) -> Limits:
+    """Read how many more each person may let out on a transfer that no bank has confirmed."""
+    asked = {
+        (request.by, stay.lot_id)
+        for request, id_ in zip(requests, ids, strict=True)
+        if request.forced is ExitReason.UNCONFIRMED and not request.is_approved
+        if id_ is not None and (stay := stays.get(id_)) is not None
+    }
+    return Limits(left=await read_unconfirmed_left(session, org_id, asked, now=now))
+
+
+async def _use_photos(
+    session: AsyncSession,
+    org_id: UUID,
+    requests: Sequence[LeaveRequest],
+    ids: Sequence[UUID | None],
+    *,
+    now: datetime,
+) -> Evidence:
+    """Let each photo be the evidence of its vehicle's way out, unless it is another's."""
+    uses = [
+        (request.photo, id_)
+        for request, id_ in zip(requests, ids, strict=True)
+        if request.photo is not None and id_ is not None
+    ]
+    if not uses:
+        return Evidence()
+    forced = [one.photo for one in requests if one.forced is not None and one.photo is not None]
+    return Evidence(
+        used=await use_photos(session, org_id, uses, subject_kind="parking_session", now=now),
+        kept={bytes(one) for one in await find_hashes(session, org_id, forced)},
+    )
 
 
 async def leave_closed(

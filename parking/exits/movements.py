@@ -21,11 +21,9 @@ from core.errors import HubError
 from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
 from core.text import find_text_fault
-from identity.devices.rules import can_be_named
-from identity.people.rules import Scope, ScopeKind, permissions_of
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
-from parking.collections.rules import CollectionRail, NewCollection
+from parking.collections.rules import MONEY, CollectionRail, NewCollection
 from parking.exits import queries, queries_movements
 from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
@@ -37,8 +35,9 @@ from parking.sessions.movements import CONFLICTS, make_conflict
 from parking.sessions.queries import enter_vehicles
 from parking.sessions.rules import EntryRequest, MovementKind, Verdict, check_entry_id
 from parking.shifts import late
-from parking.shifts.queries import find_shift, share_shift
-from parking.shifts.rules import ShiftFacts
+from parking.shifts.queries import find_people, find_shift, share_shift
+from parking.shifts.reporting import works_at_gate
+from parking.shifts.rules import ShiftFacts, is_shift_of
 from payments.bills import settling
 from payments.bills.blocks import IssuedBill
 from payments.bills.errors import ReferenceNotIssued, ReferenceUsed
@@ -68,6 +67,7 @@ class Applied(StrEnum):
     REFERENCE_REFUSED = "reference_refused"  # it is not this device's, or another bill's; a break
     AMOUNT_DIFFERS = "amount_differs"  # recorded, its code asks for more than the price; a break
     UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
+    OTHER_SHIFT = "other_shift"  # recorded: the shift it names is not this person's
     OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
 
 
@@ -76,7 +76,7 @@ NOT_COUNTED: Final = frozenset(
 )
 TO_CHECK: Final = frozenset(
     {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
-    | {Applied.AMOUNT_DIFFERS}
+    | {Applied.OTHER_SHIFT, Applied.AMOUNT_DIFFERS}
 )
 
 
@@ -99,6 +99,7 @@ class ExitData(msgspec.Struct, kw_only=True):
 
     session_id: UUID
     staff_id: UUID
+    shift_id: UUID | None = None
     forced: Literal["manual", "unconfirmed", "arrears"] | None = None
     reason: Words | None = None
     plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
@@ -123,6 +124,7 @@ class BillData(msgspec.Struct, kw_only=True):
     id: UUID
     session_id: UUID
     staff_id: UUID
+    shift_id: UUID | None = None
     reference: Annotated[str, Meta(min_length=REFERENCE_CHARS, max_length=REFERENCE_CHARS)]
     amount_vnd: Annotated[int, Meta(ge=1, le=TRANSFER_VND_MAX)]
     reason: None = None
@@ -132,6 +134,7 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
     """`data` of a lane that was opened by hand."""
 
     staff_id: UUID
+    shift_id: UUID | None = None
     reason: Words
     access_id: UUID | None = None
 
@@ -212,6 +215,7 @@ async def _apply_exit(
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
+        is_approved=True,  # nobody can stop it; above the limit it is a break
         plate=data.plate,
         is_plate_confirmed=True,
         access_id=data.access_id,
@@ -226,8 +230,9 @@ async def _apply_exit(
         raise answer
     if answer.is_repeat:
         return Applied.REPEAT
-    if not _is_known(actor, movement, data.staff_id):
-        return Applied.UNKNOWN_PERSON
+    fault = await _find_fault(session, org_id, movement, actor, data)
+    if fault is not None:
+        return fault
     if answer.reason == ExitReason.UNCONFIRMED and await queries_movements.is_over_unconfirmed(
         session, org_id, stay.lot_id, by=data.staff_id, at=left_at
     ):
@@ -270,7 +275,8 @@ async def _apply_collection(
         org_id,
         replace(
             stay,
-            paid_vnd=stay.paid_vnd + data.amount_vnd,
+            paid_vnd=stay.paid_vnd + (data.amount_vnd if rail in MONEY else 0),
+            waived_vnd=stay.waived_vnd + (0 if rail in MONEY else data.amount_vnd),
             paid_until=paid_until if stay.is_inside else stay.paid_until,
             arrears_vnd=max(0, stay.arrears_vnd - data.amount_vnd),
         ),
@@ -310,7 +316,7 @@ async def _list_to_check(
     # A device cannot know of grace: only what is beyond the price was taken twice.
     if not isinstance(standing, Standing):
         await report_unpriced(session, org_id, [stay], now=now)
-    elif stay.paid_vnd + new.amount_vnd > standing.price.amount_vnd:
+    elif stay.settled_vnd + new.amount_vnd > standing.price.amount_vnd:
         to_check.append(Applied.PAID_TWICE)
     if new.rail is CollectionRail.CASH and shift.closed_at is not None:
         await late.post_late_cash(session, org_id, shift, new.id, new.amount_vnd, now=now)
@@ -352,7 +358,7 @@ async def _apply_bill(
         return Applied.REPEAT
     if drawn is DrawnBill.ASKS_TOO_MUCH:
         return Applied.AMOUNT_DIFFERS
-    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
+    return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED
 
 
 async def _apply_manual_open(
@@ -375,24 +381,36 @@ async def _apply_manual_open(
         reason=data.reason,
         now=now,
     )
-    return Applied.APPLIED if _is_known(actor, movement, data.staff_id) else Applied.UNKNOWN_PERSON
+    return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED
 
 
 async def _find_actor(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, staff_id: UUID
 ) -> Actor:
     """Return whom a device names, if they could be named on it then; else the device itself."""
-    staff = await queries_movements.find_person(session, org_id, staff_id)
-    if staff is not None:
-        place = Scope(ScopeKind.LOT, movement.lot_id)
-        is_active = staff.disabled_at is None or staff.disabled_at > movement.happened_at
-        if is_active and can_be_named(permissions_of(staff.roles), staff.scopes, place):
-            return Actor(kind="staff", id=staff_id, name=OFFLINE)
+    staff = (await find_people(session, org_id, [staff_id])).get(staff_id)
+    if works_at_gate(staff, movement.lot_id, at=movement.happened_at):
+        return Actor(kind="staff", id=staff_id, name=OFFLINE)
     return Actor(kind="device", id=movement.device_id, name=OFFLINE)
 
 
-def _is_known(actor: Actor, movement: MovementFacts, staff_id: UUID) -> bool:
-    return actor.kind == "staff" or staff_id == movement.device_id  # a device may name nobody
+async def _find_fault(
+    session: AsyncSession,
+    org_id: UUID,
+    movement: MovementFacts,
+    actor: Actor,
+    data: ExitData | BillData | ManualOpenData,
+) -> Applied | None:
+    """Say why a movement is not of the person, or of the shift, that it names."""
+    if actor.kind != "staff":  # a device may name nobody
+        return None if data.staff_id == movement.device_id else Applied.UNKNOWN_PERSON
+    if data.shift_id is None:
+        return None
+    shift = await find_shift(session, org_id, data.shift_id)
+    is_of = is_shift_of(
+        shift, staff_id=data.staff_id, lot_id=movement.lot_id, at=movement.happened_at
+    )
+    return None if is_of else Applied.OTHER_SHIFT
 
 
 def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:

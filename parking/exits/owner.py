@@ -57,4 +57,5 @@ def _find_too_much(standing: Standing | Unpriced) -> int:
     if not isinstance(standing, Standing):
         return 0
     stay = standing.stay
-    return stay.paid_vnd - max(standing.price.amount_vnd, stay.price_vnd or 0)
+    price_vnd = max(standing.price.amount_vnd, stay.price_vnd or 0)
+    return stay.paid_vnd + stay.waived_vnd - price_vnd

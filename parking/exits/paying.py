@@ -16,7 +16,7 @@ from core.clock import hanoi_day
 from core.text import check_lines
 from parking.collections import service as collections
 from parking.collections.queries import find_collection
-from parking.collections.rules import CollectionFacts, CollectionRail, NewCollection
+from parking.collections.rules import MONEY, CollectionFacts, CollectionRail, NewCollection
 from parking.exits import queries, queries_passes
 from parking.exits.errors import AmountNotDue, NothingDue, PassNotValid
 from parking.exits.rules import OWNER_KIND, PURPOSE, StayFacts
@@ -216,11 +216,12 @@ async def _write_collected(
     *,
     now: datetime,
 ) -> None:
-    """Write what a stay was paid; a pass pays nothing, but the stay costs nothing on it."""
+    """Write what a stay was paid. An exemption waives it; on a pass the stay costs nothing."""
     stay, is_pass = standing.stay, rail is CollectionRail.PASS
     paid = replace(
         stay,
-        paid_vnd=stay.paid_vnd if is_pass else stay.paid_vnd + amount_vnd,
+        paid_vnd=stay.paid_vnd + amount_vnd if rail in MONEY else stay.paid_vnd,
+        waived_vnd=stay.waived_vnd + (amount_vnd if rail is CollectionRail.EXEMPT else 0),
         paid_until=now + standing.price.grace if stay.is_inside else stay.paid_until,
         arrears_vnd=0 if stay.is_inside else max(0, stay.arrears_vnd - amount_vnd),
     )
@@ -266,7 +267,7 @@ def _new_collection(
         collected_at=now,
         collected_by=actor.id,
         reason=taken.reason,
-        pass_id=taken.pass_id,
+        pass_id=taken.pass_id if taken.rail is CollectionRail.PASS else None,
         device_id=taken.device_id,
     )
 

@@ -16,7 +16,7 @@ _OF_SESSION = """
     s.id, s.lot_id, l.payee_id, l.zone, l.payment_timing, s.vehicle_class, s.plate, s.ticket,
     s.ticket_kind, s.status, s.entered_at, s.entry_by, s.entry_shift_id, s.entry_photo, s.pass_id,
     p.kind, p.valid_until, s.left_at, s.exit_by, s.exit_shift_id, s.exit_reason, s.price_vnd,
-    s.paid_vnd, s.paid_until, s.bill_id, s.bill_paid_vnd, s.arrears_vnd
+    s.paid_vnd, s.waived_vnd, s.paid_until, s.bill_id, s.bill_paid_vnd, s.arrears_vnd
 """
 FROM_SESSION = f"""
     {_OF_SESSION}
@@ -49,8 +49,8 @@ SET_PRICE = text("""
     WHERE org_id = :org_id AND id = :id
 """)
 SET_PAID = text("""
-    UPDATE parking_sessions SET paid_vnd = :paid_vnd, bill_paid_vnd = :bill_paid_vnd,
-           paid_until = :paid_until, arrears_vnd = :arrears_vnd
+    UPDATE parking_sessions SET paid_vnd = :paid_vnd, waived_vnd = :waived_vnd,
+           bill_paid_vnd = :bill_paid_vnd, paid_until = :paid_until, arrears_vnd = :arrears_vnd
     WHERE org_id = :org_id AND id = :id
 """)
 LIST_ARREARS = text(f"""
@@ -179,6 +179,7 @@ async def set_paid(
     session_id: UUID,
     *,
     paid_vnd: int,
+    waived_vnd: int,
     bill_paid_vnd: int,
     paid_until: datetime | None,
     arrears_vnd: int,
@@ -188,6 +189,7 @@ async def set_paid(
         "org_id": org_id,
         "id": session_id,
         "paid_vnd": paid_vnd,
+        "waived_vnd": waived_vnd,
         "bill_paid_vnd": bill_paid_vnd,
         "paid_until": paid_until,
         "arrears_vnd": arrears_vnd,

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.sql import run_each
+from core.sql import run, run_each
 from parking.collections.queries import RAILS_OF_SESSIONS
 from parking.exits.queries import FIELDS, FIND_STAYS, LOCK_OCCUPANCY, LOCK_SESSIONS
 from parking.exits.rules import OWNER_KIND, StayFacts
@@ -30,6 +31,25 @@ FIND_INSIDE: Final = text("""
 FIND_PLACES: Final = text("""
     SELECT id, lot_id, vehicle_class FROM parking_sessions
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
+# Of two exits of one person at once the second sees the first one.
+LOCK_STAFF = text("""
+    SELECT id FROM staff WHERE org_id = :org_id AND id = ANY(CAST(:staff_ids AS uuid[]))
+    ORDER BY id FOR NO KEY UPDATE
+""")
+# In the shift that runs, or on the last day of who has none.
+COUNT_UNCONFIRMED = text("""
+    SELECT t.staff_id, t.lot_id, l.unconfirmed_exits_max - (
+        SELECT count(*) FROM parking_sessions s
+        WHERE s.org_id = l.org_id AND s.lot_id = l.id AND s.exit_by = t.staff_id
+          AND s.exit_reason = 'unconfirmed' AND s.left_at >= coalesce(
+              (SELECT h.opened_at FROM shifts h
+               WHERE h.org_id = l.org_id AND h.staff_id = t.staff_id AND h.lot_id = l.id
+                 AND h.closed_at IS NULL),
+              CAST(:now AS timestamptz) - interval '1 day'))
+    FROM unnest(CAST(:staff_ids AS uuid[]), CAST(:lot_ids AS uuid[])) AS t (staff_id, lot_id)
+    JOIN lots l ON l.org_id = :org_id AND l.id = t.lot_id
 """)
 
 Credential = tuple[UUID, str, str]  # (lot, kind, value), as it is inside
@@ -111,3 +131,22 @@ async def lock_and_read(
         rails={row[0]: frozenset(row[1]) for row in rails},
         shifts={row[0]: (row[1], row[2]) for row in shifts},
     )
+
+
+async def read_unconfirmed_left(
+    session: AsyncSession, org_id: UUID, asked: Collection[tuple[UUID, UUID]], *, now: datetime
+) -> dict[tuple[UUID, UUID], int]:
+    """Return how many more vehicles people may let out unconfirmed: {(person, lot): vehicles}.
+
+    The people are locked, so that nobody lets two out at once for the last one.
+    """
+    if not asked:
+        return {}
+    values = {
+        "org_id": org_id,
+        "staff_ids": [staff_id for staff_id, _ in asked],
+        "lot_ids": [lot_id for _, lot_id in asked],
+        "now": now,
+    }
+    await run(session, LOCK_STAFF, {"org_id": org_id, "staff_ids": values["staff_ids"]})
+    return {(row[0], row[1]): row[2] for row in await run(session, COUNT_UNCONFIRMED, values)}

@@ -9,7 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
-from identity.people.models import Staff
 
 # Another process that has it finishes first: their order is the device's.
 LOCK_NEXT = text("""
@@ -64,7 +63,7 @@ SUM_OFFLINE_CASH = text("""
 FIND_UNCONFIRMED = text("""
     SELECT DISTINCT org_id FROM parking_sessions
     WHERE exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND left_at < :before
-      AND price_vnd > paid_vnd
+      AND price_vnd > paid_vnd + waived_vnd
     LIMIT 1000
 """)
 # The stays are locked first, by conditions on their own columns: who waited sees what was paid.
@@ -72,10 +71,11 @@ OWE_UNCONFIRMED = text("""
     WITH late AS MATERIALIZED (
         SELECT org_id, id FROM parking_sessions
         WHERE org_id = :org_id AND exit_reason = 'unconfirmed' AND arrears_vnd = 0
-          AND left_at < :before AND price_vnd > paid_vnd
+          AND left_at < :before AND price_vnd > paid_vnd + waived_vnd
         ORDER BY id LIMIT :limit FOR NO KEY UPDATE)
-    UPDATE parking_sessions s SET arrears_vnd = s.price_vnd - s.paid_vnd
-    FROM late WHERE s.org_id = late.org_id AND s.id = late.id AND s.price_vnd > s.paid_vnd
+    UPDATE parking_sessions s SET arrears_vnd = s.price_vnd - s.paid_vnd - s.waived_vnd
+    FROM late WHERE s.org_id = late.org_id AND s.id = late.id
+      AND s.price_vnd > s.paid_vnd + s.waived_vnd
     RETURNING s.id
 """)
 SHOW_BILL = text("""
@@ -159,8 +159,3 @@ async def owe_unconfirmed_exits(
     """Write what vehicles that left unconfirmed before an instant owe; return how many."""
     values = {"org_id": org_id, "before": before, "limit": limit}
     return len(await run(session, OWE_UNCONFIRMED, values))
-
-
-async def find_person(session: AsyncSession, org_id: UUID, staff_id: UUID) -> Staff | None:
-    """Find somebody of the organisation, disabled or not."""
-    return await session.get(Staff, (org_id, staff_id))

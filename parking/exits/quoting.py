@@ -45,8 +45,11 @@ async def quote_stay(
     stay = await get_stay(session, org_id, session_id)
     standing = await read_standing(session, org_id, stay, at=now, is_ticket_lost=is_ticket_lost)
     lines = standing.price.lines
-    if rest_vnd := standing.due_vnd - sum(line.amount_vnd for line in lines):
-        lines = (*lines, PriceLine(LineCode.PAID, rest_vnd, {"paid_vnd": -rest_vnd}))
+    settled_vnd = sum(line.amount_vnd for line in lines) - standing.due_vnd
+    if waived_vnd := min(standing.stay.waived_vnd, settled_vnd):
+        lines = (*lines, PriceLine(LineCode.WAIVED, -waived_vnd, {"waived_vnd": waived_vnd}))
+    if paid_vnd := settled_vnd - waived_vnd:
+        lines = (*lines, PriceLine(LineCode.PAID, -paid_vnd, {"paid_vnd": paid_vnd}))
     valid_until, token = now + QUOTED_FOR, None
     if standing.due_vnd and standing.price.version_id is not None:
         token = signer.sign(

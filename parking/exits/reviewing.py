@@ -85,7 +85,7 @@ async def _end(
         photo=None,
         reason=ExitReason.UNSEEN.value,
         version_id=None,
-        price_vnd=stay.paid_vnd,
+        price_vnd=stay.settled_vnd,
         paid_vnd=stay.paid_vnd,
         bill_paid_vnd=stay.bill_paid_vnd,
         arrears_vnd=0,

@@ -65,7 +65,8 @@ class StayFacts:
     exit_shift_id: UUID | None
     exit_reason: str | None
     price_vnd: int | None
-    paid_vnd: int
+    paid_vnd: int  # in money
+    waived_vnd: int  # by exemptions at the gate
     paid_until: datetime | None
     bill_id: UUID | None
     bill_paid_vnd: int
@@ -82,21 +83,26 @@ class StayFacts:
         return self.pass_kind == "exempt"  # noqa: S105 (no password)
 
     @property
+    def settled_vnd(self) -> int:
+        """The part of its price that is no longer due: paid, or waived."""
+        return self.paid_vnd + self.waived_vnd
+
+    @property
     def collected_vnd(self) -> int:
         """What was collected for it without a bill."""
         return self.paid_vnd - self.bill_paid_vnd
 
 
 def due_vnd(stay: StayFacts, price_vnd: int, *, at: datetime) -> int:
-    """Return what is due: the price of the whole stay less what was paid, nothing during grace.
+    """Return what is due: the price of the whole stay less what was paid or waived.
 
-    Of a stay that is over it is what it left owing.
+    During grace it is nothing. Of a stay that is over it is what it left owing.
     """
     if not stay.is_inside:
         return stay.arrears_vnd
     if stay.paid_until is not None and at <= stay.paid_until:
         return 0
-    return max(0, price_vnd - stay.paid_vnd)
+    return max(0, price_vnd - stay.settled_vnd)
 
 
 def reason_to_leave(stay: StayFacts, price_vnd: int, *, rails: frozenset[str]) -> ExitReason:
@@ -120,7 +126,7 @@ def arrears_at_exit(reason: ExitReason, owed_vnd: int) -> int:
 def is_own_typing(stay: StayFacts, by: UUID) -> bool:
     """Tell whether somebody may correct a vehicle by themselves: they typed it, and nothing came
     in for it yet, nor was a pass shown."""
-    is_unpaid = not stay.paid_vnd and stay.paid_until is None
+    is_unpaid = not stay.settled_vnd and stay.paid_until is None
     return stay.entry_by == by and is_unpaid and stay.is_inside
 
 

@@ -202,7 +202,7 @@ def catch_up(
         return stay
     paid_until = stay.paid_until
     # A code that was drawn without network may have asked for less than the stay was quoted.
-    is_whole = stay.paid_vnd + change_vnd >= (stay.price_vnd or 0)
+    is_whole = stay.paid_vnd + stay.waived_vnd + change_vnd >= (stay.price_vnd or 0)
     if is_whole and bill is not None and bill.status in IS_PAID and not bill.is_late:
         assert bill.paid_at is not None
         until = bill.paid_at + grace
@@ -214,7 +214,7 @@ def catch_up(
     if not stay.is_inside and change_vnd > 0:
         arrears_vnd = max(0, arrears_vnd - change_vnd)
     elif not stay.is_inside:
-        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd - stay.waived_vnd)
     return replace(
         stay,
         paid_vnd=paid_vnd,
@@ -231,6 +231,7 @@ async def write_paid(session: AsyncSession, org_id: UUID, stay: StayFacts) -> No
         org_id,
         stay.id,
         paid_vnd=stay.paid_vnd,
+        waived_vnd=stay.waived_vnd,
         bill_paid_vnd=stay.bill_paid_vnd,
         paid_until=stay.paid_until,
         arrears_vnd=stay.arrears_vnd,

@@ -101,11 +101,14 @@ async def read_whole_stay(
 
 
 def _lines_of(standing: Standing) -> tuple[PriceLine, ...]:
-    """Return the lines of the price, and what was paid of it."""
-    lines, paid_vnd = standing.price.lines, standing.stay.paid_vnd
-    if not paid_vnd:
-        return lines
-    return (*lines, PriceLine(LineCode.PAID, -paid_vnd, {"paid_vnd": paid_vnd}))
+    """Return the lines of the price, and what was paid of it or waived."""
+    lines, stay = standing.price.lines, standing.stay
+    if stay.paid_vnd:
+        lines = (*lines, PriceLine(LineCode.PAID, -stay.paid_vnd, {"paid_vnd": stay.paid_vnd}))
+    if stay.waived_vnd:
+        waived = {"waived_vnd": stay.waived_vnd}
+        lines = (*lines, PriceLine(LineCode.WAIVED, -stay.waived_vnd, waived))
+    return lines
 
 
 def _post(stay: StayFacts, rates: LotRates) -> PostedPrice | None:

@@ -46,6 +46,7 @@ from parking.exits.standing import (
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
+from payments.breaks.queries import sum_refunds
 
 
 async def undo_exit(
@@ -104,7 +105,7 @@ async def undo_entry(
         raise EntryNotUndoable("Somebody else let it in.")
     if stay.status == SessionStatus.VOIDED:
         return stay
-    if stay.status != SessionStatus.INSIDE or stay.paid_vnd or stay.bill_id is not None:
+    if stay.status != SessionStatus.INSIDE or stay.settled_vnd or stay.bill_id is not None:
         raise EntryNotUndoable("It has left, was paid, or has a code to pay by.")
     if now - stay.entered_at > UNDO_ENTRY_FOR:
         raise EntryNotUndoable("It came in more than ten seconds ago.")
@@ -139,7 +140,8 @@ async def reverse_collection(
 
     Raises:
         CollectionNotFound, ApprovalNeeded, Busy
-        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it; or so
+            much is to be given back of what the stay was paid.
     """
     check_lines(reason=reason)
     known = await collection_queries.find_collection(session, org_id, collection_id)
@@ -167,12 +169,7 @@ async def reverse_collection(
     if known.rail == CollectionRail.PASS:
         await _take_pass_back(session, org_id, stay, known, now=now)
     else:
-        stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
-        paid_vnd, arrears_vnd = stay.paid_vnd - known.amount_vnd, stay.arrears_vnd
-        if not stay.is_inside:
-            arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - paid_vnd)
-        stay = replace(stay, paid_vnd=paid_vnd, paid_until=None, arrears_vnd=arrears_vnd)
-        await write_paid(session, org_id, stay)
+        await _take_money_back(session, org_id, stay, known, now=now)
     record_change(
         session,
         org_id=org_id,
@@ -185,6 +182,29 @@ async def reverse_collection(
         now=now,
     )
     return await collection_queries.lock_collection(session, org_id, collection_id)
+
+
+async def _take_money_back(
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    known: CollectionFacts,
+    *,
+    now: datetime,
+) -> None:
+    """Let a locked stay owe again what was paid or waived."""
+    stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
+    if known.rail == CollectionRail.EXEMPT:
+        stay = replace(stay, waived_vnd=stay.waived_vnd - known.amount_vnd)
+    else:
+        stay = replace(stay, paid_vnd=stay.paid_vnd - known.amount_vnd)
+    if stay.paid_vnd < await sum_refunds(session, org_id, [stay.id]):
+        raise CollectionNotReversible("It is on the list of what is to be given back.")
+    arrears_vnd = stay.arrears_vnd
+    if not stay.is_inside:
+        arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - stay.settled_vnd)
+    stay = replace(stay, paid_until=None, arrears_vnd=arrears_vnd)
+    await write_paid(session, org_id, stay)
 
 
 async def _take_pass_back(
@@ -209,7 +229,7 @@ async def _take_pass_back(
         await queries.set_price(
             session, org_id, stay.id, price_vnd=price_vnd, version_id=version_id
         )
-        arrears_vnd = max(stay.arrears_vnd, price_vnd - stay.paid_vnd)
+        arrears_vnd = max(stay.arrears_vnd, price_vnd - stay.settled_vnd)
         stay = replace(stay, price_vnd=price_vnd, arrears_vnd=arrears_vnd)
     await write_paid(session, org_id, stay)
 

@@ -28,8 +28,15 @@ class ExitWriter:
         *,
         read_clock: Callable[[], datetime],
         timeout_s: float = WRITE_TIMEOUT_S,
+        wake: Callable[[UUID], None] = lambda org_id: None,
     ) -> None:
+        """Make the process's own.
+
+        Args:
+            wake: called for each organisation for which something was committed.
+        """
         self._database = database
+        self._wake = wake
         self._read_clock = read_clock
         self._requests: MicroBatcher[UUID, LeaveRequest, LeaveFacts] = MicroBatcher(
             self._leave,
@@ -56,4 +63,6 @@ class ExitWriter:
         self, org_id: UUID, requests: Sequence[LeaveRequest]
     ) -> Sequence[LeaveFacts | Exception]:
         async with open_org_transaction(self._database, org_id) as session:
-            return await leave(session, org_id, requests, now=self._read_clock())
+            left = await leave(session, org_id, requests, now=self._read_clock())
+        self._wake(org_id)
+        return left

@@ -23,8 +23,8 @@ from parking.lanes.rules import (
     OpenWanted,
     needs_words,
 )
-from parking.photos.errors import PhotoNotFound
-from parking.photos.queries import find_hashes
+from parking.photos.errors import PhotoNotFound, PhotoUsed
+from parking.photos.queries import find_hashes, use_photos
 from parking.places.errors import AccessNotFound
 
 
@@ -41,7 +41,7 @@ async def open_lane(
     """Write the command that opens a barrier. The same id again answers how it stands.
 
     Raises:
-        AccessNotFound, LaneNotServed, LaneBusy, LaneCommandIdTaken, PhotoNotFound
+        AccessNotFound, LaneNotServed, LaneBusy, LaneCommandIdTaken, PhotoNotFound, PhotoUsed
         LaneReasonNeeded: no vehicle was let through just now, and there is no reason or photo.
     """
     assert actor.id is not None
@@ -67,6 +67,10 @@ async def open_lane(
         raise LaneReasonNeeded
     if wanted.photo is not None and not await find_hashes(session, org_id, [wanted.photo]):
         raise PhotoNotFound
+    if wanted.photo is not None:
+        use = (wanted.photo, wanted.id)
+        if not await use_photos(session, org_id, [use], subject_kind="lane_command", now=now):
+            raise PhotoUsed
     await queries.insert_command(
         session,
         org_id,

@@ -17,6 +17,7 @@ import structlog
 from core.db import Database
 from core.errors import Busy
 from core.tenancy import open_org_transaction
+from identity.devices.errors import DeviceRevoked
 from parking.lanes import queries, service
 from parking.lanes.rules import WAITERS_A_LANE_MAX, WAITERS_MAX, LaneCommandFacts, LaneState
 
@@ -33,6 +34,8 @@ class LaneWaiters:
         self._gate_database = gate_database
         self._controllers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)  # by lane
         self._attendants: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)  # by command
+        self._devices: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)  # by phone
+        self._ended: set[asyncio.Event] = set()  # whose device was revoked
         self._count = 0
         self._is_closing = False
 
@@ -44,6 +47,12 @@ class LaneWaiters:
     def wake_command(self, command_id: UUID) -> None:
         """An answer was committed: wake the attendants who wait for it."""
         for event in self._attendants.get(command_id, ()):
+            event.set()
+
+    def end_device(self, _org_id: UUID, device_id: UUID) -> None:
+        """A device was revoked: what it waits for here is refused now."""
+        for event in self._devices.get(device_id, ()):
+            self._ended.add(event)
             event.set()
 
     async def fetch(
@@ -79,17 +88,23 @@ class LaneWaiters:
                     await asyncio.wait_for(event.wait(), timeout=rest_s)
 
     async def wait_for_answer(
-        self, org_id: UUID, command_id: UUID, *, wait_s: float
+        self, org_id: UUID, command_id: UUID, *, wait_s: float, device_id: UUID | None = None
     ) -> LaneCommandFacts:
         """Return a command once it is answered or over, or as it stands after the wait.
 
+        Args:
+            device_id: of the phone that asks; once it is revoked it is told nothing.
+
         Raises:
             Busy: too many wait here already.
+            DeviceRevoked: while it waited.
         """
         end = time.monotonic() + wait_s
-        with self._held(self._attendants, command_id) as event:
+        with self._held(self._attendants, command_id) as event, self._of(device_id, event):
             while True:
                 event.clear()
+                if event in self._ended:
+                    raise DeviceRevoked
                 async with open_org_transaction(self._database, org_id) as session:
                     found = await queries.find_command(session, org_id, command_id)
                 assert found is not None
@@ -131,6 +146,21 @@ class LaneWaiters:
                 continue
             for _, access_id in waiting:
                 self.wake_lane(access_id)
+
+    @contextmanager
+    def _of(self, device_id: UUID | None, event: asyncio.Event) -> Iterator[None]:
+        """Let a held request end with its device."""
+        if device_id is None:
+            yield
+            return
+        self._devices[device_id].add(event)
+        try:
+            yield
+        finally:
+            self._ended.discard(event)
+            self._devices[device_id].discard(event)
+            if not self._devices[device_id]:
+                del self._devices[device_id]
 
     @contextmanager
     def _held(

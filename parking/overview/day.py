@@ -1,5 +1,6 @@
 """A lot's day for its dashboard: who is inside, in and out by the hour, takings, alarms, shifts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -11,9 +12,10 @@ from core.clock import day_bounds, hanoi_day
 from parking.overview import queries_day
 from parking.places.queries import list_occupancy
 from parking.places.rules import Occupied
+from parking.ticket_books.queries import list_strays
 
 LONG_INSIDE: Final = timedelta(hours=24)
-BY_BILL: Final = "vietqr"  # the rail of what bills were paid; the others are collections'
+ALARMS_MAX: Final = 50  # of a kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,11 +31,11 @@ class Taken:
 class Alarm:
     """Something that a manager looks at."""
 
-    kind: str  # over_licence, watched, plate_differed, never_left
+    kind: str  # over_licence, watched, plate_differed, stray_ticket, never_left
     at: datetime | None
     session_id: UUID | None
     vehicle_class: str | None
-    words: str  # a watched plate's reason, as a person wrote it
+    words: str  # a watched plate's reason, as a person wrote it; a printed ticket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,18 +77,15 @@ async def read_day(
     came = await queries_day.count_in(session, org_id, lot_id, since=since, until=until)
     left = await queries_day.count_out(session, org_id, lot_id, since=since, until=until)
     gone = {row[0]: row[1] for row in left}
-    rails = await queries_day.sum_by_rail(session, org_id, lot_id, since=since, until=until)
-    billed = Taken(
-        rail=BY_BILL, count=sum(row[3] for row in left), amount_vnd=sum(row[2] for row in left)
-    )
-    collected = [Taken(rail=r, count=c, amount_vnd=vnd) for r, (c, vnd) in sorted(rails.items())]
+    collected = await queries_day.sum_by_rail(session, org_id, lot_id, since=since, until=until)
+    billed = await queries_day.sum_billed(session, org_id, lot_id, since=since, until=until)
     occupied = tuple((await list_occupancy(session, org_id, [lot_id]))[lot_id])
     shifts = await queries_day.list_shifts(session, org_id, lot_id)
     return LotDay(
         occupied=occupied,
         hours=tuple((came.get(hour, 0), gone.get(hour, 0)) for hour in range(24)),
-        taken=(billed, *collected),
-        unpaid_vnd=sum(row[4] for row in left),
+        taken=_by_rail(billed, collected),
+        unpaid_vnd=sum(row[2] for row in left),
         alarms=await _read_alarms(session, org_id, lot_id, occupied, since, until, now=now),
         shifts=tuple(
             ShiftRow(
@@ -100,6 +99,20 @@ async def read_day(
             for row in shifts
             if row[3] is None or row[3] >= since
         ),
+    )
+
+
+def _by_rail(*sums: Mapping[str, tuple[int, int]]) -> tuple[Taken, ...]:
+    """Add up what came by each rail, by bills or without."""
+    rails = sorted({rail for one in sums for rail in one})
+    both = {rail: [one[rail] for one in sums if rail in one] for rail in rails}
+    return tuple(
+        Taken(
+            rail=rail,
+            count=sum(count for count, _ in pairs),
+            amount_vnd=sum(amount_vnd for _, amount_vnd in pairs),
+        )
+        for rail, pairs in both.items()
     )
 
 
@@ -119,6 +132,7 @@ async def _read_alarms(
         session, org_id, lot_id, before=now - LONG_INSIDE
     )
     differed = await queries_day.list_differed(session, org_id, lot_id, since=since, until=until)
+    strays = await list_strays(session, org_id, lot_id, since=since, until=until, limit=ALARMS_MAX)
     found = [
         _alarm("over_licence", vehicle_class=one.vehicle_class.value)
         for one in occupied
@@ -126,6 +140,7 @@ async def _read_alarms(
     ]
     found += [_alarm("watched", at=row[1], session_id=row[0], words=row[2]) for row in watched]
     found += [_alarm("plate_differed", at=row[1], session_id=row[0]) for row in differed]
+    found += [_alarm("stray_ticket", at=row[1], session_id=row[0], words=row[2]) for row in strays]
     found += [_alarm("never_left", at=row[1], session_id=row[0]) for row in long_inside]
     return tuple(found)
 

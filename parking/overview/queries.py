@@ -1,6 +1,6 @@
 """SQL of lists of parking sessions, and of one with its evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import first_id_at
 from core.sql import run
+from parking.collections.rules import MONEY
 
 # Partitions are found by ids, which the clocks of phones make: they may be hours off.
 CLOCKS_APART: Final = timedelta(hours=36)
 COLUMNS: Final = """
     s.id, s.lot_id, l.name, s.vehicle_class, s.plate, s.ticket, s.status, s.entered_at, s.left_at,
-    s.exit_reason, s.price_vnd, s.paid_vnd, s.arrears_vnd, s.pass_id
+    s.exit_reason, s.price_vnd, s.paid_vnd, s.waived_vnd, s.arrears_vnd, s.pass_id
 """
 CONDITIONS: Final = {
     "lot_id": "s.lot_id = :lot_id",
@@ -31,9 +32,10 @@ CONDITIONS: Final = {
 
 FIND_STAY = text("""
     SELECT s.id, s.lot_id, l.name, s.vehicle_class, s.plate, s.ticket, s.status, s.entered_at,
-           s.left_at, s.exit_reason, s.price_vnd, s.paid_vnd, s.arrears_vnd, s.pass_id,
-           s.entry_time_is, ai.name, ao.name, pi.display_name, po.display_name, s.entry_photo,
-           s.exit_photo, s.bill_id, s.bill_paid_vnd, s.paid_until, s.tariff_version_id
+           s.left_at, s.exit_reason, s.price_vnd, s.paid_vnd, s.waived_vnd, s.arrears_vnd,
+           s.pass_id, s.entry_time_is, ai.name, ao.name, pi.display_name, po.display_name,
+           s.entry_photo, s.exit_photo, s.bill_id, s.bill_paid_vnd, s.paid_until,
+           s.tariff_version_id
     FROM parking_sessions s
     JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
     LEFT JOIN parking_accesses ai ON ai.org_id = s.org_id AND ai.id = s.entry_access_id
@@ -60,6 +62,20 @@ LIST_BILLS = text("""
     SELECT b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.created_at FROM bills b
     WHERE b.org_id = :org_id AND b.owner_id = :id AND b.owner_kind = 'parking_session'
     ORDER BY b.id LIMIT 100
+""")
+
+SUM_RAILS = text("""
+    SELECT b.owner_id, p.rail, sum(p.amount_vnd)::bigint
+    FROM bills b
+    JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+    WHERE b.org_id = :org_id AND b.owner_kind = 'parking_session'
+      AND b.owner_id = ANY(CAST(:ids AS uuid[]))
+    GROUP BY b.owner_id, p.rail
+    UNION ALL
+    SELECT c.session_id, c.rail, sum(c.amount_vnd)::bigint FROM collections c
+    WHERE c.org_id = :org_id AND c.session_id = ANY(CAST(:ids AS uuid[]))
+      AND c.reversed_at IS NULL AND c.rail = ANY(CAST(:money AS text[]))
+    GROUP BY c.session_id, c.rail
 """)
 
 
@@ -121,3 +137,15 @@ async def list_collections(session: AsyncSession, org_id: UUID, id_: UUID) -> li
 async def list_bills(session: AsyncSession, org_id: UUID, id_: UUID) -> list[tuple[Any, ...]]:
     """List the bills of a stay, oldest first."""
     return await run(session, LIST_BILLS, {"org_id": org_id, "id": id_})
+
+
+async def sum_rails(
+    session: AsyncSession, org_id: UUID, ids: Collection[UUID]
+) -> dict[UUID, dict[str, int]]:
+    """Return what was paid in money for each stay by each rail, in đồng: {stay: {rail: đồng}}."""
+    values = {"org_id": org_id, "ids": list(ids), "money": [one.value for one in MONEY]}
+    found: dict[UUID, dict[str, int]] = {}
+    for session_id, rail, amount_vnd in await run(session, SUM_RAILS, values):
+        of_stay = found.setdefault(session_id, {})
+        of_stay[rail] = of_stay.get(rail, 0) + amount_vnd
+    return found

@@ -20,12 +20,21 @@ COUNT_IN = text("""
 """)
 COUNT_OUT = text("""
     SELECT extract(hour FROM s.left_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::int AS hour, count(*),
-           sum(s.bill_paid_vnd)::bigint, count(*) FILTER (WHERE s.bill_paid_vnd > 0),
            sum(s.arrears_vnd)::bigint
     FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id
       AND s.left_at >= :since AND s.left_at < :until
     GROUP BY hour
+""")
+# A stay without money on its bills has none to look for.
+SUM_BILLED = text("""
+    SELECT p.rail, count(DISTINCT s.id), sum(p.amount_vnd)::bigint
+    FROM parking_sessions s
+    JOIN bills b ON b.org_id = s.org_id AND b.owner_id = s.id AND b.owner_kind = 'parking_session'
+    JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+    WHERE s.org_id = :org_id AND s.lot_id = :lot_id
+      AND s.left_at >= :since AND s.left_at < :until AND s.bill_paid_vnd > 0
+    GROUP BY p.rail
 """)
 SUM_BY_RAIL = text("""
     SELECT rail, count(*), sum(amount_vnd)::bigint FROM collections
@@ -80,11 +89,18 @@ async def count_in(
 
 async def count_out(
     session: AsyncSession, org_id: UUID, lot_id: UUID, *, since: datetime, until: datetime
-) -> list[tuple[int, int, int, int, int]]:
-    """Return, by the hour, (hour, exits, paid by bills, how many, left unpaid)."""
+) -> list[tuple[int, int, int]]:
+    """Return, by the hour, (hour, exits, left unpaid)."""
     values = {"org_id": org_id, "lot_id": lot_id, "since": since, "until": until}
-    rows = await run(session, COUNT_OUT, values)
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in await run(session, COUNT_OUT, values)]
+
+
+async def sum_billed(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, since: datetime, until: datetime
+) -> dict[str, tuple[int, int]]:
+    """Return (how many, đồng) of what the bills of those who left were paid, by rail."""
+    values = {"org_id": org_id, "lot_id": lot_id, "since": since, "until": until}
+    return {row[0]: (row[1], row[2]) for row in await run(session, SUM_BILLED, values)}
 
 
 async def sum_by_rail(

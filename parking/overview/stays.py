@@ -30,7 +30,8 @@ class StayRow:
     left_at: datetime | None
     exit_reason: str | None
     price_vnd: int | None
-    paid_vnd: int
+    paid_vnd: int  # in money
+    waived_vnd: int  # by exemptions at the gate
     arrears_vnd: int
     pass_id: UUID | None
 

@@ -58,6 +58,15 @@ class NothingToPay(HubError):
         )
 
 
+class PassPriceDiffers(HubError):
+    """The months that wait cost another amount than was taken for them."""
+
+    kind, code, title = Kind.CONFLICT, "pass_price_differs", "The pass costs another amount"
+
+    def __init__(self, price_vnd: int) -> None:
+        super().__init__(f"The months that wait to be paid cost {price_vnd} ₫.")
+
+
 class WatchedPlateNotFound(HubError):
     """No such entry of the watch list in this organisation."""
 

@@ -48,7 +48,7 @@ class Pass(OrgRow):
 
 
 class PassTerm(OrgRow):
-    """Months of a pass that were sold together, and the bill that pays for them."""
+    """Months of a pass that were sold together, and the bill or the cash that pays for them."""
 
     __tablename__ = "pass_terms"
     __table_args__ = (
@@ -57,6 +57,10 @@ class PassTerm(OrgRow):
         CheckConstraint("months BETWEEN 1 AND 12", name="months_bounded"),
         CheckConstraint("price_vnd > 0", name="price_positive"),
         CheckConstraint("in_force_at IS NULL OR cancelled_at IS NULL", name="one_end"),
+        CheckConstraint(
+            "collection_id IS NULL OR (bill_id IS NULL AND in_force_at IS NOT NULL)",
+            name="paid_in_cash",
+        ),
         # Of a pass one term at a time waits to be paid.
         Index(
             "uq_pass_terms_waiting",
@@ -74,7 +78,8 @@ class PassTerm(OrgRow):
     months: Mapped[int]
     price_vnd: Mapped[Vnd]  # of all its months
     bill_id: Mapped[UUID | None]  # the one shown last; None: none was asked for yet
-    in_force_at: Mapped[datetime | None]  # its bill is paid
+    collection_id: Mapped[UUID | None]  # of the cash that paid it; it has no bill then
+    in_force_at: Mapped[datetime | None]  # it is paid
     cancelled_at: Mapped[datetime | None]  # replaced, revoked or refunded
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]

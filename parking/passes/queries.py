@@ -236,6 +236,7 @@ def view_term(term: PassTerm) -> TermView:
         months=term.months,
         price_vnd=term.price_vnd,
         bill_id=term.bill_id,
+        collection_id=term.collection_id,
         in_force_at=term.in_force_at,
         cancelled_at=term.cancelled_at,
     )

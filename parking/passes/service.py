@@ -4,6 +4,7 @@ Whoever changes a pass locks its row first, then its bills (docs/adr/0013). Entr
 without a lock: what an entry was told stays so for that stay.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,8 @@ from payments.refunds.service import cancel_bill_and_propose_refund
 
 REPLACED = "The pass has another bill"
 TERM_REPLACED = "Other months are sold"
+OWED_AGAIN = "The months before are owed again"
+PAID_IN_CASH = "Paid in cash"
 
 
 async def add_pass(
@@ -302,6 +305,43 @@ async def cancel_term(
     term.cancelled_at = now
     await session.flush()
     return is_unpaid
+
+
+async def make_way(
+    session: AsyncSession,
+    held: Pass,
+    terms: Sequence[PassTerm],
+    term: PassTerm,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Cancel other months that wait, so that these can be owed again: one term waits at a time."""
+    for other in terms:
+        if other.id != term.id and other.in_force_at is None and other.cancelled_at is None:
+            await cancel_term(session, held, other, actor=actor, reason=OWED_AGAIN, now=now)
+
+
+async def take_waiting(
+    session: AsyncSession, held: Pass, *, actor: Actor, now: datetime
+) -> PassTerm:
+    """Return the months of a locked pass that wait to be paid, for who pays them otherwise.
+
+    Their open bill is cancelled; what it was paid, or still is, goes back.
+
+    Raises:
+        PassRevoked
+        NothingToPay: no months wait, they are over, or their bill was paid a moment ago.
+    """
+    if held.revoked_at is not None:
+        raise PassRevoked
+    term = await _find_waiting(session, held)
+    if term is None or hanoi_day(now) > term.last_on:
+        raise NothingToPay
+    if not await _cancel_bill(session, held, term, actor=actor, reason=PAID_IN_CASH, now=now):
+        raise NothingToPay
+    term.bill_id = None
+    return term
 
 
 async def _get_open_lot(session: AsyncSession, org_id: UUID, lot_id: UUID) -> Lot:

@@ -45,6 +45,7 @@ class TermView:
     months: int
     price_vnd: int
     bill_id: UUID | None
+    collection_id: UUID | None  # of the cash that paid it
     in_force_at: datetime | None
     cancelled_at: datetime | None
 

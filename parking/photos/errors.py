@@ -12,6 +12,15 @@ class PhotoNotReadable(HubError):
         super().__init__(detail)
 
 
+class PhotoUsed(HubError):
+    """This photo is the evidence of something else already: each act takes a photo of its own."""
+
+    kind, code, title = Kind.CONFLICT, "photo_used", "The photo was used before"
+
+    def __init__(self) -> None:
+        super().__init__("This photo was used for something else before. Take a new one.")
+
+
 class PhotoNotFound(HubError):
     """No photo has this hash here, it was erased, or its link has ended."""
 

@@ -16,6 +16,7 @@ from parking.photos.rules import (
     JPEG_QUALITY,
     PHOTO_BYTES_MAX,
     PIXELS_MAX,
+    SCANS_MAX,
     SIDE_PX_MAX,
     SIDE_PX_MIN,
     Picture,
@@ -23,6 +24,7 @@ from parking.photos.rules import (
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 ORIENTATION: Final = 0x0112  # EXIF: how the camera was held
+SCAN_BEGINS: Final = b"\xff\xda"  # JPEG's marker "start of scan"
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,6 +50,8 @@ def reencode(sent: bytes) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(sent), formats=FORMATS) as opened:
                 _check_size(opened)
+                if opened.format == "JPEG":
+                    _check_scans(sent)
                 opened.draft("RGB", (SIDE_PX_MAX, SIDE_PX_MAX))  # a JPEG is decoded smaller
                 picture = _turn_upright(opened).convert("RGB")
     except PhotoNotReadable:
@@ -88,3 +92,12 @@ def _check_size(opened: Image.Image) -> None:
         raise PhotoNotReadable(f"A photo has at most {PIXELS_MAX:,} pixels.")
     if min(width, height) < SIDE_PX_MIN:
         raise PhotoNotReadable(f"A photo is at least {SIDE_PX_MIN} pixels wide and high.")
+
+
+def _check_scans(sent: bytes) -> None:
+    """Refuse a picture that draws itself over again: 42 bytes more cost 20 ms more each.
+
+    Within a scan a 0xFF of the data is followed by a zero, so this marker begins scans only.
+    """
+    if sent.count(SCAN_BEGINS) > SCANS_MAX:
+        raise PhotoNotReadable("The photo cannot be read. Take it again with a camera.")

@@ -9,6 +9,22 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.db import Base
 
 
+class PhotoUse(Base):
+    """What a picture is the evidence of: one act, by the primary key.
+
+    It outlives the picture, so that the same one is not sent again for another act.
+    """
+
+    __tablename__ = "photo_uses"
+    __table_args__ = (CheckConstraint("length(hash) = 32", name="hash_is_sha256"),)
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    subject_kind: Mapped[str]  # parking_session at the way out, lane_command
+    subject_id: Mapped[UUID]
+    used_at: Mapped[datetime]
+
+
 class Photo(Base):
     """A picture of a vehicle. Sessions and observations name it by its hash."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.sql import InsertMany, insert_many, run
 from parking.photos.models import Photo
 from parking.photos.rules import Picture
 
@@ -17,6 +18,19 @@ INSERT_PHOTO = text("""
     VALUES (:org_id, :hash, :lot_id, :width, :height, :size_bytes, :taken_by, :now, :kept_until)
     ON CONFLICT (org_id, hash) DO UPDATE
     SET kept_until = greatest(photos.kept_until, excluded.kept_until)
+""")
+
+# Of two at once the second waits for the first, and finds what it is used for.
+INSERT_USES = InsertMany(
+    "photo_uses",
+    {"hash": "bytea", "subject_id": "uuid"},
+    shared=("org_id", "subject_kind", "used_at"),
+    ending="ON CONFLICT (org_id, hash) DO NOTHING",
+)
+FIND_USES = text("""
+    SELECT hash, subject_id FROM photo_uses
+    WHERE org_id = :org_id AND subject_kind = :subject_kind
+      AND hash = ANY(CAST(:hashes AS bytea[]))
 """)
 
 DELETE_EXPIRED = text("""
@@ -68,6 +82,28 @@ async def delete_expired(
     """Delete the row of a picture that is past its retention; False if it is kept longer by now."""
     result = await session.execute(DELETE_EXPIRED, {"org_id": org_id, "hash": hash_, "now": now})
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+async def use_photos(
+    session: AsyncSession,
+    org_id: UUID,
+    subjects: Sequence[tuple[bytes, UUID]],
+    *,
+    subject_kind: str,
+    now: datetime,
+) -> set[tuple[bytes, UUID]]:
+    """Let pictures be the evidence of acts: (hash, subject), unless they are another's.
+
+    Returns:
+        Those that are, from now on or before.
+    """
+    rows = sorted(dict(reversed(subjects)).items())
+    await insert_many(
+        session, INSERT_USES, rows, org_id=org_id, subject_kind=subject_kind, used_at=now
+    )
+    values = {"org_id": org_id, "subject_kind": subject_kind, "hashes": [row[0] for row in rows]}
+    found = {(bytes(row[0]), row[1]) for row in await run(session, FIND_USES, values)}
+    return found & set(subjects)
 
 
 async def find_hashes(

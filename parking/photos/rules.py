@@ -8,6 +8,7 @@ from uuid import UUID
 
 PHOTO_BYTES_MAX: Final = 4 * 1024 * 1024  # as a phone sends it; a crop has some 40 KB
 PIXELS_MAX: Final = 25_000_000  # what is decoded has at most 75 MB
+SCANS_MAX: Final = 64  # of a JPEG; encoders write one, or ten where it appears by degrees
 SIDE_PX_MAX: Final = 1_280  # a plate across a fifth of the picture is still readable
 SIDE_PX_MIN: Final = 32
 JPEG_QUALITY: Final = 80

@@ -5,11 +5,14 @@ crash leaves is a file without a row, which the sweep of the folder finds.
 """
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from core.db import Database
+from core.errors import Busy
 from core.sealing import derive_key
 from core.settings import Settings
 from core.tenancy import open_org_transaction
@@ -27,6 +30,9 @@ from parking.photos.rules import (
 from parking.photos.store import FolderStore, PhotoStore
 
 AT_ONCE_MAX: Final = 2  # pictures decoded at the same time in a process: each takes a core
+# Pictures that are decoded or wait for it in a process: what they came in takes 64 MB at most, and
+# the last one waits about a second.
+TAKEN_MAX: Final = 16
 ERASED_MAX: Final = 500  # pictures in one round
 STRAY_AFTER: Final = timedelta(hours=1)  # a file's row follows within seconds
 
@@ -41,7 +47,9 @@ class Photos:
         self._store = store
         self._link_key = link_key
         self._kept_for = kept_for
-        self._decoding = asyncio.Semaphore(AT_ONCE_MAX)
+        # Threads of their own: a caller who gave up does not make room for one more decoder.
+        self._decoders = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="photo")
+        self._places = threading.BoundedSemaphore(TAKEN_MAX)
 
     @classmethod
     def from_settings(cls, settings: Settings, database: Database) -> "Photos":
@@ -60,10 +68,9 @@ class Photos:
 
         Raises:
             PhotoNotReadable
+            Busy: too many pictures wait; nothing was kept.
         """
-        async with self._decoding:
-            picture = await asyncio.to_thread(reencode, sent)
-            await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        picture = await self._decode(org_id, sent)
         async with open_org_transaction(self._database, org_id) as session:
             await queries.insert_photo_once(
                 session,
@@ -77,6 +84,20 @@ class Photos:
         # The same picture may have been erased between the first call and the row.
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
         return picture
+
+    async def _decode(self, org_id: UUID, sent: bytes) -> Picture:
+        """Re-encode a picture in its turn, and put its file on the disk."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many photos wait to be kept. Send it again in a moment.")
+
+        def decode() -> Picture:
+            picture = reencode(sent)
+            self._store.put(org_id, picture.hash, picture.jpeg)
+            return picture
+
+        turn = self._decoders.submit(decode)
+        turn.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(turn)
 
     def link(self, org_code: str, org_id: UUID, hash_: bytes, *, now: datetime) -> str:
         """Return the address of a picture, good for five minutes.

@@ -55,6 +55,8 @@ class Lot(OrgRow):
     licence_until: Mapped[date | None]  # the last day
     payment_timing: Mapped[str]  # APDS PaymentTimingEnum, of vehicles that have no pass
     is_crowd_mode: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Each vehicle is photographed at the way in; without one it is let in, and counted.
+    photo_required: Mapped[bool] = mapped_column(server_default=text("false"))
     # Of one shift, for a phone that has no network.
     offline_cash_max_vnd: Mapped[Vnd] = mapped_column(server_default=text("2000000"))
     unconfirmed_exits_max: Mapped[int] = mapped_column(server_default=text("20"))

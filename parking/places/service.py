@@ -49,6 +49,7 @@ class LotFacts:
     licence_until: date | None = None
     payment_timing: PaymentTiming = PaymentTiming.PAY_AND_EXIT
     is_crowd_mode: bool = False
+    photo_required: bool = False
     offline_cash_max_vnd: int = 2_000_000
     unconfirmed_exits_max: int = 20
     stale_after_h: int = 72

@@ -12,6 +12,8 @@ from parking.plate_reading.errors import PhotoTooLarge, PhotoUnreadable
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 PHOTO_BYTES_MAX: Final = 16 * 1024 * 1024
 PHOTO_PIXELS_MAX: Final = 50_000_000  # what good phones of today make
+SCANS_MAX: Final = 64  # of a JPEG: encoders write ten at most, and each more costs 42 bytes
+SCAN_BEGINS: Final = b"\xff\xda"
 SIDE_PIXELS_MIN: Final = 12
 # A strip that is longer is no photo, and would make a line of text that fills the memory.
 SIDES_RATIO_MAX: Final = 20
@@ -35,6 +37,8 @@ def open_photo(photo: bytes, *, side_max: int) -> Image.Image:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
                 _check_size(*opened.size)
+                if opened.format == "JPEG" and photo.count(SCAN_BEGINS) > SCANS_MAX:
+                    raise PhotoUnreadable("it draws itself over again more often than a camera's")
                 opened.draft("RGB", (side_max, side_max))  # a JPEG is decoded smaller at once
                 upright = ImageOps.exif_transpose(opened).convert("RGB")
     except Image.DecompressionBombError as problem:

@@ -11,7 +11,8 @@ UNKNOWN: Final = "unknown"  # no such lot of this organisation, or not this clas
 
 def make_answer(request: EntryRequest, row: EntryRow) -> EntryAnswer | Exception:
     """Say what a row of DECIDE_AND_WRITE means."""
-    verdict, present_id, since, key, pass_id, is_pass_in_use, is_watched, count, capacity = row
+    verdict, present_id, since, key, pass_id, is_pass_in_use, is_watched, *rest = row
+    count, capacity, is_photo_missing = rest
     if verdict == UNKNOWN:
         return LotOrClassNotFound(request.vehicle_class.value)
     known = Verdict(verdict)
@@ -25,4 +26,5 @@ def make_answer(request: EntryRequest, row: EntryRow) -> EntryAnswer | Exception
         is_watched=is_watched,
         inside_count=count,
         capacity=capacity,
+        is_photo_missing=is_photo_missing,
     )

@@ -37,7 +37,7 @@ class ParkingSession(OrgRow):
             "status IN ('inside', 'left', 'review', 'voided')",
             name="status_known",
         ),
-        CheckConstraint("paid_vnd >= 0", name="paid_not_negative"),
+        CheckConstraint("paid_vnd >= 0 AND waived_vnd >= 0", name="paid_not_negative"),
         CheckConstraint("(left_at IS NULL) = (status IN ('inside', 'review'))", name="left_whole"),
         CheckConstraint("plate IS NOT NULL OR ticket IS NOT NULL", name="has_a_credential"),
         CheckConstraint("(ticket IS NULL) = (ticket_kind IS NULL)", name="ticket_whole"),
@@ -82,7 +82,8 @@ class ParkingSession(OrgRow):
             "org_id",
             "left_at",
             postgresql_where=text(
-                "exit_reason = 'unconfirmed' AND arrears_vnd = 0 AND price_vnd > paid_vnd"
+                "exit_reason = 'unconfirmed' AND arrears_vnd = 0"
+                " AND price_vnd > paid_vnd + waived_vnd"
             ),
         ),
         {"postgresql_partition_by": BY_MONTH},
@@ -103,6 +104,8 @@ class ParkingSession(OrgRow):
     entry_shift_id: Mapped[UUID | None]
     entry_by: Mapped[UUID]  # a person
     entry_photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
+    # The lot requires one, and none came (yet).
+    is_photo_missing: Mapped[bool] = mapped_column(server_default=text("false"))
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)  # what was asked under this id
     pass_id: Mapped[UUID | None]  # the pass or exemption that it came in on
     checked_at: Mapped[datetime | None]  # a person last found it inside then, for stale ones
@@ -115,7 +118,9 @@ class ParkingSession(OrgRow):
     exit_reason: Mapped[str | None] = mapped_column(String(20))  # paid, pass, exempt, manual, …
     tariff_version_id: Mapped[UUID | None]  # that priced it last
     price_vnd: Mapped[Vnd | None]  # of the whole stay, as last quoted
-    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # bills, collections but passes
+    # In money: by bills, cash, the attendant's float. A pass or an exemption gives none.
+    paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
+    waived_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # by exemptions at the gate
     paid_until: Mapped[datetime | None]  # grace to leave after paying
     bill_id: Mapped[UUID | None]  # the one that is shown now
     bill_paid_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # of it, in paid_vnd

@@ -5,13 +5,14 @@ by a transaction of the hub's role.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace as struct_replace
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,11 +21,13 @@ from core.db import Database, has_lost_a_race, has_timed_out, is_database_away
 from core.errors import Busy
 from core.reasons import Reason
 from core.settings import WRITE_TIMEOUT_S
+from identity.devices.rules import correct_time
 from parking.plates import mask_plate
 from parking.sessions.answers import make_answer
 from parking.sessions.queries import enter_in_rounds
 from parking.sessions.queries_movements import (
     find_overlaps,
+    find_revoked_at,
     find_verdicts,
     find_waiting_exits,
     finish_conflicts,
@@ -42,6 +45,7 @@ log = structlog.get_logger()
 BATCHES_AT_ONCE_MAX: Final = 2
 BATCHES_WAITING_MAX: Final = 100
 TRIES_MAX: Final = 3
+SENT_AFTER_REVOCATION: Final = "sent_after_revocation"
 # A vehicle that a device let in is in, whatever is known here: a person has to look.
 CONFLICTS: Final = frozenset({Verdict.ALREADY_INSIDE.value, Verdict.TAKEN.value})
 NOT_ACCEPTED: Final = frozenset(
@@ -53,8 +57,20 @@ NOT_ACCEPTED: Final = frozenset(
 class MovementWriter:
     """Stores batches of movements; commits before it answers. One per process."""
 
-    def __init__(self, gate_database: Database, *, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        gate_database: Database,
+        *,
+        timeout_s: float = WRITE_TIMEOUT_S,
+        wake: Callable[[UUID], None] = lambda org_id: None,
+    ) -> None:
+        """Make the process's own.
+
+        Args:
+            wake: called for each organisation for which something was committed.
+        """
         self._database = gate_database
+        self._wake = wake
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(BATCHES_AT_ONCE_MAX)
         self._waiting = 0
@@ -118,6 +134,9 @@ class MovementWriter:
             async with self._database.begin() as session:
                 known = await find_verdicts(session, sender.org_id, sender.device_id, ids)
                 new = [one for one in movements if one.id not in known]
+                revoked_at = await find_revoked_at(session, sender.org_id, sender.device_id)
+                if revoked_at is not None:
+                    _refuse_later(new, revoked_at)
                 decided = await _decide(session, sender, new, now=now)
                 await insert_movements_once(
                     session,
@@ -128,6 +147,7 @@ class MovementWriter:
                     received_from=sender.received_from,
                     now=now,
                 )
+        self._wake(sender.org_id)
         # Only what is committed is said of them: what failed is decided anew.
         for one, done in zip(new, decided, strict=True):
             one.verdict, one.handled_at = done.verdict, done.handled_at
@@ -150,6 +170,14 @@ async def open_breaks(
     """
     breaks, done = [], []
     for one in movements:
+        if one.to_check is not None and one.entry is not None:
+            facts = {"why": one.to_check, "lot": lot_name}
+            reason = Reason(BreakReason.MOVEMENT_TO_CHECK, facts)
+            # Of the stay, so that it stands beside a conflict of the movement.
+            subject_id = one.entry.id
+            breaks.append(
+                NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=subject_id, reason=reason)
+            )
         if one.verdict in CONFLICTS:
             done.append(one.id)
             breaks.append(make_conflict(one.id, one.entry, lot_name=lot_name))
@@ -176,6 +204,30 @@ async def open_breaks(
         await insert_breaks_once(session, sender.org_id, breaks, now=now)
     if done:
         await finish_conflicts(session, sender.org_id, sender.device_id, done, now=now)
+
+
+async def report_late_queue(
+    session: AsyncSession, sender: Sender, *, lot_name: str, now: datetime
+) -> None:
+    """Open one break for what a revoked device sent and what counts: its clock may be set back."""
+    facts = {"why": SENT_AFTER_REVOCATION, "lot": lot_name}
+    reason = Reason(BreakReason.MOVEMENT_TO_CHECK, facts)
+    one = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=sender.device_id, reason=reason)
+    await insert_breaks_once(session, sender.org_id, [one], now=now)
+
+
+def _refuse_later(movements: Iterable[StoredMovement], revoked_at: datetime) -> None:
+    """Let nothing count that was signed after a revocation, also one of a moment ago.
+
+    They were judged before their turn came, and the device may have been revoked since.
+    """
+    for one in movements:
+        if one.verdict is not None:
+            continue
+        if correct_time(one.device_at, one.offset_ms) > revoked_at:
+            one.verdict, one.entry = MovementVerdict.AFTER_REVOCATION.value, None
+        elif one.entry is not None and (one.entry.left_at or revoked_at) > revoked_at:
+            one.entry = struct_replace(one.entry, left_at=None)  # the exit does not count
 
 
 async def _decide(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import String, TextClause, bindparam, text
+from sqlalchemy import LargeBinary, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.shared_clock import new_event_id
@@ -103,7 +103,10 @@ DECIDE_AND_WRITE = text("""
                      AND w.removed_at IS NULL
                      AND (j.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
                          BETWEEN w.from_on AND w.expires_on
-                   LIMIT 1) IS NOT NULL AS is_watched
+                   LIMIT 1) IS NOT NULL AS is_watched,
+               j.verdict = 'opened' AND j.photo IS NULL AND (
+                   SELECT l.photo_required FROM lots l
+                   WHERE l.org_id = j.org_id AND l.id = j.lot_id LIMIT 1) AS is_photo_missing
         FROM judged j
         LEFT JOIN LATERAL (
             SELECT p.id AS pass_id, p.kind = 'monthly' AS is_monthly,
@@ -131,11 +134,11 @@ DECIDE_AND_WRITE = text("""
         INSERT INTO parking_sessions (
             org_id, id, lot_id, vehicle_class, plate, ticket, ticket_kind, ticket_key, status,
             entered_at, entry_time_is, entry_access_id, entry_device_id, entry_shift_id, entry_by,
-            entry_photo, request_hash, pass_id, left_at)
+            entry_photo, is_photo_missing, request_hash, pass_id, left_at)
         SELECT org_id, id, lot_id, vehicle_class, plate, ticket, ticket_kind, ticket_key,
                CASE WHEN left_at IS NULL THEN 'inside' ELSE 'left' END, entered_at,
                time_source, access_id, device_id, shift_id, entered_by, decode(photo, 'hex'),
-               decode(request_hash, 'hex'), pass_id, left_at
+               coalesce(is_photo_missing, false), decode(request_hash, 'hex'), pass_id, left_at
         FROM entered),
     present AS (
         INSERT INTO inside (
@@ -192,7 +195,7 @@ DECIDE_AND_WRITE = text("""
         WHERE o.ctid = came.place)
     SELECT verdict, present_id, since, known_key, pass_id,
            held_pass_id IS NOT NULL AND pass_id IS NULL, coalesce(is_watched, false),
-           inside_after, capacity
+           inside_after, capacity, coalesce(is_photo_missing, false)
     FROM decided ORDER BY n
 """)
 KINDS: Final = {
@@ -202,7 +205,8 @@ KINDS: Final = {
 }
 
 
-# (verdict, session, since, key, pass, is it in use, is it watched, inside, capacity)
+# (verdict, session, since, key, pass, is it in use, is it watched, inside, capacity,
+# is its photo missing)
 EntryRow = tuple[Any, ...]
 Statement = tuple[TextClause, dict[str, Any]]
 
@@ -247,7 +251,7 @@ async def enter_vehicles(
     Returns:
         For each, in order: (verdict or "unknown", session inside already, since when that or the
         repeated one is inside, the latter's key, pass, is the pass in use, is it watched, how many
-        are inside, capacity).
+        are inside, capacity, is the photo missing that its lot requires).
 
     Raises:
         DBAPIError: IntegrityError where a credential or an id was taken at the same time under
@@ -349,6 +353,72 @@ ADD_PLATE = text("""
         FROM stay)
     SELECT s.vehicle_class, (SELECT session_id FROM other LIMIT 1) FROM stay s
 """)
+
+
+# A photo that comes after its vehicle: a sighting of its own, whose id the phone made.
+FIND_SIGHTING = text("""
+    SELECT session_id, photo, direction FROM observations WHERE org_id = :org_id AND id = :id
+""")
+ADD_PHOTO = text("""
+    WITH stay AS (
+        SELECT org_id, id, lot_id FROM parking_sessions
+        WHERE org_id = :org_id AND lot_id = :lot_id AND id = :session_id
+        FOR NO KEY UPDATE),
+    seen AS (
+        INSERT INTO observations (
+            org_id, id, lot_id, session_id, direction, method, photo, device_id, seen_by, seen_at)
+        SELECT org_id, :id, lot_id, id, :direction, 'visual', :photo, CAST(:device_id AS uuid),
+               :seen_by, :seen_at
+        FROM stay ON CONFLICT DO NOTHING RETURNING id)
+    UPDATE parking_sessions s
+    SET entry_photo = CASE WHEN :direction = 'in' THEN coalesce(s.entry_photo, :photo)
+                           ELSE s.entry_photo END,
+        exit_photo = CASE WHEN :direction = 'out' THEN coalesce(s.exit_photo, :photo)
+                          ELSE s.exit_photo END,
+        is_photo_missing = s.is_photo_missing AND :direction <> 'in'
+    FROM stay, seen WHERE s.org_id = stay.org_id AND s.id = stay.id
+    RETURNING s.id
+""")
+
+
+async def find_sighting(
+    session: AsyncSession, org_id: UUID, sighting_id: UUID
+) -> tuple[UUID | None, bytes | None, str] | None:
+    """Find a sighting: (stay, photo, direction)."""
+    values = {"org_id": org_id, "id": sighting_id}
+    row = (await session.execute(FIND_SIGHTING, values)).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def add_photo(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    session_id: UUID,
+    *,
+    sighting_id: UUID,
+    direction: str,
+    photo: bytes,
+    device_id: UUID | None,
+    seen_by: UUID,
+    seen_at: datetime,
+) -> bool:
+    """Attach a photo to a stay; False: the lot has no such stay, or the sighting is known."""
+    values = {
+        "org_id": org_id,
+        "lot_id": lot_id,
+        "session_id": session_id,
+        "id": sighting_id,
+        "direction": direction,
+        "photo": photo,
+        "device_id": device_id,
+        "seen_by": seen_by,
+        "seen_at": seen_at,
+    }
+    statement = ADD_PHOTO.bindparams(
+        bindparam("direction", type_=String), bindparam("photo", type_=LargeBinary)
+    )
+    return (await session.execute(statement, values)).scalar() is not None
 
 
 async def add_plate(

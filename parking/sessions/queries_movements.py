@@ -37,6 +37,9 @@ FIND_VERDICTS = text("""
     WHERE org_id = :org_id AND device_id = :device_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
+# As role gate, which sees ids and times of devices.
+FIND_REVOKED_AT = text("SELECT revoked_at FROM devices WHERE org_id = :org_id AND id = :device_id")
+
 # As role gate, too.
 HAS_WAITING_ENTRIES = text("""
     SELECT EXISTS (
@@ -53,7 +56,9 @@ FIND_WAITING_EXITS = text("""
 """)
 
 LIST_MOVEMENTS = text("""
-    SELECT id, device_id, seq, kind, verdict, handled_at, received_at FROM movements
+    SELECT id, device_id, seq, kind, verdict, handled_at, received_at,
+           body ->> 'is_pin_checked' IS DISTINCT FROM 'false'
+    FROM movements
     WHERE org_id = :org_id AND lot_id = :lot_id AND id > :after
       AND (CAST(:device_id AS uuid) IS NULL OR device_id = :device_id)
     ORDER BY id LIMIT :limit
@@ -90,6 +95,12 @@ async def find_verdicts(
     """Return the verdicts of those of these movements that are stored."""
     values = {"org_id": org_id, "device_id": device_id, "ids": list(ids)}
     return {row[0]: row[1] for row in await run(session, FIND_VERDICTS, values)}
+
+
+async def find_revoked_at(session: AsyncSession, org_id: UUID, device_id: UUID) -> datetime | None:
+    """Return when a device was revoked, or None."""
+    rows = await run(session, FIND_REVOKED_AT, {"org_id": org_id, "device_id": device_id})
+    return rows[0][0] if rows else None
 
 
 async def has_waiting_entries(session: AsyncSession, org_id: UUID, device_id: UUID) -> bool:

@@ -142,6 +142,7 @@ class EntryAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_watched: bool = False
     inside_count: int | None = None  # after it came in
     capacity: int | None = None
+    is_photo_missing: bool = False  # its lot requires one, and none came with it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

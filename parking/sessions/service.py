@@ -15,7 +15,7 @@ from parking.places.queries import is_lot_closed
 from parking.plates import mask_plate
 from parking.sessions import queries
 from parking.sessions.answers import make_answer
-from parking.sessions.errors import StayNotNameable
+from parking.sessions.errors import ParkingStayNotFound, PhotoIdTaken, StayNotNameable
 from parking.sessions.rules import EntryAnswer, EntryRequest, Method, Verdict
 from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
@@ -115,6 +115,48 @@ async def add_plate(
     conflict = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=session_id, reason=reason)
     await insert_breaks_once(session, org_id, [conflict], now=now)
     return True
+
+
+async def attach_photo(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    session_id: UUID,
+    photo_id: UUID,
+    *,
+    photo: bytes,
+    direction: str,
+    device_id: UUID | None,
+    taken_by: UUID,
+    taken_at: datetime,
+) -> None:
+    """Attach a photo that comes after its vehicle, as a phone without network keeps it.
+
+    A sighting of its own under the phone's id; the stay shows it where it has none. Idempotent.
+
+    Raises:
+        ParkingStayNotFound
+        PhotoIdTaken: the id names another photo, or another stay's.
+    """
+    is_new = await queries.add_photo(
+        session,
+        org_id,
+        lot_id,
+        session_id,
+        sighting_id=photo_id,
+        direction=direction,
+        photo=photo,
+        device_id=device_id,
+        seen_by=taken_by,
+        seen_at=taken_at,
+    )
+    if is_new:
+        return
+    known = await queries.find_sighting(session, org_id, photo_id)
+    if known is None:
+        raise ParkingStayNotFound(session_id)
+    if known != (session_id, photo, direction):
+        raise PhotoIdTaken(photo_id)
 
 
 def _unwrap(request: EntryRequest, row: queries.EntryRow) -> EntryAnswer:

@@ -22,6 +22,10 @@ class StoredMovement:
     leaves: UUID | None = None  # of an exit: the stay that it says is over
     verdict: str | None = None
     handled_at: datetime | None = None  # None: something is still to be done
+    # Whom the device names as who did it, and in which shift.
+    staff_id: UUID | None = None
+    shift_id: UUID | None = None
+    to_check: str | None = None  # it counts, and a person must look: why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

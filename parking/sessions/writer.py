@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
@@ -43,8 +44,15 @@ class EntryWriter:
         *,
         read_clock: Callable[[], datetime],
         timeout_s: float = WRITE_TIMEOUT_S,
+        wake: Callable[[UUID], None] = lambda org_id: None,
     ) -> None:
+        """Make the process's own.
+
+        Args:
+            wake: called for each organisation for which something was committed.
+        """
         self._database = database
+        self._wake = wake
         self._read_clock = read_clock
         self._under_way: dict[Key, asyncio.Future[None]] = {}
         self._count = 0
@@ -105,4 +113,6 @@ class EntryWriter:
             except IntegrityError:
                 if not left:
                     raise
+        for org_id in {request.org_id for request in requests}:
+            self._wake(org_id)
         return [make_answer(request, row) for request, row in zip(requests, rows, strict=True)]

@@ -5,10 +5,11 @@ from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import run
+from identity.people.models import Staff
 from parking.places.errors import LotNotFound
 from parking.shifts.errors import ShiftNotFound
 from parking.shifts.rules import ShiftFacts
@@ -17,6 +18,10 @@ FIELDS = tuple(field.name for field in fields(ShiftFacts))
 COLUMNS = ", ".join(FIELDS)
 
 FIND = text(f"SELECT {COLUMNS} FROM shifts WHERE org_id = :org_id AND id = :id")  # noqa: S608
+FIND_MANY = text(
+    f"SELECT {COLUMNS} FROM shifts"  # noqa: S608
+    " WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))"
+)
 # Closing waits for whoever collects in this shift, and they for the close.
 LOCK = text(
     f"SELECT {COLUMNS} FROM shifts WHERE org_id = :org_id AND id = :id FOR UPDATE"  # noqa: S608
@@ -60,6 +65,22 @@ async def find_shift(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Shi
     """Find a shift."""
     rows = await run(session, FIND, {"org_id": org_id, "id": shift_id})
     return _read(rows[0]) if rows else None
+
+
+async def find_shifts(
+    session: AsyncSession, org_id: UUID, shift_ids: Collection[UUID]
+) -> dict[UUID, ShiftFacts]:
+    """Find those of these shifts that there are."""
+    rows = await run(session, FIND_MANY, {"org_id": org_id, "ids": list(shift_ids)})
+    return {shift.id: shift for shift in map(_read, rows)}
+
+
+async def find_people(
+    session: AsyncSession, org_id: UUID, staff_ids: Collection[UUID]
+) -> dict[UUID, Staff]:
+    """Find those of these people who are of the organisation, disabled or not."""
+    wanted = select(Staff).where(Staff.org_id == org_id, Staff.id.in_(staff_ids))
+    return {staff.id: staff for staff in await session.scalars(wanted)}
 
 
 async def get_shift(session: AsyncSession, org_id: UUID, shift_id: UUID) -> ShiftFacts:

@@ -10,17 +10,26 @@ from core.ids import first_id_at
 from core.sql import run
 
 COUNT_ENTERED = text("""
-    SELECT count(*) FROM parking_sessions
+    SELECT count(*), count(*) FILTER (WHERE is_photo_missing) FROM parking_sessions
     WHERE org_id = :org_id AND lot_id = :lot_id AND id >= :floor AND entry_shift_id = :shift_id
       AND status <> 'voided'
 """)
 SUM_LEFT = text("""
     SELECT exit_reason, count(*), coalesce(sum(price_vnd), 0)::bigint,
-           coalesce(sum(bill_paid_vnd), 0)::bigint,
-           coalesce(sum(greatest(price_vnd - paid_vnd, 0)), 0)::bigint
+           coalesce(sum(greatest(price_vnd - paid_vnd - waived_vnd, 0)), 0)::bigint
     FROM parking_sessions
     WHERE org_id = :org_id AND lot_id = :lot_id AND left_at >= :since AND exit_shift_id = :shift_id
     GROUP BY exit_reason
+""")
+# The rest of a short bill that somebody took in cash is not in this shift's bag.
+SUM_BILLED = text("""
+    SELECT p.rail, count(DISTINCT s.id), sum(p.amount_vnd)::bigint
+    FROM parking_sessions s
+    JOIN bills b ON b.org_id = s.org_id AND b.owner_id = s.id AND b.owner_kind = 'parking_session'
+    JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+    WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.left_at >= :since
+      AND s.exit_shift_id = :shift_id AND s.bill_paid_vnd > 0 AND p.rail <> 'cash'
+    GROUP BY p.rail
 """)
 SUM_INSIDE = text("""
     SELECT vehicle_class, inside_count FROM occupancy
@@ -40,20 +49,28 @@ SUM_DEPOSITED = text("""
 
 async def count_entered(
     session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
-) -> int:
-    """Count who came in during a shift, by ids made since then."""
+) -> tuple[int, int]:
+    """Count who came in during a shift, by ids made since then, and who lack a required photo."""
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
     rows = await run(session, COUNT_ENTERED, values | {"floor": first_id_at(since)})
-    return int(rows[0][0])
+    return int(rows[0][0]), int(rows[0][1])
 
 
 async def sum_left(
     session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
-) -> dict[str, tuple[int, int, int, int]]:
-    """Return (count, price, paid by bills, owed) in đồng of who left in a shift, by the reason."""
+) -> dict[str, tuple[int, int, int]]:
+    """Return (count, price, owed) in đồng of who left in a shift, by the reason."""
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id, "since": since}
     rows = await run(session, SUM_LEFT, values)
-    return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+async def sum_billed(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, shift_id: UUID, *, since: datetime
+) -> dict[str, tuple[int, int]]:
+    """Return (how many, đồng) of what the bills of who left in a shift were paid, by rail."""
+    values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id, "since": since}
+    return {row[0]: (row[1], row[2]) for row in await run(session, SUM_BILLED, values)}
 
 
 async def list_inside(session: AsyncSession, org_id: UUID, lot_id: UUID) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """A shift and what its close posts. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,15 @@ from payments.ledger.rules import NewPosting, cash_in_drawer, cash_variance, tak
 
 CAUSE: Final = "shift_close"  # of the one journal entry of a shift
 STEP_TAKEN, STEP_VARIANCE = 0, 1
+# What a device's clock may still be off after it was corrected.
+CLOCKS_APART: Final = timedelta(minutes=5)
+
+
+class PersonFault(StrEnum):
+    """Why what a device reports is not of the person, or of the shift, that it names."""
+
+    UNKNOWN_PERSON = "unknown_person"  # nobody of this gate, or somebody who had been removed
+    OTHER_SHIFT = "other_shift"  # another person's, another lot's, or over by then
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +42,14 @@ class ShiftFacts:
         if self.counted_vnd is None or self.expected_vnd is None:
             return None
         return self.counted_vnd - self.expected_vnd
+
+
+def is_shift_of(shift: ShiftFacts | None, *, staff_id: UUID, lot_id: UUID, at: datetime) -> bool:
+    """Whether what a person did at a lot at that time belongs to a shift."""
+    if shift is None or (shift.staff_id, shift.lot_id) != (staff_id, lot_id):
+        return False
+    has_begun = at >= shift.opened_at - CLOCKS_APART
+    return has_begun and (shift.closed_at is None or at <= shift.closed_at + CLOCKS_APART)
 
 
 def list_postings(

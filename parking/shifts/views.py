@@ -29,11 +29,13 @@ class ShiftReport:
 
     shift: ShiftFacts
     entered: int
+    without_photo: int  # of them, where the lot requires one
     left: int
     inside: dict[str, int]  # by class, now
     due_vnd: int  # the prices of those who left
-    by_rail: dict[str, RailTotal]  # collections of the shift; cash only once it is closed
-    billed_vnd: int  # by VietQR, of those who left
+    # Collections of the shift, and what the bills of those who left were paid; cash only once it is
+    # closed.
+    by_rail: dict[str, RailTotal]
     on_behalf_vnd: int
     deposited_vnd: int  # of that, what the deposit bills have cleared
     unconfirmed: RailTotal  # let out on a transfer that no bank had confirmed; what is still owed
@@ -53,20 +55,26 @@ async def read_report(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Sh
     left = await queries_views.sum_left(*of_shift, since=shift.opened_at)
     by_rail = {
         rail: RailTotal(count=count, amount_vnd=amount_vnd)
-        for rail, (count, amount_vnd) in (await sum_of_shift(session, org_id, shift_id)).items()
+        for rail, (count, amount_vnd) in (
+            *(await sum_of_shift(session, org_id, shift_id)).items(),
+            *(await queries_views.sum_billed(*of_shift, since=shift.opened_at)).items(),
+        )
     }
     on_behalf = by_rail.get(CollectionRail.FLOAT)
     if shift.closed_at is None:
         by_rail.pop(CollectionRail.CASH, None)
     reversed_count, reversed_vnd = await queries_views.sum_reversed(session, org_id, shift_id)
+    entered, without_photo = await queries_views.count_entered(
+        *of_shift, since=shift.opened_at - CLOCKS_DIFFER
+    )
     return ShiftReport(
         shift=shift,
-        entered=await queries_views.count_entered(*of_shift, since=shift.opened_at - CLOCKS_DIFFER),
+        entered=entered,
+        without_photo=without_photo,
         left=sum(count for count, *_ in left.values()),
         inside=await queries_views.list_inside(session, org_id, shift.lot_id),
-        due_vnd=sum(price_vnd for _, price_vnd, _, _ in left.values()),
+        due_vnd=sum(price_vnd for _, price_vnd, _ in left.values()),
         by_rail=by_rail,
-        billed_vnd=sum(billed_vnd for _, _, billed_vnd, _ in left.values()),
         on_behalf_vnd=0 if on_behalf is None else on_behalf.amount_vnd,
         deposited_vnd=await queries_views.sum_deposited(session, org_id, shift_id),
         unconfirmed=_owed(left, "unconfirmed"),
@@ -76,6 +84,6 @@ async def read_report(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Sh
     )
 
 
-def _owed(left: dict[str, tuple[int, int, int, int]], reason: str) -> RailTotal:
-    count, _, _, owed_vnd = left.get(reason, (0, 0, 0, 0))
+def _owed(left: dict[str, tuple[int, int, int]], reason: str) -> RailTotal:
+    count, _, owed_vnd = left.get(reason, (0, 0, 0))
     return RailTotal(count=count, amount_vnd=owed_vnd)

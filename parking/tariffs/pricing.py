@@ -57,6 +57,7 @@ class LineCode(StrEnum):
     NOTHING_DUE = "nothing_due"  # outside the paid hours, or not one block is over
     LOST_TICKET = "lost_ticket"
     PAID = "paid"  # what was paid before
+    WAIVED = "waived"  # by an exemption at the gate
 
 
 @dataclass(frozen=True, slots=True)

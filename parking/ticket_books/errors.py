@@ -33,12 +33,12 @@ class TicketsIssued(HubError):
 
 
 class TicketBookReturned(HubError):
-    """The book was handed back with another last number."""
+    """The book was handed back before, or with another last number."""
 
     kind, code, title = Kind.CONFLICT, "ticket_book_returned", "Handed back before"
 
     def __init__(self) -> None:
-        super().__init__("The book was handed back with another last number. That one stays.")
+        super().__init__("The book was handed back before. What was said then stays.")
 
 
 class ShiftOver(HubError):

@@ -26,6 +26,7 @@ class TicketBook(OrgRow):
             "returned_at IS NOT NULL OR (last_used IS NULL AND returned_by IS NULL)",
             name="return_whole",
         ),
+        CheckConstraint("(lost_at IS NULL) = (lost_by IS NULL)", name="loss_whole"),
         Index("ix_ticket_books_lot", "org_id", "lot_id", "id"),
     )
 
@@ -41,3 +42,5 @@ class TicketBook(OrgRow):
     last_used: Mapped[int | None] = mapped_column(Integer)  # None, and returned: none was used
     returned_at: Mapped[datetime | None]
     returned_by: Mapped[UUID | None]
+    lost_at: Mapped[datetime | None]  # reported lost: from then on none of its tickets is good
+    lost_by: Mapped[UUID | None]

@@ -17,6 +17,7 @@ from parking.ticket_books.rules import TicketBookFacts
 FIELDS = tuple(field.name for field in fields(TicketBookFacts))
 COLUMNS = ", ".join(FIELDS)
 CLOCKS_DIFFER: Final = timedelta(days=2)  # ids of devices with wrong clocks; see sessions/rules
+SEEN_WITHIN: Final = timedelta(days=7)  # of what comes in on a book that is no longer out
 USED_WITHIN: Final = timedelta(days=90)  # of a book that nobody hands back
 
 FIND = text(f"SELECT {COLUMNS} FROM ticket_books WHERE org_id = :org_id AND id = :id")  # noqa: S608
@@ -57,18 +58,44 @@ RETURN = text("""
     WHERE org_id = :org_id AND id = :id
 """)
 LIST_USED = text("""
-    SELECT t.id, s.ticket
+    SELECT t.id, s.*
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:floors AS uuid[]), CAST(:ceilings AS uuid[]),
-        CAST(:firsts AS text[]), CAST(:lasts AS text[]))
-        AS t (id, floor, ceiling, first_ticket, last_ticket)
+        CAST(:untils AS timestamptz[]), CAST(:firsts AS text[]), CAST(:lasts AS text[]))
+        AS t (id, floor, ceiling, until, first_ticket, last_ticket)
     CROSS JOIN LATERAL (
-        SELECT DISTINCT p.ticket FROM parking_sessions p
+        SELECT p.ticket, bool_or(p.entered_at <= t.until) FROM parking_sessions p
         WHERE p.org_id = :org_id AND p.lot_id = :lot_id AND p.id >= t.floor AND p.id < t.ceiling
           AND p.ticket_kind = 'ticket' AND p.status <> 'voided'
           AND length(p.ticket) = length(t.first_ticket)
           AND p.ticket COLLATE "C" >= t.first_ticket
-          AND p.ticket COLLATE "C" <= t.last_ticket) AS s
+          AND p.ticket COLLATE "C" <= t.last_ticket
+        GROUP BY p.ticket) AS s
+""")
+# Printed tickets that no book had which was out: its shift had begun, it was neither handed back
+# nor reported lost, and what was handed back unused is not among its tickets. A lot without books
+# has tickets of its own.
+LIST_STRAYS = text("""
+    SELECT s.id, s.entered_at, s.ticket FROM parking_sessions s
+    WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id >= :first_id AND s.id < :last_id
+      AND s.entered_at >= :since AND s.entered_at < :until
+      AND s.ticket_kind = 'ticket' AND s.status <> 'voided'
+      AND EXISTS (SELECT FROM ticket_books o WHERE o.org_id = :org_id AND o.lot_id = :lot_id)
+      AND NOT EXISTS (
+        SELECT FROM ticket_books b JOIN shifts h ON h.org_id = b.org_id AND h.id = b.shift_id
+        WHERE b.org_id = :org_id AND b.lot_id = :lot_id
+          AND length(s.ticket) = length(b.prefix) + b.digits
+          AND s.ticket COLLATE "C" >= b.prefix || lpad(b.first_number::text, b.digits, '0')
+          AND s.ticket COLLATE "C" <= b.prefix || lpad(
+              CASE WHEN b.returned_at IS NULL THEN b.last_number
+                   ELSE coalesce(b.last_used, -1) END::text, b.digits, '0')
+          AND (b.returned_at IS NULL OR b.last_used IS NOT NULL)
+          AND s.entered_at >= least(b.issued_at, h.opened_at)
+          AND s.entered_at <= coalesce(least(b.returned_at, b.lost_at), s.entered_at))
+    ORDER BY s.entered_at DESC LIMIT :limit
+""")
+LOSE = text("""
+    UPDATE ticket_books SET lost_at = :now, lost_by = :by WHERE org_id = :org_id AND id = :id
 """)
 FIND_CLOSED = text("""
     SELECT id FROM shifts
@@ -137,22 +164,59 @@ async def list_used(
     books: Sequence[TicketBookFacts],
     *,
     now: datetime,
-) -> dict[UUID, list[str]]:
-    """Return the tickets of each book that vehicles came in on while it was out."""
-    until = [book.returned_at or min(now, book.issued_at + USED_WITHIN) for book in books]
+) -> dict[UUID, list[tuple[str, bool]]]:
+    """Return the tickets of each book that vehicles came in on, and whether while it was out.
+
+    What came in later is looked for until a week after it was handed back or reported lost.
+    """
+    out_until = [book.good_until or now + CLOCKS_DIFFER for book in books]
+    until = [
+        book.issued_at + USED_WITHIN if book.good_until is None else book.good_until + SEEN_WITHIN
+        for book in books
+    ]
     values = {
         "org_id": org_id,
         "lot_id": lot_id,
         "ids": [book.id for book in books],
         "floors": [first_id_at(book.issued_at - CLOCKS_DIFFER) for book in books],
-        "ceilings": [first_id_at(at + CLOCKS_DIFFER) for at in until],
+        "ceilings": [first_id_at(min(at, now) + CLOCKS_DIFFER) for at in until],
+        "untils": out_until,
         "firsts": [book.first_ticket for book in books],
         "lasts": [book.last_ticket for book in books],
     }
-    used: dict[UUID, list[str]] = {book.id: [] for book in books}
-    for book_id, ticket in await run(session, LIST_USED, values):
-        used[book_id].append(ticket)
+    used: dict[UUID, list[tuple[str, bool]]] = {book.id: [] for book in books}
+    for book_id, ticket, was_out in await run(session, LIST_USED, values):
+        used[book_id].append((ticket, was_out))
     return used
+
+
+async def list_strays(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    *,
+    since: datetime,
+    until: datetime,
+    limit: int,
+) -> list[tuple[UUID, datetime, str]]:
+    """List (session, when, ticket) of who came in on a ticket that no book had which was out."""
+    values = {
+        "org_id": org_id,
+        "lot_id": lot_id,
+        "since": since,
+        "until": until,
+        "first_id": first_id_at(since - CLOCKS_DIFFER),
+        "last_id": first_id_at(until + CLOCKS_DIFFER),
+        "limit": limit,
+    }
+    return [(row[0], row[1], row[2]) for row in await run(session, LIST_STRAYS, values)]
+
+
+async def mark_lost(
+    session: AsyncSession, org_id: UUID, book_id: UUID, *, by: UUID | None, now: datetime
+) -> None:
+    """Write that a locked book was reported lost."""
+    await run(session, LOSE, {"org_id": org_id, "id": book_id, "by": by, "now": now})
 
 
 async def find_closed_shifts(

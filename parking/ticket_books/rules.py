@@ -32,6 +32,14 @@ class TicketBookFacts:
     last_used: int | None
     returned_at: datetime | None
     returned_by: UUID | None
+    lost_at: datetime | None
+    lost_by: UUID | None
+
+    @property
+    def good_until(self) -> datetime | None:
+        """When its tickets stopped to be good: it was handed back, or reported lost; None: not."""
+        ends = [at for at in (self.returned_at, self.lost_at) if at is not None]
+        return min(ends, default=None)
 
     @property
     def first_ticket(self) -> str:
@@ -63,10 +71,13 @@ def find_missing(book: TicketBookFacts, used: Collection[int], *, is_shift_over:
     """Return the numbers that no vehicle came in on and that nobody handed back.
 
     Of a book that is out in a running shift it is what was skipped: the rest is still to be used.
+
+    Args:
+        used: while the book was out; what came in on a ticket later had no right to it.
     """
     if book.returned_at is not None:
         last = book.first_number - 1 if book.last_used is None else book.last_used
-    elif is_shift_over:
+    elif is_shift_over or book.lost_at is not None:
         last = book.last_number
     else:
         last = max(used, default=book.first_number - 1)

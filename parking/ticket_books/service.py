@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import InvalidRequest, Violation
+from core.text import check_lines
 from parking.places.queries import lock_lot
 from parking.shifts.queries import get_shift, share_shift
 from parking.ticket_books import queries
@@ -62,6 +63,8 @@ async def issue_book(
         last_used=None,
         returned_at=None,
         returned_by=None,
+        lost_at=None,
+        lost_by=None,
     )
     known = await queries.find_book(session, org_id, book_id)
     if known is not None:
@@ -115,6 +118,35 @@ async def return_book(
     return await queries.lock_book(session, org_id, book_id)
 
 
+async def report_lost(
+    session: AsyncSession,
+    org_id: UUID,
+    book_id: UUID,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> TicketBookFacts:
+    """Write that a book is lost: whoever comes in on one of its tickets from now on is an alarm.
+
+    Idempotent. It may be found and handed back later; its tickets stay out of use.
+
+    Raises:
+        TicketBookNotFound
+        TicketBookReturned: it was handed back before.
+    """
+    check_lines(reason=reason)
+    book = await queries.lock_book(session, org_id, book_id)
+    if book.lost_at is not None:
+        return book
+    if book.returned_at is not None:
+        raise TicketBookReturned
+    await queries.mark_lost(session, org_id, book_id, by=actor.id, now=now)
+    after = {"first": book.first_ticket, "last": book.last_ticket}
+    _record(session, org_id, book_id, "ticket_book.lost", after, actor, now, reason=reason)
+    return await queries.lock_book(session, org_id, book_id)
+
+
 def _printed(book: TicketBookFacts) -> tuple[object, ...]:
     return book.shift_id, book.prefix, book.digits, book.first_number, book.last_number
 
@@ -127,6 +159,8 @@ def _record(
     after: Mapping[str, object],
     actor: Actor,
     now: datetime,
+    *,
+    reason: str | None = None,
 ) -> None:
     record_change(
         session,
@@ -136,5 +170,6 @@ def _record(
         object_kind="ticket_book",
         object_id=book_id,
         after=dict(after),
+        reason=reason,
         now=now,
     )

@@ -25,6 +25,7 @@ class TicketBookReport:
     used_count: int
     missing_count: int
     missing: tuple[str, ...]  # as printed, the first hundred
+    strays: tuple[str, ...]  # used though it was handed back, or reported lost; the first hundred
 
     @property
     def id(self) -> UUID:
@@ -61,7 +62,11 @@ async def report_on(
     closed = await queries.find_closed_shifts(session, org_id, [book.shift_id for book in books])
     reports = []
     for book in books:
-        numbers = read_numbers(book, used[book.id])
+        numbers = read_numbers(book, [ticket for ticket, was_out in used[book.id] if was_out])
+        later = read_numbers(book, [ticket for ticket, _ in used[book.id]]) - numbers
+        if book.returned_at is not None:  # given back unused, by what was said
+            last = book.first_number - 1 if book.last_used is None else book.last_used
+            later |= {n for n in numbers if n > last}
         missing = find_missing(book, numbers, is_shift_over=book.shift_id in closed)
         reports.append(
             TicketBookReport(
@@ -70,6 +75,9 @@ async def report_on(
                 missing_count=len(missing),
                 missing=tuple(
                     write_ticket(book.prefix, book.digits, n) for n in missing[:MISSING_MAX]
+                ),
+                strays=tuple(
+                    write_ticket(book.prefix, book.digits, n) for n in sorted(later)[:MISSING_MAX]
                 ),
             )
         )

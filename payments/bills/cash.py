@@ -26,6 +26,8 @@ from payments.bills.payment_rules import (
 )
 from payments.bills.queries import get_bill
 from payments.bills.rules import UNPAID, BillFacts
+from payments.breaks.queries import sum_refunds
+from payments.breaks.rules import BreakKind
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -141,6 +143,10 @@ async def take_back_cash(
     if payment.refundable_vnd != payment.amount_vnd:
         raise CashNotReversible("Some of it was refunded.")
     bill = locked[bill_id]
+    matter_ids = [bill_id] if bill.owner_id is None else [bill_id, bill.owner_id]
+    agreed_vnd = await sum_refunds(session, org_id, matter_ids, kinds=[BreakKind.REFUND_AGREED])
+    if bill.paid_vnd - payment.amount_vnd < agreed_vnd:
+        raise CashNotReversible("It is on the list of what is to be given back.")
     before = bill.status
     take_back(bill, [payment], brought_vnd=payment.amount_vnd)
     plan = SettlingPlan(bills=locked, reversed=[payment])

@@ -23,6 +23,15 @@ class BreakClosed(HubError):
         super().__init__("This break was resolved before.")
 
 
+class BreakHeld(HubError):
+    """The money that a break is about is on its way; the end of that closes it, and no words do."""
+
+    kind, code, title = Kind.CONFLICT, "break_held", "Its money is on its way"
+
+    def __init__(self) -> None:
+        super().__init__("Its money is on its way. It closes by itself once that is certain.")
+
+
 class BreakNotDecidable(HubError):
     """This decision does not fit what the break is about."""
 

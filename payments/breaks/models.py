@@ -29,6 +29,12 @@ class Break(OrgRow):
             postgresql_where=text("closed_at IS NULL"),
         ),
         Index("ix_breaks_open", "org_id", "opened_at", postgresql_where=text("closed_at IS NULL")),
+        Index(
+            "ix_breaks_matter",
+            "org_id",
+            "matter_id",
+            postgresql_where=text("matter_id IS NOT NULL"),
+        ),
     )
 
     kind: Mapped[str]
@@ -36,10 +42,13 @@ class Break(OrgRow):
     credit_id: Mapped[UUID | None]
     bill_id: Mapped[UUID | None]
     owner_id: Mapped[UUID | None]  # who takes care of it
+    # Of a refund: what was paid for, a stay or a bill. Together no more than was paid for it.
+    matter_id: Mapped[UUID | None]
     amount_vnd: Mapped[Vnd | None]
     reason: Mapped[str]  # BreakReason, or the reason of the match that opened it
     reason_facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     opened_at: Mapped[datetime]
+    held_at: Mapped[datetime | None]  # its money is on its way: only the end of that closes it
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[UUID | None]
     resolution: Mapped[str | None]  # in a person's words, or what explained it

@@ -1,6 +1,6 @@
 """SQL of breaks, as processing and corrections open and close them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -13,7 +13,7 @@ from core.ids import new_id
 from core.sql import InsertMany, insert_many, send
 from payments.breaks.errors import BreakNotFound
 from payments.breaks.models import Break
-from payments.breaks.rules import TAKEN_BACK, BreakKind
+from payments.breaks.rules import REFUNDS, TAKEN_BACK, BreakKind
 from payments.breaks.types import NewBreak
 
 INSERT_BREAKS = InsertMany(
@@ -24,6 +24,7 @@ INSERT_BREAKS = InsertMany(
         "subject_id": "uuid",
         "credit_id": "uuid",
         "bill_id": "uuid",
+        "matter_id": "uuid",
         "amount_vnd": "bigint",
         "reason": "text",
         "reason_facts": "jsonb",
@@ -47,10 +48,26 @@ CLOSE_BREAKS = text("""
       AND kind = ANY(CAST(:kinds AS text[]))
 """)
 
-# The caller has locked the bills: nobody else changes what they were paid.
+HOLD_BREAK = text("""
+    UPDATE breaks SET held_at = CAST(:held_at AS timestamptz)
+    WHERE org_id = :org_id AND subject_id = :subject_id AND kind = :kind AND closed_at IS NULL
+""")
+
+# What was taken back was never given back.
+SUM_REFUNDS = text("""
+    SELECT coalesce(sum(amount_vnd), 0)::bigint FROM breaks
+    WHERE org_id = :org_id AND matter_id = ANY(CAST(:matter_ids AS uuid[]))
+      AND kind = ANY(CAST(:kinds AS text[])) AND resolution IS DISTINCT FROM :taken_back
+""")
+
+# The caller has locked the bills: nobody else changes what they were paid. What a person agreed to
+# give back of them is due already.
 RENEW_REFUNDS_DUE = text("""
     WITH due AS (
-        SELECT t.new_id, t.bill_id, t.amount_vnd
+        SELECT t.new_id, t.bill_id, t.amount_vnd - coalesce((
+            SELECT sum(a.amount_vnd) FROM breaks a
+            WHERE a.org_id = :org_id AND a.matter_id = t.bill_id AND a.kind = 'refund_agreed'), 0)
+            AS amount_vnd
         FROM unnest(CAST(:new_ids AS uuid[]), CAST(:bill_ids AS uuid[]),
                     CAST(:amounts_vnd AS bigint[])) AS t (new_id, bill_id, amount_vnd)
     ), closed AS (
@@ -60,8 +77,10 @@ RENEW_REFUNDS_DUE = text("""
           AND k.closed_at IS NULL
         RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, due.amount_vnd)
     INSERT INTO breaks (
-        org_id, id, kind, subject_id, bill_id, amount_vnd, reason, reason_facts, opened_at)
-    SELECT :org_id, new_id, 'refund_due', bill_id, bill_id, amount_vnd, reason, reason_facts, :now
+        org_id, id, kind, subject_id, bill_id, matter_id, amount_vnd, reason, reason_facts,
+        opened_at)
+    SELECT :org_id, new_id, 'refund_due', bill_id, bill_id, bill_id, amount_vnd, reason,
+           reason_facts, :now
     FROM closed WHERE amount_vnd > 0
 """)
 
@@ -86,6 +105,7 @@ async def insert_breaks_once(
             one.subject_id,
             one.credit_id,
             one.bill_id,
+            one.matter_id,
             one.amount_vnd,
             one.reason.code.value,
             one.reason.write_facts(),
@@ -144,6 +164,43 @@ async def close_breaks_of(
             "now": now,
         },
     )
+
+
+async def hold_break(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    subject_id: UUID,
+    kind: BreakKind,
+    held_at: datetime | None,
+) -> None:
+    """Let nobody close in words what is open about a subject while its money moves.
+
+    Args:
+        held_at: since when; None: nothing moves any more.
+    """
+    values = {"org_id": org_id, "subject_id": subject_id, "kind": kind.value, "held_at": held_at}
+    await session.execute(HOLD_BREAK, values)
+
+
+async def sum_refunds(
+    session: AsyncSession,
+    org_id: UUID,
+    matter_ids: Collection[UUID],
+    *,
+    kinds: Collection[BreakKind] = REFUNDS,
+) -> int:
+    """Return what is proposed, or was, to be given back of what was paid for some matters, in đồng.
+
+    The caller has locked the matters: nobody else proposes meanwhile.
+    """
+    values = {
+        "org_id": org_id,
+        "matter_ids": list(matter_ids),
+        "kinds": [kind.value for kind in kinds],
+        "taken_back": TAKEN_BACK,
+    }
+    return int((await session.execute(SUM_REFUNDS, values)).scalar_one())
 
 
 async def renew_refunds_due(
@@ -220,7 +277,7 @@ def write_list(given: frozenset[str]) -> TextClause:
     wanted = [condition for name, condition in FILTERS.items() if name in given]
     return text(f"""
         SELECT id, kind, subject_id, credit_id, bill_id, owner_id, amount_vnd, reason,
-               reason_facts, opened_at, closed_at, closed_by, resolution
+               reason_facts, opened_at, held_at, closed_at, closed_by, resolution
         FROM breaks
         WHERE {" AND ".join(["org_id = :org_id", *wanted])}
         ORDER BY id DESC LIMIT :limit

@@ -24,7 +24,12 @@ class BreakKind(StrEnum):
     UNREADABLE = "unreadable"
     STUCK = "stuck"
     PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
+    KEYS_DOUBTED = "keys_doubted"  # an operator seems not to take ours; subject: the contract
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
+
+
+# What is to be given back, or was: of one matter together no more than was paid for it.
+REFUNDS: Final = frozenset({BreakKind.REFUND_DUE, BreakKind.REFUND_AGREED})
 
 
 class BreakReason(StrEnum):
@@ -48,6 +53,7 @@ class BreakReason(StrEnum):
     CANCELLED_PART_PAID = "cancelled_part_paid"  # reference
     TOLL_CHARGED_TOO = "toll_charged_too"  # reference: its bill was paid or cancelled before
     TOLL_UNANSWERED = "toll_unanswered"  # reference
+    TOLL_KEYS_NOT_TAKEN = "toll_keys_not_taken"  # name: the contract's
     VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
     STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
     STAY_WITHOUT_PRICE = "stay_without_price"  # plate: masked, or the ticket; lot

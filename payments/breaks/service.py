@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.text import check_lines
-from payments.breaks.errors import BreakClosed
+from payments.breaks.errors import BreakClosed, BreakHeld
 from payments.breaks.models import Break
 from payments.breaks.queries import lock_break
 
@@ -26,6 +26,7 @@ async def close_break(
     Raises:
         BreakNotFound
         BreakClosed: it was resolved otherwise before, by a person or by what explained it.
+        BreakHeld: its money is on its way.
     """
     check_lines(resolution=resolution)
     found = await lock_break(session, org_id, break_id)
@@ -33,6 +34,8 @@ async def close_break(
         if found.resolution == resolution:
             return found
         raise BreakClosed
+    if found.held_at is not None:
+        raise BreakHeld
     await write_resolution(session, found, resolution=resolution, actor=actor, now=now)
     return found
 

@@ -16,4 +16,5 @@ class NewBreak:
     reason: Reason
     credit_id: UUID | None = None
     bill_id: UUID | None = None
+    matter_id: UUID | None = None  # of a refund: what was paid for
     amount_vnd: int | None = None

@@ -22,6 +22,7 @@ class BreakView(NamedTuple):
     reason: str
     reason_facts: dict[str, Any]
     opened_at: datetime
+    held_at: datetime | None  # since when its money is on its way: no words close it
     closed_at: datetime | None
     closed_by: UUID | None
     resolution: str | None

@@ -5,22 +5,27 @@ Plain SQL, as in queries.py beside this file; each statement returns a row per v
 
 from typing import Final
 
-# What was collected for a stay, and what its bills were paid, is what the stay says; a pass that
-# was shown is no money, its amount says what the stay would have cost. A bill whose
-# change was not handled yet is left out: its stay is notified in a moment.
+# What was collected for a stay in money, what was waived, and what its bills were paid, is what the
+# stay says; a pass that was shown is no money, its amount says what the stay would have cost. A
+# bill whose change was not handled yet is left out: its stay is notified in a moment.
 STAYS_AGREE_WITH_WHAT_WAS_PAID: Final = """
     SELECT org_id, session_id, sum(said_vnd) AS said_vnd, sum(collected_vnd) AS collected_vnd,
-           sum(said_billed_vnd) AS said_billed_vnd, sum(billed_vnd) AS billed_vnd
+           sum(said_billed_vnd) AS said_billed_vnd, sum(billed_vnd) AS billed_vnd,
+           sum(said_waived_vnd) AS said_waived_vnd, sum(waived_vnd) AS waived_vnd
     FROM (
         SELECT org_id, id AS session_id, paid_vnd - bill_paid_vnd AS said_vnd, 0 AS collected_vnd,
-               bill_paid_vnd AS said_billed_vnd, 0 AS billed_vnd
-        FROM parking_sessions WHERE paid_vnd <> 0 OR bill_paid_vnd <> 0
+               bill_paid_vnd AS said_billed_vnd, 0 AS billed_vnd, waived_vnd AS said_waived_vnd,
+               0 AS waived_vnd
+        FROM parking_sessions WHERE paid_vnd <> 0 OR bill_paid_vnd <> 0 OR waived_vnd <> 0
         UNION ALL
-        SELECT org_id, session_id, 0, amount_vnd, 0, 0
+        SELECT org_id, session_id, 0, amount_vnd, 0, 0, 0, 0
         FROM collections WHERE reversed_at IS NULL AND session_id IS NOT NULL
-          AND rail <> 'pass'
+          AND rail IN ('cash', 'float')
         UNION ALL
-        SELECT b.org_id, b.owner_id, 0, 0, 0, b.paid_vnd FROM bills b
+        SELECT org_id, session_id, 0, 0, 0, 0, 0, amount_vnd
+        FROM collections WHERE reversed_at IS NULL AND rail = 'exempt'
+        UNION ALL
+        SELECT b.org_id, b.owner_id, 0, 0, 0, b.paid_vnd, 0, 0 FROM bills b
         WHERE b.owner_kind = 'parking_session' AND b.paid_vnd <> 0
           AND (b.status <> 'cancelled' OR NOT EXISTS (
               SELECT FROM breaks k WHERE k.org_id = b.org_id AND k.kind = 'refund_due'
@@ -30,6 +35,7 @@ STAYS_AGREE_WITH_WHAT_WAS_PAID: Final = """
           AND c.owner_kind = 'parking_session' AND c.owner_id = all_of_it.session_id)
     GROUP BY org_id, session_id
     HAVING sum(said_vnd) <> sum(collected_vnd) OR sum(said_billed_vnd) <> sum(billed_vnd)
+        OR sum(said_waived_vnd) <> sum(waived_vnd)
 """
 # A closed shift expects the change in its bag and its cash, and has posted just that cash, with
 # the variance of the count.

@@ -269,7 +269,8 @@ A_HANDLED_NOTICE_HAS_ITS_CREDIT: Final = """
 REFUNDS_DUE_AGREE: Final = """
     SELECT k.org_id, k.subject_id, k.amount_vnd,
            CASE WHEN t.id IS NOT NULL THEN t.amount_vnd - t.kept_vnd - t.refunded_vnd
-                WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+                WHEN k.credit_id IS NULL THEN b.paid_vnd - coalesce(a.agreed_vnd, 0)
+                ELSE c.amount_vnd - m.applied_vnd END
            AS left_vnd
     FROM breaks k
     LEFT JOIN toll_requests t ON (t.org_id, t.id) = (k.org_id, k.subject_id)
@@ -278,10 +279,34 @@ REFUNDS_DUE_AGREE: Final = """
     LEFT JOIN bank_transactions c ON (c.org_id, c.id) = (k.org_id, k.credit_id)
     LEFT JOIN matches m ON (m.org_id, m.credit_id) = (k.org_id, k.credit_id)
      AND m.reversed_at IS NULL AND m.verdict IN ('over', 'closed_bill')
+    LEFT JOIN LATERAL (
+        SELECT sum(g.amount_vnd)::bigint AS agreed_vnd FROM breaks g
+        WHERE g.org_id = k.org_id AND g.matter_id = k.subject_id AND g.kind = 'refund_agreed') a
+        ON true
     WHERE k.kind = 'refund_due' AND k.closed_at IS NULL
       AND k.amount_vnd IS DISTINCT FROM
           CASE WHEN t.id IS NOT NULL THEN t.amount_vnd - t.kept_vnd - t.refunded_vnd
-               WHEN k.credit_id IS NULL THEN b.paid_vnd ELSE c.amount_vnd - m.applied_vnd END
+               WHEN k.credit_id IS NULL THEN b.paid_vnd - coalesce(a.agreed_vnd, 0)
+               ELSE c.amount_vnd - m.applied_vnd END
+"""
+# What is proposed to be given back, or was, of a stay or a bill is no more than was paid for it.
+REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
+    SELECT org_id, matter_id, sum(given_vnd) AS given_vnd, sum(paid_vnd) AS paid_vnd FROM (
+        SELECT k.org_id, CASE WHEN b.owner_kind = 'parking_session' THEN b.owner_id
+                              ELSE k.matter_id END AS matter_id, k.amount_vnd AS given_vnd,
+               0 AS paid_vnd
+        FROM breaks k LEFT JOIN bills b ON (b.org_id, b.id) = (k.org_id, k.matter_id)
+        WHERE k.matter_id IS NOT NULL AND k.resolution IS DISTINCT FROM 'taken_back'
+          AND (k.kind = 'refund_agreed' OR (k.kind = 'refund_due' AND k.closed_at IS NULL))
+        UNION ALL
+        SELECT org_id, CASE WHEN owner_kind = 'parking_session' THEN owner_id ELSE id END, 0,
+               paid_vnd
+        FROM bills WHERE paid_vnd <> 0
+        UNION ALL
+        SELECT org_id, session_id, 0, amount_vnd FROM collections
+        WHERE reversed_at IS NULL AND session_id IS NOT NULL AND rail IN ('cash', 'float')
+    ) AS both_sides
+    GROUP BY org_id, matter_id HAVING sum(given_vnd) > sum(paid_vnd)
 """
 
 INVARIANTS: Final[dict[str, str]] = {
@@ -299,6 +324,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
+    "refunds_are_no_more_than_paid": REFUNDS_ARE_NO_MORE_THAN_PAID,
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **PARKING_INVARIANTS,

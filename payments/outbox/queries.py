@@ -32,13 +32,17 @@ INSERT_QUIETLY = InsertMany(
     shared=("org_id", "recorded_at"),
 )
 
+# Of events that are committed already: each says only that there are some.
+SEND_WAKE_UPS = text("SELECT pg_notify(:channel, t) FROM unnest(CAST(:payloads AS text[])) AS t")
+
 LIST_EVENTS = text("""
     SELECT id, kind, payee_id, receiving_account_id, bill_id, data::text, recorded_at
     FROM events
     WHERE org_id = :org_id AND id > :floor AND id <> ALL(CAST(:seen AS uuid[]))
       AND (:every OR payee_id = ANY(CAST(:payee_ids AS uuid[]))
            OR bill_id = ANY(CAST(:bill_ids AS uuid[]))
-           OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[]))))
+           OR (payee_id IS NULL AND receiving_account_id = ANY(CAST(:account_ids AS uuid[])))
+           OR (payee_id IS NULL AND data ->> 'lot_id' = ANY(CAST(:lot_ids AS text[]))))
     ORDER BY id LIMIT :limit
 """)
 
@@ -79,6 +83,12 @@ async def insert_events(
             "payload": write_wake_up(org_id, rows),
         },
     )
+
+
+async def send_wake_ups(session: AsyncSession, org_ids: Sequence[UUID]) -> None:
+    """Wake the screens of organisations for what is committed already."""
+    payloads = [write_wake_up(org_id, []) for org_id in org_ids]
+    await session.execute(SEND_WAKE_UPS, {"channel": CHANNEL, "payloads": payloads})
 
 
 async def insert_quietly(

@@ -21,6 +21,6 @@ async def record(
 async def record_quietly(
     session: AsyncSession, org_id: UUID, events: Sequence[NewEvent], *, now: datetime
 ) -> None:
-    """Write events that no screen waits for: they wake nobody."""
+    """Write events that wake nobody by themselves; see payments/outbox/waker.py."""
     if events:
         await queries.insert_quietly(session, org_id, events, now=now)

@@ -21,17 +21,19 @@ class Interest:
     """What one page wants to receive of its organisation; nothing named means everything.
 
     A payee's page also receives, by `account_id`, of credits on a shared account that nobody was
-    given yet.
+    given yet. A gate's receives, by `lot_id`, what happens at its lot and is no payee's.
     """
 
     payee_id: UUID | None = None
     account_id: UUID | None = None
     bill_id: UUID | None = None
+    lot_id: UUID | None = None
 
     @property
     def is_everything(self) -> bool:
         """Whether all events of the organisation are wanted."""
-        return self.payee_id is None and self.account_id is None and self.bill_id is None
+        named = (self.payee_id, self.account_id, self.bill_id, self.lot_id)
+        return all(one is None for one in named)
 
     def covers(self, event: EventFacts) -> bool:
         """Whether this page is to receive an event."""
@@ -40,6 +42,9 @@ class Interest:
         if self.bill_id is not None and event.bill_id == self.bill_id:
             return True
         if event.payee_id is None:
+            # In the text: thousands are looked at, and who shapes them reads the few.
+            if self.lot_id is not None and str(self.lot_id) in event.data:
+                return True
             return self.account_id is not None and event.account_id == self.account_id
         return event.payee_id == self.payee_id
 
@@ -73,6 +78,7 @@ async def list_events(
             "payee_ids": [i.payee_id for i in interests if i.payee_id],
             "bill_ids": [i.bill_id for i in interests if i.bill_id],
             "account_ids": [i.account_id for i in interests if i.account_id],
+            "lot_ids": [str(i.lot_id) for i in interests if i.lot_id],
             "limit": limit,
         },
     )

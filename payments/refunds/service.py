@@ -1,5 +1,6 @@
 """Refunds. The hub only proposes them: the account's holder makes the transfer."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from core.reasons import Reason
 from payments.bills.queries import lock_status
 from payments.bills.rules import BillFacts, BillStatus
 from payments.bills.service import cancel_bill
-from payments.breaks.queries import insert_breaks_once
+from payments.breaks.queries import insert_breaks_once, sum_refunds
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
+from payments.refunds.errors import RefundTooHigh
 
 
 async def cancel_bill_and_propose_refund(
@@ -26,19 +28,24 @@ async def cancel_bill_and_propose_refund(
 ) -> BillFacts:
     """Cancel a bill that is not settled, and put what was paid of it on the list of refunds due.
 
-    The money stays in the takings until it is given back. Cancelling twice proposes once.
+    The money stays in the takings until it is given back. Cancelling twice proposes once. What a
+    person agreed to give back of it is on that list already.
 
     Raises:
         BillNotFound, BillNotCancellable
     """
     before = await lock_status(session, org_id, bill_id)
     bill = await cancel_bill(session, org_id, bill_id, actor=actor, reason=reason, now=now)
-    if before != BillStatus.CANCELLED and bill.paid_vnd > 0:
+    if before == BillStatus.CANCELLED or not bill.paid_vnd:
+        return bill
+    left_vnd = bill.paid_vnd - await sum_refunds(session, org_id, [bill_id])
+    if left_vnd > 0:
         due = NewBreak(
             kind=BreakKind.REFUND_DUE,
             subject_id=bill_id,
             bill_id=bill_id,
-            amount_vnd=bill.paid_vnd,
+            matter_id=bill_id,
+            amount_vnd=left_vnd,
             reason=Reason(BreakReason.CANCELLED_PART_PAID, {"reference": bill.reference}),
         )
         await insert_breaks_once(session, org_id, [due], now=now)
@@ -51,22 +58,34 @@ async def propose_refund(
     *,
     subject_id: UUID,
     bill_id: UUID | None,
+    matter_ids: Collection[UUID],
+    paid_vnd: int,
     amount_vnd: int,
     reason: Reason,
     now: datetime,
 ) -> None:
     """Put what a person agreed to give back on the list, although the books owe nothing.
 
-    Proposing twice for the same subject proposes once, until that is done.
+    The caller has locked what was paid: of two who agree at once the second sees the first one's.
 
     Args:
         subject_id: what it is given back for.
         bill_id: the bill that was paid, where there is one.
+        matter_ids: what was paid for: a stay, then its bills; or a bill alone.
+        paid_vnd: what was paid for them together, and was not taken back.
+
+    Raises:
+        RefundTooHigh: with what is to be given back already it is more than was paid.
     """
+    matter_id, *_ = matter_ids
+    left_vnd = paid_vnd - await sum_refunds(session, org_id, matter_ids)
+    if amount_vnd > left_vnd:
+        raise RefundTooHigh(max(0, left_vnd))
     agreed = NewBreak(
         kind=BreakKind.REFUND_AGREED,
         subject_id=subject_id,
         bill_id=bill_id,
+        matter_id=matter_id,
         amount_vnd=amount_vnd,
         reason=reason,
     )

@@ -9,6 +9,7 @@ import structlog
 from core.settings import Settings
 from ops.postgres.supervisor import Cluster
 from tests.world.databases import FreshDatabase, Template, create_database
+from tests.world.gates import Gate, KnownGate, a_gate_template, find_gate
 from tests.world.hubs import Hub, running_hub
 from tests.world.markets import KnownMarket, Market, find_market, set_up_market
 
@@ -48,3 +49,16 @@ def market_template(cluster: Cluster) -> Iterator[Template[KnownMarket]]:
 def market(hub: Hub, market_template: Template[KnownMarket]) -> Market:
     """A market board with a stall that can be paid."""
     return find_market(hub, market_template.holds)
+
+
+@pytest.fixture(scope="session")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A database with the gate of `gate`; a file that needs another lot has one of its own."""
+    with a_gate_template(cluster) as template:
+        yield template
+
+
+@pytest.fixture
+def gate(hub: Hub, gate_template: Template[KnownGate]) -> Gate:
+    """A lot of a parking operator, with an attendant and a manager."""
+    return find_gate(hub, gate_template.holds)

@@ -1,11 +1,15 @@
 """Steps of an attendant with a phone, for the browser tests of the gate."""
 
+from datetime import timedelta
 from typing import Any
 
+import httpx
 from playwright.sync_api import Page, expect
 
+from core.clock import read_clock
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
+from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot
 
@@ -33,6 +37,46 @@ def at_the_gate(
     page.locator("#signal[data-live=yes]").wait_for()
     expect(page.locator("[data-screen=enter]")).to_be_visible()
     return page
+
+
+def an_enrolled_phone(
+    city: RunningCity,
+    new_page: OpenPage,
+    place: StaffedLot,
+    *,
+    clock_behind: timedelta | None = None,
+    **options: Any,
+) -> Page:
+    """Open an attendant's phone that is a device of the lot, its shell kept.
+
+    The city has a manager "boss".
+
+    Args:
+        clock_behind: how far its clock is behind the hub's; ahead is negative.
+    """
+    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
+        login = {"login": "boss", "password": PASSWORD}
+        boss.post("/v1/sign-ins", json=login).raise_for_status()
+        body = {"name": "Máy cổng 1", "lot_id": str(place.lot.id)}
+        code = boss.post("/v1/devices/codes", json=body).raise_for_status().json()["code"]
+    page = new_page(*PHONE, **{"locale": "vi-VN", **options})
+    if clock_behind is not None:
+        page.clock.install(time=read_clock() - clock_behind)
+    sign_in(city, page, place.attendant)
+    page.evaluate("async (code) => (await import('/static/js/device.js')).enrol(code)", code)
+    page.reload()
+    page.get_by_role("button", name="Mở ca").click()
+    page.locator("#signal[data-live=yes]").wait_for()
+    page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
+    page.wait_for_function(
+        "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
+    )
+    return page
+
+
+def go_offline(page: Page) -> None:
+    page.context.set_offline(True)
+    page.locator("#signal[data-live=no]").wait_for()
 
 
 def type_plate(page: Page, plate: str) -> None:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
+from core.clock import read_clock
 from core.ids import new_id
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
@@ -25,6 +25,14 @@ from tests.browser.counter_steps import (
 from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
+
+# At the next load only: (name, text) for the page's session.
+REMEMBER_ONCE = """
+    if (!sessionStorage.isRemembered) {
+        sessionStorage.isRemembered = "yes";
+        sessionStorage.setItem(%s, %s);
+    }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -234,23 +242,27 @@ def test_counter_that_is_told_to_reload_begins_anew_and_does_so_once(
     city: RunningCity, new_page: OpenPage
 ) -> None:
     page = at_the_counter(city, new_page, city.open_stall())
-    stored: dict[str, Any] = {"seen": [str(new_id())], "since": 0}
-    page.evaluate(
-        "(s) => sessionStorage.setItem(`phopay.counter.${counter.dataset.events}`, s)",
-        json.dumps(stored),
-    )
+    heard = str(new_id())
+    stored = json.dumps({"seen": [heard], "since": 0})
+    name = page.evaluate("`phopay.counter.${counter.dataset.events}`")
+    # Between two pages: the one that is left keeps what it receives until its end.
+    page.add_init_script(REMEMBER_ONCE % (json.dumps(name), json.dumps(stored)))
     told = []
 
     def answer(route: Route) -> None:
         # A new account's news reopens the stream with an id of its own: only the old one counts.
-        if stored["seen"][0] not in route.request.url:
+        if heard not in route.request.url:
             route.continue_()
             return
         told.append(route.request.url)
-        route.fulfill(content_type="text/event-stream", body="event: reload\ndata: {}\n\n")
+        now = json.dumps({"now": read_clock().isoformat()})
+        tick = f"id: {heard}\nevent: tick\ndata: {now}\n\n"  # it is not kept
+        body = f"retry: 60000\nevent: reload\ndata: {{}}\n\n{tick}"
+        route.fulfill(content_type="text/event-stream", body=body)
 
     page.route("**/counter/events*", answer)
-    page.reload()
+    with page.expect_request(lambda one: "/counter/events" in one.url and heard not in one.url):
+        page.reload()
 
     expect(page.locator("#signal")).to_have_attribute("data-live", "yes")
     page.wait_for_timeout(1_000)
@@ -275,12 +287,12 @@ def test_silent_counter_that_is_opened_again_reads_on_from_where_it_was(
     page.wait_for_function(
         "id => Object.values(sessionStorage).some((kept) => kept.includes(id))", arg=heard_to
     )
-    assert heard_to not in opened[-1]
-    page.reload()
+    assert heard_to not in opened[0]
+
+    with page.expect_request(lambda one: f"last_event_id={heard_to}" in one.url):
+        page.reload()
 
     expect(page.locator("#stage [data-keying]")).to_be_visible()
-    page.wait_for_timeout(200)
-    assert f"last_event_id={heard_to}" in opened[-1]
 
 
 def test_changed_account_opens_a_stream_that_receives_the_new_one(

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.counter_steps import sign_in
-from tests.browser.gate_steps import at_the_gate, enter, find, type_plate
-from tests.world.constants import PASSWORD
+from tests.browser.gate_steps import (
+    an_enrolled_phone,
+    at_the_gate,
+    enter,
+    find,
+    go_offline,
+    type_plate,
+)
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -25,31 +29,6 @@ def city(cluster: Cluster) -> Iterator[RunningCity]:
     with running_city(cluster) as running:
         running.employ("boss", Role.MANAGER)
         yield running
-
-
-def an_enrolled_phone(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
-    """Open an attendant's phone that is a device of the lot, its shell kept."""
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        body = {"name": "Máy cổng 1", "lot_id": str(place.lot.id)}
-        code = boss.post("/v1/devices/codes", json=body).raise_for_status().json()["code"]
-    page = new_page(360, 640, locale="vi-VN")
-    sign_in(city, page, place.attendant)
-    page.evaluate("async (code) => (await import('/static/js/device.js')).enrol(code)", code)
-    page.reload()
-    page.get_by_role("button", name="Mở ca").click()
-    page.locator("#signal[data-live=yes]").wait_for()
-    page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
-    page.wait_for_function(
-        "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
-    )
-    return page
-
-
-def go_offline(page: Page) -> None:
-    page.context.set_offline(True)
-    page.locator("#signal[data-live=no]").wait_for()
 
 
 def stays_of(city: RunningCity, place: StaffedLot) -> list[tuple[object, ...]]:
@@ -143,3 +122,31 @@ def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
 
     expect(page.locator("#problem")).to_contain_text("Hết hạn mức")
     expect(page.locator("[data-unsent]")).to_contain_text("1 lượt")
+
+
+def test_page_that_the_worker_did_not_serve_is_served_by_it_from_then_on(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    """As when a page is on its way while the worker activates, and so is not taken over by it."""
+    page = an_enrolled_phone(city, new_page, open_lot(city))
+    page.evaluate("globalThis.isOld = true")
+
+    # A reload past all caches: the new page has no worker, though there is one.
+    page.context.new_cdp_session(page).send("Page.reload", {"ignoreCache": True})
+
+    page.wait_for_function("() => !globalThis.isOld && navigator.serviceWorker.controller")
+
+
+def test_page_that_is_kept_is_the_one_asked_for_last(city: RunningCity, new_page: OpenPage) -> None:
+    page = an_enrolled_phone(city, new_page, open_lot(city))
+    [worker] = page.context.service_workers
+
+    kept = worker.evaluate("""async () => {
+        const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        const answers = [pause(300).then(() => "before the shift"), "in the shift"];
+        self.fetch = async () => new Response(await answers.shift());
+        await Promise.all([keepPage(5000), keepPage(5000)]);
+        return (await caches.match("/gate", { cacheName: "gate-page" })).text();
+    }""")
+
+    assert kept == "in the shift"

@@ -19,6 +19,8 @@ from tests.contracts.npm_peers import NpmPeers, install_npm_peers
 from tests.world.receivers import Receiver
 from tests.world.sandboxes import a_sandbox, subscribe
 
+pytestmark = pytest.mark.slow  # npm brings the SDK, and each test starts a Node.js of its own
+
 SECRET = "s3cret-of-the-test"
 KEYS = {"clientId": "shop-1", "apiKey": "key-1", "checksumKey": SECRET}
 END_TIMEOUT_S = 10

@@ -149,6 +149,7 @@ def test_a_damaged_snapshot_says_what_to_do(tmp_path: Path) -> None:
         load(World(Settings(seed=1)), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_program_starts_serves_and_stops(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

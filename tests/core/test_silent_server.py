@@ -16,6 +16,7 @@ from core.db import Database, is_database_away, is_server_silent, open_database,
 from core.errors import Busy
 from core.settings import Settings
 from tests.faults.silent_proxy import silent_proxy
+from tests.world.constants import BUSY_S
 from tests.world.databases import TEST_SECRET_KEY, FreshDatabase
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -51,7 +52,7 @@ async def test_a_server_that_does_not_answer_is_taken_for_gone_and_its_connectio
             async with database.begin() as session:
                 await session.scalar(text("SELECT 1"))
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 1 + BUSY_S
         assert is_database_away(caught.value)
         assert is_server_silent(caught.value)
         proxy.come_back()
@@ -120,7 +121,7 @@ async def test_who_waits_for_another_flush_gets_an_error_too_when_the_server_is_
             *(batcher.submit(n, key=f"org {n}") for n in range(20)), return_exceptions=True
         )
 
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 1 + BUSY_S
         assert all(isinstance(answer, Busy) for answer in answers), answers
         proxy.come_back()
         assert await batcher.submit(2, key="org 3") == 2  # nothing was left behind

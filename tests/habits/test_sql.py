@@ -1,9 +1,15 @@
 """SQL stands in queries: whoever looks for a statement knows where it is."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Functions that PostgreSQL 15 lacks, the oldest that a city may bring.
+TOO_NEW = re.compile(
+    r"\b(uuidv[47]|uuid_extract_\w+|any_value|array_(?:sort|reverse|shuffle|sample)|casefold|"
+    r"random_normal|crc32c?|to_(?:bin|oct)|(?i:json_(?:table|exists|query|value|scalar)))\("
+)
 PACKAGES = ("city", "parking", "payments", "identity")
 # Tables state their indexes' conditions; the invariants are SQL from beginning to end.
 MAY_HOLD_SQL = ("models.py", "invariants.py")
@@ -49,3 +55,43 @@ def test_a_statement_elsewhere_is_seen() -> None:
         "await tx.get_one(Bill, key)",
     ):
         assert find_sql("payments/bills/service.py", source), source
+
+
+def find_too_new(name: str, source: str) -> list[str]:
+    """Say where a text of a file, other than a docstring, calls what PostgreSQL 15 lacks."""
+    if not TOO_NEW.search(source):
+        return []
+    tree = ast.parse(source)
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        f"{name}:{node.lineno} {called.group(1)}()"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in documents
+        for called in TOO_NEW.finditer(str(node.value))
+    ]
+
+
+def test_no_statement_calls_what_the_oldest_postgresql_lacks() -> None:
+    """Tests as well: they run on that version too, and statements in them fail only there."""
+    found = [
+        one
+        for folder in (
+            *PACKAGES,
+            "core",
+            "api",
+            "worker",
+            "ops",
+            "loadtests",
+            "migrations",
+            "tests",
+        )
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != Path(__file__)
+        for one in find_too_new(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_a_call_of_a_newer_function_is_seen() -> None:
+    assert find_too_new("x.py", 'text("SELECT uuidv7()")') == ["x.py:1 uuidv7()"]
+    assert find_too_new("x.py", '"""About `uuidv7()`."""\nnew_id()') == []

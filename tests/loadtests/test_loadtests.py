@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from core.ids import new_id
 from loadtests import kills, loadtest
 from loadtests.installation import installed
 from loadtests.journeys import JOURNEYS, Phase, Plan
@@ -98,10 +99,10 @@ def test_a_tiny_mixed_day_takes_money_on_two_rails_and_closes_its_shifts(
 
 
 ENTERED = "(SELECT id FROM entered)"
-STORE_TWICE = """
+STORE_TWICE = f"""
     CREATE TEMPORARY TABLE twice AS
         SELECT s.* FROM parking_sessions s JOIN entered USING (org_id, id);
-    UPDATE twice SET id = uuidv7(), status = 'left', left_at = now();
+    UPDATE twice SET id = '{new_id()}', status = 'left', left_at = now();
     INSERT INTO parking_sessions SELECT * FROM twice"""
 DOUBLE_INSIDE = f"""
     ALTER TABLE inside DROP CONSTRAINT pk_inside;
@@ -259,6 +260,7 @@ def test_a_last_line_that_a_killed_generator_cut_off_says_nothing(tmp_path: Path
     assert [note.id for note in read_notes(path)] == ["a"]
 
 
+@pytest.mark.slow
 def test_only_the_generators_own_process_is_patched() -> None:
     """Locust replaces the standard library's blocking calls wherever it is imported."""
     program = "import sys, loadtests.loadtest, loadtests.kills; print('gevent' in sys.modules)"

@@ -24,7 +24,7 @@ from tests.world.databases import FreshDatabase, create_database, session_cluste
 from tests.world.hubs import running_hub
 from tests.world.sandboxes import a_sandbox
 
-BYTES_MAX = 250_000
+BYTES_MAX = 400_000
 
 
 def freeze(release: str, *, is_check: bool) -> None:

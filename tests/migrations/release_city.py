@@ -9,6 +9,7 @@ import httpx
 from core.clock import read_clock
 from core.ids import new_id
 from tests.migrations import release_background as background
+from tests.migrations.release_parking import parking
 from tests.migrations.release_people import (
     NEXT_SECRET,
     VCB,
@@ -20,6 +21,7 @@ from tests.migrations.release_people import (
 )
 from tests.world.databases import FreshDatabase
 from tests.world.hubs import Hub
+from tests.world.sandboxes import tell
 
 
 async def build_city(hub: Hub, database: FreshDatabase, sandbox: httpx.Client) -> None:
@@ -47,6 +49,10 @@ async def build_city(hub: Hub, database: FreshDatabase, sandbox: httpx.Client) -
     await people_and_keys(city, pho)
     await callbacks_that_fail(city, pho)
     await payos(city, await city.stall(trial, "Chè bốn mùa"), sandbox)
+    car_park = await city.stall(trial, "Bãi xe Trần Quang Khải")
+    await city.connect(car_park, "sepay")
+    await city.activate(car_park)
+    await parking(city, car_park, sandbox)
     await background.past_bills(city, pho)
     await background.owned_bills(city, pho)
     await background.jobs(city, pho)
@@ -284,13 +290,6 @@ async def payos(city: City, place: Place, sandbox: httpx.Client) -> None:
     wrong = {"pull_token": "not-the-key", "pull_client_id": keys["client"]}
     await city.ask(office.approver, "PUT", path, wrong)
     await city.open_bill(place, till, rail="payos")  # refused there: it falls back to VietQR
-
-
-def tell(sandbox: httpx.Client, what: str, facts: dict[str, Any]) -> Any:
-    """Set something up at the sandbox; return its answer."""
-    answer = sandbox.post(f"/control/{what}", json=facts)
-    answer.raise_for_status()
-    return answer.json()
 
 
 async def credits_of(

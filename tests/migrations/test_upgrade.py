@@ -19,6 +19,7 @@ from tests.migrations.frozen import (
     compare_stock,
     dump_rows,
     find_empty,
+    list_columns,
     load_rows,
     take_stock,
 )
@@ -69,7 +70,12 @@ def frozen(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[FreshDa
 def test_a_release_is_frozen_with_a_row_in_every_table_and_a_value_in_every_column(
     frozen: FreshDatabase,
 ) -> None:
-    assert find_empty(frozen.owner_url) == (set(WITHOUT_ROWS), set(WITHOUT_VALUES))
+    with psycopg.connect(frozen.owner_url) as owner:
+        known = {
+            f"{table}.{name}" for table, names in list_columns(owner).items() for name in names
+        }
+    # What the list names besides came after this release.
+    assert find_empty(frozen.owner_url) == (set(WITHOUT_ROWS), set(WITHOUT_VALUES) & known)
     assert find_violations(frozen.owner_url, is_earlier_release=True) == []
 
 

@@ -83,6 +83,7 @@ def test_no_command_works_on_a_database_of_another_release(
     assert read_current(fresh_database.owner_url) == revision
 
 
+@pytest.mark.slow
 def test_where_such_a_database_stands_is_still_shown(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_backup_of_this_release_replaces_a_database_of_another(
 
 
 @pytest.mark.parametrize("revision", ["m0011", "m0012", "m0013"])
+@pytest.mark.slow
 def test_an_older_backup_is_brought_up_to_this_release_before_the_books_are_looked_at(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path, revision: str
 ) -> None:

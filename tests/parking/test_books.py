@@ -1,11 +1,14 @@
 """Ticket, collection, receipt, shift and ledger agree, and whatever parts them is seen."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionRail
 from parking.exits.owner import handle_bill_change
 from parking.exits.paying import Taken, collect, open_bill
@@ -19,9 +22,9 @@ from payments.bills.owners import OwnersInbox
 from payments.invariants.parking import PARKING_INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
-from tests.world.parking_sessions import PER_VISIT_VND, a_bill_wanted, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_bill_wanted, a_gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
 
@@ -85,8 +88,7 @@ DAMAGES = {
 }
 
 
-@pytest.fixture
-async def books(app_database: Database, fresh_database: FreshDatabase) -> FreshDatabase:
+async def a_closed_shift(app_database: Database) -> Gate:
     """A shift that was closed with a variance: cash, cash taken back, an exemption, codes."""
     gate = await a_gate(app_database)
     in_cash, taken_back, exempt, by_code, _ = [await a_stay(app_database, gate) for _ in range(5)]
@@ -138,6 +140,17 @@ async def books(app_database: Database, fresh_database: FreshDatabase) -> FreshD
             actor=gate.attendant,
             now=NOON,
         )
+    return gate
+
+
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    with a_template(cluster, a_closed_shift) as template:
+        yield template
+
+
+@pytest.fixture
+def books(gate: Gate, fresh_database: FreshDatabase) -> FreshDatabase:
     return fresh_database
 
 

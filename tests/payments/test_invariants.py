@@ -1,5 +1,6 @@
 """Each invariant sees a violation, and the worker alarms about it and takes the alarm back."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -11,6 +12,7 @@ from core.db import Database
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.references import make_reference
 from payments.breaks.service import close_break
@@ -20,7 +22,7 @@ from payments.invariants.queries import INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import list_breaks
 from tests.world.stalls import PayableStall, a_payable_stall
@@ -196,8 +198,7 @@ DAMAGES = {
 }
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
+async def a_stall_with_books(app_database: Database) -> PayableStall:
     """A stall with open, paid, part-paid and over-paid bills, a sale, lost money and cash."""
     stall = await a_payable_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
@@ -219,6 +220,12 @@ async def stall(app_database: Database) -> PayableStall:
             now=NOON,
         )
     return stall
+
+
+@pytest.fixture(scope="module")
+def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
+    with a_template(cluster, a_stall_with_books) as template:
+        yield template
 
 
 @pytest.fixture

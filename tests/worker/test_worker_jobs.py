@@ -239,6 +239,7 @@ async def test_refused_messages_are_kept_up_to_their_number_an_hour(
     assert await count_rows(app_database, stall, "rejections") == 4
 
 
+@pytest.mark.slow
 async def test_the_rounds_read_what_is_recent_by_an_index(
     app_database: Database,
     worker_database: Database,

@@ -14,12 +14,13 @@ What is built, from the ground up:
 - `bills`: bills, and the requests for them
 - `complaints`: complaints about a stay
 - `lots`: lots that take vehicles (`a_lot`); `entries`: vehicles at their way in; `gates`: over HTTP
+- `served_lots`: a lot that is run by the routes alone, from the way in to a complaint
 - `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
 - `orders`: the orders in which reports of the same money can come
 - `callbacks`: the same with its headers, signed as each provider signs
 - `reads`: what became of it: bills, ledger, breaks, events, rows
 - `polling`, `rails`: stalls whose provider is asked, or keeps their orders
-- `tolls`: a lot whose drivers have toll wallets (`a_toll_gate`)
+- `tolls`: a lot whose drivers have toll wallets (`a_gate_of_today`, `a_toll_gate`)
 - `lanes`: a lane that opens on command, and its controller
 - `sandboxes`, `receivers`, `servers`: the outside world, and who hears from it
 - `hubs`: the hub over HTTP in this process; `cities`, `markets`, `pages`: who uses it

@@ -3,16 +3,17 @@
 Everything here is plain functions, so that tests which start real processes can use it as well.
 """
 
+import asyncio
 import base64
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -33,6 +34,7 @@ PASSWORD_MEMORY_KIB = 64
 DEBIAN_BINARIES = "/usr/lib/postgresql/{major}/bin"
 MEMORY_FREE_BYTES_MIN = 2 * 2**30
 _serial = itertools.count(1)
+_superusers: dict[int, psycopg.Connection] = {}  # of session clusters, by the server's port
 T = TypeVar("T")
 
 
@@ -91,7 +93,14 @@ def reachable_folder() -> Iterator[Path]:
 def session_cluster() -> Iterator[Cluster]:
     """Run a cluster for a whole test session, with a migrated template database in it."""
     # Tests kill processes, never the machine: fsync would only slow them down.
-    settings = {"fsync": "off", "max_wal_size": "512MB"}
+    # Its minutes are too few for autovacuum, which would come by at every database that is cloned;
+    # and a client that is gone before it has said who it is must not hold up whoever drops one.
+    settings = {
+        "fsync": "off",
+        "max_wal_size": "512MB",
+        "autovacuum_naptime": "10min",
+        "authentication_timeout": "5s",
+    }
     if chosen_binaries() is None:  # version 15 does not know it
         settings["scram_iterations"] = "1"  # slow on purpose, and tests connect ten thousand times
     with (
@@ -100,7 +109,13 @@ def session_cluster() -> Iterator[Cluster]:
     ):
         ensure_embedded_database(cluster, role_passwords(TEST_SECRET_KEY), database=TEMPLATE)
         migrate.upgrade(embedded_owner_url(cluster, TEST_SECRET_KEY, database=TEMPLATE))
-        yield cluster
+        # Two thousand databases are made and dropped: a connection for each takes half of that.
+        with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+            _superusers[cluster.port] = superuser
+            try:
+                yield cluster
+            finally:
+                del _superusers[cluster.port]
 
 
 @contextmanager
@@ -112,9 +127,11 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
         "template": sql.Identifier(template),
         "owner": sql.Identifier(OWNER),
     }
-    with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
-        clone = "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY FILE_COPY"
-        superuser.execute(sql.SQL(clone).format(**names))
+    _tell(
+        cluster,
+        "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY FILE_COPY",
+        names,
+    )
     owner_url = embedded_owner_url(cluster, TEST_SECRET_KEY, database=name)
     environment = build_environment(owner_url, TEST_SECRET_KEY, cluster.place.home / name)
     environment["PHOPAY_PASSWORD_MEMORY_KIB"] = str(PASSWORD_MEMORY_KIB)
@@ -128,8 +145,24 @@ def create_database(cluster: Cluster, *, template: str = TEMPLATE) -> Iterator[F
             environment=environment,
         )
     finally:
-        with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
-            superuser.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+        _tell(cluster, "DROP DATABASE {name} WITH (FORCE)", names)
+
+
+@contextmanager
+def a_template(
+    cluster: Cluster, make: Callable[[Database], Coroutine[Any, Any, T]]
+) -> Iterator[Template[T]]:
+    """Make a database with what `make` puts in it as the hub's role, once for many tests.
+
+    Whatever takes longer to make than a clone does, some 30 ms, is worth one.
+    """
+
+    async def fill(fresh: FreshDatabase) -> T:
+        async with open_database_at(fresh.app_url, fresh.settings) as database:
+            return await make(database)
+
+    with create_database(cluster) as fresh:
+        yield Template(name=fresh.name, holds=asyncio.run(fill(fresh)))
 
 
 @asynccontextmanager
@@ -142,6 +175,17 @@ async def open_database_at(
         yield open_database(engine)
     finally:
         await engine.dispose()
+
+
+def _tell(cluster: Cluster, command: LiteralString, names: dict[str, sql.Identifier]) -> None:
+    """Let the superuser do something; a session's cluster has one that stays connected."""
+    written = sql.SQL(command).format(**names)
+    kept = _superusers.get(cluster.port)
+    if kept is not None and cluster.is_alive():
+        kept.execute(written)
+        return
+    with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+        superuser.execute(written)
 
 
 def _quick_root() -> str | None:

@@ -1,21 +1,34 @@
 """Gates of a running hub: a lot, and who asks there."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import Cookie
 from typing import Any
 
 import httpx
 
 from core.clock import read_clock
 from core.ids import new_id
+from ops.postgres.supervisor import Cluster
 from parking.vehicles import VehicleClass
 from tests.api.http.contract import keep_contract
 from tests.world.cities import employ, set_up_city
+from tests.world.databases import FreshDatabase, Template, create_database
 from tests.world.entries import a_plate
-from tests.world.hubs import Hub
+from tests.world.hubs import Hub, running_hub
 from tests.world.lots import LotFacts, a_lot
 
 CODE = "DXE2"  # of the operator
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownGate:
+    """What must be known of a gate to work with it at another hub on a clone of its database."""
+
+    lot: LotFacts
+    cookies: Mapping[str, tuple[Cookie, ...]]  # by who signed in, as `Gate` names them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +69,12 @@ class Gate:
         keep_contract(self.hub.app, browser)
         return browser
 
+    def known(self) -> KnownGate:
+        """Return how to find this gate again."""
+        browsers = {"admin": self.admin, "attendant": self.attendant, "manager": self.manager}
+        cookies = {name: tuple(browser.cookies.jar) for name, browser in browsers.items()}
+        return KnownGate(lot=self.lot, cookies=cookies)
+
 
 async def set_up_gate(
     hub: Hub, *, capacity: Mapping[VehicleClass, int] | None = None, **facts: Any
@@ -70,16 +89,40 @@ async def set_up_gate(
         now=read_clock(),
         **facts,
     )
-    clients = {}
     for login, role, lot_ids in (("bao.ve", "attendant", [lot.id]), ("quan.ly", "manager", [])):
         answer = await employ(admin, login, role, org=CODE, lot_ids=lot_ids)
         assert answer.status_code == 201, answer.text
-        clients[login] = await hub.browser(login)
-        keep_contract(hub.app, clients[login])
-    return Gate(
-        hub=hub,
-        lot=lot,
-        admin=admin,
-        attendant=clients["bao.ve"],
-        manager=clients["quan.ly"],
-    )
+    return _open_gate(hub, lot, admin, await hub.browser("bao.ve"), await hub.browser("quan.ly"))
+
+
+def find_gate(hub: Hub, known: KnownGate) -> Gate:
+    """Return the gate that stands in the hub's database since it was cloned."""
+    browsers = {name: hub.new_browser() for name in known.cookies}
+    for name, browser in browsers.items():
+        for cookie in known.cookies[name]:
+            browser.cookies.jar.set_cookie(cookie)
+    return _open_gate(hub, known.lot, **browsers)
+
+
+@contextmanager
+def a_gate_template(cluster: Cluster, **facts: Any) -> Iterator[Template[KnownGate]]:
+    """Make a database with a gate of these facts, once for many tests: it takes twenty clones."""
+
+    async def make(fresh: FreshDatabase) -> KnownGate:
+        async with running_hub(fresh.settings) as hub:
+            return (await set_up_gate(hub, **facts)).known()
+
+    with create_database(cluster) as fresh:
+        yield Template(name=fresh.name, holds=asyncio.run(make(fresh)))
+
+
+def _open_gate(
+    hub: Hub,
+    lot: LotFacts,
+    admin: httpx.AsyncClient,
+    attendant: httpx.AsyncClient,
+    manager: httpx.AsyncClient,
+) -> Gate:
+    keep_contract(hub.app, attendant)
+    keep_contract(hub.app, manager)
+    return Gate(hub=hub, lot=lot, admin=admin, attendant=attendant, manager=manager)

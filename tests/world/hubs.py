@@ -21,13 +21,18 @@ from tests.world.servers import LOOKS_EVERY_S, QuickServer
 # Made once: reading the machine's authorities takes 25 ms a client, and loopback needs none.
 TLS = httpx.create_ssl_context()
 Build = Callable[[Settings], FastAPI]
-# What differs between the settings of two tests and shapes no application.
+# What differs between the settings of two tests and shapes no application: its lifespan reads it.
 OF_ONE_TEST = {
     "database_url",
     "app_database_url",
     "gate_database_url",
     "worker_database_url",
     "data_dir",
+    "database_pool_size",
+    "database_pool_timeout_s",
+    "lock_timeout_ms",
+    "sandbox_origins",
+    "statement_timeout_ms",
 }
 _idle_apps: defaultdict[tuple[Build, str], list[FastAPI]] = defaultdict(list)
 
@@ -107,6 +112,9 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=10,
+            # Clients drop what is idle for 5 s. A hub that did the same would now and then close a
+            # connection on which a request is under way.
+            timeout_keep_alive=60,
             lifespan="on",
         )
     )

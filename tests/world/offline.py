@@ -21,6 +21,7 @@ from tests.world.gates import Gate
 from tests.world.hubs import Hub
 from tests.world.lots import LotFacts
 from tests.world.phones import Phone
+from tests.world.served_lots import ServedLot
 
 
 @dataclass(kw_only=True)
@@ -28,7 +29,7 @@ class EnrolledPhone:
     """A phone at a lot with a token, and its own order of movements."""
 
     hub: Hub
-    lot: LotFacts
+    lot: LotFacts | ServedLot
     phone: Phone
     device_id: UUID
     client: httpx.AsyncClient

@@ -50,6 +50,13 @@ def a_sandbox_process(*, time_scale: float = 0.0001) -> Iterator[httpx.Client]:
         process.wait(10)
 
 
+def tell(sandbox: httpx.Client, what: str, facts: dict[str, Any]) -> Any:
+    """Set something up at a sandbox; return its answer."""
+    answer = sandbox.post(f"/control/{what}", json=facts)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
 def subscribe(client: httpx.Client, provider: str, url: str, **facts: Any) -> dict[str, Any]:
     """Register a subscription about the stall's account."""
     wanted = {

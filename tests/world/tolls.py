@@ -107,16 +107,21 @@ class TollGate:
         return await self.read(id_)
 
 
+async def a_gate_of_today(database: Database) -> Gate:
+    """Make a lot of an organisation that is not live, whose attendant's shift is open now."""
+    return await a_gate(database, is_live=False, now=read_clock())
+
+
 @asynccontextmanager
 async def a_toll_gate(
-    database: Database, owner: Database, sealer: Sealer, *, url: str | None = None
+    gate: Gate, database: Database, owner: Database, sealer: Sealer, *, url: str | None = None
 ) -> AsyncIterator[TollGate]:
     """Let a lot charge the toll wallets of a sandbox, one of which is full.
 
     Args:
+        gate: `a_gate_of_today`, perhaps of a template.
         url: of another operator than the sandbox's, such as one that is away.
     """
-    gate = await a_gate(database, is_live=False, now=read_clock())
     contract_id = new_id()
     with _operator() as operator:
         origin = url or str(operator.base_url).rstrip("/")

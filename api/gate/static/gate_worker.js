@@ -6,6 +6,11 @@ const SHELL_CACHE = `gate-${VERSION}`;
 const PAGE_CACHE = "gate-page"; // who is signed in: forgotten when they sign out
 const PAGE = "/gate";
 const PAGE_WITHIN_MS = 4000;
+const KEPT_WITHIN_MS = 30_000;
+
+// Answers may come in another order than they were asked for: the page kept is the newest asked for.
+let asked = 0;
+let kept = 0;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
@@ -20,7 +25,7 @@ self.addEventListener("activate", (event) => {
         if (name.startsWith("gate-") && name !== SHELL_CACHE && name !== PAGE_CACHE) await caches.delete(name);
       }
       await self.clients.claim();
-      await keepPage();
+      await keepPage(PAGE_WITHIN_MS); // what the page asks for waits until the worker is active
     })(),
   );
 });
@@ -34,7 +39,9 @@ self.addEventListener("fetch", (event) => {
 });
 
 self.addEventListener("message", (event) => {
-  if (event.data === "keep-page") event.waitUntil(keepPage());
+  if (event.data === "keep-page") event.waitUntil(keepPage(KEPT_WITHIN_MS));
+  // A page that was on its way while the worker activated: it was not there to be taken over.
+  if (event.data === "take-over") event.waitUntil(self.clients.claim());
 });
 
 // Background Sync: the network is back, and a page that is open sends its queue.
@@ -48,31 +55,36 @@ self.addEventListener("sync", (event) => {
 });
 
 async function showPage(request) {
+  const number = ++asked;
   try {
     const answer = await fetch(request, { signal: AbortSignal.timeout(PAGE_WITHIN_MS) });
-    if (answer.ok && !answer.redirected) await keep(answer.clone());
+    if (answer.ok && !answer.redirected) await keep(answer.clone(), number);
     return answer;
   } catch (error) {
-    const kept = await caches.match(PAGE, { cacheName: PAGE_CACHE });
-    if (!kept) throw error;
-    return kept;
+    const page = await caches.match(PAGE, { cacheName: PAGE_CACHE });
+    if (!page) throw error;
+    return page;
   }
 }
 
-async function keepPage() {
+async function keepPage(withinMs) {
+  const number = ++asked;
   try {
-    const answer = await fetch(PAGE, { headers: { Accept: "text/html" } });
-    if (answer.ok && !answer.redirected) await keep(answer);
+    const signal = AbortSignal.timeout(withinMs);
+    const answer = await fetch(PAGE, { headers: { Accept: "text/html" }, signal });
+    if (answer.ok && !answer.redirected) await keep(answer, number);
   } catch {
     /* without a network there is nothing new to keep */
   }
 }
 
 // The hub's time on a page that is shown hours later would be believed: js/hub_clock.js.
-async function keep(answer) {
+async function keep(answer, number) {
   const page = (await answer.text()).replace(/ data-hub-now="[^"]*"/, "");
-  const kept = new Response(page, { headers: answer.headers });
-  await (await caches.open(PAGE_CACHE)).put(PAGE, kept);
+  const cache = await caches.open(PAGE_CACHE);
+  if (number < kept) return;
+  kept = number;
+  await cache.put(PAGE, new Response(page, { headers: answer.headers }));
 }
 
 async function showStatic(request, url) {

@@ -34,6 +34,7 @@ ALARM_TONES: Final = {
     "over_licence": "bad",
     "watched": "bad",
     "plate_differed": "bad",
+    "stray_ticket": "bad",
     "never_left": "attention",
 }
 

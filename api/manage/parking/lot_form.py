@@ -26,7 +26,7 @@ DEFAULTS: Final = {
 }
 KEYS: Final = (
     *("operator_id", "payee_id", "kind", "payment_timing", "position", "licence_from"),
-    *("licence_until", "is_crowd_mode", *LINES, *NUMBERS),
+    *("licence_until", "is_crowd_mode", "photo_required", *LINES, *NUMBERS),
 )
 _DEGREES: Final = re.compile(r"(\d{1,3})(?:\.(\d{1,9}))?\s*[,;]\s*(\d{1,3})(?:\.(\d{1,9}))?")
 _FIELD_OF: Final = {"latitude_e6": "position", "longitude_e6": "position"}
@@ -60,7 +60,8 @@ def read_lot(manager: ManagerContext, sent: FormData) -> tuple[dict[str, Any], d
     facts["payment_timing"] = (
         PaymentTiming(timing) if timing in set(PaymentTiming) else PaymentTiming.PAY_PRIOR_TO_EXIT
     )
-    facts["is_crowd_mode"] = bool(_text(sent, "is_crowd_mode"))
+    for name in ("is_crowd_mode", "photo_required"):
+        facts[name] = bool(_text(sent, name))
     for name in ("licence_from", "licence_until"):
         try:
             facts[name] = date.fromisoformat(_text(sent, name)) if _text(sent, name) else None

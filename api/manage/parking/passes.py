@@ -38,12 +38,15 @@ from api.manage.parking.pass_form import (
 from api.manage.parking.vehicle_words import say_class
 from core.errors import HubError
 from core.ids import new_id
+from core.money import VND_MAX
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from parking.passes import queries, service
 from parking.passes.rules import WARN_BEFORE, PassKind, PassState, read_plates
 from parking.passes.types import BillWanted, PassView
 from parking.plates import mask_plate
+from parking.shifts import selling
+from parking.shifts.queries import find_shift_at
 from parking.vehicles import VehicleClass
 from payments.bills.queries import find_bills
 from payments.bills.rules import UNPAID
@@ -109,6 +112,7 @@ class TermRow:
     """Months of a pass."""
 
     days: str
+    receipt_path: str  # of the cash that paid them; "" where a bill did
     price_vnd: int
     word: str
     tone: str
@@ -127,6 +131,9 @@ class PassPage:
     terms: tuple[TermRow, ...]
     bill_path: str  # the payer's page with the code; "" while none is open
     asks_bill: bool
+    cash_vnd: int | None  # what is to be paid in cash; None: nothing, or not by this person
+    cash_id: UUID  # of that collection: the same form sent twice takes it once
+    has_shift: bool  # at the lot that is paid for the pass
     can_renew: bool
     can_change: bool
     months: tuple[tuple[str, str], ...]
@@ -244,6 +251,33 @@ async def bill(
     return manager.go(f"/passes/{pass_id}", done="pass_bill")
 
 
+@router.post(
+    "/{pass_id}/cash",
+    dependencies=[requires(Permission.PARKING_MANAGE), requires(Permission.PARKING_GATE)],
+)
+async def sell_in_cash(
+    manager: TheManager,
+    pass_id: UUID,
+    taken_id: Annotated[UUID, Form()],
+    amount_vnd: Annotated[int, Form(ge=1, le=VND_MAX)],
+) -> Response:
+    """Take cash for the months that wait, in the caller's own running shift."""
+    try:
+        async with open_org_transaction(manager.database, manager.org_id) as tx:
+            await selling.sell_in_cash(
+                tx,
+                manager.org_id,
+                pass_id,
+                collection_id=taken_id,
+                amount_vnd=amount_vnd,
+                actor=manager.caller.actor,
+                now=manager.now,
+            )
+    except HubError as error:
+        return await _render(manager, pass_id, place_error(manager, error))
+    return manager.go(f"/passes/{pass_id}", done="pass_cash")
+
+
 @router.post("/{pass_id}/renew", dependencies=[requires(Permission.PARKING_MANAGE)])
 async def renew(
     manager: TheManager,
@@ -327,7 +361,9 @@ async def _render(manager: ManagerContext, pass_id: UUID, errors: Errors | None 
         bill_path = await _find_bill_path(tx, manager, found)
         changes = await list_changes_of(tx, manager, "pass", pass_id)
         choices = await read_choices(tx, manager)
+        has_shift = await _has_shift(tx, manager, found)
     state, manages = found.state(today), manager.may(Permission.PARKING_MANAGE)
+    sells = manages and manager.may(Permission.PARKING_GATE)
     is_monthly = found.kind == PassKind.MONTHLY
     is_live = state in (PassState.IN_FORCE, PassState.COMING)
     waiting = found.waiting
@@ -340,6 +376,11 @@ async def _render(manager: ManagerContext, pass_id: UUID, errors: Errors | None 
         terms=tuple(_present_term(manager, found, index) for index in range(len(found.terms))),
         bill_path=bill_path,
         asks_bill=manages and waiting is not None and today <= waiting.last_on and not bill_path,
+        cash_vnd=waiting.price_vnd
+        if waiting is not None and sells and today <= waiting.last_on
+        else None,
+        cash_id=new_id(),
+        has_shift=has_shift,
         can_renew=manages and is_monthly and is_live,
         can_change=manages and state is not PassState.REVOKED,
         months=choices.months,
@@ -348,6 +389,16 @@ async def _render(manager: ManagerContext, pass_id: UUID, errors: Errors | None 
         errors=errors or {},
     )
     return manager.render("pass.html", page, here="passes", status=422 if errors else 200)
+
+
+async def _has_shift(tx: AsyncSession, manager: ManagerContext, found: PassView) -> bool:
+    """Tell whether the caller has a shift at the lot that is paid for a pass."""
+    by, lot_id = manager.caller.actor.id, found.seller_lot_id
+    return (
+        by is not None
+        and lot_id is not None
+        and await find_shift_at(tx, manager.org_id, lot_id, by) is not None
+    )
 
 
 async def _find_bill_path(tx: AsyncSession, manager: ManagerContext, found: PassView) -> str:
@@ -389,6 +440,9 @@ def _present_term(manager: ManagerContext, found: PassView, index: int) -> TermR
         word, tone, icon = "waiting", "attention", "clock"
     return TermRow(
         days=f"{say_day(term.first_on)}–{say_day(term.last_on)}",
+        receipt_path=f"/gate/lots/{found.seller_lot_id}/receipts/{term.collection_id}"
+        if term.collection_id is not None
+        else "",
         price_vnd=term.price_vnd,
         word=say(manager, f"term.{word}"),
         tone=tone,

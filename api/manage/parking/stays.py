@@ -49,6 +49,7 @@ class StayLine:
     word: str
     price_vnd: int | None
     paid_vnd: int
+    waived_vnd: int
     arrears_vnd: int
 
 
@@ -189,6 +190,7 @@ def present_stay(manager: ManagerContext, stay: StayRow) -> StayLine:
         word=word,
         price_vnd=stay.price_vnd,
         paid_vnd=stay.paid_vnd,
+        waived_vnd=stay.waived_vnd,
         arrears_vnd=stay.arrears_vnd,
     )
 

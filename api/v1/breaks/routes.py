@@ -14,7 +14,7 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.bills.errors import BillNotFound
-from payments.breaks.errors import BreakClosed, BreakNotDecidable, BreakNotFound
+from payments.breaks.errors import BreakClosed, BreakHeld, BreakNotDecidable, BreakNotFound
 from payments.breaks.models import Break
 from payments.breaks.rules import BreakKind
 from payments.breaks.service import close_break
@@ -54,7 +54,7 @@ async def list_breaks_page(
 @router.post(
     "/{break_id}/close",
     response_model=BreakRead,
-    responses=may_answer(BreakNotFound, BreakClosed),
+    responses=may_answer(BreakNotFound, BreakClosed, BreakHeld),
 )
 async def close(break_id: UUID, body: BreakClose, caller: Resolver, tx: Tx, now: Now) -> Break:
     """Write down how a break was resolved; the same words again answer the same."""

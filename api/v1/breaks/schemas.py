@@ -27,6 +27,9 @@ class BreakRead(Read):
     )
     reason_facts: dict[str, JsonValue] = Field(description=REASON_FACTS)
     opened_at: datetime
+    held_at: datetime | None = Field(
+        description="Since when its money is on its way; until that is certain no words close it."
+    )
     closed_at: datetime | None
     closed_by: UUID | None
     resolution: str | None

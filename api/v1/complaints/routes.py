@@ -16,6 +16,7 @@ from city.complaints.service import resolve_complaint
 from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.rules import Permission
+from payments.refunds.errors import RefundTooHigh
 
 router = APIRouter(prefix="/v1/complaints", tags=["complaints"])
 
@@ -50,7 +51,7 @@ async def show_complaint(complaint_id: UUID, caller: Reader, tx: Tx) -> Complain
 @router.post(
     "/{complaint_id}/resolve",
     response_model=ComplaintRead,
-    responses=may_answer(ComplaintNotFound, ComplaintResolved, RefundNotFitting),
+    responses=may_answer(ComplaintNotFound, ComplaintResolved, RefundNotFitting, RefundTooHigh),
 )
 async def resolve(
     complaint_id: UUID, body: ComplaintResolve, caller: Resolver, tx: Tx, now: Now

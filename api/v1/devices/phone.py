@@ -104,10 +104,10 @@ async def make_token(
 
 
 @router.get("/me/people", dependencies=[signed_in], responses=may_answer(Forbidden))
-async def list_own_people(device: TheDevice, tx: HomeTx) -> GatePeople:
+async def list_own_people(device: TheDevice, tx: HomeTx, now: Now) -> GatePeople:
     """List who may be named on the device that asks."""
     place = Scope(ScopeKind.LOT, device.lot_id)
-    found = await views.list_gate_people(tx, device.org_id, place)
+    found = await views.list_gate_people(tx, device.org_id, place, now=now)
     return GatePeople(people=[GatePersonRead.model_validate(one) for one in found])
 
 
@@ -125,7 +125,7 @@ async def name_person(
     phones: ThePhones,
     now: Now,
 ) -> TokenMade:
-    """Name who works with the device that asks, by their PIN; five wrong ones lock it."""
+    """Name who works with the device that asks, by their PIN; five wrong lock it for a while."""
     no_store(response)
     issued = await phones.name_person(
         device,

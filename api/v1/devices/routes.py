@@ -115,10 +115,10 @@ async def add_code(
 
 @router.get("/people")
 async def list_people(
-    caller: Manager, tx: Tx, lot_id: Annotated[UUID, Query(description="Of this lot.")]
+    caller: Manager, tx: Tx, now: Now, lot_id: Annotated[UUID, Query(description="Of this lot.")]
 ) -> GatePeople:
     """List who may be named on devices of a lot, and whether they have a PIN."""
-    found = await views.list_gate_people(tx, caller.org_id, Scope(ScopeKind.LOT, lot_id))
+    found = await views.list_gate_people(tx, caller.org_id, Scope(ScopeKind.LOT, lot_id), now=now)
     return GatePeople(people=[GatePersonRead.model_validate(one) for one in found])
 
 
@@ -148,7 +148,7 @@ async def revoke_device(
 async def set_pin(
     staff_id: UUID, body: PinSet, caller: Manager, tx: Tx, passwords: ThePasswords, now: Now
 ) -> None:
-    """Give somebody a PIN, the first or another; it opens a lock after five wrong ones."""
+    """Give somebody a PIN, the first or another; it opens a lock after wrong ones."""
     await service.set_pin(
         tx, caller, staff_id, body.pin.get_secret_value(), passwords=passwords, now=now
     )

@@ -205,6 +205,8 @@ async def _override(
 ) -> EntryAnswer:
     if not caller.may_override:
         raise Forbidden("This needs the permission parking.override.")
-    database = read_services(request).database
-    async with open_org_transaction(database, caller.org_id) as session:
-        return await override_entry(session, entry, reason=reason, actor=caller.actor, now=now)
+    services = read_services(request)
+    async with open_org_transaction(services.database, caller.org_id) as session:
+        answer = await override_entry(session, entry, reason=reason, actor=caller.actor, now=now)
+    services.waker.wake(caller.org_id)
+    return answer

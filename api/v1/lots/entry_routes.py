@@ -25,20 +25,35 @@ from api.v1.lots.entry_schemas import (
     MovementPage,
     MovementRead,
     MovementsRead,
+    PhotoAttach,
+    PhotoAttached,
     PlateAdd,
     PlateAdded,
     write_plate,
 )
 from api.v1.lots.movements import BATCH_BYTES_MAX, MovementBatch, take_movements
+from core.errors import InvalidRequest, Violation
 from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNotValid
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
+from parking.photos.errors import PhotoNotFound
+from parking.photos.queries import find_hashes
 from parking.places.queries import find_lot_name
-from parking.sessions.errors import LotOrClassNotFound, StayNotNameable
+from parking.sessions.errors import (
+    LotOrClassNotFound,
+    ParkingStayNotFound,
+    PhotoIdTaken,
+    StayNotNameable,
+)
 from parking.sessions.queries_movements import list_movements
-from parking.sessions.rules import TICKET_CHARS_MAX, MovementVerdict, read_vehicle_plate
-from parking.sessions.service import add_plate
+from parking.sessions.rules import (
+    TICKET_CHARS_MAX,
+    MovementVerdict,
+    check_entry_id,
+    read_vehicle_plate,
+)
+from parking.sessions.service import add_plate, attach_photo
 from parking.sessions.views import search_inside
 from parking.vehicles import VehicleClass
 
@@ -139,6 +154,7 @@ async def list_movements_page(
                 verdict=row[4] or MovementVerdict.WAITING.value,
                 handled_at=row[5],
                 received_at=row[6],
+                is_pin_checked=row[7],
             )
             for row in rows
         ]
@@ -193,3 +209,38 @@ async def name_vehicle(
         now=now,
     )
     return PlateAdded(is_conflict=is_conflict)
+
+
+@router.post(
+    "/{lot_id}/sessions/{session_id}/photos",
+    status_code=201,
+    responses=may_answer(ParkingStayNotFound, PhotoNotFound, PhotoIdTaken, ScopeNeeded),
+)
+async def add_stay_photo(
+    lot_id: UUID, session_id: UUID, body: PhotoAttach, caller: Gate, tx: Tx, now: Now
+) -> PhotoAttached:
+    """Attach an uploaded photo to a stay, as a phone does that had no network when it took it.
+
+    The id is the photo's own; the same again answers the same.
+    """
+    caller.narrow(ScopeKind.LOT, lot_id)
+    if fault := check_entry_id(body.id, now=now):
+        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
+    photo = bytes.fromhex(body.photo)
+    if not await find_hashes(tx, caller.org_id, [photo]):
+        raise PhotoNotFound
+    await attach_photo(
+        tx,
+        caller.org_id,
+        lot_id,
+        session_id,
+        body.id,
+        photo=photo,
+        direction=body.direction,
+        device_id=caller.device_id,
+        taken_by=caller.id,
+        taken_at=min(body.taken_at or now, now),
+    )
+    return PhotoAttached(
+        id=body.id, session_id=session_id, photo=body.photo, direction=body.direction
+    )

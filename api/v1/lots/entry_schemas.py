@@ -5,14 +5,14 @@ OpenAPI, at a tenth of the cost.
 """
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 from pydantic import Field
 
-from api.http.fields import Body, Read
+from api.http.fields import Body, Instant, Read
 from parking.plates import PLATE_CHARS_MAX, format_plate
 from parking.sessions.rules import (
     READ_TEXT_CHARS_MAX,
@@ -91,6 +91,7 @@ class EntryRead(Read):
     is_watched: bool
     inside_count: int | None
     capacity: int | None
+    is_photo_missing: bool = Field(description="The lot requires a photo, and none came with it.")
 
 
 class MovementResult(Read):
@@ -116,6 +117,9 @@ class MovementRead(Read):
     verdict: str
     handled_at: datetime | None
     received_at: datetime
+    is_pin_checked: bool = Field(
+        description="False: who did it was chosen on the phone without a network, by no PIN."
+    )
 
 
 class MovementPage(Read):
@@ -142,6 +146,26 @@ class InsidePage(Read):
     """At most 50 vehicles: the likeliest first, or the newest."""
 
     sessions: list[InsideRead]
+
+
+class PhotoAttach(Body):
+    """A photo that comes after its vehicle."""
+
+    id: UUID = Field(description="A UUIDv7 of your own making. Repeating it answers the same.")
+    photo: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of a photo that was uploaded."
+    )
+    direction: Literal["in", "out"] = "in"
+    taken_at: Instant | None = Field(default=None, description="Null: now.")
+
+
+class PhotoAttached(Read):
+    """A photo that belongs to a stay."""
+
+    id: UUID
+    session_id: UUID
+    photo: str
+    direction: Literal["in", "out"]
 
 
 class PlateAdd(Body):

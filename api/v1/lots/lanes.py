@@ -30,7 +30,7 @@ from parking.lanes.rules import (
     LaneResult,
     OpenWanted,
 )
-from parking.photos.errors import PhotoNotFound
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.places.errors import AccessNotFound
 from parking.places.queries import get_access
 from parking.sessions.rules import check_entry_id
@@ -93,6 +93,7 @@ class LaneAnswer(Body):
         LaneReasonNeeded,
         LaneCommandIdTaken,
         PhotoNotFound,
+        PhotoUsed,
         Busy,
     ),
 )
@@ -126,7 +127,9 @@ async def open_lane(
         )
     lanes.wake_lane(access_id)
     if wait_s:
-        command = await lanes.wait_for_answer(caller.org_id, body.id, wait_s=wait_s)
+        command = await lanes.wait_for_answer(
+            caller.org_id, body.id, wait_s=wait_s, device_id=caller.device_id
+        )
     return _present(command)
 
 

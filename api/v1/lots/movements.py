@@ -19,6 +19,7 @@ from api.v1.lots.entries import check_query_of_gate, describe_fault, make_reques
 from api.v1.lots.entry_schemas import EntryCreate
 from api.v1.lots.gate_callers import BEARER, DEVICE, GateCaller, identify_device
 from core.clock import read_clock
+from core.db import Database
 from core.errors import InvalidRequest, Unauthenticated, Violation
 from core.tenancy import open_org_transaction
 from identity.devices.errors import DeviceNotFound
@@ -27,9 +28,16 @@ from identity.devices.queries import find_device
 from identity.devices.rules import MovementStanding, correct_time, judge_movement
 from identity.devices.signatures import verify_movement
 from parking.places.queries import find_lot_name
-from parking.sessions.movements import CONFLICTS, NOT_ACCEPTED, open_breaks
-from parking.sessions.rules import MovementKind, MovementVerdict, check_entry_id
+from parking.sessions.movements import (
+    CONFLICTS,
+    NOT_ACCEPTED,
+    open_breaks,
+    report_late_queue,
+)
+from parking.sessions.rules import EntryRequest, MovementKind, MovementVerdict, check_entry_id
 from parking.sessions.types import Sender, StoredMovement
+from parking.shifts.reporting import Reported, list_faults
+from parking.shifts.rules import PersonFault
 
 MOVEMENTS_MAX: Final = 1_000
 BODY_CHARS_MAX: Final = 4_000
@@ -69,6 +77,11 @@ class Movement(msgspec.Struct, kw_only=True, gc=False):
     kind: MovementKind
     device_at: Annotated[datetime, Meta(tz=True)]
     offset_ms: Annotated[int, Meta(ge=-OFFSET_MS_MAX, le=OFFSET_MS_MAX)]
+    # Who did it and in which shift, as the device says; a device may name nobody.
+    staff_id: UUID | None = None
+    shift_id: UUID | None = None
+    # False: it was chosen without a network, where no PIN can be compared.
+    is_pin_checked: bool = True
     entry: EntryCreate | None = None
     data: dict[str, Any] | None = None
 
@@ -100,6 +113,7 @@ async def take_movements(request: Request, lot: str, body: bytes) -> list[dict[s
         raise DeviceNotFound
     read = await _verify_all(sent, device, caller, lot_id, now=now)
     good = [one for one in read if isinstance(one, StoredMovement)]
+    await _check_people(services.database, good, caller, lot_id)
     _close_stays(good)
     sender = Sender(
         org_id=caller.org_id,
@@ -108,9 +122,14 @@ async def take_movements(request: Request, lot: str, body: bytes) -> list[dict[s
         received_from=caller.person_id,
     )
     verdicts = await services.movement_writer.store(sender, good, now=now) if good else {}
-    if any(_needs_person(one) for one in good):
+    for one in good:  # of what was stored before: its break may be missing, if a process died
+        if one.verdict is None and verdicts[one.id] in CONFLICTS:
+            one.verdict = verdicts[one.id]
+    if device.revoked_at is not None or any(_needs_person(one) for one in good):
         async with open_org_transaction(services.database, caller.org_id) as session:
             await open_breaks(session, sender, good, lot_name=lot_name or "", now=now)
+            if device.revoked_at is not None and any(_counts(one) for one in good):
+                await report_late_queue(session, sender, lot_name=lot_name or "", now=now)
     if any(verdict == MovementVerdict.WAITING for verdict in verdicts.values()):
         services.movement_applier.wake(caller.org_id, caller.device_id)
     return [
@@ -183,6 +202,8 @@ def _verify(
         signature=signature,
         device_at=movement.device_at,
         offset_ms=movement.offset_ms,
+        staff_id=movement.staff_id,
+        shift_id=movement.shift_id,
     )
     _judge(stored, movement, device, caller, lot_id, now=now)
     return stored
@@ -223,6 +244,37 @@ def _judge(
     stored.entry = replace(entry, may_exceed=True)
 
 
+async def _check_people(
+    database: Database, movements: Sequence[StoredMovement], caller: GateCaller, lot_id: UUID
+) -> None:
+    """Let entries be of whom the device names; what does not fit is kept, for a person to look at.
+
+    Not of who is signed in when the queue comes: that may be the next shift.
+    """
+    named: list[tuple[StoredMovement, EntryRequest, Reported]] = []
+    for one in movements:
+        if one.entry is None or one.staff_id is None or one.staff_id == caller.device_id:
+            continue
+        said = Reported(
+            staff_id=one.staff_id, shift_id=one.shift_id, happened_at=one.entry.entered_at
+        )
+        named.append((one, one.entry, said))
+    if not named:
+        return
+    async with open_org_transaction(database, caller.org_id) as session:
+        reported = [said for _, _, said in named]
+        faults = await list_faults(session, caller.org_id, lot_id, reported)
+    assert caller.device_id is not None
+    for (one, entry, said), fault in zip(named, faults, strict=True):
+        is_unknown = fault is PersonFault.UNKNOWN_PERSON
+        one.entry = replace(
+            entry,
+            entered_by=caller.device_id if is_unknown else said.staff_id,
+            shift_id=said.shift_id if fault is None else None,
+        )
+        one.to_check = None if fault is None else fault.value
+
+
 def _close_stays(movements: Sequence[StoredMovement]) -> None:
     """Let entries whose exit comes in the same batch be written as stays that are over."""
     left_at: dict[UUID, datetime] = {}
@@ -241,6 +293,11 @@ def _close_stays(movements: Sequence[StoredMovement]) -> None:
             one.entry = replace(one.entry, left_at=over_at)
 
 
+def _counts(one: StoredMovement) -> bool:
+    return one.verdict not in NOT_ACCEPTED
+
+
 def _needs_person(one: StoredMovement) -> bool:
     is_over = one.entry is not None and one.entry.left_at is not None
-    return is_over or one.verdict in CONFLICTS or one.verdict in NOT_ACCEPTED
+    is_of_others = one.to_check is not None
+    return is_over or is_of_others or one.verdict in CONFLICTS or one.verdict in NOT_ACCEPTED

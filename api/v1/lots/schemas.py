@@ -62,6 +62,10 @@ class LotCreate(_Facts):
     kind: LotKind
     payment_timing: PaymentTiming = PaymentTiming.PAY_AND_EXIT
     is_crowd_mode: bool = False
+    photo_required: bool = Field(
+        default=False,
+        description="Of each vehicle that comes in; one without is let in and counted.",
+    )
     offline_cash_max_vnd: int = Field(default=2_000_000, ge=0, le=CASH_MAX_VND)
     unconfirmed_exits_max: int = Field(default=20, ge=0, le=1_000)
     stale_after_h: int = Field(
@@ -82,6 +86,7 @@ class LotPatch(_Facts):
     kind: LotKind | None = None
     payment_timing: PaymentTiming | None = None
     is_crowd_mode: bool | None = None
+    photo_required: bool | None = None
     offline_cash_max_vnd: int | None = Field(default=None, ge=0, le=CASH_MAX_VND)
     unconfirmed_exits_max: int | None = Field(default=None, ge=0, le=1_000)
     stale_after_h: int | None = Field(default=None, ge=1, le=STALE_AFTER_H_MAX)
@@ -152,6 +157,7 @@ class LotRead(Read):
     licence_until: Day | None
     payment_timing: PaymentTiming
     is_crowd_mode: bool
+    photo_required: bool
     offline_cash_max_vnd: int
     unconfirmed_exits_max: int
     stale_after_h: int

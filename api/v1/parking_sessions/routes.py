@@ -48,6 +48,7 @@ from parking.exits.errors import (
     ParkingSessionNotFound,
     PassNotValid,
     PlateDiffers,
+    UnconfirmedLimitReached,
 )
 from parking.exits.leaving import LeaveFacts, LeaveRequest
 from parking.exits.paying import BillWanted, Taken, collect, open_bill
@@ -56,6 +57,7 @@ from parking.exits.rules import ExitReason, StayFacts
 from parking.exits.standing import get_stay
 from parking.exits.undoing import correct_vehicle, reverse_collection, undo_entry, undo_exit
 from parking.exits.views import find_visible_stay
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.sessions.errors import LotOrClassNotFound
 from parking.sessions.rules import check_entry_id, read_vehicle_plate
 from parking.shifts.errors import NoOpenShift
@@ -241,7 +243,10 @@ async def reverse(
 @router.post(
     "/{session_id}/exit",
     response_model=ExitRead,
-    responses=may_answer(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
+    responses=may_answer(
+        *(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
+        *(UnconfirmedLimitReached, PhotoNotFound, PhotoUsed),
+    ),
 )
 async def leave(
     session_id: UUID, body: ExitCreate, caller: Gate, exit_writer: TheExitWriter
@@ -260,6 +265,7 @@ async def leave(
         sees_all=caller.may(Permission.PARKING_OVERRIDE),
         forced=None if body.forced is None else ExitReason(body.forced),
         words=body.reason,
+        is_approved=caller.may(Permission.PARKING_OVERRIDE),
         plate=plate,
         is_plate_confirmed=body.is_plate_confirmed,
         method=body.method.value,

@@ -15,7 +15,9 @@ from api.http.responses import answer_json
 from api.v1.bills.routes import show
 from api.v1.bills.schemas import BillRead
 from api.v1.lots.routes import check_own_lot
+from api.v1.parking_sessions.schemas import CollectionRead, CollectionReverse
 from api.v1.passes.schemas import (
+    PassCash,
     PassCreate,
     PassImport,
     PassImported,
@@ -35,12 +37,21 @@ from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.errors import WholeOrganisationNeeded
 from identity.people.rules import Permission
+from parking.collections.errors import (
+    ApprovalNeeded,
+    CollectionIdTaken,
+    CollectionNotFound,
+    CollectionNotReversible,
+)
+from parking.collections.queries import find_collection
+from parking.collections.rules import CollectionFacts
 from parking.passes import importing, queries, service
 from parking.passes.errors import (
     NoMonthlyPrice,
     NothingToPay,
     PassNotFound,
     PassNotRenewable,
+    PassPriceDiffers,
     PassRevoked,
 )
 from parking.passes.rules import (
@@ -55,6 +66,8 @@ from parking.passes.types import BillWanted
 from parking.places.errors import LotClosed, LotNotFound
 from parking.places.queries import get_lot
 from parking.plates import PLATE_CHARS_MAX
+from parking.shifts import selling
+from parking.shifts.errors import NoOpenShift
 from parking.vehicles import VehicleClass
 from payments.bills.errors import ReferencesUsedUp
 from payments.payees.errors import PayeeHasNoAccount
@@ -287,6 +300,60 @@ async def change_plates(
         now=now,
     )
     return await _show(tx, caller, pass_id, now)
+
+
+@router.post(
+    "/{pass_id}/cash",
+    status_code=201,
+    response_model=CollectionRead,
+    responses=may_answer(
+        *(PassNotFound, PassRevoked, NothingToPay, PassPriceDiffers),
+        *(CollectionIdTaken, NoOpenShift, LotNotFound),
+    ),
+)
+async def sell_in_cash(
+    pass_id: UUID, body: PassCash, caller: Gate, tx: Tx, now: Now
+) -> CollectionFacts:
+    """Take cash for the months that wait, in your running shift; they count at once.
+
+    The cash is counted with the shift and has a numbered receipt.
+    """
+    held = await queries.get_pass(tx, caller.org_id, pass_id)
+    if held.seller_lot_id is not None:
+        check_own_lot(caller, held.seller_lot_id)
+    return await selling.sell_in_cash(
+        tx,
+        caller.org_id,
+        pass_id,
+        collection_id=body.id,
+        amount_vnd=body.amount_vnd,
+        actor=caller.actor,
+        now=now,
+    )
+
+
+@router.post(
+    "/{pass_id}/cash/{collection_id}/reverse",
+    response_model=CollectionRead,
+    responses=may_answer(CollectionNotFound, CollectionNotReversible, ApprovalNeeded, LotNotFound),
+)
+async def take_back_sale(
+    pass_id: UUID, collection_id: UUID, body: CollectionReverse, caller: Gate, tx: Tx, now: Now
+) -> CollectionFacts:
+    """Give the cash back while its shift runs: the months are owed again. Twice is once."""
+    known = await find_collection(tx, caller.org_id, collection_id)
+    if known is None or known.pass_id != pass_id:
+        raise CollectionNotFound(collection_id)
+    check_own_lot(caller, known.lot_id)
+    return await selling.take_back_sale(
+        tx,
+        caller.org_id,
+        collection_id,
+        may_override=caller.may(Permission.PARKING_OVERRIDE),
+        reason=body.reason,
+        actor=caller.actor,
+        now=now,
+    )
 
 
 @phones.get("/{lot_id}/passes", responses=may_answer(LotNotFound))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.http.fields import Body, Day, Line, NameText, Read, ReasonText
+from api.http.fields import AmountVnd, Body, Day, Line, NameText, Read, ReasonText
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from parking.passes.importing import CSV_CHARS_MAX
@@ -71,6 +71,13 @@ class PassImported(Read):
     """The passes that a table made, in the order of its rows."""
 
     pass_ids: list[UUID]
+
+
+class PassCash(Body):
+    """Cash for the months of a pass that wait to be paid."""
+
+    id: UUID = Field(description="A UUIDv7 of your own making. Repeating it answers the same.")
+    amount_vnd: AmountVnd = Field(description="What the months cost; another amount is refused.")
 
 
 class PassRenew(Body):

@@ -9,6 +9,7 @@ from api.http.deps import Now, TheDatabase, TheDirectory, ThePhotos, public, req
 from api.http.errors import may_answer
 from api.http.fields import Read
 from api.v1.lots.routes import check_own_lot
+from core.errors import Busy
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import ORG_CODE_PATTERN
 from identity.people.callers import Caller
@@ -46,7 +47,7 @@ class PhotoRead(Read):
 @router.post(
     "/v1/lots/{lot_id}/photos",
     status_code=201,
-    responses=may_answer(LotNotFound, PhotoNotReadable),
+    responses=may_answer(LotNotFound, PhotoNotReadable, Busy),
     max_body_size=PHOTO_BYTES_MAX + 1,
     openapi_extra=PICTURES,
 )

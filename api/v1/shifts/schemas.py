@@ -55,11 +55,14 @@ class ShiftRead(Read):
     variance_vnd: int | None = Field(description="Counted less expected: below zero, too little.")
     note: str | None
     entered: int
+    without_photo: int = Field(description="Of them, where the lot requires a photo.")
     left: int
     inside: dict[str, int] = Field(description="In the lot now, by class.")
     due_vnd: int = Field(description="The prices of those who left.")
-    by_rail: dict[str, TotalRead]
-    billed_vnd: int = Field(description="By VietQR, of those who left.")
+    by_rail: dict[str, TotalRead] = Field(
+        description="What was collected, and what the bills of those who left were paid: `vietqr`,"
+        " `toll`. `pass` and `exempt` say what it would have cost. `cash` once it is counted."
+    )
     on_behalf_vnd: int
     deposited_vnd: int = Field(description="Of that, what deposits have paid.")
     unconfirmed: TotalRead
@@ -83,11 +86,11 @@ def write_report(report: ShiftReport) -> ShiftRead:
         variance_vnd=shift.variance_vnd,
         note=shift.note,
         entered=report.entered,
+        without_photo=report.without_photo,
         left=report.left,
         inside=report.inside,
         due_vnd=report.due_vnd,
         by_rail={rail: TotalRead.model_validate(total) for rail, total in report.by_rail.items()},
-        billed_vnd=report.billed_vnd,
         on_behalf_vnd=report.on_behalf_vnd,
         deposited_vnd=report.deposited_vnd,
         unconfirmed=TotalRead.model_validate(report.unconfirmed),

@@ -13,6 +13,7 @@ from api.http.paging import Cursor, next_cursor, read_cursor
 from api.v1.lots.routes import check_own_lot
 from api.v1.ticket_books.schemas import (
     TicketBookCreate,
+    TicketBookLoss,
     TicketBookPage,
     TicketBookRead,
     TicketBookReturn,
@@ -103,6 +104,18 @@ async def return_book(
     await _find_own(tx, caller, book_id)
     book = await service.return_book(
         tx, caller.org_id, book_id, last_used=body.last_used, actor=caller.actor, now=now
+    )
+    return await _show(tx, caller, book, now)
+
+
+@router.post("/{book_id}/lost", responses=may_answer(TicketBookNotFound, TicketBookReturned))
+async def report_lost(
+    book_id: UUID, body: TicketBookLoss, caller: Manager, tx: Tx, now: Now
+) -> TicketBookRead:
+    """Report a book lost: each vehicle that comes in on its tickets afterwards is an alarm."""
+    await _find_own(tx, caller, book_id)
+    book = await service.report_lost(
+        tx, caller.org_id, book_id, reason=body.reason, actor=caller.actor, now=now
     )
     return await _show(tx, caller, book, now)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from api.http.fields import Body, Read
+from api.http.fields import Body, Read, ReasonText
 from parking.ticket_books.rules import DIGITS_MAX
 from parking.ticket_books.views import TicketBookReport
 
@@ -31,6 +31,12 @@ class TicketBookReturn(Body):
     last_used: Number | None = Field(description="The last number torn off; null: none was.")
 
 
+class TicketBookLoss(Body):
+    """How a book was lost."""
+
+    reason: ReasonText
+
+
 class TicketBookRead(Read):
     """A ticket book with its report."""
 
@@ -43,12 +49,17 @@ class TicketBookRead(Read):
     last_ticket: str
     last_used: int | None
     returned_at: datetime | None
+    lost_at: datetime | None = Field(description="When it was reported lost.")
     used_count: int = Field(description="Vehicles came in on so many of its tickets.")
     missing_count: int = Field(
         description="Neither used nor handed back. Of a book that is out in a running shift: what"
         " was skipped."
     )
     missing: list[str] = Field(description="The first hundred of them, as printed.")
+    strays: list[str] = Field(
+        description="Vehicles came in on them although the book was handed back with them unused,"
+        " or reported lost: within a week after it, the first hundred."
+    )
 
 
 class TicketBookPage(Read):
@@ -71,7 +82,9 @@ def write_book(report: TicketBookReport) -> TicketBookRead:
         last_ticket=book.last_ticket,
         last_used=book.last_used,
         returned_at=book.returned_at,
+        lost_at=book.lost_at,
         used_count=report.used_count,
         missing_count=report.missing_count,
         missing=list(report.missing),
+        strays=list(report.strays),
     )

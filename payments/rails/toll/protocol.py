@@ -15,11 +15,17 @@ import httpx
 import msgspec
 
 from payments.rails.calls import RailResponse, call
-from payments.rails.protocol import RailProblem, RequestRefused, ResultUnknown
+from payments.rails.protocol import ResultUnknown
 from payments.rails.toll.rules import AccountKind, TollProblem
 
 PATH: Final = "/toll/v1/charges"
 CHARGE_ID_CHARS_MAX: Final = 80
+# Nobody has signed them: whatever stands between may have said so, and the charge be made.
+KEYS_NOT_TAKEN: Final = frozenset({401, 403})
+
+
+class KeysDoubted(ResultUnknown):
+    """Somebody answered that our key is not taken; it proves nothing, but a person has to look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +81,7 @@ async def charge(
 
     Raises:
         ResultUnknown: no answer, or none that is signed and about this charge.
-        RequestRefused: the operator does not take our key: nothing was charged.
+        KeysDoubted: of those, one that says that our key is not taken.
     """
     body = {
         "request_id": str(order.request_id),
@@ -99,7 +105,7 @@ async def find_charge(
     """Look up what became of a charge.
 
     Raises:
-        ResultUnknown, RequestRefused
+        ResultUnknown, KeysDoubted
     """
     answer = await _send(client, channel, "GET", f"{PATH}/{request_id}", None, request_id, now=now)
     return _check(answer, amount_vnd, {"charged", "pending", "declined", "absent"})
@@ -116,7 +122,7 @@ async def reverse(
     """Ask for money back, of one charge once; the same again is the same refund.
 
     Raises:
-        ResultUnknown, RequestRefused
+        ResultUnknown, KeysDoubted
     """
     path = f"{PATH}/{request_id}/reversal"
     body = {"amount_vnd": refund_vnd}
@@ -160,8 +166,8 @@ async def _send(
 
 
 def _read(response: RailResponse, key: bytes, request_id: UUID) -> TollAnswer:
-    if response.status == 401:
-        raise RequestRefused(RailProblem.KEYS_REFUSED)
+    if response.status in KEYS_NOT_TAKEN:
+        raise KeysDoubted(f"HTTP {response.status}")
     if response.status != 200:
         raise ResultUnknown(f"HTTP {response.status}")
     try:

@@ -20,11 +20,12 @@ from core.db import Database
 from core.sealing import Sealer, SecretNotReadable
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from payments.rails.protocol import RequestRefused, ResultUnknown
+from payments.rails.protocol import ResultUnknown
 from payments.rails.toll import queries, settling
 from payments.rails.toll.errors import TollIdTaken, TollNotAvailable, TollUnderWay
 from payments.rails.toll.protocol import (
     ChargeOrder,
+    KeysDoubted,
     TollAnswer,
     TollChannel,
     charge,
@@ -162,7 +163,8 @@ class TollService:
 
     async def _charge(self, org_id: UUID, id_: UUID, account: str) -> None:
         toll, channel, reference = await self._open_channel(org_id, id_)
-        if channel is None:
+        if channel is None:  # nothing is sent
+            await self._doubt_keys(toll)
             await self._store_declined(toll, TollProblem.KEYS_REFUSED)
             return
         order = ChargeOrder(
@@ -176,10 +178,8 @@ class TollService:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S), self._calls:
                 answer = await charge(self._client, channel, order, now=self._read_clock())
-        except RequestRefused:
-            await self._store_declined(toll, TollProblem.KEYS_REFUSED)
         except (ResultUnknown, TimeoutError) as error:
-            log.warning("toll.unknown", toll=str(id_), why=str(error))
+            await self._note_unknown(toll, error)
             await self._store_open(toll, TollStatus.UNKNOWN)
         else:
             await self._store(toll, answer)
@@ -197,8 +197,8 @@ class TollService:
                         amount_vnd=toll.amount_vnd,
                         now=self._read_clock(),
                     )
-            except (RequestRefused, ResultUnknown, TimeoutError) as error:
-                log.warning("toll.unknown", toll=str(toll.id), why=str(error))
+            except (ResultUnknown, TimeoutError) as error:
+                await self._note_unknown(toll, error)
         if answer is not None and answer.status == "absent":
             if self._read_clock() >= toll.created_at + ARRIVES_WITHIN:
                 await self._store_declined(toll, TollProblem.NOT_ARRIVED)
@@ -226,12 +226,23 @@ class TollService:
                     status = RefundStatus.REFUNDED
                 elif answer.status == "refused":
                     status = RefundStatus.REFUSED
-            except (RequestRefused, ResultUnknown, TimeoutError) as error:
-                log.warning("toll.refund_unknown", toll=str(toll.id), why=str(error))
+            except (ResultUnknown, TimeoutError) as error:
+                await self._note_unknown(toll, error)
         async with open_org_transaction(self._database, toll.org_id) as session:
             await settling.store_refund(
                 session, toll.org_id, toll.id, status, now=self._read_clock()
             )
+
+    async def _note_unknown(self, toll: TollFacts, error: Exception) -> None:
+        log.warning("toll.unknown", toll=str(toll.id), why=str(error))
+        if isinstance(error, KeysDoubted):
+            await self._doubt_keys(toll)
+
+    async def _doubt_keys(self, toll: TollFacts) -> None:
+        """Let a manager look at the contract's key; what is signed with it again closes that."""
+        async with open_org_transaction(self._database, toll.org_id) as session:
+            now = self._read_clock()
+            await settling.doubt_keys(session, toll.org_id, toll.contract_id, now=now)
 
     async def _store(self, toll: TollFacts, answer: TollAnswer) -> None:
         if answer.status == "charged":

@@ -22,7 +22,12 @@ from payments.bills.payment_rules import (
 )
 from payments.bills.queries import get_bill
 from payments.bills.rules import BillState
-from payments.breaks.queries import close_breaks, insert_breaks_once, lock_open_break
+from payments.breaks.queries import (
+    close_breaks,
+    hold_break,
+    insert_breaks_once,
+    lock_open_break,
+)
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.ledger import service as ledger
@@ -71,6 +76,7 @@ async def store_charged(
         resolved_at=now,
     )
     await _close_question(session, toll, now=now)
+    await _trust_keys(session, toll, now=now)
     if kept_vnd:
         await _settle(session, toll, bill, kept_vnd, answer.charged_at, now=now)
     if rest_vnd := toll.amount_vnd - kept_vnd:
@@ -87,6 +93,8 @@ async def store_declined(
         return
     await queries.store_status(session, toll, TollStatus.DECLINED, problem=problem, resolved_at=now)
     await _close_question(session, toll, now=now)
+    if problem is not TollProblem.KEYS_REFUSED:
+        await _trust_keys(session, toll, now=now)
 
 
 async def store_open(
@@ -107,6 +115,20 @@ async def store_open(
             reason=Reason(BreakReason.TOLL_UNANSWERED, {"reference": bill.reference}),
         )
         await insert_breaks_once(session, org_id, [question], now=now)
+        await hold_break(session, org_id, subject_id=id_, kind=question.kind, held_at=now)
+
+
+async def doubt_keys(
+    session: AsyncSession, org_id: UUID, contract_id: UUID, *, now: datetime
+) -> None:
+    """Tell the managers that an operator seems not to take the key of a contract. Idempotent."""
+    contract = await queries.get_contract(session, org_id, contract_id)
+    alarm = NewBreak(
+        kind=BreakKind.KEYS_DOUBTED,
+        subject_id=contract_id,
+        reason=Reason(BreakReason.TOLL_KEYS_NOT_TAKEN, {"name": contract.name}),
+    )
+    await insert_breaks_once(session, org_id, [alarm], now=now)
 
 
 async def ask_refund(
@@ -129,6 +151,7 @@ async def ask_refund(
     await queries.store_refund(
         session, toll, RefundStatus.PENDING, refunded_vnd=0, attempts=1, wait=LEASE
     )
+    await hold_break(session, org_id, subject_id=id_, kind=BreakKind.REFUND_DUE, held_at=now)
     record_change(
         session,
         org_id=org_id,
@@ -150,6 +173,8 @@ async def store_refund(
     toll = await queries.lock_request(session, org_id, id_)
     if toll.refund_status != RefundStatus.PENDING:
         return
+    if status is not RefundStatus.PENDING:
+        await _trust_keys(session, toll, now=now)
     left_vnd = toll.left_vnd
     is_made = status is RefundStatus.REFUNDED
     await queries.store_refund(
@@ -161,6 +186,9 @@ async def store_refund(
         wait=wait_after(toll.attempts),
     )
     if not is_made:
+        if status is RefundStatus.REFUSED:  # a person gives it back otherwise, and says how
+            kind = BreakKind.REFUND_DUE
+            await hold_break(session, org_id, subject_id=id_, kind=kind, held_at=None)
         return
     posting = NewPosting(
         debit=unapplied(toll.contract_id),
@@ -259,6 +287,19 @@ async def _close_question(session: AsyncSession, toll: TollFacts, *, now: dateti
         toll.org_id,
         subject_id=toll.id,
         kinds=[BreakKind.STUCK],
+        by=None,
+        resolution="answered",
+        now=now,
+    )
+
+
+async def _trust_keys(session: AsyncSession, toll: TollFacts, *, now: datetime) -> None:
+    """Close the alarm about a contract's key: an answer came that only who has it could sign."""
+    await close_breaks(
+        session,
+        toll.org_id,
+        subject_id=toll.contract_id,
+        kinds=[BreakKind.KEYS_DOUBTED],
         by=None,
         resolution="answered",
         now=now,

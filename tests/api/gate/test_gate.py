@@ -16,7 +16,7 @@ from parking.shifts.deposits import OWNER_KIND as DEPOSIT
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 from tests.world.bills import a_bill
-from tests.world.gates import Gate, set_up_gate
+from tests.world.gates import Gate
 from tests.world.hubs import Hub
 from tests.world.lots import LotFacts, a_lot
 from tests.world.notices import pay
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    gate = await set_up_gate(hub)
-    await a_tariff(hub.services.database, gate.lot, now=read_clock())
+async def gate(gate: Gate) -> Gate:
+    """The lot with a tariff."""
+    await a_tariff(gate.hub.services.database, gate.lot, now=read_clock())
     return gate
 
 

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from jinja2 import nodes
@@ -24,11 +25,13 @@ BUILT_IN = {
 
 
 ENVIRONMENT = make_environment()
-TREES = {
-    path.name: ENVIRONMENT.parse(path.read_text())
-    for folder in TEMPLATES
-    for path in sorted(folder.glob("*.html"))
-}
+PATHS = {path.name: path for folder in TEMPLATES for path in sorted(folder.glob("*.html"))}
+
+
+@cache  # every process collects these tests, and one runs them
+def trees() -> dict[str, nodes.Template]:
+    """Every template as Jinja reads it, by its name."""
+    return {name: ENVIRONMENT.parse(path.read_text()) for name, path in PATHS.items()}
 
 
 def list_known() -> Iterator[str]:
@@ -40,19 +43,21 @@ def list_known() -> Iterator[str]:
                     yield from (name for name in dir(one) if not name.startswith("_"))
                     if dataclasses.is_dataclass(one):
                         yield from (field.name for field in dataclasses.fields(one))
-    for tree in TREES.values():  # what one template makes and another imports
+    for tree in trees().values():  # what one template makes and another imports
         yield from (macro.name for macro in tree.find_all(nodes.Macro))
         yield from (n.name for n in tree.find_all(nodes.Name) if n.ctx == "store")
 
 
-KNOWN = BUILT_IN | set(list_known())
+@cache
+def known() -> set[str]:
+    return BUILT_IN | set(list_known())
 
 
-@pytest.mark.parametrize("name", sorted(TREES))
+@pytest.mark.parametrize("name", sorted(PATHS))
 def test_whatever_a_template_reads_is_a_field_of_some_page(name: str) -> None:
-    read = [node for node in TREES[name].find_all(nodes.Getattr) if not is_of_form(node)]
+    read = [node for node in trees()[name].find_all(nodes.Getattr) if not is_of_form(node)]
 
-    unknown = [f"{one.attr} in line {one.lineno}" for one in read if one.attr not in KNOWN]
+    unknown = [f"{one.attr} in line {one.lineno}" for one in read if one.attr not in known()]
 
     assert unknown == []
 

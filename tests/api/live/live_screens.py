@@ -102,7 +102,7 @@ class Screen:
     async def receive_names(self, wanted: int) -> list[str]:
         """Return the names of the next events, those that a stream says of itself too."""
         names: list[str] = []
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             async for line in self.lines:
                 if line.startswith("event: "):
                     names.append(line.removeprefix("event: "))

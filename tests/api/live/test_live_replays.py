@@ -42,7 +42,7 @@ async def test_a_screen_that_receives_nothing_learns_how_far_it_has_read(
         first, second = await screen.receive(), await screen.receive()
     assert (first["event"], second["event"]) == ("tick", "tick")
     told = datetime.fromisoformat(json.loads(second["data"])["now"])
-    assert abs(read_clock() - told) < timedelta(seconds=2)  # a page has no other good clock
+    assert abs(read_clock() - told) < timedelta(seconds=10)  # a page has no other good clock
     assert opened < UUID(first["id"]) < UUID(second["id"]) < first_id_at(read_clock())
 
     await happen(hub, org_id, "missed")

@@ -16,7 +16,8 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from tests.api.pay.test_parking_ticket import collect_cash
 from tests.world.complaints import a_new_complaint, complain
-from tests.world.gates import CODE, set_up_gate
+from tests.world.databases import Template
+from tests.world.gates import CODE, KnownGate, find_gate
 from tests.world.gates import Gate as StaffedGate
 from tests.world.hubs import Hub
 from tests.world.pages import as_reader, text_of
@@ -28,8 +29,8 @@ PLATE = "29AA12345"
 
 
 @pytest.fixture
-async def staffed(hub: Hub) -> StaffedGate:
-    return await set_up_gate(hub)
+def staffed(hub: Hub, gate_template: Template[KnownGate]) -> StaffedGate:
+    return find_gate(hub, gate_template.holds)
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import pytest
 from core.clock import read_clock
 from core.db import Database
 from tests.world.constants import PASSWORD
-from tests.world.gates import CODE, Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import CODE, Gate
 from tests.world.lots import a_lot
 from tests.world.pages import as_reader
 from tests.world.phones import EnrolledPhone, Phone, enrol_phone
@@ -20,12 +19,6 @@ from tests.world.serials import next_serial
 pytestmark = pytest.mark.anyio
 PAGE = "/manage/devices"
 PIN = "739204"
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot of an operator, with an attendant and a manager."""
-    return await set_up_gate(hub)
 
 
 async def read(client: httpx.AsyncClient, path: str = PAGE, **query: str) -> str:

@@ -101,6 +101,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.PAID_TOO_LATE: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_CHARGED_TOO: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_UNANSWERED: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
+    BreakReason.TOLL_KEYS_NOT_TAKEN: ({"name": "VETC"}, "VETC"),
     BreakReason.INVARIANT_BROKEN: (
         {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
         ["postings_sum_to_zero", "sum_vnd 5"],

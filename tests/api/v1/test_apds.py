@@ -5,19 +5,12 @@ from datetime import timedelta
 import pytest
 
 from core.clock import read_clock
-from tests.world.gates import CODE, Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import CODE, Gate
 from tests.world.parking_sessions import a_tariff_document
 
 pytestmark = pytest.mark.anyio
 
 PLACE = {"latitude_e6": 21_028_511, "longitude_e6": 105_854_167}
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with a manager and an attendant."""
-    return await set_up_gate(hub)
 
 
 def today() -> dict[str, str]:

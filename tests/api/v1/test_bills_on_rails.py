@@ -14,6 +14,7 @@ from payments.polling.client import open_client
 from payments.rails import calls
 from payments.vietqr import parse
 from tests.world.cities import employ
+from tests.world.constants import BUSY_S
 from tests.world.hubs import Hub
 from tests.world.markets import Market, set_up_market
 from tests.world.pages import text_of
@@ -197,7 +198,7 @@ async def test_a_check_of_a_silent_payos_is_answered_within_five_seconds(
     else:
         answer = await market.till.post(f"/v1/bills/{bill['id']}/check")
 
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 5 + BUSY_S
     if is_at_the_counter:
         assert (answer.status_code, "checked=failed" in answer.headers["location"]) == (303, True)
     else:

@@ -1,6 +1,7 @@
 """The door answers as the route behind it would: it leaves out work, never a rule."""
 
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient, Response
 
 from api.app import create_app
@@ -30,10 +31,15 @@ REQUESTS: list[tuple[str, str, bytes]] = [
 ]
 
 
+def walled_up(settings: Settings) -> FastAPI:
+    """The hub whose router sees every request."""
+    app = create_app(settings)
+    app.user_middleware = [m for m in app.user_middleware if m.cls is not CallbacksASGI]
+    return app
+
+
 async def test_the_door_answers_like_the_route_behind_it(settings: Settings) -> None:
-    walled_up = create_app(settings)
-    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not CallbacksASGI]
-    async with running_hub(settings) as hub, running_hub(settings, walled_up) as other:
+    async with running_hub(settings) as hub, running_hub(settings, build=walled_up) as other:
         for method, path, body in REQUESTS:
             through_door = await ask(hub.client, method, path, body)
             through_router = await ask(other.client, method, path, body)

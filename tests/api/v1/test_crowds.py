@@ -7,8 +7,7 @@ from sqlalchemy import text
 
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +25,7 @@ def a_book(shift_id: str, **facts: Any) -> dict[str, Any]:
     return {"id": str(new_id()), "shift_id": shift_id, **numbers, **facts}
 
 
-async def test_a_manager_gives_tickets_out_and_sees_which_are_missing(hub: Hub) -> None:
-    gate = await set_up_gate(hub)
+async def test_a_manager_gives_tickets_out_and_sees_which_are_missing(gate: Gate) -> None:
     body = a_book(await open_shift(gate))
     assert (await gate.attendant.post("/v1/ticket-books", json=body)).status_code == 403
 
@@ -49,8 +47,7 @@ async def test_a_manager_gives_tickets_out_and_sees_which_are_missing(hub: Hub) 
     assert (found["used_count"], found["missing"]) == (2, ["A002", "A003"])
 
 
-async def test_pages_of_ticket_books_go_on_where_the_last_one_ended(hub: Hub) -> None:
-    gate = await set_up_gate(hub)
+async def test_pages_of_ticket_books_go_on_where_the_last_one_ended(gate: Gate) -> None:
     shift_id = await open_shift(gate)
     for n in range(3):
         body = a_book(shift_id, first_number=n, last_number=n)
@@ -66,10 +63,9 @@ async def test_pages_of_ticket_books_go_on_where_the_last_one_ended(hub: Hub) ->
     assert rest["next_cursor"] is None
 
 
-async def test_a_manager_decides_about_a_stay_that_does_not_end(hub: Hub) -> None:
-    gate = await set_up_gate(hub)
+async def test_a_manager_decides_about_a_stay_that_does_not_end(gate: Gate) -> None:
     stay_id = (await gate.enter())["session_id"]
-    async with open_org_transaction(hub.services.database, gate.lot.org.id) as session:
+    async with open_org_transaction(gate.hub.services.database, gate.lot.org.id) as session:
         await session.execute(text("UPDATE parking_sessions SET status = 'review'"))
     path = f"/v1/lots/{gate.lot.id}/reviews"
     decision = {"decision": "left", "reason": "Đã tìm khắp bãi"}

@@ -1,5 +1,6 @@
 """Entries over HTTP: who may let vehicles in, what is refused, and that both ways in are one."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.v1.lots.entries_asgi import EntriesASGI
@@ -14,7 +16,9 @@ from api.v1.lots.entry_schemas import EntryRead
 from core.clock import read_clock
 from core.ids import first_id_at, new_id
 from core.settings import Settings
-from tests.world.gates import CODE, Gate, set_up_gate
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
+from tests.world.gates import CODE, Gate, KnownGate, a_gate_template, set_up_gate
 from tests.world.hubs import Hub, running_hub
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.parking_sessions import a_tariff
@@ -22,10 +26,11 @@ from tests.world.parking_sessions import a_tariff
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with room for two motorbikes, and an attendant."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 2})
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for two motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 2}) as template:
+        yield template
 
 
 async def test_an_attendant_enters_a_vehicle_and_may_send_it_again(gate: Gate) -> None:
@@ -84,39 +89,40 @@ async def test_a_manager_lets_a_vehicle_into_a_full_lot_and_the_audit_log_says_w
     assert "xe cứu hoả" in audited.text
 
 
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
-        ({"id": str(uuid4())}, "id"),
-        ({"id": "x"}, "id"),
-        ({"id": str(first_id_at(read_clock() - timedelta(days=36)))}, "id"),
-        ({"vehicle_class": "boat"}, "vehicle_class"),
-        ({"plate": 12345}, "plate"),
-        ({"plate": ""}, "plate"),
-        ({"plate": "29AA\x0012345"}, "plate"),
-        ({"plate": "9" * 70}, "plate"),
-        ({"plate": None}, "plate"),
-        ({"ticket": "A\x00"}, "ticket"),
-        ({"ticket": "1", "token": "2"}, "token"),
-        ({"ticket": " "}, "ticket"),
-        ({"read_text": "29\x00"}, "read_text"),
-        ({"read_score_bps": 5000.0}, "read_score_bps"),
-        ({"read_score_bps": 10_001}, "read_score_bps"),
-        ({"photo": "ab"}, "photo"),
-        ({"colour": "red"}, "colour"),
-    ],
-)
-async def test_what_cannot_be_an_entry_is_refused_with_its_field(
-    gate: Gate, wrong: dict[str, Any], field: str
-) -> None:
-    answer = await gate.attendant.post(
-        gate.entries_path,
-        content=msgspec.json.encode(gate.body(**wrong)),
-        headers={"Content-Type": "application/json"},
-    )
+NO_ENTRIES = [
+    ({"id": str(uuid4())}, "id"),
+    ({"id": "x"}, "id"),
+    ({"id": str(first_id_at(read_clock() - timedelta(days=36)))}, "id"),
+    ({"vehicle_class": "boat"}, "vehicle_class"),
+    ({"plate": 12345}, "plate"),
+    ({"plate": ""}, "plate"),
+    ({"plate": "29AA\x0012345"}, "plate"),
+    ({"plate": "9" * 70}, "plate"),
+    ({"plate": None}, "plate"),
+    ({"ticket": "A\x00"}, "ticket"),
+    ({"ticket": "1", "token": "2"}, "token"),
+    ({"ticket": " "}, "ticket"),
+    ({"read_text": "29\x00"}, "read_text"),
+    ({"read_score_bps": 5000.0}, "read_score_bps"),
+    ({"read_score_bps": 10_001}, "read_score_bps"),
+    ({"photo": "ab"}, "photo"),
+    ({"colour": "red"}, "colour"),
+]
 
-    assert answer.status_code == 422, answer.text
-    assert [v["field"] for v in answer.json()["violations"]] == [field]
+
+async def test_what_cannot_be_an_entry_is_refused_with_its_field(
+    gate: Gate, subtests: pytest.Subtests
+) -> None:
+    for wrong, field in NO_ENTRIES:
+        with subtests.test(wrong=wrong):
+            answer = await gate.attendant.post(
+                gate.entries_path,
+                content=msgspec.json.encode(gate.body(**wrong)),
+                headers={"Content-Type": "application/json"},
+            )
+
+            assert answer.status_code == 422, answer.text
+            assert [v["field"] for v in answer.json()["violations"]] == [field]
     assert (await gate.enter())["inside_count"] == 1
 
 
@@ -125,16 +131,20 @@ LONE_SURROGATE = (
 )
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"null", b"\xff", b'{"id": 1, "id": 2}', LONE_SURROGATE]
-)
-async def test_what_is_no_json_of_an_entry_is_refused(gate: Gate, body: bytes) -> None:
-    headers = {"Content-Type": "application/json"}
+NO_JSON = [b"", b"{", b"null", b"\xff", b'{"id": 1, "id": 2}', LONE_SURROGATE]
 
-    answer = await gate.attendant.post(gate.entries_path, content=body, headers=headers)
 
-    assert answer.status_code == 422, answer.text
-    assert (await gate.attendant.post(gate.entries_path, content=body)).status_code == 422
+async def test_what_is_no_json_of_an_entry_is_refused(
+    gate: Gate, subtests: pytest.Subtests
+) -> None:
+    for body in NO_JSON:
+        with subtests.test(body=body):
+            headers = {"Content-Type": "application/json"}
+
+            answer = await gate.attendant.post(gate.entries_path, content=body, headers=headers)
+
+            assert answer.status_code == 422, answer.text
+            assert (await gate.attendant.post(gate.entries_path, content=body)).status_code == 422
 
 
 async def test_nobody_enters_vehicles_at_a_lot_that_is_not_theirs(gate: Gate, hub: Hub) -> None:
@@ -153,13 +163,18 @@ async def test_nobody_enters_vehicles_at_a_lot_that_is_not_theirs(gate: Gate, hu
     assert (await clerk.post(gate.entries_path, json=gate.body())).status_code == 403
 
 
+def without_the_way_past(settings: Settings) -> FastAPI:
+    """The hub whose router sees every request."""
+    app = create_app(settings)
+    app.user_middleware = [m for m in app.user_middleware if m.cls is not EntriesASGI]
+    return app
+
+
 async def test_the_way_past_the_router_answers_like_the_route_behind_it(settings: Settings) -> None:
-    walled_up = create_app(settings)
-    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not EntriesASGI]
     async with running_hub(settings) as hub:
         gate = await set_up_gate(hub)
         cookies = gate.attendant.cookies
-        async with running_hub(settings, walled_up) as other:
+        async with running_hub(settings, build=without_the_way_past) as other:
             behind = other.new_client(**{"Sec-Fetch-Site": "same-origin"})
             behind.cookies = cookies
             good = gate.body()
@@ -183,14 +198,12 @@ async def test_the_way_past_the_router_answers_like_the_route_behind_it(settings
 async def test_the_way_out_past_the_router_answers_like_the_route_behind_it(
     settings: Settings,
 ) -> None:
-    walled_up = create_app(settings)
-    walled_up.user_middleware = [m for m in walled_up.user_middleware if m.cls is not EntriesASGI]
     async with running_hub(settings) as hub:
         gate = await set_up_gate(hub)
         await a_tariff(hub.services.database, gate.lot, now=read_clock())
         await gate.enter(plate="29A155555")
         exits = f"/v1/lots/{gate.lot.id}/exits"
-        async with running_hub(settings, walled_up) as other:
+        async with running_hub(settings, build=without_the_way_past) as other:
             behind = other.new_client(**{"Sec-Fetch-Site": "same-origin"})
             behind.cookies = gate.attendant.cookies
             gone = {"plate": "29A199999", "vehicle_class": "motorbike"}

@@ -1,6 +1,7 @@
 """Movements of phones where the database gives way, or the phone says what cannot be."""
 
 import base64
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -8,19 +9,21 @@ from sqlalchemy import text
 from core.clock import read_clock
 from core.db import Database
 from identity.devices.signatures import MOVEMENT
+from ops.postgres.supervisor import Cluster
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
     """A lot with room for five motorbikes."""
-    return await set_up_gate(hub, capacity={MOTORBIKE: 5})
+    with a_gate_template(cluster, capacity={MOTORBIKE: 5}) as template:
+        yield template
 
 
 @pytest.fixture

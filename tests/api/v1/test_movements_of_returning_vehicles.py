@@ -1,7 +1,8 @@
 """Vehicles that left and came back while a phone was offline, however its queue is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
+from ops.postgres.supervisor import Cluster
 from parking.exits.applier import apply_device
 from parking.exits.movement_applier import MovementApplier
+from tests.world.databases import Template
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE
 from tests.world.offline import EnrolledPhone, a_phone
 from tests.world.parking_sessions import a_tariff
@@ -21,13 +23,21 @@ from tests.world.parking_sessions import a_tariff
 pytestmark = pytest.mark.anyio
 
 PLATE = "29AA12345"
+PIECES = [(4,), (1, 3), (2, 2), (3, 1), (1, 1, 1, 1)]  # how many of a queue come at once
+EVERYDAY = {((4,), False), ((1, 1, 1, 1), True)}  # the two furthest apart
+
+
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[KnownGate]]:
+    """A lot with room for five motorbikes."""
+    with a_gate_template(cluster, capacity={MOTORBIKE: 5}) as template:
+        yield template
 
 
 @pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with room for five motorbikes and a tariff."""
-    gate = await set_up_gate(hub, capacity={MOTORBIKE: 5})
-    await a_tariff(hub.services.database, gate.lot, now=read_clock())
+async def gate(gate: Gate) -> Gate:
+    """The same lot with a tariff."""
+    await a_tariff(gate.hub.services.database, gate.lot, now=read_clock())
     return gate
 
 
@@ -76,8 +86,13 @@ def a_day(phone: EnrolledPhone, *, comings: int) -> list[dict[str, Any]]:
     return day
 
 
-@pytest.mark.parametrize("pieces", [(4,), (1, 3), (2, 2), (3, 1), (1, 1, 1, 1)])
-@pytest.mark.parametrize("is_applied_between", [False, True])
+@pytest.mark.parametrize(
+    ("pieces", "is_applied_between"),
+    [
+        pytest.param(*way, marks=() if way in EVERYDAY else pytest.mark.slow)
+        for way in product(PIECES, (False, True))
+    ],
+)
 async def test_a_vehicle_that_left_and_came_back_twice_has_each_of_its_stays(
     gate: Gate,
     phone: EnrolledPhone,

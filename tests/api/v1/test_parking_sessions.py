@@ -17,8 +17,7 @@ from core.tenancy import open_org_transaction
 from parking.exits.quoting import QUOTED_FOR
 from payments.bills.queries import get_bill
 from tests.world.entries import all_are, count_parked
-from tests.world.gates import CODE, Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import CODE, Gate
 from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, a_tariff, as_stall
@@ -28,9 +27,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    gate = await set_up_gate(hub)
-    await a_tariff(hub.services.database, gate.lot, now=read_clock())
+async def gate(gate: Gate) -> Gate:
+    """The lot with a tariff."""
+    await a_tariff(gate.hub.services.database, gate.lot, now=read_clock())
     return gate
 
 

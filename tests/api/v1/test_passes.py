@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from core.clock import hanoi_day, read_clock
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
 from tests.world.entries import a_plate
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import Gate as PricedGate
@@ -24,11 +24,6 @@ from tests.world.sold_passes import with_monthly_prices
 from tests.world.waits import DEADLINE_S, LOOKS_EVERY_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    return await set_up_gate(hub)
 
 
 @pytest.fixture
@@ -304,3 +299,30 @@ async def test_the_watch_list_is_masked_for_others_and_closed_to_gates(gate: Gat
     assert refused.status_code == 403
     assert at_gate.json()["code"] == "whole_organisation_needed"
     assert [one["field"] for one in too_long.json()["violations"]] == ["expires_on"]
+
+
+async def test_a_pass_is_sold_in_cash_over_http_once(gate: Gate, priced: PricedGate) -> None:
+    made = (await gate.manager.post("/v1/passes", json=a_body(gate))).json()
+    path = f"/v1/passes/{made['id']}/cash"
+    body = {"id": str(new_id()), "amount_vnd": made["terms"][0]["price_vnd"]}
+    no_shift = await gate.attendant.post(path, json=body)
+    assert (no_shift.status_code, no_shift.json()["code"]) == (409, "no_open_shift")
+    shift = {"id": str(new_id()), "lot_id": str(gate.lot.id), "change_vnd": 0}
+    assert (await gate.attendant.post("/v1/shifts", json=shift)).status_code == 201
+    wrong = await gate.attendant.post(path, json=body | {"amount_vnd": body["amount_vnd"] - 1})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "pass_price_differs")
+
+    taken = [await gate.attendant.post(path, json=body) for _ in range(2)]
+
+    assert [one.status_code for one in taken] == [201, 201]
+    assert taken[0].json() == taken[1].json()
+    assert (taken[0].json()["rail"], taken[0].json()["receipt_number"] is not None) == (
+        "cash",
+        True,
+    )
+    shown = (await gate.manager.get(f"/v1/passes/{made['id']}")).json()
+    assert shown["state"] == "in_force"
+    reverse = f"{path}/{body['id']}/reverse"
+    assert (await gate.attendant.post(reverse, json={})).status_code == 200
+    shown = (await gate.manager.get(f"/v1/passes/{made['id']}")).json()
+    assert shown["state"] == "unpaid"

@@ -7,17 +7,10 @@ from uuid import uuid4
 import pytest
 
 from core.clock import day_bounds, hanoi_day, read_clock
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 from tests.world.parking_sessions import a_tariff_document
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(hub: Hub) -> Gate:
-    """A lot with a manager and an attendant."""
-    return await set_up_gate(hub)
 
 
 def in_days(days: int) -> str:

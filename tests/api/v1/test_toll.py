@@ -13,7 +13,8 @@ from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.settings import Settings
 from payments.rails.toll.jobs import resume_tolls
-from tests.world.gates import Gate, set_up_gate
+from tests.world.databases import Template
+from tests.world.gates import Gate, KnownGate, find_gate
 from tests.world.hubs import running_hub
 from tests.world.parking_sessions import a_tariff
 from tests.world.sandboxes import a_sandbox
@@ -32,10 +33,12 @@ def operator() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-async def gate(settings: Settings, operator: httpx.Client) -> AsyncIterator[Gate]:
+async def gate(
+    settings: Settings, operator: httpx.Client, gate_template: Template[KnownGate]
+) -> AsyncIterator[Gate]:
     origin = str(operator.base_url).rstrip("/")
     async with running_hub(settings.model_copy(update={"sandbox_origins": (origin,)})) as hub:
-        gate = await set_up_gate(hub)
+        gate = find_gate(hub, gate_template.holds)
         await a_tariff(hub.services.database, gate.lot, now=read_clock())
         yield gate
 

@@ -27,18 +27,14 @@ from core.errors import InvalidRequest
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
+from parking.exits.paying import collect
 from tests.payments.invariants import find_violations
 from tests.world.complaints import a_new_complaint, complain
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 @pytest.fixture
@@ -50,6 +46,19 @@ async def resolve(database: Database, gate: Gate, complaint_id: UUID, **facts: A
     known = {"outcome": Outcome.UPHELD, "answer": "Nhân viên đã thu thừa.", "now": NOON, **facts}
     async with open_org_transaction(database, gate.org_id) as session:
         return await resolve_complaint(session, gate.org_id, complaint_id, actor=MANAGER, **known)
+
+
+async def pay_in_cash(database: Database, gate: Gate, stay_id: UUID) -> None:
+    async with open_org_transaction(database, gate.org_id) as session:
+        await collect(
+            session,
+            gate.org_id,
+            stay_id,
+            cash(PER_VISIT_VND),
+            priced_at=NOON,
+            actor=gate.attendant,
+            now=NOON,
+        )
 
 
 async def list_open_ids(database: Database, gate: Gate) -> list[UUID]:
@@ -130,10 +139,11 @@ async def test_something_else_has_to_be_said_in_words_that_can_be_seen(
 async def test_an_upheld_complaint_puts_its_refund_on_the_list_and_the_books_agree(
     app_database: Database, gate: Gate, stay_id: UUID, fresh_database: FreshDatabase
 ) -> None:
+    await pay_in_cash(app_database, gate, stay_id)
     made = await complain(app_database, gate, a_new_complaint(gate, stay_id))
 
-    resolved = await resolve(app_database, gate, made.id, refund_vnd=15_000)
-    again = await resolve(app_database, gate, made.id, refund_vnd=15_000)
+    resolved = await resolve(app_database, gate, made.id, refund_vnd=4_000)
+    again = await resolve(app_database, gate, made.id, refund_vnd=4_000)
 
     assert (resolved.status, resolved.outcome) == ("answered", "upheld")
     assert again.resolved_at == resolved.resolved_at
@@ -142,7 +152,7 @@ async def test_an_upheld_complaint_puts_its_refund_on_the_list_and_the_books_agr
             text("SELECT kind, subject_id, amount_vnd, reason FROM breaks")
         )
         assert [tuple(row) for row in rows] == [
-            ("refund_agreed", made.id, 15_000, "complaint_upheld")
+            ("refund_agreed", made.id, 4_000, "complaint_upheld")
         ]
         audited = await session.execute(
             text(

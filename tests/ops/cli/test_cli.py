@@ -93,7 +93,14 @@ def test_a_postgresql_that_is_not_there_is_named() -> None:
         run_tests([], postgres="7")
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "sandbox"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("demo", marks=pytest.mark.slow),
+        pytest.param("serve", marks=pytest.mark.slow),
+        "sandbox",
+    ],
+)
 def test_a_busy_port_is_named_with_its_option(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

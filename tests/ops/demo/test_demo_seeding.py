@@ -1,14 +1,20 @@
 """Seeding the demo city in one process: what is there already, and where it must not be."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ops.demo import city
-from ops.demo.parking import SITES, VEHICLES_A_LOT
+from ops.demo.day import VEHICLES, list_turns
+from ops.demo.parking import SITES
 from ops.demo.places import DONG_XA, PLACES
 from ops.errors import CannotStart
+from tests.payments.invariants import find_violations
 from tests.world.databases import FreshDatabase
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -40,6 +46,7 @@ def test_a_seeding_that_stopped_half_way_goes_on(
     assert count == len(PLACES) + 1
 
 
+@pytest.mark.slow
 def test_the_audit_log_of_each_place_begins_with_its_organisation(
     seed: Callable[[], list[str]], fresh_database: FreshDatabase
 ) -> None:
@@ -78,23 +85,61 @@ def test_pretend_places_are_not_put_beside_live_ones(
 
 
 @pytest.mark.slow
-def test_the_parking_sites_have_prices_and_a_morning_behind_them(
+def test_the_parking_sites_have_prices_phones_and_a_day_behind_them(
     seed: Callable[[], list[str]], fresh_database: FreshDatabase
 ) -> None:
     seed()
 
     with psycopg.connect(fresh_database.owner_url) as owner:
-        lots, priced, inside, counted, left, collected, open_shifts = (
+        lots, priced, devices, open_shifts, inside, counted, left, hours, owing = (
             owner.execute("""
             SELECT (SELECT count(*) FROM lots), (SELECT count(DISTINCT lot_id) FROM lot_tariffs),
+                   (SELECT count(DISTINCT scope_id) FROM devices WHERE revoked_at IS NULL),
+                   (SELECT count(*) FROM shifts WHERE closed_at IS NULL),
                    (SELECT count(*) FROM inside), (SELECT sum(inside_count) FROM occupancy),
                    (SELECT count(*) FROM parking_sessions WHERE status = 'left'),
-                   (SELECT count(*) FROM collections WHERE rail = 'cash' AND amount_vnd > 0),
-                   (SELECT count(*) FROM shifts WHERE closed_at IS NULL)
+                   (SELECT extract(epoch FROM max(entered_at) - min(entered_at)) / 3600
+                    FROM parking_sessions),
+                   (SELECT count(*) FROM parking_sessions WHERE arrears_vnd > 0)
             """).fetchone()
             or ()
         )
-    assert (lots, priced, open_shifts) == (len(SITES), len(SITES), 2)
+        used = owner.execute("""
+            SELECT count(DISTINCT lot_id) FROM parking_sessions WHERE entry_device_id IS NOT NULL
+            """).fetchone()
+    everywhere = len(SITES)
+    assert (lots, priced, devices, open_shifts) == (everywhere,) * 4
+    assert used == (everywhere,)
     assert inside == counted
-    assert inside + left == 2 * VEHICLES_A_LOT
-    assert 0 < collected <= left
+    assert left > sum(VEHICLES[one] for one in SITES[0].room)
+    assert hours > 12
+    assert 0 < owing < left / 10
+    assert find_violations(fresh_database.owner_url) == []
+
+
+def test_a_phone_that_was_revoked_is_followed_by_another(
+    seed: Callable[[], list[str]], fresh_database: FreshDatabase
+) -> None:
+    seed()
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE devices SET revoked_at = now() WHERE name = 'Cổng LTK'")
+
+        seed()
+
+        rows = owner.execute("SELECT count(*) FROM devices WHERE revoked_at IS NULL").fetchone()
+    assert rows == (len(SITES),)
+
+
+@given(st.datetimes(datetime(2026, 11, 1), datetime(2026, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_at_whatever_time_a_demo_starts_one_shift_runs_and_the_others_are_over(
+    now: datetime,
+) -> None:
+    turns = list_turns(now)
+
+    assert [turn.is_closed for turn in turns] == [*[True] * (len(turns) - 1), False]
+    assert turns[-1].ends_at == now
+    for earlier, later in pairwise(turns):
+        assert earlier.ends_at <= later.opens_at
+    for turn in turns:
+        assert timedelta(hours=1) <= turn.ends_at - turn.opens_at <= timedelta(hours=18)
+        assert turn.opens_at >= now - timedelta(hours=24)

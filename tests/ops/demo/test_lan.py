@@ -42,6 +42,7 @@ def test_an_address_of_a_private_network_is_taken(address: str) -> None:
     assert check_address(address) == address
 
 
+@pytest.mark.slow
 def test_a_phone_that_trusts_the_authority_opens_the_hub(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -89,6 +90,37 @@ def test_a_phone_trusts_once_and_the_certificate_is_renewed_by_itself(tmp_path: 
     ensure_certificate(tmp_path, "192.168.1.9", now=NOON + CERTIFICATE_FOR)
     assert first.certificate.read_bytes() != moved
     assert first.authority.read_bytes() == authority
+
+
+def test_an_authority_that_was_made_anew_signs_again_what_its_namesake_had_signed(
+    tmp_path: Path,
+) -> None:
+    """Both are named after the same day; a phone that trusts the new one refused the old work."""
+    tls = ensure_certificate(tmp_path, HERE, now=NOON)
+    tls.authority.unlink()
+
+    ensure_certificate(tmp_path, HERE, now=NOON)
+
+    read = x509.load_pem_x509_certificate
+    authority = read(tls.authority.read_bytes())
+    certificate = read(tls.certificate.read_bytes())
+    certificate.verify_directly_issued_by(authority)
+
+
+@pytest.mark.parametrize("name", ["ca.key", "hub.key"])
+def test_a_key_that_is_not_its_certificate_s_is_replaced_with_it(tmp_path: Path, name: str) -> None:
+    """A kill between two writes leaves such a pair."""
+    tls = ensure_certificate(tmp_path / "lan", HERE, now=NOON)
+    ensure_certificate(tmp_path / "other", HERE, now=NOON)
+    (tmp_path / "other" / name).replace(tls.key.parent / name)
+
+    ensure_certificate(tmp_path / "lan", HERE, now=NOON)
+
+    authority = x509.load_pem_x509_certificate(tls.authority.read_bytes())
+    x509.load_pem_x509_certificate(tls.certificate.read_bytes()).verify_directly_issued_by(
+        authority
+    )
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
 
 
 def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:

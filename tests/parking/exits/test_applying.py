@@ -14,15 +14,15 @@ from tests.parking.exits.test_movements import BACK_ONLINE, Phone
 from tests.payments.invariants import find_violations
 from tests.world.databases import FreshDatabase
 from tests.world.entries import an_entry
-from tests.world.parking_sessions import PER_VISIT_VND, a_gate, a_stay
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay
 from tests.world.reads import list_breaks
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def phone(app_database: Database, worker_database: Database) -> Phone:
-    return Phone(await a_gate(app_database), app_database, worker_database)
+async def phone(gate: Gate, app_database: Database, worker_database: Database) -> Phone:
+    return Phone(gate, app_database, worker_database)
 
 
 async def let_collections_fail(owner_database: Database, sqlstate: str | None) -> None:

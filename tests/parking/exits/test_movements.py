@@ -20,7 +20,7 @@ from parking.shifts.service import close_shift
 from tests.payments.invariants import find_violations
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 from tests.world.reads import list_breaks
 
 pytestmark = pytest.mark.anyio
@@ -92,8 +92,8 @@ class Phone:
 
 
 @pytest.fixture
-async def phone(app_database: Database, worker_database: Database) -> Phone:
-    return Phone(await a_gate(app_database), app_database, worker_database)
+async def phone(gate: Gate, app_database: Database, worker_database: Database) -> Phone:
+    return Phone(gate, app_database, worker_database)
 
 
 async def test_cash_and_the_exit_after_it_are_applied_at_the_time_of_the_phone(

@@ -1,7 +1,9 @@
 """A monthly pass that is shown at the way out, or taken back: for one vehicle, and no money."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from core.clock import day_bounds
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionFacts, CollectionRail
 from parking.exits.errors import PassNotValid
 from parking.exits.paying import Taken
@@ -20,7 +23,7 @@ from parking.sessions.queries import enter_vehicles
 from tests.parking.exits.test_paying_and_leaving import let_out, look, take
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.entries import an_entry
 from tests.world.lots import CAR
 from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_gate, a_stay
@@ -32,9 +35,11 @@ FIRST, SECOND, NO_ONES = "29AA11111", "29AA22222", "29AA22223"
 LATER = NOON + timedelta(hours=1)
 
 
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, document=with_monthly_prices())
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    """A lot whose tariff has monthly prices."""
+    with a_template(cluster, partial(a_gate, document=with_monthly_prices())) as template:
+        yield template
 
 
 async def enter(gate_database: Database, gate: Gate, plate: str) -> UUID:

@@ -33,7 +33,6 @@ from tests.world.parking_sessions import (
     PER_VISIT_VND,
     Gate,
     a_bill_wanted,
-    a_gate,
     a_stay,
     an_attendant,
     cash,
@@ -43,11 +42,6 @@ from tests.world.reads import list_breaks, list_events, read_status
 pytestmark = pytest.mark.anyio
 
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def show_bill(

@@ -33,7 +33,6 @@ from tests.world.parking_sessions import (
     PER_VISIT_VND,
     Gate,
     a_bill_wanted,
-    a_gate,
     a_stay,
     cash,
 )
@@ -43,11 +42,6 @@ pytestmark = pytest.mark.anyio
 
 Move = Callable[[AsyncSession], Awaitable[Any]]
 MIDNIGHT = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)  # the 21st begins in Hà Nội
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def race(database: Database, gate: Gate, *moves: Move) -> list[Any]:

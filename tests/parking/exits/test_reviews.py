@@ -23,17 +23,12 @@ from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.lots import CAR
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
 
 HOUR = timedelta(hours=1)
 STALE_AT = NOON - 72 * HOUR  # whoever came in before then
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 @pytest.fixture

@@ -16,16 +16,11 @@ from parking.sessions.service import override_entry
 from tests.parking.exits.test_paying_and_leaving import count_inside, let_out, look
 from tests.world.constants import MANAGER, NOON
 from tests.world.entries import an_entry
-from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.parking_sessions import Gate, a_stay
 
 pytestmark = pytest.mark.anyio
 
 PLATE = "29AA12345"
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def let_in_anyway(

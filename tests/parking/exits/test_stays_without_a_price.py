@@ -1,6 +1,8 @@
 """A stay that no tariff prices: its vehicle leaves all the same, and its money is recorded."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import psycopg
@@ -8,6 +10,7 @@ import pytest
 
 from core.db import Database
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.exits.leaving import LeaveFacts
 from parking.exits.rules import ExitReason
 from parking.exits.standing import get_stay
@@ -23,7 +26,7 @@ from tests.parking.exits.test_paying_and_leaving import (
 )
 from tests.payments.invariants import find_violations
 from tests.world.constants import NOON
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.lots import MOTORBIKE
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay
@@ -34,9 +37,11 @@ pytestmark = pytest.mark.anyio
 OTHER = VehicleClass.OTHER
 
 
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, capacity={OTHER: 5, MOTORBIKE: 5})
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    """A lot that takes a class without a price."""
+    with a_template(cluster, partial(a_gate, capacity={OTHER: 5, MOTORBIKE: 5})) as template:
+        yield template
 
 
 def take_tariff_away(fresh_database: FreshDatabase) -> None:

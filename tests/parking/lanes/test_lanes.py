@@ -36,9 +36,10 @@ from parking.lanes.rules import (
     needs_words,
 )
 from parking.lanes.waiting import LaneWaiters
-from parking.photos.errors import PhotoNotFound
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from tests.world.lanes import PHOTO, a_served_lane
 from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.photos import a_photo
 
 pytestmark = pytest.mark.anyio
 
@@ -278,6 +279,23 @@ async def test_a_command_that_nobody_fetched_in_time_costs_no_words(
     await make_old(owner_database)
 
     await open_lane(app_database, gate, OpenWanted(id=new_id(), session_id=stay_id))
+
+
+async def test_one_photo_opens_one_lane_once_by_hand(
+    app_database: Database, owner_database: Database, gate: Gate
+) -> None:
+    wanted = hand()
+    first = await open_lane(app_database, gate, wanted)
+    assert await open_lane(app_database, gate, wanted) == first
+    await make_old(owner_database)
+
+    with pytest.raises(PhotoUsed):
+        await open_lane(app_database, gate, hand())
+    with pytest.raises(PhotoUsed):
+        await open_lane(app_database, gate, hand(session_id=await a_stay(app_database, gate)))
+
+    photo = await a_photo(app_database, gate.org_id)
+    await open_lane(app_database, gate, hand(photo=photo))
 
 
 async def test_by_hand_takes_a_reason_and_a_photo_that_is_kept(

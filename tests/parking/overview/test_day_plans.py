@@ -68,6 +68,7 @@ def by_id(gate: Gate) -> dict[str, Any]:
     return {**values, "first_id": first, "last_id": first_id_at(values["until"] + timedelta(1))}
 
 
+@pytest.mark.slow
 async def test_a_dashboard_reads_its_lots_day_and_nothing_else(
     grown: Gate, settings: Settings
 ) -> None:

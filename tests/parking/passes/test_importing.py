@@ -12,8 +12,8 @@ from core.tenancy import open_org_transaction
 from parking.passes import queries
 from parking.passes.importing import ROWS_MAX, import_passes
 from tests.world.constants import MANAGER, NOON
-from tests.world.parking_sessions import Gate, a_gate
-from tests.world.sold_passes import look_at_pass, with_monthly_prices
+from tests.world.parking_sessions import Gate
+from tests.world.sold_passes import look_at_pass
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +21,6 @@ TODAY = hanoi_day(NOON)
 COLUMNS = (
     "kind,vehicle_class,plates,holder_name,lot_id,valid_from,months,valid_until,exempt_as,reason"
 )
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, document=with_monthly_prices())
 
 
 async def load(database: Database, gate: Gate, *rows: str, columns: str = COLUMNS) -> list[UUID]:
@@ -109,6 +104,17 @@ async def test_a_table_that_is_none_is_refused(
     assert [one.code for one in caught.value.violations] == [code]
 
 
+async def test_more_rows_than_a_request_can_take_are_refused_before_any_is_read(
+    app_database: Database, gate: Gate
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await load(app_database, gate, *(["exempt,boat,,,,,,,,"] * (ROWS_MAX + 1)))
+
+    assert [one.code for one in caught.value.violations] == ["out_of_range"]
+    assert await count(app_database, gate) == 0
+
+
+@pytest.mark.slow
 async def test_two_thousand_rows_are_taken_and_one_more_is_not(
     app_database: Database, gate: Gate
 ) -> None:

@@ -27,7 +27,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.entries import a_plate, an_entry
 from tests.world.lots import a_lot
 from tests.world.notices import pay
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate
+from tests.world.parking_sessions import PER_VISIT_VND, Gate
 from tests.world.reads import list_breaks
 from tests.world.serials import next_serial
 from tests.world.sold_passes import (
@@ -35,18 +35,12 @@ from tests.world.sold_passes import (
     look_at_pass,
     notify_passes,
     show_bill,
-    with_monthly_prices,
 )
 
 pytestmark = pytest.mark.anyio
 
 TODAY = hanoi_day(NOON)
 Act = Callable[[AsyncSession], Awaitable[Any]]
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, document=with_monthly_prices())
 
 
 @pytest.fixture

@@ -49,11 +49,6 @@ LAST = date(2026, 12, 19)  # of a month that begins today
 
 
 @pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, document=with_monthly_prices())
-
-
-@pytest.fixture
 async def writer(gate_database: Database) -> AsyncIterator[EntryWriter]:
     writer = EntryWriter(gate_database, read_clock=lambda: NOON)
     yield writer

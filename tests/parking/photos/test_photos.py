@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,15 +15,17 @@ import pytest
 from PIL import Image, ImageDraw
 
 from core.db import Database
+from core.errors import Busy
 from core.tenancy import open_org_transaction
 from parking.photos import queries
 from parking.photos.errors import PhotoNotFound, PhotoNotReadable
 from parking.photos.images import reencode
 from parking.photos.rules import PHOTO_BYTES_MAX, SIDE_PX_MAX
-from parking.photos.service import Photos
+from parking.photos.service import AT_ONCE_MAX, TAKEN_MAX, Photos
 from parking.photos.store import FolderStore
 from tests.world.constants import MANAGER, NOON
 from tests.world.lots import LotFacts, a_lot
+from tests.world.waits import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +122,17 @@ def test_what_is_no_photo_is_refused_in_words(sent: bytes) -> None:
         reencode(sent)
 
 
+def test_a_picture_that_draws_itself_over_again_is_refused_before_it_is_decoded() -> None:
+    """Four megabytes of such scans would keep a core busy for half an hour."""
+    sent = a_picture(640, 480, progressive=True)
+    scans, end = sent.rindex(b"\xff\xda"), sent.rindex(b"\xff\xd9")
+    last_scan = sent[scans:end]
+
+    assert reencode(sent).width == 640
+    with pytest.raises(PhotoNotReadable, match="photo"):
+        reencode(sent[:end] + last_scan * 100 + sent[end:])
+
+
 @dataclass
 class Kept:
     """A lot whose photos lie in a folder."""
@@ -155,6 +169,60 @@ async def test_the_same_photo_is_one_file_and_one_row(kept: Kept, app_database: 
     assert [path.stem for path in kept.files()] == [first.hash.hex()]
     async with open_org_transaction(app_database, kept.lot.org.id) as tx:
         assert await queries.find_hashes(tx, kept.lot.org.id, [first.hash]) == [first.hash]
+
+
+class HeldStore(FolderStore):
+    """A disk that keeps whoever writes to it waiting, and counts them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.is_free = threading.Event()
+        self._counting = threading.Lock()
+        self.writing = self.writing_at_most = 0
+
+    def put(self, *args: Any) -> None:
+        with self._counting:
+            self.writing += 1
+            self.writing_at_most = max(self.writing, self.writing_at_most)
+        assert self.is_free.wait(timeout=30)
+        super().put(*args)
+        with self._counting:
+            self.writing -= 1
+
+
+async def test_of_too_many_photos_at_once_the_last_are_refused_and_the_others_kept(
+    kept: Kept,
+) -> None:
+    store = HeldStore(kept.folder)
+    kept.photos._store = store
+    taken = [asyncio.create_task(kept.put(mark)) for mark in range(TAKEN_MAX)]
+    await asyncio.to_thread(wait_until, lambda: store.writing == AT_ONCE_MAX)
+
+    with pytest.raises(Busy) as refused:
+        await asyncio.wait_for(kept.put(TAKEN_MAX), timeout=10)
+
+    assert refused.value.retry_after_s is not None
+    assert store.writing_at_most == AT_ONCE_MAX
+    store.is_free.set()
+    assert len({picture.hash for picture in await asyncio.gather(*taken)}) == TAKEN_MAX
+    await kept.put(TAKEN_MAX)
+
+
+async def test_who_gives_up_makes_no_room_for_another_decoder(kept: Kept) -> None:
+    store = HeldStore(kept.folder)
+    kept.photos._store = store
+    given_up = [asyncio.create_task(kept.put(mark)) for mark in range(AT_ONCE_MAX)]
+    await asyncio.to_thread(wait_until, lambda: store.writing == AT_ONCE_MAX)
+    for one in given_up:
+        one.cancel()
+    await asyncio.wait(given_up)
+
+    waiting = [asyncio.create_task(kept.put(mark)) for mark in range(5, 5 + AT_ONCE_MAX)]
+    await asyncio.sleep(0.3)  # a decoder that should not be there would have begun
+
+    assert store.writing_at_most == AT_ONCE_MAX
+    store.is_free.set()
+    await asyncio.gather(*waiting)
 
 
 def read_link(link: str) -> tuple[str, int, str]:

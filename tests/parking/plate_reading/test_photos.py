@@ -102,6 +102,17 @@ def test_a_photo_that_was_cut_off_is_refused(part: float) -> None:
         open_photo(whole[: int(len(whole) * part)], side_max=960)
 
 
+def test_a_photo_that_draws_itself_over_again_is_refused() -> None:
+    out = io.BytesIO()
+    a_street((a_plate("51H-040.73"), (300, 500))).save(out, "JPEG", progressive=True)
+    photo = out.getvalue()
+    last, end = photo.rindex(b"\xff\xda"), photo.rindex(b"\xff\xd9")
+
+    assert open_photo(photo, side_max=960)
+    with pytest.raises(PhotoUnreadable, match="over again"):
+        open_photo(photo[:end] + photo[last:end] * 100 + photo[end:], side_max=960)
+
+
 def test_damaged_metadata_do_not_cost_the_photo() -> None:
     photo = as_jpeg(RED_LEFT, orientation=6)
     at = photo.index(b"\x01\x12\x00\x03")  # orientation, a short number: of which there is one

@@ -123,6 +123,7 @@ def test_a_network_that_was_changed_is_never_loaded(name: str, tmp_path: Path) -
         PlateReader.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_whoever_reads_no_plate_loads_neither_numpy_nor_onnxruntime() -> None:
     code = (
         "import sys, api.app, worker.app, parking.plate_reading.reader, ops.plate_reading\n"

@@ -52,6 +52,7 @@ def explain_flush(gate_url: str, lot: LotFacts) -> str:
     return "\n".join(plans)
 
 
+@pytest.mark.slow
 async def test_a_flush_reads_by_keys_alone_on_new_and_on_grown_tables(
     fresh_database: FreshDatabase, app_database: Database
 ) -> None:

@@ -21,16 +21,11 @@ from payments.ledger.rules import cash_variance, takings
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 from tests.world.payees import a_payee, an_account
 from tests.world.serials import next_serial
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def change_payee(database: Database, gate: Gate) -> UUID:

@@ -22,7 +22,7 @@ from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.lots import a_lot
 from tests.world.notices import process_waiting, sepay_body, store_notices
-from tests.world.parking_sessions import Gate, a_gate, an_attendant, open_a_shift
+from tests.world.parking_sessions import Gate, an_attendant, open_a_shift
 from tests.world.payees import a_payee
 from tests.world.reads import count_rows, find_credit, read_ledger
 
@@ -33,9 +33,8 @@ SAID = {"actor": MANAGER, "now": NOON}
 
 
 @pytest.fixture
-async def gate(app_database: Database) -> Gate:
+async def gate(gate: Gate, app_database: Database) -> Gate:
     """A lot with a poster; its attendant's shift is open since four hours ago."""
-    gate = await a_gate(app_database)
     async with open_org_transaction(app_database, gate.org_id) as session:
         await make_poster(session, gate.org_id, gate.lot.id, **SAID)
     return gate

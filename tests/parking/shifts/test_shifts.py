@@ -1,6 +1,8 @@
 """A shift is opened by a person, and closed by a blind count that posts its cash once."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionRail
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import Taken, collect
@@ -24,7 +27,7 @@ from payments.ledger import service as ledger
 from payments.ledger.rules import cash_in_drawer, cash_variance, takings
 from tests.payments.invariants import find_violations
 from tests.world.constants import NOON
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
 from tests.world.reads import list_events, read_status
@@ -35,9 +38,11 @@ pytestmark = pytest.mark.anyio
 CHANGE_VND = 200_000
 
 
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database, change_vnd=CHANGE_VND)
+@pytest.fixture(scope="module")
+def gate_template(cluster: Cluster) -> Iterator[Template[Gate]]:
+    """A lot whose attendant was given change."""
+    with a_template(cluster, partial(a_gate, change_vnd=CHANGE_VND)) as template:
+        yield template
 
 
 async def close(database: Database, gate: Gate, counted_vnd: int) -> ShiftFacts:

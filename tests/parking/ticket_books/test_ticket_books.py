@@ -1,14 +1,17 @@
 """A ticket that is neither used nor handed back is missing, whoever had the book."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from core.clock import hanoi_day
 from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from parking.overview.day import read_day
 from parking.ticket_books.errors import (
     ShiftOver,
     TicketBookIdTaken,
@@ -16,18 +19,15 @@ from parking.ticket_books.errors import (
     TicketsIssued,
 )
 from parking.ticket_books.rules import MISSING_MAX, TicketBookFacts
-from parking.ticket_books.service import issue_book, return_book
+from parking.ticket_books.service import issue_book, report_lost, return_book
 from parking.ticket_books.views import TicketBookReport, read_reports
 from tests.parking.shifts.test_shifts import close
 from tests.world.constants import MANAGER, NOON
-from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.parking_sessions import Gate, a_stay
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
+LATER = NOON + timedelta(hours=1)
 
 
 async def issue(database: Database, gate: Gate, **facts: Any) -> TicketBookFacts:
@@ -55,7 +55,7 @@ async def come_in(database: Database, gate: Gate, *tickets: str, kind: str = "ti
 async def report(database: Database, gate: Gate) -> list[TicketBookReport]:
     async with open_org_transaction(database, gate.org_id) as session:
         return await read_reports(
-            session, gate.org_id, gate.lot.id, before_id=None, limit=10, now=NOON
+            session, gate.org_id, gate.lot.id, before_id=None, limit=10, now=LATER
         )
 
 
@@ -186,3 +186,102 @@ async def test_a_book_is_handed_back_by_one_of_its_numbers(
     for last_used in (0, 11):
         with pytest.raises(InvalidRequest):
             await hand_back(app_database, gate, book.id, last_used)
+
+
+async def lose(database: Database, gate: Gate, book_id: UUID) -> TicketBookFacts:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return await report_lost(
+            session, gate.org_id, book_id, reason="Rơi mất", actor=MANAGER, now=NOON
+        )
+
+
+async def list_alarms(database: Database, gate: Gate) -> list[tuple[str, str]]:
+    async with open_org_transaction(database, gate.org_id) as session:
+        day = await read_day(session, gate.org_id, gate.lot.id, hanoi_day(NOON), now=LATER)
+    return sorted((one.kind, one.words) for one in day.alarms)
+
+
+async def come_in_later(database: Database, gate: Gate, *tickets: str) -> None:
+    for ticket in tickets:
+        await a_stay(database, gate, ticket=ticket, entered_at=LATER)
+
+
+async def test_a_ticket_of_a_book_that_was_handed_back_is_an_alarm_and_hides_no_leakage(
+    app_database: Database, gate: Gate
+) -> None:
+    book = await issue(app_database, gate)
+    await come_in(app_database, gate, "A0001", "A0003")
+    await hand_back(app_database, gate, book.id, 3)
+
+    await come_in_later(app_database, gate, "A0002", "A0007")
+
+    assert await list_alarms(app_database, gate) == [
+        ("stray_ticket", "A0002"),
+        ("stray_ticket", "A0007"),
+    ]
+    (found,) = await report(app_database, gate)
+    assert (found.used_count, found.missing, found.strays) == (2, ("A0002",), ("A0002", "A0007"))
+
+
+async def test_a_ticket_that_was_handed_back_unused_and_had_been_used_is_an_alarm(
+    app_database: Database, gate: Gate
+) -> None:
+    book = await issue(app_database, gate)
+    await come_in(app_database, gate, "A0001", "A0002")
+    await hand_back(app_database, gate, book.id, 1)
+
+    (found,) = await report(app_database, gate)
+
+    assert (found.missing, found.strays) == ((), ("A0002",))
+    assert await list_alarms(app_database, gate) == [("stray_ticket", "A0002")]
+
+
+async def test_a_ticket_of_a_lost_book_is_an_alarm(app_database: Database, gate: Gate) -> None:
+    book = await issue(app_database, gate)
+    await come_in(app_database, gate, "A0001")
+    for _ in range(2):
+        assert (await lose(app_database, gate, book.id)).lost_at == NOON
+
+    await come_in_later(app_database, gate, "A0002")
+
+    assert await list_alarms(app_database, gate) == [("stray_ticket", "A0002")]
+    (found,) = await report(app_database, gate)
+    assert (found.used_count, found.missing_count, found.strays) == (1, 9, ("A0002",))
+    with pytest.raises(TicketsIssued):
+        await issue(app_database, gate)
+
+
+async def test_a_book_that_was_handed_back_is_not_lost(app_database: Database, gate: Gate) -> None:
+    book = await issue(app_database, gate)
+    await hand_back(app_database, gate, book.id, 3)
+
+    with pytest.raises(TicketBookReturned):
+        await lose(app_database, gate, book.id)
+
+
+async def test_a_number_of_no_book_is_an_alarm_where_there_are_books(
+    app_database: Database, gate: Gate
+) -> None:
+    await come_in(app_database, gate, "B0001")
+    assert await list_alarms(app_database, gate) == []
+    await issue(app_database, gate)
+
+    await come_in(app_database, gate, "A0001", "A0011")
+    await come_in(app_database, gate, "C0001", kind="token")
+
+    assert await list_alarms(app_database, gate) == [
+        ("stray_ticket", "A0011"),
+        ("stray_ticket", "B0001"),
+    ]
+
+
+async def test_a_number_that_is_given_out_again_is_good_again(
+    app_database: Database, gate: Gate
+) -> None:
+    book = await issue(app_database, gate)
+    await hand_back(app_database, gate, book.id, 3)
+    await issue(app_database, gate, first_number=4)
+
+    await come_in_later(app_database, gate, "A0004")
+
+    assert await list_alarms(app_database, gate) == []

@@ -1,6 +1,8 @@
 """By which rule a credit finds its bill or payee, on a real database; never by amount alone."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from payments.bills.references import make_reference
 from payments.bills.service import cancel_bill
 from tests.payments.bills.test_references import MANGLED, ORG, REFERENCE, SHARED_MEMOS, mangle_like
@@ -15,7 +18,7 @@ from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill, put_on_rail
 from tests.world.callbacks import VIETQRVN_PUSH, to_json
 from tests.world.constants import NOON, VENDOR
-from tests.world.databases import FreshDatabase
+from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.endpoints import an_endpoint
 from tests.world.notices import pay, payos_body, process_waiting, sepay_body, store_notices
 from tests.world.payees import a_payee, an_account
@@ -27,9 +30,10 @@ pytestmark = pytest.mark.anyio
 FOREIGN = make_reference("ZZZZ", 5)
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, code=ORG)
+@pytest.fixture(scope="module")
+def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
+    with a_template(cluster, partial(a_payable_stall, code=ORG)) as template:
+        yield template
 
 
 async def read_match(database: Database, stall: PayableStall) -> tuple[str, str, str | None]:

@@ -1,7 +1,8 @@
 """ "Kiểm tra giao dịch": whom the hub asks, what it keeps of the answer, and what it settles."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from core.db import Database
 from core.sealing import Sealer
 from core.settings import Settings, read_origin
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from payments.connections.errors import BadPullUrl
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.polling.client import RESPONSE_BYTES_MAX
@@ -18,6 +20,7 @@ from payments.polling.service import PolledAccount
 from payments.providers.errors import ProviderResponseUnreadable
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON
+from tests.world.databases import Template, a_template
 from tests.world.notices import sepay_body, store_notices
 from tests.world.polling import poll, sepay_row
 from tests.world.reads import count_rows, list_breaks, read_status
@@ -28,9 +31,10 @@ pytestmark = pytest.mark.anyio
 SANDBOX = "http://sandbox.test:8300"
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, is_live=False)
+@pytest.fixture(scope="module")
+def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
+    with a_template(cluster, partial(a_payable_stall, is_live=False)) as template:
+        yield template
 
 
 async def listen(

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from core.ids import new_id
 from core.sealing import Sealer
 from core.settings import Settings
 from core.tenancy import open_org_transaction
+from ops.postgres.supervisor import Cluster
 from payments.connections.service import EndpointRequest, create_endpoint
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import PollTarget, open_client, poll_target
@@ -27,6 +30,7 @@ from payments.providers.pulling import PullCredentials, PullQuery
 from payments.providers.types import EndpointSecrets
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER
+from tests.world.databases import Template, a_template
 from tests.world.polling import a_polled_endpoint, poll, sepay_listing, sepay_row
 from tests.world.reads import count_rows, list_breaks, read_status
 from tests.world.servers import a_server, answering
@@ -38,9 +42,10 @@ PROMISED_S = 5.0
 BUSY_S = 3.0  # what a busy machine may add; without the limit it would be ten times as long
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, is_live=False)
+@pytest.fixture(scope="module")
+def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
+    with a_template(cluster, partial(a_payable_stall, is_live=False)) as template:
+        yield template
 
 
 async def test_half_an_emoji_in_one_memo_hides_nobodys_money(

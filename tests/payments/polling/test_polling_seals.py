@@ -1,6 +1,8 @@
 """Asking where what an endpoint keeps sealed does not open: that endpoint's trouble alone."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from structlog.testing import capture_logs
 from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
+from ops.postgres.supervisor import Cluster
 from payments.providers.errors import (
     PollFailed,
     ProviderDidNotRespond,
@@ -16,6 +19,7 @@ from payments.providers.errors import (
     ProviderResponseUnreadable,
 )
 from tests.world.bills import a_bill
+from tests.world.databases import Template, a_template
 from tests.world.polling import a_polled_endpoint, poll, sepay_listing, sepay_row
 from tests.world.reads import read_status
 from tests.world.servers import a_server, answering
@@ -33,9 +37,10 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def stall(app_database: Database) -> PayableStall:
-    return await a_payable_stall(app_database, is_live=False)
+@pytest.fixture(scope="module")
+def stall_template(cluster: Cluster) -> Iterator[Template[PayableStall]]:
+    with a_template(cluster, partial(a_payable_stall, is_live=False)) as template:
+        yield template
 
 
 async def break_seal(

@@ -93,6 +93,7 @@ values = st.recursive(
 @pytest.mark.skipif(NODE is None, reason="needs node")
 @settings(max_examples=25, deadline=None)  # each starts a Node
 @given(st.lists(values, min_size=1, max_size=150))
+@pytest.mark.slow
 def test_a_real_node_prints_the_same(cases: list[Any]) -> None:
     written = [json.dumps(case) for case in cases]
     assert NODE is not None

@@ -77,6 +77,7 @@ const handlers = {
   "credit.corrected": (...args) => news.receiveCorrected(...args),
   "account.changed": (data, event, isReplay) => news.isNew(event, isReplay) && moveAccount(),
   reload: () => {
+    hangUp(); // what comes after it would be kept, and gone on with
     news.forget(); // going on from the same event, the hub would say the same again
     location.reload();
   },

@@ -120,6 +120,11 @@ export class Device {
     }
   }
 
+  /** Let the next request ask for a new token: what the last one says has changed. */
+  forgetToken() {
+    this.#made = null;
+  }
+
   /** Who may be named on this phone: staff_id, name, has_pin, is_pin_locked. */
   async listPeople() {
     return (await this.ask("GET", "/v1/devices/me/people")).people;

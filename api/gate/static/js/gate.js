@@ -1,10 +1,13 @@
 // The attendant's phone: who holds it, their lot and shift, and which part does what.
 
 import { Entering } from "/static/js/gate_enter.js";
-import { keepAwake } from "/static/js/gate_feel.js";
+import { buzz, keepAwake } from "/static/js/gate_feel.js";
 import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
+import { Lanes } from "/static/js/gate_lane.js";
 import { Offline } from "/static/js/gate_offline.js";
+import { People } from "/static/js/gate_people.js";
+import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
 import { References } from "/static/js/gate_references.js";
 import { Screens } from "/static/js/gate_screens.js";
@@ -14,6 +17,8 @@ import { figures, iconOf, makeWords } from "/static/js/gate_words.js";
 import { listen } from "/static/js/live.js";
 
 const COUNT_EVERY_MS = 30_000;
+const COUNT_AFTER_MS = 300;
+const OTHERS_AFTER_MS = 3000;
 
 document.documentElement.dataset.script = "yes";
 const root = document.getElementById("gate");
@@ -29,6 +34,8 @@ class Gate {
     this.shift = this.state.shift;
     this.isLive = false;
     this.hangUp = () => {};
+    this.countTimer = null;
+    this.othersTimer = null;
   }
 
   /**
@@ -67,7 +74,9 @@ class Gate {
     };
     const handlers = {
       "parking.session_paid": toStays,
-      "parking.left": () => this.readCount(),
+      "parking.entered": (data, event, isReplay) => isReplay || this.receiveEntered(data),
+      "parking.left": (data, event, isReplay) => isReplay || this.readCountSoon(),
+      "parking.watched": (data, event, isReplay) => isReplay || this.receiveWatched(data),
       "signed-out": () => location.assign("/login?next=/gate"),
       reload: () => location.reload(),
     };
@@ -86,12 +95,23 @@ class Gate {
     this.queue.flush();
     this.stays.lookAgain();
     this.references.refresh();
+    this.people.lookAgain();
   }
 
   /** Let the worker keep the page as it is now: opened without a network, it knows the shift. */
   async keepPage() {
+    await this.people.note();
     const registration = await navigator.serviceWorker?.ready;
     registration?.active?.postMessage("keep-page");
+  }
+
+  /** Let the worker serve this page, also when the page came while the worker began its work. */
+  async useWorker() {
+    const { serviceWorker } = navigator;
+    if (!serviceWorker) return;
+    serviceWorker.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+    const { active } = await serviceWorker.ready;
+    if (!serviceWorker.controller) active.postMessage("take-over");
   }
 
   /** How full the lot is, class by class, as the hub last said. */
@@ -112,6 +132,28 @@ class Gate {
     this.showCount();
   }
 
+  /** A vehicle came in, here or on another phone of the lot: the count, and who is known inside. */
+  receiveEntered({ session_id: sessionId, vehicle_class: className, inside_count: inside }) {
+    this.noteCount(className, inside, null);
+    if (this.entering.isOwn(sessionId)) return;
+    clearTimeout(this.othersTimer); // in a crowd one look is for all of them
+    this.othersTimer = setTimeout(() => this.offline.refresh(), OTHERS_AFTER_MS);
+  }
+
+  /** A vehicle that is watched came in: whoever stands at this lot is to know. */
+  receiveWatched({ session_id: sessionId, plate, vehicle_class: className }) {
+    if (this.entering.isOwn(sessionId)) return; // its own strip says so
+    buzz("attention");
+    this.screens.complain(this.say("watched_here", { plate: plate ?? "", class: this.className(className) }));
+  }
+
+  readCountSoon() {
+    this.countTimer ??= setTimeout(() => {
+      this.countTimer = null;
+      this.readCount();
+    }, COUNT_AFTER_MS);
+  }
+
   async readCount() {
     if (!this.lot || document.hidden) return;
     const found = await this.attempt(() => this.hub.get(`/v1/lots/${this.lot.id}/occupancy`), { quiet: true });
@@ -123,12 +165,15 @@ class Gate {
 const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
+gate.photos = new Photos(gate);
 gate.offline = new Offline(gate);
 gate.references = new References(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);
+gate.lanes = new Lanes(gate);
 gate.shifts = new Shifts(gate);
+gate.people = new People(gate);
 
 root.addEventListener("click", (event) => {
   const name = event.target.closest(".gate-tabs [data-go]")?.dataset.go;
@@ -144,8 +189,10 @@ root.addEventListener("input", ({ target }) => {
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
-  if (target.matches("[data-sign-out]")) caches?.delete("gate-page"); // the next person's is not theirs
+  if (!target.matches("[data-sign-out]")) return;
+  caches?.delete("gate-page"); // the next person's is not theirs
+  gate.people.forget();
 });
-navigator.serviceWorker?.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
-gate.shifts.begin();
+gate.useWorker();
+gate.people.begin().finally(() => gate.shifts.begin());
 keepAwake();

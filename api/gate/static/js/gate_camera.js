@@ -5,16 +5,20 @@ const FRAME = { width: 0.86, height: 0.42 }; // of what the camera shows; as in 
 const SIDE_MAX = 1280; // the hub keeps no more
 const QUALITY = 0.82;
 const UPLOAD_WITHIN_MS = 20_000;
+const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
 
 /**
- * Let the person take a photo, and upload it.
- * @returns {Promise<{hash: string, link: string}|null>} null where none was taken
+ * Let the person take a photo, and upload it; without a network an enrolled phone keeps it.
+ * @returns {Promise<{hash?: string, id?: string, link: string}|null>} hash: it is at the hub; id: it
+ *   is kept here, until its stay is known and there is a network; null where none was taken
  */
 export async function takePhoto(gate) {
   const picture = await shoot(gate);
   if (!picture) return null;
   const path = `/v1/lots/${gate.lot.id}/photos`;
-  return gate.attempt(() => gate.hub.post(path, picture, { withinMs: UPLOAD_WITHIN_MS }));
+  const withinMs = gate.isLive ? UPLOAD_WITHIN_MS : QUICK_MS;
+  const instead = gate.queue.isReady ? { no_network: () => gate.photos.keep(picture) } : {};
+  return gate.attempt(() => gate.hub.post(path, picture, { withinMs }), { instead });
 }
 
 async function shoot(gate) {

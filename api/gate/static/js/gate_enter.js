@@ -8,9 +8,11 @@ import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
 const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
+const OWN_MAX = 50; // entries of this phone, so that news of them is none
 const OUTCOME_MS = 10_000; // as long as an entry can be undone
 
 export class Entering {
+  #own = [];
   #id = newId(); // of the stay that the next press opens: pressed twice, it opens one
   #timer = null;
 
@@ -22,6 +24,7 @@ export class Entering {
     this.className = "motorbike";
     this.recent = [];
     this.ticket = ""; // of a two-part ticket or a token, typed or read
+    this.isAsked = false; // for the photo that the lot requires
     this.photo = null; // { hash, link } of what was photographed for this vehicle
     this.form.addEventListener("click", (event) => this.#press(event));
     this.form.addEventListener("submit", (event) => {
@@ -54,7 +57,9 @@ export class Entering {
     const compact = compactPlate(this.input.value);
     const written = drawPlate(compact, this.isTwoWheeled);
     if (this.input.value !== written) this.input.value = written;
-    this.form.querySelector("[data-enter]").disabled = !compact && !this.ticket;
+    const isEmpty = !compact && !this.ticket;
+    this.form.querySelector("[data-enter]").disabled = isEmpty;
+    if (!isEmpty) this.#offerLane([]);
     const ticket = this.form.querySelector("[data-ticket]");
     ticket.setAttribute("aria-pressed", String(Boolean(this.ticket)));
     ticket.lastElementChild.textContent = this.ticket || ticket.dataset.word;
@@ -75,6 +80,11 @@ export class Entering {
     }
   }
 
+  /** Whether a stay was opened, or is about to be, by this phone. */
+  isOwn(sessionId) {
+    return sessionId === this.#id || this.#own.includes(sessionId);
+  }
+
   /** What is about to be sent; a field that is empty is left out. */
   #request() {
     const plate = compactPlate(this.input.value);
@@ -83,13 +93,17 @@ export class Entering {
       vehicle_class: this.className,
       ...(plate && { plate }),
       ...(this.ticket && { ticket: this.ticket }),
-      ...(this.photo && { photo: this.photo.hash }),
+      ...(this.photo?.hash && { photo: this.photo.hash }),
     };
   }
 
   /** Let the vehicle in, or say why not. */
   async enter(more = {}) {
     const { gate } = this;
+    if (gate.lot.photo_required && !this.photo && !this.isAsked) {
+      this.isAsked = true; // who has no camera lets the vehicle in all the same
+      await this.#takePhoto();
+    }
     const sent = { ...this.#request(), ...more };
     const path = `/v1/lots/${gate.lot.id}/entries`;
     const options = { withinMs: gate.isLive ? undefined : QUICK_MS };
@@ -101,20 +115,39 @@ export class Entering {
     this.showOutcome(sent, answer);
     const isIn = answer.verdict === "opened" || answer.verdict === "repeat";
     if (!isIn) return;
+    const lanes = gate.lanes.actions("in", sent, "main");
+    await this.#attachKept(sent);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
     this.clear();
+    this.#offerLane(lanes);
     if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
   }
 
   /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */
   async #keep(sent) {
     await this.gate.offline.enter(sent, this.#written(sent));
+    await this.#attachKept(sent);
     buzz("opened");
     this.#fillStrip({ tone: "kept", icon: "unsent" }, this.gate.say("entered.kept"), sent, []);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     this.clear();
     return null;
+  }
+
+  /** The barrier stands where the vehicle was let in, until the next one is typed. */
+  #offerLane(actions) {
+    this.form.querySelector("[data-action=lane]")?.remove();
+    const enter = this.form.querySelector("[data-enter]");
+    enter.hidden = actions.length > 0;
+    if (actions.length) enter.after(this.gate.screens.button(actions[0]));
+  }
+
+  /** A photo that the phone keeps is this stay's, and sent when there is a network. */
+  async #attachKept(sent) {
+    if (!this.photo?.id) return;
+    const facts = { session_id: sent.id, direction: "in", shown: this.#written(sent) || sent.ticket };
+    await this.gate.photos.attach(this.photo.id, facts);
   }
 
   #written({ plate, vehicle_class: name }) {
@@ -153,10 +186,12 @@ export class Entering {
   }
 
   clear() {
+    this.#own = [this.#id, ...this.#own].slice(0, OWN_MAX);
     this.#id = newId();
     this.input.value = "";
     this.ticket = "";
     this.photo = null;
+    this.isAsked = false;
     this.#showKeys("digits");
     this.draw();
   }
@@ -164,7 +199,7 @@ export class Entering {
   /** Say what became of an entry: colour, sign, word, plate, and what may be done about it. */
   showOutcome(sent, answer) {
     const { say } = this.gate;
-    const outcome = outcomeOf(answer);
+    const outcome = outcomeOf(answer, { isPhotoKept: Boolean(this.photo?.id) });
     buzz(outcome.buzz);
     const values = {
       at: answer.entered_at ? say.at(answer.entered_at) : "",
@@ -317,12 +352,13 @@ export class Entering {
 }
 
 /** Tone, sign, words and buzz of an entry's answer. */
-export function outcomeOf(answer) {
+export function outcomeOf(answer, { isPhotoKept = false } = {}) {
   if (answer.verdict === "already_inside") return { tone: "attention", icon: "warning", words: "already_inside", buzz: "attention" };
   if (answer.verdict === "full") return { tone: "bad", icon: "stop", words: "full", buzz: "unpaid" };
   if (answer.verdict === "taken") return { tone: "attention", icon: "warning", words: "taken", buzz: "attention" };
   if (answer.is_watched) return { tone: "attention", icon: "warning", words: "watched", buzz: "attention" };
   if (answer.is_pass_in_use) return { tone: "attention", icon: "warning", words: "pass_in_use", buzz: "attention" };
+  if (answer.is_photo_missing && !isPhotoKept) return { tone: "attention", icon: "camera", words: "no_photo", buzz: "attention" };
   if (answer.pass_id) return { tone: "good", icon: "ticket", words: "pass", buzz: "pass" };
   return { tone: "good", icon: "check", words: "opened", buzz: "opened" };
 }

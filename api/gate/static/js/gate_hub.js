@@ -20,6 +20,15 @@ export class Hub {
   /** @param {string} suffix "?org=…" or nothing */
   constructor(suffix = "") {
     this.suffix = suffix;
+    this.device = null; // that acts, once a PIN has named somebody on it
+    this.personId = null;
+    this.onUnnamed = () => {};
+  }
+
+  /** Let the device's token act for a person, and not the browser's sign-in. */
+  actAs(device, personId) {
+    this.device = device;
+    this.personId = personId;
   }
 
   get(path, options) {
@@ -39,10 +48,25 @@ export class Hub {
     return path + (path.includes("?") ? this.suffix.replace("?", "&") : this.suffix);
   }
 
-  async #send(method, path, body, { as = "json", withinMs } = {}) {
+  /** The device's token, if it still names the person who works here. */
+  async #token() {
+    let token;
+    try {
+      token = await this.device.token();
+    } catch (error) {
+      if (error.code === "no_answer") throw new NoAnswer("token");
+      throw new Refused(401, error);
+    }
+    if (this.device.said.staff_id === this.personId) return token;
+    this.onUnnamed();
+    throw new Refused(401, { code: "person_not_named" });
+  }
+
+  async #send(method, path, body, { as = "json", withinMs, mayRenew = true } = {}) {
     const isPicture = body instanceof Blob;
     const headers = { Accept: as === "json" ? "application/json" : "text/html" };
     if (body !== undefined) headers["Content-Type"] = isPicture ? body.type : "application/json";
+    if (this.device) headers.Authorization = `Bearer ${await this.#token()}`;
     let found;
     try {
       found = await fetchAnswer(this.address(path), {
@@ -50,13 +74,17 @@ export class Hub {
         headers,
         body: body === undefined || isPicture ? body : JSON.stringify(body),
         as: "text",
+        ...(this.device && { credentials: "omit" }),
         withinMs,
       });
     } catch {
       throw new NoAnswer(path);
     }
     const { answer, body: text } = found;
-    if (answer.status === 401) location.assign("/login?next=/gate");
+    if (answer.status === 401 && this.device) {
+      this.device.forgetToken();
+      if (mayRenew) return this.#send(method, path, body, { as, withinMs, mayRenew: false });
+    } else if (answer.status === 401) location.assign("/login?next=/gate");
     if (!answer.ok) throw refusal(answer, text);
     return as === "json" ? JSON.parse(text || "null") : text;
   }

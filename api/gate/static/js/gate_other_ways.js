@@ -55,7 +55,11 @@ export class OtherWays {
     const photo = await takePhoto(gate);
     gate.screens.ask(say(`ways.why_${forced}`), {
       send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
-      run: (reason) => this.stays.leave({ forced, reason, ...(photo && { photo: photo.hash }) }),
+      run: async (reason) => {
+        const { stay, plate } = this.stays;
+        if (photo?.id) await gate.photos.attach(photo.id, { session_id: stay.id, direction: "out", shown: plate });
+        return this.stays.leave({ forced, reason, ...(photo?.hash && { photo: photo.hash }) });
+      },
     });
   }
 

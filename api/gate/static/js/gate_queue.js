@@ -62,6 +62,8 @@ export class Queue {
    * @param {string} shown what the list of unsent items calls it
    */
   async keep(kind, facts, shown) {
+    const who = { staff_id: this.gate.state.person.id, shift_id: this.gate.shift?.id };
+    const isUnchecked = !this.gate.people.isChecked; // chosen without a network, by no PIN
     const seq = await changeFact("seq", (last = 0) => last + 1);
     const movement = {
       id: newId(),
@@ -69,7 +71,8 @@ export class Queue {
       kind,
       device_at: new Date().toISOString(),
       offset_ms: this.#offsetMs,
-      ...(kind === "entry" ? { entry: facts } : { data: facts }),
+      ...(isUnchecked && { is_pin_checked: false }),
+      ...(kind === "entry" ? { ...who, entry: facts } : { ...who, data: { ...who, ...facts } }),
     };
     const body = JSON.stringify(movement);
     const signature = urlSafe(await this.#device.signMovement(text.encode(body)));
@@ -90,7 +93,10 @@ export class Queue {
   async #send() {
     for (;;) {
       const waiting = await all("movements", BATCH);
-      if (!waiting.length) return;
+      if (!waiting.length) {
+        await this.gate.photos.send();
+        return;
+      }
       const movements = waiting.map(({ body, signature }) => ({ body, signature }));
       let answer;
       try {
@@ -126,6 +132,7 @@ export class Queue {
     const list = document.querySelector("[data-unsent-list]");
     const lines = [
       ...waiting.map(({ kind, shown }) => this.gate.say(`queue.${kind}`, { shown })),
+      ...(await this.gate.photos.lines()),
       ...conflicts.map(({ shown }) => this.gate.say("queue.conflict", { shown })),
     ];
     list.hidden = lines.length === 0;

@@ -4,7 +4,7 @@ import { newId } from "/static/js/gate_hub.js";
 import { vnd } from "/static/js/gate_words.js";
 
 export class Shifts {
-  #openId = newId(); // pressed twice, one shift is opened
+  #openId; // pressed twice, one shift is opened
 
   constructor(gate) {
     this.gate = gate;
@@ -27,11 +27,12 @@ export class Shifts {
   /** Show the first screen: the running shift's lot, or the opening of a shift. */
   begin() {
     const { gate } = this;
-    if (gate.shift) {
+    if (gate.shift && gate.state.lots.some(({ id }) => id === gate.shift.lot_id)) {
       gate.workAt(gate.shift.lot_id);
       gate.screens.show("enter");
       return;
     }
+    this.#openId = newId();
     this.#listLots();
     gate.screens.show("open");
   }
@@ -61,6 +62,7 @@ export class Shifts {
     const { lots } = this.gate.state;
     const form = this.gate.screens.of("open");
     const list = form.querySelector("[data-lots]");
+    list.querySelectorAll("label").forEach((one) => one.remove()); // of who had the phone before
     for (const [at, lot] of lots.entries()) {
       const label = document.createElement("label");
       label.className = "gate-choice";
@@ -121,10 +123,10 @@ export class Shifts {
       ["counted", vnd(report.counted_vnd)],
       ["expected", vnd(report.expected_vnd)],
       ["entered", report.entered],
+      ["without_photo", report.without_photo],
       ["left", report.left],
       ["inside", Object.values(report.inside).reduce((sum, count) => sum + count, 0)],
       ["due", vnd(report.due_vnd)],
-      ["billed", vnd(report.billed_vnd)],
       ...rails,
       ["on_behalf", vnd(report.on_behalf_vnd - report.deposited_vnd)],
       ["unconfirmed", times(report.unconfirmed)],

@@ -312,6 +312,7 @@ export class Stays {
       detail: gate.say(`leave.${left.reason}`, { amount: vnd(left.arrears_vnd) }),
       actions: [
         { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
+        ...gate.lanes.actions("out", stay),
         { words: gate.say("next"), icon: "search", look: "main", name: "next", run: () => gate.screens.show("find") },
       ],
     });

@@ -14,7 +14,13 @@ function open() {
         request.result.createObjectStore(name, keyPath ? { keyPath } : undefined);
       }
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      // A phone that is short of memory closes it behind our back: the next use opens it again.
+      request.result.onclose = () => {
+        opening = null;
+      };
+      resolve(request.result);
+    };
     request.onerror = () => {
       opening = null;
       reject(request.error);

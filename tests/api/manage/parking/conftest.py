@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.world.gates import Gate, set_up_gate
-from tests.world.hubs import Hub
+from tests.world.gates import Gate
 from tests.world.pages import as_reader
 
 
@@ -24,7 +23,6 @@ class Managed:
 
 
 @pytest.fixture
-async def managed(hub: Hub) -> Managed:
+def managed(gate: Gate) -> Managed:
     """A lot of a parking operator, and its manager at the pages."""
-    gate = await set_up_gate(hub)
     return Managed(gate=gate, browser=as_reader(gate.manager))

@@ -83,32 +83,33 @@ async def test_a_form_sent_twice_makes_one_lot_lane_and_operator(managed: Manage
     assert [one["name"] for one in lanes.json()["accesses"]].count("Cổng 9") == 1
 
 
-@pytest.mark.parametrize(
-    ("facts", "field"),
-    [
-        ({"name": " "}, "name"),
-        ({"position": "hồ Gươm"}, "position"),
-        ({"position": "105.854167, 21.028511"}, "position"),
-        ({"licence_until": "2026-01-01"}, "licence_number"),
-        (
-            {"licence_number": "1", "licence_from": "2026-02-01", "licence_until": "2026-01-01"},
-            "licence_until",
-        ),
-        ({"licence_from": "mai"}, "licence_from"),
-        ({"operator_id": ""}, "operator_id"),
-        ({"offline_cash_max_vnd": "nhiều"}, "offline_cash_max_vnd"),
-        ({"unconfirmed_exits_max": "99999999999999999999"}, "unconfirmed_exits_max"),
-    ],
-)
-async def test_what_is_wrong_with_a_lot_stands_at_its_field(
-    managed: Managed, facts: dict[str, str], field: str
-) -> None:
-    form = lot_fields(managed, operator_id=await operator_of(managed)) | facts
+WRONG_FACTS = [
+    ({"name": " "}, "name"),
+    ({"position": "hồ Gươm"}, "position"),
+    ({"position": "105.854167, 21.028511"}, "position"),
+    ({"licence_until": "2026-01-01"}, "licence_number"),
+    (
+        {"licence_number": "1", "licence_from": "2026-02-01", "licence_until": "2026-01-01"},
+        "licence_until",
+    ),
+    ({"licence_from": "mai"}, "licence_from"),
+    ({"operator_id": ""}, "operator_id"),
+    ({"offline_cash_max_vnd": "nhiều"}, "offline_cash_max_vnd"),
+    ({"unconfirmed_exits_max": "99999999999999999999"}, "unconfirmed_exits_max"),
+]
 
-    for path in ("/manage/lots", f"{managed.lot_path}/edit"):
-        answer = await managed.browser.post(path, data=form)
-        assert answer.status_code == 422
-        assert f'id="{field}-error"' in answer.text, path
+
+async def test_what_is_wrong_with_a_lot_stands_at_its_field(
+    managed: Managed, subtests: pytest.Subtests
+) -> None:
+    for facts, field in WRONG_FACTS:
+        with subtests.test(facts=facts):
+            form = lot_fields(managed, operator_id=await operator_of(managed)) | facts
+
+            for path in ("/manage/lots", f"{managed.lot_path}/edit"):
+                answer = await managed.browser.post(path, data=form)
+                assert answer.status_code == 422
+                assert f'id="{field}-error"' in answer.text, path
 
 
 async def test_a_changed_lot_keeps_what_the_form_shows_and_its_history(managed: Managed) -> None:
@@ -195,8 +196,12 @@ async def test_finance_sees_lots_and_changes_none(managed: Managed) -> None:
     assert (await finance.post("/manage/lots", data={"name": "x"})).status_code == 403
 
 
-@pytest.mark.parametrize("day", ["x", "2999-01-01", "0001-01-01", "2026-02-30"])
-async def test_a_day_that_is_none_shows_today(managed: Managed, day: str) -> None:
-    answer = await managed.browser.get(managed.lot_path, params={"day": day})
-    assert answer.status_code == 200
-    assert f'value="{hanoi_day(read_clock()).isoformat()}"' in answer.text
+NO_DAYS = ["x", "2999-01-01", "0001-01-01", "2026-02-30"]
+
+
+async def test_a_day_that_is_none_shows_today(managed: Managed, subtests: pytest.Subtests) -> None:
+    for day in NO_DAYS:
+        with subtests.test(day=day):
+            answer = await managed.browser.get(managed.lot_path, params={"day": day})
+            assert answer.status_code == 200
+            assert f'value="{hanoi_day(read_clock()).isoformat()}"' in answer.text

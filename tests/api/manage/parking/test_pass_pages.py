@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from core.clock import hanoi_day, read_clock
+from core.ids import new_id
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, submit, text_of
 from tests.world.parking_sessions import a_gate
@@ -210,3 +211,28 @@ async def test_a_pasted_table_is_stored_whole_or_said_row_by_row(priced: Managed
     assert "Đã nhập danh sách." in text_of(stored)
     assert "Chị Hoa" in text_of(stored)
     assert (await priced.browser.get(path)).status_code == 200
+
+
+async def test_a_pass_is_paid_in_cash_by_one_press_in_ones_own_shift(priced: Managed) -> None:
+    browser, gate = priced.browser, priced.gate
+    path, sold = await submit(browser, "/manage/passes", a_form(priced))
+    assert "Muốn thu tiền mặt, hãy mở ca" in text_of(sold)
+    shift = {"id": str(new_id()), "lot_id": str(gate.lot.id), "change_vnd": 0}
+    assert (await gate.manager.post("/v1/shifts", json=shift)).status_code == 201
+    shown = await browser.get(path)
+    assert "Thu tiền mặt 240.000" in text_of(shown)
+    taken_id = shown.text.partition('name="taken_id" value="')[2].partition('"')[0]
+    form = {"taken_id": taken_id, "amount_vnd": "240000"}
+
+    for _ in range(2):
+        _, paid = await submit(browser, f"{path}/cash", form)
+
+    assert "Thu tiền mặt 240.000" not in text_of(paid)
+    assert f"/receipts/{taken_id}" in paid.text
+    receipt = await browser.get(f"/gate/lots/{gate.lot.id}/receipts/{taken_id}")
+    assert (receipt.status_code, "Vé tháng" in text_of(receipt)) == (200, True)
+    collected = (await gate.manager.get(f"/v1/shifts/{shift['id']}")).json()
+    assert "cash" not in collected["by_rail"]  # the count is blind
+    close = {"counted_vnd": 240_000}
+    closed = await gate.manager.post(f"/v1/shifts/{shift['id']}/close", json=close)
+    assert closed.json()["by_rail"]["cash"] == {"count": 1, "amount_vnd": 240_000}

@@ -1,7 +1,7 @@
 """PINs: they name a person on an enrolled phone, and what is tried against them."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -123,6 +123,53 @@ async def test_five_wrong_pins_lock_and_a_manager_opens(
     assert locked == 1
     assert (await set_pin(gate, attendant_id, OTHER_PIN)).status_code == 204
     assert (await phone.name(attendant_id, OTHER_PIN)).status_code == 201
+
+
+async def wait_out_the_lock(owner: Database) -> None:
+    """Let a quarter of an hour pass for the PINs that are locked."""
+    async with owner.begin() as session:
+        query = "UPDATE staff_pins SET locked_until = locked_until - interval '15 minutes'"
+        await session.execute(text(query))
+
+
+async def test_a_locked_pin_opens_by_itself_after_a_quarter_of_an_hour(
+    phone: EnrolledPhone, attendant_id: str, owner_database: Database
+) -> None:
+    for _ in range(5):
+        await phone.name(attendant_id, OTHER_PIN)
+    async with owner_database.begin() as session:
+        query = text("SELECT locked_until FROM staff_pins")
+        locked_until = await session.scalar(query)
+    assert timedelta(minutes=14) < locked_until - read_clock() <= timedelta(minutes=15)
+    assert code_of(await phone.name(attendant_id, PIN)) == (403, "pin_locked")
+
+    await wait_out_the_lock(owner_database)
+
+    assert (await phone.name(attendant_id, PIN)).status_code == 201
+    for _ in range(4):  # all tries are given back
+        assert code_of(await phone.name(attendant_id, OTHER_PIN)) == (422, "pin_not_right")
+    assert (await phone.name(attendant_id, PIN)).status_code == 201
+
+
+async def test_three_locks_in_a_row_are_for_a_manager(
+    gate: Gate, phone: EnrolledPhone, attendant_id: str, owner_database: Database
+) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE staff_pins SET failed_attempts = 14"))
+    assert code_of(await phone.name(attendant_id, OTHER_PIN)) == (422, "pin_not_right")
+
+    await wait_out_the_lock(owner_database)
+
+    assert code_of(await phone.name(attendant_id, PIN)) == (403, "pin_locked")
+    assert (await set_pin(gate, attendant_id, OTHER_PIN)).status_code == 204
+    assert (await phone.name(attendant_id, OTHER_PIN)).status_code == 201
+
+
+async def test_the_fifth_try_may_be_the_right_one(phone: EnrolledPhone, attendant_id: str) -> None:
+    for _ in range(4):
+        await phone.name(attendant_id, OTHER_PIN)
+    assert (await phone.name(attendant_id, PIN)).status_code == 201
+    assert (await phone.name(attendant_id, PIN)).status_code == 201
 
 
 async def test_the_right_pin_gives_all_tries_back(phone: EnrolledPhone, attendant_id: str) -> None:
@@ -255,22 +302,25 @@ async def test_a_new_pin_ends_what_the_old_one_named(
     assert code_of(await phone.name(attendant_id, PIN)) == (422, "pin_not_right")
 
 
-@pytest.mark.parametrize(
-    ("pin", "code"),
-    [
-        *((pin, "pin_too_common") for pin in ("000000", "123456", "654321", "890123", "121212")),
-        *((pin, "pin_too_common") for pin in ("123123", "112233", "123321", "777778", "345678")),
-        *(
-            (pin, "pin_not_six_digits")
-            for pin in ("12345", "1234567", "12345a", "１２３４５６", " 73920")
-        ),
-    ],
-)
-async def test_weak_pins_are_refused(gate: Gate, attendant_id: str, pin: str, code: str) -> None:
-    answer = await set_pin(gate, attendant_id, pin)
+WEAK_PINS = [
+    *((pin, "pin_too_common") for pin in ("000000", "123456", "654321", "890123", "121212")),
+    *((pin, "pin_too_common") for pin in ("123123", "112233", "123321", "777778", "345678")),
+    *(
+        (pin, "pin_not_six_digits")
+        for pin in ("12345", "1234567", "12345a", "１２３４５６", " 73920")
+    ),
+]
 
-    assert code_of(answer) == (422, "pin_refused")
-    assert [one["code"] for one in answer.json()["violations"]] == [code]
+
+async def test_weak_pins_are_refused(
+    gate: Gate, attendant_id: str, subtests: pytest.Subtests
+) -> None:
+    for pin, code in WEAK_PINS:
+        with subtests.test(pin=pin):
+            answer = await set_pin(gate, attendant_id, pin)
+
+            assert code_of(answer) == (422, "pin_refused")
+            assert [one["code"] for one in answer.json()["violations"]] == [code]
 
 
 async def test_one_sets_ones_own_pin_with_the_password(gate: Gate, phone: EnrolledPhone) -> None:
