@@ -43,16 +43,21 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
+from api.manage import toll_contracts as manage_toll_contracts
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
+from api.manage.parking import lot_poster as manage_lot_poster
 from api.manage.parking import lot_settings as manage_lot_settings
 from api.manage.parking import lots as manage_lots
 from api.manage.parking import pass_import as manage_pass_import
 from api.manage.parking import passes as manage_passes
 from api.manage.parking import plate_requests as manage_plate_requests
+from api.manage.parking import reviews as manage_reviews
 from api.manage.parking import stay_exports as manage_stay_exports
+from api.manage.parking import stay_links as manage_stay_links
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import ticket_books as manage_ticket_books
 from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
 from api.pay import complaints as pay_complaints
@@ -181,6 +186,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoint.router,
     manage_notices.router,
     manage_staff.router,
+    manage_toll_contracts.router,
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
@@ -189,9 +195,13 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_history.router,
     manage_lots.router,
     manage_lot_settings.router,
+    manage_lot_poster.router,
     manage_lot_dashboard.router,
     manage_stay_exports.router,
     manage_stays.router,
+    manage_stay_links.router,
+    manage_reviews.router,
+    manage_ticket_books.router,
     manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.ids import new_id
+from core.masking import mask_plates
 from core.tenancy import OrgRow
 
 
@@ -63,7 +64,8 @@ def record_change(
 ) -> None:
     """Add one audit row to the running transaction: it commits with the change or not at all.
 
-    `before` and `after` hold JSON values only, and never a secret or a password.
+    `before` and `after` hold JSON values only, and never a secret, a password or a whole plate. A
+    plate in the reason, which is a person's words, is masked here: these rows are kept for ever.
     """
     session.add(
         AuditRow(
@@ -77,7 +79,7 @@ def record_change(
             object_id=object_id,
             before=before,
             after=after,
-            reason=reason,
+            reason=None if reason is None else mask_plates(reason),
             request_id=actor.request_id,
             recorded_at=now,
         )

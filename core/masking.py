@@ -1,4 +1,4 @@
-"""Messages of others, shown without what names an account or signs them.
+"""Messages of others, shown without what names an account or signs them; words without plates.
 
 A provider's body may be JSON with numbers, escapes and JSON inside its texts, a cut-off piece of
 it, a form, or anything else: nothing is parsed that could fail, and every other character stays as
@@ -14,6 +14,20 @@ from urllib.parse import unquote_plus
 _TOKEN_IN_PATH: Final = re.compile(r"(/[2-9A-HJKMNP-TV-Z]{4}-)[A-Za-z0-9_-]{12,}")
 
 
+# A number plate within words, however it is written: 29-D1 876.54, 30F12345, 80-123-NG-45,
+# T29-123.45, TM 12-34. "10 xe 20000" and "CV1234" are none.
+_GAP: Final = r"[\s.·-]{0,3}"
+_FOREIGN: Final = "(?:NG|NN|QT|CV)"
+_NUMBER: Final = r"(?:\d{3}[\s.]?\d{2}|\d{4})"
+_PLATE: Final = re.compile(
+    r"(?<![^\W_])(?:"
+    rf"(?i:T\d{{2}}{_GAP}\d{{3}}\.?\d{{2}})"
+    rf"|(?i:\d{{2}}{_GAP}(?!(?:xe|ve|kg|km)\b)[A-ZĐ]{{1,2}}\d?{_GAP}{_NUMBER})"
+    rf"|(?i:\d{{2}}{_GAP}\d{{3}}{_GAP}{_FOREIGN}{_GAP}\d{{2,3}})"
+    rf"|(?i:\d{{2}}{_GAP}{_FOREIGN}{_GAP}\d{{3}}{_GAP}\d{{2,3}})"
+    r"|(?!CV|TT|KH|BB)[A-Z]{2}(?:[\s-]?\d{2}[.-]\d{2}|\d{4})"
+    r")(?![^\W_]|-[0-9a-f]{4}-)"
+)
 _ACCOUNT_WORD: Final = re.compile(
     "account|acct|acc_?no|acc_?num|iban|so_?tk|stk|card_?num", re.IGNORECASE
 )
@@ -136,3 +150,17 @@ def mask_tail(value: str, *, shown: int = 4) -> str:
 def mask_path(path: str) -> str:
     """Hide the random token in an address: a log line must not open what it opens."""
     return _TOKEN_IN_PATH.sub(r"\1…", path)
+
+
+def mask_plates(words: str) -> str:
+    """Hide the middle of each number plate that a person wrote into words: "Xe 29D***54".
+
+    Plates stand in few tables, so that they can be erased on request (docs/parking.md).
+    """
+    return _PLATE.sub(_hide_middle, words)
+
+
+def _hide_middle(found: re.Match[str]) -> str:
+    plain = "".join(char for char in found[0] if char.isalnum())
+    head = plain[:3] if plain[:2].isdigit() else ""
+    return f"{head}***{plain[-2:]}"

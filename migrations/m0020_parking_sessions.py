@@ -1,4 +1,4 @@
-"""Parking sessions, who is inside, sightings and movements; partitions by month.
+"""Parking sessions, who is inside, sightings, movements and links; partitions by month.
 
 Locks: none, the tables are new. Survives the release still running: it does not know them.
 """
@@ -12,7 +12,7 @@ down_revision = "m0019"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-TABLES = ("parking_sessions", "inside", "observations", "movements")
+TABLES = ("parking_sessions", "inside", "observations", "movements", "stay_links")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo,"
@@ -22,7 +22,7 @@ APP_MAY_UPDATE = {
     " tariff_version_id, price_vnd, paid_vnd, waived_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
     # Sightings are never overwritten; a person's request takes what names them out.
-    "observations": "plate, read_text, photo",
+    "observations": "plate, read_text, photo, candidates",
     "movements": "request, handled_at, attempts, try_at, verdict",
 }
 
@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("plate", sa.String(length=20), nullable=True),
         sa.Column("read_text", sa.String(length=40), nullable=True),
         sa.Column("read_score_bps", sa.SmallInteger(), nullable=True),
+        sa.Column("candidates", postgresql.JSON(astext_type=sa.Text()), nullable=True),
         sa.Column("photo", sa.LargeBinary(), nullable=True),
         sa.Column("device_id", sa.Uuid(), nullable=True),
         sa.Column("seen_by", sa.Uuid(), nullable=False),
@@ -197,6 +198,20 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_observations_session", "observations", ["org_id", "session_id"], unique=False
+    )
+    op.create_index(
+        "ix_observations_photo",
+        "observations",
+        ["org_id", "photo"],
+        unique=False,
+        postgresql_where=sa.text("photo IS NOT NULL AND direction = 'in'"),
+    )
+    op.create_index(
+        "ix_observations_reading",
+        "observations",
+        ["org_id", "lot_id", "seen_at"],
+        unique=False,
+        postgresql_where=sa.text("candidates IS NOT NULL"),
     )
     op.execute("CREATE TABLE observations_default PARTITION OF observations DEFAULT")
     op.create_table(
@@ -240,6 +255,36 @@ def upgrade() -> None:
         postgresql_where=sa.text("handled_at IS NULL"),
     )
     op.execute("CREATE TABLE movements_default PARTITION OF movements DEFAULT")
+    op.create_table(
+        "stay_links",
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("kept_id", sa.Uuid(), nullable=False),
+        sa.Column("other_id", sa.Uuid(), nullable=False),
+        sa.Column("moved_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("waived_vnd", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("linked_by", sa.Uuid(), nullable=True),
+        sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('joined', 'parted', 'settled')", name=op.f("ck_stay_links_kind_known")
+        ),
+        sa.CheckConstraint("kept_id <> other_id", name=op.f("ck_stay_links_two_stays")),
+        sa.CheckConstraint(
+            "kind <> 'parted' OR (moved_vnd = 0 AND waived_vnd = 0)",
+            name=op.f("ck_stay_links_money_stays_when_parted"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_stay_links")),
+    )
+    op.create_index("ix_stay_links_kept", "stay_links", ["org_id", "kept_id", "id"], unique=False)
+    op.create_index(
+        "uq_stay_links_other",
+        "stay_links",
+        ["org_id", "other_id"],
+        unique=True,
+        postgresql_where=sa.text("kind <> 'settled'"),
+    )
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
         op.execute(f"GRANT SELECT ON {table} TO phopay_worker")

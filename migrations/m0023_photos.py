@@ -14,7 +14,7 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("photos", "photo_uses")
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "photos": "kept_until",
+    "photos": "kept_until, is_unread",
 }
 
 
@@ -31,10 +31,18 @@ def upgrade() -> None:
         sa.Column("taken_by", sa.Uuid(), nullable=False),
         sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("kept_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_unread", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint("length(hash) = 32", name=op.f("ck_photos_hash_is_sha256")),
         sa.PrimaryKeyConstraint("org_id", "hash", name=op.f("pk_photos")),
     )
     op.create_index("ix_photos_kept_until", "photos", ["kept_until"], unique=False)
+    op.create_index(
+        "ix_photos_unread",
+        "photos",
+        ["stored_at"],
+        unique=False,
+        postgresql_where=sa.text("is_unread"),
+    )
     op.create_table(
         "photo_uses",
         sa.Column("org_id", sa.Uuid(), nullable=False),

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from core.logging import set_up_logging
 from core.sealing import Sealer
 from core.settings import Settings, WrongSettings, read_settings
 from parking.photos.service import Photos
+from parking.plate_reading.reader import PlateReader
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
@@ -31,8 +33,19 @@ log = structlog.get_logger()
 FAILED_PAUSE_S: Final = 5.0
 
 
-async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = REGISTRY) -> None:
-    """Run jobs by their clocks, and queued ones, until `stop` is set; finish what is under way."""
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    registry: Registry = REGISTRY,
+    plate_weights: Path | None = None,
+) -> None:
+    """Run jobs by their clocks, and queued ones, until `stop` is set; finish what is under way.
+
+    Args:
+        plate_weights: folder of the networks that read plates; None: photos are not read.
+    """
+    reader = None if plate_weights is None else PlateReader.load(plate_weights)
     app_engine = open_engine(settings.app_database_url.get_secret_value(), settings, pool_size=4)
     worker_engine = open_engine(
         settings.worker_database_url.get_secret_value(), settings, pool_size=4
@@ -60,7 +73,13 @@ async def run(settings: Settings, stop: asyncio.Event, *, registry: Registry = R
         async with asyncio.TaskGroup() as group:
             photos = Photos.from_settings(settings, app_database)
             jobs = list_jobs(
-                databases, registry, processor=processor, rails=rails, tolls=tolls, photos=photos
+                databases,
+                registry,
+                processor=processor,
+                rails=rails,
+                tolls=tolls,
+                photos=photos,
+                reader=reader,
             )
             for job in jobs:
                 group.create_task(_repeat(job, stop))
@@ -89,8 +108,8 @@ async def _repeat(job: PeriodicJob, stop: asyncio.Event) -> None:
             continue
 
 
-def main(*, registry: Registry = REGISTRY) -> None:
-    """Run the worker until SIGTERM or Ctrl-C."""
+def main(*, registry: Registry = REGISTRY, plate_weights: Path | None = None) -> None:
+    """Run the worker until SIGTERM or Ctrl-C; with networks it reads plates, too."""
     try:
         settings = read_settings()
     except WrongSettings as problem:
@@ -101,6 +120,6 @@ def main(*, registry: Registry = REGISTRY) -> None:
         stop = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        await run(settings, stop, registry=registry)
+        await run(settings, stop, registry=registry, plate_weights=plate_weights)
 
     asyncio.run(run_until_signal())

@@ -15,6 +15,8 @@ from parking.exits import jobs as exit_jobs
 from parking.passes import jobs as pass_jobs
 from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
+from parking.plate_reading.reader import PlateReader
+from parking.sessions import jobs as session_jobs
 from payments.bills import jobs as bill_jobs
 from payments.credits import jobs as credit_jobs
 from payments.credits.processor import NoticeProcessor
@@ -50,8 +52,13 @@ def list_jobs(
     rails: RailService,
     tolls: TollService,
     photos: Photos,
+    reader: PlateReader | None = None,
 ) -> tuple[PeriodicJob, ...]:
-    """List all jobs by the clock."""
+    """List all jobs by the clock.
+
+    Args:
+        reader: reads plates from photos; None: a person types them all.
+    """
     return (
         PeriodicJob("set_clock", CLOCK_EVERY_S, partial(set_clock, databases)),
         *credit_jobs.list_jobs(databases, processor),
@@ -64,6 +71,7 @@ def list_jobs(
         *pass_jobs.list_jobs(databases),
         *invariant_jobs.list_jobs(databases),
         *exit_jobs.list_jobs(databases),
+        *session_jobs.list_jobs(databases, photos, reader),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )
 

@@ -23,6 +23,7 @@ from parking.exits.views import find_visible_stay
 from parking.places.models import Lot
 from parking.places.queries import list_occupancy
 from parking.plates import format_plate
+from parking.sessions.readings import suggest_plate
 from parking.sessions.views import search_inside
 from parking.tariffs.posting import read_posted_price
 from parking.vehicles import VehicleClass
@@ -106,6 +107,9 @@ async def show_stay(
     shown = _write_stay(stay, caller, lot)
     if stay.entry_photo is not None:
         shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
+    if stay.is_inside and stay.plate is None:
+        read = await suggest_plate(tx, caller.org_id, session_id)
+        shown["read_plate"] = write_plate(read, stay.vehicle_class)
     if stay.is_inside:
         quote = await quote_stay(
             tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
@@ -151,6 +155,7 @@ def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
         "entered_at": stay.entered_at,
         "left_at": stay.left_at,
         "photo": None,
+        "read_plate": None,  # by a reader, of a vehicle that nobody has named
         "pass_id": stay.pass_id,
         "is_exempt": stay.is_exempt,
         "paid_vnd": stay.paid_vnd,

@@ -1,5 +1,6 @@
 """API keys: made for a purpose, shown once, changed with an overlap, ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ from api.http.deps import TheDirectory, requires
 from api.http.paging import next_cursor, read_cursor
 from api.manage.forms import FormId, take_form
 from api.manage.page_context import (
+    CHOICES_MAX,
     PAGE_ROWS,
     Before,
     Errors,
@@ -20,12 +22,15 @@ from api.manage.page_context import (
     TheManager,
     read_line,
 )
+from core.errors import HubError
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people import keys, queries
-from identity.people.errors import ApiKeyClosed, ScopeNotGrantable
+from identity.people.errors import ApiKeyClosed, KeyLotNeeded, ScopeNotGrantable
 from identity.people.models import ApiKey
 from identity.people.rules import API_SCOPES, Permission
+from parking.places.errors import LotNotFound
+from parking.places.queries import get_lot, list_lots
 
 router = APIRouter(prefix="/manage/keys", include_in_schema=False)
 
@@ -42,6 +47,7 @@ class KeyRow:
     name: str
     start: str  # "pp_live_DXA2_k3v9x0q2m7ab_…"
     scopes: str
+    lot: str  # "" where it is of the whole organisation
     made: str
     used: str
     until: str
@@ -61,7 +67,9 @@ class KeysPage:
     older: str  # the address of the next page, "" on the last
     scopes: tuple[tuple[str, str, str, bool], ...]
     overlaps: tuple[tuple[str, str], ...]
+    lots: tuple[tuple[str, str], ...]
     name: str
+    lot: str
     errors: Errors
 
 
@@ -78,6 +86,7 @@ async def add(
     manager: TheManager,
     name: Annotated[str, Form(max_length=500)] = "",
     scopes: Annotated[list[str] | None, Form(max_length=len(Permission))] = None,
+    lot: Annotated[str, Form(max_length=40)] = "",
     form_id: FormId = None,
 ) -> Response:
     """Make a key; its text is on the next page and nowhere else, ever."""
@@ -89,17 +98,30 @@ async def add(
     if not wanted:
         errors["scopes"] = manager.say("error.scope_needed")
     if errors:
-        return await _render(manager, line, wanted, errors)
+        return await _render(manager, line, wanted, errors, lot=lot)
     key_id = new_id()
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
-            if await take_form(tx, manager, "/manage/keys", form_id, line, wanted, makes=key_id):
+            facts = (line, wanted, lot)
+            if await take_form(tx, manager, "/manage/keys", form_id, *facts, makes=key_id):
                 return manager.go("/keys", done="made_before")
             made = await keys.add_key(
-                tx, manager.caller, id_=key_id, name=line, scopes=wanted, now=manager.now
+                tx,
+                manager.caller,
+                id_=key_id,
+                name=line,
+                scopes=wanted,
+                lot_id=(await get_lot(tx, manager.org_id, UUID(lot))).id if lot else None,
+                now=manager.now,
             )
-    except ScopeNotGrantable as error:
-        return await _render(manager, line, wanted, {"scopes": manager.present_error(error)})
+    except (ScopeNotGrantable, KeyLotNeeded, LotNotFound, ValueError) as error:
+        field = "scopes" if isinstance(error, ScopeNotGrantable) else "lot"
+        word = (
+            manager.present_error(error)
+            if isinstance(error, HubError)
+            else manager.say("error.needed")
+        )
+        return await _render(manager, line, wanted, {field: word}, lot=lot)
     secret = Secret(kind="key", name=line, text=made.text)
     return manager.go("/keys", secret, done="key_added")
 
@@ -153,6 +175,7 @@ async def _render(
     ticked: list[Permission] | None = None,
     errors: Errors | None = None,
     *,
+    lot: str = "",
     maker: UUID | None = None,
     before: str | None = None,
 ) -> Response:
@@ -164,10 +187,14 @@ async def _render(
             before_id=read_cursor(before),
             limit=PAGE_ROWS + 1,
         )
+        lots = await list_lots(tx, manager.org_id, limit=CHOICES_MAX)
+        held = {key.lot_id for key in found if key.lot_id} - {one.id for one in lots}
+        closed = [await get_lot(tx, manager.org_id, lot_id) for lot_id in held]
+    names = {one.id: one.name for one in (*lots, *closed)}
     cursor = next_cursor(found, PAGE_ROWS)
     chosen = USUAL_SCOPES if ticked is None else ticked
     page = KeysPage(
-        rows=tuple(_present_row(manager, key) for key in found[:PAGE_ROWS]),
+        rows=tuple(_present_row(manager, key, names) for key in found[:PAGE_ROWS]),
         older=manager.path("/keys", maker=maker, before=cursor) if cursor else "",
         scopes=tuple(
             (scope.value, manager.word("scope", scope.value), scope.value, scope in chosen)
@@ -177,13 +204,15 @@ async def _render(
         overlaps=tuple(
             (str(hours), manager.say(f"key.overlap.h{hours}")) for hours in OVERLAP_HOURS
         ),
+        lots=(("", manager.say("key.lot.all")), *((str(one.id), one.name) for one in lots)),
         name=name,
+        lot=lot,
         errors=errors or {},
     )
     return manager.render("manage_keys.html", page, here="keys", status=422 if errors else 200)
 
 
-def _present_row(manager: ManagerContext, key: ApiKey) -> KeyRow:
+def _present_row(manager: ManagerContext, key: ApiKey, lots: Mapping[UUID, str]) -> KeyRow:
     mode = "live" if manager.caller.org.is_live else "test"
     is_over = key.expires_at is not None and key.expires_at <= manager.now
     if key.revoked_at is not None:
@@ -199,6 +228,7 @@ def _present_row(manager: ManagerContext, key: ApiKey) -> KeyRow:
         name=key.name,
         start=f"pp_{mode}_{manager.caller.org_code}_{key.prefix}_…",
         scopes=", ".join(manager.word("scope", scope) for scope in key.scopes),
+        lot=manager.say("key.lot.of", lot=lots[key.lot_id]) if key.lot_id else "",
         made=manager.present_instant(key.created_at),
         used=manager.present_instant(key.last_used_at) or manager.say("key.never_used"),
         until=manager.present_instant(key.expires_at),

@@ -31,6 +31,7 @@ GROUP_OF_FACT: Final = {
     "provider": "provider",
     "verdict": "outcome",
     "rail": "account.rail",
+    "decision": "review_decision",
 }
 # What can be filtered for; the words are in [object] of api/manage/words/*/manage.toml.
 OBJECT_KINDS: Final = (

@@ -78,3 +78,10 @@ def read_processes(text: str) -> int:
         if 1 <= int(text) <= 64:
             return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
+
+
+def read_speed(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if 1 <= int(text) <= 120:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 120")

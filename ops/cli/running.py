@@ -14,6 +14,7 @@ from ops.cli.options import (
     add_sandbox_port,
     read_port,
     read_processes,
+    read_speed,
 )
 from ops.console import say
 
@@ -40,6 +41,11 @@ def add_running(commands: "Parsers") -> None:
         help="for phones, and the next one for the certificate's page (%(default)s)",
     )  # fmt: skip
 
+    demo.add_argument(
+        "--simulate", metavar="SPEED", nargs="?", type=read_speed, const=1, default=None,
+        help="let vehicles come, go and pay; SPEED times faster than in life (1 to 120)",
+    )  # fmt: skip
+
     serve = add_command(commands, "serve", _serve, "run the hub")
     add_port(serve)
     add_sandbox_port(serve, help_=SYMMETRY)
@@ -52,6 +58,10 @@ def add_running(commands: "Parsers") -> None:
         commands, "worker", _worker, "run the worker: backlog, late credits, expiry, retention"
     )
     add_data(worker)
+    worker.add_argument(
+        "--alpr", action="store_true", dest="reads_plates",
+        help="read plates from photos of entries, for people to confirm; brings what it needs",
+    )  # fmt: skip
 
     sandbox = add_command(
         commands, "sandbox", _sandbox, "run the sandbox: a fake bank and providers"
@@ -82,6 +92,7 @@ def _demo(options: "Options") -> int:
         postgres_port=options.postgres_port,
         is_browser_wanted=options.is_browser_wanted,
         lan=lan,
+        simulated_speed=options.simulate,
     )
     return 0
 
@@ -106,13 +117,18 @@ def _worker(options: "Options") -> int:
     from ops.processes import stop_on_signals
 
     stop_on_signals()
+    plate_weights = None
+    if options.reads_plates:
+        from ops.plate_reading import ensure_plate_reading
+
+        plate_weights = ensure_plate_reading()
     with open_database(
         options.data, may_prepare=False, postgres_port=options.postgres_port
     ) as environment:
         os.environ.update({"PHOPAY_PROCESS_NAME": "worker", **environment})
         from worker.app import main as run_worker
 
-        run_worker()
+        run_worker(plate_weights=plate_weights)
     return 0
 
 

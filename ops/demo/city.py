@@ -32,7 +32,7 @@ from identity.people.rules import Scope, ScopeKind
 from ops.demo.day import Worker, add_day
 from ops.demo.gates import VISITED, Gate, GateBuilder, ensure_gates
 from ops.demo.logins import ATTENDANT, CITY_STAFF, STAFF, VENDORS, Logins
-from ops.demo.parking import add_lots
+from ops.demo.parking import TOLL_CLIENT, add_lots, add_passes
 from ops.demo.places import (
     CITY_CODE,
     CITY_NAME,
@@ -55,6 +55,7 @@ from payments.payees.accounts import propose_account
 from payments.payees.queries import search_payees
 from payments.payees.service import add_payee
 from payments.providers import PROVIDERS
+from payments.rails.toll.contracts import create_contract
 
 THERE_ALREADY: Final = (
     "The demo city is there from an earlier start, with the logins shown then.",
@@ -117,13 +118,13 @@ async def _seed(
         for place in PLACES:
             if place.code not in known:
                 await _make_place(builder, place)
-        await _fill_sites(builder, settings)
+        gates = await _fill_sites(builder, settings)
         if has_new_passwords:
             for org in known.values():
                 async with open_org_transaction(builder.database, org.id) as session:
                     await builder.logins.renew(session, org)
         problems = await set_up_sandbox(
-            builder.database, builder.sealer, hub_url=hub_url, sandbox_url=sandbox_url
+            builder.database, builder.sealer, gates, hub_url=hub_url, sandbox_url=sandbox_url
         )
     finally:
         await engine.dispose()
@@ -230,6 +231,21 @@ async def _fill_sites(builder: Builder, settings: Settings) -> list[Gate]:
         if await session.scalar(select(Shift.id).where(Shift.org_id == org.id).limit(1)):
             return gates
         people = {one.login: one for one in await list_staff(session, org.id)}
+        manager = _actor(people[f"{STAFF[0][0]}.{PARKING.slug}"])
+        await add_passes(session, org, actor=manager, now=builder.now)
+        await create_contract(
+            session,
+            org,
+            new_id(),
+            name="Ví thu phí (mẫu)",
+            url=builder.sandbox_url,
+            client_id=TOLL_CLIENT,
+            secret=new_token(),
+            allowed_origins=(builder.sandbox_url,),
+            sealer=builder.sealer,
+            actor=manager,
+            now=builder.now,
+        )
     lots, workers = {}, {}
     for gate in gates:
         start = ATTENDANT[0]

@@ -277,4 +277,7 @@ def welcome(phone_url: str, url: str) -> list[str]:
         f"  {phone_url}",
         f"  {url}",
         *draw_code(phone_url),
+        "To let it work at a gate, sign in on this machine as quanly.dxe, open",
+        f"  {url}/manage/devices",
+        "and show a code there; the phone scans it (docs/devices.md).",
     ]

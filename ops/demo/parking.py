@@ -5,16 +5,19 @@ Everything is made by the services that a manager's pages use.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
-from core.clock import day_bounds
+from core.clock import day_bounds, hanoi_day
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
+from parking.passes.rules import ExemptAs, PassKind
+from parking.passes.service import add_pass
+from parking.passes.types import PassWanted
 from parking.places import service as places
 from parking.places.rules import Direction, LotKind, PaymentTiming
 from parking.tariffs.reading import read_sample_facts
@@ -25,6 +28,10 @@ CAR, MOTORBIKE = VehicleClass.CAR, VehicleClass.MOTORBIKE
 OPERATOR: Final = ("Công ty Khai thác điểm đỗ xe (mẫu)", "Hà Nội", "0100000000")
 LICENSED_FROM: Final = date(2026, 1, 1)
 LICENSED_UNTIL: Final = date(2027, 12, 31)
+# Plates that are exempt at all sites, one of each class.
+PASS_PLATES: Final = {CAR: "30K-555.21", MOTORBIKE: "29-H1 246.80"}
+PASS_FOR: Final = timedelta(days=90)
+TOLL_CLIENT: Final = "bai-xe-mau"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +182,20 @@ async def _post_prices(
         actor=actor,
         now=now,
     )
+
+
+async def add_passes(session: AsyncSession, org: OrgFacts, *, actor: Actor, now: datetime) -> None:
+    """Exempt a vehicle of each class at all sites."""
+    today = hanoi_day(now)
+    for vehicle_class, plate in PASS_PLATES.items():
+        wanted = PassWanted(
+            kind=PassKind.EXEMPT,
+            vehicle_class=vehicle_class,
+            plates=(plate,),
+            holder_name="Tổ trật tự phường (mẫu)",
+            valid_from=today,
+            valid_until=today + PASS_FOR,
+            exempt_as=ExemptAs.STATE,
+            reason="Xe công vụ của phường, danh sách mẫu",
+        )
+        await add_pass(session, org.id, wanted, id_=new_id(), actor=actor, now=now)

@@ -12,6 +12,7 @@ from core.clock import read_clock
 from ops.console import say
 from ops.database import open_database
 from ops.demo.lan import ensure_certificate, serving_authority, welcome
+from ops.demo.simulation import write_plan
 from ops.frontend import ensure_frontend
 from ops.processes import Family, family
 from ops.serving import bind, start_hub, wait_until_ready
@@ -42,11 +43,13 @@ def run_demo(
     postgres_port: int | None,
     is_browser_wanted: bool,
     lan: Lan | None = None,
+    simulated_speed: int | None = None,
 ) -> None:
     """Start everything, print where it is, and run until Ctrl-C or until a process ends.
 
     Args:
         lan: where phones of the local network reach the hub, too; None: nowhere.
+        simulated_speed: how many times faster than in life vehicles come, go and pay; None: none.
 
     Raises:
         CannotStart: a busy port, a database that does not start, a process that ended by itself.
@@ -84,6 +87,12 @@ def run_demo(
         if lan is not None:
             phones = stack.enter_context(_serving_phones(lan, running, environment, data_dir))
         lines = seed_city(environment, hub_url=hub_url, sandbox_url=sandbox_url)
+        if simulated_speed is not None:
+            plan = write_plan(
+                data_dir, hub_url=hub_url, sandbox_url=sandbox_url, speed=simulated_speed
+            )
+            running.start("traffic", [sys.executable, "-m", "sandbox.traffic", str(plan)], {})
+            lines = [*lines, "", "Vehicles come, go and pay by themselves, and stalls are paid."]
         print(_welcome(hub_url, sandbox_url, [*lines, "", *phones]), flush=True)
         if is_browser_wanted:
             with contextlib.suppress(webbrowser.Error):

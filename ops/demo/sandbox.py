@@ -5,6 +5,7 @@ sandbox starts empty, under another address, or after somebody added an account.
 knows already is left alone, with the faults that were set for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from core.db import Database
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from identity.organisations.queries import list_organisations
+from ops.demo.gates import Gate, Lane
 from ops.demo.places import PAYERS
 from payments.connections.credentials import open_pull_credentials
 from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
@@ -25,8 +27,10 @@ from payments.connections.service import open_secrets
 from payments.payees.models import PayeeAccount, ReceivingAccount
 from payments.payees.queries import IN_USE
 from payments.payees.rules import AccountStatus
+from payments.rails.toll.queries import find_contract
 
 TIMEOUT_S: Final = 10.0
+WALLETS: Final = {"30K12345": 500_000, "30K67890": 1_000}  # the second is refused
 PAID_INTO: Final = tuple(status.value for status in IN_USE)  # a proposed one by its test transfer
 COMPARED: Final = ("provider", "url", "secret", "username", "api_key", "client_id", "accounts")
 
@@ -37,17 +41,22 @@ class World:
 
     accounts: list[dict[str, Any]]
     subscriptions: list[dict[str, Any]]
+    toll_clients: list[dict[str, Any]]
+    lanes: list[dict[str, Any]]
 
 
 async def set_up_sandbox(
-    database: Database, sealer: Sealer, *, hub_url: str, sandbox_url: str
+    database: Database, sealer: Sealer, gates: Sequence[Gate], *, hub_url: str, sandbox_url: str
 ) -> list[str]:
-    """Register accounts, payers and endpoints of all test organisations. Safe to repeat.
+    """Register what test organisations have: accounts, endpoints, toll contracts, lanes.
+
+    Safe to repeat.
 
     Returns:
         Lines about what could not be registered; the demo goes on without it.
     """
-    world = World(accounts=[], subscriptions=[])
+    lanes = [_describe_lane(gate, lane, hub_url) for gate in gates for lane in gate.lanes]
+    world = World(accounts=[], subscriptions=[], toll_clients=[], lanes=lanes)
     async with database.begin() as session:
         org_ids = [org.id for org in await list_organisations(session) if not org.is_live]
     for org_id in org_ids:
@@ -55,6 +64,9 @@ async def set_up_sandbox(
             world.accounts += await _list_accounts(session, org_id)
             world.subscriptions += await _list_endpoints(
                 session, org_id, sealer, hub_url=hub_url, sandbox_url=sandbox_url
+            )
+            world.toll_clients += await _list_toll_clients(
+                session, org_id, sealer, sandbox_url=sandbox_url
             )
     # Own client, no proxy: the sandbox is on this machine.
     async with httpx.AsyncClient(
@@ -130,6 +142,27 @@ async def _list_endpoints(
     return wanted
 
 
+async def _list_toll_clients(
+    session: AsyncSession, org_id: UUID, sealer: Sealer, *, sandbox_url: str
+) -> list[dict[str, Any]]:
+    """List the contract in force, if there is one; it charges the sandbox, wherever that is."""
+    contract = await find_contract(session, org_id)
+    if contract is None:
+        return []
+    contract.url = sandbox_url
+    secret = sealer.unseal(contract.sealed_secret, org_id=org_id, object_id=contract.id)
+    return [{"client_id": contract.client_id, "secret": secret.decode()}]
+
+
+def _describe_lane(gate: Gate, lane: Lane, hub_url: str) -> dict[str, Any]:
+    return {
+        "hub_url": hub_url,
+        "lot_id": str(gate.lot_id),
+        "access_id": str(lane.access_id),
+        "key": lane.key,
+    }
+
+
 async def _list_spoken_for(
     session: AsyncSession, org_id: UUID, endpoint_id: UUID
 ) -> list[dict[str, str]]:
@@ -168,6 +201,16 @@ async def _register(client: httpx.AsyncClient, world: World) -> list[str]:
     known = answer.raise_for_status().json()["subscriptions"]
     for wanted in world.subscriptions:
         lines += await _subscribe(client, wanted, known)
+    for wanted in world.toll_clients:
+        answer = await client.post("/control/toll/clients", json=wanted)
+        lines += _complain(answer, "the toll contract")
+    for value, balance_vnd in WALLETS.items() if world.toll_clients else ():
+        wallet = {"kind": "plate", "value": value, "balance_vnd": balance_vnd}
+        answer = await client.post("/control/toll/wallets", json=wallet)
+        lines += _complain(answer, "a toll wallet")
+    for wanted in world.lanes:
+        answer = await client.post("/control/lanes", json=wanted)
+        lines += _complain(answer, "a lane")
     return lines
 
 

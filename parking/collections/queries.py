@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.masking import mask_plates
 from core.sql import InsertMany, insert_many_returning, run
 from parking.collections.errors import CollectionNotFound
 from parking.collections.rules import MONEY, CollectionFacts, NewCollection
@@ -143,7 +144,7 @@ async def insert_collections_once(
             one.rail.value,
             one.amount_vnd,
             receipt_number,
-            one.reason,
+            None if one.reason is None else mask_plates(one.reason),
             one.credit_id,
             one.pass_id,
             one.device_id,

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from core.masking import mask_plates
+
 UNDO_FOR: Final = timedelta(seconds=10)  # a slip of the thumb is taken back without asking anybody
 
 
@@ -78,7 +80,7 @@ def is_same(known: CollectionFacts, new: NewCollection) -> bool:
         new.rail.value,
         new.amount_vnd,
         new.pass_id,
-        new.reason,
+        None if new.reason is None else mask_plates(new.reason),
     )
 
 

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.errors import Busy
 from parking.exits import queries, queries_movements
+from parking.exits.rules import SessionStatus, StayFacts
 from parking.exits.standing import Standing, lock_stay, read_standing_anyway
 from parking.exits.unpriced import report_unpriced
 from payments.bills.blocks import IssuedBill, open_issued_bill
@@ -29,6 +31,7 @@ async def record_drawn_bill(
     session: AsyncSession,
     org_id: UUID,
     device_id: UUID,
+    found: StayFacts,
     wanted: IssuedBill,
     *,
     at: datetime,
@@ -38,12 +41,16 @@ async def record_drawn_bill(
     money for it may be under way.
 
     Args:
+        found: the stay that owns it, not locked yet.
         at: when the code was drawn.
 
     Raises:
         ParkingSessionNotFound, ReferenceNotIssued, ReferenceUsed, BillIdTaken
+        Busy: the stay was joined into another at this moment.
     """
-    stay = await lock_stay(session, org_id, wanted.owner_id)
+    stay = await lock_stay(session, org_id, found.id)
+    if stay.status == SessionStatus.VOIDED and found.status != SessionStatus.VOIDED:
+        raise Busy("The parking session is being joined. Try again in a second.")
     bill, is_new = await open_issued_bill(session, org_id, device_id, wanted, now=now)
     if not is_new:
         return DrawnBill.REPEAT

@@ -121,3 +121,27 @@ class CredentialInside(HubError):
 
     def __init__(self) -> None:
         super().__init__("This plate or ticket is inside already.")
+
+
+class StaysNotJoinable(HubError):
+    """Two stays become one that are of one lot and class, and of which one is inside."""
+
+    kind, code, title = Kind.CONFLICT, "stays_not_joinable", "The stays cannot be joined"
+
+
+class StayIdTaken(HubError):
+    """A client-made id parted another vehicle before."""
+
+    kind, code, title = Kind.CONFLICT, "stay_id_taken", "The id names another stay"
+
+    def __init__(self) -> None:
+        super().__init__("The id was used for another vehicle. Make a new id.")
+
+
+class StayWasPaid(HubError):
+    """Something was paid for the stay: its vehicle was there."""
+
+    kind, code, title = Kind.CONFLICT, "stay_was_paid", "The stay was paid"
+
+    def __init__(self) -> None:
+        super().__init__("Something was paid for this stay: its vehicle was there.")

@@ -1,6 +1,6 @@
 """Limits and evidence of those who leave for a reason in writing: how many, each with a new photo.
 
-Pure: what was read and claimed under the locks is handed in.
+Pure: what was read and marked as used under the locks is handed in.
 """
 
 from dataclasses import dataclass, field

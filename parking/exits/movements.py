@@ -17,15 +17,16 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
-from core.errors import HubError
+from core.errors import Busy, HubError
 from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
 from core.text import find_text_fault
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import MONEY, CollectionRail, NewCollection
-from parking.exits import queries, queries_movements
+from parking.exits import queries_movements
 from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
+from parking.exits.joining import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.rules import OWNER_KIND, PURPOSE, ExitReason, SessionStatus, StayFacts
 from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
@@ -205,7 +206,7 @@ async def _apply_exit(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
     data = _read(movement.data, ExitData)
-    stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
+    stay = await find_stay_or_kept(session, org_id, data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
     actor = await _find_actor(session, org_id, movement, data.staff_id)
@@ -244,9 +245,9 @@ async def _apply_collection(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
     data = _read(movement.data, CollectionData)
-    stays = await queries.find_stays(session, org_id, [data.session_id])
+    found = await find_stay_or_kept(session, org_id, data.session_id)
     shift = await find_shift(session, org_id, data.shift_id)
-    if data.session_id not in stays or stays[data.session_id].lot_id != movement.lot_id:
+    if found is None or found.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
     if shift is None or (shift.lot_id, shift.staff_id) != (movement.lot_id, data.staff_id):
         return Applied.REFUSED
@@ -255,7 +256,9 @@ async def _apply_collection(
     rail = CollectionRail(data.rail)
     if rail is CollectionRail.EXEMPT and data.reason is None:
         return Applied.REFUSED
-    stay = await lock_stay(session, org_id, data.session_id)
+    stay = await lock_stay(session, org_id, found.id)
+    if stay.status == SessionStatus.VOIDED and found.status != SessionStatus.VOIDED:
+        raise Busy("The parking session is being joined.")
     known = await collection_queries.find_collection(session, org_id, data.id)
     if known is not None:
         is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
@@ -334,7 +337,7 @@ async def _apply_bill(
     data = _read(movement.data, BillData)
     if check_entry_id(data.id, now=now) is not None:
         return Applied.REFUSED
-    stay = (await queries.find_stays(session, org_id, [data.session_id])).get(data.session_id)
+    stay = await find_stay_or_kept(session, org_id, data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
     actor = await _find_actor(session, org_id, movement, data.staff_id)
@@ -350,7 +353,7 @@ async def _apply_bill(
     )
     try:
         drawn = await record_drawn_bill(
-            session, org_id, movement.device_id, wanted, at=movement.happened_at, now=now
+            session, org_id, movement.device_id, stay, wanted, at=movement.happened_at, now=now
         )
     except (ReferenceNotIssued, ReferenceUsed):
         return Applied.REFERENCE_REFUSED

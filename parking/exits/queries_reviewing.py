@@ -34,7 +34,8 @@ PUT_UNDER_REVIEW = text(f"""
 """)  # noqa: S608
 LIST_UNDER_REVIEW = text(f"""
     SELECT {FROM_SESSION}
-    WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.status = 'review'
+    WHERE s.org_id = :org_id AND s.status = 'review'
+      AND (CAST(:lot_id AS uuid) IS NULL OR s.lot_id = :lot_id)
       AND s.id > coalesce(CAST(:after_id AS uuid), '00000000-0000-0000-0000-000000000000')
     ORDER BY s.id LIMIT :limit
 """)
@@ -68,9 +69,9 @@ async def put_under_review(
 
 
 async def list_under_review(
-    session: AsyncSession, org_id: UUID, lot_id: UUID, *, after_id: UUID | None, limit: int
+    session: AsyncSession, org_id: UUID, lot_id: UUID | None, *, after_id: UUID | None, limit: int
 ) -> list[StayFacts]:
-    """List the stays of a lot that a person is to decide about, oldest first."""
+    """List the stays of a lot, or of all lots, that a person is to decide about, oldest first."""
     values = {"org_id": org_id, "lot_id": lot_id, "after_id": after_id, "limit": limit}
     rows = await run(session, LIST_UNDER_REVIEW, values)
     return [StayFacts(**dict(zip(FIELDS, row, strict=True))) for row in rows]

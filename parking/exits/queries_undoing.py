@@ -79,7 +79,7 @@ async def reopen_session(session: AsyncSession, org_id: UUID, stay: StayFacts) -
     if await run(session, FIND_REVIEWED, of_stay | known_by):
         await run(session, REOPEN, of_stay | {"status": SessionStatus.REVIEW.value})
         return True
-    if not await _insert_inside(session, org_id, stay, credentials):
+    if not await insert_inside(session, org_id, stay, credentials):
         return False
     await run(session, REOPEN, of_stay | {"status": SessionStatus.INSIDE.value})
     await _move(session, org_id, stay.lot_id, stay.vehicle_class, 1)
@@ -121,7 +121,7 @@ async def change_vehicle(
     if plate is not None and is_listed:
         named = pass_id if is_monthly else None
         credentials.append(("plate", f"{vehicle_class}:{plate}", named))
-    if not await _insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
+    if not await insert_inside(session, org_id, stay, credentials, vehicle_class=vehicle_class):
         return False
     values = {"plate": plate, "vehicle_class": vehicle_class, "pass_id": pass_id}
     await run(session, CHANGE_VEHICLE, of_stay | values)
@@ -131,12 +131,7 @@ async def change_vehicle(
     return True
 
 
-def write_sighting(stay: StayFacts, *, by: UUID, plate: str | None) -> tuple[object, ...]:
-    """Return the row of what a person says that a vehicle inside is."""
-    return (new_id(), stay.lot_id, stay.id, None, "visual", plate, None, None, None, None, by)
-
-
-async def _insert_inside(
+async def insert_inside(
     session: AsyncSession,
     org_id: UUID,
     stay: StayFacts,
@@ -144,6 +139,7 @@ async def _insert_inside(
     *,
     vehicle_class: str | None = None,
 ) -> bool:
+    """Let a stay be known inside by some credentials; False where one of them is taken."""
     values = {
         "org_id": org_id,
         "lot_id": stay.lot_id,
@@ -155,6 +151,11 @@ async def _insert_inside(
         "pass_ids": [pass_id for _, _, pass_id in credentials],
     }
     return len(await run(session, INSERT_INSIDE, values)) == len(credentials)
+
+
+def write_sighting(stay: StayFacts, *, by: UUID, plate: str | None) -> tuple[object, ...]:
+    """Return the row of what a person says that a vehicle inside is."""
+    return (new_id(), stay.lot_id, stay.id, None, "visual", plate, None, None, None, None, by)
 
 
 async def _move(

@@ -34,6 +34,15 @@ class ExitReason(StrEnum):
     UNSEEN = "unseen"  # nobody saw it leave: a person said so later; nothing is asked for
 
 
+class ReviewDecision(StrEnum):
+    """What a person says about a stay under review."""
+
+    LEFT = "left"  # nobody saw it leave; it owes nothing more
+    OWING = "owing"  # it left at a time that somebody can name, unpaid: arrears
+    NEVER = "never"  # it was never here: the entry was a mistake
+    INSIDE = "inside"  # it is there
+
+
 # What lets a vehicle leave though something is due; each takes a reason in words.
 FORCED: Final = frozenset({ExitReason.MANUAL, ExitReason.UNCONFIRMED, ExitReason.ARREARS})
 IS_IN_ARREARS: Final = frozenset({ExitReason.MANUAL, ExitReason.ARREARS})

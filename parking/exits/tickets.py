@@ -12,9 +12,10 @@ from parking.collections.queries import list_of_session
 from parking.collections.rules import CollectionFacts
 from parking.exits import queries_tickets
 from parking.exits.errors import TicketNotFound
+from parking.exits.joining import find_stay_or_kept
 from parking.exits.pricing import LotRates, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts
-from parking.exits.standing import Standing, get_stay, judge, read_bills
+from parking.exits.standing import Standing, judge, read_bills
 from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_lot, get_operator
 from parking.tariffs.charges import Stay
@@ -59,14 +60,16 @@ class WholeStay:
 async def open_ticket(
     session: AsyncSession, org_id: UUID, session_id: UUID, key: UUID
 ) -> StayFacts:
-    """Return the stay that a ticket's code opens.
+    """Return the stay that a ticket's code opens, or the one that it was joined into.
 
     Raises:
         TicketNotFound: there is no such stay, or the key is another.
     """
     if not await queries_tickets.opens(session, org_id, session_id, key):
         raise TicketNotFound
-    return await get_stay(session, org_id, session_id)
+    stay = await find_stay_or_kept(session, org_id, session_id)
+    assert stay is not None
+    return stay
 
 
 async def read_whole_stay(

@@ -28,6 +28,7 @@ from parking.exits.errors import (
     ExitNotUndoable,
     NotInside,
 )
+from parking.exits.joining import lock_stay_and_kept, write_paid_for
 from parking.exits.rules import (
     UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,
@@ -147,10 +148,11 @@ async def reverse_collection(
     known = await collection_queries.find_collection(session, org_id, collection_id)
     if known is None or known.session_id is None:
         raise CollectionNotFound(collection_id)
+    kept = None
     if known.rail == CollectionRail.PASS:  # what is inside names it
         stay = await lock_place_and_stay(session, org_id, known.session_id)
     else:
-        stay = await lock_stay(session, org_id, known.session_id)
+        stay, kept = await lock_stay_and_kept(session, org_id, known.session_id)
     is_closed = False
     if known.shift_id is not None:
         is_closed = (await share_shift(session, org_id, known.shift_id)).closed_at is not None
@@ -167,9 +169,10 @@ async def reverse_collection(
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)
     if known.rail == CollectionRail.PASS:
-        await _take_pass_back(session, org_id, stay, known, now=now)
+        if stay.status != SessionStatus.VOIDED:  # it counts for nothing that was joined
+            await _take_pass_back(session, org_id, stay, known, now=now)
     else:
-        await _take_money_back(session, org_id, stay, known, now=now)
+        await _take_money_back(session, org_id, stay, kept, known, by=actor.id, now=now)
     record_change(
         session,
         org_id=org_id,
@@ -188,23 +191,27 @@ async def _take_money_back(
     session: AsyncSession,
     org_id: UUID,
     stay: StayFacts,
+    kept: StayFacts | None,
     known: CollectionFacts,
     *,
+    by: UUID | None,
     now: datetime,
 ) -> None:
-    """Let a locked stay owe again what was paid or waived."""
+    """Let a locked stay owe again what was paid or waived, or the one that it was joined into."""
     stay = (await read_standing_anyway(session, org_id, stay, at=now)).stay
     if known.rail == CollectionRail.EXEMPT:
         stay = replace(stay, waived_vnd=stay.waived_vnd - known.amount_vnd)
     else:
         stay = replace(stay, paid_vnd=stay.paid_vnd - known.amount_vnd)
-    if stay.paid_vnd < await sum_refunds(session, org_id, [stay.id]):
+    both = [stay] if kept is None else [stay, kept]
+    refunds_vnd = await sum_refunds(session, org_id, [one.id for one in both])
+    if sum(one.paid_vnd for one in both) < refunds_vnd:
         raise CollectionNotReversible("It is on the list of what is to be given back.")
     arrears_vnd = stay.arrears_vnd
     if not stay.is_inside:
         arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - stay.settled_vnd)
     stay = replace(stay, paid_until=None, arrears_vnd=arrears_vnd)
-    await write_paid(session, org_id, stay)
+    await write_paid_for(session, org_id, stay, kept, by=by, now=now)
 
 
 async def _take_pass_back(

@@ -1,9 +1,9 @@
 """A lot's day for its dashboard: who is inside, in and out by the hour, takings, alarms, shifts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,6 +69,17 @@ class LotDay:
     shifts: tuple[ShiftRow, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PosterSale:
+    """A payment by a lot's poster, and the shift that ran then."""
+
+    collected_at: datetime
+    amount_vnd: int
+    is_reversed: bool
+    staff_name: str | None  # None: no shift ran
+    shift_opened_at: datetime | None
+
+
 async def read_day(
     session: AsyncSession, org_id: UUID, lot_id: UUID, day: date, *, now: datetime
 ) -> LotDay:
@@ -87,18 +98,7 @@ async def read_day(
         taken=_by_rail(billed, collected),
         unpaid_vnd=sum(row[2] for row in left),
         alarms=await _read_alarms(session, org_id, lot_id, occupied, since, until, now=now),
-        shifts=tuple(
-            ShiftRow(
-                id=row[0],
-                staff_name=row[1],
-                opened_at=row[2],
-                closed_at=row[3],
-                counted_vnd=row[4],
-                expected_vnd=row[5],
-            )
-            for row in shifts
-            if row[3] is None or row[3] >= since
-        ),
+        shifts=tuple(_read_shift(row) for row in shifts if row[3] is None or row[3] >= since),
     )
 
 
@@ -114,6 +114,21 @@ def _by_rail(*sums: Mapping[str, tuple[int, int]]) -> tuple[Taken, ...]:
         )
         for rail, pairs in both.items()
     )
+
+
+async def list_open_shifts(session: AsyncSession, org_id: UUID, lot_id: UUID) -> list[ShiftRow]:
+    """List the shifts that run at a lot, newest first (at most 100)."""
+    rows = await queries_day.list_open_shifts(session, org_id, lot_id)
+    return [_read_shift(row) for row in rows]
+
+
+async def list_poster_sales(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, since: datetime
+) -> list[PosterSale]:
+    """List what a lot's poster brought since an instant, newest first (at most 50)."""
+    names = tuple(field.name for field in fields(PosterSale))
+    rows = await queries_day.list_poster_sales(session, org_id, lot_id, since=since)
+    return [PosterSale(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 async def _read_alarms(
@@ -143,6 +158,17 @@ async def _read_alarms(
     found += [_alarm("stray_ticket", at=row[1], session_id=row[0], words=row[2]) for row in strays]
     found += [_alarm("never_left", at=row[1], session_id=row[0]) for row in long_inside]
     return tuple(found)
+
+
+def _read_shift(row: tuple[Any, ...]) -> ShiftRow:
+    return ShiftRow(
+        id=row[0],
+        staff_name=row[1],
+        opened_at=row[2],
+        closed_at=row[3],
+        counted_vnd=row[4],
+        expected_vnd=row[5],
+    )
 
 
 def _alarm(

@@ -63,6 +63,31 @@ LIST_BILLS = text("""
     WHERE b.org_id = :org_id AND b.owner_id = :id AND b.owner_kind = 'parking_session'
     ORDER BY b.id LIMIT 100
 """)
+# Those under review are few, whatever the history is (ix_parking_sessions_review).
+_WITH_ENTRY: Final = f"""
+    SELECT {COLUMNS}, s.entry_photo, p.display_name FROM parking_sessions s
+    JOIN lots l ON l.org_id = s.org_id AND l.id = s.lot_id
+    LEFT JOIN staff p ON p.org_id = s.org_id AND p.id = s.entry_by
+"""  # noqa: S608
+LIST_REVIEWS = text(f"""
+    {_WITH_ENTRY}
+    WHERE s.org_id = :org_id AND s.status = 'review'
+      AND (CAST(:lot_id AS uuid) IS NULL OR s.lot_id = :lot_id)
+      AND s.id > coalesce(CAST(:after_id AS uuid), '00000000-0000-0000-0000-000000000000')
+    ORDER BY s.id LIMIT :limit
+""")
+# What came in shortly before and after a stay, at its lot: bounded by the lot's traffic.
+LIST_NEAR = text(f"""
+    (SELECT * FROM ({_WITH_ENTRY}
+        WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id < :id AND s.id >= :first_id
+          AND s.vehicle_class = :vehicle_class AND s.status IN ('inside', 'review')
+        ORDER BY s.id DESC LIMIT :limit) AS before)
+    UNION ALL
+    (SELECT * FROM ({_WITH_ENTRY}
+        WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id > :id AND s.id < :last_id
+          AND s.vehicle_class = :vehicle_class AND s.status IN ('inside', 'review')
+        ORDER BY s.id LIMIT :limit) AS after)
+""")  # noqa: S608
 
 SUM_RAILS = text("""
     SELECT b.owner_id, p.rail, sum(p.amount_vnd)::bigint
@@ -137,6 +162,43 @@ async def list_collections(session: AsyncSession, org_id: UUID, id_: UUID) -> li
 async def list_bills(session: AsyncSession, org_id: UUID, id_: UUID) -> list[tuple[Any, ...]]:
     """List the bills of a stay, oldest first."""
     return await run(session, LIST_BILLS, {"org_id": org_id, "id": id_})
+
+
+async def list_reviews(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    lot_id: UUID | None,
+    after_id: UUID | None,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """List stays under review with their entry's photo and person, oldest first."""
+    values = {"org_id": org_id, "lot_id": lot_id, "after_id": after_id, "limit": limit}
+    return await run(session, LIST_REVIEWS, values)
+
+
+async def list_near(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    id_: UUID,
+    lot_id: UUID,
+    vehicle_class: str,
+    entered_at: datetime,
+    within: timedelta,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """List who came in shortly before and after a stay and is inside still, nearest ids first."""
+    values = {
+        "org_id": org_id,
+        "id": id_,
+        "lot_id": lot_id,
+        "vehicle_class": vehicle_class,
+        "first_id": first_id_at(entered_at - within),
+        "last_id": first_id_at(entered_at + within),
+        "limit": limit,
+    }
+    return await run(session, LIST_NEAR, values)
 
 
 async def sum_rails(

@@ -15,11 +15,12 @@ COUNT_IN = text("""
     SELECT extract(hour FROM s.entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::int AS hour, count(*)
     FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id >= :first_id AND s.id < :last_id
-      AND s.entered_at >= :since AND s.entered_at < :until
+      AND s.entered_at >= :since AND s.entered_at < :until AND s.status <> 'voided'
     GROUP BY hour
 """)
 COUNT_OUT = text("""
-    SELECT extract(hour FROM s.left_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::int AS hour, count(*),
+    SELECT extract(hour FROM s.left_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::int AS hour,
+           count(*) FILTER (WHERE s.status <> 'voided'),
            sum(s.arrears_vnd)::bigint
     FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id
@@ -69,6 +70,21 @@ LIST_SHIFTS = text("""
     FROM shifts h JOIN staff p ON p.org_id = h.org_id AND p.id = h.staff_id
     WHERE h.org_id = :org_id AND h.lot_id = :lot_id
     ORDER BY h.id DESC LIMIT 30
+""")
+LIST_OPEN_SHIFTS = text("""
+    SELECT h.id, p.display_name, h.opened_at, h.closed_at, h.counted_vnd, h.expected_vnd
+    FROM shifts h JOIN staff p ON p.org_id = h.org_id AND p.id = h.staff_id
+    WHERE h.org_id = :org_id AND h.lot_id = :lot_id AND h.closed_at IS NULL
+    ORDER BY h.id DESC LIMIT 100
+""")
+LIST_POSTER_SALES = text("""
+    SELECT c.collected_at, c.amount_vnd, c.reversed_at IS NOT NULL, p.display_name, h.opened_at
+    FROM collections c
+    LEFT JOIN shifts h ON h.org_id = c.org_id AND h.id = c.shift_id
+    LEFT JOIN staff p ON p.org_id = h.org_id AND p.id = h.staff_id
+    WHERE c.org_id = :org_id AND c.lot_id = :lot_id AND c.rail = 'poster'
+      AND c.collected_at >= :since
+    ORDER BY c.collected_at DESC LIMIT 50
 """)
 
 
@@ -138,3 +154,18 @@ async def list_differed(
 async def list_shifts(session: AsyncSession, org_id: UUID, lot_id: UUID) -> list[tuple[Any, ...]]:
     """List (id, whose, opened, closed, counted, expected) of a lot's last shifts."""
     return await run(session, LIST_SHIFTS, {"org_id": org_id, "lot_id": lot_id})
+
+
+async def list_poster_sales(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, *, since: datetime
+) -> list[tuple[Any, ...]]:
+    """List (when, đồng, is it reversed, whose shift, opened) of what a lot's poster brought."""
+    values = {"org_id": org_id, "lot_id": lot_id, "since": since}
+    return await run(session, LIST_POSTER_SALES, values)
+
+
+async def list_open_shifts(
+    session: AsyncSession, org_id: UUID, lot_id: UUID
+) -> list[tuple[Any, ...]]:
+    """List (id, whose, opened, …) of the shifts that run at a lot, newest first."""
+    return await run(session, LIST_OPEN_SHIFTS, {"org_id": org_id, "lot_id": lot_id})

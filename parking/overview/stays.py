@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits.errors import ParkingSessionNotFound
+from parking.exits.queries_joining import list_links
 from parking.overview import queries
 from parking.plates import PlateError, read_plate
 
+NEAR_WITHIN: Final = timedelta(hours=12)
+NEAR_MAX: Final = 12
 _DIGITS: Final = re.compile(r"\d{2,5}")
 
 
@@ -93,6 +96,26 @@ class StayBill:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StayEntry(StayRow):
+    """A parking session with how it began."""
+
+    entry_photo: bytes | None
+    entered_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A stay that was joined into another, or parted from it."""
+
+    kind: str
+    kept_id: UUID
+    other_id: UUID
+    moved_vnd: int  # of what the other was paid: it counts for the kept one
+    reason: str | None
+    linked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """A stay with everything that is known of it."""
 
@@ -100,6 +123,7 @@ class Evidence:
     sightings: tuple[Sighting, ...]
     collections: tuple[Collected, ...]
     bills: tuple[StayBill, ...]
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,7 +199,39 @@ async def read_evidence(session: AsyncSession, org_id: UUID, session_id: UUID) -
         bills=tuple(
             _make(StayBill, one) for one in await queries.list_bills(session, org_id, session_id)
         ),
+        links=tuple(_make(Link, one) for one in await list_links(session, org_id, session_id)),
     )
+
+
+async def list_reviews(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    lot_id: UUID | None = None,
+    after_id: UUID | None = None,
+    limit: int,
+) -> list[StayEntry]:
+    """List the stays that a person is to decide about, oldest first."""
+    rows = await queries.list_reviews(
+        session, org_id, lot_id=lot_id, after_id=after_id, limit=limit
+    )
+    return [_make(StayEntry, row) for row in rows]
+
+
+async def list_near(session: AsyncSession, org_id: UUID, stay: StayRow) -> list[StayEntry]:
+    """List who came in at a stay's lot around the same time and is inside still, nearest first."""
+    rows = await queries.list_near(
+        session,
+        org_id,
+        id_=stay.id,
+        lot_id=stay.lot_id,
+        vehicle_class=stay.vehicle_class,
+        entered_at=stay.entered_at,
+        within=NEAR_WITHIN,
+        limit=NEAR_MAX,
+    )
+    found = [_make(StayEntry, row) for row in rows]
+    return sorted(found, key=lambda one: abs(one.entered_at - stay.entered_at))[:NEAR_MAX]
 
 
 def _searches(find: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.clock import day_bounds, hanoi_day
 from core.ids import new_id
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.passes import queries
 from parking.passes.errors import NothingToPay, PassNotRenewable, PassRevoked
@@ -95,7 +96,7 @@ async def add_pass(
         valid_until=valid_until,
         price_vnd=price_vnd,
         exempt_as=None if wanted.exempt_as is None else wanted.exempt_as.value,
-        reason=wanted.reason,
+        reason=None if wanted.reason is None else mask_plates(wanted.reason),
         in_force_at=None if is_monthly else now,
         created_by=actor.id,
         created_at=now,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.clock import hanoi_day
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.passes import queries_watched as queries
 from parking.passes.errors import WatchNeedsSecondPerson, WatchNotApprovable
@@ -44,8 +45,8 @@ async def propose_watch(
         id=id_,
         vehicle_class=wanted.vehicle_class.value,
         plate=plate,
-        reason=wanted.reason,
-        source=wanted.source,
+        reason=mask_plates(wanted.reason),
+        source=mask_plates(wanted.source),
         from_on=wanted.from_on,
         expires_on=wanted.expires_on,
         proposed_by=actor.id,
@@ -55,7 +56,7 @@ async def propose_watch(
     await session.flush()
     after = {
         "plate": mask_plate(plate),
-        "source": wanted.source,
+        "source": watched.source,
         "from_on": wanted.from_on.isoformat(),
         "expires_on": wanted.expires_on.isoformat(),
     }

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary
+from sqlalchemy import CheckConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
@@ -32,6 +32,7 @@ class Photo(Base):
     __table_args__ = (
         CheckConstraint("length(hash) = 32", name="hash_is_sha256"),
         Index("ix_photos_kept_until", "kept_until"),
+        Index("ix_photos_unread", "stored_at", postgresql_where=text("is_unread")),
     )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -43,3 +44,5 @@ class Photo(Base):
     taken_by: Mapped[UUID]  # a person, or the complaint that it came with
     stored_at: Mapped[datetime]
     kept_until: Mapped[datetime]  # then it is erased, file and row
+    # Whether a reader of plates may look at it: a gate's, until it was read.
+    is_unread: Mapped[bool] = mapped_column(server_default=text("false"))

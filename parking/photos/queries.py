@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import InsertMany, insert_many, run
@@ -14,10 +14,13 @@ from parking.photos.rules import Picture
 # The same picture again is kept as long as the later one.
 INSERT_PHOTO = text("""
     INSERT INTO photos (
-        org_id, hash, lot_id, width, height, size_bytes, taken_by, stored_at, kept_until)
-    VALUES (:org_id, :hash, :lot_id, :width, :height, :size_bytes, :taken_by, :now, :kept_until)
+        org_id, hash, lot_id, width, height, size_bytes, taken_by, stored_at, kept_until,
+        is_unread)
+    VALUES (:org_id, :hash, :lot_id, :width, :height, :size_bytes, :taken_by, :now, :kept_until,
+            :is_unread)
     ON CONFLICT (org_id, hash) DO UPDATE
-    SET kept_until = greatest(photos.kept_until, excluded.kept_until)
+    SET kept_until = greatest(photos.kept_until, excluded.kept_until),
+        is_unread = photos.is_unread OR excluded.is_unread
 """)
 
 # Of two at once the second waits for the first, and finds what it is used for.
@@ -46,6 +49,7 @@ async def insert_photo_once(
     lot_id: UUID | None,
     taken_by: UUID,
     kept_until: datetime,
+    is_unread: bool,
     now: datetime,
 ) -> None:
     """Record that a picture is kept."""
@@ -58,6 +62,7 @@ async def insert_photo_once(
         "size_bytes": len(picture.jpeg),
         "taken_by": taken_by,
         "kept_until": kept_until,
+        "is_unread": is_unread,
         "now": now,
     }
     await session.execute(INSERT_PHOTO, values)
@@ -74,6 +79,26 @@ async def list_expired(
         .limit(limit)
     )
     return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def list_unread(
+    session: AsyncSession, *, since: datetime, limit: int
+) -> Sequence[tuple[UUID, bytes, datetime]]:
+    """List (organisation, hash, stored at) of a gate's pictures that nobody read, newest first."""
+    query = (
+        select(Photo.org_id, Photo.hash, Photo.stored_at)
+        .where(Photo.is_unread, Photo.stored_at > since)
+        .order_by(Photo.stored_at.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def mark_read(session: AsyncSession, org_id: UUID, hash_: bytes) -> None:
+    """Let no reader look at a picture again."""
+    await session.execute(
+        update(Photo).where(Photo.org_id == org_id, Photo.hash == hash_).values(is_unread=False)
+    )
 
 
 async def delete_expired(

@@ -62,9 +62,19 @@ class Photos:
         )
 
     async def add(
-        self, org_id: UUID, lot_id: UUID | None, sent: bytes, *, taken_by: UUID, now: datetime
+        self,
+        org_id: UUID,
+        lot_id: UUID | None,
+        sent: bytes,
+        *,
+        taken_by: UUID,
+        is_at_gate: bool = False,
+        now: datetime,
     ) -> Picture:
         """Re-encode and keep a picture. The same picture twice is kept once.
+
+        Args:
+            is_at_gate: it shows a vehicle, and a reader of plates may look at it.
 
         Raises:
             PhotoNotReadable
@@ -79,6 +89,7 @@ class Photos:
                 lot_id=lot_id,
                 taken_by=taken_by,
                 kept_until=now + self._kept_for,
+                is_unread=is_at_gate,
                 now=now,
             )
         # The same picture may have been erased between the first call and the row.

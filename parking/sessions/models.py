@@ -177,6 +177,19 @@ class Observation(OrgRow):
     __table_args__ = (
         CheckConstraint("direction IN ('in', 'out', 'inside')", name="direction_known"),
         Index("ix_observations_session", "org_id", "session_id"),
+        Index(
+            "ix_observations_photo",
+            "org_id",
+            "photo",
+            postgresql_where=text("photo IS NOT NULL AND direction = 'in'"),
+        ),
+        Index(
+            "ix_observations_reading",
+            "org_id",
+            "lot_id",
+            "seen_at",
+            postgresql_where=text("candidates IS NOT NULL"),
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 
@@ -188,6 +201,9 @@ class Observation(OrgRow):
     plate: Mapped[str | None] = mapped_column(String(20))  # as accepted by a person
     read_text: Mapped[str | None] = mapped_column(String(40))  # as a reader saw it, raw
     read_score_bps: Mapped[int | None] = mapped_column(SmallInteger)
+    # Of a reading that nobody has confirmed: [{"plate", "score_bps", "raw", "is_valid"}], the best
+    # first; empty where nothing was read.
+    candidates: Mapped[list[Any] | None] = mapped_column(JSON)
     photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
     device_id: Mapped[UUID | None]
     seen_by: Mapped[UUID]

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.collections.queries import sum_of_shift
 from parking.collections.rules import CollectionRail
@@ -104,6 +105,7 @@ async def close_shift(
         ShiftClosed: it was closed with another count.
     """
     check_lines(note=note)
+    note = None if note is None else mask_plates(note)
     shift = await queries.lock_shift(session, org_id, shift_id)
     if shift.closed_at is not None:
         if shift.counted_vnd != counted_vnd:

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.masking import mask_plates
 from core.text import check_lines
 from payments.breaks.errors import BreakClosed, BreakHeld
 from payments.breaks.models import Break
@@ -29,6 +30,7 @@ async def close_break(
         BreakHeld: its money is on its way.
     """
     check_lines(resolution=resolution)
+    resolution = mask_plates(resolution)
     found = await lock_break(session, org_id, break_id)
     if found.closed_at is not None:
         if found.resolution == resolution:

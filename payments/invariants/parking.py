@@ -6,8 +6,9 @@ Plain SQL, as in queries.py beside this file; each statement returns a row per v
 from typing import Final
 
 # What was collected for a stay in money, what was waived, and what its bills were paid, is what the
-# stay says; a pass that was shown is no money, its amount says what the stay would have cost. A
-# bill whose change was not handled yet is left out: its stay is notified in a moment.
+# stay says, with what counts for it of a stay that was joined into it; a pass that was shown is no
+# money, its amount says what the stay would have cost. A bill whose change was not handled yet is
+# left out: its stay is notified in a moment.
 STAYS_AGREE_WITH_WHAT_WAS_PAID: Final = """
     SELECT org_id, session_id, sum(said_vnd) AS said_vnd, sum(collected_vnd) AS collected_vnd,
            sum(said_billed_vnd) AS said_billed_vnd, sum(billed_vnd) AS billed_vnd,
@@ -21,6 +22,10 @@ STAYS_AGREE_WITH_WHAT_WAS_PAID: Final = """
         SELECT org_id, session_id, 0, amount_vnd, 0, 0, 0, 0
         FROM collections WHERE reversed_at IS NULL AND session_id IS NOT NULL
           AND rail IN ('cash', 'float')
+        UNION ALL
+        SELECT org_id, kept_id, 0, moved_vnd, 0, 0, 0, waived_vnd FROM stay_links
+        UNION ALL
+        SELECT org_id, other_id, 0, -moved_vnd, 0, 0, 0, -waived_vnd FROM stay_links
         UNION ALL
         SELECT org_id, session_id, 0, 0, 0, 0, 0, amount_vnd
         FROM collections WHERE reversed_at IS NULL AND rail = 'exempt'

@@ -45,6 +45,7 @@ def test_vehicles_come_in_and_pay_at_the_hubs_time_whatever_the_phones_clock_sho
     page.get_by_role("button", name="Mã QR").click()
     expect(page.locator(".qr svg")).to_be_visible()  # an id of seven hours ahead is no bill's
     page.locator("[data-code-back]").click()
+    expect(stay).to_be_visible()
 
     go_offline(page)
     page.locator(".gate-tabs [data-go=enter]").click()

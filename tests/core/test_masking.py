@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.masking import hide_sensitive
+from core.masking import hide_sensitive, mask_plates
 
 NUMBER = "0123499999"
 
@@ -121,3 +121,41 @@ def test_a_long_message_is_gone_through_in_no_time() -> None:
         hide_sensitive(text.encode())
 
     assert time.perf_counter() - began_at < 5
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("Xe 29-D1 876.54 của khách", "Xe 29D***54 của khách"),
+        ("xe 29d187654", "xe 29d***54"),
+        ("(30F-123.45)", "(30F***45)"),
+        ("29A-1234, 30F12345", "29A***34, 30F***45"),
+        ("29 AA 12345", "29A***45"),
+        ("29-MĐ1 123.45", "29M***45"),
+        ("29KT-123.45", "29K***45"),
+        ("80-123-NG-45", "801***45"),
+        ("80 NG 123 45", "80N***45"),
+        ("T29-123.45", "***45"),
+        ("TM 12-34 và TM1234", "***34 và ***34"),
+    ],
+)
+def test_plates_in_words_lose_their_middle(words: str, shown: str) -> None:
+    assert mask_plates(words) == shown
+    assert mask_plates(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CV 45/CAQ-HK",
+        "CV1234, TT 1234",
+        "Quyết định 44/2017/QĐ-UBND ngày 15/12/2017",
+        "Thu 10 xe 20000, trả 50000 cho 2 vé",
+        "Gọi 0900000001",
+        "12a12345-2aee-70ea-8d56-03288b6b504c",
+        "PPDXA2ABCDEF2",
+        "FT26332123456789",
+    ],
+)
+def test_other_words_and_numbers_stay_as_they_are(words: str) -> None:
+    assert mask_plates(words) == words

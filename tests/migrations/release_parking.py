@@ -23,6 +23,15 @@ PLATE, POOR_PLATE = "29AA12345", "29AA54321"
 
 async def parking(city: City, place: Place, sandbox: httpx.Client) -> None:
     """Open a lot of a stall that can be paid; a day passes there."""
+    lot, _, _, shift_id = await a_day(city, place, sandbox)
+    counted = {"counted_vnd": 205_000, "note": "Thiếu tiền lẻ"}
+    await city.ask(lot.attendant, "POST", f"/v1/shifts/{shift_id}/close", counted)
+
+
+async def a_day(
+    city: City, place: Place, sandbox: httpx.Client
+) -> tuple[ServedLot, dict[str, str], EnrolledPhone, str]:
+    """Let a day pass at a new lot; return it, its lanes, its phone, and the shift that runs."""
     lanes, lot = await open_lots(city, place)
     await set_prices(city, place.office, lot)
     shift = await begin_shift(city, lot)
@@ -35,8 +44,7 @@ async def parking(city: City, place: Place, sandbox: httpx.Client) -> None:
     await stays_to_review(lot)
     await offline(city, phone)
     await complaints(city, place, lot)
-    counted = {"counted_vnd": 205_000, "note": "Thiếu tiền lẻ"}
-    await city.ask(lot.attendant, "POST", f"/v1/shifts/{shift['id']}/close", counted)
+    return lot, lanes, phone, shift["id"]
 
 
 async def passes(city: City, place: Place, lot: ServedLot) -> None:

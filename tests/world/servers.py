@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from tests.world.waits import DEADLINE_S, wait_until
 
-STARTED_WITHIN_S = 30.0
+STARTED_WITHIN_S = 120.0  # a machine that has other work starts them slowly
 LOOKS_EVERY_S = 0.005
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

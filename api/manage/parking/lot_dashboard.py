@@ -25,6 +25,7 @@ from identity.people.rules import Permission
 from parking.overview.day import Alarm, LotDay, ShiftRow, read_day
 from parking.places.models import Lot
 from parking.places.queries import get_lot
+from parking.sessions.readings import Accuracy, read_accuracy
 from parking.tariffs.views import Standing, list_assignments
 
 router = APIRouter(prefix="/manage/lots", include_in_schema=False)
@@ -84,6 +85,17 @@ class ShiftLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadLine:
+    """How well plates were read from photos."""
+
+    right: int
+    corrected: int
+    not_read: int
+    waiting: int
+    share: str  # of those that a person has judged: "96%", "" where there are none
+
+
+@dataclass(frozen=True, kw_only=True)
 class LotLive:
     """What the page polls."""
 
@@ -117,6 +129,7 @@ class LotPage:
     polled_every_s: int
     can_manage: bool
     stays_path: str
+    read: ReadLine | None  # of photos in the last 30 days; None: none was read
     live: LotLive
 
 
@@ -142,6 +155,7 @@ async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
         lot = await get_lot(tx, manager.org_id, lot_id)
         seen = await read_day(tx, manager.org_id, lot_id, day, now=manager.now)
         tariff, tariff_path = await _find_tariff(tx, manager, lot_id)
+        accuracy = await read_accuracy(tx, manager.org_id, lot_id, now=manager.now)
     return LotPage(
         id=lot_id,
         name=lot.name,
@@ -156,7 +170,21 @@ async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
         polled_every_s=POLLED_EVERY_S,
         can_manage=manager.may(Permission.PARKING_MANAGE),
         stays_path=manager.path("/stays", lot=lot_id, day=day.isoformat()),
+        read=_present_accuracy(accuracy),
         live=_present(manager, seen),
+    )
+
+
+def _present_accuracy(accuracy: Accuracy) -> ReadLine | None:
+    if not accuracy.total:
+        return None
+    judged = accuracy.right + accuracy.corrected
+    return ReadLine(
+        right=accuracy.right,
+        corrected=accuracy.corrected,
+        not_read=accuracy.not_read,
+        waiting=accuracy.waiting,
+        share=f"{accuracy.right * 100 // judged}%" if judged else "",
     )
 
 

@@ -11,10 +11,7 @@ from api.http.i18n import translate
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
 from api.manage.parking.stays import write_plate
 from api.manage.parking.vehicle_words import list_classes, say_class
-from core.errors import InvalidRequest
-from core.tenancy import open_org_transaction
-from identity.people.rules import Permission
-from parking.overview.erasure import (
+from city.plate_requests.service import (
     EVIDENCE_KEPT_FOR,
     STAYS_MAX,
     Held,
@@ -23,6 +20,9 @@ from parking.overview.erasure import (
     find_erasable,
     read_held,
 )
+from core.errors import InvalidRequest
+from core.tenancy import open_org_transaction
+from identity.people.rules import Permission
 from parking.vehicles import VehicleClass
 
 router = APIRouter(prefix="/manage/plate-requests", include_in_schema=False)

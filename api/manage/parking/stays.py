@@ -15,10 +15,11 @@ from api.manage.history import Change, list_changes_of
 from api.manage.page_context import PAGE_ROWS, Before, ManagerContext, TheManager
 from api.manage.parking.stay_filter import TheStays, path_of
 from api.manage.parking.vehicle_words import list_classes, say_class
+from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from parking.exits.rules import SessionStatus
-from parking.overview.stays import Evidence, Sighting, StayRow, list_stays, read_evidence
+from parking.overview.stays import Evidence, Link, Sighting, StayRow, list_stays, read_evidence
 from parking.places.queries import list_lots
 from parking.plates import format_plate
 from parking.vehicles import VehicleClass
@@ -95,6 +96,16 @@ class MoneyLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinkLine:
+    """What another stay is to this one."""
+
+    when: str
+    word: str
+    note: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StayPage:
     """Everything templates/stay.html may use, already worded."""
 
@@ -105,6 +116,9 @@ class StayPage:
     differs: bool
     sightings: tuple[SightingLine, ...]
     money: tuple[MoneyLine, ...]
+    links: tuple[LinkLine, ...]
+    links_path: str  # where it is joined or parted, "" for who may not
+    review_path: str  # where it is decided about, "" where there is nothing to decide
     changes: tuple[Change, ...]
 
 
@@ -152,6 +166,7 @@ async def show_stay(manager: TheManager, session_id: UUID) -> Response:
         evidence = await read_evidence(tx, manager.org_id, session_id)
         changes = await list_changes_of(tx, manager, "parking_session", session_id)
     stay = evidence.stay
+    may_override = manager.may(Permission.PARKING_OVERRIDE)
     line = present_stay(manager, stay)
     page = StayPage(
         title=line.credential or line.ticket,
@@ -164,6 +179,13 @@ async def show_stay(manager: TheManager, session_id: UUID) -> Response:
         ),
         sightings=tuple(_present_sighting(manager, evidence, one) for one in evidence.sightings),
         money=_list_money(manager, evidence),
+        links=tuple(_present_link(manager, stay.id, one) for one in evidence.links),
+        links_path=manager.path(f"/stays/{stay.id}/links")
+        if may_override and stay.status != SessionStatus.VOIDED
+        else "",
+        review_path=manager.path("/reviews", lot=stay.lot_id)
+        if may_override and stay.status == SessionStatus.REVIEW
+        else "",
         changes=changes,
     )
     return manager.render("stay.html", page, here="stays")
@@ -223,13 +245,14 @@ def _at(manager: ManagerContext, when: datetime | None, lane: str | None, who: s
 def _list_photos(manager: ManagerContext, evidence: Evidence) -> tuple[tuple[str, str], ...]:
     shown = {evidence.stay.entry_photo: "photo_in", evidence.stay.exit_photo: "photo_out"}
     return tuple(
-        (translate(manager.lang, f"stays.{name}"), _link(manager, photo))
+        (translate(manager.lang, f"stays.{name}"), link_photo(manager, photo))
         for photo, name in shown.items()
         if photo
     )
 
 
-def _link(manager: ManagerContext, photo: bytes) -> str:
+def link_photo(manager: ManagerContext, photo: bytes) -> str:
+    """Return a photo's link, which lasts five minutes."""
     caller, photos = manager.caller, manager.services.photos
     return photos.link(caller.org_code, manager.org_id, photo, now=manager.now)
 
@@ -243,7 +266,7 @@ def _present_sighting(manager: ManagerContext, evidence: Evidence, one: Sighting
         method=_word(manager, "method", one.method),
         plate=write_plate(one.plate, evidence.stay.vehicle_class),
         read=f"{one.read_text}{score}" if one.read_text else "",
-        photo=_link(manager, one.photo) if one.photo else "",
+        photo=link_photo(manager, one.photo) if one.photo else "",
     )
 
 
@@ -277,6 +300,24 @@ def _list_money(manager: ManagerContext, evidence: Evidence) -> tuple[MoneyLine,
         for one in evidence.collections
     ]
     return tuple(line for _, line in sorted([*bills, *collected], key=lambda pair: pair[0]))
+
+
+def _present_link(manager: ManagerContext, stay_id: UUID, one: Link) -> LinkLine:
+    is_kept = one.kept_id == stay_id
+    name = {
+        ("joined", True): "joined_here",
+        ("joined", False): "joined_into",
+        ("parted", True): "parted_here",
+        ("parted", False): "parted_from",
+    }.get((one.kind, is_kept), "settled")
+    amount = format_vnd(one.moved_vnd if is_kept else -one.moved_vnd)
+    moved = translate(manager.lang, "reviews.moved", amount=amount) if one.moved_vnd else ""
+    return LinkLine(
+        when=manager.present_instant(one.linked_at),
+        word=translate(manager.lang, f"reviews.{name}"),
+        note=" · ".join(part for part in (one.reason, moved) if part),
+        path=manager.path(f"/stays/{one.other_id if is_kept else one.kept_id}"),
+    )
 
 
 def _word(manager: ManagerContext, group: str, name: str) -> str:

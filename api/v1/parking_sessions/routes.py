@@ -146,7 +146,7 @@ async def bill(
     now: Now,
 ) -> Response:
     """Open a VietQR bill for what was quoted, or answer the one that asks for it already."""
-    _check_id(body.id, now)
+    check_own_id(body.id, now)
     await find_own_stay(tx, caller, session_id, now=now)
     held = Held(priced_at=now, is_ticket_lost=False)
     is_repeat = bool(await find_bills(tx, caller.org_id, [body.id]))
@@ -182,7 +182,7 @@ async def take(
     session_id: UUID, body: CollectionCreate, caller: Gate, tx: Tx, quotes: TheQuotes, now: Now
 ) -> CollectionFacts:
     """Record cash, a pass, an exemption or a payment on behalf; the open bill is cancelled."""
-    _check_id(body.id, now)
+    check_own_id(body.id, now)
     _check_rail(body)
     await find_own_stay(tx, caller, session_id, now=now)
     held = Held(priced_at=now, is_ticket_lost=False)
@@ -300,6 +300,12 @@ async def undo_own_entry(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> Pa
     return write_stay(await undo_entry(tx, caller.org_id, session_id, actor=caller.actor, now=now))
 
 
+def check_own_id(id_: UUID, now: datetime) -> None:
+    """Refuse an id of a client's own making that says another time."""
+    if fault := check_entry_id(id_, now=now):
+        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
+
+
 async def find_own_stay(
     tx: AsyncSession, caller: Caller, session_id: UUID, *, now: datetime
 ) -> StayFacts:
@@ -317,11 +323,6 @@ async def find_own_stay(
         sees_all=caller.may(Permission.PARKING_OVERRIDE),
         now=now,
     )
-
-
-def _check_id(id_: UUID, now: datetime) -> None:
-    if fault := check_entry_id(id_, now=now):
-        raise InvalidRequest(fault, violations=[Violation(field="id", code="bad_id", detail=fault)])
 
 
 def _check_rail(body: CollectionCreate) -> None:

@@ -6,11 +6,16 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.http.fields import AmountVnd, Body, Line, Read, ReasonText
+from api.http.fields import AmountVnd, Body, Instant, Line, Read, ReasonText
 from parking.exits.quoting import StayQuote
-from parking.exits.rules import ExitReason, SessionStatus, StayFacts
+from parking.exits.rules import ExitReason, ReviewDecision, SessionStatus, StayFacts
 from parking.plates import PLATE_CHARS_MAX
-from parking.sessions.rules import READ_TEXT_CHARS_MAX, SCORE_BPS_MAX, Method
+from parking.sessions.rules import (
+    READ_TEXT_CHARS_MAX,
+    SCORE_BPS_MAX,
+    TICKET_CHARS_MAX,
+    Method,
+)
 from parking.tariffs.pricing import PriceLine
 from parking.tariffs.quotes import TOKEN_CHARS_MAX
 from parking.vehicles import VehicleClass
@@ -95,8 +100,34 @@ class VehicleCorrect(Body):
 class ReviewDecide(Body):
     """What a person says about a stay under review."""
 
-    decision: Literal["left", "inside"] = Field(
-        description="`left`: nobody saw it leave, and it owes nothing more. `inside`: it is there."
+    decision: ReviewDecision = Field(
+        description="`left`: nobody saw it leave, and it owes nothing more. `owing`: it left at"
+        " `left_at`, and the price until then is arrears. `never`: it was never here; refused"
+        " where something was paid. `inside`: it is there."
+    )
+    left_at: Instant | None = Field(default=None, description="Of `owing`.")
+    reason: ReasonText
+
+
+class StaysJoin(Body):
+    """Another stay of the same vehicle."""
+
+    other_id: UUID = Field(description="The one that left goes on, else the one that came first.")
+    reason: ReasonText
+
+
+class StayPart(Body):
+    """The second vehicle of a stay: by what it is known."""
+
+    id: OwnId
+    plate: PlateText | None = Field(
+        default=None, description="The stay's own, which it takes along, or a new one."
+    )
+    ticket: Annotated[Line, Field(min_length=1, max_length=TICKET_CHARS_MAX)] | None = Field(
+        default=None, description="The stay's own, or a new one."
+    )
+    ticket_kind: Literal["ticket", "token", "tag"] = Field(
+        default="ticket", description="What `ticket` is."
     )
     reason: ReasonText
 

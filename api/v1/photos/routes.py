@@ -67,7 +67,9 @@ async def add_photo(
     async with open_org_transaction(database, caller.org_id) as session:
         await get_lot(session, caller.org_id, lot_id)
     sent = await request.body()
-    picture = await photos.add(caller.org_id, lot_id, sent, taken_by=caller.id, now=now)
+    picture = await photos.add(
+        caller.org_id, lot_id, sent, taken_by=caller.id, is_at_gate=True, now=now
+    )
     return PhotoRead(
         hash=picture.hash.hex(),
         width=picture.width,

@@ -51,6 +51,15 @@ class TollProblem(StrEnum):
     REFUSED = "refused"
 
 
+class ContractTest(StrEnum):
+    """What an operator says when it is asked about a charge that never was."""
+
+    WORKS = "works"  # it answered, and signed the answer with the contract's key
+    KEYS_REFUSED = "keys_refused"
+    NO_ANSWER = "no_answer"  # none that is signed
+    KEY_NOT_READABLE = "key_not_readable"  # sealed with another key of the hub's
+
+
 class AccountKind(StrEnum):
     """How the driver's account is named."""
 

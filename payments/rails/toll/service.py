@@ -17,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
 from core.db import Database
+from core.ids import new_id
 from core.sealing import Sealer, SecretNotReadable
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
 from payments.rails.protocol import ResultUnknown
 from payments.rails.toll import queries, settling
 from payments.rails.toll.errors import TollIdTaken, TollNotAvailable, TollUnderWay
+from payments.rails.toll.models import TollContract
 from payments.rails.toll.protocol import (
     ChargeOrder,
     KeysDoubted,
@@ -39,6 +41,7 @@ from payments.rails.toll.rules import (
     CHARGED_WITHIN,
     LEASE,
     AccountKind,
+    ContractTest,
     NewToll,
     RefundStatus,
     TollFacts,
@@ -150,6 +153,32 @@ class TollService:
             await self._refund(toll)
         async with open_org_transaction(self._database, org_id) as session:
             return await queries.get_request(session, org_id, id_)
+
+    async def try_contract(self, org_id: UUID, contract_id: UUID) -> tuple[ContractTest, str]:
+        """Ask the operator about a charge that never was: nothing is charged, nothing is stored.
+
+        Returns:
+            What came of it, and what came instead of a signed answer, for a person.
+
+        Raises:
+            TollContractNotFound
+        """
+        async with open_org_transaction(self._database, org_id) as session:
+            contract = await queries.get_contract(session, org_id, contract_id)
+        channel = self._unseal(contract)
+        if channel is None:
+            return ContractTest.KEY_NOT_READABLE, ""
+        now = self._read_clock()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S), self._calls:
+                await find_charge(self._client, channel, new_id(), amount_vnd=0, now=now)
+        except KeysDoubted:
+            return ContractTest.KEYS_REFUSED, ""
+        except TimeoutError:
+            return ContractTest.NO_ANSWER, "time-out"
+        except ResultUnknown as error:
+            return ContractTest.NO_ANSWER, str(error)
+        return ContractTest.WORKS, ""
 
     async def drain(self) -> None:
         """Wait a moment for calls that nobody waits for any more (at shutdown)."""
@@ -273,10 +302,14 @@ class TollService:
             toll = await queries.get_request(session, org_id, id_)
             contract = await queries.get_contract(session, org_id, toll.contract_id)
             reference = (await get_bill(session, org_id, toll.bill_id)).reference
+        return toll, self._unseal(contract), reference
+
+    def _unseal(self, contract: TollContract) -> TollChannel | None:
         try:
-            key = self._sealer.unseal(contract.sealed_secret, org_id=org_id, object_id=contract.id)
+            key = self._sealer.unseal(
+                contract.sealed_secret, org_id=contract.org_id, object_id=contract.id
+            )
         except SecretNotReadable:
             log.error("toll.key_not_readable", contract=str(contract.id))
-            return toll, None, reference
-        channel = TollChannel(url=contract.url, client_id=contract.client_id, key=key)
-        return toll, channel, reference
+            return None
+        return TollChannel(url=contract.url, client_id=contract.client_id, key=key)

@@ -87,3 +87,23 @@ async def test_a_manager_decides_about_a_stay_that_does_not_end(gate: Gate) -> N
     occupancy = (await gate.manager.get(f"/v1/lots/{gate.lot.id}/occupancy")).json()
     assert sum(one["inside_count"] for one in occupancy["classes"]) == 0
     assert (await gate.manager.get(path)).json() == {"parking_sessions": [], "next_cursor": None}
+
+
+async def test_a_manager_joins_two_stays_of_one_vehicle_and_parts_them_again(gate: Gate) -> None:
+    one = (await gate.enter(plate="29-A1 12345"))["session_id"]
+    other = (await gate.enter(plate=None, ticket="A0001"))["session_id"]
+    body = {"other_id": other, "reason": "Một xe, nhập hai lần"}
+    path = f"/v1/parking-sessions/{one}"
+
+    refused = await gate.attendant.post(f"{path}/join", json=body)
+    joined = [await gate.manager.post(f"{path}/join", json=body) for _ in range(2)]
+    second = {"id": str(new_id()), "ticket": "a0001", "reason": "Hai xe"}
+    parted = [await gate.manager.post(f"{path}/part", json=second) for _ in range(2)]
+
+    assert refused.status_code == 403
+    assert [(each.status_code, each.json()["ticket"]) for each in joined] == [(200, "A0001")] * 2
+    assert [each.status_code for each in parted] == [201, 201], parted[0].text
+    assert parted[0].json() == parted[1].json()
+    assert parted[0].json()["ticket"] == "A0001"
+    occupancy = (await gate.manager.get(f"/v1/lots/{gate.lot.id}/occupancy")).json()
+    assert sum(each["inside_count"] for each in occupancy["classes"]) == 2

@@ -7,15 +7,16 @@ import pytest
 from sqlalchemy import text
 
 from core.db import Database
+from core.errors import InvalidRequest
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from parking.exits.errors import CredentialInside, NotUnderReview
+from parking.exits.errors import CredentialInside, NotUnderReview, StayWasPaid
 from parking.exits.jobs import review_stale
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import collect
 from parking.exits.queries_reviewing import list_under_review
 from parking.exits.reviewing import decide_review
-from parking.exits.rules import ExitReason, StayFacts
+from parking.exits.rules import ExitReason, ReviewDecision, StayFacts
 from parking.exits.standing import get_stay
 from parking.exits.undoing import correct_vehicle
 from parking.sessions.queries import lock_lot, send_to_review
@@ -23,7 +24,7 @@ from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.lots import CAR
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
+from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
 
@@ -50,14 +51,21 @@ async def count_inside(database: Database, gate: Gate) -> tuple[int, int]:
 
 
 async def decide(
-    database: Database, gate: Gate, stay_id: UUID, *, has_left: bool, now: datetime = NOON
+    database: Database,
+    gate: Gate,
+    stay_id: UUID,
+    *,
+    decision: ReviewDecision,
+    now: datetime = NOON,
+    left_at: datetime | None = None,
 ) -> StayFacts:
     async with open_org_transaction(database, gate.org_id) as session:
         return await decide_review(
             session,
             gate.org_id,
             stay_id,
-            has_left=has_left,
+            decision=decision,
+            left_at=left_at,
             reason="Đã đi kiểm tra bãi",
             actor=MANAGER,
             now=now,
@@ -109,7 +117,9 @@ async def test_one_that_left_unseen_owes_nothing_more_and_frees_its_place(
             actor=gate.attendant, now=NOON,
         )  # fmt: skip
 
-    stays = [await decide(app_database, gate, stay_id, has_left=True) for _ in range(2)]
+    stays = [
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.LEFT) for _ in range(2)
+    ]
 
     assert {(one.status, one.exit_reason, one.arrears_vnd) for one in stays} == {
         ("left", ExitReason.UNSEEN, 0)
@@ -117,7 +127,7 @@ async def test_one_that_left_unseen_owes_nothing_more_and_frees_its_place(
     assert stays[0].price_vnd == stays[0].paid_vnd == PER_VISIT_VND
     assert await count_inside(app_database, gate) == (0, 0)
     with pytest.raises(NotUnderReview):
-        await decide(app_database, gate, stay_id, has_left=False)
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.INSIDE)
     assert find_violations(fresh_database.owner_url) == []
 
 
@@ -127,14 +137,60 @@ async def test_one_that_is_still_there_is_asked_about_again_after_the_same_time(
     stay_id = await a_stay(app_database, gate, entered_at=STALE_AT - HOUR)
     await review_stale(databases, now=NOON)
 
-    stays = [await decide(app_database, gate, stay_id, has_left=False) for _ in range(2)]
+    stays = [
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.INSIDE) for _ in range(2)
+    ]
 
     assert {one.status for one in stays} == {"inside"}
     assert await count_inside(app_database, gate) == (1, 1)
     with pytest.raises(NotUnderReview):
-        await decide(app_database, gate, stay_id, has_left=True)
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.LEFT)
     assert await review_stale(databases, now=NOON + 72 * HOUR) == 0
     assert await review_stale(databases, now=NOON + 73 * HOUR) == 1
+
+
+async def test_one_that_left_unpaid_at_a_known_time_owes_the_price_until_then(
+    app_database: Database, databases: JobDatabases, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    entered_at = STALE_AT - HOUR
+    stay_id = await a_stay(app_database, gate, vehicle_class=CAR, entered_at=entered_at)
+    await review_stale(databases, now=NOON)
+    left_at = entered_at + 3 * HOUR
+    for wrong in (None, entered_at - HOUR, NOON + HOUR):
+        with pytest.raises(InvalidRequest):
+            await decide(app_database, gate, stay_id, decision=ReviewDecision.OWING, left_at=wrong)
+
+    stays = [
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.OWING, left_at=left_at)
+        for _ in range(2)
+    ]
+
+    assert {(one.status, one.exit_reason, one.arrears_vnd, one.left_at) for one in stays} == {
+        ("left", ExitReason.ARREARS, 3 * HOURLY_VND, left_at)
+    }
+    assert await count_inside(app_database, gate) == (0, 0)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_one_that_was_never_here_is_voided_unless_it_was_paid(
+    app_database: Database, databases: JobDatabases, gate: Gate
+) -> None:
+    never, paid = [await a_stay(app_database, gate, entered_at=STALE_AT - HOUR) for _ in "12"]
+    await review_stale(databases, now=NOON)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await collect(
+            session, gate.org_id, paid, cash(PER_VISIT_VND), priced_at=NOON,
+            actor=gate.attendant, now=NOON,
+        )  # fmt: skip
+
+    stays = [
+        await decide(app_database, gate, never, decision=ReviewDecision.NEVER) for _ in range(2)
+    ]
+
+    assert {one.status for one in stays} == {"voided"}
+    with pytest.raises(StayWasPaid):
+        await decide(app_database, gate, paid, decision=ReviewDecision.NEVER)
+    assert await count_inside(app_database, gate) == (1, 1)
 
 
 async def test_one_under_review_leaves_as_any_other(
@@ -159,7 +215,7 @@ async def test_one_that_an_override_took_out_of_the_way_gives_its_place_up_once(
     assert await count_inside(app_database, gate) == (1, 1)
 
     if by == "a person":
-        await decide(app_database, gate, stay_id, has_left=True)
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.LEFT)
     else:
         await let_out(app_database, gate, stay_id)
 
@@ -176,9 +232,9 @@ async def test_one_that_an_override_took_out_of_the_way_is_there_unless_its_plat
         await override(app_database, gate, stay_id)
     await a_stay(app_database, gate, plate=plates[1])
 
-    back = await decide(app_database, gate, stays[0], has_left=False)
+    back = await decide(app_database, gate, stays[0], decision=ReviewDecision.INSIDE)
     with pytest.raises(CredentialInside):
-        await decide(app_database, gate, stays[1], has_left=False)
+        await decide(app_database, gate, stays[1], decision=ReviewDecision.INSIDE)
 
     assert back.status == "inside"
     assert await count_inside(app_database, gate) == (2, 2)

@@ -73,12 +73,25 @@ async def test_a_dashboard_reads_its_lots_day_and_nothing_else(
     grown: Gate, settings: Settings
 ) -> None:
     url = settings.app_database_url.get_secret_value()
+    reviews = {"org_id": grown.org_id, "lot_id": None, "after_id": None, "limit": 21}
+    near = {
+        "org_id": grown.org_id,
+        "lot_id": grown.lot.id,
+        "id": first_id_at(NOON - timedelta(days=3)),
+        "first_id": first_id_at(NOON - timedelta(days=3, hours=12)),
+        "last_id": first_id_at(NOON - timedelta(days=2, hours=12)),
+        "vehicle_class": "motorbike",
+        "limit": 12,
+    }
     statements: list[tuple[TextClause, Mapping[str, Any]]] = [
         (queries_day.COUNT_IN, by_id(grown)),
         (queries_day.COUNT_OUT, of_today(grown)),
         (queries_day.SUM_BY_RAIL, of_today(grown)),
         (queries_day.LIST_DIFFERED, of_today(grown)),
         (queries.select_stays(frozenset()), {**by_id(grown), "limit": 51}),
+        (queries.LIST_REVIEWS, reviews),
+        (queries.LIST_REVIEWS, {**reviews, "lot_id": grown.lot.id}),
+        (queries.LIST_NEAR, near),
         (queries.select_stays(frozenset({"lot_id"})), {**by_id(grown), "limit": 51}),
     ]
     for statement, values in statements:

@@ -193,7 +193,7 @@ async def test_a_bill_that_was_paid_first_leaves_nothing_to_take(
     pass_id, price_vnd = await a_waiting_pass(app_database, gate)
     await pay(app_database, gate.stall, await show_bill(app_database, gate, pass_id))
 
-    with pytest.raises(NothingToPay):  # though the pass has not heard of it yet
+    with pytest.raises(NothingToPay):  # though the pass was not told yet
         await sell(app_database, gate, pass_id, price_vnd)
 
 

@@ -17,7 +17,7 @@ export class People {
     this.device = null;
     this.isNamed = false; // by a PIN, or chosen without a network
     this.isChecked = true; // by the hub
-    gate.hub.onUnnamed = () => this.#askPin(this.gate.state.person);
+    gate.hub.onUnnamed = () => gate.screens.sheet.open || this.#askPin(gate.state.person); // a PIN half typed stays
     for (const button of document.querySelectorAll("[data-change-person]")) {
       button.addEventListener("click", () => gate.screens.once(button, () => this.choose()));
     }

@@ -3,6 +3,7 @@
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
+import { ReadPlate } from "/static/js/gate_read.js";
 import { fillMoney, vnd } from "/static/js/gate_words.js";
 
 const UNDO_MS = 10_000;
@@ -21,6 +22,7 @@ export class Stays {
     this.screen = gate.screens.of("stay");
     this.code = gate.screens.of("code");
     this.ways = new OtherWays(gate, this);
+    this.readPlate = new ReadPlate(gate, this);
     this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
@@ -71,6 +73,7 @@ export class Stays {
     const photo = screen.querySelector("[data-photo]");
     photo.replaceChildren();
     if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
+    this.readPlate.show(stay);
     const due = screen.querySelector(".gate-due");
     due.dataset.dueTone = stay.due_vnd ? "due" : "none";
     due.querySelector("[data-due-word]").textContent = this.#dueWord();

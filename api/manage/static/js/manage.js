@@ -25,3 +25,11 @@ for (const form of document.querySelectorAll("[data-tariff-editor]")) {
     list.addEventListener("change", () => form.requestSubmit(form.querySelector("[data-refresh]")));
   }
 }
+
+// The page names the paper; its style sheet has the sizes.
+for (const button of document.querySelectorAll("[data-print-on]")) {
+  button.addEventListener("click", () => {
+    document.documentElement.dataset.paper = button.dataset.printOn;
+    print();
+  });
+}

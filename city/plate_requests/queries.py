@@ -41,7 +41,8 @@ ERASE_SESSIONS = text("""
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 ERASE_SIGHTINGS = text("""
-    UPDATE observations SET plate = NULL, read_text = NULL, photo = NULL
+    UPDATE observations
+    SET plate = NULL, read_text = NULL, photo = NULL, candidates = NULL
     WHERE org_id = :org_id AND session_id = ANY(CAST(:ids AS uuid[]))
 """)
 LOCK_ENDED = text("""

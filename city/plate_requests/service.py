@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from city.plate_requests import queries
 from core.audit import Actor, record_change
 from core.errors import InvalidRequest, Violation
-from parking.overview import queries_erasure
 from parking.plates import PlateError, mask_plate, read_plate
 from parking.vehicles import VehicleClass
 
@@ -92,7 +92,7 @@ async def find_erasable(
     """
     held = await _find(session, org_id, plate_text, vehicle_class, now=now)
     ids = [one.id for one in held.stays if one.kept_for is None]
-    return ids, await queries_erasure.list_photos(session, org_id, ids)
+    return ids, await queries.list_photos(session, org_id, ids)
 
 
 async def erase_stays(
@@ -110,9 +110,9 @@ async def erase_stays(
     What began to owe something meanwhile stays as it is.
     """
     before = now - EVIDENCE_KEPT_FOR
-    locked = await queries_erasure.lock_ended(session, org_id, ids, before=before)
+    locked = await queries.lock_ended(session, org_id, ids, before=before)
     if locked:
-        await queries_erasure.erase(session, org_id, locked)
+        await queries.erase(session, org_id, locked)
     held = Held(plate=plate_text, stays=(), passes=0, watched=0, is_cut=False)
     _record(session, org_id, "plate_data.erased", held, proof, len(locked), actor, now)
     return len(locked)
@@ -131,14 +131,14 @@ async def _find(
     except PlateError as error:
         violation = Violation(field="plate", code="bad_plate", detail=str(error))
         raise InvalidRequest(str(error), violations=[violation]) from None
-    rows = await queries_erasure.list_of_plate(
+    rows = await queries.list_of_plate(
         session,
         org_id,
         plate,
         vehicle_class.value if vehicle_class else None,
         limit=STAYS_MAX + 1,
     )
-    passes, watched = await queries_erasure.count_elsewhere(session, org_id, plate)
+    passes, watched = await queries.count_elsewhere(session, org_id, plate)
     stays = []
     for id_, lot, kind, entered, left, status, arrears, price, paid, *photos in rows[:STAYS_MAX]:
         stays.append(

@@ -1,0 +1,485 @@
+"""Two stays of one vehicle become one, and one stay of two vehicles becomes two."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Database
+from core.errors import InvalidRequest
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from parking.collections.rules import CollectionRail
+from parking.exits.errors import CredentialInside, NotInside, StayIdTaken, StaysNotJoinable
+from parking.exits.joining import join_stays, part_stay
+from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
+from parking.exits.owner import handle_bill_change
+from parking.exits.paying import Taken, collect, open_bill
+from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
+from parking.exits.standing import get_stay, read_standing
+from parking.exits.tickets import open_ticket
+from parking.exits.undoing import reverse_collection
+from payments.bills.owners import OwnersInbox
+from payments.bills.queries import get_bill
+from tests.parking.exits.test_races import leaving, race
+from tests.payments.invariants import find_violations
+from tests.world.constants import MANAGER, NOON
+from tests.world.databases import FreshDatabase
+from tests.world.lots import CAR
+from tests.world.notices import pay
+from tests.world.parking_sessions import (
+    HOURLY_VND,
+    PER_VISIT_VND,
+    Gate,
+    a_bill_wanted,
+    a_gate,
+    a_stay,
+    cash,
+)
+from tests.world.passes import a_pass
+
+pytestmark = pytest.mark.anyio
+
+PLATE, TICKET = "29AA12345", "A000017"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def gate(app_database: Database) -> Gate:
+    return await a_gate(app_database)
+
+
+async def join(database: Database, gate: Gate, one: UUID, other: UUID) -> StayFacts:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return await join_stays(
+            session, gate.org_id, one, other, reason="Một xe, nhập hai lần", actor=MANAGER, now=NOON
+        )
+
+
+async def part(
+    database: Database,
+    gate: Gate,
+    stay_id: UUID,
+    *,
+    id_: UUID | None = None,
+    plate: str | None = None,
+    ticket: str | None = None,
+) -> StayFacts:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return await part_stay(
+            session, gate.org_id, stay_id, id_ or new_id(), plate=plate, ticket=ticket,
+            ticket_kind="ticket", reason="Hai xe", actor=MANAGER, now=NOON,
+        )  # fmt: skip
+
+
+async def take_cash(database: Database, gate: Gate, stay_id: UUID, amount_vnd: int) -> UUID:
+    taken = cash(amount_vnd)
+    async with open_org_transaction(database, gate.org_id) as session:
+        await collect(
+            session, gate.org_id, stay_id, taken, priced_at=NOON, actor=gate.attendant, now=NOON
+        )
+    return taken.id
+
+
+async def pay_by_code(database: Database, gate: Gate, stay_id: UUID, amount_vnd: int) -> Any:
+    async with open_org_transaction(database, gate.org_id) as session:
+        bill = await open_bill(
+            session, gate.org_id, stay_id, a_bill_wanted(gate, amount_vnd), priced_at=NOON,
+            actor=gate.attendant, now=NOON,
+        )  # fmt: skip
+    await pay(database, gate.stall, bill)
+    return bill
+
+
+async def handle_changes(database: Database, gate: Gate) -> None:
+    inbox = OwnersInbox(database, {OWNER_KIND: handle_bill_change}, read_clock=lambda: NOON)
+    await inbox.sweep([gate.org_id], wait_s=5)
+
+
+async def read(database: Database, gate: Gate, stay_id: UUID) -> StayFacts:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return await get_stay(session, gate.org_id, stay_id)
+
+
+async def read_due(database: Database, gate: Gate, stay_id: UUID) -> int:
+    async with open_org_transaction(database, gate.org_id) as session:
+        stay = await get_stay(session, gate.org_id, stay_id)
+        return (await read_standing(session, gate.org_id, stay, at=NOON)).due_vnd
+
+
+async def read_inside(database: Database, gate: Gate) -> tuple[int, set[tuple[str, UUID]]]:
+    """Return what the occupancy counts, and (credential, stay) of what is inside."""
+    async with open_org_transaction(database, gate.org_id) as session:
+        counted = await session.scalar(text("SELECT sum(inside_count)::int FROM occupancy"))
+        listed = await session.execute(text("SELECT credential, session_id FROM inside"))
+        return int(counted or 0), {(row[0], row[1]) for row in listed}
+
+
+@pytest.mark.parametrize("is_ticket_first", [True, False])
+async def test_a_ticket_and_a_plate_of_one_vehicle_are_one_stay_from_the_first_entry_on(
+    app_database: Database, gate: Gate, is_ticket_first: bool
+) -> None:
+    first, second = ({"ticket": TICKET}, {"plate": PLATE})
+    if not is_ticket_first:
+        first, second = second, first
+    kept_id = await a_stay(app_database, gate, entered_at=NOON - 3 * HOUR, **first)
+    other_id = await a_stay(app_database, gate, entered_at=NOON - 2 * HOUR, **second)
+
+    joined = [
+        await join(app_database, gate, *ids)
+        for ids in ((other_id, kept_id), (kept_id, other_id), (other_id, kept_id))
+    ]
+
+    assert {(one.id, one.plate, one.ticket, one.status) for one in joined} == {
+        (kept_id, PLATE, TICKET, "inside")
+    }
+    other = await read(app_database, gate, other_id)
+    assert (other.status, other.plate, other.ticket) == (
+        "voided", second.get("plate"), second.get("ticket"),
+    )  # fmt: skip
+    assert await read_inside(app_database, gate) == (
+        1,
+        {(f"motorbike:{PLATE}", kept_id), (TICKET, kept_id)},
+    )
+
+
+async def test_what_was_paid_of_the_voided_stay_counts_for_the_other_and_stays_where_it_was(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    kept_id = await a_stay(
+        app_database, gate, vehicle_class=CAR, ticket=TICKET, entered_at=NOON - 3 * HOUR
+    )
+    other_id = await a_stay(
+        app_database, gate, vehicle_class=CAR, plate=PLATE, entered_at=NOON - 2 * HOUR
+    )
+    await take_cash(app_database, gate, other_id, 2 * HOURLY_VND)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await session.execute(text("UPDATE parking_sessions SET paid_until = NULL"))
+
+    await join(app_database, gate, kept_id, other_id)
+
+    assert (await read(app_database, gate, kept_id)).paid_vnd == 2 * HOURLY_VND
+    assert (await read(app_database, gate, other_id)).paid_vnd == 0
+    assert await read_due(app_database, gate, kept_id) == HOURLY_VND
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        taken_for = await session.scalar(text("SELECT session_id FROM collections"))
+    assert taken_for == other_id
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_money_that_moved_without_a_link_is_seen(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await take_cash(app_database, gate, other_id, PER_VISIT_VND)
+    await join(app_database, gate, kept_id, other_id)
+
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        assert owner.execute("UPDATE stay_links SET moved_vnd = moved_vnd - 1000").rowcount == 1
+
+    found = {line.partition(":")[0] for line in find_violations(fresh_database.owner_url)}
+    assert found == {"stays_agree_with_what_was_paid"}
+
+
+async def test_cash_that_is_taken_back_after_a_join_is_owed_by_the_kept_stay(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    collection_id = await take_cash(app_database, gate, other_id, PER_VISIT_VND)
+    await join(app_database, gate, kept_id, other_id)
+    assert await read_due(app_database, gate, kept_id) == 0
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await reverse_collection(
+            session, gate.org_id, collection_id, may_override=True, reason="Thu nhầm",
+            actor=MANAGER, now=NOON,
+        )  # fmt: skip
+
+    assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
+    assert (await read(app_database, gate, other_id)).arrears_vnd == 0
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_an_exemption_counts_for_the_kept_stay_and_is_taken_back_there(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    free = Taken(id=new_id(), rail=CollectionRail.EXEMPT, amount_vnd=None, reason="Xe cứu hoả")
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await collect(
+            session, gate.org_id, other_id, free, priced_at=NOON, actor=gate.attendant, now=NOON
+        )
+    await join(app_database, gate, kept_id, other_id)
+    kept = await read(app_database, gate, kept_id)
+    assert (kept.paid_vnd, kept.waived_vnd) == (0, PER_VISIT_VND)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await reverse_collection(
+            session, gate.org_id, free.id, may_override=True, reason="Nhầm xe",
+            actor=MANAGER, now=NOON,
+        )  # fmt: skip
+
+    assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
+    assert find_violations(fresh_database.owner_url) == []
+
+
+@pytest.mark.parametrize("is_handled_first", [True, False])
+async def test_a_code_that_was_paid_counts_for_the_kept_stay_whenever_the_hub_hears_of_it(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase, is_handled_first: bool
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await pay_by_code(app_database, gate, other_id, PER_VISIT_VND)
+    if is_handled_first:
+        await handle_changes(app_database, gate)
+
+    await join(app_database, gate, kept_id, other_id)
+    await handle_changes(app_database, gate)
+
+    kept, other = [await read(app_database, gate, one) for one in (kept_id, other_id)]
+    assert (kept.paid_vnd, kept.bill_paid_vnd) == (PER_VISIT_VND, 0)
+    assert (other.paid_vnd, other.bill_paid_vnd) == (0, PER_VISIT_VND)
+    assert await read_due(app_database, gate, kept_id) == 0
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_open_codes_are_cancelled_because_another_amount_is_due(
+    app_database: Database, gate: Gate
+) -> None:
+    stays = [
+        await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR),
+        await a_stay(app_database, gate, plate=PLATE),
+    ]
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        bills = [
+            await open_bill(
+                session, gate.org_id, stay_id, a_bill_wanted(gate, PER_VISIT_VND), priced_at=NOON,
+                actor=gate.attendant, now=NOON,
+            )
+            for stay_id in stays
+        ]  # fmt: skip
+
+    await join(app_database, gate, *stays)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        states = [(await get_bill(session, gate.org_id, one.id)).status for one in bills]
+    assert states == ["cancelled", "cancelled"]
+
+
+async def test_one_that_left_goes_on_and_what_the_other_paid_is_off_its_arrears(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    ticket_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    plate_id = await a_stay(app_database, gate, plate=PLATE)
+    await take_cash(app_database, gate, ticket_id, PER_VISIT_VND)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        request = LeaveRequest(
+            session_id=plate_id, actor=gate.attendant, forced=ExitReason.ARREARS, words="đi rồi"
+        )
+        (left,) = await leave(session, gate.org_id, [request], now=NOON)
+    assert isinstance(left, LeaveFacts)
+    assert left.arrears_vnd == PER_VISIT_VND
+
+    kept = await join(app_database, gate, ticket_id, plate_id)
+
+    assert (kept.id, kept.status, kept.arrears_vnd, kept.ticket) == (plate_id, "left", 0, TICKET)
+    assert await read_inside(app_database, gate) == (0, set())
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_ticket_of_a_voided_stay_opens_the_one_that_goes_on(
+    app_database: Database, gate: Gate
+) -> None:
+    kept_id = await a_stay(app_database, gate, plate=PLATE, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, ticket=TICKET)
+    await join(app_database, gate, kept_id, other_id)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        key = await session.scalar(
+            text("SELECT ticket_key FROM parking_sessions WHERE id = :id"), {"id": other_id}
+        )
+        assert (await open_ticket(session, gate.org_id, other_id, key)).id == kept_id
+
+
+async def test_a_stay_that_gets_its_plate_is_on_the_pass_of_that_plate(
+    app_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+
+    kept = await join(app_database, gate, kept_id, other_id)
+
+    assert kept.pass_id == pass_id
+    assert await read_due(app_database, gate, kept_id) == 0
+
+
+async def test_what_is_not_two_stays_of_one_place_is_not_joined(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    car_id = await a_stay(app_database, gate, vehicle_class=CAR)
+    left = [await a_stay(app_database, gate) for _ in range(2)]
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        requests = [
+            LeaveRequest(
+                session_id=one, actor=gate.attendant, forced=ExitReason.MANUAL, words="quen"
+            )
+            for one in left
+        ]
+        await leave(session, gate.org_id, requests, now=NOON)
+
+    for one, other in ((stay_id, stay_id), (stay_id, car_id), (left[0], left[1])):
+        with pytest.raises(StaysNotJoinable):
+            await join(app_database, gate, one, other)
+
+
+async def test_one_that_others_were_joined_into_is_voided_no_more_but_takes_others(
+    app_database: Database, gate: Gate
+) -> None:
+    first, second, third, earlier = [
+        await a_stay(app_database, gate, entered_at=NOON - hours * HOUR) for hours in (4, 3, 2, 5)
+    ]
+    await join(app_database, gate, first, second)
+    await join(app_database, gate, first, third)
+
+    with pytest.raises(StaysNotJoinable):
+        await join(app_database, gate, earlier, first)
+    with pytest.raises(StaysNotJoinable):
+        await join(app_database, gate, earlier, second)
+    assert (await read_inside(app_database, gate))[0] == 2
+
+
+async def test_of_a_join_and_an_exit_at_once_the_vehicle_is_out_once_and_the_books_agree(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    def joining(one: UUID, other: UUID) -> Any:
+        async def move(session: AsyncSession) -> Any:
+            return await join_stays(
+                session, gate.org_id, one, other, reason="Một xe", actor=MANAGER, now=NOON
+            )
+
+        return move
+
+    for n in range(6):
+        kept_id = await a_stay(app_database, gate, ticket=f"B{n:05d}", entered_at=NOON - 2 * HOUR)
+        other_id = await a_stay(app_database, gate)
+        await take_cash(app_database, gate, other_id, PER_VISIT_VND)
+        leaver = (kept_id, other_id)[n % 2]
+
+        joined, left = await race(
+            app_database,
+            gate,
+            joining(other_id, kept_id),
+            leaving(gate, leaver, forced=ExitReason.MANUAL, words="quen"),
+        )
+
+        assert isinstance(joined, StayFacts), joined
+        (left,) = left
+        assert isinstance(left, LeaveFacts | NotInside), left
+        inside = await read_inside(app_database, gate)
+        assert inside[0] == len({stay_id for _, stay_id in inside[1]})
+        assert isinstance(left, LeaveFacts) == (inside[0] == 0)
+        if inside[0]:  # it was joined first: who drove out is found again by the other credential
+            await race(
+                app_database, gate, leaving(gate, joined.id, forced=ExitReason.MANUAL, words="quen")
+            )
+    assert await read_inside(app_database, gate) == (0, set())
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_of_two_joins_at_once_both_answer_the_same(
+    app_database: Database, gate: Gate
+) -> None:
+    one = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other = await a_stay(app_database, gate, plate=PLATE)
+
+    def joining(first: UUID, second: UUID) -> Any:
+        async def move(session: AsyncSession) -> Any:
+            return await join_stays(
+                session, gate.org_id, first, second, reason="Một xe", actor=MANAGER, now=NOON
+            )
+
+        return move
+
+    found = await race(app_database, gate, joining(one, other), joining(other, one))
+
+    assert [getattr(each, "id", each) for each in found] == [one, one]
+    assert (await read_inside(app_database, gate))[0] == 1
+
+
+async def test_a_stay_of_two_vehicles_is_parted_and_the_money_stays_with_the_first(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET)
+    await take_cash(app_database, gate, stay_id, PER_VISIT_VND)
+    request_id = new_id()
+
+    parted = [await part(app_database, gate, stay_id, id_=request_id, ticket=TICKET) for _ in "12"]
+
+    assert parted[0] == parted[1]
+    first, second = await read(app_database, gate, stay_id), parted[0]
+    assert (first.plate, first.ticket, first.paid_vnd) == (PLATE, None, PER_VISIT_VND)
+    assert (second.plate, second.ticket, second.paid_vnd) == (None, TICKET, 0)
+    assert second.entered_at == first.entered_at
+    assert await read_inside(app_database, gate) == (
+        2,
+        {(f"motorbike:{PLATE}", stay_id), (TICKET, second.id)},
+    )
+    assert await read_due(app_database, gate, second.id) == PER_VISIT_VND
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_a_second_vehicle_may_have_a_plate_of_its_own_and_takes_the_pass_along(
+    app_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET, pass_id=pass_id)
+
+    second = await part(app_database, gate, stay_id, plate=PLATE)
+    third = await part(app_database, gate, stay_id, plate="29AA99999")
+
+    assert (second.pass_id, third.pass_id) == (pass_id, None)
+    assert (await read(app_database, gate, stay_id)).pass_id is None
+    assert (await read_inside(app_database, gate))[0] == 3
+
+
+async def test_one_that_left_can_be_parted_because_the_other_is_still_there(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        request = LeaveRequest(
+            session_id=stay_id, actor=gate.attendant, forced=ExitReason.MANUAL, words="quen"
+        )
+        await leave(session, gate.org_id, [request], now=NOON)
+
+    second = await part(app_database, gate, stay_id, ticket=TICKET)
+
+    assert (await read(app_database, gate, stay_id)).status == "left"
+    assert await read_inside(app_database, gate) == (1, {(TICKET, second.id)})
+
+
+async def test_no_vehicle_is_left_without_a_name_or_takes_that_of_another(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE)
+    await a_stay(app_database, gate, ticket=TICKET)
+    request_id = new_id()
+
+    for facts in ({}, {"plate": PLATE}):
+        with pytest.raises(InvalidRequest):
+            await part(app_database, gate, stay_id, **facts)
+    with pytest.raises(CredentialInside):
+        await part(app_database, gate, stay_id, ticket=TICKET)
+    await part(app_database, gate, stay_id, id_=request_id, ticket="C1")
+    with pytest.raises(StayIdTaken):
+        await part(app_database, gate, stay_id, id_=request_id, ticket="C2")
+    assert (await read_inside(app_database, gate))[0] == 3
