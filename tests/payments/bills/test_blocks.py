@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from core.db import Database
@@ -23,6 +24,7 @@ from payments.bills.errors import (
 from payments.bills.queries_blocks import insert_block
 from payments.bills.references import check_reference, make_reference
 from payments.bills.serials import ReferenceSource
+from payments.payees.rules import LOST_BURST_MAX
 from tests.world.constants import NOON
 from tests.world.references import a_block, a_device, revoke, send_bill, some_references
 from tests.world.stalls import PayableStall
@@ -46,6 +48,20 @@ async def test_a_block_has_200_references_like_all_others_and_nobody_else_has_th
     everyone = [*ordinary, *first, *second]
     assert len(set(everyone)) == 420
     assert all(check_reference(one) and one[2:6] == stall.org.code for one in everyone)
+
+
+async def test_a_database_that_was_restored_gives_no_phone_what_it_may_have_forgotten(
+    app_database: Database, stall: PayableStall, owner_database: Database
+) -> None:
+    device_id = await a_device(app_database, stall)
+    before = (await a_block(app_database, stall, device_id)).block
+    async with owner_database.begin() as session:
+        query = "UPDATE organisation_codes SET taken_on = 'x/00000001', taken_at = now()"
+        await session.execute(text(query))
+
+    after = (await a_block(app_database, stall, device_id)).block
+
+    assert after.first_serial > before.last_serial + LOST_BURST_MAX
 
 
 async def test_the_same_id_again_answers_the_same_block(
@@ -189,6 +205,9 @@ async def test_the_ends_of_a_block_are_its_own(app_database: Database, stall: Pa
         await send_bill(app_database, stall, first_id, second[1])
     with pytest.raises(ReferenceNotIssued):
         await send_bill(app_database, stall, second_id, first[0])
+    (later,) = await ReferenceSource(app_database).take(stall.org, 1)
+    with pytest.raises(ReferenceNotIssued):
+        await send_bill(app_database, stall, second_id, later)
 
 
 async def test_two_blocks_never_begin_at_one_serial(

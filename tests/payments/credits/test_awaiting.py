@@ -11,9 +11,12 @@ from core.db import Database
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.bills.queries_blocks import FIND_ISSUED
+from payments.bills.serials import ReferenceSource
+from payments.callbacks import queries as notice_queries
 from payments.credits.assigning import assign_credit
 from payments.credits.awaiting import list_awaiting_credits, match_named
 from payments.credits.jobs import match_awaiting
+from payments.credits.processing import process_notices
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill, a_reference
 from tests.world.constants import MANAGER, NOON
@@ -201,10 +204,13 @@ async def test_money_of_a_revoked_phone_waits_for_its_queue_as_long_as_that_is_k
 async def test_a_reference_that_nobody_was_given_is_a_break_at_once(
     app_database: Database, stall: PayableStall
 ) -> None:
+    """Of before the block, and of after it: given out, but to no phone."""
     await some_references(app_database, stall)
+    (later,) = await ReferenceSource(app_database).take(stall.org, 1)
 
-    assert await transfer(app_database, stall, a_reference(stall)) == "no_bill"
-    assert await list_breaks(app_database, stall) == ["unknown_reference"]
+    for reference in (a_reference(stall), later):
+        assert await transfer(app_database, stall, reference) == "no_bill"
+    assert await list_breaks(app_database, stall) == ["unknown_reference"] * 2
 
 
 async def test_two_references_of_phones_in_one_memo_are_a_persons_to_decide(
@@ -226,6 +232,54 @@ async def test_money_into_another_account_than_the_codes_name_does_not_wait(
         await add_account(session, stall.org, stall.endpoint_id, account_id)
 
     assert await transfer(app_database, stall, references[0], account_number=number) == "no_bill"
+
+
+async def test_a_credit_that_is_decided_while_its_bill_is_stored_is_found_by_the_job(
+    app_database: Database, stall: PayableStall, databases: JobDatabases
+) -> None:
+    """Neither sees what the other has not committed."""
+    device_id, references = await some_references(app_database, stall)
+    body = sepay_body(stall, amount_vnd=20_000, memo=references[0])
+    (notice_id,) = await store_notices(app_database, stall, body)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        due = await notice_queries.lock_due_notice(session, stall.org.id, notice_id)
+        await process_notices(session, stall.org, due, now=NOON)
+        bill = await send_bill(app_database, stall, device_id, references[0])
+        early = await match_named(
+            app_database, stall.org.id, references[0], read_clock=lambda: NOON
+        )
+    assert (early, await read_verdict(app_database, stall)) == (0, "awaiting_sync")
+
+    assert await match_awaiting(databases, now=NOON + MOMENT) == 1
+
+    assert (await read_status(app_database, stall, bill))[0] == "paid"
+
+
+async def test_the_end_of_the_wait_and_the_bill_at_the_same_instant_leave_it_paid_once(
+    app_database: Database,
+    stall: PayableStall,
+    databases: JobDatabases,
+    fresh_database: FreshDatabase,
+) -> None:
+    device_id, references = await some_references(app_database, stall)
+    await transfer(app_database, stall, references[0])
+    over = NOON + SYNC_WITHIN
+    bill = await send_bill(app_database, stall, device_id, references[0], now=over)
+    ready = asyncio.Barrier(2)
+
+    async def stop() -> int:
+        await ready.wait()
+        return await match_awaiting(databases, now=over)
+
+    async def match() -> int:
+        await ready.wait()
+        return await match_named(app_database, stall.org.id, references[0], read_clock=lambda: over)
+
+    await asyncio.gather(stop(), match())
+
+    assert await read_status(app_database, stall, bill) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == []
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_a_credit_and_its_bill_at_the_same_instant_find_one_another(
