@@ -44,6 +44,7 @@ from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
+from api.manage.parking import lot_control as manage_lot_control
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_poster as manage_lot_poster
 from api.manage.parking import lot_settings as manage_lot_settings
@@ -86,6 +87,7 @@ from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
 from api.v1.lots import entry_routes
 from api.v1.lots import lanes as lanes_routes
+from api.v1.lots import recounts as recounts_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
@@ -139,6 +141,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_sessions_toll.router,
     toll_routes.router,
     shifts_routes.router,
+    recounts_routes.router,
     ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,
@@ -195,6 +198,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_history.router,
     manage_lots.router,
     manage_lot_settings.router,
+    manage_lot_control.router,
     manage_lot_poster.router,
     manage_lot_dashboard.router,
     manage_stay_exports.router,

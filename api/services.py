@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.http.shutdown import closing_on_signals
 from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
 from core.database_connections import answered_within
@@ -81,10 +82,14 @@ class Limits:
     # customer's phone loads a page, its code and its news; a guesser's links open nothing.
     pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
     pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
+    # Free spaces as open data, for each network: one that asks for every operator of a map.
+    open_data: RateLimit = field(default_factory=lambda: RateLimit(120, per_s=60))
     # New codes on a driver's page, for each stay: each cancels the one before.
     ticket_codes: RateLimit = field(default_factory=lambda: RateLimit(6, per_s=60))
     # Complaints, for each network: a lot's drivers may come by one Wi-Fi, a spammer has no more.
     complaints: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
+    # The same for each link, from wherever it is opened: a photo takes a core for a moment.
+    complaints_of_link: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +209,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         lanes = LaneWaiters(database, gate_database)
         device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
+        stack.enter_context(closing_on_signals(lanes.close))  # who holds a request is let go
         readiness = Readiness()
         yield Services(
             settings=settings,

@@ -16,7 +16,7 @@ TABLES = ("passes", "pass_terms", "pass_plates", "watched_plates")
 APP_MAY_UPDATE = {
     "passes": "holder_name, holder_contact, valid_until, in_force_at, warned_until, revoked_at",
     "pass_terms": "bill_id, in_force_at, cancelled_at, collection_id",
-    "watched_plates": "approved_by, approved_at, removed_at",
+    "watched_plates": "plate, approved_by, approved_at, removed_at",
 }
 
 

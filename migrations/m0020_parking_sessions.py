@@ -21,9 +21,9 @@ APP_MAY_UPDATE = {
     " exit_access_id, exit_device_id, exit_shift_id, exit_by, exit_photo, exit_reason,"
     " tariff_version_id, price_vnd, paid_vnd, waived_vnd, paid_until, bill_id, bill_paid_vnd,"
     " arrears_vnd",
-    # Sightings are never overwritten; a person's request takes what names them out.
+    # Sightings and reports are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo, candidates",
-    "movements": "request, handled_at, attempts, try_at, verdict",
+    "movements": "body, request, handled_at, attempts, try_at, verdict",
 }
 
 
@@ -213,6 +213,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("candidates IS NOT NULL"),
     )
+    for column in ("plate", "read_text"):
+        op.create_index(
+            f"ix_observations_{column}",
+            "observations",
+            ["org_id", column],
+            unique=False,
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
     op.execute("CREATE TABLE observations_default PARTITION OF observations DEFAULT")
     op.create_table(
         "movements",

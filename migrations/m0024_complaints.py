@@ -16,7 +16,8 @@ OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
 TABLES = ("complaints",)
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
-    "complaints": "status, outcome, answer, refund_vnd, resolved_at, resolved_by",
+    "complaints": "words, contact, photo, status, outcome, answer, refund_vnd, resolved_at,"
+    " resolved_by",
 }
 # What people wrote about themselves is erased after its retention.
 WORKER_MAY_UPDATE = {"complaints": "words, contact"}

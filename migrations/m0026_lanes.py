@@ -12,7 +12,7 @@ down_revision = "m0025"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-APP_MAY_UPDATE = "fetched_by, fetched_at, result, answered_at"
+APP_MAY_UPDATE = "reason, photo, fetched_by, fetched_at, result, answered_at"
 
 
 def upgrade() -> None:
@@ -42,7 +42,7 @@ def upgrade() -> None:
             name=op.f("ck_lane_commands_answered_after_fetched"),
         ),
         sa.CheckConstraint(
-            "(reason IS NULL) = (photo IS NULL)", name=op.f("ck_lane_commands_words_and_photo")
+            "photo IS NULL OR reason IS NOT NULL", name=op.f("ck_lane_commands_photo_with_words")
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "access_id"],

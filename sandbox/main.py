@@ -16,6 +16,7 @@ from sandbox import (
     app_pages,
     control,
     control_pages,
+    gates_page,
     lanes_control,
     snapshot,
     toll_api,
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             *app_pages.ROUTES,
             *control_pages.ROUTES,
+            *gates_page.ROUTES,
             *app_api.ROUTES,
             *control.ROUTES,
             *payos_api.ROUTES,

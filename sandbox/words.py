@@ -10,6 +10,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "pretend": ("Tiền ở đây là giả.", "The money here is pretend."),
     "app": ("Ứng dụng ngân hàng", "Bank app"),
     "control": ("Bảng điều khiển", "Control page"),
+    "gates": ("Ví thu phí và thanh chắn", "Toll wallets and barriers"),
     "hub": ("Mở PhoPay", "Open PhoPay"),
     "payer": ("Trả từ tài khoản", "Pay from"),
     "balance": ("Số dư", "Balance"),

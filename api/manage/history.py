@@ -57,6 +57,7 @@ OBJECT_KINDS: Final = (
     "staff",
     "tariff",
     "ticket_book",
+    "recount",
     "toll_charge",
     "toll_contract",
     "watched_plate",

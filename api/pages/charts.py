@@ -47,12 +47,17 @@ def render_steps(points: Sequence[tuple[int, int]], *, title: str, hours: str) -
 
 
 def render_pairs(
-    pairs: Sequence[tuple[int, int]], *, title: str, first: str, second: str
+    pairs: Sequence[tuple[int, int]],
+    *,
+    title: str,
+    first: str,
+    second: str,
+    labels: Sequence[str] = (),
 ) -> Markup:
     """Draw two bars for each hour of a day, such as vehicles in and out.
 
     Args:
-        pairs: 24 of them, from midnight on.
+        pairs: 24 of them, from midnight on; with labels of their own, up to 24.
         first, second: what the bars count, for the legend.
     """
     top = nice_above(max(max(pair) for pair in pairs))
@@ -60,7 +65,7 @@ def render_pairs(
     parts = [_grid(top, is_money=False)]
     for hour, pair in enumerate(pairs):
         at = LEFT + room * hour // len(pairs)
-        width = room // len(pairs)
+        width = min(room // len(pairs), 60)
         for n, (count, kind) in enumerate(zip(pair, ("first", "second"), strict=True)):
             if count:
                 y = _y(count, top)
@@ -72,7 +77,7 @@ def render_pairs(
         if hour % 3 == 0:
             parts.append(
                 f'<text class="chart-tick" x="{at + width // 2}" y="{HEIGHT - 16}"'
-                f' text-anchor="middle">{hour}h</text>'
+                f' text-anchor="middle">{escape(labels[hour]) if labels else f"{hour}h"}</text>'
             )
     for n, (word, kind) in enumerate(((first, "first"), (second, "second"))):
         x = LEFT + 150 * n

@@ -2,19 +2,24 @@
 
 Figures stay: times, prices and what was paid. Plates and photos of a stay are kept while it may
 still be argued about: until it has ended, owes nothing, and 30 days have passed (our choice; a
-shorter time would take the evidence from who complains).
+shorter time would take the evidence from who complains). So do those of complaints, openings by
+hand, passes and the watch list, for 30 days after they are over. A stay of which the plate was once
+read and that a person corrected is another vehicle's: it keeps that vehicle's plate.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from city.plate_requests import queries
+from city.plate_requests.tables import list_readings, spell_plate
 from core.audit import Actor, record_change
+from core.clock import hanoi_day
 from core.errors import InvalidRequest, Violation
 from parking.plates import PlateError, mask_plate, read_plate
 from parking.vehicles import VehicleClass
@@ -43,6 +48,7 @@ class HeldStay:
     price_vnd: int | None
     paid_vnd: int
     photos: int
+    is_own: bool  # False: the plate was read, and corrected to another vehicle's
     kept_for: KeptFor | None
 
 
@@ -52,9 +58,13 @@ class Held:
 
     plate: str  # compact
     stays: tuple[HeldStay, ...]
-    passes: int
-    watched: int
+    rows: Mapping[str, tuple[int, int]]  # table → how many rows, and how many may be erased
     is_cut: bool  # there are more stays than are listed
+
+    @property
+    def erasable(self) -> int:
+        """How many rows may be erased, stays among them."""
+        return sum(erasable for _, erasable in self.rows.values())
 
 
 async def read_held(
@@ -72,50 +82,64 @@ async def read_held(
     Raises:
         InvalidRequest: it is no plate.
     """
-    held = await _find(session, org_id, plate_text, vehicle_class, now=now)
-    _record(session, org_id, "plate_data.read", held, proof, len(held.stays), actor, now)
+    held, _ = await _find(session, org_id, plate_text, vehicle_class, now=now)
+    counts = {table: count for table, (count, _) in held.rows.items()}
+    _record(session, org_id, "plate_data.read", held.plate, counts, proof, actor, now)
     return held
 
 
-async def find_erasable(
+async def find_photos(
     session: AsyncSession,
     org_id: UUID,
     plate_text: str,
     vehicle_class: VehicleClass | None,
     *,
     now: datetime,
-) -> tuple[list[UUID], list[bytes]]:
-    """Return the stays of a plate that can be erased, and their photos.
+) -> list[bytes]:
+    """Return the photos of what can be erased of a plate.
 
     Raises:
         InvalidRequest: it is no plate.
     """
-    held = await _find(session, org_id, plate_text, vehicle_class, now=now)
-    ids = [one.id for one in held.stays if one.kept_for is None]
-    return ids, await queries.list_photos(session, org_id, ids)
+    _, values = await _find(session, org_id, plate_text, vehicle_class, now=now)
+    return await queries.list_photos(session, org_id, values)
 
 
-async def erase_stays(
+async def erase_plate(
     session: AsyncSession,
     org_id: UUID,
     plate_text: str,
-    ids: list[UUID],
+    vehicle_class: VehicleClass | None,
     *,
+    photos: Sequence[bytes],
     proof: str,
     actor: Actor,
     now: datetime,
 ) -> int:
-    """Take the plate off stays whose photos were erased before; return how many; audited.
+    """Take a plate out of every table that may let it go; return of how many stays; audited.
 
     What began to owe something meanwhile stays as it is.
+
+    Args:
+        photos: what `find_photos` said, whose files were erased before.
+
+    Raises:
+        InvalidRequest: it is no plate.
     """
+    held, values = await _find(session, org_id, plate_text, vehicle_class, now=now)
     before = now - EVIDENCE_KEPT_FOR
-    locked = await queries.lock_ended(session, org_id, ids, before=before)
-    if locked:
-        await queries.erase(session, org_id, locked)
-    held = Held(plate=plate_text, stays=(), passes=0, watched=0, is_cut=False)
-    _record(session, org_id, "plate_data.erased", held, proof, len(locked), actor, now)
-    return len(locked)
+    await queries.erase(session, org_id, "movements", values)  # locked before stays
+    ended = [*values["erased_ids"], *values["read_ids"]]
+    locked = set(await queries.lock_ended(session, org_id, ended, before=before))
+    values["erased_ids"] = [id_ for id_ in values["erased_ids"] if id_ in locked]
+    values["read_ids"] = [id_ for id_ in values["read_ids"] if id_ in locked]
+    values["photos"] = list(photos)
+    for table in queries.HOLDERS:
+        if table != "movements":
+            await queries.erase(session, org_id, table, values)
+    counts = {table: erasable for table, (_, erasable) in held.rows.items()}
+    _record(session, org_id, "plate_data.erased", held.plate, counts, proof, actor, now)
+    return len(values["erased_ids"])
 
 
 async def _find(
@@ -125,41 +149,46 @@ async def _find(
     vehicle_class: VehicleClass | None,
     *,
     now: datetime,
-) -> Held:
+) -> tuple[Held, dict[str, Any]]:
+    """Return what is held, and the values of the statements that find and erase it."""
     try:
-        plate = read_plate(plate_text, vehicle_class).compact
+        plate = read_plate(plate_text, vehicle_class)
     except PlateError as error:
         violation = Violation(field="plate", code="bad_plate", detail=str(error))
         raise InvalidRequest(str(error), violations=[violation]) from None
-    rows = await queries.list_of_plate(
-        session,
-        org_id,
-        plate,
-        vehicle_class.value if vehicle_class else None,
-        limit=STAYS_MAX + 1,
-    )
-    passes, watched = await queries.count_elsewhere(session, org_id, plate)
-    stays = []
-    for id_, lot, kind, entered, left, status, arrears, price, paid, *photos in rows[:STAYS_MAX]:
-        stays.append(
-            HeldStay(
-                id=id_,
-                lot_name=lot,
-                vehicle_class=kind,
-                entered_at=entered,
-                left_at=left,
-                price_vnd=price,
-                paid_vnd=paid,
-                photos=sum(photo is not None for photo in photos),
-                kept_for=_judge(status, left, arrears, now=now),
-            )
-        )
-    return Held(
-        plate=plate,
-        stays=tuple(stays),
-        passes=passes,
-        watched=watched,
-        is_cut=len(rows) > STAYS_MAX,
+    values: dict[str, Any] = {
+        "plate": plate.compact,
+        "masked": mask_plate(plate.compact),
+        "pattern": spell_plate(plate.compact),
+        "readings": list_readings(plate.compact, plate.written),
+        "vehicle_class": vehicle_class.value if vehicle_class else None,
+        "before": now - EVIDENCE_KEPT_FOR,
+        "before_on": hanoi_day(now - EVIDENCE_KEPT_FOR),
+    }
+    rows = await queries.list_stays(session, org_id, values, limit=STAYS_MAX + 1)
+    stays = tuple(_present(row, now=now) for row in rows[:STAYS_MAX])
+    values["own_ids"] = [one.id for one in stays if one.is_own]
+    over = [one for one in stays if one.kept_for is None]
+    values["erased_ids"] = [one.id for one in over if one.is_own]
+    values["read_ids"] = [one.id for one in over if not one.is_own]
+    counts = await queries.count_rows(session, org_id, values)
+    held = Held(plate=plate.compact, stays=stays, rows=counts, is_cut=len(rows) > STAYS_MAX)
+    return held, values
+
+
+def _present(row: tuple[Any, ...], *, now: datetime) -> HeldStay:
+    id_, lot, kind, entered, left, status, arrears, price, paid, is_own, *photos = row
+    return HeldStay(
+        id=id_,
+        lot_name=lot,
+        vehicle_class=kind,
+        entered_at=entered,
+        left_at=left,
+        price_vnd=price,
+        paid_vnd=paid,
+        photos=sum(photo is not None for photo in photos),
+        is_own=is_own,
+        kept_for=_judge(status, left, arrears, now=now),
     )
 
 
@@ -177,9 +206,9 @@ def _record(
     session: AsyncSession,
     org_id: UUID,
     action: str,
-    held: Held,
+    plate: str,
+    counts: Mapping[str, int],
     proof: str,
-    stays_count: int,
     actor: Actor,
     now: datetime,
 ) -> None:
@@ -190,7 +219,7 @@ def _record(
         action=action,
         object_kind="organisation",
         object_id=org_id,
-        after={"plate": mask_plate(held.plate), "stays": stays_count},
+        after={"plate": mask_plate(plate), **{name: one for name, one in counts.items() if one}},
         reason=proof,
         now=now,
     )

@@ -71,6 +71,7 @@ class Permission(StrEnum):
     PARKING_GATE = "parking.gate"  # entries, exits, what is collected, one's own shift
     PARKING_OVERRIDE = "parking.override"  # a full lot, a stay of somebody else, a reversal
     PARKING_MANAGE = "parking.manage"  # lots, tariffs, passes, what other shifts did
+    PARKING_INSPECT = "parking.inspect"  # leakage figures, and recounts of what is inside
     LANES_SERVE = "lanes.serve"  # a lane's controller: fetches commands and answers them
     WATCH_LISTS_APPROVE = "watch_lists.approve"  # the second person
     DEVICES_MANAGE = "devices.manage"  # phones of a lot, and PINs
@@ -105,7 +106,9 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE},
     Role.CASHIER: _COUNTER,
     Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
-    Role.FINANCE: _BOOKS | _COMPLAINTS | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ},
+    Role.FINANCE: _BOOKS
+    | _COMPLAINTS
+    | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE},
@@ -115,7 +118,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
     | _GATE
     | _COMPLAINTS
-    | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.DEVICES_MANAGE, P.LANES_SERVE},
+    | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.PARKING_INSPECT, P.DEVICES_MANAGE, P.LANES_SERVE},
     Role.CITY_VIEWER: frozenset({P.SALES_READ, P.PAYEES_READ, P.ORGANISATIONS_READ}),
     Role.ADMIN: frozenset(Permission),
 }

@@ -19,7 +19,8 @@ from core.errors import Busy, HubError
 from core.tenancy import open_org_transaction
 from identity.devices.rules import correct_time
 from parking.exits import queries_movements
-from parking.exits.movements import Applied, MovementFacts, apply_movement, open_break
+from parking.exits.movement_types import Applied, MovementFacts
+from parking.exits.movements import apply_movement, open_break
 from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 
 log = structlog.get_logger()

@@ -5,32 +5,39 @@ left. Where that does not fit what the hub knows, a break lets a person look; no
 or paid a second time for it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import Busy, HubError
-from core.money import TRANSFER_VND_MAX
 from core.reasons import Reason
-from core.text import find_text_fault
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import MONEY, CollectionRail, NewCollection
 from parking.exits import queries_movements
 from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
-from parking.exits.joining import find_stay_or_kept
+from parking.exits.joined import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.movement_types import (
+    NOT_COUNTED,
+    TO_CHECK,
+    Applied,
+    BillData,
+    CollectionData,
+    ExitData,
+    ManualOpenData,
+    MovementFacts,
+    read_data,
+)
 from parking.exits.rules import OWNER_KIND, PURPOSE, ExitReason, SessionStatus, StayFacts
 from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
+from parking.places.queries import find_lot_name
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
 from parking.sessions.queries import enter_vehicles
@@ -42,102 +49,13 @@ from parking.shifts.rules import ShiftFacts, is_shift_of
 from payments.bills import settling
 from payments.bills.blocks import IssuedBill
 from payments.bills.errors import ReferenceNotIssued, ReferenceUsed
-from payments.bills.references import REFERENCE_CHARS
 from payments.bills.rules import UNPAID
 from payments.bills.service import cancel_bill
 from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
-REASON_CHARS_MAX: Final = 500
 OFFLINE: Final = "offline"
-
-Data = TypeVar("Data", "ExitData", "CollectionData", "BillData", "ManualOpenData")
-Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
-
-
-class Applied(StrEnum):
-    """What became of an exit or a collection of a device that was offline (`movements.verdict`)."""
-
-    APPLIED = "applied"
-    REPEAT = "repeat"  # it was known: by another phone, or by this one online
-    REFUSED = "refused"  # it says nothing that can be applied; a break
-    UNKNOWN_SESSION = "unknown_session"  # a break
-    PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
-    AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
-    REFERENCE_REFUSED = "reference_refused"  # it is not this device's, or another bill's; a break
-    AMOUNT_DIFFERS = "amount_differs"  # recorded, its code asks for more than the price; a break
-    UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
-    OTHER_SHIFT = "other_shift"  # recorded: the shift it names is not this person's
-    OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
-
-
-NOT_COUNTED: Final = frozenset(
-    {Applied.REFUSED, Applied.UNKNOWN_SESSION, Applied.REFERENCE_REFUSED}
-)
-TO_CHECK: Final = frozenset(
-    {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
-    | {Applied.OTHER_SHIFT, Applied.AMOUNT_DIFFERS}
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MovementFacts:
-    """A stored movement, verified and waiting."""
-
-    id: UUID
-    device_id: UUID
-    lot_id: UUID
-    kind: str
-    data: Mapping[str, Any]  # as it was signed
-    happened_at: datetime  # the device's time, corrected
-    received_from: UUID  # who was signed in when it came
-    entry: EntryRequest | None = None  # that waited for an exit before it
-
-
-class ExitData(msgspec.Struct, kw_only=True):
-    """`data` of an exit."""
-
-    session_id: UUID
-    staff_id: UUID
-    shift_id: UUID | None = None
-    forced: Literal["manual", "unconfirmed", "arrears"] | None = None
-    reason: Words | None = None
-    plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
-    access_id: UUID | None = None
-
-
-class CollectionData(msgspec.Struct, kw_only=True):
-    """`data` of a collection."""
-
-    id: UUID
-    session_id: UUID
-    staff_id: UUID
-    shift_id: UUID
-    rail: Literal["cash", "float", "exempt"]
-    amount_vnd: Annotated[int, Meta(ge=0, le=TRANSFER_VND_MAX)]
-    reason: Words | None = None
-
-
-class BillData(msgspec.Struct, kw_only=True):
-    """`data` of a bill whose code was drawn without network."""
-
-    id: UUID
-    session_id: UUID
-    staff_id: UUID
-    shift_id: UUID | None = None
-    reference: Annotated[str, Meta(min_length=REFERENCE_CHARS, max_length=REFERENCE_CHARS)]
-    amount_vnd: Annotated[int, Meta(ge=1, le=TRANSFER_VND_MAX)]
-    reason: None = None
-
-
-class ManualOpenData(msgspec.Struct, kw_only=True):
-    """`data` of a lane that was opened by hand."""
-
-    staff_id: UUID
-    shift_id: UUID | None = None
-    reason: Words
-    access_id: UUID | None = None
 
 
 async def apply_movement(
@@ -173,7 +91,7 @@ async def open_break(
     now: datetime,
 ) -> None:
     """Let a person look at a movement that could not be applied, or must be checked: once."""
-    lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+    lot = await find_lot_name(session, org_id, movement.lot_id) or ""
     code = BreakReason.MOVEMENT_NOT_ACCEPTED
     if TO_CHECK.issuperset(verdicts):
         code = BreakReason.MOVEMENT_TO_CHECK
@@ -196,7 +114,7 @@ async def _apply_entry(
         await open_break(session, org_id, movement, Applied.REFUSED, now=now)
         return Applied.REFUSED
     if answer.verdict.value in CONFLICTS:
-        lot = await queries_movements.find_lot_name(session, org_id, movement.lot_id)
+        lot = await find_lot_name(session, org_id, movement.lot_id) or ""
         one = make_conflict(movement.id, entry, lot_name=lot)
         await insert_breaks_once(session, org_id, [one], now=now)
     return answer.verdict
@@ -205,7 +123,7 @@ async def _apply_entry(
 async def _apply_exit(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, ExitData)
+    data = read_data(movement.data, ExitData)
     stay = await find_stay_or_kept(session, org_id, data.session_id)
     if stay is None or stay.lot_id != movement.lot_id:
         return Applied.UNKNOWN_SESSION
@@ -244,7 +162,7 @@ async def _apply_exit(
 async def _apply_collection(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, CollectionData)
+    data = read_data(movement.data, CollectionData)
     found = await find_stay_or_kept(session, org_id, data.session_id)
     shift = await find_shift(session, org_id, data.shift_id)
     if found is None or found.lot_id != movement.lot_id:
@@ -334,7 +252,7 @@ async def _list_to_check(
 async def _apply_bill(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, BillData)
+    data = read_data(movement.data, BillData)
     if check_entry_id(data.id, now=now) is not None:
         return Applied.REFUSED
     stay = await find_stay_or_kept(session, org_id, data.session_id)
@@ -367,7 +285,7 @@ async def _apply_bill(
 async def _apply_manual_open(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
-    data = _read(movement.data, ManualOpenData)
+    data = read_data(movement.data, ManualOpenData)
     actor = await _find_actor(session, org_id, movement, data.staff_id)
     record_change(
         session,
@@ -414,16 +332,3 @@ async def _find_fault(
         shift, staff_id=data.staff_id, lot_id=movement.lot_id, at=movement.happened_at
     )
     return None if is_of else Applied.OTHER_SHIFT
-
-
-def _read(data: Mapping[str, Any], kind: type[Data]) -> Data:
-    """Return a movement's data as its kind says.
-
-    Raises:
-        msgspec.ValidationError
-    """
-    read = msgspec.convert(dict(data), kind)
-    reason = read.reason
-    if reason is not None and find_text_fault(reason):
-        raise msgspec.ValidationError("reason")
-    return read

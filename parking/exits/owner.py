@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking.exits.joining import lock_stay_and_kept, write_paid_for
+from parking.exits.joined import lock_stay_and_kept, write_paid_for
 from parking.exits.standing import IS_PAID, Standing, Unpriced, read_standing_anyway
 from parking.exits.unpriced import report_overpaid
 from payments.bills.owners_rules import Change

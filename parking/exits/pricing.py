@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import day_bounds
 from parking.exits.rules import StayFacts
+from parking.places.rules import PaymentTiming
 from parking.tariffs import queries
 from parking.tariffs.charges import Stay
 from parking.tariffs.errors import NoRateForVehicle, StayNotPriceable
@@ -21,7 +22,7 @@ from parking.tariffs.in_force import LotRate, pick_rate
 from parking.tariffs.pricing import PriceLine, price_on_entry, price_stay
 from parking.tariffs.reading import build_tariff
 from parking.tariffs.records_errors import LotHasNoTariff
-from parking.tariffs.structure import PaymentTiming, Tariff
+from parking.tariffs.structure import Tariff
 from parking.vehicles import VehicleClass
 
 # Why a stay has no price: what happened at the gate is written down all the same.

@@ -47,7 +47,7 @@ SET_VEHICLE = text("""
     UPDATE parking_sessions
     SET plate = CAST(:plate AS text), ticket = CAST(:ticket AS text),
         ticket_kind = CAST(:ticket_kind AS text), pass_id = CAST(:pass_id AS uuid),
-        status = :status
+        status = :status, checked_at = :now
     WHERE org_id = :org_id AND id = :id
 """)
 # The second vehicle came in as the first one did: its times, people and photo are the same.
@@ -145,8 +145,10 @@ async def void(session: AsyncSession, org_id: UUID, session_id: UUID, *, now: da
     await run(session, VOID, {"org_id": org_id, "id": session_id, "now": now})
 
 
-async def set_vehicle(session: AsyncSession, org_id: UUID, stay: StayFacts) -> None:
-    """Write what a locked stay is known by, its pass and its status."""
+async def set_vehicle(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, now: datetime
+) -> None:
+    """Write what a locked stay is known by, its pass and its status: a person has looked."""
     values = {
         "org_id": org_id,
         "id": stay.id,
@@ -155,6 +157,7 @@ async def set_vehicle(session: AsyncSession, org_id: UUID, stay: StayFacts) -> N
         "ticket_kind": stay.ticket_kind,
         "pass_id": stay.pass_id,
         "status": stay.status,
+        "now": now,
     }
     await run(session, SET_VEHICLE, values)
 

@@ -81,7 +81,6 @@ OWE_UNCONFIRMED = text("""
 SHOW_BILL = text("""
     UPDATE parking_sessions SET bill_id = :bill_id WHERE org_id = :org_id AND id = :id
 """)
-FIND_LOT_NAME = text("SELECT name FROM lots WHERE org_id = :org_id AND id = :lot_id")
 
 
 async def lock_next(session: AsyncSession, org_id: UUID, device_id: UUID) -> tuple[Any, ...] | None:
@@ -140,12 +139,6 @@ async def show_bill(
 ) -> None:
     """Write which bill a locked stay shows now; all its bills count."""
     await run(session, SHOW_BILL, {"org_id": org_id, "id": session_id, "bill_id": bill_id})
-
-
-async def find_lot_name(session: AsyncSession, org_id: UUID, lot_id: UUID) -> str:
-    """Return what a lot is called."""
-    rows = await run(session, FIND_LOT_NAME, {"org_id": org_id, "lot_id": lot_id})
-    return str(rows[0][0]) if rows else ""
 
 
 async def find_unconfirmed(session: AsyncSession, *, before: datetime) -> list[UUID]:

@@ -12,7 +12,7 @@ from parking.collections.queries import list_of_session
 from parking.collections.rules import CollectionFacts
 from parking.exits import queries_tickets
 from parking.exits.errors import TicketNotFound
-from parking.exits.joining import find_stay_or_kept
+from parking.exits.joined import find_stay_or_kept
 from parking.exits.pricing import LotRates, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts
 from parking.exits.standing import Standing, judge, read_bills

@@ -28,7 +28,7 @@ from parking.exits.errors import (
     ExitNotUndoable,
     NotInside,
 )
-from parking.exits.joining import lock_stay_and_kept, write_paid_for
+from parking.exits.joined import lock_stay_and_kept, write_paid_for
 from parking.exits.rules import (
     UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,

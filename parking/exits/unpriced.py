@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.reasons import Reason
-from parking.exits.queries_movements import find_lot_name
 from parking.exits.rules import StayFacts
+from parking.places.queries import find_lot_name
 from parking.plates import mask_plate
 from payments.breaks.queries import insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
@@ -20,7 +20,7 @@ async def report_unpriced(
 ) -> None:
     """Open a break for each stay that ended, or was paid, without a price. Safe to repeat."""
     lot_ids = {stay.lot_id for stay in stays}
-    lots = {lot_id: await find_lot_name(session, org_id, lot_id) for lot_id in lot_ids}
+    lots = {lot_id: await find_lot_name(session, org_id, lot_id) or "" for lot_id in lot_ids}
     breaks = []
     for stay in stays:
         facts = {"plate": _name(stay), "lot": lots[stay.lot_id]}
@@ -34,7 +34,7 @@ async def report_overpaid(
     session: AsyncSession, org_id: UUID, stay: StayFacts, *, too_much_vnd: int, now: datetime
 ) -> None:
     """Open a break for a stay that two codes were paid for. Safe to repeat."""
-    lot = await find_lot_name(session, org_id, stay.lot_id)
+    lot = await find_lot_name(session, org_id, stay.lot_id) or ""
     reason = Reason(BreakReason.STAY_OVERPAID, {"plate": _name(stay), "lot": lot})
     one = NewBreak(
         kind=BreakKind.PARKING_CONFLICT,

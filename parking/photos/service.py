@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from core.db import Database
 from core.errors import Busy
 from core.sealing import derive_key
@@ -80,35 +82,51 @@ class Photos:
             PhotoNotReadable
             Busy: too many pictures wait; nothing was kept.
         """
-        picture = await self._decode(org_id, sent)
+        picture = await self.decode(sent)
         async with open_org_transaction(self._database, org_id) as session:
-            await queries.insert_photo_once(
-                session,
-                org_id,
-                picture,
-                lot_id=lot_id,
-                taken_by=taken_by,
-                kept_until=now + self._kept_for,
-                is_unread=is_at_gate,
-                now=now,
+            await self.keep(
+                session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=is_at_gate, now=now
             )
         # The same picture may have been erased between the first call and the row.
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
         return picture
 
-    async def _decode(self, org_id: UUID, sent: bytes) -> Picture:
-        """Re-encode a picture in its turn, and put its file on the disk."""
+    async def decode(self, sent: bytes) -> Picture:
+        """Re-encode a picture in its turn, and keep nothing.
+
+        Raises:
+            PhotoNotReadable
+            Busy: too many pictures wait.
+        """
         if not self._places.acquire(blocking=False):
             raise Busy("Too many photos wait to be kept. Send it again in a moment.")
-
-        def decode() -> Picture:
-            picture = reencode(sent)
-            self._store.put(org_id, picture.hash, picture.jpeg)
-            return picture
-
-        turn = self._decoders.submit(decode)
+        turn = self._decoders.submit(reencode, sent)
         turn.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(turn)
+
+    async def keep(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        lot_id: UUID | None,
+        picture: Picture,
+        *,
+        taken_by: UUID,
+        is_at_gate: bool = False,
+        now: datetime,
+    ) -> None:
+        """Keep a picture together with what the transaction writes: both, or a stray file."""
+        await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        await queries.insert_photo_once(
+            session,
+            org_id,
+            picture,
+            lot_id=lot_id,
+            taken_by=taken_by,
+            kept_until=now + self._kept_for,
+            is_unread=is_at_gate,
+            now=now,
+        )
 
     def link(self, org_code: str, org_id: UUID, hash_: bytes, *, now: datetime) -> str:
         """Return the address of a picture, good for five minutes.

@@ -19,7 +19,7 @@ class LotKind(StrEnum):
 
 
 class PaymentTiming(StrEnum):
-    """When a stay is paid. Source: APDS 4.0, PaymentTimingEnum."""
+    """When a stay is paid. Source: APDS 4.0, PaymentTimingEnum, without payAfterExit."""
 
     PAY_ON_ENTRY = "payOnEntry"
     PAY_PRIOR_TO_EXIT = "payPriorToExit"

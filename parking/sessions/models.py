@@ -190,6 +190,19 @@ class Observation(OrgRow):
             "seen_at",
             postgresql_where=text("candidates IS NOT NULL"),
         ),
+        # For people who ask what is held about their vehicle.
+        Index(
+            "ix_observations_plate",
+            "org_id",
+            "plate",
+            postgresql_where=text("plate IS NOT NULL"),
+        ),
+        Index(
+            "ix_observations_read_text",
+            "org_id",
+            "read_text",
+            postgresql_where=text("read_text IS NOT NULL"),
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 

@@ -61,14 +61,14 @@ async def read_waiting(
 ) -> int:
     """Read the photos of new entries, the newest first; return how many. Safe to repeat."""
     async with worker.begin() as session:
-        waiting = await photo_queries.list_unread(
-            session, since=now - READ_WITHIN, limit=AT_ONCE_MAX
+        waiting = await queries.list_unread(
+            session, since=now - READ_WITHIN, until=now - ENTERS_WITHIN, limit=AT_ONCE_MAX
         )
     count = 0
-    for org_id, photo, stored_at in waiting:
+    for org_id, photo in waiting:
         async with open_org_transaction(app, org_id) as session:
             entries = await queries.find_entries(session, org_id, photo)
-            if not entries and stored_at < now - ENTERS_WITHIN:  # of a way out, or of nobody
+            if not entries:  # of a way out, or of nobody
                 await photo_queries.mark_read(session, org_id, photo)
         if entries:
             reading = await _read(org_id, photo, photos, reader)

@@ -21,14 +21,21 @@ SUM_LEFT = text("""
     WHERE org_id = :org_id AND lot_id = :lot_id AND left_at >= :since AND exit_shift_id = :shift_id
     GROUP BY exit_reason
 """)
-# The rest of a short bill that somebody took in cash is not in this shift's bag.
+# With the bills of what was joined into a stay: they paid for it. The rest of a short bill that
+# somebody took in cash is not in this shift's bag.
 SUM_BILLED = text("""
     SELECT p.rail, count(DISTINCT s.id), sum(p.amount_vnd)::bigint
     FROM parking_sessions s
-    JOIN bills b ON b.org_id = s.org_id AND b.owner_id = s.id AND b.owner_kind = 'parking_session'
+    CROSS JOIN LATERAL (
+        SELECT s.id
+        UNION ALL
+        SELECT k.other_id FROM stay_links k
+        WHERE k.org_id = s.org_id AND k.kept_id = s.id AND k.kind = 'joined') AS own (id)
+    JOIN bills b ON b.org_id = s.org_id AND b.owner_id = own.id
+     AND b.owner_kind = 'parking_session'
     JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.left_at >= :since
-      AND s.exit_shift_id = :shift_id AND s.bill_paid_vnd > 0 AND p.rail <> 'cash'
+      AND s.exit_shift_id = :shift_id AND s.paid_vnd > 0 AND p.rail <> 'cash'
     GROUP BY p.rail
 """)
 SUM_INSIDE = text("""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import Violation
+from parking.places.rules import PaymentTiming
 from parking.tariffs.document import Part, read_part
 from parking.tariffs.errors import TariffNotReadable, TariffSampleNotFound
 from parking.tariffs.structure import (
@@ -27,7 +28,6 @@ from parking.tariffs.structure import (
     LostTicketRule,
     MonthlyPrice,
     MonthlyScope,
-    PaymentTiming,
     RateLine,
     RateLineCollection,
     RateLineType,

@@ -9,19 +9,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from parking.places.rules import PaymentTiming
 from parking.vehicles import VehicleClass
 
 DAY_MINUTES: Final = 1440
-
-
-class PaymentTiming(StrEnum):
-    """APDS PaymentTimingEnum, letter for letter."""
-
-    PAY_ON_ENTRY = "payOnEntry"
-    PAY_PRIOR_TO_EXIT = "payPriorToExit"
-    PAY_AND_EXIT = "payAndExit"
-    PAY_AFTER_EXIT = "payAfterExit"
-    PREPAY = "prepay"
 
 
 class DayType(StrEnum):

@@ -25,6 +25,10 @@ LOCK = text(
     f"SELECT {COLUMNS} FROM ticket_books WHERE org_id = :org_id AND id = :id"  # noqa: S608
     " FOR NO KEY UPDATE"
 )
+FIND_MANY = text(
+    f"SELECT {COLUMNS} FROM ticket_books"  # noqa: S608
+    " WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id"
+)
 LIST = text(f"""
     SELECT {COLUMNS} FROM ticket_books
     WHERE org_id = :org_id AND lot_id = :lot_id
@@ -107,6 +111,14 @@ async def find_book(session: AsyncSession, org_id: UUID, book_id: UUID) -> Ticke
     """Find a ticket book."""
     rows = await run(session, FIND, {"org_id": org_id, "id": book_id})
     return _read(rows[0]) if rows else None
+
+
+async def find_books(
+    session: AsyncSession, org_id: UUID, book_ids: Sequence[UUID]
+) -> list[TicketBookFacts]:
+    """Find ticket books."""
+    rows = await run(session, FIND_MANY, {"org_id": org_id, "ids": list(book_ids)})
+    return [_read(row) for row in rows]
 
 
 async def lock_book(session: AsyncSession, org_id: UUID, book_id: UUID) -> TicketBookFacts:

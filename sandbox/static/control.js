@@ -42,7 +42,7 @@ function valueOf(field) {
 async function refresh() {
   if (document.hidden) return;
   try {
-    const page = await (await fetch("/control")).text();
+    const page = await (await fetch(location.pathname)).text();
     const fresh = new DOMParser().parseFromString(page, "text/html").getElementById("live");
     if (fresh) document.getElementById("live").replaceWith(fresh);
   } catch {

@@ -76,18 +76,18 @@ def test_what_was_read_is_confirmed_or_corrected_at_the_way_out(
     place = open_lot(city)
     page = at_the_gate(city, new_page, place)
     suggested = page.locator("[data-read]")
-    for ticket in ("4017", "5018"):
+    for ticket in ("417", "518"):
         let_in_and_read(city, place, ticket, tmp_path)
 
-    find(page, "017")
-    page.locator(".gate-found", has_text="4017").click()
+    find(page, "417")
+    page.locator(".gate-found", has_text="417").click()
     expect(suggested).to_contain_text("29-B1 123.45")
     page.get_by_role("button", name="Đúng").click()
     expect(page.locator("[data-screen=stay] h1")).to_have_text("29-B1 123.45")
     expect(suggested).to_be_hidden()
 
-    find(page, "018")
-    page.locator(".gate-found", has_text="5018").click()
+    find(page, "518")
+    page.locator(".gate-found", has_text="518").click()
     page.get_by_role("button", name="Sửa").click()
     page.locator("dialog[open] input").fill("29-B1 123.46")
     page.get_by_role("button", name="Lưu").click()

@@ -102,6 +102,44 @@ def test_a_fault_is_set_on_the_control_page(sandbox: httpx.Client, new_page: Ope
     page.wait_for_selector("text=drop_percent=50")
 
 
+def test_wallets_the_toll_operator_and_barriers_are_set_on_a_page(
+    sandbox: httpx.Client, new_page: OpenPage
+) -> None:
+    lane = {"hub_url": "http://127.0.0.1:9", "lot_id": "1", "access_id": "lane-1", "key": "k"}
+    sandbox.post("/control/lanes", json=lane).raise_for_status()
+    page = new_page(width=1280, height=900)
+    page.goto(f"{sandbox.base_url}/control?lang=en")
+    page.get_by_role("link", name="Toll wallets and barriers").click()
+    expect_axe_clean(page)
+
+    def send(form: str, *chosen: tuple[str, str], typed: dict[str, str] | None = None) -> None:
+        panel = page.locator("form").filter(has=page.get_by_role("heading", name=form))
+        for name, value in chosen:
+            panel.locator(f"[name={name}]").select_option(value)
+        for name, text in (typed or {}).items():
+            panel.locator(f"[name={name}]").fill(text)
+        page.evaluate("document.getElementById('note').textContent = ''")
+        panel.locator("button").click()
+        page.wait_for_function("document.getElementById('note').textContent === '✓'")
+
+    send("Toll wallet", typed={"value": "30k98765", "balance_vnd": "120000"})
+    send("Toll operator", ("fault", "pending"), typed={"decided_after_ms": "4000"})
+    send("Barrier 1", ("behaviour", "stuck"))
+
+    books = sandbox.get("/control/toll").json()
+    assert books["wallets"] == [
+        {"kind": "plate", "value": "30k98765", "balance_vnd": 120_000, "is_locked": False}
+    ]
+    faults = books["faults"]
+    assert (faults["fault"], faults["decided_after_ms"], faults["calls_left"]) == (
+        "pending", 4_000, 1,
+    )  # fmt: skip
+    (barrier,) = sandbox.get("/control/lanes").json()["lanes"]
+    assert barrier["behaviour"] == "stuck"
+    page.wait_for_selector("td:has-text('30k98765')")
+    page.wait_for_selector("td:has-text('stuck')")
+
+
 def still_film(payload: str) -> bytes:
     """Return one 640 × 480 frame of a code as YUV4MPEG2, which Chromium's fake camera repeats."""
     frame = Image.new("L", (640, 480), 255)

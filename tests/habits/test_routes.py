@@ -210,6 +210,8 @@ REPEATS: Final = {
     "/v1/lots/{lot_id}/poster": "state",
     "/v1/ticket-books": "known",
     "/v1/ticket-books/{book_id}/return": "state",
+    "/v1/lots/{lot_id}/recounts": "known",
+    "/manage/lots/{lot_id}/recounts": "known",
     "/v1/passes/{pass_id}/cash": "known",
     "/v1/passes/{pass_id}/cash/{collection_id}/reverse": "state",
     "/manage/passes/{pass_id}/cash": "known",

@@ -8,9 +8,9 @@ from core.ids import new_id
 from tests.migrations.release_people import City, Office, Place
 from tests.world.cities import employ
 from tests.world.offline import EnrolledPhone
+from tests.world.passes import with_monthly_prices
 from tests.world.phones import Phone
 from tests.world.served_lots import ServedLot
-from tests.world.sold_passes import with_monthly_prices
 
 PIN = "739204"
 

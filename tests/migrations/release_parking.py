@@ -42,6 +42,7 @@ async def a_day(
     await toll_wallets(city, place.office, lot, sandbox)
     await at_the_lanes(city, lot, lanes, phone)
     await stays_to_review(lot)
+    await recounts(lot)
     await offline(city, phone)
     await complaints(city, place, lot)
     return lot, lanes, phone, shift["id"]
@@ -208,6 +209,12 @@ async def stays_to_review(lot: ServedLot) -> None:
         path = f"/v1/parking-sessions/{before['session_id']}/review"
         body = {"decision": decision, "reason": "Xem lại camera"}
         await lot.ask(lot.manager, "POST", path, body)
+
+
+async def recounts(lot: ServedLot) -> None:
+    """An inspector counts what is inside."""
+    body = {"id": str(new_id()), "counted": {"motorbike": 3, "car": 1}, "note": "Đếm chiều"}
+    await lot.ask(lot.manager, "POST", f"{lot.path}/recounts", body)
 
 
 async def offline(city: City, phone: EnrolledPhone) -> None:

@@ -128,6 +128,7 @@ class LotPage:
     live_path: str
     polled_every_s: int
     can_manage: bool
+    can_inspect: bool
     stays_path: str
     read: ReadLine | None  # of photos in the last 30 days; None: none was read
     live: LotLive
@@ -169,6 +170,7 @@ async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
         live_path=manager.path(f"/lots/{lot_id}/live", day=day.isoformat()),
         polled_every_s=POLLED_EVERY_S,
         can_manage=manager.may(Permission.PARKING_MANAGE),
+        can_inspect=manager.may(Permission.PARKING_INSPECT),
         stays_path=manager.path("/stays", lot=lot_id, day=day.isoformat()),
         read=_present_accuracy(accuracy),
         live=_present(manager, seen),

@@ -16,8 +16,8 @@ from city.plate_requests.service import (
     STAYS_MAX,
     Held,
     HeldStay,
-    erase_stays,
-    find_erasable,
+    erase_plate,
+    find_photos,
     read_held,
 )
 from core.errors import InvalidRequest
@@ -44,6 +44,15 @@ class HeldLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldElsewhere:
+    """What else has the plate."""
+
+    words: str
+    count: int
+    erasable: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlateRequestsPage:
     """Everything templates/plate_requests.html may use, already worded."""
 
@@ -53,9 +62,9 @@ class PlateRequestsPage:
     is_asked: bool
     shown: str  # the plate as it is written
     stays: tuple[HeldLine, ...]
-    erasable: int
-    passes: int
-    watched: int
+    erasable: int  # stays
+    is_erasable: bool  # something is, perhaps elsewhere
+    elsewhere: tuple[HeldElsewhere, ...]
     is_cut: bool
     stays_max: int
     erased: int | None
@@ -122,17 +131,16 @@ async def look_or_erase(
 async def _erase(manager: ManagerContext, asked: _Asked) -> int:
     """Erase photos first: a crash leaves stays that are found again."""
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        ids, photos = await find_erasable(
-            tx, manager.org_id, asked.plate, asked.vehicle, now=manager.now
-        )
+        photos = await find_photos(tx, manager.org_id, asked.plate, asked.vehicle, now=manager.now)
     for photo in photos:
         await manager.services.photos.erase(manager.org_id, photo)
     async with open_org_transaction(manager.database, manager.org_id) as tx:
-        return await erase_stays(
+        return await erase_plate(
             tx,
             manager.org_id,
             asked.plate,
-            ids,
+            asked.vehicle,
+            photos=photos,
             proof=asked.proof,
             actor=manager.caller.actor,
             now=manager.now,
@@ -158,8 +166,16 @@ def _render(
         shown=write_plate(held.plate, (vehicle or VehicleClass.OTHER).value) if held else "",
         stays=tuple(_present(manager, one) for one in stays),
         erasable=sum(one.kept_for is None for one in stays),
-        passes=held.passes if held else 0,
-        watched=held.watched if held else 0,
+        is_erasable=held is not None and held.erasable > 0,
+        elsewhere=tuple(
+            HeldElsewhere(
+                words=translate(manager.lang, f"plate_requests.table.{table}"),
+                count=count,
+                erasable=erasable,
+            )
+            for table, (count, erasable) in (held.rows if held else {}).items()
+            if count and table != "parking_sessions"
+        ),
         is_cut=held.is_cut if held else False,
         stays_max=STAYS_MAX,
         erased=erased,
@@ -170,7 +186,7 @@ def _render(
 
 
 def _present(manager: ManagerContext, one: HeldStay) -> HeldLine:
-    kept = ""
+    kept = "" if one.is_own else translate(manager.lang, "plate_requests.read_only")
     if one.kept_for is not None:
         kept = translate(
             manager.lang,

@@ -17,7 +17,8 @@ from core.errors import HubError
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
-from parking.exits.joining import join_stays, part_stay
+from parking.exits.joining import join_stays
+from parking.exits.parting import part_stay
 from parking.exits.rules import SessionStatus
 from parking.overview.stays import (
     StayEntry,

@@ -302,6 +302,11 @@ def _list_money(manager: ManagerContext, evidence: Evidence) -> tuple[MoneyLine,
     return tuple(line for _, line in sorted([*bills, *collected], key=lambda pair: pair[0]))
 
 
+def say_reason(manager: ManagerContext, reason: str) -> str:
+    """Say why vehicles left."""
+    return _word(manager, "reason", reason)
+
+
 def _present_link(manager: ManagerContext, stay_id: UUID, one: Link) -> LinkLine:
     is_kept = one.kept_id == stay_id
     name = {

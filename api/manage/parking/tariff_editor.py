@@ -31,6 +31,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from parking.places.queries import list_operators
+from parking.places.rules import PaymentTiming
 from parking.tariffs.errors import TariffNotReadable, TariffSampleNotFound
 from parking.tariffs.publishing import publish_version
 from parking.tariffs.reading import (
@@ -41,7 +42,7 @@ from parking.tariffs.reading import (
     read_sample_document,
 )
 from parking.tariffs.shapes import Shape, take_apart
-from parking.tariffs.structure import LostTicketRule, PaymentTiming
+from parking.tariffs.structure import LostTicketRule
 from parking.tariffs.views import TariffView, get_document, get_tariff
 
 router = APIRouter(prefix="/manage/tariffs", include_in_schema=False)

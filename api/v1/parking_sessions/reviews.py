@@ -30,7 +30,8 @@ from parking.exits.errors import (
     StaysNotJoinable,
     StayWasPaid,
 )
-from parking.exits.joining import join_stays, part_stay
+from parking.exits.joining import join_stays
+from parking.exits.parting import part_stay
 from parking.exits.queries_reviewing import list_under_review
 from parking.exits.reviewing import decide_review
 from parking.places.errors import LotNotFound

@@ -20,7 +20,7 @@ from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import Gate as PricedGate
 from tests.world.parking_sessions import a_gate
-from tests.world.sold_passes import with_monthly_prices
+from tests.world.passes import with_monthly_prices
 from tests.world.waits import DEADLINE_S, LOOKS_EVERY_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
+import psycopg
 import pytest
 import structlog
 
+from city.plate_requests.queries import HOLDERS
 from city.plate_requests.tables import PLATE_TABLES
 from core.clock import hanoi_day, read_clock
 from core.ids import new_id
@@ -27,6 +29,25 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PARKING = Path(__file__).parents[3] / "docs" / "parking.md"
 PLATE, WRITTEN = "29D187654", "29-D1 876.54"  # what people write into reasons
 OTHER = "29D187655"
+AGO = "now() - interval '40 days'"
+FORTY_DAYS_LATER = (
+    "DELETE FROM inside",
+    f"UPDATE parking_sessions SET status = 'left', left_at = {AGO}, arrears_vnd = 0",
+    f"UPDATE movements SET received_at = {AGO}, handled_at = {AGO}",
+    f"UPDATE complaints SET status = 'closed', outcome = 'withdrawn', resolved_at = {AGO}",
+    f"UPDATE lane_commands SET requested_at = {AGO}",
+    f"UPDATE passes SET revoked_at = {AGO} WHERE revoked_at IS NOT NULL",
+    f"UPDATE watched_plates SET removed_at = {AGO} WHERE removed_at IS NOT NULL",
+)
+LIST_PHOTOS = f"""
+    SELECT photo FROM complaints WHERE words LIKE '%{WRITTEN}%'
+    UNION SELECT photo FROM lane_commands WHERE reason LIKE '%{PLATE}%'
+"""
+SUM_UP = """
+    SELECT (SELECT sum(price_vnd) FROM parking_sessions),
+           (SELECT sum(amount_vnd) FROM collections), (SELECT count(*) FROM movements),
+           (SELECT count(*) FROM documents), (SELECT count(*) FROM complaints)
+"""
 
 
 @pytest.fixture
@@ -46,7 +67,7 @@ def logged() -> Iterator[StringIO]:
     structlog.reset_defaults()
 
 
-async def test_after_a_day_whole_plates_stand_in_the_named_tables_alone(
+async def test_whole_plates_stand_in_the_named_tables_alone_and_leave_them_on_request(
     fresh_database: FreshDatabase, logged: StringIO
 ) -> None:
     with a_sandbox() as sandbox:
@@ -64,6 +85,12 @@ async def test_after_a_day_whole_plates_stand_in_the_named_tables_alone(
             await quoted_at_a_lane(city, lot, lanes["out"], stay_id)
             note = {"counted_vnd": 205_000, "note": f"Thiếu của xe {WRITTEN}"}
             await city.ask(lot.attendant, "POST", f"/v1/shifts/{shift_id}/close", note)
+            check_named_tables(fresh_database, logged)
+            await check_erasure(fresh_database, lot)
+
+
+def check_named_tables(fresh_database: FreshDatabase, logged: StringIO) -> None:
+    """Look for all plates of the day in all tables and log lines."""
     plates = list_plates(fresh_database.owner_url) | {PLATE}
     assert len(plates) > 15
 
@@ -72,9 +99,33 @@ async def test_after_a_day_whole_plates_stand_in_the_named_tables_alone(
     elsewhere = {table: rows for table, rows in found.items() if table not in PLATE_TABLES}
     assert elsewhere == {}
     assert set(found) == set(PLATE_TABLES), "a table is named in which no plate was seen"
+    of_one = find_tables(fresh_database.owner_url, PLATE)
+    assert set(of_one) == set(PLATE_TABLES) == set(HOLDERS)
     lines = logged.getvalue()
     assert "request" in lines, "the hub logged nothing"
     assert re.findall("|".join(map(spell, plates)), lines) == []
+
+
+async def check_erasure(fresh_database: FreshDatabase, lot: ServedLot) -> None:
+    """Let forty days pass, and the owner of the vehicle ask; the figures stay."""
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        for statement in FORTY_DAYS_LATER:
+            owner.execute(statement)
+        photos = [row[0] for row in owner.execute(LIST_PHOTOS)]
+        figures = owner.execute(SUM_UP).fetchall()
+    assert len(photos) == 2, "of the complaint and of the lane"
+    asked = {"plate": WRITTEN, "proof": "giấy đăng ký xe", "do": "look"}
+    shown = await lot.manager.post("/manage/plate-requests", data=asked)
+    assert shown.status_code == 200, shown.text
+
+    erased = await lot.manager.post("/manage/plate-requests", data=asked | {"do": "erase"})
+    assert erased.status_code == 200, erased.text
+
+    assert find_tables(fresh_database.owner_url, PLATE) == {}
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        left = owner.execute("SELECT count(*) FROM photos WHERE hash = ANY(%s)", [photos])
+        assert left.fetchone() == (0,)
+        assert owner.execute(SUM_UP).fetchall() == figures
 
 
 def test_the_documentation_lists_these_tables_with_how_long_each_is_kept() -> None:
@@ -145,8 +196,9 @@ async def quoted_in_lists(city: City, place: Place, lot: ServedLot, words: str) 
     }
     made = await city.ask(lot.manager, "POST", "/v1/passes", given)
     path = f"/v1/passes/{made['id']}"
-    body = {"plates": [OTHER], "reason": words}
-    await city.ask(lot.manager, "PUT", f"{path}/plates", body)
+    for plate in (OTHER, PLATE):
+        body = {"plates": [plate], "reason": words}
+        await city.ask(lot.manager, "PUT", f"{path}/plates", body)
     await city.ask(lot.manager, "POST", f"{path}/revoke", {"reason": words})
     watched = {
         "vehicle_class": "motorbike",

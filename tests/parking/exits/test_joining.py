@@ -12,19 +12,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.errors import CredentialInside, NotInside, StayIdTaken, StaysNotJoinable
-from parking.exits.joining import join_stays, part_stay
+from parking.exits.jobs import review_stale
+from parking.exits.joining import join_stays
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.owner import handle_bill_change
+from parking.exits.parting import part_stay
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
 from parking.exits.tickets import open_ticket
 from parking.exits.undoing import reverse_collection
+from parking.shifts.views import RailTotal, read_report
 from payments.bills.owners import OwnersInbox
 from payments.bills.queries import get_bill
+from payments.credits import corrections
 from tests.parking.exits.test_races import leaving, race
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
@@ -40,7 +45,7 @@ from tests.world.parking_sessions import (
     a_stay,
     cash,
 )
-from tests.world.passes import a_pass
+from tests.world.passes import a_pass_in_force
 
 pytestmark = pytest.mark.anyio
 
@@ -250,6 +255,54 @@ async def test_a_code_that_was_paid_counts_for_the_kept_stay_whenever_the_hub_he
     assert find_violations(fresh_database.owner_url) == []
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+async def test_a_payment_that_the_bank_takes_back_after_a_join_is_owed_by_the_kept_stay(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase, has_left: bool
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await pay_by_code(app_database, gate, other_id, PER_VISIT_VND)
+    await handle_changes(app_database, gate)
+    await join(app_database, gate, kept_id, other_id)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        if has_left:
+            await leave(
+                session,
+                gate.org_id,
+                [LeaveRequest(session_id=kept_id, actor=gate.attendant)],
+                now=NOON,
+            )
+        credit_id = UUID(str(await session.scalar(text("SELECT id FROM bank_transactions"))))
+        await corrections.mark_same_money(
+            session, gate.org_id, credit_id, actor=gate.attendant, now=NOON
+        )
+
+    await handle_changes(app_database, gate)
+
+    kept, other = [await read(app_database, gate, one) for one in (kept_id, other_id)]
+    assert (kept.paid_vnd, other.paid_vnd, other.arrears_vnd) == (0, 0, 0)
+    assert await read_due(app_database, gate, kept_id) == PER_VISIT_VND
+    assert kept.arrears_vnd == (PER_VISIT_VND if has_left else 0)
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_the_hand_over_counts_a_code_of_a_joined_stay_once_where_the_vehicle_left(
+    app_database: Database, gate: Gate
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    await pay_by_code(app_database, gate, other_id, PER_VISIT_VND)
+    await join(app_database, gate, kept_id, other_id)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        request = LeaveRequest(session_id=kept_id, actor=gate.attendant)
+        await leave(session, gate.org_id, [request], now=NOON)
+
+        report = await read_report(session, gate.org_id, gate.shift_id)
+
+    assert (report.entered, report.left, report.due_vnd) == (1, 1, PER_VISIT_VND)
+    assert report.by_rail == {"vietqr": RailTotal(count=1, amount_vnd=PER_VISIT_VND)}
+
+
 async def test_open_codes_are_cancelled_because_another_amount_is_due(
     app_database: Database, gate: Gate
 ) -> None:
@@ -311,7 +364,7 @@ async def test_the_ticket_of_a_voided_stay_opens_the_one_that_goes_on(
 async def test_a_stay_that_gets_its_plate_is_on_the_pass_of_that_plate(
     app_database: Database, gate: Gate
 ) -> None:
-    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=[PLATE])
     kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR)
     other_id = await a_stay(app_database, gate, plate=PLATE)
 
@@ -319,6 +372,20 @@ async def test_a_stay_that_gets_its_plate_is_on_the_pass_of_that_plate(
 
     assert kept.pass_id == pass_id
     assert await read_due(app_database, gate, kept_id) == 0
+
+
+async def test_one_under_review_that_is_joined_was_looked_at_and_is_not_asked_about_at_once(
+    app_database: Database, worker_database: Database, gate: Gate
+) -> None:
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 80 * HOUR)
+    other_id = await a_stay(app_database, gate, plate=PLATE)
+    databases = JobDatabases(app=app_database, worker=worker_database)
+    assert await review_stale(databases, now=NOON) == 1
+
+    kept = await join(app_database, gate, other_id, kept_id)
+
+    assert (kept.id, kept.status) == (kept_id, "inside")
+    assert await review_stale(databases, now=NOON + HOUR) == 0
 
 
 async def test_what_is_not_two_stays_of_one_place_is_not_joined(
@@ -440,7 +507,7 @@ async def test_a_stay_of_two_vehicles_is_parted_and_the_money_stays_with_the_fir
 async def test_a_second_vehicle_may_have_a_plate_of_its_own_and_takes_the_pass_along(
     app_database: Database, gate: Gate
 ) -> None:
-    pass_id = await a_pass(app_database, gate.org_id, plates=[PLATE])
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=[PLATE])
     stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET, pass_id=pass_id)
 
     second = await part(app_database, gate, stay_id, plate=PLATE)

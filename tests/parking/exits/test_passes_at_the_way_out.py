@@ -27,7 +27,7 @@ from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.entries import an_entry
 from tests.world.lots import CAR
 from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_gate, a_stay
-from tests.world.sold_passes import a_pass, with_monthly_prices
+from tests.world.passes import a_pass, with_monthly_prices
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from ops.postgres.supervisor import Cluster
 from tests.world.databases import Template, a_template
 from tests.world.parking_sessions import Gate, a_gate
-from tests.world.sold_passes import with_monthly_prices
+from tests.world.passes import with_monthly_prices
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from parking.passes import queries
 from parking.passes.importing import ROWS_MAX, import_passes
 from tests.world.constants import MANAGER, NOON
 from tests.world.parking_sessions import Gate
-from tests.world.sold_passes import look_at_pass
+from tests.world.passes import look_at_pass
 
 pytestmark = pytest.mark.anyio
 

@@ -28,14 +28,14 @@ from tests.world.entries import a_plate, an_entry
 from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate
-from tests.world.reads import list_breaks
-from tests.world.serials import next_serial
-from tests.world.sold_passes import (
+from tests.world.passes import (
     a_pass,
     look_at_pass,
     notify_passes,
     show_bill,
 )
+from tests.world.reads import list_breaks
+from tests.world.serials import next_serial
 
 pytestmark = pytest.mark.anyio
 

@@ -30,8 +30,7 @@ from tests.world.entries import a_plate, an_entry
 from tests.world.lots import CAR, MOTORBIKE, a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import Gate, a_gate
-from tests.world.reads import find_credit, list_breaks, list_events, read_status
-from tests.world.sold_passes import (
+from tests.world.passes import (
     MONTH_VND,
     a_pass,
     an_exemption,
@@ -40,6 +39,7 @@ from tests.world.sold_passes import (
     show_bill,
     with_monthly_prices,
 )
+from tests.world.reads import find_credit, list_breaks, list_events, read_status
 
 pytestmark = pytest.mark.anyio
 

@@ -34,14 +34,14 @@ from tests.world.databases import FreshDatabase
 from tests.world.lots import a_lot
 from tests.world.notices import pay
 from tests.world.parking_sessions import Gate, a_gate, an_attendant, open_a_shift
-from tests.world.reads import list_breaks, list_events, read_status
-from tests.world.sold_passes import (
+from tests.world.passes import (
     a_pass,
     look_at_pass,
     notify_passes,
     show_bill,
     with_monthly_prices,
 )
+from tests.world.reads import list_breaks, list_events, read_status
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from parking.sessions.writer import EntryWriter
 from tests.world.constants import NOON
 from tests.world.entries import a_plate, all_are, an_entry, count_parked, verdicts
 from tests.world.lots import CAR, MOTORBIKE, a_lot
-from tests.world.passes import a_pass
+from tests.world.passes import a_pass_in_force
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ async def test_one_pass_serves_one_of_its_vehicles_at_a_time_at_whatever_lot(
 ) -> None:
     lot = await a_lot(app_database)
     neighbour = await a_lot(app_database, org=lot.org)
-    pass_id = await a_pass(app_database, lot.org.id, plates=("29AA11111", "29AA22222"))
+    pass_id = await a_pass_in_force(app_database, lot.org.id, plates=("29AA11111", "29AA22222"))
     writers = [EntryWriter(gate_database, read_clock=lambda: NOON) for _ in range(2)]
 
     answers = await asyncio.gather(

@@ -8,16 +8,17 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from parking.overview.erasure import erase_stays
+from PIL import Image
 from sqlalchemy import text
 
+from city.plate_requests.service import erase_plate
 from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.exits.standing import get_stay
 from parking.photos.service import Photos
 from parking.photos.store import FolderStore
 from parking.plate_reading.types import Reading
-from parking.sessions import queries
+from parking.sessions import queries, readings
 from parking.sessions.readings import Accuracy, read_accuracy, read_waiting, suggest_plate
 from parking.sessions.rules import Method
 from parking.sessions.service import add_plate
@@ -190,6 +191,26 @@ async def test_a_photo_of_no_entry_is_not_read_and_keeps_nobody_waiting(camera: 
     assert left == 0
 
 
+async def test_photos_of_vehicles_that_leave_keep_no_entry_from_being_read(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "AT_ONCE_MAX", 3)
+    stay = await camera.enter(a_photo(), ticket="0017")
+    for shade in range(4):  # of the way out: no entry names them, and they are newer
+        await camera.photos.add(
+            camera.lot.org.id,
+            camera.lot.id,
+            as_jpeg(Image.new("RGB", (64, 64), (shade * 60, 0, 0))),
+            taken_by=camera.lot.id,
+            is_at_gate=True,
+            now=NOON + timedelta(seconds=1),
+        )
+
+    assert await camera.read() == 1
+
+    assert await camera.suggest(stay) == COMPACT
+
+
 class BrokenReader:
     """A reader on whom every photo is lost."""
 
@@ -223,11 +244,12 @@ async def test_erasing_a_stay_takes_what_was_read_of_it(camera: Camera) -> None:
         )
 
     async with open_org_transaction(camera.app, camera.lot.org.id) as session:
-        erased = await erase_stays(
+        erased = await erase_plate(
             session,
             camera.lot.org.id,
             PLATE,
-            [stay],
+            None,
+            photos=(),
             proof="Đăng ký xe",
             actor=MANAGER,
             now=NOON + timedelta(days=60),

@@ -13,7 +13,7 @@ from parking.sessions.writer import EntryWriter
 from tests.world.constants import NOON
 from tests.world.entries import an_entry
 from tests.world.lots import CAR, a_lot
-from tests.world.passes import TODAY, a_pass, a_watched_plate
+from tests.world.passes import TODAY, a_pass_in_force, a_watched_plate
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ async def test_a_pass_holder_comes_in_on_the_pass(
     app_database: Database, owner_database: Database, writer: EntryWriter
 ) -> None:
     lot = await a_lot(app_database)
-    pass_id = await a_pass(app_database, lot.org.id, plates=(PLATE,))
+    pass_id = await a_pass_in_force(app_database, lot.org.id, plates=(PLATE,))
 
     answer = await writer.enter(an_entry(lot, plate=PLATE))
 
@@ -60,7 +60,7 @@ async def test_a_pass_that_does_not_hold_here_and_today_is_none(
     lot = await a_lot(app_database)
     if "lot_id" in wrong:
         wrong = {"lot_id": (await a_lot(app_database, org=lot.org)).id}
-    await a_pass(app_database, lot.org.id, **{"plates": (PLATE,), **wrong})
+    await a_pass_in_force(app_database, lot.org.id, **{"plates": (PLATE,), **wrong})
 
     answer = await writer.enter(an_entry(lot, plate=PLATE))
 
@@ -71,7 +71,9 @@ async def test_a_pass_ends_at_midnight_in_hanoi(
     app_database: Database, writer: EntryWriter
 ) -> None:
     lot = await a_lot(app_database)
-    pass_id = await a_pass(app_database, lot.org.id, plates=(PLATE, "29AA22222"), valid_until=TODAY)
+    pass_id = await a_pass_in_force(
+        app_database, lot.org.id, plates=(PLATE, "29AA22222"), valid_until=TODAY
+    )
     midnight = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 
     late = an_entry(lot, plate=PLATE, entered_at=midnight)
@@ -86,7 +88,7 @@ async def test_an_exemption_is_for_each_of_its_vehicles(
 ) -> None:
     lot = await a_lot(app_database)
     plates = (PLATE, "29AA22222")
-    pass_id = await a_pass(app_database, lot.org.id, plates=plates, kind="exempt")
+    pass_id = await a_pass_in_force(app_database, lot.org.id, plates=plates, kind="exempt")
 
     answers = [await writer.enter(an_entry(lot, plate=plate)) for plate in plates]
 
@@ -97,8 +99,8 @@ async def test_a_second_pass_serves_while_the_first_is_in_use(
     app_database: Database, writer: EntryWriter
 ) -> None:
     lot = await a_lot(app_database)
-    first = await a_pass(app_database, lot.org.id, plates=(PLATE, "29AA22222"))
-    second = await a_pass(
+    first = await a_pass_in_force(app_database, lot.org.id, plates=(PLATE, "29AA22222"))
+    second = await a_pass_in_force(
         app_database,
         lot.org.id,
         plates=("29AA22222",),
@@ -147,7 +149,7 @@ async def test_another_organisations_pass_and_watch_list_say_nothing_here(
     app_database: Database, writer: EntryWriter
 ) -> None:
     lot, other = await a_lot(app_database), await a_lot(app_database)
-    await a_pass(app_database, other.org.id, plates=(PLATE,))
+    await a_pass_in_force(app_database, other.org.id, plates=(PLATE,))
     await a_watched_plate(app_database, other.org.id, PLATE)
 
     answer = await writer.enter(an_entry(lot, plate=PLATE))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import HANOI
+from parking.places.rules import PaymentTiming
 from parking.tariffs.charges import Stay
 from parking.tariffs.pricing import (
     amount_due,
@@ -16,7 +17,7 @@ from parking.tariffs.pricing import (
     price_stay_by_versions,
 )
 from parking.tariffs.reading import build_tariff, read_sample, sample_names
-from parking.tariffs.structure import DayType, PaymentTiming, Tariff
+from parking.tariffs.structure import DayType, Tariff
 from parking.vehicles import VehicleClass
 from tests.parking.tariffs.stays import a_document
 

@@ -10,7 +10,7 @@ from core.ids import new_id
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, submit, text_of
 from tests.world.parking_sessions import a_gate
-from tests.world.sold_passes import with_monthly_prices
+from tests.world.passes import with_monthly_prices
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -90,6 +90,26 @@ async def test_erasure_takes_plates_and_photos_and_leaves_the_figures(managed: M
     assert tuple(row) == (None, None, 5_000, 5_000)
 
 
+async def test_a_stay_whose_plate_was_corrected_is_listed_and_loses_the_old_reading(
+    managed: Managed,
+) -> None:
+    old = await a_stay(managed, None)
+    correct = {"plate": "29AA54321", "vehicle_class": "motorbike", "reason": "gõ nhầm"}
+    path = f"/v1/parking-sessions/{old}"
+    assert (await managed.gate.manager.patch(path, json=correct)).status_code == 200
+    await left_days_ago(managed, old, 100)
+
+    said = text_of(await managed.browser.post(PATH, data=ASKED))
+    assert "Đã sửa sang biển số khác" in said
+    await managed.browser.post(PATH, data={**ASKED, "do": "erase"})
+
+    assert await rows_with_plate(managed) == {"parking_sessions": 0, "observations": 0}
+    lot = managed.gate.lot
+    async with open_org_transaction(managed.gate.hub.services.database, lot.org.id) as tx:
+        kept = text("SELECT plate FROM parking_sessions WHERE id = :id")
+        assert await tx.scalar(kept, {"id": old}) == "29AA54321"
+
+
 async def test_each_look_and_erasure_is_audited_with_the_proof_and_no_whole_plate(
     managed: Managed,
 ) -> None:

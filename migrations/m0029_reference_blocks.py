@@ -6,8 +6,8 @@ Locks: none, the table is new. Survives the release still running: it does not k
 import sqlalchemy as sa
 from alembic import op
 
-revision = "m0028"
-down_revision = "m0027"
+revision = "m0029"
+down_revision = "m0028"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"

@@ -1,0 +1,39 @@
+"""Leakage figures and recounts over HTTP."""
+
+import pytest
+
+from core.ids import new_id
+from tests.world.gates import Gate, set_up_gate
+from tests.world.hubs import Hub
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+
+@pytest.fixture
+async def gate(hub: Hub) -> Gate:
+    return await set_up_gate(hub)
+
+
+async def test_an_inspector_counts_once_and_an_attendant_does_not(gate: Gate) -> None:
+    path = f"/v1/lots/{gate.lot.id}"
+    entry = {"id": str(new_id()), "vehicle_class": "motorbike", "plate": "29AA12345"}
+    assert (await gate.attendant.post(f"{path}/entries", json=entry)).status_code == 201
+    body = {"id": str(new_id()), "counted": {"motorbike": 3, "car": 0}, "note": "Đếm chiều"}
+    assert (await gate.attendant.post(f"{path}/recounts", json=body)).status_code == 403
+    assert (await gate.attendant.get(f"{path}/leakage")).status_code == 403
+
+    made = [await gate.manager.post(f"{path}/recounts", json=body) for _ in range(2)]
+    other = await gate.manager.post(f"{path}/recounts", json=body | {"note": None})
+
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[0].json() == made[1].json()
+    told = made[0].json()
+    assert (told["counted"], told["expected"], told["difference"]) == (3, 1, 2)
+    assert (other.status_code, other.json()["code"]) == (409, "recount_id_taken")
+    missing = {"id": str(new_id()), "counted": {"motorbike": 3}}
+    assert (await gate.manager.post(f"{path}/recounts", json=missing)).status_code == 422
+    listed = (await gate.manager.get(f"{path}/recounts")).json()
+    assert [one["id"] for one in listed["recounts"]] == [body["id"]]
+    figures = (await gate.manager.get(f"{path}/leakage")).json()
+    assert (figures["entered"], figures["entered_without_photo"]) == (1, 1)
+    assert (figures["unpaid_vnd"], figures["left"]) == (0, [])
