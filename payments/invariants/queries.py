@@ -238,7 +238,7 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
     WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
-      AND m.verdict NOT IN ('account_test', 'same_money')
+      AND m.verdict NOT IN ('account_test', 'same_money', 'awaiting_sync')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
                       AND k.credit_id = m.credit_id
                       AND k.amount_vnd = c.amount_vnd - m.applied_vnd
