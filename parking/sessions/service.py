@@ -131,6 +131,7 @@ async def attach_photo(
     device_id: UUID | None,
     taken_by: UUID,
     taken_at: datetime,
+    now: datetime,
 ) -> None:
     """Attach a photo that comes after its vehicle, as a phone without network keeps it.
 
