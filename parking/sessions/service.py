@@ -157,7 +157,7 @@ async def attach_photo(
     if is_new:
         use = (photo, session_id)
         if not await use_photos(
-            session, org_id, [use], subject_kind="parking_session", now=taken_at
+            session, org_id, [use], subject_kind="parking_session", now=now
         ):
             raise PhotoUsed
         return
