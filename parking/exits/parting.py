@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.errors import InvalidRequest, Violation
 from core.ids import first_id_at
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.exits import queries, queries_joining, queries_undoing
 from parking.exits.errors import (
@@ -62,6 +63,7 @@ async def part_stay(
         StayIdTaken: the id parted another vehicle.
     """
     check_lines(reason=reason)
+    reason = mask_plates(reason)
     stay = await lock_place_and_stay(session, org_id, session_id)
     new_id = UUID(int=first_id_at(stay.entered_at).int | request_id.int & _RANDOM_BITS)
     known = (await queries.find_stays(session, org_id, [new_id])).get(new_id)

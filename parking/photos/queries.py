@@ -81,19 +81,6 @@ async def list_expired(
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
-async def list_unread(
-    session: AsyncSession, *, since: datetime, limit: int
-) -> Sequence[tuple[UUID, bytes, datetime]]:
-    """List (organisation, hash, stored at) of a gate's pictures that nobody read, newest first."""
-    query = (
-        select(Photo.org_id, Photo.hash, Photo.stored_at)
-        .where(Photo.is_unread, Photo.stored_at > since)
-        .order_by(Photo.stored_at.desc())
-        .limit(limit)
-    )
-    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
-
-
 async def mark_read(session: AsyncSession, org_id: UUID, hash_: bytes) -> None:
     """Let no reader look at a picture again."""
     await session.execute(

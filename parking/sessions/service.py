@@ -10,6 +10,8 @@ from core.audit import Actor, record_change
 from core.errors import Busy
 from core.ids import new_id
 from core.reasons import Reason
+from parking.photos.errors import PhotoUsed
+from parking.photos.queries import use_photos
 from parking.places.errors import LotClosed
 from parking.places.queries import is_lot_closed
 from parking.plates import mask_plate
@@ -129,6 +131,7 @@ async def attach_photo(
     device_id: UUID | None,
     taken_by: UUID,
     taken_at: datetime,
+    now: datetime,
 ) -> None:
     """Attach a photo that comes after its vehicle, as a phone without network keeps it.
 
@@ -137,6 +140,7 @@ async def attach_photo(
     Raises:
         ParkingStayNotFound
         PhotoIdTaken: the id names another photo, or another stay's.
+        PhotoUsed: the photo is another stay's, or the evidence of an opening by hand.
     """
     is_new = await queries.add_photo(
         session,
@@ -151,6 +155,11 @@ async def attach_photo(
         seen_at=taken_at,
     )
     if is_new:
+        use = (photo, session_id)
+        if not await use_photos(
+            session, org_id, [use], subject_kind="parking_session", now=now
+        ):
+            raise PhotoUsed
         return
     known = await queries.find_sighting(session, org_id, photo_id)
     if known is None:

@@ -186,6 +186,7 @@ def _list_figures(manager: ManagerContext, found: Leakage) -> tuple[Figure, ...]
     figures = (
         ("entered", found.entered, None),
         ("entered_without_photo", found.entered_without_photo, None),
+        ("entered_on_same_photo", found.entered_on_same_photo, None),
         ("missing_tickets", found.missing_tickets, None),
         ("stray_tickets", found.stray_tickets, None),
         (

@@ -37,7 +37,7 @@ from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNo
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
-from parking.photos.errors import PhotoNotFound
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.photos.queries import find_hashes
 from parking.places.queries import find_lot_name
 from parking.sessions.errors import (
@@ -214,7 +214,7 @@ async def name_vehicle(
 @router.post(
     "/{lot_id}/sessions/{session_id}/photos",
     status_code=201,
-    responses=may_answer(ParkingStayNotFound, PhotoNotFound, PhotoIdTaken, ScopeNeeded),
+    responses=may_answer(ParkingStayNotFound, PhotoNotFound, PhotoUsed, PhotoIdTaken, ScopeNeeded),
 )
 async def add_stay_photo(
     lot_id: UUID, session_id: UUID, body: PhotoAttach, caller: Gate, tx: Tx, now: Now
@@ -240,6 +240,7 @@ async def add_stay_photo(
         device_id=caller.device_id,
         taken_by=caller.id,
         taken_at=min(body.taken_at or now, now),
+        now=now,
     )
     return PhotoAttached(
         id=body.id, session_id=session_id, photo=body.photo, direction=body.direction

@@ -41,7 +41,6 @@ from tests.world.parking_sessions import (
     PER_VISIT_VND,
     Gate,
     a_bill_wanted,
-    a_gate,
     a_stay,
     cash,
 )
@@ -51,11 +50,6 @@ pytestmark = pytest.mark.anyio
 
 PLATE, TICKET = "29AA12345", "A000017"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def join(database: Database, gate: Gate, one: UUID, other: UUID) -> StayFacts:

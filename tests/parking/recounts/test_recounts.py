@@ -19,16 +19,11 @@ from parking.recounts.rules import RecountFacts, draw_moment
 from parking.recounts.service import record_recount
 from tests.world.constants import MANAGER, NOON
 from tests.world.lots import CAR
-from tests.world.parking_sessions import Gate, a_gate, a_stay
+from tests.world.parking_sessions import Gate, a_stay
 
 pytestmark = pytest.mark.anyio
 
 KEY = bytes(range(32))
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def count(
