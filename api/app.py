@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import drawn_codes as gate_drawn_codes
 from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
@@ -77,6 +78,7 @@ from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
+from api.v1.devices import references as devices_references
 from api.v1.devices import routes as devices_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
@@ -119,6 +121,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations_routes.router,
     staff_routes.router,
     api_keys_routes.router,
+    devices_references.router,
     devices_phone.router,
     devices_routes.router,
     devices_routes.pins,
@@ -172,6 +175,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_drawn_codes.router,
     gate_papers.router,
     gate_worker.router,
     pay_routes.router,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.http.shutdown import closing_on_signals
 from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
 from core.database_connections import answered_within
@@ -42,6 +44,7 @@ from parking.tariffs.quotes import QuoteSigner
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
+from payments.credits.awaiting import match_named
 from payments.credits.processor import NoticeProcessor
 from payments.outbox.waker import Waker
 from payments.polling.client import open_client
@@ -79,10 +82,14 @@ class Limits:
     # customer's phone loads a page, its code and its news; a guesser's links open nothing.
     pay_views: RateLimit = field(default_factory=lambda: RateLimit(3_000, per_s=60))
     pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
+    # Free spaces as open data, for each network: one that asks for every operator of a map.
+    open_data: RateLimit = field(default_factory=lambda: RateLimit(120, per_s=60))
     # New codes on a driver's page, for each stay: each cancels the one before.
     ticket_codes: RateLimit = field(default_factory=lambda: RateLimit(6, per_s=60))
     # Complaints, for each network: a lot's drivers may come by one Wi-Fi, a spammer has no more.
     complaints: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
+    # The same for each link, from wherever it is opened: a photo takes a core for a moment.
+    complaints_of_link: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +187,11 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         )
         movement_writer = MovementWriter(gate_database, timeout_s=timeout_s, wake=waker.wake)
         stack.push_async_callback(entry_writer.drain)
-        movement_applier = MovementApplier(database, read_clock=read_clock)
+        movement_applier = MovementApplier(
+            database,
+            read_clock=read_clock,
+            bill_opened=partial(match_named, database, read_clock=read_clock),
+        )
         stack.push_async_callback(movement_applier.close)
         exit_writer = ExitWriter(
             database, read_clock=read_clock, timeout_s=timeout_s, wake=waker.wake
@@ -198,6 +209,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         lanes = LaneWaiters(database, gate_database)
         device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
+        stack.enter_context(closing_on_signals(lanes.close))  # who holds a request is let go
         readiness = Readiness()
         yield Services(
             settings=settings,

@@ -5,6 +5,7 @@ One way to run SQL for each path: receiving and processing of notices, and openi
 `text` for set-based statements and `select` for single objects.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -48,6 +49,9 @@ async def run(
         return await cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:
         raise _wrap(error, str(statement)) from error
+    except asyncio.CancelledError:
+        await drop_connection(session)
+        raise
 
 
 async def send(session: AsyncSession, statement: TextClause, values: Mapping[str, Any]) -> None:
@@ -62,6 +66,9 @@ async def send(session: AsyncSession, statement: TextClause, values: Mapping[str
         await _execute(session, statement, values)
     except psycopg.Error as error:
         raise _wrap(error, str(statement)) from error
+    except asyncio.CancelledError:
+        await drop_connection(session)
+        raise
 
 
 async def run_each(
@@ -83,6 +90,9 @@ async def run_each(
         return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
     except psycopg.Error as error:
         raise _wrap(error, "statements run together") from error
+    except asyncio.CancelledError:
+        await drop_connection(session)
+        raise
 
 
 async def run_together(
@@ -163,8 +173,21 @@ async def sent_together(session: AsyncSession) -> AsyncIterator[None]:
             yield
     except psycopg.Error as error:
         raise _wrap(error, "statements sent together") from error
+    except asyncio.CancelledError:
+        await drop_connection(session)
+        raise
     finally:
         del session.info[_TRIP]
+
+
+async def drop_connection(session: AsyncSession) -> None:
+    """Let nobody have this session's connection again: its driver was cancelled in the middle.
+
+    What the cut trip still has to answer would be read by the next one as its own.
+    """
+    known = session.info.get(_DRIVER)
+    if known is not None and known[0] is session.sync_session.get_transaction():
+        await known[2].invalidate()
 
 
 async def _execute(
@@ -234,5 +257,5 @@ async def _find_driver(session: AsyncSession) -> psycopg.AsyncConnection[tuple[A
         return cast(psycopg.AsyncConnection[tuple[Any, ...]], known[1])
     connection = await session.connection()
     raw = (await connection.get_raw_connection()).driver_connection
-    session.info[_DRIVER] = (session.sync_session.get_transaction(), raw)
+    session.info[_DRIVER] = (session.sync_session.get_transaction(), raw, connection)
     return cast(psycopg.AsyncConnection[tuple[Any, ...]], raw)

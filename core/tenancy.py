@@ -1,5 +1,6 @@
 """Tenancy: rows that belong to one organisation, and transactions bound to it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, Database
-from core.sql import _find_driver, _wrap
+from core.sql import _find_driver, _wrap, drop_connection
 
 
 class OrgRow(Base):
@@ -41,3 +42,6 @@ async def enter_org(session: AsyncSession, org_id: UUID) -> None:
             await driver.execute(f"SET LOCAL app.org_id = '{org_id}'".encode())
     except psycopg.Error as error:  # a connection that the pool kept may be dead
         raise _wrap(error, "SET LOCAL app.org_id") from error
+    except asyncio.CancelledError:
+        await drop_connection(session)
+        raise

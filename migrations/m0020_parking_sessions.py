@@ -242,7 +242,7 @@ def upgrade() -> None:
         sa.Column("try_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verdict", sa.String(length=20), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('entry', 'exit', 'collection', 'manual_open')",
+            "kind IN ('entry', 'exit', 'collection', 'bill', 'manual_open')",
             name=op.f("ck_movements_kind_known"),
         ),
         sa.PrimaryKeyConstraint("org_id", "device_id", "id", name=op.f("pk_movements")),

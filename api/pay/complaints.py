@@ -48,7 +48,7 @@ from core.tenancy import open_org_transaction
 from core.text import tidy_line
 from identity.people.callers import Directory, Org
 from parking.photos.errors import PhotoNotReadable
-from parking.photos.rules import PHOTO_BYTES_MAX
+from parking.photos.rules import PHOTO_BYTES_MAX, Picture
 from parking.photos.service import Photos
 
 router = APIRouter(include_in_schema=False, dependencies=[public])
@@ -285,12 +285,13 @@ async def _take(
 ) -> Response:
     check_not_cross_site(sent.request)
     limits.complaints.take(network_of(sent.request))
+    limits.complaints_of_link.take(sent.path)  # from many networks, too
     lang = language_of(sent.request)
     typed, errors = sent.typed, _check(sent, lang)
     picture = None
     if not errors:
         try:
-            picture = await _keep_photo(sent, photos, now)
+            picture = await _read_photo(sent, photos)
         except PhotoNotReadable:
             errors["photo"] = translate(lang, "complaint.error.photo")
     if not errors:
@@ -302,7 +303,7 @@ async def _take(
             taken_vnd=read_amount(typed.taken),
             words=tidy_line(typed.words) or None,
             contact=tidy_line(typed.contact) or None,
-            photo=picture,
+            photo=None if picture is None else picture.hash,
             language=lang,
         )
         try:
@@ -314,6 +315,16 @@ async def _take(
                     working_days=settings.complaint_working_days,
                     now=now,
                 )
+                # Only now: whoever has a link could fill the store with what is refused.
+                if picture is not None and made.photo == picture.hash:
+                    await photos.keep(
+                        session,
+                        sent.org.id,
+                        chosen.subject.lot_id,
+                        picture,
+                        taken_by=typed.id,
+                        now=now,
+                    )
         except ComplaintAlreadyOpen:
             errors[""] = translate(lang, "complaint.error.already_open")
         except ComplaintSaysNothing:
@@ -350,14 +361,10 @@ def _check(sent: _Sent, lang: Language) -> dict[str, str]:
     return wrong
 
 
-async def _keep_photo(sent: _Sent, photos: Photos, now: datetime) -> bytes | None:
-    """Keep the photo that came, written anew; None where there is none."""
+async def _read_photo(sent: _Sent, photos: Photos) -> Picture | None:
+    """Return the photo that came, written anew and not yet kept; None where there is none."""
     data = b"" if sent.photo is None else await sent.photo.read()
-    if not data:
-        return None
-    lot_id = sent.abouts[0].subject.lot_id
-    picture = await photos.add(sent.org.id, lot_id, data, taken_by=sent.typed.id, now=now)
-    return picture.hash
+    return await photos.decode(data) if data else None
 
 
 def _show_form(

@@ -23,7 +23,11 @@ LIST_STAYS = text("""
         UNION ALL
         (SELECT session_id, false FROM observations
          WHERE org_id = :org_id AND read_text = ANY(CAST(:readings AS text[]))
-         ORDER BY id DESC LIMIT 4 * :limit))
+         ORDER BY id DESC LIMIT 4 * :limit)
+        UNION ALL
+        (SELECT session_id, false FROM observations
+         WHERE org_id = :org_id AND candidates IS NOT NULL
+           AND CAST(candidates AS text) ~* :pattern LIMIT 4 * :limit))
     SELECT s.id, l.name, s.vehicle_class, s.entered_at, s.left_at, s.status, s.arrears_vnd,
            s.price_vnd, s.paid_vnd, n.is_own, s.entry_photo, s.exit_photo
     FROM (SELECT id, bool_or(is_own) AS is_own FROM named GROUP BY id) n
@@ -44,7 +48,8 @@ _IDS: Final = "CAST(:{} AS uuid[])"
 # those of them that are erased; `read_ids`: stays of which it was read, and that are over.
 _SIGHTED: Final = (
     f"org_id = :org_id AND (session_id = ANY({_IDS.format('erased_ids')})"
-    " OR (plate = :plate OR read_text = ANY(CAST(:readings AS text[])))"
+    " OR (plate = :plate OR read_text = ANY(CAST(:readings AS text[]))"
+    " OR candidates IS NOT NULL AND CAST(candidates AS text) ~* :pattern)"
     f" AND (session_id = ANY({_IDS.format('read_ids')})"
     " OR session_id IS NULL AND seen_at < :before))"
 )
@@ -95,7 +100,9 @@ HOLDERS: Final[dict[str, Holder]] = {
     ),
     "observations": Holder(
         rows="org_id = :org_id AND plate = :plate"
-        " OR org_id = :org_id AND read_text = ANY(CAST(:readings AS text[]))",
+        " OR org_id = :org_id AND read_text = ANY(CAST(:readings AS text[]))"
+        " OR org_id = :org_id AND candidates IS NOT NULL"
+        " AND CAST(candidates AS text) ~* :pattern",
         erasable=_SIGHTED,
         erase=text(f"""
             UPDATE observations

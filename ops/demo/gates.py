@@ -45,7 +45,7 @@ from parking.places.queries import list_accesses, list_lots
 from registry import REGISTRY
 
 KEYS_FILE: Final = "gates.json"
-SECOND: Final = "nhanvien2"  # where a visitor works, too, the simulation has somebody of its own
+SECOND: Final = "mophong"  # where a visitor works, too, the simulation has somebody of its own
 # Lots with an attendant for visitors, whose shift runs: the simulation stays out of their cash.
 VISITED: Final = ("TQK", "PD")
 LANES_KEY: Final = "Thanh chắn (mô phỏng)"

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import Busy
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.exits import queries, queries_joining
 from parking.exits.errors import (
@@ -58,6 +59,7 @@ async def join_stays(
             was voided, or is to be voided and has others joined into it.
     """
     check_lines(reason=reason)
+    reason = mask_plates(reason)
     ids = [session_id, other_id]
     if (joined := await _find_joined(session, org_id, ids)) is not None:
         return joined

@@ -201,7 +201,9 @@ def catch_up(
     if not change_vnd:
         return stay
     paid_until = stay.paid_until
-    if bill is not None and bill.status in IS_PAID and not bill.is_late:
+    # A code that was drawn without network may have asked for less than the stay was quoted.
+    is_whole = stay.settled_vnd + change_vnd >= (stay.price_vnd or 0)
+    if is_whole and bill is not None and bill.status in IS_PAID and not bill.is_late:
         assert bill.paid_at is not None
         until = bill.paid_at + grace
         paid_until = until if paid_until is None else max(paid_until, until)

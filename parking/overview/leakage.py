@@ -36,6 +36,7 @@ class Leakage:
 
     entered: int
     entered_without_photo: int
+    entered_on_same_photo: int  # beyond the first vehicle that came in on it that day
     left: tuple[Left, ...]  # by the reason
     missing_tickets: int  # of books that were given out that day
     stray_tickets: int  # used though no book had them that was out
@@ -61,7 +62,7 @@ async def read_leakage(
     """Read the figures of a lot's day, as they are known now."""
     since, until = day_bounds(day)
     rows = await queries_leakage.read_figures(session, org_id, lot_id, since=since, until=until)
-    ((entered, without_photo),) = rows["in"]
+    ((entered, without_photo, same_photo),) = rows["in"]
     ((undone, undone_vnd),) = rows["undone"]
     books = await find_books(session, org_id, [row[0] for row in rows["books"]])
     reports = await report_on(session, org_id, lot_id, books, now=now)
@@ -69,6 +70,7 @@ async def read_leakage(
     return Leakage(
         entered=entered,
         entered_without_photo=without_photo,
+        entered_on_same_photo=same_photo,
         left=tuple(
             Left(
                 reason=row[0] or "",

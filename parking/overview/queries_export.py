@@ -28,6 +28,21 @@ LIST_OBSERVATIONS = text("""
       AND o.seen_at >= :since AND o.seen_at < :until
     ORDER BY o.id LIMIT :limit
 """)
+# Of a tariff the latest version that has begun is in force (parking/tariffs/views.py).
+LIST_RATES = text("""
+    SELECT v.id, v.version, t.name, v.tariff_id, v.valid_from, v.legal_basis, v.document,
+           CASE WHEN v.withdrawn_at IS NOT NULL THEN 'withdrawn'
+                WHEN v.valid_from > :now THEN 'ahead'
+                WHEN EXISTS (
+                    SELECT FROM tariff_versions w
+                    WHERE w.org_id = v.org_id AND w.tariff_id = v.tariff_id
+                      AND w.withdrawn_at IS NULL AND w.valid_from <= :now
+                      AND (w.valid_from, w.version) > (v.valid_from, v.version)) THEN 'past'
+                ELSE 'in_force' END
+    FROM tariff_versions v JOIN tariffs t ON (t.org_id, t.id) = (v.org_id, v.tariff_id)
+    WHERE v.org_id = :org_id AND v.id > :after
+    ORDER BY v.id LIMIT :limit
+""")
 LIST_FREE = text("""
     SELECT l.id, l.name, l.address, l.kind, l.latitude_e6, l.longitude_e6, o.vehicle_class,
            o.capacity, o.inside_count
@@ -48,7 +63,7 @@ async def list_sessions(
 ) -> list[tuple[Any, ...]]:
     """List the stays that began in [since, until), oldest first, after one of them."""
     return await run(
-        session, LIST_SESSIONS, _values(org_id, since, until, after=after, limit=limit)
+        session, LIST_SESSIONS, range_values(org_id, since, until, after=after, limit=limit)
     )
 
 
@@ -63,8 +78,16 @@ async def list_observations(
 ) -> list[tuple[Any, ...]]:
     """List sightings in [since, until), oldest first, after one of them."""
     return await run(
-        session, LIST_OBSERVATIONS, _values(org_id, since, until, after=after, limit=limit)
+        session, LIST_OBSERVATIONS, range_values(org_id, since, until, after=after, limit=limit)
     )
+
+
+async def list_rates(
+    session: AsyncSession, org_id: UUID, *, after: UUID | None, limit: int, now: datetime
+) -> list[tuple[Any, ...]]:
+    """List versions of tariffs with their standing, oldest first, after one of them."""
+    values = {"org_id": org_id, "after": after or UUID(int=0), "limit": limit, "now": now}
+    return await run(session, LIST_RATES, values)
 
 
 async def list_free(session: AsyncSession, org_id: UUID, *, limit: int) -> list[tuple[Any, ...]]:
@@ -72,12 +95,15 @@ async def list_free(session: AsyncSession, org_id: UUID, *, limit: int) -> list[
     return await run(session, LIST_FREE, {"org_id": org_id, "limit": limit})
 
 
-def _values(
+def range_values(
     org_id: UUID, since: datetime, until: datetime, *, after: UUID | None, limit: int
 ) -> dict[str, Any]:
+    """Return the values of a list of what lies in [since, until), after one of it."""
+    # Whatever cursor comes, only the partitions of the range are read.
+    first_id = first_id_at(since - CLOCKS_APART)
     return {
         "org_id": org_id,
-        "after": after or first_id_at(since - CLOCKS_APART),
+        "after": first_id if after is None else max(after, first_id),
         "last_id": first_id_at(until + CLOCKS_APART),
         "since": since,
         "until": until,

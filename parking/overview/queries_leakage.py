@@ -12,7 +12,9 @@ from core.sql import run
 from parking.overview.queries import CLOCKS_APART
 
 COUNT_IN = text("""
-    SELECT count(*), count(*) FILTER (WHERE s.entry_photo IS NULL) FROM parking_sessions s
+    SELECT count(*), count(*) FILTER (WHERE s.entry_photo IS NULL),
+           count(s.entry_photo) - count(DISTINCT s.entry_photo)
+    FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id >= :first_id AND s.id < :last_id
       AND s.entered_at >= :since AND s.entered_at < :until AND s.status <> 'voided'
 """)

@@ -6,10 +6,14 @@ crash leaves is a file without a row, which the sweep of the folder finds.
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.errors import Busy
@@ -80,35 +84,80 @@ class Photos:
             PhotoNotReadable
             Busy: too many pictures wait; nothing was kept.
         """
-        picture = await self._decode(org_id, sent)
+
+        def decode_and_put() -> Picture:
+            picture = reencode(sent)
+            self._store.put(org_id, picture.hash, picture.jpeg)
+            return picture
+
+        picture = await self._in_turn(decode_and_put)
         async with open_org_transaction(self._database, org_id) as session:
-            await queries.insert_photo_once(
-                session,
-                org_id,
-                picture,
-                lot_id=lot_id,
-                taken_by=taken_by,
-                kept_until=now + self._kept_for,
-                is_unread=is_at_gate,
-                now=now,
+            await self._insert(
+                session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=is_at_gate, now=now
             )
         # The same picture may have been erased between the first call and the row.
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
         return picture
 
-    async def _decode(self, org_id: UUID, sent: bytes) -> Picture:
-        """Re-encode a picture in its turn, and put its file on the disk."""
+    async def decode(self, sent: bytes) -> Picture:
+        """Re-encode a picture in its turn, and keep nothing.
+
+        Raises:
+            PhotoNotReadable
+            Busy: too many pictures wait.
+        """
+        return await self._in_turn(partial(reencode, sent))
+
+    async def _in_turn(self, work: Callable[[], Picture]) -> Picture:
+        """Do what takes a core, a few at a time.
+
+        Raises:
+            PhotoNotReadable
+            Busy: too many pictures wait.
+        """
         if not self._places.acquire(blocking=False):
             raise Busy("Too many photos wait to be kept. Send it again in a moment.")
-
-        def decode() -> Picture:
-            picture = reencode(sent)
-            self._store.put(org_id, picture.hash, picture.jpeg)
-            return picture
-
-        turn = self._decoders.submit(decode)
+        turn = self._decoders.submit(work)
         turn.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(turn)
+
+    async def keep(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        lot_id: UUID | None,
+        picture: Picture,
+        *,
+        taken_by: UUID,
+        now: datetime,
+    ) -> None:
+        """Keep a picture together with what the transaction writes: both, or a stray file."""
+        await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        await self._insert(
+            session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=False, now=now
+        )
+
+    async def _insert(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        lot_id: UUID | None,
+        picture: Picture,
+        *,
+        taken_by: UUID,
+        is_at_gate: bool,
+        now: datetime,
+    ) -> None:
+        await queries.insert_photo_once(
+            session,
+            org_id,
+            picture,
+            lot_id=lot_id,
+            taken_by=taken_by,
+            kept_until=now + self._kept_for,
+            is_unread=is_at_gate,
+            now=now,
+        )
 
     def link(self, org_code: str, org_id: UUID, hash_: bytes, *, now: datetime) -> str:
         """Return the address of a picture, good for five minutes.

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.clock import hanoi_day
 from core.errors import InvalidRequest, Violation
+from core.masking import mask_plates
 from core.text import check_lines
 from parking.places.queries import get_lot, list_occupancy
 from parking.recounts import queries
@@ -42,6 +43,7 @@ async def record_recount(
         InvalidRequest: a class is missing, or not one of the lot's, or a count is out of range.
     """
     check_lines(note=note)
+    note = None if note is None else mask_plates(note)
     assert actor.id is not None
     await get_lot(session, org_id, lot_id)
     known = await queries.find_recount(session, org_id, recount_id)

@@ -140,7 +140,7 @@ async def attach_photo(
     Raises:
         ParkingStayNotFound
         PhotoIdTaken: the id names another photo, or another stay's.
-        PhotoUsed: of a way out: it is the evidence of another's already.
+        PhotoUsed: the photo is another stay's, or the evidence of an opening by hand.
     """
     is_new = await queries.add_photo(
         session,
@@ -155,12 +155,11 @@ async def attach_photo(
         seen_at=taken_at,
     )
     if is_new:
-        if direction == "out":
-            use = (photo, session_id)
-            if not await use_photos(
-                session, org_id, [use], subject_kind="parking_session", now=now
-            ):
-                raise PhotoUsed
+        use = (photo, session_id)
+        if not await use_photos(
+            session, org_id, [use], subject_kind="parking_session", now=now
+        ):
+            raise PhotoUsed
         return
     known = await queries.find_sighting(session, org_id, photo_id)
     if known is None:

@@ -1,7 +1,7 @@
 """The job that checks the invariants, and the alarm of each organisation whose books disagree."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -9,23 +9,30 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import hanoi_day
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.breaks.queries import close_breaks, insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
+from payments.invariants.parking import BY_DAY
 from payments.invariants.queries import (
     INVARIANTS,
     VIOLATIONS_MAX,
     Violation,
     find_alarms,
     find_violations,
+    find_violations_of_days,
+    list_alarmed_days,
 )
 
 log = structlog.get_logger()
 
 INVARIANTS_EVERY_S: Final = 900.0
+NEWEST_DAYS: Final = 2
+DAYS_AHEAD: Final = 2  # an id may lie so far ahead
+OLDER_DAYS: Final = 670  # 96 a day; 22 months, and stays are kept for 24
 
 
 def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
@@ -47,13 +54,31 @@ async def check_invariants(databases: JobDatabases, *, now: datetime) -> int:
     for name in INVARIANTS:
         try:
             async with databases.worker.begin() as session:
-                violations = await find_violations(session, name)
+                violations = await _check(session, name, now=now)
             await _alarm(databases, name, violations, alarms, now=now)
         except Exception as error:  # the others are checked all the same
             log.error("invariant.not_checked", invariant=name, error=repr(error))
             continue
         count += len(violations)
     return count
+
+
+def days_to_check(now: datetime) -> set[date]:
+    """Return the days of which stays are checked now: the newest, and an older one each time.
+
+    So what was changed long after is found within eight days, however many stays there are.
+    """
+    today = hanoi_day(now)
+    newest = {today + timedelta(days=days) for days in range(-NEWEST_DAYS, DAYS_AHEAD + 1)}
+    round_number = int(now.timestamp() // INVARIANTS_EVERY_S)
+    return newest | {today - timedelta(days=NEWEST_DAYS + 1 + round_number % OLDER_DAYS)}
+
+
+async def _check(session: AsyncSession, name: str, *, now: datetime) -> list[Violation]:
+    if name not in BY_DAY:
+        return await find_violations(session, name)
+    days = days_to_check(now) | await list_alarmed_days(session, alarm_subject(name))
+    return await find_violations_of_days(session, name, sorted(days, reverse=True))
 
 
 async def open_alarm(

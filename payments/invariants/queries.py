@@ -8,16 +8,21 @@ wrong), then the evidence. Each reads whole tables once and compares sums, so th
 with the rows and not with their square.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
+from itertools import product
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.clock import day_bounds, hanoi_day
 from core.database_connections import patient
+from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
-from payments.invariants.parking import PARKING_INVARIANTS
+from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
@@ -233,7 +238,7 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
     WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
-      AND m.verdict NOT IN ('account_test', 'same_money')
+      AND m.verdict NOT IN ('account_test', 'same_money', 'awaiting_sync')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
                       AND k.credit_id = m.credit_id
                       AND k.amount_vnd = c.amount_vnd - m.applied_vnd
@@ -290,8 +295,11 @@ REFUNDS_DUE_AGREE: Final = """
                ELSE c.amount_vnd - m.applied_vnd END
 """
 # What is proposed to be given back, or was, of a stay or a bill is no more than was paid for it.
+# Stays that were joined are one.
 REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
-    SELECT org_id, matter_id, sum(given_vnd) AS given_vnd, sum(paid_vnd) AS paid_vnd FROM (
+    SELECT one.org_id, coalesce(j.kept_id, one.matter_id) AS matter_id,
+           sum(one.given_vnd) AS given_vnd, sum(one.paid_vnd) AS paid_vnd
+    FROM (
         SELECT k.org_id, CASE WHEN b.owner_kind = 'parking_session' THEN b.owner_id
                               ELSE k.matter_id END AS matter_id, k.amount_vnd AS given_vnd,
                0 AS paid_vnd
@@ -305,8 +313,11 @@ REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
         UNION ALL
         SELECT org_id, session_id, 0, amount_vnd FROM collections
         WHERE reversed_at IS NULL AND session_id IS NOT NULL AND rail IN ('cash', 'float')
-    ) AS both_sides
-    GROUP BY org_id, matter_id HAVING sum(given_vnd) > sum(paid_vnd)
+    ) AS one
+    LEFT JOIN stay_links j ON j.org_id = one.org_id AND j.other_id = one.matter_id
+     AND j.kind = 'joined'
+    GROUP BY one.org_id, coalesce(j.kept_id, one.matter_id)
+    HAVING sum(one.given_vnd) > sum(one.paid_vnd)
 """
 
 INVARIANTS: Final[dict[str, str]] = {
@@ -346,6 +357,11 @@ BOUNDS: Final = (
 LIST_ALARMS = text("""
     SELECT org_id, subject_id FROM breaks WHERE kind = :kind AND closed_at IS NULL
 """)
+LIST_ALARMED = text("""
+    SELECT reason_facts->'evidence'->>'session_id' FROM breaks
+    WHERE kind = :kind AND closed_at IS NULL AND subject_id = :subject_id
+""")
+LIST_LOT_ORGS = text("SELECT DISTINCT org_id FROM lots ORDER BY org_id")
 
 
 @dataclass(frozen=True)
@@ -375,6 +391,36 @@ async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
         Violation(name, row["org_id"], {key: row[key] for key in row if key != "org_id"})
         for row in rows.mappings()
     ]
+
+
+async def find_violations_of_days(
+    session: AsyncSession, name: str, days: Collection[date]
+) -> list[Violation]:
+    """Check an invariant of BY_DAY for the stays that began on some days in Hà Nội."""
+    for bound in BOUNDS:
+        await session.execute(text(bound))
+    found: list[Violation] = []
+    with patient(ANSWER_WITHIN_S):
+        org_ids = (await session.scalars(LIST_LOT_ORGS)).all()
+        for org_id, day in product(org_ids, days):
+            start, end = day_bounds(day)
+            values = {"org_id": org_id, "first_id": first_id_at(start), "end_id": first_id_at(end)}
+            query = text(f"{BY_DAY[name]} LIMIT {VIOLATIONS_MAX - len(found)}")
+            rows = (await session.execute(query, values)).mappings()
+            found += [
+                Violation(name, row["org_id"], {key: row[key] for key in row if key != "org_id"})
+                for row in rows
+            ]
+            if len(found) >= VIOLATIONS_MAX:
+                break
+    return found
+
+
+async def list_alarmed_days(session: AsyncSession, subject_id: UUID) -> set[date]:
+    """Return the days of the stays that open alarms of an invariant of BY_DAY are about."""
+    values = {"kind": BreakKind.BOOKS_DISAGREE.value, "subject_id": subject_id}
+    rows = await session.scalars(LIST_ALARMED, values)
+    return {hanoi_day(instant_of(UUID(row))) for row in rows if row}
 
 
 async def find_alarms(session: AsyncSession) -> set[tuple[UUID, UUID]]:

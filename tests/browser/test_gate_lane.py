@@ -177,7 +177,7 @@ def test_barrier_of_the_way_in_takes_the_place_of_the_button_until_the_next_plat
 
     expect(lane_of(page)).to_have_attribute("data-lane", "opened")
     expect(page.locator("#sheet")).to_be_hidden()
-    type_plate(page, "29")
+    type_plate(page, "29A1")
     expect(page.get_by_role("button", name="Cho vào")).to_be_visible()
     expect(page.locator("[data-screen=enter] [data-action=lane]")).to_have_count(0)
 

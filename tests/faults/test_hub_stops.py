@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -24,11 +25,19 @@ from fastapi import Request
 from api.http.deps import public
 from api.live.streams import stream_events
 from api.app import create_app
+from api.services import read_services
 from uuid import UUID
 app = create_app()
 @app.get("/live", dependencies=[public])
 async def live(request: Request):
     return await stream_events(request, org_id=UUID(int=1))
+@app.get("/held", dependencies=[public])
+async def hold(request: Request):
+    lanes = read_services(request).lanes
+    with lanes._held(lanes._controllers, UUID(int=1)) as event:
+        print("held", flush=True)
+        await event.wait()
+    return {}
 uvicorn.run(app, port=int(sys.argv[1]), proxy_headers=False, timeout_graceful_shutdown=20)
 """
 
@@ -43,7 +52,7 @@ def serving(fresh_database: FreshDatabase) -> Iterator[tuple[subprocess.Popen[by
         cwd=Path(__file__).parents[2],
         env={**os.environ, **fresh_database.environment},
         stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -57,6 +66,8 @@ def serving(fresh_database: FreshDatabase) -> Iterator[tuple[subprocess.Popen[by
     finally:
         process.kill()
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -80,3 +91,20 @@ def test_open_screens_do_not_keep_a_hub_from_stopping(
             " AND usename = 'phopay_app'"
         ).fetchone()
     assert left == (0,)
+
+
+def test_a_barrier_that_waits_for_a_command_does_not_keep_a_hub_from_stopping(
+    fresh_database: FreshDatabase,
+) -> None:
+    with serving(fresh_database) as (process, url), ThreadPoolExecutor(1) as barrier:
+        held = barrier.submit(httpx.get, f"{url}/held", timeout=30)
+        assert process.stdout is not None
+        for line in process.stdout:  # until it waits
+            if line == b"held\n":
+                break
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert held.result().status_code == 200
+        process.wait(timeout=30)
+        assert time.monotonic() - started < 5

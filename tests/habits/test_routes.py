@@ -157,6 +157,7 @@ REPEATS: Final = {
     "/v1/devices/{device_id}/token": "token",
     "/v1/devices/{device_id}/revoke": "state",
     "/v1/devices/me/person": "state",
+    "/v1/devices/me/reference-blocks": "known",
     "/manage/devices/{device_id}/revoke": "state",
     "/manage/devices/pins/{staff_id}": "state",
     "/me/pin": "state",

@@ -1,12 +1,16 @@
 """Ticket, collection, receipt, shift and ledger agree, and whatever parts them is seen."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psycopg
 import pytest
 
+from core.clock import hanoi_day
 from core.db import Database
-from core.ids import new_id
+from core.ids import first_id_at, new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionRail
@@ -19,7 +23,8 @@ from parking.places.posters import make_poster
 from parking.shifts.posters import handle_poster_change
 from parking.shifts.service import close_shift
 from payments.bills.owners import OwnersInbox
-from payments.invariants.parking import PARKING_INVARIANTS
+from payments.invariants.jobs import INVARIANTS_EVERY_S, check_invariants, days_to_check
+from payments.invariants.parking import PARKING_INVARIANTS, STAYS_OF_A_DAY_AGREE
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase, Template, a_template
@@ -166,6 +171,51 @@ async def test_whatever_parts_them_is_seen(books: FreshDatabase, damage: str) ->
 
     found = {line.partition(":")[0] for line in find_violations(books.owner_url)}
     assert found == seen_by
+
+
+async def test_the_running_hub_checks_stays_day_by_day_and_an_alarm_stays_until_its_day_holds(
+    books: FreshDatabase, app_database: Database, worker_database: Database
+) -> None:
+    databases = JobDatabases(app=app_database, worker=worker_database)
+    damage, _ = DAMAGES["a stay forgets what was collected"]
+    with psycopg.connect(books.owner_url) as owner:
+        owner.execute(damage)
+    assert await check_invariants(databases, now=NOON) == 1
+
+    much_later = NOON + timedelta(days=3_000)  # the rounds of that day look at other days
+    assert await check_invariants(databases, now=much_later) == 1
+    with psycopg.connect(books.owner_url) as owner:
+        alarm = "SELECT count(*) FROM breaks WHERE kind = 'books_disagree' AND closed_at IS NULL"
+        assert owner.execute(alarm).fetchone() == (1,)
+        owner.execute("UPDATE breaks SET closed_at = now() WHERE kind = 'books_disagree'")
+    assert await check_invariants(databases, now=much_later) == 0
+
+
+def test_each_day_of_two_years_is_checked_within_eight_days() -> None:
+    rounds = [NOON + timedelta(seconds=INVARIANTS_EVERY_S * number) for number in range(8 * 96)]
+    checked = set().union(*map(days_to_check, rounds))
+
+    today = hanoi_day(NOON)
+    assert {today - timedelta(days=days) for days in range(660)} <= checked
+
+
+async def test_a_day_of_stays_is_read_by_indexes(books: FreshDatabase) -> None:
+    values = {
+        "org_id": new_id(),
+        "first_id": first_id_at(NOON),
+        "end_id": first_id_at(NOON + timedelta(days=1)),
+    }
+    query = re.sub(r"(?<!:):(\w+)", r"%(\1)s", STAYS_OF_A_DAY_AGREE)
+    with psycopg.connect(books.owner_url) as owner:
+        owner.execute("SET enable_seqscan = off")
+        # As good on a table as small as this one.
+        owner.execute("DROP INDEX ix_collections_shift, ix_collections_lot")
+        owner.execute("ALTER TABLE collections DROP CONSTRAINT pk_collections CASCADE")
+        plan = "\n".join(row[0] for row in owner.execute(f"EXPLAIN {query}", values))
+        owner.rollback()
+
+    for bounded in ("id >=", "session_id >=", "owner_id >="):
+        assert re.search(rf"Index Cond: .*\({bounded}", plan), plan
 
 
 def test_every_invariant_of_parking_is_damaged_here() -> None:

@@ -7,11 +7,12 @@ seconds ago.
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.http.deps import Now, TheDatabase, TheDirectory, public
+from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
 from api.http.errors import may_answer
 from api.http.fields import Read
+from api.http.networks import network_of
 from core.tenancy import open_org_transaction
 from identity.organisations.errors import OrganisationNotFound
 from identity.organisations.rules import ORG_CODE_PATTERN
@@ -65,14 +66,19 @@ class FeatureCollection(Read):
 )
 async def show_free_spaces(
     org: Annotated[str, Query(pattern=f"^{ORG_CODE_PATTERN}$", description="The operator's code.")],
+    request: Request,
     response: Response,
     database: TheDatabase,
     directory: TheDirectory,
+    limits: TheLimits,
     now: Now,
 ) -> FeatureCollection:
     """Say how many spaces are free at each lot that has a position. At most 10 seconds old."""
+    network = network_of(request)
+    limits.open_data.take(network)
     found = await directory.find_org(org)
     if found is None:
+        limits.pay_misses.take(network)
         raise OrganisationNotFound(org)
     response.headers["Cache-Control"] = f"public, max-age={KEPT_FOR.seconds}"
     response.headers["Access-Control-Allow-Origin"] = "*"

@@ -30,7 +30,6 @@ from parking.places import queries
 from parking.places.models import Lot
 from parking.places.rules import Occupied
 from parking.plates import mask_plate
-from parking.tariffs import views
 
 router = APIRouter(prefix="/v1/apds", tags=["apds"])
 
@@ -58,26 +57,19 @@ async def list_places(caller: AnyReader, tx: Tx) -> Places:
 
 
 @router.get("/rates")
-async def list_rates(caller: AnyReader, tx: Tx, now: Now) -> Rates:
-    """List the versions of tariffs, those that are past and withdrawn too, with their documents."""
-    tariffs = await views.list_tariffs(tx, caller.org_id, limit=RATES_MAX, now=now)
-    found = []
-    for tariff in tariffs:
-        for one in tariff.versions:
-            document = await views.get_document(tx, caller.org_id, tariff.id, one.id)
-            found.append(
-                RateTable(
-                    id=one.id,
-                    version=one.version,
-                    name=tariff.name,
-                    rate_table_id=tariff.id,
-                    version_valid_from=one.valid_from,
-                    legal_basis=one.legal_basis,
-                    status=one.standing.value,
-                    document=document,
-                )
-            )
-    return Rates(rates=found[:RATES_MAX])
+async def list_rates(
+    caller: AnyReader,
+    tx: Tx,
+    now: Now,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=RATES_MAX)] = RATES_MAX,
+) -> Rates:
+    """List versions of tariffs with their documents, oldest first; past and withdrawn ones, too."""
+    rows = await queries_export.list_rates(tx, caller.org_id, after=after, limit=limit + 1, now=now)
+    return Rates(
+        rates=[_to_rate(row) for row in rows[:limit]],
+        next=rows[limit - 1][0] if len(rows) > limit else None,
+    )
 
 
 @router.get("/sessions")
@@ -152,6 +144,20 @@ async def _to_place(tx: Tx, caller: Caller, lot: Lot, occupied: list[Occupied]) 
             VehicularAccess(id=one.id, name=one.name, direction=one.direction) for one in lanes
         ],
         identified_area=[IdentifiedArea(id=one.id, name=one.name) for one in areas],
+    )
+
+
+def _to_rate(row: tuple[Any, ...]) -> RateTable:
+    id_, version, name, tariff_id, valid_from, legal_basis, document, standing = row
+    return RateTable(
+        id=id_,
+        version=version,
+        name=name,
+        rate_table_id=tariff_id,
+        version_valid_from=valid_from,
+        legal_basis=legal_basis,
+        status=standing,
+        document=document,
     )
 
 

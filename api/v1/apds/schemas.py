@@ -83,9 +83,10 @@ class RateTable(Versioned):
 
 
 class Rates(Apds):
-    """The rates of an organisation."""
+    """A page of the rates of an organisation."""
 
     rates: list[RateTable]
+    next: UUID | None = Field(description="Ask with it as `after`; null: that was all.")
 
 
 class Credential(Apds):

@@ -214,7 +214,7 @@ async def name_vehicle(
 @router.post(
     "/{lot_id}/sessions/{session_id}/photos",
     status_code=201,
-    responses=may_answer(ParkingStayNotFound, PhotoNotFound, PhotoIdTaken, PhotoUsed, ScopeNeeded),
+    responses=may_answer(ParkingStayNotFound, PhotoNotFound, PhotoUsed, PhotoIdTaken, ScopeNeeded),
 )
 async def add_stay_photo(
     lot_id: UUID, session_id: UUID, body: PhotoAttach, caller: Gate, tx: Tx, now: Now

@@ -52,6 +52,7 @@ class LeakageRead(Read):
     day: date
     entered: int
     entered_without_photo: int
+    entered_on_same_photo: int = Field(description="Beyond the first vehicle on each photo.")
     left: list[LeftRead] = Field(description="By the reason; `unconfirmed` was never matched.")
     unpaid_vnd: int
     missing_tickets: int = Field(description="Of books that were given out that day.")
@@ -183,6 +184,7 @@ def write_leakage(found: Leakage, day: date) -> LeakageRead:
         day=day,
         entered=found.entered,
         entered_without_photo=found.entered_without_photo,
+        entered_on_same_photo=found.entered_on_same_photo,
         left=[LeftRead.model_validate(one) for one in found.left],
         unpaid_vnd=found.unpaid_vnd,
         missing_tickets=found.missing_tickets,

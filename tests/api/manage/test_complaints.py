@@ -126,6 +126,7 @@ async def test_an_answer_needs_an_outcome_and_words_and_goes_to_the_list_with_it
     hub: Hub, staffed: StaffedGate, gate: Gate, stay_id: UUID
 ) -> None:
     manager = as_reader(staffed.manager)
+    await collect_cash(hub.services.database, gate, stay_id, PER_VISIT_VND)
     made = await add(hub, gate, stay_id)
     path = f"/manage/complaints/{made.id}/resolve"
 
@@ -133,18 +134,23 @@ async def test_an_answer_needs_an_outcome_and_words_and_goes_to_the_list_with_it
     wrong = await manager.post(
         path, data={"outcome": "rejected", "answer": "Thu đúng giá.", "refund": "5"}
     )
-    done = await manager.post(
+    too_much = await manager.post(
         path, data={"outcome": "upheld", "answer": "Thu thừa.", "refund": "15000"}
+    )
+    done = await manager.post(
+        path, data={"outcome": "upheld", "answer": "Thu thừa.", "refund": "4000"}
     )
     late = await manager.post(path, data={"outcome": "rejected", "answer": "Thu đúng giá."})
 
-    assert [one.status_code for one in (empty, wrong, done, late)] == [422, 422, 303, 422]
+    answers = (empty, wrong, too_much, done, late)
+    assert [one.status_code for one in answers] == [422, 422, 422, 303, 422]
+    assert "Không trả lại nhiều hơn số đã thu" in text_of(too_much)
     assert "Chỉ ghi tiền trả lại khi phản ánh đúng" in text_of(wrong)
     assert "Thu đúng giá." in wrong.text
     assert "đã có người trả lời" in text_of(late)
     listed = text_of(await manager.get("/manage/breaks"))
     assert "Trả lại theo phản ánh" in listed
-    assert "15.000 ₫" in listed
+    assert "4.000 ₫" in listed
     resolved = text_of(await manager.get("/manage/complaints", params={"show": "resolved"}))
     assert "Phản ánh đúng" in resolved
     audited = text_of(await manager.get("/manage/audit"))
@@ -154,6 +160,7 @@ async def test_an_answer_needs_an_outcome_and_words_and_goes_to_the_list_with_it
 async def test_the_api_lists_and_resolves(
     hub: Hub, staffed: StaffedGate, gate: Gate, stay_id: UUID
 ) -> None:
+    await collect_cash(hub.services.database, gate, stay_id, PER_VISIT_VND)
     made = await add(hub, gate, stay_id, words="thu thừa")
     api = staffed.manager
     body = {"outcome": "partly_upheld", "answer": "Trả lại một nửa.", "refund_vnd": 5_000}

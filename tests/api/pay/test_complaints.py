@@ -21,6 +21,7 @@ from tests.world.hubs import Hub
 from tests.world.markets import Market
 from tests.world.pages import as_reader, text_of
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, ticket_path_of
+from tests.world.served_lots import a_photo
 
 pytestmark = pytest.mark.anyio
 
@@ -213,7 +214,7 @@ async def test_a_payer_complains_from_the_pay_page_about_the_bill_or_a_transfer(
 @pytest.mark.parametrize(
     ("outcome", "refund_vnd", "said"),
     [
-        (Outcome.UPHELD, 15_000, ["Phản ánh đúng", "15.000 ₫"]),
+        (Outcome.UPHELD, 4_000, ["Phản ánh đúng", "4.000 ₫"]),
         (Outcome.REJECTED, None, ["Phản ánh chưa có cơ sở"]),
         (Outcome.DUPLICATE, None, ["Trùng với phản ánh khác"]),
     ],
@@ -223,10 +224,12 @@ async def test_the_outcome_is_read_at_the_same_link(
     driver: httpx.AsyncClient,
     gate: Gate,
     path: str,
+    stay_id: UUID,
     outcome: Outcome,
     refund_vnd: int | None,
     said: list[str],
 ) -> None:
+    await collect_cash(hub.services.database, gate, stay_id, PER_VISIT_VND)
     link = (await send(driver, path)).headers["location"]
     [kept] = await complaints(hub, gate.org_id)
     async with open_org_transaction(hub.services.database, gate.org_id) as session:
@@ -282,3 +285,31 @@ async def test_one_network_sends_so_many_complaints_and_no_more(
 
     assert answers[:20] == [303] * 20
     assert 429 in answers[20:]
+
+
+async def test_a_photo_of_a_complaint_that_is_refused_is_not_kept(
+    hub: Hub, driver: httpx.AsyncClient, gate: Gate, path: str
+) -> None:
+    def files(shade: int) -> dict[str, Any]:
+        return {"photo": ("anh.png", a_photo(shade), "image/png")}
+
+    assert (await send(driver, path, files=files(10))).status_code == 303
+    for shade in (20, 30):  # one of its category waits for its answer
+        assert (await send(driver, path, files=files(shade))).status_code == 422
+    assert (await send(driver, path, files=files(40), category="other")).status_code == 422
+
+    async with open_org_transaction(hub.services.database, gate.org_id) as session:
+        assert await session.scalar(text("SELECT count(*) FROM photos")) == 1
+    kept = [path for path in hub.services.settings.data_dir.rglob("*") if path.is_file()]
+    assert len([one for one in kept if "photos" in one.parts]) == 1
+
+
+async def test_a_link_takes_so_many_complaints_in_ten_minutes_from_all_networks_together(
+    hub: Hub, driver: httpx.AsyncClient, path: str
+) -> None:
+    for _ in range(18):  # by others
+        hub.services.limits.complaints_of_link.take(path)
+
+    codes = [(await send(driver, path)).status_code for _ in range(3)]
+
+    assert codes == [303, 422, 429]

@@ -220,6 +220,18 @@ async def test_an_entry_that_a_phone_kept_misses_its_photo_until_it_comes(
     assert await read_stay(owner_database, stay) == (hash_, None, False)
 
 
+async def test_a_photo_is_attached_to_one_vehicle(gate: Gate) -> None:
+    stays = [(await gate.enter())["session_id"] for _ in range(2)]
+    photo = await upload(gate, "olive")
+    facts = {"photo": photo, "direction": "in"}
+
+    first, again = [await attach(gate, stays[0], **facts) for _ in range(2)]
+    other = await attach(gate, stays[1], **facts)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (other.status_code, other.json()["code"]) == (409, "photo_used")
+
+
 async def test_one_photo_is_no_evidence_of_two_vehicles_that_left(gate: Gate) -> None:
     hash_ = await upload(gate)
     first, second = [(await gate.enter(photo=hash_))["session_id"] for _ in range(2)]

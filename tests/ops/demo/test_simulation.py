@@ -122,6 +122,8 @@ def test_vehicles_come_go_and_pay_and_the_books_agree(
 
         assert becomes(has_heard, within_s=30), read_books(fresh_database)
         assert becomes(lambda: not find_waiting(fresh_database.owner_url), within_s=20)
+        hub.terminate()  # a barrier of the sandbox's still holds a request there
+        hub.wait(20)
 
     assert [one for one in events if one["event"] not in ("in", "out", "sale")] == []
     after = read_books(fresh_database)
@@ -129,7 +131,9 @@ def test_vehicles_come_go_and_pay_and_the_books_agree(
     assert after["left"] - before["left"] >= counts["out"] > 0
     assert min(counts["sale"], after["transfers"]) > 0
     assert find_violations(fresh_database.owner_url) == []
-    assert [line for line in hub_log.read_text().splitlines() if '"level":"error"' in line] == []
+    said = hub_log.read_text()
+    assert '"level":"error"' not in said
+    assert "ERROR" not in said
 
 
 def read_events(log: Path) -> list[dict[str, str]]:

@@ -41,7 +41,6 @@ from tests.world.parking_sessions import (
     PER_VISIT_VND,
     Gate,
     a_bill_wanted,
-    a_gate,
     a_stay,
     cash,
 )
@@ -51,11 +50,6 @@ pytestmark = pytest.mark.anyio
 
 PLATE, TICKET = "29AA12345", "A000017"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def join(database: Database, gate: Gate, one: UUID, other: UUID) -> StayFacts:
@@ -516,6 +510,58 @@ async def test_a_second_vehicle_may_have_a_plate_of_its_own_and_takes_the_pass_a
     assert (second.pass_id, third.pass_id) == (pass_id, None)
     assert (await read(app_database, gate, stay_id)).pass_id is None
     assert (await read_inside(app_database, gate))[0] == 3
+
+
+@pytest.mark.parametrize("kind", ["token", "tag"])
+async def test_a_token_that_the_second_vehicle_takes_along_is_still_a_token(
+    app_database: Database, gate: Gate, kind: str
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET, ticket_kind=kind)
+
+    second = await part(app_database, gate, stay_id, ticket=TICKET)
+
+    assert (second.ticket, second.ticket_kind) == (TICKET, kind)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        listed = await session.execute(text("SELECT kind, session_id FROM inside ORDER BY kind"))
+        assert {(row[0], row[1]) for row in listed} == {("plate", stay_id), (kind, second.id)}
+
+
+async def test_reasons_of_joining_and_parting_are_kept_without_whole_plates(
+    app_database: Database, gate: Gate
+) -> None:
+    stays = [
+        await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR),
+        await a_stay(app_database, gate, plate=PLATE),
+    ]
+    why = "Xe 29AA-123.45 vào hai lần"
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        kept = await join_stays(session, gate.org_id, *stays, reason=why, actor=MANAGER, now=NOON)
+        await part_stay(
+            session, gate.org_id, kept.id, new_id(), plate=None, ticket=TICKET,
+            ticket_kind="ticket", reason=why, actor=MANAGER, now=NOON,
+        )  # fmt: skip
+        reasons = (await session.scalars(text("SELECT reason FROM stay_links"))).all()
+
+    assert len(reasons) == 2
+    assert not [one for one in reasons if "123.45" in one or "12345" in one], reasons
+
+
+@pytest.mark.parametrize("licensed", [0, 1, 2])
+async def test_a_parted_vehicle_that_is_one_too_many_for_the_licence_is_an_alarm(
+    app_database: Database, gate: Gate, licensed: int
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await session.execute(text("UPDATE occupancy SET licensed_capacity = :n"), {"n": licensed})
+
+    await part(app_database, gate, stay_id, ticket=TICKET)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        query = text("SELECT data FROM events WHERE kind = 'parking.over_licence'")
+        told = (await session.scalars(query)).all()
+    assert [(one["licensed_capacity"], one["inside_count"]) for one in told] == (
+        [(1, 2)] if licensed == 1 else []
+    )
 
 
 async def test_one_that_left_can_be_parted_because_the_other_is_still_there(

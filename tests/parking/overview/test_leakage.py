@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.clock import hanoi_day
 from core.db import Database
@@ -17,14 +18,9 @@ from parking.exits.undoing import correct_vehicle, reverse_collection
 from parking.overview.leakage import Leakage, read_leakage
 from tests.parking.ticket_books.test_ticket_books import come_in, hand_back, issue
 from tests.world.constants import NOON
-from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
+from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def gate(app_database: Database) -> Gate:
-    return await a_gate(app_database)
 
 
 async def take(database: Database, gate: Gate, stay_id: UUID, taken: Taken) -> UUID:
@@ -116,3 +112,21 @@ async def test_a_day_counts_tickets_corrections_and_what_was_undone(
     assert (found.missing_tickets, found.stray_tickets) == (2, 1)
     assert (found.corrected, found.undone, found.undone_vnd) == (1, 1, PER_VISIT_VND)
     assert (found.opened_by_hand, found.left) == (0, ())
+
+
+async def test_a_photo_that_lets_several_vehicles_in_is_counted(
+    app_database: Database, gate: Gate
+) -> None:
+    for n in range(5):
+        stay_id = await a_stay(app_database, gate)
+        photo = bytes([n % 2]) * 32 if n else None
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            await session.execute(
+                text("UPDATE parking_sessions SET entry_photo = :photo WHERE id = :id"),
+                {"photo": photo, "id": stay_id},
+            )
+
+    found = await read(app_database, gate)
+
+    assert (found.entered, found.entered_without_photo) == (5, 1)
+    assert found.entered_on_same_photo == 2

@@ -332,6 +332,7 @@ export class Entering {
   #showKeys(which) {
     for (const keys of this.form.querySelectorAll("[data-keys]")) keys.hidden = keys.dataset.keys !== which;
     this.form.dataset.keysShown = which;
+    if (which === "letters") this.#offerLane([]); // they need the room
     this.input.inputMode = "none";
   }
 
