@@ -156,9 +156,7 @@ async def attach_photo(
     )
     if is_new:
         use = (photo, session_id)
-        if not await use_photos(
-            session, org_id, [use], subject_kind="parking_session", now=now
-        ):
+        if not await use_photos(session, org_id, [use], subject_kind="parking_session", now=now):
             raise PhotoUsed
         return
     known = await queries.find_sighting(session, org_id, photo_id)
