@@ -27,7 +27,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def take(database: Database, gate: Gate, stay_id: UUID, taken: Taken) -> UUID:
