@@ -17,7 +17,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.gates import CODE, Gate
 from tests.world.parking_sessions import a_tariff_document
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PLACE = {"latitude_e6": 21_028_511, "longitude_e6": 105_854_167}
 

@@ -21,7 +21,7 @@ from tests.world.hubs import Hub
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ from tests.world.parking_sessions import (
     cash,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HOUR = timedelta(hours=1)
 

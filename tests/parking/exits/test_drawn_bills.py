@@ -30,7 +30,7 @@ from tests.world.payees import an_account
 from tests.world.reads import list_breaks, list_outcomes, read_ledger
 from tests.world.references import a_block, a_device
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AHEAD = {"id": str(an_id_at(BACK_ONLINE + timedelta(days=3)))}
 LATER = BACK_ONLINE + timedelta(minutes=1)

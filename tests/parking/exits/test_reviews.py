@@ -26,7 +26,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.lots import CAR
 from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_stay, cash
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HOUR = timedelta(hours=1)
 STALE_AT = NOON - 72 * HOUR  # whoever came in before then
