@@ -148,7 +148,7 @@ async def _write(
         action="parking_session.ticket_lost",
         object_kind="parking_session",
         object_id=stay.id,
-        after={"has_photo": told.photo is not None},
+        after={"photo": None if told.photo is None else told.photo.hex()},
         reason=told.reason,
         now=now,
     )
