@@ -18,6 +18,7 @@ from api.counter import create as counter_create
 from api.counter import printed_code
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.gate import drawn_codes as gate_drawn_codes
 from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
 from api.gate import routes as gate_routes
@@ -77,6 +78,7 @@ from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
 from api.v1.devices import phone as devices_phone
+from api.v1.devices import references as devices_references
 from api.v1.devices import routes as devices_routes
 from api.v1.docs import routes as docs_routes
 from api.v1.events import routes as events_routes
@@ -91,6 +93,7 @@ from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
+from api.v1.parking_sessions import lost_tickets as parking_lost_tickets
 from api.v1.parking_sessions import reviews as parking_sessions_reviews
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
@@ -119,6 +122,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     organisations_routes.router,
     staff_routes.router,
     api_keys_routes.router,
+    devices_references.router,
     devices_phone.router,
     devices_routes.router,
     devices_routes.pins,
@@ -136,6 +140,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_sessions_routes.router,
     parking_sessions_reviews.router,
     parking_sessions_toll.router,
+    parking_lost_tickets.router,
     toll_routes.router,
     shifts_routes.router,
     recounts_routes.router,
@@ -172,6 +177,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     gate_enrolment.router,
     gate_routes.router,
     gate_stays.router,
+    gate_drawn_codes.router,
     gate_papers.router,
     gate_worker.router,
     pay_routes.router,

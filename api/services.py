@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -43,6 +44,7 @@ from parking.tariffs.quotes import QuoteSigner
 from payments.bills.owners import OwnersInbox
 from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
+from payments.credits.awaiting import match_named
 from payments.credits.processor import NoticeProcessor
 from payments.outbox.waker import Waker
 from payments.polling.client import open_client
@@ -185,7 +187,11 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         )
         movement_writer = MovementWriter(gate_database, timeout_s=timeout_s, wake=waker.wake)
         stack.push_async_callback(entry_writer.drain)
-        movement_applier = MovementApplier(database, read_clock=read_clock)
+        movement_applier = MovementApplier(
+            database,
+            read_clock=read_clock,
+            bill_opened=partial(match_named, database, read_clock=read_clock),
+        )
         stack.push_async_callback(movement_applier.close)
         exit_writer = ExitWriter(
             database, read_clock=read_clock, timeout_s=timeout_s, wake=waker.wake

@@ -39,6 +39,7 @@ PAID_SINCE = frozenset({BillStatus.PAID, BillStatus.OVER_PAID})
 # What became of these says more than by which rule it did.
 WHY_IS_VERDICT = frozenset(
     {Verdict.SPLIT, Verdict.WRONG_ACCOUNT, Verdict.SEVERAL_BILLS, Verdict.NO_BILL}
+    | {Verdict.AWAITING_SYNC}
 )
 
 

@@ -31,6 +31,7 @@ const FILES = {
     ["swagger-ui-bundle.js", "swagger-ui-bundle.js"],
     ["swagger-ui.css", "swagger-ui.css"],
   ],
+  qr: [["index.js", "qr.js"]],
   "@fontsource/inter": [600, 700].map((weight) => [
     `files/inter-latin-${weight}-normal.woff2`,
     `fonts/inter-latin-${weight}-normal.woff2`,

@@ -18,6 +18,7 @@ SCRIPT: Final = API / "gate" / "static" / "gate_worker.js"
 # What the page loads, as patterns below the folders of static files.
 SHELL: Final = (
     "vendor/app.css",
+    "vendor/qr.js",
     "vendor/fonts/*.woff2",
     "icons/*",
     "gate.webmanifest",

@@ -4,6 +4,7 @@ Each has a transaction of its own, so that locks are taken in their order (docs/
 occupancy is held for one vehicle, and one that cannot be applied leaves the others standing.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -20,26 +21,42 @@ from identity.devices.rules import correct_time
 from parking.exits import queries_movements
 from parking.exits.movement_types import Applied, MovementFacts
 from parking.exits.movements import apply_movement, open_break
-from parking.sessions.rules import EntryRequest, Verdict
+from parking.sessions.rules import EntryRequest, MovementKind, Verdict
 
 log = structlog.get_logger()
+
+BillOpened = Callable[[UUID, str], Awaitable[object]]
 
 APPLIED_AT_ONCE_MAX: Final = 1_000  # movements of one device in one round
 TRIES_MAX: Final = 3  # of an entry: its credential was taken while it was decided
 
 
-async def apply_device(database: Database, org_id: UUID, device_id: UUID, *, now: datetime) -> int:
+async def apply_device(
+    database: Database,
+    org_id: UUID,
+    device_id: UUID,
+    *,
+    now: datetime,
+    bill_opened: BillOpened | None = None,
+) -> int:
     """Apply what waits of one device; return how many movements.
 
     What fails for no fault of its own, or ours, comes again later, and what follows it waits.
+
+    Args:
+        bill_opened: called with (organisation, reference) once a bill is committed that the device
+            made without network; its money may wait.
     """
     applied = 0
     try:
         while applied < APPLIED_AT_ONCE_MAX:
             async with open_org_transaction(database, org_id) as session:
-                if not await _apply_next(session, org_id, device_id, now=now):
-                    break
+                movement = await _apply_next(session, org_id, device_id, now=now)
+            if movement is None:
+                break
             applied += 1
+            if movement.kind == MovementKind.BILL and bill_opened is not None:
+                await _tell(bill_opened, org_id, movement)
     except Exception as error:  # one device does not hold up the others
         log.error("movements.not_applied", device=str(device_id), error=repr(error))
         if not is_database_away(error):
@@ -49,10 +66,10 @@ async def apply_device(database: Database, org_id: UUID, device_id: UUID, *, now
 
 async def _apply_next(
     session: AsyncSession, org_id: UUID, device_id: UUID, *, now: datetime
-) -> bool:
+) -> MovementFacts | None:
     row = await queries_movements.lock_next(session, org_id, device_id)
     if row is None:
-        return False
+        return None
     id_, lot_id, kind, body, device_at, offset_ms, received_at, received_from, request, tries = row
     movement = MovementFacts(
         id=id_,
@@ -76,7 +93,17 @@ async def _apply_next(
         verdict = Applied.REFUSED
         await open_break(session, org_id, movement, verdict, now=now)
     await queries_movements.mark_applied(session, org_id, device_id, id_, verdict.value, now=now)
-    return True
+    return movement
+
+
+async def _tell(bill_opened: BillOpened, org_id: UUID, movement: MovementFacts) -> None:
+    reference = movement.data.get("reference")
+    if not isinstance(reference, str):
+        return
+    try:
+        await bill_opened(org_id, reference)
+    except Exception as error:  # the worker matches it; the device's next movement waits for nobody
+        log.error("bill.not_told", device=str(movement.device_id), error=repr(error))
 
 
 def _is_nobodys_fault(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from core.db import Database
-from parking.exits.applier import APPLIED_AT_ONCE_MAX, apply_device
+from parking.exits.applier import APPLIED_AT_ONCE_MAX, BillOpened, apply_device
 
 log = structlog.get_logger()
 
@@ -26,9 +26,16 @@ _Device = tuple[UUID, UUID]  # (organisation, device)
 class MovementApplier:
     """Applies what waits of a device, each device by itself and in its own order."""
 
-    def __init__(self, database: Database, *, read_clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        read_clock: Callable[[], datetime],
+        bill_opened: BillOpened | None = None,
+    ) -> None:
         self._database = database
         self._read_clock = read_clock
+        self._bill_opened = bill_opened
         self._turns = asyncio.Semaphore(DEVICES_AT_ONCE_MAX)
         self._running: dict[_Device, asyncio.Task[None]] = {}
         self._again: set[_Device] = set()
@@ -53,7 +60,9 @@ class MovementApplier:
     async def _apply(self, device: _Device) -> None:
         applied = APPLIED_AT_ONCE_MAX
         while applied == APPLIED_AT_ONCE_MAX and not self._is_closing:
-            applied = await apply_device(self._database, *device, now=self._read_clock())
+            applied = await apply_device(
+                self._database, *device, now=self._read_clock(), bill_opened=self._bill_opened
+            )
 
     async def _run(self, device: _Device) -> None:
         try:

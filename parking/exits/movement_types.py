@@ -13,10 +13,11 @@ from msgspec import Meta
 from core.money import TRANSFER_VND_MAX
 from core.text import find_text_fault
 from parking.sessions.rules import EntryRequest
+from payments.bills.references import REFERENCE_CHARS
 
 REASON_CHARS_MAX: Final = 500
 
-Data = TypeVar("Data", "ExitData", "CollectionData", "ManualOpenData")
+Data = TypeVar("Data", "ExitData", "CollectionData", "BillData", "ManualOpenData")
 Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 
 
@@ -29,15 +30,19 @@ class Applied(StrEnum):
     UNKNOWN_SESSION = "unknown_session"  # a break
     PAID_TWICE = "paid_twice"  # recorded, and something is to be given back; a break
     AFTER_CLOSE = "after_close"  # recorded, its shift was counted before; a break
+    REFERENCE_REFUSED = "reference_refused"  # it is not this device's, or another bill's; a break
+    AMOUNT_DIFFERS = "amount_differs"  # recorded, its code asks for more than the price; a break
     UNKNOWN_PERSON = "unknown_person"  # recorded as the device's: who it names is not of this gate
     OTHER_SHIFT = "other_shift"  # recorded: the shift it names is not this person's
     OVER_LIMIT = "over_limit"  # recorded, more than a shift may do offline; a break
 
 
-NOT_COUNTED: Final = frozenset({Applied.REFUSED, Applied.UNKNOWN_SESSION})
+NOT_COUNTED: Final = frozenset(
+    {Applied.REFUSED, Applied.UNKNOWN_SESSION, Applied.REFERENCE_REFUSED}
+)
 TO_CHECK: Final = frozenset(
     {Applied.PAID_TWICE, Applied.AFTER_CLOSE, Applied.OVER_LIMIT, Applied.UNKNOWN_PERSON}
-    | {Applied.OTHER_SHIFT}
+    | {Applied.OTHER_SHIFT, Applied.AMOUNT_DIFFERS}
 )
 
 
@@ -77,6 +82,20 @@ class CollectionData(msgspec.Struct, kw_only=True):
     rail: Literal["cash", "float", "exempt"]
     amount_vnd: Annotated[int, Meta(ge=0, le=TRANSFER_VND_MAX)]
     reason: Words | None = None
+    is_ticket_lost: bool = False  # the photo follows
+
+
+class BillData(msgspec.Struct, kw_only=True):
+    """`data` of a bill whose code was drawn without network."""
+
+    id: UUID
+    session_id: UUID
+    staff_id: UUID
+    shift_id: UUID | None = None
+    reference: Annotated[str, Meta(min_length=REFERENCE_CHARS, max_length=REFERENCE_CHARS)]
+    amount_vnd: Annotated[int, Meta(ge=1, le=TRANSFER_VND_MAX)]
+    reason: None = None
+    is_ticket_lost: bool = False  # as of a collection
 
 
 class ManualOpenData(msgspec.Struct, kw_only=True):

@@ -20,31 +20,36 @@ from parking.collections import queries as collection_queries
 from parking.collections import service as collections
 from parking.collections.rules import MONEY, CollectionRail, NewCollection
 from parking.exits import queries_movements
+from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.joined import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.lost_tickets import note_lost_ticket
 from parking.exits.movement_types import (
     NOT_COUNTED,
     TO_CHECK,
     Applied,
+    BillData,
     CollectionData,
     ExitData,
     ManualOpenData,
     MovementFacts,
     read_data,
 )
-from parking.exits.rules import ExitReason, SessionStatus, StayFacts
+from parking.exits.rules import OWNER_KIND, PURPOSE, ExitReason, SessionStatus, StayFacts
 from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
 from parking.exits.unpriced import report_unpriced
 from parking.places.queries import find_lot_name
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
 from parking.sessions.queries import enter_vehicles
-from parking.sessions.rules import EntryRequest, MovementKind, Verdict
+from parking.sessions.rules import EntryRequest, MovementKind, Verdict, check_entry_id
 from parking.shifts import late
 from parking.shifts.queries import find_people, find_shift, share_shift
 from parking.shifts.reporting import works_at_gate
 from parking.shifts.rules import ShiftFacts, is_shift_of
 from payments.bills import settling
+from payments.bills.blocks import IssuedBill
+from payments.bills.errors import ReferenceNotIssued, ReferenceUsed
 from payments.bills.rules import UNPAID
 from payments.bills.service import cancel_bill
 from payments.breaks.queries import insert_breaks_once
@@ -68,6 +73,8 @@ async def apply_movement(
             verdict = await _apply_exit(session, org_id, movement, now=now)
         elif movement.kind == MovementKind.COLLECTION:
             verdict = await _apply_collection(session, org_id, movement, now=now)
+        elif movement.kind == MovementKind.BILL:
+            verdict = await _apply_bill(session, org_id, movement, now=now)
         else:
             verdict = await _apply_manual_open(session, org_id, movement, now=now)
     except msgspec.ValidationError:
@@ -173,14 +180,28 @@ async def _apply_collection(
         raise Busy("The parking session is being joined.")
     known = await collection_queries.find_collection(session, org_id, data.id)
     if known is not None:
-        is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
+        # Taken before it was joined, or after.
+        of_stay = known.session_id in (data.session_id, stay.id)
+        is_same = of_stay and known.amount_vnd == data.amount_vnd
         return Applied.REPEAT if is_same else Applied.REFUSED
     shift = await share_shift(session, org_id, data.shift_id)
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     at = max(movement.happened_at, stay.entered_at)
-    standing = await read_standing_anyway(session, org_id, stay, at=at)
+    standing = await read_standing_anyway(
+        session, org_id, stay, at=at, is_ticket_lost=data.is_ticket_lost
+    )
     actor = Actor(kind="staff", id=data.staff_id, name=OFFLINE)
+    if data.is_ticket_lost:
+        await note_lost_ticket(
+            session,
+            org_id,
+            stay,
+            reason=OFFLINE,
+            device_id=movement.device_id,
+            actor=actor,
+            now=movement.happened_at,
+        )
     if standing.bill is not None and standing.bill.status in UNPAID:
         await cancel_bill(session, org_id, standing.bill.id, actor=actor, reason=OFFLINE, now=now)
     stay = standing.stay
@@ -243,6 +264,56 @@ async def _list_to_check(
     return to_check
 
 
+async def _apply_bill(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
+) -> Applied:
+    data = read_data(movement.data, BillData)
+    if check_entry_id(data.id, now=now) is not None:
+        return Applied.REFUSED
+    stay = await find_stay_or_kept(session, org_id, data.session_id)
+    if stay is None or stay.lot_id != movement.lot_id:
+        return Applied.UNKNOWN_SESSION
+    actor = await _find_actor(session, org_id, movement, data.staff_id)
+    assert actor.id is not None
+    wanted = IssuedBill(
+        id=data.id,
+        reference=data.reference,
+        amount_vnd=data.amount_vnd,
+        purpose=PURPOSE,
+        created_by=actor.id,
+        owner_kind=OWNER_KIND,
+        owner_id=stay.id,
+    )
+    try:
+        drawn = await record_drawn_bill(
+            session,
+            org_id,
+            movement.device_id,
+            stay,
+            wanted,
+            is_ticket_lost=data.is_ticket_lost,
+            at=movement.happened_at,
+            now=now,
+        )
+    except (ReferenceNotIssued, ReferenceUsed):
+        return Applied.REFERENCE_REFUSED
+    if drawn is DrawnBill.REPEAT:
+        return Applied.REPEAT
+    if data.is_ticket_lost:
+        await note_lost_ticket(
+            session,
+            org_id,
+            stay,
+            reason=OFFLINE,
+            device_id=movement.device_id,
+            actor=actor,
+            now=movement.happened_at,
+        )
+    if drawn is DrawnBill.ASKS_TOO_MUCH:
+        return Applied.AMOUNT_DIFFERS
+    return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED
+
+
 async def _apply_manual_open(
     session: AsyncSession, org_id: UUID, movement: MovementFacts, *, now: datetime
 ) -> Applied:
@@ -281,7 +352,7 @@ async def _find_fault(
     org_id: UUID,
     movement: MovementFacts,
     actor: Actor,
-    data: ExitData | ManualOpenData,
+    data: ExitData | BillData | ManualOpenData,
 ) -> Applied | None:
     """Say why a movement is not of the person, or of the shift, that it names."""
     if actor.kind != "staff":  # a device may name nobody

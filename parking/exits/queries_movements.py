@@ -78,6 +78,9 @@ OWE_UNCONFIRMED = text("""
       AND s.price_vnd > s.paid_vnd + s.waived_vnd
     RETURNING s.id
 """)
+SHOW_BILL = text("""
+    UPDATE parking_sessions SET bill_id = :bill_id WHERE org_id = :org_id AND id = :id
+""")
 
 
 async def lock_next(session: AsyncSession, org_id: UUID, device_id: UUID) -> tuple[Any, ...] | None:
@@ -129,6 +132,13 @@ async def is_over_offline_cash(
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id}
     rows = await run(session, SUM_OFFLINE_CASH, values)
     return bool(rows[0][0])
+
+
+async def show_bill(
+    session: AsyncSession, org_id: UUID, session_id: UUID, *, bill_id: UUID
+) -> None:
+    """Write which bill a locked stay shows now; all its bills count."""
+    await run(session, SHOW_BILL, {"org_id": org_id, "id": session_id, "bill_id": bill_id})
 
 
 async def find_unconfirmed(session: AsyncSession, *, before: datetime) -> list[UUID]:

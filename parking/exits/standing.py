@@ -105,12 +105,17 @@ async def read_standing(
 
 
 async def read_standing_anyway(
-    session: AsyncSession, org_id: UUID, stay: StayFacts, *, at: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
 ) -> Standing | Unpriced:
     """Return where a stay stands at an instant, with or without a price."""
     rates = await read_rates(session, org_id, [stay])
     bills = await read_bills(session, org_id, [stay])
-    return judge_anyway(stay, rates, bills, at=at)
+    return judge_anyway(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,11 +179,16 @@ def judge(
 
 
 def judge_anyway(
-    stay: StayFacts, rates: LotRates, bills: OwnBills, *, at: datetime
+    stay: StayFacts,
+    rates: LotRates,
+    bills: OwnBills,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
 ) -> Standing | Unpriced:
     """Price a stay and say what is due, or what was due when it had a price."""
     try:
-        return judge(stay, rates, bills, at=at)
+        return judge(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
     except NO_PRICE:
         bill = None if stay.bill_id is None else bills.shown.get(stay.bill_id)
         stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, timedelta())
@@ -201,7 +211,9 @@ def catch_up(
     if not change_vnd:
         return stay
     paid_until = stay.paid_until
-    if bill is not None and bill.status in IS_PAID and not bill.is_late:
+    # A code that was drawn without network may have asked for less than the stay was quoted.
+    is_whole = stay.settled_vnd + change_vnd >= (stay.price_vnd or 0)
+    if is_whole and bill is not None and bill.status in IS_PAID and not bill.is_late:
         assert bill.paid_at is not None
         until = bill.paid_at + grace
         paid_until = until if paid_until is None else max(paid_until, until)

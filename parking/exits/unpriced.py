@@ -1,4 +1,4 @@
-"""Stays that no tariff prices: each becomes a break, so that a person looks at its money."""
+"""Stays whose money a person must look at: no tariff prices them, or they were paid too much."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -23,9 +23,27 @@ async def report_unpriced(
     lots = {lot_id: await find_lot_name(session, org_id, lot_id) or "" for lot_id in lot_ids}
     breaks = []
     for stay in stays:
-        plate = mask_plate(stay.plate) if stay.plate else stay.ticket or ""
-        facts = {"plate": plate, "lot": lots[stay.lot_id]}
+        facts = {"plate": _name(stay), "lot": lots[stay.lot_id]}
         reason = Reason(BreakReason.STAY_WITHOUT_PRICE, facts)
         kind = BreakKind.PARKING_CONFLICT
         breaks.append(NewBreak(kind=kind, subject_id=stay.id, reason=reason))
     await insert_breaks_once(session, org_id, breaks, now=now)
+
+
+async def report_overpaid(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, too_much_vnd: int, now: datetime
+) -> None:
+    """Open a break for a stay that two codes were paid for. Safe to repeat."""
+    lot = await find_lot_name(session, org_id, stay.lot_id) or ""
+    reason = Reason(BreakReason.STAY_OVERPAID, {"plate": _name(stay), "lot": lot})
+    one = NewBreak(
+        kind=BreakKind.PARKING_CONFLICT,
+        subject_id=stay.id,
+        amount_vnd=too_much_vnd,
+        reason=reason,
+    )
+    await insert_breaks_once(session, org_id, [one], now=now)
+
+
+def _name(stay: StayFacts) -> str:
+    return mask_plate(stay.plate) if stay.plate else stay.ticket or ""

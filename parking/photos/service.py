@@ -6,8 +6,10 @@ crash leaves is a file without a row, which the sweep of the folder finds.
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -82,9 +84,15 @@ class Photos:
             PhotoNotReadable
             Busy: too many pictures wait; nothing was kept.
         """
-        picture = await self.decode(sent)
+
+        def decode_and_put() -> Picture:
+            picture = reencode(sent)
+            self._store.put(org_id, picture.hash, picture.jpeg)
+            return picture
+
+        picture = await self._in_turn(decode_and_put)
         async with open_org_transaction(self._database, org_id) as session:
-            await self.keep(
+            await self._insert(
                 session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=is_at_gate, now=now
             )
         # The same picture may have been erased between the first call and the row.
@@ -98,9 +106,18 @@ class Photos:
             PhotoNotReadable
             Busy: too many pictures wait.
         """
+        return await self._in_turn(partial(reencode, sent))
+
+    async def _in_turn(self, work: Callable[[], Picture]) -> Picture:
+        """Do what takes a core, a few at a time.
+
+        Raises:
+            PhotoNotReadable
+            Busy: too many pictures wait.
+        """
         if not self._places.acquire(blocking=False):
             raise Busy("Too many photos wait to be kept. Send it again in a moment.")
-        turn = self._decoders.submit(reencode, sent)
+        turn = self._decoders.submit(work)
         turn.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(turn)
 
@@ -112,11 +129,25 @@ class Photos:
         picture: Picture,
         *,
         taken_by: UUID,
-        is_at_gate: bool = False,
         now: datetime,
     ) -> None:
         """Keep a picture together with what the transaction writes: both, or a stray file."""
         await asyncio.to_thread(self._store.put, org_id, picture.hash, picture.jpeg)
+        await self._insert(
+            session, org_id, lot_id, picture, taken_by=taken_by, is_at_gate=False, now=now
+        )
+
+    async def _insert(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        lot_id: UUID | None,
+        picture: Picture,
+        *,
+        taken_by: UUID,
+        is_at_gate: bool,
+        now: datetime,
+    ) -> None:
         await queries.insert_photo_once(
             session,
             org_id,

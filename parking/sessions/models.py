@@ -229,7 +229,7 @@ class Movement(Base):
     __tablename__ = "movements"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('entry', 'exit', 'collection', 'manual_open')", name="kind_known"
+            "kind IN ('entry', 'exit', 'collection', 'bill', 'manual_open')", name="kind_known"
         ),
         Index(
             "ix_movements_waiting",

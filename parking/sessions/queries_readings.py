@@ -9,7 +9,9 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.ids import first_id_at
 from core.sql import run
+from parking.sessions.rules import ID_AGE_MAX
 
 # A photo whose entry has not come may be of a way out, and there are many of these: they take no
 # place of those that can be read. A look at 2,000 takes some 20 ms.
@@ -53,7 +55,8 @@ COUNT_READINGS = text("""
         SELECT o.candidates -> 0 ->> 'plate' AS best, s.plate FROM observations o
         JOIN parking_sessions s ON s.org_id = o.org_id AND s.id = o.session_id
         WHERE o.org_id = :org_id AND o.lot_id = :lot_id AND o.candidates IS NOT NULL
-          AND o.seen_at >= :since AND s.status <> 'voided') AS reading
+          AND o.seen_at >= :since AND o.id >= :first_id AND s.id >= :first_id
+          AND s.status <> 'voided') AS reading
 """)
 
 
@@ -90,6 +93,7 @@ async def count_readings(
     session: AsyncSession, org_id: UUID, lot_id: UUID, *, since: datetime
 ) -> tuple[int, int, int, int]:
     """Count a lot's readings: (right, corrected, nothing read, not confirmed)."""
-    values = {"org_id": org_id, "lot_id": lot_id, "since": since}
+    first_id = first_id_at(since - ID_AGE_MAX)  # older months are not looked at
+    values = {"org_id": org_id, "lot_id": lot_id, "since": since, "first_id": first_id}
     ((right, corrected, not_read, waiting),) = await run(session, COUNT_READINGS, values)
     return right, corrected, not_read, waiting

@@ -60,6 +60,7 @@ class MovementKind(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
     COLLECTION = "collection"
+    BILL = "bill"  # a code that was drawn without network
     MANUAL_OPEN = "manual_open"
 
 

@@ -115,3 +115,32 @@ class ReferencesUsedUp(HubError):
             f"{org_code} has used every reference of its codes. The operator must add a code:"
             f" ./phopay add-code {org_code} NEWCODE"
         )
+
+
+class ReferenceBlockTaken(HubError):
+    """The id that a phone made for its block of references is another phone's."""
+
+    kind, code, title = Kind.CONFLICT, "reference_block_taken", "The block's id is taken"
+
+    def __init__(self, block_id: UUID) -> None:
+        super().__init__(f"The block {block_id} is another device's. Make a new id.")
+
+
+class ReferenceNotIssued(HubError):
+    """A bill that was drawn without a network carries a reference that its device does not have."""
+
+    kind, code, title = Kind.CONFLICT, "reference_not_issued", "Not this device's reference"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"The reference {reference!r} lies in no block of this device, or its time is over."
+        )
+
+
+class ReferenceUsed(HubError):
+    """Another bill has the reference."""
+
+    kind, code, title = Kind.CONFLICT, "reference_used", "The reference is used"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"Another bill has the reference {reference!r}.")

@@ -189,3 +189,43 @@ class BillChange(OrgRow):
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     next_attempt_at: Mapped[datetime]
     error: Mapped[str | None]  # of the last attempt that failed, if one did
+
+
+class ReferenceBlock(OrgRow):
+    """References that one phone draws codes from while it has no network. Never changed.
+
+    It names the account that those codes pay to, whatever the payee's is once their bills come.
+    """
+
+    __tablename__ = "reference_blocks"
+    __table_args__ = (
+        # Serials come from one counter for each code, so that no two blocks overlap.
+        UniqueConstraint("org_id", "code", "first_serial"),
+        ForeignKeyConstraint(["org_id", "device_id"], ["devices.org_id", "devices.id"]),
+        ForeignKeyConstraint(
+            ["org_id", "link_id", "payee_id", "receiving_account_id"],
+            [
+                "payee_accounts.org_id",
+                "payee_accounts.id",
+                "payee_accounts.payee_id",
+                "payee_accounts.receiving_account_id",
+            ],
+            name="fk_reference_blocks_link",
+        ),
+        CheckConstraint(
+            "first_serial >= 0 AND last_serial >= first_serial", name="serials_in_order"
+        ),
+        CheckConstraint("expires_at > issued_at", name="ends_after_it_begins"),
+        Index("ix_reference_blocks_device", "org_id", "device_id", "issued_at"),
+    )
+
+    device_id: Mapped[UUID]
+    link_id: Mapped[UUID]
+    payee_id: Mapped[UUID]
+    receiving_account_id: Mapped[UUID]
+    virtual_account: Mapped[str | None] = mapped_column(String(19))  # as in the codes, if any
+    code: Mapped[str] = mapped_column(String(4))  # the organisation's, in its references
+    first_serial: Mapped[int] = mapped_column(Integer)
+    last_serial: Mapped[int] = mapped_column(Integer)
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]  # the phone draws no code from then on, nor once it is revoked

@@ -57,6 +57,7 @@ class BreakReason(StrEnum):
     VEHICLE_INSIDE_ALREADY = "vehicle_inside_already"  # plate: masked; lot
     STAYS_OVERLAP = "stays_overlap"  # plate: masked; lot
     STAY_WITHOUT_PRICE = "stay_without_price"  # plate: masked, or the ticket; lot
+    STAY_OVERPAID = "stay_overpaid"  # plate: masked, or the ticket; lot
     MOVEMENT_NOT_ACCEPTED = "movement_not_accepted"  # why; lot
     MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
     COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant

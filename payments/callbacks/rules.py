@@ -40,6 +40,7 @@ class NoticeOutcome(StrEnum):
     WRONG_ACCOUNT = "wrong_account"
     SEVERAL_BILLS = "several_bills"
     NO_BILL = "no_bill"
+    AWAITING_SYNC = "awaiting_sync"
     ACCOUNT_TEST = "account_test"
     NOT_TAKINGS = "not_takings"
     SAME_MONEY = "same_money"  # known from another provider

@@ -44,6 +44,7 @@ PAYS_BILLS: Final = frozenset({Verdict.SETTLE, Verdict.PART, Verdict.OVER, Verdi
 # What nothing explains, and what pays the wrong bill: the management says, not a stall.
 OPEN_TO_MANAGEMENT: Final = PAYS_BILLS | {
     Verdict.NO_BILL,
+    Verdict.AWAITING_SYNC,
     Verdict.WRONG_ACCOUNT,
     Verdict.SEVERAL_BILLS,
     Verdict.CLOSED_BILL,

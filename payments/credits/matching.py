@@ -1,7 +1,7 @@
 """Matching: who trades on an account, what each credit is, and writing down what follows."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from identity.organisations.rules import OrgFacts
-from payments.bills import settling
+from payments.bills import queries_blocks, settling
+from payments.bills.blocks_rules import BlockFacts, find_awaited, locate
 from payments.bills.owners_rules import change_of_sale
 from payments.bills.payment_rules import Payment, SettlingPlan
 from payments.bills.references import NextSerials
@@ -19,7 +20,14 @@ from payments.breaks import queries as break_queries
 from payments.breaks.types import NewBreak
 from payments.credits import queries_matches
 from payments.credits.effects import list_events, list_postings, open_vnd
-from payments.credits.rules import AccountRouting, CreditFacts, Verdict, decide, read_names
+from payments.credits.rules import (
+    AccountRouting,
+    CreditFacts,
+    Names,
+    Verdict,
+    decide,
+    read_names,
+)
 from payments.credits.types import ListedAccount, NewMatch, TradingLink
 from payments.ledger import service as ledger
 from payments.outbox import service as outbox
@@ -49,6 +57,7 @@ async def match_credits(
     *,
     codes: NextSerials,
     known_codes: NextSerials,
+    may_wait: bool = True,
     now: datetime,
 ) -> tuple[list[NewMatch], dict[UUID, BillState]]:
     """Decide what each credit is, in order; the bills that changed come back locked.
@@ -56,6 +65,7 @@ async def match_credits(
     Args:
         codes: the codes that name the organisation in references.
         known_codes: these, and those of others that the memos name (queries.add_foreign_codes).
+        may_wait: for the bills of phones without network.
     """
     names = [read_names(credit, codes, known_codes) for credit in credits_in]
     references = {reference for one in names for reference, _ in one.own}
@@ -74,18 +84,36 @@ async def match_credits(
         by_name[bill.reference].append(bill)
         if bill.provider_order_id is not None:
             by_name[bill.provider_order_id].append(bill)
+    named_of = [_list_named(one, by_name) for one in names]
+    issued: dict[str, BlockFacts] = {}
+    # Most credits have their bill: whether a phone without network has it, few are asked.
+    without = {
+        reference
+        for one, named in zip(names, named_of, strict=True)
+        if not named
+        for reference, _ in one.own
+    }
+    if without and may_wait:
+        issued = await queries_blocks.find_issued(session, org.id, locate(without))
     matches: list[NewMatch] = []
     changed: dict[UUID, BillState] = {}
-    for credit, one in zip(credits_in, names, strict=True):
-        named = {b.id: b for ref, _ in one.own for b in by_name.get(ref, ())}
-        if one.order_id is not None:
-            named |= {b.id: b for b in by_name.get(one.order_id, ())}
+    for credit, one, named in zip(credits_in, names, named_of, strict=True):
         routing = routings[credit.receiving_account_id]
-        decision = decide(credit, one, routing, list(named.values()), now=now)
+        awaited = None
+        if issued and not named:
+            awaited = find_awaited(
+                [reference for reference, _ in one.own],
+                issued,
+                account_id=credit.receiving_account_id,
+                now=now,
+            )
+        decision = decide(credit, one, routing, list(named.values()), awaited=awaited, now=now)
         if decision.bill_id is not None:
             changed[decision.bill_id] = bills[decision.bill_id]
         matches.append(
-            NewMatch(id=new_id(), credit_id=credit.id, decision=decision, named=one.named)
+            NewMatch(
+                id=new_id(), credit_id=credit.id, decision=decision, named=awaited or one.named
+            )
         )
     return await _add_suggestions(session, org.id, matches, credits_in, now=now), changed
 
@@ -144,6 +172,14 @@ async def write_matches(
     events = [event for match, credit in pairs for event in list_events(match, credit)]
     events = [event for event in events if event.bill_id not in unchanged]
     await outbox.record(session, org_id, events, now=now)
+
+
+def _list_named(names: Names, by_name: Mapping[str, Sequence[BillState]]) -> dict[UUID, BillState]:
+    """Return the bills that a credit names, by its references and its provider's order."""
+    named = {b.id: b for ref, _ in names.own for b in by_name.get(ref, ())}
+    if names.order_id is not None:
+        named |= {b.id: b for b in by_name.get(names.order_id, ())}
+    return named
 
 
 def _describe_routing(account: ListedAccount, links: Sequence[TradingLink]) -> AccountRouting:

@@ -116,6 +116,40 @@ FIND_WAITING_MATCHES = text("""
     ORDER BY w.place, w.matched_at LIMIT :limit
 """)
 
+# Those that wait for a phone: their bill is here, or their time is over. Few organisations have
+# blocks, and what waits of one is found by ix_matches_rare, whose condition is repeated for it.
+FIND_AWAITING_MATCHES = text("""
+    SELECT w.org_id, w.credit_id, w.is_over
+    FROM (
+        SELECT m.org_id, m.credit_id, m.matched_at, m.matched_at <= :waited_since AS is_over,
+               row_number() OVER (
+                   PARTITION BY m.org_id ORDER BY m.attempts, m.matched_at, m.id) AS place
+        FROM organisations o JOIN matches m ON m.org_id = o.id
+        WHERE EXISTS (SELECT FROM reference_blocks k WHERE k.org_id = o.id)
+          AND m.verdict = 'awaiting_sync' AND m.reversed_at IS NULL
+          AND m.verdict NOT IN ('settle', 'counter_sale')
+          AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= :now)
+          AND (m.matched_at <= :waited_since OR EXISTS (
+              SELECT FROM bills b WHERE b.org_id = m.org_id AND b.reference = m.named))
+    ) AS w
+    ORDER BY w.place, w.matched_at LIMIT :limit
+""")
+
+LIST_AWAITING = text("""
+    SELECT m.credit_id, m.named, c.amount_vnd, c.received_at
+    FROM matches m JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
+    WHERE m.org_id = :org_id AND m.verdict = 'awaiting_sync' AND m.reversed_at IS NULL
+      AND m.verdict NOT IN ('settle', 'counter_sale')
+    ORDER BY m.credit_id LIMIT :limit
+""")
+
+FIND_NAMED = text("""
+    SELECT credit_id FROM matches
+    WHERE org_id = :org_id AND verdict IN ('awaiting_sync', 'no_bill') AND reversed_at IS NULL
+      AND verdict NOT IN ('settle', 'counter_sale') AND named = :reference
+    ORDER BY credit_id LIMIT :limit
+""")
+
 # The row's lock is not waited for: whoever has it judges or corrects the credit.
 PUT_OFF_MATCH = text("""
     UPDATE matches SET attempts = attempts + 1, next_attempt_at = :now + least(
@@ -124,7 +158,7 @@ PUT_OFF_MATCH = text("""
     WHERE org_id = :org_id AND id = (
         SELECT id FROM matches
         WHERE org_id = :org_id AND credit_id = :credit_id AND reversed_at IS NULL
-          AND verdict = 'no_bill'
+          AND verdict IN ('no_bill', 'awaiting_sync')
         FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING attempts
 """)
@@ -260,6 +294,34 @@ async def find_waiting(
     values = {"since": since, "limit": limit, "now": now}
     rows = await session.execute(FIND_WAITING_MATCHES, values)
     return [(row[0], row[1]) for row in rows]
+
+
+async def find_awaiting(
+    session: AsyncSession, *, waited_since: datetime, limit: int, now: datetime
+) -> list[tuple[UUID, UUID, bool]]:
+    """Find (organisation, credit, whether its time is over) of those that wait for a phone.
+
+    Only those with something to do: their bill is here, or they wait since then (worker role).
+    """
+    values = {"waited_since": waited_since, "limit": limit, "now": now}
+    rows = await session.execute(FIND_AWAITING_MATCHES, values)
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def list_awaiting(
+    session: AsyncSession, org_id: UUID, *, limit: int
+) -> list[tuple[UUID, str, int, datetime]]:
+    """List (credit, reference, đồng, when it came) of what waits for phones, the oldest first."""
+    rows = await session.execute(LIST_AWAITING, {"org_id": org_id, "limit": limit})
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def find_named(
+    session: AsyncSession, org_id: UUID, reference: str, *, limit: int
+) -> list[UUID]:
+    """Find the credits that named this reference before its bill was there."""
+    values = {"org_id": org_id, "reference": reference, "limit": limit}
+    return list(await session.scalars(FIND_NAMED, values))
 
 
 async def put_off_match(

@@ -15,6 +15,7 @@ class MatchReason(StrEnum):
     SPREAD = "spread"  # count, of bills
     OTHER_ACCOUNT = "other_account"  # reference, of a bill with another account
     SEVERAL_BILLS = "several_bills"  # count
+    AWAITS_PHONE = "awaits_phone"  # reference: issued to a phone that has not sent its bill yet
     NO_SUCH_BILL = "no_such_bill"  # named: the reference or order
     FOREIGN_REFERENCE = "foreign_reference"  # reference, of another organisation
     TEST_REFERENCE = "test_reference"

@@ -25,7 +25,8 @@ from payments.credits.rules import MatchRule, Verdict
 from payments.credits.types import NewMatch
 
 # What the hub said itself, not knowing a reference.
-OPEN_TO_REMATCH: Final = frozenset({Verdict.COUNTER_SALE, Verdict.UNASSIGNED, Verdict.NO_BILL})
+WITHOUT_BILL: Final = frozenset({Verdict.NO_BILL, Verdict.AWAITING_SYNC})
+OPEN_TO_REMATCH: Final = WITHOUT_BILL | {Verdict.COUNTER_SALE, Verdict.UNASSIGNED}
 # A credit whose bill has appeared and that is still not explained rests, longer each time.
 AGAIN_START: Final = timedelta(seconds=5)
 AGAIN_MAX: Final = timedelta(minutes=10)
@@ -35,11 +36,29 @@ BREAK_AFTER: Final = 5  # attempts
 async def rematch(session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime) -> bool:
     """Rematch a credit whose bill was not there yet; True if it is explained now."""
     held = await hold_credit(session, org.id, credit_id)
-    if held.verdict is not Verdict.NO_BILL:
+    if held.verdict not in WITHOUT_BILL:
         return False
     match = await _rematch(session, org, held, now=now)
-    if match.decision.verdict is Verdict.NO_BILL:
+    if match.decision.verdict in WITHOUT_BILL:
         return False
+    await replace_match(session, org.id, held, match.decision, SYSTEM, now)
+    return True
+
+
+async def stop_waiting(
+    session: AsyncSession, org: OrgFacts, credit_id: UUID, *, now: datetime
+) -> bool:
+    """Decide once more what a credit is whose phone did not send its bill in time.
+
+    Without one it becomes what it would have been without a phone: a break for a person.
+
+    Returns:
+        False if it waits no longer.
+    """
+    held = await hold_credit(session, org.id, credit_id)
+    if held.verdict is not Verdict.AWAITING_SYNC:
+        return False
+    match = await _rematch(session, org, held, may_wait=False, now=now)
     await replace_match(session, org.id, held, match.decision, SYSTEM, now)
     return True
 
@@ -96,7 +115,12 @@ async def put_off(
 
 
 async def _rematch(
-    session: AsyncSession, org: OrgFacts, held: HeldCredit, *, now: datetime
+    session: AsyncSession,
+    org: OrgFacts,
+    held: HeldCredit,
+    *,
+    may_wait: bool = True,
+    now: datetime,
 ) -> NewMatch:
     """Decide what a credit is by all that was ever reported of it; its bills come back locked."""
     added = await list_added_references(session, org.id, held.credit.id)
@@ -112,6 +136,7 @@ async def _rematch(
         describe_routings(accounts, links),
         codes=codes,
         known_codes=await queries.add_foreign_codes(session, codes, [credit.memo]),
+        may_wait=may_wait,
         now=now,
     )
     held.changed = set(held.bills)

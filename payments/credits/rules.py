@@ -57,6 +57,7 @@ class Verdict(StrEnum):
     WRONG_ACCOUNT = "wrong_account"
     SEVERAL_BILLS = "several_bills"
     NO_BILL = "no_bill"  # a well-formed reference that names nothing here
+    AWAITING_SYNC = "awaiting_sync"  # a phone without network has the reference, and its bill
     ACCOUNT_TEST = "account_test"
     NOT_TAKINGS = "not_takings"
     SAME_MONEY = "same_money"  # a person said: another credit is this transfer; nothing is posted
@@ -156,12 +157,14 @@ def decide(
     routing: AccountRouting,
     bills: Sequence[BillState],
     *,
+    awaited: str | None = None,
     now: datetime,
 ) -> Decision:
     """Decide what a credit is, and apply it to the bill it names.
 
     Args:
         bills: every bill of this organisation that `names` names, locked; changed in place.
+        awaited: the reference that it names whose bill is to come from a phone; only without bills.
 
     Never by amount alone. First the provider's order, or the reference that it gives as its order,
     then references in the memo, then whose code was used.
@@ -193,6 +196,12 @@ def decide(
         )
     if named:
         return decide_bill(credit, named[0], rule_of[named[0].reference], now=now)
+    if awaited is not None:
+        return Decision(
+            verdict=Verdict.AWAITING_SYNC,
+            rule=MatchRule.NONE,
+            reason=Reason(MatchReason.AWAITS_PHONE, {"reference": awaited}),
+        )
     if names.named is not None:
         return Decision(
             verdict=Verdict.NO_BILL,

@@ -82,34 +82,39 @@ async def set_prices(city: City, office: Office, lot: ServedLot) -> None:
 
 
 async def begin_shift(city: City, lot: ServedLot) -> dict[str, Any]:
-    """Open the attendant's shift, with two ticket books."""
+    """Open the attendant's shift, with ticket books: in use, returned, and lost."""
     body = {"id": str(new_id()), "lot_id": lot.id, "change_vnd": 200_000}
     shift: dict[str, Any] = await city.ask(lot.attendant, "POST", "/v1/shifts", body)
-    for prefix in ("A", "B"):
+    books = {}
+    for prefix in ("A", "B", "C"):
         book = {"id": str(new_id()), "shift_id": shift["id"], "prefix": prefix, "digits": 4}
         book |= {"first_number": 1, "last_number": 20}
         made = await city.ask(lot.manager, "POST", "/v1/ticket-books", book)
-    path = f"/v1/ticket-books/{made['id']}/return"
-    await city.ask(lot.manager, "POST", path, {"last_used": 3})
+        books[prefix] = f"/v1/ticket-books/{made['id']}"
+    await city.ask(lot.manager, "POST", f"{books['B']}/return", {"last_used": 3})
+    await city.ask(lot.manager, "POST", f"{books['C']}/lost", {"reason": "Rơi mất"})
     return shift
 
 
 async def enrol_phones(city: City, lot: ServedLot) -> EnrolledPhone:
     """Enrol two phones: one has a person named on it by their PIN, the other is lost.
 
-    Another person with a PIN has left.
+    Another person with a PIN mistyped it until it was locked, and has left.
     """
     await employ(city.admin, "bao.ve.cu", "attendant", org=lot.org_code, lot_ids=[lot.id])
     staff = await city.ask(lot.manager, "GET", "/v1/staff")
     ids = {one["login"]: one["id"] for one in staff["staff"]}
     for login in ("bao.ve", "bao.ve.cu"):
         await city.ask(lot.manager, "POST", f"/v1/staff/{ids[login]}/pin", {"pin": PIN})
-    gone = {"is_disabled": True, "reason": "Nghỉ việc"}
-    await city.ask(lot.manager, "PATCH", f"/v1/staff/{ids['bao.ve.cu']}", gone)
     lost, used = [await enrol(city, lot, name) for name in ("Cổng phụ", "Cổng chính")]
     body = {"reason": "Mất máy"}
     await city.ask(lot.manager, "POST", f"/v1/devices/{lost.device_id}/revoke", body)
     named = {"staff_id": ids["bao.ve"], "pin": PIN}
+    for _ in range(5):
+        wrong = {"staff_id": ids["bao.ve.cu"], "pin": "112358"}
+        await used.client.post("/v1/devices/me/person", json=wrong)
+    gone = {"is_disabled": True, "reason": "Nghỉ việc"}
+    await city.ask(lot.manager, "PATCH", f"/v1/staff/{ids['bao.ve.cu']}", gone)
     made = await city.ask(used.client, "POST", "/v1/devices/me/person", named)
     used.client.headers["Authorization"] = f"Bearer {made['token']}"
     return used

@@ -9,6 +9,8 @@ from core.clock import hanoi_day, read_clock
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from parking.passes.jobs import warn_of_ends
+from parking.plate_reading.types import Reading
+from parking.sessions.readings import read_waiting
 from tests.migrations.release_background import worker_database
 from tests.migrations.release_lots import begin_shift, enrol_phones, open_lots, set_prices
 from tests.migrations.release_people import City, Office, Place
@@ -42,7 +44,7 @@ async def a_day(
     await toll_wallets(city, place.office, lot, sandbox)
     await at_the_lanes(city, lot, lanes, phone)
     await stays_to_review(lot)
-    await recounts(lot)
+    await looked_at_again(city, place, lot)
     await offline(city, phone)
     await complaints(city, place, lot)
     return lot, lanes, phone, shift["id"]
@@ -75,6 +77,9 @@ async def passes(city: City, place: Place, lot: ServedLot) -> None:
         await ask(lot.manager, "POST", f"{path}/renewals", {"months": months})
     everywhere = {"plates": ["29-B1 234.58"], "lot_id": None, "seller_lot_id": lot.id}
     gone = await ask(lot.manager, "POST", "/v1/passes", sold | everywhere)
+    in_cash = await ask(lot.manager, "POST", "/v1/passes", sold | {"plates": ["29-B1 234.60"]})
+    cash = {"id": str(new_id()), "amount_vnd": in_cash["price_vnd"]}
+    await ask(lot.attendant, "POST", f"/v1/passes/{in_cash['id']}/cash", cash)
     body = {"reason": "Khách trả vé"}
     await ask(lot.manager, "POST", f"/v1/passes/{gone['id']}/revoke", body)
     given = sold | {
@@ -211,10 +216,26 @@ async def stays_to_review(lot: ServedLot) -> None:
         await lot.ask(lot.manager, "POST", path, body)
 
 
-async def recounts(lot: ServedLot) -> None:
-    """An inspector counts what is inside."""
-    body = {"id": str(new_id()), "counted": {"motorbike": 3, "car": 1}, "note": "Đếm chiều"}
-    await lot.ask(lot.manager, "POST", f"{lot.path}/recounts", body)
+async def looked_at_again(city: City, place: Place, lot: ServedLot) -> None:
+    """Two stays of one vehicle are joined, photos are read, and who is inside is counted."""
+    stays = [await lot.enter(ticket="V-0002"), await lot.enter(plate=a_plate())]
+    path = f"/v1/parking-sessions/{stays[0]['session_id']}/join"
+    body = {"other_id": stays[1]["session_id"], "reason": "Một xe, hai lượt"}
+    await city.ask(lot.manager, "POST", path, body)
+    async with worker_database(city) as database:
+        services, now = city.hub.services, read_clock()
+        assert await read_waiting(services.database, database, services.photos, Blind(), now=now)
+    counted = {"motorbike": 12, "car": 0}
+    body = {"id": str(new_id()), "counted": counted, "note": "Đếm cuối ca"}
+    await city.ask(place.office.finance, "POST", f"{lot.path}/recounts", body)
+
+
+class Blind:
+    """A reader that finds no plate: what is drawn for the frozen city shows none."""
+
+    def read(self, photo: bytes) -> Reading:
+        """Return nothing."""
+        return Reading(candidates=(), lines=())
 
 
 async def offline(city: City, phone: EnrolledPhone) -> None:

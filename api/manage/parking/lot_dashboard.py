@@ -130,7 +130,7 @@ class LotPage:
     can_manage: bool
     can_inspect: bool
     stays_path: str
-    read: ReadLine | None  # of photos in the last 30 days; None: none was read
+    read: ReadLine | None  # of photos in the last 30 days; None: none, or not asked for
     live: LotLive
 
 
@@ -139,7 +139,8 @@ async def show_lot(
     manager: TheManager, lot_id: UUID, day: Annotated[str, Query(max_length=10)] = ""
 ) -> Response:
     """Show the dashboard of a lot."""
-    return manager.render("lot.html", await _read(manager, lot_id, day), here="lots")
+    page = await _read(manager, lot_id, day, is_whole=True)
+    return manager.render("lot.html", page, here="lots")
 
 
 @router.get("/{lot_id}/live", dependencies=[requires(Permission.PARKING_READ)])
@@ -147,16 +148,20 @@ async def show_live(
     manager: TheManager, lot_id: UUID, day: Annotated[str, Query(max_length=10)] = ""
 ) -> Response:
     """Show what changes on the dashboard."""
-    return manager.render("lot_live.html", await _read(manager, lot_id, day), here="lots")
+    page = await _read(manager, lot_id, day, is_whole=False)
+    return manager.render("lot_live.html", page, here="lots")
 
 
-async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
+async def _read(manager: ManagerContext, lot_id: UUID, asked: str, *, is_whole: bool) -> LotPage:
+    """Read the page; what is counted over a month is no part of what is asked for again."""
     day = _read_day(manager, asked)
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         lot = await get_lot(tx, manager.org_id, lot_id)
         seen = await read_day(tx, manager.org_id, lot_id, day, now=manager.now)
         tariff, tariff_path = await _find_tariff(tx, manager, lot_id)
-        accuracy = await read_accuracy(tx, manager.org_id, lot_id, now=manager.now)
+        accuracy = (
+            await read_accuracy(tx, manager.org_id, lot_id, now=manager.now) if is_whole else None
+        )
     return LotPage(
         id=lot_id,
         name=lot.name,
@@ -177,8 +182,8 @@ async def _read(manager: ManagerContext, lot_id: UUID, asked: str) -> LotPage:
     )
 
 
-def _present_accuracy(accuracy: Accuracy) -> ReadLine | None:
-    if not accuracy.total:
+def _present_accuracy(accuracy: Accuracy | None) -> ReadLine | None:
+    if accuracy is None or not accuracy.total:
         return None
     judged = accuracy.right + accuracy.corrected
     return ReadLine(

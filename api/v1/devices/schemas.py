@@ -130,6 +130,40 @@ class TokenMade(Read):
     hub_at: datetime
 
 
+class ReferenceBlockTake(Body):
+    """A block that a phone asks for, by an id of its own: asked again, it is the same block."""
+
+    id: UUID
+
+
+class ReferenceBlockRead(Read):
+    """References that a phone draws codes from while it has no network, and where they pay to."""
+
+    id: UUID
+    issued_at: datetime
+    expires_at: datetime
+    is_current: bool = Field(
+        description="The lot is still paid on this account: draw from no other block."
+    )
+    bin: str = Field(description="The bank's BIN, for the code.")
+    account: str = Field(description="The number that the code names.")
+    holder_name: str
+    bank_name: str
+
+
+class ReferenceBlockMade(ReferenceBlockRead):
+    """A block with its references, each for one code."""
+
+    references: list[str] = Field(description="In the order in which they are used.")
+
+
+class ReferenceBlocks(Read):
+    """The blocks that a device may draw from, the last first."""
+
+    blocks: list[ReferenceBlockRead]
+    hub_at: datetime
+
+
 class PersonName(Body):
     """Who works with the device."""
 

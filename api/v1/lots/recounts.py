@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.http.deps import Now, TheSettings, Tx, requires
 from api.http.errors import may_answer
-from api.http.fields import Body, Read, ReasonText
+from api.http.fields import Body, Day, Read, ReasonText
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from core.clock import hanoi_day
 from core.errors import InvalidRequest, Violation
@@ -121,7 +121,7 @@ async def show_leakage(
     caller: Inspector,
     tx: Tx,
     now: Now,
-    day: Annotated[date | None, Query(description="In Hà Nội; today if left out.")] = None,
+    day: Annotated[Day | None, Query(description="In Hà Nội; today if left out.")] = None,
 ) -> LeakageRead:
     """Show where a day's stays lack a photo, a payment or a ticket."""
     await get_lot(tx, caller.org_id, lot_id)

@@ -1,6 +1,7 @@
 """The gate's own routes: what an attendant sees of their lot, and of no other."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from tests.world.bills import a_bill
 from tests.world.gates import Gate
 from tests.world.hubs import Hub
 from tests.world.lots import LotFacts, a_lot
+from tests.world.notices import pay
 from tests.world.parking_sessions import a_tariff, as_stall
+from tests.world.references import a_block, a_device
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +66,7 @@ def paths_of(lot: LotFacts) -> list[str]:
         f"{base}/stays/{id_}/ticket",
         f"{base}/receipts/{id_}",
         f"{base}/bills/{id_}/code",
+        f"{base}/drawn-codes?id={id_}",
         f"{base}/events",
     ]
 
@@ -186,3 +190,28 @@ async def test_worker_may_serve_the_whole_gate(attendant: httpx.AsyncClient) -> 
     assert worker.headers["service-worker-allowed"] == "/gate"
     assert worker.headers["cache-control"] == "no-cache"
     assert '"/static/js/gate.js"' in worker.text
+
+
+async def test_codes_drawn_without_network_are_told_paid_or_waiting_at_their_own_lot(
+    gate: Gate, neighbour: LotFacts, hub: Hub, manager: httpx.AsyncClient
+) -> None:
+    database, now = hub.services.database, read_clock()
+    stall = await as_stall(database, gate.lot, is_sandbox=True)
+    entered = await manager.post(gate.entries_path, json=gate.body())
+    owner = (STAY, UUID(entered.json()["session_id"]))
+    paid, unpaid = [await a_bill(database, stall, owner=owner, now=now) for _ in "ab"]
+    await pay(database, stall, paid, now=now)
+    device_id = await a_device(database, stall, lot_id=gate.lot.id)
+    reference = (await a_block(database, stall, device_id, now=now)).block.list_references()[0]
+    waiting = replace(unpaid, reference=reference)
+    assert await pay(database, stall, waiting, amount_vnd=7_000, now=now) == "awaiting_sync"
+
+    query = f"drawn-codes?id={paid.id}&id={unpaid.id}&id={new_id()}"
+    here = (await manager.get(f"/gate/lots/{gate.lot.id}/{query}")).json()
+    there = (await manager.get(f"/gate/lots/{neighbour.id}/{query}")).json()
+
+    assert here == {"paid": [str(paid.id)], "awaiting": {"count": 1, "amount_vnd": 7_000}}
+    assert there == {"paid": [], "awaiting": {"count": 0, "amount_vnd": 0}}
+    too_many = "&".join(f"id={new_id()}" for _ in range(51))
+    refused = await manager.get(f"/gate/lots/{gate.lot.id}/drawn-codes?{too_many}")
+    assert refused.status_code == 422

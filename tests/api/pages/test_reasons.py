@@ -36,6 +36,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     MatchReason.SPREAD: ({"count": 3}, ["3"]),
     MatchReason.OTHER_ACCOUNT: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     MatchReason.SEVERAL_BILLS: ({"count": 2}, ["2"]),
+    MatchReason.AWAITS_PHONE: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     MatchReason.NO_SUCH_BILL: ({"named": "PPDXA22345678"}, ["PPDXA22345678"]),
     MatchReason.FOREIGN_REFERENCE: ({"reference": "PPZZZ22345678"}, ["PPZZZ22345678"]),
     MatchReason.TEST_REFERENCE: ({}, []),
@@ -80,6 +81,10 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.STAYS_OVERLAP: (
         {"plate": "29A***45", "lot": "Bãi xe số 1"},
         ["29A***45", "Bãi xe số 1"],
+    ),
+    BreakReason.STAY_OVERPAID: (
+        {"plate": "29A…45", "lot": "Bãi xe"},
+        ["29A…45", "Bãi xe"],
     ),
     BreakReason.STAY_WITHOUT_PRICE: (
         {"plate": "29A***45", "lot": "Bãi xe số 1"},

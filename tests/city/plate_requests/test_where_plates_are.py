@@ -177,6 +177,11 @@ async def somebody_quotes_a_plate_everywhere(
     closed = {"resolution": words}
     await ask(office.finance, "POST", f"/v1/breaks/{conflict['id']}/close", closed)
     await quoted_in_lists(city, place, lot, words)
+    twice = [(await lot.enter(ticket=f"V-900{n}"))["session_id"] for n in range(2)]
+    body = {"other_id": twice[1], "reason": words}
+    await ask(lot.manager, "POST", f"/v1/parking-sessions/{twice[0]}/join", body)
+    counted = {"id": str(new_id()), "counted": {"motorbike": 9, "car": 0}, "note": words}
+    await ask(office.finance, "POST", f"{lot.path}/recounts", counted)
     return str(stay_id)
 
 

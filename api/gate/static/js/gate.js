@@ -9,6 +9,7 @@ import { Offline } from "/static/js/gate_offline.js";
 import { People } from "/static/js/gate_people.js";
 import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
+import { References } from "/static/js/gate_references.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
 import { Stays } from "/static/js/gate_stay.js";
@@ -67,7 +68,10 @@ class Gate {
     this.showCount();
     this.hangUp();
     const address = this.hub.address(`/gate/lots/${this.lot.id}/events`);
-    const toStays = (data) => this.stays.receivePaid(data);
+    const toStays = (data) => {
+      this.references.look();
+      return this.stays.receivePaid(data);
+    };
     const handlers = {
       "parking.session_paid": toStays,
       "parking.entered": (data, event, isReplay) => isReplay || this.receiveEntered(data),
@@ -78,7 +82,7 @@ class Gate {
     };
     this.hangUp = listen(address, handlers, { onSignal: (isLive) => this.showSignal(isLive) });
     this.entering.useLot();
-    this.queue.begin().then(() => this.offline.refresh());
+    this.queue.begin().then(() => Promise.all([this.offline.refresh(), this.references.refresh()]));
   }
 
   showSignal(isLive) {
@@ -90,6 +94,7 @@ class Gate {
     this.queue.noteClock();
     this.queue.flush();
     this.stays.lookAgain();
+    this.references.refresh();
     this.people.lookAgain();
   }
 
@@ -131,8 +136,11 @@ class Gate {
   receiveEntered({ session_id: sessionId, vehicle_class: className, inside_count: inside }) {
     this.noteCount(className, inside, null);
     if (this.entering.isOwn(sessionId)) return;
-    clearTimeout(this.othersTimer); // in a crowd one look is for all of them
-    this.othersTimer = setTimeout(() => this.offline.refresh(), OTHERS_AFTER_MS);
+    // In a crowd one look is for all who came meanwhile; it is not put off by those who come yet.
+    this.othersTimer ??= setTimeout(() => {
+      this.othersTimer = null;
+      this.offline.refresh();
+    }, OTHERS_AFTER_MS);
   }
 
   /** A vehicle that is watched came in: whoever stands at this lot is to know. */
@@ -162,6 +170,7 @@ globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
 gate.photos = new Photos(gate);
 gate.offline = new Offline(gate);
+gate.references = new References(gate);
 gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);

@@ -44,6 +44,11 @@ export class Queue {
     return this.#device !== null && this.#device.lotId === this.gate.lot?.id;
   }
 
+  /** The device that this phone is, or null. */
+  get device() {
+    return this.#device;
+  }
+
   /** The line is live: note how wrong this phone's clock is. */
   noteClock() {
     this.#offsetMs = Math.round(hubNow() - Date.now());

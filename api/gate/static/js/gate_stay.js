@@ -26,6 +26,8 @@ export class Stays {
     this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
+    const leave = this.code.querySelector("[data-code-leave]");
+    leave.addEventListener("click", () => gate.screens.once(leave, () => this.#leaveUnconfirmed()));
     document.addEventListener("gate:screen", () => clearInterval(this.#countdown));
   }
 
@@ -56,7 +58,7 @@ export class Stays {
   }
 
   async #readKnown(sessionId, quiet) {
-    const known = await this.gate.offline.read(sessionId);
+    const known = await this.gate.offline.read(sessionId, { isTicketLost: this.isTicketLost });
     if (!known && !quiet) this.gate.screens.complain(this.gate.say("problem.no_network"));
     return known;
   }
@@ -133,17 +135,33 @@ export class Stays {
     if (!this.stay.due_vnd) {
       return [{ words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
     }
-    const cash = async () => {
-      if (!(await this.gate.offline.takeCash(this.stay))) return;
-      const paidVnd = this.stay.due_vnd;
-      this.stay = { ...this.stay, due_vnd: 0, paid_vnd: this.stay.paid_vnd + paidVnd };
-      this.showPaid(paidVnd, this.gate.say("offline.kept"));
-    };
-    const unconfirmed = () => this.#leaveOffline(say("ways.unconfirmed_usual"));
+    const lost = { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.ways.reportLost() };
     return [
-      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: unconfirmed },
-      { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: cash },
+      ...(this.stay.is_ticket_lost ? [] : [lost]),
+      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#leaveUnconfirmed() },
+      { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.#showOwnCode() },
+      { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: () => this.takeCash() },
     ];
+  }
+
+  async #takeCashOffline() {
+    if (!(await this.gate.offline.takeCash(this.stay))) return;
+    const paidVnd = this.stay.due_vnd;
+    this.stay = { ...this.stay, due_vnd: 0, paid_vnd: this.stay.paid_vnd + paidVnd };
+    this.showPaid(paidVnd, this.gate.say("offline.kept"));
+  }
+
+  #leaveUnconfirmed() {
+    return this.#leaveOffline(this.gate.say("ways.unconfirmed_usual"));
+  }
+
+  /** Without a network: a code of this phone's own; whether it was paid the hub says later. */
+  async #showOwnCode() {
+    const { gate, stay } = this;
+    const code = await gate.references.drawFor(stay);
+    if (!code) return gate.screens.complain(gate.say("offline.no_codes"));
+    this.stay = { ...stay, code };
+    return this.#showCode(gate.references.picture(code), code.reference, code.amount_vnd);
   }
 
   async #leaveOffline(reason) {
@@ -183,12 +201,18 @@ export class Stays {
     const path = `/gate/lots/${gate.lot.id}/bills/${bill.id}/code`;
     const picture = await gate.attempt(() => gate.hub.get(path, { as: "text" }));
     if (picture === null) return this.readAgain();
+    return this.#showCode(document.createRange().createContextualFragment(picture), bill.reference, bill.missing_vnd);
+  }
+
+  #showCode(picture, reference, amountVnd) {
+    const isOwn = Boolean(this.stay.is_offline);
     this.code.querySelector("[data-plate]").textContent = this.plate;
-    this.code.querySelector("[data-amount]").textContent = vnd(bill.missing_vnd);
-    this.code.querySelector("[data-reference]").textContent = bill.reference;
-    this.code.querySelector("[data-code]").innerHTML = picture;
-    gate.screens.show("code");
-    return undefined;
+    this.code.querySelector("[data-amount]").textContent = vnd(amountVnd);
+    for (const one of this.code.querySelectorAll("[data-reference]")) one.textContent = reference;
+    this.code.querySelector("[data-code]").replaceChildren(picture);
+    this.code.querySelector("[data-code-waiting]").hidden = isOwn;
+    for (const one of this.code.querySelectorAll("[data-code-own]")) one.hidden = !isOwn;
+    this.gate.screens.show("code");
   }
 
   /** Record what was taken without a bill; null where the hub refused. */
@@ -200,6 +224,7 @@ export class Stays {
 
   async takeCash() {
     const { stay } = this;
+    if (stay.is_offline) return this.#takeCashOffline();
     const taken = await this.collect(stay, "cash");
     if (!taken) return this.readAgain();
     return this.afterTaking(taken, this.gate.say("paid.cash", { number: taken.receipt_number }));
