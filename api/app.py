@@ -93,6 +93,7 @@ from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
+from api.v1.parking_sessions import lost_tickets as parking_lost_tickets
 from api.v1.parking_sessions import reviews as parking_sessions_reviews
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
@@ -139,6 +140,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_sessions_routes.router,
     parking_sessions_reviews.router,
     parking_sessions_toll.router,
+    parking_lost_tickets.router,
     toll_routes.router,
     shifts_routes.router,
     recounts_routes.router,

@@ -12,7 +12,10 @@ down_revision = "m0019"
 
 # A pooled connection answers '' for a local setting that has ended, hence NULLIF.
 OWN_ROWS = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
-TABLES = ("parking_sessions", "inside", "observations", "movements", "stay_links")
+TABLES = (
+    *("parking_sessions", "inside", "observations", "movements", "stay_links"),
+    "lost_tickets",
+)
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo,"
@@ -24,6 +27,7 @@ APP_MAY_UPDATE = {
     # Sightings and reports are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo, candidates",
     "movements": "body, request, handled_at, attempts, try_at, verdict",
+    "lost_tickets": "photo",
 }
 
 
@@ -292,6 +296,22 @@ def upgrade() -> None:
         ["org_id", "other_id"],
         unique=True,
         postgresql_where=sa.text("kind <> 'settled'"),
+    )
+    op.create_table(
+        "lost_tickets",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("photo", sa.LargeBinary(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("device_id", sa.Uuid(), nullable=True),
+        sa.Column("reported_by", sa.Uuid(), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("length(photo) = 32", name=op.f("ck_lost_tickets_photo_is_sha256")),
+        sa.CheckConstraint(
+            "photo IS NOT NULL OR reason IS NOT NULL",
+            name=op.f("ck_lost_tickets_photo_or_reason"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "session_id", name=op.f("pk_lost_tickets")),
     )
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")

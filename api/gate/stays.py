@@ -84,7 +84,9 @@ async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> R
         now=now,
     )
     classes = {one.vehicle_class.value: one.points for one in posted.classes}
-    return answer_json({"classes": classes})
+    tariff = posted.tariff
+    lost = {"amount_vnd": tariff.lost_ticket_vnd, "rule": tariff.lost_ticket_rule.value}
+    return answer_json({"classes": classes, "lost_ticket": lost})
 
 
 @router.get("/stays/{session_id}")
@@ -103,6 +105,7 @@ async def show_stay(
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+        LostTicketNotReported
     """
     stay = await find_stay_here(tx, caller, lot, session_id, now=now)
     shown = _write_stay(stay, caller, lot)

@@ -21,7 +21,13 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.devices import service
 from identity.devices.errors import PinRefused
-from identity.devices.rules import CODE_VALID_FOR, PIN_DIGITS, format_code
+from identity.devices.rules import (
+    CODE_VALID_FOR,
+    PIN_DIGITS,
+    PIN_FAILURES_A_LOCK,
+    PIN_FAILURES_MAX,
+    format_code,
+)
 from identity.devices.views import (
     DeviceView,
     GatePerson,
@@ -61,7 +67,7 @@ class PinRow:
 
     name: str
     has_pin: bool
-    is_locked: bool
+    locked: str  # until when, or that a manager is needed; "" while it is not locked
     is_self: bool
     pin_path: str
     error: str
@@ -263,8 +269,17 @@ def _present_person(manager: ManagerContext, person: GatePerson, errors: Errors)
     return PinRow(
         name=person.name,
         has_pin=person.has_pin,
-        is_locked=person.is_pin_locked,
+        locked=_present_lock(manager, person),
         is_self=person.staff_id == manager.caller.id,
         pin_path=manager.path(f"/devices/pins/{person.staff_id}"),
         error=errors.get(str(person.staff_id), ""),
     )
+
+
+def _present_lock(manager: ManagerContext, person: GatePerson) -> str:
+    if not person.is_pin_locked:
+        return ""
+    if person.pin_locked_until is None:
+        return manager.say("device.pin_locked_for_good", tries=PIN_FAILURES_MAX)
+    until = manager.present_instant(person.pin_locked_until)
+    return manager.say("device.pin_locked_until", tries=PIN_FAILURES_A_LOCK, until=until)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.devices import queries
 from identity.devices.models import Device, StaffPin
-from identity.devices.rules import can_be_named, is_pin_locked
+from identity.devices.rules import PIN_FAILURES_MAX, can_be_named, is_pin_locked
 from identity.people.models import Staff
 from identity.people.rules import Scope, permissions_of
 
@@ -59,16 +59,21 @@ class GatePerson:
     name: str
     has_pin: bool
     is_pin_locked: bool
+    pin_locked_until: datetime | None  # of a lock that ends by itself; else a manager is needed
 
     @classmethod
     def of(cls, staff: Staff, pin: StaffPin | None, *, now: datetime) -> "GatePerson":
         """Describe a person."""
+        is_locked, until = False, None
+        if pin is not None:
+            is_locked = is_pin_locked(pin.failed_attempts, pin.locked_until, now=now)
+            until = pin.locked_until if pin.failed_attempts < PIN_FAILURES_MAX else None
         return cls(
             staff_id=staff.id,
             name=staff.display_name,
             has_pin=pin is not None,
-            is_pin_locked=pin is not None
-            and is_pin_locked(pin.failed_attempts, pin.locked_until, now=now),
+            is_pin_locked=is_locked,
+            pin_locked_until=until if is_locked else None,
         )
 
 

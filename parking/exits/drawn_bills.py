@@ -34,6 +34,7 @@ async def record_drawn_bill(
     found: StayFacts,
     wanted: IssuedBill,
     *,
+    is_ticket_lost: bool = False,
     at: datetime,
     now: datetime,
 ) -> DrawnBill:
@@ -54,7 +55,9 @@ async def record_drawn_bill(
     bill, is_new = await open_issued_bill(session, org_id, device_id, wanted, now=now)
     if not is_new:
         return DrawnBill.REPEAT
-    standing = await read_standing_anyway(session, org_id, stay, at=max(at, stay.entered_at))
+    standing = await read_standing_anyway(
+        session, org_id, stay, at=max(at, stay.entered_at), is_ticket_lost=is_ticket_lost
+    )
     await queries_movements.show_bill(session, org_id, stay.id, bill_id=bill.id)
     if not isinstance(standing, Standing):
         await report_unpriced(session, org_id, [stay], now=now)

@@ -23,6 +23,15 @@ class TicketNotFound(HubError):
         super().__init__("No ticket was found. Scan the code on the ticket again.")
 
 
+class LostTicketNotReported(HubError):
+    """The price of a lost ticket is asked for, and nobody reported the ticket lost."""
+
+    kind, code, title = Kind.CONFLICT, "lost_ticket_not_reported", "Ticket not reported lost"
+
+    def __init__(self) -> None:
+        super().__init__("Report the ticket lost first, with a photo of the owner's papers.")
+
+
 class AmountNotDue(HubError):
     """Another amount is due by now: the stay has grown, or somebody has paid."""
 

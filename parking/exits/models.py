@@ -1,12 +1,12 @@
-"""Links of stays: two that were one vehicle, and one that was two. Insert only."""
+"""Links of stays, two that were one vehicle and one that was two; and tickets that were lost."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Vnd
+from core.db import Base, Vnd
 from core.tenancy import OrgRow
 
 
@@ -42,3 +42,21 @@ class StayLink(OrgRow):
     reason: Mapped[str | None]
     linked_by: Mapped[UUID | None]
     linked_at: Mapped[datetime]
+
+
+class LostTicket(Base):
+    """A ticket that was reported lost. Only its photo may follow. No foreign key, as above."""
+
+    __tablename__ = "lost_tickets"
+    __table_args__ = (
+        CheckConstraint("length(photo) = 32", name="photo_is_sha256"),
+        CheckConstraint("photo IS NOT NULL OR reason IS NOT NULL", name="photo_or_reason"),
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # of what proves whose vehicle it is
+    reason: Mapped[str | None]  # why there is no photo, or none yet
+    device_id: Mapped[UUID | None]
+    reported_by: Mapped[UUID]
+    reported_at: Mapped[datetime]

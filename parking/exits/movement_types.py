@@ -82,6 +82,7 @@ class CollectionData(msgspec.Struct, kw_only=True):
     rail: Literal["cash", "float", "exempt"]
     amount_vnd: Annotated[int, Meta(ge=0, le=TRANSFER_VND_MAX)]
     reason: Words | None = None
+    is_ticket_lost: bool = False  # the photo follows
 
 
 class BillData(msgspec.Struct, kw_only=True):
@@ -94,6 +95,7 @@ class BillData(msgspec.Struct, kw_only=True):
     reference: Annotated[str, Meta(min_length=REFERENCE_CHARS, max_length=REFERENCE_CHARS)]
     amount_vnd: Annotated[int, Meta(ge=1, le=TRANSFER_VND_MAX)]
     reason: None = None
+    is_ticket_lost: bool = False  # as of a collection
 
 
 class ManualOpenData(msgspec.Struct, kw_only=True):

@@ -23,6 +23,7 @@ from parking.exits import queries_movements
 from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.joined import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.lost_tickets import note_lost_ticket
 from parking.exits.movement_types import (
     NOT_COUNTED,
     TO_CHECK,
@@ -179,14 +180,28 @@ async def _apply_collection(
         raise Busy("The parking session is being joined.")
     known = await collection_queries.find_collection(session, org_id, data.id)
     if known is not None:
-        is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
+        # Taken before it was joined, or after.
+        of_stay = known.session_id in (data.session_id, stay.id)
+        is_same = of_stay and known.amount_vnd == data.amount_vnd
         return Applied.REPEAT if is_same else Applied.REFUSED
     shift = await share_shift(session, org_id, data.shift_id)
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     at = max(movement.happened_at, stay.entered_at)
-    standing = await read_standing_anyway(session, org_id, stay, at=at)
+    standing = await read_standing_anyway(
+        session, org_id, stay, at=at, is_ticket_lost=data.is_ticket_lost
+    )
     actor = Actor(kind="staff", id=data.staff_id, name=OFFLINE)
+    if data.is_ticket_lost:
+        await note_lost_ticket(
+            session,
+            org_id,
+            stay,
+            reason=OFFLINE,
+            device_id=movement.device_id,
+            actor=actor,
+            now=movement.happened_at,
+        )
     if standing.bill is not None and standing.bill.status in UNPAID:
         await cancel_bill(session, org_id, standing.bill.id, actor=actor, reason=OFFLINE, now=now)
     stay = standing.stay
@@ -271,12 +286,29 @@ async def _apply_bill(
     )
     try:
         drawn = await record_drawn_bill(
-            session, org_id, movement.device_id, stay, wanted, at=movement.happened_at, now=now
+            session,
+            org_id,
+            movement.device_id,
+            stay,
+            wanted,
+            is_ticket_lost=data.is_ticket_lost,
+            at=movement.happened_at,
+            now=now,
         )
     except (ReferenceNotIssued, ReferenceUsed):
         return Applied.REFERENCE_REFUSED
     if drawn is DrawnBill.REPEAT:
         return Applied.REPEAT
+    if data.is_ticket_lost:
+        await note_lost_ticket(
+            session,
+            org_id,
+            stay,
+            reason=OFFLINE,
+            device_id=movement.device_id,
+            actor=actor,
+            now=movement.happened_at,
+        )
     if drawn is DrawnBill.ASKS_TOO_MUCH:
         return Applied.AMOUNT_DIFFERS
     return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits import queries
+from parking.exits.lost_tickets import check_reported
 from parking.exits.rules import StayFacts
 from parking.exits.standing import Standing, get_stay, read_standing
 from parking.tariffs.pricing import LineCode, PriceLine
@@ -41,8 +42,11 @@ async def quote_stay(
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
+        LostTicketNotReported: its price is asked for, and there is no report.
     """
     stay = await get_stay(session, org_id, session_id)
+    if is_ticket_lost:
+        await check_reported(session, org_id, session_id)
     standing = await read_standing(session, org_id, stay, at=now, is_ticket_lost=is_ticket_lost)
     lines = standing.price.lines
     settled_vnd = sum(line.amount_vnd for line in lines) - standing.due_vnd

@@ -105,12 +105,17 @@ async def read_standing(
 
 
 async def read_standing_anyway(
-    session: AsyncSession, org_id: UUID, stay: StayFacts, *, at: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    stay: StayFacts,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
 ) -> Standing | Unpriced:
     """Return where a stay stands at an instant, with or without a price."""
     rates = await read_rates(session, org_id, [stay])
     bills = await read_bills(session, org_id, [stay])
-    return judge_anyway(stay, rates, bills, at=at)
+    return judge_anyway(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,11 +179,16 @@ def judge(
 
 
 def judge_anyway(
-    stay: StayFacts, rates: LotRates, bills: OwnBills, *, at: datetime
+    stay: StayFacts,
+    rates: LotRates,
+    bills: OwnBills,
+    *,
+    at: datetime,
+    is_ticket_lost: bool = False,
 ) -> Standing | Unpriced:
     """Price a stay and say what is due, or what was due when it had a price."""
     try:
-        return judge(stay, rates, bills, at=at)
+        return judge(stay, rates, bills, at=at, is_ticket_lost=is_ticket_lost)
     except NO_PRICE:
         bill = None if stay.bill_id is None else bills.shown.get(stay.bill_id)
         stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, timedelta())

@@ -16,6 +16,7 @@ from tests.browser.gate_steps import (
     go_offline,
     type_plate,
 )
+from tests.world.parking_sessions import a_tariff_document
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -87,6 +88,42 @@ def test_cash_and_exit_without_a_network_reach_the_books_in_order(
     query = "SELECT kind, verdict FROM movements WHERE lot_id = %(lot)s ORDER BY seq"
     stored = city.sql(query, lot=place.lot.id)
     assert [kind for kind, _ in stored] == ["collection", "exit"]
+
+
+def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city, document=a_tariff_document(lost_ticket_vnd=20_000))
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA44444")
+    page.wait_for_function("async () => (await gate.offline.find('444')).stays.length")
+    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    go_offline(page)
+    find(page, "444")
+    page.locator(".gate-found").click()
+    stay = page.locator("[data-screen=stay]")
+    stay.locator("[data-action=lost]").click()
+    page.locator("[data-no-photo]").click()
+    expect(page.locator("#problem")).to_contain_text("phải có ảnh giấy tờ xe")
+
+    stay.locator("[data-action=lost]").click()
+    page.locator("#camera[open] video").wait_for()
+    page.locator("[data-shoot]").click()
+    expect(stay.locator("[data-due]")).to_have_text("25.000\u00a0₫")
+    expect(stay.locator("[data-lines]")).to_contain_text("Mất vé")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 640
+    page.get_by_role("button", name="Tiền mặt").click()
+    expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả")
+    page.get_by_role("button", name="Cho ra").click()
+
+    page.context.set_offline(False)
+    expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
+    query = (
+        "SELECT s.paid_vnd, s.status, l.photo IS NOT NULL FROM parking_sessions s"
+        " LEFT JOIN lost_tickets l ON (l.org_id, l.session_id) = (s.org_id, s.id)"
+        " WHERE s.lot_id = %(lot)s"
+    )
+    assert city.sql(query, lot=place.lot.id) == [(25_000, "left", True)]
 
 
 def test_a_phone_that_is_no_device_lets_nobody_in_unseen(

@@ -207,8 +207,15 @@ def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     enter(page, "29AA12345")
     open_stay(page, "345")
     other_way(page, "lost")
+    camera = page.locator("#camera[open]")
+    expect(camera).to_contain_text("Chụp giấy tờ xe")
+    camera.locator("video").wait_for()
+    camera.locator("[data-shoot]").click()
     expect(page.locator("[data-screen=stay] [data-due]")).to_have_text("25.000\u00a0₫")
     expect(page.locator("[data-lines]")).to_contain_text("Mất vé")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    kept = "SELECT u.subject_kind FROM photo_uses u JOIN photos p USING (org_id, hash)"
+    assert city.sql(f"{kept} WHERE p.lot_id = %(lot)s", lot=place.lot.id) == [("lost_ticket",)]
 
     open_stay(page, "345")
     other_way(page, "arrears")
@@ -222,6 +229,25 @@ def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     enter(page, "29AA12345")
     open_stay(page, "345")
     expect(page.locator("[data-lines]")).to_contain_text("Nợ lần trước")
+
+
+def test_lost_ticket_without_a_photo_takes_a_manager(city: RunningCity, new_page: OpenPage) -> None:
+    place = open_lot(city, document=a_tariff_document(lost_ticket_vnd=20_000))
+    page = at_the_gate(city, new_page, place)
+    enter(page, "29AA12345")
+    open_stay(page, "345")
+    other_way(page, "lost")
+    page.locator("[data-no-photo]").click()
+    page.locator("#sheet").get_by_role("button", name="Máy ảnh hỏng").click()
+
+    expect(page.locator("#problem")).to_contain_text("cần quản lý duyệt")
+    expect(page.locator("[data-screen=stay] [data-due]")).to_have_text("5.000\u00a0₫")
+    city_rows = city.sql(
+        "SELECT count(*) FROM lost_tickets l JOIN parking_sessions s"
+        " ON (s.org_id, s.id) = (l.org_id, l.session_id) WHERE s.lot_id = %(lot)s",
+        lot=place.lot.id,
+    )
+    assert city_rows == [(0,)]
 
 
 def test_own_typing_is_corrected_and_another_plate_at_the_way_out_is_compared(

@@ -199,6 +199,7 @@ REPEATS: Final = {
     "/v1/parking-sessions/{session_id}/collections": "known",
     "/v1/parking-sessions/{session_id}/collections/{collection_id}/reverse": "state",
     "/v1/parking-sessions/{session_id}/exit": "state",
+    "/v1/parking-sessions/{session_id}/lost-ticket": "state",
     "/v1/parking-sessions/{session_id}/exit/undo": "state",
     "/v1/parking-sessions/{session_id}/toll-charges": "known",
     "/v1/lots/{lot_id}/accesses/{access_id}/open": "known",

@@ -191,6 +191,14 @@ DAMAGES = {
         "UPDATE breaks SET amount_vnd = amount_vnd + 1 WHERE kind = 'refund_due'",
         {"refunds_due_agree"},
     ),
+    "more is to go back to a payer than was paid": (
+        (
+            "UPDATE breaks SET amount_vnd = 20_001,"
+            " matter_id = (SELECT id FROM bills WHERE status = 'over_paid')"
+            " WHERE kind = 'refund_due'"
+        ),
+        {"refunds_are_no_more_than_paid", "refunds_due_agree"},
+    ),
     "nobody looks after money without a bill any more": (
         "UPDATE breaks SET closed_at = now(), resolution = 'x' WHERE kind = 'unknown_reference'",
         {"what_is_unapplied_is_on_a_list"},

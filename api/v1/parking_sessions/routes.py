@@ -42,6 +42,7 @@ from parking.exits.errors import (
     CredentialInside,
     EntryNotUndoable,
     ExitNotUndoable,
+    LostTicketNotReported,
     NothingDue,
     NotInside,
     NotPaid,
@@ -114,7 +115,11 @@ async def correct(
     return write_stay(stay)
 
 
-@router.post("/{session_id}/quotes", status_code=201, responses=may_answer(*IS_PRICED))
+@router.post(
+    "/{session_id}/quotes",
+    status_code=201,
+    responses=may_answer(*IS_PRICED, LostTicketNotReported),
+)
 async def quote(
     session_id: UUID, body: QuoteCreate, caller: Gate, tx: Tx, quotes: TheQuotes, now: Now
 ) -> QuoteRead:

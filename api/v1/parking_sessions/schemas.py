@@ -33,7 +33,9 @@ PlateText = Annotated[Line, Field(min_length=1, max_length=4 * PLATE_CHARS_MAX)]
 class QuoteCreate(Body):
     """What is different about this stay."""
 
-    is_ticket_lost: bool = False
+    is_ticket_lost: bool = Field(
+        default=False, description="Report it first, by POST …/lost-ticket."
+    )
 
 
 class BillForStay(Body):

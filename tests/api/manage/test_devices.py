@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from core.clock import read_clock
 from core.db import Database
@@ -16,7 +17,7 @@ from tests.world.pages import as_reader
 from tests.world.phones import EnrolledPhone, Phone, enrol_phone
 from tests.world.serials import next_serial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PAGE = "/manage/devices"
 PIN = "739204"
 
@@ -123,9 +124,41 @@ async def test_a_manager_sets_a_pin_and_opens_a_locked_one(gate: Gate) -> None:
     assert "Đã có PIN" in await read(manager)
     for _ in range(5):
         await phone.name(attendant_id, "582917")
-    assert "Bị khóa vì nhập sai 5 lần" in await read(manager)
+    page = await read(manager)
+    assert re.search(r"Tạm khóa đến \d\d:\d\d · \S+ vì nhập sai 5 lần liên tiếp", page)
+    await manager.post(f"{PAGE}/pins/{attendant_id}", data=form)
+    assert "Đã có PIN" in await read(manager)
+    assert (await phone.name(attendant_id, PIN)).status_code == 201
+
+
+async def test_a_pin_that_only_a_manager_can_open_says_so_and_is_opened(
+    gate: Gate, owner_database: Database
+) -> None:
+    phone = await enrol_phone(gate)
+    attendant_id = (await gate.attendant.get("/v1/me")).json()["id"]
+    manager = as_reader(gate.manager)
+    form = {"lot": str(gate.lot.id), "pin": PIN}
+    await manager.post(f"{PAGE}/pins/{attendant_id}", data=form)
+    for _ in range(3):
+        await wait_out_the_lock(owner_database)
+        for _ in range(5):
+            await phone.name(attendant_id, "582917")
+
+    page = await read(manager)
+
+    assert "Bị khóa vì nhập sai 15 lần, cần đặt PIN mới" in page
+    assert "Tạm khóa" not in page
+    english = await manager.get(PAGE, headers={"accept-language": "en"})
+    assert "Locked after 15 wrong PINs: set a new one" in english.text
     await manager.post(f"{PAGE}/pins/{attendant_id}", data=form)
     assert (await phone.name(attendant_id, PIN)).status_code == 201
+
+
+async def wait_out_the_lock(owner: Database) -> None:
+    """Let a quarter of an hour pass for the PINs that are locked."""
+    async with owner.begin() as session:
+        query = "UPDATE staff_pins SET locked_until = locked_until - interval '15 minutes'"
+        await session.execute(text(query))
 
 
 async def test_a_weak_pin_is_refused_beside_its_person_and_never_shown(gate: Gate) -> None:

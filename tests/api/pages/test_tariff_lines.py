@@ -75,6 +75,7 @@ FACTS = {
     LineCode.FREE_MINUTES: [{"minutes": 10}],
     LineCode.LOST_TICKET: [{}, {"at_least_vnd": 50_000}],
     LineCode.PAID: [{"paid_vnd": 5_000}],
+    LineCode.WAIVED: [{"waived_vnd": 5_000}],
     LineCode.NOTHING_DUE: [{}],
 }
 COUNTED = {"count": 1, "value_vnd": 5_000, "block_minutes": 60, "from_minutes": 120, "units": 1}

@@ -9,11 +9,12 @@ const QUICK_MS = 3000; // while the live line is down an answer is not waited fo
 
 /**
  * Let the person take a photo, and upload it; without a network an enrolled phone keeps it.
+ * @param {string} hint  what to hold into the frame; else the plate
  * @returns {Promise<{hash?: string, id?: string, link: string}|null>} hash: it is at the hub; id: it
  *   is kept here, until its stay is known and there is a network; null where none was taken
  */
-export async function takePhoto(gate) {
-  const picture = await shoot(gate);
+export async function takePhoto(gate, hint = "") {
+  const picture = await shoot(gate, hint);
   if (!picture) return null;
   const path = `/v1/lots/${gate.lot.id}/photos`;
   const withinMs = gate.isLive ? UPLOAD_WITHIN_MS : QUICK_MS;
@@ -21,7 +22,7 @@ export async function takePhoto(gate) {
   return gate.attempt(() => gate.hub.post(path, picture, { withinMs }), { instead });
 }
 
-async function shoot(gate) {
+async function shoot(gate, hint) {
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({
@@ -33,6 +34,9 @@ async function shoot(gate) {
   }
   const dialog = document.getElementById("camera");
   const video = dialog.querySelector("video");
+  const line = dialog.querySelector("p");
+  line.dataset.usual ??= line.textContent;
+  line.textContent = hint || line.dataset.usual;
   video.srcObject = stream;
   await video.play();
   dialog.showModal();

@@ -22,6 +22,7 @@ export class Offline {
     const path = `/gate/lots/${gate.lot.id}`;
     const found = await gate.attempt(() => gate.hub.get(`${path}/posted`), { quiet: true });
     if (found) await put("facts", found.classes, "posted");
+    if (found) await put("facts", found.lost_ticket, "lost_ticket");
     this.posted = (await readFact("posted")) ?? {};
     const inside = await gate.attempt(() => gate.hub.get(`${path}/inside?q=`), { quiet: true });
     for (const stay of inside?.stays ?? []) await this.remember(stay);
@@ -70,13 +71,15 @@ export class Offline {
   }
 
   /** A stay with its provisional price, as the hub would answer; null where it is not known. */
-  async read(sessionId) {
+  async read(sessionId, { isTicketLost = false } = {}) {
     if (!this.gate.queue.isReady) return null;
     const known = await read("stays", sessionId);
     if (!known) return null;
     this.posted = (await readFact("posted")) ?? {};
-    const priceVnd = known.is_pass ? 0 : this.#price(known);
-    if (priceVnd === null) return null;
+    const stayVnd = known.is_pass ? 0 : this.#price(known);
+    if (stayVnd === null) return null;
+    const isLost = isTicketLost || Boolean(known.is_ticket_lost);
+    const priceVnd = isLost ? await this.#withLostTicket(stayVnd) : stayVnd;
     const dueVnd = Math.max(0, priceVnd - known.paid_vnd);
     return {
       ...known,
@@ -88,7 +91,11 @@ export class Offline {
       due_vnd: dueVnd,
       price_vnd: priceVnd,
       paid_until: null,
-      lines: [{ words: this.gate.say("offline.provisional"), amount_vnd: priceVnd }],
+      is_ticket_lost: isLost,
+      lines: [
+        { words: this.gate.say("offline.provisional"), amount_vnd: stayVnd },
+        ...(isLost ? [{ words: this.gate.say("ways.lost"), amount_vnd: priceVnd - stayVnd }] : []),
+      ],
       quote: null,
       arrears: [],
     };
@@ -100,6 +107,14 @@ export class Offline {
     if (!points?.length) return null;
     const minutes = Math.max(0, (hubNow() - Date.parse(entered_at)) / 60_000);
     return (points.find(([upTo]) => minutes <= upTo) ?? points.at(-1))[1];
+  }
+
+  /** By the tariff's rule for a lost ticket, as the hub would. */
+  async #withLostTicket(stayVnd) {
+    const { amount_vnd: lostVnd, rule } = (await readFact("lost_ticket")) ?? {};
+    if (lostVnd === null || lostVnd === undefined) return stayVnd;
+    if (rule === "instead") return lostVnd;
+    return rule === "at_least" ? Math.max(stayVnd, lostVnd) : stayVnd + lostVnd;
   }
 
   /** Let a vehicle in; it is known from now on. */
@@ -118,7 +133,7 @@ export class Offline {
   async takeCash(stay) {
     const { gate } = this;
     if (!(await this.#use("cash_vnd", stay.due_vnd, gate.lot.offline_cash_max_vnd))) return false;
-    const data = { ...this.#who(), id: newId(), session_id: stay.id, shift_id: gate.shift.id, rail: "cash", amount_vnd: stay.due_vnd };
+    const data = { ...this.#who(), id: newId(), session_id: stay.id, shift_id: gate.shift.id, rail: "cash", amount_vnd: stay.due_vnd, ...lostOf(stay) };
     await gate.queue.keep("collection", data, stay.plate ?? stay.ticket);
     // The hub cancels a code that cash was taken instead of: what is due later has one of its own.
     const { status, is_offline, due_vnd, lines, code, ...known } = stay;
@@ -152,4 +167,9 @@ export class Offline {
     if (!isAllowed) this.gate.screens.complain(this.gate.say("offline.limit"));
     return isAllowed;
   }
+}
+
+/** What a movement says of a stay whose ticket is lost. */
+export function lostOf({ is_ticket_lost: isTicketLost }) {
+  return isTicketLost ? { is_ticket_lost: true } : {};
 }

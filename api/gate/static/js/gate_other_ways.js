@@ -19,7 +19,7 @@ export class OtherWays {
       owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
-      owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => stays.open(stay.id, { isTicketLost: true }) },
+      owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.reportLost() },
       owes && { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#force("unconfirmed") },
       owes && { words: say("ways.arrears"), icon: "warning", name: "arrears", run: () => this.#force("arrears") },
       { words: say("ways.manual"), icon: "key", name: "manual", run: () => this.#force("manual") },
@@ -46,6 +46,30 @@ export class OtherWays {
       send: say("ways.exempt"), icon: "check", hint: say("ways.other_reason"), choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
       run: (reason) => this.#take("exempt", reason, { reason }),
     });
+  }
+
+  /** The ticket is lost: a photo of what proves whose vehicle it is, then what that costs. */
+  async reportLost() {
+    const { gate, stays } = this;
+    const { say } = gate;
+    const { stay, plate } = stays;
+    const photo = await takePhoto(gate, say("ways.lost_photo"));
+    if (photo?.hash) return this.#sendLost({ photo: photo.hash });
+    if (photo?.id) {
+      await gate.photos.attach(photo.id, { session_id: stay.id, direction: "lost_ticket", shown: plate });
+      return stays.open(stay.id, { isTicketLost: true });
+    }
+    if (stay.is_offline) return gate.screens.complain(say("ways.lost_needs_photo"));
+    return gate.screens.ask(say("ways.why_no_photo"), {
+      send: say("ways.lost"), icon: "ticket", hint: say("ways.other_reason"), choices: [say("ways.no_photo_usual")],
+      run: (reason) => this.#sendLost({ reason }),
+    });
+  }
+
+  async #sendLost(body) {
+    const { gate, stays } = this;
+    const reported = await gate.attempt(() => gate.hub.post(stays.path("/lost-ticket"), body));
+    if (reported) await stays.open(stays.stay.id, { isTicketLost: true });
   }
 
   /** Let it out though something is due, or open by hand: a photo and a reason are kept. */

@@ -3,6 +3,7 @@
 
 import { drawQr, writeVietQr } from "/static/js/gate_code.js";
 import { newId } from "/static/js/gate_hub.js";
+import { lostOf } from "/static/js/gate_offline.js";
 import { changeFact, put, read, readFact } from "/static/js/gate_store.js";
 import { vnd } from "/static/js/gate_words.js";
 import { hubNow } from "/static/js/hub_clock.js";
@@ -72,7 +73,7 @@ export class References {
     const shown = stay.plate ?? stay.ticket;
     const code = { ...taken, id: newId(), amount_vnd: stay.due_vnd, drawn_at: hubNow() };
     const { id, reference, amount_vnd } = code;
-    const data = { id, session_id: stay.id, staff_id: gate.state.person.id, reference, amount_vnd };
+    const data = { id, session_id: stay.id, staff_id: gate.state.person.id, reference, amount_vnd, ...lostOf(stay) };
     // It is kept before anybody can scan it: money on a reference waits for its bill.
     await gate.queue.keep("bill", data, shown);
     await changeFact("drawn", (before = []) =>

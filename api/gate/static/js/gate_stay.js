@@ -60,7 +60,7 @@ export class Stays {
   }
 
   async #readKnown(sessionId, quiet) {
-    const known = await this.gate.offline.read(sessionId);
+    const known = await this.gate.offline.read(sessionId, { isTicketLost: this.isTicketLost });
     if (!known && !quiet) this.gate.screens.complain(this.gate.say("problem.no_network"));
     return known;
   }
@@ -137,7 +137,9 @@ export class Stays {
     if (!this.stay.due_vnd) {
       return [{ words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
     }
+    const lost = { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.ways.reportLost() };
     return [
+      ...(this.stay.is_ticket_lost ? [] : [lost]),
       { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#leaveUnconfirmed() },
       { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.#showOwnCode() },
       { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: () => this.takeCash() },
