@@ -10,7 +10,7 @@ from core.reasons import Reason
 from parking.exits.rules import StayFacts
 from parking.places.queries import find_lot_name
 from parking.plates import mask_plate
-from payments.breaks.queries import insert_breaks_once, sum_told
+from payments.breaks.queries import insert_breaks_once, sum_reported
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
@@ -33,7 +33,7 @@ async def report_unpriced(
 async def report_overpaid(
     session: AsyncSession, org_id: UUID, stay: StayFacts, *, price_vnd: int, now: datetime
 ) -> None:
-    """Open a break for what a locked stay was paid beyond its price, and nobody was told yet.
+    """Open a break for what a locked stay was paid beyond its price, and is not reported yet.
 
     Of a stay one code is payable at a time, but for those that were drawn without network. Each
     has a subject of its own: another conflict of the stay may be open. Safe to repeat.
@@ -44,16 +44,16 @@ async def report_overpaid(
     too_much_vnd = stay.settled_vnd - max(price_vnd, stay.price_vnd or 0)
     if too_much_vnd <= 0:
         return
-    told_vnd = await sum_told(session, org_id, stay.id, BreakReason.STAY_OVERPAID)
-    if too_much_vnd <= told_vnd:
+    reported_vnd = await sum_reported(session, org_id, stay.id, BreakReason.STAY_OVERPAID)
+    if too_much_vnd <= reported_vnd:
         return
     lot = await find_lot_name(session, org_id, stay.lot_id) or ""
     reason = Reason(BreakReason.STAY_OVERPAID, {"plate": _name(stay), "lot": lot})
     one = NewBreak(
         kind=BreakKind.PARKING_CONFLICT,
-        subject_id=uuid5(stay.id, f"overpaid beyond {told_vnd}"),
+        subject_id=uuid5(stay.id, f"overpaid beyond {reported_vnd}"),
         matter_id=stay.id,
-        amount_vnd=too_much_vnd - told_vnd,
+        amount_vnd=too_much_vnd - reported_vnd,
         reason=reason,
     )
     await insert_breaks_once(session, org_id, [one], now=now)

@@ -60,8 +60,8 @@ SUM_REFUNDS = text("""
       AND kind = ANY(CAST(:kinds AS text[])) AND resolution IS DISTINCT FROM :taken_back
 """)
 
-# Open or closed: what a person has seen to is told, too.
-SUM_TOLD = text("""
+# Open or closed: what a person has seen to is reported, too.
+SUM_REPORTED = text("""
     SELECT coalesce(sum(amount_vnd), 0)::bigint FROM breaks
     WHERE org_id = :org_id AND matter_id = :matter_id AND reason = :reason
 """)
@@ -230,12 +230,12 @@ async def renew_refunds_due(
     )
 
 
-async def sum_told(
+async def sum_reported(
     session: AsyncSession, org_id: UUID, matter_id: UUID, reason: BreakReason
 ) -> int:
-    """Return how many đồng people were told of one matter for one reason, ever."""
+    """Return how many đồng of one matter were reported for one reason, ever."""
     values = {"org_id": org_id, "matter_id": matter_id, "reason": reason.value}
-    return int((await session.execute(SUM_TOLD, values)).scalar_one())
+    return int((await session.execute(SUM_REPORTED, values)).scalar_one())
 
 
 async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:

@@ -344,7 +344,7 @@ async def test_a_third_code_that_was_paid_is_told_beside_the_second(phone: Drawi
     assert await read_overpaid(phone) == [PER_VISIT_VND] * 2
 
 
-async def test_what_a_person_has_seen_to_is_not_told_again(phone: DrawingPhone) -> None:
+async def test_what_a_person_has_seen_to_is_not_reported_again(phone: DrawingPhone) -> None:
     stay_id = await a_stay(phone.app, phone.gate)
     await pay_codes(phone, stay_id, count=2)
     await phone.flush()
