@@ -95,9 +95,9 @@ JOURNEYS: Final = {
         about="vehicles come and go; they pay by QR and in cash, and devices come back online",
         users={"WayIn": 8, "WayOut": 5, "WayOutInCash": 4, "Returning": 1},
         full=Plan(
-            phases=(Phase(60, 60), Phase(180, 120), Phase(60, 200), Phase(30, 60)),
+            phases=(Phase(60, 60), Phase(430, 120), Phase(60, 200), Phase(50, 60)),  # ten minutes
             pace_s=DRIVER_PACE_S,
-            inside=4_000,
+            inside=10_000,
             devices=30,
         ),
         quick=Plan(

@@ -25,6 +25,7 @@ from loadtests import booths, figures
 from loadtests.figures import Figure
 from loadtests.installation import HOST, Installation, installed
 from loadtests.journeys import JOURNEYS, Journey, Plan
+from loadtests.memory import Memory, watching_memory
 from loadtests.noted import WENT_WRONG, Noted, What, read_notes
 from loadtests.offline import write_inside, write_returning
 from loadtests.parking_integrity import ROWS_SHOWN_MAX, check_integrity, wait_until_quiet
@@ -49,6 +50,8 @@ HUB_PROCESSES: Final = 2
 QUIET_WITHIN_S: Final = 300.0  # on a busy machine; what nobody handles stays
 GENERATOR_GRACE_S: Final = 120.0  # to start, to end what it began, and to write its report
 FAILED_SHARE_MAX: Final = 0.01
+HUB_RSS_MIB: Final = 350.0
+HUB_GROWTH_MAX: Final = 0.10
 VEHICLES_EACH: Final = 200_000  # of a generator; the first half are there beforehand
 _generators: Final = count()
 _files: Final = count(1)
@@ -81,6 +84,7 @@ class Outcome:
     requests: RequestLog
     waiting: int  # that was stored, and not handled in time
     wrong: dict[str, list[str]]
+    memory: Memory
 
 
 def main(name: str, quick: bool, report: Path, json_path: Path | None) -> int:
@@ -144,8 +148,9 @@ def start_worker(installation: Installation) -> Child:
 def run_journey(city: City, journey: Journey, plan: Plan, *, report: Path) -> Outcome:
     """Run a journey's load, wait until all of it is handled, and check the database."""
     job = prepare(city, journey, plan, report=report)
-    requests = generate(city, job)
-    return conclude(city, read_notes(Path(job.notes_path)), requests)
+    with watching_memory(city.installation.hubs) as memory:
+        requests = generate(city, job)
+    return conclude(city, read_notes(Path(job.notes_path)), requests, memory)
 
 
 def prepare(city: City, journey: Journey, plan: Plan, *, report: Path) -> GeneratorJob:
@@ -193,7 +198,12 @@ def generate(city: City, job: GeneratorJob) -> RequestLog:
     return read(log_path, RequestLog)
 
 
-def conclude(city: City, notes: list[Noted], requests: RequestLog | None = None) -> Outcome:
+def conclude(
+    city: City,
+    notes: list[Noted],
+    requests: RequestLog | None = None,
+    memory: Memory | None = None,
+) -> Outcome:
     """Wait until all is handled, close the shifts, and hold the database against the log."""
     installation = city.installation
     waiting = wait_until_quiet(installation.owner_url, within_s=QUIET_WITHIN_S)
@@ -201,7 +211,13 @@ def conclude(city: City, notes: list[Noted], requests: RequestLog | None = None)
     with psycopg.connect(installation.owner_url) as owner:
         wrong = check_integrity(owner, notes)
         owner.rollback()
-    return Outcome(notes=notes, requests=requests or NOTHING_COUNTED, waiting=waiting, wrong=wrong)
+    return Outcome(
+        notes=notes,
+        requests=requests or NOTHING_COUNTED,
+        waiting=waiting,
+        wrong=wrong,
+        memory=memory or Memory(),
+    )
 
 
 def judge(outcome: Outcome, plan: Plan) -> list[Figure]:
@@ -231,7 +247,10 @@ def judge(outcome: Outcome, plan: Plan) -> list[Figure]:
         figures.at_most("refused", counted[What.REFUSED], "", 0),
         figures.at_most("faults_of_the_generator", len(outcome.requests.exceptions), "", 0),
         figures.at_most("not_handled", outcome.waiting, "", 0),
+        figures.at_most("hub_rss_mib", outcome.memory.most_mib, "MiB", HUB_RSS_MIB),
     ]
+    if (growth := outcome.memory.growth) is not None:
+        found.append(figures.at_most("hub_growth_share", growth, "", HUB_GROWTH_MAX))
     if errors:
         found.append(figures.measured("first_error_at_s", min(errors) - began_s, "s"))
         found.append(figures.measured("last_error_at_s", max(errors) - began_s, "s"))

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real PostgreSQL, a database per test, sessions per role."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -27,10 +28,20 @@ TEMPLATES = ("stall_template", "market_template", "gate_template")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whatever stands on PostgreSQL, so that it can be run with another version."""
+    """Mark whatever stands on PostgreSQL, and of its many cases those that are not for every day.
+
+    With the first mark it can be run with another version. A database for each case is a fifth of
+    a second: --quick has two of a test's cases, the first and the last; the full run has them all.
+    """
+    cases = defaultdict(list)
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
+            if not item.get_closest_marker("slow"):
+                cases[item.nodeid.partition("[")[0]].append(item)
+    for of_one_test in cases.values():
+        for item in of_one_test[1:-1]:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -88,8 +88,10 @@ def check_address(text: str) -> str:
     except ValueError:
         raise CannotStart(f"{text!r} is no IPv4 address such as 192.168.1.20.") from None
     if not any(address in ipaddress.IPv4Network(network) for network in PRIVATE):
-        msg = f"{text} is not an address of a private network: the demo is not for the internet."
-        raise CannotStart(msg)
+        raise CannotStart(
+            f"{text} is not an address of a private network: the demo is not for the internet.\n"
+            "Name one that this machine has there, such as --lan 192.168.1.20."
+        )
     return text
 
 

@@ -50,6 +50,19 @@ async def lock_stay_and_kept(
     return stay, None if kept_id is None else stays.get(kept_id)
 
 
+async def lock_one_vehicle(session: AsyncSession, org_id: UUID, session_id: UUID) -> set[UUID]:
+    """Lock a stay with all that are joined with it, and name them; of erased ones, too.
+
+    Raises:
+        Busy: it is being joined at this moment.
+    """
+    ids = set(await queries_joining.list_one_vehicle(session, org_id, session_id))
+    await queries.lock_sessions(session, org_id, ids)
+    if ids != set(await queries_joining.list_one_vehicle(session, org_id, session_id)):
+        raise Busy("The parking session is being joined. Try again in a second.")
+    return ids
+
+
 async def write_paid_for(
     session: AsyncSession,
     org_id: UUID,

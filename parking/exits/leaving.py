@@ -44,7 +44,7 @@ from parking.exits.standing import (
     read_bills,
     read_bills_behind,
 )
-from parking.exits.unpriced import report_unpriced
+from parking.exits.unpriced import report_overpaid, report_unpriced
 from parking.exits.views import is_just_left
 from parking.photos.queries import find_hashes, use_photos
 from payments.outbox import service as outbox
@@ -249,7 +249,7 @@ async def leave_closed(
     await queries.write_ends(session, org_id, [one], now=stay.left_at)
     sightings = [_sighting(request, one)]
     await queries.insert_sightings(session, org_id, sightings, direction="out", now=stay.left_at)
-    await _report_unpriced(session, org_id, [one], now=stay.left_at)
+    await _report(session, org_id, [one], now=stay.left_at)
     return _answer(one, stay.left_at)
 
 
@@ -309,7 +309,7 @@ async def _write(
         await queries.insert_sightings(session, org_id, sightings, direction="out", now=now)
         events = [event for request, one in closed for event in _events(request, one)]
         await outbox.record_quietly(session, org_id, events, now=now)
-    await _report_unpriced(session, org_id, [one for _, one in closed], now=now)
+    await _report(session, org_id, [one for _, one in closed], now=now)
     for request, one in closed:
         if request.forced is not None:
             record_change(
@@ -325,12 +325,16 @@ async def _write(
             )
 
 
-async def _report_unpriced(
+async def _report(
     session: AsyncSession, org_id: UUID, closed: Sequence[ClosedStay], *, now: datetime
 ) -> None:
+    """Let people look at who left without a price, or paid by more than one code."""
     unpriced = [one.stay for one in closed if not one.is_priced]
     if unpriced:
         await report_unpriced(session, org_id, unpriced, now=now)
+    for one in closed:
+        if one.is_priced and one.price_vnd is not None and one.bill_paid_vnd:
+            await report_overpaid(session, org_id, one.stay, price_vnd=one.price_vnd, now=now)
 
 
 def _sighting(request: LeaveRequest, one: ClosedStay) -> tuple[object, ...]:

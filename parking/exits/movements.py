@@ -180,7 +180,9 @@ async def _apply_collection(
         raise Busy("The parking session is being joined.")
     known = await collection_queries.find_collection(session, org_id, data.id)
     if known is not None:
-        is_same = (known.session_id, known.amount_vnd) == (stay.id, data.amount_vnd)
+        # Taken before it was joined, or after.
+        of_stay = known.session_id in (data.session_id, stay.id)
+        is_same = of_stay and known.amount_vnd == data.amount_vnd
         return Applied.REPEAT if is_same else Applied.REFUSED
     shift = await share_shift(session, org_id, data.shift_id)
     if stay.bill_id is not None:

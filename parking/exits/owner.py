@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits.joined import lock_stay_and_kept, write_paid_for
-from parking.exits.standing import IS_PAID, Standing, Unpriced, read_standing_anyway
+from parking.exits.standing import IS_PAID, Standing, read_standing_anyway
 from parking.exits.unpriced import report_overpaid
 from payments.bills.owners_rules import Change
 from payments.outbox import service as outbox
@@ -31,10 +31,9 @@ async def handle_bill_change(session: AsyncSession, change: Change, *, now: date
             counted = await read_standing_anyway(session, change.org_id, for_stay, at=now)
     if change.to_status not in IS_PAID:
         return
-    if (too_much_vnd := _find_too_much(counted)) > 0:
-        await report_overpaid(
-            session, change.org_id, counted.stay, too_much_vnd=too_much_vnd, now=now
-        )
+    if isinstance(counted, Standing):
+        price_vnd = counted.price.amount_vnd
+        await report_overpaid(session, change.org_id, counted.stay, price_vnd=price_vnd, now=now)
     paid = NewEvent(
         kind=EventKind.PARKING_SESSION_PAID,
         payee_id=stay.payee_id,
@@ -48,14 +47,3 @@ async def handle_bill_change(session: AsyncSession, change: Change, *, now: date
     )
     await outbox.record(session, change.org_id, [paid], now=now)
     log.info("parking_session.paid", session=str(stay.id), due_vnd=standing.due_vnd)
-
-
-def _find_too_much(standing: Standing | Unpriced) -> int:
-    """Return what came beyond the price, as it is or as it was quoted (of a lost ticket: more).
-
-    Of a stay one code is payable at a time, but for those that were drawn without network.
-    """
-    if not isinstance(standing, Standing):
-        return 0
-    stay = standing.stay
-    return stay.settled_vnd - max(standing.price.amount_vnd, stay.price_vnd or 0)

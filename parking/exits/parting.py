@@ -22,6 +22,7 @@ from parking.exits.errors import (
     StayIdTaken,
 )
 from parking.exits.joined import on_its_pass
+from parking.exits.over_licence import tell_over_licence
 from parking.exits.rules import SessionStatus, StayFacts
 from parking.exits.standing import get_stay, lock_place_and_stay
 
@@ -48,6 +49,7 @@ async def part_stay(
     the first one.
 
     Args:
+        ticket_kind: of a ticket that was not seen before.
         request_id: made by the client; the new stay's id has the time of the entry, and its rest.
         plate: compact.
 
@@ -72,6 +74,8 @@ async def part_stay(
         return known
     if stay.status == SessionStatus.VOIDED:
         raise NotInside(stay.status)
+    if ticket is not None and ticket == stay.ticket:
+        ticket_kind = stay.ticket_kind  # a token that changes hands is a token still
     first = _without(stay, plate=plate, ticket=ticket)
     if (plate is None and ticket is None) or (first.plate is None and first.ticket is None):
         fault = "Each of the two vehicles needs a plate or a ticket."
@@ -94,6 +98,7 @@ async def part_stay(
     await queries_joining.insert_parted(session, org_id, second, from_id=stay.id, now=now)
     if not await queries_joining.put_in(session, org_id, second):
         raise CredentialInside
+    await tell_over_licence(session, org_id, second, now=now)
     await _note_parted(session, org_id, first, second, reason=reason, actor=actor, now=now)
     return await get_stay(session, org_id, new_id)
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from core.masking import mask_plates
 from core.sql import run
 from parking.exits.queries import DELETE_INSIDE
 from parking.exits.queries_undoing import insert_inside
@@ -20,6 +21,17 @@ FIND_KEPT = text("""
 HAS_JOINED = text("""
     SELECT EXISTS (
         SELECT FROM stay_links WHERE org_id = :org_id AND kept_id = :id AND kind = 'joined')
+""")
+# One that was joined has none joined into it: the kept one knows them all.
+LIST_ONE_VEHICLE = text("""
+    WITH kept AS (
+        SELECT coalesce((
+            SELECT kept_id FROM stay_links
+            WHERE org_id = :org_id AND other_id = :id AND kind = 'joined'), :id) AS id)
+    SELECT id FROM kept
+    UNION ALL
+    SELECT k.other_id FROM stay_links k JOIN kept ON k.kept_id = kept.id
+    WHERE k.org_id = :org_id AND k.kind = 'joined'
 """)
 FIND_PARTED = text("""
     SELECT kept_id FROM stay_links
@@ -74,6 +86,12 @@ async def find_kept(session: AsyncSession, org_id: UUID, session_id: UUID) -> UU
     return rows[0][0] if rows else None
 
 
+async def list_one_vehicle(session: AsyncSession, org_id: UUID, session_id: UUID) -> list[UUID]:
+    """List a stay and all that are joined with it, the kept one first."""
+    rows = await run(session, LIST_ONE_VEHICLE, {"org_id": org_id, "id": session_id})
+    return [row[0] for row in rows]
+
+
 async def find_parted_from(session: AsyncSession, org_id: UUID, session_id: UUID) -> UUID | None:
     """Find the stay that one was parted from."""
     rows = await run(session, FIND_PARTED, {"org_id": org_id, "id": session_id})
@@ -108,7 +126,7 @@ async def insert_link(
         "other_id": other_id,
         "moved_vnd": moved_vnd,
         "waived_vnd": waived_vnd,
-        "reason": reason,
+        "reason": None if reason is None else mask_plates(reason),
         "by": by,
         "now": now,
     }

@@ -16,6 +16,7 @@ from core.errors import InvalidRequest, Violation
 from core.text import check_lines
 from parking.exits import queries, queries_joining, queries_reviewing, queries_undoing
 from parking.exits.errors import CredentialInside, NotUnderReview, StayWasPaid
+from parking.exits.over_licence import tell_over_licence
 from parking.exits.queries import ClosedStay
 from parking.exits.rules import ExitReason, ReviewDecision, SessionStatus, StayFacts
 from parking.exits.standing import (
@@ -174,8 +175,8 @@ async def _void(
 async def _find_inside(
     session: AsyncSession, org_id: UUID, stay: StayFacts, *, now: datetime
 ) -> None:
-    if not await queries_reviewing.is_listed(
-        session, org_id, stay.id
-    ) and not await queries_undoing.reopen_session(session, org_id, stay):
-        raise CredentialInside
+    if not await queries_reviewing.is_listed(session, org_id, stay.id):
+        if not await queries_undoing.reopen_session(session, org_id, stay):
+            raise CredentialInside
+        await tell_over_licence(session, org_id, stay, now=now)
     await queries_reviewing.mark_found_inside(session, org_id, stay.id, now=now)

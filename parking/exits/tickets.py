@@ -14,6 +14,7 @@ from parking.exits import queries_tickets
 from parking.exits.errors import TicketNotFound
 from parking.exits.joined import find_stay_or_kept
 from parking.exits.pricing import LotRates, read_rates
+from parking.exits.queries_joining import list_one_vehicle
 from parking.exits.rules import OWNER_KIND, StayFacts
 from parking.exits.standing import Standing, judge, read_bills
 from parking.places.models import Lot, ParkingOperator
@@ -53,8 +54,9 @@ class WholeStay:
     lot: Lot
     operator: ParkingOperator
     posted: PostedPrice | None
+    # Of the stay, then of each that was joined into it, the oldest first.
     collections: tuple[CollectionFacts, ...]
-    bills: tuple[BillFacts, ...]  # of the stay, the oldest first
+    bills: tuple[BillFacts, ...]
 
 
 async def open_ticket(
@@ -89,6 +91,12 @@ async def read_whole_stay(
     if standing is not None:
         due_vnd = standing.due_vnd
         lines = _lines_of(standing)
+    one_vehicle = await list_one_vehicle(session, org_id, stay.id)
+    collections: list[CollectionFacts] = []
+    bills: list[BillFacts] = []
+    for id_ in one_vehicle if one_vehicle[0] == stay.id else [stay.id]:
+        collections += await list_of_session(session, org_id, id_)
+        bills += await list_of_owner(session, org_id, OWNER_KIND, id_)
     return WholeStay(
         stay=stay if standing is None else standing.stay,
         standing=standing,
@@ -98,8 +106,8 @@ async def read_whole_stay(
         lot=lot,
         operator=await get_operator(session, org_id, lot.operator_id),
         posted=_post(stay, rates),
-        collections=tuple(await list_of_session(session, org_id, stay.id)),
-        bills=tuple(await list_of_owner(session, org_id, OWNER_KIND, stay.id)),
+        collections=tuple(collections),
+        bills=tuple(bills),
     )
 
 

@@ -21,7 +21,7 @@ from parking.collections.errors import (
     CollectionNotReversible,
 )
 from parking.collections.rules import CollectionFacts, CollectionRail, may_undo
-from parking.exits import queries, queries_passes, queries_undoing
+from parking.exits import queries, queries_joining, queries_passes, queries_undoing
 from parking.exits.errors import (
     CredentialInside,
     EntryNotUndoable,
@@ -29,7 +29,9 @@ from parking.exits.errors import (
     NotInside,
 )
 from parking.exits.joined import lock_stay_and_kept, write_paid_for
+from parking.exits.over_licence import tell_over_licence
 from parking.exits.rules import (
+    OWNER_KIND,
     UNDO_ENTRY_FOR,
     UNDO_EXIT_FOR,
     SessionStatus,
@@ -47,6 +49,7 @@ from parking.exits.standing import (
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
+from payments.bills.queries_owners import list_of_owner
 from payments.breaks.queries import sum_refunds
 
 
@@ -76,6 +79,9 @@ async def undo_exit(
         raise Busy("The parking session is being changed. Try again in a second.")
     if not await queries_undoing.reopen_session(session, org_id, stay):
         raise CredentialInside
+    stay_again = await get_stay(session, org_id, session_id)
+    if stay_again.status == SessionStatus.INSIDE:
+        await tell_over_licence(session, org_id, stay_again, now=now)
     record_change(
         session,
         org_id=org_id,
@@ -86,7 +92,7 @@ async def undo_exit(
         before={"reason": stay.exit_reason, "left_at": stay.left_at.isoformat()},
         now=now,
     )
-    return await get_stay(session, org_id, session_id)
+    return stay_again
 
 
 async def undo_entry(
@@ -203,15 +209,23 @@ async def _take_money_back(
         stay = replace(stay, waived_vnd=stay.waived_vnd - known.amount_vnd)
     else:
         stay = replace(stay, paid_vnd=stay.paid_vnd - known.amount_vnd)
-    both = [stay] if kept is None else [stay, kept]
-    refunds_vnd = await sum_refunds(session, org_id, [one.id for one in both])
-    if sum(one.paid_vnd for one in both) < refunds_vnd:
+    paid_vnd = stay.paid_vnd + (0 if kept is None else kept.paid_vnd)
+    if paid_vnd < await _sum_refunds(session, org_id, stay.id):
         raise CollectionNotReversible("It is on the list of what is to be given back.")
     arrears_vnd = stay.arrears_vnd
     if not stay.is_inside:
         arrears_vnd = max(arrears_vnd, (stay.price_vnd or 0) - stay.settled_vnd)
     stay = replace(stay, paid_until=None, arrears_vnd=arrears_vnd)
     await write_paid_for(session, org_id, stay, kept, by=by, now=now)
+
+
+async def _sum_refunds(session: AsyncSession, org_id: UUID, session_id: UUID) -> int:
+    """Return what is to be given back of a locked stay, of what is joined with it, and of bills."""
+    stay_ids = await queries_joining.list_one_vehicle(session, org_id, session_id)
+    bills = [
+        one for id_ in stay_ids for one in await list_of_owner(session, org_id, OWNER_KIND, id_)
+    ]
+    return await sum_refunds(session, org_id, [*stay_ids, *(bill.id for bill in bills)])
 
 
 async def _take_pass_back(
@@ -290,6 +304,9 @@ async def correct_vehicle(
     )
     if not is_changed:
         raise CredentialInside
+    if vehicle_class != stay.vehicle_class:
+        moved = replace(stay, vehicle_class=vehicle_class)
+        await tell_over_licence(session, org_id, moved, now=now)
     await queries.insert_sightings(
         session,
         org_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +10,7 @@ from core.reasons import Reason
 from parking.exits.rules import StayFacts
 from parking.places.queries import find_lot_name
 from parking.plates import mask_plate
-from payments.breaks.queries import insert_breaks_once
+from payments.breaks.queries import insert_breaks_once, sum_told
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
@@ -31,15 +31,29 @@ async def report_unpriced(
 
 
 async def report_overpaid(
-    session: AsyncSession, org_id: UUID, stay: StayFacts, *, too_much_vnd: int, now: datetime
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, price_vnd: int, now: datetime
 ) -> None:
-    """Open a break for a stay that two codes were paid for. Safe to repeat."""
+    """Open a break for what a locked stay was paid beyond its price, and nobody was told yet.
+
+    Of a stay one code is payable at a time, but for those that were drawn without network. Each
+    has a subject of its own: another conflict of the stay may be open. Safe to repeat.
+
+    Args:
+        price_vnd: of the stay; it may have been quoted at more, without its ticket.
+    """
+    too_much_vnd = stay.settled_vnd - max(price_vnd, stay.price_vnd or 0)
+    if too_much_vnd <= 0:
+        return
+    told_vnd = await sum_told(session, org_id, stay.id, BreakReason.STAY_OVERPAID)
+    if too_much_vnd <= told_vnd:
+        return
     lot = await find_lot_name(session, org_id, stay.lot_id) or ""
     reason = Reason(BreakReason.STAY_OVERPAID, {"plate": _name(stay), "lot": lot})
     one = NewBreak(
         kind=BreakKind.PARKING_CONFLICT,
-        subject_id=stay.id,
-        amount_vnd=too_much_vnd,
+        subject_id=uuid5(stay.id, f"overpaid beyond {told_vnd}"),
+        matter_id=stay.id,
+        amount_vnd=too_much_vnd - told_vnd,
         reason=reason,
     )
     await insert_breaks_once(session, org_id, [one], now=now)

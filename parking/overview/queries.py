@@ -89,18 +89,28 @@ LIST_NEAR = text(f"""
         ORDER BY s.id LIMIT :limit) AS after)
 """)  # noqa: S608
 
+# What paid for a stay that was joined into another paid for the kept one.
 SUM_RAILS = text("""
-    SELECT b.owner_id, p.rail, sum(p.amount_vnd)::bigint
-    FROM bills b
+    WITH own AS (
+        SELECT t.id AS kept_id, t.id FROM unnest(CAST(:ids AS uuid[])) AS t (id)
+        WHERE NOT EXISTS (
+            SELECT FROM stay_links k
+            WHERE k.org_id = :org_id AND k.other_id = t.id AND k.kind = 'joined')
+        UNION ALL
+        SELECT k.kept_id, k.other_id FROM stay_links k
+        WHERE k.org_id = :org_id AND k.kept_id = ANY(CAST(:ids AS uuid[])) AND k.kind = 'joined')
+    SELECT own.kept_id, p.rail, sum(p.amount_vnd)::bigint
+    FROM own
+    JOIN bills b ON b.org_id = :org_id AND b.owner_id = own.id
+     AND b.owner_kind = 'parking_session'
     JOIN payments p ON p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
-    WHERE b.org_id = :org_id AND b.owner_kind = 'parking_session'
-      AND b.owner_id = ANY(CAST(:ids AS uuid[]))
-    GROUP BY b.owner_id, p.rail
+    GROUP BY own.kept_id, p.rail
     UNION ALL
-    SELECT c.session_id, c.rail, sum(c.amount_vnd)::bigint FROM collections c
-    WHERE c.org_id = :org_id AND c.session_id = ANY(CAST(:ids AS uuid[]))
-      AND c.reversed_at IS NULL AND c.rail = ANY(CAST(:money AS text[]))
-    GROUP BY c.session_id, c.rail
+    SELECT own.kept_id, c.rail, sum(c.amount_vnd)::bigint
+    FROM own
+    JOIN collections c ON c.org_id = :org_id AND c.session_id = own.id
+    WHERE c.reversed_at IS NULL AND c.rail = ANY(CAST(:money AS text[]))
+    GROUP BY own.kept_id, c.rail
 """)
 
 

@@ -14,7 +14,7 @@ from parking.overview.queries import CLOCKS_APART
 # In the order of ids, which is that of time: a reader goes on after the last one that it has.
 LIST_SESSIONS = text("""
     SELECT s.id, s.lot_id, s.vehicle_class, s.plate, s.ticket, s.status, s.entered_at, s.left_at,
-           s.pass_id, s.tariff_version_id, s.price_vnd, s.paid_vnd
+           s.pass_id, s.tariff_version_id, s.price_vnd, s.paid_vnd, s.waived_vnd
     FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.id > :after AND s.id < :last_id
       AND s.entered_at >= :since AND s.entered_at < :until

@@ -35,9 +35,11 @@ COUNT_BY_HAND = text("""
     WHERE c.org_id = :org_id AND c.lot_id = :lot_id AND c.reason IS NOT NULL
       AND c.requested_at >= :since AND c.requested_at < :until
 """)
+# By the log of changes: a sighting inside may be a plate that was read later, or a part.
 COUNT_CORRECTED = text("""
     SELECT count(*) FROM parking_sessions s
-    JOIN observations o ON o.org_id = s.org_id AND o.session_id = s.id AND o.direction = 'inside'
+    JOIN audit_log a ON a.org_id = s.org_id AND a.object_id = s.id
+     AND a.action = 'parking_session.corrected'
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id >= :first_id AND s.id < :last_id
       AND s.entered_at >= :since AND s.entered_at < :until
 """)

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Final
 
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from parking.photos.errors import PhotoNotReadable
 from parking.photos.rules import (
@@ -50,7 +51,7 @@ def reencode(sent: bytes) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(sent), formats=FORMATS) as opened:
                 _check_size(opened)
-                if opened.format == "JPEG":
+                if isinstance(opened, JpegImageFile):  # also the first of several: "MPO"
                     _check_scans(sent)
                 opened.draft("RGB", (SIDE_PX_MAX, SIDE_PX_MAX))  # a JPEG is decoded smaller
                 picture = _turn_upright(opened).convert("RGB")

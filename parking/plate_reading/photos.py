@@ -6,6 +6,7 @@ import warnings
 from typing import Final
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from parking.plate_reading.errors import PhotoTooLarge, PhotoUnreadable
 
@@ -37,7 +38,9 @@ def open_photo(photo: bytes, *, side_max: int) -> Image.Image:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
                 _check_size(*opened.size)
-                if opened.format == "JPEG" and photo.count(SCAN_BEGINS) > SCANS_MAX:
+                # Also the first of several pictures in one file, which Pillow calls "MPO".
+                is_jpeg = isinstance(opened, JpegImageFile)
+                if is_jpeg and photo.count(SCAN_BEGINS) > SCANS_MAX:
                     raise PhotoUnreadable("it draws itself over again more often than a camera's")
                 opened.draft("RGB", (side_max, side_max))  # a JPEG is decoded smaller at once
                 upright = ImageOps.exif_transpose(opened).convert("RGB")

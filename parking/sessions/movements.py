@@ -151,9 +151,10 @@ class MovementWriter:
         # Only what is committed is said of them: what failed is decided anew.
         for one, done in zip(new, decided, strict=True):
             one.verdict, one.handled_at = done.verdict, done.handled_at
-        stored = dict(known)
-        stored |= {one.id: one.verdict for one in new}
-        return {id_: verdict or MovementVerdict.WAITING.value for id_, verdict in stored.items()}
+        for one in movements:
+            if one.id in known:
+                one.verdict, one.is_done = known[one.id]
+        return {one.id: one.verdict or MovementVerdict.WAITING.value for one in movements}
 
 
 async def open_breaks(
@@ -166,9 +167,11 @@ async def open_breaks(
 ) -> None:
     """Open a break for each movement that people must look at; safe to repeat.
 
+    What a person has closed since is not opened again by a queue that comes again.
+
     In a transaction of the hub's role, after the movements were stored.
     """
-    breaks, done = [], []
+    breaks = []
     for one in movements:
         if one.to_check is not None and one.entry is not None:
             facts = {"why": one.to_check, "lot": lot_name}
@@ -179,7 +182,6 @@ async def open_breaks(
                 NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=subject_id, reason=reason)
             )
         if one.verdict in CONFLICTS:
-            done.append(one.id)
             breaks.append(make_conflict(one.id, one.entry, lot_name=lot_name))
             continue
         if one.verdict in NOT_ACCEPTED:
@@ -187,7 +189,6 @@ async def open_breaks(
             facts = {"why": one.verdict, "lot": lot_name}
         else:
             continue
-        done.append(one.id)
         reason = Reason(code, facts)
         breaks.append(NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=one.id, reason=reason))
     over = {one.entry.id: one.entry for one in movements if one.entry and one.entry.left_at}
@@ -202,7 +203,7 @@ async def open_breaks(
             )
     if breaks:
         await insert_breaks_once(session, sender.org_id, breaks, now=now)
-    if done:
+    if done := [one.id for one in movements if one.verdict is not None]:
         await finish_conflicts(session, sender.org_id, sender.device_id, done, now=now)
 
 
@@ -261,7 +262,7 @@ async def _decide(
         if is_inside and exits.get(answer.session_id, one.seq) < one.seq:
             continue
         verdict = answer.verdict.value
-        handled_at = None if verdict in CONFLICTS else now
+        handled_at = None if verdict in CONFLICTS or one.needs_look else now
         decided[one.id] = replace(one, verdict=verdict, handled_at=handled_at)
     return list(decided.values())
 

@@ -33,7 +33,7 @@ INSERT_MOVEMENTS: Final = InsertMany(
 )
 
 FIND_VERDICTS = text("""
-    SELECT id, verdict FROM movements
+    SELECT id, verdict, handled_at IS NOT NULL FROM movements
     WHERE org_id = :org_id AND device_id = :device_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
@@ -91,10 +91,10 @@ FIND_OVERLAPS = text("""
 
 async def find_verdicts(
     session: AsyncSession, org_id: UUID, device_id: UUID, ids: Sequence[UUID]
-) -> dict[UUID, str | None]:
-    """Return the verdicts of those of these movements that are stored."""
+) -> dict[UUID, tuple[str | None, bool]]:
+    """Return (verdict, is nothing left to be done) of those of these movements that are stored."""
     values = {"org_id": org_id, "device_id": device_id, "ids": list(ids)}
-    return {row[0]: row[1] for row in await run(session, FIND_VERDICTS, values)}
+    return {row[0]: (row[1], row[2]) for row in await run(session, FIND_VERDICTS, values)}
 
 
 async def find_revoked_at(session: AsyncSession, org_id: UUID, device_id: UUID) -> datetime | None:

@@ -32,7 +32,9 @@ LIST_PLATES = text("""
 """)
 
 LIST_STAYS = text("""
-    SELECT id, vehicle_class, plate, ticket, entered_at, entry_photo, pass_id FROM parking_sessions
+    SELECT id, vehicle_class, plate, ticket, entered_at, entry_photo, pass_id,
+           paid_vnd + waived_vnd
+    FROM parking_sessions
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
@@ -76,7 +78,7 @@ async def list_plates(
 async def list_stays(
     session: AsyncSession, org_id: UUID, ids: Sequence[UUID]
 ) -> list[tuple[Any, ...]]:
-    """List (id, class, plate, ticket, entered at, photo, pass) of these stays."""
+    """List (id, class, plate, ticket, entered at, photo, pass, đồng settled) of these stays."""
     rows = await session.execute(LIST_STAYS, {"org_id": org_id, "ids": list(ids)})
     return [tuple(row) for row in rows]
 

@@ -131,6 +131,7 @@ async def attach_photo(
     device_id: UUID | None,
     taken_by: UUID,
     taken_at: datetime,
+    now: datetime,
 ) -> None:
     """Attach a photo that comes after its vehicle, as a phone without network keeps it.
 
@@ -155,9 +156,7 @@ async def attach_photo(
     )
     if is_new:
         use = (photo, session_id)
-        if not await use_photos(
-            session, org_id, [use], subject_kind="parking_session", now=taken_at
-        ):
+        if not await use_photos(session, org_id, [use], subject_kind="parking_session", now=now):
             raise PhotoUsed
         return
     known = await queries.find_sighting(session, org_id, photo_id)

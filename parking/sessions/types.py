@@ -26,6 +26,14 @@ class StoredMovement:
     staff_id: UUID | None = None
     shift_id: UUID | None = None
     to_check: str | None = None  # it counts, and a person must look: why
+    is_done: bool = False  # it came before, and its breaks were opened then
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether its breaks are opened after it was stored, if there are any."""
+        return self.to_check is not None or (
+            self.entry is not None and self.entry.left_at is not None
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -45,6 +45,7 @@ class VehicleInside:
     entered_at: datetime
     entry_photo: bytes | None
     pass_id: UUID | None
+    settled_vnd: int  # paid, or waived
     found_by: FoundBy
 
 
@@ -89,6 +90,7 @@ async def search_inside(
             entered_at=row[4],
             entry_photo=row[5],
             pass_id=row[6],
+            settled_vnd=row[7],
             found_by=found[row[0]],
         )
         for row in rows

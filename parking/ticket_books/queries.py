@@ -78,24 +78,32 @@ LIST_USED = text("""
 """)
 # Printed tickets that no book had which was out: its shift had begun, it was neither handed back
 # nor reported lost, and what was handed back unused is not among its tickets. A lot without books
-# has tickets of its own.
+# has tickets of its own. Only books that were out in that time are looked at: a lot has thousands.
 LIST_STRAYS = text("""
+    WITH good AS MATERIALIZED (
+        SELECT length(b.prefix) + b.digits AS chars,
+               (b.prefix || lpad(b.first_number::text, b.digits, '0')) COLLATE "C" AS first_ticket,
+               (b.prefix || lpad(
+                   CASE WHEN b.returned_at IS NULL THEN b.last_number
+                        ELSE b.last_used END::text, b.digits, '0')) COLLATE "C" AS last_ticket,
+               least(b.issued_at, h.opened_at) AS out_from,
+               least(b.returned_at, b.lost_at) AS out_until
+        FROM ticket_books b JOIN shifts h ON h.org_id = b.org_id AND h.id = b.shift_id
+        WHERE b.org_id = :org_id AND b.lot_id = :lot_id
+          AND (b.returned_at IS NULL OR b.last_used IS NOT NULL)
+          AND least(b.issued_at, h.opened_at) < :until
+          AND coalesce(least(b.returned_at, b.lost_at) >= :since, true))
     SELECT s.id, s.entered_at, s.ticket FROM parking_sessions s
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.id >= :first_id AND s.id < :last_id
       AND s.entered_at >= :since AND s.entered_at < :until
       AND s.ticket_kind = 'ticket' AND s.status <> 'voided'
       AND EXISTS (SELECT FROM ticket_books o WHERE o.org_id = :org_id AND o.lot_id = :lot_id)
       AND NOT EXISTS (
-        SELECT FROM ticket_books b JOIN shifts h ON h.org_id = b.org_id AND h.id = b.shift_id
-        WHERE b.org_id = :org_id AND b.lot_id = :lot_id
-          AND length(s.ticket) = length(b.prefix) + b.digits
-          AND s.ticket COLLATE "C" >= b.prefix || lpad(b.first_number::text, b.digits, '0')
-          AND s.ticket COLLATE "C" <= b.prefix || lpad(
-              CASE WHEN b.returned_at IS NULL THEN b.last_number
-                   ELSE coalesce(b.last_used, -1) END::text, b.digits, '0')
-          AND (b.returned_at IS NULL OR b.last_used IS NOT NULL)
-          AND s.entered_at >= least(b.issued_at, h.opened_at)
-          AND s.entered_at <= coalesce(least(b.returned_at, b.lost_at), s.entered_at))
+        SELECT FROM good
+        WHERE length(s.ticket) = good.chars
+          AND s.ticket COLLATE "C" BETWEEN good.first_ticket AND good.last_ticket
+          AND s.entered_at >= good.out_from
+          AND s.entered_at <= coalesce(good.out_until, s.entered_at))
     ORDER BY s.entered_at DESC LIMIT :limit
 """)
 LOSE = text("""

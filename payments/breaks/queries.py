@@ -13,7 +13,7 @@ from core.ids import new_id
 from core.sql import InsertMany, insert_many, send
 from payments.breaks.errors import BreakNotFound
 from payments.breaks.models import Break
-from payments.breaks.rules import REFUNDS, TAKEN_BACK, BreakKind
+from payments.breaks.rules import REFUNDS, TAKEN_BACK, BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 INSERT_BREAKS = InsertMany(
@@ -58,6 +58,12 @@ SUM_REFUNDS = text("""
     SELECT coalesce(sum(amount_vnd), 0)::bigint FROM breaks
     WHERE org_id = :org_id AND matter_id = ANY(CAST(:matter_ids AS uuid[]))
       AND kind = ANY(CAST(:kinds AS text[])) AND resolution IS DISTINCT FROM :taken_back
+""")
+
+# Open or closed: what a person has seen to is told, too.
+SUM_TOLD = text("""
+    SELECT coalesce(sum(amount_vnd), 0)::bigint FROM breaks
+    WHERE org_id = :org_id AND matter_id = :matter_id AND reason = :reason
 """)
 
 # The caller has locked the bills: nobody else changes what they were paid. What a person agreed to
@@ -222,6 +228,14 @@ async def renew_refunds_due(
             "now": now,
         },
     )
+
+
+async def sum_told(
+    session: AsyncSession, org_id: UUID, matter_id: UUID, reason: BreakReason
+) -> int:
+    """Return how many đồng people were told of one matter for one reason, ever."""
+    values = {"org_id": org_id, "matter_id": matter_id, "reason": reason.value}
+    return int((await session.execute(SUM_TOLD, values)).scalar_one())
 
 
 async def lock_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:

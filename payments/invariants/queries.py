@@ -295,8 +295,11 @@ REFUNDS_DUE_AGREE: Final = """
                ELSE c.amount_vnd - m.applied_vnd END
 """
 # What is proposed to be given back, or was, of a stay or a bill is no more than was paid for it.
+# Stays that were joined are one.
 REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
-    SELECT org_id, matter_id, sum(given_vnd) AS given_vnd, sum(paid_vnd) AS paid_vnd FROM (
+    SELECT one.org_id, coalesce(j.kept_id, one.matter_id) AS matter_id,
+           sum(one.given_vnd) AS given_vnd, sum(one.paid_vnd) AS paid_vnd
+    FROM (
         SELECT k.org_id, CASE WHEN b.owner_kind = 'parking_session' THEN b.owner_id
                               ELSE k.matter_id END AS matter_id, k.amount_vnd AS given_vnd,
                0 AS paid_vnd
@@ -310,8 +313,11 @@ REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
         UNION ALL
         SELECT org_id, session_id, 0, amount_vnd FROM collections
         WHERE reversed_at IS NULL AND session_id IS NOT NULL AND rail IN ('cash', 'float')
-    ) AS both_sides
-    GROUP BY org_id, matter_id HAVING sum(given_vnd) > sum(paid_vnd)
+    ) AS one
+    LEFT JOIN stay_links j ON j.org_id = one.org_id AND j.other_id = one.matter_id
+     AND j.kind = 'joined'
+    GROUP BY one.org_id, coalesce(j.kept_id, one.matter_id)
+    HAVING sum(one.given_vnd) > sum(one.paid_vnd)
 """
 
 INVARIANTS: Final[dict[str, str]] = {

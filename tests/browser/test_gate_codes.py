@@ -159,6 +159,74 @@ def test_cash_instead_of_the_code_that_was_drawn(city: RunningCity, new_page: Op
     wait_until(lambda: city.sql(query) == [("cancelled", 5_000, "paid")])
 
 
+def test_what_was_paid_by_a_code_is_not_asked_for_again(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = a_phone_with_a_block(city, new_page, place)
+    a_vehicle_inside(page, "29AA56565")
+    go_offline(page)
+    pay_in_app(city, new_page(), draw_code(page, "565"))
+    city.wait_for_credits(place.stall, 1)
+    page.context.set_offline(False)
+    expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
+    page.locator(".gate-tabs [data-go=shift]").click()
+    drawn = page.locator("[data-drawn-list]")
+    expect(drawn).to_contain_text("29AA 565.65: đã nhận", timeout=SENT_WITHIN_MS)
+
+    go_offline(page)
+    find(page, "565")
+    page.locator(".gate-found").click()
+    stay = page.locator("[data-screen=stay]")
+    expect(stay.locator("[data-due-word]")).to_contain_text("Đã trả")
+    expect(stay.locator("[data-action=qr]")).to_have_count(0)
+
+
+def test_what_the_hub_says_was_paid_is_not_asked_for_without_network(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = a_phone_with_a_block(city, new_page, place)
+    a_vehicle_inside(page, "29AA67676")
+    paid = "UPDATE parking_sessions SET paid_vnd = 5000 WHERE plate = '29AA67676' RETURNING 1"
+    assert city.sql(paid) == [(1,)]
+    page.evaluate("() => gate.offline.refresh()")
+
+    go_offline(page)
+    find(page, "676")
+    page.locator(".gate-found").click()
+    stay = page.locator("[data-screen=stay]")
+    expect(stay.locator("[data-due-word]")).to_contain_text("Đã trả")
+
+
+@pytest.mark.parametrize("why", ["cash", "age"])
+def test_a_code_that_is_worth_nothing_any_more_is_not_shown_again(
+    city: RunningCity, new_page: OpenPage, why: str
+) -> None:
+    """Cash was taken instead, or its bill may be over; the vehicle owes the same amount again."""
+    place = open_lot(city)
+    page = a_phone_with_a_block(city, new_page, place)
+    a_vehicle_inside(page, "29AA78787")
+    go_offline(page)
+    first = draw_code(page, "787")
+    if why == "cash":
+        page.locator("[data-code-cash]").click()
+        expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả")
+        page.evaluate("""async () => {
+            const { put } = await import('/static/js/gate_store.js');
+            await put('facts', { motorbike: [[1e9, 10000]] }, 'posted');
+        }""")
+    else:
+        page.evaluate("""async () => {
+            const { all, put } = await import('/static/js/gate_store.js');
+            for (const { code, ...stay } of await all('stays')) {
+                await put('stays', { ...stay, code: { ...code, drawn_at: code.drawn_at - 864e5 } });
+            }
+        }""")
+
+    assert draw_code(page, "787") != first
+
+
 def test_the_phone_writes_codes_as_the_hub_does(city: RunningCity, new_page: OpenPage) -> None:
     """Published checksums first, then whole codes of both, and what is refused."""
     page = at_the_gate(city, new_page, open_lot(city))

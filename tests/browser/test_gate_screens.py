@@ -127,6 +127,8 @@ def test_phone_speaks_english_to_who_wishes_it(city: RunningCity, new_page: Open
     page.get_by_role("button", name="Let in").click()
     expect(page.locator("[data-strip]")).to_contain_text("Is in")
     judge(page)
+    find(page, "345")
+    expect(page.locator("[data-find-said]")).to_have_text("1 vehicle")
 
 
 def test_plates_are_written_as_the_hub_writes_them(city: RunningCity, new_page: OpenPage) -> None:

@@ -64,6 +64,23 @@ def test_what_one_phone_lets_in_the_other_counts_within_a_second(
     ]
 
 
+def test_a_crowd_at_another_gate_keeps_no_phone_from_looking_who_is_inside(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    page = at_the_gate(city, new_page, open_lot(city))
+    page.evaluate("""() => {
+        globalThis.looks = 0;
+        gate.offline.refresh = () => { globalThis.looks += 1; };
+        let n = 0;
+        setInterval(() => gate.receiveEntered(
+            { session_id: `other-${n += 1}`, vehicle_class: "motorbike", inside_count: n }), 500);
+    }""")
+
+    page.wait_for_timeout(9_000)  # a vehicle every half second, and no pause
+
+    assert 2 <= page.evaluate("globalThis.looks") <= 3
+
+
 def test_a_phone_hears_nothing_of_another_lot(city: RunningCity, new_page: OpenPage) -> None:
     here = at_the_gate(city, new_page, open_lot(city))
     there = at_the_gate(city, new_page, open_lot(city))

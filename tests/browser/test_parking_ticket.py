@@ -105,6 +105,9 @@ def test_three_taps_complain_of_the_price_and_the_answer_comes_to_the_same_link(
 ) -> None:
     driver = new_page(**PHONE, locale="vi-VN")
     driver.goto(parked.park())
+    driver.get_by_role("button", name="Trả bằng mã VietQR").click()
+    pay_in_app(parked.city, new_page(), read_code(driver))
+    driver.locator(".verdict[data-status=paid]").wait_for()
 
     driver.get_by_role("link", name="Tôi bị thu quá giá").click()
     is_sound(driver)

@@ -32,7 +32,7 @@ from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
 from tests.world.waits import DEADLINE_S, wait_until_handled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SETTLED = 3_000
 KIND = "owner_of_the_tests"

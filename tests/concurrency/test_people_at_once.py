@@ -22,7 +22,7 @@ from tests.world.reads import count_rows, find_credit, read_ledger, read_status
 from tests.world.serials import next_code, next_number
 from tests.world.stalls import PayableStall, a_neighbour, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

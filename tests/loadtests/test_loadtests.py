@@ -5,7 +5,7 @@ What they measure on a busy machine is not judged.
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -16,6 +16,7 @@ from loadtests import kills, loadtest
 from loadtests.installation import installed
 from loadtests.journeys import JOURNEYS, Phase, Plan
 from loadtests.loadtest import City, Outcome
+from loadtests.memory import Memory
 from loadtests.noted import Notebook, Noted, What, read_notes
 from loadtests.parking_integrity import check_integrity
 from loadtests.vehicles import write_plate
@@ -194,9 +195,13 @@ def test_kills_in_the_middle_of_the_peak_lose_and_double_no_acknowledged_entry(
     assert {name: rows for name, rows in found.outcome.wrong.items() if rows} == {}
 
 
-def make_outcome(*notes: Noted, waiting: int = 0) -> Outcome:
+def make_outcome(*notes: Noted, waiting: int = 0, held_mib: Sequence[float] = ()) -> Outcome:
     return Outcome(
-        notes=list(notes), requests=loadtest.NOTHING_COUNTED, waiting=waiting, wrong={"lost": []}
+        notes=list(notes),
+        requests=loadtest.NOTHING_COUNTED,
+        waiting=waiting,
+        wrong={"lost": []},
+        memory=Memory(samples={1: list(held_mib)} if held_mib else {}),
     )
 
 
@@ -210,6 +215,21 @@ def test_a_run_holds_only_if_something_was_acknowledged_and_nobody_was_refused()
     assert wrong_in(make_outcome(entered, refused)) == ["refused"]
     assert wrong_in(make_outcome(entered, failed)) == ["failed_share"]
     assert wrong_in(make_outcome(entered, waiting=1)) == ["not_handled"]
+
+
+@pytest.mark.parametrize(
+    ("held_mib", "wrong"),
+    [
+        ([100.0] * 20 + [190.0] * 80, []),  # caches fill at first
+        ([180 + 0.5 * i for i in range(100)], ["hub_growth_share"]),
+        ([200.0] * 60 + [360.0] + [200.0] * 60, ["hub_rss_mib"]),
+        ([100.0, 300.0], []),  # too short to say so
+    ],
+)
+def test_memory_that_grows_through_a_run_is_seen(held_mib: list[float], wrong: list[str]) -> None:
+    entered = Noted(what=What.ENTERED, at_s=1.0)
+
+    assert wrong_in(make_outcome(entered, held_mib=held_mib)) == wrong
 
 
 def test_a_load_test_that_there_is_not_says_which_there_are(tmp_path: Path) -> None:

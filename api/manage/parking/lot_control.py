@@ -30,6 +30,7 @@ from parking.recounts.rules import COUNTED_MAX, MOMENTS, RecountFacts, draw_mome
 router = APIRouter(prefix="/manage/lots", include_in_schema=False)
 
 SHOWN: Final = 24  # recounts, as many as the chart has room for
+DIGITS_MAX: Final = len(str(COUNTED_MAX))
 COUNTED: Final = "counted_"  # a form's fields begin so, and end with the class
 
 
@@ -98,7 +99,8 @@ async def recount(
     for field, typed in form.items():
         if field.startswith(COUNTED) and isinstance(typed, str):
             digits = typed.strip()
-            if digits.isascii() and digits.isdecimal() and int(digits[:9]) <= COUNTED_MAX:
+            is_number = digits.isascii() and digits.isdecimal() and len(digits) <= DIGITS_MAX
+            if is_number and int(digits) <= COUNTED_MAX:
                 counted[field.removeprefix(COUNTED)] = int(digits)
             else:
                 errors[field] = translate(manager.lang, "lots.control.wrong_count")

@@ -162,7 +162,8 @@ def _to_rate(row: tuple[Any, ...]) -> RateTable:
 
 
 def _to_session(row: tuple[Any, ...]) -> Session:
-    (id_, lot_id, vehicle, plate, ticket, status, start, end, pass_id, rate_id, price, paid) = row
+    id_, lot_id, vehicle, plate, ticket, status, start, end, pass_id, rate_id, *amounts = row
+    price, paid, waived = amounts
     credentials = [
         Credential(type=kind, identifier=text)
         for kind, text in (("licensePlate", plate and mask_plate(plate)), ("ticket", ticket))
@@ -181,6 +182,7 @@ def _to_session(row: tuple[Any, ...]) -> Session:
         rate_table_version_id=rate_id,
         amount_vnd=price,
         paid_vnd=paid,
+        waived_vnd=waived,
     )
 
 

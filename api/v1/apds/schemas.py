@@ -108,7 +108,8 @@ class Session(Versioned):
     assigned_right_id: UUID | None = Field(description="The pass or exemption.")
     rate_table_version_id: UUID | None
     amount_vnd: int | None
-    paid_vnd: int
+    paid_vnd: int = Field(description="In money.")
+    waived_vnd: int = Field(description="By exemptions at the gate: nobody's payment.")
 
 
 class Sessions(Apds):

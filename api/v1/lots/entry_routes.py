@@ -240,6 +240,7 @@ async def add_stay_photo(
         device_id=caller.device_id,
         taken_by=caller.id,
         taken_at=min(body.taken_at or now, now),
+        now=now,
     )
     return PhotoAttached(
         id=body.id, session_id=session_id, photo=body.photo, direction=body.direction

@@ -122,13 +122,12 @@ async def take_movements(request: Request, lot: str, body: bytes) -> list[dict[s
         received_from=caller.person_id,
     )
     verdicts = await services.movement_writer.store(sender, good, now=now) if good else {}
-    for one in good:  # of what was stored before: its break may be missing, if a process died
-        if one.verdict is None and verdicts[one.id] in CONFLICTS:
-            one.verdict = verdicts[one.id]
-    if device.revoked_at is not None or any(_needs_person(one) for one in good):
+    # What was stored before is looked at again only if its break may be missing: a process died.
+    fresh = [one for one in good if not one.is_done]
+    if device.revoked_at is not None or any(_needs_person(one) for one in fresh):
         async with open_org_transaction(services.database, caller.org_id) as session:
-            await open_breaks(session, sender, good, lot_name=lot_name or "", now=now)
-            if device.revoked_at is not None and any(_counts(one) for one in good):
+            await open_breaks(session, sender, fresh, lot_name=lot_name or "", now=now)
+            if device.revoked_at is not None and any(_counts(one) for one in fresh):
                 await report_late_queue(session, sender, lot_name=lot_name or "", now=now)
     if any(verdict == MovementVerdict.WAITING for verdict in verdicts.values()):
         services.movement_applier.wake(caller.org_id, caller.device_id)
@@ -298,6 +297,4 @@ def _counts(one: StoredMovement) -> bool:
 
 
 def _needs_person(one: StoredMovement) -> bool:
-    is_over = one.entry is not None and one.entry.left_at is not None
-    is_of_others = one.to_check is not None
-    return is_over or is_of_others or one.verdict in CONFLICTS or one.verdict in NOT_ACCEPTED
+    return one.needs_look or one.verdict in CONFLICTS or one.verdict in NOT_ACCEPTED

@@ -23,7 +23,7 @@ from tests.world.pages import let_in, submit, text_of
 from tests.world.rails import RailStall, connect_to_payos, payos_sandbox_for
 from tests.world.waits import wait_until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CODE = '<div class="qr"'
 SOON_S = 0.4

@@ -10,7 +10,7 @@ from tests.world.cities import set_up_city
 from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ODD_NAMES = (
     "http://[",
@@ -73,7 +73,6 @@ HALF_PAIRS = (
 STRANGERS_HALF_PAIRS = (HALF_PAIRS[1], HALF_PAIRS[3])
 
 
-@pytest.mark.slow
 async def test_half_a_pair_in_a_body_is_no_mistake_of_the_hub(hub: Hub) -> None:
     """JSON may name half of a UTF-16 pair, which no answer in UTF-8 can repeat as it is."""
     admin = await set_up_city(hub)

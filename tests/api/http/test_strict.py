@@ -13,7 +13,7 @@ from tests.world.hubs import Hub
 from tests.world.markets import Market
 from tests.world.stalls import a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def violation(answer: httpx.Response) -> tuple[int, str, str]:
@@ -80,7 +80,6 @@ async def test_opening_a_bill_refuses_unknown_parameters_like_any_other_address(
     assert (await market.till.get("/v1/bills")).json()["bills"] == []
 
 
-@pytest.mark.slow
 async def test_no_address_of_the_api_ignores_what_it_does_not_know(hub: Hub) -> None:
     passed = []
     for route in iter_route_contexts(hub.app.routes):

@@ -17,7 +17,7 @@ from tests.world.pages import as_reader
 from tests.world.phones import EnrolledPhone, Phone, enrol_phone
 from tests.world.serials import next_serial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PAGE = "/manage/devices"
 PIN = "739204"
 

@@ -15,7 +15,7 @@ from tests.world.markets import Market
 from tests.world.pages import let_in, submit, text_of
 from tests.world.payees import a_payee, an_account
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SHARE = re.compile(r'name="bill" value="([^"]+)".*?name="amount" value="([^"]*)"', re.S)
 

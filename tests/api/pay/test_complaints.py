@@ -23,7 +23,7 @@ from tests.world.pages import as_reader, text_of
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, ticket_path_of
 from tests.world.served_lots import a_photo
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -273,7 +273,6 @@ async def test_who_has_no_link_of_a_stay_complains_of_nothing(
     assert await complaints(hub, gate.org_id) == []
 
 
-@pytest.mark.slow
 async def test_one_network_sends_so_many_complaints_and_no_more(
     hub: Hub, driver: httpx.AsyncClient, gate: Gate
 ) -> None:

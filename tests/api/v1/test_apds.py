@@ -17,7 +17,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.gates import CODE, Gate
 from tests.world.parking_sessions import a_tariff_document
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PLACE = {"latitude_e6": 21_028_511, "longitude_e6": 105_854_167}
 
@@ -76,6 +76,21 @@ async def test_sessions_and_observations_come_in_pages_with_masked_plates(gate: 
         {"type": "ticket", "identifier": "V0"},
     ]
     assert (session["actualEnd"], session["version"]) == (None, 1)
+
+
+async def test_what_an_exemption_waived_stands_beside_what_was_paid(
+    gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    await gate.enter()
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute(
+            "UPDATE parking_sessions SET price_vnd = 5000, paid_vnd = 2000, waived_vnd = 3000"
+        )
+
+    [session] = (await gate.manager.get("/v1/apds/sessions", params=today())).json()["sessions"]
+
+    amounts = {name: session.get(name) for name in ("amountVnd", "paidVnd", "waivedVnd")}
+    assert amounts == {"amountVnd": 5_000, "paidVnd": 2_000, "waivedVnd": 3_000}
 
 
 async def test_rates_come_in_pages_each_with_its_standing(gate: Gate) -> None:

@@ -9,7 +9,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from tests.world.gates import Gate
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def open_shift(gate: Gate) -> str:

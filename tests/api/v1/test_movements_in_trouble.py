@@ -16,7 +16,7 @@ from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

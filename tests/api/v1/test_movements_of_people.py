@@ -19,7 +19,7 @@ from tests.world.gates import Gate, KnownGate, a_gate_template
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone, an_id_at
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,24 @@ async def test_an_entry_of_anothers_shift_is_kept_and_a_manager_looks_at_it(
 
     assert await read_entries(owner_database) == [(hers["staff_id"], None)]
     assert await list_breaks(owner_database) == [("movement_to_check", "other_shift")]
+
+
+async def test_what_a_manager_has_closed_is_not_opened_again_by_a_repeated_queue(
+    gate: Gate, phone: EnrolledPhone, owner_database: Database
+) -> None:
+    who = await start_shift(gate.attendant, gate.lot.id)
+    await gate.enter(plate="29AA12345")
+    twice = entry_of(phone, who, plate="29AA12345")
+    nobodys = entry_of(phone, {"staff_id": str(new_id())})
+    queue = (twice, nobodys)
+    assert await phone.send(*queue) == ["already_inside", "opened"]
+    assert len(await list_breaks(owner_database)) == 2
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE breaks SET closed_at = now(), resolution = 'Đã xem'"))
+
+    assert await phone.send(*queue) == ["already_inside", "opened"]
+
+    assert len(await list_breaks(owner_database)) == 2
 
 
 @pytest.mark.parametrize(
@@ -239,14 +257,18 @@ async def test_a_break_that_was_never_written_is_when_the_queue_comes_again(
 ) -> None:
     """A process may die between storing a conflict and opening its break."""
     await gate.enter(plate="29AA12345", id=str(an_id_at(read_clock())))
-    entry = phone.entry(plate="29AA12345")
-    assert await phone.send(entry) == ["already_inside"]
-    async with owner_database.begin() as session:
+    nobodys = entry_of(phone, {"staff_id": str(new_id())})
+    queue = (phone.entry(plate="29AA12345"), nobodys)
+    assert await phone.send(*queue) == ["already_inside", "opened"]
+    opened = await list_breaks(owner_database)
+    async with owner_database.begin() as session:  # both are of one transaction
         await session.execute(text("DELETE FROM breaks"))
+        await session.execute(text("UPDATE movements SET handled_at = NULL"))
 
-    assert await phone.send(entry) == ["already_inside"]
+    assert await phone.send(*queue) == ["already_inside", "opened"]
 
-    assert [code for code, _ in await list_breaks(owner_database)] == ["vehicle_inside_already"]
+    assert await list_breaks(owner_database) == opened
+    assert len(opened) == 2
 
 
 async def disable(owner: Database, staff_id: str, *, hours_ago: int) -> None:

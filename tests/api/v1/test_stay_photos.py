@@ -21,7 +21,7 @@ from tests.world.hubs import Hub
 from tests.world.lots import MOTORBIKE, a_lot
 from tests.world.offline import EnrolledPhone, a_phone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +230,14 @@ async def test_a_photo_is_attached_to_one_vehicle(gate: Gate) -> None:
 
     assert (first.status_code, again.status_code) == (201, 201)
     assert (other.status_code, other.json()["code"]) == (409, "photo_used")
+
+
+async def test_one_photo_is_no_evidence_of_two_vehicles_that_left(gate: Gate) -> None:
+    hash_ = await upload(gate)
+    first, second = [(await gate.enter(photo=hash_))["session_id"] for _ in range(2)]
+
+    kept = [await attach(gate, first, photo=hash_, direction="out") for _ in range(2)]
+    again = await attach(gate, second, photo=hash_, direction="out")
+
+    assert [one.status_code for one in kept] == [201, 201]
+    assert (again.status_code, again.json()["code"]) == (409, "photo_used")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.world.markets import Market
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_the_plus_of_a_zone_may_stand_in_an_address_as_it_is_typed(market: Market) -> None:

@@ -37,6 +37,11 @@ def test_the_demo_is_served_to_private_networks_only(address: str) -> None:
         check_address(address)
 
 
+def test_a_machine_without_a_private_address_is_told_how_to_name_one() -> None:
+    with pytest.raises(CannotStart, match=r"not for the internet.\n.*--lan 192\.168\.1\.20"):
+        check_address("192.0.2.2")
+
+
 @pytest.mark.parametrize("address", ["192.168.1.20", "10.0.0.7", "172.16.5.5", "127.0.0.1"])
 def test_an_address_of_a_private_network_is_taken(address: str) -> None:
     assert check_address(address) == address

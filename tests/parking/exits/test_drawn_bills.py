@@ -6,31 +6,37 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.ids import new_id
 from core.jobs.periodic import JobDatabases
+from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from parking.exits.applier import apply_device
 from parking.exits.jobs import owe_unconfirmed
 from parking.exits.paying import open_bill
+from parking.vehicles import VehicleClass
 from payments.bills.jobs import notify_owners
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
 from payments.credits.awaiting import match_named
 from payments.credits.jobs import match_awaiting
 from registry import REGISTRY
 from tests.parking.exits.test_movements import BACK_ONLINE, Phone
 from tests.payments.invariants import find_violations
 from tests.world.account_changes import find_account_in_force
-from tests.world.constants import NOON
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.offline import an_id_at
-from tests.world.parking_sessions import PER_VISIT_VND, a_bill_wanted, a_gate, a_stay
+from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, a_bill_wanted, a_gate, a_stay
 from tests.world.payees import an_account
 from tests.world.reads import list_breaks, list_outcomes, read_ledger
 from tests.world.references import a_block, a_device
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AHEAD = {"id": str(an_id_at(BACK_ONLINE + timedelta(days=3)))}
 LATER = BACK_ONLINE + timedelta(minutes=1)
@@ -289,3 +295,91 @@ async def test_cash_after_the_code_was_drawn_cancels_its_bill(phone: DrawingPhon
     await phone.pay(reference)
 
     assert await list_breaks(phone.app, phone.gate.stall) == ["refund_due"]
+
+
+async def read_overpaid(phone: DrawingPhone) -> list[int]:
+    """Return the amounts of the open breaks of stays that were paid too much."""
+    async with open_org_transaction(phone.app, phone.gate.org_id) as session:
+        query = text(
+            "SELECT amount_vnd FROM breaks WHERE reason = 'stay_overpaid' AND closed_at IS NULL"
+        )
+        return list(await session.scalars(query))
+
+
+async def pay_codes(
+    phone: DrawingPhone, stay_id: UUID, *, count: int, amount_vnd: int = PER_VISIT_VND
+) -> None:
+    """Draw codes for one stay, and let each be paid."""
+    references = [await phone.draw(stay_id, amount_vnd=amount_vnd) for _ in range(count)]
+    for reference in references:
+        await phone.pay(reference, amount_vnd=amount_vnd)
+
+
+async def test_a_stay_that_was_paid_twice_is_told_beside_another_break_of_it(
+    phone: DrawingPhone,
+) -> None:
+    stay_id = await a_stay(phone.app, phone.gate)
+    reason = Reason(BreakReason.STAYS_OVERLAP, {"plate": "29AA***01", "lot": "Bãi"})
+    other = NewBreak(kind=BreakKind.PARKING_CONFLICT, subject_id=stay_id, reason=reason)
+    async with open_org_transaction(phone.app, phone.gate.org_id) as session:
+        await insert_breaks_once(session, phone.gate.org_id, [other], now=NOON)
+
+    await pay_codes(phone, stay_id, count=2)
+    await phone.flush()
+    await phone.notify()
+
+    assert await read_overpaid(phone) == [PER_VISIT_VND]
+
+
+async def test_a_third_code_that_was_paid_is_told_beside_the_second(phone: DrawingPhone) -> None:
+    stay_id = await a_stay(phone.app, phone.gate)
+    await pay_codes(phone, stay_id, count=2)
+    await phone.flush()
+    await phone.notify()
+
+    await pay_codes(phone, stay_id, count=1)
+    await phone.flush()
+    await phone.notify()
+
+    assert await read_overpaid(phone) == [PER_VISIT_VND] * 2
+
+
+async def test_what_a_person_has_seen_to_is_not_told_again(phone: DrawingPhone) -> None:
+    stay_id = await a_stay(phone.app, phone.gate)
+    await pay_codes(phone, stay_id, count=2)
+    await phone.flush()
+    await phone.notify()
+    async with open_org_transaction(phone.app, phone.gate.org_id) as session:
+        close = text(
+            "UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = 'Đã trả lại'"
+            " WHERE reason = 'stay_overpaid'"
+        )
+        await session.execute(close, {"now": LATER, "by": MANAGER.id})
+
+    await phone.let_out(stay_id)
+    await phone.flush()
+    assert await read_overpaid(phone) == []
+    await pay_codes(phone, stay_id, count=1)
+    await phone.flush()
+    await phone.notify()
+
+    assert await read_overpaid(phone) == [PER_VISIT_VND]
+
+
+async def test_a_stay_whose_codes_were_paid_before_its_way_out_came_is_told_too(
+    phone: DrawingPhone, fresh_database: FreshDatabase
+) -> None:
+    """While it counts as inside it may have stayed for as long as both codes paid for."""
+    stay_id = await a_stay(phone.app, phone.gate, vehicle_class=VehicleClass.CAR)
+    await pay_codes(phone, stay_id, count=2, amount_vnd=HOURLY_VND)
+    await phone.flush()
+    await phone.notify()
+    assert await read_overpaid(phone) == []
+
+    await phone.let_out(stay_id, at=NOON)
+    await phone.flush()
+
+    stay = await phone.look(stay_id)
+    assert (stay.status, stay.paid_vnd, stay.price_vnd) == ("left", 2 * HOURLY_VND, HOURLY_VND)
+    assert await read_overpaid(phone) == [HOURLY_VND]
+    assert find_violations(fresh_database.owner_url) == []

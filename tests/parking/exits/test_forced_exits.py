@@ -24,7 +24,7 @@ from tests.world.parking_sessions import Gate, a_gate, a_stay, an_attendant, ope
 from tests.world.photos import a_photo
 from tests.world.waits import wait_until_blocked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MOST = 2  # unconfirmed exits of a shift
 

@@ -24,7 +24,7 @@ from parking.exits.parting import part_stay
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import OWNER_KIND, ExitReason, StayFacts
 from parking.exits.standing import get_stay, read_standing
-from parking.exits.tickets import open_ticket
+from parking.exits.tickets import open_ticket, read_whole_stay
 from parking.exits.undoing import reverse_collection
 from parking.shifts.views import RailTotal, read_report
 from payments.bills.owners import OwnersInbox
@@ -280,6 +280,27 @@ async def test_a_payment_that_the_bank_takes_back_after_a_join_is_owed_by_the_ke
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def test_what_paid_for_a_joined_stay_is_shown_with_the_one_that_goes_on(
+    app_database: Database, gate: Gate
+) -> None:
+    """To its driver, who may complain of it, and to who looks into that."""
+    kept_id = await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 3 * HOUR)
+    in_cash = await a_stay(app_database, gate, entered_at=NOON - 2 * HOUR)
+    by_code = await a_stay(app_database, gate, plate=PLATE)
+    collection_id = await take_cash(app_database, gate, in_cash, PER_VISIT_VND)
+    bill = await pay_by_code(app_database, gate, by_code, PER_VISIT_VND)
+    for other_id in (in_cash, by_code):
+        await join(app_database, gate, kept_id, other_id)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        stays = [await get_stay(session, gate.org_id, one) for one in (kept_id, in_cash)]
+        kept, joined = [await read_whole_stay(session, gate.org_id, one, at=NOON) for one in stays]
+
+    assert [one.id for one in kept.collections] == [collection_id]
+    assert [one.id for one in kept.bills] == [bill.id]
+    assert ([one.id for one in joined.collections], joined.bills) == ([collection_id], ())
+
+
 async def test_the_hand_over_counts_a_code_of_a_joined_stay_once_where_the_vehicle_left(
     app_database: Database, gate: Gate
 ) -> None:
@@ -510,6 +531,58 @@ async def test_a_second_vehicle_may_have_a_plate_of_its_own_and_takes_the_pass_a
     assert (second.pass_id, third.pass_id) == (pass_id, None)
     assert (await read(app_database, gate, stay_id)).pass_id is None
     assert (await read_inside(app_database, gate))[0] == 3
+
+
+@pytest.mark.parametrize("kind", ["token", "tag"])
+async def test_a_token_that_the_second_vehicle_takes_along_is_still_a_token(
+    app_database: Database, gate: Gate, kind: str
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET, ticket_kind=kind)
+
+    second = await part(app_database, gate, stay_id, ticket=TICKET)
+
+    assert (second.ticket, second.ticket_kind) == (TICKET, kind)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        listed = await session.execute(text("SELECT kind, session_id FROM inside ORDER BY kind"))
+        assert {(row[0], row[1]) for row in listed} == {("plate", stay_id), (kind, second.id)}
+
+
+async def test_reasons_of_joining_and_parting_are_kept_without_whole_plates(
+    app_database: Database, gate: Gate
+) -> None:
+    stays = [
+        await a_stay(app_database, gate, ticket=TICKET, entered_at=NOON - 2 * HOUR),
+        await a_stay(app_database, gate, plate=PLATE),
+    ]
+    why = "Xe 29AA-123.45 vào hai lần"
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        kept = await join_stays(session, gate.org_id, *stays, reason=why, actor=MANAGER, now=NOON)
+        await part_stay(
+            session, gate.org_id, kept.id, new_id(), plate=None, ticket=TICKET,
+            ticket_kind="ticket", reason=why, actor=MANAGER, now=NOON,
+        )  # fmt: skip
+        reasons = (await session.scalars(text("SELECT reason FROM stay_links"))).all()
+
+    assert len(reasons) == 2
+    assert not [one for one in reasons if "123.45" in one or "12345" in one], reasons
+
+
+@pytest.mark.parametrize("licensed", [0, 1, 2])
+async def test_a_parted_vehicle_that_is_one_too_many_for_the_licence_is_an_alarm(
+    app_database: Database, gate: Gate, licensed: int
+) -> None:
+    stay_id = await a_stay(app_database, gate, plate=PLATE, ticket=TICKET)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await session.execute(text("UPDATE occupancy SET licensed_capacity = :n"), {"n": licensed})
+
+    await part(app_database, gate, stay_id, ticket=TICKET)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        query = text("SELECT data FROM events WHERE kind = 'parking.over_licence'")
+        told = (await session.scalars(query)).all()
+    assert [(one["licensed_capacity"], one["inside_count"]) for one in told] == (
+        [(1, 2)] if licensed == 1 else []
+    )
 
 
 async def test_one_that_left_can_be_parted_because_the_other_is_still_there(

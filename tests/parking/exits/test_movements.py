@@ -13,12 +13,13 @@ from core.ids import new_id
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from parking.exits.jobs import apply_movements, owe_unconfirmed
+from parking.exits.joining import join_stays
 from parking.exits.paying import collect
 from parking.exits.rules import StayFacts
 from parking.exits.standing import get_stay
 from parking.shifts.service import close_shift
 from tests.payments.invariants import find_violations
-from tests.world.constants import NOON
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 from tests.world.reads import list_breaks
@@ -249,6 +250,30 @@ async def test_a_ticket_that_is_late_and_too_much_and_paid_twice_is_told_as_all_
     async with owner_database.begin() as session:
         facts = await session.scalar(text("SELECT reason_facts FROM breaks"))
     assert facts["why"] == "paid_twice, after_close, over_limit"
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_cash_that_was_taken_before_its_stay_was_joined_is_known_when_it_comes_again(
+    phone: Phone, fresh_database: FreshDatabase
+) -> None:
+    gate = phone.gate
+    kept_id = await a_stay(phone.app, gate, ticket="A000017", entered_at=NOON - timedelta(hours=2))
+    stay_id = await a_stay(phone.app, gate)
+    taken = cash(PER_VISIT_VND)
+    async with open_org_transaction(phone.app, gate.org_id) as session:
+        await collect(
+            session, gate.org_id, stay_id, taken, priced_at=NOON, actor=gate.attendant, now=NOON
+        )
+    await phone.take_cash(stay_id, id=str(taken.id))
+    async with open_org_transaction(phone.app, gate.org_id) as session:
+        await join_stays(
+            session, gate.org_id, kept_id, stay_id, reason="Một xe", actor=MANAGER, now=NOON
+        )
+
+    assert await phone.apply() == ["repeat"]
+
+    assert (await phone.look(kept_id)).paid_vnd == PER_VISIT_VND
+    assert await list_breaks(phone.app, gate.stall) == []
     assert find_violations(fresh_database.owner_url) == []
 
 

@@ -38,7 +38,7 @@ from tests.world.parking_sessions import (
 )
 from tests.world.reads import list_breaks
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Move = Callable[[AsyncSession], Awaitable[Any]]
 MIDNIGHT = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)  # the 21st begins in Hà Nội

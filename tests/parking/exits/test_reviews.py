@@ -26,7 +26,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.lots import CAR
 from tests.world.parking_sessions import HOURLY_VND, PER_VISIT_VND, Gate, a_stay, cash
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HOUR = timedelta(hours=1)
 STALE_AT = NOON - 72 * HOUR  # whoever came in before then
@@ -238,6 +238,24 @@ async def test_one_that_an_override_took_out_of_the_way_is_there_unless_its_plat
 
     assert back.status == "inside"
     assert await count_inside(app_database, gate) == (2, 2)
+
+
+async def test_one_that_is_found_inside_a_lot_that_is_full_by_licence_is_an_alarm(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    await override(app_database, gate, stay_id)
+    await a_stay(app_database, gate)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await session.execute(text("UPDATE occupancy SET licensed_capacity = 1"))
+
+    for _ in range(2):
+        await decide(app_database, gate, stay_id, decision=ReviewDecision.INSIDE)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        query = text("SELECT data FROM events WHERE kind = 'parking.over_licence'")
+        told = (await session.scalars(query)).all()
+    assert [(one["licensed_capacity"], one["inside_count"]) for one in told] == [(1, 2)]
 
 
 async def test_correcting_one_that_an_override_took_out_of_the_way_takes_no_place(

@@ -18,7 +18,7 @@ from tests.world.constants import MANAGER, NOON
 from tests.world.entries import an_entry
 from tests.world.parking_sessions import Gate, a_stay
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PLATE = "29AA12345"
 

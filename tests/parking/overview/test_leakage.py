@@ -12,10 +12,13 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.collections.rules import CollectionRail
 from parking.exits.leaving import LeaveRequest, leave
+from parking.exits.parting import part_stay
 from parking.exits.paying import Taken, collect
 from parking.exits.rules import ExitReason
 from parking.exits.undoing import correct_vehicle, reverse_collection
 from parking.overview.leakage import Leakage, read_leakage
+from parking.sessions.rules import Method
+from parking.sessions.service import add_plate
 from tests.parking.ticket_books.test_ticket_books import come_in, hand_back, issue
 from tests.world.constants import NOON
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
@@ -112,6 +115,24 @@ async def test_a_day_counts_tickets_corrections_and_what_was_undone(
     assert (found.missing_tickets, found.stray_tickets) == (2, 1)
     assert (found.corrected, found.undone, found.undone_vnd) == (1, 1, PER_VISIT_VND)
     assert (found.opened_by_hand, found.left) == (0, ())
+
+
+async def test_a_plate_that_is_read_later_and_a_stay_that_is_parted_are_no_corrections(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate, ticket="A0001")
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        assert gate.attendant.id is not None
+        await add_plate(
+            session, gate.org_id, gate.lot.id, stay_id, plate="29AA12345", method=Method.VISUAL,
+            lot_name="Bãi", seen_by=gate.attendant.id, now=NOON,
+        )  # fmt: skip
+        await part_stay(
+            session, gate.org_id, stay_id, new_id(), plate=None, ticket="A0001",
+            ticket_kind="ticket", reason="Hai xe", actor=gate.attendant, now=NOON,
+        )  # fmt: skip
+
+    assert (await read(app_database, gate)).corrected == 0
 
 
 async def test_a_photo_that_lets_several_vehicles_in_is_counted(

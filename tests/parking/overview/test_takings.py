@@ -1,6 +1,7 @@
 """Takings by rail: each by its own name, alike in the lot's day, the hand-over and the exports."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from parking.collections.rules import CollectionRail
+from parking.exits.joining import join_stays
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import Taken, collect, open_bill
 from parking.overview.day import LotDay, read_day
@@ -21,6 +23,7 @@ from parking.overview.queries import sum_rails
 from parking.shifts.service import close_shift
 from parking.shifts.views import ShiftReport, read_report
 from tests.payments.invariants import find_violations
+from tests.world.constants import MANAGER
 from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_bill_wanted, a_stay, as_stall, cash
@@ -97,6 +100,30 @@ async def sum_debits(place: TollGate) -> dict[str, int]:
             )
         )
         return {row[0]: row[1] for row in rows}
+
+
+async def test_what_was_paid_of_a_joined_stay_is_exported_with_the_one_that_goes_on(
+    place: TollGate,
+) -> None:
+    now = read_clock()
+    kept_id = await a_stay(
+        place.database, place.gate, ticket="A000017", entered_at=now - timedelta(hours=1)
+    )
+    by_cash, by_qr = [await a_stay(place.database, place.gate, entered_at=now) for _ in "12"]
+    await take(place, by_cash, cash(PER_VISIT_VND))
+    await scan(place, by_qr)
+    stay_ids = [kept_id, by_cash, by_qr]
+    async with open_org_transaction(place.database, place.org_id) as session:
+        for other_id in stay_ids[1:]:
+            await join_stays(
+                session, place.org_id, kept_id, other_id, reason="Một xe", actor=MANAGER, now=now
+            )
+        rails = await sum_rails(session, place.org_id, stay_ids)
+        paid = await session.execute(text("SELECT id, paid_vnd FROM parking_sessions"))
+        said = {row[0]: row[1] for row in paid if row[1]}
+
+    assert rails == {kept_id: {"cash": PER_VISIT_VND, "vietqr": PER_VISIT_VND}}
+    assert said == {kept_id: 2 * PER_VISIT_VND}
 
 
 async def test_each_rail_counts_under_its_own_name_and_all_agree_with_the_ledger(

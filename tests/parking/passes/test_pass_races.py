@@ -37,7 +37,7 @@ from tests.world.passes import (
 from tests.world.reads import list_breaks
 from tests.world.serials import next_serial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TODAY = hanoi_day(NOON)
 Act = Callable[[AsyncSession], Awaitable[Any]]

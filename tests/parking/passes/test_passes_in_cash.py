@@ -43,7 +43,7 @@ from tests.world.passes import (
 )
 from tests.world.reads import list_breaks, list_events, read_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TODAY = hanoi_day(NOON)
 

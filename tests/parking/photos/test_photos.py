@@ -133,6 +133,18 @@ def test_a_picture_that_draws_itself_over_again_is_refused_before_it_is_decoded(
         reencode(sent[:end] + last_scan * 100 + sent[end:])
 
 
+def test_so_is_one_that_says_it_is_the_first_of_several() -> None:
+    """Phones write such files (MPO), and Pillow gives them another name than JPEG."""
+    other = Image.new("RGB", (640, 480), "navy")
+    sent = a_picture(format_="MPO", save_all=True, append_images=[other], progressive=True)
+    end = sent.index(b"\xff\xd9")
+    last_scan = sent[sent.rindex(b"\xff\xda", 0, end) : end]
+
+    assert reencode(sent).width == 640
+    with pytest.raises(PhotoNotReadable, match="photo"):
+        reencode(sent[:end] + last_scan * 100 + sent[end:])
+
+
 @dataclass
 class Kept:
     """A lot whose photos lie in a folder."""

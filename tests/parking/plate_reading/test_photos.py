@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -102,11 +103,14 @@ def test_a_photo_that_was_cut_off_is_refused(part: float) -> None:
         open_photo(whole[: int(len(whole) * part)], side_max=960)
 
 
-def test_a_photo_that_draws_itself_over_again_is_refused() -> None:
+@pytest.mark.parametrize("of_several", [{}, {"save_all": True, "append_images": [RED_LEFT]}])
+def test_a_photo_that_draws_itself_over_again_is_refused(of_several: dict[str, Any]) -> None:
     out = io.BytesIO()
-    a_street((a_plate("51H-040.73"), (300, 500))).save(out, "JPEG", progressive=True)
+    street = a_street((a_plate("51H-040.73"), (300, 500)))
+    street.save(out, "MPO" if of_several else "JPEG", progressive=True, **of_several)
     photo = out.getvalue()
-    last, end = photo.rindex(b"\xff\xda"), photo.rindex(b"\xff\xd9")
+    end = photo.index(b"\xff\xd9")
+    last = photo.rindex(b"\xff\xda", 0, end)
 
     assert open_photo(photo, side_max=960)
     with pytest.raises(PhotoUnreadable, match="over again"):

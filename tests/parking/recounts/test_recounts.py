@@ -71,6 +71,19 @@ async def test_a_recount_keeps_what_the_hub_had_inside_at_that_moment(
     assert (kept.counted_by, kept.note) == (MANAGER.id, "Hai xe không vé")
 
 
+async def test_a_note_is_kept_without_a_whole_plate_and_is_the_same_again(
+    app_database: Database, gate: Gate
+) -> None:
+    id_ = new_id()
+
+    made = [
+        await count(app_database, gate, id_=id_, note="Xe 29AA-123.45 không có lượt") for _ in "12"
+    ]
+
+    assert made[0] == made[1]
+    assert "123.45" not in (made[0].note or "")
+
+
 async def test_the_same_recount_again_is_the_first_and_no_other(
     app_database: Database, gate: Gate
 ) -> None:

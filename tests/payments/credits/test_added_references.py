@@ -29,7 +29,7 @@ from tests.world.reads import (
 )
 from tests.world.stalls import PayableStall, a_neighbour, another_endpoint
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 OWN = "FT26324000123"
 

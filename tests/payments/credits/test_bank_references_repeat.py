@@ -25,7 +25,7 @@ from tests.world.payees import a_payee, an_account
 from tests.world.reads import count_rows, list_breaks, list_outcomes, read_ledger, read_status
 from tests.world.stalls import PayableStall, a_payable_stall, another_endpoint
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 OWN = "FT26324000123"  # a reference that looks like one transfer's own
 

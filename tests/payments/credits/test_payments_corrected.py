@@ -24,7 +24,7 @@ from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import count_rows, find_match, list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Correct = Callable[..., Awaitable[None]]
 

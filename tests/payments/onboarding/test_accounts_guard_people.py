@@ -39,7 +39,7 @@ from tests.world.payees import a_payee, an_account
 from tests.world.stalls import PayableStall, a_payable_stall
 from tests.world.waits import wait_until_blocked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def find_link(

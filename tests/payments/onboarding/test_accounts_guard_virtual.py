@@ -26,7 +26,7 @@ from tests.world.payees import a_payee, an_account
 from tests.world.reads import list_breaks
 from tests.world.stalls import PayableStall, another_payee
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FIRST_TEST, SECOND_TEST = make_reference("HKXM", 901), make_reference("HKXM", 902)
 

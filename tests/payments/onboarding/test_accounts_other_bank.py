@@ -29,7 +29,7 @@ from tests.world.reads import count_rows, list_breaks
 from tests.world.serials import next_number
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BVBANK, TIMO = "970454", "963388"
 VPBANK, CAKE = "970432", "546034"

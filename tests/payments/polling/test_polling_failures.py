@@ -29,7 +29,7 @@ from tests.world.serials import next_number
 from tests.world.servers import a_server, answering, drip
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PROMISED_S = 5.0
 BUSY_S = 3.0  # what a busy machine may add; without the limit it would be hours
@@ -118,7 +118,6 @@ async def polled_at(
     return await poll(app_database, sealer, stall)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["casso", "payos"])
 async def test_a_provider_that_only_drips_is_given_up_within_five_seconds(
     app_database: Database, owner_database: Database, sealer: Sealer, provider: str

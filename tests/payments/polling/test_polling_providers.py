@@ -33,7 +33,7 @@ from tests.world.sandboxes import SECRET, a_sandbox_process
 from tests.world.serials import next_number
 from tests.world.stalls import a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PULLS = ["casso", "payos", "sepay", "sepay_apikey"]
 

@@ -35,7 +35,7 @@ from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.rails import RailStall
 from tests.world.reads import find_match, read_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SOON_S = 0.4
 
@@ -116,7 +116,6 @@ async def test_a_lost_callback_is_found_by_asking_about_the_order(place: RailSta
     assert await rules_of(place) == ["provider_order"]
 
 
-@pytest.mark.slow
 async def test_money_that_comes_before_payos_has_answered_finds_its_bill(
     place: RailStall,
 ) -> None:
@@ -383,7 +382,6 @@ async def test_an_opened_request_rests_until_something_happens_to_its_bill(
     assert {bill_id for _, bill_id in due} == {bill.id, other.id}
 
 
-@pytest.mark.slow
 async def test_leases_go_by_the_databases_clock(place: RailStall) -> None:
     """A hub whose clock is a minute ahead takes nothing over that another is at."""
     place.fail(api_fault="no_answer")

@@ -43,7 +43,7 @@ from tests.world.tolls import (
     a_toll_gate,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

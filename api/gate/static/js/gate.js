@@ -136,8 +136,11 @@ class Gate {
   receiveEntered({ session_id: sessionId, vehicle_class: className, inside_count: inside }) {
     this.noteCount(className, inside, null);
     if (this.entering.isOwn(sessionId)) return;
-    clearTimeout(this.othersTimer); // in a crowd one look is for all of them
-    this.othersTimer = setTimeout(() => this.offline.refresh(), OTHERS_AFTER_MS);
+    // In a crowd one look is for all who came meanwhile; it is not put off by those who come yet.
+    this.othersTimer ??= setTimeout(() => {
+      this.othersTimer = null;
+      this.offline.refresh();
+    }, OTHERS_AFTER_MS);
   }
 
   /** A vehicle that is watched came in: whoever stands at this lot is to know. */

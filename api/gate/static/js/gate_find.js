@@ -60,9 +60,9 @@ export class Finding {
     const found = await gate.attempt(() => gate.hub.get(path), { instead });
     if (turn !== this.#turn || !found) return;
     const isAlike = found.stays[0]?.found_by === "look_alike";
-    const words = { one: "find.many", none: "find.none", alike: "find.alike" };
-    const which = isAlike ? "alike" : found.stays.length ? "one" : "none";
-    this.said.textContent = gate.say(words[which], { count: found.stays.length });
+    const count = found.stays.length;
+    const which = isAlike ? "alike" : (["none", "one"][count] ?? "many");
+    this.said.textContent = gate.say(`find.${which}`, { count });
     this.results.replaceChildren(...found.stays.map((stay) => this.#row(stay)));
     this.keys.hidden = found.stays.length > 0;
   }

@@ -3,7 +3,7 @@
 
 import { hubNow } from "/static/js/hub_clock.js";
 import { newId } from "/static/js/gate_hub.js";
-import { all, changeFact, put, readFact, remove } from "/static/js/gate_store.js";
+import { all, changeFact, put, read, readFact, remove } from "/static/js/gate_store.js";
 import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 
 const STAYS_MAX = 3000;
@@ -28,12 +28,28 @@ export class Offline {
     for (const stay of inside?.stays ?? []) await this.remember(stay);
   }
 
-  /** Remember a vehicle inside; what is oldest gives way. */
-  async remember({ id, vehicle_class, plate, ticket, entered_at, is_pass = false }) {
-    if (!this.gate.queue.isReady) return;
-    await put("stays", { id, vehicle_class, plate, ticket, entered_at, is_pass, paid_vnd: 0 });
+  /** Remember a vehicle inside, with what was paid for it; what is oldest gives way. */
+  async remember({ id, vehicle_class, plate, ticket, entered_at, is_pass = false, settled_vnd: settled = null }) {
+    const { queue } = this.gate;
+    if (!queue.isReady) return;
+    const before = await read("stays", id);
+    const own = before?.paid_vnd ?? 0;
+    // What was taken without a network and is not sent yet only the phone knows.
+    const paid = settled === null || (await queue.unsent()) ? Math.max(own, settled ?? 0) : settled;
+    const code = before?.code && { code: before.code };
+    await put("stays", { id, vehicle_class, plate, ticket, entered_at, is_pass, paid_vnd: paid, ...code });
     const known = await all("stays");
     if (known.length > STAYS_MAX) await remove("stays", known[0].id); // ids rise with time
+  }
+
+  /** Note what the hub says that was paid for a vehicle: nobody asks for it again without a network. */
+  async notePaid(sessionId, settledVnd, { billId = null } = {}) {
+    if (!this.gate.queue.isReady) return;
+    const known = await read("stays", sessionId);
+    if (!known) return;
+    const { code, ...rest } = known;
+    const isPaid = code?.id === billId;
+    await put("stays", { ...rest, ...(code && !isPaid && { code }), paid_vnd: Math.max(known.paid_vnd, settledVnd) });
   }
 
   async forget(sessionId) {
@@ -57,7 +73,7 @@ export class Offline {
   /** A stay with its provisional price, as the hub would answer; null where it is not known. */
   async read(sessionId, { isTicketLost = false } = {}) {
     if (!this.gate.queue.isReady) return null;
-    const known = (await all("stays")).find(({ id }) => id === sessionId);
+    const known = await read("stays", sessionId);
     if (!known) return null;
     this.posted = (await readFact("posted")) ?? {};
     const stayVnd = known.is_pass ? 0 : this.#price(known);
@@ -119,7 +135,8 @@ export class Offline {
     if (!(await this.#use("cash_vnd", stay.due_vnd, gate.lot.offline_cash_max_vnd))) return false;
     const data = { ...this.#who(), id: newId(), session_id: stay.id, shift_id: gate.shift.id, rail: "cash", amount_vnd: stay.due_vnd, ...lostOf(stay) };
     await gate.queue.keep("collection", data, stay.plate ?? stay.ticket);
-    const { status, is_offline, due_vnd, lines, ...known } = stay;
+    // The hub cancels a code that cash was taken instead of: what is due later has one of its own.
+    const { status, is_offline, due_vnd, lines, code, ...known } = stay;
     await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd });
     return true;
   }

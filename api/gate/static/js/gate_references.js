@@ -4,13 +4,15 @@
 import { drawQr, writeVietQr } from "/static/js/gate_code.js";
 import { newId } from "/static/js/gate_hub.js";
 import { lostOf } from "/static/js/gate_offline.js";
-import { all, changeFact, put, readFact } from "/static/js/gate_store.js";
+import { changeFact, put, read, readFact } from "/static/js/gate_store.js";
 import { vnd } from "/static/js/gate_words.js";
 import { hubNow } from "/static/js/hub_clock.js";
 
 const PATH = "/v1/devices/me/reference-blocks";
 const REFILL_BELOW = 100; // half a block
 const DRAWN_KEPT = 50; // of the last codes: whether they were paid stands on the shift's screen
+// A bill may be paid for a day from when it reaches the hub: an older code may be worth nothing.
+const DRAWN_FOR_MS = 24 * 3_600_000;
 const FACT = "references"; // {pending: the block that is being taken, or null; blocks}
 
 export class References {
@@ -63,20 +65,22 @@ export class References {
   /** The code of a stay that is paid without a network: the same while it owes the same. */
   async drawFor(stay) {
     const known = stay.code;
-    if (known && known.amount_vnd === stay.due_vnd) return known;
+    const isGood = known && hubNow() - known.drawn_at < DRAWN_FOR_MS;
+    if (isGood && known.amount_vnd === stay.due_vnd) return known;
     const taken = await this.#use();
     if (!taken) return null;
     const { gate } = this;
     const shown = stay.plate ?? stay.ticket;
-    const code = { ...taken, id: newId(), amount_vnd: stay.due_vnd };
+    const code = { ...taken, id: newId(), amount_vnd: stay.due_vnd, drawn_at: hubNow() };
     const { id, reference, amount_vnd } = code;
     const data = { id, session_id: stay.id, staff_id: gate.state.person.id, reference, amount_vnd, ...lostOf(stay) };
     // It is kept before anybody can scan it: money on a reference waits for its bill.
     await gate.queue.keep("bill", data, shown);
     await changeFact("drawn", (before = []) =>
-      [{ id, session_id: stay.id, shown, amount_vnd, is_paid: false }, ...before].slice(0, DRAWN_KEPT),
+      [{ id, session_id: stay.id, shown, amount_vnd, covers_vnd: stay.paid_vnd + amount_vnd, is_paid: false }, ...before]
+        .slice(0, DRAWN_KEPT),
     );
-    const found = (await all("stays")).find((one) => one.id === stay.id);
+    const found = await read("stays", stay.id);
     if (found) await put("stays", { ...found, code });
     await this.show();
     return code;
@@ -111,6 +115,9 @@ export class References {
     if (found) {
       this.#awaiting = found.awaiting;
       const paid = new Set(found.paid);
+      for (const { id, session_id: stayId, covers_vnd: covers } of waiting) {
+        if (paid.has(id)) await gate.offline.notePaid(stayId, covers, { billId: id });
+      }
       await changeFact("drawn", (before = []) =>
         before.map((one) => (paid.has(one.id) ? { ...one, is_paid: true } : one)),
       );

@@ -49,12 +49,14 @@ export class Stays {
     else this.gate.screens.complain(this.gate.say.problem("not_inside"));
   }
 
-  read(sessionId, { quiet = false } = {}) {
+  async read(sessionId, { quiet = false } = {}) {
     const { gate } = this;
     const lost = this.isTicketLost ? "&is_ticket_lost=true" : "";
     const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}`;
     const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
-    return gate.attempt(() => gate.hub.get(path), { quiet, instead });
+    const stay = await gate.attempt(() => gate.hub.get(path), { quiet, instead });
+    if (stay?.paid_vnd && !stay.is_offline) await gate.offline.notePaid(sessionId, stay.paid_vnd);
+    return stay;
   }
 
   async #readKnown(sessionId, quiet) {

@@ -41,6 +41,7 @@ async function run(name, mode, act) {
 }
 
 export const all = (name, count) => run(name, "readonly", (store) => store.getAll(null, count));
+export const read = (name, key) => run(name, "readonly", (store) => store.get(key));
 export const count = (name) => run(name, "readonly", (store) => store.count());
 export const put = (name, value, key) => run(name, "readwrite", (store) => store.put(value, key));
 export const remove = (name, key) => run(name, "readwrite", (store) => store.delete(key));

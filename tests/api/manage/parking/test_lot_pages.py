@@ -9,7 +9,7 @@ from core.clock import hanoi_day, read_clock
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, submit, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def lot_fields(managed: Managed, **facts: Any) -> dict[str, Any]:

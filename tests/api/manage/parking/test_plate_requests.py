@@ -11,7 +11,7 @@ from core.tenancy import open_org_transaction
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PATH = "/manage/plate-requests"
 ASKED = {"plate": "29AA 123.45", "proof": "giấy đăng ký xe, căn cước"}

@@ -15,7 +15,7 @@ from core.tenancy import open_org_transaction
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def enter(managed: Managed, plate: str, **facts: Any) -> str:

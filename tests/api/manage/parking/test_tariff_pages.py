@@ -13,7 +13,7 @@ from core.clock import hanoi_day, read_clock
 from tests.api.manage.parking.conftest import Managed
 from tests.world.pages import as_reader, submit, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SELLER = {"seller_name": "Bãi xe", "seller_address": "Hà Nội", "seller_tax_code": "0100108688"}
 HIDDEN = re.compile(r'name="document" value="([^"]*)"')

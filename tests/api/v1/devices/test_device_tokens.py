@@ -22,7 +22,7 @@ from tests.world.hubs import Hub, running_hub
 from tests.world.lots import a_lot
 from tests.world.phones import EnrolledPhone, Phone, enrol_phone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 HOUR = timedelta(hours=1)
 
 

@@ -21,7 +21,7 @@ from tests.world.lots import a_lot
 from tests.world.phones import EnrolledPhone, enrol_phone
 from tests.world.waits import wait_until_blocked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PIN, OTHER_PIN = "739204", "582917"
 
 
