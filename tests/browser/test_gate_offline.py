@@ -115,6 +115,7 @@ def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
     page.get_by_role("button", name="Tiền mặt").click()
     expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả")
     page.get_by_role("button", name="Cho ra").click()
+    expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
 
     page.context.set_offline(False)
     expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
@@ -123,7 +124,11 @@ def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
         " LEFT JOIN lost_tickets l ON (l.org_id, l.session_id) = (s.org_id, s.id)"
         " WHERE s.lot_id = %(lot)s"
     )
-    assert city.sql(query, lot=place.lot.id) == [(25_000, "left", True)]
+    for _ in range(SENT_WITHIN_MS // 500):  # the photo goes after the movements
+        if (found := city.sql(query, lot=place.lot.id)) == [(25_000, "left", True)]:
+            break
+        page.wait_for_timeout(500)
+    assert found == [(25_000, "left", True)]
 
 
 def test_a_phone_that_is_no_device_lets_nobody_in_unseen(
