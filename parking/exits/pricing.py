@@ -53,9 +53,13 @@ class LotRates:
 
         A pass covers its days; from the midnight on after the last, the stay is charged.
 
+        Args:
+            is_ticket_lost: also where nobody has reported it yet.
+
         Raises:
             LotHasNoTariff, NoRateForVehicle, StayNotPriceable
         """
+        is_ticket_lost = is_ticket_lost or stay.is_ticket_lost
         charged_from = stay.entered_at
         if stay.pass_until is not None:
             _, pass_ends_at = day_bounds(stay.pass_until)

@@ -16,7 +16,8 @@ _OF_SESSION = """
     s.id, s.lot_id, l.payee_id, l.zone, l.payment_timing, s.vehicle_class, s.plate, s.ticket,
     s.ticket_kind, s.status, s.entered_at, s.entry_by, s.entry_shift_id, s.entry_photo, s.pass_id,
     p.kind, p.valid_until, s.left_at, s.exit_by, s.exit_shift_id, s.exit_reason, s.price_vnd,
-    s.paid_vnd, s.waived_vnd, s.paid_until, s.bill_id, s.bill_paid_vnd, s.arrears_vnd
+    s.paid_vnd, s.waived_vnd, s.paid_until, s.bill_id, s.bill_paid_vnd, s.arrears_vnd,
+    EXISTS (SELECT FROM lost_tickets t WHERE t.org_id = s.org_id AND t.session_id = s.id)
 """
 FROM_SESSION = f"""
     {_OF_SESSION}

@@ -80,6 +80,7 @@ class StayFacts:
     bill_id: UUID | None
     bill_paid_vnd: int
     arrears_vnd: int
+    is_ticket_lost: bool  # as a person reported: its price is part of the stay's
 
     @property
     def is_inside(self) -> bool:

@@ -15,6 +15,7 @@ from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.lost_tickets import LostTicket, check_reported, report_lost_ticket
 from parking.exits.queries_lost_tickets import LostTicketFacts
 from parking.exits.rules import ExitReason
+from parking.exits.standing import get_stay, read_standing
 from parking.photos.errors import PhotoNotFound, PhotoUsed
 from tests.parking.exits.test_movements import Phone
 from tests.payments.invariants import find_violations
@@ -131,6 +132,30 @@ async def test_of_two_stays_that_show_one_photo_at_once_one_is_refused(
     assert sorted(type(one).__name__ for one in answers) == ["LostTicketFacts", "PhotoUsed"]
 
 
+async def test_a_stay_costs_it_from_its_report_on_also_where_it_leaves_owing(
+    app_database: Database, gate: Gate, fresh_database: FreshDatabase
+) -> None:
+    due_vnd = PER_VISIT_VND + LOST_VND
+    stay_id = await a_stay(app_database, gate)
+    await report(app_database, gate, stay_id, await a_photo(app_database, gate.org_id))
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        stay = await get_stay(session, gate.org_id, stay_id)
+        assert (await read_standing(session, gate.org_id, stay, at=NOON)).due_vnd == due_vnd
+    owing = LeaveRequest(
+        session_id=stay_id,
+        actor=gate.attendant,
+        forced=ExitReason.ARREARS,
+        words="Khách không trả",
+        photo=await a_photo(app_database, gate.org_id),
+    )
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await leave(session, gate.org_id, [owing], now=NOON)
+        left = await get_stay(session, gate.org_id, stay_id)
+    assert (left.price_vnd, left.arrears_vnd) == (due_vnd, due_vnd)
+    assert find_violations(fresh_database.owner_url) == []
+
+
 async def test_what_has_left_cannot_be_reported_any_more(
     app_database: Database, gate: Gate
 ) -> None:
@@ -159,7 +184,8 @@ async def test_a_phone_without_network_takes_its_price_and_the_photo_follows(
 
     assert await phone.apply() == ["applied", "applied"]
 
-    assert (await phone.look(stay_id)).paid_vnd == due_vnd
+    stay = await phone.look(stay_id)
+    assert (stay.price_vnd, stay.paid_vnd) == (due_vnd, due_vnd)
     assert await list_breaks(app_database, gate.stall) == []
     photo = await a_photo(app_database, gate.org_id)
     found = await report(app_database, gate, stay_id, photo)
