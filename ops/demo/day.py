@@ -45,8 +45,8 @@ RHYTHM: Final = {
     CAR: (3, 6, 9, 10, 9, 8, 6, 6, 8, 9, 8, 8, 9, 8, 5, 2),
     MOTORBIKE: (6, 10, 9, 5, 3, 3, 5, 5, 3, 3, 4, 7, 8, 6, 4, 2),
 }
-EXEMPT_SHARE: Final = 0.06
-UNPAID_SHARE: Final = 0.04
+EXEMPT_EVERY: Final = 17  # of those who leave in a shift, the ninth first
+UNPAID_EVERY: Final = 25  # and the fourth first
 UNPAID: Final = "Khách phóng xe đi, không trả tiền"
 EXEMPT: Final = "Xe của tổ trật tự phường"
 
@@ -149,12 +149,12 @@ async def _work(
             await sessions.enter_vehicles(session, entries, now=turn.ends_at)
         taken_vnd = 0
         going = sorted(zip(entries, visits, strict=True), key=lambda one: one[1].leaves_at)
-        for entry, visit in going:
+        for number, (entry, visit) in enumerate(going, start=1):
             async with open_org_transaction(database, org.id) as session:
                 if is_paid_first:
                     taken_vnd += await _pay(session, org, entry.id, worker, at=visit.came_at)
                 if visit.leaves_at < turn.ends_at:
-                    taken_vnd += await _let_out(session, org, entry.id, worker, visit, chance)
+                    taken_vnd += await _let_out(session, org, entry.id, worker, visit, number)
         if turn.is_closed:
             missing_vnd = MISSING_VND if site is SITES[0] else 0
             async with open_org_transaction(database, org.id) as session:
@@ -256,17 +256,17 @@ async def _let_out(
     session_id: UUID,
     worker: Worker,
     visit: _Visit,
-    chance: random.Random,
+    number: int,
 ) -> int:
     """Let a vehicle out that pays, is exempt, or drives off; return the cash."""
-    drawn, at = chance.random(), visit.leaves_at
+    at = visit.leaves_at
     forced, taken_vnd = None, 0
-    if drawn < UNPAID_SHARE:
+    if number % UNPAID_EVERY == 4:
         stay = await get_stay(session, org.id, session_id)
         standing = await read_standing(session, org.id, stay, at=at)
         forced = ExitReason.ARREARS if standing.due_vnd else None
     else:
-        is_exempt = drawn > 1 - EXEMPT_SHARE
+        is_exempt = number % EXEMPT_EVERY == 9
         taken_vnd = await _pay(session, org, session_id, worker, at=at, is_exempt=is_exempt)
     leaving = LeaveRequest(
         session_id=session_id,

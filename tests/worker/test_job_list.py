@@ -27,8 +27,8 @@ OFFERED = sorted(
 )
 
 
-class NoRails:
-    """Rails of an installation without requests at providers."""
+class NotAsked:
+    """Rails, toll operators and a reader of plates, of which nothing is asked."""
 
 
 @pytest.fixture
@@ -46,9 +46,10 @@ async def test_every_job_that_a_package_offers_is_run_by_the_worker(
         databases,
         REGISTRY,
         processor=processor,
-        rails=cast("Any", NoRails()),
-        tolls=cast("Any", NoRails()),
+        rails=cast("Any", NotAsked()),
+        tolls=cast("Any", NotAsked()),
         photos=photos,
+        reader=cast("Any", NotAsked()),
     )
     names = [job.name for job in jobs]
     assert len(names) == len(set(names))

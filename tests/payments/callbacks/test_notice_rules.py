@@ -12,6 +12,7 @@ from tests.world.constants import NOON
 
 WORDS = Path(__file__).parents[3] / "api" / "manage" / "words"
 ATTENTION = {
+    "awaiting_sync",
     "over",
     "closed_bill",
     "unassigned",
