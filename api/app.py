@@ -1,6 +1,5 @@
 """The hub's web application: its routes, its middleware and its lifespan."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -277,10 +276,6 @@ async def _lifespan(app: FastAPI, *, registry: Registry) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with open_services(settings, registry) as services:
         app.state.services = services
-        # What a process holds from its start on is never garbage: collecting walks over it no
-        # more, which took a tenth of a second now and then, and every screen waited for it.
-        gc.collect()
-        gc.freeze()
         log.info("hub.started", public_url=settings.public_url)
         yield
     log.info("hub.stopped")

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real PostgreSQL, a database per test, sessions per role."""
 
+import gc
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
@@ -24,6 +25,8 @@ from tests.world.stalls import PayableStall, a_payable_stall
 # Fixtures that are databases with something in them, which a test gets a clone of. A folder or a
 # file that needs something else in it has its own fixture of this name.
 TEMPLATES = ("stall_template", "market_template", "gate_template")
+
+gc.set_threshold(20_000, 20)  # as ops/hub_process.py: collecting was a twelfth of the tests' time
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
