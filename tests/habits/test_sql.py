@@ -10,6 +10,9 @@ TOO_NEW = re.compile(
     r"\b(uuidv[47]|uuid_extract_\w+|any_value|array_(?:sort|reverse|shuffle|sample)|casefold|"
     r"random_normal|crc32c?|to_(?:bin|oct)|(?i:json_(?:table|exists|query|value|scalar)))\("
 )
+# Figures in groups, as Python writes them, came with PostgreSQL 16.
+GROUPED_FIGURE = re.compile(r"(?<![\w'\"])(\d{1,3}(?:_\d{3})+)(?!\w)")
+STATEMENT = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|VALUES)\b")
 PACKAGES = ("city", "parking", "payments", "identity")
 # Tables state their indexes' conditions; the invariants are SQL from beginning to end.
 MAY_HOLD_SQL = ("models.py", "invariants.py")
@@ -58,20 +61,23 @@ def test_a_statement_elsewhere_is_seen() -> None:
 
 
 def find_too_new(name: str, source: str) -> list[str]:
-    """Say where a text of a file, other than a docstring, calls what PostgreSQL 15 lacks."""
-    if not TOO_NEW.search(source):
+    """Say where a text of a file, other than a docstring, holds what PostgreSQL 15 lacks."""
+    if not (TOO_NEW.search(source) or GROUPED_FIGURE.search(source)):
         return []
     tree = ast.parse(source)
     documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return [
-        f"{name}:{node.lineno} {called.group(1)}()"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and id(node) not in documents
-        for called in TOO_NEW.finditer(str(node.value))
-    ]
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or id(node) in documents:
+            continue
+        text = str(node.value)
+        found += [f"{name}:{node.lineno} {one[1]}()" for one in TOO_NEW.finditer(text)]
+        if STATEMENT.search(text):
+            found += [f"{name}:{node.lineno} {one[1]}" for one in GROUPED_FIGURE.finditer(text)]
+    return found
 
 
-def test_no_statement_calls_what_the_oldest_postgresql_lacks() -> None:
+def test_no_statement_holds_what_the_oldest_postgresql_lacks() -> None:
     """Tests as well: they run on that version too, and statements in them fail only there."""
     found = [
         one
@@ -95,3 +101,5 @@ def test_no_statement_calls_what_the_oldest_postgresql_lacks() -> None:
 def test_a_call_of_a_newer_function_is_seen() -> None:
     assert find_too_new("x.py", 'text("SELECT uuidv7()")') == ["x.py:1 uuidv7()"]
     assert find_too_new("x.py", '"""About `uuidv7()`."""\nnew_id()') == []
+    assert find_too_new("x.py", 'text("UPDATE t SET a = 20_000")') == ["x.py:1 20_000"]
+    assert find_too_new("x.py", "BYTES_MAX = 20_000\n'SELECT phopay_20_000'") == []

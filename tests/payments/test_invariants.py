@@ -193,7 +193,7 @@ DAMAGES = {
     ),
     "more is to go back to a payer than was paid": (
         (
-            "UPDATE breaks SET amount_vnd = 20_001,"
+            "UPDATE breaks SET amount_vnd = 20001,"
             " matter_id = (SELECT id FROM bills WHERE status = 'over_paid')"
             " WHERE kind = 'refund_due'"
         ),
