@@ -36,12 +36,14 @@ def open_manage(city: RunningCity, page: Page, login: str = "boss") -> Page:
 def add_a_lot(boss: Page, name: str = "Bãi xe Phủ Doãn") -> None:
     """Add an operator, and a lot with a capacity, by clicking."""
     boss.goto(boss.url.split("/manage")[0] + "/manage/lots")
-    if not boss.locator("#operator_name").is_visible():  # another test of this city has added one
-        boss.locator("summary", has_text="Thêm đơn vị khai thác").click()
-    boss.locator("#operator_name").fill("Công ty Khai thác điểm đỗ xe")
-    boss.locator("#operator_address").fill("1 Trần Quang Khải, Hà Nội")
-    boss.locator("#operator_tax_code").fill("0100109106")
-    boss.get_by_role("button", name="Thêm đơn vị khai thác").click()
+    if boss.locator("#operator_name").is_visible():  # folded once there is one
+        boss.locator("#operator_name").fill("Công ty Khai thác điểm đỗ xe")
+        boss.locator("#operator_address").fill("1 Trần Quang Khải, Hà Nội")
+        boss.locator("#operator_tax_code").fill("0100109106")
+        boss.get_by_role("button", name="Thêm đơn vị khai thác").click()
+        expect(boss.locator("main")).to_contain_text("Đã thêm đơn vị khai thác")
+    if not boss.locator("#name").is_visible():
+        boss.locator("summary", has_text="Thêm bãi xe").click()
     boss.locator("#name").fill(name)
     boss.locator("#address").fill("Phủ Doãn, Hà Nội")
     boss.locator("#licence_number").fill("12/GP-SXD")
