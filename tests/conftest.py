@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from core.db import Database
 from core.sealing import Sealer
@@ -26,6 +27,9 @@ from tests.world.stalls import PayableStall, a_payable_stall
 # file that needs something else in it has its own fixture of this name.
 TEMPLATES = ("stall_template", "market_template", "gate_template")
 
+# No test asserts a time: a shared machine may pause.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 gc.set_threshold(20_000, 20)  # as ops/hub_process.py: collecting was a twelfth of the tests' time
 
 

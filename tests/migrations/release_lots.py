@@ -121,7 +121,7 @@ async def enrol_phones(city: City, lot: ServedLot) -> EnrolledPhone:
 
 
 async def enrol(city: City, lot: ServedLot, name: str) -> EnrolledPhone:
-    """Enrol a phone by its code; it has a token."""
+    """Enrol a phone by its code; it has a token, and references for codes without network."""
     phone, stranger = Phone.make(), city.hub.client
     wanted = {"name": name, "lot_id": lot.id}
     code = await city.ask(lot.manager, "POST", "/v1/devices/codes", wanted)
@@ -131,6 +131,8 @@ async def enrol(city: City, lot: ServedLot, name: str) -> EnrolledPhone:
     body = phone.token_body(challenge["challenge"]) | {"org_code": lot.org_code}
     token = await city.ask(stranger, "POST", f"{path}/token", body)
     client = city.hub.new_client(Authorization=f"Bearer {token['token']}")
+    block = {"id": str(new_id())}
+    await city.ask(client, "POST", "/v1/devices/me/reference-blocks", block)
     return EnrolledPhone(
         hub=city.hub, lot=lot, phone=phone, device_id=made["device_id"], client=client
     )

@@ -44,6 +44,7 @@ async def a_day(
     await toll_wallets(city, place.office, lot, sandbox)
     await at_the_lanes(city, lot, lanes, phone)
     await stays_to_review(lot)
+    await lost_ticket(city, lot, phone)
     await looked_at_again(city, place, lot)
     await offline(city, phone)
     await complaints(city, place, lot)
@@ -201,6 +202,14 @@ async def at_the_lanes(
     await lot.leave(stay_id, by=phone.client, **seen)
     by_hand = {"reason": "Xe cứu thương", "photo": await lot.add_photo(30)}
     await lot.open_lane(lanes["out"], controller, "stuck", **by_hand)
+
+
+async def lost_ticket(city: City, lot: ServedLot, phone: EnrolledPhone) -> None:
+    """A ticket that was lost, with a photo of the owner's papers."""
+    stay = await lot.enter(ticket="A0002", plate=a_plate(), by=phone.client)
+    path = f"/v1/parking-sessions/{stay['session_id']}/lost-ticket"
+    body = {"photo": await lot.add_photo(50), "reason": "Khách làm rơi vé"}
+    await city.ask(phone.client, "POST", path, body)
 
 
 async def stays_to_review(lot: ServedLot) -> None:
