@@ -142,8 +142,9 @@ async def jobs(city: City, place: Place) -> None:
         task = asyncio.create_task(runner.run(stop))
         await asyncio.wait_for(is_running.wait(), ENDS_WITHIN_S)
         await city.wait_for("SELECT 1 FROM jobs WHERE status IN ('done', 'failed')", count=2)
-        task.cancel()  # as a worker that is killed: its job stays leased
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():  # as a worker that is killed: its job stays leased
+            task.cancel()  # one may be lost to the driver, in the middle of a trip
+            await asyncio.wait([task], timeout=1)
 
 
 @asynccontextmanager
