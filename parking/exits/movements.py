@@ -193,15 +193,7 @@ async def _apply_collection(
     )
     actor = Actor(kind="staff", id=data.staff_id, name=OFFLINE)
     if data.is_ticket_lost:
-        await note_lost_ticket(
-            session,
-            org_id,
-            stay,
-            reason=OFFLINE,
-            device_id=movement.device_id,
-            actor=actor,
-            now=movement.happened_at,
-        )
+        await _note_lost_ticket(session, org_id, movement, stay, actor)
     if standing.bill is not None and standing.bill.status in UNPAID:
         await cancel_bill(session, org_id, standing.bill.id, actor=actor, reason=OFFLINE, now=now)
     stay = standing.stay
@@ -300,18 +292,24 @@ async def _apply_bill(
     if drawn is DrawnBill.REPEAT:
         return Applied.REPEAT
     if data.is_ticket_lost:
-        await note_lost_ticket(
-            session,
-            org_id,
-            stay,
-            reason=OFFLINE,
-            device_id=movement.device_id,
-            actor=actor,
-            now=movement.happened_at,
-        )
+        await _note_lost_ticket(session, org_id, movement, stay, actor)
     if drawn is DrawnBill.ASKS_TOO_MUCH:
         return Applied.AMOUNT_DIFFERS
     return await _find_fault(session, org_id, movement, actor, data) or Applied.APPLIED
+
+
+async def _note_lost_ticket(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, stay: StayFacts, actor: Actor
+) -> None:
+    await note_lost_ticket(
+        session,
+        org_id,
+        stay,
+        reason=OFFLINE,
+        device_id=movement.device_id,
+        actor=actor,
+        now=movement.happened_at,
+    )
 
 
 async def _apply_manual_open(
