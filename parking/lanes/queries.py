@@ -43,8 +43,9 @@ INSERT_COMMAND = text("""
     INSERT INTO lane_commands (
         org_id, id, lot_id, access_id, session_id, reason, photo, requested_by, requested_at,
         expires_at)
-    VALUES (:org_id, :id, :lot_id, :access_id, :session_id, :reason, :photo, :by,
-            clock_timestamp(), clock_timestamp() + CAST(:valid_for AS interval))
+    SELECT :org_id, :id, :lot_id, :access_id, :session_id, :reason, :photo, :by,
+           asked.at, asked.at + CAST(:valid_for AS interval)
+    FROM (SELECT clock_timestamp() AS at) asked
 """)
 # Of two controllers at once one gets it: the other skips the row, or finds it fetched.
 FETCH_COMMAND = text("""

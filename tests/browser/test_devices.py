@@ -172,6 +172,33 @@ def test_a_movement_that_the_phone_signs_is_verified_by_the_hub(
     assert not verify_movement(key, movement.upper().encode(), b64decode(signature))
 
 
+def test_pages_of_one_phone_take_turns_in_asking_for_a_token(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    """A later challenge ends an earlier one: of two renewals at once one was refused."""
+    phone = a_phone(city, new_page)
+    enrol(phone, make_code(open_devices(city, new_page), "Hai trang"))
+    other = phone.context.new_page()
+    other.goto(phone.url)
+    pages = (phone, other)
+    for page in pages:
+        page.evaluate(f"""() => {{
+            globalThis.renewing = (async () => {{
+                {IMPORT}
+                const codes = [];
+                for (let round = 0; round < 5; round += 1) {{
+                    const me = await device.findDevice();
+                    me.forgetToken();
+                    const again = await device.findDevice();
+                    await Promise.all([me, again].map((one) => one.token()))
+                        .catch((error) => codes.push(error.code));
+                }}
+                return codes;
+            }})();
+        }}""")
+    assert [page.evaluate("globalThis.renewing") for page in pages] == [[], []]
+
+
 def test_an_answer_that_is_lost_makes_no_second_device(
     city: RunningCity, new_page: OpenPage
 ) -> None:
@@ -265,9 +292,10 @@ def test_a_revoked_phone_learns_it_from_the_hub(city: RunningCity, new_page: Ope
     said = phone.evaluate(f"""async () => {{
         {IMPORT}
         const me = await device.findDevice();
-        await me.token();
+        me.forgetToken();
+        const said = await me.said();
         const refused = await me.listPeople().catch((error) => error.code);
-        return [me.said.is_queue_only, refused];
+        return [said.is_queue_only, refused];
     }}""")
     assert said == [True, "device_revoked"]
 

@@ -18,7 +18,7 @@ from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
 pytestmark = pytest.mark.browser
-SEEN_WITHIN_S = 1.0
+SEEN_WITHIN_S = 10  # a page that looked by itself would do so every thirty seconds
 RACE_IN_MS = 1500  # long enough for both pages to be ready
 
 
@@ -41,9 +41,7 @@ def two_phones(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> tupl
     return at_the_gate(city, new_page, place), at_the_gate(city, new_page, other)
 
 
-def test_what_one_phone_lets_in_the_other_counts_within_a_second(
-    city: RunningCity, new_page: OpenPage
-) -> None:
+def test_what_one_phone_lets_in_the_other_is_told_of(city: RunningCity, new_page: OpenPage) -> None:
     here, there = two_phones(city, new_page, place := open_lot(city))
     count = there.locator("[data-count]")
     before = count.inner_text()

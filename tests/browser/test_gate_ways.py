@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.clock import read_clock
 from core.db import Database
@@ -96,6 +96,26 @@ def test_slips_are_taken_back_within_ten_seconds(city: RunningCity, new_page: Op
     expect(page.get_by_role("button", name="Cho ra")).to_be_visible()
 
     assert [row[0] for row in status_of(city, place)] == ["voided", "inside"]
+
+
+def test_a_payment_is_not_taken_back_while_its_vehicle_is_let_out(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = at_the_gate(city, new_page, place)
+    enter(page, "29AA12345")
+    open_stay(page, "345")
+    page.get_by_role("button", name="Tiền mặt").click()
+    undo = page.locator("[data-screen=verdict] [data-action=undo]")
+    expect(undo).not_to_have_attribute("inert", "")
+    held: list[Route] = []
+    page.route("**/exit", lambda route: held.append(route))
+    page.get_by_role("button", name="Cho ra").click()
+
+    expect(undo).to_have_attribute("inert", "")
+    held[0].continue_()
+    expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
+    assert status_of(city, place) == [("left", "paid", 5_000, 0)]
 
 
 def test_inside_already_full_and_a_pass_look_and_feel_different(
@@ -214,8 +234,11 @@ def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     expect(page.locator("[data-screen=stay] [data-due]")).to_have_text("25.000\u00a0₫")
     expect(page.locator("[data-lines]")).to_contain_text("Mất vé")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    kept = "SELECT u.subject_kind FROM photo_uses u JOIN photos p USING (org_id, hash)"
-    assert city.sql(f"{kept} WHERE p.lot_id = %(lot)s", lot=place.lot.id) == [("lost_ticket",)]
+    kept = """
+        SELECT u.subject_kind FROM photo_uses u
+        JOIN parking_sessions s ON (s.org_id, s.id) = (u.org_id, u.subject_id)
+        WHERE s.lot_id = %(lot)s"""
+    assert city.sql(kept, lot=place.lot.id) == [("lost_ticket",)]
 
     open_stay(page, "345")
     other_way(page, "arrears")
@@ -223,7 +246,7 @@ def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     page.locator("#sheet").get_by_role("button", name="Khách không trả").click()
     verdict = page.locator("[data-screen=verdict]")
     expect(verdict).to_have_attribute("data-tone", "attention")
-    expect(verdict).to_contain_text("Còn nợ 5.000")
+    expect(verdict).to_contain_text("Còn nợ 25.000")
     enter_again = page.locator(".gate-tabs [data-go=enter]")
     enter_again.click()
     enter(page, "29AA12345")

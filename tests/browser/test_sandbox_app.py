@@ -8,7 +8,7 @@ import pytest
 import qrcode
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from sandbox.payment_requests import qr_text
 from tests.browser.conftest import CHROMIUM, LAUNCH_ARGUMENTS, OpenPage
@@ -96,7 +96,7 @@ def test_a_fault_is_set_on_the_control_page(sandbox: httpx.Client, new_page: Ope
     expect_axe_clean(page)
     page.fill("#drop_percent", "50")
     page.locator("form").filter(has=page.locator("#drop_percent")).locator("button").click()
-    page.wait_for_function("document.getElementById('note').textContent === '✓'")
+    expect(page.locator("#note")).to_have_text("✓")
     faults = sandbox.get("/control/faults").json()
     assert faults["subscriptions"]["sub-1"]["drop_percent"] == 50
     page.wait_for_selector("text=drop_percent=50")
@@ -120,7 +120,7 @@ def test_wallets_the_toll_operator_and_barriers_are_set_on_a_page(
             panel.locator(f"[name={name}]").fill(text)
         page.evaluate("document.getElementById('note').textContent = ''")
         panel.locator("button").click()
-        page.wait_for_function("document.getElementById('note').textContent === '✓'")
+        expect(page.locator("#note")).to_have_text("✓")
 
     send("Toll wallet", typed={"value": "30k98765", "balance_vnd": "120000"})
     send("Toll operator", ("fault", "pending"), typed={"decided_after_ms": "4000"})

@@ -14,6 +14,7 @@ const ENROLMENT = "phopay device enrolment v1\n";
 const CHALLENGE = "phopay device challenge v1\n";
 const MOVEMENT = "phopay device movement v1\n";
 const RENEW_BEFORE_MS = 60_000; // a token that ends so soon is not worth sending
+const RENEWING = "phopay-device-token"; // the lock that pages of one phone renew their tokens under
 
 const text = new TextEncoder();
 
@@ -36,8 +37,18 @@ export function plainCode(typed) {
   return typed.replaceAll(/[\s\u00a0\u2013-]/g, "").toUpperCase();
 }
 
-/** The device that this phone is, or null. */
-export async function findDevice() {
+let found = null;
+
+/** The device that this phone is, or null. The parts of a page share one, and so its token. */
+export function findDevice() {
+  found ??= readDevice().catch((error) => {
+    found = null;
+    throw error;
+  });
+  return found;
+}
+
+async function readDevice() {
   const facts = await read("facts");
   const keys = await read("keys");
   return facts && keys ? new Device(facts, keys) : null;
@@ -71,11 +82,13 @@ export async function enrol(typed) {
   await write("facts", facts);
   await remove("pending");
   await navigator.storage?.persist?.(); // or the key goes when the phone is short of space
-  return new Device(facts, keys);
+  found = null;
+  return findDevice();
 }
 
 /** Forget the key: the phone is no device any longer. What was not sent must be sent before. */
 export async function forgetDevice() {
+  found = null;
   await Promise.all(["facts", "keys", "pending"].map(remove));
 }
 
@@ -83,6 +96,7 @@ export class Device {
   #keys;
   #made = null; // what came with the last token
   #renewing = null;
+  #forgotten = 0; // how often: what was on its way then is not kept
 
   constructor(facts, keys) {
     Object.assign(this, facts); // deviceId, name, lotId, orgCode
@@ -94,18 +108,23 @@ export class Device {
     return this.#made?.offset_ms ?? null;
   }
 
-  /** What the hub said with the last token: staff_id, staff_name, shift_id, is_queue_only. */
-  get said() {
-    return this.#made;
+  /** A token that is good for a minute at least. */
+  async token() {
+    return (await this.said()).token;
   }
 
-  /** A token that is good for a minute at least; several callers at once share one request. */
-  async token() {
-    if (this.#made && performance.now() < this.#made.renewAt) return this.#made.token;
+  /**
+   * What the hub said with such a token: token, staff_id, staff_name, shift_id, is_queue_only.
+   * Several callers at once share one request.
+   */
+  async said() {
+    if (this.#made && performance.now() < this.#made.renewAt) return this.#made;
+    const began = this.#forgotten;
     this.#renewing ??= this.#renew().finally(() => {
-      this.#renewing = null;
+      if (began === this.#forgotten) this.#renewing = null;
     });
-    return (await this.#renewing).token;
+    const made = await this.#renewing;
+    return began === this.#forgotten ? made : this.said();
   }
 
   /** Send a request as this device; one whose token was refused is sent once more with a new one. */
@@ -115,14 +134,16 @@ export class Device {
       return await send();
     } catch (refused) {
       if (refused.code !== "device_token_not_valid") throw refused;
-      this.#made = null;
+      this.forgetToken();
       return send();
     }
   }
 
   /** Let the next request ask for a new token: what the last one says has changed. */
   forgetToken() {
+    this.#forgotten += 1;
     this.#made = null;
+    this.#renewing = null;
   }
 
   /** Who may be named on this phone: staff_id, name, has_pin, is_pin_locked. */
@@ -132,12 +153,12 @@ export class Device {
 
   /** Name who works with this phone. The PIN is sent and kept nowhere. */
   async namePerson(staffId, pin) {
-    return this.#keep(await this.ask("POST", "/v1/devices/me/person", { staff_id: staffId, pin }));
+    return this.#become(await this.ask("POST", "/v1/devices/me/person", { staff_id: staffId, pin }));
   }
 
   /** Let nobody be named any longer. */
   async forgetPerson() {
-    return this.#keep(await this.ask("DELETE", "/v1/devices/me/person"));
+    return this.#become(await this.ask("DELETE", "/v1/devices/me/person"));
   }
 
   /** Sign a movement: base64 of r and s, over the bytes exactly as they are sent. */
@@ -145,17 +166,27 @@ export class Device {
     return sign(this.#keys, MOVEMENT, bytes);
   }
 
+  // A later challenge ends an earlier one: two pages of a phone take turns.
   async #renew() {
+    const began = this.#forgotten;
+    const made = await navigator.locks.request(RENEWING, () => this.#prove());
+    return began === this.#forgotten ? this.#keep(made) : made;
+  }
+
+  async #prove() {
     const path = `/v1/devices/${this.deviceId}`;
     const { challenge } = await ask("POST", `${path}/challenge`);
-    return this.#keep(
-      await ask("POST", `${path}/token`, {
-        org_code: this.orgCode,
-        challenge,
-        signature: await sign(this.#keys, CHALLENGE, text.encode(challenge)),
-        device_at: new Date().toISOString(),
-      }),
-    );
+    return ask("POST", `${path}/token`, {
+      org_code: this.orgCode,
+      challenge,
+      signature: await sign(this.#keys, CHALLENGE, text.encode(challenge)),
+      device_at: new Date().toISOString(),
+    });
+  }
+
+  #become(made) {
+    this.forgetToken(); // one that is on its way names who was named before
+    return this.#keep(made);
   }
 
   // How long it holds is counted by a clock that nobody sets: this phone's own may be wrong.

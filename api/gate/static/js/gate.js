@@ -197,5 +197,8 @@ root.addEventListener("submit", ({ target }) => {
   gate.people.forget();
 });
 gate.useWorker();
-gate.people.begin().finally(() => gate.shifts.begin());
+gate.people.begin().finally(() => {
+  gate.shifts.begin();
+  root.querySelector(".gate-tabs").inert = false;
+});
 keepAwake();

@@ -50,14 +50,14 @@ export class Hub {
 
   /** The device's token, if it still names the person who works here. */
   async #token() {
-    let token;
+    let said;
     try {
-      token = await this.device.token();
+      said = await this.device.said();
     } catch (error) {
       if (error.code === "no_answer") throw new NoAnswer("token");
       throw new Refused(401, error);
     }
-    if (this.device.said.staff_id === this.personId) return token;
+    if (said.staff_id === this.personId) return said.token;
     this.onUnnamed();
     throw new Refused(401, { code: "person_not_named" });
   }

@@ -17,7 +17,10 @@ export class People {
     this.device = null;
     this.isNamed = false; // by a PIN, or chosen without a network
     this.isChecked = true; // by the hub
-    gate.hub.onUnnamed = () => gate.screens.sheet.open || this.#askPin(gate.state.person); // a PIN half typed stays
+    gate.hub.onUnnamed = () => {
+      // Without a network no PIN can be compared, and one that is half typed stays.
+      if (gate.isLive && !gate.screens.sheet.open) this.#askPin(gate.state.person);
+    };
     for (const button of document.querySelectorAll("[data-change-person]")) {
       button.addEventListener("click", () => gate.screens.once(button, () => this.choose()));
     }

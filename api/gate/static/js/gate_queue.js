@@ -15,6 +15,7 @@ const text = new TextEncoder();
 export class Queue {
   #device = null;
   #flushing = null;
+  #isListening = false;
   #offsetMs = 0; // how far the phone's clock is behind the hub's
 
   constructor(gate) {
@@ -30,13 +31,20 @@ export class Queue {
       return; // no IndexedDB (a private window): the phone works with a network only
     }
     if (!this.#device) return;
+    this.#listen();
+    await this.show();
+    await this.flush();
+  }
+
+  /** Once a page: each shift that is opened on it begins anew. */
+  #listen() {
+    if (this.#isListening) return;
+    this.#isListening = true;
     navigator.storage?.persist?.();
     addEventListener("online", () => this.flush());
     document.addEventListener("visibilitychange", () => document.hidden || this.flush());
     navigator.serviceWorker?.addEventListener("message", ({ data }) => data === "flush" && this.flush());
     setInterval(() => this.flush(), FLUSH_EVERY_MS);
-    await this.show();
-    await this.flush();
   }
 
   /** Whether what happens at this lot can be kept without a network. */

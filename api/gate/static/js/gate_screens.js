@@ -86,14 +86,20 @@ export class Screens {
     return button;
   }
 
-  /** Run what a button does; until it has ended a second tap does nothing. */
+  /**
+   * Run what a button does. Until it has ended a second tap does nothing, and the actions offered
+   * beside it wait: a payment is not taken back while the vehicle that it paid for is let out.
+   */
   async once(button, run) {
     if (button.getAttribute("aria-busy") === "true") return;
+    const beside = [...(button.closest("[data-actions]")?.children ?? [])].filter((one) => one !== button);
     button.setAttribute("aria-busy", "true");
+    for (const one of beside) one.inert = true;
     try {
       await run();
     } finally {
       button.removeAttribute("aria-busy");
+      for (const one of beside) one.inert = false;
     }
   }
 
