@@ -108,7 +108,8 @@ async def listen(job: ListeningJob) -> ListeningLog:
             job.host,
             job.port,
         )
-    await asyncio.wait_for(listener.is_ready, READY_TIMEOUT_S)
+    async with asyncio.timeout(READY_TIMEOUT_S):
+        await listener.is_ready
     print("ready", flush=True)
     await asyncio.wait([listener.is_done], timeout=job.timeout_s)
     return ListeningLog(events=list(listener.received.values()))

@@ -103,7 +103,8 @@ async def _repeat(job: PeriodicJob, stop: asyncio.Event) -> None:
             log.error("job.not_done", job=job.name, error=repr(error))
             pause_s = max(job.every_s, FAILED_PAUSE_S)
         try:
-            await asyncio.wait_for(stop.wait(), timeout=pause_s)
+            async with asyncio.timeout(pause_s):
+                await stop.wait()
         except TimeoutError:
             continue
 

@@ -19,6 +19,7 @@ from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.quoting import StayQuote, quote_stay
 from parking.exits.rules import StayFacts
+from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
 from parking.places.models import Lot
 from parking.places.queries import list_occupancy
@@ -174,7 +175,7 @@ def _write_quote(quote: StayQuote, lang: Language) -> dict[str, Any]:
         "due_vnd": standing.due_vnd,
         "price_vnd": standing.price.amount_vnd,
         "paid_vnd": standing.stay.paid_vnd,
-        "paid_until": standing.stay.paid_until,
+        "paid_until": may_stay_until(standing, at=quote.quoted_at),
         "lines": [
             {"words": present_line(lang, line), "amount_vnd": line.amount_vnd}
             for line in quote.lines

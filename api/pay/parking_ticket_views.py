@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from api.http.i18n import Language, translate
@@ -11,6 +11,7 @@ from api.pay.routes import Opened, PayPage, present_instant, present_page
 from city.complaints.models import Complaint
 from identity.people.callers import Org
 from parking.exits.rules import SessionStatus
+from parking.exits.standing import may_stay_until
 from parking.exits.tickets import PostedPrice, WholeStay
 from parking.plates.masking import mask_plate
 from payments.bills.rules import UNPAID, BillFacts
@@ -79,9 +80,9 @@ class TicketPage:
     due_vnd: int
     lines: tuple[Amount, ...]
     paid: tuple[Paid, ...]
-    paid_until: str  # ISO 8601, "" where no grace runs
+    paid_until: str  # ISO 8601: without paying more; "" where that is not known
     paid_until_words: str
-    grace_s: int
+    grace_s: int  # to leave in, while that runs out; else 0
     pay: PayPage | None  # the code that is shown
     can_open_code: bool
     bill_id: str  # the page listens to its news
@@ -101,9 +102,8 @@ async def present_ticket(
     """Say everything the page shows."""
     stay, lot = whole.stay, whole.lot
     bill = _shown_bill(whole, now)
-    until = stay.paid_until if stay.is_inside else None
-    until = until if until is not None and until >= now else None
-    grace = whole.standing.price.grace if whole.standing else None
+    until = None if whole.standing is None else may_stay_until(whole.standing, at=now)
+    grace = timedelta() if whole.standing is None else whole.standing.price.grace
     return TicketPage(
         path=path,
         is_live=org.is_live,
@@ -118,7 +118,7 @@ async def present_ticket(
         vehicle=translate(lang, f"ticket.class.{stay.vehicle_class}"),
         entered=present_instant(stay.entered_at),
         left="" if stay.left_at is None else present_instant(stay.left_at),
-        state=state_of(whole, now),
+        state=state_of(whole),
         due_vnd=whole.due_vnd,
         lines=tuple(
             Amount(words=present_line(lang, line), amount_vnd=line.amount_vnd)
@@ -127,7 +127,7 @@ async def present_ticket(
         paid=_present_paid(whole, org, lang),
         paid_until="" if until is None else until.isoformat(),
         paid_until_words="" if until is None else present_instant(until),
-        grace_s=max(1, int(grace.total_seconds())) if grace else 1,
+        grace_s=int(grace.total_seconds()) if until is not None and until - now <= grace else 0,
         pay=None
         if bill is None
         else await present_page(
@@ -149,7 +149,7 @@ async def present_ticket(
     )
 
 
-def state_of(whole: WholeStay, now: datetime) -> str:
+def state_of(whole: WholeStay) -> str:
     """Return which of the page's states a stay is in."""
     stay = whole.stay
     if whole.standing is None:
@@ -160,11 +160,9 @@ def state_of(whole: WholeStay, now: datetime) -> str:
         return "due" if stay.is_inside else "owing"
     if not stay.is_inside:
         return "left"
-    if stay.paid_until is not None and now <= stay.paid_until:
+    if stay.paid_vnd:
         return "paid"
-    if stay.pass_id is not None:
-        return "pass"
-    return "covered" if stay.paid_vnd else "nothing_due"
+    return "pass" if stay.pass_id is not None or stay.waived_vnd else "nothing_due"
 
 
 def _shown_bill(whole: WholeStay, now: datetime) -> BillFacts | None:

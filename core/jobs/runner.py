@@ -88,7 +88,8 @@ class JobRunner:
                     log.error("jobs.not_taken", error=repr(error))
                     pause_s = max(pause_s, FAILED_PAUSE_S)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout=pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._wake.wait()
         finally:
             forward.cancel()
             await self._let_end()

@@ -11,8 +11,18 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.collections import queries
-from parking.collections.errors import CollectionIdTaken
-from parking.collections.rules import CollectionFacts, CollectionRail, NewCollection, is_same
+from parking.collections.errors import (
+    ApprovalNeeded,
+    CollectionIdTaken,
+    CollectionNotReversible,
+)
+from parking.collections.rules import (
+    CollectionFacts,
+    CollectionRail,
+    NewCollection,
+    is_same,
+    may_undo,
+)
 from payments.documents import service as documents
 from payments.documents.rules import DocumentKind, NewDocument
 
@@ -47,6 +57,29 @@ async def record(
     for one in collections:
         if one.id not in stored:
             raise CollectionIdTaken(one.id)
+
+
+def check_reversible(
+    known: CollectionFacts,
+    *,
+    is_shift_closed: bool,
+    may_override: bool,
+    reason: str | None,
+    by: UUID | None,
+    now: datetime,
+) -> None:
+    """Let somebody take a locked collection back: their own at once, else with leave and a reason.
+
+    Raises:
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
+        ApprovalNeeded: it is another's, or older than ten seconds.
+    """
+    if is_shift_closed:
+        raise CollectionNotReversible("Its shift is closed, and its cash was counted.")
+    if known.bill_id is not None:
+        raise CollectionNotReversible("The shift's deposit pays it.")
+    if not may_undo(known, by, now=now) and not (may_override and reason):
+        raise ApprovalNeeded("It is too late to take it back by yourself.")
 
 
 async def reverse(

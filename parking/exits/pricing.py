@@ -39,6 +39,8 @@ class StayPrice:
     lines: tuple[PriceLine, ...]
     grace: timedelta  # to leave in after paying
     version_id: UUID | None  # None: nothing was priced, the stay is on a pass
+    tariff: Tariff | None = None  # by which it was priced
+    priced: Stay | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +89,8 @@ class LotRates:
             lines=price.lines,
             grace=timedelta(minutes=tariff.exit_grace_minutes),
             version_id=rate.version_id,
+            tariff=tariff,
+            priced=priced,
         )
 
 

@@ -8,6 +8,7 @@ session's lock.
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,11 +18,14 @@ from parking.exits import queries
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.pricing import NO_PRICE, LotRates, StayPrice, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts, due_vnd
+from parking.tariffs.pricing import covered_until
 from payments.bills.queries import find_bills
 from payments.bills.queries_owners import sum_of_owners
 from payments.bills.rules import BillFacts, BillStatus
 
 IS_PAID = frozenset({BillStatus.PAID, BillStatus.OVER_PAID})
+COVERED_WITHIN: Final = timedelta(days=1)  # people plan no further ahead
+COVERED_STAY_MAX: Final = timedelta(days=7)  # of a longer one it is not worked out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,6 +198,27 @@ def judge_anyway(
         stay = catch_up(stay, bills.paid_vnd.get(stay.id, 0), bill, timedelta())
         due = due_vnd(stay, stay.price_vnd or 0, at=at)
         return Unpriced(stay=stay, bill=bill, due_vnd=due)
+
+
+def may_stay_until(standing: Standing, *, at: datetime) -> datetime | None:
+    """Return until when a stay that is paid may go on without paying more.
+
+    That is grace, or what the money buys where that is longer: 5.000 ₫ paid on entry cover a day.
+    None: nothing was paid, something is due, or it is longer than a day.
+    """
+    stay, price = standing.stay, standing.price
+    if not stay.is_inside or standing.due_vnd or not stay.settled_vnd:
+        return None
+    grace_until = stay.paid_until if stay.paid_until is not None and at <= stay.paid_until else None
+    if price.tariff is None or price.priced is None or price.priced.is_ticket_lost:
+        return grace_until
+    assert price.priced.entered_at is not None
+    if at - price.priced.entered_at > COVERED_STAY_MAX or price.amount_vnd > stay.settled_vnd:
+        return grace_until
+    until = covered_until(
+        price.tariff, price.priced, paid_vnd=stay.settled_vnd, now=at, within=COVERED_WITHIN
+    )
+    return None if until is None else max(until, grace_until or until)
 
 
 def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:

@@ -20,7 +20,7 @@ from parking.collections.errors import (
     CollectionNotFound,
     CollectionNotReversible,
 )
-from parking.collections.rules import CollectionFacts, CollectionRail, may_undo
+from parking.collections.rules import CollectionFacts, CollectionRail
 from parking.exits import queries, queries_joining, queries_passes, queries_undoing
 from parking.exits.errors import (
     CredentialInside,
@@ -165,12 +165,14 @@ async def reverse_collection(
     known = await collection_queries.lock_collection(session, org_id, collection_id)
     if known.reversed_at is not None:
         return known
-    if is_closed:
-        raise CollectionNotReversible("Its shift is closed, and its cash was counted.")
-    if known.bill_id is not None:
-        raise CollectionNotReversible("The shift's deposit pays it.")
-    if not may_undo(known, actor.id, now=now) and not (may_override and reason):
-        raise ApprovalNeeded("It is too late to take it back by yourself.")
+    collections.check_reversible(
+        known,
+        is_shift_closed=is_closed,
+        may_override=may_override,
+        reason=reason,
+        by=actor.id,
+        now=now,
+    )
     if stay.bill_id is not None:
         await settling.lock_bills(session, org_id, [stay.bill_id])
     await collections.reverse(session, org_id, known, by=actor.id, now=now)

@@ -85,7 +85,8 @@ class LaneWaiters:
                 if found is not None or rest_s <= 0 or self._is_closing:
                     return found
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), timeout=rest_s)
+                    async with asyncio.timeout(rest_s):
+                        await event.wait()
 
     async def wait_for_answer(
         self, org_id: UUID, command_id: UUID, *, wait_s: float, device_id: UUID | None = None
@@ -112,7 +113,8 @@ class LaneWaiters:
                 if found.state is not LaneState.WAITING or rest_s <= 0 or self._is_closing:
                     return found
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), timeout=min(rest_s, LOOKS_EVERY_S))
+                    async with asyncio.timeout(min(rest_s, LOOKS_EVERY_S)):
+                        await event.wait()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -14,12 +14,8 @@ from core.audit import Actor, record_change
 from core.text import check_lines
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
-from parking.collections.errors import (
-    ApprovalNeeded,
-    CollectionNotFound,
-    CollectionNotReversible,
-)
-from parking.collections.rules import CollectionFacts, CollectionRail, NewCollection, may_undo
+from parking.collections.errors import CollectionNotFound
+from parking.collections.rules import CollectionFacts, CollectionRail, NewCollection
 from parking.passes import queries
 from parking.passes.errors import NothingToPay, PassPriceDiffers
 from parking.passes.service import make_way, take_waiting
@@ -121,10 +117,14 @@ async def take_back_sale(
     known = await collection_queries.lock_collection(session, org_id, collection_id)
     if known.reversed_at is not None:
         return known
-    if shift.closed_at is not None:
-        raise CollectionNotReversible("Its shift is closed, and its cash was counted.")
-    if not may_undo(known, actor.id, now=now) and not (may_override and reason):
-        raise ApprovalNeeded("It is too late to take it back by yourself.")
+    collections.check_reversible(
+        known,
+        is_shift_closed=shift.closed_at is not None,
+        may_override=may_override,
+        reason=reason,
+        by=actor.id,
+        now=now,
+    )
     terms = await queries.list_terms(session, org_id, held.id)
     term = next(one for one in terms if one.collection_id == collection_id)
     await make_way(session, held, terms, term, actor=actor, now=now)

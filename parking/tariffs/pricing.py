@@ -167,11 +167,13 @@ def amount_due(
     )
 
 
-def covered_until(tariff: Tariff, stay: Stay, *, paid_vnd: int, now: datetime) -> datetime | None:
-    """Return until when a sum covers a stay; None: for as long as can be priced.
+def covered_until(
+    tariff: Tariff, stay: Stay, *, paid_vnd: int, now: datetime, within: timedelta
+) -> datetime | None:
+    """Return until when a sum covers a stay; None: until `now + within` at least.
 
     Money buys time only where it is charged: what is paid at 23:00 for an hour that begins at
-    07:00 covers until 08:00. A quote need not outlive this moment.
+    07:00 covers until 08:00. A price of a lost ticket is not part of it.
 
     Raises:
         StayNotPriceable: the sum does not even cover the stay until `now`.
@@ -179,7 +181,8 @@ def covered_until(tariff: Tariff, stay: Stay, *, paid_vnd: int, now: datetime) -
     """
     assert stay.entered_at is not None
     entered, asked = local_minute(stay.entered_at), local_minute(now)
-    for minute, amount_vnd in _steps(tariff, stay, entered, entered + STAY_MINUTES_MAX):
+    end = min(asked + within // timedelta(minutes=1), entered + STAY_MINUTES_MAX)
+    for minute, amount_vnd in _steps(tariff, stay, entered, end):
         if amount_vnd > paid_vnd:
             if minute < asked:
                 raise StayNotPriceable("The sum does not cover the stay until now.")

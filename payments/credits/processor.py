@@ -166,9 +166,8 @@ class NoticeProcessor:
                     took_s = time.monotonic() - started
                 if not is_more and look in self._again:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(
-                            self._closing.wait(), min(PAUSE_MAX_S, PAUSE_TIMES * took_s)
-                        )
+                        async with asyncio.timeout(min(PAUSE_MAX_S, PAUSE_TIMES * took_s)):
+                            await self._closing.wait()
                 if look in self._again:
                     again = self._again.pop(look)
                     since = _lowest(since, again) if is_more else again

@@ -256,7 +256,8 @@ def _with_faults(kind: str, serve: Serve) -> Serve:
             return Response(status_code=502)
         if profile.api_fault == "no_answer":
             with suppress(TimeoutError):  # the caller gives up long before
-                await asyncio.wait_for(_gone(request), SILENT_S_MAX)
+                async with asyncio.timeout(SILENT_S_MAX):
+                    await _gone(request)
         return response
 
     return serve_with_faults

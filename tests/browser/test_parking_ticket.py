@@ -69,8 +69,8 @@ def is_sound(page: Page) -> None:
 @pytest.mark.parametrize(
     ("locale", "theme", "words"),
     [
-        ("vi-VN", "light", ("Trả bằng mã VietQR", "Đã trả, mời bạn ra", "Xem biên nhận")),
-        ("en-GB", "dark", ("Pay by VietQR code", "Paid, you may leave", "See the receipt")),
+        ("vi-VN", "light", ("Trả bằng mã VietQR", "Đã trả đủ", "Xem biên nhận")),
+        ("en-GB", "dark", ("Pay by VietQR code", "Paid in full", "See the receipt")),
     ],
 )
 def test_a_driver_pays_by_the_tickets_code_and_sees_it_at_once(

@@ -116,7 +116,8 @@ async def test_an_owner_is_notified_and_nothing_of_what_was_handled_since_is_rea
         inbox = OwnersInbox(database, {KIND: hear}, read_clock=lambda: NOON)
         async for notice in hub.notifies(timeout=DEADLINE_S, stop_after=1):
             inbox.wake(*read_wake_up(notice.payload))
-        await asyncio.wait_for(is_heard.wait(), DEADLINE_S)
+        async with asyncio.timeout(DEADLINE_S):
+            await is_heard.wait()
         await inbox.close()
         await processor.close()
     after = await read_counts(fresh_database)

@@ -115,7 +115,8 @@ async def test_who_comes_when_too_many_wait_gets_an_error_at_once() -> None:
     await let_run()  # these wait
 
     with pytest.raises(Busy):
-        await asyncio.wait_for(batcher.submit(0, key="a"), timeout=5)
+        async with asyncio.timeout(5):
+            await batcher.submit(0, key="a")
 
     writer.may_write.set()
     assert await asyncio.gather(*tasks) == [0] * 4

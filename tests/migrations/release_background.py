@@ -140,7 +140,8 @@ async def jobs(city: City, place: Place) -> None:
         stop = asyncio.Event()
         runner = JobRunner(database, handlers, name="worker-1", limits=QUICK)
         task = asyncio.create_task(runner.run(stop))
-        await asyncio.wait_for(is_running.wait(), ENDS_WITHIN_S)
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await is_running.wait()
         await city.wait_for("SELECT 1 FROM jobs WHERE status IN ('done', 'failed')", count=2)
         while not task.done():  # as a worker that is killed: its job stays leased
             task.cancel()  # one may be lost to the driver, in the middle of a trip

@@ -174,12 +174,14 @@ async def test_lots_of_one_payee_hear_their_own_parking_and_nothing_else(
                     return
 
     listening = asyncio.create_task(listen(attendant))
-    await asyncio.wait_for(caught_up.wait(), 10)
+    async with asyncio.timeout(10):
+        await caught_up.wait()
     await record(EventKind.COUNTER_SALE, None, amount_vnd=9_000)
     await record(EventKind.PARKING_SESSION_PAID, neighbour.id)
     await record(EventKind.PARKING_SESSION_PAID, gate.lot.id)
     await record(EventKind.PARKING_LEFT, gate.lot.id)
-    await asyncio.wait_for(listening, 15)
+    async with asyncio.timeout(15):
+        await listening
 
     assert names == ["event: parking.session_paid", "event: parking.left"]
 

@@ -99,7 +99,8 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
     org_id = await org_of(admin)
     broadcaster = hub.services.broadcaster
     async with watching(admin) as screen:
-        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        async with asyncio.timeout(5):
+            await broadcaster.is_listening.wait()
         async with await psycopg.AsyncConnection.connect(
             fresh_database.app_url, autocommit=True
         ) as other:
@@ -110,7 +111,8 @@ async def test_the_hub_listens_again_when_its_connection_was_cut(
             assert await cut.fetchall() == [(True,)]
         await happen(hub, org_id, "while.deaf")
         first = await screen.receive()
-        await asyncio.wait_for(broadcaster.is_listening.wait(), 5)
+        async with asyncio.timeout(5):
+            await broadcaster.is_listening.wait()
         await happen(hub, org_id, "heard.again")
         second = await screen.receive(within_s=2)
 
@@ -174,7 +176,8 @@ async def test_what_is_no_wake_up_does_not_end_the_listening(
     admin = await set_up_city(hub)
     org_id = await org_of(admin)
     async with watching(admin) as screen:
-        await asyncio.wait_for(hub.services.broadcaster.is_listening.wait(), 5)
+        async with asyncio.timeout(5):
+            await hub.services.broadcaster.is_listening.wait()
         no_instant = [f"{org_id} {since}" for since in ("x", "2026-11-20T12:00:00")]
         for payload in ("", "not-a-uuid", "[1]", '["00", []]', "\u200b", *no_instant):
             async with open_org_transaction(hub.services.database, org_id) as session:
@@ -245,11 +248,13 @@ async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_bef
     org_id, bill_id = await org_of(admin), uuid4()
     live = hub.services.broadcaster
     with live.subscribed(org_id, Interest(bill_id=uuid4())):
-        await asyncio.wait_for(live.is_listening.wait(), 5)
+        async with asyncio.timeout(5):
+            await live.is_listening.wait()
         await happen_aloud(hub, org_id, bill_id=bill_id)
         await asyncio.sleep(0.3)
         with live.subscribed(org_id, Interest(bill_id=bill_id)) as late:
-            heard = await asyncio.wait_for(late.queue.get(), 5)
+            async with asyncio.timeout(5):
+                heard = await late.queue.get()
 
     assert heard is not None
     assert heard.bill_id == bill_id

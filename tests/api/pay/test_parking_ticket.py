@@ -204,7 +204,7 @@ async def test_a_code_gives_way_once_the_stay_costs_more(
     assert second.amount_vnd == 2 * HOURLY_VND
 
 
-async def test_paid_by_code_the_page_says_until_when_to_leave_and_keeps_the_receipt(
+async def test_paid_by_code_the_page_says_until_when_it_is_covered_and_keeps_the_receipt(
     hub: Hub, driver: httpx.AsyncClient, gate: Gate, stay_id: UUID, path: str
 ) -> None:
     await press(driver, path)
@@ -214,8 +214,8 @@ async def test_paid_by_code_the_page_says_until_when_to_leave_and_keeps_the_rece
 
     await wait_for_state(driver, path, "paid")
     state = await driver.get(f"{path}/state")
-    assert "Mời bạn ra trước" in text_of(state)
-    assert 'role="timer"' in state.text
+    assert "Không phải trả thêm nếu ra trước" in text_of(state)  # the hour that was paid
+    assert 'role="timer"' not in state.text
     await let_out(hub.services.database, gate, stay_id)
     left = await driver.get(path)
     assert "Xe đã ra" in text_of(left)
@@ -232,10 +232,14 @@ async def test_after_the_grace_the_rest_is_due(
     stay_id: UUID,
     path: str,
 ) -> None:
-    await collect_cash(hub.services.database, gate, stay_id, HOURLY_VND)
-    assert 'data-pay-state="paid"' in (await driver.get(path)).text
-
     now = read_clock()
+    await move(owner_database, stay_id, entered_at=now - timedelta(minutes=55))
+    await collect_cash(hub.services.database, gate, stay_id, HOURLY_VND)
+    page = await driver.get(path)
+    assert 'data-pay-state="paid"' in page.text
+    assert "Mời bạn ra trước" in text_of(page)
+    assert 'role="timer"' in page.text
+
     await move(
         owner_database,
         stay_id,

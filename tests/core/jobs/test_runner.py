@@ -434,3 +434,24 @@ async def test_a_worker_that_cannot_renew_its_lease_stops_before_another_may_tak
 
     assert lasted_s[0] < QUICK.lease_for.total_seconds()
     assert (job.status, job.attempts) == ("done", 2)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_runner_that_is_cancelled_in_the_moment_it_is_woken_ends(
+    worker_database: Database, turns: int
+) -> None:
+    """`asyncio.wait_for` lost such a cancellation, and the runner went on for ever."""
+    idle = RunnerLimits(poll_every=timedelta(seconds=60))
+    one = runner.JobRunner(worker_database, {}, name="one", limits=idle)
+    running_one = asyncio.create_task(one.run(asyncio.Event()))
+    await asyncio.sleep(0.2)  # it has looked, and waits
+
+    one.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running_one.cancel()
+
+    await asyncio.wait({running_one}, timeout=5)
+    has_ended = running_one.done()
+    running_one.cancel()
+    assert has_ended

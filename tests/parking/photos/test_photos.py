@@ -211,7 +211,8 @@ async def test_of_too_many_photos_at_once_the_last_are_refused_and_the_others_ke
     await asyncio.to_thread(wait_until, lambda: store.writing == AT_ONCE_MAX)
 
     with pytest.raises(Busy) as refused:
-        await asyncio.wait_for(kept.put(TAKEN_MAX), timeout=10)
+        async with asyncio.timeout(10):
+            await kept.put(TAKEN_MAX)
 
     assert refused.value.retry_after_s is not None
     assert store.writing_at_most == AT_ONCE_MAX

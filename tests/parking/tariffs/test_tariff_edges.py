@@ -1,10 +1,11 @@
 """Cases that tariffs of other systems got wrong (shared contract notes on parking, §1.4)."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
+from parking.tariffs.charges import Stay
 from parking.tariffs.errors import NoRateForVehicle, StayNotPriceable, TariffNotInForce
 from parking.tariffs.pricing import (
     LineCode,
@@ -16,15 +17,21 @@ from parking.tariffs.pricing import (
     price_stay_by_versions,
 )
 from parking.tariffs.reading import read_sample
-from parking.tariffs.structure import AmountRounding, BlockRounding, Rounding, VersionRule
+from parking.tariffs.structure import AmountRounding, BlockRounding, Rounding, Tariff, VersionRule
 from tests.parking.tariffs.stays import a_stay, a_tariff, at, cost, flat, hourly, price
 
 DAY = {"window": "08:00-22:00"}
+A_DAY = timedelta(days=1)
 STEPS = (
     hourly(10_000, duration_end_minutes=120),
     hourly(20_000, duration_start_minutes=120, duration_end_minutes=240),
     hourly(30_000, duration_start_minutes=240),
 )
+
+
+def covered(tariff: Tariff, stay: Stay, paid_vnd: int, now: str) -> datetime | None:
+    """Return until when a sum covers a stay, looking a day ahead."""
+    return covered_until(tariff, stay, paid_vnd=paid_vnd, now=at(now), within=A_DAY)
 
 
 # Where the paid hours begin and end
@@ -50,8 +57,8 @@ def test_what_is_paid_at_night_buys_the_next_morning() -> None:
     stay = a_stay("20 23:00")
 
     assert cost(tariff, "20 23:00", "21 10:00") == 20_000
-    assert covered_until(tariff, stay, paid_vnd=0, now=at("20 23:00")) == at("21 08:00")
-    assert covered_until(tariff, stay, paid_vnd=20_000, now=at("20 23:00")) == at("21 10:00")
+    assert covered(tariff, stay, 0, "20 23:00") == at("21 08:00")
+    assert covered(tariff, stay, 20_000, "20 23:00") == at("21 10:00")
 
 
 def test_a_block_that_runs_over_a_boundary_is_finished() -> None:
@@ -278,13 +285,19 @@ def test_a_motorbike_pays_on_entry_and_the_rest_when_day_turns_to_night() -> Non
     assert paid_vnd == 5_000
     assert due("20 17:59") == 0
     assert due("20 18:01") == 7_000
-    assert covered_until(tariff, stay, paid_vnd=5_000, now=at("20 16:00")) == at("20 18:00")
-    assert covered_until(tariff, stay, paid_vnd=12_000, now=at("20 18:01")) == at("21 16:00")
+    assert covered(tariff, stay, 5_000, "20 16:00") == at("20 18:00")
+    assert covered(tariff, stay, 12_000, "20 18:01") == at("21 16:00")
+
+
+def test_how_long_a_sum_covers_is_worked_out_no_further_than_asked() -> None:
+    tariff = a_tariff(hourly(10_000), collection={"max_value_vnd": 20_000})
+
+    assert covered(tariff, a_stay("20 08:00"), 20_000, "20 10:00") is None
 
 
 def test_a_sum_that_covers_too_little_covers_nothing() -> None:
     with pytest.raises(StayNotPriceable):
-        covered_until(a_tariff(*STEPS), a_stay("20 08:00"), paid_vnd=10_000, now=at("20 11:00"))
+        covered(a_tariff(*STEPS), a_stay("20 08:00"), 10_000, "20 11:00")
 
 
 @pytest.mark.parametrize(("refunds_unused", "refund_vnd"), [(False, 0), (True, 20_000)])

@@ -187,7 +187,8 @@ async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     for bill in (hanging, good):
         await pay(app_database, stall, bill)
 
-    await asyncio.wait_for(sweep(app_database, stall, notebook), 20)
+    async with asyncio.timeout(20):
+        await sweep(app_database, stall, notebook)
 
     assert notebook.heard == [(good.id, "open", "paid")]
     assert await count_rows(app_database, stall, "bill_changes", "error = 'TimeoutError'") == 1
