@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.CheckConstraint("length(hash) = 32", name=op.f("ck_photo_uses_hash_is_sha256")),
         sa.PrimaryKeyConstraint("org_id", "hash", name=op.f("pk_photo_uses")),
     )
+    op.create_index("ix_photo_uses_used_at", "photo_uses", ["used_at"])
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
         op.execute(f"GRANT SELECT ON {table} TO phopay_worker")
@@ -65,6 +66,7 @@ def upgrade() -> None:
     for table, columns in APP_MAY_UPDATE.items():
         op.execute(f"GRANT UPDATE ({columns}) ON {table} TO phopay_app")
     op.execute("GRANT DELETE ON photos TO phopay_app")
+    op.execute("GRANT DELETE ON photo_uses TO phopay_worker")
 
 
 def downgrade() -> None:

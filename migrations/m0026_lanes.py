@@ -55,6 +55,12 @@ def upgrade() -> None:
         "ix_lane_commands_access", "lane_commands", ["org_id", "access_id", "expires_at"]
     )
     op.create_index(
+        "ix_lane_commands_by_hand",
+        "lane_commands",
+        ["org_id", "lot_id", "requested_at"],
+        postgresql_where=sa.text("reason IS NOT NULL"),
+    )
+    op.create_index(
         "ix_lane_commands_session",
         "lane_commands",
         ["org_id", "session_id"],

@@ -25,6 +25,13 @@ class LaneCommand(OrgRow):
         CheckConstraint("photo IS NULL OR reason IS NOT NULL", name="photo_with_words"),
         Index("ix_lane_commands_access", "org_id", "access_id", "expires_at"),
         Index(
+            "ix_lane_commands_by_hand",
+            "org_id",
+            "lot_id",
+            "requested_at",
+            postgresql_where=text("reason IS NOT NULL"),
+        ),
+        Index(
             "ix_lane_commands_session",
             "org_id",
             "session_id",

@@ -12,11 +12,14 @@ from core.db import Base
 class PhotoUse(Base):
     """What a picture is the evidence of: one act, by the primary key.
 
-    It outlives the picture, so that the same one is not sent again for another act.
+    It outlives the picture for a year, so that the same one is not sent again for another act.
     """
 
     __tablename__ = "photo_uses"
-    __table_args__ = (CheckConstraint("length(hash) = 32", name="hash_is_sha256"),)
+    __table_args__ = (
+        CheckConstraint("length(hash) = 32", name="hash_is_sha256"),
+        Index("ix_photo_uses_used_at", "used_at"),
+    )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)

@@ -39,6 +39,11 @@ FIND_USES = text("""
 DELETE_EXPIRED = text("""
     DELETE FROM photos WHERE org_id = :org_id AND hash = :hash AND kept_until < :now
 """)
+DELETE_OLD_USES = text("""
+    DELETE FROM photo_uses WHERE (org_id, hash) IN (
+        SELECT org_id, hash FROM photo_uses WHERE used_at < :before
+        ORDER BY used_at LIMIT :limit)
+""")
 
 
 async def insert_photo_once(
@@ -116,6 +121,12 @@ async def use_photos(
     values = {"org_id": org_id, "subject_kind": subject_kind, "hashes": [row[0] for row in rows]}
     found = {(bytes(row[0]), row[1]) for row in await run(session, FIND_USES, values)}
     return found & set(subjects)
+
+
+async def delete_old_uses(session: AsyncSession, *, before: datetime, limit: int) -> int:
+    """Forget of what pictures were the evidence long ago, in all organisations; return how many."""
+    result = await session.execute(DELETE_OLD_USES, {"before": before, "limit": limit})
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 async def find_hashes(

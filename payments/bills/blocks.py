@@ -114,7 +114,8 @@ async def take_block(
         expires_at=now + BLOCK_VALID_FOR,
         ends_at=now + BLOCK_VALID_FOR,
     )
-    await queries_blocks.insert_block(session, org_id, block)
+    if not await queries_blocks.insert_block_once(session, org_id, block):
+        raise ReferenceBlockTaken(block_id)  # by another device, at this moment
     return OpenBlock(block=block, route=route, is_current=True)
 
 

@@ -29,6 +29,8 @@ INSERT_BLOCK = text("""
     VALUES (
         :org_id, :id, :device_id, :link_id, :payee_id, :receiving_account_id, :virtual_account,
         :code, :first_serial, :last_serial, :issued_at, :expires_at)
+    ON CONFLICT (org_id, id) DO NOTHING
+    RETURNING id
 """)
 FIND_BLOCK = text(f"SELECT {COLUMNS} {FROM_BLOCKS} WHERE k.org_id = :org_id AND k.id = :id")
 LIST_BLOCKS = text(f"""
@@ -70,10 +72,11 @@ def _read(row: Row[Any] | tuple[Any, ...]) -> BlockFacts:
     return BlockFacts(**dict(zip(FIELDS, row, strict=True)))
 
 
-async def insert_block(session: AsyncSession, org_id: UUID, block: BlockFacts) -> None:
-    """Store a new block."""
+async def insert_block_once(session: AsyncSession, org_id: UUID, block: BlockFacts) -> bool:
+    """Store a new block; False if its id is taken."""
     values = {name: getattr(block, name) for name in FIELDS if name != "ends_at"}
-    await session.execute(INSERT_BLOCK, {"org_id": org_id, **values})
+    result = await session.execute(INSERT_BLOCK, {"org_id": org_id, **values})
+    return result.one_or_none() is not None
 
 
 async def find_block(session: AsyncSession, org_id: UUID, block_id: UUID) -> BlockFacts | None:

@@ -16,8 +16,10 @@ from PIL import Image, ImageDraw
 
 from core.db import Database
 from core.errors import Busy
+from core.ids import new_id
+from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
-from parking.photos import queries
+from parking.photos import jobs, queries
 from parking.photos.errors import PhotoNotFound, PhotoNotReadable
 from parking.photos.images import reencode
 from parking.photos.rules import PHOTO_BYTES_MAX, SIDE_PX_MAX
@@ -284,6 +286,21 @@ async def test_a_photo_is_erased_after_its_retention_and_not_before(
     assert {path.stem for path in kept.files()} == {again.hash.hex(), new.hash.hex()}
     with pytest.raises(PhotoNotFound):
         await kept.photos.open(kept.lot.org.id, old.hash)
+
+
+async def test_of_what_a_photo_was_the_evidence_is_known_for_a_year(
+    kept: Kept, app_database: Database, worker_database: Database
+) -> None:
+    old, new = (b"o" * 32, new_id()), (b"n" * 32, new_id())
+    async with open_org_transaction(app_database, kept.lot.org.id) as session:
+        for use, at in ((old, NOON - timedelta(days=366)), (new, NOON - timedelta(days=364))):
+            await queries.use_photos(
+                session, kept.lot.org.id, [use], subject_kind="lost_ticket", now=at
+            )
+    databases = JobDatabases(app=app_database, worker=worker_database)
+
+    assert await jobs.forget_uses(databases, now=NOON) == 1
+    assert await jobs.forget_uses(databases, now=NOON) == 0
 
 
 async def test_a_photo_that_is_sent_again_while_it_is_erased_is_there(

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +22,7 @@ from payments.bills.errors import (
     ReferenceNotIssued,
     ReferenceUsed,
 )
-from payments.bills.queries_blocks import insert_block
+from payments.bills.queries_blocks import insert_block_once
 from payments.bills.references import check_reference, make_reference
 from payments.bills.serials import ReferenceSource
 from payments.payees.rules import LOST_BURST_MAX
@@ -92,6 +93,23 @@ async def test_requests_of_one_block_at_once_give_one_block(
         return opened.block.list_references()[0]
 
     assert len(set(await asyncio.gather(*(take() for _ in range(4))))) == 1
+
+
+async def test_of_two_devices_that_make_one_id_at_once_one_has_the_block(
+    app_database: Database, stall: PayableStall
+) -> None:
+    devices = [await a_device(app_database, stall) for _ in range(4)]
+    block_id, ready = new_id(), asyncio.Barrier(4)
+
+    async def take(device_id: UUID) -> bool:
+        await ready.wait()
+        try:
+            await a_block(app_database, stall, device_id, id_=block_id)
+        except ReferenceBlockTaken:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*map(take, devices))) == [False, False, False, True]
 
 
 async def test_refills_at_once_stop_at_the_limit_of_the_day(
@@ -217,7 +235,7 @@ async def test_two_blocks_never_begin_at_one_serial(
 
     async def store_copy() -> None:
         async with open_org_transaction(app_database, stall.org.id) as session:
-            await insert_block(session, stall.org.id, replace(block, id=new_id()))
+            await insert_block_once(session, stall.org.id, replace(block, id=new_id()))
 
     with pytest.raises(IntegrityError, match="uq_reference_blocks"):
         await store_copy()
