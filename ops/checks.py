@@ -136,9 +136,9 @@ def _clean() -> dict[str, str]:
 def _side_by_side(arguments: list[str]) -> list[str]:
     """Say how many test files to run at once, unless the arguments do, or name a single test.
 
-    One for each processor and one more, since browsers, speakers and time-outs are waited for. A
+    One for each processor and two more, since browsers, speakers and time-outs are waited for. A
     file stays in one process, which has a PostgreSQL of its own.
     """
     if any(one.startswith(("-n", "--numprocesses", "--pdb")) or "::" in one for one in arguments):
         return []
-    return ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+    return ["-n", str((os.cpu_count() or 1) + 2), "--dist", "loadfile"]

@@ -21,7 +21,7 @@ def list_jobs(databases: JobDatabases, photos: Photos) -> tuple[PeriodicJob, ...
     return (
         PeriodicJob("erase_photos", ERASE_EVERY_S, partial(erase_photos, databases, photos)),
         PeriodicJob("erase_strays", STRAYS_EVERY_S, partial(erase_strays, databases, photos)),
-        PeriodicJob("forget_photo_uses", USES_EVERY_S, partial(forget_uses, databases)),
+        PeriodicJob("forget_uses", USES_EVERY_S, partial(forget_uses, databases)),
     )
 
 

@@ -233,14 +233,12 @@ MONEY_IS_WHOLE: Final = """
 """
 # Money that nobody can use yet, or that is too much, is on somebody's list with its amount, or a
 # person took it off that list since the match in force. What closes by itself explains nothing, and
-# that a payment may have been reported twice says nothing of what it leaves. A phone that has not
-# sent its bill is waited for: 72 hours, and one more for the job that ends it.
+# that a payment may have been reported twice says nothing of what it leaves.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
     WHERE m.reversed_at IS NULL AND m.applied_vnd < c.amount_vnd
-      AND m.verdict NOT IN ('account_test', 'same_money')
-      AND (m.verdict <> 'awaiting_sync' OR m.matched_at < now() - interval '73 hours')
+      AND m.verdict NOT IN ('account_test', 'same_money', 'awaiting_sync')
       AND NOT EXISTS (SELECT 1 FROM breaks k WHERE k.org_id = m.org_id
                       AND k.credit_id = m.credit_id
                       AND k.amount_vnd = c.amount_vnd - m.applied_vnd

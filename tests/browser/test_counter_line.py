@@ -128,7 +128,10 @@ def test_shipped_limits_are_those_of_the_documents(city: RunningCity, new_page: 
     assert limits[0] > 2 * HEARTBEAT_S * 1_000  # one lost tick is no lost line
 
 
-@pytest.mark.parametrize("wrong_s", [30, 120, -1_800])
+@pytest.mark.parametrize(
+    "wrong_s",
+    [*(pytest.param(one, marks=pytest.mark.drill) for one in (30, 120)), -1_800],
+)
 def test_wrong_clock_of_the_device_changes_nothing(
     city: RunningCity, new_page: OpenPage, wrong_s: int
 ) -> None:

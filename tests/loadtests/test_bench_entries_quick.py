@@ -46,7 +46,7 @@ NAMES = {
 }
 
 
-@pytest.mark.faults
+@pytest.mark.drill
 @pytest.mark.timeout(240)
 def test_a_tiny_bench_of_entries_measures_every_figure_and_loses_nothing() -> None:
     figures = {one.name: one for one in entries.measure(True, plan=TINY, history=3_000)}

@@ -48,7 +48,7 @@ NAMES = {
 }
 
 
-@pytest.mark.faults
+@pytest.mark.drill
 @pytest.mark.timeout(240)
 def test_a_tiny_bench_measures_every_figure_and_loses_and_doubles_nothing() -> None:
     measured = payments.measure(quick=True, plan=TINY, history=2_000)

@@ -199,15 +199,6 @@ DAMAGES = {
         ),
         {"refunds_are_no_more_than_paid", "refunds_due_agree"},
     ),
-    "a phone's bill is waited for and never comes": (
-        (
-            "WITH gone AS (DELETE FROM breaks WHERE kind = 'unknown_reference' RETURNING credit_id)"
-            " UPDATE matches m SET verdict = 'awaiting_sync',"
-            " matched_at = now() - interval '74 hours'"
-            " FROM gone WHERE m.credit_id = gone.credit_id"
-        ),
-        {"what_is_unapplied_is_on_a_list"},
-    ),
     "nobody looks after money without a bill any more": (
         "UPDATE breaks SET closed_at = now(), resolution = 'x' WHERE kind = 'unknown_reference'",
         {"what_is_unapplied_is_on_a_list"},

@@ -132,6 +132,7 @@ async def _serving(app: FastAPI) -> AsyncIterator[Hub]:
     finally:
         if hasattr(app.state, "services"):
             app.state.services.broadcaster.close()
+            app.state.services.lanes.close()
         server.should_exit = True
         await serving
         listener.close()
