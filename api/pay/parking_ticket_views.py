@@ -160,9 +160,9 @@ def state_of(whole: WholeStay) -> str:
         return "due" if stay.is_inside else "owing"
     if not stay.is_inside:
         return "left"
-    if stay.paid_vnd:
-        return "paid"
-    return "pass" if stay.pass_id is not None or stay.waived_vnd else "nothing_due"
+    if stay.waived_vnd or (stay.pass_id is not None and not whole.standing.price.amount_vnd):
+        return "pass"
+    return "paid" if stay.paid_vnd else "nothing_due"
 
 
 def _shown_bill(whole: WholeStay, now: datetime) -> BillFacts | None:

@@ -204,7 +204,8 @@ def may_stay_until(standing: Standing, *, at: datetime) -> datetime | None:
     """Return until when a stay that is paid may go on without paying more.
 
     That is grace, or what the money buys where that is longer: 5.000 ₫ paid on entry cover a day.
-    None: nothing was paid, something is due, or it is longer than a day.
+    It looks no further than a day ahead. None: nothing was paid, something is due, or it is not
+    worked out.
     """
     stay, price = standing.stay, standing.price
     if not stay.is_inside or standing.due_vnd or not stay.settled_vnd:
@@ -218,7 +219,11 @@ def may_stay_until(standing: Standing, *, at: datetime) -> datetime | None:
     until = covered_until(
         price.tariff, price.priced, paid_vnd=stay.settled_vnd, now=at, within=COVERED_WITHIN
     )
-    return None if until is None else max(until, grace_until or until)
+    if until is None:
+        return at + COVERED_WITHIN
+    # The last minute that is covered has begun: who leaves in it pays no more.
+    until = until if until > at else until + timedelta(minutes=1)
+    return max(until, grace_until or until)
 
 
 def with_bills(stay: StayFacts, bills: OwnBills) -> StayFacts:

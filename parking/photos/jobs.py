@@ -38,7 +38,7 @@ async def erase_strays(databases: JobDatabases, photos: Photos, *, now: datetime
 
 
 async def forget_uses(databases: JobDatabases, *, now: datetime) -> int:
-    """Forget of what acts pictures were the evidence more than a year ago; return how many."""
+    """Forget the acts of more than a year ago whose pictures are erased; return how many."""
     forgotten = 0
     while True:
         async with databases.worker.begin() as session:

@@ -12,7 +12,8 @@ from core.db import Base
 class PhotoUse(Base):
     """What a picture is the evidence of: one act, by the primary key.
 
-    It outlives the picture for a year, so that the same one is not sent again for another act.
+    It is kept for a year and as long as the picture, so that the same one is not sent again for
+    another act.
     """
 
     __tablename__ = "photo_uses"

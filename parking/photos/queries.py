@@ -41,8 +41,10 @@ DELETE_EXPIRED = text("""
 """)
 DELETE_OLD_USES = text("""
     DELETE FROM photo_uses WHERE (org_id, hash) IN (
-        SELECT org_id, hash FROM photo_uses WHERE used_at < :before
-        ORDER BY used_at LIMIT :limit)
+        SELECT u.org_id, u.hash FROM photo_uses u
+        WHERE u.used_at < :before AND NOT EXISTS (
+            SELECT FROM photos p WHERE (p.org_id, p.hash) = (u.org_id, u.hash))
+        ORDER BY u.used_at LIMIT :limit)
 """)
 
 

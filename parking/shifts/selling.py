@@ -105,7 +105,7 @@ async def take_back_sale(
 
     Raises:
         CollectionNotFound, ApprovalNeeded
-        CollectionNotReversible: its shift is closed.
+        CollectionNotReversible: its shift is closed, or the shift's deposit has paid it.
     """
     check_lines(reason=reason)
     known = await collection_queries.find_collection(session, org_id, collection_id)

@@ -149,7 +149,9 @@ class ParkingSessionRead(Read):
     pass_id: UUID | None
     price_vnd: int | None = Field(description="Of the whole stay, as last quoted.")
     paid_vnd: int = Field(description="By bills and collections; a pass is no money.")
-    paid_until: datetime | None = Field(description="Until then it may leave without paying more.")
+    paid_until: datetime | None = Field(
+        description="Grace after paying: until then, at least, it may leave without paying more."
+    )
     bill_id: UUID | None = Field(description="The bill that is shown for it.")
     arrears_vnd: int = Field(description="What it left owing.")
 

@@ -124,7 +124,7 @@ async def test_page_says_what_is_due_of_what_and_who_may_take_it(
         "Công ty TNHH MTV Khai thác điểm đỗ xe",
         "0100108688",
         "Trả bằng mã VietQR",
-        "Trả xong có 15 phút để ra khỏi bãi.",
+        "Trả xong có ít nhất 15 phút để ra khỏi bãi.",
     ):
         assert said in words, said
     assert PLATE not in answer.text
@@ -306,7 +306,7 @@ async def test_a_visitor_reads_english_and_is_sent_to_the_attendant(
     for said in (
         "Amount due",
         "Pay the attendant in cash: exactly the amount on this screen, in đồng.",
-        "After paying you have 15 minutes to leave.",
+        "After paying you have at least 15 minutes to leave.",
         "Up to 1 hour",
         "Parking licence",
     ):

@@ -291,9 +291,15 @@ async def test_a_photo_is_erased_after_its_retention_and_not_before(
 async def test_of_what_a_photo_was_the_evidence_is_known_for_a_year(
     kept: Kept, app_database: Database, worker_database: Database
 ) -> None:
-    old, new = (b"o" * 32, new_id()), (b"n" * 32, new_id())
+    picture = await kept.put()
+    long_ago = NOON - timedelta(days=366)
+    uses = (
+        ((b"o" * 32, new_id()), long_ago),
+        ((b"n" * 32, new_id()), NOON - timedelta(days=364)),
+        ((picture.hash, new_id()), long_ago),  # the picture is still there
+    )
     async with open_org_transaction(app_database, kept.lot.org.id) as session:
-        for use, at in ((old, NOON - timedelta(days=366)), (new, NOON - timedelta(days=364))):
+        for use, at in uses:
             await queries.use_photos(
                 session, kept.lot.org.id, [use], subject_kind="lost_ticket", now=at
             )

@@ -14,6 +14,7 @@ const ENROLMENT = "phopay device enrolment v1\n";
 const CHALLENGE = "phopay device challenge v1\n";
 const MOVEMENT = "phopay device movement v1\n";
 const RENEW_BEFORE_MS = 60_000; // a token that ends so soon is not worth sending
+const TURN_WITHIN_MS = 3000;
 const RENEWING = "phopay-device-token"; // the lock that pages of one phone renew their tokens under
 
 const text = new TextEncoder();
@@ -40,12 +41,16 @@ export function plainCode(typed) {
 let found = null;
 
 /** The device that this phone is, or null. The parts of a page share one, and so its token. */
-export function findDevice() {
-  found ??= readDevice().catch((error) => {
+export async function findDevice() {
+  found ??= readDevice();
+  try {
+    const device = await found;
+    if (!device) found = null; // it may be enrolled in another page
+    return device;
+  } catch (error) {
     found = null;
     throw error;
-  });
-  return found;
+  }
 }
 
 async function readDevice() {
@@ -123,24 +128,33 @@ export class Device {
     this.#renewing ??= this.#renew().finally(() => {
       if (began === this.#forgotten) this.#renewing = null;
     });
-    const made = await this.#renewing;
-    return began === this.#forgotten ? made : this.said();
+    try {
+      const made = await this.#renewing;
+      if (began === this.#forgotten) return made;
+    } catch (error) {
+      if (began === this.#forgotten) throw error;
+    }
+    return this.said();
   }
 
   /** Send a request as this device; one whose token was refused is sent once more with a new one. */
   async ask(method, path, body) {
-    const send = async () => ask(method, path, body, await this.token());
+    const token = await this.token();
     try {
-      return await send();
+      return await ask(method, path, body, token);
     } catch (refused) {
       if (refused.code !== "device_token_not_valid") throw refused;
-      this.forgetToken();
-      return send();
+      this.forgetToken(token);
+      return ask(method, path, body, await this.token());
     }
   }
 
-  /** Let the next request ask for a new token: what the last one says has changed. */
-  forgetToken() {
+  /**
+   * Let the next request ask for a new token: what the last one says has changed, or the hub
+   * refused it; one that was refused may have been replaced meanwhile.
+   */
+  forgetToken(refused = null) {
+    if (refused && this.#made && this.#made.token !== refused) return;
     this.#forgotten += 1;
     this.#made = null;
     this.#renewing = null;
@@ -166,10 +180,9 @@ export class Device {
     return sign(this.#keys, MOVEMENT, bytes);
   }
 
-  // A later challenge ends an earlier one: two pages of a phone take turns.
   async #renew() {
     const began = this.#forgotten;
-    const made = await navigator.locks.request(RENEWING, () => this.#prove());
+    const made = await inTurn(() => this.#prove());
     return began === this.#forgotten ? this.#keep(made) : made;
   }
 
@@ -194,6 +207,24 @@ export class Device {
     const holdsMs = Date.parse(made.expires_at) - Date.parse(made.hub_at);
     this.#made = { ...made, renewAt: performance.now() + holdsMs - RENEW_BEFORE_MS };
     return this.#made;
+  }
+}
+
+/**
+ * A later challenge ends an earlier one: pages of one phone take turns. A page that sleeps with
+ * the lock is not waited for, and an old browser has none: one of two is refused then, as before.
+ */
+async function inTurn(act) {
+  if (!navigator.locks) return act();
+  let isOurTurn = false;
+  try {
+    return await navigator.locks.request(RENEWING, { signal: AbortSignal.timeout(TURN_WITHIN_MS) }, () => {
+      isOurTurn = true;
+      return act();
+    });
+  } catch (error) {
+    if (isOurTurn) throw error;
+    return act();
   }
 }
 

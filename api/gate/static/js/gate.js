@@ -197,8 +197,13 @@ root.addEventListener("submit", ({ target }) => {
   gate.people.forget();
 });
 gate.useWorker();
-gate.people.begin().finally(() => {
-  gate.shifts.begin();
-  root.querySelector(".gate-tabs").inert = false;
-});
+// A tap on a tab before the first screen is shown would be lost.
+const tabs = root.querySelector(".gate-tabs");
+tabs.inert = true;
+gate.people
+  .begin()
+  .finally(() => gate.shifts.begin())
+  .finally(() => {
+    tabs.inert = false;
+  });
 keepAwake();

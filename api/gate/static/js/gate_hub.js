@@ -66,7 +66,8 @@ export class Hub {
     const isPicture = body instanceof Blob;
     const headers = { Accept: as === "json" ? "application/json" : "text/html" };
     if (body !== undefined) headers["Content-Type"] = isPicture ? body.type : "application/json";
-    if (this.device) headers.Authorization = `Bearer ${await this.#token()}`;
+    const token = this.device && (await this.#token());
+    if (token) headers.Authorization = `Bearer ${token}`;
     let found;
     try {
       found = await fetchAnswer(this.address(path), {
@@ -82,7 +83,7 @@ export class Hub {
     }
     const { answer, body: text } = found;
     if (answer.status === 401 && this.device) {
-      this.device.forgetToken();
+      this.device.forgetToken(token);
       if (mayRenew) return this.#send(method, path, body, { as, withinMs, mayRenew: false });
     } else if (answer.status === 401) location.assign("/login?next=/gate");
     if (!answer.ok) throw refusal(answer, text);

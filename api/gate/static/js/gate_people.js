@@ -18,8 +18,9 @@ export class People {
     this.isNamed = false; // by a PIN, or chosen without a network
     this.isChecked = true; // by the hub
     gate.hub.onUnnamed = () => {
-      // Without a network no PIN can be compared, and one that is half typed stays.
-      if (gate.isLive && !gate.screens.sheet.open) this.#askPin(gate.state.person);
+      // Who was chosen without a network waits for the line; a PIN that is half typed stays.
+      const mayAsk = this.isChecked || gate.isLive;
+      if (mayAsk && !gate.screens.sheet.open) this.#askPin(gate.state.person);
     };
     for (const button of document.querySelectorAll("[data-change-person]")) {
       button.addEventListener("click", () => gate.screens.once(button, () => this.choose()));

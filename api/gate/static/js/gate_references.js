@@ -54,7 +54,11 @@ export class References {
   /** Take a block. Its id is kept first: after a lost answer the same one is asked for again. */
   async #take(device) {
     const { pending } = await changeFact(FACT, (before) => ({ ...before, pending: before.pending ?? newId() }));
-    const block = await device.ask("POST", PATH, { id: pending });
+    const block = await device.ask("POST", PATH, { id: pending }).catch(async (error) => {
+      // Before the phone was enrolled anew it was another device's.
+      if (error.code === "reference_block_taken") await changeFact(FACT, (before) => ({ ...before, pending: null }));
+      throw error;
+    });
     await changeFact(FACT, (before) => {
       // Another page of this phone may have had the same answer, and used some of it.
       const isNew = !before.blocks.some(({ id }) => id === block.id);

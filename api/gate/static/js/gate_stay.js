@@ -13,6 +13,7 @@ export class Stays {
   #billId = newId(); // pressed twice, one bill is opened
   #collectionId = newId();
   #countdown = null;
+  #isUnderWay = false; // an exit, or the taking back of a payment
 
   constructor(gate) {
     this.gate = gate;
@@ -236,11 +237,12 @@ export class Stays {
   async afterTaking(taken, detail) {
     const { gate } = this;
     this.stay = (await this.read(this.stay.id, { quiet: true })) ?? this.stay;
-    const undo = async () => {
-      const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
-      this.#renewIds();
-      if (back) await this.open(this.stay.id);
-    };
+    const undo = () =>
+      this.#alone(async () => {
+        const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
+        this.#renewIds();
+        if (back) await this.open(this.stay.id);
+      });
     const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
     this.showPaid(taken.amount_vnd, detail, [
       { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
@@ -294,7 +296,22 @@ export class Stays {
   }
 
   /** Let the vehicle out; for ten seconds it can be undone. */
-  async leave(more = {}) {
+  leave(more = {}) {
+    return this.#alone(() => this.#leave(more));
+  }
+
+  /** Do one of what excludes the other: a payment is not taken back while its vehicle leaves. */
+  async #alone(work) {
+    if (this.#isUnderWay) return undefined;
+    this.#isUnderWay = true;
+    try {
+      return await work();
+    } finally {
+      this.#isUnderWay = false;
+    }
+  }
+
+  async #leave(more) {
     const { gate, stay } = this;
     if (stay.is_offline) return this.#leaveOffline(more.reason);
     const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...more };
