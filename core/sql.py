@@ -210,16 +210,14 @@ def write_array(value: Any) -> Any:
     """Write a list as PostgreSQL's text form of an array; anything else stays what it is.
 
     The driver's own way looks at each element's type in Python and costs most of a small
-    statement. Lists of bytes are left to it; the statement says the type, `CAST(:ids AS uuid[])`.
+    statement. The statement says the type, `CAST(:ids AS uuid[])`.
 
     Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax"; 8.12 for a uuid of 32
-    digits without hyphens.
+    digits without hyphens; 8.4.1 for bytes as hexadecimal digits.
     """
     if type(value) is not list:
         return value
     kinds = set(map(type, value))
-    if bytes in kinds:
-        return value
     if len(kinds) == 1:  # a column without NULL, as most are: twice as fast
         return "{" + ",".join(map(_find_writer(kinds.pop()), value)) + "}"
     return "{" + ",".join([_find_writer(type(one))(one) for one in value]) + "}"
@@ -234,6 +232,7 @@ _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
     int: str,
     bool: lambda one: "t" if one else "f",
     UUID: lambda one: one.hex,
+    bytes: lambda one: rf'"\\x{one.hex()}"',
     datetime: datetime.isoformat,
     type(None): lambda _: "NULL",
 }

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.sql import InsertMany, insert_many, run
+from core.sql import InsertMany, insert_many_returning, run
 from parking.photos.models import Photo
 from parking.photos.rules import Picture
 
@@ -28,7 +28,7 @@ INSERT_USES = InsertMany(
     "photo_uses",
     {"hash": "bytea", "subject_id": "uuid"},
     shared=("org_id", "subject_kind", "used_at"),
-    ending="ON CONFLICT (org_id, hash) DO NOTHING",
+    ending="ON CONFLICT (org_id, hash) DO NOTHING RETURNING hash, subject_id",
 )
 FIND_USES = text("""
     SELECT hash, subject_id FROM photo_uses
@@ -117,12 +117,14 @@ async def use_photos(
         Those that are, from now on or before.
     """
     rows = sorted(dict(reversed(subjects)).items())
-    await insert_many(
+    found = await insert_many_returning(
         session, INSERT_USES, rows, org_id=org_id, subject_kind=subject_kind, used_at=now
     )
-    values = {"org_id": org_id, "subject_kind": subject_kind, "hashes": [row[0] for row in rows]}
-    found = {(bytes(row[0]), row[1]) for row in await run(session, FIND_USES, values)}
-    return found & set(subjects)
+    used = {(bytes(row[0]), row[1]) for row in found}
+    if known := [row[0] for row in rows if row not in used]:
+        values = {"org_id": org_id, "subject_kind": subject_kind, "hashes": known}
+        used |= {(bytes(row[0]), row[1]) for row in await run(session, FIND_USES, values)}
+    return used & set(subjects)
 
 
 async def delete_old_uses(session: AsyncSession, *, before: datetime, limit: int) -> int:
@@ -135,6 +137,8 @@ async def find_hashes(
     session: AsyncSession, org_id: UUID, hashes: Collection[bytes]
 ) -> Collection[bytes]:
     """Return which of these pictures have a row."""
+    if not hashes:
+        return []
     query = select(Photo.hash).where(Photo.org_id == org_id, Photo.hash.in_(hashes))
     return (await session.scalars(query)).all()
 

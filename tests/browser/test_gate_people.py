@@ -169,6 +169,25 @@ def test_without_a_network_the_people_of_running_shifts_go_on_unchecked(
     assert city.sql(query, lot=place.lot.id) == [("false",)]
 
 
+def test_who_is_named_no_more_is_asked_for_their_pin_before_a_shift_is_opened(
+    city: RunningCity, new_page: OpenPage, place: StaffedLot
+) -> None:
+    """The morning after: no shift runs, so there is no line either."""
+    page = an_enrolled_phone(city, new_page, place)
+    hand_over(page, "Lan", HER_PIN)
+    page.evaluate("""async () => {
+        const { findDevice } = await import('/static/js/device.js');
+        await (await findDevice()).forgetPerson();
+    }""")
+    page.reload()
+
+    page.get_by_role("button", name="Mở ca").click()
+    expect(page.locator("#sheet h2")).to_have_text("PIN của Lan")
+    type_pin(page, HER_PIN)
+    page.get_by_role("button", name="Mở ca").click()
+    expect(page.locator("[data-screen=enter]")).to_be_visible()
+
+
 def test_nobody_new_takes_a_phone_that_has_no_network(
     city: RunningCity, new_page: OpenPage, place: StaffedLot
 ) -> None:

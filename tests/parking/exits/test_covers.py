@@ -1,7 +1,6 @@
 """Until when a stay that is paid may go on without paying more."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -9,8 +8,9 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.exits.paying import collect
 from parking.exits.standing import COVERED_WITHIN, get_stay, may_stay_until, read_standing
+from parking.vehicles import VehicleClass
 from tests.world.constants import NOON
-from tests.world.lots import CAR
+from tests.world.lots import CAR, MOTORBIKE
 from tests.world.parking_sessions import (
     HOURLY_VND,
     PER_VISIT_VND,
@@ -32,13 +32,13 @@ async def cover(
     *,
     since: timedelta,
     after: timedelta,
-    **of: Any,
+    of: VehicleClass = MOTORBIKE,
 ) -> datetime | None:
     """Let a vehicle have come in so long before noon, pay at noon, and ask so long after."""
     stay_id = await a_stay(database, gate, entered_at=NOON - since, vehicle_class=of)
     async with open_org_transaction(database, gate.org_id) as session:
         if amount_vnd:
-            taken: Any = cash(amount_vnd)
+            taken = cash(amount_vnd)
             await collect(
                 session, gate.org_id, stay_id, taken, priced_at=NOON, actor=gate.attendant, now=NOON
             )
