@@ -110,7 +110,8 @@ def test_a_payment_is_not_taken_back_while_its_vehicle_is_let_out(
     expect(undo).not_to_have_attribute("inert", "")
     held: list[Route] = []
     page.route("**/exit", lambda route: held.append(route))
-    page.get_by_role("button", name="Cho ra").click()
+    with page.expect_request("**/exit"):
+        page.get_by_role("button", name="Cho ra").click()
 
     expect(undo).to_have_attribute("inert", "")
     held[0].continue_()
