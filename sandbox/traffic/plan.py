@@ -6,6 +6,15 @@ from uuid import UUID
 import msgspec
 
 SPEED_MAX: Final = 120
+# Ways out, in hundredths of those who owe something.
+WAYS: Final = {
+    "qr": 46,
+    "cash": 34,
+    "toll": 10,
+    "lost_ticket": 3,
+    "unpaid": 3,
+    "wrong_plate": 4,
+}
 
 
 class Gate(msgspec.Struct, kw_only=True):
@@ -46,5 +55,6 @@ class Plan(msgspec.Struct, kw_only=True):
     stalls: list[Stall] = []
     passes: list[PassPlate] = []
     has_toll: bool = False
+    ways: dict[str, int] = msgspec.field(default_factory=WAYS.copy)
     speed: Annotated[int, msgspec.Meta(ge=1, le=SPEED_MAX)] = 1
     seed: int = 1

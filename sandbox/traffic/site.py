@@ -7,20 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sandbox.traffic.papers import draw_papers
 from sandbox.traffic.payers import Payers
 from sandbox.traffic.phone import HubAway, Phone, new_id
 from sandbox.traffic.plan import PassPlate
 from sandbox.traffic.rhythm import fullness, moves_an_hour
 
-# Ways out, in hundredths of those who owe something.
-WAYS: Final = {
-    "qr": 46,
-    "cash": 34,
-    "toll": 10,
-    "lost_ticket": 3,
-    "unpaid": 3,
-    "wrong_plate": 4,
-}
 PASS_SHARE: Final = 0.05
 MISTYPED_SHARE: Final = 0.03
 TICKET_SHARE: Final = 0.04  # no plate, or a covered one
@@ -54,6 +46,7 @@ class Site:
     payers: Payers
     chance: random.Random
     passes: list[PassPlate]
+    ways: dict[str, int]  # of going out: {way: how often, beside the others}
     has_toll: bool
     speed: int
     read_clock: Callable[[], datetime]
@@ -167,6 +160,8 @@ class Site:
         """Pay what is due; False: it leaves without that."""
         stay = f"/v1/parking-sessions/{vehicle.session_id}"
         lost = {"is_ticket_lost": True} if way == "lost_ticket" else {}
+        if lost and not await self._report_lost(stay):
+            return True
         status, quoted = await self.phone.ask("POST", f"{stay}/quotes", lost)
         if status != 201:
             self.note("odd", what="quote", status=status, answer=quoted)
@@ -185,6 +180,16 @@ class Site:
             return await self._transfer(stay, quoted)
         money = {"amount_vnd": quoted["amount_vnd"], "quote": quoted["quote"]}
         return await self._take(stay, {"rail": "cash", **money})
+
+    async def _report_lost(self, stay: str) -> bool:
+        """Photograph the owner's papers and report the ticket lost."""
+        status, photo = await self.phone.send_photo(f"{self.path}/photos", draw_papers(self.chance))
+        if status == 201:
+            report = {"photo": photo["hash"]}
+            status, photo = await self.phone.ask("POST", f"{stay}/lost-ticket", report)
+        if status != 201:
+            self.note("odd", what="lost ticket", status=status, answer=photo)
+        return status == 201
 
     async def _take(self, stay: str, taken: dict[str, Any]) -> bool:
         body = {"id": str(new_id(self.read_clock())), **taken}
@@ -243,7 +248,7 @@ class Site:
         )
 
     def _draw_way(self) -> str:
-        ways = {way: share for way, share in WAYS.items() if self.has_toll or way != "toll"}
+        ways = {way: often for way, often in self.ways.items() if self.has_toll or way != "toll"}
         return self.chance.choices(list(ways), list(ways.values()))[0]
 
 

@@ -196,6 +196,10 @@ def test_changed_account_is_shown_until_the_owner_says_seen(
     page = quiet_counter(city, new_page, stall)
 
     page.locator("#banner summary").click()
+    city.transfer(stall, 5_000, "tra da")  # the page looks again for what is new
+    expect(page.locator("#today")).to_contain_text("5.000")
+    page.evaluate("document.dispatchEvent(new CustomEvent('phopay:expired'))")
+    page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Tôi đã thấy").click()
 
     expect(page.locator("#banner .notice")).to_have_count(0)

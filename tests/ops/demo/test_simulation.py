@@ -27,7 +27,8 @@ from tests.world.waits import becomes
 
 SPEED = 60
 PLAYED_WITHIN_S = 60.0
-WAYS_WANTED = {"qr", "cash"}
+EQUALLY = dict.fromkeys(("qr", "cash", "toll", "lost_ticket", "unpaid", "wrong_plate"), 1)
+WAYS_WANTED = {"qr", "cash", "lost_ticket", "unpaid"}
 
 
 def at_hour(hour: int) -> datetime:
@@ -95,6 +96,7 @@ def test_vehicles_come_go_and_pay_and_the_books_agree(
             sandbox_url=sandbox_url,
             speed=SPEED,
         )
+        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"ways": EQUALLY}))
         log = tmp_path / "traffic.log"
         traffic = subprocess.Popen(
             [sys.executable, "-m", "sandbox.traffic", str(plan)],

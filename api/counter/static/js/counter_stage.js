@@ -137,7 +137,10 @@ export class Stage {
   #swap(page, ids) {
     for (const id of ids) {
       const [old, fresh] = [document.getElementById(id), page.getElementById(id)];
-      if (old && fresh && old.innerHTML !== fresh.innerHTML) old.innerHTML = fresh.innerHTML;
+      if (!old || !fresh) continue;
+      // What somebody has unfolded is the same all the same, and stays under their finger.
+      const [shown, wanted] = [old, fresh].map(({ innerHTML }) => innerHTML.replaceAll(' open="">', ">"));
+      if (shown !== wanted) old.innerHTML = fresh.innerHTML;
     }
     document.title = page.title;
     document.getElementById("problem").hidden = true;
