@@ -226,6 +226,7 @@ class Site:
             return False
         if not await self.payers.pay(payload=bill["vietqr"]):
             return False
+        self.note("transfer", site=self.phone.gate.label)
         for _ in range(LOOKS):
             await asyncio.sleep(LOOKS_EVERY_S)
             _, known = await self.phone.ask("GET", stay)
