@@ -45,7 +45,7 @@ RHYTHM: Final = {
     CAR: (3, 6, 9, 10, 9, 8, 6, 6, 8, 9, 8, 8, 9, 8, 5, 2),
     MOTORBIKE: (6, 10, 9, 5, 3, 3, 5, 5, 3, 3, 4, 7, 8, 6, 4, 2),
 }
-EXEMPT_EVERY: Final = 17  # of those who leave in a shift, the ninth first
+EXEMPT_EVERY: Final = 17  # of those who leave a site, the ninth first
 UNPAID_EVERY: Final = 25  # and the fourth first
 UNPAID: Final = "Khách phóng xe đi, không trả tiền"
 EXEMPT: Final = "Xe của tổ trật tự phường"
@@ -130,6 +130,7 @@ async def _work(
     staff_id = worker.actor.id
     assert staff_id is not None
     is_paid_first = site.timing is PaymentTiming.PAY_ON_ENTRY
+    gone = 0
     for turn in list_turns(now):
         shift_id = _id_at(turn.opens_at)
         async with open_org_transaction(database, org.id) as session:
@@ -149,12 +150,13 @@ async def _work(
             await sessions.enter_vehicles(session, entries, now=turn.ends_at)
         taken_vnd = 0
         going = sorted(zip(entries, visits, strict=True), key=lambda one: one[1].leaves_at)
-        for number, (entry, visit) in enumerate(going, start=1):
+        for entry, visit in going:
             async with open_org_transaction(database, org.id) as session:
                 if is_paid_first:
                     taken_vnd += await _pay(session, org, entry.id, worker, at=visit.came_at)
                 if visit.leaves_at < turn.ends_at:
-                    taken_vnd += await _let_out(session, org, entry.id, worker, visit, number)
+                    gone += 1
+                    taken_vnd += await _let_out(session, org, entry.id, worker, visit, gone)
         if turn.is_closed:
             missing_vnd = MISSING_VND if site is SITES[0] else 0
             async with open_org_transaction(database, org.id) as session:

@@ -90,6 +90,11 @@ class RailStall(PolledStall):
         body = {"subscription": self.subscription_id, "profile": profile}
         self.sandbox.post("/control/faults", json=body).raise_for_status()
 
+    def is_asked(self) -> bool:
+        """Say whether every call that was to misbehave has begun at payOS."""
+        profiles = self.sandbox.get("/control/faults").json()["subscriptions"].values()
+        return all(profile["api_calls_left"] == 0 for profile in profiles)
+
     @property
     def subscription_id(self) -> str:
         subscriptions = self.sandbox.get("/control/subscriptions").json()["subscriptions"]

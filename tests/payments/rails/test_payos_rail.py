@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,8 @@ from payments.rails.payos import ORDER_CODE_MAX, PayOSRequests, sign_create
 from payments.rails.protocol import RailProblem
 from payments.rails.queries import find_due
 from payments.rails.results import Result
-from payments.rails.rules import ORDERS_MAX
+from payments.rails.rules import ORDERS_MAX, RailAttempt
+from payments.rails.service import RailService
 from payments.refunds.service import cancel_bill_and_propose_refund
 from payments.vietqr import parse
 from tests.world.constants import BUSY_S, MANAGER
@@ -264,14 +266,11 @@ async def test_a_cancelled_bill_is_cancelled_at_payos(place: RailStall) -> None:
 async def test_a_bill_that_is_cancelled_while_it_is_opened_leaves_no_order_open(
     place: RailStall,
 ) -> None:
-    place.fail(api_slow_ms=400)
+    place.fail(api_slow_ms=1_500, api_calls_left=1)
     opening = asyncio.create_task(place.open())
-    bill_id = None
-    while bill_id is None:
+    while not place.is_asked():  # noqa: ASYNC110 (another program's state)
         await asyncio.sleep(0.01)
-        async with open_org_transaction(place.database, place.stall.org.id) as session:
-            bill_id = await session.scalar(text("SELECT id FROM bills"))
-    await cancel(place, bill_id)
+    await cancel(place, await place.wait_for_bill())
 
     bill = await opening
     assert (bill.status, bill.has_code) == ("cancelled", False)
@@ -279,6 +278,26 @@ async def test_a_bill_that_is_cancelled_while_it_is_opened_leaves_no_order_open(
 
     assert place.order(bill.provider_order_id)["status"] == "CANCELLED"
     assert await place.status_of(bill) == "cancelled"
+
+
+async def test_a_bill_that_is_cancelled_before_payos_is_asked_never_has_an_order(
+    place: RailStall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = asyncio.Event()
+    read = RailService._read_attempt
+
+    async def read_later(service: RailService, org_id: UUID, bill_id: UUID) -> RailAttempt:
+        await asks.wait()
+        return await read(service, org_id, bill_id)
+
+    monkeypatch.setattr(RailService, "_read_attempt", read_later)
+    opening = asyncio.create_task(place.open())
+    await cancel(place, await place.wait_for_bill())
+    asks.set()
+
+    bill = await opening
+    assert (bill.status, bill.has_code) == ("cancelled", False)
+    assert (await place.status_of(bill), place.count_orders()) == ("cancelled", 0)
 
 
 async def test_a_bill_that_was_paid_directly_is_cancelled_at_payos(place: RailStall) -> None:
