@@ -14,7 +14,6 @@ from parking.tariffs.pricing import (
     covered_until,
     price_points,
     price_stay,
-    price_stay_by_versions,
 )
 from parking.tariffs.reading import build_tariff, read_sample, sample_names
 from parking.tariffs.structure import DayType, Tariff
@@ -198,16 +197,3 @@ def test_a_sum_covers_a_stay_until_its_price_rises(
         assert price_stay(tariff, stay, left_at=until).amount_vnd <= paid_vnd
         later = until + timedelta(minutes=1)
         assert price_stay(tariff, stay, left_at=later).amount_vnd > paid_vnd
-
-
-@given(tariffs(), entries, lengths)
-def test_a_version_that_changes_nothing_changes_no_price_without_caps(
-    tariff: Tariff, entered_at: datetime, minutes: int
-) -> None:
-    """One version alone is priced as it is among versions that have not begun."""
-    stay = stay_of(tariff, entered_at)
-    left_at = entered_at + timedelta(minutes=minutes)
-
-    assert price_stay_by_versions([tariff], stay, left_at=left_at) == price_stay(
-        tariff, stay, left_at=left_at
-    )
