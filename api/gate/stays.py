@@ -26,7 +26,7 @@ from parking.places.queries import list_occupancy
 from parking.plates import format_plate
 from parking.sessions.readings import suggest_plate
 from parking.sessions.views import search_inside
-from parking.tariffs.posting import read_posted_price
+from parking.tariffs.plan import read_plans
 from parking.vehicles import VehicleClass
 
 router = APIRouter(
@@ -70,13 +70,13 @@ async def find_inside(
 
 @router.get("/posted")
 async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> Response:
-    """Show what each class pays by duration, for provisional amounts without a network.
+    """Show what each class pays, as a plan by which a phone prices stays without a network.
 
     Raises:
         LotHasNoTariff
     """
     occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
-    posted = await read_posted_price(
+    planned = await read_plans(
         tx,
         caller.org_id,
         lot.id,
@@ -84,10 +84,8 @@ async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> R
         classes=[one.vehicle_class for one in occupied],
         now=now,
     )
-    classes = {one.vehicle_class.value: one.points for one in posted.classes}
-    tariff = posted.tariff
-    lost = {"amount_vnd": tariff.lost_ticket_vnd, "rule": tariff.lost_ticket_rule.value}
-    return answer_json({"classes": classes, "lost_ticket": lost})
+    rates = [{"from_at": one.from_at, "plans": one.plans} for one in planned]
+    return no_store(answer_json({"rates": rates}))
 
 
 @router.get("/stays/{session_id}")

@@ -124,6 +124,21 @@ def charges_of(tariff: Tariff, stay: Stay, begin: int, until: int) -> list[Charg
     return walk.charges
 
 
+def find_table(tariff: Tariff, stay: Stay, minute: int) -> RateTable | None:
+    """Return the first rate table that fits a stay, or a period of it, that begins at a minute."""
+    day = day_of(minute)
+    for table in tariff.rate_tables:
+        if (
+            (not table.vehicle_classes or stay.vehicle_class in table.vehicle_classes)
+            and (not table.zones or stay.zone in table.zones)
+            and (not table.user_groups or stay.user_group in table.user_groups)
+            and (not table.entry_window or table.entry_window.has(minute % DAY_MINUTES))
+            and (not table.days or table.days & _day_types(tariff, day))
+        ):
+            return table
+    return None
+
+
 class _Rates:
     """The rate tables for one vehicle, moment by moment."""
 
@@ -147,17 +162,7 @@ class _Rates:
 
     def find(self, minute: int) -> RateTable | None:
         """Return the first table that fits a stay, or a period of it, that begins at a minute."""
-        day, stay = day_of(minute), self._stay
-        for table in self.rules.rate_tables:
-            if (
-                (not table.vehicle_classes or stay.vehicle_class in table.vehicle_classes)
-                and (not table.zones or stay.zone in table.zones)
-                and (not table.user_groups or stay.user_group in table.user_groups)
-                and (not table.entry_window or table.entry_window.has(minute % DAY_MINUTES))
-                and (not table.days or table.days & _day_types(self.rules, day))
-            ):
-                return table
-        return None
+        return find_table(self.rules, self._stay, minute)
 
     def end_of(self, table: RateTable, minute: int, until: int) -> int:
         """Return when another table begins to hold by the clock; not before `until` is enough."""
