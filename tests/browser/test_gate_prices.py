@@ -19,6 +19,7 @@ from tests.browser.static_site import StaticSite
 from tests.parking.tariffs.stays import a_tariff, at, flat, hourly
 from tests.parking.tariffs.strategies import entries, lengths, tariffs
 
+pytestmark = pytest.mark.browser
 PRICE = """async ([rates, stays]) => {
   const { priceOf, withLostTicket } = await import("/static/js/gate_price.js");
   return stays.map(([stay, left, isLost]) => {
