@@ -17,7 +17,7 @@ from api.pages.tariff_lines import present_line
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
-from parking.exits.quoting import StayQuote, quote_stay
+from parking.exits.quoting import STAY_MINUTES_MAX, StayQuote, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
@@ -37,6 +37,7 @@ router = APIRouter(
 
 QUERY_CHARS_MAX: Final = 40
 Lang = Annotated[Language, Query()]
+StayMinutes = Annotated[int | None, Query(ge=1, le=STAY_MINUTES_MAX)]
 
 
 @router.get("/inside")
@@ -99,12 +100,13 @@ async def show_stay(
     now: Now,
     lang: Lang = "vi",
     is_ticket_lost: bool = False,
+    stay_minutes: StayMinutes = None,
 ) -> Response:
     """Show a stay of this lot with its quote; a stay that is over has none.
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
-        LostTicketNotReported
+        LostTicketNotReported, PrepayNotOffered
     """
     stay = await find_stay_here(tx, caller, lot, session_id, now=now)
     shown = _write_stay(stay, caller, lot)
@@ -115,9 +117,15 @@ async def show_stay(
         shown["read_plate"] = write_plate(read, stay.vehicle_class)
     if stay.is_inside:
         quote = await quote_stay(
-            tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
+            tx,
+            caller.org_id,
+            session_id,
+            quotes,
+            is_ticket_lost=is_ticket_lost,
+            stay_minutes=stay_minutes,
+            now=now,
         )
-        shown |= _write_quote(quote, lang)
+        shown |= _write_quote(quote, lang) | {"stay_minutes": stay_minutes}
     return no_store(answer_json(shown))
 
 

@@ -121,6 +121,30 @@ def test_price_without_a_network_is_that_of_the_vehicles_own_hours(
         assert found >= 8_000
 
 
+def test_who_has_paid_without_a_network_has_the_grace_of_the_tariff_to_leave(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    page.wait_for_function("async () => gate.offline.posted.rates")
+    go_offline(page)
+    dues = page.evaluate("""async () => {
+      const { put, read } = await import("/static/js/gate_store.js");
+      const id = crypto.randomUUID();
+      const ago = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+      const due = async (changed) => {
+        await put("stays", { ...(await read("stays", id)), ...changed });
+        return (await gate.offline.read(id)).due_vnd;
+      };
+      await gate.offline.remember({ id, vehicle_class: "car", ticket: "V2", entered_at: ago(50) });
+      const before = await due({});
+      await gate.offline.takeCash(await gate.offline.read(id));
+      const inGrace = await due({ entered_at: ago(65) });
+      return [before, inGrace, await due({ paid_until: Date.now() - 60_000 })];
+    }""")
+    assert dues == [25_000, 0, 25_000]
+
+
 def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
     city: RunningCity, new_page: OpenPage
 ) -> None:

@@ -3,7 +3,7 @@
 
 import { hubNow } from "/static/js/hub_clock.js";
 import { newId } from "/static/js/gate_hub.js";
-import { priceOf, withLostTicket } from "/static/js/gate_price.js";
+import { graceOf, priceOf, withLostTicket } from "/static/js/gate_price.js";
 import { all, changeFact, put, read, readFact, remove } from "/static/js/gate_store.js";
 import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 
@@ -80,7 +80,8 @@ export class Offline {
     if (stayVnd === null) return null;
     const isLost = isTicketLost || Boolean(known.is_ticket_lost);
     const priceVnd = isLost ? withLostTicket(this.posted.rates, known, stayVnd) : stayVnd;
-    const dueVnd = Math.max(0, priceVnd - known.paid_vnd);
+    const isInGrace = hubNow() <= (known.paid_until ?? 0); // cash was taken: there is time to leave
+    const dueVnd = isInGrace ? 0 : Math.max(0, priceVnd - known.paid_vnd);
     return {
       ...known,
       status: "inside",
@@ -126,7 +127,8 @@ export class Offline {
     await gate.queue.keep("collection", data, stay.plate ?? stay.ticket);
     // The hub cancels a code that cash was taken instead of: what is due later has one of its own.
     const { status, is_offline, due_vnd, lines, code, ...known } = stay;
-    await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd });
+    const paidUntil = hubNow() + graceOf(this.posted.rates, stay) * 60_000;
+    await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd, paid_until: paidUntil });
     return true;
   }
 
