@@ -89,8 +89,8 @@ def take_photos(named: Iterable[str], source: Path, folder: Path, *, earlier: Pa
                 taken.write(line)
             else:
                 missing.write(line)
-    for above, _, _ in os.walk(folder / PHOTOS):
-        flush(Path(above))
+    for place_made, _, _ in os.walk(folder / PHOTOS):
+        flush(Path(place_made))
     return Taken(count=count, size_bytes=size_bytes)
 
 

@@ -196,13 +196,15 @@ def _word_photos(photos: PutBack) -> list[str]:
     if photos.is_in_backup:
         lines = [f"Photos put back: {photos.put_back:,}. There already: {photos.there_already:,}."]
     else:
-        lines = ["This backup has no photos: an older release made it. Copy theirs from elsewhere."]
+        lines = ["This backup has no photos: an older release made it."]
     if photos.left_out:
         lines.append(
             f"PHOTOS WERE LEFT OUT: {photos.left_out:,}, missing in the backup or changed."
         )
     if photos.absent:
-        lines.append(f"PHOTOS ARE ABSENT: the database names {photos.absent:,} that are not there.")
+        lines.append(
+            f"PHOTOS ARE ABSENT: the database names {photos.absent:,} that their folder lacks."
+        )
     return lines
 
 

@@ -86,7 +86,7 @@ class FolderStore:
                     yield bytes.fromhex(path.stem)
 
     def _path(self, org_id: UUID, hash_: bytes) -> Path:
-        return self._folder / name_file(org_id, hash_)
+        return self._folder.joinpath(name_file(org_id, hash_))
 
 
 def _flush(folder: Path) -> None:
