@@ -247,6 +247,28 @@ async def test_a_command_that_does_not_find_the_photos_makes_the_backup_and_ends
     assert "Photos in it: 2" in capsys.readouterr().err
 
 
+async def test_the_command_restores_photos_into_the_data_folder_that_it_is_given(
+    city: City,
+    target: FreshDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, damaged = await city.keep(2)
+    folder = city.back_up(tmp_path / "backups").folder
+    city.file(damaged, folder / "photos").unlink()
+    for name, value in target.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHOPAY_PROCESS_NAME", "restore")
+    command = ["restore", str(folder), "--data", str(new := tmp_path / "new")]
+
+    assert main(command) == 1
+    assert "1 are missing or were changed" in capsys.readouterr().err
+    assert main([*command, "--skip-bad-photos"]) == 0
+    assert "Photos put back: 1." in capsys.readouterr().err
+    assert city.file(one, new / "photos").read_bytes() == one.jpeg
+
+
 async def test_a_backup_with_missing_or_changed_photos_is_refused_before_anything_is_written(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:
