@@ -105,6 +105,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("arrears_vnd > 0"),
     )
     op.create_index(
+        "ix_parking_sessions_by_hand",
+        "parking_sessions",
+        ["org_id", "exit_shift_id"],
+        unique=False,
+        postgresql_where=sa.text("exit_reason = 'manual'"),
+    )
+    op.create_index(
         "ix_parking_sessions_left",
         "parking_sessions",
         ["org_id", "lot_id", "left_at"],
@@ -258,6 +265,13 @@ def upgrade() -> None:
         ["org_id", "lot_id", "id"],
         unique=False,
         postgresql_where=sa.text("lot_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_movements_by_hand",
+        "movements",
+        ["org_id", "lot_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'manual_open'"),
     )
     op.create_index(
         "ix_movements_waiting",

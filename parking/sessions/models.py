@@ -77,6 +77,12 @@ class ParkingSession(OrgRow):
             "id",
             postgresql_where=text("status = 'review'"),
         ),
+        Index(  # for the hand-over reports of shifts
+            "ix_parking_sessions_by_hand",
+            "org_id",
+            "exit_shift_id",
+            postgresql_where=text("exit_reason = 'manual'"),
+        ),
         Index(  # until they are arrears
             "ix_parking_sessions_unconfirmed",
             "org_id",
@@ -244,6 +250,13 @@ class Movement(Base):
             "lot_id",
             "id",
             postgresql_where=text("lot_id IS NOT NULL"),  # ONLY_BY
+        ),
+        Index(
+            "ix_movements_by_hand",
+            "org_id",
+            "lot_id",
+            "id",
+            postgresql_where=text("kind = 'manual_open'"),
         ),
         {"postgresql_partition_by": BY_MONTH},
     )
