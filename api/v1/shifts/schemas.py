@@ -68,8 +68,8 @@ class ShiftRead(Read):
     unconfirmed: TotalRead
     arrears: TotalRead
     manual_opens: int = Field(
-        description="Barriers opened by hand: vehicles that were let out so, openings with a reason,"
-        " and what a phone without network reports."
+        description="Barriers opened by hand: vehicles let out so, openings with a reason, and"
+        " what a phone without network reports."
     )
     reversed: TotalRead
 
