@@ -6,6 +6,7 @@ import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Lanes } from "/static/js/gate_lane.js";
 import { Offline } from "/static/js/gate_offline.js";
+import { Passes } from "/static/js/gate_passes.js";
 import { People } from "/static/js/gate_people.js";
 import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
@@ -109,7 +110,8 @@ class Gate {
   async useWorker() {
     const { serviceWorker } = navigator;
     if (!serviceWorker) return;
-    serviceWorker.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+    const options = { scope: "/gate", type: "module", updateViaCache: "none" };
+    serviceWorker.register("/gate/worker.js", options).catch(() => {});
     const { active } = await serviceWorker.ready;
     if (!serviceWorker.controller) active.postMessage("take-over");
   }
@@ -169,6 +171,7 @@ const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
 gate.photos = new Photos(gate);
+gate.passes = new Passes(gate);
 gate.offline = new Offline(gate);
 gate.references = new References(gate);
 gate.entering = new Entering(gate);
@@ -203,6 +206,7 @@ tabs.inert = true;
 gate.people
   .begin()
   .finally(() => gate.shifts.begin())
+  .finally(() => gate.lot ?? gate.queue.begin()) // what waits is sent without a shift, too
   .finally(() => {
     tabs.inert = false;
   });
