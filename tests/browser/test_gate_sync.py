@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
@@ -10,6 +11,7 @@ from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, go_offline, type_plate
+from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -53,6 +55,8 @@ class Browser:
 
 
 def keep_entries(page: Page, *plates: str) -> None:
+    """Let vehicles in without a network; the browser's own sync would come at any moment."""
+    page.evaluate("() => { SyncManager.prototype.register = async () => {}; }")
     go_offline(page)
     for plate in plates:
         type_plate(page, plate)
@@ -80,9 +84,9 @@ def test_the_worker_sends_the_queue_where_no_page_is_open(
     page = an_enrolled_phone(city, new_page, place)
     keep_entries(page, "29AA11111", "29AA12222")
     other = page.context.new_page()
-    page.context.set_offline(False)
     page.close()
-    other.goto(f"{city.url}/static/icons/icon-192.png")
+    page.context.set_offline(False)
+    other.goto(f"{city.url}/static/icons/phopay-192.png")
     browser = Browser(other, city.url)
     other.wait_for_timeout(500)
     assert plates_of(city, place) == []
@@ -97,3 +101,60 @@ def test_the_worker_sends_the_queue_where_no_page_is_open(
     expect(page.locator("[data-screen=enter]")).to_be_visible()
     page.wait_for_function("async () => (await gate.queue.unsent()) === 0")
     expect(page.locator("[data-unsent]")).to_be_hidden()
+
+
+def test_page_and_worker_that_send_at_once_send_once(city: RunningCity, new_page: OpenPage) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    browser = Browser(page, city.url)
+    keep_entries(page, "29AA21111")
+    keep_entries(page, "29AA21111")  # twice: the second is a conflict, to be noted once
+    page.evaluate("""async () => {
+        globalThis.turn = Promise.withResolvers();
+        const holding = Promise.withResolvers();
+        navigator.locks.request("phopay-gate-queue", () => {
+            holding.resolve();
+            return turn.promise;
+        });
+        await holding.promise;
+    }""")
+    page.context.set_offline(False)
+    browser.sync()
+    page.evaluate("() => { gate.queue.flush(); }")
+    page.wait_for_timeout(1_500)
+    assert plates_of(city, place) == []  # both wait for their turn
+    waiting = "async () => (await navigator.locks.query()).pending.map(({ name }) => name)"
+    assert page.evaluate(waiting) == ["phopay-gate-queue"] * 2
+
+    page.evaluate("() => turn.resolve()")
+
+    expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
+    page.wait_for_function("async () => (await navigator.locks.query()).held.length === 0")
+    assert plates_of(city, place) == ["29AA21111"]
+    conflicts = page.evaluate(
+        "async () => (await import('/static/js/gate_store.js')).readFact('conflicts')"
+    )
+    assert [one["verdict"] for one in conflicts] == ["already_inside"]
+
+
+def test_the_queue_is_sent_after_the_shift_was_closed_elsewhere(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    keep_entries(page, "29AA31111")
+    shift_id = page.evaluate("gate.shift.id")
+    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as attendant:
+        login = {"login": place.attendant, "password": PASSWORD}
+        attendant.post("/v1/sign-ins", json=login).raise_for_status()
+        path = f"/v1/shifts/{shift_id}/close"
+        attendant.post(path, json={"counted_vnd": 0}).raise_for_status()
+    other = page.context.new_page()
+    page.close()
+    other.context.set_offline(False)
+
+    other.goto(f"{city.url}/gate")
+
+    expect(other.locator("[data-screen=open]")).to_be_visible()
+    assert wait_for_plates(city, place, other, 1) == ["29AA31111"]
+    expect(other.locator("[data-unsent]")).to_be_hidden()
