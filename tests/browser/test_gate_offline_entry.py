@@ -8,7 +8,17 @@ from playwright.sync_api import Page, expect
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.gate_steps import an_enrolled_phone, at_the_gate, find, go_offline, type_plate
+from tests.browser.counter_steps import sign_in
+from tests.browser.gate_steps import (
+    PHONE,
+    an_enrolled_phone,
+    at_the_gate,
+    enter,
+    find,
+    go_offline,
+    type_plate,
+    wait_until,
+)
 from tests.world.parking_sessions import a_tariff_document
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
@@ -26,6 +36,14 @@ def city(cluster: Cluster) -> Iterator[RunningCity]:
         yield running
 
 
+def at_the_gate_again(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
+    """Open a second phone of the same person, whose shift runs."""
+    page = new_page(*PHONE, locale="vi-VN")
+    sign_in(city, page, place.attendant)
+    page.locator("#signal[data-live=yes]").wait_for()
+    return page
+
+
 def open_paid_on_entry(city: RunningCity, **facts: object) -> StaffedLot:
     document = a_tariff_document(payment_timing="payOnEntry")
     return open_lot(city, document=document, payment_timing="payOnEntry", **facts)
@@ -33,7 +51,7 @@ def open_paid_on_entry(city: RunningCity, **facts: object) -> StaffedLot:
 
 def a_phone_that_knows_the_price(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
     page = an_enrolled_phone(city, new_page, place)
-    page.wait_for_function("() => gate.offline.posted.motorbike")
+    wait_until(page, "() => Object.keys(gate.offline.posted).length")
     return page
 
 
@@ -209,12 +227,12 @@ def test_a_reader_is_believed_to_read_tokens_and_leaves_the_typed_plate_alone(
     read_like_a_reader(page, "0012345678")
 
     expect(page.locator("#plate")).to_have_value("29AA 123.45")
-    expect(page.locator("[data-ticket]")).to_contain_text("0012345678")
+    expect(page.locator("[data-ticket]")).to_have_text("…345678")
     page.get_by_role("button", name="Cho vào").click()
     expect(page.locator("[data-strip]")).to_contain_text("29AA 123.45 · Thẻ 0012345678")
     assert numbers_of(city, place) == [("token", "0012345678", "29AA12345")]
     page.locator("[data-strip] [data-action=undo]").click()
-    expect(page.locator("[data-ticket]")).to_contain_text("0012345678")
+    expect(page.locator("[data-ticket]")).to_have_text("…345678")
     page.get_by_role("button", name="Cho vào").click()
     expect(page.locator("[data-strip]")).to_have_attribute("data-tone", "good")
     assert [row[0] for row in numbers_of(city, place)] == ["token", "token"]
@@ -253,3 +271,51 @@ def test_tickets_and_tokens_are_kept_apart_without_a_network(
         ("token", "0012345678", None),
         ("ticket", "A-0043", None),
     ]
+
+
+def test_a_vehicle_that_the_phone_knows_inside_is_asked_about_and_not_let_in_twice_unseen(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city, is_crowd_mode=True)
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA41111")
+    wait_until(page, "async () => (await gate.offline.find('111')).stays.length")
+    go_offline(page)
+    strip = page.locator("[data-strip]")
+    read_like_a_reader(page, "0012345678")
+    expect(strip).to_contain_text("Đã lưu trên máy")
+
+    type_plate(page, "29AA41111")
+    page.get_by_role("button", name="Cho vào").click()
+    expect(strip).to_contain_text("Đang trong bãi, vào ")
+    assert strip.locator("p").evaluate(IS_WHOLE)
+    expect(page.locator("#plate")).to_have_value("29AA 411.11")
+    strip.locator("[data-action=see]").click()
+    expect(page.locator("[data-screen=stay]")).to_contain_text("29AA 411.11")
+    page.locator(".gate-tabs [data-go=enter]").click()
+    for _ in range(len("29AA41111")):
+        page.locator("[data-key=back]:visible").first.click()
+    read_like_a_reader(page, "0012345678")
+    expect(strip).to_contain_text("Đang trong bãi, vào ")
+    expect(page.locator("[data-unsent]")).to_contain_text("1 lượt")
+
+    strip.locator("[data-action=anyway]").click()  # the token was handed out again
+    expect(strip).to_contain_text("Đã lưu trên máy")
+    expect(page.locator("[data-unsent]")).to_contain_text("2 lượt")
+
+
+def test_a_vehicle_that_went_out_past_another_phone_is_inside_no_longer(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    enter(page, "29AA51111")
+    wait_until(page, "async () => (await gate.offline.find('111')).stays.length")
+    other = at_the_gate_again(city, new_page, place)
+    find(other, "111")
+    other.locator(".gate-found").click()
+    other.get_by_role("button", name="Tiền mặt").click()
+    other.get_by_role("button", name="Cho ra").click()
+    expect(other.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
+
+    wait_until(page, "async () => !(await gate.offline.find('111')).stays.length")

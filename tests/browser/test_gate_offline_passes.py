@@ -22,6 +22,7 @@ from tests.browser.gate_steps import (
     find,
     go_offline,
     type_plate,
+    wait_until,
 )
 from tests.world.constants import PASSWORD
 from tests.world.parking_sessions import a_tariff_document
@@ -93,11 +94,8 @@ def a_phone_with_passes(
     city: RunningCity, new_page: OpenPage, place: StaffedLot, **options: timedelta
 ) -> Page:
     page = an_enrolled_phone(city, new_page, place, **options)
-    page.wait_for_function("async () => (await gate.passes.refresh(), true)")
-    page.wait_for_function(
-        "async () => !!(await (await import('/static/js/gate_store.js')).readFact('passes'))"
-    )
-    page.wait_for_function("() => gate.offline.posted.motorbike")
+    wait_until(page, KEPT_LIST)
+    wait_until(page, "() => Object.keys(gate.offline.posted).length")
     return page
 
 
@@ -235,7 +233,7 @@ def test_a_revoked_phone_keeps_neither_passes_nor_vehicles(
     a_pass(city, place, "29AA61111")
     page = a_phone_with_passes(city, new_page, place)
     enter(page, "29AA62222")
-    page.wait_for_function("async () => (await gate.offline.find('222')).stays.length")
+    wait_until(page, "async () => (await gate.offline.find('222')).stays.length")
     with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
         login = {"login": "boss", "password": PASSWORD}
         boss.post("/v1/sign-ins", json=login).raise_for_status()
@@ -247,5 +245,5 @@ def test_a_revoked_phone_keeps_neither_passes_nor_vehicles(
 
     page.wait_for_function("() => gate.offline.isErased")
     assert page.evaluate(KEPT_LIST) is None
-    page.wait_for_function("async () => (await gate.offline.find('222')).stays.length === 0")
+    wait_until(page, "async () => (await gate.offline.find('222')).stays.length === 0")
     assert "622.22" not in page.evaluate(ALL_KEPT)

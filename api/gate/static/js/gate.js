@@ -76,7 +76,10 @@ class Gate {
     const handlers = {
       "parking.session_paid": toStays,
       "parking.entered": (data, event, isReplay) => isReplay || this.receiveEntered(data),
-      "parking.left": (data, event, isReplay) => isReplay || this.readCountSoon(),
+      "parking.left": (data, event, isReplay) => {
+        this.offline.forget(data.session_id); // it went out, here or past another phone
+        if (!isReplay) this.readCountSoon();
+      },
       "parking.watched": (data, event, isReplay) => isReplay || this.receiveWatched(data),
       "signed-out": () => location.assign("/login?next=/gate"),
       reload: () => location.reload(),

@@ -8,6 +8,7 @@ import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
+const SHOWN_CHARS = 7;
 const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
 const OWN_MAX = 50; // entries of this phone, so that news of them is none
 const OUTCOME_MS = 10_000; // as long as an entry can be undone
@@ -64,7 +65,7 @@ export class Entering {
     if (!isEmpty) this.#offerLane([]);
     const ticket = this.form.querySelector("[data-ticket]");
     ticket.setAttribute("aria-pressed", String(Boolean(number)));
-    ticket.lastElementChild.textContent = number || ticket.dataset.word;
+    ticket.lastElementChild.textContent = shorten(number) || ticket.dataset.word;
     const photo = this.form.querySelector("[data-photo]");
     photo.setAttribute("aria-pressed", String(Boolean(this.photo)));
     photo.querySelector("[data-photo-word]").textContent = this.photo ? photo.dataset.doneWord : photo.dataset.word;
@@ -100,7 +101,7 @@ export class Entering {
   }
 
   /** Let the vehicle in, or say why not. */
-  async enter(more = {}) {
+  async enter(more = {}, { mayRepeat = false } = {}) {
     const { gate } = this;
     if (gate.lot.photo_required && !this.photo && !this.isAsked) {
       this.isAsked = true; // who has no camera lets the vehicle in all the same
@@ -109,7 +110,7 @@ export class Entering {
     const sent = { ...this.#request(), ...more };
     const path = `/v1/lots/${gate.lot.id}/entries`;
     const options = { withinMs: gate.isLive ? undefined : QUICK_MS };
-    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent) } : {};
+    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent, mayRepeat) } : {};
     const answer = await gate.attempt(() => gate.hub.post(path, sent, options), { instead });
     if (!answer) return;
     gate.noteCount(sent.vehicle_class, answer.inside_count, answer.capacity);
@@ -127,8 +128,10 @@ export class Entering {
   }
 
   /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */
-  async #keep(sent) {
+  async #keep(sent, mayRepeat) {
     const { gate } = this;
+    const inside = mayRepeat ? null : await gate.offline.findInside(sent);
+    if (inside) return this.#showInside(sent, inside);
     const pass = await gate.offline.enter(sent, this.#written(sent));
     await this.#attachKept(sent);
     const isFree = pass && !pass.isInUse;
@@ -139,6 +142,17 @@ export class Entering {
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     this.clear();
     if (gate.lot.payment_timing === "payOnEntry") await this.#askForMoney(sent, await gate.offline.read(sent.id));
+    return null;
+  }
+
+  /** By what this phone knows the vehicle never left; somebody who sees it may know better. */
+  #showInside(sent, { id, entered_at: enteredAt }) {
+    const { gate } = this;
+    buzz("attention");
+    this.#fillStrip({ tone: "attention", icon: "warning" }, gate.say("offline.inside", { at: gate.say.at(enteredAt) }), sent, [
+      { words: gate.say("see"), icon: "search", name: "see", run: () => gate.stays.open(id) },
+      { words: gate.say("offline.anyway"), icon: "enter", name: "anyway", run: () => this.enter({}, { mayRepeat: true }) },
+    ]);
     return null;
   }
 
@@ -351,6 +365,11 @@ export class Entering {
       })),
     );
   }
+}
+
+/** A number as it fits on a key: long ones differ at their end. */
+function shorten(number) {
+  return number.length > SHOWN_CHARS ? `…${number.slice(1 - SHOWN_CHARS)}` : number;
 }
 
 /** Tone, sign, words and buzz of an entry's answer. */

@@ -105,6 +105,15 @@ export class Offline {
     return { stays: stays.slice(0, 50).map((one) => ({ ...one, photo: null, found_by: "last_digits" })) };
   }
 
+  /** A vehicle that this phone knows to be inside by the same plate or number, or null. */
+  async findInside({ id, vehicle_class: className, plate, ...entry }) {
+    const number = numberOf(entry);
+    const known = (await all("stays")).filter((one) => one.id !== id);
+    const isSame = (one) =>
+      (plate && one.vehicle_class === className && compactPlate(one.plate ?? "") === plate) || (number && one.ticket === number);
+    return known.find(isSame) ?? null;
+  }
+
   /** A stay with its provisional price, as the hub would answer; null where it is not known. */
   async read(sessionId, { isTicketLost = false } = {}) {
     if (!this.gate.queue.isReady) return null;
