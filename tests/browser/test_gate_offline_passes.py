@@ -208,6 +208,21 @@ def test_a_list_of_days_ago_is_not_believed(city: RunningCity, new_page: OpenPag
     expect(page.locator("[data-strip]")).not_to_contain_text("Vé tháng")
 
 
+def test_a_pass_that_is_sold_during_the_shift_is_known_minutes_later(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = a_phone_with_passes(city, new_page, place, clock_behind=timedelta())
+    a_pass(city, place, "29AA71111")
+
+    page.clock.fast_forward(301_000)
+
+    wait_until(page, f"async () => (await ({KEPT_LIST})()).vehicles === 1")
+    go_offline(page)
+    let_in(page, "29AA71111")
+    expect(page.locator("[data-strip]")).to_contain_text("Vé tháng (theo danh sách lúc ")
+
+
 def test_nobody_with_a_pass_is_asked_to_pay_on_entry_without_a_network(
     city: RunningCity, new_page: OpenPage
 ) -> None:

@@ -20,6 +20,7 @@ import { listen } from "/static/js/live.js";
 const COUNT_EVERY_MS = 30_000;
 const COUNT_AFTER_MS = 300;
 const OTHERS_AFTER_MS = 3000;
+const KEEP_EVERY_MS = 300_000; // what is kept for the time without a network
 
 document.documentElement.dataset.script = "yes";
 const root = document.getElementById("gate");
@@ -34,6 +35,7 @@ class Gate {
     this.lot = null;
     this.shift = this.state.shift;
     this.isLive = false;
+    this.wasLive = false;
     this.hangUp = () => {};
     this.countTimer = null;
     this.othersTimer = null;
@@ -93,8 +95,11 @@ class Gate {
     const signal = document.getElementById("signal");
     signal.dataset.live = isLive ? "yes" : "no";
     signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
+    const isBack = !this.isLive && this.wasLive;
     this.isLive = isLive;
     if (!isLive) return;
+    this.wasLive = true;
+    if (isBack) this.offline.refresh();
     this.queue.noteClock();
     this.queue.flush();
     this.stays.lookAgain();
@@ -197,6 +202,7 @@ root.addEventListener("input", ({ target }) => {
   target.value = figures(digits);
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
+setInterval(() => gate.lot && gate.isLive && gate.offline.refresh(), KEEP_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
   if (!target.matches("[data-sign-out]")) return;
   caches?.delete("gate-page"); // the next person's is not theirs

@@ -13,14 +13,23 @@ const SHIFTS_KEPT = 30; // whose limits are counted: several people share a phon
 const TAIL = 3;
 
 export class Offline {
+  #refreshing = Promise.resolve();
+
   constructor(gate) {
     this.gate = gate;
     this.posted = {};
     this.isErased = false; // the phone was revoked: it keeps nothing of the lot any longer
   }
 
-  /** Keep what the lot takes and who came last, while there is a network. */
-  async refresh() {
+  /** Keep what the lot takes, who came last and who has a pass, while there is a network. */
+  refresh() {
+    // One after the other: what came in meanwhile the one under way may have missed.
+    const next = this.#refreshing.then(() => this.#refresh());
+    this.#refreshing = next.catch(() => {});
+    return next;
+  }
+
+  async #refresh() {
     const { gate } = this;
     if (!gate.queue.isReady || this.isErased) return;
     await this.#keepFor(gate.lot.id);

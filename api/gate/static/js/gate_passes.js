@@ -5,7 +5,7 @@ import { all, put, readFact, remove } from "/static/js/gate_store.js";
 import { hubNow } from "/static/js/hub_clock.js";
 
 const FACT = "passes"; // {lot_id, etag, read_at, key, plates: {hash: [pass]}, passes: {id: pass}}
-const ASK_AFTER_MS = 300_000;
+const ASK_AFTER_MS = 240_000;
 const GOOD_FOR_MS = 3 * 86_400_000; // what begins later is not on the list
 const HASH_BYTES = 16;
 const HANOI_MS = 7 * 3_600_000;
