@@ -1,5 +1,6 @@
 """Stays as the phone shows them: found by their last digits, and one with what it owes, worded."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -17,7 +18,7 @@ from api.pages.tariff_lines import present_line
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
-from parking.exits.quoting import StayQuote, quote_stay
+from parking.exits.quoting import StayQuote, list_debts_of, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
@@ -102,7 +103,7 @@ async def show_stay(
     lang: Lang = "vi",
     is_ticket_lost: bool = False,
 ) -> Response:
-    """Show a stay of this lot with its quote; a stay that is over has none.
+    """Show a stay of this lot with its quote; a stay that is over has one while it owes.
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
@@ -115,12 +116,26 @@ async def show_stay(
     if stay.is_inside and stay.plate is None:
         read = await suggest_plate(tx, caller.org_id, session_id)
         shown["read_plate"] = write_plate(read, stay.vehicle_class)
-    if stay.is_inside:
+    if stay.is_inside or stay.arrears_vnd:
         quote = await quote_stay(
             tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
         )
         shown |= _write_quote(quote, lang)
     return no_store(answer_json(shown))
+
+
+@router.get("/stays/{session_id}/debts")
+async def list_debts(
+    session_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now
+) -> Response:
+    """List what the vehicle of a stay left owing at this lot before, oldest first.
+
+    Raises:
+        ParkingSessionNotFound
+    """
+    stay = await find_stay_here(tx, caller, lot, session_id, now=now)
+    debts = await list_debts_of(tx, caller.org_id, stay)
+    return no_store(answer_json({"arrears": _write_arrears(debts)}))
 
 
 async def find_stay_here(
@@ -164,6 +179,7 @@ def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
         "pass_id": stay.pass_id,
         "is_exempt": stay.is_exempt,
         "paid_vnd": stay.paid_vnd,
+        "due_vnd": stay.arrears_vnd,  # of one that is over; one that is inside is quoted
         "is_own": stay.entry_by == caller.id,
         "payment_timing": lot.payment_timing,
     }
@@ -182,8 +198,9 @@ def _write_quote(quote: StayQuote, lang: Language) -> dict[str, Any]:
         ],
         "quote": quote.token,
         "quoted_at": quote.quoted_at,
-        "arrears": [
-            {"id": one.id, "left_at": one.left_at, "due_vnd": one.arrears_vnd}
-            for one in quote.arrears
-        ],
+        "arrears": _write_arrears(quote.arrears),
     }
+
+
+def _write_arrears(debts: Sequence[StayFacts]) -> list[dict[str, Any]]:
+    return [{"id": one.id, "left_at": one.left_at, "due_vnd": one.arrears_vnd} for one in debts]

@@ -85,7 +85,10 @@ IS_QUOTED = (*IS_PRICED, QuoteNotAuthentic, QuoteExpired, QuoteAmountDiffers, No
 
 @router.get("/{session_id}", responses=may_answer(ParkingSessionNotFound))
 async def show_session(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> ParkingSessionRead:
-    """Show a parking session; attendants see what is inside, owes, or is of their running shift."""
+    """Show a parking session.
+
+    Attendants see what is inside, what a vehicle inside left owing before, and their running shift.
+    """
     return write_stay(await find_own_stay(tx, caller, session_id, now=now))
 
 
