@@ -1,5 +1,6 @@
 // A vehicle at the way out: what it owes, its code, the money that came, and the gate.
 
+import { Debts } from "/static/js/gate_debts.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
@@ -24,6 +25,7 @@ export class Stays {
     this.code = gate.screens.of("code");
     this.ways = new OtherWays(gate, this);
     this.readPlate = new ReadPlate(gate, this);
+    this.debts = new Debts(gate, this);
     this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
@@ -44,9 +46,10 @@ export class Stays {
   async open(sessionId, { isTicketLost = false, seenPlate = "" } = {}) {
     this.isTicketLost = isTicketLost;
     this.seenPlate = seenPlate;
+    this.debts.close();
     const stay = await this.read(sessionId);
     if (!stay) return;
-    if (IS_INSIDE.includes(stay.status)) this.#show(stay);
+    if (IS_INSIDE.includes(stay.status)) this.show(stay);
     else this.gate.screens.complain(this.gate.say.problem("not_inside"));
   }
 
@@ -66,17 +69,19 @@ export class Stays {
     return known;
   }
 
-  #show(stay) {
+  show(stay) {
     const { gate, screen } = this;
     if (stay.id !== this.stay?.id || stay.due_vnd !== this.stay?.due_vnd) this.#renewIds();
     this.stay = stay;
     screen.querySelector("[data-plate]").textContent = this.plate;
-    const facts = [gate.className(stay.vehicle_class), gate.say.since(stay.entered_at)];
+    const when = this.debts.isOpen ? this.debts.facts(stay) : gate.say.since(stay.entered_at);
+    const facts = [gate.className(stay.vehicle_class), when];
     screen.querySelector("[data-since]").textContent = facts.join(" · ");
     const photo = screen.querySelector("[data-photo]");
     photo.replaceChildren();
     if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
     this.readPlate.show(stay);
+    this.debts.show(stay);
     const due = screen.querySelector(".gate-due");
     due.dataset.dueTone = stay.due_vnd ? "due" : "none";
     due.querySelector("[data-due-word]").textContent = this.#dueWord();
@@ -94,13 +99,8 @@ export class Stays {
   }
 
   #lines() {
-    const { say } = this.gate;
-    const arrears = this.stay.arrears.map((one) => ({
-      words: say("due.arrears", { at: one.left_at ? say.at(one.left_at) : "" }), amount_vnd: one.due_vnd, isArrears: true,
-    }));
-    return [...this.stay.lines, ...arrears].map(({ words, amount_vnd: amountVnd, isArrears }) => {
+    return this.stay.lines.map(({ words, amount_vnd: amountVnd }) => {
       const line = document.createElement("li");
-      if (isArrears) line.dataset.tone = "bad";
       const amount = document.createElement("span");
       amount.className = "money";
       amount.textContent = amountVnd < 0 ? `−${vnd(-amountVnd)}` : vnd(amountVnd);
@@ -111,6 +111,7 @@ export class Stays {
 
   #dueWord() {
     const { stay, gate } = this;
+    if (this.debts.isOpen) return gate.say(stay.due_vnd ? "debt.due" : "debt.paid");
     if (stay.due_vnd) return gate.say("due.due");
     if (stay.is_exempt) return gate.say("due.exempt");
     if (stay.pass_id) return gate.say("due.pass");
@@ -120,6 +121,7 @@ export class Stays {
 
   #actions() {
     const { say } = this.gate;
+    if (this.debts.isOpen) return this.debts.actions(this.stay.due_vnd);
     if (this.stay.is_offline) return this.#offlineActions();
     const more = { words: say("pay.more"), icon: "list", name: "more", run: () => this.ways.open() };
     if (!this.stay.due_vnd) {
@@ -241,7 +243,7 @@ export class Stays {
       this.#alone(async () => {
         const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
         this.#renewIds();
-        if (back) await this.open(this.stay.id);
+        if (back) await this.readAgain();
       });
     const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
     this.showPaid(taken.amount_vnd, detail, [
@@ -253,8 +255,9 @@ export class Stays {
 
   /** News of the lot: this stay was paid, here or on another phone. */
   async receivePaid({ session_id: sessionId }) {
-    if (sessionId !== this.stay?.id || !["stay", "code"].includes(this.gate.screens.name)) return;
-    await this.readAgain();
+    if (!["stay", "code"].includes(this.gate.screens.name)) return;
+    const shown = [this.stay, ...(this.stay.arrears ?? [])].map(({ id }) => id);
+    if (shown.includes(sessionId)) await this.readAgain();
   }
 
   /** The line was away: what came meanwhile was not received. */
@@ -265,13 +268,15 @@ export class Stays {
   async readAgain() {
     const before = this.stay;
     const stay = await this.read(before.id, { quiet: true });
-    if (!stay || stay.id !== this.stay.id || !IS_INSIDE.includes(stay.status)) return;
+    if (before.id !== this.stay.id) return;
+    if (this.debts.isOpen && !stay) return this.debts.giveUp();
+    if (!stay || !(this.debts.isOpen || IS_INSIDE.includes(stay.status))) return;
     const paidVnd = stay.paid_vnd - before.paid_vnd;
     if (!stay.due_vnd && paidVnd > 0) {
       this.stay = stay;
       this.showPaid(paidVnd);
     } else if (this.gate.screens.name !== "code" || stay.due_vnd !== before.due_vnd) {
-      this.#show(stay);
+      this.show(stay);
     }
   }
 
@@ -280,18 +285,16 @@ export class Stays {
     const { gate, stay } = this;
     const { say } = gate;
     buzz("paid");
+    const leave = { words: say("leave.send"), icon: "leave", look: "main", name: "leave", run: () => this.leave() };
     const until = stay.paid_until ? say("due.until", { at: say.at(stay.paid_until) }) : "";
     gate.screens.verdict({
       tone: "good",
       icon: "check",
-      title: say("paid.title"),
+      title: say(this.debts.isOpen ? "debt.paid" : "paid.title"),
       plate: this.plate,
       amountVnd,
       detail: [detail, until].filter(Boolean).join(" · "),
-      actions: [
-        ...actions,
-        { words: say("leave.send"), icon: "leave", look: "main", name: "leave", run: () => this.leave() },
-      ],
+      actions: [...actions, this.debts.isOpen ? this.debts.goOn() : leave],
     });
   }
 
