@@ -135,6 +135,7 @@ async def _apply_exit(
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
+        no_photo=data.no_photo_reason,
         is_approved=True,  # nobody can stop it; above the limit it is a break
         plate=data.plate,
         is_plate_confirmed=True,

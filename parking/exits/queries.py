@@ -71,7 +71,8 @@ IS_INSIDE = text("""
 CLOSE_SESSIONS = text("""
     UPDATE parking_sessions s
     SET status = 'left', left_at = :now, exit_access_id = t.access_id, exit_device_id = t.device_id,
-        exit_shift_id = t.shift_id, exit_by = t.by, exit_photo = t.photo, exit_reason = t.reason,
+        exit_shift_id = t.shift_id, exit_by = t.by,
+        exit_photo = coalesce(t.photo, s.exit_photo), exit_reason = t.reason,
         tariff_version_id = coalesce(t.version_id, s.tariff_version_id), price_vnd = t.price_vnd,
         paid_vnd = t.paid_vnd, bill_paid_vnd = t.bill_paid_vnd, arrears_vnd = t.arrears_vnd
     FROM unnest(

@@ -61,7 +61,7 @@ def come_back(page: Page) -> None:
     type_plate(page, PLATE)
     page.get_by_role("button", name="Cho vào").click()
     strip = page.locator("[data-strip]")
-    expect(strip).to_contain_text(f"Nợ lần trước {OWED}")
+    expect(strip).to_contain_text(f"Còn nợ {OWED}")
     expect(strip).to_have_attribute("data-tone", "attention")
     judge(page)
     strip.locator("[data-action=debt]").click()

@@ -42,6 +42,7 @@ from parking.exits.errors import (
     CredentialInside,
     EntryNotUndoable,
     ExitNotUndoable,
+    ExitPhotoNeeded,
     LostTicketNotReported,
     NothingDue,
     NotInside,
@@ -253,7 +254,7 @@ async def reverse(
     response_model=ExitRead,
     responses=may_answer(
         *(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
-        *(UnconfirmedLimitReached, PhotoNotFound, PhotoUsed),
+        *(UnconfirmedLimitReached, ExitPhotoNeeded, PhotoNotFound, PhotoUsed),
     ),
 )
 async def leave(
@@ -280,6 +281,8 @@ async def leave(
         read_text=body.read_text,
         read_score_bps=body.read_score_bps,
         photo=None if body.photo is None else bytes.fromhex(body.photo),
+        takes_photo=True,
+        no_photo=body.no_photo_reason,
         access_id=body.access_id,
         device_id=caller.device_id,
     )

@@ -52,7 +52,7 @@ async def leave_owing(gate: Gate, **facts: Any) -> str:
     """Let a vehicle out unpaid; return the path of its stay."""
     entered = await gate.enter(**{"plate": PLATE, **facts})
     path = f"/v1/parking-sessions/{entered['session_id']}"
-    gone = {"forced": "arrears", "reason": "Khách bỏ chạy"}
+    gone = {"forced": "arrears", "reason": "Khách bỏ chạy", "no_photo_reason": "Xe đi mất"}
     left = await gate.attendant.post(f"{path}/exit", json=gone)
     assert left.json()["arrears_vnd"] == PER_VISIT_VND, left.text
     return path

@@ -75,9 +75,9 @@ export class Debts {
 
   async #collect() {
     const { stays } = this;
-    const { stay, isTicketLost, seenPlate } = stays;
+    const { stay, isTicketLost, seenPlate, photo } = stays;
     const [oldest] = stay.arrears;
-    this.#visit = { id: stay.id, isTicketLost, seenPlate };
+    this.#visit = { id: stay.id, isTicketLost, seenPlate, photo: photo.taken };
     stays.isTicketLost = false; // that is the ticket of this visit
     const debt = await stays.read(oldest.id, { quiet: true });
     if (!debt?.due_vnd) return this.giveUp();

@@ -73,18 +73,15 @@ export class OtherWays {
   }
 
   /** Let it out though something is due, or open by hand: a photo and a reason are kept. */
-  async #force(forced) {
-    const { gate } = this;
+  #force(forced) {
+    const { gate, stays } = this;
     const { say } = gate;
-    const photo = await takePhoto(gate);
-    gate.screens.ask(say(`ways.why_${forced}`), {
-      send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
-      run: async (reason) => {
-        const { stay, plate } = this.stays;
-        if (photo?.id) await gate.photos.attach(photo.id, { session_id: stay.id, direction: "out", shown: plate });
-        return this.stays.leave({ forced, reason, ...(photo?.hash && { photo: photo.hash }) });
-      },
-    });
+    return stays.photo.demand(forced, (more) =>
+      gate.screens.ask(say(`ways.why_${forced}`), {
+        send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
+        run: (reason) => stays.leave({ forced, reason, ...more }),
+      }),
+    );
   }
 
   #correct() {
@@ -103,19 +100,28 @@ export class OtherWays {
   comparePlates(more) {
     const { gate, stays } = this;
     const { say } = gate;
-    const { stay } = stays;
-    const go = { words: say("differs.go"), icon: "leave", look: "bad", name: "confirm", run: () => stays.leave({ ...more, is_plate_confirmed: true }) };
-    gate.screens.openSheet(say("differs.title"), [go], (body) => {
+    const { stay, photo } = stays;
+    const shoot = async () => {
+      await photo.take();
+      return this.comparePlates(more);
+    };
+    const actions = [
+      !photo.isTaken && { words: say("photo.take"), icon: "camera", look: "main", name: "shoot", run: shoot },
+      { words: say("differs.go"), icon: "leave", look: "bad", name: "confirm", run: () => stays.leave({ ...more, is_plate_confirmed: true }) },
+    ];
+    gate.screens.openSheet(say("differs.title"), actions.filter(Boolean), (body) => {
       const facts = document.createElement("dl");
       facts.className = "gate-compare";
       const isTwoWheeled = /motorbike/.test(stay.vehicle_class);
       const seen = drawPlate(stays.seenPlate, isTwoWheeled);
-      for (const [words, plate, photo] of [["differs.in", stays.plate, stay.photo], ["differs.out", seen, null]]) {
+      for (const [words, plate, link] of [["differs.in", stays.plate, stay.photo], ["differs.out", seen, photo.link]]) {
         const row = document.createElement("div");
         const name = Object.assign(document.createElement("dt"), { textContent: say(words) });
         const value = Object.assign(document.createElement("dd"), { textContent: plate, className: "plate", translate: false });
         row.append(name, value);
-        if (photo) row.append(Object.assign(new Image(), { src: photo, alt: "" }));
+        const photo = Object.assign(document.createElement("dd"), { className: "gate-compare-photo" });
+        photo.append(link ? Object.assign(new Image(), { src: link, alt: "" }) : say("differs.no_photo"));
+        row.append(photo);
         facts.append(row);
       }
       body.prepend(facts);

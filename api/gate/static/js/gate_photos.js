@@ -37,7 +37,7 @@ export class Photos {
     } catch {
       return this.#refuse(); // the phone is full
     }
-    return { id: one.id, link: "" };
+    return { id: one.id, link: URL.createObjectURL(picture) };
   }
 
   /** Say whose photo it is: of a stay, at its way in or out, or of its lost ticket. */

@@ -1,6 +1,7 @@
 // A vehicle at the way out: what it owes, its code, the money that came, and the gate.
 
 import { Debts } from "/static/js/gate_debts.js";
+import { ExitPhoto } from "/static/js/gate_exit_photo.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
@@ -26,11 +27,12 @@ export class Stays {
     this.ways = new OtherWays(gate, this);
     this.readPlate = new ReadPlate(gate, this);
     this.debts = new Debts(gate, this);
+    this.photo = new ExitPhoto(gate, this);
     this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
     const leave = this.code.querySelector("[data-code-leave]");
-    leave.addEventListener("click", () => gate.screens.once(leave, () => this.#leaveUnconfirmed()));
+    leave.addEventListener("click", () => gate.screens.once(leave, () => this.#demandUnconfirmed()));
     document.addEventListener("gate:screen", () => clearInterval(this.#countdown));
   }
 
@@ -43,7 +45,8 @@ export class Stays {
   }
 
   /** Read a stay with its quote and show what is due. */
-  async open(sessionId, { isTicketLost = false, seenPlate = "" } = {}) {
+  async open(sessionId, { isTicketLost = false, seenPlate = "", photo = null } = {}) {
+    if (photo || sessionId !== this.stay?.id) this.photo.use(photo);
     this.isTicketLost = isTicketLost;
     this.seenPlate = seenPlate;
     this.debts.close();
@@ -77,13 +80,11 @@ export class Stays {
     const when = this.debts.isOpen ? this.debts.facts(stay) : gate.say.since(stay.entered_at);
     const facts = [gate.className(stay.vehicle_class), when];
     screen.querySelector("[data-since]").textContent = facts.join(" · ");
-    const photo = screen.querySelector("[data-photo]");
-    photo.replaceChildren();
-    if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
+    this.photo.show(stay);
     this.readPlate.show(stay);
     this.debts.show(stay);
     const due = screen.querySelector(".gate-due");
-    due.dataset.dueTone = stay.due_vnd ? "due" : "none";
+    due.dataset.dueTone = this.#dueTone();
     due.querySelector("[data-due-word]").textContent = this.#dueWord();
     fillMoney(due.querySelector("[data-due]"), stay.due_vnd);
     screen.querySelector("[data-lines]").replaceChildren(...this.#lines());
@@ -107,6 +108,11 @@ export class Stays {
       line.append(words, amount);
       return line;
     });
+  }
+
+  #dueTone() {
+    if (!this.stay.due_vnd) return "none";
+    return this.debts.isOpen ? "debt" : "due";
   }
 
   #dueWord() {
@@ -143,7 +149,7 @@ export class Stays {
     const lost = { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.ways.reportLost() };
     return [
       ...(this.stay.is_ticket_lost ? [] : [lost]),
-      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#leaveUnconfirmed() },
+      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#demandUnconfirmed() },
       { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.#showOwnCode() },
       { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: () => this.takeCash() },
     ];
@@ -156,8 +162,9 @@ export class Stays {
     this.showPaid(paidVnd, this.gate.say("offline.kept"));
   }
 
-  #leaveUnconfirmed() {
-    return this.#leaveOffline(this.gate.say("ways.unconfirmed_usual"));
+  #demandUnconfirmed() {
+    const reason = this.gate.say("ways.unconfirmed_usual");
+    return this.photo.demand("unconfirmed", (more) => this.#leaveOffline(reason, more));
   }
 
   /** Without a network: a code of this phone's own; whether it was paid the hub says later. */
@@ -169,9 +176,11 @@ export class Stays {
     return this.#showCode(gate.references.picture(code), code.reference, code.amount_vnd);
   }
 
-  async #leaveOffline(reason) {
+  async #leaveOffline(reason, more = {}) {
     const { gate, stay } = this;
-    if (!(await gate.offline.leave(stay, reason))) return;
+    if (!(await gate.offline.leave(stay, reason, more))) return;
+    await this.photo.attach(stay, this.plate);
+    this.photo.use(null);
     buzz(stay.due_vnd ? "unpaid" : "left");
     gate.screens.verdict({
       tone: stay.due_vnd ? "attention" : "good",
@@ -317,14 +326,17 @@ export class Stays {
   async #leave(more) {
     const { gate, stay } = this;
     if (stay.is_offline) return this.#leaveOffline(more.reason);
-    const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...more };
+    const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...this.photo.facts(), ...more };
     const left = await gate.attempt(() => gate.hub.post(this.path("/exit"), body), {
       instead: {
         plate_differs: () => this.ways.comparePlates(more),
+        photo_used: () => this.photo.drop("photo_used"),
+        photo_not_found: () => this.photo.drop("photo_not_found"),
         ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline() }),
       },
     });
     if (!left) return undefined;
+    await this.photo.attach(stay, this.plate);
     gate.offline.forget(stay.id);
     buzz(left.arrears_vnd ? "unpaid" : "left");
     const undo = async () => {
