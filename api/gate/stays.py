@@ -15,13 +15,16 @@ from api.http.i18n import Language
 from api.http.middleware import no_store
 from api.http.responses import answer_json
 from api.pages.tariff_lines import present_line
+from core.clock import hanoi_day
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
+from parking.exits.queries_passes import find_pass_to_show
 from parking.exits.quoting import StayQuote, list_debts_of, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
+from parking.passes.queries import view_pass
 from parking.places.models import Lot
 from parking.places.queries import list_occupancy
 from parking.plates import format_plate
@@ -113,6 +116,14 @@ async def show_stay(
     shown = _write_stay(stay, caller, lot)
     if stay.entry_photo is not None:
         shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
+    if stay.pass_id is not None:
+        shown["pass"] = await _write_pass(tx, caller, stay.pass_id, now=now)
+    elif stay.is_inside:
+        offered = await find_pass_to_show(
+            tx, caller.org_id, stay, entered_on=hanoi_day(stay.entered_at), today=hanoi_day(now)
+        )
+        if offered is not None:
+            shown["pass_offer"] = await _write_pass(tx, caller, offered, now=now)
     if stay.is_inside and stay.plate is None:
         read = await suggest_plate(tx, caller.org_id, session_id)
         shown["read_plate"] = write_plate(read, stay.vehicle_class)
@@ -165,6 +176,28 @@ def write_plate(plate: str | None, vehicle_class: str) -> str | None:
     return plate and format_plate(plate, VehicleClass(vehicle_class))
 
 
+async def _write_pass(
+    tx: AsyncSession, caller: Caller, pass_id: UUID, *, now: datetime
+) -> dict[str, Any]:
+    """Write whose pass it is, as far as the attendant must know, and until when."""
+    held = await view_pass(tx, caller.org_id, pass_id)
+    return {
+        "id": pass_id,
+        "kind": held.kind,
+        "holder": mask_name(held.holder_name),
+        "until": f"{held.valid_until:%d/%m/%Y}",
+        "is_over": held.valid_until < hanoi_day(now),
+    }
+
+
+def mask_name(name: str) -> str:
+    """Return a name as whoever asks for it can recognise it: "Chị H***" of "Chị Hoa"."""
+    first, *others = name.split() or [""]
+    if not others:
+        return f"{first[:1]}***"
+    return " ".join([first, *(f"{one[0]}***" for one in others)])
+
+
 def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
     return {
         "id": stay.id,
@@ -175,6 +208,8 @@ def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
         "entered_at": stay.entered_at,
         "left_at": stay.left_at,
         "photo": None,
+        "pass": None,  # that the stay is on
+        "pass_offer": None,  # of its vehicle, that it is not on
         "read_plate": None,  # by a reader, of a vehicle that nobody has named
         "pass_id": stay.pass_id,
         "is_exempt": stay.is_exempt,

@@ -49,11 +49,8 @@ export class Debts {
     const { say } = this.gate;
     const back = { words: say("debt.later"), icon: "back", name: "later", run: () => this.back() };
     if (!due) return [this.goOn()];
-    return [
-      back,
-      { words: say("pay.cash"), icon: "cash", name: "cash", run: () => stays.takeCash() },
-      { words: say("pay.qr"), icon: "qr", look: "main", name: "qr", run: () => stays.showCode() },
-    ];
+    const [cash, qr] = stays.payments();
+    return [back, cash, { ...qr, look: "main" }];
   }
 
   /** Settled: on with the stay on which the vehicle is here. */

@@ -16,6 +16,7 @@ export class OtherWays {
     const { stay } = stays;
     const owes = stay.due_vnd > 0;
     const actions = [
+      ...(stay.pass_offer ? stays.payments() : []), // in place of which the pass is offered
       owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
@@ -38,6 +39,11 @@ export class OtherWays {
     const taken = await this.stays.collect(this.stays.stay, rail, more);
     if (!taken) return this.stays.readAgain();
     return this.stays.afterTaking(taken, detail);
+  }
+
+  /** The vehicle has a pass that it did not come in on: it is used from now on. */
+  usePass({ id, holder }) {
+    return this.#take("pass", holder, { pass_id: id });
   }
 
   #exempt() {

@@ -87,6 +87,7 @@ export class Stays {
     due.dataset.dueTone = this.#dueTone();
     due.querySelector("[data-due-word]").textContent = this.#dueWord();
     fillMoney(due.querySelector("[data-due]"), stay.due_vnd);
+    this.#showPass(due.querySelector("[data-pass]"));
     screen.querySelector("[data-lines]").replaceChildren(...this.#lines());
     screen.querySelector("[data-actions]").replaceChildren(...this.#actions().map((one) => gate.screens.button(one)));
     gate.screens.show("stay");
@@ -108,6 +109,16 @@ export class Stays {
       line.append(words, amount);
       return line;
     });
+  }
+
+  /** Whose pass the stay is on, or could be on, and until when. */
+  #showPass(line) {
+    const held = this.stay.pass ?? this.stay.pass_offer;
+    line.hidden = !held || this.debts.isOpen;
+    if (line.hidden) return;
+    const how = held.is_over ? "over" : this.stay.pass ? held.kind : "offer";
+    line.dataset.pass = how;
+    line.lastElementChild.textContent = this.gate.say(`pass.${how}`, held);
   }
 
   #dueTone() {
@@ -133,10 +144,19 @@ export class Stays {
     if (!this.stay.due_vnd) {
       return [more, { words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.leave() }];
     }
+    const offer = this.stay.pass_offer;
+    if (offer) {
+      return [more, { words: say("pay.pass"), icon: "ticket", look: "good", name: "pass", run: () => this.ways.usePass(offer) }];
+    }
+    const [cash, qr] = this.payments();
+    return [more, cash, { ...qr, look: "main" }];
+  }
+
+  payments() {
+    const { say } = this.gate;
     return [
-      more,
       { words: say("pay.cash"), icon: "cash", name: "cash", run: () => this.takeCash() },
-      { words: say("pay.qr"), icon: "qr", look: "main", name: "qr", run: () => this.showCode() },
+      { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.showCode() },
     ];
   }
 
@@ -255,10 +275,11 @@ export class Stays {
         if (back) await this.readAgain();
       });
     const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
-    this.showPaid(taken.amount_vnd, detail, [
+    const right = { pass: "due.pass", exempt: "due.exempt" }[taken.rail]; // no money came
+    this.showPaid(right ? null : taken.amount_vnd, detail, [
       { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
       ...(taken.receipt_number ? [printing] : []),
-    ]);
+    ], right);
     this.#countDown();
   }
 
@@ -290,7 +311,7 @@ export class Stays {
   }
 
   /** The money is here: green, and the gate. */
-  showPaid(amountVnd, detail = "", actions = []) {
+  showPaid(amountVnd, detail = "", actions = [], title = "paid.title") {
     const { gate, stay } = this;
     const { say } = gate;
     buzz("paid");
@@ -299,7 +320,7 @@ export class Stays {
     gate.screens.verdict({
       tone: "good",
       icon: "check",
-      title: say(this.debts.isOpen ? "debt.paid" : "paid.title"),
+      title: say(this.debts.isOpen ? "debt.paid" : title),
       plate: this.plate,
       amountVnd,
       detail: [detail, until].filter(Boolean).join(" · "),
