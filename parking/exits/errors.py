@@ -72,6 +72,15 @@ class UnconfirmedLimitReached(HubError):
         )
 
 
+class MovementNotFound(HubError):
+    """The lot has no such opening by hand; its phone may not have sent it yet."""
+
+    kind, code, title = Kind.NOT_FOUND, "movement_not_found", "Movement not found"
+
+    def __init__(self, movement_id: object) -> None:
+        super().__init__(f"No opening by hand at this lot has the id {movement_id}.")
+
+
 class ExitPhotoNeeded(HubError):
     """It leaves unpaid or by hand, and there is no photo of it, nor a reason that counts."""
 

@@ -105,6 +105,8 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
     staff_id: UUID
     shift_id: UUID | None = None
     reason: Words
+    photo: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None  # else one may follow
+    no_photo_reason: Words | None = None  # why none does
     access_id: UUID | None = None
 
 
