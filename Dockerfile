@@ -56,6 +56,7 @@ ENV PATH=/opt/phopay/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PHOPAY_IS_PRODUCTION=true
 USER phopay
+# Photos, and the secret key where it is not given: hub, worker and whoever backs up share it.
 VOLUME /data
 EXPOSE 8000
 # A request of the hub itself: the process accepts and answers. Its database is /health/ready's.

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import psycopg
@@ -32,8 +33,17 @@ KEEPALIVES: Final[Mapping[str, Any]] = {
     "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
 }
 
-# When the running task wants its answers at the latest, on the clock of the loop.
-_deadline: Final[ContextVar[float | None]] = ContextVar("phopay_answer_deadline", default=None)
+
+@dataclass(slots=True)
+class _Deadline:
+    """When a block wants its answers at the latest; a task begun in it may outlive it."""
+
+    until: float  # on the clock of the loop
+    is_over: bool = False
+
+
+# Of the running task, or of the block in which it was begun.
+_deadline: Final[ContextVar[_Deadline | None]] = ContextVar("phopay_answer_deadline", default=None)
 # How long one answer may take in the running task, where a connection's limit is too short.
 _patience: Final[ContextVar[float]] = ContextVar("phopay_answer_patience", default=0.0)
 
@@ -44,14 +54,24 @@ class ServerSilent(psycopg.OperationalError):
 
 @contextmanager
 def answered_within(seconds: float) -> Iterator[None]:
-    """Give the server this long, altogether, for what the running task asks in this block."""
+    """Give the server this long, altogether, for what the running task asks in this block.
+
+    A task that is begun in the block shares its deadline until the block ends, and no longer.
+    """
     until = asyncio.get_running_loop().time() + seconds
-    outer = _deadline.get()
-    token = _deadline.set(until if outer is None else min(until, outer))
+    outer = _read_deadline()
+    deadline = _Deadline(until if outer is None else min(until, outer))
+    token = _deadline.set(deadline)
     try:
         yield
     finally:
+        deadline.is_over = True
         _deadline.reset(token)
+
+
+def _read_deadline() -> float | None:
+    deadline = _deadline.get()
+    return None if deadline is None or deadline.is_over else deadline.until
 
 
 @contextmanager
@@ -98,7 +118,7 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
             return await super().wait(gen, *args, **kwargs)
         loop = asyncio.get_running_loop()
         until = loop.time() + max(self.answer_within_s, _patience.get())
-        wanted = _deadline.get()
+        wanted = _read_deadline()
         until = until if wanted is None else min(until, wanted)
         timer = loop.call_at(until, self._cut_off)
         try:

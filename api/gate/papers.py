@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,10 +14,11 @@ from api.gate.page_context import OwnLot
 from api.gate.stays import find_stay_here, write_plate
 from api.http.codes import render_inline
 from api.http.deps import CurrentCaller, Now, TheSettings, Tx, requires
-from api.http.i18n import Language, translate
+from api.http.i18n import translate
 from api.http.middleware import no_store
 from api.http.templating import language_of, templates
-from core.clock import HANOI
+from api.pages.posted_tariff import PostedWords, present_posted
+from core.clock import HANOI, hanoi_day
 from core.vnd_words import spell_vnd
 from identity.people.rules import Permission
 from parking.collections.errors import CollectionNotFound
@@ -27,14 +28,13 @@ from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_operator, list_occupancy
 from parking.sessions.queries_views import find_ticket_key
 from parking.sessions.tickets import TICKET_PATH, write_ticket_code
-from parking.tariffs.posting import PostedPrice, read_posted_price
+from parking.tariffs.posting import read_posted_tariff
 
 router = APIRouter(
     prefix="/gate/lots/{lot_id}",
     include_in_schema=False,
     dependencies=[requires(Permission.PARKING_GATE)],
 )
-MINUTES_A_DAY: Final = 24 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +81,6 @@ class ReceiptPaper:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PriceClass:
-    """One class of vehicles on the sheet."""
-
-    word: str
-    points: tuple[tuple[str, int], ...]  # "Đến 2 giờ" → đồng
-    is_cut: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class PricePaper:
     """What templates/gate_price.html may use."""
 
@@ -97,12 +88,7 @@ class PricePaper:
     is_live: bool
     licence_until: str
     capacity: tuple[tuple[str, int], ...]  # as the licence allows
-    tariff_name: str
-    legal_basis: str
-    classes: tuple[PriceClass, ...]
-    free_minutes: int
-    grace_minutes: int
-    lost_ticket_vnd: int | None
+    posted: PostedWords
 
 
 @router.get("/stays/{session_id}/ticket")
@@ -198,7 +184,7 @@ async def print_price(
     """
     lang = language_of(request)
     occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
-    posted = await read_posted_price(
+    posted = await read_posted_tariff(
         tx,
         caller.org_id,
         lot.id,
@@ -206,22 +192,16 @@ async def print_price(
         classes=[one.vehicle_class for one in occupied],
         now=now,
     )
-    tariff = posted.tariff
     until = lot.licence_until
     page = PricePaper(
         seller=await _read_seller(tx, lot),
         is_live=caller.org.is_live,
         licence_until="" if until is None else f"{until:%d/%m/%Y}",
         capacity=tuple(
-            (translate(lang, f"gate_app.class.{one.vehicle_class}"), one.licensed_capacity)
+            (translate(lang, f"posted_tariff.class.{one.vehicle_class}"), one.licensed_capacity)
             for one in occupied
         ),
-        tariff_name=(lang == "en" and tariff.name_en) or tariff.name,
-        legal_basis=tariff.legal_basis,
-        classes=_write_classes(posted, lang),
-        free_minutes=tariff.free_minutes,
-        grace_minutes=tariff.exit_grace_minutes,
-        lost_ticket_vnd=tariff.lost_ticket_vnd,
+        posted=present_posted(posted, lang, timing=lot.payment_timing, on=hanoi_day(now)),
     )
     return _show(request, "gate_price.html", page)
 
@@ -236,27 +216,6 @@ async def _read_seller(tx: Tx, lot: Lot) -> Seller:
         tax_code=operator.tax_code,
         licence=", ".join(filter(None, [lot.licence_number, lot.licence_issuer])),
     )
-
-
-def _write_classes(posted: PostedPrice, lang: Language) -> tuple[PriceClass, ...]:
-    return tuple(
-        PriceClass(
-            word=translate(lang, f"gate_app.class.{one.vehicle_class}"),
-            points=tuple((_write_duration(minutes, lang), vnd) for minutes, vnd in one.points),
-            is_cut=one.is_cut,
-        )
-        for one in posted.classes
-    )
-
-
-def _write_duration(minutes: int, lang: Language) -> str:
-    if minutes == MINUTES_A_DAY:
-        return translate(lang, "gate_papers.up_to_a_day")
-    hours, rest = divmod(minutes, 60)
-    parts = [translate(lang, "gate_papers.hours", count=hours)] if hours else []
-    if rest or not hours:
-        parts.append(translate(lang, "gate_papers.minutes", count=rest))
-    return translate(lang, "gate_papers.up_to", duration=" ".join(parts))
 
 
 def _write_instant(instant: datetime) -> str:

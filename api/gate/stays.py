@@ -20,7 +20,7 @@ from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.queries_passes import find_pass_to_show
-from parking.exits.quoting import StayQuote, list_debts_of, quote_stay
+from parking.exits.quoting import STAY_MINUTES_MAX, StayQuote, list_debts_of, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
@@ -30,7 +30,7 @@ from parking.places.queries import list_occupancy
 from parking.plates import format_plate
 from parking.sessions.readings import suggest_plate
 from parking.sessions.views import search_inside
-from parking.tariffs.posting import read_posted_price
+from parking.tariffs.plan import read_plans
 from parking.vehicles import VehicleClass
 
 router = APIRouter(
@@ -41,6 +41,7 @@ router = APIRouter(
 
 QUERY_CHARS_MAX: Final = 40
 Lang = Annotated[Language, Query()]
+StayMinutes = Annotated[int | None, Query(ge=1, le=STAY_MINUTES_MAX)]
 
 
 @router.get("/inside")
@@ -74,13 +75,13 @@ async def find_inside(
 
 @router.get("/posted")
 async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> Response:
-    """Show what each class pays by duration, for provisional amounts without a network.
+    """Show what each class pays, as a plan by which a phone prices stays without a network.
 
     Raises:
         LotHasNoTariff
     """
     occupied = (await list_occupancy(tx, caller.org_id, [lot.id]))[lot.id]
-    posted = await read_posted_price(
+    planned = await read_plans(
         tx,
         caller.org_id,
         lot.id,
@@ -88,10 +89,8 @@ async def show_posted(lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now) -> R
         classes=[one.vehicle_class for one in occupied],
         now=now,
     )
-    classes = {one.vehicle_class.value: one.points for one in posted.classes}
-    tariff = posted.tariff
-    lost = {"amount_vnd": tariff.lost_ticket_vnd, "rule": tariff.lost_ticket_rule.value}
-    return answer_json({"classes": classes, "lost_ticket": lost})
+    rates = [{"from_at": one.from_at, "plans": one.plans} for one in planned]
+    return no_store(answer_json({"rates": rates}))
 
 
 @router.get("/stays/{session_id}")
@@ -105,12 +104,13 @@ async def show_stay(
     now: Now,
     lang: Lang = "vi",
     is_ticket_lost: bool = False,
+    stay_minutes: StayMinutes = None,
 ) -> Response:
     """Show a stay of this lot with its quote; a stay that is over has one while it owes.
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
-        LostTicketNotReported
+        LostTicketNotReported, PrepayNotOffered
     """
     stay = await find_stay_here(tx, caller, lot, session_id, now=now)
     shown = _write_stay(stay, caller, lot)
@@ -129,9 +129,15 @@ async def show_stay(
         shown["read_plate"] = write_plate(read, stay.vehicle_class)
     if stay.is_inside or stay.arrears_vnd:
         quote = await quote_stay(
-            tx, caller.org_id, session_id, quotes, is_ticket_lost=is_ticket_lost, now=now
+            tx,
+            caller.org_id,
+            session_id,
+            quotes,
+            is_ticket_lost=is_ticket_lost,
+            stay_minutes=stay_minutes,
+            now=now,
         )
-        shown |= _write_quote(quote, lang)
+        shown |= _write_quote(quote, lang) | {"stay_minutes": stay_minutes}
     return no_store(answer_json(shown))
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from api.http.i18n import translate
+from api.pages.posted_tariff import PostedWords, present_posted
 from api.pages.tariff_lines import present_line
 from city.complaints.evidence import Evidence
-from core.clock import HANOI
+from core.clock import HANOI, hanoi_day
 from core.masking import mask_tail
 from parking.exits.tickets import WholeStay
 from parking.plates.masking import mask_plate
@@ -51,9 +52,7 @@ class ShownStay:
     paid_vnd: int
     due_vnd: int
     lines: tuple[tuple[str, int], ...]
-    tariff: str
-    legal_basis: str
-    posted: tuple[tuple[str, int], ...]
+    posted: PostedWords | None  # as it was when the stay began
     licence: str
 
 
@@ -129,14 +128,9 @@ def _present_stay(whole: WholeStay, people: dict[UUID, str], lang: str) -> Shown
         paid_vnd=stay.paid_vnd,
         due_vnd=whole.due_vnd,
         lines=tuple((present_line(lang, line), line.amount_vnd) for line in whole.lines),
-        tariff="" if posted is None else posted.tariff.name,
-        legal_basis="" if posted is None else posted.tariff.legal_basis,
-        posted=()
+        posted=None
         if posted is None
-        else tuple(
-            (translate(lang, "evidence.up_to", minutes=_present_minutes(minutes)), amount_vnd)
-            for minutes, amount_vnd in posted.points
-        ),
+        else present_posted(posted, lang, timing=lot.payment_timing, on=hanoi_day(stay.entered_at)),
         licence=" · ".join(filter(None, [lot.licence_number, lot.licence_issuer])),
     )
 
@@ -149,10 +143,6 @@ def _present_bill(bill: BillFacts, lang: str) -> Money:
         who="",
         number=bill.reference,
     )
-
-
-def _present_minutes(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _name(people: dict[UUID, str], id_: UUID | None) -> str:

@@ -6,13 +6,15 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from api.http.i18n import Language, translate
+from api.pages.posted_tariff import PostedWords, present_posted
 from api.pages.tariff_lines import present_line
 from api.pay.routes import Opened, PayPage, present_instant, present_page
 from city.complaints.models import Complaint
+from core.clock import hanoi_day
 from identity.people.callers import Org
 from parking.exits.rules import SessionStatus
 from parking.exits.standing import may_stay_until
-from parking.exits.tickets import PostedPrice, WholeStay
+from parking.exits.tickets import WholeStay
 from parking.plates.masking import mask_plate
 from payments.bills.rules import UNPAID, BillFacts
 
@@ -37,17 +39,6 @@ class Paid:
     when: str
     number: str  # of the cash receipt, or the bill's reference
     path: str  # of the confirmation, "" where there is none
-
-
-@dataclass(frozen=True, kw_only=True)
-class Posted:
-    """The price as it is posted at the lot."""
-
-    name: str
-    legal_basis: str
-    points: tuple[Amount, ...]  # "Đến 1 giờ" → 25.000 ₫
-    is_cut: bool
-    notes: tuple[str, ...]  # free minutes, grace, a lost ticket
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +77,7 @@ class TicketPage:
     pay: PayPage | None  # the code that is shown
     can_open_code: bool
     bill_id: str  # the page listens to its news
-    posted: Posted | None
+    posted: PostedWords | None
     complaints: tuple[Complained, ...]
 
 
@@ -135,7 +126,9 @@ async def present_ticket(
         ),
         can_open_code=whole.due_vnd > 0 and bill is None,
         bill_id=str(stay.bill_id or ""),
-        posted=None if whole.posted is None else _present_posted(whole.posted, lang),
+        posted=None
+        if whole.posted is None
+        else present_posted(whole.posted, lang, timing=lot.payment_timing, on=hanoi_day(now)),
         complaints=tuple(
             Complained(
                 category=translate(lang, f"complaints.category.{one.category}"),
@@ -209,38 +202,6 @@ def _present_licence(whole: WholeStay, lang: Language) -> str:
         until = _present_day(lot.licence_until)
         words.append(translate(lang, "ticket.licence_until", day=until))
     return ", ".join(words)
-
-
-def _present_posted(posted: PostedPrice, lang: Language) -> Posted:
-    tariff = posted.tariff
-    notes = []
-    if tariff.free_minutes:
-        notes.append(translate(lang, "ticket.note.free", count=tariff.free_minutes))
-    if tariff.exit_grace_minutes:
-        notes.append(translate(lang, "ticket.note.grace", count=tariff.exit_grace_minutes))
-    return Posted(
-        name=(lang == "en" and tariff.name_en) or tariff.name,
-        legal_basis=tariff.legal_basis,
-        points=tuple(
-            Amount(
-                words=translate(lang, "ticket.up_to", duration=_present_duration(minutes, lang)),
-                amount_vnd=amount_vnd,
-            )
-            for minutes, amount_vnd in posted.points
-        ),
-        is_cut=posted.is_cut,
-        notes=tuple(notes),
-    )
-
-
-def _present_duration(minutes: int, lang: Language) -> str:
-    hours, rest = divmod(minutes, 60)
-    words = []
-    if hours:
-        words.append(translate(lang, "ticket.hours", count=hours))
-    if rest or not hours:
-        words.append(translate(lang, "ticket.minutes", count=rest))
-    return " ".join(words)
 
 
 def _present_day(day: date) -> str:

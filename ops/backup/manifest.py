@@ -14,7 +14,7 @@ MANIFEST: Final = "manifest.json"
 DUMP: Final = "database.dump"
 KEY_FILE: Final = "secret_key"
 RESTORES: Final = "restores.log"  # a line for each restore; not sealed, since it grows
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 had no photos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,23 @@ class StoredFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhotoCounts:
+    """Photos that a backup's dump names. Those that are in it stand in a list, which is a file."""
+
+    count: int  # in the backup
+    size_bytes: int
+    erased: int  # not in it: erased, file and row, while it was made
+    lost: int  # not in it: the database names them still, and their folder has them not, or changed
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a backup says of itself."""
 
     taken_at: datetime  # the database's clock, just before its snapshot
     revision: str  # of the migrations
-    files: dict[str, StoredFile]
+    files: dict[str, StoredFile]  # photos are not named one by one
+    photos: PhotoCounts | None  # None: made by a release that left them out
 
 
 def write_manifest(folder: Path, manifest: Manifest, secret_key: str) -> None:
@@ -42,6 +53,7 @@ def write_manifest(folder: Path, manifest: Manifest, secret_key: str) -> None:
         "revision": manifest.revision,
         "key": _digest(secret_key, b"phopay-backup-key")[:16],
         "files": {name: asdict(file) for name, file in sorted(manifest.files.items())},
+        "photos": manifest.photos and asdict(manifest.photos),
     }
     text = json.dumps({**facts, "seal": _seal(facts, secret_key)}, indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -50,8 +62,11 @@ def write_manifest(folder: Path, manifest: Manifest, secret_key: str) -> None:
 def read_manifest(folder: Path, secret_key: str) -> Manifest:
     """Read a backup's manifest, and check its seal and every file that it names.
 
+    Photos are not read here.
+
     Raises:
-        CannotStart: no backup, another installation's, incomplete, or changed since it was made.
+        CannotStart: no backup, another installation's, a newer release's, incomplete, or changed
+            since it was made.
     """
     try:
         facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -74,11 +89,17 @@ def read_manifest(folder: Path, secret_key: str) -> Manifest:
         raise CannotStart(msg)
     if not hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(facts, secret_key).encode()):
         raise CannotStart(f"{folder / MANIFEST} was changed since the backup was made: refused.")
+    if facts["format"] > FORMAT:
+        raise CannotStart(f"{folder} was made by a newer PhoPay: restore it with that one.")
     files = {name: StoredFile(**file) for name, file in facts["files"].items()}
     for name, file in files.items():
         _check_file(folder / name, file)
+    photos = facts.get("photos")
     return Manifest(
-        taken_at=datetime.fromisoformat(facts["taken_at"]), revision=facts["revision"], files=files
+        taken_at=datetime.fromisoformat(facts["taken_at"]),
+        revision=facts["revision"],
+        files=files,
+        photos=photos and PhotoCounts(**photos),
     )
 
 

@@ -6,7 +6,7 @@ lost, everybody is signed out, and open set-up tokens end. What only people can 
 in docs/production.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,8 @@ from psycopg import sql
 
 from core.ids import new_id
 from identity.organisations.models import SERVER_AND_TIMELINE
-from ops.backup.manifest import DUMP, count_restores, note_restore, read_manifest
+from ops.backup.manifest import DUMP, Manifest, count_restores, note_restore, read_manifest
+from ops.backup.photos import PutBack, check_photos, count_absent, put_photos_back
 from ops.environment import SERVICE_ROLES
 from ops.errors import CannotStart, MadeByOtherRelease
 from ops.migrate import list_revisions, read_current, refuse_other_release, upgrade
@@ -85,41 +86,62 @@ class Restored:
     skipped: int  # serials of each code
     used_up: list[str]  # codes that have no serials left: their organisations need another
     violations: list[str]  # invariants that do not hold
+    photos: PutBack | None  # None: nothing was restored here
 
 
-def restore_backup(owner_url: str, secret_key: str, folder: Path, *, may_replace: bool) -> Restored:
-    """Load a backup into a database, all or nothing; see the module for what changes with it.
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The database that a backup goes into, as it was found."""
 
-    One of an older release is brought up to this one's revision afterwards.
+    now: datetime  # by its clock
+    is_empty: bool
+    reached: list[tuple[str, int]]  # (code, next serial)
+
+
+def restore_backup(
+    owner_url: str,
+    secret_key: str,
+    folder: Path,
+    *,
+    photo_dir: Path,
+    may_replace: bool,
+    may_skip_photos: bool = False,
+) -> Restored:
+    """Put a backup's photos back and load it into a database, all or nothing.
+
+    See the module for what changes with it. One of an older release is brought up to this one's
+    revision afterwards.
+
+    Args:
+        photo_dir: the installation's photos; what else is in it stays.
+        may_replace: the database need not be empty.
+        may_skip_photos: go on without photos that are missing in the backup, or changed.
 
     Raises:
-        CannotStart: the backup is changed or another's, the database is in use, or it is not empty
-            and may not be replaced.
+        CannotStart: the backup or one of its photos is changed or missing, it is another's, the
+            database is in use, or it is not empty and may not be replaced.
     """
     manifest = read_manifest(folder, secret_key)
     if manifest.revision not in (known := list_revisions()):
         raise MadeByOtherRelease(folder, manifest.revision, newest=known[-1])
-    with psycopg.connect(owner_url) as owner:
-        is_empty = _is_empty(owner)
-        if not is_empty and not may_replace:
-            msg = (
-                "The database is not empty: nothing was changed.\n"
-                "Restore into an empty one, or replace all that is in this one: --replace"
-            )
-            raise CannotStart(msg)
-        _refuse_if_used(owner)
-        now = _read_clock(owner)
-        if now < manifest.taken_at:
-            raise CannotStart(f"The database's clock is behind: it says {now}. Set it first.")
-        reached = [] if is_empty else _read_serials(owner)
+    found = _look_before(owner_url, manifest, may_replace=may_replace)
+    if manifest.photos is not None and not may_skip_photos:
+        check_photos(folder)
     restores_before = count_restores(folder)
-    note_restore(folder, now=now)
-    skip = serials_to_skip(now - manifest.taken_at, restores_before=restores_before)
-    before = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s';" + ("" if is_empty else EMPTY_SCHEMA)
-    after = _advance(skip, lost_since=manifest.taken_at, reached=reached) + END_SIGN_INS
+    note_restore(folder, now=found.now)
+    photos = PutBack(is_in_backup=manifest.photos is not None)
+    if photos.is_in_backup:
+        photos = put_photos_back(folder, photo_dir)
+        # That may have taken an hour.
+        found = _look_before(owner_url, manifest, may_replace=may_replace)
+    skip = serials_to_skip(found.now - manifest.taken_at, restores_before=restores_before)
+    emptied = "" if found.is_empty else EMPTY_SCHEMA
+    before = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s';" + emptied
+    after = _advance(skip, lost_since=manifest.taken_at, reached=found.reached) + END_SIGN_INS
     load_dump(owner_url, folder / DUMP, before=before, after=after)
     upgrade(owner_url)  # what is looked at next is this release's
-    return _look_at(owner_url, lost_since=manifest.taken_at, skipped=skip)
+    photos = replace(photos, absent=count_absent(owner_url, photo_dir))
+    return _look_at(owner_url, lost_since=manifest.taken_at, skipped=skip, photos=photos)
 
 
 def advance_serials(
@@ -150,7 +172,7 @@ def advance_serials(
         if is_sign_out_wanted:
             owner.execute(END_SIGN_INS.encode())
     upgrade(owner_url)
-    return _look_at(owner_url, lost_since=lost_since, skipped=skip)
+    return _look_at(owner_url, lost_since=lost_since, skipped=skip, photos=None)
 
 
 def word_restored(restored: Restored) -> list[str]:
@@ -159,6 +181,7 @@ def word_restored(restored: Restored) -> list[str]:
         f"The books stand as of {restored.lost_since:%Y-%m-%d %H:%M:%S %Z}.",
         f"Every organisation code skipped {restored.skipped:,} serials: no reference comes twice.",
     ]
+    lines += _word_photos(restored.photos) if restored.photos else []
     if restored.used_up:
         lines.append(
             f"No serials are left for {', '.join(restored.used_up)}"
@@ -167,6 +190,43 @@ def word_restored(restored: Restored) -> list[str]:
     if restored.violations:
         lines.append(f"THE BOOKS DO NOT AGREE: {', '.join(restored.violations)}")
     return [*lines, "What people have to look at now: docs/production.md, 'After a restore'"]
+
+
+def _word_photos(photos: PutBack) -> list[str]:
+    if photos.is_in_backup:
+        lines = [f"Photos put back: {photos.put_back:,}. There already: {photos.there_already:,}."]
+    else:
+        lines = ["This backup has no photos: an older release made it."]
+    if photos.left_out:
+        lines.append(
+            f"PHOTOS WERE LEFT OUT: {photos.left_out:,}, missing in the backup or changed."
+        )
+    if photos.absent:
+        lines.append(
+            f"PHOTOS ARE ABSENT: the database names {photos.absent:,} that their folder lacks."
+        )
+    return lines
+
+
+def _look_before(owner_url: str, manifest: Manifest, *, may_replace: bool) -> Found:
+    """Look at the database that a backup is to go into, and change nothing.
+
+    Raises:
+        CannotStart: it may not go there, or not now.
+    """
+    with psycopg.connect(owner_url) as owner:
+        is_empty = _is_empty(owner)
+        if not is_empty and not may_replace:
+            msg = (
+                "The database is not empty: nothing was changed.\n"
+                "Restore into an empty one, or replace all that is in this one: --replace"
+            )
+            raise CannotStart(msg)
+        _refuse_if_used(owner)
+        now = _read_clock(owner)
+        if now < manifest.taken_at:
+            raise CannotStart(f"The database's clock is behind: it says {now}. Set it first.")
+        return Found(now=now, is_empty=is_empty, reached=[] if is_empty else _read_serials(owner))
 
 
 def _advance(skip: int, *, lost_since: datetime, reached: list[tuple[str, int]]) -> str:
@@ -218,7 +278,9 @@ def _read_serials(owner: psycopg.Connection) -> list[tuple[str, int]]:
     return owner.execute("SELECT code, next_serial FROM public.organisation_codes").fetchall()
 
 
-def _look_at(owner_url: str, *, lost_since: datetime, skipped: int) -> Restored:
+def _look_at(
+    owner_url: str, *, lost_since: datetime, skipped: int, photos: PutBack | None
+) -> Restored:
     used_up = "SELECT code FROM organisation_codes WHERE next_serial >= %s ORDER BY code"
     with psycopg.connect(owner_url) as owner:
         owner.execute("ANALYZE")  # a dump has no statistics, and plans without them take for ever
@@ -228,4 +290,6 @@ def _look_at(owner_url: str, *, lost_since: datetime, skipped: int) -> Restored:
             for name, query in INVARIANTS.items()
             if owner.execute(f"{query} LIMIT 1".encode()).fetchone() is not None
         ]
-    return Restored(lost_since=lost_since, skipped=skipped, used_up=codes, violations=wrong)
+    return Restored(
+        lost_since=lost_since, skipped=skipped, used_up=codes, violations=wrong, photos=photos
+    )

@@ -9,6 +9,7 @@ from ops.console import say
 from ops.errors import CannotStart
 
 if TYPE_CHECKING:
+    from core.settings import Settings
     from ops.cli.options import Options, Parsers
 
 
@@ -47,7 +48,9 @@ def add_database(commands: "Parsers") -> None:
 
 
 def _add_backups(commands: "Parsers") -> None:
-    backup = add_command(commands, "backup", _backup, "back up the database into a new folder")
+    backup = add_command(
+        commands, "backup", _backup, "back up database and photos into a new folder"
+    )
     backup.add_argument("folder", metavar="DIR", type=Path, help="where backups are collected")
     backup.add_argument(
         "--with-key", action="store_true", help="put the secret key into it: keep it like the key"
@@ -61,6 +64,10 @@ def _add_backups(commands: "Parsers") -> None:
     restore.add_argument(
         "--replace", action="store_true", help="even if the database is not empty: all of it goes"
     )
+    restore.add_argument(
+        "--skip-bad-photos", action="store_true",
+        help="go on without photos that are missing in the backup, or changed",
+    )  # fmt: skip
     restore.add_argument(
         "--advance-serials", action="store_true",
         help="restore nothing: the database came back by other means (standby, volume, WAL)",
@@ -116,7 +123,6 @@ def _maintain(options: "Options") -> int:
 def _add_code(options: "Options") -> int:
     import asyncio
 
-    from core.settings import WrongSettings, read_settings
     from ops.database import open_database
     from ops.organisation_codes import add_organisation_code
 
@@ -126,19 +132,16 @@ def _add_code(options: "Options") -> int:
         is_migration_wanted=False,
         postgres_port=options.postgres_port,
     ) as environment:
-        os.environ.update({"PHOPAY_PROCESS_NAME": "add-code", **environment})
-        try:
-            settings = read_settings()
-        except WrongSettings as problem:
-            raise CannotStart(str(problem)) from problem
+        settings = _read_settings(environment, "add-code")
         name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
         say(f"{options.code} is one more code of {name} now: bills can be opened with it.")
     return 0
 
 
 def _backup(options: "Options") -> int:
-    from ops.backup.backup import make_backup
+    from ops.backup.backup import make_backup, word_backup
     from ops.database import open_database
+    from parking.photos.store import find_folder
 
     with open_database(
         options.data,
@@ -147,13 +150,21 @@ def _backup(options: "Options") -> int:
         postgres_port=options.postgres_port,
     ) as environment:
         owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
-        print(make_backup(owner_url, key, options.folder, has_key=options.with_key))
-    return 0
+        photo_dir = find_folder(_read_settings(environment, "backup"))
+        backup = make_backup(
+            owner_url, key, options.folder, has_key=options.with_key, photo_dir=photo_dir
+        )
+        print(backup.folder)
+        for line in word_backup(backup, photo_dir):
+            say(line)
+    # The database is safe, but whoever starts this every night must learn that no photo ever is.
+    return 1 if backup.photos.lost and not backup.has_photo_folder else 0
 
 
 def _restore(options: "Options") -> int:
     from ops.backup.restore import advance_serials, restore_backup, word_restored
     from ops.database import open_database, restore_key
+    from parking.photos.store import find_folder
 
     if (options.folder is None) != options.advance_serials:
         raise CannotStart("Name one backup to restore, or give --advance-serials.")
@@ -171,7 +182,14 @@ def _restore(options: "Options") -> int:
                 owner_url, lost_since=options.lost_since, is_sign_out_wanted=options.sign_out
             )
         else:
-            restored = restore_backup(owner_url, key, options.folder, may_replace=options.replace)
+            restored = restore_backup(
+                owner_url,
+                key,
+                options.folder,
+                photo_dir=find_folder(_read_settings(environment, "restore")),
+                may_replace=options.replace,
+                may_skip_photos=options.skip_bad_photos,
+            )
         for line in word_restored(restored):
             say(line)
     return 1 if restored.violations else 0
@@ -194,3 +212,13 @@ def _seed(options: "Options") -> int:
         )
         print("\n".join(lines))
     return 0
+
+
+def _read_settings(environment: dict[str, str], process_name: str) -> "Settings":
+    from core.settings import WrongSettings, read_settings
+
+    os.environ.update({"PHOPAY_PROCESS_NAME": process_name, **environment})
+    try:
+        return read_settings()
+    except WrongSettings as problem:
+        raise CannotStart(str(problem)) from problem

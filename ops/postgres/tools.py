@@ -20,8 +20,11 @@ UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout"
 HEAD_LINES: Final = 60  # the settings stand among the first lines of its script
 
 
-def dump_database(owner_url: str, path: Path) -> None:
-    """Write a database to a file in pg_dump's custom format: one snapshot, compressed.
+def dump_database(owner_url: str, path: Path, *, snapshot: str) -> None:
+    """Write a database to a file in pg_dump's custom format, compressed.
+
+    Args:
+        snapshot: what pg_export_snapshot() returned in a transaction that is still open.
 
     Raises:
         CannotStart: with pg_dump's own words.
@@ -29,7 +32,7 @@ def dump_database(owner_url: str, path: Path) -> None:
     program = _find_program("pg_dump", owner_url)
     database, environment = _address(owner_url)
     done = subprocess.run(
-        [program, "--format=custom", f"--file={path}", database],
+        [program, "--format=custom", f"--snapshot={snapshot}", f"--file={path}", database],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

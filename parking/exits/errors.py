@@ -32,6 +32,15 @@ class LostTicketNotReported(HubError):
         super().__init__("Report the ticket lost first, with a photo of the owner's papers.")
 
 
+class PrepayNotOffered(HubError):
+    """A lot takes no money ahead: its payment timing is another."""
+
+    kind, code, title = Kind.CONFLICT, "prepay_not_offered", "Nothing is paid ahead here"
+
+    def __init__(self, timing: str) -> None:
+        super().__init__(f"Here a stay is paid {timing}: ask for a quote without `stay_minutes`.")
+
+
 class AmountNotDue(HubError):
     """Another amount is due by now: the stay has grown, or somebody has paid."""
 

@@ -8,12 +8,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits import queries
+from parking.exits.errors import PrepayNotOffered
 from parking.exits.lost_tickets import check_reported
 from parking.exits.rules import StayFacts
 from parking.exits.standing import Standing, get_stay, read_standing
+from parking.places.rules import PaymentTiming
 from parking.tariffs.pricing import LineCode, PriceLine
 from parking.tariffs.quotes import Quote, QuoteSigner
 
+STAY_MINUTES_MAX: Final = 7 * 24 * 60  # that may be paid ahead
 QUOTED_FOR: Final = timedelta(minutes=5)  # to find the money in; the amount holds until then
 
 
@@ -36,18 +39,24 @@ async def quote_stay(
     signer: QuoteSigner,
     *,
     is_ticket_lost: bool = False,
+    stay_minutes: int | None = None,
     now: datetime,
 ) -> StayQuote:
     """Quote what is due for the whole stay until now, less what was paid.
 
+    Args:
+        stay_minutes: paid ahead is a stay of so many minutes, as long as it is not over.
+
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
         LostTicketNotReported: its price is asked for, and there is no report.
+        PrepayNotOffered: its lot takes nothing ahead.
     """
     stay = await get_stay(session, org_id, session_id)
+    at = now if stay_minutes is None else _end_of(stay, stay_minutes, now=now)
     if is_ticket_lost:
         await check_reported(session, org_id, session_id)
-    standing = await read_standing(session, org_id, stay, at=now, is_ticket_lost=is_ticket_lost)
+    standing = await read_standing(session, org_id, stay, at=at, is_ticket_lost=is_ticket_lost)
     lines = standing.price.lines
     settled_vnd = sum(line.amount_vnd for line in lines) - standing.due_vnd
     if waived_vnd := min(standing.stay.waived_vnd, settled_vnd):
@@ -65,6 +74,7 @@ async def quote_stay(
                 lines=lines,
                 quoted_at=now,
                 valid_until=valid_until,
+                paid_until=at if at > now else None,
             )
         )
     return StayQuote(
@@ -89,11 +99,18 @@ async def list_debts_of(
     return tuple(one for one in arrears if one.id != stay.id)
 
 
+def _end_of(stay: StayFacts, minutes: int, *, now: datetime) -> datetime:
+    """Return when a stay that is paid ahead ends; the moment itself where that is over."""
+    if stay.payment_timing != PaymentTiming.PREPAY or not stay.is_inside:
+        raise PrepayNotOffered(stay.payment_timing)
+    return max(now, stay.entered_at + timedelta(minutes=minutes))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
     """What a quote holds the hub to."""
 
-    priced_at: datetime
+    priced_at: datetime  # the moment until which it prices the stay
     is_ticket_lost: bool
 
 
@@ -116,4 +133,4 @@ def hold_to(
         token, org_id=org_id, session_id=session_id, amount_vnd=amount_vnd, now=now
     )
     is_ticket_lost = any(line.code is LineCode.LOST_TICKET for line in quote.lines)
-    return Held(priced_at=quote.quoted_at, is_ticket_lost=is_ticket_lost)
+    return Held(priced_at=quote.paid_until or quote.quoted_at, is_ticket_lost=is_ticket_lost)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,27 +18,14 @@ from parking.exits.rules import OWNER_KIND, StayFacts
 from parking.exits.standing import Standing, judge, read_bills
 from parking.places.models import Lot, ParkingOperator
 from parking.places.queries import get_lot, get_operator
-from parking.tariffs.charges import Stay
 from parking.tariffs.errors import NoRateForVehicle, StayNotPriceable
 from parking.tariffs.in_force import pick_rate
-from parking.tariffs.pricing import LineCode, PriceLine, price_points
+from parking.tariffs.posting import PostedTariff, list_posted
+from parking.tariffs.pricing import LineCode, PriceLine
 from parking.tariffs.records_errors import LotHasNoTariff
-from parking.tariffs.structure import Tariff
 from parking.vehicles import VehicleClass
 from payments.bills.queries_owners import list_of_owner
 from payments.bills.rules import BillFacts
-
-POSTED_MINUTES: Final = 24 * 60  # how far ahead a posted price is written out
-POSTED_MAX: Final = 12
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PostedPrice:
-    """What a lot takes of such a vehicle, by the tariff that held when it came in."""
-
-    tariff: Tariff
-    points: tuple[tuple[int, int], ...]  # (minutes, đồng): a stay of up to so many costs so much
-    is_cut: bool  # there are more points than these
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +39,7 @@ class WholeStay:
     due_vnd: int
     lot: Lot
     operator: ParkingOperator
-    posted: PostedPrice | None
+    posted: PostedTariff | None
     # Of the stay, then of each that was joined into it, the oldest first.
     collections: tuple[CollectionFacts, ...]
     bills: tuple[BillFacts, ...]
@@ -122,19 +108,12 @@ def _lines_of(standing: Standing) -> tuple[PriceLine, ...]:
     return lines
 
 
-def _post(stay: StayFacts, rates: LotRates) -> PostedPrice | None:
-    """Say what such a vehicle pays that came in when this one did."""
+def _post(stay: StayFacts, rates: LotRates) -> PostedTariff | None:
+    """Return the tariff that held when a stay began, as it was posted for such a vehicle."""
     rate = pick_rate(rates.rates[stay.lot_id], stay.entered_at)
     tariff = None if rate is None else rates.tariffs.get(rate.version_id)
-    if tariff is None:
+    if rate is None or tariff is None:
         return None
-    kind = Stay(
-        vehicle_class=VehicleClass(stay.vehicle_class),
-        entered_at=stay.entered_at,
-        zone=stay.zone,
-    )
-    try:
-        points = price_points(tariff, kind, minutes=POSTED_MINUTES)
-    except (NoRateForVehicle, StayNotPriceable):
-        return None
-    return PostedPrice(tariff=tariff, points=points[:POSTED_MAX], is_cut=len(points) > POSTED_MAX)
+    vehicles = list_posted(tariff, [VehicleClass(stay.vehicle_class)], zone=stay.zone)
+    since = max(rate.from_at, rate.valid_from)
+    return PostedTariff(tariff=tariff, vehicles=vehicles, since=since) if vehicles else None

@@ -31,7 +31,7 @@ from parking.photos.rules import (
     read_hash,
     sign_link,
 )
-from parking.photos.store import FolderStore, PhotoStore
+from parking.photos.store import FolderStore, PhotoStore, find_folder
 
 AT_ONCE_MAX: Final = 2  # pictures decoded at the same time in a process: each takes a core
 # Pictures that are decoded or wait for it in a process: what they came in takes 64 MB at most, and
@@ -60,7 +60,7 @@ class Photos:
         """Keep pictures in the folder of the settings."""
         return cls(
             database,
-            FolderStore(settings.photo_dir or settings.data_dir / "photos"),
+            FolderStore(find_folder(settings)),
             link_key=derive_key(settings.secret_key.get_secret_value(), LINK_KEY),
             kept_for=timedelta(days=settings.photo_kept_days),
         )

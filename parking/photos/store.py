@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from core.settings import Settings
+
 
 class PhotoStore(Protocol):
     """Keeps pictures by organisation and hash. Every call may block: run it in a thread."""
@@ -29,8 +31,19 @@ class PhotoStore(Protocol):
         """List what was put before an instant for an organisation."""
 
 
+def find_folder(settings: Settings) -> Path:
+    """Return the folder of an installation's pictures: of hub, worker and backups alike."""
+    return settings.photo_dir or settings.data_dir / "photos"
+
+
+def name_file(org_id: UUID, hash_: bytes) -> Path:
+    """Return where a picture lies below the folder: `<org>/<first two digits>/<hash>.jpg`."""
+    name = hash_.hex()
+    return Path(org_id.hex, name[:2], f"{name}.jpg")
+
+
 class FolderStore:
-    """Keeps pictures in a folder: `<org>/<first two digits>/<hash>.jpg`."""
+    """Keeps pictures in a folder, each under the name of `name_file`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,8 +86,7 @@ class FolderStore:
                     yield bytes.fromhex(path.stem)
 
     def _path(self, org_id: UUID, hash_: bytes) -> Path:
-        name = hash_.hex()
-        return self._folder.joinpath(org_id.hex, name[:2], f"{name}.jpg")
+        return self._folder.joinpath(name_file(org_id, hash_))
 
 
 def _flush(folder: Path) -> None:

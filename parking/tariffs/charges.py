@@ -100,17 +100,17 @@ def pick_version(versions: Sequence[Tariff], day: date) -> Tariff:
     Raises:
         TariffNotInForce: none does.
     """
-    if version := _newest_of(versions, day):
-        return version
-    raise TariffNotInForce(day.isoformat())
+    holding = [version for version in versions if version.holds_on(day)]
+    if not holding:
+        raise TariffNotInForce(day.isoformat())
+    return max(holding, key=lambda version: version.valid_from_on)
 
 
-def charges_of(versions: Sequence[Tariff], stay: Stay, begin: int, until: int) -> list[Charge]:
+def charges_of(tariff: Tariff, stay: Stay, begin: int, until: int) -> list[Charge]:
     """Return the charges of a stay that is charged from `begin`, at least those before `until`.
 
     Args:
-        versions: the tariff's version; several where each prices its own days, that of the
-            entry first: its rules hold for the whole stay.
+        tariff: the version that held at the entry; it prices the whole stay.
         stay: the vehicle.
         begin: the local minute from which on it is charged.
         until: the local minute up to which charges are wanted.
@@ -118,26 +118,36 @@ def charges_of(versions: Sequence[Tariff], stay: Stay, begin: int, until: int) -
     Raises:
         NoRateForVehicle: no rate table fits the vehicle at `begin`.
     """
-    walk = _Walk(_Rates(versions, stay), begin)
+    walk = _Walk(_Rates(tariff, stay), begin)
     while walk.now < until:
         walk.advance(until)
     return walk.charges
 
 
+def find_table(tariff: Tariff, stay: Stay, minute: int) -> RateTable | None:
+    """Return the first rate table that fits a stay, or a period of it, that begins at a minute."""
+    day = day_of(minute)
+    for table in tariff.rate_tables:
+        if (
+            (not table.vehicle_classes or stay.vehicle_class in table.vehicle_classes)
+            and (not table.zones or stay.zone in table.zones)
+            and (not table.user_groups or stay.user_group in table.user_groups)
+            and (not table.entry_window or table.entry_window.has(minute % DAY_MINUTES))
+            and (not table.days or table.days & _day_types(tariff, day))
+        ):
+            return table
+    return None
+
+
 class _Rates:
     """The rate tables for one vehicle, moment by moment."""
 
-    def __init__(self, versions: Sequence[Tariff], stay: Stay) -> None:
-        self.rules = versions[0]
-        self._versions = versions
+    def __init__(self, tariff: Tariff, stay: Stay) -> None:
+        self.rules = tariff
         self._stay = stay
         # Whether the moment decides nothing: one table holds for the whole stay.
-        self.is_fixed = len(versions) == 1 and not any(
-            table.days or table.entry_window for table in self.rules.rate_tables
-        )
-        self._follows_days = self.rules.day_rule is DayRule.CLOCK and any(
-            version.has_day_rates for version in versions
-        )
+        self.is_fixed = not any(table.days or table.entry_window for table in tariff.rate_tables)
+        self._follows_days = tariff.day_rule is DayRule.CLOCK and tariff.has_day_rates
 
     def find_first(self, minute: int) -> RateTable:
         """Return the table of the entry.
@@ -152,32 +162,16 @@ class _Rates:
 
     def find(self, minute: int) -> RateTable | None:
         """Return the first table that fits a stay, or a period of it, that begins at a minute."""
-        day, stay = day_of(minute), self._stay
-        tariff = self.rules if len(self._versions) == 1 else _newest_of(self._versions, day)
-        for table in tariff.rate_tables if tariff else ():
-            if (
-                (not table.vehicle_classes or stay.vehicle_class in table.vehicle_classes)
-                and (not table.zones or stay.zone in table.zones)
-                and (not table.user_groups or stay.user_group in table.user_groups)
-                and (not table.entry_window or table.entry_window.has(minute % DAY_MINUTES))
-                and (not table.days or table.days & _day_types(tariff, day))
-            ):
-                return table
-        return None
+        return find_table(self.rules, self._stay, minute)
 
     def end_of(self, table: RateTable, minute: int, until: int) -> int:
         """Return when another table begins to hold by the clock; not before `until` is enough."""
-        if len(self._versions) == 1 and not self._follows_days:
+        if not self._follows_days:
             return _FOREVER
         midnight = minute - minute % DAY_MINUTES + DAY_MINUTES
-        while midnight < until and not self._changes_at(midnight, table):
+        while midnight < until and self.find(midnight) in (table, None):
             midnight += DAY_MINUTES
         return midnight
-
-    def _changes_at(self, midnight: int, table: RateTable) -> bool:
-        day = day_of(midnight)
-        is_asked = self._follows_days or any(day == one.valid_from_on for one in self._versions)
-        return is_asked and self.find(midnight) not in (table, None)
 
 
 class _Walk:
@@ -276,11 +270,6 @@ def _delay_of(blocks: BlockRounding, every: int) -> int:
     if blocks is BlockRounding.STARTED:
         return 0
     return (every + 1) // 2 - 1 if blocks is BlockRounding.NEAREST else every - 1
-
-
-def _newest_of(versions: Sequence[Tariff], day: date) -> Tariff | None:
-    holding = [version for version in versions if version.holds_on(day)]
-    return max(holding, key=lambda version: version.valid_from_on, default=None)
 
 
 def _period_of(collection: RateLineCollection, begin: int, now: int) -> tuple[int, int]:

@@ -159,9 +159,11 @@ class Part:
         written = self.one_of(key, [*choices])
         return choices(written) if written else next(iter(choices))
 
-    def one_of(self, key: str, choices: Sequence[str]) -> str:
+    def one_of(self, key: str, choices: Sequence[str], *, default: str | None = None) -> str:
         """Return one of some texts, "" where it is none of them."""
         value = self._take(key)
+        if value is None and default is not None:
+            return default
         if isinstance(value, str) and value in choices:
             return str(value)
         self.fault(key, "bad_value", f"Write one of {', '.join(choices)}.")

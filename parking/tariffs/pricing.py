@@ -33,7 +33,6 @@ from parking.tariffs.structure import (
     RateLineCollection,
     RateLineType,
     Tariff,
-    VersionRule,
     write_clock,
 )
 from parking.vehicles import VehicleClass
@@ -87,7 +86,6 @@ class AmountDue:
     price: Price
     lines: tuple[PriceLine, ...]  # of the price, and what was paid; they add up to the amount
     unused_vnd: int = 0  # paid beyond the price
-    refund_vnd: int = 0  # what of it is given back, by the tariff
 
 
 def price_stay(tariff: Tariff, stay: Stay, *, left_at: datetime) -> Price:
@@ -99,25 +97,18 @@ def price_stay(tariff: Tariff, stay: Stay, *, left_at: datetime) -> Price:
         NoRateForVehicle: no rate table fits.
         StayNotPriceable: it ends before it begins, or is longer than 366 days.
     """
-    return _price((tariff,), stay, left_at)
+    return _price(tariff, stay, left_at)
 
 
 def price_stay_by_versions(versions: Sequence[Tariff], stay: Stay, *, left_at: datetime) -> Price:
     """Return the price of a stay by the version in force at its entry.
-
-    Where that version's rule says so (`version_rule = "clock"`), the days after a change are
-    priced by the later version; rounding, free minutes and the rest stay those of the entry.
 
     Raises:
         TariffNotInForce: no version holds on the day of the entry.
         NoRateForVehicle, StayNotPriceable: as price_stay.
     """
     entered = local_minute(stay.entered_at or left_at)
-    first = pick_version(versions, day_of(entered))
-    if first.version_rule is VersionRule.ENTRY:
-        return _price((first,), stay, left_at)
-    others = [version for version in versions if version.valid_from_on > first.valid_from_on]
-    return _price((first, *others), stay, left_at)
+    return _price(pick_version(versions, day_of(entered)), stay, left_at)
 
 
 def price_on_entry(tariff: Tariff, stay: Stay) -> Price:
@@ -136,7 +127,6 @@ def amount_due(
     now: datetime,
     paid_vnd: int = 0,
     paid_at: datetime | None = None,
-    versions: Sequence[Tariff] = (),
 ) -> AmountDue:
     """Return what is due at `now`, after what has been paid.
 
@@ -144,14 +134,14 @@ def amount_due(
     the price from the entry on, less what was paid: the ladder goes on and never restarts.
 
     Raises:
-        As price_stay_by_versions; `versions` are those of the tariff, if there are others.
+        As price_stay.
     """
     until = now
     if paid_at is not None and now <= paid_at + timedelta(minutes=tariff.exit_grace_minutes):
         until = min(now, max(paid_at, stay.entered_at or paid_at))
-    price = _price_any(tariff, versions, stay, until)
+    price = price_stay(tariff, stay, left_at=until)
     if until != now and price.amount_vnd > paid_vnd:
-        price = _price_any(tariff, versions, stay, now)
+        price = price_stay(tariff, stay, left_at=now)
     due_vnd = price.amount_vnd - paid_vnd
     unused_vnd = max(0, -due_vnd)
     lines = list(price.lines)
@@ -163,7 +153,6 @@ def amount_due(
         price=price,
         lines=tuple(lines),
         unused_vnd=unused_vnd,
-        refund_vnd=unused_vnd if tariff.refunds_unused else 0,
     )
 
 
@@ -245,15 +234,9 @@ def tax_in(amount_vnd: int, tax_rate_bps: int | None) -> int:
     return (2 * amount_vnd * tax_rate_bps + whole) // (2 * whole)
 
 
-def _price_any(tariff: Tariff, versions: Sequence[Tariff], stay: Stay, left_at: datetime) -> Price:
-    if versions:
-        return price_stay_by_versions(versions, stay, left_at=left_at)
-    return price_stay(tariff, stay, left_at=left_at)
-
-
 def _steps(tariff: Tariff, stay: Stay, entered: int, until: int) -> Iterator[tuple[int, int]]:
     """Yield each moment after which a stay costs another amount, with that amount."""
-    charges = charges_of((tariff,), stay, _begin_of(tariff, entered), until)
+    charges = charges_of(tariff, stay, _begin_of(tariff, entered), until)
     moments = heapq.merge(*(_moments_of(charge, until) for charge in charges), key=itemgetter(0))
     is_free = tariff.free_minutes_rule is FreeMinutesRule.WHOLE_STAY
     free_until = entered + tariff.free_minutes if is_free else entered
@@ -278,8 +261,7 @@ def _moments_of(charge: Charge, until: int) -> Iterator[tuple[int, Charge]]:
         yield charge.at + step * charge.every, charge
 
 
-def _price(versions: Sequence[Tariff], stay: Stay, left_at: datetime) -> Price:
-    tariff = versions[0]
+def _price(tariff: Tariff, stay: Stay, left_at: datetime) -> Price:
     lines: list[PriceLine] = []
     if stay.entered_at is not None:
         entered, left = local_minute(stay.entered_at), local_minute(left_at)
@@ -287,7 +269,7 @@ def _price(versions: Sequence[Tariff], stay: Stay, left_at: datetime) -> Price:
             raise StayNotPriceable("The stay ends before it begins: check both times.")
         if left - entered > STAY_MINUTES_MAX:
             raise StayNotPriceable(f"The stay is longer than {STAY_DAYS_MAX} days.")
-        lines = _lines_of_stay(versions, stay, entered, max(left, entered + 1))
+        lines = _lines_of_stay(tariff, stay, entered, max(left, entered + 1))
     elif not stay.is_ticket_lost or tariff.lost_ticket_vnd is None:
         raise StayNotPriceable("The entry is not known, and there is no price of a lost ticket.")
     if stay.is_ticket_lost and tariff.lost_ticket_vnd is not None:
@@ -301,13 +283,10 @@ def _price(versions: Sequence[Tariff], stay: Stay, left_at: datetime) -> Price:
     )
 
 
-def _lines_of_stay(
-    versions: Sequence[Tariff], stay: Stay, entered: int, left: int
-) -> list[PriceLine]:
-    tariff = versions[0]
+def _lines_of_stay(tariff: Tariff, stay: Stay, entered: int, left: int) -> list[PriceLine]:
     if left - entered <= tariff.free_minutes and tariff.free_minutes:
         return [PriceLine(LineCode.FREE_MINUTES, 0, {"minutes": tariff.free_minutes})]
-    charges = charges_of(versions, stay, _begin_of(tariff, entered), left)
+    charges = charges_of(tariff, stay, _begin_of(tariff, entered), left)
     lines = _sum_up(charges, stay.units, left)
     if not lines:
         return [PriceLine(LineCode.NOTHING_DUE, 0)]

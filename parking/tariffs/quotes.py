@@ -38,6 +38,7 @@ class Quote:
     lines: tuple[PriceLine, ...]
     quoted_at: datetime
     valid_until: datetime
+    paid_until: datetime | None = None  # it is paid ahead until then; None: until it was quoted
 
 
 class QuoteSigner:
@@ -121,19 +122,21 @@ def _write(quote: Quote) -> bytes:
             quote.amount_vnd,
             quote.quoted_at.astimezone(UTC),
             quote.valid_until.astimezone(UTC),
+            quote.paid_until and quote.paid_until.astimezone(UTC),
             lines,
         ]
     )
 
 
-_Body = tuple[int, UUID, UUID, UUID, int, datetime, datetime, list[tuple[str, int, dict[str, Any]]]]
+_Lines = list[tuple[str, int, dict[str, Any]]]
+_Body = tuple[int, UUID, UUID, UUID, int, datetime, datetime, datetime | None, _Lines]
 _decoder = msgspec.json.Decoder(_Body)
 
 
 def _read(body: bytes) -> Quote:
     try:
-        version, org_id, session_id, tariff_id, amount, quoted_at, until, lines = _decoder.decode(
-            body
+        version, org_id, session_id, tariff_id, amount, quoted_at, until, ahead, lines = (
+            _decoder.decode(body)
         )
         if version != _VERSION:
             raise QuoteNotAuthentic
@@ -145,6 +148,7 @@ def _read(body: bytes) -> Quote:
             lines=tuple(PriceLine(LineCode(code), vnd, facts) for code, vnd, facts in lines),
             quoted_at=quoted_at,
             valid_until=until,
+            paid_until=ahead,
         )
     except (msgspec.DecodeError, ValueError) as error:  # of another release of the hub
         raise QuoteNotAuthentic from error

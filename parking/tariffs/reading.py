@@ -36,7 +36,6 @@ from parking.tariffs.structure import (
     Seller,
     SpecialDay,
     Tariff,
-    VersionRule,
     Window,
 )
 from parking.vehicles import VehicleClass
@@ -191,15 +190,28 @@ def _read_tariff(part: Part) -> Tariff:
         ),
         day_rule=part.choice("day_rule", DayRule, default=DayRule.START),
         boundary_rule=part.choice("boundary_rule", BoundaryRule, default=BoundaryRule.FINISH_BLOCK),
-        version_rule=part.choice("version_rule", VersionRule, default=VersionRule.ENTRY),
-        refunds_unused=part.flag("refunds_unused", default=False),
         special_days=tuple(
             map(_read_special_day, part.parts("special_days", most=SPECIAL_DAYS_MAX, least=0))
         ),
         rate_tables=tuple(map(_read_table, part.parts("rate_tables", most=TABLES_MAX))),
     )
+    _refuse_what_no_gate_does(part)
     part.refuse_unknown_keys()
     return tariff
+
+
+def _refuse_what_no_gate_does(part: Part) -> None:
+    """Refuse the values of two rules that no gate follows; their defaults may be written."""
+    if part.one_of("version_rule", ["entry", "clock"], default="entry") == "clock":
+        part.fault(
+            "version_rule", "not_supported",
+            "A stay keeps the version that held when it began: leave version_rule out.",
+        )  # fmt: skip
+    if part.flag("refunds_unused", default=False):
+        part.fault(
+            "refunds_unused", "not_supported",
+            "What was paid ahead and not used is not given back: leave refunds_unused out.",
+        )  # fmt: skip
 
 
 def _read_seller(part: Part) -> Seller:

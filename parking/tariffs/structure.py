@@ -81,13 +81,6 @@ class BoundaryRule(StrEnum):
     CUT = "cut"  # it ends there, and the next one begins
 
 
-class VersionRule(StrEnum):
-    """Which version prices a stay during which another one comes into force."""
-
-    ENTRY = "entry"  # that of the entry: the price that was posted when the vehicle came
-    CLOCK = "clock"  # each its own days
-
-
 class LostTicketRule(StrEnum):
     """What is due without the ticket where the entry is known."""
 
@@ -262,8 +255,6 @@ class Tariff:
     lost_ticket_rule: LostTicketRule = LostTicketRule.ADDED
     day_rule: DayRule = DayRule.START
     boundary_rule: BoundaryRule = BoundaryRule.FINISH_BLOCK
-    version_rule: VersionRule = VersionRule.ENTRY
-    refunds_unused: bool = False  # what was paid ahead and not used
     special_days: tuple[SpecialDay, ...] = ()
 
     @property

@@ -47,7 +47,7 @@ def a_vehicle_inside(page: Page, plate: str) -> None:
     page.wait_for_function(
         "async (tail) => (await gate.offline.find(tail)).stays.length", arg=plate[-3:]
     )
-    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    page.wait_for_function("async () => gate.offline.posted.rates")
 
 
 def draw_code(page: Page, digits: str) -> str:
@@ -213,8 +213,10 @@ def test_a_code_that_is_worth_nothing_any_more_is_not_shown_again(
         page.locator("[data-code-cash]").click()
         expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả")
         page.evaluate("""async () => {
-            const { put } = await import('/static/js/gate_store.js');
-            await put('facts', { motorbike: [[1e9, 10000]] }, 'posted');
+            const { put, readFact } = await import('/static/js/gate_store.js');
+            const posted = await readFact('posted');
+            posted.rates[0].plans.motorbike.ladders[0].lines[0][3] = 10_000;
+            await put('facts', posted, 'posted');
         }""")
     else:
         page.evaluate("""async () => {

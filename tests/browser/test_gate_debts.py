@@ -142,6 +142,10 @@ def test_a_debt_met_at_the_way_out_is_paid_by_a_code_and_the_screen_turns_by_its
     expect(page.locator("[data-debt-sum]")).to_have_text("10.000\u00a0₫")
     open_debt(page)
     page.get_by_role("button", name="Mã QR").click()
+    read_code(page)
+    page.locator("[data-code-back]").click()
+    expect(page.locator("[data-due-word]")).to_have_text("Nợ lần trước")
+    page.get_by_role("button", name="Mã QR").click()
     payload = read_code(page)
 
     pay_in_app(city, new_page(), payload)

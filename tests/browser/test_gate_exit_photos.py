@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 CAMERA = {"permissions": ["camera"]}
 SENT_WITHIN_MS = 30_000
-MOMENTS = itertools.count(1)
+NTH = itertools.count(1)
 SIZE_OF = "image => image.decode().then(() => image.naturalWidth)"
 
 
@@ -34,9 +34,20 @@ def city(cluster: Cluster) -> Iterator[RunningCity]:
 
 
 def shoot(page: Page) -> None:
-    """Take a photo: each of another moment, since one photo is the evidence of one vehicle."""
+    """Take a photo, each another one: the fake camera's film is short, and photos count once."""
     page.locator("#camera[open] video").wait_for()
-    page.wait_for_timeout(150 * next(MOMENTS))  # the camera's film begins anew each time
+    page.evaluate(
+        """nth => {
+            const { drawImage } = CanvasRenderingContext2D.prototype;
+            CanvasRenderingContext2D.prototype.drawImage = function (...facts) {
+                CanvasRenderingContext2D.prototype.drawImage = drawImage;
+                drawImage.apply(this, facts);
+                this.fillStyle = `hsl(${nth * 37} 90% 50%)`;
+                this.fillRect(9, 9, 60 + nth, 40);
+            };
+        }""",
+        next(NTH),
+    )
     page.locator("[data-shoot]").click()
     expect(page.locator("#camera")).to_be_hidden()
 

@@ -1,12 +1,18 @@
 """The attendant's phone without a network: what happens is kept, signed, sent later, and once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from core.clock import HANOI, read_clock
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
+from parking.tariffs.charges import Stay
+from parking.tariffs.pricing import price_stay
+from parking.tariffs.reading import read_sample, read_sample_document
+from parking.vehicles import VehicleClass
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import (
     an_enrolled_phone,
@@ -69,7 +75,7 @@ def test_cash_and_exit_without_a_network_reach_the_books_in_order(
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA33333")
     page.wait_for_function("async () => (await gate.offline.find('333')).stays.length")
-    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    page.wait_for_function("async () => gate.offline.posted.rates")
     go_offline(page)
     find(page, "333")
     page.locator(".gate-found").click()
@@ -90,6 +96,55 @@ def test_cash_and_exit_without_a_network_reach_the_books_in_order(
     assert [kind for kind, _ in stored] == ["collection", "exit"]
 
 
+def test_price_without_a_network_is_that_of_the_vehicles_own_hours(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    """One that came yesterday evening has been here by night and by day, whenever it is read."""
+    place = open_lot(city, document=read_sample_document("hn-two-wheelers"))
+    page = an_enrolled_phone(city, new_page, place)
+    page.wait_for_function("async () => gate.offline.posted.rates")
+    go_offline(page)
+    yesterday = (read_clock().astimezone(HANOI) - timedelta(days=1)).replace(hour=20, minute=0)
+    earlier = yesterday - timedelta(days=2)
+    price = """async (entered_at) => {
+      const id = crypto.randomUUID();
+      await gate.offline.remember({ id, vehicle_class: "motorbike", ticket: "V1", entered_at });
+      return (await gate.offline.read(id)).price_vnd;
+    }"""
+    tariff = read_sample("hn-two-wheelers")
+    for entered_at in (yesterday, earlier):
+        stay = Stay(vehicle_class=VehicleClass.MOTORBIKE, entered_at=entered_at)
+        before = price_stay(tariff, stay, left_at=read_clock()).amount_vnd
+        found = page.evaluate(price, entered_at.isoformat())
+        after = price_stay(tariff, stay, left_at=read_clock()).amount_vnd
+        assert before <= found <= after
+        assert found >= 8_000
+
+
+def test_who_has_paid_without_a_network_has_the_grace_of_the_tariff_to_leave(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = an_enrolled_phone(city, new_page, place)
+    page.wait_for_function("async () => gate.offline.posted.rates")
+    go_offline(page)
+    dues = page.evaluate("""async () => {
+      const { put, read } = await import("/static/js/gate_store.js");
+      const id = crypto.randomUUID();
+      const ago = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+      const due = async (changed) => {
+        await put("stays", { ...(await read("stays", id)), ...changed });
+        return (await gate.offline.read(id)).due_vnd;
+      };
+      await gate.offline.remember({ id, vehicle_class: "car", ticket: "V2", entered_at: ago(50) });
+      const before = await due({});
+      await gate.offline.takeCash(await gate.offline.read(id));
+      const inGrace = await due({ entered_at: ago(65) });
+      return [before, inGrace, await due({ paid_until: Date.now() - 60_000 })];
+    }""")
+    assert dues == [25_000, 0, 25_000]
+
+
 def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
     city: RunningCity, new_page: OpenPage
 ) -> None:
@@ -97,7 +152,7 @@ def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA44444")
     page.wait_for_function("async () => (await gate.offline.find('444')).stays.length")
-    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    page.wait_for_function("async () => gate.offline.posted.rates")
     go_offline(page)
     find(page, "444")
     page.locator(".gate-found").click()

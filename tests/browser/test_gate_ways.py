@@ -11,6 +11,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from ops.postgres.supervisor import Cluster
 from parking.passes.models import Pass, PassPlate
+from parking.tariffs.reading import read_sample_document
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, buzzes, enter, find, type_plate
 from tests.world.lots import MOTORBIKE
@@ -336,7 +337,35 @@ def test_papers_are_made_for_the_roll_and_the_wall(city: RunningCity, new_page: 
     page.emulate_media(media="screen")
     page.goto(f"{city.url}/gate/lots/{place.lot.id}/price")
     expect(page.locator(".paper")).to_contain_text("123/GP-SXD")
-    expect(page.locator(".paper-prices", has_text="Xe máy")).to_contain_text("5.000")
+    expect(page.locator(".posted-class", has_text="Xe máy")).to_contain_text("5.000")
+
+
+def test_posted_sheet_tells_day_night_and_steps_on_one_page(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    """Of a lot for cars, motorbikes and bicycles: whatever the hour at which it is printed."""
+    tables = [
+        table
+        for sample in ("hn-iparking-overnight", "hn-two-wheelers")
+        for table in read_sample_document(sample)["rate_tables"]
+    ]
+    holiday = {"type": "flatRate", "value_vnd": 10_000}
+    lines = {"rate_line_collections": [{"rate_lines": [holiday]}], "days": ["publicHoliday"]}
+    tables.insert(0, {"vehicle_classes": ["motorbike"], **lines})
+    place = open_lot(city, document=a_tariff_document(rate_tables=tables, lost_ticket_vnd=20_000))
+    page = at_the_gate(city, new_page, place)
+    page.goto(f"{city.url}/gate/lots/{place.lot.id}/price")
+
+    cars = page.locator(".posted-class", has_text="Ô tô")
+    expect(cars).to_contain_text("06:00–18:00")
+    expect(cars).to_contain_text("6 giờ đầu, mỗi giờ")
+    bikes = page.locator(".posted-class", has_text="Xe máy")
+    expect(bikes).to_contain_text("Ngày lễ, Tết")
+    expect(bikes).to_contain_text("8.000")
+    expect(bikes).to_contain_text("Cả ngày và đêm: thu tối đa 12.000")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    sheet = page.pdf(prefer_css_page_size=True)
+    assert sheet.count(b"/Type /Page\n") == 1
 
 
 def test_lot_without_a_toll_contract_says_so_and_the_car_pays_otherwise(

@@ -79,6 +79,33 @@ async def test_a_long_statement_that_is_bounded_otherwise_is_waited_for(
     await engine.dispose()
 
 
+async def test_a_task_that_outlives_the_block_in_which_it_began_has_no_deadline_of_it(
+    app_database: Database,
+) -> None:
+    """As the one that wakes screens: a flush begins it, and it lives as long as there is work."""
+    is_late = asyncio.Event()
+
+    async def ask_later() -> object:
+        await is_late.wait()
+        async with app_database.begin() as session:
+            return await session.scalar(text("SELECT 1"))
+
+    with answered_within(0.2):
+        lives_on = asyncio.create_task(ask_later())
+        lives_inside = asyncio.create_task(ask_late(app_database))
+        with pytest.raises(Exception) as caught:
+            await lives_inside
+    is_late.set()
+
+    assert is_server_silent(caught.value)
+    assert await lives_on == 1
+
+
+async def ask_late(database: Database) -> object:
+    async with database.begin() as session:
+        return await session.scalar(text("SELECT pg_sleep(1)"))
+
+
 async def test_a_caller_who_gives_up_on_a_silent_server_is_let_go(
     fresh_database: FreshDatabase, settings: Settings
 ) -> None:

@@ -253,6 +253,9 @@ def test_the_compose_file_is_whole_and_has_no_secret_in_it() -> None:
     for name in ("migrate", "maintain", "hub", "worker"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
+    # `migrate` makes backups and restores them: it needs the photos, as hub and worker do.
+    for name in ("migrate", "worker"):
+        assert services[name].get("volumes") == services["hub"]["volumes"], name
     proxy = services["caddy"]["networks"]["outside"]["ipv4_address"]
     assert services["hub"]["environment"]["PHOPAY_TRUSTED_PROXIES"] == proxy
     for volume in services["caddy"]["volumes"]:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from ops.backup.backup import make_backup
-from ops.backup.restore import restore_backup
+from ops.backup.restore import Restored, restore_backup
 from ops.errors import MadeByOtherRelease
 from ops.migrate import downgrade, read_current, read_newest
 from ops.postgres.supervisor import Cluster
@@ -40,6 +40,26 @@ def target(cluster: Cluster) -> Iterator[FreshDatabase]:
 def make_others(fresh_database: FreshDatabase, revision: str) -> None:
     with psycopg.connect(fresh_database.owner_url) as owner:
         owner.execute("UPDATE alembic_version SET version_num = %s", [revision])
+
+
+def back_up(fresh_database: FreshDatabase, folder: Path) -> Path:
+    return make_backup(
+        fresh_database.owner_url,
+        TEST_SECRET_KEY,
+        folder,
+        has_key=False,
+        photo_dir=folder / "no photos",
+    ).folder
+
+
+def restore(target: FreshDatabase, folder: Path, *, may_replace: bool = False) -> Restored:
+    return restore_backup(
+        target.owner_url,
+        TEST_SECRET_KEY,
+        folder,
+        photo_dir=folder.parent / "no photos",
+        may_replace=may_replace,
+    )
 
 
 def run(fresh_database: FreshDatabase, data: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -97,10 +117,10 @@ def test_a_backup_of_another_release_is_kept_and_not_restored(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path, revision: str
 ) -> None:
     make_others(fresh_database, revision)
-    folder = make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
+    folder = back_up(fresh_database, tmp_path)
 
     with pytest.raises(MadeByOtherRelease, match=revision):
-        restore_backup(target.owner_url, TEST_SECRET_KEY, folder, may_replace=False)
+        restore(target, folder)
 
     assert read_current(target.owner_url) is None
 
@@ -108,13 +128,13 @@ def test_a_backup_of_another_release_is_kept_and_not_restored(
 def test_a_backup_of_this_release_replaces_a_database_of_another(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:
-    folder = make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
+    folder = back_up(fresh_database, tmp_path)
     with psycopg.connect(target.owner_url) as owner:
         owner.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")
         owner.execute("INSERT INTO alembic_version VALUES (%s)", [OLD])
         owner.execute("CREATE TABLE organisation_codes (code varchar(4), org_id uuid)")
 
-    restore_backup(target.owner_url, TEST_SECRET_KEY, folder, may_replace=True)
+    restore(target, folder, may_replace=True)
 
     assert read_current(target.owner_url) == read_newest()
 
@@ -125,9 +145,9 @@ def test_an_older_backup_is_brought_up_to_this_release_before_the_books_are_look
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path, revision: str
 ) -> None:
     downgrade(fresh_database.owner_url, revision)
-    folder = make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
+    folder = back_up(fresh_database, tmp_path)
 
-    restored = restore_backup(target.owner_url, TEST_SECRET_KEY, folder, may_replace=False)
+    restored = restore(target, folder)
 
     assert restored.violations == []
     assert read_current(target.owner_url) == read_newest()

@@ -14,6 +14,7 @@ What is built, from the ground up:
 - `bills`: bills, and the requests for them
 - `complaints`: complaints about a stay
 - `lots`: lots that take vehicles (`a_lot`); `entries`: vehicles at their way in; `gates`: over HTTP
+- `photos`: the row of a photo, or photos with their files
 - `served_lots`: a lot that is run by the routes alone, from the way in to a complaint
 - `notices`: what providers write (`sepay_body` …), stored, processed; `pay` does all of it
 - `orders`: the orders in which reports of the same money can come

@@ -109,10 +109,11 @@ async def a_tariff(
     lot: LotFacts,
     document: dict[str, Any] | None = None,
     *,
+    since: datetime | None = None,
     now: datetime = NOON,
 ) -> None:
-    """Let a lot take a tariff, since a year ago."""
-    tariff_id, since = new_id(), now - timedelta(days=365)
+    """Let a lot take a tariff, since a year ago or another time."""
+    tariff_id, since = new_id(), since or now - timedelta(days=365)
     async with open_org_transaction(database, lot.org.id) as session:
         await create_tariff(
             session, lot.org.id, tariff_id, name="Biểu giá thử", actor=MANAGER, now=now

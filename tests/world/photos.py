@@ -1,13 +1,23 @@
-"""Photos that are kept, without a camera."""
+"""Photos that are kept, without a camera: a row alone, or rows with their files."""
 
+from datetime import timedelta
 from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
 from uuid import UUID
 
+from PIL import Image
 from sqlalchemy import text
 
 from core.db import Database
+from core.sealing import derive_key
 from core.tenancy import open_org_transaction
-from tests.world.constants import NOON
+from parking.photos.rules import LINK_KEY, Picture
+from parking.photos.service import Photos
+from parking.photos.store import FolderStore
+from tests.world.constants import MANAGER, NOON
+from tests.world.databases import TEST_SECRET_KEY
+from tests.world.lots import LotFacts
 from tests.world.serials import next_number
 
 
@@ -23,3 +33,30 @@ async def a_photo(database: Database, org_id: UUID) -> bytes:
             {"org": org_id, "hash": hash_, "now": NOON},
         )
     return hash_
+
+
+def photos_in(folder: Path, database: Database) -> Photos:
+    """Return what keeps the photos of an installation that has the tests' key."""
+    return Photos(
+        database,
+        FolderStore(folder),
+        link_key=derive_key(TEST_SECRET_KEY, LINK_KEY),
+        kept_for=timedelta(days=90),
+    )
+
+
+async def keep_photos(photos: Photos, lot: LotFacts, count: int) -> list[Picture]:
+    """Keep pictures that no other test has, files and rows, as a phone sent them."""
+    assert MANAGER.id is not None
+    kept = []
+    for _ in range(count):
+        picture, number = Image.new("RGB", (256, 32), "navy"), next_number()
+        for bit in range(32):  # a column for each, so that no two pictures become one JPEG
+            if number >> bit & 1:
+                picture.paste("white", (8 * bit, 0, 8 * bit + 8, 32))
+        sent = BytesIO()
+        picture.save(sent, "PNG")
+        kept.append(
+            await photos.add(lot.org.id, lot.id, sent.getvalue(), taken_by=MANAGER.id, now=NOON)
+        )
+    return kept

@@ -50,6 +50,7 @@ from parking.exits.errors import (
     ParkingSessionNotFound,
     PassNotValid,
     PlateDiffers,
+    PrepayNotOffered,
     UnconfirmedLimitReached,
 )
 from parking.exits.leaving import LeaveFacts, LeaveRequest
@@ -122,15 +123,21 @@ async def correct(
 @router.post(
     "/{session_id}/quotes",
     status_code=201,
-    responses=may_answer(*IS_PRICED, LostTicketNotReported),
+    responses=may_answer(*IS_PRICED, LostTicketNotReported, PrepayNotOffered),
 )
 async def quote(
     session_id: UUID, body: QuoteCreate, caller: Gate, tx: Tx, quotes: TheQuotes, now: Now
 ) -> QuoteRead:
-    """Say what is due now. The quote holds for five minutes; nothing is stored."""
+    """Say what is due now, or ahead. The quote holds for five minutes; nothing is stored."""
     await find_own_stay(tx, caller, session_id, now=now)
     found = await quote_stay(
-        tx, caller.org_id, session_id, quotes, is_ticket_lost=body.is_ticket_lost, now=now
+        tx,
+        caller.org_id,
+        session_id,
+        quotes,
+        is_ticket_lost=body.is_ticket_lost,
+        stay_minutes=body.stay_minutes,
+        now=now,
     )
     return write_quote(found)
 

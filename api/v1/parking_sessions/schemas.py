@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.http.fields import AmountVnd, Body, Instant, Line, Read, ReasonText
-from parking.exits.quoting import StayQuote
+from parking.exits.quoting import STAY_MINUTES_MAX, StayQuote
 from parking.exits.rules import ExitReason, ReviewDecision, SessionStatus, StayFacts
 from parking.plates import PLATE_CHARS_MAX
 from parking.sessions.rules import (
@@ -35,6 +35,13 @@ class QuoteCreate(Body):
 
     is_ticket_lost: bool = Field(
         default=False, description="Report it first, by POST …/lost-ticket."
+    )
+    stay_minutes: int | None = Field(
+        default=None,
+        ge=1,
+        le=STAY_MINUTES_MAX,
+        description="Paid ahead is a stay of so many minutes after the entry, where the lot's"
+        " `payment_timing` is `prepay`; longer than that costs the rest at the exit.",
     )
 
 

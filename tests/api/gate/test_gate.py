@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from tests.world.gates import Gate
 from tests.world.hubs import Hub
 from tests.world.lots import LotFacts, a_lot
 from tests.world.notices import pay
-from tests.world.parking_sessions import a_tariff, as_stall
+from tests.world.parking_sessions import a_tariff, a_tariff_document, as_stall
 from tests.world.references import a_block, a_device
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +87,33 @@ async def test_an_attendant_sees_the_gate_of_their_own_lot_only(
     assert (await attendant.get(f"/gate/lots/{gate.lot.id}/inside?q=345")).status_code == 200
     sent_home = await attendant.get("/")
     assert sent_home.headers["location"] == "/gate"
+
+
+async def test_phone_keeps_the_tariffs_of_those_who_came_and_of_those_who_will(
+    gate: Gate, hub: Hub, attendant: httpx.AsyncClient
+) -> None:
+    """The tariff of a week ago prices who came then; what begins in a month is not needed yet."""
+    now, path = read_clock(), f"/gate/lots/{gate.lot.id}/posted"
+    for days, document in ((-7, a_night_tariff(9_000)), (2, a_night_tariff(11_000))):
+        at = now + timedelta(days=days)
+        await a_tariff(hub.services.database, gate.lot, document, since=at, now=now)
+    await a_tariff(hub.services.database, gate.lot, since=now + timedelta(days=30), now=now)
+
+    rates = (await attendant.get(path)).json()["rates"]
+
+    assert [sorted(one["plans"]) for one in rates] == [["car", "motorbike"], ["car"], ["car"]]
+    began = [datetime.fromisoformat(one["from_at"]) - now for one in rates]
+    assert [round(one / timedelta(days=1)) for one in began] == [-31, -7, 2]
+    prices = [one["plans"]["car"]["ladders"][0]["lines"][0][-1] for one in rates]
+    assert prices == [25_000, 9_000, 11_000]
+    assert [one["plans"]["car"]["tables"][0][0][:2] for one in rates[1:]] == [[360, 720]] * 2
+
+
+def a_night_tariff(night_vnd: int) -> dict[str, Any]:
+    """A tariff for cars alone: by night a price, by day nothing."""
+    line = {"type": "flatRate", "value_vnd": night_vnd, "window": "18:00-06:00"}
+    tables = [{"vehicle_classes": ["car"], "rate_line_collections": [{"rate_lines": [line]}]}]
+    return a_tariff_document(rate_tables=tables)
 
 
 async def test_a_stay_of_another_lot_is_not_shown_under_ones_own(

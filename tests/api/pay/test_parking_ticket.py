@@ -118,7 +118,7 @@ async def test_page_says_what_is_due_of_what_and_who_may_take_it(
         "Ô tô",
         "25.000 ₫",
         "Mỗi giờ",
-        "Đến 1 giờ",
+        "Bắt đầu giờ (hoặc lượt) nào thì tính trọn",
         "QĐ 44/2017/QĐ-UBND",
         "123/GP-SXD",
         "Công ty TNHH MTV Khai thác điểm đỗ xe",
@@ -307,7 +307,8 @@ async def test_a_visitor_reads_english_and_is_sent_to_the_attendant(
         "Amount due",
         "Pay the attendant in cash: exactly the amount on this screen, in đồng.",
         "After paying you have at least 15 minutes to leave.",
-        "Up to 1 hour",
+        "Each hour",
+        "An hour or block that has started counts as a whole one.",
         "Parking licence",
     ):
         assert said in words, said

@@ -12,6 +12,7 @@ from ops.backup.manifest import (
     DUMP,
     MANIFEST,
     Manifest,
+    PhotoCounts,
     count_restores,
     describe_file,
     note_restore,
@@ -24,13 +25,31 @@ from payments.payees.rules import LOST_BURST_MAX, LOST_PER_SECOND_MAX
 
 KEY, OTHER_KEY = "k" * 44, "o" * 44
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
+PHOTOS = PhotoCounts(count=12_000, size_bytes=900_000_000, erased=2, lost=1)
+# As 0.2 wrote it.
+BEFORE_PHOTOS = """\
+{
+  "format": 1,
+  "taken_at": "2026-11-20T05:00:00+00:00",
+  "revision": "m0006",
+  "key": "efcda6e0266f382c",
+  "files": {
+    "database.dump": {
+      "sha256": "b2c84de4cbb35ee2ca01d808633bf1129de3adb0d2b6fc5a8a64672ed7f02280",
+      "size_bytes": 21
+    }
+  },
+  "seal": "19c8e39fea8223b6a09785256dd66a5865efa5fbf17a6862f2c1503e9f6c71b4"
+}
+"""
 
 
 @pytest.fixture
 def backup(tmp_path: Path) -> Path:
     (tmp_path / DUMP).write_bytes(b"PGDMP of a small town")
     files = {DUMP: describe_file(tmp_path / DUMP)}
-    write_manifest(tmp_path, Manifest(taken_at=NOON, revision="m0006", files=files), KEY)
+    manifest = Manifest(taken_at=NOON, revision="m0006", files=files, photos=PHOTOS)
+    write_manifest(tmp_path, manifest, KEY)
     return tmp_path
 
 
@@ -39,6 +58,7 @@ def test_a_manifest_is_read_as_it_was_written(backup: Path) -> None:
 
     assert (manifest.taken_at, manifest.revision) == (NOON, "m0006")
     assert manifest.files == {DUMP: describe_file(backup / DUMP)}
+    assert manifest.photos == PHOTOS
     assert KEY not in (backup / MANIFEST).read_text()
 
 
@@ -63,6 +83,9 @@ def test_a_backup_without_its_dump_or_manifest_is_refused(backup: Path, tmp_path
         ("taken_at", "2026-11-27T05:00:00+00:00"),
         ("revision", "m0001"),
         ("files", {}),
+        ("photos", None),
+        ("photos", {"count": 0, "size_bytes": 0, "erased": 0, "lost": 0}),
+        ("format", 1),
         ("seal", "0" * 64),
         ("seal", "đ" * 64),
         ("seal", "\ud800"),
@@ -73,6 +96,26 @@ def test_a_manifest_that_was_changed_is_refused(backup: Path, name: str, value: 
     facts = json.loads((backup / MANIFEST).read_text())
     (backup / MANIFEST).write_text(json.dumps({**facts, name: value}))
     with pytest.raises(CannotStart, match="changed since"):
+        read_manifest(backup, KEY)
+
+
+def test_a_manifest_of_a_release_that_left_photos_out_is_read(tmp_path: Path) -> None:
+    (tmp_path / DUMP).write_bytes(b"PGDMP of a small town")
+    (tmp_path / MANIFEST).write_text(BEFORE_PHOTOS)
+
+    manifest = read_manifest(tmp_path, KEY)
+
+    assert (manifest.revision, manifest.photos) == ("m0006", None)
+
+
+def test_a_backup_of_a_newer_release_is_left_to_that_one(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("ops.backup.manifest.FORMAT", 3)
+        write_manifest(backup, read_manifest(backup, KEY), KEY)
+
+    with pytest.raises(CannotStart, match="newer PhoPay"):
         read_manifest(backup, KEY)
 
 

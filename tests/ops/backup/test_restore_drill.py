@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from core.db import Database
 from core.ids import new_id
 from ops.backup.backup import make_backup
+from ops.backup.photos import PutBack
 from ops.backup.restore import Restored, advance_serials, restore_backup
 from ops.environment import build_environment, embedded_owner_url, role_passwords
 from ops.errors import CannotStart
@@ -22,6 +24,7 @@ from ops.migrate import upgrade
 from ops.postgres.place import find_place
 from ops.postgres.supervisor import Cluster, running_postgres
 from ops.roles import ensure_embedded_database
+from parking.photos.store import find_folder, name_file
 from payments.bills.references import SERIAL_COUNT
 from payments.bills.rules import BillFacts
 from payments.bills.serials import ReferenceSource, serials_to_skip
@@ -34,8 +37,11 @@ from tests.world.databases import (
     open_database_at,
     reachable_folder,
 )
+from tests.world.hubs import running_hub
+from tests.world.lots import a_lot
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.organisations import GIVEN_OUT
+from tests.world.photos import keep_photos, photos_in
 from tests.world.reads import list_breaks, read_ledger, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
 
@@ -70,12 +76,19 @@ async def open_more(database: Database, stall: PayableStall, count: int = BILLS)
 
 def restore(fresh_database: FreshDatabase, folder: Path, *, may_replace: bool = False) -> Restored:
     return restore_backup(
-        fresh_database.owner_url, TEST_SECRET_KEY, folder, may_replace=may_replace
+        fresh_database.owner_url,
+        TEST_SECRET_KEY,
+        folder,
+        photo_dir=find_folder(fresh_database.settings),
+        may_replace=may_replace,
     )
 
 
 def back_up(fresh_database: FreshDatabase, folder: Path) -> Path:
-    return make_backup(fresh_database.owner_url, TEST_SECRET_KEY, folder, has_key=False)
+    photo_dir = find_folder(fresh_database.settings)
+    return make_backup(
+        fresh_database.owner_url, TEST_SECRET_KEY, folder, has_key=False, photo_dir=photo_dir
+    ).folder
 
 
 def references_of(bills: list[BillFacts]) -> set[str]:
@@ -114,6 +127,28 @@ async def test_no_reference_of_the_lost_time_comes_again_and_its_payer_pays_no_s
         assert await list_breaks(hub, stall) == ["unknown_reference"] * BILLS
         assert await pay(hub, stall, before[1]) == "settle"
     assert find_violations(target.owner_url) == []
+
+
+async def test_a_restored_hub_shows_the_photos_of_the_backup_by_their_links(
+    fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
+) -> None:
+    async with a_hub_on(fresh_database) as hub:
+        lot = await a_lot(hub)
+        photos = photos_in(find_folder(fresh_database.settings), hub)
+        kept = await keep_photos(photos, lot, 3)
+    folder = back_up(fresh_database, tmp_path)
+    shutil.rmtree(find_folder(fresh_database.settings))  # the machine is lost
+
+    restored = restore(target, folder)
+
+    assert restored.photos == PutBack(is_in_backup=True, put_back=3)
+    files = [find_folder(target.settings) / name_file(lot.org.id, one.hash) for one in kept]
+    assert [sha256(file.read_bytes()).digest() for file in files] == [one.hash for one in kept]
+    async with running_hub(target.settings) as served:
+        for one in kept:
+            link = photos.link(lot.org.code, lot.org.id, one.hash, now=datetime.now(UTC))
+            shown = await served.client.get(link)
+            assert (shown.status_code, shown.content) == (200, one.jpeg)
 
 
 async def test_one_backup_restored_twice_on_new_machines_never_repeats_a_reference(

@@ -14,6 +14,13 @@ from tests.world.databases import TEST_SECRET_KEY, FreshDatabase
 pytestmark = pytest.mark.database
 
 
+def back_up(fresh_database: FreshDatabase, target: Path) -> Path:
+    photo_dir = fresh_database.settings.data_dir / "photos"
+    return make_backup(
+        fresh_database.owner_url, TEST_SECRET_KEY, target, has_key=False, photo_dir=photo_dir
+    ).folder
+
+
 def test_a_backup_that_finds_another_under_way_leaves_it_alone(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -26,7 +33,7 @@ def test_a_backup_that_finds_another_under_way_leaves_it_alone(
         (folder / "database.dump").write_bytes(b"half")
 
     with pytest.raises(CannotStart, match="Another backup"):
-        make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
+        back_up(fresh_database, tmp_path)
 
     assert all((folder / "database.dump").exists() for folder in under_way)
 
@@ -37,7 +44,7 @@ def test_a_backup_is_named_in_utc_whatever_the_databases_time_zone(
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute(f"ALTER DATABASE {fresh_database.name} SET timezone = 'Asia/Ho_Chi_Minh'")
 
-    folder = make_backup(fresh_database.owner_url, TEST_SECRET_KEY, tmp_path, has_key=False)
+    folder = back_up(fresh_database, tmp_path)
 
     named = datetime.strptime(folder.name, "phopay-%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - named) < timedelta(minutes=5)

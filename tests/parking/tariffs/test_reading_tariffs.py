@@ -166,3 +166,18 @@ def test_the_example_of_the_page_is_a_tariff_and_costs_what_it_says() -> None:
     assert cost(tariff, "20 08:00", "20 11:00") == 2 * 25_000 + 35_000
     assert cost(tariff, "20 18:00", "20 23:00") == 6 * 25_000
     assert cost(tariff, "20 06:00", "20 23:59") == 400_000
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "same"), [("version_rule", "clock", "entry"), ("refunds_unused", True, False)]
+)
+def test_a_rule_that_no_gate_follows_is_refused_with_what_to_do(
+    key: str, wanted: object, same: object
+) -> None:
+    with pytest.raises(TariffNotReadable) as refused:
+        build_tariff(a_document(hourly(10_000), **{key: wanted}))
+
+    (fault,) = refused.value.violations
+    assert (fault.field, fault.code) == (key, "not_supported")
+    assert f"leave {key} out" in fault.detail
+    build_tariff(a_document(hourly(10_000), **{key: same}))

@@ -17,7 +17,7 @@ from parking.tariffs.pricing import (
     price_stay_by_versions,
 )
 from parking.tariffs.reading import read_sample
-from parking.tariffs.structure import AmountRounding, BlockRounding, Rounding, Tariff, VersionRule
+from parking.tariffs.structure import AmountRounding, BlockRounding, Rounding, Tariff
 from tests.parking.tariffs.stays import a_stay, a_tariff, at, cost, flat, hourly, price
 
 DAY = {"window": "08:00-22:00"}
@@ -300,14 +300,15 @@ def test_a_sum_that_covers_too_little_covers_nothing() -> None:
         covered(a_tariff(*STEPS), a_stay("20 08:00"), 10_000, "20 11:00")
 
 
-@pytest.mark.parametrize(("refunds_unused", "refund_vnd"), [(False, 0), (True, 20_000)])
-def test_who_paid_ahead_and_leaves_early_is_refunded_if_the_tariff_says_so(
-    refunds_unused: bool, refund_vnd: int
-) -> None:
-    tariff = a_tariff(*STEPS, payment_timing="prepay", refunds_unused=refunds_unused)
+def test_who_paid_ahead_and_leaves_early_owes_nothing_and_who_stays_longer_the_rest() -> None:
+    tariff, stay = a_tariff(*STEPS, payment_timing="prepay"), a_stay("20 08:00")
+    paid_vnd = price_stay(tariff, stay, left_at=at("20 11:00")).amount_vnd
 
-    due = amount_due(tariff, a_stay("20 08:00"), now=at("20 10:00"), paid_vnd=40_000)
-    assert (due.amount_vnd, due.unused_vnd, due.refund_vnd) == (0, 20_000, refund_vnd)
+    early = amount_due(tariff, stay, now=at("20 10:00"), paid_vnd=paid_vnd)
+    late = amount_due(tariff, stay, now=at("20 11:01"), paid_vnd=paid_vnd)
+
+    assert (paid_vnd, early.amount_vnd, early.unused_vnd) == (40_000, 0, 20_000)
+    assert late.amount_vnd == 20_000
 
 
 # Lost tickets
@@ -350,17 +351,14 @@ def test_a_price_contains_its_tax(tax_rate_bps: int | None, tax_vnd: int) -> Non
 # Versions, bounds, charts
 
 
-def test_a_new_version_holds_for_those_who_come_after_it_or_for_its_own_days() -> None:
+def test_a_new_version_holds_for_those_who_come_after_it() -> None:
     old = replace(a_tariff(*STEPS), valid_until_on=date(2026, 11, 21))
     new = a_tariff(hourly(50_000), valid_from_on="2026-11-21")
-    stay = a_stay("20 22:00")
+    over_midnight = a_stay("20 22:00")
 
-    def total(first_rule: VersionRule) -> int:
-        versions = [new, replace(old, version_rule=first_rule)]
-        return price_stay_by_versions(versions, stay, left_at=at("21 02:00")).amount_vnd
+    price = price_stay_by_versions([new, old], over_midnight, left_at=at("21 02:00"))
 
-    assert total(VersionRule.ENTRY) == 10_000 + 10_000 + 20_000 + 20_000
-    assert total(VersionRule.CLOCK) == 10_000 + 10_000 + 50_000 + 50_000
+    assert price.amount_vnd == 10_000 + 10_000 + 20_000 + 20_000
 
 
 def test_of_two_versions_in_force_the_later_one_holds() -> None:

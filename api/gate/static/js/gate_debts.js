@@ -70,12 +70,19 @@ export class Debts {
     this.gate.screens.complain(this.gate.say("debt.settled"));
   }
 
+  /** Back from the debt's code. */
+  async showAgain() {
+    const debt = await this.stays.read(this.stays.stay.id, { quiet: true });
+    return debt?.due_vnd ? this.stays.show(debt) : this.giveUp();
+  }
+
   async #collect() {
     const { stays } = this;
     const { stay, isTicketLost, seenPlate, photo } = stays;
     const [oldest] = stay.arrears;
     this.#visit = { id: stay.id, isTicketLost, seenPlate, photo: photo.taken };
     stays.isTicketLost = false; // that is the ticket of this visit
+    stays.stayMinutes = 0;
     const debt = await stays.read(oldest.id, { quiet: true });
     if (!debt?.due_vnd) return this.giveUp();
     return stays.show(debt);

@@ -1,5 +1,6 @@
 // A vehicle comes in: plate and class on big keys, and the outcome in a strip that a glance reads.
 
+import { canPayAhead, chooseAhead } from "/static/js/gate_ahead.js";
 import { takePhoto } from "/static/js/gate_camera.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
@@ -121,6 +122,7 @@ export class Entering {
     gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
     this.clear();
     this.#offerLane(lanes);
+    if (canPayAhead(gate, answer)) chooseAhead(gate, sent);
     if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
     if (sent.plate && !answer.is_watched && !gate.lot.is_crowd_mode) await this.#tellDebt(sent);
   }

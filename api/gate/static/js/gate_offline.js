@@ -1,8 +1,9 @@
-// Work at the gate without a network: vehicles that this phone knows, a provisional price from the
-// posted one, cash and exits that are kept until they can be sent.
+// Work at the gate without a network: vehicles that this phone knows, their prices by the tariffs that
+// it keeps, cash and exits that are kept until they can be sent.
 
 import { hubNow } from "/static/js/hub_clock.js";
 import { newId } from "/static/js/gate_hub.js";
+import { graceOf, priceOf, withLostTicket } from "/static/js/gate_price.js";
 import { all, changeFact, put, read, readFact, remove } from "/static/js/gate_store.js";
 import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 
@@ -21,8 +22,7 @@ export class Offline {
     if (!gate.queue.isReady) return;
     const path = `/gate/lots/${gate.lot.id}`;
     const found = await gate.attempt(() => gate.hub.get(`${path}/posted`), { quiet: true });
-    if (found) await put("facts", found.classes, "posted");
-    if (found) await put("facts", found.lost_ticket, "lost_ticket");
+    if (found) await put("facts", found, "posted");
     this.posted = (await readFact("posted")) ?? {};
     const inside = await gate.attempt(() => gate.hub.get(`${path}/inside?q=`), { quiet: true });
     for (const stay of inside?.stays ?? []) await this.remember(stay);
@@ -79,8 +79,9 @@ export class Offline {
     const stayVnd = known.is_pass ? 0 : this.#price(known);
     if (stayVnd === null) return null;
     const isLost = isTicketLost || Boolean(known.is_ticket_lost);
-    const priceVnd = isLost ? await this.#withLostTicket(stayVnd) : stayVnd;
-    const dueVnd = Math.max(0, priceVnd - known.paid_vnd);
+    const priceVnd = isLost ? withLostTicket(this.posted.rates, known, stayVnd) : stayVnd;
+    const isInGrace = hubNow() <= (known.paid_until ?? 0); // cash was taken: there is time to leave
+    const dueVnd = isInGrace ? 0 : Math.max(0, priceVnd - known.paid_vnd);
     return {
       ...known,
       status: "inside",
@@ -101,20 +102,9 @@ export class Offline {
     };
   }
 
-  /** By the posted price: what a stay of that length costs that came in today. */
-  #price({ vehicle_class, entered_at }) {
-    const points = this.posted[vehicle_class];
-    if (!points?.length) return null;
-    const minutes = Math.max(0, (hubNow() - Date.parse(entered_at)) / 60_000);
-    return (points.find(([upTo]) => minutes <= upTo) ?? points.at(-1))[1];
-  }
-
-  /** By the tariff's rule for a lost ticket, as the hub would. */
-  async #withLostTicket(stayVnd) {
-    const { amount_vnd: lostVnd, rule } = (await readFact("lost_ticket")) ?? {};
-    if (lostVnd === null || lostVnd === undefined) return stayVnd;
-    if (rule === "instead") return lostVnd;
-    return rule === "at_least" ? Math.max(stayVnd, lostVnd) : stayVnd + lostVnd;
+  /** By the tariff that held when it came in, until now; null where the phone does not know it. */
+  #price(stay) {
+    return priceOf(this.posted.rates, stay, hubNow());
   }
 
   /** Let a vehicle in; it is known from now on. */
@@ -137,7 +127,8 @@ export class Offline {
     await gate.queue.keep("collection", data, stay.plate ?? stay.ticket);
     // The hub cancels a code that cash was taken instead of: what is due later has one of its own.
     const { status, is_offline, due_vnd, lines, code, ...known } = stay;
-    await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd });
+    const paidUntil = hubNow() + graceOf(this.posted.rates, stay) * 60_000;
+    await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd, paid_until: paidUntil });
     return true;
   }
 

@@ -1,6 +1,7 @@
 // What is rarer at the way out: on behalf, exempt, a lost ticket, out without paying, a plate that
 // differs, a correction, and what is printed.
 
+import { canPayAhead, chooseAhead } from "/static/js/gate_ahead.js";
 import { takePhoto } from "/static/js/gate_camera.js";
 import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 
@@ -17,6 +18,7 @@ export class OtherWays {
     const owes = stay.due_vnd > 0;
     const actions = [
       ...(stay.pass_offer ? stays.payments() : []), // in place of which the pass is offered
+      canPayAhead(gate, stay) && { words: say("ways.ahead"), icon: "clock", name: "ahead", run: () => chooseAhead(gate, stay) },
       owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },

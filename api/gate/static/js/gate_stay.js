@@ -21,6 +21,7 @@ export class Stays {
     this.gate = gate;
     this.stay = null;
     this.isTicketLost = false;
+    this.stayMinutes = 0; // that are paid ahead; 0: what is due now
     this.seenPlate = ""; // the whole plate that was looked for, as it stands at the way out
     this.screen = gate.screens.of("stay");
     this.code = gate.screens.of("code");
@@ -28,7 +29,7 @@ export class Stays {
     this.readPlate = new ReadPlate(gate, this);
     this.debts = new Debts(gate, this);
     this.photo = new ExitPhoto(gate, this);
-    this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
+    this.code.querySelector("[data-code-back]").addEventListener("click", () => (this.debts.isOpen ? this.debts.showAgain() : this.open(this.stay.id)));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
     const leave = this.code.querySelector("[data-code-leave]");
@@ -45,8 +46,9 @@ export class Stays {
   }
 
   /** Read a stay with its quote and show what is due. */
-  async open(sessionId, { isTicketLost = false, seenPlate = "", photo = null } = {}) {
+  async open(sessionId, { isTicketLost = false, seenPlate = "", photo = null, stayMinutes = 0 } = {}) {
     if (photo || sessionId !== this.stay?.id) this.photo.use(photo);
+    this.stayMinutes = stayMinutes;
     this.isTicketLost = isTicketLost;
     this.seenPlate = seenPlate;
     this.debts.close();
@@ -59,7 +61,8 @@ export class Stays {
   async read(sessionId, { quiet = false } = {}) {
     const { gate } = this;
     const lost = this.isTicketLost ? "&is_ticket_lost=true" : "";
-    const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}`;
+    const ahead = this.stayMinutes ? `&stay_minutes=${this.stayMinutes}` : "";
+    const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}${ahead}`;
     const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
     const stay = await gate.attempt(() => gate.hub.get(path), { quiet, instead });
     if (stay?.paid_vnd && !stay.is_offline) await gate.offline.notePaid(sessionId, stay.paid_vnd);
@@ -129,6 +132,7 @@ export class Stays {
   #dueWord() {
     const { stay, gate } = this;
     if (this.debts.isOpen) return gate.say(stay.due_vnd ? "debt.due" : "debt.paid");
+    if (stay.due_vnd && stay.stay_minutes) return gate.say("due.ahead", { count: stay.stay_minutes / 60 });
     if (stay.due_vnd) return gate.say("due.due");
     if (stay.is_exempt) return gate.say("due.exempt");
     if (stay.pass_id) return gate.say("due.pass");

@@ -1,0 +1,183 @@
+"""A stay that is paid ahead: for hours that the driver chooses, and the rest at the way out."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.db import Database
+from core.errors import HubError
+from core.tenancy import open_org_transaction
+from parking.exits.errors import NotPaid, PrepayNotOffered
+from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
+from parking.exits.paying import collect, open_bill
+from parking.exits.quoting import StayQuote, hold_to, quote_stay
+from parking.exits.standing import get_stay, may_stay_until, read_standing
+from parking.tariffs.quotes import QuoteSigner
+from tests.world.constants import NOON
+from tests.world.lots import CAR
+from tests.world.notices import pay
+from tests.world.parking_sessions import (
+    HOURLY_VND,
+    Gate,
+    a_bill_wanted,
+    a_gate,
+    a_stay,
+    a_tariff_document,
+    cash,
+)
+
+pytestmark = pytest.mark.anyio
+
+SIGNER = QuoteSigner("k" * 32)
+HOUR = timedelta(hours=1)
+NO_GRACE = a_tariff_document(exit_grace_minutes=0)
+
+
+@pytest.fixture
+async def gate(app_database: Database) -> Gate:
+    """A lot where a stay is paid ahead, 25.000 ₫ an hour for cars."""
+    return await a_gate(app_database, payment_timing="prepay", document=NO_GRACE)
+
+
+async def a_car(database: Database, gate: Gate) -> UUID:
+    return await a_stay(database, gate, vehicle_class=CAR, entered_at=NOON)
+
+
+async def ask(
+    database: Database, gate: Gate, stay_id: UUID, minutes: int | None, now: datetime
+) -> StayQuote:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return await quote_stay(
+            session, gate.org_id, stay_id, SIGNER, stay_minutes=minutes, now=now
+        )
+
+
+async def pay_cash(
+    database: Database, gate: Gate, stay_id: UUID, quote: StayQuote, now: datetime
+) -> None:
+    """Take what was quoted, as the routes do: the quote's token says for how long it is."""
+    assert quote.token is not None
+    amount_vnd = quote.standing.due_vnd
+    held = hold_to(
+        SIGNER, quote.token, org_id=gate.org_id, session_id=stay_id, amount_vnd=amount_vnd, now=now
+    )
+    async with open_org_transaction(database, gate.org_id) as session:
+        await collect(
+            session,
+            gate.org_id,
+            stay_id,
+            cash(amount_vnd),
+            priced_at=held.priced_at,
+            actor=gate.attendant,
+            now=now,
+        )
+
+
+async def let_out(
+    database: Database, gate: Gate, stay_id: UUID, now: datetime
+) -> LeaveFacts | HubError:
+    async with open_org_transaction(database, gate.org_id) as session:
+        request = LeaveRequest(session_id=stay_id, actor=gate.attendant)
+        (left,) = await leave(session, gate.org_id, [request], now=now)
+    return left
+
+
+async def count_breaks(database: Database, gate: Gate) -> int:
+    async with open_org_transaction(database, gate.org_id) as session:
+        return int(await session.scalar(text("SELECT count(*) FROM breaks")) or 0)
+
+
+async def test_three_hours_are_paid_ahead_and_cover_three_hours(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_car(app_database, gate)
+
+    quote = await ask(app_database, gate, stay_id, 180, NOON)
+    await pay_cash(app_database, gate, stay_id, quote, NOON)
+
+    assert quote.standing.due_vnd == 3 * HOURLY_VND == sum(one.amount_vnd for one in quote.lines)
+    at = NOON + HOUR
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        stay = await get_stay(session, gate.org_id, stay_id)
+        standing = await read_standing(session, gate.org_id, stay, at=at)
+    assert (standing.due_vnd, may_stay_until(standing, at=at)) == (0, NOON + 3 * HOUR)
+
+
+async def test_who_leaves_later_pays_the_rest_and_who_leaves_early_nothing(
+    app_database: Database, gate: Gate
+) -> None:
+    early, late = await a_car(app_database, gate), await a_car(app_database, gate)
+    for stay_id in (early, late):
+        quote = await ask(app_database, gate, stay_id, 120, NOON)
+        await pay_cash(app_database, gate, stay_id, quote, NOON)
+
+    left = await let_out(app_database, gate, early, NOON + HOUR)
+    assert isinstance(left, LeaveFacts)
+    assert (left.reason, left.price_vnd, left.paid_vnd) == ("paid", HOURLY_VND, 2 * HOURLY_VND)
+
+    after = NOON + 2 * HOUR + timedelta(minutes=1)
+    refused = await let_out(app_database, gate, late, after)
+    assert isinstance(refused, NotPaid)
+    assert refused.due_vnd == HOURLY_VND
+    rest = await ask(app_database, gate, late, None, after)
+    await pay_cash(app_database, gate, late, rest, after)
+    paid = await let_out(app_database, gate, late, after)
+    assert isinstance(paid, LeaveFacts)
+    assert (paid.price_vnd, paid.paid_vnd) == (3 * HOURLY_VND, 3 * HOURLY_VND)
+    assert await count_breaks(app_database, gate) == 0
+
+
+async def test_more_hours_cost_what_they_add_and_hours_that_are_paid_nothing(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_car(app_database, gate)
+    await pay_cash(
+        app_database, gate, stay_id, await ask(app_database, gate, stay_id, 120, NOON), NOON
+    )
+
+    longer = await ask(app_database, gate, stay_id, 240, NOON + HOUR)
+    same = await ask(app_database, gate, stay_id, 60, NOON + HOUR)
+
+    assert longer.standing.due_vnd == 2 * HOURLY_VND
+    assert (same.standing.due_vnd, same.token) == (0, None)
+
+
+async def test_a_code_for_three_hours_is_paid_ahead(app_database: Database, gate: Gate) -> None:
+    stay_id = await a_car(app_database, gate)
+    quote = await ask(app_database, gate, stay_id, 180, NOON)
+    assert quote.token is not None
+    held = hold_to(
+        SIGNER,
+        quote.token,
+        org_id=gate.org_id,
+        session_id=stay_id,
+        amount_vnd=3 * HOURLY_VND,
+        now=NOON,
+    )
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        bill = await open_bill(
+            session,
+            gate.org_id,
+            stay_id,
+            a_bill_wanted(gate, 3 * HOURLY_VND),
+            priced_at=held.priced_at,
+            actor=gate.attendant,
+            now=NOON,
+        )
+    await pay(app_database, gate.stall, bill, now=NOON)
+
+    left = await let_out(app_database, gate, stay_id, NOON + 3 * HOUR)
+
+    assert isinstance(left, LeaveFacts)
+    assert (left.reason, left.paid_vnd) == ("paid", 3 * HOURLY_VND)
+    assert await count_breaks(app_database, gate) == 0
+
+
+async def test_a_lot_that_is_paid_at_the_exit_takes_nothing_ahead(app_database: Database) -> None:
+    gate = await a_gate(app_database)
+    stay_id = await a_car(app_database, gate)
+
+    with pytest.raises(PrepayNotOffered):
+        await ask(app_database, gate, stay_id, 120, NOON)
