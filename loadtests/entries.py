@@ -4,7 +4,7 @@ import asyncio
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +39,10 @@ BATCH_FLOOR_TIMES: Final = 1.8
 P99_MS: Final = 60.0
 P99_FLOOR_TIMES: Final = 6.0
 HUB_RSS_MIB: Final = 350.0
+
+# A tenth of the city's vehicles in paid parking: three times the peak hour's 95 a second, half of
+# them coming in and half going out.
+CITY_BURST_PER_S: Final = 285.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +205,7 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
         ),
         figures.at_least("exits_per_s", exits_per_s, "1/s", EXITS_SHARE * spread_per_s),
         figures.measured("exits_to_entries", exits_per_s / spread_per_s, "×"),
+        judge_city_burst(spread_per_s, exits_per_s),
         figures.measured("entry_p50_ms_at_300", find_percentile(times_ms, 50), "ms"),
         figures.at_most("entry_p99_ms_at_300", find_percentile(times_ms, 99), "ms", p99_bar_ms),
         figures.measured("floor_p99_ms_at_300", floor_p99_ms, "ms"),
@@ -210,6 +215,14 @@ def measure(quick: bool, plan: Plan | None = None, *, history: int = 0) -> list[
         figures.at_most("doubled", doubled, "", 0),
         figures.measured("sender_ceiling_per_s", ceiling_per_s, "1/s"),
     ]
+
+
+def judge_city_burst(entries_per_s: float, exits_per_s: float) -> Figure:
+    """Hold a city's burst against what the hub does when as many vehicles come in as go out."""
+    both_per_s = 2 / (1 / entries_per_s + 1 / exits_per_s)
+    margin = figures.at_least("city_burst_margin", both_per_s / CITY_BURST_PER_S, "×", 1.0)
+    note = f"{both_per_s:,.0f} entries and exits a second, of {CITY_BURST_PER_S:.0f} in a burst"
+    return replace(margin, note=note)
 
 
 def _judge_history(past_per_s: float | None, spread_per_s: float) -> list[Figure]:

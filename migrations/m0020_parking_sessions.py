@@ -16,6 +16,7 @@ TABLES = (
     *("parking_sessions", "inside", "observations", "movements", "stay_links"),
     "lost_tickets",
 )
+READ_PLATES = 5  # as many plates are kept of what was read in a photo
 # Columns that may be changed after a row was written.
 APP_MAY_UPDATE = {
     "parking_sessions": "vehicle_class, plate, ticket, ticket_kind, status, entry_photo,"
@@ -26,7 +27,7 @@ APP_MAY_UPDATE = {
     " arrears_vnd",
     # Sightings and reports are never overwritten; a person's request takes what names them out.
     "observations": "plate, read_text, photo, candidates",
-    "movements": "body, request, handled_at, attempts, try_at, verdict",
+    "movements": "body, request, plate, has_words, handled_at, attempts, try_at, verdict",
     "lost_tickets": "photo",
 }
 
@@ -103,6 +104,13 @@ def upgrade() -> None:
         ["org_id", "plate", "vehicle_class"],
         unique=False,
         postgresql_where=sa.text("arrears_vnd > 0"),
+    )
+    op.create_index(
+        "ix_parking_sessions_by_hand",
+        "parking_sessions",
+        ["org_id", "exit_shift_id"],
+        unique=False,
+        postgresql_where=sa.text("exit_reason = 'manual'"),
     )
     op.create_index(
         "ix_parking_sessions_left",
@@ -190,6 +198,15 @@ def upgrade() -> None:
         sa.Column("read_text", sa.String(length=40), nullable=True),
         sa.Column("read_score_bps", sa.SmallInteger(), nullable=True),
         sa.Column("candidates", postgresql.JSON(astext_type=sa.Text()), nullable=True),
+        *(
+            sa.Column(
+                f"read_{place}",
+                sa.Text(),
+                sa.Computed(f"candidates -> {place - 1} ->> 'plate'", persisted=True),
+                nullable=True,
+            )
+            for place in range(1, READ_PLATES + 1)
+        ),
         sa.Column("photo", sa.LargeBinary(), nullable=True),
         sa.Column("device_id", sa.Uuid(), nullable=True),
         sa.Column("seen_by", sa.Uuid(), nullable=False),
@@ -217,7 +234,8 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("candidates IS NOT NULL"),
     )
-    for column in ("plate", "read_text"):
+    reads = (f"read_{place}" for place in range(1, READ_PLATES + 1))
+    for column in ("plate", "read_text", *reads):
         op.create_index(
             f"ix_observations_{column}",
             "observations",
@@ -234,6 +252,8 @@ def upgrade() -> None:
         sa.Column("lot_id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("plate", sa.String(length=20), nullable=True),
+        sa.Column("has_words", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("body", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("request", postgresql.JSON(astext_type=sa.Text()), nullable=True),
@@ -258,6 +278,27 @@ def upgrade() -> None:
         ["org_id", "lot_id", "id"],
         unique=False,
         postgresql_where=sa.text("lot_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_movements_by_hand",
+        "movements",
+        ["org_id", "lot_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'manual_open'"),
+    )
+    op.create_index(
+        "ix_movements_plate",
+        "movements",
+        ["org_id", "plate"],
+        unique=False,
+        postgresql_where=sa.text("plate IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_movements_words",
+        "movements",
+        ["org_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("has_words"),
     )
     op.create_index(
         "ix_movements_waiting",

@@ -187,7 +187,10 @@ def _list_partitions(owner: psycopg.Connection, table: str) -> list[Partition]:
 
 
 def _make_like(owner: psycopg.Connection, table: str, name: str) -> None:
-    statement = "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+    statement = (
+        "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+        " INCLUDING GENERATED)"
+    )
     names = {"name": sql.Identifier(name), "table": sql.Identifier(table)}
     owner.execute(sql.SQL(statement).format(**names))
 

@@ -13,7 +13,7 @@ PLATE_TABLES: Final[dict[str, tuple[str, ...]]] = {
     "parking_sessions": ("plate",),
     "inside": ("credential",),
     "observations": ("plate", "read_text", "candidates"),
-    "movements": ("body", "request"),
+    "movements": ("plate", "body", "request"),
     "pass_plates": ("plate",),
     "watched_plates": ("plate",),
     "complaints": ("words", "answer"),

@@ -53,7 +53,8 @@ class LotRates:
     def price(self, stay: StayFacts, at: datetime, *, is_ticket_lost: bool = False) -> StayPrice:
         """Return what a stay costs until an instant, nothing of it being paid.
 
-        A pass covers its days; from the midnight on after the last, the stay is charged.
+        A pass covers its days, but not a ticket that is lost on them; from the midnight after the
+        last one on, the stay is charged.
 
         Args:
             is_ticket_lost: also where nobody has reported it yet.
@@ -62,24 +63,30 @@ class LotRates:
             LotHasNoTariff, NoRateForVehicle, StayNotPriceable
         """
         is_ticket_lost = is_ticket_lost or stay.is_ticket_lost
-        charged_from = stay.entered_at
+        charged_from: datetime | None = stay.entered_at
         if stay.pass_until is not None:
             _, pass_ends_at = day_bounds(stay.pass_until)
-            if at < pass_ends_at and not is_ticket_lost:
-                return StayPrice(amount_vnd=0, lines=(), grace=timedelta(), version_id=None)
-            charged_from = max(charged_from, pass_ends_at)
-        rate = pick_rate(self.rates[stay.lot_id], charged_from)
+            if at < pass_ends_at:
+                charged_from = None
+            else:
+                charged_from = max(stay.entered_at, pass_ends_at)
+        free = StayPrice(amount_vnd=0, lines=(), grace=timedelta(), version_id=None)
+        if charged_from is None and not is_ticket_lost:
+            return free
+        rate = pick_rate(self.rates[stay.lot_id], charged_from or stay.entered_at)
         if rate is None or rate.version_id not in self.tariffs:
             raise LotHasNoTariff(stay.lot_id)
         tariff = self.tariffs[rate.version_id]
+        if charged_from is None and tariff.lost_ticket_vnd is None:
+            return free
         priced = Stay(
             vehicle_class=VehicleClass(stay.vehicle_class),
             entered_at=charged_from,
             zone=stay.zone,
             is_ticket_lost=is_ticket_lost,
         )
-        at = max(at, charged_from)
-        is_first_minute = at - charged_from < timedelta(minutes=1)
+        at = at if charged_from is None else max(at, charged_from)
+        is_first_minute = charged_from is not None and at - charged_from < timedelta(minutes=1)
         if stay.payment_timing == PaymentTiming.PAY_ON_ENTRY and is_first_minute:
             price = price_on_entry(tariff, priced)
         else:

@@ -12,6 +12,7 @@ from core.clock import day_bounds, hanoi_day
 from parking.overview import queries_day
 from parking.places.queries import list_occupancy
 from parking.places.rules import Occupied
+from parking.shifts.views import count_opened_by_hand
 from parking.ticket_books.queries import list_strays
 
 LONG_INSIDE: Final = timedelta(hours=24)
@@ -67,6 +68,7 @@ class LotDay:
     unpaid_vnd: int  # of vehicles that left
     alarms: tuple[Alarm, ...]
     shifts: tuple[ShiftRow, ...]
+    opened_by_hand: Mapping[UUID, int]  # barriers, in each of these shifts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,14 +93,18 @@ async def read_day(
     collected = await queries_day.sum_by_rail(session, org_id, lot_id, since=since, until=until)
     billed = await queries_day.sum_billed(session, org_id, lot_id, since=since, until=until)
     occupied = tuple((await list_occupancy(session, org_id, [lot_id]))[lot_id])
-    shifts = await queries_day.list_shifts(session, org_id, lot_id)
+    rows = await queries_day.list_shifts(session, org_id, lot_id)
+    shifts = tuple(_read_shift(row) for row in rows if row[3] is None or row[3] >= since)
     return LotDay(
         occupied=occupied,
         hours=tuple((came.get(hour, 0), gone.get(hour, 0)) for hour in range(24)),
         taken=_by_rail(billed, collected),
         unpaid_vnd=sum(row[2] for row in left),
         alarms=await _read_alarms(session, org_id, lot_id, occupied, since, until, now=now),
-        shifts=tuple(_read_shift(row) for row in shifts if row[3] is None or row[3] >= since),
+        shifts=shifts,
+        opened_by_hand=await count_opened_by_hand(
+            session, org_id, {one.id: one.opened_at for one in shifts}
+        ),
     )
 
 

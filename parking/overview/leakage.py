@@ -40,7 +40,7 @@ class Leakage:
     left: tuple[Left, ...]  # by the reason
     missing_tickets: int  # of books that were given out that day
     stray_tickets: int  # used though no book had them that was out
-    opened_by_hand: int  # by a command with a reason, or with no command at all
+    opened_by_hand: int  # barriers, by a command with a reason or without network
     corrected: int  # plates and classes typed anew, of stays that began that day
     undone: int  # cash that was taken that day and taken back
     undone_vnd: int

@@ -30,15 +30,19 @@ SUM_OUT = text("""
       AND s.left_at >= :since AND s.left_at < :until AND s.status = 'left'
     GROUP BY s.exit_reason ORDER BY s.exit_reason
 """)
+# By a command, or as a device reported that was offline: by its time, corrected.
 COUNT_BY_HAND = text("""
     SELECT (
         SELECT count(*) FROM lane_commands c
         WHERE c.org_id = :org_id AND c.lot_id = :lot_id AND c.reason IS NOT NULL
-          AND c.requested_at >= :since AND c.requested_at < :until) + (
+          AND c.requested_at >= :since AND c.requested_at < :until)
+      + (
         SELECT count(*) FROM movements m
-        WHERE m.org_id = :org_id AND m.lot_id = :lot_id AND m.lot_id IS NOT NULL
-          AND m.kind = 'manual_open' AND m.id >= :since_id AND m.id < :until_id
-          AND m.verdict IS DISTINCT FROM 'refused')
+        WHERE m.org_id = :org_id AND m.lot_id = :lot_id AND m.kind = 'manual_open'
+          AND m.id >= :first_id AND m.id < :last_id
+          AND m.device_at + m.offset_ms * interval '1 ms' >= :since
+          AND m.device_at + m.offset_ms * interval '1 ms' < :until
+          AND m.verdict IN ('applied', 'unknown_person', 'other_shift'))
 """)
 # By the log of changes: a sighting inside may be a plate that was read later, or a part.
 COUNT_CORRECTED = text("""
@@ -70,12 +74,10 @@ async def read_figures(
         "first_id": first_id_at(since - CLOCKS_APART),
         "last_id": first_id_at(until + CLOCKS_APART),
     }
-    # The id of an opening by hand tells its time, by the phone's clock as the hub corrects it.
-    days = {"since_id": first_id_at(since), "until_id": first_id_at(until)}
     return {
         "in": await run(session, COUNT_IN, values | ids),
         "out": await run(session, SUM_OUT, values),
-        "by_hand": await run(session, COUNT_BY_HAND, values | days),
+        "by_hand": await run(session, COUNT_BY_HAND, values | ids),
         "corrected": await run(session, COUNT_CORRECTED, values | ids),
         "undone": await run(session, SUM_UNDONE, values),
         "books": await run(session, LIST_BOOKS, values),

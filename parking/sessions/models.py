@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     Index,
     LargeBinary,
     SmallInteger,
     String,
+    Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON
@@ -76,6 +78,12 @@ class ParkingSession(OrgRow):
             "lot_id",
             "id",
             postgresql_where=text("status = 'review'"),
+        ),
+        Index(  # for the hand-over reports of shifts
+            "ix_parking_sessions_by_hand",
+            "org_id",
+            "exit_shift_id",
+            postgresql_where=text("exit_reason = 'manual'"),
         ),
         Index(  # until they are arrears
             "ix_parking_sessions_unconfirmed",
@@ -170,6 +178,10 @@ class Inside(Base):
     pass_id: Mapped[UUID | None]  # of the monthly pass that it came in on
 
 
+def _plate_read(place: int) -> Computed:
+    return Computed(f"candidates -> {place - 1} ->> 'plate'", persisted=True)
+
+
 class Observation(OrgRow):
     """One sighting of a vehicle. Never overwritten: a correction is another row."""
 
@@ -203,6 +215,15 @@ class Observation(OrgRow):
             "read_text",
             postgresql_where=text("read_text IS NOT NULL"),
         ),
+        *(
+            Index(
+                f"ix_observations_read_{place}",
+                "org_id",
+                f"read_{place}",
+                postgresql_where=text(f"read_{place} IS NOT NULL"),
+            )
+            for place in range(1, 6)
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 
@@ -217,6 +238,12 @@ class Observation(OrgRow):
     # Of a reading that nobody has confirmed: [{"plate", "score_bps", "raw", "is_valid"}], the best
     # first; empty where nothing was read.
     candidates: Mapped[list[Any] | None] = mapped_column(JSON)
+    # Their plates, for people who ask: behind row-level security no index looks into an array.
+    read_1: Mapped[str | None] = mapped_column(Text, _plate_read(1))
+    read_2: Mapped[str | None] = mapped_column(Text, _plate_read(2))
+    read_3: Mapped[str | None] = mapped_column(Text, _plate_read(3))
+    read_4: Mapped[str | None] = mapped_column(Text, _plate_read(4))
+    read_5: Mapped[str | None] = mapped_column(Text, _plate_read(5))
     photo: Mapped[bytes | None] = mapped_column(LargeBinary)  # SHA-256
     device_id: Mapped[UUID | None]
     seen_by: Mapped[UUID]
@@ -245,6 +272,21 @@ class Movement(Base):
             "id",
             postgresql_where=text("lot_id IS NOT NULL"),  # ONLY_BY
         ),
+        Index(
+            "ix_movements_by_hand",
+            "org_id",
+            "lot_id",
+            "id",
+            postgresql_where=text("kind = 'manual_open'"),
+        ),
+        # For people who ask what is held about their vehicle.
+        Index(
+            "ix_movements_plate",
+            "org_id",
+            "plate",
+            postgresql_where=text("plate IS NOT NULL"),
+        ),
+        Index("ix_movements_words", "org_id", "id", postgresql_where=text("has_words")),
         {"postgresql_partition_by": BY_MONTH},
     )
 
@@ -254,6 +296,9 @@ class Movement(Base):
     lot_id: Mapped[UUID]
     seq: Mapped[int]  # the device's order
     kind: Mapped[str]
+    plate: Mapped[str | None] = mapped_column(String(20))  # compact, where it names one
+    # People's or a reader's words are in it, which may quote another plate.
+    has_words: Mapped[bool] = mapped_column(server_default=text("true"))
     # The very characters that were signed: JSON and not JSONB, which writes them anew.
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     signature: Mapped[bytes] = mapped_column(LargeBinary)

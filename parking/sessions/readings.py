@@ -96,7 +96,8 @@ async def read_accuracy(
 async def _read(org_id: UUID, photo: bytes, photos: Photos, reader: Reader) -> Reading:
     try:
         jpeg = await photos.open(org_id, photo)
-    except PhotoNotFound:  # it was erased meanwhile
+    except PhotoNotFound:  # erased meanwhile, or this worker has another folder than the hub
+        log.warning("plate.not_read", photo=photo.hex()[:12], error="its file is not here")
         return UNREADABLE
     try:
         return await asyncio.to_thread(reader.read, jpeg)

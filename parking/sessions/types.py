@@ -22,6 +22,8 @@ class StoredMovement:
     leaves: UUID | None = None  # of an exit: the stay that it says is over
     verdict: str | None = None
     handled_at: datetime | None = None  # None: something is still to be done
+    plate: str | None = None  # compact, where it names one
+    has_words: bool = True  # that may quote another plate; until it was looked at
     # Whom the device names as who did it, and in which shift.
     staff_id: UUID | None = None
     shift_id: UUID | None = None

@@ -1,5 +1,6 @@
 """SQL of the hand-over report. The sessions of a shift lie between its open and its close."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -37,6 +38,26 @@ SUM_BILLED = text("""
     WHERE s.org_id = :org_id AND s.lot_id = :lot_id AND s.left_at >= :since
       AND s.exit_shift_id = :shift_id AND s.paid_vnd > 0 AND p.rail <> 'cash'
     GROUP BY p.rail
+""")
+# A vehicle that was let out by hand counts once, though its barrier was opened by a command, too.
+COUNT_OPENED_BY_HAND = text("""
+    SELECT h.id,
+        (SELECT count(*) FROM parking_sessions s
+         WHERE s.org_id = h.org_id AND s.exit_shift_id = h.id AND s.exit_reason = 'manual')
+      + (SELECT count(*) FROM lane_commands c
+         WHERE c.org_id = h.org_id AND c.lot_id = h.lot_id AND c.reason IS NOT NULL
+           AND c.requested_by = h.staff_id AND c.requested_at >= h.opened_at
+           AND c.requested_at < coalesce(h.closed_at, 'infinity')
+           AND NOT EXISTS (
+               SELECT FROM parking_sessions s
+               WHERE s.org_id = c.org_id AND s.id = c.session_id
+                 AND s.exit_shift_id = h.id AND s.exit_reason = 'manual'))
+      + (SELECT count(*) FROM movements m
+         WHERE m.org_id = h.org_id AND m.lot_id = h.lot_id AND m.kind = 'manual_open'
+           AND m.id >= :floor AND m.verdict = 'applied'
+           AND lower(m.body #>> '{data,shift_id}') = h.id::text)
+    FROM shifts h
+    WHERE h.org_id = :org_id AND h.id = ANY(CAST(:shift_ids AS uuid[]))
 """)
 SUM_INSIDE = text("""
     SELECT vehicle_class, inside_count FROM occupancy
@@ -78,6 +99,18 @@ async def sum_billed(
     """Return (how many, đồng) of what the bills of who left in a shift were paid, by rail."""
     values = {"org_id": org_id, "lot_id": lot_id, "shift_id": shift_id, "since": since}
     return {row[0]: (row[1], row[2]) for row in await run(session, SUM_BILLED, values)}
+
+
+async def count_opened_by_hand(
+    session: AsyncSession, org_id: UUID, shift_ids: Collection[UUID], *, since: datetime
+) -> dict[UUID, int]:
+    """Return how many barriers were opened by hand in each shift.
+
+    Args:
+        since: what devices reported under older ids is not looked at.
+    """
+    values = {"org_id": org_id, "shift_ids": list(shift_ids), "floor": first_id_at(since)}
+    return {row[0]: row[1] for row in await run(session, COUNT_OPENED_BY_HAND, values)}
 
 
 async def list_inside(session: AsyncSession, org_id: UUID, lot_id: UUID) -> dict[str, int]:

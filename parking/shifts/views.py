@@ -1,7 +1,8 @@
 """The hand-over report of a shift ("bàn giao ca"): for the next attendant and the manager."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -40,7 +41,7 @@ class ShiftReport:
     deposited_vnd: int  # of that, what the deposit bills have cleared
     unconfirmed: RailTotal  # let out on a transfer that no bank had confirmed; what is still owed
     arrears: RailTotal  # left without paying; what is still owed
-    manual_opens: int
+    manual_opens: int  # barriers: at an exit, by a command with a reason, without network
     reversed: RailTotal
 
 
@@ -67,6 +68,7 @@ async def read_report(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Sh
     entered, without_photo = await queries_views.count_entered(
         *of_shift, since=shift.opened_at - CLOCKS_DIFFER
     )
+    opened_by_hand = await count_opened_by_hand(session, org_id, {shift_id: shift.opened_at})
     return ShiftReport(
         shift=shift,
         entered=entered,
@@ -79,9 +81,19 @@ async def read_report(session: AsyncSession, org_id: UUID, shift_id: UUID) -> Sh
         deposited_vnd=await queries_views.sum_deposited(session, org_id, shift_id),
         unconfirmed=_owed(left, "unconfirmed"),
         arrears=_owed(left, "arrears"),
-        manual_opens=left.get("manual", (0,))[0],
+        manual_opens=opened_by_hand[shift_id],
         reversed=RailTotal(count=reversed_count, amount_vnd=reversed_vnd),
     )
+
+
+async def count_opened_by_hand(
+    session: AsyncSession, org_id: UUID, shifts: Mapping[UUID, datetime]
+) -> dict[UUID, int]:
+    """Return how many barriers were opened by hand in each shift, given when it was opened."""
+    if not shifts:
+        return {}
+    since = min(shifts.values()) - CLOCKS_DIFFER
+    return await queries_views.count_opened_by_hand(session, org_id, shifts, since=since)
 
 
 def _owed(left: dict[str, tuple[int, int, int]], reason: str) -> RailTotal:

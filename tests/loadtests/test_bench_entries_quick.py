@@ -35,6 +35,7 @@ NAMES = {
     "hot_lot_entries_per_s",
     "batch_movements_per_s",
     "exits_per_s",
+    "city_burst_margin",
     "entry_p50_ms_at_300",
     "entry_p99_ms_at_300",
     "floor_p99_ms_at_300",
@@ -44,6 +45,23 @@ NAMES = {
     "doubled",
     "sender_ceiling_per_s",
 }
+
+
+@pytest.mark.parametrize(
+    ("entries_per_s", "exits_per_s", "margin", "holds"),
+    [
+        (285, 285, 1.0, True),
+        (3_000, 1_500, 7.02, True),
+        (400, 220, 1.0, False),
+        (285, 1, 0.01, False),
+    ],
+)
+def test_the_margin_over_a_citys_burst_is_of_as_many_entries_as_exits(
+    entries_per_s: float, exits_per_s: float, margin: float, holds: bool
+) -> None:
+    figure = entries.judge_city_burst(entries_per_s, exits_per_s)
+
+    assert (figure.name, figure.value, figure.holds) == ("city_burst_margin", margin, holds)
 
 
 @pytest.mark.drill

@@ -81,6 +81,7 @@ class ShiftLine:
     expected_vnd: int | None
     counted_vnd: int | None
     variance_vnd: int | None
+    opened_by_hand: int
     tone: str
 
 
@@ -248,7 +249,9 @@ def _present(manager: ManagerContext, day: LotDay) -> LotLive:
         taken_vnd=sum(one.amount_vnd for one in day.taken if one.rail not in ("pass", "exempt")),
         unpaid_vnd=day.unpaid_vnd,
         alarms=tuple(_present_alarm(manager, one) for one in day.alarms),
-        shifts=tuple(_present_shift(manager, one) for one in day.shifts),
+        shifts=tuple(
+            _present_shift(manager, one, day.opened_by_hand[one.id]) for one in day.shifts
+        ),
         seen=manager.present_instant(manager.now),
     )
 
@@ -264,7 +267,7 @@ def _present_alarm(manager: ManagerContext, one: Alarm) -> AlarmLine:
     )
 
 
-def _present_shift(manager: ManagerContext, one: ShiftRow) -> ShiftLine:
+def _present_shift(manager: ManagerContext, one: ShiftRow, opened_by_hand: int) -> ShiftLine:
     return ShiftLine(
         who=one.staff_name,
         opened=manager.present_instant(one.opened_at),
@@ -272,6 +275,7 @@ def _present_shift(manager: ManagerContext, one: ShiftRow) -> ShiftLine:
         expected_vnd=one.expected_vnd,
         counted_vnd=one.counted_vnd,
         variance_vnd=one.variance_vnd,
+        opened_by_hand=opened_by_hand,
         tone="bad" if (one.variance_vnd or 0) < 0 else "attention" if one.variance_vnd else "good",
     )
 

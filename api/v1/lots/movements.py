@@ -34,10 +34,17 @@ from parking.sessions.movements import (
     open_breaks,
     report_late_queue,
 )
-from parking.sessions.rules import EntryRequest, MovementKind, MovementVerdict, check_entry_id
+from parking.sessions.rules import (
+    EntryRequest,
+    MovementKind,
+    MovementVerdict,
+    check_entry_id,
+    read_vehicle_plate,
+)
 from parking.sessions.types import Sender, StoredMovement
 from parking.shifts.reporting import Reported, list_faults
 from parking.shifts.rules import PersonFault
+from parking.vehicles import VehicleClass
 
 MOVEMENTS_MAX: Final = 1_000
 BODY_CHARS_MAX: Final = 4_000
@@ -45,6 +52,11 @@ BRACKETS_MAX: Final = 600
 BATCH_BYTES_MAX: Final = 4_000_000
 SEQ_MAX: Final = 2_147_483_647
 OFFSET_MS_MAX: Final = 100 * 366 * 86_400_000  # a clock that knows no year
+# What a movement says without words: ids, a plate, a code, or what has few values.
+NO_WORDS: Final = frozenset(
+    {"id", "session_id", "staff_id", "shift_id", "access_id", "pass_id", "photo", "plate"}
+    | {"read_text", "read_score_bps", "method", "rail", "forced", "reference"}
+)
 VERIFIED_AT_ONCE: Final = 40  # 3 ms, then others have their turn
 
 
@@ -205,6 +217,7 @@ def _verify(
         shift_id=movement.shift_id,
     )
     _judge(stored, movement, device, caller, lot_id, now=now)
+    _note_plate(stored, movement)
     return stored
 
 
@@ -241,6 +254,40 @@ def _judge(
         return
     # It is in already, whatever the lot's room: the device could not ask.
     stored.entry = replace(entry, may_exceed=True)
+
+
+def _note_plate(stored: StoredMovement, movement: Movement) -> None:
+    """Say by which plate a movement is found again, and whether its words must be looked through.
+
+    What cannot be read has words.
+    """
+    if (entry := movement.entry) is not None:
+        said, read = entry.plate, entry.read_text
+        has_words = entry.override_reason is not None or movement.data is not None
+        vehicle_class = entry.vehicle_class
+    else:
+        data = movement.data or {}
+        said, read = data.get("plate"), data.get("read_text")
+        has_words = any(
+            isinstance(data[name], str | dict | list) for name in data.keys() - NO_WORDS
+        )
+        vehicle_class = VehicleClass.OTHER
+    if stored.entry is not None:
+        stored.plate = stored.entry.plate
+    elif isinstance(said, str):
+        try:
+            stored.plate = read_vehicle_plate(said, vehicle_class)
+        except InvalidRequest:
+            has_words = True
+    else:
+        has_words = has_words or said is not None
+    if read is not None and (stored.plate is None or not _spells(read, stored.plate)):
+        has_words = True
+    stored.has_words = has_words
+
+
+def _spells(read: object, plate: str) -> bool:
+    return isinstance(read, str) and "".join(filter(str.isalnum, read)).upper() == plate
 
 
 async def _check_people(

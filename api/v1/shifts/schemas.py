@@ -67,7 +67,10 @@ class ShiftRead(Read):
     deposited_vnd: int = Field(description="Of that, what deposits have paid.")
     unconfirmed: TotalRead
     arrears: TotalRead
-    manual_opens: int
+    manual_opens: int = Field(
+        description="Barriers opened by hand: vehicles let out so, openings with a reason, and"
+        " what a phone without network reports."
+    )
     reversed: TotalRead
 
 

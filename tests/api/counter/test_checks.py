@@ -6,7 +6,8 @@ import pytest
 
 from api.counter import sales
 from core.clock import read_clock
-from tests.api.counter.test_counter import open_bill, sign_in
+from tests.api.counter.conftest import sign_in
+from tests.api.counter.test_counter import open_bill
 from tests.world.markets import Market
 from tests.world.notices import process_waiting, sepay_body, store_notices
 

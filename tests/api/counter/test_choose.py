@@ -6,7 +6,7 @@ from core.audit import SYSTEM
 from core.clock import read_clock
 from core.tenancy import open_org_transaction
 from payments.payees.service import add_payee, close_payee
-from tests.api.counter.test_counter import PAGE, sign_in
+from tests.api.counter.conftest import PAGE, sign_in
 from tests.world.cities import add_stall, employ
 from tests.world.constants import PASSWORD
 from tests.world.markets import Market

@@ -14,35 +14,13 @@ from core.ids import new_id
 from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from payments.bills.queries import get_bill
-from tests.world.cities import employ
-from tests.world.constants import PASSWORD
+from tests.api.counter.conftest import PAGE, sign_in
 from tests.world.hubs import Hub
 from tests.world.markets import Market
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
-from tests.world.pages import text_of
 from tests.world.payees import a_payee, an_account
 
 pytestmark = pytest.mark.anyio
-
-FIRST_ACCOUNT = "<strong>Tiền của quầy vào</strong>"
-PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-
-
-@pytest.fixture
-async def owner(market: Market) -> httpx.AsyncClient:
-    """The browser of the stall's owner."""
-    return await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
-
-
-async def sign_in(
-    market: Market, login: str, role: str, *, payee_id: UUID | None = None
-) -> httpx.AsyncClient:
-    """Employ somebody of the market and return their browser, signed in on the page."""
-    await employ(market.admin, login, role, org=market.stall.org.code, payee_id=payee_id)
-    browser = market.hub.new_client(**PAGE)
-    answer = await browser.post("/login", data={"login": login, "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
-    return browser
 
 
 async def open_bill(client: httpx.AsyncClient, **fields: str) -> str:
@@ -325,78 +303,6 @@ async def test_bill_leads_to_the_customers_own_page(
     assert "2 phở" in (await market.hub.new_client(**PAGE).get(path)).text
 
 
-async def find_link(market: Market) -> UUID:
-    query = text("SELECT id FROM payee_accounts WHERE payee_id = :id")
-    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
-        link_id: UUID = await session.scalar(query, {"id": market.stall.payee_id})
-    return link_id
-
-
-async def test_account_is_confirmed_for_all_by_the_stalls_owner_only(
-    market: Market, owner: httpx.AsyncClient, owner_database: Database
-) -> None:
-    cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
-    link_id = await find_link(market)
-    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
-        other_id = await a_payee(session, market.stall.org)
-    stranger = await sign_in(market, "other", "vendor_owner", payee_id=other_id)
-    later = text("UPDATE payee_accounts SET proposed_at = clock_timestamp() WHERE id = :id")
-    async with owner_database.begin() as session:
-        await session.execute(later, {"id": link_id})
-    assert FIRST_ACCOUNT in (await cashier.get("/counter")).text
-
-    refused = await stranger.post(f"/counter/accounts/{link_id}/seen")
-    seen = await owner.post(f"/counter/accounts/{link_id}/seen")
-
-    assert (refused.status_code, seen.status_code) == (404, 303)
-    for person in (owner, cashier):
-        assert FIRST_ACCOUNT not in (await person.get("/counter")).text
-
-
-async def test_owner_hired_after_the_account_gets_past_its_news_for_themselves_only(
-    market: Market,
-    owner: httpx.AsyncClient,
-) -> None:
-    """A manager's straw login could else hide from the holder that their money goes elsewhere."""
-    # the owner's login is younger than the account
-    cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
-    link_id = await find_link(market)
-    page = (await owner.get("/counter")).text
-    assert FIRST_ACCOUNT in page
-    assert "đã đổi" not in page  # nothing changed
-    assert "sau khi tài khoản được đề nghị" in page  # why it does not count for the stall
-
-    for _ in range(2):
-        assert (await owner.post(f"/counter/accounts/{link_id}/seen")).status_code == 303
-
-    assert FIRST_ACCOUNT not in (await owner.get("/counter")).text
-    assert FIRST_ACCOUNT in (await cashier.get("/counter")).text
-    links = (await owner.get("/v1/accounts")).json()["accounts"]
-    assert [link["holder_confirmed_at"] for link in links] == [None]
-    assert (await cashier.post(f"/counter/accounts/{link_id}/seen")).status_code == 303
-    assert FIRST_ACCOUNT not in (await cashier.get("/counter")).text
-
-
-async def test_later_account_is_a_change_and_its_news_comes_again(
-    market: Market, owner: httpx.AsyncClient, owner_database: Database
-) -> None:
-    link_id = await find_link(market)
-    await owner.post(f"/counter/accounts/{link_id}/seen")
-    async with open_org_transaction(market.hub.services.database, market.stall.org.id) as session:
-        await an_account(
-            session,
-            market.stall.org,
-            market.stall.payee_id,
-            account_number="0988777666",
-            now=read_clock(),
-        )
-
-    page = (await owner.get("/counter")).text
-
-    assert "Tài khoản nhận tiền đã đổi" in page
-    assert FIRST_ACCOUNT not in page
-
-
 async def test_pages_of_a_stall_are_kept_by_no_cache_and_run_nothing_inline(
     owner: httpx.AsyncClient,
 ) -> None:
@@ -415,81 +321,3 @@ async def test_counter_speaks_english(owner: httpx.AsyncClient) -> None:
 
     assert "Show code" in page
     assert "0 payments" in page
-
-
-async def test_the_rest_of_a_short_bill_is_taken_in_cash_once_it_is_confirmed(
-    market: Market, owner: httpx.AsyncClient
-) -> None:
-    path = await open_bill(owner, amount="20000", plain="1")
-    assert "Khách trả nốt tiền mặt" not in (await owner.get(path)).text
-    await pay_bill(market, path, amount_vnd=12_000)
-    page = (await owner.get(path)).text
-    assert "Khách trả nốt tiền mặt 8.000" in page
-    form = {
-        name: re.findall(rf'name="{name}" value="([^"]+)"', page)[0]
-        for name in ("cash_id", "amount_vnd")
-    }
-    assert form["amount_vnd"] == "8000"
-
-    for _ in range(2):  # the button twice
-        answer = await owner.post(f"{path}/cash", data=form)
-        assert (answer.status_code, answer.headers["location"]) == (303, path)
-    stale = await owner.post(f"{path}/cash", data={**form, "cash_id": str(new_id())})
-    assert stale.headers["location"].endswith("checked=cash_not_owed")
-
-    page = (await owner.get(path)).text
-    assert "Tiền mặt ·" in page
-    assert "Còn thiếu" not in page
-    assert "Khách trả nốt" not in page
-    today = (await owner.get("/counter/today")).text
-    assert "20.000" in today
-    assert "tiền mặt 8.000" in today
-
-
-async def test_cash_recorded_by_mistake_is_taken_back_by_who_recorded_it(
-    market: Market, owner: httpx.AsyncClient
-) -> None:
-    path = await open_bill(owner, amount="20")
-    await pay_bill(market, path, amount_vnd=12_000)
-    form = {"cash_id": str(new_id()), "amount_vnd": "8000"}
-    assert (await owner.post(f"{path}/cash", data=form)).status_code == 303
-    cashier = await sign_in(market, "cashier", "cashier", payee_id=market.stall.payee_id)
-    assert f"{path}/cash-back" not in (await cashier.get(path)).text
-    assert f"{path}/cash-back" in (await owner.get(path)).text
-    assert "20.000" in (await owner.get("/counter/today")).text
-
-    by_other = await cashier.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
-    assert by_other.headers["location"] == f"{path}?checked=cash_not_reversible"
-    page = await cashier.get(by_other.headers["location"])
-    assert "Không bỏ được khoản tiền mặt này." in page.text
-    for _ in range(2):
-        answer = await owner.post(f"{path}/cash-back", data={"payment_id": form["cash_id"]})
-        assert answer.headers["location"] == path
-
-    page = await owner.get(path)
-    assert 'data-status="part_paid"' in page.text
-    assert 'data-code-vnd="8000"' in page.text
-    assert f"{path}/cash-back" not in page.text
-    assert "12.000" in (await owner.get("/counter/today")).text
-    assert (
-        await owner.post(f"{path}/cash-back", data={"payment_id": str(new_id())})
-    ).status_code == 404
-
-
-async def test_the_days_list_says_what_is_cash_and_that_a_short_bill_was_paid_since(
-    market: Market,
-    owner: httpx.AsyncClient,
-) -> None:
-    bill = await market.add_bill(amount_vnd=50_000)
-    await market.pay(bill, amount_vnd=30_000)
-    short = text_of(await owner.get("/counter/sales"))
-    assert "Thiếu tiền" in short
-    assert "tiền mặt" not in short
-
-    cash = {"cash_id": str(new_id()), "amount_vnd": "20000"}
-    await owner.post(f"/counter/bills/{bill.id}/cash", data=cash)
-
-    page = text_of(await owner.get("/counter/sales"))
-    assert "Hôm nay 50.000 ₫, trong đó tiền mặt 20.000 ₫" in page
-    assert "Sau đó đã trả đủ" in page
-    assert "Thiếu tiền" not in page

@@ -1,6 +1,12 @@
 """Plates that the hub's worker read from photos, at the way out and on the manager's page."""
 
-from typing import Any
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -8,15 +14,19 @@ import pytest
 from core.clock import read_clock
 from core.db import Database
 from parking.sessions.readings import read_waiting
+from tests.world.databases import FreshDatabase
 from tests.world.gates import Gate, set_up_gate
 from tests.world.hubs import Hub
 from tests.world.pages import text_of
 from tests.world.parking_sessions import a_tariff
 from tests.world.plate_photos import a_plate, a_street, as_jpeg
-from tests.world.plate_reader import plate_reader
+from tests.world.plate_reader import plate_reader, plate_weights
+from tests.world.waits import LOOKS_EVERY_S
 
 pytestmark = pytest.mark.anyio
 JPEG = {"Content-Type": "image/jpeg"}
+ROOT: Final = Path(__file__).parents[3]
+READ_WITHIN_S: Final = 60.0  # a new process, which loads its networks first
 
 
 @pytest.fixture
@@ -58,6 +68,49 @@ async def test_a_ticket_s_plate_is_suggested_at_the_way_out_and_named_by_the_att
     page = text_of(await manager.get(f"/manage/lots/{gate.lot.id}"))
     assert "Đúng 50% số lượt đã đối chiếu" in page
     assert "Đọc đúng 1 Đọc sai, người trực sửa 1" in page
+
+
+@pytest.mark.slow
+async def test_the_worker_s_process_offers_what_it_read_and_a_person_decides(
+    gate: Gate, hub: Hub, fresh_database: FreshDatabase
+) -> None:
+    plate_weights()
+    attendant = await hub.browser("bao.ve")
+    street = as_jpeg(a_street((a_plate("29-B1", "123.45"), (380, 420))))
+
+    async with a_reading_worker(fresh_database):
+        stay = await let_in(gate, street, ticket="0017")
+        async with asyncio.timeout(READ_WITHIN_S):
+            while (shown := await show(attendant, gate, stay))["read_plate"] is None:  # noqa: ASYNC110
+                await asyncio.sleep(LOOKS_EVERY_S)
+
+    assert (shown["read_plate"], shown["plate"]) == ("29-B1 123.45", None)
+    body = {"plate": shown["read_plate"], "vehicle_class": "motorbike", "method": "anpr"}
+    path = f"/v1/lots/{gate.lot.id}/sessions/{stay}/plate"
+    assert (await gate.attendant.post(path, json=body)).status_code == 200
+    named = await show(attendant, gate, stay)
+    assert (named["plate"], named["read_plate"]) == ("29-B1 123.45", None)
+
+
+@asynccontextmanager
+async def a_reading_worker(fresh: FreshDatabase) -> AsyncIterator[None]:
+    """Run `./phopay worker --alpr` on a database, until it is told to stop."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops.cli", "worker", "--alpr"),
+        *("--data", fresh.environment["PHOPAY_DATA_DIR"]),
+        cwd=ROOT,
+        env={**os.environ, **fresh.environment, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield
+        assert process.returncode is None, "the worker has ended"
+        process.terminate()
+        async with asyncio.timeout(READ_WITHIN_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def let_in(gate: Gate, photo: bytes, *, ticket: str) -> str:

@@ -1,5 +1,6 @@
 """Lanes over HTTP, with the sandbox's barrier: opened, stuck, silent; keys of one lot."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from tests.world.constants import BUSY_S
 from tests.world.gates import Gate
 from tests.world.lanes import a_controller_key, a_served_lane, by_hand, controller_of
 from tests.world.lots import a_lot
+from tests.world.pages import as_reader
 from tests.world.sandboxes import a_sandbox_process
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +119,23 @@ async def test_a_command_gone_to_one_controller_is_not_the_others_to_answer(gate
     assert stolen.status_code == 404
     own = await first.post(f"{path}/commands/{body['id']}/result", json={"result": "opened"})
     assert own.json()["state"] == "opened"
+
+
+async def test_a_barrier_opened_by_hand_is_in_the_hand_over_and_beside_the_shift(
+    gate: Gate,
+) -> None:
+    await a_served_lane(gate.hub.services.database, gate.lot)
+    shift = {"id": str(new_id()), "lot_id": str(gate.lot.id), "change_vnd": 0}
+    opened = await gate.attendant.post("/v1/shifts", json=shift)
+    assert (opened.status_code, opened.json()["manual_opens"]) == (201, 0)
+    body = by_hand()
+    for _ in range(2):  # once, however often it is sent
+        path = f"{lane_path(gate)}/open"
+        sent = await gate.attendant.post(path, json=body, params={"wait_s": 0})
+        assert sent.status_code == 200, sent.text
+
+    closed = await gate.attendant.post(f"/v1/shifts/{shift['id']}/close", json={"counted_vnd": 0})
+
+    assert closed.json()["manual_opens"] == 1
+    page = await as_reader(gate.manager).get(f"/manage/lots/{gate.lot.id}")
+    assert re.search(r'data-label="Mở tay">1</td>', page.text)

@@ -1,12 +1,13 @@
 """Lost tickets: a photo of the owner's papers first, then the price that the tariff has for it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from core.clock import day_bounds
 from core.db import Database
 from core.tenancy import open_org_transaction
 from parking.collections.errors import ApprovalNeeded
@@ -28,6 +29,7 @@ from tests.world.parking_sessions import (
     a_stay,
     a_tariff_document,
 )
+from tests.world.passes import a_pass_in_force
 from tests.world.photos import a_photo
 from tests.world.reads import list_breaks
 
@@ -206,3 +208,40 @@ async def test_a_phone_that_takes_too_much_for_a_ticket_that_is_not_lost_is_noti
     await phone.take_cash(await a_stay(app_database, gate), amount_vnd=PER_VISIT_VND + LOST_VND)
 
     assert await phone.apply() == ["paid_twice"]
+
+
+async def test_on_a_pass_the_lost_ticket_alone_is_charged_while_the_pass_covers_the_stay(
+    app_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=["29AA12345"])
+    stay_id = await a_stay(app_database, gate, plate="29AA12345", pass_id=pass_id)
+
+    async def read_due(at: datetime, *, is_ticket_lost: bool = False) -> int:
+        async with open_org_transaction(app_database, gate.org_id) as session:
+            stay = await get_stay(session, gate.org_id, stay_id)
+            standing = await read_standing(
+                session, gate.org_id, stay, at=at, is_ticket_lost=is_ticket_lost
+            )
+            return standing.due_vnd
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        pass_until = (await get_stay(session, gate.org_id, stay_id)).pass_until
+    assert pass_until is not None
+    over_at = day_bounds(pass_until)[1]
+
+    assert await read_due(NOON) == 0
+    assert await read_due(NOON, is_ticket_lost=True) == LOST_VND
+    assert await read_due(over_at - timedelta(minutes=1), is_ticket_lost=True) == LOST_VND
+    assert await read_due(over_at, is_ticket_lost=True) == LOST_VND + PER_VISIT_VND
+
+
+async def test_where_a_lost_ticket_has_no_price_a_pass_covers_it(app_database: Database) -> None:
+    gate = await a_gate(app_database)
+    pass_id = await a_pass_in_force(app_database, gate.org_id, plates=["29AA12345"])
+    stay_id = await a_stay(app_database, gate, plate="29AA12345", pass_id=pass_id)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        stay = await get_stay(session, gate.org_id, stay_id)
+        standing = await read_standing(session, gate.org_id, stay, at=NOON, is_ticket_lost=True)
+
+    assert standing.due_vnd == 0

@@ -21,6 +21,7 @@ from parking.shifts.service import close_shift
 from tests.payments.invariants import find_violations
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
+from tests.world.offline import an_id_at
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
 from tests.world.reads import list_breaks
 
@@ -40,7 +41,7 @@ class Phone:
     async def keep(self, kind: str, *, at: datetime = NOON, **data: Any) -> UUID:
         """Store a movement as the hub does with one whose signature holds."""
         self.seq += 1
-        movement_id = new_id()
+        movement_id = an_id_at(at)
         staff = {"staff_id": str(self.gate.attendant.id)}
         async with open_org_transaction(self.app, self.gate.org_id) as session:
             await session.execute(

@@ -14,7 +14,7 @@ from parking.tariffs.reading import build_tariff
 from parking.tariffs.structure import Ladder, RateLineCollection, Tariff
 from parking.vehicles import VehicleClass
 from tests.parking.tariffs.stays import a_document
-from tests.parking.tariffs.test_tariff_properties import collections
+from tests.parking.tariffs.strategies import collections
 
 
 def walk_minutes(  # noqa: C901 (one loop on purpose: it shares no structure with the code)
