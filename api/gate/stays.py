@@ -1,5 +1,6 @@
 """Stays as the phone shows them: found by their last digits, and one with what it owes, worded."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -14,13 +15,16 @@ from api.http.i18n import Language
 from api.http.middleware import no_store
 from api.http.responses import answer_json
 from api.pages.tariff_lines import present_line
+from core.clock import hanoi_day
 from identity.people.callers import Caller
 from identity.people.rules import Permission, ScopeKind
 from parking.exits.errors import ParkingSessionNotFound
-from parking.exits.quoting import STAY_MINUTES_MAX, StayQuote, quote_stay
+from parking.exits.queries_passes import find_pass_to_show
+from parking.exits.quoting import STAY_MINUTES_MAX, StayQuote, list_debts_of, quote_stay
 from parking.exits.rules import StayFacts
 from parking.exits.standing import may_stay_until
 from parking.exits.views import find_visible_stay
+from parking.passes.queries import view_pass
 from parking.places.models import Lot
 from parking.places.queries import list_occupancy
 from parking.plates import format_plate
@@ -103,7 +107,7 @@ async def show_stay(
     is_ticket_lost: bool = False,
     stay_minutes: StayMinutes = None,
 ) -> Response:
-    """Show a stay of this lot with its quote; a stay that is over has none.
+    """Show a stay of this lot with its quote; a stay that is over has one while it owes.
 
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
@@ -113,10 +117,18 @@ async def show_stay(
     shown = _write_stay(stay, caller, lot)
     if stay.entry_photo is not None:
         shown["photo"] = photos.link(caller.org_code, caller.org_id, stay.entry_photo, now=now)
+    if stay.pass_id is not None:
+        shown["pass"] = await _write_pass(tx, caller, stay.pass_id, now=now)
+    elif stay.is_inside:
+        offered = await find_pass_to_show(
+            tx, caller.org_id, stay, entered_on=hanoi_day(stay.entered_at), today=hanoi_day(now)
+        )
+        if offered is not None:
+            shown["pass_offer"] = await _write_pass(tx, caller, offered, now=now)
     if stay.is_inside and stay.plate is None:
         read = await suggest_plate(tx, caller.org_id, session_id)
         shown["read_plate"] = write_plate(read, stay.vehicle_class)
-    if stay.is_inside:
+    if stay.is_inside or stay.arrears_vnd:
         quote = await quote_stay(
             tx,
             caller.org_id,
@@ -128,6 +140,20 @@ async def show_stay(
         )
         shown |= _write_quote(quote, lang) | {"stay_minutes": stay_minutes}
     return no_store(answer_json(shown))
+
+
+@router.get("/stays/{session_id}/debts")
+async def list_debts(
+    session_id: UUID, lot: OwnLot, caller: CurrentCaller, tx: Tx, now: Now
+) -> Response:
+    """List what the vehicle of a stay left owing at this lot before, oldest first.
+
+    Raises:
+        ParkingSessionNotFound
+    """
+    stay = await find_stay_here(tx, caller, lot, session_id, now=now)
+    debts = await list_debts_of(tx, caller.org_id, stay)
+    return no_store(answer_json({"arrears": _write_arrears(debts)}))
 
 
 async def find_stay_here(
@@ -157,6 +183,28 @@ def write_plate(plate: str | None, vehicle_class: str) -> str | None:
     return plate and format_plate(plate, VehicleClass(vehicle_class))
 
 
+async def _write_pass(
+    tx: AsyncSession, caller: Caller, pass_id: UUID, *, now: datetime
+) -> dict[str, Any]:
+    """Write whose pass it is, as far as the attendant must know, and until when."""
+    held = await view_pass(tx, caller.org_id, pass_id)
+    return {
+        "id": pass_id,
+        "kind": held.kind,
+        "holder": mask_name(held.holder_name),
+        "until": f"{held.valid_until:%d/%m/%Y}",
+        "is_over": held.valid_until < hanoi_day(now),
+    }
+
+
+def mask_name(name: str) -> str:
+    """Return a name as whoever asks for it can recognise it: "Chị H***" of "Chị Hoa"."""
+    first, *others = name.split() or [""]
+    if not others:
+        return f"{first[:1]}***"
+    return " ".join([first, *(f"{one[0]}***" for one in others)])
+
+
 def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
     return {
         "id": stay.id,
@@ -167,10 +215,13 @@ def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
         "entered_at": stay.entered_at,
         "left_at": stay.left_at,
         "photo": None,
+        "pass": None,  # that the stay is on
+        "pass_offer": None,  # of its vehicle, that it is not on
         "read_plate": None,  # by a reader, of a vehicle that nobody has named
         "pass_id": stay.pass_id,
         "is_exempt": stay.is_exempt,
         "paid_vnd": stay.paid_vnd,
+        "due_vnd": stay.arrears_vnd,  # of one that is over; one that is inside is quoted
         "is_own": stay.entry_by == caller.id,
         "payment_timing": lot.payment_timing,
     }
@@ -189,8 +240,9 @@ def _write_quote(quote: StayQuote, lang: Language) -> dict[str, Any]:
         ],
         "quote": quote.token,
         "quoted_at": quote.quoted_at,
-        "arrears": [
-            {"id": one.id, "left_at": one.left_at, "due_vnd": one.arrears_vnd}
-            for one in quote.arrears
-        ],
+        "arrears": _write_arrears(quote.arrears),
     }
+
+
+def _write_arrears(debts: Sequence[StayFacts]) -> list[dict[str, Any]]:
+    return [{"id": one.id, "left_at": one.left_at, "due_vnd": one.arrears_vnd} for one in debts]

@@ -81,6 +81,27 @@ class UnconfirmedLimitReached(HubError):
         )
 
 
+class MovementNotFound(HubError):
+    """The lot has no such opening by hand; its phone may not have sent it yet."""
+
+    kind, code, title = Kind.NOT_FOUND, "movement_not_found", "Movement not found"
+
+    def __init__(self, movement_id: object) -> None:
+        super().__init__(f"No opening by hand at this lot has the id {movement_id}.")
+
+
+class ExitPhotoNeeded(HubError):
+    """It leaves unpaid or by hand, and there is no photo of it, nor a reason that counts."""
+
+    kind, code, title = Kind.INVALID, "exit_photo_needed", "A photo of the vehicle is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Take a photo of the vehicle that leaves. Without one say why there is none; unless it"
+            " drove off, that takes somebody who may override."
+        )
+
+
 class NotInside(HubError):
     """The stay is over: it was left, or voided."""
 

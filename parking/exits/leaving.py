@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.errors import Busy, HubError
 from core.ids import new_id
+from core.masking import mask_plates
 from core.sql import sent_together
 from parking.collections import queries as collection_queries
 from parking.exits import queries
 from parking.exits.errors import NotInside, NotPaid, ParkingSessionNotFound, PlateDiffers
-from parking.exits.leaving_checks import Evidence, Limits
+from parking.exits.leaving_checks import Evidence, Limits, check_photo
 from parking.exits.pricing import LotRates, add_tariffs, read_rates
 from parking.exits.queries import ClosedStay
 from parking.exits.queries_leaving import (
@@ -69,6 +70,8 @@ class LeaveRequest:
     read_text: str | None = None
     read_score_bps: int | None = None
     photo: bytes | None = None
+    takes_photo: bool = False  # who leaves for a reason must be photographed: it is there still
+    no_photo: str | None = None  # why there is none, in words
     access_id: UUID | None = None
     device_id: UUID | None = None
 
@@ -110,8 +113,8 @@ async def leave(
     Returns:
         Per request, in order: what became of it, or why it stays. What stays changed nothing.
         Errors: ParkingSessionNotFound, NotInside, NotPaid, PlateDiffers, LotHasNoTariff,
-        NoRateForVehicle, StayNotPriceable, UnconfirmedLimitReached, PhotoNotFound, PhotoUsed; Busy
-        where two of the batch name one session.
+        NoRateForVehicle, StayNotPriceable, UnconfirmedLimitReached, ExitPhotoNeeded, PhotoNotFound,
+        PhotoUsed; Busy where two of the batch name one session.
     """
     found, places = await find_leavers(
         session,
@@ -154,6 +157,13 @@ async def leave(
                 shift_id=shift[0] if shift is not None and shift[1] == stay.lot_id else None,
                 now=now,
             )
+            if request.takes_photo and one.reason in FORCED:
+                check_photo(
+                    ExitReason(one.reason),
+                    photo=request.photo,
+                    why_none=request.no_photo,
+                    may_override=request.is_approved,
+                )
             if one.reason == ExitReason.UNCONFIRMED and not request.is_approved:
                 limits.take(request.by, stay.lot_id)
         except HubError as error:
@@ -319,7 +329,7 @@ async def _write(
                 action="parking_session.let_out",
                 object_kind="parking_session",
                 object_id=one.stay.id,
-                after={"reason": one.reason, "arrears_vnd": one.arrears_vnd},
+                after=_describe(request, one),
                 reason=request.words,
                 now=now,
             )
@@ -335,6 +345,14 @@ async def _report(
     for one in closed:
         if one.is_priced and one.price_vnd is not None and one.bill_paid_vnd:
             await report_overpaid(session, org_id, one.stay, price_vnd=one.price_vnd, now=now)
+
+
+def _describe(request: LeaveRequest, one: ClosedStay) -> dict[str, object]:
+    """Return what the audit log says of a vehicle that was let out for a reason in writing."""
+    told: dict[str, object] = {"reason": one.reason, "arrears_vnd": one.arrears_vnd}
+    if request.no_photo is not None and request.photo is None:
+        told["no_photo"] = mask_plates(request.no_photo)
+    return told
 
 
 def _sighting(request: LeaveRequest, one: ClosedStay) -> tuple[object, ...]:

@@ -6,7 +6,8 @@ Pure: what was read and marked as used under the locks is handed in.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from parking.exits.errors import UnconfirmedLimitReached
+from parking.exits.errors import ExitPhotoNeeded, UnconfirmedLimitReached
+from parking.exits.rules import ExitReason, may_leave_unseen
 from parking.photos.errors import PhotoNotFound, PhotoUsed
 
 
@@ -46,3 +47,17 @@ class Evidence:
             raise PhotoNotFound
         if (photo, session_id) not in self.used:
             raise PhotoUsed
+
+
+def check_photo(
+    reason: ExitReason, *, photo: bytes | None, why_none: str | None, may_override: bool
+) -> None:
+    """Hold who leaves for a reason in writing to a photo, or to words that say why there is none.
+
+    Raises:
+        ExitPhotoNeeded
+    """
+    if photo is not None:
+        return
+    if not why_none or not may_leave_unseen(reason, may_override=may_override):
+        raise ExitPhotoNeeded

@@ -68,6 +68,7 @@ class ExitData(msgspec.Struct, kw_only=True):
     shift_id: UUID | None = None
     forced: Literal["manual", "unconfirmed", "arrears"] | None = None
     reason: Words | None = None
+    no_photo_reason: Words | None = None  # why none follows
     plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
     access_id: UUID | None = None
 
@@ -104,6 +105,8 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
     staff_id: UUID
     shift_id: UUID | None = None
     reason: Words
+    photo: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None  # else one may follow
+    no_photo_reason: Words | None = None  # why none does
     access_id: UUID | None = None
 
 
@@ -114,7 +117,7 @@ def read_data(data: Mapping[str, Any], kind: type[Data]) -> Data:
         msgspec.ValidationError
     """
     read = msgspec.convert(dict(data), kind)
-    reason = read.reason
-    if reason is not None and find_text_fault(reason):
-        raise msgspec.ValidationError("reason")
+    for words in (read.reason, getattr(read, "no_photo_reason", None)):
+        if words is not None and find_text_fault(words):
+            raise msgspec.ValidationError("reason")
     return read

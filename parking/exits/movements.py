@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import Busy, HubError
+from core.masking import mask_plates
 from core.reasons import Reason
 from parking.collections import queries as collection_queries
 from parking.collections import service as collections
@@ -24,6 +25,7 @@ from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.joined import find_stay_or_kept
 from parking.exits.leaving import LeaveRequest, leave, leave_closed
 from parking.exits.lost_tickets import note_lost_ticket
+from parking.exits.manual_opens import keep_photo
 from parking.exits.movement_types import (
     NOT_COUNTED,
     TO_CHECK,
@@ -135,6 +137,7 @@ async def _apply_exit(
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
+        no_photo=data.no_photo_reason,
         is_approved=True,  # nobody can stop it; above the limit it is a break
         plate=data.plate,
         is_plate_confirmed=True,
@@ -317,6 +320,9 @@ async def _apply_manual_open(
 ) -> Applied:
     data = read_data(movement.data, ManualOpenData)
     actor = await _find_actor(session, org_id, movement, data.staff_id)
+    is_shown = data.photo is not None and await keep_photo(
+        session, org_id, movement.id, bytes.fromhex(data.photo), now=now
+    )
     record_change(
         session,
         org_id=org_id,
@@ -328,6 +334,8 @@ async def _apply_manual_open(
             "movement_id": str(movement.id),
             "access_id": str(data.access_id) if data.access_id else None,
             "opened_at": movement.happened_at.isoformat(),
+            "photo": data.photo if is_shown else None,
+            "no_photo": data.no_photo_reason and mask_plates(data.no_photo_reason),
         },
         reason=data.reason,
         now=now,

@@ -60,12 +60,19 @@ LIST_ARREARS = text(f"""
       AND s.lot_id = :lot_id AND s.arrears_vnd > 0
     ORDER BY s.id LIMIT 20
 """)
+# By the primary key.
+IS_INSIDE = text("""
+    SELECT EXISTS (SELECT FROM inside
+                   WHERE org_id = :org_id AND lot_id = :lot_id AND kind = 'plate'
+                     AND credential = :credential)
+""")
 # The ids stand twice, so that no plan reads the whole table for a few of its rows.
 # The sessions are locked. `inside` and occupancy are written under the occupancy's lock.
 CLOSE_SESSIONS = text("""
     UPDATE parking_sessions s
     SET status = 'left', left_at = :now, exit_access_id = t.access_id, exit_device_id = t.device_id,
-        exit_shift_id = t.shift_id, exit_by = t.by, exit_photo = t.photo, exit_reason = t.reason,
+        exit_shift_id = t.shift_id, exit_by = t.by,
+        exit_photo = coalesce(t.photo, s.exit_photo), exit_reason = t.reason,
         tariff_version_id = coalesce(t.version_id, s.tariff_version_id), price_vnd = t.price_vnd,
         paid_vnd = t.paid_vnd, bill_paid_vnd = t.bill_paid_vnd, arrears_vnd = t.arrears_vnd
     FROM unnest(
@@ -205,6 +212,15 @@ async def list_arrears(
     values = {"org_id": org_id, "lot_id": lot_id, "plate": plate, "vehicle_class": vehicle_class}
     rows = await run(session, LIST_ARREARS, values)
     return [StayFacts(**dict(zip(FIELDS, row, strict=True))) for row in rows]
+
+
+async def is_vehicle_inside(session: AsyncSession, org_id: UUID, stay: StayFacts) -> bool:
+    """Tell whether the vehicle of a stay is inside at its lot, on this stay or a later one."""
+    if stay.plate is None:
+        return False
+    credential = f"{stay.vehicle_class}:{stay.plate}"
+    values = {"org_id": org_id, "lot_id": stay.lot_id, "credential": credential}
+    return bool((await run(session, IS_INSIDE, values))[0][0])
 
 
 async def write_ends(

@@ -45,6 +45,11 @@ FIND_DEVICES = text("""
     WHERE try_at IS NULL OR try_at <= :now
     ORDER BY try_at NULLS FIRST LIMIT :limit
 """)
+IS_MANUAL_OPEN = text("""
+    SELECT EXISTS (SELECT FROM movements
+                   WHERE org_id = :org_id AND lot_id = :lot_id AND lot_id IS NOT NULL AND id = :id
+                     AND kind = 'manual_open')
+""")
 COUNT_UNCONFIRMED = text("""
     SELECT count(s.id) > min(l.unconfirmed_exits_max)
     FROM lots l LEFT JOIN parking_sessions s
@@ -152,3 +157,11 @@ async def owe_unconfirmed_exits(
     """Write what vehicles that left unconfirmed before an instant owe; return how many."""
     values = {"org_id": org_id, "before": before, "limit": limit}
     return len(await run(session, OWE_UNCONFIRMED, values))
+
+
+async def is_manual_open(
+    session: AsyncSession, org_id: UUID, lot_id: UUID, movement_id: UUID
+) -> bool:
+    """Tell whether a movement is an opening by hand at a lot."""
+    values = {"org_id": org_id, "lot_id": lot_id, "id": movement_id}
+    return bool((await run(session, IS_MANUAL_OPEN, values))[0][0])

@@ -39,8 +39,7 @@ LOCK_PASSES_OF_PLATE = text("""
     ORDER BY p.id FOR NO KEY UPDATE
 """)
 # As at the way in: an exemption first, and no monthly pass that another vehicle is inside on.
-CHOOSE_PASS = text(f"""
-    SELECT p.id, p.kind = 'monthly'
+_OF_VEHICLE = f"""
     FROM pass_plates x JOIN passes p ON p.org_id = x.org_id AND p.id = x.pass_id
     WHERE x.org_id = :org_id AND x.plate = CAST(:plate AS text)
       AND x.vehicle_class = CAST(:vehicle_class AS text)
@@ -48,8 +47,12 @@ CHOOSE_PASS = text(f"""
       AND p.revoked_at IS NULL
       AND CAST(:entered_on AS date) BETWEEN p.valid_from AND p.valid_until
       AND (p.kind <> 'monthly' OR NOT {_IS_IN_USE})
-    ORDER BY p.kind = 'exempt' DESC, p.valid_until, p.id LIMIT 1
-""")  # noqa: S608
+"""
+_FIRST = "ORDER BY p.kind = 'exempt' DESC, p.valid_until, p.id LIMIT 1"
+CHOOSE_PASS = text(f"SELECT p.id, p.kind = 'monthly' {_OF_VEHICLE} {_FIRST}")
+FIND_PASS_TO_SHOW = text(
+    f"SELECT p.id {_OF_VEHICLE} AND p.valid_until >= CAST(:today AS date) {_FIRST}"
+)
 SET_PASS = text("""
     UPDATE parking_sessions SET pass_id = :pass_id WHERE org_id = :org_id AND id = :id
 """)
@@ -103,6 +106,24 @@ async def choose_pass(
     of_stay = {"id": stay.id, "lot_id": stay.lot_id, "entered_on": entered_on}
     rows = await run(session, CHOOSE_PASS, of_vehicle | of_stay)
     return rows[0] if rows else (None, False)
+
+
+async def find_pass_to_show(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, *, entered_on: date, today: date
+) -> UUID | None:
+    """Find a pass of a stay's vehicle that it could be on from its entry until today, unlocked."""
+    if stay.plate is None:
+        return None
+    values = {
+        "org_id": org_id,
+        "id": stay.id,
+        "lot_id": stay.lot_id,
+        "plate": stay.plate,
+        "vehicle_class": stay.vehicle_class,
+        "entered_on": entered_on,
+    }
+    rows = await run(session, FIND_PASS_TO_SHOW, values | {"today": today})
+    return rows[0][0] if rows else None
 
 
 async def set_pass(

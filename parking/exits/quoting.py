@@ -77,19 +77,26 @@ async def quote_stay(
                 paid_until=at if at > now else None,
             )
         )
-    arrears: list[StayFacts] = []
-    if stay.is_inside and stay.plate is not None:
-        arrears = await queries.list_arrears(
-            session, org_id, stay.lot_id, plate=stay.plate, vehicle_class=stay.vehicle_class
-        )
     return StayQuote(
         standing=standing,
         lines=lines,
         quoted_at=now,
         valid_until=valid_until,
         token=token,
-        arrears=tuple(one for one in arrears if one.id != session_id),
+        arrears=await list_debts_of(session, org_id, stay) if stay.is_inside else (),
     )
+
+
+async def list_debts_of(
+    session: AsyncSession, org_id: UUID, stay: StayFacts
+) -> tuple[StayFacts, ...]:
+    """List what the vehicle of a stay left owing at its lot before, oldest first (at most 20)."""
+    if stay.plate is None:
+        return ()
+    arrears = await queries.list_arrears(
+        session, org_id, stay.lot_id, plate=stay.plate, vehicle_class=stay.vehicle_class
+    )
+    return tuple(one for one in arrears if one.id != stay.id)
 
 
 def _end_of(stay: StayFacts, minutes: int, *, now: datetime) -> datetime:

@@ -133,6 +133,12 @@ def arrears_at_exit(reason: ExitReason, owed_vnd: int) -> int:
     return owed_vnd if reason in IS_IN_ARREARS else 0
 
 
+def may_leave_unseen(reason: ExitReason, *, may_override: bool) -> bool:
+    """Tell whether a vehicle may leave for a reason in writing without a photo, if somebody says
+    why there is none: one that drove off is no longer there to be photographed, another one is."""
+    return reason is ExitReason.ARREARS or may_override
+
+
 def is_own_typing(stay: StayFacts, by: UUID) -> bool:
     """Tell whether somebody may correct a vehicle by themselves: they typed it, and nothing came
     in for it yet, nor was a pass shown."""

@@ -24,7 +24,7 @@ class PhotoUse(Base):
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    subject_kind: Mapped[str]  # parking_session at the way out, lane_command, lost_ticket
+    subject_kind: Mapped[str]  # parking_session, lane_command, manual_open, lost_ticket
     subject_id: Mapped[UUID]
     used_at: Mapped[datetime]
 

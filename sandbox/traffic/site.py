@@ -24,6 +24,7 @@ RECOVERS_AFTER_S: Final = 5.0
 STALLED_S: Final = 20 * 60
 PAY_ON_ENTRY: Final = "payOnEntry"  # as the hub writes it
 UNPAID: Final = "Khách đi luôn, không trả tiền"
+DROVE_OFF: Final = "Xe đã chạy mất"
 UNCONFIRMED: Final = "Khách đưa màn hình đã chuyển khoản, ngân hàng chưa báo"
 
 
@@ -136,9 +137,12 @@ class Site:
         way = self._draw_way()
         is_through = await self._pay(vehicle, way)
         wanted: dict[str, Any] = {} if vehicle.plate is None else {"plate": vehicle.plate}
-        if not is_through:
-            reason = UNPAID if way == "unpaid" else UNCONFIRMED
-            wanted |= {"forced": "arrears" if way == "unpaid" else "unconfirmed", "reason": reason}
+        if not is_through and way == "unpaid":
+            wanted |= {"forced": "arrears", "reason": UNPAID, "no_photo_reason": DROVE_OFF}
+        elif not is_through:
+            _, photo = await self.phone.send_photo(f"{self.path}/photos", draw_papers(self.chance))
+            forced = {"forced": "unconfirmed", "reason": UNCONFIRMED}
+            wanted |= {**forced, "photo": photo.get("hash")}
         path = f"/v1/parking-sessions/{vehicle.session_id}/exit"
         if way == "wrong_plate" and vehicle.plate is not None:
             wrong = {"plate": _mistype(vehicle.plate)}

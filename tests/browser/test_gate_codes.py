@@ -85,6 +85,7 @@ def test_a_code_drawn_without_network_is_confirmed_after_the_flush(
     assert city.sql(verdicts, named=reference) == [("awaiting_sync",)]
 
     page.get_by_role("button", name="Cho ra, chưa xác nhận").click()
+    page.locator("#camera[open] [data-shoot]").click()
     expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
     page.locator(".gate-tabs [data-go=shift]").click()
     drawn = page.locator("[data-drawn-list]")

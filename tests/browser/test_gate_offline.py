@@ -214,6 +214,7 @@ def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
         find(page, digits)
         page.locator(".gate-found").click()
         page.locator("[data-screen=stay] [data-action=unconfirmed]").click()
+        page.locator("#camera[open] [data-shoot]").click()
         if digits == "555":
             expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
 

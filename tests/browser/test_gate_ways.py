@@ -245,15 +245,18 @@ def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     open_stay(page, "345")
     other_way(page, "arrears")
     page.locator("[data-no-photo]").click()
+    page.locator("#sheet").get_by_role("button", name="Xe đã chạy mất").click()
     page.locator("#sheet").get_by_role("button", name="Khách không trả").click()
     verdict = page.locator("[data-screen=verdict]")
     expect(verdict).to_have_attribute("data-tone", "attention")
     expect(verdict).to_contain_text("Còn nợ 25.000")
     enter_again = page.locator(".gate-tabs [data-go=enter]")
     enter_again.click()
-    enter(page, "29AA12345")
+    type_plate(page, "29AA12345")
+    page.get_by_role("button", name="Cho vào").click()
+    expect(page.locator("[data-strip]")).to_contain_text("Còn nợ 25.000")
     open_stay(page, "345")
-    expect(page.locator("[data-lines]")).to_contain_text("Nợ lần trước")
+    expect(page.locator("[data-debt-sum]")).to_have_text("25.000\u00a0₫")
 
 
 def test_lost_ticket_without_a_photo_takes_a_manager(city: RunningCity, new_page: OpenPage) -> None:

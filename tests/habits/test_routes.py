@@ -143,6 +143,7 @@ REPEATS: Final = {
     "/v1/tariffs/{tariff_id}/versions/{version_id}/withdraw": "state",
     "/v1/lots/{lot_id}/sessions/{session_id}/plate": "state",
     "/v1/lots/{lot_id}/sessions/{session_id}/photos": "known",
+    "/v1/lots/{lot_id}/manual-opens/{movement_id}/photos": "state",
     "/v1/setup": "token",
     "/setup": "token",
     "/v1/sign-ins": "session",

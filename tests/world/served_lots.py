@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from PIL import Image
 from core.ids import new_id
 from parking.sessions.tickets import TICKET_PATH, write_ticket_code
 from tests.world.hubs import Hub
+
+_SHADES = itertools.count(100)  # of photos that no test names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,9 @@ class ServedLot:
     async def leave(
         self, stay_id: str, *, by: httpx.AsyncClient | None = None, **facts: Any
     ) -> dict[str, Any]:
-        """Let a vehicle out."""
+        """Let a vehicle out; one that leaves unpaid or by hand is photographed."""
+        if "forced" in facts:
+            facts["photo"] = await self.add_photo(next(_SHADES))
         path = f"/v1/parking-sessions/{stay_id}/exit"
         left: dict[str, Any] = await self.ask(by or self.attendant, "POST", path, facts)
         return left

@@ -25,6 +25,7 @@ from api.v1.lots.entry_schemas import (
     MovementPage,
     MovementRead,
     MovementsRead,
+    OpeningPhoto,
     PhotoAttach,
     PhotoAttached,
     PlateAdd,
@@ -37,6 +38,8 @@ from identity.devices.errors import DeviceNotFound, DeviceRevoked, DeviceTokenNo
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded
 from identity.people.rules import Permission, ScopeKind
+from parking.exits.errors import MovementNotFound
+from parking.exits.manual_opens import attach_photo as attach_opening_photo
 from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.photos.queries import find_hashes
 from parking.places.queries import find_lot_name
@@ -244,4 +247,19 @@ async def add_stay_photo(
     )
     return PhotoAttached(
         id=body.id, session_id=session_id, photo=body.photo, direction=body.direction
+    )
+
+
+@router.post(
+    "/{lot_id}/manual-opens/{movement_id}/photos",
+    status_code=204,
+    responses=may_answer(MovementNotFound, PhotoNotFound, PhotoUsed, ScopeNeeded),
+)
+async def add_opening_photo(
+    lot_id: UUID, movement_id: UUID, body: OpeningPhoto, caller: Gate, tx: Tx, now: Now
+) -> None:
+    """Attach an uploaded photo to an opening by hand that a phone reported. Idempotent."""
+    caller.narrow(ScopeKind.LOT, lot_id)
+    await attach_opening_photo(
+        tx, caller.org_id, lot_id, movement_id, bytes.fromhex(body.photo), now=now
     )

@@ -185,3 +185,9 @@ class PlateAdded(Read):
 def write_plate(compact: str, vehicle_class: str) -> str:
     """Return a stored plate as the law writes it."""
     return format_plate(compact, VehicleClass(vehicle_class))
+
+
+class OpeningPhoto(Body):
+    """A photo of a lane that was opened by hand, taken without network."""
+
+    photo: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of POST …/photos.")]

@@ -42,6 +42,7 @@ from parking.exits.errors import (
     CredentialInside,
     EntryNotUndoable,
     ExitNotUndoable,
+    ExitPhotoNeeded,
     LostTicketNotReported,
     NothingDue,
     NotInside,
@@ -86,7 +87,10 @@ IS_QUOTED = (*IS_PRICED, QuoteNotAuthentic, QuoteExpired, QuoteAmountDiffers, No
 
 @router.get("/{session_id}", responses=may_answer(ParkingSessionNotFound))
 async def show_session(session_id: UUID, caller: Gate, tx: Tx, now: Now) -> ParkingSessionRead:
-    """Show a parking session; attendants see what is inside, owes, or is of their running shift."""
+    """Show a parking session.
+
+    Attendants see what is inside, what a vehicle inside left owing before, and their running shift.
+    """
     return write_stay(await find_own_stay(tx, caller, session_id, now=now))
 
 
@@ -257,7 +261,7 @@ async def reverse(
     response_model=ExitRead,
     responses=may_answer(
         *(*IS_PRICED, NotInside, NotPaid, PlateDiffers),
-        *(UnconfirmedLimitReached, PhotoNotFound, PhotoUsed),
+        *(UnconfirmedLimitReached, ExitPhotoNeeded, PhotoNotFound, PhotoUsed),
     ),
 )
 async def leave(
@@ -284,6 +288,8 @@ async def leave(
         read_text=body.read_text,
         read_score_bps=body.read_score_bps,
         photo=None if body.photo is None else bytes.fromhex(body.photo),
+        takes_photo=True,
+        no_photo=body.no_photo_reason,
         access_id=body.access_id,
         device_id=caller.device_id,
     )

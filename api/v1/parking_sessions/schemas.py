@@ -89,7 +89,12 @@ class ExitCreate(Body):
     reason: ReasonText | None = Field(default=None, description="Of `forced`, in words.")
     access_id: UUID | None = Field(default=None, description="The lane.")
     photo: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="SHA-256 of a photo that was uploaded."
+        default=None, description="SHA-256 of a photo that was uploaded. `forced` takes one."
+    )
+    no_photo_reason: ReasonText | None = Field(
+        default=None,
+        description="Of `forced`, why there is no photo: for `arrears`, since it drove off; for the"
+        " others, with `parking.override`.",
     )
     method: Method = Method.VISUAL
     read_text: Annotated[Line, Field(max_length=READ_TEXT_CHARS_MAX)] | None = None

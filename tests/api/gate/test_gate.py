@@ -64,6 +64,7 @@ def paths_of(lot: LotFacts) -> list[str]:
         f"{base}/posted",
         f"{base}/price",
         f"{base}/stays/{id_}",
+        f"{base}/stays/{id_}/debts",
         f"{base}/stays/{id_}/ticket",
         f"{base}/receipts/{id_}",
         f"{base}/bills/{id_}/code",

@@ -10,12 +10,14 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.errors import HubError
+from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.exits.errors import UnconfirmedLimitReached
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.rules import ExitReason
 from parking.exits.undoing import undo_exit
 from parking.photos.errors import PhotoNotFound, PhotoUsed
+from parking.sessions.service import attach_photo
 from parking.shifts.service import close_shift
 from parking.shifts.views import read_report
 from tests.world.constants import NOON
@@ -189,6 +191,33 @@ async def test_an_exit_that_was_undone_keeps_its_photo(app_database: Database, g
     (left,) = await let_out(app_database, gate, request)
 
     assert isinstance(left, LeaveFacts)
+
+
+async def test_a_photo_that_was_sent_before_its_exit_stays_the_photo_of_the_way_out(
+    app_database: Database, gate: Gate
+) -> None:
+    photo = await a_photo(app_database, gate.org_id)
+    stay_id = await a_stay(app_database, gate)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        await attach_photo(
+            session,
+            gate.org_id,
+            gate.lot.id,
+            stay_id,
+            new_id(),
+            photo=photo,
+            direction="out",
+            device_id=None,
+            taken_by=new_id(),
+            taken_at=NOON,
+            now=NOON,
+        )
+
+    await let_out(app_database, gate, unconfirmed(gate, stay_id))
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        query = text("SELECT exit_photo FROM parking_sessions WHERE id = :id")
+        assert await session.scalar(query, {"id": stay_id}) == photo
 
 
 async def test_of_two_vehicles_with_one_photo_at_once_one_leaves(

@@ -5,6 +5,7 @@ import { buzz, keepAwake } from "/static/js/gate_feel.js";
 import { Finding } from "/static/js/gate_find.js";
 import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Lanes } from "/static/js/gate_lane.js";
+import { ManualOpening } from "/static/js/gate_manual_open.js";
 import { Offline } from "/static/js/gate_offline.js";
 import { Passes } from "/static/js/gate_passes.js";
 import { People } from "/static/js/gate_people.js";
@@ -88,7 +89,10 @@ class Gate {
     };
     this.hangUp = listen(address, handlers, { onSignal: (isLive) => this.showSignal(isLive) });
     this.entering.useLot();
-    this.queue.begin().then(() => Promise.all([this.offline.refresh(), this.references.refresh()]));
+    this.queue.begin().then(() => {
+      this.manualOpening.show();
+      return Promise.all([this.offline.refresh(), this.references.refresh()]);
+    });
   }
 
   showSignal(isLive) {
@@ -186,6 +190,7 @@ gate.entering = new Entering(gate);
 gate.stays = new Stays(gate);
 gate.finding = new Finding(gate);
 gate.lanes = new Lanes(gate);
+gate.manualOpening = new ManualOpening(gate);
 gate.shifts = new Shifts(gate);
 gate.people = new People(gate);
 

@@ -127,6 +127,18 @@ export class Entering {
     this.#offerLane(lanes);
     if (canPayAhead(gate, answer)) chooseAhead(gate, sent);
     if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent, await gate.stays.read(sent.id));
+    if (sent.plate && !answer.is_watched && !gate.lot.is_crowd_mode) await this.#tellDebt(sent);
+  }
+
+  /** The vehicle left owing at an earlier visit: where it stands now, that is collected, too. */
+  async #tellDebt(sent) {
+    const { gate } = this;
+    const owedVnd = await gate.stays.debts.ask(sent.id);
+    if (!owedVnd || this.#own[0] !== sent.id) return;
+    buzz("unpaid");
+    this.#fillStrip({ tone: "attention", icon: "warning" }, gate.say("entered.debt", { amount: vnd(owedVnd) }), sent, [
+      { words: gate.say("debt.see"), icon: "cash", name: "debt", run: () => gate.stays.open(sent.id) },
+    ]);
   }
 
   /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */

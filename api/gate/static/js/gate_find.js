@@ -1,5 +1,6 @@
 // A vehicle is found by the last three digits of its plate, by its whole plate or by its ticket.
 
+import { takePhoto } from "/static/js/gate_camera.js";
 import { compactPlate, iconOf } from "/static/js/gate_words.js";
 
 const DIGITS_MIN = 3;
@@ -14,6 +15,9 @@ export class Finding {
     this.results = this.screen.querySelector("[data-results]");
     this.said = this.screen.querySelector("[data-find-said]");
     this.keys = this.screen.querySelector("[data-keys=find]");
+    this.camera = this.screen.querySelector("[data-find-photo]");
+    this.photo = null; // of the vehicle that is looked for
+    this.camera.addEventListener("click", () => gate.screens.once(this.camera, () => this.#shoot()));
     this.screen.addEventListener("click", (event) => {
       const key = event.target.closest("[data-find-key]")?.dataset.findKey;
       if (key) this.press(key);
@@ -26,7 +30,17 @@ export class Finding {
   clear() {
     this.input.value = "";
     this.input.inputMode = "none";
+    this.#hold(null);
     this.changed();
+  }
+
+  async #shoot() {
+    this.#hold((await takePhoto(this.gate, this.gate.say("photo.hint"))) ?? this.photo);
+  }
+
+  #hold(photo) {
+    this.photo = photo;
+    this.camera.setAttribute("aria-pressed", String(photo !== null));
   }
 
   press(key) {
@@ -76,7 +90,7 @@ export class Finding {
     const photo = row.querySelector("[data-photo]");
     if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
     else photo.append(gate.screens.icon(iconOf(stay.vehicle_class)));
-    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id, { seenPlate: this.#seenPlate(stay) })));
+    row.addEventListener("click", () => gate.screens.once(row, () => gate.stays.open(stay.id, { seenPlate: this.#seenPlate(stay), photo: this.photo })));
     return row;
   }
 

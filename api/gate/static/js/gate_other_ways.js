@@ -17,6 +17,7 @@ export class OtherWays {
     const { stay } = stays;
     const owes = stay.due_vnd > 0;
     const actions = [
+      ...(stay.pass_offer ? stays.payments() : []), // in place of which the pass is offered
       canPayAhead(gate, stay) && { words: say("ways.ahead"), icon: "clock", name: "ahead", run: () => chooseAhead(gate, stay) },
       owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
@@ -40,6 +41,11 @@ export class OtherWays {
     const taken = await this.stays.collect(this.stays.stay, rail, more);
     if (!taken) return this.stays.readAgain();
     return this.stays.afterTaking(taken, detail);
+  }
+
+  /** The vehicle has a pass that it did not come in on: it is used from now on. */
+  usePass({ id, holder }) {
+    return this.#take("pass", holder, { pass_id: id });
   }
 
   #exempt() {
@@ -75,18 +81,15 @@ export class OtherWays {
   }
 
   /** Let it out though something is due, or open by hand: a photo and a reason are kept. */
-  async #force(forced) {
-    const { gate } = this;
+  #force(forced) {
+    const { gate, stays } = this;
     const { say } = gate;
-    const photo = await takePhoto(gate);
-    gate.screens.ask(say(`ways.why_${forced}`), {
-      send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
-      run: async (reason) => {
-        const { stay, plate } = this.stays;
-        if (photo?.id) await gate.photos.attach(photo.id, { session_id: stay.id, direction: "out", shown: plate });
-        return this.stays.leave({ forced, reason, ...(photo?.hash && { photo: photo.hash }) });
-      },
-    });
+    return stays.photo.demand(forced, (more) =>
+      gate.screens.ask(say(`ways.why_${forced}`), {
+        send: say("leave.send"), icon: "leave", hint: say("ways.other_reason"), choices: [say(`ways.${forced}_usual`)],
+        run: (reason) => stays.leave({ forced, reason, ...more }),
+      }),
+    );
   }
 
   #correct() {
@@ -105,19 +108,28 @@ export class OtherWays {
   comparePlates(more) {
     const { gate, stays } = this;
     const { say } = gate;
-    const { stay } = stays;
-    const go = { words: say("differs.go"), icon: "leave", look: "bad", name: "confirm", run: () => stays.leave({ ...more, is_plate_confirmed: true }) };
-    gate.screens.openSheet(say("differs.title"), [go], (body) => {
+    const { stay, photo } = stays;
+    const shoot = async () => {
+      await photo.take();
+      return this.comparePlates(more);
+    };
+    const actions = [
+      !photo.isTaken && { words: say("photo.take"), icon: "camera", look: "main", name: "shoot", run: shoot },
+      { words: say("differs.go"), icon: "leave", look: "bad", name: "confirm", run: () => stays.leave({ ...more, is_plate_confirmed: true }) },
+    ];
+    gate.screens.openSheet(say("differs.title"), actions.filter(Boolean), (body) => {
       const facts = document.createElement("dl");
       facts.className = "gate-compare";
       const isTwoWheeled = /motorbike/.test(stay.vehicle_class);
       const seen = drawPlate(stays.seenPlate, isTwoWheeled);
-      for (const [words, plate, photo] of [["differs.in", stays.plate, stay.photo], ["differs.out", seen, null]]) {
+      for (const [words, plate, link] of [["differs.in", stays.plate, stay.photo], ["differs.out", seen, photo.link]]) {
         const row = document.createElement("div");
         const name = Object.assign(document.createElement("dt"), { textContent: say(words) });
         const value = Object.assign(document.createElement("dd"), { textContent: plate, className: "plate", translate: false });
         row.append(name, value);
-        if (photo) row.append(Object.assign(new Image(), { src: photo, alt: "" }));
+        const photo = Object.assign(document.createElement("dd"), { className: "gate-compare-photo" });
+        photo.append(link ? Object.assign(new Image(), { src: link, alt: "" }) : say("differs.no_photo"));
+        row.append(photo);
         facts.append(row);
       }
       body.prepend(facts);

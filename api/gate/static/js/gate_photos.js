@@ -11,7 +11,7 @@ const LOST_KEPT = 20;
 const TRIES_MAX = 5; // of a photo whose stay the hub does not know: it sends every 15 seconds
 const UNUSED_AFTER_MS = 86_400_000; // of an entry that was never sent
 const UPLOAD_WITHIN_MS = 20_000;
-const NOT_THERE_YET = new Set(["parking_stay_not_found", "parking_session_not_found"]);
+const NOT_THERE_YET = new Set(["parking_stay_not_found", "parking_session_not_found", "movement_not_found"]);
 const TRY_AGAIN = new Set([408, 425, 429, 500, 503]); // and not lost
 
 export class Photos {
@@ -37,10 +37,10 @@ export class Photos {
     } catch {
       return this.#refuse(); // the phone is full
     }
-    return { id: one.id, link: "" };
+    return { id: one.id, link: URL.createObjectURL(picture) };
   }
 
-  /** Say whose photo it is: of a stay, at its way in or out, or of its lost ticket. */
+  /** Say whose photo it is: of a stay, at its way in or out, or of its lost ticket; of an opening. */
   async attach(id, { session_id, direction, shown }) {
     const one = await this.#run("photos", "readonly", (store) => store.get(id));
     if (one) await this.#run("photos", "readwrite", (store) => store.put({ ...one, session_id, direction, shown }));
@@ -91,6 +91,7 @@ export class Photos {
     const { hub } = this.gate;
     const { hash } = await hub.post(`/v1/lots/${lotId}/photos`, picture, { withinMs: UPLOAD_WITHIN_MS });
     if (direction === "lost_ticket") return hub.post(`/v1/parking-sessions/${sessionId}/lost-ticket`, { photo: hash });
+    if (direction === "manual_open") return hub.post(`/v1/lots/${lotId}/manual-opens/${sessionId}/photos`, { photo: hash });
     const body = { id, photo: hash, direction, taken_at: takenAt };
     return hub.post(`/v1/lots/${lotId}/sessions/${sessionId}/photos`, body);
   }

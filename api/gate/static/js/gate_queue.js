@@ -73,6 +73,7 @@ export class Queue {
    * @param {"entry"|"exit"|"collection"|"manual_open"} kind
    * @param {object} facts an entry as POST …/entries takes it; else the movement's data
    * @param {string} shown what the list of unsent items calls it
+   * @returns {Promise<string>} the movement's id
    */
   async keep(kind, facts, shown) {
     const who = { staff_id: this.gate.state.person.id, shift_id: this.gate.shift?.id };
@@ -92,6 +93,7 @@ export class Queue {
     await put("movements", { seq, body, signature, kind, shown });
     await this.show();
     await this.#askForSync();
+    return movement.id;
   }
 
   /** Send what waits, in order; several calls at once are one. */

@@ -1,5 +1,7 @@
 // A vehicle at the way out: what it owes, its code, the money that came, and the gate.
 
+import { Debts } from "/static/js/gate_debts.js";
+import { ExitPhoto } from "/static/js/gate_exit_photo.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
@@ -25,11 +27,13 @@ export class Stays {
     this.code = gate.screens.of("code");
     this.ways = new OtherWays(gate, this);
     this.readPlate = new ReadPlate(gate, this);
-    this.code.querySelector("[data-code-back]").addEventListener("click", () => this.open(this.stay.id));
+    this.debts = new Debts(gate, this);
+    this.photo = new ExitPhoto(gate, this);
+    this.code.querySelector("[data-code-back]").addEventListener("click", () => (this.debts.isOpen ? this.debts.showAgain() : this.open(this.stay.id)));
     const cash = this.code.querySelector("[data-code-cash]");
     cash.addEventListener("click", () => gate.screens.once(cash, () => this.takeCash()));
     const leave = this.code.querySelector("[data-code-leave]");
-    leave.addEventListener("click", () => gate.screens.once(leave, () => this.#leaveUnconfirmed()));
+    leave.addEventListener("click", () => gate.screens.once(leave, () => this.#demandUnconfirmed()));
     document.addEventListener("gate:screen", () => clearInterval(this.#countdown));
   }
 
@@ -42,13 +46,15 @@ export class Stays {
   }
 
   /** Read a stay with its quote and show what is due. */
-  async open(sessionId, { isTicketLost = false, seenPlate = "", stayMinutes = 0 } = {}) {
+  async open(sessionId, { isTicketLost = false, seenPlate = "", photo = null, stayMinutes = 0 } = {}) {
+    if (photo || sessionId !== this.stay?.id) this.photo.use(photo);
     this.stayMinutes = stayMinutes;
     this.isTicketLost = isTicketLost;
     this.seenPlate = seenPlate;
+    this.debts.close();
     const stay = await this.read(sessionId);
     if (!stay) return;
-    if (IS_INSIDE.includes(stay.status)) this.#show(stay);
+    if (IS_INSIDE.includes(stay.status)) this.show(stay);
     else this.gate.screens.complain(this.gate.say.problem("not_inside"));
   }
 
@@ -69,21 +75,22 @@ export class Stays {
     return known;
   }
 
-  #show(stay) {
+  show(stay) {
     const { gate, screen } = this;
     if (stay.id !== this.stay?.id || stay.due_vnd !== this.stay?.due_vnd) this.#renewIds();
     this.stay = stay;
     screen.querySelector("[data-plate]").textContent = this.plate;
-    const facts = [gate.className(stay.vehicle_class), gate.say.since(stay.entered_at)];
+    const when = this.debts.isOpen ? this.debts.facts(stay) : gate.say.since(stay.entered_at);
+    const facts = [gate.className(stay.vehicle_class), when];
     screen.querySelector("[data-since]").textContent = facts.join(" · ");
-    const photo = screen.querySelector("[data-photo]");
-    photo.replaceChildren();
-    if (stay.photo) photo.append(Object.assign(new Image(), { src: stay.photo, alt: "" }));
+    this.photo.show(stay);
     this.readPlate.show(stay);
+    this.debts.show(stay);
     const due = screen.querySelector(".gate-due");
-    due.dataset.dueTone = stay.due_vnd ? "due" : "none";
+    due.dataset.dueTone = this.#dueTone();
     due.querySelector("[data-due-word]").textContent = this.#dueWord();
     fillMoney(due.querySelector("[data-due]"), stay.due_vnd);
+    this.#showPass(due.querySelector("[data-pass]"));
     screen.querySelector("[data-lines]").replaceChildren(...this.#lines());
     screen.querySelector("[data-actions]").replaceChildren(...this.#actions().map((one) => gate.screens.button(one)));
     gate.screens.show("stay");
@@ -97,13 +104,8 @@ export class Stays {
   }
 
   #lines() {
-    const { say } = this.gate;
-    const arrears = this.stay.arrears.map((one) => ({
-      words: say("due.arrears", { at: one.left_at ? say.at(one.left_at) : "" }), amount_vnd: one.due_vnd, isArrears: true,
-    }));
-    return [...this.stay.lines, ...arrears].map(({ words, amount_vnd: amountVnd, isArrears }) => {
+    return this.stay.lines.map(({ words, amount_vnd: amountVnd }) => {
       const line = document.createElement("li");
-      if (isArrears) line.dataset.tone = "bad";
       const amount = document.createElement("span");
       amount.className = "money";
       amount.textContent = amountVnd < 0 ? `−${vnd(-amountVnd)}` : vnd(amountVnd);
@@ -112,8 +114,24 @@ export class Stays {
     });
   }
 
+  /** Whose pass the stay is on, or could be on, and until when. */
+  #showPass(line) {
+    const held = this.stay.pass ?? this.stay.pass_offer;
+    line.hidden = !held || this.debts.isOpen;
+    if (line.hidden) return;
+    const how = held.is_over ? "over" : this.stay.pass ? held.kind : "offer";
+    line.dataset.pass = how;
+    line.lastElementChild.textContent = this.gate.say(`pass.${how}`, held);
+  }
+
+  #dueTone() {
+    if (!this.stay.due_vnd) return "none";
+    return this.debts.isOpen ? "debt" : "due";
+  }
+
   #dueWord() {
     const { stay, gate } = this;
+    if (this.debts.isOpen) return gate.say(stay.due_vnd ? "debt.due" : "debt.paid");
     if (stay.due_vnd && stay.stay_minutes) return gate.say("due.ahead", { count: stay.stay_minutes / 60 });
     if (stay.due_vnd) return gate.say("due.due");
     if (stay.is_exempt) return gate.say("due.exempt");
@@ -124,15 +142,25 @@ export class Stays {
 
   #actions() {
     const { say } = this.gate;
+    if (this.debts.isOpen) return this.debts.actions(this.stay.due_vnd);
     if (this.stay.is_offline) return this.#offlineActions();
     const more = { words: say("pay.more"), icon: "list", name: "more", run: () => this.ways.open() };
     if (!this.stay.due_vnd) {
       return [more, { words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.leave() }];
     }
+    const offer = this.stay.pass_offer;
+    if (offer) {
+      return [more, { words: say("pay.pass"), icon: "ticket", look: "good", name: "pass", run: () => this.ways.usePass(offer) }];
+    }
+    const [cash, qr] = this.payments();
+    return [more, cash, { ...qr, look: "main" }];
+  }
+
+  payments() {
+    const { say } = this.gate;
     return [
-      more,
       { words: say("pay.cash"), icon: "cash", name: "cash", run: () => this.takeCash() },
-      { words: say("pay.qr"), icon: "qr", look: "main", name: "qr", run: () => this.showCode() },
+      { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.showCode() },
     ];
   }
 
@@ -145,7 +173,7 @@ export class Stays {
     const lost = { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.ways.reportLost() };
     return [
       ...(this.stay.is_ticket_lost ? [] : [lost]),
-      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#leaveUnconfirmed() },
+      { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#demandUnconfirmed() },
       { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.#showOwnCode() },
       { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: () => this.takeCash() },
     ];
@@ -158,8 +186,9 @@ export class Stays {
     this.showPaid(paidVnd, this.gate.say("offline.kept"));
   }
 
-  #leaveUnconfirmed() {
-    return this.#leaveOffline(this.gate.say("ways.unconfirmed_usual"));
+  #demandUnconfirmed() {
+    const reason = this.gate.say("ways.unconfirmed_usual");
+    return this.photo.demand("unconfirmed", (more) => this.#leaveOffline(reason, more));
   }
 
   /** Without a network: a code of this phone's own; whether it was paid the hub says later. */
@@ -171,9 +200,11 @@ export class Stays {
     return this.#showCode(gate.references.picture(code), code.reference, code.amount_vnd);
   }
 
-  async #leaveOffline(reason) {
+  async #leaveOffline(reason, more = {}) {
     const { gate, stay } = this;
-    if (!(await gate.offline.leave(stay, reason))) return;
+    if (!(await gate.offline.leave(stay, reason, more))) return;
+    await this.photo.attach(stay, this.plate);
+    this.photo.use(null);
     buzz(stay.due_vnd ? "unpaid" : "left");
     gate.screens.verdict({
       tone: stay.due_vnd ? "attention" : "good",
@@ -245,20 +276,22 @@ export class Stays {
       this.#alone(async () => {
         const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
         this.#renewIds();
-        if (back) await this.open(this.stay.id);
+        if (back) await this.readAgain();
       });
     const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
-    this.showPaid(taken.amount_vnd, detail, [
+    const right = { pass: "due.pass", exempt: "due.exempt" }[taken.rail]; // no money came
+    this.showPaid(right ? null : taken.amount_vnd, detail, [
       { words: gate.say("undo", { seconds: UNDO_MS / 1000 }), icon: "replay", name: "undo", run: undo },
       ...(taken.receipt_number ? [printing] : []),
-    ]);
+    ], right);
     this.#countDown();
   }
 
   /** News of the lot: this stay was paid, here or on another phone. */
   async receivePaid({ session_id: sessionId }) {
-    if (sessionId !== this.stay?.id || !["stay", "code"].includes(this.gate.screens.name)) return;
-    await this.readAgain();
+    if (!["stay", "code"].includes(this.gate.screens.name)) return;
+    const shown = [this.stay, ...(this.stay.arrears ?? [])].map(({ id }) => id);
+    if (shown.includes(sessionId)) await this.readAgain();
   }
 
   /** The line was away: what came meanwhile was not received. */
@@ -269,33 +302,33 @@ export class Stays {
   async readAgain() {
     const before = this.stay;
     const stay = await this.read(before.id, { quiet: true });
-    if (!stay || stay.id !== this.stay.id || !IS_INSIDE.includes(stay.status)) return;
+    if (before.id !== this.stay.id) return;
+    if (this.debts.isOpen && !stay) return this.debts.giveUp();
+    if (!stay || !(this.debts.isOpen || IS_INSIDE.includes(stay.status))) return;
     const paidVnd = stay.paid_vnd - before.paid_vnd;
     if (!stay.due_vnd && paidVnd > 0) {
       this.stay = stay;
       this.showPaid(paidVnd);
     } else if (this.gate.screens.name !== "code" || stay.due_vnd !== before.due_vnd) {
-      this.#show(stay);
+      this.show(stay);
     }
   }
 
   /** The money is here: green, and the gate. */
-  showPaid(amountVnd, detail = "", actions = []) {
+  showPaid(amountVnd, detail = "", actions = [], title = "paid.title") {
     const { gate, stay } = this;
     const { say } = gate;
     buzz("paid");
+    const leave = { words: say("leave.send"), icon: "leave", look: "main", name: "leave", run: () => this.leave() };
     const until = stay.paid_until ? say("due.until", { at: say.at(stay.paid_until) }) : "";
     gate.screens.verdict({
       tone: "good",
       icon: "check",
-      title: say("paid.title"),
+      title: say(this.debts.isOpen ? "debt.paid" : title),
       plate: this.plate,
       amountVnd,
       detail: [detail, until].filter(Boolean).join(" · "),
-      actions: [
-        ...actions,
-        { words: say("leave.send"), icon: "leave", look: "main", name: "leave", run: () => this.leave() },
-      ],
+      actions: [...actions, this.debts.isOpen ? this.debts.goOn() : leave],
     });
   }
 
@@ -318,14 +351,17 @@ export class Stays {
   async #leave(more) {
     const { gate, stay } = this;
     if (stay.is_offline) return this.#leaveOffline(more.reason);
-    const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...more };
+    const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...this.photo.facts(), ...more };
     const left = await gate.attempt(() => gate.hub.post(this.path("/exit"), body), {
       instead: {
         plate_differs: () => this.ways.comparePlates(more),
+        photo_used: () => this.photo.drop("photo_used"),
+        photo_not_found: () => this.photo.drop("photo_not_found"),
         ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline() }),
       },
     });
     if (!left) return undefined;
+    await this.photo.attach(stay, this.plate);
     gate.offline.forget(stay.id);
     buzz(left.arrears_vnd ? "unpaid" : "left");
     const undo = async () => {

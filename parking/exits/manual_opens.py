@@ -1,0 +1,44 @@
+"""Photos of openings by hand that a phone reported: sent before the movement, or after it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking.exits.errors import MovementNotFound
+from parking.exits.queries_movements import is_manual_open
+from parking.photos.errors import PhotoNotFound, PhotoUsed
+from parking.photos.queries import find_hashes, use_photos
+
+
+async def attach_photo(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    movement_id: UUID,
+    photo: bytes,
+    *,
+    now: datetime,
+) -> None:
+    """Let an uploaded photo be the evidence of an opening by hand at a lot. Idempotent.
+
+    Raises:
+        MovementNotFound, PhotoNotFound
+        PhotoUsed: it is the evidence of something else.
+    """
+    if not await is_manual_open(session, org_id, lot_id, movement_id):
+        raise MovementNotFound(movement_id)
+    if not await find_hashes(session, org_id, [photo]):
+        raise PhotoNotFound
+    if not await keep_photo(session, org_id, movement_id, photo, now=now):
+        raise PhotoUsed
+
+
+async def keep_photo(
+    session: AsyncSession, org_id: UUID, movement_id: UUID, photo: bytes, *, now: datetime
+) -> bool:
+    """Let a photo be the evidence of an opening; False: it is not kept here, or another's."""
+    if not await find_hashes(session, org_id, [photo]):
+        return False
+    use = (photo, movement_id)
+    return bool(await use_photos(session, org_id, [use], subject_kind="manual_open", now=now))
