@@ -70,7 +70,7 @@ def an_enrolled_phone(
     page.get_by_role("button", name="Mở ca").click()
     page.locator("#signal[data-live=yes]").wait_for()
     page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
-    wait_until(
+    wait_for_yes(
         page, "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
     )
     return page
@@ -81,13 +81,13 @@ def go_offline(page: Page) -> None:
     page.locator("#signal[data-live=no]").wait_for()
 
 
-def wait_until(page: Page, asked: str) -> None:
+def wait_for_yes(page: Page, asked: str, arg: object = None) -> None:
     """Wait until an asynchronous function answers yes.
 
     Page.wait_for_function takes the promise itself for a yes.
     """
     end = time.monotonic() + WAIT_S
-    while not page.evaluate(asked):
+    while not page.evaluate(asked, arg):
         assert time.monotonic() < end, f"still not: {asked}"
         page.wait_for_timeout(100)
 

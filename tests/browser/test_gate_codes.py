@@ -12,7 +12,7 @@ from payments.bills.references import check_reference, make_reference
 from payments.vietqr import bill_codes, parse
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code
-from tests.browser.gate_steps import at_the_gate, enter, find
+from tests.browser.gate_steps import at_the_gate, enter, find, wait_for_yes
 from tests.browser.test_gate_offline import SENT_WITHIN_MS, an_enrolled_phone, go_offline
 from tests.payments.vietqr.vietqr_vectors import VALID
 from tests.world.constants import MB
@@ -38,16 +38,16 @@ def city(cluster: Cluster) -> Iterator[RunningCity]:
 
 def a_phone_with_a_block(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
     page = an_enrolled_phone(city, new_page, place)
-    page.wait_for_function(f"async () => (await ({LEFT_OF_BLOCK})())[0] === 200")
+    wait_for_yes(page, f"async () => (await ({LEFT_OF_BLOCK})())[0] === 200")
     return page
 
 
 def a_vehicle_inside(page: Page, plate: str) -> None:
     enter(page, plate)
-    page.wait_for_function(
-        "async (tail) => (await gate.offline.find(tail)).stays.length", arg=plate[-3:]
+    wait_for_yes(
+        page, "async (tail) => (await gate.offline.find(tail)).stays.length", arg=plate[-3:]
     )
-    page.wait_for_function("async () => gate.offline.posted.rates")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
 
 
 def draw_code(page: Page, digits: str) -> str:
@@ -137,7 +137,7 @@ def test_a_phone_without_codes_left_says_so_and_takes_the_next_block_once_it_can
     expect(page.locator("#problem")).to_contain_text("Máy đã hết mã QR")
 
     page.context.set_offline(False)
-    page.wait_for_function(f"async () => (await ({LEFT_OF_BLOCK})()).join() === '0,200'")
+    wait_for_yes(page, f"async () => (await ({LEFT_OF_BLOCK})()).join() === '0,200'")
 
 
 def test_cash_instead_of_the_code_that_was_drawn(city: RunningCity, new_page: OpenPage) -> None:

@@ -11,7 +11,15 @@ from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
-from tests.browser.gate_steps import PHONE, an_enrolled_phone, at_the_gate, enter, find, go_offline
+from tests.browser.gate_steps import (
+    PHONE,
+    an_enrolled_phone,
+    at_the_gate,
+    enter,
+    find,
+    go_offline,
+    wait_for_yes,
+)
 from tests.browser.test_gate_screens import judge
 from tests.browser.test_gate_ways import open_stay, other_way
 from tests.world.running_city import RunningCity, running_city
@@ -191,8 +199,8 @@ def test_an_unconfirmed_exit_without_a_network_is_photographed_and_the_photo_fol
     page = an_enrolled_phone(city, new_page, place, **CAMERA)
     for plate in ("29AA55555", "29AA66666"):
         enter(page, plate)
-    page.wait_for_function("async () => (await gate.offline.find('666')).stays.length")
-    page.wait_for_function("async () => gate.offline.posted.motorbike")
+    wait_for_yes(page, "async () => (await gate.offline.find('666')).stays.length")
+    wait_for_yes(page, "async () => gate.offline.posted.motorbike")
     go_offline(page)
     find(page, "555")
     page.locator(".gate-found").click()

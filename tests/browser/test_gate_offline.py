@@ -21,6 +21,7 @@ from tests.browser.gate_steps import (
     find,
     go_offline,
     type_plate,
+    wait_for_yes,
 )
 from tests.world.parking_sessions import a_tariff_document
 from tests.world.running_city import RunningCity, running_city
@@ -74,8 +75,8 @@ def test_cash_and_exit_without_a_network_reach_the_books_in_order(
     place = open_lot(city)
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA33333")
-    page.wait_for_function("async () => (await gate.offline.find('333')).stays.length")
-    page.wait_for_function("async () => gate.offline.posted.rates")
+    wait_for_yes(page, "async () => (await gate.offline.find('333')).stays.length")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
     go_offline(page)
     find(page, "333")
     page.locator(".gate-found").click()
@@ -102,7 +103,7 @@ def test_price_without_a_network_is_that_of_the_vehicles_own_hours(
     """One that came yesterday evening has been here by night and by day, whenever it is read."""
     place = open_lot(city, document=read_sample_document("hn-two-wheelers"))
     page = an_enrolled_phone(city, new_page, place)
-    page.wait_for_function("async () => gate.offline.posted.rates")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
     go_offline(page)
     yesterday = (read_clock().astimezone(HANOI) - timedelta(days=1)).replace(hour=20, minute=0)
     earlier = yesterday - timedelta(days=2)
@@ -126,7 +127,7 @@ def test_who_has_paid_without_a_network_has_the_grace_of_the_tariff_to_leave(
 ) -> None:
     place = open_lot(city)
     page = an_enrolled_phone(city, new_page, place)
-    page.wait_for_function("async () => gate.offline.posted.rates")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
     go_offline(page)
     dues = page.evaluate("""async () => {
       const { put, read } = await import("/static/js/gate_store.js");
@@ -151,8 +152,8 @@ def test_lost_ticket_without_a_network_takes_its_photo_and_its_price(
     place = open_lot(city, document=a_tariff_document(lost_ticket_vnd=20_000))
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA44444")
-    page.wait_for_function("async () => (await gate.offline.find('444')).stays.length")
-    page.wait_for_function("async () => gate.offline.posted.rates")
+    wait_for_yes(page, "async () => (await gate.offline.find('444')).stays.length")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
     go_offline(page)
     find(page, "444")
     page.locator(".gate-found").click()
@@ -208,7 +209,7 @@ def test_unconfirmed_exits_without_a_network_stop_at_the_limit_of_the_shift(
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA55555")
     enter(page, "29AA66666")
-    page.wait_for_function("async () => (await gate.offline.find('666')).stays.length")
+    wait_for_yes(page, "async () => (await gate.offline.find('666')).stays.length")
     go_offline(page)
     for digits in ("555", "666"):
         find(page, digits)

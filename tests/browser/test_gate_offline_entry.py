@@ -17,7 +17,7 @@ from tests.browser.gate_steps import (
     find,
     go_offline,
     type_plate,
-    wait_until,
+    wait_for_yes,
 )
 from tests.world.parking_sessions import a_tariff_document
 from tests.world.running_city import RunningCity, running_city
@@ -51,7 +51,7 @@ def open_paid_on_entry(city: RunningCity, **facts: object) -> StaffedLot:
 
 def a_phone_that_knows_the_price(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
     page = an_enrolled_phone(city, new_page, place)
-    wait_until(page, "() => Object.keys(gate.offline.posted).length")
+    wait_for_yes(page, "() => Object.keys(gate.offline.posted).length")
     return page
 
 
@@ -279,7 +279,7 @@ def test_a_vehicle_that_the_phone_knows_inside_is_asked_about_and_not_let_in_twi
     place = open_lot(city, is_crowd_mode=True)
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA41111")
-    wait_until(page, "async () => (await gate.offline.find('111')).stays.length")
+    wait_for_yes(page, "async () => (await gate.offline.find('111')).stays.length")
     go_offline(page)
     strip = page.locator("[data-strip]")
     read_like_a_reader(page, "0012345678")
@@ -310,7 +310,7 @@ def test_a_vehicle_that_went_out_past_another_phone_is_inside_no_longer(
     place = open_lot(city)
     page = an_enrolled_phone(city, new_page, place)
     enter(page, "29AA51111")
-    wait_until(page, "async () => (await gate.offline.find('111')).stays.length")
+    wait_for_yes(page, "async () => (await gate.offline.find('111')).stays.length")
     other = at_the_gate_again(city, new_page, place)
     find(other, "111")
     other.locator(".gate-found").click()
@@ -318,4 +318,4 @@ def test_a_vehicle_that_went_out_past_another_phone_is_inside_no_longer(
     other.get_by_role("button", name="Cho ra").click()
     expect(other.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
 
-    wait_until(page, "async () => !(await gate.offline.find('111')).stays.length")
+    wait_for_yes(page, "async () => !(await gate.offline.find('111')).stays.length")

@@ -22,7 +22,7 @@ from tests.browser.gate_steps import (
     find,
     go_offline,
     type_plate,
-    wait_until,
+    wait_for_yes,
 )
 from tests.world.constants import PASSWORD
 from tests.world.parking_sessions import a_tariff_document
@@ -94,8 +94,8 @@ def a_phone_with_passes(
     city: RunningCity, new_page: OpenPage, place: StaffedLot, **options: timedelta
 ) -> Page:
     page = an_enrolled_phone(city, new_page, place, **options)
-    wait_until(page, KEPT_LIST)
-    wait_until(page, "() => Object.keys(gate.offline.posted).length")
+    wait_for_yes(page, KEPT_LIST)
+    wait_for_yes(page, "() => Object.keys(gate.offline.posted).length")
     return page
 
 
@@ -217,7 +217,7 @@ def test_a_pass_that_is_sold_during_the_shift_is_known_minutes_later(
 
     page.clock.fast_forward(301_000)
 
-    wait_until(page, f"async () => (await ({KEPT_LIST})()).vehicles === 1")
+    wait_for_yes(page, f"async () => (await ({KEPT_LIST})()).vehicles === 1")
     go_offline(page)
     let_in(page, "29AA71111")
     expect(page.locator("[data-strip]")).to_contain_text("Vé tháng (theo danh sách lúc ")
@@ -248,7 +248,7 @@ def test_a_revoked_phone_keeps_neither_passes_nor_vehicles(
     a_pass(city, place, "29AA61111")
     page = a_phone_with_passes(city, new_page, place)
     enter(page, "29AA62222")
-    wait_until(page, "async () => (await gate.offline.find('222')).stays.length")
+    wait_for_yes(page, "async () => (await gate.offline.find('222')).stays.length")
     with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
         login = {"login": "boss", "password": PASSWORD}
         boss.post("/v1/sign-ins", json=login).raise_for_status()
@@ -260,5 +260,5 @@ def test_a_revoked_phone_keeps_neither_passes_nor_vehicles(
 
     page.wait_for_function("() => gate.offline.isErased")
     assert page.evaluate(KEPT_LIST) is None
-    wait_until(page, "async () => (await gate.offline.find('222')).stays.length === 0")
+    wait_for_yes(page, "async () => (await gate.offline.find('222')).stays.length === 0")
     assert "622.22" not in page.evaluate(ALL_KEPT)

@@ -10,7 +10,12 @@ from playwright.sync_api import CDPSession, Page, expect
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.gate_steps import an_enrolled_phone, go_offline, type_plate, wait_until
+from tests.browser.gate_steps import (
+    an_enrolled_phone,
+    go_offline,
+    type_plate,
+    wait_for_yes,
+)
 from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity, running_city
 from tests.world.running_lots import StaffedLot, open_lot
@@ -99,7 +104,7 @@ def test_the_worker_sends_the_queue_where_no_page_is_open(
     page = page.context.new_page()
     page.goto(f"{city.url}/gate")
     expect(page.locator("[data-screen=enter]")).to_be_visible()
-    wait_until(page, "async () => (await gate.queue.unsent()) === 0")
+    wait_for_yes(page, "async () => (await gate.queue.unsent()) === 0")
     expect(page.locator("[data-unsent]")).to_be_hidden()
 
 
@@ -133,7 +138,7 @@ def test_page_and_worker_that_send_at_once_send_once(city: RunningCity, new_page
 
     expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
     held = "(await navigator.locks.query()).held"
-    wait_until(page, f"async () => {held}.every(({{ name }}) => name !== 'phopay-gate-queue')")
+    wait_for_yes(page, f"async () => {held}.every(({{ name }}) => name !== 'phopay-gate-queue')")
     assert plates_of(city, place) == ["29AA21111"]
     conflicts = page.evaluate(
         "async () => (await import('/static/js/gate_store.js')).readFact('conflicts')"

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code, sign_in
+from tests.browser.gate_steps import wait_for_yes
 from tests.world.running_city import RunningCity, StaffedStall, running_city
 
 pytestmark = pytest.mark.browser
@@ -103,8 +104,8 @@ def test_saved_picture_holds_the_code_and_copies_are_what_is_shown(
         ("Nội dung chuyển khoản", bill["reference"]),
     ):
         page.get_by_role("button", name=f"Chép: {name}").click()
-        page.wait_for_function(
-            "async (wanted) => (await navigator.clipboard.readText()) === wanted", arg=copied
+        wait_for_yes(
+            page, "async (wanted) => (await navigator.clipboard.readText()) === wanted", arg=copied
         )
     page.get_by_role("button", name="Gửi cho người khác").click()
     page.get_by_text("Đã chép liên kết").first.wait_for()

@@ -1,6 +1,7 @@
 """Habits of the tests themselves: sentences for names, and marks that choose what runs."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,9 @@ def test_every_file_with_the_browser_or_a_server_of_its_own_is_marked() -> None:
             assert "pytest.mark.database" in text, path.name
         if path.parent.name == "browser":
             assert "pytest.mark.browser" in text, path.name
+
+
+def test_no_test_waits_for_a_promise_that_is_a_yes_by_being_there() -> None:
+    """Page.wait_for_function returns at once: an asynchronous function answers with a promise."""
+    waits = re.compile(r"wait_for_function\(\s*f?[\"']+\s*async\b")
+    assert [path.name for path in TESTS.rglob("*.py") if waits.search(path.read_text())] == []
