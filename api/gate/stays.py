@@ -65,6 +65,7 @@ async def find_inside(
             "photo": one.entry_photo
             and photos.link(caller.org_code, caller.org_id, one.entry_photo, now=now),
             "is_pass": one.pass_id is not None,
+            "pass_id": one.pass_id,
             "settled_vnd": one.settled_vnd,
             "found_by": one.found_by,
         }

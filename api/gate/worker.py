@@ -1,4 +1,4 @@
-"""The gate's service worker: its script, with the list of what the phone's page is made of."""
+"""The gate's service worker: a module, with the list of what the phone's page is made of."""
 
 import json
 from functools import cache

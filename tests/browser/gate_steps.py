@@ -1,5 +1,6 @@
 """Steps of an attendant with a phone, for the browser tests of the gate."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot
 
 PHONE = (360, 640)
+WAIT_S = 15
 # What the phone was made to buzz, for a look: the headless browser has no motor.
 NOTE_BUZZES = """
     globalThis.buzzes = [];
@@ -68,8 +70,8 @@ def an_enrolled_phone(
     page.get_by_role("button", name="Mở ca").click()
     page.locator("#signal[data-live=yes]").wait_for()
     page.wait_for_function("() => navigator.serviceWorker.controller && gate.queue.isReady")
-    page.wait_for_function(
-        "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
+    wait_until(
+        page, "async () => (await (await caches.match('/gate'))?.text())?.includes(gate.shift.id)"
     )
     return page
 
@@ -77,6 +79,17 @@ def an_enrolled_phone(
 def go_offline(page: Page) -> None:
     page.context.set_offline(True)
     page.locator("#signal[data-live=no]").wait_for()
+
+
+def wait_until(page: Page, asked: str) -> None:
+    """Wait until an asynchronous function answers yes.
+
+    Page.wait_for_function takes the promise itself for a yes.
+    """
+    end = time.monotonic() + WAIT_S
+    while not page.evaluate(asked):
+        assert time.monotonic() < end, f"still not: {asked}"
+        page.wait_for_timeout(100)
 
 
 def type_plate(page: Page, plate: str) -> None:

@@ -54,6 +54,10 @@ def test_vehicles_come_in_and_pay_at_the_hubs_time_whatever_the_phones_clock_sho
     expect(page.locator("[data-strip]")).to_contain_text("Đã lưu trên máy")
     page.reload()
     expect(page.locator("[data-unsent]")).to_contain_text("1 lượt chưa gửi")
+    find(page, "222")  # the page out of the cache knows the difference, too
+    expect(page.locator(".gate-found")).to_contain_text("0 phút")
+    expect(page.locator(".gate-found")).not_to_contain_text("giờ")
+    page.locator(".gate-tabs [data-go=enter]").click()
     type_plate(page, "29AA33333")
     page.get_by_role("button", name="Cho vào").click()
     expect(page.locator("[data-unsent]")).to_contain_text("2 lượt chưa gửi")

@@ -239,11 +239,16 @@ def test_page_that_is_kept_is_the_one_asked_for_last(city: RunningCity, new_page
     page = an_enrolled_phone(city, new_page, open_lot(city))
     [worker] = page.context.service_workers
 
-    kept = worker.evaluate("""async () => {
+    worker.evaluate("""() => {
         const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
         const answers = [pause(300).then(() => "before the shift"), "in the shift"];
         self.fetch = async () => new Response(await answers.shift());
-        await Promise.all([keepPage(5000), keepPage(5000)]);
+    }""")
+    kept = page.evaluate("""async () => {
+        const { active } = await navigator.serviceWorker.ready;
+        active.postMessage("keep-page");
+        active.postMessage("keep-page");
+        await new Promise((resolve) => setTimeout(resolve, 1000));
         return (await caches.match("/gate", { cacheName: "gate-page" })).text();
     }""")
 

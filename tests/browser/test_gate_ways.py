@@ -206,8 +206,8 @@ def test_crowd_takes_a_ticket_and_cash_in_two_taps(city: RunningCity, new_page: 
     page = at_the_gate(city, new_page, place)
 
     page.locator("[data-ticket]").click()
-    page.locator("#sheet input").fill("a-0042")
-    page.keyboard.press("Enter")  # as a token's reader ends
+    page.locator("#sheet input[name=said]").fill("a-0042")
+    page.keyboard.press("Enter")
     strip = page.locator("[data-strip]")
     expect(strip).to_contain_text("Thu 5.000")
     strip.locator("[data-action=cash]").click()

@@ -2,6 +2,9 @@
 // /gate/worker.js puts before it what SHELL and VERSION are.
 /* global SHELL, VERSION */
 
+import { readDevice } from "/static/js/device.js";
+import { sendQueue } from "/static/js/gate_flush.js";
+
 const SHELL_CACHE = `gate-${VERSION}`;
 const PAGE_CACHE = "gate-page"; // who is signed in: forgotten when they sign out
 const PAGE = "/gate";
@@ -44,15 +47,18 @@ self.addEventListener("message", (event) => {
   if (event.data === "take-over") event.waitUntil(self.clients.claim());
 });
 
-// Background Sync: the network is back, and a page that is open sends its queue.
+// Background Sync: the network is back. What waits is sent also where no page is open; pages that are
+// open show it, and send their photos.
 self.addEventListener("sync", (event) => {
-  if (event.tag !== "gate-flush") return;
-  event.waitUntil(
-    self.clients.matchAll().then((pages) => {
-      for (const page of pages) page.postMessage("flush");
-    }),
-  );
+  if (event.tag === "gate-flush") event.waitUntil(sendWaiting());
 });
+
+async function sendWaiting() {
+  const device = await readDevice();
+  const waits = device ? await sendQueue(device) : 0;
+  for (const page of await self.clients.matchAll()) page.postMessage("flush");
+  if (waits) throw new Error(`${waits} movements wait yet`); // so that the browser tries again
+}
 
 async function showPage(request) {
   const number = ++asked;

@@ -12,13 +12,14 @@ export const ANSWER_WITHIN_MS = 8000; // longer than the hub itself waits for a 
  */
 export async function fetchAnswer(url, { as = "text", withinMs, ...options } = {}) {
   const limit = new AbortController();
-  const usualMs = Number(document.documentElement.dataset.answerWithinMs ?? ANSWER_WITHIN_MS);
+  const { document } = globalThis; // a service worker has none
+  const usualMs = Number(document?.documentElement.dataset.answerWithinMs ?? ANSWER_WITHIN_MS);
   const timer = setTimeout(() => limit.abort(), withinMs ?? usualMs);
   try {
     const answer = await fetch(url, { ...options, signal: limit.signal });
     return { answer, body: await answer[as]() };
   } catch (error) {
-    document.dispatchEvent(new CustomEvent("phopay:no-answer"));
+    document?.dispatchEvent(new CustomEvent("phopay:no-answer"));
     throw error;
   } finally {
     clearTimeout(timer);

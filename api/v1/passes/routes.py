@@ -1,7 +1,8 @@
 """Passes: sell, give, list, bill, renew, revoke, change plates; and the list for phones."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from hashlib import sha256
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -81,6 +82,10 @@ Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
 # A phone's list is for the days until it is next online.
 IMPORT_BYTES_MAX: Final = 4 * 1024 * 1024
 PHONES_KEEP: Final = timedelta(days=3)
+PHONE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    **may_answer(LotNotFound),
+    304: {"description": "The phone has this list already (If-None-Match)."},
+}
 
 
 @router.post(
@@ -356,13 +361,20 @@ async def take_back_sale(
     )
 
 
-@phones.get("/{lot_id}/passes", responses=may_answer(LotNotFound))
+@phones.get("/{lot_id}/passes", response_model=PhoneList, responses=PHONE_ANSWERS)
 async def list_for_phones(
-    lot_id: UUID, caller: Gate, tx: Tx, settings: TheSettings, now: Now
-) -> PhoneList:
+    lot_id: UUID,
+    caller: Gate,
+    request: Request,
+    response: Response,
+    tx: Tx,
+    settings: TheSettings,
+    now: Now,
+) -> PhoneList | Response:
     """List who has a pass here, for phones that lose their network: hashes, and no plates.
 
-    Passes that hold within the next three days; at most 5,000 vehicles.
+    Passes that hold within the next three days; at most 5,000 vehicles. A phone asks every few
+    minutes and says by If-None-Match which list it has.
     """
     check_own_lot(caller, lot_id)
     await get_lot(tx, caller.org_id, lot_id)
@@ -371,7 +383,7 @@ async def list_for_phones(
         tx, caller.org_id, lot_id, from_on=today, until_on=today + PHONES_KEEP
     )
     key = phone_key(settings.secret_key.get_secret_value(), caller.org_id, lot_id)
-    return PhoneList(
+    listed = PhoneList(
         key=key.hex(),
         is_complete=len(found) <= queries.PHONE_PLATES_MAX,
         plates=[
@@ -385,6 +397,12 @@ async def list_for_phones(
             for one in found[: queries.PHONE_PLATES_MAX]
         ],
     )
+    etag = f'"{sha256(listed.model_dump_json().encode()).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-store"}
+    if etag in (request.headers.get("if-none-match") or ""):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return listed
 
 
 def refuse_scoped(caller: Caller) -> None:

@@ -247,6 +247,24 @@ async def test_a_lots_phones_learn_who_has_a_pass_and_no_plates(
     assert other.json()["key"] != listed["key"]
 
 
+async def test_a_phone_that_has_the_list_gets_it_again_only_when_it_has_changed(
+    gate: Gate, priced: PricedGate
+) -> None:
+    given = await made(gate.manager, "/v1/passes", an_exemption(gate))
+    path = f"/v1/lots/{gate.lot.id}/passes"
+    first = await gate.attendant.get(path)
+    known = {"If-None-Match": first.headers["etag"]}
+
+    same = await gate.attendant.get(path, headers=known)
+    await gate.manager.post(f"/v1/passes/{given['id']}/revoke", json={"reason": "Hết hạn"})
+    other = await gate.attendant.get(path, headers=known)
+
+    assert first.headers["cache-control"] == "no-store"
+    assert (same.status_code, same.content) == (304, b"")
+    assert same.headers["etag"] == first.headers["etag"]
+    assert (other.status_code, other.json()["plates"]) == (200, [])
+
+
 async def test_a_watched_plate_needs_two_people_and_alerts_at_the_gate(gate: Gate) -> None:
     approver = await gate.staff("duyet", "approver")
     plate = a_plate()

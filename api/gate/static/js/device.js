@@ -53,7 +53,8 @@ export async function findDevice() {
   }
 }
 
-async function readDevice() {
+/** As `findDevice`, read anew: for who outlives a page, as the service worker does. */
+export async function readDevice() {
   const facts = await read("facts");
   const keys = await read("keys");
   return facts && keys ? new Device(facts, keys) : null;

@@ -7,6 +7,7 @@ import { Hub, NoAnswer, Refused } from "/static/js/gate_hub.js";
 import { Lanes } from "/static/js/gate_lane.js";
 import { ManualOpening } from "/static/js/gate_manual_open.js";
 import { Offline } from "/static/js/gate_offline.js";
+import { Passes } from "/static/js/gate_passes.js";
 import { People } from "/static/js/gate_people.js";
 import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
@@ -20,6 +21,7 @@ import { listen } from "/static/js/live.js";
 const COUNT_EVERY_MS = 30_000;
 const COUNT_AFTER_MS = 300;
 const OTHERS_AFTER_MS = 3000;
+const KEEP_EVERY_MS = 300_000; // what is kept for the time without a network
 
 document.documentElement.dataset.script = "yes";
 const root = document.getElementById("gate");
@@ -34,6 +36,7 @@ class Gate {
     this.lot = null;
     this.shift = this.state.shift;
     this.isLive = false;
+    this.wasLive = false;
     this.hangUp = () => {};
     this.countTimer = null;
     this.othersTimer = null;
@@ -76,7 +79,10 @@ class Gate {
     const handlers = {
       "parking.session_paid": toStays,
       "parking.entered": (data, event, isReplay) => isReplay || this.receiveEntered(data),
-      "parking.left": (data, event, isReplay) => isReplay || this.readCountSoon(),
+      "parking.left": (data, event, isReplay) => {
+        this.offline.forget(data.session_id); // it went out, here or past another phone
+        if (!isReplay) this.readCountSoon();
+      },
       "parking.watched": (data, event, isReplay) => isReplay || this.receiveWatched(data),
       "signed-out": () => location.assign("/login?next=/gate"),
       reload: () => location.reload(),
@@ -93,8 +99,11 @@ class Gate {
     const signal = document.getElementById("signal");
     signal.dataset.live = isLive ? "yes" : "no";
     signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
+    const isBack = !this.isLive && this.wasLive;
     this.isLive = isLive;
     if (!isLive) return;
+    this.wasLive = true;
+    if (isBack) this.offline.refresh();
     this.queue.noteClock();
     this.queue.flush();
     this.stays.lookAgain();
@@ -113,7 +122,8 @@ class Gate {
   async useWorker() {
     const { serviceWorker } = navigator;
     if (!serviceWorker) return;
-    serviceWorker.register("/gate/worker.js", { scope: "/gate" }).catch(() => {});
+    const options = { scope: "/gate", type: "module", updateViaCache: "none" };
+    serviceWorker.register("/gate/worker.js", options).catch(() => {});
     const { active } = await serviceWorker.ready;
     if (!serviceWorker.controller) active.postMessage("take-over");
   }
@@ -173,6 +183,7 @@ const gate = new Gate();
 globalThis.gate = gate; // for a look from the console
 gate.queue = new Queue(gate);
 gate.photos = new Photos(gate);
+gate.passes = new Passes(gate);
 gate.offline = new Offline(gate);
 gate.references = new References(gate);
 gate.entering = new Entering(gate);
@@ -196,6 +207,7 @@ root.addEventListener("input", ({ target }) => {
   target.value = figures(digits);
 });
 setInterval(() => gate.readCount(), COUNT_EVERY_MS);
+setInterval(() => gate.lot && gate.isLive && gate.offline.refresh(), KEEP_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
   if (!target.matches("[data-sign-out]")) return;
   caches?.delete("gate-page"); // the next person's is not theirs
@@ -208,6 +220,7 @@ tabs.inert = true;
 gate.people
   .begin()
   .finally(() => gate.shifts.begin())
+  .finally(() => gate.lot ?? gate.queue.begin()) // what waits is sent without a shift, too
   .finally(() => {
     tabs.inert = false;
   });

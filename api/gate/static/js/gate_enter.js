@@ -4,10 +4,12 @@ import { canPayAhead, chooseAhead } from "/static/js/gate_ahead.js";
 import { takePhoto } from "/static/js/gate_camera.js";
 import { buzz } from "/static/js/gate_feel.js";
 import { newId } from "/static/js/gate_hub.js";
+import { numberOf, Tickets } from "/static/js/gate_ticket.js";
 import { compactPlate, drawPlate, iconOf, vnd } from "/static/js/gate_words.js";
 
 const RECENT_MAX = 12;
 const RECENT_SHOWN = 3;
+const SHOWN_CHARS = 7;
 const QUICK_MS = 3000; // while the live line is down an answer is not waited for long
 const OWN_MAX = 50; // entries of this phone, so that news of them is none
 const OUTCOME_MS = 10_000; // as long as an entry can be undone
@@ -24,7 +26,7 @@ export class Entering {
     this.strip = this.form.querySelector("[data-strip]");
     this.className = "motorbike";
     this.recent = [];
-    this.ticket = ""; // of a two-part ticket or a token, typed or read
+    this.tickets = new Tickets(gate, { input: this.input, take: () => this.#takeTicket() });
     this.isAsked = false; // for the photo that the lot requires
     this.photo = null; // { hash, link } of what was photographed for this vehicle
     this.form.addEventListener("click", (event) => this.#press(event));
@@ -58,12 +60,13 @@ export class Entering {
     const compact = compactPlate(this.input.value);
     const written = drawPlate(compact, this.isTwoWheeled);
     if (this.input.value !== written) this.input.value = written;
-    const isEmpty = !compact && !this.ticket;
+    const { number } = this.tickets;
+    const isEmpty = !compact && !number;
     this.form.querySelector("[data-enter]").disabled = isEmpty;
     if (!isEmpty) this.#offerLane([]);
     const ticket = this.form.querySelector("[data-ticket]");
-    ticket.setAttribute("aria-pressed", String(Boolean(this.ticket)));
-    ticket.lastElementChild.textContent = this.ticket || ticket.dataset.word;
+    ticket.setAttribute("aria-pressed", String(Boolean(number)));
+    ticket.lastElementChild.textContent = shorten(number) || ticket.dataset.word;
     const photo = this.form.querySelector("[data-photo]");
     photo.setAttribute("aria-pressed", String(Boolean(this.photo)));
     photo.querySelector("[data-photo-word]").textContent = this.photo ? photo.dataset.doneWord : photo.dataset.word;
@@ -93,13 +96,13 @@ export class Entering {
       id: this.#id,
       vehicle_class: this.className,
       ...(plate && { plate }),
-      ...(this.ticket && { ticket: this.ticket }),
+      ...this.tickets.facts,
       ...(this.photo?.hash && { photo: this.photo.hash }),
     };
   }
 
   /** Let the vehicle in, or say why not. */
-  async enter(more = {}) {
+  async enter(more = {}, { mayRepeat = false } = {}) {
     const { gate } = this;
     if (gate.lot.photo_required && !this.photo && !this.isAsked) {
       this.isAsked = true; // who has no camera lets the vehicle in all the same
@@ -108,7 +111,7 @@ export class Entering {
     const sent = { ...this.#request(), ...more };
     const path = `/v1/lots/${gate.lot.id}/entries`;
     const options = { withinMs: gate.isLive ? undefined : QUICK_MS };
-    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent) } : {};
+    const instead = gate.queue.isReady ? { no_network: () => this.#keep(sent, mayRepeat) } : {};
     const answer = await gate.attempt(() => gate.hub.post(path, sent, options), { instead });
     if (!answer) return;
     gate.noteCount(sent.vehicle_class, answer.inside_count, answer.capacity);
@@ -119,11 +122,11 @@ export class Entering {
     const lanes = gate.lanes.actions("in", sent, "main");
     await this.#attachKept(sent);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
-    gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: sent.ticket ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id) });
+    gate.offline.remember({ ...sent, plate: this.#written(sent) || null, ticket: numberOf(sent) ?? null, entered_at: answer.entered_at, is_pass: Boolean(answer.pass_id), pass_id: answer.pass_id });
     this.clear();
     this.#offerLane(lanes);
     if (canPayAhead(gate, answer)) chooseAhead(gate, sent);
-    if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent);
+    if (gate.lot.payment_timing === "payOnEntry" && !answer.pass_id) await this.#askForMoney(sent, await gate.stays.read(sent.id));
     if (sent.plate && !answer.is_watched && !gate.lot.is_crowd_mode) await this.#tellDebt(sent);
   }
 
@@ -139,13 +142,31 @@ export class Entering {
   }
 
   /** Without a network the vehicle is in all the same: the phone keeps it, signed, and says so. */
-  async #keep(sent) {
-    await this.gate.offline.enter(sent, this.#written(sent));
+  async #keep(sent, mayRepeat) {
+    const { gate } = this;
+    const inside = mayRepeat ? null : await gate.offline.findInside(sent);
+    if (inside) return this.#showInside(sent, inside);
+    const pass = await gate.offline.enter(sent, this.#written(sent));
     await this.#attachKept(sent);
-    buzz("opened");
-    this.#fillStrip({ tone: "kept", icon: "unsent" }, this.gate.say("entered.kept"), sent, []);
+    const isFree = pass && !pass.isInUse;
+    buzz(isFree ? "pass" : pass ? "attention" : "opened");
+    const about = isFree ? gate.offline.sayPass(pass) : pass ? gate.say("offline.pass_in_use") : "";
+    const words = [about, gate.say("entered.kept")].filter(Boolean).join(". ");
+    this.#fillStrip({ tone: "kept", icon: isFree ? "ticket" : "unsent" }, words, sent, []);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);
     this.clear();
+    if (gate.lot.payment_timing === "payOnEntry") await this.#askForMoney(sent, await gate.offline.read(sent.id));
+    return null;
+  }
+
+  /** By what this phone knows the vehicle never left; somebody who sees it may know better. */
+  #showInside(sent, { id, entered_at: enteredAt }) {
+    const { gate } = this;
+    buzz("attention");
+    this.#fillStrip({ tone: "attention", icon: "warning" }, gate.say("offline.inside", { at: gate.say.at(enteredAt) }), sent, [
+      { words: gate.say("see"), icon: "search", name: "see", run: () => gate.stays.open(id) },
+      { words: gate.say("offline.anyway"), icon: "enter", name: "anyway", run: () => this.enter({}, { mayRepeat: true }) },
+    ]);
     return null;
   }
 
@@ -160,7 +181,7 @@ export class Entering {
   /** A photo that the phone keeps is this stay's, and sent when there is a network. */
   async #attachKept(sent) {
     if (!this.photo?.id) return;
-    const facts = { session_id: sent.id, direction: "in", shown: this.#written(sent) || sent.ticket };
+    const facts = { session_id: sent.id, direction: "in", shown: this.#written(sent) || numberOf(sent) };
     await this.gate.photos.attach(this.photo.id, facts);
   }
 
@@ -168,19 +189,22 @@ export class Entering {
     return drawPlate(plate ?? "", /motorbike/.test(name));
   }
 
-  /** Where the price is paid on the way in, its cash is one tap. */
-  async #askForMoney(sent) {
+  /** Where the price is paid on the way in, its cash is one tap; also without a network. */
+  async #askForMoney(sent, stay) {
     const { gate } = this;
-    const stay = await gate.stays.read(sent.id);
     if (!stay?.due_vnd) return;
+    const amount = vnd(stay.due_vnd);
     const cash = async () => {
-      const taken = await gate.stays.collect(stay, "cash");
+      const taken = stay.is_offline ? await gate.offline.takeCash(stay) : await gate.stays.collect(stay, "cash");
       if (!taken) return;
       buzz("paid");
-      const words = gate.say("entered.cash", { amount: vnd(stay.due_vnd), number: taken.receipt_number ?? "" });
-      this.#fillStrip({ tone: "good", icon: "check" }, words, sent, []);
+      const said = stay.is_offline
+        ? [{ tone: "kept", icon: "check" }, gate.say("offline.cash", { amount })]
+        : [{ tone: "good", icon: "check" }, gate.say("entered.cash", { amount, number: taken.receipt_number ?? "" })];
+      this.#fillStrip(...said, sent, []);
     };
-    this.#fillStrip({ tone: "attention", icon: "cash" }, gate.say("entered.due", { amount: vnd(stay.due_vnd) }), sent, [
+    const due = gate.say(stay.is_offline ? "offline.due" : "entered.due", { amount });
+    this.#fillStrip({ tone: "attention", icon: "cash" }, due, sent, [
       { words: gate.say("pay.cash"), icon: "cash", name: "cash", run: cash },
       { words: gate.say("pay.qr"), icon: "qr", name: "qr", run: () => gate.stays.open(stay.id) },
     ]);
@@ -192,7 +216,7 @@ export class Entering {
     const back = await gate.attempt(() => gate.hub.post(`/v1/parking-sessions/${sent.id}/entry/undo`));
     if (!back) return;
     this.className = sent.vehicle_class;
-    this.ticket = sent.ticket ?? "";
+    this.tickets.set(sent);
     this.input.value = sent.plate ?? "";
     this.draw();
     this.#fillStrip({ tone: "plain", icon: "replay" }, gate.say("undone"), sent, []);
@@ -203,7 +227,7 @@ export class Entering {
     this.#own = [this.#id, ...this.#own].slice(0, OWN_MAX);
     this.#id = newId();
     this.input.value = "";
-    this.ticket = "";
+    this.tickets.clear();
     this.photo = null;
     this.isAsked = false;
     this.#showKeys("digits");
@@ -244,7 +268,7 @@ export class Entering {
     const plate = document.createElement("strong");
     plate.className = "plate";
     plate.translate = false;
-    plate.textContent = [this.#written(sent), sent.ticket].filter(Boolean).join(" · ");
+    plate.textContent = [this.#written(sent), this.tickets.write(sent)].filter(Boolean).join(" · ");
     text.append(plate, words);
     this.strip.replaceChildren(
       this.gate.screens.icon(icon), text, ...actions.map((one) => this.gate.screens.button(one)),
@@ -278,17 +302,8 @@ export class Entering {
     return this.strip.replaceChildren(hint);
   }
 
-  #askForTicket() {
-    const { gate } = this;
-    gate.screens.ask(gate.say("ticket.title"), {
-      send: gate.say("ticket.take"), icon: "ticket", value: this.ticket, hint: gate.say("ticket.hint"),
-      run: (said) => this.takeTicket(said),
-    });
-  }
-
-  /** Take a ticket's number; in a crowd it is all that is needed, and the vehicle is in. */
-  takeTicket(said) {
-    this.ticket = said.toUpperCase();
+  /** In a crowd a ticket's number is all that is needed, and the vehicle is in. */
+  #takeTicket() {
     this.draw();
     if (this.gate.lot.is_crowd_mode) this.form.requestSubmit();
   }
@@ -314,7 +329,7 @@ export class Entering {
       this.draw();
     }
     if (event.target.closest("[data-more-classes]")) this.#chooseClass();
-    if (event.target.closest("[data-ticket]")) this.#askForTicket();
+    if (event.target.closest("[data-ticket]")) this.tickets.ask();
     if (event.target.closest("[data-photo]")) this.#takePhoto();
   }
 
@@ -364,6 +379,11 @@ export class Entering {
       })),
     );
   }
+}
+
+/** A number as it fits on a key: long ones differ at their end. */
+function shorten(number) {
+  return number.length > SHOWN_CHARS ? `…${number.slice(1 - SHOWN_CHARS)}` : number;
 }
 
 /** Tone, sign, words and buzz of an entry's answer. */

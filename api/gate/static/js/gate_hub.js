@@ -35,6 +35,14 @@ export class Hub {
     return this.#send("GET", path, undefined, options);
   }
 
+  /**
+   * Read what changes seldom: {etag, body}; the body is null where it is still what `etag` names.
+   * @param {string} etag of the last answer, or nothing
+   */
+  getIfChanged(path, etag = "") {
+    return this.#send("GET", path, undefined, { etag });
+  }
+
   post(path, body = {}, options) {
     return this.#send("POST", path, body, options);
   }
@@ -62,10 +70,11 @@ export class Hub {
     throw new Refused(401, { code: "person_not_named" });
   }
 
-  async #send(method, path, body, { as = "json", withinMs, mayRenew = true } = {}) {
+  async #send(method, path, body, { as = "json", withinMs, etag = null, mayRenew = true } = {}) {
     const isPicture = body instanceof Blob;
     const headers = { Accept: as === "json" ? "application/json" : "text/html" };
     if (body !== undefined) headers["Content-Type"] = isPicture ? body.type : "application/json";
+    if (etag) headers["If-None-Match"] = etag;
     const token = this.device && (await this.#token());
     if (token) headers.Authorization = `Bearer ${token}`;
     let found;
@@ -84,10 +93,13 @@ export class Hub {
     const { answer, body: text } = found;
     if (answer.status === 401 && this.device) {
       this.device.forgetToken(token);
-      if (mayRenew) return this.#send(method, path, body, { as, withinMs, mayRenew: false });
+      if (mayRenew) return this.#send(method, path, body, { as, withinMs, etag, mayRenew: false });
     } else if (answer.status === 401) location.assign("/login?next=/gate");
+    if (answer.status === 304) return { etag, body: null };
     if (!answer.ok) throw refusal(answer, text);
-    return as === "json" ? JSON.parse(text || "null") : text;
+    if (as !== "json") return text;
+    const read = JSON.parse(text || "null");
+    return etag === null ? read : { etag: answer.headers.get("ETag") ?? "", body: read };
   }
 }
 

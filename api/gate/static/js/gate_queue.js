@@ -2,14 +2,12 @@
 // key when it happens, kept until the hub has said what became of it, and sent in order.
 
 import { findDevice } from "/static/js/device.js";
-import { hubNow } from "/static/js/hub_clock.js";
+import { sendQueue } from "/static/js/gate_flush.js";
 import { newId } from "/static/js/gate_hub.js";
-import { all, changeFact, count, put, readFact, remove } from "/static/js/gate_store.js";
+import { all, changeFact, count, put, readFact } from "/static/js/gate_store.js";
+import { hubNow, setHubTime } from "/static/js/hub_clock.js";
 
-const BATCH = 200;
 const FLUSH_EVERY_MS = 15_000;
-const FINE = new Set(["opened", "repeat", "waiting", "applied"]);
-const CONFLICTS_KEPT = 50;
 const text = new TextEncoder();
 
 export class Queue {
@@ -22,7 +20,7 @@ export class Queue {
     this.gate = gate;
   }
 
-  /** Find the device that this phone is, and send what waits. */
+  /** Find the device that this phone is, and send what waits: whoever has it now, in a shift or not. */
   async begin() {
     try {
       this.#device = await findDevice();
@@ -31,9 +29,16 @@ export class Queue {
       return; // no IndexedDB (a private window): the phone works with a network only
     }
     if (!this.#device) return;
+    this.#useOffset();
     this.#listen();
     await this.show();
     await this.flush();
+  }
+
+  /** A page out of the worker's cache does not know the hub's time: what this phone found last holds. */
+  #useOffset() {
+    if (this.gate.isLive || document.documentElement.dataset.hubNow) return;
+    setHubTime(new Date(Date.now() + this.#offsetMs).toISOString(), { isFresh: true });
   }
 
   /** Once a page: each shift that is opened on it begins anew. */
@@ -93,7 +98,7 @@ export class Queue {
 
   /** Send what waits, in order; several calls at once are one. */
   flush() {
-    if (!this.isReady || navigator.onLine === false) return Promise.resolve();
+    if (!this.#device || navigator.onLine === false) return Promise.resolve();
     this.#flushing ??= this.#send().finally(() => {
       this.#flushing = null;
     });
@@ -101,31 +106,30 @@ export class Queue {
   }
 
   async #send() {
-    for (;;) {
-      const waiting = await all("movements", BATCH);
-      if (!waiting.length) {
-        await this.gate.photos.send();
-        return;
-      }
-      const movements = waiting.map(({ body, signature }) => ({ body, signature }));
-      let answer;
-      try {
-        answer = await this.#device.ask("POST", `/v1/lots/${this.gate.lot.id}/movements`, { movements });
-      } catch {
-        return; // the next try comes by itself
-      }
-      for (const [at, { verdict }] of answer.results.entries()) {
-        if (!FINE.has(verdict)) await this.#noteConflict(waiting[at], verdict);
-        await remove("movements", waiting[at].seq);
-      }
+    const { gate } = this;
+    const waits = await sendQueue(this.#device, async (conflicts) => {
+      for (const { shown } of conflicts) gate.screens.complain(gate.say("queue.conflict", { shown }));
       await this.show();
-      this.gate.readCount();
-    }
+      gate.readCount();
+    });
+    if (waits) return;
+    await this.show(); // the worker may have sent it
+    await gate.photos.send();
   }
 
-  async #noteConflict({ shown }, verdict) {
-    await changeFact("conflicts", (before = []) => [{ shown, verdict }, ...before].slice(0, CONFLICTS_KEPT));
-    this.gate.screens.complain(this.gate.say("queue.conflict", { shown }));
+  /** Whether the hub has revoked this phone; unknown is no. */
+  async isRevoked() {
+    try {
+      await this.#device.listPeople(); // a token of before is refused, and the next one says it
+      return false;
+    } catch (error) {
+      if (error.code === "no_answer") return false;
+    }
+    try {
+      return (await this.#device.said()).is_queue_only;
+    } catch {
+      return false;
+    }
   }
 
   async unsent() {

@@ -45,6 +45,7 @@ export const read = (name, key) => run(name, "readonly", (store) => store.get(ke
 export const count = (name) => run(name, "readonly", (store) => store.count());
 export const put = (name, value, key) => run(name, "readwrite", (store) => store.put(value, key));
 export const remove = (name, key) => run(name, "readwrite", (store) => store.delete(key));
+export const clear = (name) => run(name, "readwrite", (store) => store.clear());
 export const readFact = (key) => run("facts", "readonly", (store) => store.get(key));
 
 /** Change a fact in one transaction: two pages of one phone cannot lose each other's change. */
