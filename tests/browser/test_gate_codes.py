@@ -214,10 +214,13 @@ def test_a_code_that_is_worth_nothing_any_more_is_not_shown_again(
         page.locator("[data-code-cash]").click()
         expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả")
         page.evaluate("""async () => {
-            const { put, readFact } = await import('/static/js/gate_store.js');
+            const { all, put, readFact } = await import('/static/js/gate_store.js');
             const posted = await readFact('posted');
             posted.rates[0].plans.motorbike.ladders[0].lines[0][3] = 10_000;
             await put('facts', posted, 'posted');
+            for (const stay of await all('stays')) {  // the time to leave in is over, too
+                await put('stays', { ...stay, paid_until: 0 });
+            }
         }""")
     else:
         page.evaluate("""async () => {

@@ -114,7 +114,7 @@ def test_a_holder_who_came_in_on_a_ticket_names_the_plate_and_is_on_the_pass(
     give_pass(city, place)
     page = at_the_gate(city, new_page, place)
     page.locator("[data-ticket]").click()
-    page.locator("#sheet input").fill("A-0042")
+    page.locator("#sheet input[name=said]").fill("A-0042")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Cho vào").click()
     expect(page.locator("[data-strip]")).to_have_attribute("data-tone", "good")

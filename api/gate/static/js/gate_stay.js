@@ -116,7 +116,7 @@ export class Stays {
 
   /** Whose pass the stay is on, or could be on, and until when. */
   #showPass(line) {
-    const held = this.stay.pass ?? this.stay.pass_offer;
+    const held = this.stay.is_offline ? null : (this.stay.pass ?? this.stay.pass_offer); // else the list says it
     line.hidden = !held || this.debts.isOpen;
     if (line.hidden) return;
     const how = held.is_over ? "over" : this.stay.pass ? held.kind : "offer";
