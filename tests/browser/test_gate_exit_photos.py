@@ -200,7 +200,7 @@ def test_an_unconfirmed_exit_without_a_network_is_photographed_and_the_photo_fol
     for plate in ("29AA55555", "29AA66666"):
         enter(page, plate)
     wait_for_yes(page, "async () => (await gate.offline.find('666')).stays.length")
-    wait_for_yes(page, "async () => gate.offline.posted.motorbike")
+    wait_for_yes(page, "async () => gate.offline.posted.rates")
     go_offline(page)
     find(page, "555")
     page.locator(".gate-found").click()
