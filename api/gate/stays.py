@@ -29,7 +29,7 @@ from parking.places.models import Lot
 from parking.places.queries import list_occupancy
 from parking.plates import format_plate
 from parking.sessions.readings import suggest_plate
-from parking.sessions.views import search_inside
+from parking.sessions.views import SHOWN_MAX, search_inside
 from parking.tariffs.plan import read_plans
 from parking.vehicles import VehicleClass
 
@@ -66,12 +66,16 @@ async def find_inside(
             and photos.link(caller.org_code, caller.org_id, one.entry_photo, now=now),
             "is_pass": one.pass_id is not None,
             "pass_id": one.pass_id,
+            "pass_until": one.pass_until,
             "settled_vnd": one.settled_vnd,
+            "paid_until": one.paid_until,
+            "is_ticket_lost": one.is_ticket_lost,
             "found_by": one.found_by,
         }
         for one in found
     ]
-    return no_store(answer_json({"stays": stays}))
+    # Without a search: whether nobody else is inside, so that a phone can forget who left.
+    return no_store(answer_json({"stays": stays, "is_complete": len(stays) < SHOWN_MAX}))
 
 
 @router.get("/posted")
@@ -221,6 +225,8 @@ def _write_stay(stay: StayFacts, caller: Caller, lot: Lot) -> dict[str, Any]:
         "pass_id": stay.pass_id,
         "is_exempt": stay.is_exempt,
         "paid_vnd": stay.paid_vnd,
+        "settled_vnd": stay.settled_vnd,
+        "is_ticket_lost": stay.is_ticket_lost,
         "due_vnd": stay.arrears_vnd,  # of one that is over; one that is inside is quoted
         "is_own": stay.entry_by == caller.id,
         "payment_timing": lot.payment_timing,
@@ -233,6 +239,7 @@ def _write_quote(quote: StayQuote, lang: Language) -> dict[str, Any]:
         "due_vnd": standing.due_vnd,
         "price_vnd": standing.price.amount_vnd,
         "paid_vnd": standing.stay.paid_vnd,
+        "settled_vnd": standing.stay.settled_vnd,
         "paid_until": may_stay_until(standing, at=quote.quoted_at),
         "lines": [
             {"words": present_line(lang, line), "amount_vnd": line.amount_vnd}

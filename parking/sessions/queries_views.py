@@ -32,10 +32,12 @@ LIST_PLATES = text("""
 """)
 
 LIST_STAYS = text("""
-    SELECT id, vehicle_class, plate, ticket, entered_at, entry_photo, pass_id,
-           paid_vnd + waived_vnd
-    FROM parking_sessions
-    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+    SELECT s.id, s.vehicle_class, s.plate, s.ticket, s.entered_at, s.entry_photo, s.pass_id,
+           p.valid_until, s.paid_vnd + s.waived_vnd, s.paid_until,
+           EXISTS (SELECT FROM lost_tickets t WHERE t.org_id = s.org_id AND t.session_id = s.id)
+    FROM parking_sessions s
+    LEFT JOIN passes p ON p.org_id = s.org_id AND p.id = s.pass_id
+    WHERE s.org_id = :org_id AND s.id = ANY(CAST(:ids AS uuid[]))
 """)
 
 FIND_TICKET_KEY = text("""
@@ -78,7 +80,11 @@ async def list_plates(
 async def list_stays(
     session: AsyncSession, org_id: UUID, ids: Sequence[UUID]
 ) -> list[tuple[Any, ...]]:
-    """List (id, class, plate, ticket, entered at, photo, pass, đồng settled) of these stays."""
+    """List what a screen shows of these stays.
+
+    That is (id, class, plate, ticket, entered at, photo, pass, its last day, đồng settled, grace
+    until, is the ticket lost).
+    """
     rows = await session.execute(LIST_STAYS, {"org_id": org_id, "ids": list(ids)})
     return [tuple(row) for row in rows]
 

@@ -1,7 +1,7 @@
 """Read models of lots: how full they are, who is inside, and whether partitions are in order."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -45,7 +45,10 @@ class VehicleInside:
     entered_at: datetime
     entry_photo: bytes | None
     pass_id: UUID | None
+    pass_until: date | None  # its last day
     settled_vnd: int  # paid, or waived
+    paid_until: datetime | None  # grace to leave after paying
+    is_ticket_lost: bool
     found_by: FoundBy
 
 
@@ -90,7 +93,10 @@ async def search_inside(
             entered_at=row[4],
             entry_photo=row[5],
             pass_id=row[6],
-            settled_vnd=row[7],
+            pass_until=row[7],
+            settled_vnd=row[8],
+            paid_until=row[9],
+            is_ticket_lost=row[10],
             found_by=found[row[0]],
         )
         for row in rows

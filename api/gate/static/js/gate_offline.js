@@ -2,22 +2,26 @@
 // it keeps, cash and exits that are kept until they can be sent.
 
 import { hubNow } from "/static/js/hub_clock.js";
-import { newId } from "/static/js/gate_hub.js";
-import { endOf } from "/static/js/gate_passes.js";
+import { Collecting } from "/static/js/gate_collecting.js";
+import { endOf, hanoiDay } from "/static/js/gate_passes.js";
 import { graceOf, priceOf, withLostTicket } from "/static/js/gate_price.js";
-import { all, changeFact, clear, put, read, readFact, remove } from "/static/js/gate_store.js";
+import { all, changeAll, changeFact, changeOne, clear, count, put, read, readFact, remove } from "/static/js/gate_store.js";
 import { numberOf } from "/static/js/gate_ticket.js";
 import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 
 const STAYS_MAX = 3000;
 const SHIFTS_KEPT = 30; // whose limits are counted: several people share a phone
 const TAIL = 3;
+const APPLIED_WITHIN_MS = 600_000; // the hub applies payments and exits after it has taken them
+const GONE_KEPT = 500;
 
 export class Offline {
   #refreshing = Promise.resolve();
+  #gone = new Map(); // who went out, and when: what the hub said before does not bring them back
 
   constructor(gate) {
     this.gate = gate;
+    this.collecting = new Collecting(gate);
     this.posted = {};
     this.isErased = false; // the phone was revoked: it keeps nothing of the lot any longer
   }
@@ -38,9 +42,33 @@ export class Offline {
     const found = await gate.attempt(() => gate.hub.get(`${path}/posted`), { quiet: true });
     if (found) await put("facts", found, "posted");
     this.posted = (await readFact("posted")) ?? {};
-    const inside = await gate.attempt(() => gate.hub.get(`${path}/inside?q=`), { quiet: true });
-    for (const stay of inside?.stays ?? []) await this.remember(stay);
+    await this.#refreshInside(path);
     await gate.passes.refresh();
+  }
+
+  /** Know who is inside as the hub does, but for what it has not been told yet. */
+  async #refreshInside(path) {
+    const { gate } = this;
+    const { queue } = gate;
+    if (await queue.unsent()) await queue.flush();
+    const [before, unsentBefore] = [await all("stays"), await queue.listStays()];
+    const inside = await gate.attempt(() => gate.hub.get(`${path}/inside?q=`), { quiet: true });
+    if (!inside || this.isErased) return;
+    const [unsent, list] = [await queue.listStays(), await gate.passes.read()];
+    const listed = new Set(inside.stays.map(({ id }) => id));
+    const oldest = inside.is_complete ? "" : inside.stays.at(-1).id; // before it nobody was listed
+    const isOver = ({ id }) => !listed.has(id) && id > oldest && !unsentBefore.has(id) && !unsent.has(id);
+    const over = before.filter(isOver).map(({ id }) => id);
+    await changeAll("stays", (known) => {
+      const byId = new Map(known.map((one) => [one.id, one]));
+      const isIn = ({ id }) => !this.#isGone(id) && !unsent.get(id)?.has("exit");
+      const merge = (stay) => mergeStay(stay, byId.get(stay.id), { list, isBehind: isBehind(byId.get(stay.id), unsent) });
+      return { kept: inside.stays.filter(isIn).map(merge), dropped: over };
+    });
+  }
+
+  #isGone(id) {
+    return hubNow() - (this.#gone.get(id) ?? -Infinity) < APPLIED_WITHIN_MS;
   }
 
   /** What was kept of another lot, where this phone was enrolled before, is nobody's here. */
@@ -63,40 +91,57 @@ export class Offline {
   }
 
   /** Remember a vehicle inside, with what was paid for it; what is oldest gives way. */
-  async remember({ id, vehicle_class, plate, ticket, entered_at, settled_vnd: settled = null, ...more }) {
-    const { queue } = this.gate;
+  async remember(stay) {
+    const { queue, passes } = this.gate;
     if (!queue.isReady || this.isErased) return;
-    const before = await read("stays", id);
-    const pass = await this.#passOf(more, before);
-    const own = before?.paid_vnd ?? 0;
-    // What was taken without a network and is not sent yet only the phone knows.
-    const paid = settled === null || (await queue.unsent()) ? Math.max(own, settled ?? 0) : settled;
-    const code = before?.code && { code: before.code };
-    await put("stays", { id, vehicle_class, plate, ticket, entered_at, ...pass, paid_vnd: paid, ...code });
-    const known = await all("stays");
-    if (known.length > STAYS_MAX) await remove("stays", known[0].id); // ids rise with time
+    const [unsent, list] = [await queue.listStays(), await passes.read()];
+    await changeOne("stays", stay.id, (before) => mergeStay(stay, before, { list, isBehind: isBehind(before, unsent) }));
+    if ((await count("stays")) <= STAYS_MAX) return;
+    const [oldest] = await all("stays", 1); // ids rise with time
+    await remove("stays", oldest.id);
   }
 
-  /** The pass of a stay: as the hub says, or as the phone's list did; its last day may have moved. */
-  async #passOf({ is_pass: isPass = false, pass_id: id, pass: listed = null }, before) {
-    if (!isPass) return { is_pass: false };
-    if (listed) return { is_pass: true, pass_id: listed.id, pass: listed };
-    const known = await this.gate.passes.get(id);
-    const kept = before?.pass_id === id ? before.pass : null;
-    return { is_pass: true, pass_id: id, pass: known ?? (kept && { ...kept, listed_at: null }) };
+  /** Note what the hub says of a vehicle that is known here. */
+  async note({ id, status, settled_vnd, paid_until, is_ticket_lost }) {
+    if (!this.gate.queue.isReady) return;
+    const unsent = await this.gate.queue.listStays();
+    if (status === "inside") this.#gone.delete(id); // its exit was taken back
+    const said = { settled_vnd, paid_until, is_ticket_lost };
+    await changeOne("stays", id, (before) => before && { ...before, ...mergeMoney(said, before, isBehind(before, unsent)) });
   }
 
   /** Note what the hub says that was paid for a vehicle: nobody asks for it again without a network. */
   async notePaid(sessionId, settledVnd, { billId = null } = {}) {
     if (!this.gate.queue.isReady) return;
-    const known = await read("stays", sessionId);
-    if (!known) return;
-    const { code, ...rest } = known;
-    const isPaid = code?.id === billId;
-    await put("stays", { ...rest, ...(code && !isPaid && { code }), paid_vnd: Math.max(known.paid_vnd, settledVnd) });
+    await changeOne("stays", sessionId, (known) => {
+      if (!known) return null;
+      const { code, ...rest } = known;
+      const isPaid = code?.id === billId;
+      return { ...rest, ...(code && !isPaid && { code }), paid_vnd: Math.max(known.paid_vnd, settledVnd), noted_at: hubNow() };
+    });
+  }
+
+  /** The hub has recorded what was taken by a tap: it is paid here, too, whatever becomes of the line. */
+  async noteTaken(stay, { amount_vnd: amountVnd, rail, pass_id: passId }) {
+    await this.collecting.settle(stay.id);
+    if (!this.gate.queue.isReady) return;
+    const paidUntil = hubNow() + (await this.#grace(stay));
+    await changeOne("stays", stay.id, (known) => {
+      if (!known) return null;
+      if (rail === "pass") return { ...known, is_pass: true, pass_id: passId };
+      const paidVnd = stay.paid_vnd + (rail === "exempt" ? stay.due_vnd : amountVnd);
+      return { ...known, paid_vnd: Math.max(known.paid_vnd, paidVnd), paid_until: paidUntil };
+    });
+  }
+
+  async #grace(stay) {
+    const { rates } = (await readFact("posted")) ?? {};
+    return graceOf(rates, chargedFrom(stay, await this.#coveredUntil(stay))) * 60_000;
   }
 
   async forget(sessionId) {
+    this.#gone.set(sessionId, hubNow());
+    if (this.#gone.size > GONE_KEPT) this.#gone.delete(this.#gone.keys().next().value);
     if (this.gate.queue.isReady) await remove("stays", sessionId);
   }
 
@@ -131,10 +176,12 @@ export class Offline {
     this.posted = (await readFact("posted")) ?? {};
     const coveredUntil = await this.#coveredUntil(known);
     const isCovered = hubNow() < coveredUntil;
-    const stayVnd = isCovered ? 0 : this.#price(chargedFrom(known, coveredUntil));
+    // On its pass it is priced as it came in; after that as if it had come when the pass ended.
+    const charged = isCovered ? known : chargedFrom(known, coveredUntil);
+    const stayVnd = isCovered ? 0 : priceOf(this.posted.rates, charged, hubNow());
     if (stayVnd === null) return null;
     const isLost = isTicketLost || Boolean(known.is_ticket_lost);
-    const priceVnd = isLost ? withLostTicket(this.posted.rates, known, stayVnd) : stayVnd;
+    const priceVnd = isLost ? withLostTicket(this.posted.rates, charged, stayVnd) : stayVnd;
     const isInGrace = hubNow() <= (known.paid_until ?? 0); // cash was taken: there is time to leave
     const dueVnd = isInGrace ? 0 : Math.max(0, priceVnd - known.paid_vnd);
     return {
@@ -158,10 +205,10 @@ export class Offline {
   }
 
   /** Until when a pass covers a stay, in milliseconds; without one, never. */
-  async #coveredUntil({ is_pass: isPass, pass_id: id, pass }) {
+  async #coveredUntil({ is_pass: isPass, pass_id: id, pass, pass_until: saidUntil, entered_at: enteredAt }) {
     if (!isPass) return -Infinity;
-    const until = ((await this.gate.passes.get(id)) ?? pass)?.valid_until;
-    return until ? endOf(until) : Infinity;
+    const until = (await this.gate.passes.get(id))?.valid_until ?? saidUntil ?? pass?.valid_until;
+    return endOf(until ?? hanoiDay(Date.parse(enteredAt))); // of an unknown pass the day that it held
   }
 
   /** "Vé tháng (theo danh sách lúc 14:05)"; where the hub knew of it, "Vé tháng". */
@@ -170,11 +217,6 @@ export class Offline {
     const name = pass?.kind === "exempt" ? "exempt" : "pass";
     if (!pass?.listed_at) return say(`due.${name}`);
     return say(`offline.${name}`, { at: say.at(new Date(pass.listed_at).toISOString()) });
-  }
-
-  /** By the tariff that held when it came in, until now; null where the phone does not know it. */
-  #price(stay) {
-    return priceOf(this.posted.rates, stay, hubNow());
   }
 
   /** Let a vehicle in; it is known from now on. Returns its pass by the list, or null. */
@@ -196,12 +238,13 @@ export class Offline {
   async takeCash(stay) {
     const { gate } = this;
     if (!(await this.#use("cash_vnd", stay.due_vnd, gate.lot.offline_cash_max_vnd))) return false;
-    const data = { ...this.#who(), id: newId(), session_id: stay.id, shift_id: gate.shift.id, rail: "cash", amount_vnd: stay.due_vnd, ...lostOf(stay) };
+    const id = await this.collecting.idOf(stay.id); // of a tap whose answer was lost: the same
+    const data = { ...this.#who(), id, session_id: stay.id, shift_id: gate.shift.id, rail: "cash", amount_vnd: stay.due_vnd, ...lostOf(stay) };
     await gate.queue.keep("collection", data, stay.plate ?? stay.ticket);
+    await this.collecting.settle(stay.id);
+    const paid = { paid_vnd: stay.paid_vnd + stay.due_vnd, paid_until: hubNow() + (await this.#grace(stay)), noted_at: hubNow() };
     // The hub cancels a code that cash was taken instead of: what is due later has one of its own.
-    const { status, is_offline, due_vnd, lines, code, ...known } = stay;
-    const paidUntil = hubNow() + graceOf(this.posted.rates, stay) * 60_000;
-    await put("stays", { ...known, paid_vnd: stay.paid_vnd + stay.due_vnd, paid_until: paidUntil });
+    await changeOne("stays", stay.id, ({ code, ...known } = {}) => known.id && { ...known, ...paid, ...lostOf(stay) });
     return true;
   }
 
@@ -233,6 +276,41 @@ export class Offline {
     if (!isAllowed) this.gate.screens.complain(this.gate.say("offline.limit"));
     return isAllowed;
   }
+}
+
+/** What is kept of a vehicle inside: what is said of it now, and what was known before. */
+function mergeStay(stay, before, { list, isBehind }) {
+  const { id, vehicle_class, plate, ticket, entered_at } = stay;
+  const code = before?.code && { code: before.code };
+  return { id, vehicle_class, plate, ticket, entered_at, ...passOf(stay, before, list), ...mergeMoney(stay, before, isBehind), ...code };
+}
+
+/** The pass of a stay: as the hub says, or as the phone's list did; its last day may have moved. */
+function passOf({ is_pass: isPass = false, pass_id: id, pass_until: until, pass: listed = null }, before, list) {
+  if (!isPass) return { is_pass: false };
+  if (listed) return { is_pass: true, pass_id: listed.id, pass: listed };
+  const same = before?.pass_id === id ? before : {};
+  const pass = list?.passes[id] ?? (same.pass && { ...same.pass, listed_at: null }) ?? null;
+  return { is_pass: true, pass_id: id, pass, pass_until: until ?? same.pass_until ?? null };
+}
+
+/** What was paid for a stay, until when that lets it stay, and whether its ticket is lost. */
+function mergeMoney({ settled_vnd: settledVnd = null, paid_until: until = null, is_ticket_lost: isLost }, before, isBehind) {
+  const known = { paid_vnd: before?.paid_vnd ?? 0, paid_until: before?.paid_until ?? 0, is_ticket_lost: before?.is_ticket_lost ?? false };
+  if (settledVnd === null) return known;
+  const said = { paid_vnd: settledVnd, paid_until: until ? Date.parse(until) : 0, is_ticket_lost: isLost ?? known.is_ticket_lost };
+  if (!isBehind) return said;
+  return {
+    paid_vnd: Math.max(known.paid_vnd, said.paid_vnd),
+    paid_until: Math.max(known.paid_until, said.paid_until),
+    is_ticket_lost: known.is_ticket_lost || said.is_ticket_lost,
+    noted_at: before.noted_at,
+  };
+}
+
+/** Whether the hub may not know yet what this phone knows of a stay: it waits here, or there. */
+function isBehind(before, unsent) {
+  return before !== undefined && (unsent.has(before.id) || hubNow() - (before.noted_at ?? -Infinity) < APPLIED_WITHIN_MS);
 }
 
 /** A stay as it is priced that began on a pass: as if it had begun when that ended. */

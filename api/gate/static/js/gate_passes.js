@@ -53,7 +53,7 @@ export class Passes {
    * @param {{vehicle_class: string, plate?: string}} vehicle its plate compact
    */
   async find({ vehicle_class: className, plate }) {
-    const list = plate && (await this.#read());
+    const list = plate && (await this.read());
     if (!list) return null;
     const today = hanoiDay(hubNow());
     const hash = await hashPlate(list.key, `${className}:${plate}`);
@@ -67,14 +67,15 @@ export class Passes {
 
   /** A pass by its id, if the list has it. */
   async get(id) {
-    return (id && (await this.#read())?.passes[id]) || null;
+    return (id && (await this.read())?.passes[id]) || null;
   }
 
   async erase() {
     await remove("facts", FACT);
   }
 
-  async #read() {
+  /** The list that is kept, {plates, passes}, or null where there is none to believe. */
+  async read() {
     const list = await readFact(FACT);
     const isGood = list?.lot_id === this.gate.lot.id && hubNow() - list.read_at < GOOD_FOR_MS;
     return isGood ? list : null;

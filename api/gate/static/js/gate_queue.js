@@ -136,6 +136,18 @@ export class Queue {
     return this.#device ? count("movements") : 0;
   }
 
+  /** Of which stays something waits, and what: {session: kinds of movements}. */
+  async listStays() {
+    const found = new Map();
+    if (!this.#device) return found;
+    for (const { body, kind } of await all("movements")) {
+      const { entry, data } = JSON.parse(body);
+      const id = entry?.id ?? data?.session_id;
+      found.set(id, (found.get(id) ?? new Set()).add(kind));
+    }
+    return found;
+  }
+
   /** The counter of unsent items, always in sight, and their list on the shift's screen. */
   async show() {
     const waiting = await all("movements");

@@ -3,7 +3,7 @@
 import { Debts } from "/static/js/gate_debts.js";
 import { ExitPhoto } from "/static/js/gate_exit_photo.js";
 import { buzz } from "/static/js/gate_feel.js";
-import { newId } from "/static/js/gate_hub.js";
+import { newId, Refused } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
 import { ReadPlate } from "/static/js/gate_read.js";
 import { fillMoney, vnd } from "/static/js/gate_words.js";
@@ -13,7 +13,6 @@ const IS_INSIDE = ["inside", "review"];
 
 export class Stays {
   #billId = newId(); // pressed twice, one bill is opened
-  #collectionId = newId();
   #countdown = null;
   #isUnderWay = false; // an exit, or the taking back of a payment
 
@@ -65,7 +64,7 @@ export class Stays {
     const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}${ahead}`;
     const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
     const stay = await gate.attempt(() => gate.hub.get(path), { quiet, instead });
-    if (stay?.paid_vnd && !stay.is_offline) await gate.offline.notePaid(sessionId, stay.paid_vnd);
+    if (stay && !stay.is_offline) await gate.offline.note(stay);
     return stay;
   }
 
@@ -77,7 +76,7 @@ export class Stays {
 
   show(stay) {
     const { gate, screen } = this;
-    if (stay.id !== this.stay?.id || stay.due_vnd !== this.stay?.due_vnd) this.#renewIds();
+    if (stay.id !== this.stay?.id || stay.due_vnd !== this.stay?.due_vnd) this.#billId = newId();
     this.stay = stay;
     screen.querySelector("[data-plate]").textContent = this.plate;
     const when = this.debts.isOpen ? this.debts.facts(stay) : gate.say.since(stay.entered_at);
@@ -96,11 +95,6 @@ export class Stays {
     gate.screens.show("stay");
     if (stay.due_vnd) buzz("unpaid");
     else if (stay.pass_id) buzz("pass");
-  }
-
-  #renewIds() {
-    this.#billId = newId();
-    this.#collectionId = newId();
   }
 
   #lines() {
@@ -255,9 +249,19 @@ export class Stays {
 
   /** Record what was taken without a bill; null where the hub refused. */
   collect(stay, rail, more = {}) {
+    const { hub, offline } = this.gate;
     const money = rail === "cash" || rail === "float" ? { amount_vnd: stay.due_vnd, quote: stay.quote } : {};
-    const body = { id: stay === this.stay ? this.#collectionId : newId(), rail, ...money, ...more };
-    return this.gate.attempt(() => this.gate.hub.post(this.path("/collections", stay), body));
+    return this.gate.attempt(async () => {
+      const body = { id: await offline.collecting.idOf(stay.id), rail, ...money, ...more };
+      try {
+        const taken = await hub.post(this.path("/collections", stay), body);
+        await offline.noteTaken(stay, taken);
+        return taken;
+      } catch (error) {
+        if (error instanceof Refused) await offline.collecting.settle(stay.id);
+        throw error;
+      }
+    });
   }
 
   async takeCash() {
@@ -271,12 +275,16 @@ export class Stays {
   /** Something was taken by a tap: say so, and let the tap be taken back. */
   async afterTaking(taken, detail) {
     const { gate } = this;
-    this.stay = (await this.read(this.stay.id, { quiet: true })) ?? this.stay;
+    const { stay } = this;
+    const found = await this.read(stay.id, { quiet: true });
+    // Without an answer it stays the stay that the hub showed, and that has been paid since.
+    this.stay = found && !found.is_offline ? found : { ...stay, due_vnd: 0, paid_vnd: stay.paid_vnd + taken.amount_vnd };
     const undo = () =>
       this.#alone(async () => {
         const back = await gate.attempt(() => gate.hub.post(this.path(`/collections/${taken.id}/reverse`)));
-        this.#renewIds();
-        if (back) await this.readAgain();
+        if (!back) return;
+        await gate.offline.note(stay); // as it was before
+        await this.readAgain();
       });
     const printing = { words: gate.say("paid.print"), icon: "print", name: "print", run: () => this.ways.print(`receipts/${taken.id}`) };
     const right = { pass: "due.pass", exempt: "due.exempt" }[taken.rail]; // no money came

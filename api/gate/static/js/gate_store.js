@@ -48,6 +48,36 @@ export const remove = (name, key) => run(name, "readwrite", (store) => store.del
 export const clear = (name) => run(name, "readwrite", (store) => store.clear());
 export const readFact = (key) => run("facts", "readonly", (store) => store.get(key));
 
+/**
+ * Change one in one transaction: what `change` makes of it is kept, nothing leaves it as it is.
+ * @param {(before: object | undefined) => object | null | undefined} change
+ */
+export async function changeOne(name, key, change) {
+  await run(name, "readwrite", (store) => {
+    const reading = store.get(key);
+    reading.onsuccess = () => {
+      const changed = change(reading.result);
+      if (changed) store.put(changed);
+    };
+  });
+}
+
+/**
+ * Change many in one transaction.
+ * @param {(before: object[]) => {kept: object[], dropped: any[]}} change gets them all by their keys;
+ *   what it keeps is written, and the keys that it drops go
+ */
+export async function changeAll(name, change) {
+  await run(name, "readwrite", (store) => {
+    const reading = store.getAll();
+    reading.onsuccess = () => {
+      const { kept, dropped } = change(reading.result);
+      for (const one of kept) store.put(one);
+      for (const key of dropped) store.delete(key);
+    };
+  });
+}
+
 /** Change a fact in one transaction: two pages of one phone cannot lose each other's change. */
 export async function changeFact(key, change) {
   const database = await open();
