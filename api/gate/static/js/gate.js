@@ -36,7 +36,6 @@ class Gate {
     this.lot = null;
     this.shift = this.state.shift;
     this.isLive = false;
-    this.wasLive = false;
     this.hangUp = () => {};
     this.countTimer = null;
     this.othersTimer = null;
@@ -99,10 +98,9 @@ class Gate {
     const signal = document.getElementById("signal");
     signal.dataset.live = isLive ? "yes" : "no";
     signal.querySelector(".signal-word").textContent = isLive ? signal.dataset.liveWord : signal.dataset.lostWord;
-    const isBack = !this.isLive && this.wasLive;
+    const isBack = isLive && !this.isLive; // also of a page that was opened without a network
     this.isLive = isLive;
     if (!isLive) return;
-    this.wasLive = true;
     if (isBack) this.offline.refresh();
     this.queue.noteClock();
     this.queue.flush();

@@ -146,11 +146,10 @@ export class Entering {
     const { gate } = this;
     const inside = mayRepeat ? null : await gate.offline.findInside(sent);
     if (inside) return this.#showInside(sent, inside);
-    const pass = await gate.offline.enter(sent, this.#written(sent));
+    const { pass, about } = await gate.offline.enter(sent, this.#written(sent));
     await this.#attachKept(sent);
     const isFree = pass && !pass.isInUse;
     buzz(isFree ? "pass" : pass ? "attention" : "opened");
-    const about = isFree ? gate.offline.sayPass(pass) : pass ? gate.say("offline.pass_in_use") : "";
     const words = [about, gate.say("entered.kept")].filter(Boolean).join(". ");
     this.#fillStrip({ tone: "kept", icon: isFree ? "ticket" : "unsent" }, words, sent, []);
     if (sent.plate) this.#remember(sent.plate, sent.vehicle_class);

@@ -3,6 +3,7 @@
 
 import { hubNow } from "/static/js/hub_clock.js";
 import { Collecting } from "/static/js/gate_collecting.js";
+import { APPLIED_WITHIN_MS, isHubBehind, mergeShown, mergeStay } from "/static/js/gate_known.js";
 import { endOf, hanoiDay } from "/static/js/gate_passes.js";
 import { graceOf, priceOf, withLostTicket } from "/static/js/gate_price.js";
 import { all, changeAll, changeFact, changeOne, clear, count, put, read, readFact, remove } from "/static/js/gate_store.js";
@@ -12,7 +13,6 @@ import { compactPlate, drawPlate } from "/static/js/gate_words.js";
 const STAYS_MAX = 3000;
 const SHIFTS_KEPT = 30; // whose limits are counted: several people share a phone
 const TAIL = 3;
-const APPLIED_WITHIN_MS = 600_000; // the hub applies payments and exits after it has taken them
 const GONE_KEPT = 500;
 
 export class Offline {
@@ -56,13 +56,13 @@ export class Offline {
     if (!inside || this.isErased) return;
     const [unsent, list] = [await queue.listStays(), await gate.passes.read()];
     const listed = new Set(inside.stays.map(({ id }) => id));
-    const oldest = inside.is_complete ? "" : inside.stays.at(-1).id; // before it nobody was listed
+    const oldest = inside.is_complete ? "" : (inside.stays.at(-1)?.id ?? ""); // before it nobody was listed
     const isOver = ({ id }) => !listed.has(id) && id > oldest && !unsentBefore.has(id) && !unsent.has(id);
     const over = before.filter(isOver).map(({ id }) => id);
     await changeAll("stays", (known) => {
       const byId = new Map(known.map((one) => [one.id, one]));
       const isIn = ({ id }) => !this.#isGone(id) && !unsent.get(id)?.has("exit");
-      const merge = (stay) => mergeStay(stay, byId.get(stay.id), { list, isBehind: isBehind(byId.get(stay.id), unsent) });
+      const merge = (stay) => mergeStay(stay, byId.get(stay.id), { list, isHubBehind: isHubBehind(byId.get(stay.id), unsent) });
       return { kept: inside.stays.filter(isIn).map(merge), dropped: over };
     });
   }
@@ -95,19 +95,18 @@ export class Offline {
     const { queue, passes } = this.gate;
     if (!queue.isReady || this.isErased) return;
     const [unsent, list] = [await queue.listStays(), await passes.read()];
-    await changeOne("stays", stay.id, (before) => mergeStay(stay, before, { list, isBehind: isBehind(before, unsent) }));
+    await changeOne("stays", stay.id, (before) => mergeStay(stay, before, { list, isHubBehind: isHubBehind(before, unsent) }));
     if ((await count("stays")) <= STAYS_MAX) return;
     const [oldest] = await all("stays", 1); // ids rise with time
     await remove("stays", oldest.id);
   }
 
   /** Note what the hub says of a vehicle that is known here. */
-  async note({ id, status, settled_vnd, paid_until, is_ticket_lost }) {
+  async note(stay) {
     if (!this.gate.queue.isReady) return;
     const unsent = await this.gate.queue.listStays();
-    if (status === "inside") this.#gone.delete(id); // its exit was taken back
-    const said = { settled_vnd, paid_until, is_ticket_lost };
-    await changeOne("stays", id, (before) => before && { ...before, ...mergeMoney(said, before, isBehind(before, unsent)) });
+    if (stay.status === "inside") this.#gone.delete(stay.id); // its exit was taken back
+    await changeOne("stays", stay.id, (before) => before && mergeShown(stay, before, isHubBehind(before, unsent)));
   }
 
   /** Note what the hub says that was paid for a vehicle: nobody asks for it again without a network. */
@@ -121,17 +120,18 @@ export class Offline {
     });
   }
 
-  /** The hub has recorded what was taken by a tap: it is paid here, too, whatever becomes of the line. */
-  async noteTaken(stay, { amount_vnd: amountVnd, rail, pass_id: passId }) {
-    await this.collecting.settle(stay.id);
-    if (!this.gate.queue.isReady) return;
+  /** Collect with the hub; what it recorded is paid here, too, whatever becomes of the line. */
+  async collect(stay, post) {
+    const taken = await this.collecting.under(stay.id, post);
+    if (!this.gate.queue.isReady) return taken;
     const paidUntil = hubNow() + (await this.#grace(stay));
     await changeOne("stays", stay.id, (known) => {
       if (!known) return null;
-      if (rail === "pass") return { ...known, is_pass: true, pass_id: passId };
-      const paidVnd = stay.paid_vnd + (rail === "exempt" ? stay.due_vnd : amountVnd);
+      if (taken.rail === "pass") return { ...known, is_pass: true, pass_id: taken.pass_id };
+      const paidVnd = stay.paid_vnd + (taken.rail === "exempt" ? stay.due_vnd : taken.amount_vnd);
       return { ...known, paid_vnd: Math.max(known.paid_vnd, paidVnd), paid_until: paidUntil };
     });
+    return taken;
   }
 
   async #grace(stay) {
@@ -173,6 +173,7 @@ export class Offline {
     if (!this.gate.queue.isReady) return null;
     const known = await read("stays", sessionId);
     if (!known) return null;
+    this.gate.queue.catchUp();
     this.posted = (await readFact("posted")) ?? {};
     const coveredUntil = await this.#coveredUntil(known);
     const isCovered = hubNow() < coveredUntil;
@@ -197,6 +198,7 @@ export class Offline {
       is_ticket_lost: isLost,
       lines: [
         { words: isCovered ? this.sayPass(known.pass) : this.gate.say("offline.provisional"), amount_vnd: stayVnd },
+        ...(known.is_pass_unsure ? [{ words: this.gate.say("offline.pass_unsure"), amount_vnd: 0 }] : []),
         ...(isLost ? [{ words: this.gate.say("ways.lost"), amount_vnd: priceVnd - stayVnd }] : []),
       ],
       quote: null,
@@ -219,9 +221,11 @@ export class Offline {
     return say(`offline.${name}`, { at: say.at(new Date(pass.listed_at).toISOString()) });
   }
 
-  /** Let a vehicle in; it is known from now on. Returns its pass by the list, or null. */
+  /** Let a vehicle in; it is known from now on. Returns its pass by the list, and what is said of it. */
   async enter(entry, written) {
     const pass = await this.gate.passes.find(entry);
+    this.gate.queue.catchUp();
+    const isUnsure = !pass && Boolean(entry.plate) && (await this.gate.passes.read())?.isComplete === false;
     await this.gate.queue.keep("entry", entry, written || numberOf(entry));
     const isTwoWheeled = /motorbike/.test(entry.vehicle_class);
     await this.remember({
@@ -230,8 +234,14 @@ export class Offline {
       ticket: numberOf(entry) ?? null,
       entered_at: new Date(hubNow()).toISOString(),
       ...(pass && !pass.isInUse && { is_pass: true, pass }),
+      ...(isUnsure && { is_pass_unsure: true }),
     });
-    return pass;
+    return { pass, about: this.#sayAbout(pass, isUnsure) };
+  }
+
+  #sayAbout(pass, isUnsure) {
+    if (!pass) return isUnsure ? this.gate.say("offline.pass_unsure") : "";
+    return pass.isInUse ? this.gate.say("offline.pass_in_use") : this.sayPass(pass);
   }
 
   /** Take cash, up to the lot's limit for a shift; false where it is used up. */
@@ -276,41 +286,6 @@ export class Offline {
     if (!isAllowed) this.gate.screens.complain(this.gate.say("offline.limit"));
     return isAllowed;
   }
-}
-
-/** What is kept of a vehicle inside: what is said of it now, and what was known before. */
-function mergeStay(stay, before, { list, isBehind }) {
-  const { id, vehicle_class, plate, ticket, entered_at } = stay;
-  const code = before?.code && { code: before.code };
-  return { id, vehicle_class, plate, ticket, entered_at, ...passOf(stay, before, list), ...mergeMoney(stay, before, isBehind), ...code };
-}
-
-/** The pass of a stay: as the hub says, or as the phone's list did; its last day may have moved. */
-function passOf({ is_pass: isPass = false, pass_id: id, pass_until: until, pass: listed = null }, before, list) {
-  if (!isPass) return { is_pass: false };
-  if (listed) return { is_pass: true, pass_id: listed.id, pass: listed };
-  const same = before?.pass_id === id ? before : {};
-  const pass = list?.passes[id] ?? (same.pass && { ...same.pass, listed_at: null }) ?? null;
-  return { is_pass: true, pass_id: id, pass, pass_until: until ?? same.pass_until ?? null };
-}
-
-/** What was paid for a stay, until when that lets it stay, and whether its ticket is lost. */
-function mergeMoney({ settled_vnd: settledVnd = null, paid_until: until = null, is_ticket_lost: isLost }, before, isBehind) {
-  const known = { paid_vnd: before?.paid_vnd ?? 0, paid_until: before?.paid_until ?? 0, is_ticket_lost: before?.is_ticket_lost ?? false };
-  if (settledVnd === null) return known;
-  const said = { paid_vnd: settledVnd, paid_until: until ? Date.parse(until) : 0, is_ticket_lost: isLost ?? known.is_ticket_lost };
-  if (!isBehind) return said;
-  return {
-    paid_vnd: Math.max(known.paid_vnd, said.paid_vnd),
-    paid_until: Math.max(known.paid_until, said.paid_until),
-    is_ticket_lost: known.is_ticket_lost || said.is_ticket_lost,
-    noted_at: before.noted_at,
-  };
-}
-
-/** Whether the hub may not know yet what this phone knows of a stay: it waits here, or there. */
-function isBehind(before, unsent) {
-  return before !== undefined && (unsent.has(before.id) || hubNow() - (before.noted_at ?? -Infinity) < APPLIED_WITHIN_MS);
 }
 
 /** A stay as it is priced that began on a pass: as if it had begun when that ended. */

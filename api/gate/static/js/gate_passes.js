@@ -4,7 +4,7 @@
 import { all, put, readFact, remove } from "/static/js/gate_store.js";
 import { hubNow } from "/static/js/hub_clock.js";
 
-const FACT = "passes"; // {lot_id, etag, read_at, key, plates: {hash: [pass]}, passes: {id: pass}}
+const FACT = "passes"; // {lot_id, etag, read_at, key, isComplete, plates: {hash: [pass]}, passes: {id: pass}}
 const ASK_AFTER_MS = 240_000;
 const GOOD_FOR_MS = 3 * 86_400_000; // what begins later is not on the list
 const HASH_BYTES = 16;
@@ -97,9 +97,9 @@ function byHub(one, other) {
   return rank(one) < rank(other) ? -1 : 1;
 }
 
-async function makeList({ key, plates }) {
+async function makeList({ key, plates, is_complete: isComplete }) {
   const bytes = Uint8Array.from(key.match(/../g), (pair) => Number.parseInt(pair, 16));
-  const list = { key: await crypto.subtle.importKey("raw", bytes, HASHING, false, ["sign"]), plates: {}, passes: {} };
+  const list = { key: await crypto.subtle.importKey("raw", bytes, HASHING, false, ["sign"]), isComplete, plates: {}, passes: {} };
   for (const { plate_hash: hash, pass_id: id, kind, valid_from, valid_until } of plates) {
     list.passes[id] = { id, kind, valid_from, valid_until };
     (list.plates[hash] ??= []).push(list.passes[id]);

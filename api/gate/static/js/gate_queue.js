@@ -14,7 +14,7 @@ export class Queue {
   #device = null;
   #flushing = null;
   #isListening = false;
-  #offsetMs = 0; // how far the phone's clock is behind the hub's
+  #offsetMs = null; // how far the phone's clock is behind the hub's; null: nobody has found out
 
   constructor(gate) {
     this.gate = gate;
@@ -24,7 +24,7 @@ export class Queue {
   async begin() {
     try {
       this.#device = await findDevice();
-      this.#offsetMs = (await readFact("offset_ms")) ?? 0;
+      this.#offsetMs = (await readFact("offset_ms")) ?? this.#offsetMs;
     } catch {
       return; // no IndexedDB (a private window): the phone works with a network only
     }
@@ -38,7 +38,13 @@ export class Queue {
   /** A page out of the worker's cache does not know the hub's time: what this phone found last holds. */
   #useOffset() {
     if (this.gate.isLive || document.documentElement.dataset.hubNow) return;
-    setHubTime(new Date(Date.now() + this.#offsetMs).toISOString(), { isFresh: true });
+    setHubTime(new Date(Date.now() + (this.#offsetMs ?? 0)).toISOString(), { isFresh: true });
+  }
+
+  /** The hub's clock here stands still while the phone sleeps: without a network its own moves it on. */
+  catchUp() {
+    if (this.#offsetMs === null) return;
+    setHubTime(new Date(Date.now() + this.#offsetMs).toISOString());
   }
 
   /** Once a page: each shift that is opened on it begins anew. */
@@ -47,7 +53,11 @@ export class Queue {
     this.#isListening = true;
     navigator.storage?.persist?.();
     addEventListener("online", () => this.flush());
-    document.addEventListener("visibilitychange", () => document.hidden || this.flush());
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return;
+      if (!this.gate.isLive) this.catchUp();
+      this.flush();
+    });
     navigator.serviceWorker?.addEventListener("message", ({ data }) => data === "flush" && this.flush());
     setInterval(() => this.flush(), FLUSH_EVERY_MS);
   }
@@ -84,7 +94,7 @@ export class Queue {
       seq,
       kind,
       device_at: new Date().toISOString(),
-      offset_ms: this.#offsetMs,
+      offset_ms: this.#offsetMs ?? 0,
       ...(isUnchecked && { is_pin_checked: false }),
       ...(kind === "entry" ? { ...who, entry: facts } : { ...who, data: { ...who, ...facts } }),
     };

@@ -3,7 +3,7 @@
 import { Debts } from "/static/js/gate_debts.js";
 import { ExitPhoto } from "/static/js/gate_exit_photo.js";
 import { buzz } from "/static/js/gate_feel.js";
-import { newId, Refused } from "/static/js/gate_hub.js";
+import { newId } from "/static/js/gate_hub.js";
 import { OtherWays } from "/static/js/gate_other_ways.js";
 import { ReadPlate } from "/static/js/gate_read.js";
 import { fillMoney, vnd } from "/static/js/gate_words.js";
@@ -251,17 +251,8 @@ export class Stays {
   collect(stay, rail, more = {}) {
     const { hub, offline } = this.gate;
     const money = rail === "cash" || rail === "float" ? { amount_vnd: stay.due_vnd, quote: stay.quote } : {};
-    return this.gate.attempt(async () => {
-      const body = { id: await offline.collecting.idOf(stay.id), rail, ...money, ...more };
-      try {
-        const taken = await hub.post(this.path("/collections", stay), body);
-        await offline.noteTaken(stay, taken);
-        return taken;
-      } catch (error) {
-        if (error instanceof Refused) await offline.collecting.settle(stay.id);
-        throw error;
-      }
-    });
+    const post = (id) => hub.post(this.path("/collections", stay), { id, rail, ...money, ...more });
+    return this.gate.attempt(() => offline.collect(stay, post));
   }
 
   async takeCash() {
