@@ -55,11 +55,11 @@ def test_grace_and_a_lost_ticket_outlast_a_refresh_of_who_is_inside(
     place = open_lot(city)
     page = a_phone_with_a_vehicle(city, new_page, place)
     known = page.evaluate("""async () => {
-      const { all, changeOne } = await import("/static/js/gate_store.js");
-      const [{ id }] = await all("stays");
+      const { all, put } = await import("/static/js/gate_store.js");
+      const [stay] = await all("stays");
       const until = Date.now() + 600_000;
-      await changeOne("stays", id, (stay) => ({ ...stay, paid_vnd: 5000, paid_until: until,
-        is_ticket_lost: true, noted_at: Date.now() }));
+      const paid = { paid_vnd: 5000, paid_until: until, noted_at: Date.now() };
+      await put("stays", { ...stay, ...paid, is_ticket_lost: true });
       await gate.offline.refresh();
       const [after] = await all("stays");
       return [after.paid_vnd, after.paid_until === until, after.is_ticket_lost];
@@ -100,9 +100,10 @@ def test_a_vehicle_that_left_while_the_page_was_closed_is_not_inside_any_longer(
     page.goto("about:blank")
     let_out_owing(city, place)
 
+    page.route("**/events**", lambda route: route.abort())  # that it left is told no longer
     page.goto(city.url + "/gate")
-    page.locator("#signal[data-live=yes]").wait_for()
 
+    page.wait_for_function("() => globalThis.gate?.queue.isReady")
     wait_for_yes(page, KNOWS_NOT, "333")
     go_offline(page)
     type_plate(page, "29AA33333")
@@ -116,6 +117,7 @@ def test_what_waits_in_the_queue_is_neither_lost_nor_brought_back_by_a_refresh(
     """As when the line is back for who is inside, and not yet for what is sent."""
     place = open_lot(city)
     page = a_phone_with_a_vehicle(city, new_page, place)
+    page.evaluate("() => { SyncManager.prototype.register = async () => {}; }")
     go_offline(page)
     type_plate(page, "29AA44444")
     page.get_by_role("button", name="Cho vào").click()
@@ -127,7 +129,6 @@ def test_what_waits_in_the_queue_is_neither_lost_nor_brought_back_by_a_refresh(
     expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ra")
     page.route("**/movements", lambda route: route.abort())
     page.context.set_offline(False)
-    page.locator("#signal[data-live=yes]").wait_for()
 
     page.evaluate("gate.offline.refresh()")
 
@@ -180,7 +181,8 @@ def test_only_who_is_newer_than_the_oldest_of_a_list_that_is_cut_is_taken_out(
       const newer = "f" + id.slice(1);
       for (const one of [older, newer]) {
         const ticket = one.slice(0, 3);
-        await gate.offline.remember({ id: one, vehicle_class: "car", ticket, entered_at: "2026-01-01" });
+        const entered_at = "2026-01-01T00:00:00Z";
+        await gate.offline.remember({ id: one, vehicle_class: "car", ticket, entered_at });
       }
       await gate.offline.refresh();
       return (await all("stays")).map((one) => [older, id, newer].indexOf(one.id));
@@ -195,13 +197,13 @@ def test_a_pass_that_the_phones_list_does_not_have_ends_as_the_hub_says(
     place = open_lot(city)
     a_pass(city, place, "29AA33333", until=hanoi_day(read_clock()))
     page = a_phone_with_passes(city, new_page, place, clock_behind=timedelta())
-    enter(page, "29AA33333")
-    wait_for_yes(page, KNOWS, "333")
     page.evaluate("""async () => {
       const { put, readFact } = await import("/static/js/gate_store.js");
       await put("facts", { ...(await readFact("passes")), passes: {}, plates: {} }, "passes");
-      await gate.offline.refresh();
     }""")
+    enter(page, "29AA33333")
+    wait_for_yes(page, KNOWS, "333")
+    page.evaluate("gate.offline.refresh()")
     go_offline(page)
 
     page.clock.fast_forward(24 * 3_600_000)
