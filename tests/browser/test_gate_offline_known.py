@@ -1,4 +1,4 @@
-"""What a phone knows of who is inside: as the hub says, with what the hub has not heard yet."""
+"""The vehicles that a phone knows inside: the hub's list, and what it has not told the hub yet."""
 
 import json
 from collections.abc import Iterator
