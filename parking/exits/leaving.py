@@ -47,7 +47,7 @@ from parking.exits.standing import (
 )
 from parking.exits.unpriced import report_overpaid, report_unpriced
 from parking.exits.views import is_just_left
-from parking.photos.queries import find_hashes, use_photos
+from parking.photos.queries import find_hashes, use_fresh_photos, use_photos
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -209,19 +209,25 @@ async def _use_photos(
     *,
     now: datetime,
 ) -> Evidence:
-    """Let each photo be the evidence of its vehicle's way out, unless it is another's."""
-    uses = [
-        (request.photo, id_)
-        for request, id_ in zip(requests, ids, strict=True)
-        if request.photo is not None and id_ is not None
-    ]
-    if not uses:
-        return Evidence()
-    forced = [one.photo for one in requests if one.forced is not None and one.photo is not None]
-    return Evidence(
-        used=await use_photos(session, org_id, uses, subject_kind="parking_session", now=now),
-        kept={bytes(one) for one in await find_hashes(session, org_id, forced)},
-    )
+    """Let each photo be the evidence of its vehicle's way out, unless it is another's.
+
+    Only of one that leaves unpaid or by hand is it asked whether it was taken at a way in.
+    """
+    uses: list[tuple[bytes, UUID]] = []
+    forced: list[tuple[bytes, UUID]] = []
+    for request, id_ in zip(requests, ids, strict=True):
+        if request.photo is not None and id_ is not None:
+            (uses if request.forced is None else forced).append((request.photo, id_))
+    used: set[tuple[bytes, UUID]] = set()
+    kept: set[bytes] = set()
+    kind = "parking_session"
+    if forced:
+        used |= await use_fresh_photos(session, org_id, forced, subject_kind=kind, now=now)
+        hashes = [photo for photo, _ in forced]
+        kept = {bytes(one) for one in await find_hashes(session, org_id, hashes)}
+    if uses:
+        used |= await use_photos(session, org_id, uses, subject_kind=kind, now=now)
+    return Evidence(used=used, kept=kept)
 
 
 async def leave_closed(
