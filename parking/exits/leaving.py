@@ -34,6 +34,7 @@ from parking.exits.rules import (
     SessionStatus,
     StayFacts,
     arrears_at_exit,
+    price_to_keep,
     reason_to_leave,
 )
 from parking.exits.standing import (
@@ -131,7 +132,14 @@ async def leave(
         # Moved to another class meanwhile, whose occupancy is not locked.
         raise Busy("The parking session is being changed. Try again in a second.")
     rates = await add_tariffs(session, org_id, inside, held.rates)
-    bills = await read_bills_behind(session, org_id, inside, held.bills_paid_vnd)
+    said_paid = {
+        id_
+        for request, id_ in zip(requests, ids, strict=True)
+        if id_ is not None and request.forced is ExitReason.UNCONFIRMED
+    }
+    bills = await read_bills_behind(
+        session, org_id, inside, held.bills_paid_vnd, said_paid=said_paid
+    )
     limits = await _read_limits(session, org_id, requests, ids, held.stays, now=now)
     evidence = await _use_photos(session, org_id, requests, ids, now=now)
     answers: list[LeaveFacts | HubError] = []
@@ -291,7 +299,7 @@ def _decide(
         raise NotPaid(standing.due_vnd, session_id=stay.id)
     reason, price_vnd, version_id = request.forced, stay.price_vnd, None
     if isinstance(standing, Standing):
-        price_vnd, version_id = standing.price.amount_vnd, standing.price.version_id
+        price_vnd, version_id = _keep_price(standing, request), standing.price.version_id
         if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
             reason = reason_to_leave(stay, price_vnd, rails=rails)
     assert reason is not None
@@ -310,6 +318,16 @@ def _decide(
         arrears_vnd=arrears_at_exit(reason, standing.due_vnd),
         is_priced=isinstance(standing, Standing),
     )
+
+
+def _keep_price(standing: Standing, request: LeaveRequest) -> int:
+    is_said_paid = (
+        request.forced is ExitReason.UNCONFIRMED
+        and standing.due_vnd > 0
+        and standing.bill is not None
+        and standing.bill.is_payable
+    )
+    return price_to_keep(standing.stay, standing.price.amount_vnd, is_said_paid=is_said_paid)
 
 
 async def _write(

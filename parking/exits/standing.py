@@ -142,17 +142,24 @@ async def read_bills(session: AsyncSession, org_id: UUID, stays: Collection[Stay
 
 
 async def read_bills_behind(
-    session: AsyncSession, org_id: UUID, stays: Collection[StayFacts], paid_vnd: dict[UUID, int]
+    session: AsyncSession,
+    org_id: UUID,
+    stays: Collection[StayFacts],
+    paid_vnd: dict[UUID, int],
+    *,
+    said_paid: Collection[UUID] = (),
 ) -> OwnBills:
     """Read the bills of those stays that do not know yet what theirs were paid.
 
     Args:
         paid_vnd: what the bills of each stay were paid.
+        said_paid: stays whose drivers say that theirs are paid: they are read as well.
     """
     behind = [
         stay.bill_id
         for stay in stays
-        if stay.bill_id is not None and paid_vnd.get(stay.id, 0) != stay.bill_paid_vnd
+        if stay.bill_id is not None
+        and (stay.id in said_paid or paid_vnd.get(stay.id, 0) != stay.bill_paid_vnd)
     ]
     shown = await find_bills(session, org_id, behind) if behind else {}
     return OwnBills(paid_vnd=paid_vnd, shown=shown)
