@@ -335,7 +335,7 @@ async def correct_vehicle(
 async def _requote(
     session: AsyncSession, org_id: UUID, before: StayFacts, *, now: datetime
 ) -> StayFacts:
-    """Return a corrected stay. What it was quoted ahead as another vehicle is its price no more."""
+    """Return a corrected stay. It costs no longer what it was quoted as another vehicle."""
     stay = await get_stay(session, org_id, before.id)
     is_same = (stay.vehicle_class, stay.pass_id) == (before.vehicle_class, before.pass_id)
     if is_same or stay.price_vnd is None or stay.payment_timing != PaymentTiming.PREPAY:
