@@ -18,6 +18,7 @@ from parking.exits import queries
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.pricing import NO_PRICE, LotRates, StayPrice, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts, due_vnd
+from parking.places.rules import PaymentTiming
 from parking.tariffs.pricing import covered_until
 from payments.bills.queries import find_bills
 from payments.bills.queries_owners import sum_of_owners
@@ -41,6 +42,19 @@ class Standing:
     def grace(self) -> timedelta:
         """To leave in after paying."""
         return self.price.grace
+
+    def find_code(self, *, now: datetime) -> BillFacts | None:
+        """Return the bill whose code the driver may pay: it holds, and asks for what is due.
+
+        Where a stay is paid ahead it may ask for more: for hours that were chosen.
+        """
+        bill = self.bill
+        if bill is None or not bill.is_payable or now >= bill.expires_at:
+            return None
+        asked_vnd, is_ahead = bill.code_amount_vnd, self.stay.payment_timing == PaymentTiming.PREPAY
+        if is_ahead and self.stay.is_inside:
+            return bill if asked_vnd >= self.due_vnd else None
+        return bill if self.due_vnd and asked_vnd == self.due_vnd else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

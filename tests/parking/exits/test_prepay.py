@@ -9,7 +9,7 @@ from sqlalchemy import text
 from core.db import Database
 from core.errors import HubError
 from core.tenancy import open_org_transaction
-from parking.exits.errors import NotPaid, PrepayNotOffered
+from parking.exits.errors import NotInside, NotPaid, PrepayNotOffered
 from parking.exits.leaving import LeaveFacts, LeaveRequest, leave
 from parking.exits.owner import handle_bill_change
 from parking.exits.paying import collect, open_bill
@@ -291,9 +291,56 @@ async def test_what_was_paid_ahead_as_another_vehicle_is_reported(
     assert amounts == [3 * HOURLY_VND - PER_VISIT_VND]
 
 
-async def test_a_lot_that_is_paid_at_the_exit_takes_nothing_ahead(app_database: Database) -> None:
-    gate = await a_gate(app_database)
+@pytest.mark.parametrize(
+    ("timing", "words"),
+    [
+        ("payOnEntry", "Here a stay is paid at the entry:"),
+        ("payPriorToExit", "Here a stay is paid before the vehicle goes to the exit:"),
+        ("payAndExit", "Here a stay is paid at the exit:"),
+    ],
+)
+async def test_a_lot_that_takes_nothing_ahead_says_when_a_stay_is_paid(
+    app_database: Database, timing: str, words: str
+) -> None:
+    gate = await a_gate(app_database, payment_timing=timing)
     stay_id = await a_car(app_database, gate)
 
-    with pytest.raises(PrepayNotOffered):
+    with pytest.raises(PrepayNotOffered, match=words):
         await ask(app_database, gate, stay_id, 120, NOON)
+
+
+async def test_nothing_is_paid_ahead_for_a_stay_that_is_over(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_car(app_database, gate)
+    await pay_cash(
+        app_database, gate, stay_id, await ask(app_database, gate, stay_id, 60, NOON), NOON
+    )
+    await let_out(app_database, gate, stay_id, NOON + HOUR)
+
+    with pytest.raises(NotInside):
+        await ask(app_database, gate, stay_id, 120, NOON + HOUR)
+
+
+@pytest.mark.parametrize("keeps_ahead", [True, False])
+async def test_only_who_chooses_hours_anew_gives_up_the_code_that_was_opened_ahead(
+    app_database: Database, gate: Gate, keeps_ahead: bool
+) -> None:
+    stay_id = await a_car(app_database, gate)
+    ahead = await open_code(app_database, gate, stay_id, 180)
+    now = NOON + timedelta(minutes=1)
+
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        shown = await open_bill(
+            session,
+            gate.org_id,
+            stay_id,
+            a_bill_wanted(gate, HOURLY_VND),
+            priced_at=now,
+            keeps_ahead=keeps_ahead,
+            actor=gate.attendant,
+            now=now,
+        )
+
+    assert (shown.id == ahead.id) is keeps_ahead
+    assert shown.amount_vnd == (3 * HOURLY_VND if keeps_ahead else HOURLY_VND)
