@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -79,6 +80,16 @@ def target(cluster: Cluster) -> Iterator[FreshDatabase]:
         yield empty
 
 
+@pytest.fixture
+def command(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that backs the city up, with the photos' folder told as to the hub."""
+    for name, value in city.database.environment.items():  # main() writes them, too
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHOPAY_PROCESS_NAME", "backup")
+    monkeypatch.setenv("PHOPAY_PHOTO_DIR", str(city.folder))
+    return ["backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data")]
+
+
 def restore(
     target: FreshDatabase, folder: Path, photo_dir: Path, *, may_skip_photos: bool = False
 ) -> Restored:
@@ -95,6 +106,19 @@ def restore(
 def backdate(folder: Path) -> Path:
     """Give a backup an earlier second, so that the next need not wait for another one."""
     return folder.rename(folder.with_name("phopay-20200101T000000Z"))
+
+
+@contextmanager
+def dump_held_up(city: City, back_up: Callable[[], None]) -> Iterator[None]:
+    """Run a backup whose snapshot is taken at the beginning of the block, its dump at the end."""
+    backing_up = threading.Thread(target=back_up)
+    with psycopg.connect(city.database.owner_url) as holds_up:
+        holds_up.execute("LOCK TABLE bills")  # pg_dump waits for it, with its snapshot taken
+        backing_up.start()
+        with psycopg.connect(city.database.owner_url, autocommit=True) as looks:
+            wait_until(lambda: _is_dump_waiting(looks))
+        yield
+    backing_up.join()
 
 
 def count_tables(target: FreshDatabase) -> int:
@@ -177,15 +201,9 @@ async def test_a_photo_that_is_erased_while_a_backup_is_made_is_counted_and_a_ne
 ) -> None:
     erased, stays = await city.keep(2)
     made: list[Backup] = []
-    backing_up = threading.Thread(target=lambda: made.append(city.back_up(tmp_path / "backups")))
-    with psycopg.connect(city.database.owner_url) as holds_up:
-        holds_up.execute("LOCK TABLE bills")  # pg_dump waits for it, with its snapshot taken
-        backing_up.start()
-        with psycopg.connect(city.database.owner_url, autocommit=True) as looks:
-            wait_until(lambda: _is_dump_waiting(looks))
+    with dump_held_up(city, lambda: made.append(city.back_up(tmp_path / "backups"))):
         await city.photos.erase(city.lot.org.id, erased.hash)
         (later,) = await city.keep(1)
-    backing_up.join()
 
     (backup,) = made
     assert backup.photos == PhotoCounts(count=1, size_bytes=len(stays.jpeg), erased=1, lost=0)
@@ -228,23 +246,59 @@ async def test_a_photo_that_was_erased_does_not_come_back_from_an_earlier_backup
 
 
 async def test_a_command_that_does_not_find_the_photos_makes_the_backup_and_ends_with_one(
-    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    city: City, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     await city.keep(2)
-    for name, value in city.database.environment.items():  # main() writes them, too
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PHOPAY_PROCESS_NAME", "backup")
-    command = ["backup", str(tmp_path / "backups"), "--data", str(tmp_path / "no data")]
+    monkeypatch.delenv("PHOPAY_PHOTO_DIR")
 
     assert main(command) == 1
     said = capsys.readouterr()
-    assert f"NO FOLDER {tmp_path / 'no data' / 'photos'}" in said.err
+    assert f"NO FOLDER {tmp_path / 'data' / 'photos'}" in said.err
     assert "names 2 photos" in said.err
     backdate(Path(said.out.strip()))
 
     monkeypatch.setenv("PHOPAY_PHOTO_DIR", str(city.folder))
     assert main(command) == 0
     assert "Photos in it: 2" in capsys.readouterr().err
+
+
+async def test_a_command_that_finds_an_empty_folder_makes_the_backup_and_ends_with_one(
+    city: City, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A volume that was not mounted, or another path than the hub's."""
+    await city.keep(2)
+    monkeypatch.delenv("PHOPAY_PHOTO_DIR")
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "Photos in it: 0" in said.err
+    assert "PHOTOS ARE LOST: 2" in said.err
+    assert (Path(said.out.strip()) / DUMP).is_file()
+
+
+async def test_a_command_that_loses_one_photo_of_many_ends_with_one(
+    city: City, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, *_ = await city.keep(3)
+    city.file(gone).unlink()
+
+    assert main(command) == 1
+    assert "PHOTOS ARE LOST: 1" in capsys.readouterr().err
+
+
+async def test_a_command_during_which_a_photo_is_erased_ends_with_zero(
+    city: City, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    erased, _ = await city.keep(2)
+    ended: list[int] = []
+    with dump_held_up(city, lambda: ended.append(main(command))):
+        await city.photos.erase(city.lot.org.id, erased.hash)
+
+    assert ended == [0]
+    assert "erased meanwhile: 1" in capsys.readouterr().err
 
 
 async def test_the_command_restores_photos_into_the_data_folder_that_it_is_given(
