@@ -158,8 +158,8 @@ def _backup(options: "Options") -> int:
         for line in word_backup(backup, photo_dir):
             say(line)
     # The backup is good otherwise, but whoever starts this every night must learn of each photo
-    # that it could not take. Those that were erased meanwhile are counted apart.
-    return 1 if backup.photos.lost else 0
+    # that the hub has no longer, or not whole. Those that were erased meanwhile are counted apart.
+    return 1 if backup.photos.lost or backup.photos.damaged else 0
 
 
 def _restore(options: "Options") -> int:

@@ -1,5 +1,6 @@
 """Photos in backups: all that the dump names, told where one is not, and put back whole."""
 
+import errno
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,13 @@ from core.db import Database
 from ops.backup import photos as backup_photos
 from ops.backup.backup import Backup, make_backup, word_backup
 from ops.backup.manifest import DUMP, PhotoCounts, describe_file, read_manifest, write_manifest
-from ops.backup.photos import MISSING_LIST, PHOTO_LIST, PutBack, put_photos_back
+from ops.backup.photos import (
+    DAMAGED_LIST,
+    MISSING_LIST,
+    PHOTO_LIST,
+    PutBack,
+    put_photos_back,
+)
 from ops.backup.restore import Restored, restore_backup, word_restored
 from ops.cli.__main__ import main
 from ops.errors import CannotStart
@@ -234,6 +241,65 @@ async def test_photos_that_their_folder_has_not_or_not_whole_are_told_and_no_fai
     assert "PHOTOS ARE ABSENT: the database names 3" in "".join(word_restored(restored))
 
 
+async def test_a_photo_that_is_damaged_here_and_whole_in_an_earlier_backup_is_taken_and_told(
+    city: City, command: list[str], target: FreshDatabase, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    whole, cut_off, changed, unreadable, bad_twice = kept = await city.keep(5)
+    first = backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(cut_off).write_bytes(cut_off.jpeg[:-1])
+    city.file(changed).write_bytes(whole.jpeg)
+    city.file(unreadable).unlink()
+    city.file(unreadable).mkdir()
+    for folder in (None, first / "photos"):
+        city.file(bad_twice, folder).write_bytes(b"what a bad disk made of it")
+
+    assert main(command) == 1
+
+    said = capsys.readouterr()
+    assert "PHOTOS ARE DAMAGED: 3" in said.err
+    assert "PHOTOS ARE LOST: 1" in said.err
+    backup = Path(said.out.strip())
+    counts = read_manifest(backup, TEST_SECRET_KEY).photos
+    assert counts is not None
+    assert (counts.count, counts.damaged, counts.lost) == (4, 3, 1)
+    damaged = (backup / DAMAGED_LIST).read_text()
+    assert [one.hash.hex() in damaged for one in kept] == [False, True, True, True, False]
+    assert bad_twice.hash.hex() in (backup / MISSING_LIST).read_text()
+    restored = restore(target, backup, new := tmp_path / "new")
+    assert restored.photos == PutBack(is_in_backup=True, put_back=4, absent=1)
+    for one in (whole, cut_off, changed, unreadable):
+        assert city.file(one, new).read_bytes() == one.jpeg
+
+
+async def test_a_photo_that_is_damaged_in_the_earlier_backup_alone_is_taken_and_no_damage(
+    city: City, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (one,) = await city.keep(1)
+    first = backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(one, first / "photos").write_bytes(b"what a bad disk made of it")
+
+    assert main(command) == 0
+
+    said = capsys.readouterr()
+    assert "DAMAGED" not in said.err
+    assert (Path(said.out.strip()) / DAMAGED_LIST).read_text() == ""
+
+
+async def test_a_damaged_photo_is_taken_from_an_earlier_backup_where_a_disk_has_no_links(
+    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = await city.keep(1)
+    backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(one).write_bytes(b"what a bad disk made of it")
+    monkeypatch.setattr(Path, "hardlink_to", _refuse_link)
+
+    backup = city.back_up(tmp_path / "backups")
+
+    assert (backup.photos.count, backup.photos.damaged, backup.photos.lost) == (1, 1, 0)
+    assert city.file(one, backup.folder / "photos").read_bytes() == one.jpeg
+
+
 async def test_a_photo_that_was_erased_does_not_come_back_from_an_earlier_backup(
     city: City, tmp_path: Path
 ) -> None:
@@ -376,7 +442,7 @@ async def test_a_backup_of_a_release_that_left_photos_out_is_restored_and_says_s
     await city.keep(2)
     folder = city.back_up(tmp_path / "backups").folder
     manifest = read_manifest(folder, TEST_SECRET_KEY)
-    for name in (PHOTO_LIST, MISSING_LIST):
+    for name in (PHOTO_LIST, MISSING_LIST, DAMAGED_LIST):
         (folder / name).unlink()
     old = type(manifest)(
         taken_at=manifest.taken_at,
@@ -407,6 +473,10 @@ async def test_a_folder_that_cannot_be_written_leaves_the_database_as_it_is(
     assert count_tables(target) == 0
     with pytest.raises(CannotStart, match="cannot be written"):
         put_photos_back(folder, new)
+
+
+def _refuse_link(path: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, "as FAT answers", str(path), None, str(target))
 
 
 def _is_dump_waiting(looks: psycopg.Connection) -> bool:
