@@ -39,7 +39,17 @@ class _Deadline:
     """When a block wants its answers at the latest; a task begun in it may outlive it."""
 
     until: float  # on the clock of the loop
+    outer: "_Deadline | None"
     is_over: bool = False
+
+    def find_until(self) -> float | None:
+        """Return the nearest end of this block and those around it that still run."""
+        while self.outer is not None and self.outer.is_over:  # nor is its memory kept
+            self.outer = self.outer.outer
+        around = self.outer.find_until() if self.outer is not None else None
+        if self.is_over:
+            return around
+        return self.until if around is None else min(self.until, around)
 
 
 # Of the running task, or of the block in which it was begun.
@@ -58,9 +68,7 @@ def answered_within(seconds: float) -> Iterator[None]:
 
     A task that is begun in the block shares its deadline until the block ends, and no longer.
     """
-    until = asyncio.get_running_loop().time() + seconds
-    outer = _read_deadline()
-    deadline = _Deadline(until if outer is None else min(until, outer))
+    deadline = _Deadline(asyncio.get_running_loop().time() + seconds, outer=_deadline.get())
     token = _deadline.set(deadline)
     try:
         yield
@@ -71,7 +79,7 @@ def answered_within(seconds: float) -> Iterator[None]:
 
 def _read_deadline() -> float | None:
     deadline = _deadline.get()
-    return None if deadline is None or deadline.is_over else deadline.until
+    return None if deadline is None else deadline.find_until()
 
 
 @contextmanager
@@ -117,14 +125,28 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
         if kwargs.get("timeout") is not None:  # it has a limit of its own: notifies()
             return await super().wait(gen, *args, **kwargs)
         loop = asyncio.get_running_loop()
-        until = loop.time() + max(self.answer_within_s, _patience.get())
-        wanted = _read_deadline()
-        until = until if wanted is None else min(until, wanted)
-        timer = loop.call_at(until, self._cut_off)
+        longest = loop.time() + max(self.answer_within_s, _patience.get())
+        is_late = False
+        timer: asyncio.TimerHandle
+
+        def find_until() -> float:
+            wanted = _read_deadline()
+            return longest if wanted is None else min(longest, wanted)
+
+        def look() -> None:
+            nonlocal timer, is_late
+            until = find_until()  # the block may have ended meanwhile, and its deadline with it
+            if loop.time() < until:
+                timer = loop.call_at(until, look)
+                return
+            is_late = True
+            self._cut_off()
+
+        timer = loop.call_at(find_until(), look)
         try:
             return await super().wait(gen, *args, **kwargs)
         except psycopg.Error as error:
-            if loop.time() >= until:
+            if is_late:
                 raise ServerSilent("The database did not answer in time.") from error
             raise
         finally:

@@ -48,11 +48,11 @@ class Standing:
 
         Where a stay is paid ahead it may ask for more: for hours that were chosen.
         """
-        bill = self.bill
+        bill, stay = self.bill, self.stay
         if bill is None or not bill.is_payable or now >= bill.expires_at:
             return None
-        asked_vnd, is_ahead = bill.code_amount_vnd, self.stay.payment_timing == PaymentTiming.PREPAY
-        if is_ahead and self.stay.is_inside:
+        asked_vnd = bill.code_amount_vnd or 0
+        if stay.is_inside and stay.payment_timing == PaymentTiming.PREPAY:
             return bill if asked_vnd >= self.due_vnd else None
         return bill if self.due_vnd and asked_vnd == self.due_vnd else None
 

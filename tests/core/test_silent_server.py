@@ -90,15 +90,28 @@ async def test_a_task_that_outlives_the_block_in_which_it_began_has_no_deadline_
         async with app_database.begin() as session:
             return await session.scalar(text("SELECT 1"))
 
+    async def ask_inside(seconds: float) -> object:
+        with answered_within(seconds):
+            return await ask_late(app_database)
+
+    with answered_within(0.2):
+        lives_deeper = asyncio.create_task(ask_inside(5))
+        with pytest.raises(Exception) as caught:
+            await lives_deeper
+    assert is_server_silent(caught.value)
     with answered_within(0.2):
         lives_on = asyncio.create_task(ask_later())
         lives_inside = asyncio.create_task(ask_late(app_database))
         with pytest.raises(Exception) as caught:
             await lives_inside
+    with answered_within(0.2):  # ends while its statement runs
+        asks_on = asyncio.create_task(ask_late(app_database))
+        await asyncio.sleep(0.1)
     is_late.set()
 
     assert is_server_silent(caught.value)
     assert await lives_on == 1
+    await asks_on
 
 
 async def ask_late(database: Database) -> object:
