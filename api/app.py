@@ -96,6 +96,7 @@ from api.v1.parking_sessions import lost_tickets as parking_lost_tickets
 from api.v1.parking_sessions import reviews as parking_sessions_reviews
 from api.v1.parking_sessions import routes as parking_sessions_routes
 from api.v1.parking_sessions import toll as parking_sessions_toll
+from api.v1.passes import phones as passes_phones
 from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
@@ -153,7 +154,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     open_data.router,
     entry_routes.router,
     passes_routes.router,
-    passes_routes.phones,
+    passes_phones.router,
     watched_plates_routes.router,
     photos_routes.router,
 )

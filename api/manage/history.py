@@ -46,6 +46,7 @@ OBJECT_KINDS: Final = (
     "device",
     "device_enrolment",
     "lot",
+    "movement",
     "organisation",
     "parking_access",
     "parking_operator",

@@ -21,6 +21,7 @@ from ops.backup.manifest import (
     write_manifest,
 )
 from ops.backup.photos import (
+    DAMAGED_LIST,
     MISSING_LIST,
     PHOTO_LIST,
     count_photos,
@@ -108,6 +109,12 @@ def word_backup(backup: Backup, photo_dir: Path) -> list[str]:
             f"PHOTOS ARE LOST: {photos.lost:,} that the database names are not in {photo_dir}, or "
             f"were changed there; see {backup.folder / MISSING_LIST}"
         )
+    if photos.damaged:
+        lines.append(
+            f"PHOTOS ARE DAMAGED: {photos.damaged:,} in {photo_dir}, and the hub cannot show them "
+            "as they were. This backup has them whole, from an earlier one: copy them back. "
+            f"See {backup.folder / DAMAGED_LIST}"
+        )
     return lines
 
 
@@ -126,7 +133,7 @@ def _begin(folder: Path, half_done: Path) -> None:
 
 def _list_files(half_done: Path, key: str | None) -> dict[str, StoredFile]:
     """Describe the files that the manifest names, the key among them where one is given."""
-    names = [DUMP, PHOTO_LIST, MISSING_LIST]
+    names = [DUMP, PHOTO_LIST, MISSING_LIST, DAMAGED_LIST]
     if key is not None:
         names.append(KEY_FILE)
         (half_done / KEY_FILE).write_text(key + "\n", encoding="ascii")

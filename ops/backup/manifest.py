@@ -33,6 +33,7 @@ class PhotoCounts:
     size_bytes: int
     erased: int  # not in it: erased, file and row, while it was made
     lost: int  # not in it: the database names them still, and their folder has them not, or changed
+    damaged: int = 0  # in it, from an earlier backup: the hub's folder has them changed
 
 
 @dataclass(frozen=True, kw_only=True)

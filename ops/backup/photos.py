@@ -3,12 +3,14 @@
 A file is on the disk before its row is committed, so the rows of a snapshot name what was there by
 then. What is gone when its turn comes was erased meanwhile, or is lost: it is counted, never left
 out in silence. A file is never changed, so a backup shares it with the one before by a hard link,
-once it has been read and has its hash.
+once both have been read. One that is damaged in the folder and whole in the backup before is taken
+from there, and told: the hub serves the damaged one.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import file_digest, sha256
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,7 @@ from parking.photos.store import FolderStore, name_file
 PHOTOS: Final = "photos"
 PHOTO_LIST: Final = "photos.sha256"  # as sha256sum writes and checks it
 MISSING_LIST: Final = "photos_missing.txt"
+DAMAGED_LIST: Final = "photos_damaged.txt"  # in the folder; the backup has them whole
 ROWS: Final = 2_000  # of one round trip: there may be hundreds of thousands
 NAMED_MAX: Final = 5  # in one error
 
@@ -32,6 +35,12 @@ COUNT_STILL_NAMED: Final = """
     SELECT count(*) FROM photos
     JOIN unnest(CAST(%s AS uuid[]), CAST(%s AS bytea[])) AS m (org_id, hash) USING (org_id, hash)
 """
+
+
+class _Found(Enum):
+    WHOLE = "whole"
+    DAMAGED = "damaged"  # in the folder; an earlier backup has it whole
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,7 @@ def list_named(owner: psycopg.Connection, named: IO[str]) -> None:
 
 
 def take_photos(named: Iterable[str], source: Path, folder: Path, *, earlier: Path | None) -> Taken:
-    """Copy photos into a backup that is being made, with lists of those in it and those missing.
+    """Copy photos into a backup that is being made, and list those in it, missing and damaged.
 
     Args:
         named: lines of `list_named`.
@@ -76,6 +85,7 @@ def take_photos(named: Iterable[str], source: Path, folder: Path, *, earlier: Pa
     with (
         (folder / PHOTO_LIST).open("w", encoding="ascii") as taken,
         (folder / MISSING_LIST).open("w", encoding="ascii") as missing,
+        (folder / DAMAGED_LIST).open("w", encoding="ascii") as damaged,
     ):
         for line in named:
             org_id, hash_ = _read_line(line)
@@ -84,11 +94,14 @@ def take_photos(named: Iterable[str], source: Path, folder: Path, *, earlier: Pa
             for above in (target.parent.parent, target.parent):
                 above.mkdir(mode=0o700, exist_ok=True)
             kept = earlier and earlier / PHOTOS / place
-            if _take(source / place, target, hash_, kept=kept):
-                count, size_bytes = count + 1, size_bytes + target.stat().st_size
-                taken.write(line)
-            else:
+            found = _take(source / place, target, hash_, kept=kept)
+            if found is _Found.MISSING:
                 missing.write(line)
+                continue
+            count, size_bytes = count + 1, size_bytes + target.stat().st_size
+            taken.write(line)
+            if found is _Found.DAMAGED:
+                damaged.write(line)
     for place_made, _, _ in os.walk(folder / PHOTOS):
         flush(Path(place_made))
     return Taken(count=count, size_bytes=size_bytes)
@@ -96,16 +109,15 @@ def take_photos(named: Iterable[str], source: Path, folder: Path, *, earlier: Pa
 
 def count_photos(owner_url: str, folder: Path, taken: Taken) -> PhotoCounts:
     """Tell apart what is missing in a backup: lost is what the database names still."""
-    missing = lost = 0
-    lines = _read_lines(folder / MISSING_LIST)
     with psycopg.connect(owner_url) as owner:
-        while batch := [_read_line(line) for line in islice(lines, ROWS)]:
-            org_ids, hashes = [one[0] for one in batch], [one[1] for one in batch]
-            row = owner.execute(COUNT_STILL_NAMED, [org_ids, hashes]).fetchone()
-            assert row is not None
-            missing, lost = missing + len(batch), lost + row[0]
+        missing, lost = _count_still_named(owner, folder / MISSING_LIST)
+        _, damaged = _count_still_named(owner, folder / DAMAGED_LIST)
     return PhotoCounts(
-        count=taken.count, size_bytes=taken.size_bytes, erased=missing - lost, lost=lost
+        count=taken.count,
+        size_bytes=taken.size_bytes,
+        erased=missing - lost,
+        lost=lost,
+        damaged=damaged,
     )
 
 
@@ -195,17 +207,30 @@ def _read_named(owner: psycopg.Connection) -> Iterator[tuple[UUID, bytes]]:
         yield from cursor
 
 
-def _take(path: Path, target: Path, hash_: bytes, *, kept: Path | None) -> bool:
-    """Copy or link one photo into a backup; False: its folder does not have it whole."""
-    if not os.path.lexists(path):
-        return False  # also where an earlier backup has it: it may have been erased
-    if kept is not None and _has_hash(kept, hash_) and _link(kept, target):
-        return True
+def _count_still_named(owner: psycopg.Connection, path: Path) -> tuple[int, int]:
+    """Return how many photos a list has, and how many of them the database names by now."""
+    count = named = 0
+    lines = _read_lines(path)
+    while batch := [_read_line(line) for line in islice(lines, ROWS)]:
+        org_ids, hashes = [one[0] for one in batch], [one[1] for one in batch]
+        row = owner.execute(COUNT_STILL_NAMED, [org_ids, hashes]).fetchone()
+        assert row is not None
+        count, named = count + len(batch), named + row[0]
+    return count, named
+
+
+def _take(path: Path, target: Path, hash_: bytes, *, kept: Path | None) -> _Found:
+    """Link or copy one photo into a backup, from an earlier one where the folder's is damaged."""
     jpeg = _read(path, hash_)
-    if jpeg is None:
-        return False
-    write_private(target, jpeg)
-    return True
+    if jpeg is None and not os.path.lexists(path):
+        return _Found.MISSING  # also where an earlier backup has it: it may have been erased
+    kept_jpeg = _read(kept, hash_) if kept is not None else None
+    if kept is None or kept_jpeg is None or not _link(kept, target):
+        content = jpeg if jpeg is not None else kept_jpeg
+        if content is None:
+            return _Found.MISSING
+        write_private(target, content)
+    return _Found.WHOLE if jpeg is not None else _Found.DAMAGED
 
 
 def _link(kept: Path, target: Path) -> bool:

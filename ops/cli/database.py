@@ -157,8 +157,9 @@ def _backup(options: "Options") -> int:
         print(backup.folder)
         for line in word_backup(backup, photo_dir):
             say(line)
-    # The database is safe, but whoever starts this every night must learn that no photo ever is.
-    return 1 if backup.photos.lost and not backup.has_photo_folder else 0
+    # The backup is good otherwise, but whoever starts this every night must learn of each photo
+    # that the hub has no longer, or not whole. Those that were erased meanwhile are counted apart.
+    return 1 if backup.photos.lost or backup.photos.damaged else 0
 
 
 def _restore(options: "Options") -> int:

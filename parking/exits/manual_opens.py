@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.audit import Actor, record_change
 from parking.exits.errors import MovementNotFound
-from parking.exits.queries_movements import is_manual_open
+from parking.exits.queries_movements import has_photo_of_opening, is_manual_open
 from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.photos.queries import find_hashes, use_photos
 
@@ -18,9 +19,10 @@ async def attach_photo(
     movement_id: UUID,
     photo: bytes,
     *,
+    actor: Actor,
     now: datetime,
 ) -> None:
-    """Let an uploaded photo be the evidence of an opening by hand at a lot. Idempotent.
+    """Let an uploaded photo be the evidence of an opening by hand at a lot; audited. Idempotent.
 
     Raises:
         MovementNotFound, PhotoNotFound
@@ -32,6 +34,18 @@ async def attach_photo(
         raise PhotoNotFound
     if not await keep_photo(session, org_id, movement_id, photo, now=now):
         raise PhotoUsed
+    if await has_photo_of_opening(session, org_id, movement_id, photo.hex()):
+        return  # of two at once, the second waited for the first's use of the photo
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="lane.opening_photographed",
+        object_kind="movement",
+        object_id=movement_id,
+        after={"photo": photo.hex()},
+        now=now,
+    )
 
 
 async def keep_photo(

@@ -50,6 +50,11 @@ IS_MANUAL_OPEN = text("""
                    WHERE org_id = :org_id AND lot_id = :lot_id AND lot_id IS NOT NULL AND id = :id
                      AND kind = 'manual_open')
 """)
+HAS_PHOTO_OF_OPENING = text("""
+    SELECT EXISTS (SELECT FROM audit_log
+                   WHERE org_id = :org_id AND object_id = :id
+                     AND action = 'lane.opening_photographed' AND after->>'photo' = :photo)
+""")
 COUNT_UNCONFIRMED = text("""
     SELECT count(s.id) > min(l.unconfirmed_exits_max)
     FROM lots l LEFT JOIN parking_sessions s
@@ -165,3 +170,11 @@ async def is_manual_open(
     """Tell whether a movement is an opening by hand at a lot."""
     values = {"org_id": org_id, "lot_id": lot_id, "id": movement_id}
     return bool((await run(session, IS_MANUAL_OPEN, values))[0][0])
+
+
+async def has_photo_of_opening(
+    session: AsyncSession, org_id: UUID, movement_id: UUID, photo: str
+) -> bool:
+    """Tell whether it was recorded that a photo, by its hash in hex, followed an opening."""
+    values = {"org_id": org_id, "id": movement_id, "photo": photo}
+    return bool((await run(session, HAS_PHOTO_OF_OPENING, values))[0][0])

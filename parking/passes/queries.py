@@ -12,21 +12,34 @@ from core.sql import run
 from parking.passes.errors import PassNotFound
 from parking.passes.models import Pass, PassPlate, PassTerm
 from parking.passes.rules import PassKind, PassState
-from parking.passes.types import PassView, PhonePlate, TermView
+from parking.passes.types import PassView, TermView
 from parking.places.models import Lot
 
 PHONE_PLATES_MAX: Final = 5_000  # of one lot in the list that phones keep
 TERMS_MAX: Final = 120  # of one pass: ten years, month by month
 
 # Of a vehicle with several passes every one is told: which one holds, the hub decides at entry.
-LIST_PHONE_PLATES = text("""
-    SELECT p.id AS pass_id, p.kind, v.vehicle_class, v.plate, p.valid_from, p.valid_until
-    FROM passes p
-    JOIN pass_plates v ON v.org_id = p.org_id AND v.pass_id = p.id
-    WHERE p.org_id = :org_id AND (p.lot_id IS NULL OR p.lot_id = :lot_id)
-      AND p.in_force_at IS NOT NULL AND p.revoked_at IS NULL
-      AND p.valid_until >= :from_on AND p.valid_from <= :until_on
-    ORDER BY p.id, v.plate LIMIT :limit
+# All rows are one value, hashed where they lie, and are left out where the phone has them.
+FIND_PHONE_PLATES = text("""
+    WITH listed AS (
+        SELECT p.id, v.vehicle_class, v.plate, p.kind, p.valid_from, p.valid_until
+        FROM passes p
+        JOIN pass_plates v ON v.org_id = p.org_id AND v.pass_id = p.id
+        WHERE p.org_id = :org_id AND (p.lot_id IS NULL OR p.lot_id = :lot_id)
+          AND p.in_force_at IS NOT NULL AND p.revoked_at IS NULL
+          AND p.valid_until >= :from_on AND p.valid_from <= :until_on
+        ORDER BY p.id, v.vehicle_class, v.plate LIMIT :limit
+    ), whole AS MATERIALIZED (
+        SELECT CAST(coalesce(json_agg(
+            json_build_array(id, vehicle_class, plate, kind, valid_from, valid_until)
+            ORDER BY id, vehicle_class, plate), '[]') AS text) AS plates
+        FROM listed
+    ), hashed AS MATERIALIZED (
+        SELECT plates, left(encode(sha256(
+            CAST(:salt AS bytea) || convert_to(plates, 'UTF8')), 'hex'), 32) AS digest
+        FROM whole
+    )
+    SELECT digest, CASE WHEN digest <> ALL (CAST(:known AS text[])) THEN plates END FROM hashed
 """)
 MARK_WARNED = text("""
     UPDATE passes p SET warned_until = p.valid_until
@@ -170,20 +183,37 @@ async def view_pass(session: AsyncSession, org_id: UUID, pass_id: UUID) -> PassV
     return view
 
 
-async def list_phone_plates(
-    session: AsyncSession, org_id: UUID, lot_id: UUID, *, from_on: date, until_on: date
-) -> list[PhonePlate]:
-    """List vehicles on passes that hold at a lot on some of these days; one more than the most."""
+async def find_phone_plates(
+    session: AsyncSession,
+    org_id: UUID,
+    lot_id: UUID,
+    *,
+    from_on: date,
+    until_on: date,
+    salt: bytes,
+    known: Sequence[str],
+) -> tuple[str, str | None]:
+    """Find vehicles on passes that hold at a lot on some of these days; one more than the most.
+
+    Args:
+        salt: what else the answer is made of.
+        known: digests of lists that the caller has.
+
+    Returns:
+        The digest of the list, 32 hexadecimal digits, and the list, or None where it is known: a
+        JSON array of [pass, vehicle class, plate, kind, first day, last day].
+    """
     values = {
         "org_id": org_id,
         "lot_id": lot_id,
         "from_on": from_on,
         "until_on": until_on,
         "limit": PHONE_PLATES_MAX + 1,
+        "salt": salt,
+        "known": list(known),
     }
-    names = ("pass_id", "kind", "vehicle_class", "plate", "valid_from", "valid_until")
-    rows = await run(session, LIST_PHONE_PLATES, values)
-    return [PhonePlate(**dict(zip(names, row, strict=True))) for row in rows]
+    ((digest, plates),) = await run(session, FIND_PHONE_PLATES, values)
+    return digest, plates
 
 
 async def mark_warned(

@@ -1,7 +1,6 @@
 """Rules of passes and watch lists: months, states, and what a bill does to a pass. Pure."""
 
 import calendar
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -275,7 +274,7 @@ def phone_key(secret_key: str, org_id: UUID, lot_id: UUID) -> bytes:
 def hash_plate(key: bytes, vehicle_class: str, plate: str) -> str:
     """Return what a phone looks a vehicle up by: the beginning of HMAC-SHA-256, hexadecimal."""
     message = f"{vehicle_class}:{plate}".encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:HASH_CHARS]
+    return hmac.digest(key, message, "sha256").hex()[:HASH_CHARS]
 
 
 def refuse(field: str, code: str, detail: str) -> NoReturn:

@@ -134,15 +134,3 @@ class WatchView:
             expires_on=self.expires_on,
             today=today,
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhonePlate:
-    """A vehicle of a pass that holds at a lot, for the list that phones keep."""
-
-    pass_id: UUID
-    kind: str
-    vehicle_class: str
-    plate: str
-    valid_from: date
-    valid_until: date

@@ -65,7 +65,10 @@ class EnrolledPhone:
 
     def sign(self, movement: dict[str, Any]) -> dict[str, str]:
         """Return a movement as it is sent."""
-        body = msgspec.json.encode(movement)
+        return self.sign_body(msgspec.json.encode(movement))
+
+    def sign_body(self, body: bytes) -> dict[str, str]:
+        """Return a movement, in these very characters, as it is sent."""
         signature = self.phone.sign(MOVEMENT, body)
         return {"body": body.decode(), "signature": base64.urlsafe_b64encode(signature).decode()}
 

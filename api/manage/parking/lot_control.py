@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.http.deps import TheSettings, requires
 from api.http.i18n import translate
 from api.manage.page_context import Errors, ManagerContext, TheManager, read_line
-from api.manage.parking.stays import say_reason
+from api.manage.parking.stays import link_photo, say_reason
 from api.manage.parking.vehicle_words import say_class
 from api.pages.charts import render_pairs
 from core.clock import hanoi_day
@@ -23,6 +23,8 @@ from core.settings import Settings
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from parking.overview.leakage import Leakage, read_leakage
+from parking.overview.openings import SHOWN as OPENINGS_MAX
+from parking.overview.openings import OpenedByHand, list_opened_by_hand
 from parking.places.queries import get_lot, list_occupancy
 from parking.recounts import queries, service
 from parking.recounts.rules import COUNTED_MAX, MOMENTS, RecountFacts, draw_moment
@@ -42,6 +44,17 @@ class Figure:
     value: int
     amount_vnd: int | None
     is_odd: bool  # somebody should look
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpeningRow:
+    """A barrier that was opened by hand."""
+
+    when: str
+    who: str
+    reason: str
+    stay_path: str  # "" where it was for no vehicle of the list
+    photos: tuple[str, ...]  # links, for five minutes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +78,8 @@ class ControlPage:
     day: str
     figures: tuple[Figure, ...]
     left: tuple[Figure, ...]  # by the reason
+    openings: tuple[OpeningRow, ...]
+    openings_max: int
     recounts: tuple[RecountRow, ...]
     chart: Markup | None
     random_at: str
@@ -136,6 +151,7 @@ async def _render(
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         lot = await get_lot(tx, manager.org_id, lot_id)
         found = await read_leakage(tx, manager.org_id, lot_id, day, now=manager.now)
+        openings = await list_opened_by_hand(tx, manager.org_id, lot_id, day)
         recounts = await queries.list_recounts(
             tx, manager.org_id, lot_id, before_id=None, limit=SHOWN
         )
@@ -155,6 +171,8 @@ async def _render(
             )
             for one in found.left
         ),
+        openings=tuple(_present_opening(manager, one) for one in openings),
+        openings_max=OPENINGS_MAX,
         recounts=tuple(_present(manager, one) for one in recounts),
         chart=_draw(manager, recounts) if recounts else None,
         random_at=manager.present_instant(moment),
@@ -206,6 +224,16 @@ def _list_figures(manager: ManagerContext, found: Leakage) -> tuple[Figure, ...]
             is_odd=name != "entered" and value > 0,
         )
         for name, value, amount_vnd in figures
+    )
+
+
+def _present_opening(manager: ManagerContext, one: OpenedByHand) -> OpeningRow:
+    return OpeningRow(
+        when=manager.present_instant(one.opened_at),
+        who=one.by,
+        reason=one.reason,
+        stay_path=manager.path(f"/stays/{one.session_id}") if one.session_id else "",
+        photos=tuple(link_photo(manager, photo) for photo in one.photos),
     )
 
 

@@ -260,6 +260,7 @@ async def add_opening_photo(
 ) -> None:
     """Attach an uploaded photo to an opening by hand that a phone reported. Idempotent."""
     caller.narrow(ScopeKind.LOT, lot_id)
+    photo = bytes.fromhex(body.photo)
     await attach_opening_photo(
-        tx, caller.org_id, lot_id, movement_id, bytes.fromhex(body.photo), now=now
+        tx, caller.org_id, lot_id, movement_id, photo, actor=caller.actor, now=now
     )

@@ -18,6 +18,7 @@ from api.services import read_services
 from api.v1.lots.entries import check_query_of_gate, describe_fault, make_request, read_lot_id
 from api.v1.lots.entry_schemas import EntryCreate
 from api.v1.lots.gate_callers import BEARER, DEVICE, GateCaller, identify_device
+from api.v1.lots.movement_words import find_words
 from core.clock import read_clock
 from core.db import Database
 from core.errors import InvalidRequest, Unauthenticated, Violation
@@ -39,12 +40,10 @@ from parking.sessions.rules import (
     MovementKind,
     MovementVerdict,
     check_entry_id,
-    read_vehicle_plate,
 )
 from parking.sessions.types import Sender, StoredMovement
 from parking.shifts.reporting import Reported, list_faults
 from parking.shifts.rules import PersonFault
-from parking.vehicles import VehicleClass
 
 MOVEMENTS_MAX: Final = 1_000
 BODY_CHARS_MAX: Final = 4_000
@@ -52,11 +51,6 @@ BRACKETS_MAX: Final = 600
 BATCH_BYTES_MAX: Final = 4_000_000
 SEQ_MAX: Final = 2_147_483_647
 OFFSET_MS_MAX: Final = 100 * 366 * 86_400_000  # a clock that knows no year
-# What a movement says without words: ids, a plate, a code, or what has few values.
-NO_WORDS: Final = frozenset(
-    {"id", "session_id", "staff_id", "shift_id", "access_id", "pass_id", "photo", "plate"}
-    | {"read_text", "read_score_bps", "method", "rail", "forced", "reference"}
-)
 VERIFIED_AT_ONCE: Final = 40  # 3 ms, then others have their turn
 
 
@@ -98,6 +92,7 @@ class Movement(msgspec.Struct, kw_only=True, gc=False):
     data: dict[str, Any] | None = None
 
 
+NAMES: Final = frozenset(Movement.__struct_fields__)
 _read_batch = msgspec.json.Decoder(MovementBatch).decode
 _read_movement = msgspec.json.Decoder(Movement).decode
 
@@ -201,6 +196,7 @@ def _verify(
         return MovementVerdict.UNREADABLE
     try:
         movement = _read_movement(message)
+        whole = msgspec.json.decode(message)  # what was passed over is read later, too
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
         return MovementVerdict.UNREADABLE
     if check_entry_id(movement.id, now=now) is not None or "\\u0000" in signed.body:
@@ -217,7 +213,14 @@ def _verify(
         shift_id=movement.shift_id,
     )
     _judge(stored, movement, device, caller, lot_id, now=now)
-    _note_plate(stored, movement)
+    stored.plate, stored.has_words = find_words(
+        signed.body,
+        whole,
+        NAMES,
+        entry=movement.entry,
+        data=movement.data,
+        plate=None if stored.entry is None else stored.entry.plate,
+    )
     return stored
 
 
@@ -254,40 +257,6 @@ def _judge(
         return
     # It is in already, whatever the lot's room: the device could not ask.
     stored.entry = replace(entry, may_exceed=True)
-
-
-def _note_plate(stored: StoredMovement, movement: Movement) -> None:
-    """Say by which plate a movement is found again, and whether its words must be looked through.
-
-    What cannot be read has words.
-    """
-    if (entry := movement.entry) is not None:
-        said, read = entry.plate, entry.read_text
-        has_words = entry.override_reason is not None or movement.data is not None
-        vehicle_class = entry.vehicle_class
-    else:
-        data = movement.data or {}
-        said, read = data.get("plate"), data.get("read_text")
-        has_words = any(
-            isinstance(data[name], str | dict | list) for name in data.keys() - NO_WORDS
-        )
-        vehicle_class = VehicleClass.OTHER
-    if stored.entry is not None:
-        stored.plate = stored.entry.plate
-    elif isinstance(said, str):
-        try:
-            stored.plate = read_vehicle_plate(said, vehicle_class)
-        except InvalidRequest:
-            has_words = True
-    else:
-        has_words = has_words or said is not None
-    if read is not None and (stored.plate is None or not _spells(read, stored.plate)):
-        has_words = True
-    stored.has_words = has_words
-
-
-def _spells(read: object, plate: str) -> bool:
-    return isinstance(read, str) and "".join(filter(str.isalnum, read)).upper() == plate
 
 
 async def _check_people(

@@ -1,8 +1,7 @@
-"""Passes: sell, give, list, bill, renew, revoke, change plates; and the list for phones."""
+"""Passes: sell, give, list, bill, renew, revoke, change plates."""
 
-from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,8 +25,6 @@ from api.v1.passes.schemas import (
     PassRead,
     PassRenew,
     PassRevoke,
-    PhoneList,
-    PhonePlateRead,
     PlatesPut,
     write_pass,
 )
@@ -59,13 +56,10 @@ from parking.passes.rules import (
     WARN_BEFORE,
     PassKind,
     PassState,
-    hash_plate,
-    phone_key,
     read_plates,
 )
 from parking.passes.types import BillWanted
 from parking.places.errors import LotClosed, LotNotFound
-from parking.places.queries import get_lot
 from parking.plates import PLATE_CHARS_MAX
 from parking.shifts import selling
 from parking.shifts.errors import NoOpenShift
@@ -74,18 +68,11 @@ from payments.bills.errors import ReferencesUsedUp
 from payments.payees.errors import PayeeHasNoAccount
 
 router = APIRouter(prefix="/v1/passes", tags=["parking"])
-phones = APIRouter(prefix="/v1/lots", tags=["parking"])
 
 Reader = Annotated[Caller, requires(Permission.PARKING_READ)]
 Manager = Annotated[Caller, requires(Permission.PARKING_MANAGE)]
 Gate = Annotated[Caller, requires(Permission.PARKING_GATE)]
-# A phone's list is for the days until it is next online.
 IMPORT_BYTES_MAX: Final = 4 * 1024 * 1024
-PHONES_KEEP: Final = timedelta(days=3)
-PHONE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **may_answer(LotNotFound),
-    304: {"description": "The phone has this list already (If-None-Match)."},
-}
 
 
 @router.post(
@@ -359,50 +346,6 @@ async def take_back_sale(
         actor=caller.actor,
         now=now,
     )
-
-
-@phones.get("/{lot_id}/passes", response_model=PhoneList, responses=PHONE_ANSWERS)
-async def list_for_phones(
-    lot_id: UUID,
-    caller: Gate,
-    request: Request,
-    response: Response,
-    tx: Tx,
-    settings: TheSettings,
-    now: Now,
-) -> PhoneList | Response:
-    """List who has a pass here, for phones that lose their network: hashes, and no plates.
-
-    Passes that hold within the next three days; at most 5,000 vehicles. A phone asks every few
-    minutes and says by If-None-Match which list it has.
-    """
-    check_own_lot(caller, lot_id)
-    await get_lot(tx, caller.org_id, lot_id)
-    today = hanoi_day(now)
-    found = await queries.list_phone_plates(
-        tx, caller.org_id, lot_id, from_on=today, until_on=today + PHONES_KEEP
-    )
-    key = phone_key(settings.secret_key.get_secret_value(), caller.org_id, lot_id)
-    listed = PhoneList(
-        key=key.hex(),
-        is_complete=len(found) <= queries.PHONE_PLATES_MAX,
-        plates=[
-            PhonePlateRead(
-                plate_hash=hash_plate(key, one.vehicle_class, one.plate),
-                pass_id=one.pass_id,
-                kind=PassKind(one.kind),
-                valid_from=one.valid_from,
-                valid_until=one.valid_until,
-            )
-            for one in found[: queries.PHONE_PLATES_MAX]
-        ],
-    )
-    etag = f'"{sha256(listed.model_dump_json().encode()).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-store"}
-    if etag in (request.headers.get("if-none-match") or ""):
-        return Response(status_code=304, headers=headers)
-    response.headers.update(headers)
-    return listed
 
 
 def refuse_scoped(caller: Caller) -> None:

@@ -25,8 +25,9 @@ def list_calls() -> Iterator[ast.Call]:
 
 def texts_of(call: ast.Call) -> Iterator[str]:
     for one in (*call.args, *(keyword.value for keyword in call.keywords)):
-        if isinstance(one, ast.Constant) and isinstance(one.value, str):
-            yield one.value
+        for node in ast.walk(one):  # one of two, too
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 def test_every_recorded_action_has_its_words() -> None:

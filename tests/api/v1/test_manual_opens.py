@@ -1,5 +1,8 @@
 """Openings by hand that a phone reports: recorded with a reason, and a photo before or after."""
 
+import hashlib
+import html
+import re
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ from core.tenancy import open_org_transaction
 from parking.exits.applier import apply_device
 from tests.world.gates import Gate
 from tests.world.offline import EnrolledPhone, a_phone
+from tests.world.pages import as_reader
 from tests.world.served_lots import a_photo
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +53,15 @@ async def read_told(gate: Gate, movement_id: str) -> tuple[Any, ...]:
         return tuple((await session.execute(query, {"id": movement_id})).one())
 
 
+async def read_told_of_photos(gate: Gate) -> list[tuple[Any, ...]]:
+    """Return (action, movement, photo) of what the audit log says of movements."""
+    query = text("""
+        SELECT action, object_id::text, after->>'photo' FROM audit_log
+        WHERE object_kind = 'movement'""")
+    async with open_org_transaction(gate.hub.services.database, gate.lot.org.id) as session:
+        return [tuple(row) for row in await session.execute(query)]
+
+
 async def attach(gate: Gate, movement_id: str, photo: str) -> httpx.Response:
     path = f"/v1/lots/{gate.lot.id}/manual-opens/{movement_id}/photos"
     return await gate.attendant.post(path, json={"photo": photo})
@@ -81,5 +94,31 @@ async def test_a_photo_of_an_opening_follows_it_once_and_is_no_other_opening_s(
     assert (refused.status_code, refused.json()["code"]) == (409, "photo_used")
     unknown = await attach(gate, str(new_id()), await upload(gate, 3))
     assert (unknown.status_code, unknown.json()["code"]) == (404, "movement_not_found")
+    assert await read_told_of_photos(gate) == [("lane.opening_photographed", first, photo)]
     again = await open_by_hand(gate, phone, photo=photo)
     assert (await read_told(gate, again))[1] is None  # it is the first one's
+
+
+async def test_a_manager_sees_each_opening_by_hand_with_its_photo(
+    gate: Gate, phone: EnrolledPhone
+) -> None:
+    inside, after = await upload(gate, 4), await upload(gate, 5)
+    await open_by_hand(gate, phone, reason="Xe rác", photo=inside)
+    followed = await open_by_hand(gate, phone, reason="Cây đổ")
+    assert (await attach(gate, followed, after)).status_code == 204
+    await open_by_hand(gate, phone, reason="Xe điện lực", photo=inside)  # another one's
+
+    page = await as_reader(gate.manager).get(f"/manage/lots/{gate.lot.id}/control")
+
+    assert page.status_code == 200, page.text
+    listed = page.text.partition('id="by-hand"')[2].partition("</section>")[0].split("<li")[1:]
+    for item, (reason, photo) in zip(
+        listed, (("Xe điện lực", None), ("Cây đổ", after), ("Xe rác", inside)), strict=True
+    ):
+        links = re.findall(r'href="([^"]*photos/[^"]+)"', item)
+        assert (reason in item, "Cổng 1" in item, len(links)) == (True, True, 1 if photo else 0)
+        for link in links:
+            shown = await as_reader(gate.manager).get(html.unescape(link))
+            assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+            assert photo is not None
+            assert hashlib.sha256(shown.content).hexdigest() == photo

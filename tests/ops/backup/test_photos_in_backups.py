@@ -1,8 +1,10 @@
 """Photos in backups: all that the dump names, told where one is not, and put back whole."""
 
+import errno
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +16,13 @@ from core.db import Database
 from ops.backup import photos as backup_photos
 from ops.backup.backup import Backup, make_backup, word_backup
 from ops.backup.manifest import DUMP, PhotoCounts, describe_file, read_manifest, write_manifest
-from ops.backup.photos import MISSING_LIST, PHOTO_LIST, PutBack, put_photos_back
+from ops.backup.photos import (
+    DAMAGED_LIST,
+    MISSING_LIST,
+    PHOTO_LIST,
+    PutBack,
+    put_photos_back,
+)
 from ops.backup.restore import Restored, restore_backup, word_restored
 from ops.cli.__main__ import main
 from ops.errors import CannotStart
@@ -79,6 +87,16 @@ def target(cluster: Cluster) -> Iterator[FreshDatabase]:
         yield empty
 
 
+@pytest.fixture
+def command(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that backs the city up, with the photos' folder told as to the hub."""
+    for name, value in city.database.environment.items():  # main() writes them, too
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHOPAY_PROCESS_NAME", "backup")
+    monkeypatch.setenv("PHOPAY_PHOTO_DIR", str(city.folder))
+    return ["backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data")]
+
+
 def restore(
     target: FreshDatabase, folder: Path, photo_dir: Path, *, may_skip_photos: bool = False
 ) -> Restored:
@@ -95,6 +113,19 @@ def restore(
 def backdate(folder: Path) -> Path:
     """Give a backup an earlier second, so that the next need not wait for another one."""
     return folder.rename(folder.with_name("phopay-20200101T000000Z"))
+
+
+@contextmanager
+def dump_held_up(city: City, back_up: Callable[[], None]) -> Iterator[None]:
+    """Run a backup whose snapshot is taken at the beginning of the block, its dump at the end."""
+    backing_up = threading.Thread(target=back_up)
+    with psycopg.connect(city.database.owner_url) as holds_up:
+        holds_up.execute("LOCK TABLE bills")  # pg_dump waits for it, with its snapshot taken
+        backing_up.start()
+        with psycopg.connect(city.database.owner_url, autocommit=True) as looks:
+            wait_until(lambda: _is_dump_waiting(looks))
+        yield
+    backing_up.join()
 
 
 def count_tables(target: FreshDatabase) -> int:
@@ -177,15 +208,9 @@ async def test_a_photo_that_is_erased_while_a_backup_is_made_is_counted_and_a_ne
 ) -> None:
     erased, stays = await city.keep(2)
     made: list[Backup] = []
-    backing_up = threading.Thread(target=lambda: made.append(city.back_up(tmp_path / "backups")))
-    with psycopg.connect(city.database.owner_url) as holds_up:
-        holds_up.execute("LOCK TABLE bills")  # pg_dump waits for it, with its snapshot taken
-        backing_up.start()
-        with psycopg.connect(city.database.owner_url, autocommit=True) as looks:
-            wait_until(lambda: _is_dump_waiting(looks))
+    with dump_held_up(city, lambda: made.append(city.back_up(tmp_path / "backups"))):
         await city.photos.erase(city.lot.org.id, erased.hash)
         (later,) = await city.keep(1)
-    backing_up.join()
 
     (backup,) = made
     assert backup.photos == PhotoCounts(count=1, size_bytes=len(stays.jpeg), erased=1, lost=0)
@@ -216,6 +241,65 @@ async def test_photos_that_their_folder_has_not_or_not_whole_are_told_and_no_fai
     assert "PHOTOS ARE ABSENT: the database names 3" in "".join(word_restored(restored))
 
 
+async def test_a_photo_that_is_damaged_here_and_whole_in_an_earlier_backup_is_taken_and_told(
+    city: City, command: list[str], target: FreshDatabase, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    whole, cut_off, changed, unreadable, bad_twice = kept = await city.keep(5)
+    first = backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(cut_off).write_bytes(cut_off.jpeg[:-1])
+    city.file(changed).write_bytes(whole.jpeg)
+    city.file(unreadable).unlink()
+    city.file(unreadable).mkdir()
+    for folder in (None, first / "photos"):
+        city.file(bad_twice, folder).write_bytes(b"what a bad disk made of it")
+
+    assert main(command) == 1
+
+    said = capsys.readouterr()
+    assert "PHOTOS ARE DAMAGED: 3" in said.err
+    assert "PHOTOS ARE LOST: 1" in said.err
+    backup = Path(said.out.strip())
+    counts = read_manifest(backup, TEST_SECRET_KEY).photos
+    assert counts is not None
+    assert (counts.count, counts.damaged, counts.lost) == (4, 3, 1)
+    damaged = (backup / DAMAGED_LIST).read_text()
+    assert [one.hash.hex() in damaged for one in kept] == [False, True, True, True, False]
+    assert bad_twice.hash.hex() in (backup / MISSING_LIST).read_text()
+    restored = restore(target, backup, new := tmp_path / "new")
+    assert restored.photos == PutBack(is_in_backup=True, put_back=4, absent=1)
+    for one in (whole, cut_off, changed, unreadable):
+        assert city.file(one, new).read_bytes() == one.jpeg
+
+
+async def test_a_photo_that_is_damaged_in_the_earlier_backup_alone_is_taken_and_no_damage(
+    city: City, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (one,) = await city.keep(1)
+    first = backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(one, first / "photos").write_bytes(b"what a bad disk made of it")
+
+    assert main(command) == 0
+
+    said = capsys.readouterr()
+    assert "DAMAGED" not in said.err
+    assert (Path(said.out.strip()) / DAMAGED_LIST).read_text() == ""
+
+
+async def test_a_damaged_photo_is_taken_from_an_earlier_backup_where_a_disk_has_no_links(
+    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = await city.keep(1)
+    backdate(city.back_up(tmp_path / "backups").folder)
+    city.file(one).write_bytes(b"what a bad disk made of it")
+    monkeypatch.setattr(Path, "hardlink_to", _refuse_link)
+
+    backup = city.back_up(tmp_path / "backups")
+
+    assert (backup.photos.count, backup.photos.damaged, backup.photos.lost) == (1, 1, 0)
+    assert city.file(one, backup.folder / "photos").read_bytes() == one.jpeg
+
+
 async def test_a_photo_that_was_erased_does_not_come_back_from_an_earlier_backup(
     city: City, tmp_path: Path
 ) -> None:
@@ -228,23 +312,59 @@ async def test_a_photo_that_was_erased_does_not_come_back_from_an_earlier_backup
 
 
 async def test_a_command_that_does_not_find_the_photos_makes_the_backup_and_ends_with_one(
-    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    city: City, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     await city.keep(2)
-    for name, value in city.database.environment.items():  # main() writes them, too
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PHOPAY_PROCESS_NAME", "backup")
-    command = ["backup", str(tmp_path / "backups"), "--data", str(tmp_path / "no data")]
+    monkeypatch.delenv("PHOPAY_PHOTO_DIR")
 
     assert main(command) == 1
     said = capsys.readouterr()
-    assert f"NO FOLDER {tmp_path / 'no data' / 'photos'}" in said.err
+    assert f"NO FOLDER {tmp_path / 'data' / 'photos'}" in said.err
     assert "names 2 photos" in said.err
     backdate(Path(said.out.strip()))
 
     monkeypatch.setenv("PHOPAY_PHOTO_DIR", str(city.folder))
     assert main(command) == 0
     assert "Photos in it: 2" in capsys.readouterr().err
+
+
+async def test_a_command_that_finds_an_empty_folder_makes_the_backup_and_ends_with_one(
+    city: City, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A volume that was not mounted, or another path than the hub's."""
+    await city.keep(2)
+    monkeypatch.delenv("PHOPAY_PHOTO_DIR")
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "Photos in it: 0" in said.err
+    assert "PHOTOS ARE LOST: 2" in said.err
+    assert (Path(said.out.strip()) / DUMP).is_file()
+
+
+async def test_a_command_that_loses_one_photo_of_many_ends_with_one(
+    city: City, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, *_ = await city.keep(3)
+    city.file(gone).unlink()
+
+    assert main(command) == 1
+    assert "PHOTOS ARE LOST: 1" in capsys.readouterr().err
+
+
+async def test_a_command_during_which_a_photo_is_erased_ends_with_zero(
+    city: City, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    erased, _ = await city.keep(2)
+    ended: list[int] = []
+    with dump_held_up(city, lambda: ended.append(main(command))):
+        await city.photos.erase(city.lot.org.id, erased.hash)
+
+    assert ended == [0]
+    assert "erased meanwhile: 1" in capsys.readouterr().err
 
 
 async def test_the_command_restores_photos_into_the_data_folder_that_it_is_given(
@@ -322,7 +442,7 @@ async def test_a_backup_of_a_release_that_left_photos_out_is_restored_and_says_s
     await city.keep(2)
     folder = city.back_up(tmp_path / "backups").folder
     manifest = read_manifest(folder, TEST_SECRET_KEY)
-    for name in (PHOTO_LIST, MISSING_LIST):
+    for name in (PHOTO_LIST, MISSING_LIST, DAMAGED_LIST):
         (folder / name).unlink()
     old = type(manifest)(
         taken_at=manifest.taken_at,
@@ -353,6 +473,10 @@ async def test_a_folder_that_cannot_be_written_leaves_the_database_as_it_is(
     assert count_tables(target) == 0
     with pytest.raises(CannotStart, match="cannot be written"):
         put_photos_back(folder, new)
+
+
+def _refuse_link(path: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, "as FAT answers", str(path), None, str(target))
 
 
 def _is_dump_waiting(looks: psycopg.Connection) -> bool:

@@ -16,6 +16,7 @@ from parking.lanes.rules import OpenWanted
 from parking.lanes.service import open_lane
 from parking.overview.day import read_day
 from parking.overview.leakage import read_leakage
+from parking.overview.openings import list_opened_by_hand
 from parking.shifts.service import close_shift
 from parking.shifts.views import read_report
 from tests.parking.exits.test_movements import Phone
@@ -158,3 +159,19 @@ async def test_what_a_phone_without_network_opened_is_in_the_shift_that_was_clos
     await phone.apply()
 
     assert await barrier.count() == (1, 1, 1)
+
+
+async def test_an_opening_by_command_is_listed_with_its_photo_on_its_day_alone(
+    barrier: Barrier,
+) -> None:
+    await barrier.open(after=timedelta(hours=1))
+    await barrier.open(after=timedelta(days=1))
+
+    async with open_org_transaction(barrier.app, barrier.gate.org_id) as session:
+        shown = await list_opened_by_hand(
+            session, barrier.gate.org_id, barrier.gate.lot.id, hanoi_day(NOON)
+        )
+
+    assert [(one.opened_at, one.reason, len(one.photos)) for one in shown] == [
+        (NOON + timedelta(hours=1), "Xe cứu thương", 1)
+    ]
