@@ -40,7 +40,6 @@ from parking.exits.rules import StayFacts
 from parking.exits.standing import read_standing
 from parking.exits.tickets import open_ticket, read_whole_stay
 from parking.sessions.tickets import TICKET_PATH, read_ticket_code
-from payments.bills.rules import UNPAID
 from payments.outbox.wake_ups import EventFacts
 
 log = structlog.get_logger()
@@ -144,7 +143,7 @@ async def open_code(
     settings: TheSettings,
     now: Now,
 ) -> Response:
-    """Open a code for what is due now, or show the one that asks for it already.
+    """Open a code for what is due now, or show the one that asks for it, or for more ahead.
 
     Pressed twice it is one code: the second press finds the first's.
     """
@@ -152,14 +151,7 @@ async def open_code(
     org, stay = ticket.org, ticket.stay
     async with open_org_transaction(database, org.id) as session:
         standing = await read_standing(session, org.id, stay, at=now)
-    shown = standing.bill
-    is_shown = (
-        shown is not None
-        and shown.status in UNPAID
-        and shown.code_amount_vnd == standing.due_vnd
-        and now < shown.expires_at
-    )
-    if not standing.due_vnd or is_shown:
+    if not standing.due_vnd or standing.find_code(now=now) is not None:
         return private(RedirectResponse(ticket.path, 303))
     limits.ticket_codes.take(str(stay.id))
     wanted = BillWanted(
@@ -172,7 +164,16 @@ async def open_code(
     driver = Actor(kind="public", id=stay.id, name="driver")
     try:
         async with open_org_transaction(database, org.id) as session:
-            await open_bill(session, org.id, stay.id, wanted, priced_at=now, actor=driver, now=now)
+            await open_bill(
+                session,
+                org.id,
+                stay.id,
+                wanted,
+                priced_at=now,
+                keeps_ahead=True,
+                actor=driver,
+                now=now,
+            )
     except (AmountNotDue, NothingDue):  # somebody paid in between: the page shows what is due
         return private(RedirectResponse(f"{ticket.path}?notice=changed", 303))
     return private(RedirectResponse(ticket.path, 303))

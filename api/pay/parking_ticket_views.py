@@ -16,7 +16,6 @@ from parking.exits.rules import SessionStatus
 from parking.exits.standing import may_stay_until
 from parking.exits.tickets import WholeStay
 from parking.plates.masking import mask_plate
-from payments.bills.rules import UNPAID, BillFacts
 
 # Rails of collections that are money, as the driver knows it.
 IS_MONEY: Final = frozenset({"cash", "float"})
@@ -92,7 +91,7 @@ async def present_ticket(
 ) -> TicketPage:
     """Say everything the page shows."""
     stay, lot = whole.stay, whole.lot
-    bill = _shown_bill(whole, now)
+    bill = None if whole.standing is None else whole.standing.find_code(now=now)
     until = None if whole.standing is None else may_stay_until(whole.standing, at=now)
     grace = timedelta() if whole.standing is None else whole.standing.price.grace
     return TicketPage(
@@ -156,15 +155,6 @@ def state_of(whole: WholeStay) -> str:
     if stay.waived_vnd or (stay.pass_id is not None and not whole.standing.price.amount_vnd):
         return "pass"
     return "paid" if stay.paid_vnd else "nothing_due"
-
-
-def _shown_bill(whole: WholeStay, now: datetime) -> BillFacts | None:
-    """Return the bill whose code asks for exactly what is due, and still holds."""
-    bill = None if whole.standing is None else whole.standing.bill
-    if bill is None or bill.status not in UNPAID or not whole.due_vnd:
-        return None
-    is_right = bill.code_amount_vnd == whole.due_vnd and now < bill.expires_at
-    return bill if is_right else None
 
 
 def _present_paid(whole: WholeStay, org: Org, lang: Language) -> tuple[Paid, ...]:

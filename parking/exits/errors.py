@@ -1,8 +1,10 @@
 """Errors of the way out."""
 
+from typing import Final
 from uuid import UUID
 
 from core.errors import HubError, Kind
+from parking.places.rules import PaymentTiming
 
 
 class ParkingSessionNotFound(HubError):
@@ -32,13 +34,21 @@ class LostTicketNotReported(HubError):
         super().__init__("Report the ticket lost first, with a photo of the owner's papers.")
 
 
+_WHEN_PAID: Final = {
+    PaymentTiming.PAY_ON_ENTRY: "at the entry",
+    PaymentTiming.PAY_PRIOR_TO_EXIT: "before the vehicle goes to the exit",
+    PaymentTiming.PAY_AND_EXIT: "at the exit",
+}
+
+
 class PrepayNotOffered(HubError):
     """A lot takes no money ahead: its payment timing is another."""
 
     kind, code, title = Kind.CONFLICT, "prepay_not_offered", "Nothing is paid ahead here"
 
-    def __init__(self, timing: str) -> None:
-        super().__init__(f"Here a stay is paid {timing}: ask for a quote without `stay_minutes`.")
+    def __init__(self, timing: PaymentTiming) -> None:
+        when = _WHEN_PAID[timing]
+        super().__init__(f"Here a stay is paid {when}: ask for a quote without `stay_minutes`.")
 
 
 class AmountNotDue(HubError):

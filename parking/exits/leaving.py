@@ -34,6 +34,7 @@ from parking.exits.rules import (
     SessionStatus,
     StayFacts,
     arrears_at_exit,
+    price_to_keep,
     reason_to_leave,
 )
 from parking.exits.standing import (
@@ -47,7 +48,7 @@ from parking.exits.standing import (
 )
 from parking.exits.unpriced import report_overpaid, report_unpriced
 from parking.exits.views import is_just_left
-from parking.photos.queries import find_hashes, use_photos
+from parking.photos.queries import find_hashes, use_fresh_photos, use_photos
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -131,7 +132,14 @@ async def leave(
         # Moved to another class meanwhile, whose occupancy is not locked.
         raise Busy("The parking session is being changed. Try again in a second.")
     rates = await add_tariffs(session, org_id, inside, held.rates)
-    bills = await read_bills_behind(session, org_id, inside, held.bills_paid_vnd)
+    said_paid = {
+        id_
+        for request, id_ in zip(requests, ids, strict=True)
+        if id_ is not None and request.forced is ExitReason.UNCONFIRMED
+    }
+    bills = await read_bills_behind(
+        session, org_id, inside, held.bills_paid_vnd, said_paid=said_paid
+    )
     limits = await _read_limits(session, org_id, requests, ids, held.stays, now=now)
     evidence = await _use_photos(session, org_id, requests, ids, now=now)
     answers: list[LeaveFacts | HubError] = []
@@ -209,19 +217,25 @@ async def _use_photos(
     *,
     now: datetime,
 ) -> Evidence:
-    """Let each photo be the evidence of its vehicle's way out, unless it is another's."""
-    uses = [
-        (request.photo, id_)
-        for request, id_ in zip(requests, ids, strict=True)
-        if request.photo is not None and id_ is not None
-    ]
-    if not uses:
-        return Evidence()
-    forced = [one.photo for one in requests if one.forced is not None and one.photo is not None]
-    return Evidence(
-        used=await use_photos(session, org_id, uses, subject_kind="parking_session", now=now),
-        kept={bytes(one) for one in await find_hashes(session, org_id, forced)},
-    )
+    """Let each photo be the evidence of its vehicle's way out, unless it is another's.
+
+    Only of one that leaves unpaid or by hand is it asked whether it was taken at a way in.
+    """
+    uses: list[tuple[bytes, UUID]] = []
+    forced: list[tuple[bytes, UUID]] = []
+    for request, id_ in zip(requests, ids, strict=True):
+        if request.photo is not None and id_ is not None:
+            (uses if request.forced is None else forced).append((request.photo, id_))
+    used: set[tuple[bytes, UUID]] = set()
+    kept: set[bytes] = set()
+    kind = "parking_session"
+    if forced:
+        used |= await use_fresh_photos(session, org_id, forced, subject_kind=kind, now=now)
+        hashes = [photo for photo, _ in forced]
+        kept = {bytes(one) for one in await find_hashes(session, org_id, hashes)}
+    if uses:
+        used |= await use_photos(session, org_id, uses, subject_kind=kind, now=now)
+    return Evidence(used=used, kept=kept)
 
 
 async def leave_closed(
@@ -287,7 +301,7 @@ def _decide(
         raise NotPaid(standing.due_vnd, session_id=stay.id)
     reason, price_vnd, version_id = request.forced, stay.price_vnd, None
     if isinstance(standing, Standing):
-        price_vnd, version_id = standing.price.amount_vnd, standing.price.version_id
+        price_vnd, version_id = _keep_price(standing, request), standing.price.version_id
         if reason is None or (not standing.due_vnd and reason is not ExitReason.MANUAL):
             reason = reason_to_leave(stay, price_vnd, rails=rails)
     assert reason is not None
@@ -306,6 +320,16 @@ def _decide(
         arrears_vnd=arrears_at_exit(reason, standing.due_vnd),
         is_priced=isinstance(standing, Standing),
     )
+
+
+def _keep_price(standing: Standing, request: LeaveRequest) -> int:
+    is_said_paid = (
+        request.forced is ExitReason.UNCONFIRMED
+        and standing.due_vnd > 0
+        and standing.bill is not None
+        and standing.bill.is_payable
+    )
+    return price_to_keep(standing.stay, standing.price.amount_vnd, is_said_paid=is_said_paid)
 
 
 async def _write(

@@ -21,7 +21,7 @@ from parking.exits.queries_lost_tickets import LostTicketFacts
 from parking.exits.rules import StayFacts
 from parking.exits.standing import lock_stay
 from parking.photos.errors import PhotoNotFound, PhotoUsed
-from parking.photos.queries import find_hashes, use_photos
+from parking.photos.queries import find_hashes, use_fresh_photos
 
 SUBJECT_KIND = "lost_ticket"  # of the photo: one act, one photo
 
@@ -111,7 +111,7 @@ async def _keep_photo(
     if not await find_hashes(session, org_id, [told.photo]):
         raise PhotoNotFound
     use = (told.photo, stay.id)
-    if not await use_photos(session, org_id, [use], subject_kind=SUBJECT_KIND, now=now):
+    if not await use_fresh_photos(session, org_id, [use], subject_kind=SUBJECT_KIND, now=now):
         raise PhotoUsed
     # A sighting names it, so that a request to erase a vehicle's photos finds it.
     sighting = (

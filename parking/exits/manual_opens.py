@@ -9,7 +9,7 @@ from core.audit import Actor, record_change
 from parking.exits.errors import MovementNotFound
 from parking.exits.queries_movements import has_photo_of_opening, is_manual_open
 from parking.photos.errors import PhotoNotFound, PhotoUsed
-from parking.photos.queries import find_hashes, use_photos
+from parking.photos.queries import find_hashes, use_fresh_photos
 
 
 async def attach_photo(
@@ -26,7 +26,7 @@ async def attach_photo(
 
     Raises:
         MovementNotFound, PhotoNotFound
-        PhotoUsed: it is the evidence of something else.
+        PhotoUsed: it is the evidence of something else, or was taken at a way in.
     """
     if not await is_manual_open(session, org_id, lot_id, movement_id):
         raise MovementNotFound(movement_id)
@@ -51,8 +51,8 @@ async def attach_photo(
 async def keep_photo(
     session: AsyncSession, org_id: UUID, movement_id: UUID, photo: bytes, *, now: datetime
 ) -> bool:
-    """Let a photo be the evidence of an opening; False: it is not kept here, or another's."""
+    """Let a photo be the evidence of an opening; False: it is not kept here, or not fresh."""
     if not await find_hashes(session, org_id, [photo]):
         return False
     use = (photo, movement_id)
-    return bool(await use_photos(session, org_id, [use], subject_kind="manual_open", now=now))
+    return bool(await use_fresh_photos(session, org_id, [use], subject_kind="manual_open", now=now))

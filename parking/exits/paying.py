@@ -73,6 +73,7 @@ async def open_bill(
     *,
     priced_at: datetime,
     is_ticket_lost: bool = False,
+    keeps_ahead: bool = False,
     actor: Actor,
     now: datetime,
 ) -> BillFacts:
@@ -82,6 +83,7 @@ async def open_bill(
 
     Args:
         priced_at: when the amount was quoted; until the quote ends it stays what it was.
+        keeps_ahead: return one that asks for hours that were chosen ahead, too.
 
     Raises:
         ParkingSessionNotFound, NothingDue, BillIdTaken, PayeeHasNoAccount
@@ -99,6 +101,8 @@ async def open_bill(
     )
     _check_amount(standing, wanted.amount_vnd)
     shown = standing.bill
+    if keeps_ahead and (ahead := standing.find_code(now=now)) is not None:
+        return ahead
     if shown is not None and shown.status in UNPAID:
         if shown.code_amount_vnd == standing.due_vnd and now < shown.expires_at:
             return shown

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking.exits import queries
-from parking.exits.errors import PrepayNotOffered
+from parking.exits.errors import NotInside, PrepayNotOffered
 from parking.exits.lost_tickets import check_reported
 from parking.exits.rules import StayFacts
 from parking.exits.standing import Standing, get_stay, read_standing
@@ -50,6 +50,7 @@ async def quote_stay(
     Raises:
         ParkingSessionNotFound, LotHasNoTariff, NoRateForVehicle, StayNotPriceable
         LostTicketNotReported: its price is asked for, and there is no report.
+        NotInside: it is to be paid ahead, and is over.
         PrepayNotOffered: its lot takes nothing ahead.
     """
     stay = await get_stay(session, org_id, session_id)
@@ -101,8 +102,11 @@ async def list_debts_of(
 
 def _end_of(stay: StayFacts, minutes: int, *, now: datetime) -> datetime:
     """Return when a stay that is paid ahead ends; the moment itself where that is over."""
-    if stay.payment_timing != PaymentTiming.PREPAY or not stay.is_inside:
-        raise PrepayNotOffered(stay.payment_timing)
+    if not stay.is_inside:
+        raise NotInside(stay.status)
+    timing = PaymentTiming(stay.payment_timing)
+    if timing is not PaymentTiming.PREPAY:
+        raise PrepayNotOffered(timing)
     return max(now, stay.entered_at + timedelta(minutes=minutes))
 
 

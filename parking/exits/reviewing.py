@@ -18,7 +18,7 @@ from parking.exits import queries, queries_joining, queries_reviewing, queries_u
 from parking.exits.errors import CredentialInside, NotUnderReview, StayWasPaid
 from parking.exits.over_licence import tell_over_licence
 from parking.exits.queries import ClosedStay
-from parking.exits.rules import ExitReason, ReviewDecision, SessionStatus, StayFacts
+from parking.exits.rules import ExitReason, ReviewDecision, SessionStatus, StayFacts, price_to_keep
 from parking.exits.standing import (
     get_stay,
     lock_place_and_stay,
@@ -124,7 +124,7 @@ async def _end_owing(
         standing.stay,
         ExitReason.ARREARS,
         actor,
-        price_vnd=standing.price.amount_vnd,
+        price_vnd=price_to_keep(standing.stay, standing.price.amount_vnd),
         version_id=standing.price.version_id,
         arrears_vnd=standing.due_vnd,
     )

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from parking.places.rules import PaymentTiming
+
 OWNER_KIND: Final = "parking_session"  # of a stay's bills
 UNDO_EXIT_FOR: Final = timedelta(seconds=10)
 UNDO_ENTRY_FOR: Final = timedelta(seconds=10)
@@ -113,6 +115,18 @@ def due_vnd(stay: StayFacts, price_vnd: int, *, at: datetime) -> int:
     if stay.paid_until is not None and at <= stay.paid_until:
         return 0
     return max(0, price_vnd - stay.settled_vnd)
+
+
+def price_to_keep(stay: StayFacts, price_vnd: int, *, is_said_paid: bool = False) -> int:
+    """Return the price of a stay that leaves: nothing that was paid ahead is given back.
+
+    Args:
+        is_said_paid: its driver says that the code that was quoted last is paid.
+    """
+    if stay.payment_timing != PaymentTiming.PREPAY:
+        return price_vnd
+    quoted_vnd = stay.price_vnd or 0
+    return max(price_vnd, quoted_vnd if is_said_paid else min(quoted_vnd, stay.settled_vnd))
 
 
 def reason_to_leave(stay: StayFacts, price_vnd: int, *, rails: frozenset[str]) -> ExitReason:

@@ -18,6 +18,7 @@ from parking.exits import queries
 from parking.exits.errors import ParkingSessionNotFound
 from parking.exits.pricing import NO_PRICE, LotRates, StayPrice, read_rates
 from parking.exits.rules import OWNER_KIND, StayFacts, due_vnd
+from parking.places.rules import PaymentTiming
 from parking.tariffs.pricing import covered_until
 from payments.bills.queries import find_bills
 from payments.bills.queries_owners import sum_of_owners
@@ -41,6 +42,19 @@ class Standing:
     def grace(self) -> timedelta:
         """To leave in after paying."""
         return self.price.grace
+
+    def find_code(self, *, now: datetime) -> BillFacts | None:
+        """Return the bill whose code the driver may pay: it holds, and asks for what is due.
+
+        Where a stay is paid ahead it may ask for more: for hours that were chosen.
+        """
+        bill, stay = self.bill, self.stay
+        if bill is None or not bill.is_payable or now >= bill.expires_at:
+            return None
+        asked_vnd = bill.code_amount_vnd or 0
+        if stay.is_inside and stay.payment_timing == PaymentTiming.PREPAY:
+            return bill if asked_vnd >= self.due_vnd else None
+        return bill if self.due_vnd and asked_vnd == self.due_vnd else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,17 +156,24 @@ async def read_bills(session: AsyncSession, org_id: UUID, stays: Collection[Stay
 
 
 async def read_bills_behind(
-    session: AsyncSession, org_id: UUID, stays: Collection[StayFacts], paid_vnd: dict[UUID, int]
+    session: AsyncSession,
+    org_id: UUID,
+    stays: Collection[StayFacts],
+    paid_vnd: dict[UUID, int],
+    *,
+    said_paid: Collection[UUID] = (),
 ) -> OwnBills:
     """Read the bills of those stays that do not know yet what theirs were paid.
 
     Args:
         paid_vnd: what the bills of each stay were paid.
+        said_paid: stays whose drivers say that theirs are paid: they are read as well.
     """
     behind = [
         stay.bill_id
         for stay in stays
-        if stay.bill_id is not None and paid_vnd.get(stay.id, 0) != stay.bill_paid_vnd
+        if stay.bill_id is not None
+        and (stay.id in said_paid or paid_vnd.get(stay.id, 0) != stay.bill_paid_vnd)
     ]
     shown = await find_bills(session, org_id, behind) if behind else {}
     return OwnBills(paid_vnd=paid_vnd, shown=shown)

@@ -46,6 +46,7 @@ from parking.exits.standing import (
     read_standing_anyway,
     write_paid,
 )
+from parking.places.rules import PaymentTiming
 from parking.sessions.errors import LotOrClassNotFound
 from parking.shifts.queries import share_shift
 from payments.bills import settling
@@ -328,4 +329,20 @@ async def correct_vehicle(
         reason=reason,
         now=now,
     )
-    return await get_stay(session, org_id, session_id)
+    return await _requote(session, org_id, stay, now=now)
+
+
+async def _requote(
+    session: AsyncSession, org_id: UUID, before: StayFacts, *, now: datetime
+) -> StayFacts:
+    """Return a corrected stay. It costs no longer what it was quoted as another vehicle."""
+    stay = await get_stay(session, org_id, before.id)
+    is_same = (stay.vehicle_class, stay.pass_id) == (before.vehicle_class, before.pass_id)
+    if is_same or stay.price_vnd is None or stay.payment_timing != PaymentTiming.PREPAY:
+        return stay
+    standing = await read_standing_anyway(session, org_id, stay, at=now)
+    if not isinstance(standing, Standing):
+        return stay
+    price_vnd, version_id = standing.price.amount_vnd, standing.price.version_id
+    await queries.set_price(session, org_id, stay.id, price_vnd=price_vnd, version_id=version_id)
+    return replace(stay, price_vnd=price_vnd)

@@ -24,7 +24,7 @@ from parking.lanes.rules import (
     needs_words,
 )
 from parking.photos.errors import PhotoNotFound, PhotoUsed
-from parking.photos.queries import find_hashes, use_photos
+from parking.photos.queries import find_hashes, use_fresh_photos
 from parking.places.errors import AccessNotFound
 
 
@@ -69,7 +69,8 @@ async def open_lane(
         raise PhotoNotFound
     if wanted.photo is not None:
         use = (wanted.photo, wanted.id)
-        if not await use_photos(session, org_id, [use], subject_kind="lane_command", now=now):
+        used = await use_fresh_photos(session, org_id, [use], subject_kind="lane_command", now=now)
+        if not used:
             raise PhotoUsed
     await queries.insert_command(
         session,

@@ -13,7 +13,7 @@ class PhotoNotReadable(HubError):
 
 
 class PhotoUsed(HubError):
-    """This photo is the evidence of something else already: each act takes a photo of its own."""
+    """This photo is the evidence of something else, or shows a way in: each act takes a new one."""
 
     kind, code, title = Kind.CONFLICT, "photo_used", "The photo was used before"
 

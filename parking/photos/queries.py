@@ -35,6 +35,11 @@ FIND_USES = text("""
     WHERE org_id = :org_id AND subject_kind = :subject_kind
       AND hash = ANY(CAST(:hashes AS bytea[]))
 """)
+# By ix_observations_photo.
+FIND_AT_ENTRIES = text("""
+    SELECT DISTINCT photo FROM observations
+    WHERE org_id = :org_id AND photo = ANY(CAST(:hashes AS bytea[])) AND direction = 'in'
+""")
 
 DELETE_EXPIRED = text("""
     DELETE FROM photos WHERE org_id = :org_id AND hash = :hash AND kept_until < :now
@@ -125,6 +130,29 @@ async def use_photos(
         values = {"org_id": org_id, "subject_kind": subject_kind, "hashes": known}
         used |= {(bytes(row[0]), row[1]) for row in await run(session, FIND_USES, values)}
     return used & set(subjects)
+
+
+async def use_fresh_photos(
+    session: AsyncSession,
+    org_id: UUID,
+    subjects: Sequence[tuple[bytes, UUID]],
+    *,
+    subject_kind: str,
+    now: datetime,
+) -> set[tuple[bytes, UUID]]:
+    """Let pictures be the evidence of acts, unless they show a way in or are another's.
+
+    A photo of a vehicle that came in was taken before the act, whosever it is.
+
+    Returns:
+        Those that are, from now on or before.
+    """
+    values = {"org_id": org_id, "hashes": list({photo for photo, _ in subjects})}
+    old = {bytes(row[0]) for row in await run(session, FIND_AT_ENTRIES, values)}
+    fresh = [one for one in subjects if one[0] not in old]
+    if not fresh:
+        return set()
+    return await use_photos(session, org_id, fresh, subject_kind=subject_kind, now=now)
 
 
 async def delete_old_uses(session: AsyncSession, *, before: datetime, limit: int) -> int:

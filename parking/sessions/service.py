@@ -11,7 +11,7 @@ from core.errors import Busy
 from core.ids import new_id
 from core.reasons import Reason
 from parking.photos.errors import PhotoUsed
-from parking.photos.queries import use_photos
+from parking.photos.queries import use_fresh_photos, use_photos
 from parking.places.errors import LotClosed
 from parking.places.queries import is_lot_closed
 from parking.plates import mask_plate
@@ -140,7 +140,8 @@ async def attach_photo(
     Raises:
         ParkingStayNotFound
         PhotoIdTaken: the id names another photo, or another stay's.
-        PhotoUsed: the photo is another stay's, or the evidence of an opening by hand.
+        PhotoUsed: the photo is another stay's, or the evidence of an opening by hand; of a way
+            out: it was taken at a way in.
     """
     is_new = await queries.add_photo(
         session,
@@ -155,8 +156,9 @@ async def attach_photo(
         seen_at=taken_at,
     )
     if is_new:
-        use = (photo, session_id)
-        if not await use_photos(session, org_id, [use], subject_kind="parking_session", now=now):
+        use = use_photos if direction == "in" else use_fresh_photos
+        subjects = [(photo, session_id)]
+        if not await use(session, org_id, subjects, subject_kind="parking_session", now=now):
             raise PhotoUsed
         return
     known = await queries.find_sighting(session, org_id, photo_id)

@@ -35,6 +35,21 @@ async def a_photo(database: Database, org_id: UUID) -> bytes:
     return hash_
 
 
+async def an_entry_photo(database: Database, org_id: UUID, stay_id: UUID) -> bytes:
+    """Keep a photo that a stay's vehicle came in with; return its hash."""
+    hash_ = await a_photo(database, org_id)
+    async with open_org_transaction(database, org_id) as session:
+        await session.execute(
+            text(
+                "INSERT INTO observations (org_id, id, lot_id, session_id, direction, method,"
+                " photo, seen_by, seen_at) SELECT org_id, id, lot_id, id, 'in', 'visual', :hash,"
+                " entry_by, entered_at FROM parking_sessions WHERE id = :stay"
+            ),
+            {"stay": stay_id, "hash": hash_},
+        )
+    return hash_
+
+
 def photos_in(folder: Path, database: Database) -> Photos:
     """Return what keeps the photos of an installation that has the tests' key."""
     return Photos(

@@ -123,7 +123,7 @@ async def correct(
 @router.post(
     "/{session_id}/quotes",
     status_code=201,
-    responses=may_answer(*IS_PRICED, LostTicketNotReported, PrepayNotOffered),
+    responses=may_answer(*IS_PRICED, LostTicketNotReported, NotInside, PrepayNotOffered),
 )
 async def quote(
     session_id: UUID, body: QuoteCreate, caller: Gate, tx: Tx, quotes: TheQuotes, now: Now

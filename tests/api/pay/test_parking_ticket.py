@@ -14,8 +14,9 @@ from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
 from parking.exits.leaving import LeaveRequest, leave
-from parking.exits.paying import Taken, collect
+from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import ExitReason
+from parking.exits.standing import get_stay
 from parking.sessions.tickets import write_ticket_code
 from payments.bills.queries import find_bills
 from payments.bills.rules import BillFacts
@@ -27,6 +28,7 @@ from tests.world.parking_sessions import (
     HOURLY_VND,
     PER_VISIT_VND,
     Gate,
+    a_bill_wanted,
     a_gate,
     a_stay,
     cash,
@@ -202,6 +204,82 @@ async def test_a_code_gives_way_once_the_stay_costs_more(
     first, second = await bills_of(hub, gate, stay_id)
     assert (first.status, second.status) == ("cancelled", "open")
     assert second.amount_vnd == 2 * HOURLY_VND
+
+
+async def open_ahead(hub: Hub, gate: Gate, stay_id: UUID, hours: int) -> BillFacts:
+    """Open the code of an attendant who was asked for so many hours after the entry."""
+    async with open_org_transaction(hub.services.database, gate.org_id) as session:
+        stay = await get_stay(session, gate.org_id, stay_id)
+        return await open_bill(
+            session,
+            gate.org_id,
+            stay_id,
+            a_bill_wanted(gate, hours * HOURLY_VND),
+            priced_at=stay.entered_at + timedelta(hours=hours),
+            actor=gate.attendant,
+            now=read_clock(),
+        )
+
+
+async def set_timing(owner_database: Database, timing: str) -> None:
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE lots SET payment_timing = :timing"), {"timing": timing})
+
+
+async def test_a_code_for_hours_ahead_is_shown_and_no_press_replaces_it(
+    hub: Hub,
+    owner_database: Database,
+    driver: httpx.AsyncClient,
+    gate: Gate,
+    stay_id: UUID,
+    path: str,
+) -> None:
+    await set_timing(owner_database, "prepay")
+    ahead = await open_ahead(hub, gate, stay_id, 3)
+
+    page = await driver.get(path)
+    pressed = await press(driver, path)
+
+    for shown in (page, pressed):
+        assert 'class="qr"' in shown.text
+        assert ahead.reference in text_of(shown)
+        assert "mã VietQR mới" not in text_of(shown)
+    [bill] = await bills_of(hub, gate, stay_id)
+    assert (bill.id, bill.status) == (ahead.id, "open")
+
+
+async def test_a_code_for_hours_ahead_that_cover_the_stay_no_longer_gives_way(
+    hub: Hub,
+    owner_database: Database,
+    driver: httpx.AsyncClient,
+    gate: Gate,
+    stay_id: UUID,
+    path: str,
+) -> None:
+    await set_timing(owner_database, "prepay")
+    await open_ahead(hub, gate, stay_id, 2)
+    await move(owner_database, stay_id, entered_at=read_clock() - timedelta(minutes=150))
+
+    assert 'class="qr"' not in (await driver.get(path)).text
+    await press(driver, path)
+
+    first, second = await bills_of(hub, gate, stay_id)
+    assert (first.status, second.status) == ("cancelled", "open")
+    assert second.amount_vnd == 3 * HOURLY_VND
+
+
+async def test_where_nothing_is_paid_ahead_a_code_asks_for_what_is_due(
+    hub: Hub, driver: httpx.AsyncClient, gate: Gate, stay_id: UUID, path: str
+) -> None:
+    await open_ahead(hub, gate, stay_id, 3)
+
+    assert 'class="qr"' not in (await driver.get(path)).text
+    await press(driver, path)
+
+    assert [one.amount_vnd for one in await bills_of(hub, gate, stay_id)] == [
+        3 * HOURLY_VND,
+        HOURLY_VND,
+    ]
 
 
 async def test_paid_by_code_the_page_says_until_when_it_is_covered_and_keeps_the_receipt(

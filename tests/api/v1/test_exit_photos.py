@@ -72,6 +72,22 @@ async def test_one_that_drove_off_leaves_without_a_photo_and_the_reason_is_kept(
     assert await read_audit(gate, stay_id) == "Máy ảnh hỏng, hỏi xe 29A***45"
 
 
+@pytest.mark.parametrize("forced", FORCED)
+async def test_a_photo_of_a_way_in_is_no_evidence_of_the_way_out(gate: Gate, forced: str) -> None:
+    own, others = await upload(gate, 8), await upload(gate, 9)
+    entered = await gate.enter(photo=own)
+    await gate.enter(photo=others)
+    path = f"/v1/parking-sessions/{entered['session_id']}/exit"
+    body = {"forced": forced, "reason": "Vì thế"}
+
+    for old in (own, others, own):
+        refused = await gate.attendant.post(path, json={**body, "photo": old})
+        assert (refused.status_code, refused.json()["code"]) == (409, "photo_used")
+
+    left = await gate.attendant.post(path, json={**body, "photo": await upload(gate, 10)})
+    assert (left.status_code, left.json()["reason"]) == (200, forced)
+
+
 async def test_one_that_owes_nothing_leaves_without_a_photo(gate: Gate) -> None:
     entered = await gate.enter()
     path = f"/v1/parking-sessions/{entered['session_id']}"

@@ -99,6 +99,20 @@ async def test_a_photo_of_an_opening_follows_it_once_and_is_no_other_opening_s(
     assert (await read_told(gate, again))[1] is None  # it is the first one's
 
 
+async def test_a_photo_of_a_way_in_is_no_evidence_of_an_opening_by_hand(
+    gate: Gate, phone: EnrolledPhone
+) -> None:
+    photo = await upload(gate, 4)
+    await gate.enter(photo=photo)
+
+    shown = await open_by_hand(gate, phone, photo=photo)
+    refused = await attach(gate, shown, photo)
+
+    assert (await read_told(gate, shown))[1] is None
+    assert (refused.status_code, refused.json()["code"]) == (409, "photo_used")
+    assert (await attach(gate, shown, await upload(gate, 5))).status_code == 204
+
+
 async def test_a_manager_sees_each_opening_by_hand_with_its_photo(
     gate: Gate, phone: EnrolledPhone
 ) -> None:

@@ -23,7 +23,7 @@ from parking.shifts.views import read_report
 from tests.world.constants import NOON
 from tests.world.lots import CAR, MOTORBIKE
 from tests.world.parking_sessions import Gate, a_gate, a_stay, an_attendant, open_a_shift
-from tests.world.photos import a_photo
+from tests.world.photos import a_photo, an_entry_photo
 from tests.world.waits import wait_until_blocked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -180,6 +180,63 @@ async def test_a_vehicle_that_leaves_unpaid_has_a_photo_that_is_kept(
     assert isinstance(refused, PhotoNotFound)
 
 
+async def attach(
+    database: Database, gate: Gate, stay_id: UUID, photo: bytes, direction: str
+) -> None:
+    async with open_org_transaction(database, gate.org_id) as session:
+        await attach_photo(
+            session,
+            gate.org_id,
+            gate.lot.id,
+            stay_id,
+            new_id(),
+            photo=photo,
+            direction=direction,
+            device_id=None,
+            taken_by=new_id(),
+            taken_at=NOON,
+            now=NOON,
+        )
+
+
+async def test_a_photo_that_followed_its_entry_is_no_evidence_and_the_exits_own_one_is(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    came_in, went_out = [await a_photo(app_database, gate.org_id) for _ in range(2)]
+    await attach(app_database, gate, stay_id, came_in, "in")
+
+    (refused,) = await let_out(app_database, gate, unconfirmed(gate, stay_id, photo=came_in))
+    (left,) = await let_out(app_database, gate, unconfirmed(gate, stay_id, photo=went_out))
+
+    assert isinstance(refused, PhotoUsed)
+    assert isinstance(left, LeaveFacts)
+
+
+async def test_a_photo_of_a_way_in_does_not_follow_as_that_of_the_way_out(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    came_in = await an_entry_photo(app_database, gate.org_id, stay_id)
+    await let_out(app_database, gate, unconfirmed(gate, stay_id))
+
+    with pytest.raises(PhotoUsed):
+        await attach(app_database, gate, stay_id, came_in, "out")
+
+    await attach(app_database, gate, stay_id, await a_photo(app_database, gate.org_id), "out")
+
+
+async def test_a_refused_photo_of_a_way_in_stays_free_for_its_own_vehicle(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id, other_id = await a_stay(app_database, gate), await a_stay(app_database, gate)
+    came_in = await an_entry_photo(app_database, gate.org_id, other_id)
+
+    await let_out(app_database, gate, unconfirmed(gate, stay_id, photo=came_in))
+
+    await attach(app_database, gate, other_id, came_in, "in")
+
+
 async def test_an_exit_that_was_undone_keeps_its_photo(app_database: Database, gate: Gate) -> None:
     photo = await a_photo(app_database, gate.org_id)
     stay_id = await a_stay(app_database, gate)
@@ -198,20 +255,7 @@ async def test_a_photo_that_was_sent_before_its_exit_stays_the_photo_of_the_way_
 ) -> None:
     photo = await a_photo(app_database, gate.org_id)
     stay_id = await a_stay(app_database, gate)
-    async with open_org_transaction(app_database, gate.org_id) as session:
-        await attach_photo(
-            session,
-            gate.org_id,
-            gate.lot.id,
-            stay_id,
-            new_id(),
-            photo=photo,
-            direction="out",
-            device_id=None,
-            taken_by=new_id(),
-            taken_at=NOON,
-            now=NOON,
-        )
+    await attach(app_database, gate, stay_id, photo, "out")
 
     await let_out(app_database, gate, unconfirmed(gate, stay_id))
 

@@ -30,7 +30,7 @@ from tests.world.parking_sessions import (
     a_tariff_document,
 )
 from tests.world.passes import a_pass_in_force
-from tests.world.photos import a_photo
+from tests.world.photos import a_photo, an_entry_photo
 from tests.world.reads import list_breaks
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +119,18 @@ async def test_one_photo_is_the_evidence_of_one_lost_ticket(
     async with open_org_transaction(app_database, gate.org_id) as session:
         (refused,) = await leave(session, gate.org_id, [owing], now=NOON)
     assert isinstance(refused, PhotoUsed)
+
+
+async def test_a_photo_of_a_way_in_is_no_evidence_of_a_lost_ticket(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    came_in = await an_entry_photo(app_database, gate.org_id, stay_id)
+
+    with pytest.raises(PhotoUsed):
+        await report(app_database, gate, stay_id, came_in)
+
+    await report(app_database, gate, stay_id, await a_photo(app_database, gate.org_id))
 
 
 async def test_of_two_stays_that_show_one_photo_at_once_one_is_refused(

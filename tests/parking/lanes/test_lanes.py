@@ -39,7 +39,7 @@ from parking.lanes.waiting import LaneWaiters
 from parking.photos.errors import PhotoNotFound, PhotoUsed
 from tests.world.lanes import PHOTO, a_served_lane
 from tests.world.parking_sessions import Gate, a_gate, a_stay
-from tests.world.photos import a_photo
+from tests.world.photos import a_photo, an_entry_photo
 
 pytestmark = pytest.mark.anyio
 
@@ -296,6 +296,16 @@ async def test_one_photo_opens_one_lane_once_by_hand(
 
     photo = await a_photo(app_database, gate.org_id)
     await open_lane(app_database, gate, hand(photo=photo))
+
+
+async def test_a_photo_of_a_way_in_opens_no_lane_by_hand(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    came_in = await an_entry_photo(app_database, gate.org_id, stay_id)
+
+    with pytest.raises(PhotoUsed):
+        await open_lane(app_database, gate, hand(session_id=stay_id, photo=came_in))
 
 
 async def test_by_hand_takes_a_reason_and_a_photo_that_is_kept(
