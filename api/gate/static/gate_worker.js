@@ -21,7 +21,7 @@ self.addEventListener("install", (event) => {
       const cache = await caches.open(SHELL_CACHE);
       await cache.addAll(SHELL);
       // A page of this release, before that of the release of before goes: its scripts are others.
-      await keepPage(KEPT_WITHIN_MS, { must: true });
+      if (self.registration.active) await keepPage(KEPT_WITHIN_MS, { must: true });
       await self.skipWaiting();
     })(),
   );
@@ -34,6 +34,7 @@ self.addEventListener("activate", (event) => {
         if (name.startsWith("gate-") && name !== SHELL_CACHE && name !== PAGE_CACHE) await caches.delete(name);
       }
       await self.clients.claim();
+      await keepPage(PAGE_WITHIN_MS); // what the page asks for waits until the worker is active
     })(),
   );
 });
