@@ -245,8 +245,8 @@ async def leave_closed(
 
     Nothing inside is touched: it never was there.
 
-    Errors: ParkingSessionNotFound; without a reason that is written down also LotHasNoTariff,
-    NoRateForVehicle, StayNotPriceable.
+    Errors: ParkingSessionNotFound, PhotoNotFound, PhotoUsed; without a reason that is written down
+    also LotHasNoTariff, NoRateForVehicle, StayNotPriceable.
     """
     assert request.session_id is not None
     await queries.lock_sessions(session, org_id, [request.session_id])
@@ -255,8 +255,10 @@ async def leave_closed(
         return ParkingSessionNotFound(request.session_id)
     if stay.exit_by is not None:
         return _repeat(stay)
+    evidence = await _use_photos(session, org_id, [request], [stay.id], now=stay.left_at)
     as_inside = replace(stay, status=SessionStatus.INSIDE)
     try:
+        evidence.check(request.photo, stay.id, is_forced=request.forced is not None)
         one = _decide(
             as_inside,
             request,

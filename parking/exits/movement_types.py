@@ -19,6 +19,7 @@ REASON_CHARS_MAX: Final = 500
 
 Data = TypeVar("Data", "ExitData", "CollectionData", "BillData", "ManualOpenData")
 Words = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+PhotoHash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]  # of one that was uploaded before
 
 
 class Applied(StrEnum):
@@ -68,9 +69,11 @@ class ExitData(msgspec.Struct, kw_only=True):
     shift_id: UUID | None = None
     forced: Literal["manual", "unconfirmed", "arrears"] | None = None
     reason: Words | None = None
-    no_photo_reason: Words | None = None  # why none follows
+    photo: PhotoHash | None = None  # else one may follow
+    no_photo_reason: Words | None = None  # why none does
     plate: Annotated[str, Meta(max_length=20)] | None = None  # compact
     access_id: UUID | None = None
+    is_ticket_lost: bool = False  # as of a collection
 
 
 class CollectionData(msgspec.Struct, kw_only=True):
@@ -105,7 +108,7 @@ class ManualOpenData(msgspec.Struct, kw_only=True):
     staff_id: UUID
     shift_id: UUID | None = None
     reason: Words
-    photo: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None  # else one may follow
+    photo: PhotoHash | None = None  # else one may follow
     no_photo_reason: Words | None = None  # why none does
     access_id: UUID | None = None
 

@@ -23,7 +23,7 @@ from parking.collections.rules import MONEY, CollectionRail, NewCollection
 from parking.exits import queries_movements
 from parking.exits.drawn_bills import DrawnBill, record_drawn_bill
 from parking.exits.joined import find_stay_or_kept
-from parking.exits.leaving import LeaveRequest, leave, leave_closed
+from parking.exits.leaving import LeaveFacts, LeaveRequest, leave, leave_closed
 from parking.exits.lost_tickets import note_lost_ticket
 from parking.exits.manual_opens import keep_photo
 from parking.exits.movement_types import (
@@ -38,8 +38,16 @@ from parking.exits.movement_types import (
     read_data,
 )
 from parking.exits.rules import OWNER_KIND, PURPOSE, ExitReason, SessionStatus, StayFacts
-from parking.exits.standing import Standing, Unpriced, lock_stay, read_standing_anyway, write_paid
+from parking.exits.standing import (
+    Standing,
+    Unpriced,
+    lock_place_and_stay,
+    lock_stay,
+    read_standing_anyway,
+    write_paid,
+)
 from parking.exits.unpriced import report_unpriced
+from parking.photos.errors import PhotoNotFound, PhotoUsed
 from parking.places.queries import find_lot_name
 from parking.sessions.answers import make_answer
 from parking.sessions.movements import CONFLICTS, make_conflict
@@ -137,6 +145,7 @@ async def _apply_exit(
         # It is gone, whatever is due; where nothing is, the reason says so.
         forced=ExitReason(data.forced or ExitReason.UNCONFIRMED),
         words=data.reason or OFFLINE,
+        photo=None if data.photo is None else bytes.fromhex(data.photo),
         no_photo=data.no_photo_reason,
         is_approved=True,  # nobody can stop it; above the limit it is a break
         plate=data.plate,
@@ -145,10 +154,12 @@ async def _apply_exit(
         device_id=movement.device_id,
     )
     left_at = max(movement.happened_at, stay.entered_at)
-    if stay.status == SessionStatus.LEFT and stay.exit_by is None:
-        answer = await leave_closed(session, org_id, request)  # written closed by its own batch
-    else:
-        (answer,) = await leave(session, org_id, [request], now=left_at)
+    if data.is_ticket_lost:
+        await _note_lost_at_exit(session, org_id, movement, stay.id, actor)
+    answer = await _let_out(session, org_id, stay, request, at=left_at)
+    if isinstance(answer, PhotoNotFound | PhotoUsed):  # it is gone, whatever its photo is worth
+        request = replace(request, photo=None)
+        answer = await _let_out(session, org_id, stay, request, at=left_at)
     if isinstance(answer, HubError):
         raise answer
     if answer.is_repeat:
@@ -161,6 +172,29 @@ async def _apply_exit(
     ):
         return Applied.OVER_LIMIT
     return Applied.APPLIED
+
+
+async def _let_out(
+    session: AsyncSession, org_id: UUID, stay: StayFacts, request: LeaveRequest, *, at: datetime
+) -> LeaveFacts | HubError:
+    if _was_written_closed(stay):
+        return await leave_closed(session, org_id, request)
+    (answer,) = await leave(session, org_id, [request], now=at)
+    return answer
+
+
+async def _note_lost_at_exit(
+    session: AsyncSession, org_id: UUID, movement: MovementFacts, stay_id: UUID, actor: Actor
+) -> None:
+    """Record the lost ticket of a vehicle that is about to leave: its price counts, too."""
+    stay = await lock_place_and_stay(session, org_id, stay_id)
+    if stay.is_inside or _was_written_closed(stay):
+        await _note_lost_ticket(session, org_id, movement, stay, actor)
+
+
+def _was_written_closed(stay: StayFacts) -> bool:
+    """Whether its own batch wrote it so: it came in and left while the phone was offline."""
+    return stay.status == SessionStatus.LEFT and stay.exit_by is None
 
 
 async def _apply_collection(

@@ -16,7 +16,7 @@ from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.rules import ExitReason
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code
-from tests.browser.gate_steps import at_the_gate, buzzes, enter, find, type_plate
+from tests.browser.gate_steps import at_the_gate, buzzes, enter, find, go_offline, type_plate
 from tests.browser.test_gate_screens import judge
 from tests.browser.test_gate_two_phones import two_phones
 from tests.world.parking_sessions import a_tariff_document
@@ -185,6 +185,42 @@ def test_a_debt_that_another_phone_has_just_collected_is_not_taken_again(
     assert city.sql(taken, lot=place.lot.id) == [(1,)]
 
 
+def test_a_debt_that_cannot_be_read_for_want_of_a_network_is_not_said_to_be_paid(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    place = open_lot(city)
+    page = at_the_gate(city, new_page, place)
+    enter(page, PLATE)
+    let_out_owing(city, place)
+    come_back(page)
+    word, problem = page.locator("[data-due-word]"), page.locator("#problem")
+    go_offline(page)
+    page.locator("[data-debt]").click()
+    expect(problem).to_contain_text("Chưa có phản hồi")
+    expect(page.locator("[data-debt]")).to_be_visible()
+    expect(word).to_have_text("Phải thu")
+    go_online(page)
+    open_debt(page)
+    page.get_by_role("button", name="Mã QR").click()
+    expect(page.locator(".qr svg")).to_be_visible()
+
+    go_offline(page)
+    page.locator("[data-code-back]").click()
+    expect(problem).to_contain_text("Chưa có phản hồi")
+    expect(word).to_have_text("Nợ lần trước")
+    for name in ("cash", "later"):
+        page.evaluate("gate.screens.clearProblem()")
+        page.locator(f"[data-screen=stay] [data-action={name}]").click()
+        expect(problem).to_contain_text("Chưa có phản hồi")
+        expect(word).to_have_text("Nợ lần trước")
+        expect(page.locator("[data-screen=stay] [data-due]")).to_have_text(OWED)
+
+    go_online(page)
+    page.locator("[data-screen=stay] [data-action=cash]").click()
+    expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã trả nợ")
+    assert [row[1:] for row in stays_of(city, place)] == [("left", 5_000, 0), ("inside", 0, 0)]
+
+
 def test_a_debt_is_told_beside_a_price_that_is_paid_on_the_way_in(
     city: RunningCity, new_page: OpenPage
 ) -> None:
@@ -206,3 +242,8 @@ def enter_again(page: Page) -> None:
     type_plate(page, PLATE)
     page.get_by_role("button", name="Cho vào").click()
     expect(page.locator("[data-strip] [data-action=debt]")).to_be_visible()
+
+
+def go_online(page: Page) -> None:
+    page.context.set_offline(False)
+    page.locator("#signal[data-live=yes]").wait_for()

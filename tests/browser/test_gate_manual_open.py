@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from identity.people.rules import Role
 from ops.postgres.supervisor import Cluster
+from parking.vehicles import VehicleClass
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, at_the_gate, go_offline
 from tests.browser.test_gate_exit_photos import shoot
@@ -90,6 +91,25 @@ def test_an_opening_by_hand_without_a_network_is_sent_later_and_its_photo_follow
 
     page.context.set_offline(False)
 
+    wait_for(city, page, place, [("Xe cấp cứu, chữa cháy", True)])
+
+
+def test_an_opening_by_hand_at_the_way_in_is_recorded_at_a_lot_of_many_classes(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    room = dict.fromkeys((VehicleClass.CAR, VehicleClass.MOTORBIKE, VehicleClass.BICYCLE), 10)
+    place = open_lot(city, capacity=room)
+    page = an_enrolled_phone(city, new_page, place, **CAMERA)
+    page.get_by_role("button", name="Khác").click()
+    judge(page)
+    page.locator("#sheet").get_by_role("button", name="Xe đạp", exact=True).click()
+    expect(page.locator("[data-class=bicycle]")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Khác").click()
+    page.locator("#sheet [data-action=by_hand]").click()
+    shoot(page)
+    page.locator("#sheet").get_by_role("button", name="Xe cấp cứu").click()
+
+    expect(page.locator("[data-screen=verdict]")).to_contain_text("Đã ghi: mở bằng tay")
     wait_for(city, page, place, [("Xe cấp cứu, chữa cháy", True)])
 
 

@@ -250,7 +250,7 @@ def test_page_that_is_kept_is_the_one_asked_for_last(city: RunningCity, new_page
         active.postMessage("keep-page");
         active.postMessage("keep-page");
         await new Promise((resolve) => setTimeout(resolve, 1000));
-        return (await caches.match("/gate", { cacheName: "gate-page" })).text();
+        return (await caches.match("/gate")).text();
     }""")
 
     assert kept == "in the shift"

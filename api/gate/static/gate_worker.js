@@ -6,7 +6,7 @@ import { readDevice } from "/static/js/device.js";
 import { sendQueue } from "/static/js/gate_flush.js";
 
 const SHELL_CACHE = `gate-${VERSION}`;
-const PAGE_CACHE = "gate-page"; // who is signed in: forgotten when they sign out
+const PAGE_CACHE = `gate-page-${VERSION}`; // who is signed in: forgotten when they sign out
 const PAGE = "/gate";
 const PAGE_WITHIN_MS = 4000;
 const KEPT_WITHIN_MS = 30_000;
@@ -17,7 +17,13 @@ let kept = 0;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
-    caches.open(SHELL_CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()),
+    (async () => {
+      const cache = await caches.open(SHELL_CACHE);
+      await cache.addAll(SHELL);
+      // A page of this release, before that of the release of before goes: its scripts are others.
+      if (self.registration.active) await keepPage(KEPT_WITHIN_MS, { must: true });
+      await self.skipWaiting();
+    })(),
   );
 });
 
@@ -43,6 +49,7 @@ self.addEventListener("fetch", (event) => {
 
 self.addEventListener("message", (event) => {
   if (event.data === "keep-page") event.waitUntil(keepPage(KEPT_WITHIN_MS));
+  if (event.data === "forget-page") event.waitUntil(forgetPage());
   // A page that was on its way while the worker activated: it was not there to be taken over.
   if (event.data === "take-over") event.waitUntil(self.clients.claim());
 });
@@ -73,15 +80,24 @@ async function showPage(request) {
   }
 }
 
-async function keepPage(withinMs) {
+/** Keep the page as it is now; that of nobody who is signed in is none. */
+async function keepPage(withinMs, { must = false } = {}) {
   const number = ++asked;
   try {
     const signal = AbortSignal.timeout(withinMs);
     const answer = await fetch(PAGE, { headers: { Accept: "text/html" }, signal });
     if (answer.ok && !answer.redirected) await keep(answer, number);
-  } catch {
+    else if (answer.status >= 500) throw new Error(`${PAGE}: ${answer.status}`);
+  } catch (error) {
+    if (must) throw error; // the browser installs again later
     /* without a network there is nothing new to keep */
   }
+}
+
+/** Who signs out takes their page along, and what is on its way to it. */
+async function forgetPage() {
+  kept = ++asked;
+  await caches.delete(PAGE_CACHE);
 }
 
 // The hub's time on a page that is shown hours later would be believed: js/hub_clock.js.

@@ -213,6 +213,39 @@ async def test_a_phone_without_network_takes_its_price_and_the_photo_follows(
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def test_a_vehicle_without_its_ticket_leaves_a_phone_without_network_and_the_photo_follows(
+    gate: Gate, app_database: Database, worker_database: Database
+) -> None:
+    phone = Phone(gate, app_database, worker_database)
+    stay_id = await a_stay(app_database, gate)
+    await phone.let_out(
+        stay_id, is_ticket_lost=True, forced="unconfirmed", reason="Khách đã chuyển"
+    )
+
+    assert await phone.apply() == ["applied"]
+
+    stay = await phone.look(stay_id)
+    assert (stay.exit_reason, stay.price_vnd) == ("unconfirmed", PER_VISIT_VND + LOST_VND)
+    photo = await a_photo(app_database, gate.org_id)
+    found = await report(app_database, gate, stay_id, photo)
+    assert (found.photo, found.reason) == (photo, "offline")
+
+
+async def test_a_ticket_is_not_lost_any_more_once_its_vehicle_was_seen_leaving(
+    gate: Gate, app_database: Database, worker_database: Database
+) -> None:
+    phone = Phone(gate, app_database, worker_database)
+    stay_id = await a_stay(app_database, gate)
+    await phone.let_out(stay_id)
+    await phone.let_out(stay_id, is_ticket_lost=True)
+
+    assert await phone.apply() == ["applied", "repeat"]
+
+    assert (await phone.look(stay_id)).price_vnd == PER_VISIT_VND
+    with pytest.raises(NotInside):
+        await report(app_database, gate, stay_id, await a_photo(app_database, gate.org_id))
+
+
 async def test_a_phone_that_takes_too_much_for_a_ticket_that_is_not_lost_is_noticed(
     gate: Gate, app_database: Database, worker_database: Database
 ) -> None:

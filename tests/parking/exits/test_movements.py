@@ -23,6 +23,7 @@ from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.offline import an_id_at
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_stay, cash
+from tests.world.photos import a_photo
 from tests.world.reads import list_breaks
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +93,23 @@ class Phone:
         async with open_org_transaction(self.app, self.gate.org_id) as session:
             return await get_stay(session, self.gate.org_id, stay_id)
 
+    async def exit_photos(self, *stay_ids: UUID) -> list[bytes | None]:
+        query = text("SELECT id, exit_photo FROM parking_sessions")
+        async with open_org_transaction(self.app, self.gate.org_id) as session:
+            found = {row[0]: row[1] for row in await session.execute(query)}
+        return [found[one] and bytes(found[one]) for one in stay_ids]
+
+
+async def write_closed(owner_database: Database) -> None:
+    """Let all stays be as a batch writes them that has both the entry and the exit."""
+    async with owner_database.begin() as session:
+        for statement in (
+            f"UPDATE parking_sessions SET status = 'left', left_at = '{NOON.isoformat()}'",
+            "DELETE FROM inside",
+            "UPDATE occupancy SET inside_count = 0",
+        ):
+            await session.execute(text(statement))
+
 
 @pytest.fixture
 async def phone(gate: Gate, app_database: Database, worker_database: Database) -> Phone:
@@ -125,6 +143,36 @@ async def test_who_left_unpaid_without_network_is_unconfirmed(phone: Phone) -> N
     assert (stay.exit_reason, stay.price_vnd, stay.arrears_vnd) == ("unconfirmed", 5_000, 0)
 
 
+async def test_a_photo_that_was_uploaded_before_the_network_went_is_that_of_the_exit(
+    phone: Phone,
+) -> None:
+    org_id = phone.gate.org_id
+    photo, unknown = await a_photo(phone.app, org_id), bytes(32)
+    stays = [await a_stay(phone.app, phone.gate) for _ in "abc"]
+    for stay_id, shown in zip(stays, (photo, photo, unknown), strict=True):
+        facts = {"forced": "manual", "reason": "Hỏng thanh chắn", "photo": shown.hex()}
+        await phone.let_out(stay_id, **facts)
+
+    assert await phone.apply() == ["applied"] * 3  # what left has left, whatever its photo
+
+    assert await phone.exit_photos(*stays) == [photo, None, None]
+    assert [(await phone.look(one)).exit_reason for one in stays] == ["manual"] * 3
+
+
+async def test_a_stay_that_was_written_closed_has_the_photo_of_its_exit_if_it_is_no_others(
+    phone: Phone, owner_database: Database
+) -> None:
+    photo = await a_photo(phone.app, phone.gate.org_id)
+    stays = [await a_stay(phone.app, phone.gate) for _ in "ab"]
+    await write_closed(owner_database)
+    for stay_id in stays:
+        await phone.let_out(stay_id, photo=photo.hex())
+
+    assert await phone.apply() == ["applied"] * 2
+
+    assert await phone.exit_photos(*stays) == [photo, None]
+
+
 async def test_what_nobody_confirms_in_24_hours_is_owed_unless_it_was_paid(
     phone: Phone, fresh_database: FreshDatabase
 ) -> None:
@@ -149,13 +197,7 @@ async def test_a_stay_that_was_written_closed_gets_its_price(
     phone: Phone, owner_database: Database, fresh_database: FreshDatabase
 ) -> None:
     stay_id = await a_stay(phone.app, phone.gate)
-    async with owner_database.begin() as session:
-        for statement in (
-            f"UPDATE parking_sessions SET status = 'left', left_at = '{NOON.isoformat()}'",
-            "DELETE FROM inside",
-            "UPDATE occupancy SET inside_count = 0",
-        ):
-            await session.execute(text(statement))
+    await write_closed(owner_database)
     await phone.let_out(stay_id, forced="arrears", reason="Bỏ chạy")
 
     assert await phone.apply() == ["applied"]

@@ -12,6 +12,7 @@ import { People } from "/static/js/gate_people.js";
 import { Photos } from "/static/js/gate_photos.js";
 import { Queue } from "/static/js/gate_queue.js";
 import { References } from "/static/js/gate_references.js";
+import { followReleases } from "/static/js/gate_release.js";
 import { Screens } from "/static/js/gate_screens.js";
 import { Shifts } from "/static/js/gate_shift.js";
 import { Stays } from "/static/js/gate_stay.js";
@@ -208,9 +209,11 @@ setInterval(() => gate.readCount(), COUNT_EVERY_MS);
 setInterval(() => gate.lot && gate.isLive && gate.offline.refresh(), KEEP_EVERY_MS);
 root.addEventListener("submit", ({ target }) => {
   if (!target.matches("[data-sign-out]")) return;
-  caches?.delete("gate-page"); // the next person's is not theirs
+  // The next person's page is not theirs.
+  navigator.serviceWorker?.controller?.postMessage("forget-page");
   gate.people.forget();
 });
+followReleases(gate);
 gate.useWorker();
 // A tap on a tab before the first screen is shown would be lost.
 const tabs = root.querySelector(".gate-tabs");

@@ -72,19 +72,42 @@ export class Debts {
 
   /** Back from the debt's code. */
   async showAgain() {
-    const debt = await this.stays.read(this.stays.stay.id, { quiet: true });
-    return debt?.due_vnd ? this.stays.show(debt) : this.giveUp();
+    const { stays } = this;
+    this.gate.screens.show("stay"); // it stands there as it was, whatever is answered
+    const debt = await this.read(stays.stay.id);
+    if (!debt) return undefined;
+    return debt.due_vnd ? stays.show(debt) : this.giveUp();
+  }
+
+  /**
+   * A debt as it stands now. What the hub no longer shows is gone: somebody else has collected it.
+   * Null where nobody can know, and that is said: without an answer no debt is settled.
+   */
+  async read(sessionId) {
+    let isGone = false;
+    const instead = {
+      parking_session_not_found: () => {
+        isGone = true;
+        return null;
+      },
+      no_network: () => {
+        this.gate.screens.complain(this.gate.say("problem.no_network"));
+        return null;
+      },
+    };
+    const debt = await this.stays.read(sessionId, { instead });
+    return isGone ? { due_vnd: 0, is_gone: true } : debt;
   }
 
   async #collect() {
     const { stays } = this;
-    const { stay, isTicketLost, seenPlate, photo } = stays;
+    const { stay, isTicketLost, stayMinutes, seenPlate, photo } = stays;
     const [oldest] = stay.arrears;
+    Object.assign(stays, { isTicketLost: false, stayMinutes: 0 }); // they are of this visit
+    const debt = await this.read(oldest.id);
+    if (!debt) return Object.assign(stays, { isTicketLost, stayMinutes });
     this.#visit = { id: stay.id, isTicketLost, seenPlate, photo: photo.taken };
-    stays.isTicketLost = false; // that is the ticket of this visit
-    stays.stayMinutes = 0;
-    const debt = await stays.read(oldest.id, { quiet: true });
-    if (!debt?.due_vnd) return this.giveUp();
+    if (!debt.due_vnd) return this.giveUp();
     return stays.show(debt);
   }
 }

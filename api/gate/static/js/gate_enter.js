@@ -364,19 +364,19 @@ export class Entering {
     this.input.inputMode = "none";
   }
 
+  /** The other classes; and by hand, which has no key of its own where they need one. */
   #chooseClass() {
     const { gate } = this;
-    gate.screens.openSheet(
-      gate.say("class_title"),
-      this.classes.map((name) => ({
-        words: gate.className(name),
-        icon: iconOf(name),
-        run: () => {
-          this.className = name;
-          this.draw();
-        },
-      })),
-    );
+    const classes = this.classes.map((name) => ({
+      words: gate.className(name),
+      icon: iconOf(name),
+      run: () => {
+        this.className = name;
+        this.draw();
+      },
+    }));
+    const byHand = { words: gate.say("manual.open"), icon: "key", name: "by_hand", run: () => gate.manualOpening.begin("in") };
+    gate.screens.openSheet(gate.say("class_title"), [...classes, ...(gate.queue.isReady ? [byHand] : [])]);
   }
 }
 

@@ -9,7 +9,7 @@ export class ManualOpening {
     this.gate = gate;
     this.buttons = [...document.querySelectorAll("[data-manual-open]")];
     for (const button of this.buttons) {
-      button.addEventListener("click", () => gate.screens.once(button, () => this.#begin(button.dataset.manualOpen)));
+      button.addEventListener("click", () => gate.screens.once(button, () => this.begin(button.dataset.manualOpen)));
     }
     document.addEventListener("gate:screen", () => this.show());
   }
@@ -19,7 +19,8 @@ export class ManualOpening {
     for (const button of this.buttons) button.inert = !this.gate.queue.isReady;
   }
 
-  #begin(direction) {
+  /** @param {"in"|"out"} direction of the lane that was opened */
+  begin(direction) {
     const { gate } = this;
     const lanes = gate.lot.accesses.filter((lane) => lane.direction === direction || lane.direction === "both");
     if (lanes.length < 2) return this.#photograph(lanes[0]);

@@ -261,9 +261,9 @@ export class Offline {
   /** Let a vehicle out; without its payment it counts against the lot's limit for a shift. */
   async leave(stay, reason = "", more = {}) {
     const { gate } = this;
-    const isUnconfirmed = stay.due_vnd > 0;
+    const isUnconfirmed = stay.due_vnd > 0 && !more.forced;
     if (isUnconfirmed && !(await this.#use("unconfirmed", 1, gate.lot.unconfirmed_exits_max))) return false;
-    const data = { staff_id: gate.state.person.id, session_id: stay.id, ...(isUnconfirmed && { forced: "unconfirmed", reason, ...more }) };
+    const data = { staff_id: gate.state.person.id, session_id: stay.id, ...(isUnconfirmed && { forced: "unconfirmed", reason }), ...more, ...lostOf(stay) };
     await gate.queue.keep("exit", data, stay.plate ?? stay.ticket);
     await this.forget(stay.id);
     return true;

@@ -22,7 +22,7 @@ export class OtherWays {
       owes && stay.plate && !/bicycle|motorbike/.test(stay.vehicle_class) && { words: say("ways.toll"), icon: "car", name: "toll", run: () => stays.chargeToll() },
       owes && { words: say("ways.float"), icon: "person", name: "float", run: () => this.#take("float", say("paid.float")) },
       owes && { words: say("ways.exempt"), icon: "check", name: "exempt", run: () => this.#exempt() },
-      owes && !stays.isTicketLost && { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.reportLost() },
+      ...this.offerLost(), // owed or not: papers are shown all the same
       owes && { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#force("unconfirmed") },
       owes && { words: say("ways.arrears"), icon: "warning", name: "arrears", run: () => this.#force("arrears") },
       { words: say("ways.manual"), icon: "key", name: "manual", run: () => this.#force("manual") },
@@ -54,6 +54,14 @@ export class OtherWays {
       send: say("ways.exempt"), icon: "check", hint: say("ways.other_reason"), choices: [say("ways.exempt_official"), say("ways.exempt_disabled")],
       run: (reason) => this.#take("exempt", reason, { reason }),
     });
+  }
+
+  /** The button for a lost ticket, while it is not reported: of whom anything is known by which it came in. */
+  offerLost() {
+    const { stay, isTicketLost } = this.stays;
+    const mayReport = !isTicketLost && !stay.is_ticket_lost && (stay.plate || stay.ticket);
+    if (!mayReport) return [];
+    return [{ words: this.gate.say("ways.lost"), icon: "ticket", name: "lost", run: () => this.reportLost() }];
   }
 
   /** The ticket is lost: a photo of what proves whose vehicle it is, then what that costs. */

@@ -46,24 +46,28 @@ export class Stays {
 
   /** Read a stay with its quote and show what is due. */
   async open(sessionId, { isTicketLost = false, seenPlate = "", photo = null, stayMinutes = 0 } = {}) {
-    if (photo || sessionId !== this.stay?.id) this.photo.use(photo);
-    this.stayMinutes = stayMinutes;
-    this.isTicketLost = isTicketLost;
-    this.seenPlate = seenPlate;
-    this.debts.close();
+    const { isTicketLost: wasLost, seenPlate: plateBefore, stayMinutes: minutesBefore } = this;
+    Object.assign(this, { isTicketLost, seenPlate, stayMinutes });
     const stay = await this.read(sessionId);
-    if (!stay) return;
+    if (!stay) {
+      // What is shown stays, and is what it was.
+      Object.assign(this, { isTicketLost: wasLost, seenPlate: plateBefore, stayMinutes: minutesBefore });
+      return;
+    }
+    if (photo || sessionId !== this.stay?.id) this.photo.use(photo);
+    this.debts.close();
     if (IS_INSIDE.includes(stay.status)) this.show(stay);
     else this.gate.screens.complain(this.gate.say.problem("not_inside"));
   }
 
-  async read(sessionId, { quiet = false } = {}) {
+  /** @param {{quiet?: boolean, instead?: Record<string, () => any>}} [options] as of Gate.attempt */
+  async read(sessionId, { quiet = false, instead = {} } = {}) {
     const { gate } = this;
     const lost = this.isTicketLost ? "&is_ticket_lost=true" : "";
     const ahead = this.stayMinutes ? `&stay_minutes=${this.stayMinutes}` : "";
     const path = `/gate/lots/${gate.lot.id}/stays/${sessionId}?lang=${document.documentElement.lang}${lost}${ahead}`;
-    const instead = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
-    const stay = await gate.attempt(() => gate.hub.get(path), { quiet, instead });
+    const known = gate.queue.isReady ? { no_network: () => this.#readKnown(sessionId, quiet) } : {};
+    const stay = await gate.attempt(() => gate.hub.get(path), { quiet, instead: { ...known, ...instead } });
     if (stay && !stay.is_offline) await gate.offline.note(stay);
     return stay;
   }
@@ -161,12 +165,12 @@ export class Stays {
   /** Without a network: cash, and out; whether a transfer came nobody can know. */
   #offlineActions() {
     const { say } = this.gate;
+    const lost = this.ways.offerLost();
     if (!this.stay.due_vnd) {
-      return [{ words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
+      return [...lost, { words: say("leave.send"), icon: "leave", look: "good", name: "leave", run: () => this.#leaveOffline() }];
     }
-    const lost = { words: say("ways.lost"), icon: "ticket", name: "lost", run: () => this.ways.reportLost() };
     return [
-      ...(this.stay.is_ticket_lost ? [] : [lost]),
+      ...lost,
       { words: say("ways.unconfirmed"), icon: "phone", name: "unconfirmed", run: () => this.#demandUnconfirmed() },
       { words: say("pay.qr"), icon: "qr", name: "qr", run: () => this.#showOwnCode() },
       { words: say("pay.cash"), icon: "cash", look: "main", name: "cash", run: () => this.takeCash() },
@@ -182,7 +186,7 @@ export class Stays {
 
   #demandUnconfirmed() {
     const reason = this.gate.say("ways.unconfirmed_usual");
-    return this.photo.demand("unconfirmed", (more) => this.#leaveOffline(reason, more));
+    return this.photo.demand("unconfirmed", (more) => this.#leaveOffline({ reason, ...more }));
   }
 
   /** Without a network: a code of this phone's own; whether it was paid the hub says later. */
@@ -194,9 +198,16 @@ export class Stays {
     return this.#showCode(gate.references.picture(code), code.reference, code.amount_vnd);
   }
 
-  async #leaveOffline(reason, more = {}) {
+  /** It has left, and the hub is told later: as with a network, why, and by which photo. */
+  async #leaveOffline({ forced = null, reason = "", no_photo_reason: whyNoPhoto = "" } = {}) {
     const { gate, stay } = this;
+    const more = {
+      ...(forced && { forced, reason }),
+      ...this.photo.facts(),
+      ...(whyNoPhoto && { no_photo_reason: whyNoPhoto }),
+    };
     if (!(await gate.offline.leave(stay, reason, more))) return;
+    const why = forced ?? (stay.due_vnd ? "unconfirmed" : "");
     await this.photo.attach(stay, this.plate);
     this.photo.use(null);
     buzz(stay.due_vnd ? "unpaid" : "left");
@@ -205,7 +216,7 @@ export class Stays {
       icon: stay.due_vnd ? "warning" : "check",
       title: gate.say("leave.done"),
       plate: this.plate,
-      detail: [stay.due_vnd ? gate.say("leave.unconfirmed") : "", gate.say("offline.kept")].filter(Boolean).join(" · "),
+      detail: [why ? gate.say(`leave.${why}`, { amount: vnd(stay.due_vnd) }) : "", gate.say("offline.kept")].filter(Boolean).join(" · "),
       actions: [{ words: gate.say("next"), icon: "search", look: "main", name: "next", run: () => gate.screens.show("find") }],
     });
   }
@@ -300,9 +311,9 @@ export class Stays {
 
   async readAgain() {
     const before = this.stay;
-    const stay = await this.read(before.id, { quiet: true });
+    const stay = this.debts.isOpen ? await this.debts.read(before.id) : await this.read(before.id, { quiet: true });
     if (before.id !== this.stay.id) return;
-    if (this.debts.isOpen && !stay) return this.debts.giveUp();
+    if (stay?.is_gone) return this.debts.giveUp();
     if (!stay || !(this.debts.isOpen || IS_INSIDE.includes(stay.status))) return;
     const paidVnd = stay.paid_vnd - before.paid_vnd;
     if (!stay.due_vnd && paidVnd > 0) {
@@ -349,14 +360,14 @@ export class Stays {
 
   async #leave(more) {
     const { gate, stay } = this;
-    if (stay.is_offline) return this.#leaveOffline(more.reason);
+    if (stay.is_offline) return this.#leaveOffline(more);
     const body = { ...(this.seenPlate && { plate: this.seenPlate }), ...this.photo.facts(), ...more };
     const left = await gate.attempt(() => gate.hub.post(this.path("/exit"), body), {
       instead: {
         plate_differs: () => this.ways.comparePlates(more),
         photo_used: () => this.photo.drop("photo_used"),
         photo_not_found: () => this.photo.drop("photo_not_found"),
-        ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline() }),
+        ...(gate.queue.isReady && !stay.due_vnd && { no_network: () => this.#leaveOffline(more) }),
       },
     });
     if (!left) return undefined;
