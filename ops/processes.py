@@ -26,19 +26,40 @@ RESTARTS_WITHIN_S = 60.0
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came: the same way out as Ctrl-C."""
+    """A signal came: the same way out as Ctrl-C."""
+
+
+@dataclass
+class _Signals:
+    have_come: bool = False
+
+
+_signals = _Signals()
 
 
 def stop_on_signals() -> None:
     """Let SIGTERM and SIGHUP unwind the program as Ctrl-C does; call it in the main thread."""
+    _signals.have_come = False
 
     def unwind(number: int, frame: object) -> None:
+        # Python swallows what is raised where it collects garbage: `pause` raises it again.
+        _signals.have_come = True
         raise Stopped
 
-    signal.signal(signal.SIGTERM, unwind)
-    signal.signal(signal.SIGHUP, unwind)
     # A shell starts background jobs with SIGINT ignored; it stops us all the same.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, unwind)
+
+
+def pause(seconds: float) -> None:
+    """Sleep, unless the program is to stop.
+
+    Raises:
+        Stopped: a signal came, now or before.
+    """
+    if _signals.have_come:
+        raise Stopped
+    time.sleep(seconds)
 
 
 @dataclass(kw_only=True)
@@ -109,8 +130,8 @@ class Family:
             CannotStart: with the child's last lines.
         """
         while (ended := self.find_ended()) is None:
-            time.sleep(0.2)
-        time.sleep(0.5)  # everybody may be stopped at once: then our own signal comes now
+            pause(0.2)
+        pause(0.5)  # everybody may be stopped at once: then our own signal comes now
         raise CannotStart(describe_end(ended))
 
     def stop(self) -> None:
@@ -157,7 +178,7 @@ def restart_ended(running: Family, restart: Callable[[Child], None]) -> None:
     while True:
         ended = running.find_ended()
         if ended is not None:
-            time.sleep(0.5)  # as in watch
+            pause(0.5)  # as in watch
             now = time.monotonic()
             if len(restarted) == RESTARTS_MAX and now - restarted[0] < RESTARTS_WITHIN_S:
                 raise CannotStart(f"{describe_end(ended)}\nIt keeps ending: giving up.")
@@ -165,7 +186,7 @@ def restart_ended(running: Family, restart: Callable[[Child], None]) -> None:
             say(f"{describe_end(ended)} Starting it again")
             running.children.remove(ended)
             restart(ended)
-        time.sleep(0.2)
+        pause(0.2)
 
 
 def _die_with(parent_pid: int) -> Callable[[], None] | None:

@@ -13,7 +13,7 @@ from ops.console import say
 from ops.database import open_database
 from ops.errors import CannotStart, PortBusy
 from ops.frontend import ensure_frontend
-from ops.processes import Child, Family, describe_end, family, restart_ended
+from ops.processes import Child, Family, describe_end, family, pause, restart_ended
 
 BACKLOG = 2048
 # A phone that left its network sends no goodbye: what was sent to it and not confirmed for so long
@@ -84,7 +84,7 @@ def wait_until_ready(url: str, running: Family, *, is_any_answer_enough: bool = 
                 raise CannotStart(describe_end(ended)) from problem
             if time.monotonic() > deadline:
                 raise CannotStart(f"{url} does not answer: {problem}") from problem
-        time.sleep(0.1)
+        pause(0.1)
 
 
 def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: int | None) -> None:
