@@ -63,13 +63,7 @@ class LotRates:
             LotHasNoTariff, NoRateForVehicle, StayNotPriceable
         """
         is_ticket_lost = is_ticket_lost or stay.is_ticket_lost
-        charged_from: datetime | None = stay.entered_at
-        if stay.pass_until is not None:
-            _, pass_ends_at = day_bounds(stay.pass_until)
-            if at < pass_ends_at:
-                charged_from = None
-            else:
-                charged_from = max(stay.entered_at, pass_ends_at)
+        charged_from = _find_charged_from(stay, at)
         free = StayPrice(amount_vnd=0, lines=(), grace=timedelta(), version_id=None)
         if charged_from is None and not is_ticket_lost:
             return free
@@ -99,6 +93,14 @@ class LotRates:
             tariff=tariff,
             priced=priced,
         )
+
+
+def _find_charged_from(stay: StayFacts, at: datetime) -> datetime | None:
+    """Return from when on a stay is charged; None while a pass covers it."""
+    if stay.pass_until is None:
+        return stay.entered_at
+    pass_ends_at = day_bounds(stay.pass_until)[1]
+    return None if at < pass_ends_at else max(stay.entered_at, pass_ends_at)
 
 
 async def read_rates(session: AsyncSession, org_id: UUID, stays: Collection[StayFacts]) -> LotRates:

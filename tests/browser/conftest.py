@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from identity.people.rules import Role
+from ops.postgres.supervisor import Cluster
 from tests.browser.static_site import StaticSite
+from tests.world.running_city import RunningCity, running_city
 
 CHROMIUM = os.environ.get("PHOPAY_CHROMIUM", "/usr/bin/chromium")
 VENDOR = Path(__file__).parents[2] / "api/static/vendor/manifest.json"
@@ -19,6 +22,21 @@ LAUNCH_ARGUMENTS = [
 PAGE_TIMEOUT_MS = 15_000  # two shared cores; a page that needs longer is broken
 
 OpenPage = Callable[..., Page]
+
+
+# The pretend camera begins with the same frame each time; a real one never takes a picture twice,
+# and one photo is the evidence of one act only.
+ANOTHER_PICTURE = """
+const toBlob = HTMLCanvasElement.prototype.toBlob;
+HTMLCanvasElement.prototype.toBlob = function (...options) {
+  const context = this.getContext("2d");
+  for (let square = 0; square < 8; square += 1) {
+    context.fillStyle = `hsl(${360 * Math.random()} 90% 50%)`;
+    context.fillRect(16 * square, 0, 16, 16);
+  }
+  return toBlob.apply(this, options);
+};
+"""
 
 
 @pytest.fixture(scope="package")
@@ -38,6 +56,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def city(cluster: Cluster) -> Iterator[RunningCity]:
+    """A hub and a sandbox for the tests of a file, with a manager; each opens lots of its own."""
+    with running_city(cluster) as running:
+        running.employ("boss", Role.MANAGER)
+        yield running
+
+
 @pytest.fixture
 def new_page(chromium: Browser) -> Iterator[OpenPage]:
     """Open pages, each in a browser profile of its own: new_page(width=390, height=844).
@@ -55,6 +81,7 @@ def new_page(chromium: Browser) -> Iterator[OpenPage]:
     def open_page(width: int = 390, height: int = 844, **options: Any) -> Page:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(PAGE_TIMEOUT_MS)
+        context.add_init_script(ANOTHER_PICTURE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", note_message)

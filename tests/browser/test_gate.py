@@ -1,25 +1,15 @@
 """The attendant's phone, from a plate at the way in to a paid exit."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import expect
 
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code
 from tests.browser.gate_steps import at_the_gate, buzzes, enter, find
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def test_motorbike_comes_in_pays_by_code_and_leaves(city: RunningCity, new_page: OpenPage) -> None:

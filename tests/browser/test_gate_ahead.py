@@ -1,24 +1,14 @@
 """Paying ahead at the gate: for hours that are chosen on the way in, by cash or by code."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import expect
 
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, enter, find
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def test_hours_that_are_chosen_on_the_way_in_are_paid_and_cover_the_stay(

@@ -1,30 +1,19 @@
 """A phone whose clock is hours wrong, either way: what it does has the right time all the same."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
 from core.clock import read_clock
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, enter, find, go_offline, type_plate
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
 ABOUT = timedelta(minutes=2)
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,10 @@
 """Codes that the phone draws without a network: paid meanwhile, and confirmed after the flush."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from payments.bills.references import check_reference, make_reference
 from payments.vietqr import bill_codes, parse
 from tests.browser.conftest import OpenPage
@@ -16,7 +13,7 @@ from tests.browser.gate_steps import at_the_gate, enter, find, wait_for_yes
 from tests.browser.test_gate_offline import SENT_WITHIN_MS, an_enrolled_phone, go_offline
 from tests.payments.vietqr.vietqr_vectors import VALID
 from tests.world.constants import MB
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 from tests.world.waits import wait_until
 
@@ -26,14 +23,6 @@ LEFT_OF_BLOCK = """async () => {
     const { readFact } = await import('/static/js/gate_store.js');
     return ((await readFact('references'))?.blocks ?? []).map((one) => one.references.length);
 }"""
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def a_phone_with_a_block(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:

@@ -1,6 +1,5 @@
 """Debts of earlier visits on the attendant's phone: met at the gate, collected, seen settled."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,6 @@ from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from ops.postgres.supervisor import Cluster
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.rules import ExitReason
 from tests.browser.conftest import OpenPage
@@ -20,20 +18,13 @@ from tests.browser.gate_steps import at_the_gate, buzzes, enter, find, go_offlin
 from tests.browser.test_gate_screens import judge
 from tests.browser.test_gate_two_phones import two_phones
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 
 PLATE, WRITTEN = "29AA12345", "29AA 123.45"
 OWED = "5.000\u00a0₫"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def stays_of(city: RunningCity, place: StaffedLot) -> list[tuple[UUID, str, int, int]]:

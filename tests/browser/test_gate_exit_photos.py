@@ -1,14 +1,11 @@
 """Photos at the way out: beside the typing, both in one sight, and where somebody leaves unpaid."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.browser.gate_steps import (
@@ -22,7 +19,7 @@ from tests.browser.gate_steps import (
 )
 from tests.browser.test_gate_screens import judge
 from tests.browser.test_gate_ways import open_stay, other_way
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
@@ -31,14 +28,6 @@ CAMERA = {"permissions": ["camera"]}
 SENT_WITHIN_MS = 30_000
 NTH = itertools.count(1)
 SIZE_OF = "image => image.decode().then(() => image.naturalWidth)"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def shoot(page: Page) -> None:

@@ -1,7 +1,6 @@
 """The barrier on the attendant's phone: opened by the sandbox's lane, stuck, silent, by hand."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -9,25 +8,15 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import PHONE, at_the_gate, enter, find, type_plate
 from tests.browser.test_gate_screens import judge
 from tests.world.constants import PASSWORD
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SAID_WITHIN_MS = 9_000  # a silent lane is known after five seconds, and a look
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def a_lane(city: RunningCity, place: StaffedLot, access_id: UUID, **facts: Any) -> None:

@@ -1,12 +1,8 @@
 """Lost tickets on the attendant's phone, whatever is due, with a network and without."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, enter, go_offline
 from tests.browser.test_gate_exit_photos import CAMERA, shoot
@@ -14,20 +10,12 @@ from tests.browser.test_gate_offline_exits import a_phone_that_knows, wait_for
 from tests.browser.test_gate_offline_passes import a_pass
 from tests.browser.test_gate_ways import open_stay, other_way
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
 
 LOST_VND = 50_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def test_a_lost_ticket_is_reported_of_who_owes_nothing_on_a_pass_or_after_paying(

@@ -1,33 +1,22 @@
 """Opening by hand on the attendant's phone: a reason and a photo, with a network and without."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from parking.vehicles import VehicleClass
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, at_the_gate, go_offline
 from tests.browser.test_gate_exit_photos import shoot
 from tests.browser.test_gate_screens import judge
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 
 CAMERA = {"permissions": ["camera"]}
 SENT_WITHIN_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def openings_of(city: RunningCity, place: StaffedLot) -> list[tuple[Any, ...]]:

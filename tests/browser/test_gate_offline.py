@@ -1,14 +1,11 @@
 """The attendant's phone without a network: what happens is kept, signed, sent later, and once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
 from core.clock import HANOI, read_clock
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from parking.tariffs.charges import Stay
 from parking.tariffs.pricing import price_stay
 from parking.tariffs.reading import read_sample, read_sample_document
@@ -24,19 +21,11 @@ from tests.browser.gate_steps import (
     wait_for_yes,
 )
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def stays_of(city: RunningCity, place: StaffedLot) -> list[tuple[object, ...]]:

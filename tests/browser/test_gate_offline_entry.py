@@ -1,12 +1,8 @@
 """The way in without a network: cash on entry, tickets and tokens, the limits of a shift."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.browser.gate_steps import (
@@ -20,20 +16,12 @@ from tests.browser.gate_steps import (
     wait_for_yes,
 )
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
 IS_WHOLE = "one => one.scrollHeight <= one.parentElement.clientHeight"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def at_the_gate_again(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:

@@ -1,7 +1,6 @@
 """The vehicles that a phone knows inside: the hub's list, and what it has not told the hub yet."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,8 +8,6 @@ from playwright.sync_api import Page, Route, expect
 
 from core.clock import hanoi_day, read_clock
 from core.db import Database
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import (
     an_enrolled_phone,
@@ -23,21 +20,13 @@ from tests.browser.gate_steps import (
 from tests.browser.test_gate_debts import let_out_owing
 from tests.browser.test_gate_offline_passes import a_pass, a_phone_with_passes
 from tests.world.parking_sessions import a_tariff, a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
 KNOWS = "async (digits) => (await gate.offline.find(digits)).stays.length"
 KNOWS_NOT = "async (digits) => (await gate.offline.find(digits)).stays.length === 0"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def a_phone_with_a_vehicle(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:

@@ -1,28 +1,16 @@
 """Money on the attendant's phone while the line comes and goes: nothing is taken or asked twice."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, enter, find, go_offline, wait_for_yes
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def a_phone_with_a_vehicle(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:

@@ -1,7 +1,6 @@
 """The list of passes on a phone without a network: hashes and no plates, and for so many days."""
 
 import json
-from collections.abc import Iterator
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -11,8 +10,6 @@ from playwright.sync_api import Page, expect
 
 from core.clock import hanoi_day, read_clock
 from core.db import Database
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import (
     NOTE_BUZZES,
@@ -27,7 +24,7 @@ from tests.browser.gate_steps import (
 from tests.world.constants import PASSWORD
 from tests.world.parking_sessions import a_tariff_document
 from tests.world.passes import a_pass_in_force
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
@@ -56,14 +53,6 @@ KEPT_LIST = """async () => {
     const list = await readFact("passes");
     return list && { vehicles: Object.keys(list.plates).length, canRead: list.key.extractable };
 }"""
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def a_pass(

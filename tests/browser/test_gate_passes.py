@@ -1,6 +1,5 @@
 """Passes at the way out: said in word, sign and colour, and used where one came in without."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,25 +10,17 @@ from core.clock import hanoi_day, read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from ops.postgres.supervisor import Cluster
 from parking.passes.models import Pass, PassPlate
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, enter
 from tests.browser.test_gate_screens import judge
 from tests.browser.test_gate_ways import open_stay, other_way
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 
 PLATE = "29AA77777"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def give_pass(

@@ -1,32 +1,21 @@
 """Several attendants and one phone: each is named by their PIN, with a network and without."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from core.db import Database
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, enter, go_offline, type_plate
 from tests.browser.test_gate_screens import judge
 from tests.world.constants import PASSWORD
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
 pytestmark = pytest.mark.browser
 PIN, HER_PIN, WRONG_PIN = "739204", "582917", "640185"
 SENT_WITHIN_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 @pytest.fixture

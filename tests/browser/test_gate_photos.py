@@ -1,6 +1,5 @@
 """Photos on the attendant's phone: kept without a network, sent later, asked for, and missed."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from core.db import Database
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import CHROMIUM, LAUNCH_ARGUMENTS, OpenPage
 from tests.browser.gate_steps import (
     an_enrolled_phone,
@@ -21,21 +19,13 @@ from tests.browser.gate_steps import (
     type_plate,
 )
 from tests.browser.test_gate_screens import judge
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
 CAMERA = {"permissions": ["camera"]}
 STREET = (200, 0, 200)  # a colour that no plate has
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def require_photos(city: RunningCity, place: StaffedLot) -> None:

@@ -1,7 +1,6 @@
 """The attendant's phone where the hub has read a plate from the photo at the way in."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from playwright.sync_api import expect
 
 from core.clock import read_clock
 from core.db import Database, open_database, open_engine
-from ops.postgres.supervisor import Cluster
 from parking.photos.service import Photos
 from parking.photos.store import FolderStore
 from parking.sessions import queries
@@ -22,17 +20,10 @@ from tests.world.constants import MANAGER
 from tests.world.entries import an_entry
 from tests.world.plate_photos import a_plate, as_jpeg
 from tests.world.plate_reader import plate_reader
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def let_in_and_read(city: RunningCity, place: StaffedLot, ticket: str, folder: Path) -> None:

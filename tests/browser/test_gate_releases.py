@@ -1,15 +1,11 @@
 """A new release while phones are at work: its page with its scripts, and nothing typed is lost."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, type_plate, wait_for_yes
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
@@ -21,14 +17,6 @@ RELEASE = """async () => {
     await navigator.serviceWorker.register("/gate/worker.js?release=next", options);
 }"""
 TAKEN_OVER = "() => navigator.serviceWorker.controller.scriptURL.endsWith('release=next')"
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 def release(page: Page) -> None:

@@ -1,7 +1,6 @@
 """The attendant's screens one by one: on the smallest phone, in sunlight, by a thumb."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from api.gate.worker import list_shell
-from ops.postgres.supervisor import Cluster
 from parking.plates import format_plate
 from parking.vehicles import VehicleClass
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.browser.gate_steps import PHONE, at_the_gate, enter, find, type_plate
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
@@ -44,13 +42,6 @@ TOO_SMALL = """
         })
         .map((one) => one.outerHTML.slice(0, 120))
 """
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def judge(page: Page, *, is_whole: bool = True) -> None:

@@ -1,14 +1,11 @@
 """The queue without its page: the service worker sends it, and sends it once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import (
     an_enrolled_phone,
@@ -17,19 +14,11 @@ from tests.browser.gate_steps import (
     wait_for_yes,
 )
 from tests.world.constants import PASSWORD
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        yield running
 
 
 class Browser:

@@ -1,7 +1,6 @@
 """Two attendants' phones at one lot: what one does the other sees, and of a race one wins."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,23 +9,15 @@ from playwright.sync_api import Page, expect
 from core.clock import read_clock
 from core.db import Database
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, buzzes, enter, type_plate
 from tests.world.passes import a_watched_plate
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
 pytestmark = pytest.mark.browser
 SEEN_WITHIN_S = 10  # a page that looked by itself would do so every thirty seconds
 RACE_IN_MS = 1500  # long enough for both pages to be ready
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def two_phones(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> tuple[Page, Page]:

@@ -1,7 +1,5 @@
 """The attendant's phone beyond the usual way: cash, slips, photos, tickets, the shift."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -9,24 +7,16 @@ from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from ops.postgres.supervisor import Cluster
 from parking.passes.models import Pass, PassPlate
 from parking.tariffs.reading import read_sample_document
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import at_the_gate, buzzes, enter, find, type_plate
 from tests.world.lots import MOTORBIKE
 from tests.world.parking_sessions import a_tariff_document
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens lots of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def open_stay(page: Page, digits: str) -> None:
@@ -224,8 +214,6 @@ def test_crowd_takes_a_ticket_and_cash_in_two_taps(city: RunningCity, new_page: 
 def test_lost_ticket_costs_more_and_a_vehicle_leaves_with_its_debt_on_a_reason(
     city: RunningCity, new_page: OpenPage
 ) -> None:
-    # The camera shows one still picture: what another test let a vehicle in with is no evidence.
-    city.sql("UPDATE observations SET photo = NULL WHERE photo IS NOT NULL RETURNING id")
     place = open_lot(city, document=a_tariff_document(lost_ticket_vnd=20_000))
     page = at_the_gate(city, new_page, place)
     enter(page, "29AA12345")
