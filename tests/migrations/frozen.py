@@ -24,12 +24,14 @@ WITHOUT_VALUES: Final[dict[str, str]] = {
 # Alembic's own, and nothing to copy.
 NO_TABLE: Final = frozenset({"alembic_version"})
 END: Final = "\\."
-# A partition is its table's: its rows are read, and loaded, by the table.
+# A partition is its table's: its rows are read, and loaded, by the table. What PostgreSQL generates
+# it generates again.
 LIST_COLUMNS: Final = """
     SELECT c.table_name, c.column_name FROM information_schema.columns c
     JOIN information_schema.tables t USING (table_schema, table_name)
     JOIN pg_class k ON k.oid = format('%I.%I', c.table_schema, c.table_name)::regclass
     WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND NOT k.relispartition
+      AND c.is_generated = 'NEVER'
     ORDER BY 1, c.ordinal_position
 """
 
