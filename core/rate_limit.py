@@ -23,7 +23,7 @@ class RateLimit:
     ) -> None:
         self._tries = tries
         self._per_s = per_s
-        self._clock = clock
+        self.clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str) -> None:
@@ -32,7 +32,7 @@ class RateLimit:
         Raises:
             TooManyRequests: none is left; says when the next one is.
         """
-        now = self._clock()
+        now = self.clock()
         left, at = self._left.pop(name, (float(self._tries), now))
         left = min(self._tries, left + (now - at) * self._tries / self._per_s)
         is_allowed = left >= 1

@@ -13,9 +13,11 @@ pytestmark = pytest.mark.browser
 SENT_WITHIN_MS = 30_000
 
 
-def a_phone_with_a_vehicle(city: RunningCity, new_page: OpenPage, place: StaffedLot) -> Page:
+def a_phone_with_a_vehicle(
+    city: RunningCity, new_page: OpenPage, place: StaffedLot, *, tone: str = "good"
+) -> Page:
     page = an_enrolled_phone(city, new_page, place)
-    enter(page, "29AA33333")
+    enter(page, "29AA33333", tone=tone)
     wait_for_yes(page, "async () => (await gate.offline.find('333')).stays.length")
     wait_for_yes(page, "async () => gate.offline.posted.rates")
     return page
@@ -80,7 +82,7 @@ def test_cash_whose_answer_was_lost_on_the_way_in_is_recorded_once(
 ) -> None:
     document = a_tariff_document(payment_timing="payOnEntry")
     place = open_lot(city, document=document, payment_timing="payOnEntry")
-    page = a_phone_with_a_vehicle(city, new_page, place)
+    page = a_phone_with_a_vehicle(city, new_page, place, tone="attention")  # its price is asked
     lose_the_answers_to_cash(page)
     page.locator("[data-strip] [data-action=cash]").click()
     expect(page.locator("#problem")).to_contain_text("Chưa có phản hồi")

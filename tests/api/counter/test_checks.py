@@ -8,6 +8,7 @@ from api.counter import sales
 from core.clock import read_clock
 from tests.api.counter.conftest import sign_in
 from tests.api.counter.test_counter import open_bill
+from tests.world.clocks import stop_refills
 from tests.world.markets import Market
 from tests.world.notices import process_waiting, sepay_body, store_notices
 
@@ -20,6 +21,7 @@ async def test_a_double_tap_on_check_shows_no_error_and_counter_and_api_share_th
     owner = await sign_in(market, "owner", "vendor_owner", payee_id=market.stall.payee_id)
     path = await open_bill(owner, amount="20")
     by_api = f"/v1/bills/{path.removeprefix('/counter/bills/')}/check"
+    stop_refills(market.hub.services.limits.checks)
 
     tapped = [await owner.post(f"{path}/check") for _ in range(2)]
     third = await market.till.post(by_api)

@@ -12,6 +12,7 @@ from core.clock import hanoi_day, read_clock
 from core.ids import new_id
 from parking.overview.queries_export import LIST_OBSERVATIONS, LIST_SESSIONS, range_values
 from parking.sessions.partitions import Month
+from tests.world.clocks import stop_refills
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.gates import CODE, Gate
@@ -176,9 +177,11 @@ async def test_a_lot_without_a_position_is_on_no_map(gate: Gate) -> None:
 
 async def test_open_data_is_limited_for_each_network(gate: Gate) -> None:
     address = f"/open/parking.geojson?org={CODE}"
+    limit = gate.hub.services.limits.open_data
+    stop_refills(limit)
     assert (await gate.hub.client.get(address)).status_code == 200
     for _ in range(119):
-        gate.hub.services.limits.open_data.take("127.0.0.1")
+        limit.take("127.0.0.1")
 
     refused = await gate.hub.client.get(address)
     assert refused.status_code == 429, refused.text

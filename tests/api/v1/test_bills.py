@@ -13,6 +13,7 @@ from sqlalchemy import text
 from api.v1.bills.schemas import BillRead
 from core.ids import new_id
 from payments.vietqr import parse
+from tests.world.clocks import stop_refills
 from tests.world.markets import Market
 from tests.world.payees import a_payee, an_account
 from tests.world.stalls import a_payable_stall
@@ -469,6 +470,7 @@ async def test_polling_a_provider_that_cannot_be_polled_says_so_and_is_counted(
     market: Market,
 ) -> None:
     bill = await market.open_bill()
+    stop_refills(market.hub.services.limits.checks)
 
     *few, last = [await market.till.post(f"/v1/bills/{bill['id']}/check") for _ in range(4)]
 

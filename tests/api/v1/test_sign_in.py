@@ -14,6 +14,7 @@ from core.db import Database
 from identity.people import service
 from identity.people.models import SignIn
 from tests.world.cities import add_market, employ, set_up_city, setup_body
+from tests.world.clocks import stop_refills
 from tests.world.constants import PASSWORD
 from tests.world.hubs import Hub
 
@@ -103,6 +104,7 @@ async def test_five_wrong_passwords_lock_the_login_for_a_while(
 
 async def test_guessing_fast_is_slowed_down(hub: Hub) -> None:
     body = {"login": "nobody", "password": "a guess a second"}
+    stop_refills(hub.services.sign_ins.by_login)
 
     answers = [await hub.client.post("/v1/sign-ins", json=body) for _ in range(11)]
 
@@ -118,6 +120,7 @@ async def test_guessing_from_all_addresses_of_one_subscriber_is_guessing_from_on
 
     wrong = {"login": "nobody", "password": "a guess a second"}
     hosts = [f"2001:db8:1:2::{n}" for n in range(1, 11)]
+    stop_refills(hub.services.sign_ins.by_login)
 
     api = [await guess(host, "/v1/sign-ins", json=wrong) for host in hosts]
     page = await guess("2001:db8:1:2:ffff::1", "/login", data=wrong)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from core.db import Database
 from core.ids import new_id
 from identity.devices.signatures import ENROLMENT
+from tests.world.clocks import stop_refills
 from tests.world.gates import CODE, Gate
 from tests.world.lots import a_lot
 from tests.world.phones import Phone, enrol_phone, show_code
@@ -174,6 +175,7 @@ async def test_what_is_no_base64_is_an_error_of_its_field(
 async def test_codes_cannot_be_tried_out(gate: Gate) -> None:
     """Ten a minute from one network, of 30^8."""
     phone = Phone.make()
+    stop_refills(gate.hub.services.phones.by_network)
     answers = [await enrol(gate, phone.enrol_body("DXE2-2222-2222")) for _ in range(12)]
 
     assert [one.status_code for one in answers] == [422] * 10 + [429] * 2
