@@ -30,7 +30,7 @@ from identity.people.errors import (
 )
 from identity.people.rules import NARROWED, Permission
 
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 DESCRIPTION: Final = """\
 Amounts are whole đồng in integers, instants are RFC 3339 with an offset, ids are UUIDs.
 

@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-RELEASES: Final = {"0.2": "m0014"}
+RELEASES: Final = {"0.2": "m0014", "0.3": "m0029"}
 NEWEST_RELEASE: Final = list(RELEASES)[-1]
 
 DATA: Final = Path(__file__).parent / "data"
