@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import hanoi_day
 from core.db import Database
@@ -80,7 +81,7 @@ async def balance(
         return await ledger.read_balance(session, stall.org.id, key, at=at)
 
 
-async def plain_sum(database: Database, org_id: UUID, key: AccountKey, condition: str) -> int:
+async def plain_sum(session: AsyncSession, org_id: UUID, key: AccountKey, condition: str) -> int:
     """All postings summed, without a checkpoint."""
     query = text(
         "SELECT coalesce(sum(CASE WHEN (credit_code, credit_subject_id) = (:code, :id)"
@@ -89,5 +90,4 @@ async def plain_sum(database: Database, org_id: UUID, key: AccountKey, condition
         f" OR (debit_code, debit_subject_id) = (:code, :id)) AND {condition}"
     )
     values = {"org": org_id, "code": key.code.value, "id": key.subject_id}
-    async with open_org_transaction(database, org_id) as session:
-        return int((await session.execute(query, values)).scalar_one())
+    return int((await session.execute(query, values)).scalar_one())
