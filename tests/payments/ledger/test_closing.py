@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
+from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.tenancy import open_org_transaction
@@ -19,7 +22,7 @@ from tests.payments.ledger.books import DAY, ONE_DAY, a_posting, close, days_of,
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.stalls import PayableStall
-from tests.world.waits import wait_until_blocked
+from tests.world.waits import DEADLINE_S, wait_until_blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -55,14 +58,26 @@ async def test_a_posting_during_a_close_falls_in_the_next_day(
 
 
 async def test_a_close_counts_what_is_posted_and_not_committed_yet(
-    app_database: Database, worker_database: Database, stall: PayableStall
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    is_refused = asyncio.Event()
+    lock = closing.queries.lock_books
+
+    async def lock_noted(session: AsyncSession, org_id: UUID) -> tuple[bool, date | None]:
+        is_held, closed_through = await lock(session, org_id)
+        if not is_held:
+            is_refused.set()
+        return is_held, closed_through
+
+    monkeypatch.setattr(closing.queries, "lock_books", lock_noted)
     async with open_org_transaction(app_database, stall.org.id) as session:
         await post_in(session, stall.org.id, [a_posting(stall)], now=NOON)
         closed = asyncio.create_task(close(app_database, stall))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):  # it waits as long as the posting is under way
-                await asyncio.shield(closed)
+        async with asyncio.timeout(DEADLINE_S):
+            await is_refused.wait()
 
     assert (await closed).postings == 1
     assert (await verify_books(worker_database, stall.org.id)).fault is None
