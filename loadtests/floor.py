@@ -118,10 +118,10 @@ VALUES ({_id(ORG, ":o::int")}, {_id(24, ":n::bigint")}, {_id(21, ":n::bigint")},
         {_id(20, ":n::bigint")}, {_id(BILL, ":n::bigint")}, 20000);
 INSERT INTO postings (
     org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
-    cause_kind, cause_id, step, effective_at, posted_at)
+    cause_kind, cause_id, step, effective_at, posted_at, day, item_id)
 VALUES ({_id(ORG, ":o::int")}, {_id(22, ":n::bigint")}, 'bank_clearing', {_id(ACCOUNT, ":p::int")},
         'takings', {_id(PAYEE, ":p::int")}, 20000, 'payment', {_id(24, ":n::bigint")}, 0, now(),
-        now());
+        now(), current_date, {_id(20, ":n::bigint")});
 WITH written AS (
     INSERT INTO events (
         org_id, id, kind, payee_id, receiving_account_id, bill_id, data, recorded_at)

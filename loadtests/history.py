@@ -27,6 +27,7 @@ def _id(kind: int, at: str = "p.at") -> str:
     return _ID.format(kind=kind, at=at)
 
 
+DAY: Final = "CAST(p.at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date)"
 OPENED: Final = "p.at - interval '90 seconds'"
 BILL, NOTICE, CREDIT = _id(1, OPENED), _id(2), _id(3)
 MATCH, SECOND_MATCH, PAID, SURPLUS, EVENT = _id(4), _id(5), _id(6), _id(7), _id(8)
@@ -173,21 +174,22 @@ HISTORY: Final[dict[str, str]] = {
     "postings": f"""
         INSERT INTO postings (
             org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
-            cause_kind, cause_id, step, effective_at, posted_at)
+            cause_kind, cause_id, step, effective_at, posted_at, day, item_id)
         SELECT p.org_id, {PAID}, 'bank_clearing', p.account_id,
                CASE p.verdict WHEN 'no_bill' THEN 'unapplied_cash' ELSE 'takings' END,
                CASE p.verdict WHEN 'no_bill' THEN p.account_id ELSE p.payee_id END,
                p.amount_vnd, CASE WHEN {HAS_BILL} THEN 'payment' ELSE 'match' END,
-               CASE WHEN {HAS_BILL} THEN {PAYMENT} ELSE {MATCH} END, 0, p.at, p.at
+               CASE WHEN {HAS_BILL} THEN {PAYMENT} ELSE {MATCH} END, 0, p.at, p.at,
+               {DAY}, {CREDIT}
         FROM past p
         UNION ALL
         SELECT p.org_id, {SURPLUS}, 'bank_clearing', p.account_id, 'unapplied_cash', p.account_id,
-               5000, 'match', {MATCH}, 0, p.at, p.at
+               5000, 'match', {MATCH}, 0, p.at, p.at, {DAY}, {CREDIT}
         FROM past p WHERE p.verdict = 'over'
         UNION ALL
         SELECT p.org_id, again.id, again.debit_code, again.debit_id, again.credit_code,
                again.credit_id, p.amount_vnd, again.cause_kind, again.cause_id, 0, p.at,
-               p.at + interval '1 hour'
+               p.at + interval '1 hour', {DAY}, {CREDIT}
         FROM past p
         CROSS JOIN LATERAL (VALUES
             ({SURPLUS}, 'takings', p.payee_id, 'bank_clearing', p.account_id, 'match_reversal',

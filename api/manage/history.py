@@ -45,6 +45,7 @@ OBJECT_KINDS: Final = (
     "credit",
     "device",
     "device_enrolment",
+    "ledger_day",
     "lot",
     "movement",
     "organisation",

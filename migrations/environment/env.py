@@ -1,5 +1,7 @@
 """Alembic's environment: the owner's connection, short locks, every model of the project."""
 
+import time
+
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
@@ -11,6 +13,7 @@ load_models()
 
 LOCK_TIMEOUT_MS = 5_000  # a migration that cannot get its lock gives way to the city's traffic
 STATEMENT_TIMEOUT_MS = 600_000
+LOCK_AGAIN_S = 0.2
 MIGRATION_LOCK = 0x7068_6D69  # one migration of a database at a time; the second finds it done
 
 
@@ -27,8 +30,11 @@ def run() -> None:
     assert url
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=dict(KEEPALIVES))
     with engine.connect() as connection:
-        # Until the connection ends, and waited for without a limit: before the limits are set.
-        connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        # Until the connection ends, and waited for without a limit. By asking again, since an index
+        # that is made CONCURRENTLY waits for whoever waits inside a statement.
+        while not connection.scalar(text(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})")):
+            connection.commit()
+            time.sleep(LOCK_AGAIN_S)
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
         connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
         connection.commit()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ops.cli.database import add_database
 from ops.cli.development import add_development
+from ops.cli.ledger import add_ledger
 from ops.cli.options import ROOT, add_command
 from ops.cli.running import add_running
 from ops.cli.tools import add_tools
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_running(commands)
     add_database(commands)
+    add_ledger(commands)
     add_development(commands)
     add_tools(commands)
     add_command(commands, "version", _version, "print the version")

@@ -1,15 +1,20 @@
 """Commands on the database: migrations, backups, codes, the demo city's rows."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.cli.options import add_command, add_data, add_port, add_sandbox_port, read_instant
+from ops.cli.options import (
+    add_command,
+    add_data,
+    add_port,
+    add_sandbox_port,
+    read_instant,
+    read_settings_as,
+)
 from ops.console import say
 from ops.errors import CannotStart
 
 if TYPE_CHECKING:
-    from core.settings import Settings
     from ops.cli.options import Options, Parsers
 
 
@@ -132,7 +137,7 @@ def _add_code(options: "Options") -> int:
         is_migration_wanted=False,
         postgres_port=options.postgres_port,
     ) as environment:
-        settings = _read_settings(environment, "add-code")
+        settings = read_settings_as("add-code", environment)
         name = asyncio.run(add_organisation_code(settings, options.organisation, options.code))
         say(f"{options.code} is one more code of {name} now: bills can be opened with it.")
     return 0
@@ -150,7 +155,7 @@ def _backup(options: "Options") -> int:
         postgres_port=options.postgres_port,
     ) as environment:
         owner_url, key = environment["PHOPAY_DATABASE_URL"], environment["PHOPAY_SECRET_KEY"]
-        photo_dir = find_folder(_read_settings(environment, "backup"))
+        photo_dir = find_folder(read_settings_as("backup", environment))
         backup = make_backup(
             owner_url, key, options.folder, has_key=options.with_key, photo_dir=photo_dir
         )
@@ -187,7 +192,7 @@ def _restore(options: "Options") -> int:
                 owner_url,
                 key,
                 options.folder,
-                photo_dir=find_folder(_read_settings(environment, "restore")),
+                photo_dir=find_folder(read_settings_as("restore", environment)),
                 may_replace=options.replace,
                 may_skip_photos=options.skip_bad_photos,
             )
@@ -213,13 +218,3 @@ def _seed(options: "Options") -> int:
         )
         print("\n".join(lines))
     return 0
-
-
-def _read_settings(environment: dict[str, str], process_name: str) -> "Settings":
-    from core.settings import WrongSettings, read_settings
-
-    os.environ.update({"PHOPAY_PROCESS_NAME": process_name, **environment})
-    try:
-        return read_settings()
-    except WrongSettings as problem:
-        raise CannotStart(str(problem)) from problem

@@ -2,12 +2,17 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.errors import CannotStart
+
 if TYPE_CHECKING:
+    from core.settings import Settings
+
     Options = argparse.Namespace
     Command = Callable[[argparse.Namespace], int]
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (no public name)
@@ -85,3 +90,14 @@ def read_speed(text: str) -> int:
         if 1 <= int(text) <= 120:
             return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 120")
+
+
+def read_settings_as(process_name: str, environment: Mapping[str, str]) -> "Settings":
+    """Read the settings of a process of this command, on the database that it has opened."""
+    from core.settings import WrongSettings, read_settings
+
+    os.environ.update({"PHOPAY_PROCESS_NAME": process_name, **environment})
+    try:
+        return read_settings()
+    except WrongSettings as problem:
+        raise CannotStart(str(problem)) from problem

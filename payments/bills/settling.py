@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.bills import queries_payments, queries_settling
 from payments.bills.owners_rules import NewChange, list_changes
-from payments.bills.payment_rules import Payment, SettlingPlan, expire_taken_back
+from payments.bills.payment_rules import Payment, SettlingPlan, SourceKind, expire_taken_back
 from payments.bills.rules import UNPAID, BillState, BillStatus
 from payments.breaks import queries as break_queries
 from payments.ledger import service as ledger
@@ -124,4 +124,5 @@ def _posting(payment: Payment, *, is_reversal: bool = False) -> NewPosting:
         cause_id=payment.id,
         step=0,
         effective_at=payment.occurred_at,
+        item_id=payment.source_id if payment.source_kind == SourceKind.CREDIT else None,
     )

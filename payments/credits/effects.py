@@ -75,6 +75,7 @@ def list_postings(match: NewMatch, credit: CreditFacts) -> list[NewPosting]:
             cause_id=match.id,
             step=step,
             effective_at=credit.occurred_at,
+            item_id=credit.id,
         )
         for step, (account, amount_vnd) in enumerate(list_shares(match, credit))
     ]
@@ -92,6 +93,7 @@ def list_reversal(match: NewMatch, credit: CreditFacts) -> list[NewPosting]:
             cause_id=match.id,
             step=step,
             effective_at=credit.occurred_at,
+            item_id=credit.id,
         )
         for step, (account, amount_vnd) in enumerate(list_shares(match, credit))
     ]

@@ -2,14 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from core.sql import InsertMany, insert_many
+from core.sql import send
 from payments.ledger.rules import AccountCode, AccountKey, NewPosting
+
+POSTING_COLUMNS: Final = {
+    "id": "uuid",
+    "debit_code": "text",
+    "debit_subject_id": "uuid",
+    "credit_code": "text",
+    "credit_subject_id": "uuid",
+    "amount_vnd": "bigint",
+    "cause_kind": "text",
+    "cause_id": "uuid",
+    "step": "smallint",
+    "effective_at": "timestamptz",
+    "item_id": "uuid",
+}
 
 INSERT_ACCOUNTS = text("""
     INSERT INTO ledger_accounts (org_id, code, subject_id, opened_at)
@@ -18,31 +33,25 @@ INSERT_ACCOUNTS = text("""
     ON CONFLICT DO NOTHING
 """)
 
-INSERT_POSTINGS = InsertMany(
-    "postings",
-    {
-        "id": "uuid",
-        "debit_code": "text",
-        "debit_subject_id": "uuid",
-        "credit_code": "text",
-        "credit_subject_id": "uuid",
-        "amount_vnd": "bigint",
-        "cause_kind": "text",
-        "cause_id": "uuid",
-        "step": "smallint",
-        "effective_at": "timestamptz",
-    },
-    shared=("org_id", "posted_at"),
-)
-
-SUM_BALANCE = text("""
-    SELECT coalesce(sum(CASE WHEN credit_code = :code AND credit_subject_id = :subject_id
-                             THEN amount_vnd ELSE -amount_vnd END), 0)::bigint
-    FROM postings
-    WHERE org_id = :org_id
-      AND ((credit_code = :code AND credit_subject_id = :subject_id)
-           OR (debit_code = :code AND debit_subject_id = :subject_id))
-""")
+# Whoever closes a day waits for whoever shares this lock, and who had to wait for a close reads the
+# row again: the day is open in any case. An organisation without its row writes NULL, and is
+# refused. FOR KEY SHARE would not do: an UPDATE of `closed_through` waits for no such lock.
+INSERT_POSTINGS = text(f"""
+    WITH books AS (
+        SELECT org_id, closed_through FROM ledger_books WHERE org_id = :org_id FOR SHARE)
+    INSERT INTO postings (
+        org_id, posted_at, {", ".join(POSTING_COLUMNS)}, day)
+    SELECT :org_id, :posted_at, t.*,
+           CASE WHEN books.org_id IS NOT NULL THEN greatest(
+               least(
+                   CAST(t.effective_at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date),
+                   CAST(:posted_at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date),
+                   CAST(now() AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date)),
+               books.closed_through + 1) END
+    FROM unnest({", ".join(f"CAST(:{n} AS {kind}[])" for n, kind in POSTING_COLUMNS.items())})
+         AS t ({", ".join(POSTING_COLUMNS)})
+    LEFT JOIN books ON true
+""")  # noqa: S608 (our names)
 
 SUM_TURNOVER = text("""
     SELECT coalesce(sum(CASE WHEN credit_code = :code THEN amount_vnd ELSE 0 END), 0)::bigint,
@@ -85,7 +94,11 @@ async def insert_accounts_once(
 async def insert_postings(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
-    """Write postings; one cause can post each of its steps once only (unique key)."""
+    """Write postings; one cause can post each of its steps once only (unique key).
+
+    Each falls in the day on which it happened, no later than today, and in the first open day if
+    that one is closed. A close of the organisation's day is waited for.
+    """
     rows = [
         (
             new_id(),
@@ -98,16 +111,12 @@ async def insert_postings(
             posting.cause_id,
             posting.step,
             posting.effective_at,
+            posting.item_id,
         )
         for posting in postings
     ]
-    await insert_many(session, INSERT_POSTINGS, rows, org_id=org_id, posted_at=now)
-
-
-async def sum_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:
-    """Return credits minus debits of one account, in đồng, over all time."""
-    values = {"org_id": org_id, "code": key.code.value, "subject_id": key.subject_id}
-    return int((await session.execute(SUM_BALANCE, values)).scalar_one())
+    columns = dict(zip(POSTING_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    await send(session, INSERT_POSTINGS, {**columns, "org_id": org_id, "posted_at": now})
 
 
 async def sum_turnover(

@@ -1,14 +1,15 @@
 """Accounts and postings: the kinds of both. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 
 class AccountCode(StrEnum):
     """The kinds of ledger accounts; each belongs to a subject. docs/ledger.md says what posts."""
 
+    BANK = "bank"  # per receiving account: what its bank says is on it
     BANK_CLEARING = (
         "bank_clearing"  # per receiving account: reported by a callback, not by a statement
     )
@@ -20,6 +21,14 @@ class AccountCode(StrEnum):
     ATTENDANT_FLOAT = "attendant_float"  # per person: paid on behalf of a driver from the float
     TOLL_RECEIVABLE = "toll_receivable"  # per contract with a toll operator: charged, not paid out
     CARD_BALANCE = "card_balance"  # per contract with a card provider: charged, not paid out
+    BANK_CHARGES = "bank_charges"  # per receiving account: what its bank took for itself
+    NOT_THE_HUBS = "not_the_hubs"  # per receiving account: a holder's own money on its statement
+    REFUNDS_IN_TRANSIT = "refunds_in_transit"  # per receiving account: ordered, or sent and back
+    FEE_INCOME = "fee_income"  # per organisation: public fees that were paid
+    OPENING_BALANCE = "opening_balance"  # per receiving account: what was there before the books
+    WRITTEN_OFF = "written_off"  # per organisation: given up, by two people
+    OWN_TRANSFERS = "own_transfers"  # per organisation: under way between its own accounts
+    INTEREST = "interest"  # per receiving account: what its bank paid for the money on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +41,10 @@ class AccountKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewPosting:
-    """An amount to be moved from the debit to the credit account."""
+    """An amount to be moved from the debit to the credit account.
+
+    Whatever moves bank clearing names the credit whose clearing it is.
+    """
 
     debit: AccountKey
     credit: AccountKey
@@ -41,6 +53,7 @@ class NewPosting:
     cause_id: UUID
     step: int
     effective_at: datetime
+    item_id: UUID | None = None
 
 
 def bank_clearing(receiving_account_id: UUID) -> AccountKey:
@@ -76,3 +89,8 @@ def cash_variance(payee_id: UUID) -> AccountKey:
 def toll_receivable(contract_id: UUID) -> AccountKey:
     """Money that a toll operator has charged and not paid out."""
     return AccountKey(code=AccountCode.TOLL_RECEIVABLE, subject_id=contract_id)
+
+
+def subject_of_day(day: date) -> UUID:
+    """Return the id under which the log of changes has the close of a day."""
+    return uuid5(NAMESPACE_OID, f"phopay:ledger_day:{day.isoformat()}")

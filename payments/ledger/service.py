@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from payments.ledger import queries
+from payments.ledger import queries, summing
 from payments.ledger.rules import (
     AccountCode,
     AccountKey,
@@ -62,9 +62,11 @@ async def post(
         await queries.insert_postings(session, org_id, postings, now=now)
 
 
-async def read_balance(session: AsyncSession, org_id: UUID, key: AccountKey) -> int:
-    """Return an account's balance in đồng: credits minus debits."""
-    return await queries.sum_balance(session, org_id, key)
+async def read_balance(
+    session: AsyncSession, org_id: UUID, key: AccountKey, *, at: datetime | None = None
+) -> int:
+    """Return an account's balance in đồng, credits minus debits: now, or at an instant."""
+    return await summing.sum_at(session, org_id, key, at=at)
 
 
 async def read_takings(

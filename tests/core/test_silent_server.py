@@ -199,9 +199,12 @@ def test_two_migrations_at_once_are_one_after_the_other(fresh_database: FreshDat
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("SELECT pg_advisory_lock(%s)", [0x7068_6D69])
         one = subprocess.Popen([sys.executable, "-c", command, fresh_database.owner_url])
-        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        # It asks again and again, and waits inside no statement: see migrations/environment/env.py.
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
+        )
         end = time.monotonic() + 30
-        while owner.execute(waits).fetchone() != (1,):
+        while owner.execute(waits, ["%pg_try_advisory_lock%"]).fetchone() != (1,):
             assert one.poll() is None, "it did not wait"
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.audit import SYSTEM
-from core.clock import read_clock
+from core.audit import SYSTEM, Actor
+from core.clock import hanoi_day, read_clock
 from core.db import Database, open_database, open_engine
 from core.ids import new_id
 from core.jobs.attempts import JobAttempt
@@ -28,6 +28,7 @@ from payments.bills.serials import ReferenceSource
 from payments.bills.service import open_bills
 from payments.credits.queries_matches import put_off_match
 from payments.invariants.jobs import check_invariants
+from payments.ledger.closing import close_day
 from tests.migrations.release_people import City, Place
 
 QUICK: Final = RunnerLimits(poll_every=timedelta(seconds=0.05), grace=timedelta(seconds=0.1))
@@ -146,6 +147,14 @@ async def jobs(city: City, place: Place) -> None:
         while not task.done():  # as a worker that is killed: its job stays leased
             task.cancel()  # one may be lost to the driver, in the middle of a trip
             await asyncio.wait([task], timeout=1)
+
+
+async def closed_days(city: City, place: Place) -> None:
+    """Two closed days of the books: what came in today is in the second."""
+    today, by = hanoi_day(read_clock()), Actor(kind="staff", id=new_id(), name="finance.hkxm")
+    database, org_id = city.hub.services.database, UUID(place.office.id)
+    for day in (today - timedelta(days=1), today):
+        await close_day(database, org_id, day, actor=by, now=read_clock())
 
 
 @asynccontextmanager

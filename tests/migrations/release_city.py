@@ -56,6 +56,7 @@ async def build_city(hub: Hub, database: FreshDatabase, sandbox: httpx.Client) -
     await background.past_bills(city, pho)
     await background.owned_bills(city, pho)
     await background.jobs(city, pho)
+    await background.closed_days(city, pho)
 
 
 async def bills_of_every_end(city: City, place: Place, till: httpx.AsyncClient) -> None:

@@ -221,6 +221,8 @@ EVIDENCE = [
     "audit_log",
     "events",
     "ledger_accounts",
+    "ledger_days",
+    "ledger_checkpoints",
     "rejections",
 ]
 

@@ -76,14 +76,15 @@ GROW = f"""
 
     INSERT INTO postings (
         org_id, id, debit_code, debit_subject_id, credit_code, credit_subject_id, amount_vnd,
-        cause_kind, cause_id, step, effective_at, posted_at)
+        cause_kind, cause_id, step, effective_at, posted_at, day, item_id)
     SELECT %(org)s, {PAID}, 'bank_clearing', CAST(%(account)s AS uuid), 'takings',
            CAST(%(payee)s AS uuid), amount_vnd, CASE WHEN is_sale THEN 'match' ELSE 'payment' END,
-           CASE WHEN is_sale THEN match_id ELSE payment_id END, 0, at, at
+           CASE WHEN is_sale THEN match_id ELSE payment_id END, 0, at, at,
+           CAST(at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date), credit_id
     FROM past
     UNION ALL
     SELECT %(org)s, {OVER}, 'bank_clearing', %(account)s, 'unapplied_cash', %(account)s, 500,
-           'match', match_id, 0, at, at
+           'match', match_id, 0, at, at, CAST(at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date), credit_id
     FROM past WHERE is_over;
 
     INSERT INTO breaks (

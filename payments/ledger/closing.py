@@ -1,0 +1,208 @@
+"""Closing a day of an organisation's books: sums and hash first, then the lock for an instant.
+
+A closed day is never opened again. Nobody who posts waits behind a close: it finds a gap, or gives
+way (docs/adr/0015).
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import Actor, record_change
+from core.clock import hanoi_day
+from core.db import Database
+from core.tenancy import open_org_transaction
+from payments.ledger import queries_days as queries
+from payments.ledger.errors import BooksBusy, DayAhead, DayClosed, DayNotNext
+from payments.ledger.hashing import DayHash
+from payments.ledger.rules import subject_of_day
+from payments.ledger.types import Checkpoint, ClosedDay, DayCount
+
+TRIES_MAX: Final = 400  # for the lock, within two seconds or a little more
+PAUSE_S: Final = 0.005
+ROUNDS_MAX: Final = 3  # of reading; in the last one what came meanwhile is read under the lock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """All of a day that its close writes, as one instant showed it."""
+
+    previous: ClosedDay | None
+    before: DayCount
+    count: DayCount
+    checkpoints: list[Checkpoint]
+    hash: DayHash
+
+
+class _NotHeld(Exception):
+    """Somebody shares the lock; the transaction is over."""
+
+
+async def close_day(
+    database: Database, org_id: UUID, day: date, *, actor: Actor, now: datetime
+) -> ClosedDay:
+    """Close a day, in transactions of its own; the first close takes in all that lies before it.
+
+    Args:
+        database: of the hub's role.
+        day: the one after the last closed day, and not after today by our clock and the database's.
+
+    Raises:
+        BooksNotFound, DayClosed, DayNotNext, DayAhead
+        BooksBusy: somebody posted at any instant of two seconds; try again.
+    """
+    for rounds_left in reversed(range(ROUNDS_MAX)):
+        async with open_org_transaction(database, org_id) as session:
+            await queries.read_snapshot(session)
+            await queries.allow_time(session)
+            today = min(hanoi_day(now), await queries.read_today(session))
+            if day > today:
+                raise DayAhead(today)
+            check_order(await queries.read_closed_through(session, org_id), day)
+            reading = await _read(session, org_id, day)
+        closed = await _close_as_read(
+            database, org_id, day, reading, is_last=not rounds_left, actor=actor, now=now
+        )
+        if closed is not None:
+            log.info(
+                "ledger_day.closed",
+                org=str(org_id),
+                day=day.isoformat(),
+                postings=closed.postings,
+                hash=closed.hash.hex(),
+            )
+            return closed
+    raise AssertionError("the last round closes or raises")
+
+
+def check_order(closed_through: date | None, day: date) -> None:
+    """Refuse a day that is closed, or that another one comes before.
+
+    Raises:
+        DayClosed, DayNotNext
+    """
+    if closed_through is None:
+        return
+    if day <= closed_through:
+        raise DayClosed(day)
+    if day != (next_day := closed_through + timedelta(days=1)):
+        raise DayNotNext(next_day)
+
+
+async def _close_as_read(
+    database: Database,
+    org_id: UUID,
+    day: date,
+    reading: _Reading,
+    *,
+    is_last: bool,
+    actor: Actor,
+    now: datetime,
+) -> ClosedDay | None:
+    """Write a day under the lock; None: another posting fell in it since it was read.
+
+    Postings are only ever added, so that as many are the same.
+    """
+    for _ in range(TRIES_MAX):
+        with _unless_held():
+            async with open_org_transaction(database, org_id) as session:
+                is_held, closed_through = await queries.lock_books(session, org_id)
+                if not is_held:
+                    raise _NotHeld
+                check_order(closed_through, day)
+                count = await queries.count_day(session, org_id, day, after=_day_of(reading))
+                if count != reading.count:
+                    if not is_last:
+                        return None
+                    await queries.allow_time(session)
+                    reading = await _read(session, org_id, day)
+                return await _write(session, org_id, day, reading, actor=actor, now=now)
+        await asyncio.sleep(PAUSE_S)
+    raise BooksBusy
+
+
+async def _read(session: AsyncSession, org_id: UUID, day: date) -> _Reading:
+    previous = await queries.find_day(session, org_id, day - timedelta(days=1))
+    after = None if previous is None else previous.day
+    before = DayCount(0, None)
+    if previous is None:
+        before = await queries.count_before_books(session, org_id)
+    day_hash = DayHash(
+        org_id,
+        day,
+        previous_day=after,
+        previous_hash=None if previous is None else previous.hash,
+        postings_before=before.postings,
+    )
+    async for rows in queries.stream_postings(session, org_id, day, after=after):
+        day_hash.add_postings(rows)
+    return _Reading(
+        previous=previous,
+        before=before,
+        count=await queries.count_day(session, org_id, day, after=after),
+        checkpoints=await queries.sum_day(session, org_id, day, after=after),
+        hash=day_hash,
+    )
+
+
+async def _write(
+    session: AsyncSession,
+    org_id: UUID,
+    day: date,
+    reading: _Reading,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> ClosedDay:
+    previous = reading.previous
+    instants = [now, reading.count.last_posted_at, reading.before.last_posted_at]
+    if previous is not None:
+        instants.append(previous.closed_at)
+    # Clocks differ: whatever was posted up to this instant is in this day or before it.
+    closed_at = max(instant for instant in instants if instant is not None)
+    closed = ClosedDay(
+        day=day,
+        previous_day=_day_of(reading),
+        closed_at=closed_at,
+        closed_by=actor.id,
+        postings=reading.count.postings,
+        postings_before=reading.before.postings,
+        hash=reading.hash.finish(reading.checkpoints, closed_at=closed_at, closed_by=actor.id),
+        previous_hash=None if previous is None else previous.hash,
+    )
+    await queries.insert_day(session, org_id, closed)
+    if reading.checkpoints:
+        await queries.insert_checkpoints(session, org_id, day, reading.checkpoints)
+    await queries.move_books(session, org_id, day)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="ledger_day.closed",
+        object_kind="ledger_day",
+        object_id=subject_of_day(day),
+        after={"day": day.isoformat(), "hash": closed.hash.hex()},
+        now=now,
+    )
+    return closed
+
+
+def _day_of(reading: _Reading) -> date | None:
+    return None if reading.previous is None else reading.previous.day
+
+
+@contextmanager
+def _unless_held() -> Iterator[None]:
+    try:
+        yield
+    except _NotHeld:
+        return
