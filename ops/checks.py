@@ -141,4 +141,5 @@ def _side_by_side(arguments: list[str]) -> list[str]:
     """
     if any(one.startswith(("-n", "--numprocesses", "--pdb")) or "::" in one for one in arguments):
         return []
-    return ["-n", str((os.cpu_count() or 1) + 2), "--dist", "loadfile"]
+    side_by_side = ["-n", str((os.cpu_count() or 1) + 2), "--dist", "loadfile"]
+    return [*side_by_side, "--no-loadscope-reorder"]  # tests/conftest.py has an order

@@ -49,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for of_one_test in cases.values():
         for item in of_one_test[1:-1]:
             item.add_marker(pytest.mark.slow)
+    # One after the other, for they share a browser and a hub; and first, for their files are long.
+    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from payments.connections.service import EndpointRequest, create_endpoint
 from tests.world.constants import MB
-from tests.world.running_city import RunningCity, StaffedStall, run_apart
+from tests.world.running_city import RunningCity, StaffedStall
 
 
 def open_payos_stall(city: RunningCity) -> StaffedStall:
@@ -41,7 +41,7 @@ def open_payos_stall(city: RunningCity) -> StaffedStall:
             )
             return endpoint.address
 
-    address = run_apart(city.fresh_database, connect)
+    address = city.do(connect)
     city.sql(
         "UPDATE callback_endpoints SET revoked_at = now() WHERE provider = 'sepay' AND id IN"
         " (SELECT endpoint_id FROM callback_endpoint_accounts WHERE receiving_account_id = %(id)s)",

@@ -1,14 +1,12 @@
 """The vendor's counter in a real browser, with a real hub, a real bank app and real callbacks."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from core.clock import read_clock
 from core.ids import new_id
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
     at_the_counter,
@@ -18,11 +16,11 @@ from tests.browser.counter_steps import (
     pay_in_app,
     read_code,
     reference_of,
-    sign_in,
+    sign_in_by_hand,
     wait_for_words,
     words_spoken,
 )
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 
@@ -33,13 +31,6 @@ REMEMBER_ONCE = """
         sessionStorage.setItem(%s, %s);
     }
 """
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def test_keyed_amount_is_scanned_paid_shown_green_and_spoken(
@@ -145,7 +136,7 @@ def test_wrong_login_is_answered_in_plain_words(city: RunningCity, new_page: Ope
     stall = city.open_stall()
     page = new_page(locale="vi-VN")
 
-    sign_in(city, page, stall.owner, "not the password")
+    sign_in_by_hand(city, page, stall.owner, "not the password")
 
     expect(page.get_by_role("alert")).to_contain_text("Sai tên đăng nhập hoặc mật khẩu.")
     expect(page.get_by_role("alert")).to_contain_text("khóa 15 phút")

@@ -1,13 +1,11 @@
 """The counter on a bad network and with a wrong clock: no money is missed, no silence is green."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
 from api.live.streams import HEARTBEAT_S
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
     at_the_counter,
@@ -18,7 +16,7 @@ from tests.browser.counter_steps import (
     words_spoken,
 )
 from tests.browser.stalling_proxy import stalling_proxy
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 
@@ -31,13 +29,6 @@ WRONG_CLOCK = """(() => {
         static now() { return Right.now() + wrongMs; }
     };
 })()"""
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def notice_within(page: Page, silent_ms: int | None) -> None:

@@ -1,25 +1,15 @@
 """The counter in what a phone's browser leaves of the screen, and under a keyboard."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import key, make_code, sign_in
-from tests.world.running_city import RunningCity, StaffedStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall
 
 pytestmark = pytest.mark.browser
 
 SIZES = [(360, 640), (390, 664)]
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def open_counter(
@@ -156,7 +146,10 @@ def test_new_owner_gets_past_the_news_of_their_first_account(
     city: RunningCity, new_page: OpenPage
 ) -> None:
     stall = city.open_stall(is_seen=False)
-    city.sql("UPDATE payee_accounts SET proposed_at = '2020-01-01'")  # before all logins
+    before_all_logins = (
+        "UPDATE payee_accounts SET proposed_at = '2020-01-01' WHERE payee_id = %(id)s"
+    )
+    city.sql(before_all_logins, id=stall.payee_id)
     page = open_counter(city, new_page, stall)
     expect(page.locator("#banner summary")).to_contain_text("Tiền của quầy vào")
     page.locator("#banner summary").click()

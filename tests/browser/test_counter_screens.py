@@ -1,7 +1,6 @@
 """The counter's screens one by one: readable by everybody, on a phone, also without scripts."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
-from tests.browser.counter_steps import at_the_counter, key, make_code, sign_in
-from tests.world.running_city import RunningCity, StaffedStall, running_city
+from tests.browser.counter_steps import at_the_counter, key, make_code, sign_in, sign_in_by_hand
+from tests.world.running_city import RunningCity, StaffedStall
 
 pytestmark = pytest.mark.browser
 
@@ -21,13 +19,6 @@ PICTURES = Path(__file__).parents[2] / "docs/pictures"
 PICTURE_BYTES_MAX = 150_000
 AMOUNTS = Path(__file__).parents[1] / "data/counter_amounts.json"
 CASES = json.loads(AMOUNTS.read_text("utf-8"))["cases"]
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def quiet_counter(
@@ -56,7 +47,7 @@ def test_every_screen_is_accessible_on_a_phone(city: RunningCity, new_page: Open
     for path in ("/login", "/setup"):
         page.goto(f"{city.url}{path}")
         judge(page)
-    sign_in(city, page, stall.owner)
+    sign_in_by_hand(city, page, stall.owner)
     page.locator("#signal[data-live=yes]").wait_for()
     judge(page)  # the keypad, under the news that the account has changed
     reference = make_code(page)
@@ -208,7 +199,7 @@ def test_changed_account_is_shown_until_the_owner_says_seen(
 def test_counter_works_without_scripts(city: RunningCity, new_page: OpenPage) -> None:
     stall = city.open_stall()
     page = new_page(locale="vi-VN", java_script_enabled=False)
-    sign_in(city, page, stall.owner)
+    sign_in_by_hand(city, page, stall.owner)
 
     page.locator("#amount").fill("25")
     page.get_by_role("button", name="Tạo mã").click()

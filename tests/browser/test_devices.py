@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -18,29 +17,26 @@ from core.clock import read_clock
 from core.db import Database
 from identity.devices.signatures import verify_movement
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
+from tests.browser.gate_steps import use_own_network
 from tests.world.lots import LotFacts, a_lot
-from tests.world.running_city import RunningCity, run_apart, running_city
+from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 PIN = "739204"
 IMPORT = "const device = await import('/static/js/device.js');"
 
 
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub with one lot, its manager and an attendant."""
-    with running_city(cluster) as running:
+@pytest.fixture(scope="module", autouse=True)
+def people(city: RunningCity) -> None:
+    """One lot and an attendant, besides the manager."""
 
-        async def add(database: Database) -> LotFacts:
-            return await a_lot(database, org=running.org, now=read_clock())
+    async def add(database: Database) -> LotFacts:
+        return await a_lot(database, org=city.org, now=read_clock())
 
-        run_apart(running.fresh_database, add)
-        running.employ("boss", Role.MANAGER)
-        running.employ("tuan", Role.ATTENDANT)
-        yield running
+    city.do(add)
+    city.employ("tuan", Role.ATTENDANT)
 
 
 def open_devices(city: RunningCity, new_page: OpenPage, **options: Any) -> Page:
@@ -62,6 +58,7 @@ def make_code(boss: Page, name: str) -> str:
 def a_phone(city: RunningCity, new_page: OpenPage, **options: Any) -> Page:
     """Open the page that enrols, on a small phone."""
     phone = new_page(**{"width": 360, "height": 640, "locale": "vi-VN", **options})
+    use_own_network(phone)
     phone.goto(f"{city.url}/gate/enrol")
     phone.locator("#enrol[data-ready=yes]").wait_for()
     return phone
@@ -98,6 +95,7 @@ def test_a_phone_is_enrolled_by_scanning_the_managers_screen(
     check_accessible(boss)
 
     phone = new_page(width=360, height=640, locale="vi-VN")
+    use_own_network(phone)
     phone.goto(link)
     phone.locator("#enrol[data-ready=yes]").wait_for()
     expect(phone.locator("#code")).to_have_value(code)
@@ -221,7 +219,8 @@ def test_an_answer_that_is_lost_makes_no_second_device(
     phone.locator("[data-step=done]").wait_for()
 
     assert len(answers) == 2
-    assert city.sql("SELECT count(*) FROM devices WHERE name = 'Mất sóng'") == [(1,)]
+    query = "SELECT count(*) FROM devices WHERE org_id = %(org)s AND name = 'Mất sóng'"
+    assert city.sql(query, org=city.org.id) == [(1,)]
 
 
 @pytest.mark.parametrize("behind", [timedelta(hours=7), -timedelta(hours=7)])
@@ -230,6 +229,7 @@ def test_a_clock_that_is_hours_off_enrols_and_is_shown_to_the_manager(
 ) -> None:
     phone = new_page(width=360, height=640, locale="vi-VN")
     phone.clock.install(time=read_clock() - behind)
+    use_own_network(phone)
     phone.goto(f"{city.url}/gate/enrol")
     phone.locator("#enrol[data-ready=yes]").wait_for()
     boss = open_devices(city, new_page)
@@ -300,10 +300,10 @@ def test_a_revoked_phone_learns_it_from_the_hub(city: RunningCity, new_page: Ope
     assert said == [True, "device_revoked"]
 
 
-@pytest.mark.parametrize("code", ["", "abc", "DXA2-2222-2222"])
+@pytest.mark.parametrize("code", ["", "abc", "{org}-2222-2222"])
 def test_a_wrong_code_says_what_to_do(city: RunningCity, new_page: OpenPage, code: str) -> None:
     phone = a_phone(city, new_page)
-    phone.locator("#code").fill(code)
+    phone.locator("#code").fill(code.format(org=city.org.code))
     phone.get_by_role("button", name="Gắn máy này").click()
 
     expect(phone.locator("[data-error=enrolment_code_not_valid]")).to_be_visible()

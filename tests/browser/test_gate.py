@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.counter_steps import pay_in_app, read_code
-from tests.browser.gate_steps import at_the_gate, buzzes, enter, find
+from tests.browser.counter_steps import pay_in_app, read_code, sign_in_by_hand
+from tests.browser.gate_steps import NOTE_BUZZES, PHONE, buzzes, enter, find
 from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
@@ -14,7 +14,10 @@ pytestmark = pytest.mark.browser
 
 def test_motorbike_comes_in_pays_by_code_and_leaves(city: RunningCity, new_page: OpenPage) -> None:
     place = open_lot(city)
-    page = at_the_gate(city, new_page, place)
+    page = new_page(*PHONE, locale="vi-VN")
+    page.add_init_script(NOTE_BUZZES)
+    sign_in_by_hand(city, page, place.attendant)
+    page.get_by_role("button", name="Mở ca").click()
 
     enter(page, "29AA12345")
     expect(page.locator("[data-strip]")).to_contain_text("29AA 123.45")
@@ -37,6 +40,6 @@ def test_motorbike_comes_in_pays_by_code_and_leaves(city: RunningCity, new_page:
     expect(verdict).to_contain_text("Đã ra")
     expect(page.get_by_role("button", name="Hoàn tác")).to_be_visible()
 
-    status = "SELECT status, exit_reason FROM parking_sessions WHERE plate = '29AA12345'"
-    assert city.sql(status) == [("left", "paid")]
+    status = "SELECT status, exit_reason FROM parking_sessions WHERE lot_id = %(lot)s"
+    assert city.sql(status, lot=place.lot.id) == [("left", "paid")]
     assert len(set(buzzes(page))) >= 3  # in, unpaid and paid feel different

@@ -63,4 +63,5 @@ def test_vehicles_come_in_and_pay_at_the_hubs_time_whatever_the_phones_clock_sho
         ("29AA33333", "inside", "device"),
     ]
     assert all(abs(row[3] - read_clock()) < ABOUT for row in rows)
-    assert city.sql("SELECT reason, reason_facts FROM breaks") == []
+    breaks = "SELECT reason, reason_facts FROM breaks WHERE org_id = %(org)s"
+    assert city.sql(breaks, org=city.org.id) == []

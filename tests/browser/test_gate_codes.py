@@ -83,9 +83,10 @@ def test_a_code_drawn_without_network_is_confirmed_after_the_flush(
     page.context.set_offline(False)
     expect(page.locator("[data-unsent]")).to_be_hidden(timeout=SENT_WITHIN_MS)
     expect(drawn).to_contain_text("29AA 777.77: đã nhận 5.000\u00a0₫", timeout=SENT_WITHIN_MS)
-    stay = "SELECT status, paid_vnd, arrears_vnd FROM parking_sessions WHERE plate = '29AA77777'"
-    assert city.sql(stay) == [("left", 5_000, 0)]
-    assert city.sql("SELECT count(*) FROM breaks WHERE closed_at IS NULL") == [(0,)]
+    stay = "SELECT status, paid_vnd, arrears_vnd FROM parking_sessions WHERE lot_id = %(lot)s"
+    assert city.sql(stay, lot=place.lot.id) == [("left", 5_000, 0)]
+    breaks = "SELECT count(*) FROM breaks WHERE org_id = %(org)s AND closed_at IS NULL"
+    assert city.sql(breaks, org=city.org.id) == [(0,)]
 
 
 def test_the_code_stays_the_same_while_the_vehicle_owes_the_same(
@@ -144,9 +145,9 @@ def test_cash_instead_of_the_code_that_was_drawn(city: RunningCity, new_page: Op
 
     query = (
         "SELECT b.status, s.paid_vnd, s.exit_reason FROM bills b"
-        " JOIN parking_sessions s ON s.id = b.owner_id WHERE s.plate = '29AA34343'"
+        " JOIN parking_sessions s ON s.id = b.owner_id WHERE s.lot_id = %(lot)s"
     )
-    wait_until(lambda: city.sql(query) == [("cancelled", 5_000, "paid")])
+    wait_until(lambda: city.sql(query, lot=place.lot.id) == [("cancelled", 5_000, "paid")])
 
 
 def test_what_was_paid_by_a_code_is_not_asked_for_again(
@@ -178,8 +179,8 @@ def test_what_the_hub_says_was_paid_is_not_asked_for_without_network(
     place = open_lot(city)
     page = a_phone_with_a_block(city, new_page, place)
     a_vehicle_inside(page, "29AA67676")
-    paid = "UPDATE parking_sessions SET paid_vnd = 5000 WHERE plate = '29AA67676' RETURNING 1"
-    assert city.sql(paid) == [(1,)]
+    paid = "UPDATE parking_sessions SET paid_vnd = 5000 WHERE lot_id = %(lot)s RETURNING 1"
+    assert city.sql(paid, lot=place.lot.id) == [(1,)]
     page.evaluate("() => gate.offline.refresh()")
 
     go_offline(page)

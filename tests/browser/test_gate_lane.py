@@ -4,14 +4,13 @@ import time
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import PHONE, at_the_gate, enter, find, type_plate
 from tests.browser.test_gate_screens import judge
-from tests.world.constants import PASSWORD
+from tests.world.constants import BUSY_S
 from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -22,11 +21,9 @@ SAID_WITHIN_MS = 9_000  # a silent lane is known after five seconds, and a look
 def a_lane(city: RunningCity, place: StaffedLot, access_id: UUID, **facts: Any) -> None:
     """Let the sandbox's controller serve a lane; by itself it opens."""
     city.sql("UPDATE parking_accesses SET has_controller = true WHERE id = %(id)s", id=access_id)
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        wanted = {"name": "Thanh chắn", "scopes": ["lanes.serve"], "lot_id": str(place.lot.id)}
-        key = boss.post("/v1/keys", json=wanted).raise_for_status().json()["key"]
+    boss = city.client_of("boss")
+    wanted = {"name": "Thanh chắn", "scopes": ["lanes.serve"], "lot_id": str(place.lot.id)}
+    key = boss.post("/v1/keys", json=wanted).raise_for_status().json()["key"]
     body = {
         "hub_url": city.url,
         "lot_id": str(place.lot.id),
@@ -115,8 +112,8 @@ def test_barrier_that_is_silent_is_opened_by_hand_with_a_reason_and_a_photo(
     let_out(page, "345")
     began = time.monotonic()
     page.get_by_role("button", name="Mở thanh chắn").click()
-    expect(lane_of(page)).to_have_attribute("data-lane", "silent", timeout=SAID_WITHIN_MS)
-    assert time.monotonic() - began < SAID_WITHIN_MS / 1_000
+    expect(lane_of(page)).to_have_attribute("data-lane", "silent")
+    assert time.monotonic() - began < SAID_WITHIN_MS / 1_000 + BUSY_S
     expect(page.locator("#sheet [data-action=again]")).to_have_count(0)  # it may be open
     judge(page)
 

@@ -4,7 +4,6 @@ import json
 from datetime import date, timedelta
 from uuid import UUID
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -21,7 +20,6 @@ from tests.browser.gate_steps import (
     type_plate,
     wait_for_yes,
 )
-from tests.world.constants import PASSWORD
 from tests.world.parking_sessions import a_tariff_document
 from tests.world.passes import a_pass_in_force
 from tests.world.running_city import RunningCity
@@ -238,12 +236,10 @@ def test_a_revoked_phone_keeps_neither_passes_nor_vehicles(
     page = a_phone_with_passes(city, new_page, place)
     enter(page, "29AA62222")
     wait_for_yes(page, "async () => (await gate.offline.find('222')).stays.length")
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        device_id = page.evaluate("gate.queue.device.deviceId")
-        path = f"/v1/devices/{device_id}/revoke"
-        boss.post(path, json={"reason": "Mất máy"}).raise_for_status()
+    boss = city.client_of("boss")
+    device_id = page.evaluate("gate.queue.device.deviceId")
+    path = f"/v1/devices/{device_id}/revoke"
+    boss.post(path, json={"reason": "Mất máy"}).raise_for_status()
 
     page.reload()
 

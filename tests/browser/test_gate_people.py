@@ -1,6 +1,5 @@
 """Several attendants and one phone: each is named by their PIN, with a network and without."""
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -9,7 +8,6 @@ from identity.people.rules import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.gate_steps import an_enrolled_phone, enter, go_offline, type_plate
 from tests.browser.test_gate_screens import judge
-from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, employ_at, open_lot
 
@@ -31,12 +29,10 @@ def place(city: RunningCity) -> StaffedLot:
             city.do(employ)
         name = "Lan" if login.endswith("lan") else "Tú"
         city.sql("UPDATE staff SET display_name = %(n)s WHERE login = %(l)s", n=name, l=login)
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        for login_, pin in ((made.attendant, PIN), (f"{made.attendant}.lan", HER_PIN)):
-            body = {"pin": pin}
-            boss.post(f"/v1/staff/{id_of(city, login_)}/pin", json=body).raise_for_status()
+    boss = city.client_of("boss")
+    for login_, pin in ((made.attendant, PIN), (f"{made.attendant}.lan", HER_PIN)):
+        body = {"pin": pin}
+        boss.post(f"/v1/staff/{id_of(city, login_)}/pin", json=body).raise_for_status()
     return made
 
 
@@ -197,10 +193,8 @@ def test_who_was_removed_loses_the_phone_and_the_plate_stays_typed(
     page.get_by_role("button", name="Mở ca").click()
     expect(page.locator("[data-screen=enter]")).to_be_visible()
     her_id = id_of(city, f"{place.attendant}.lan")
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as boss:
-        login = {"login": "boss", "password": PASSWORD}
-        boss.post("/v1/sign-ins", json=login).raise_for_status()
-        boss.post(f"/v1/staff/{her_id}/pin", json={"pin": WRONG_PIN}).raise_for_status()
+    boss = city.client_of("boss")
+    boss.post(f"/v1/staff/{her_id}/pin", json={"pin": WRONG_PIN}).raise_for_status()
     type_plate(page, "29AA66666")
     page.wait_for_timeout(5_500)  # her token is out in every process
 

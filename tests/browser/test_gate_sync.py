@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
@@ -13,7 +12,6 @@ from tests.browser.gate_steps import (
     type_plate,
     wait_for_yes,
 )
-from tests.world.constants import PASSWORD
 from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 
@@ -142,11 +140,9 @@ def test_the_queue_is_sent_after_the_shift_was_closed_elsewhere(
     page = an_enrolled_phone(city, new_page, place)
     keep_entries(page, "29AA31111")
     shift_id = page.evaluate("gate.shift.id")
-    with httpx.Client(base_url=city.url, headers={"Origin": city.url}) as attendant:
-        login = {"login": place.attendant, "password": PASSWORD}
-        attendant.post("/v1/sign-ins", json=login).raise_for_status()
-        path = f"/v1/shifts/{shift_id}/close"
-        attendant.post(path, json={"counted_vnd": 0}).raise_for_status()
+    attendant = city.client_of(place.attendant)
+    path = f"/v1/shifts/{shift_id}/close"
+    attendant.post(path, json={"counted_vnd": 0}).raise_for_status()
     other = page.context.new_page()
     page.close()
     other.context.set_offline(False)

@@ -1,7 +1,6 @@
 """Out by toll account: paid, declined, and a wallet that answers too late."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,15 +11,14 @@ from core.db import Database
 from core.ids import new_id
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
-from ops.postgres.supervisor import Cluster
 from payments.polling.client import open_client
 from payments.rails.toll.contracts import create_contract
 from payments.rails.toll.service import TollService
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code
 from tests.browser.gate_steps import at_the_gate, enter, find
-from tests.world.constants import MANAGER
-from tests.world.running_city import RunningCity, running_city
+from tests.world.constants import BUSY_S, MANAGER
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import StaffedLot, open_lot
 from tests.world.tolls import CLIENT_ID, TOLL_SECRET
 
@@ -29,31 +27,29 @@ CAR_VND = 25_000
 FALLS_BACK_WITHIN_S = 4.5  # three for the operator, and the code
 
 
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox whose toll operator the organisation has a contract with."""
-    with running_city(cluster) as running:
-        admitted = {"client_id": CLIENT_ID, "secret": TOLL_SECRET}
-        running.sandbox.post("/control/toll/clients", json=admitted).raise_for_status()
+@pytest.fixture(scope="module", autouse=True)
+def contract(city: RunningCity) -> None:
+    """The organisation has a contract with the sandbox's toll operator."""
+    admitted = {"client_id": CLIENT_ID, "secret": TOLL_SECRET}
+    city.sandbox.post("/control/toll/clients", json=admitted).raise_for_status()
 
-        async def sign(database: Database) -> None:
-            async with open_org_transaction(database, running.org.id) as session:
-                await create_contract(
-                    session,
-                    running.org,
-                    new_id(),
-                    name="Ví thu phí thử",
-                    url=running.sandbox_url,
-                    client_id=CLIENT_ID,
-                    secret=TOLL_SECRET,
-                    allowed_origins=[running.sandbox_url],
-                    sealer=Sealer.from_settings(running.fresh_database.settings),
-                    actor=MANAGER,
-                    now=read_clock(),
-                )
+    async def sign(database: Database) -> None:
+        async with open_org_transaction(database, city.org.id) as session:
+            await create_contract(
+                session,
+                city.org,
+                new_id(),
+                name="Ví thu phí thử",
+                url=city.sandbox_url,
+                client_id=CLIENT_ID,
+                secret=TOLL_SECRET,
+                allowed_origins=[city.sandbox_url],
+                sealer=Sealer.from_settings(city.fresh_database.settings),
+                actor=MANAGER,
+                now=read_clock(),
+            )
 
-        running.do(sign)
-        yield running
+    city.do(sign)
 
 
 def a_car(city: RunningCity, new_page: OpenPage, plate: str) -> tuple[StaffedLot, Page]:
@@ -146,7 +142,7 @@ def test_a_wallet_that_is_silent_falls_back_and_a_late_success_keeps_no_money_tw
     began = time.monotonic()
     pay_by_toll(page)
     expect(page.locator("[data-screen=code] .qr svg")).to_be_visible()
-    assert time.monotonic() - began < FALLS_BACK_WITHIN_S
+    assert time.monotonic() - began < FALLS_BACK_WITHIN_S + BUSY_S
     expect(page.locator("#problem")).to_contain_text("chưa trả lời")
 
     payload = read_code(page)
@@ -167,5 +163,5 @@ def test_a_wallet_that_is_silent_falls_back_and_a_late_success_keeps_no_money_tw
     assert stay_of(city, place) == ("left", CAR_VND, CAR_VND)
     query = "SELECT status, kept_vnd FROM toll_requests WHERE id = %(id)s"
     assert city.sql(query, id=request_id) == [("charged", 0)]
-    breaks = city.sql("SELECT reason FROM breaks WHERE closed_at IS NULL")
-    assert breaks == [("toll_charged_too",)]  # finance gives it back
+    query = "SELECT reason FROM breaks WHERE org_id = %(org)s AND closed_at IS NULL"
+    assert city.sql(query, org=city.org.id) == [("toll_charged_too",)]  # finance gives it back

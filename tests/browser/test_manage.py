@@ -4,7 +4,6 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -12,28 +11,24 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 
 PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints/new", "/staff", "/keys", "/audit")
 
 
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub without any stall, and three people who may set it up."""
-    with running_city(cluster) as running:
-        running.employ("boss", Role.MANAGER)
-        running.employ("second", Role.APPROVER)
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def second(city: RunningCity) -> None:
+    """Somebody besides the manager, who agrees to what they propose."""
+    city.employ("second", Role.APPROVER)
 
 
-def open_manage(city: RunningCity, page: Page, login: str) -> Page:
+def open_manage(city: RunningCity, page: Page, name: str) -> Page:
     """Sign somebody in who looks after the organisation."""
-    sign_in(city, page, login)
+    sign_in(city, page, name)
     page.wait_for_url("**/manage")
     return page
 

@@ -1,34 +1,27 @@
 """Managers of lots at work: prices written, looked at and published; the other pages."""
 
-from collections.abc import Iterator
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from core.clock import hanoi_day, read_clock
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 
 PAGES = ("/lots", "/stays", "/tariffs", "/plate-requests")
 
 
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub with a stall, whose manager also runs a lot."""
-    with running_city(cluster) as running:
-        running.open_stall()
-        running.employ("boss", Role.MANAGER)
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def stall(city: RunningCity) -> None:
+    """A stall, whose manager also runs a lot."""
+    city.open_stall()
 
 
-def open_manage(city: RunningCity, page: Page, login: str = "boss") -> Page:
-    sign_in(city, page, login)
+def open_manage(city: RunningCity, page: Page) -> Page:
+    sign_in(city, page, "boss")
     page.wait_for_url("**/manage")
     return page
 

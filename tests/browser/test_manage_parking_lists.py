@@ -1,6 +1,5 @@
 """Passes, exemptions, the watch list by two people, and a lot's dashboard that shows them live."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,13 +10,12 @@ from core.clock import read_clock
 from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.world.lots import CAR, MOTORBIKE
 from tests.world.parking_sessions import Gate, a_stay, an_attendant, as_stall, open_a_shift
 from tests.world.passes import with_monthly_prices
-from tests.world.running_city import RunningCity, running_city
+from tests.world.running_city import RunningCity
 from tests.world.running_lots import open_lot
 
 pytestmark = pytest.mark.browser
@@ -41,27 +39,25 @@ class Lists:
 
 
 @pytest.fixture(scope="module")
-def lists(cluster: Cluster) -> Iterator[Lists]:
-    with running_city(cluster) as city:
-        city.employ("boss", Role.MANAGER)
-        city.employ("second", Role.APPROVER)
-        staffed = open_lot(
-            city,
-            document=with_monthly_prices(),
-            capacity={CAR: 4, MOTORBIKE: 10},
-            licensed={CAR: 2, MOTORBIKE: 10},
-        )
+def lists(city: RunningCity) -> Lists:
+    city.employ("second", Role.APPROVER)
+    staffed = open_lot(
+        city,
+        document=with_monthly_prices(),
+        capacity={CAR: 4, MOTORBIKE: 10},
+        licensed={CAR: 2, MOTORBIKE: 10},
+    )
 
-        async def start(database: Database) -> Gate:
-            attendant = await an_attendant(database, staffed.lot)
-            async with open_org_transaction(database, staffed.lot.org.id) as session:
-                shift_id = await open_a_shift(
-                    session, staffed.lot, attendant, now=read_clock() - timedelta(hours=4)
-                )
-            stall = await as_stall(database, staffed.lot)
-            return Gate(lot=staffed.lot, attendant=attendant, shift_id=shift_id, stall=stall)
+    async def start(database: Database) -> Gate:
+        attendant = await an_attendant(database, staffed.lot)
+        async with open_org_transaction(database, staffed.lot.org.id) as session:
+            shift_id = await open_a_shift(
+                session, staffed.lot, attendant, now=read_clock() - timedelta(hours=4)
+            )
+        stall = await as_stall(database, staffed.lot)
+        return Gate(lot=staffed.lot, attendant=attendant, shift_id=shift_id, stall=stall)
 
-        yield Lists(city=city, gate=city.do(start))
+    return Lists(city=city, gate=city.do(start))
 
 
 def sign_in_as(lists: Lists, new_page: OpenPage, login: str) -> Page:

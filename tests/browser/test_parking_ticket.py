@@ -1,6 +1,5 @@
 """The driver's page on a phone: a ticket's code, the bank's app, the receipt, and a complaint."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,13 +9,11 @@ from playwright.sync_api import Page, expect
 
 from core.clock import read_clock
 from core.db import Database
-from identity.people.rules import Role
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code, sign_in
 from tests.world.lots import CAR, a_lot
 from tests.world.parking_sessions import a_gate, a_stay, ticket_path_of
-from tests.world.running_city import RunningCity, StaffedStall, run_apart, running_city
+from tests.world.running_city import RunningCity, StaffedStall
 
 pytestmark = pytest.mark.browser
 
@@ -46,16 +43,13 @@ class ParkedCity:
             stay_id = await a_stay(database, gate, vehicle_class=CAR, entered_at=entered_at)
             return await ticket_path_of(database, gate, stay_id)
 
-        return self.city.url + run_apart(self.city.fresh_database, come_in)
+        return self.city.url + self.city.do(come_in)
 
 
 @pytest.fixture(scope="module")
-def parked(cluster: Cluster) -> Iterator[ParkedCity]:
-    """A hub and a sandbox for the tests of this file."""
-    with running_city(cluster) as city:
-        stall = city.open_stall()
-        city.employ("quan.ly", Role.MANAGER)
-        yield ParkedCity(city=city, stall=stall)
+def parked(city: RunningCity) -> ParkedCity:
+    """The lots of this file, and the stall that they are paid at."""
+    return ParkedCity(city=city, stall=city.open_stall())
 
 
 def is_sound(page: Page) -> None:
@@ -124,7 +118,7 @@ def test_three_taps_complain_of_the_price_and_the_answer_comes_to_the_same_link(
     expect(driver.locator("main")).to_contain_text("Đang xem xét")
     is_sound(driver)
     manager = new_page(width=1280, height=900, locale="vi-VN")
-    sign_in(parked.city, manager, "quan.ly")
+    sign_in(parked.city, manager, "boss")
     manager.goto(f"{parked.city.url}/manage/complaints")
     manager.get_by_role("link", name="Xem và trả lời").first.click()
     expect(manager.locator("main")).to_contain_text("QĐ 44/2017/QĐ-UBND")
@@ -148,7 +142,10 @@ def test_a_page_that_is_open_says_what_is_due_as_the_stay_grows(
     page.clock.install()
     page.goto(parked.park())
     expect(page.locator("[data-pay-state=due]")).to_be_visible()
-    parked.city.sql("UPDATE parking_sessions SET entered_at = entered_at - interval '1 hour'")
+    earlier = """
+        UPDATE parking_sessions SET entered_at = entered_at - interval '1 hour'
+        WHERE org_id = %(org)s"""
+    parked.city.sql(earlier, org=parked.city.org.id)
 
     page.clock.run_for(21_000)
 

@@ -1,6 +1,6 @@
 """The pay page on a payer's phone, with a real hub, a real bank app and real callbacks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import pay_in_app, read_code, sign_in
 from tests.browser.gate_steps import wait_for_yes
-from tests.world.running_city import RunningCity, StaffedStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall
 
 pytestmark = pytest.mark.browser
 
@@ -29,13 +28,6 @@ OPEN_BILL = """async ([payee_id, amount_vnd]) => {
     });
     return await answer.json();
 }"""
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file."""
-    with running_city(cluster) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """A stall on payOS in a real browser: from the keyed amount to the voice, and what goes wrong."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from ops.postgres.supervisor import Cluster
 from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import (
     at_the_counter,
@@ -18,16 +16,10 @@ from tests.browser.counter_steps import (
 )
 from tests.browser.payos_stall import count_orders, fail, open_payos_stall, subscription_of
 from tests.browser.test_counter_phone import is_seen_whole
-from tests.world.running_city import RunningCity, StaffedStall, running_city
+from tests.world.running_city import RunningCity, StaffedStall
+from tests.world.waits import wait_until
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def city(cluster: Cluster) -> Iterator[RunningCity]:
-    """A hub and a sandbox for the tests of this file; each opens stalls of its own."""
-    with running_city(cluster) as running:
-        yield running
 
 
 def at_phone(city: RunningCity, new_page: OpenPage, stall: StaffedStall) -> Page:
@@ -114,10 +106,14 @@ def test_a_lost_answer_is_looked_up_and_no_code_is_shown_meanwhile(
     expect(page.locator(".bill-making")).to_contain_text("Đang tra cứu ở payOS")
     assert page.locator(".qr").count() == 0
     assert is_seen_whole(page, page.get_by_role("button", name="Hủy khoản này"))
-    city.sql("UPDATE rail_requests SET next_attempt_at = now() WHERE status = 'unknown'")
-    page.get_by_role("button", name="Kiểm tra giao dịch").click()  # as the worker does by itself
-    city.sql("UPDATE rail_requests SET next_attempt_at = now() WHERE status = 'pending'")
-    page.wait_for_timeout(500)
+    due = """
+        UPDATE rail_requests SET next_attempt_at = now()
+        WHERE org_id = %(org)s AND status = %(was)s"""
+    city.sql(due, org=city.org.id, was="unknown")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name="Kiểm tra giao dịch").click()  # as the worker does
+    wait_until(lambda: city.sql(f"{due} RETURNING 1", org=city.org.id, was="pending"))
+    page.locator("#counter:not([aria-busy])").wait_for()
     page.get_by_role("button", name="Kiểm tra giao dịch").click()
 
     page.locator("[data-state=open] .qr svg").wait_for()

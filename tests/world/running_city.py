@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
+from functools import partial
+from itertools import count, product
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -44,7 +45,9 @@ from tests.world.sandboxes import a_sandbox_process
 from tests.world.servers import wait_until_served
 from tests.world.stalls import PayableStall
 
+SILENT_ORIGIN = "http://127.0.0.1:9"  # of a sandbox that is down: nobody answers there
 READY_WITHIN_S = 120.0  # a machine that has other work starts them slowly
+LETTERS = "CDEFGHJKMNPQRSTVWXYZ"  # of the codes of its organisations
 HOLDER = "HO KINH DOANH B12"
 # Longer than any account is there: a login made after a change cannot confirm that it was seen.
 HIRED_BEFORE = timedelta(days=60)
@@ -59,6 +62,34 @@ class StaffedStall(PayableStall):
     cashier: str
 
 
+class Apart:
+    """Asynchronous work on a database in a thread: Playwright keeps this thread's loop running."""
+
+    def __init__(self, fresh_database: FreshDatabase) -> None:
+        self._engine = open_engine(fresh_database.app_url, fresh_database.settings)
+        self._database = open_database(self._engine)
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever)
+
+    def do(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Run work, and wait for what it returns."""
+
+        async def run() -> T:
+            return await work(self._database)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._engine.dispose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
 @dataclass(kw_only=True)
 class RunningCity:
     """The running processes, and what tests do to them."""
@@ -67,9 +98,14 @@ class RunningCity:
     url: str
     sandbox: httpx.Client
     listener: socket.socket
+    apart: Apart
+    owner: psycopg.Connection  # past row-level security
     org: OrgFacts
     hub: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=lambda: count(1))
+    _codes: Iterator[str] = field(default_factory=lambda: map("".join, product(LETTERS, LETTERS)))
+    _logins: dict[str, str] = field(default_factory=dict)
+    _signed_in: dict[str, httpx.Client] = field(default_factory=dict)
 
     @property
     def sandbox_url(self) -> str:
@@ -104,14 +140,34 @@ class RunningCity:
             cashier=f"{login}.cashier",
         )
 
-    def employ(self, login: str, *roles: Role, payee_id: UUID | None = None) -> None:
-        """Let somebody sign in with PASSWORD."""
+    def begin_anew(self) -> None:
+        """Go on with an organisation that has nothing and nobody yet."""
+        self.org = self.do(partial(_found_org, code=f"DX{next(self._codes)}"))
+        self._logins.clear()
+
+    def employ(self, name: str, *roles: Role, payee_id: UUID | None = None) -> None:
+        """Let somebody of this name sign in with PASSWORD."""
+        self._logins[name] = login = f"{name}.{self.org.code.lower()}"
 
         async def add(database: Database) -> None:
             async with open_org_transaction(database, self.org.id) as session:
-                await self._add_staff(session, login, roles, payee_id)
+                await self._add_staff(session, login, roles, payee_id, display_name=name.title())
 
         self.do(add)
+
+    def login_of(self, name: str) -> str:
+        """Return the login of somebody employed by name; others are given by their logins."""
+        return self._logins.get(name, name)
+
+    def client_of(self, name: str) -> httpx.Client:
+        """Return a client that somebody has signed in with; it is kept, for logins are limited."""
+        login = self.login_of(name)
+        if login not in self._signed_in:
+            client = httpx.Client(base_url=self.url, headers={"Origin": self.url}, trust_env=False)
+            self._signed_in[login] = client
+            body = {"login": login, "password": PASSWORD}
+            client.post("/v1/sign-ins", json=body).raise_for_status()
+        return self._signed_in[login]
 
     def transfer(self, stall: StaffedStall, amount_vnd: int, memo: str, **facts: Any) -> None:
         """Let money reach a stall's account, as a bank app that lets the memo be changed."""
@@ -138,6 +194,8 @@ class RunningCity:
             **os.environ,
             **self.fresh_database.environment,
             "PHOPAY_PUBLIC_URL": self.url,
+            "PHOPAY_SANDBOX_ORIGINS": SILENT_ORIGIN,
+            "PHOPAY_TRUSTED_PROXIES": "127.0.0.1",
         }
         self.hub = subprocess.Popen(
             [sys.executable, "-m", "ops.hub_process", str(descriptor)],
@@ -149,9 +207,8 @@ class RunningCity:
 
     def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Run one statement as the owner, past row-level security."""
-        with psycopg.connect(self.fresh_database.owner_url, autocommit=True) as connection:
-            cursor = connection.execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self.owner.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
 
     def wait_for_credits(self, stall: StaffedStall, wanted: int) -> None:
         """Wait until so many credits of a stall's account are settled."""
@@ -189,14 +246,16 @@ class RunningCity:
                 )
         return payee.id, account_id
 
-    async def _add_staff(self, session: Any, login: str, roles: Any, payee_id: Any) -> None:
+    async def _add_staff(
+        self, session: Any, login: str, roles: Any, payee_id: Any, *, display_name: str = ""
+    ) -> None:
         await service.add_staff(
             session,
             self.org.id,
             granter=service.HUB,
             passwords=Passwords(memory_kib=PASSWORD_MEMORY_KIB),
             login=login,
-            display_name=login.title(),
+            display_name=display_name or login.title(),
             password=PASSWORD,
             roles=list(roles),
             scopes=[] if payee_id is None else [Scope(ScopeKind.PAYEE, payee_id)],
@@ -246,7 +305,14 @@ class RunningCity:
 
     def do(self, work: Callable[[Database], Awaitable[T]]) -> T:
         """Run asynchronous work on the database, past the hub."""
-        return run_apart(self.fresh_database, work)
+        return self.apart.do(work)
+
+    def close(self) -> None:
+        """Stop the hub, and let go of who is signed in."""
+        for client in self._signed_in.values():
+            client.close()
+        if self.hub is not None:
+            self.stop_hub()
 
 
 @contextmanager
@@ -257,36 +323,22 @@ def running_city(cluster: Cluster) -> Iterator[RunningCity]:
         sandbox = stack.enter_context(a_sandbox_process(time_scale=0.05))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        org = run_apart(fresh_database, _found_org)
+        apart = stack.enter_context(Apart(fresh_database))
+        owner = psycopg.connect(fresh_database.owner_url, autocommit=True)
         city = RunningCity(
-            fresh_database=fresh_database, url=url, sandbox=sandbox, listener=listener, org=org
+            fresh_database=fresh_database,
+            url=url,
+            sandbox=sandbox,
+            listener=listener,
+            apart=apart,
+            owner=stack.enter_context(owner),
+            org=apart.do(partial(_found_org, code="DXA2")),
         )
-        try:
-            city.start_hub()  # one that never gets ready is stopped, too
-            yield city
-        finally:
-            if city.hub is not None:
-                city.stop_hub()
+        stack.callback(city.close)
+        city.start_hub()
+        yield city
 
 
-def run_apart(fresh_database: FreshDatabase, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run asynchronous work in a thread: Playwright keeps this thread's loop running."""
-    results: list[T] = []
-
-    async def do() -> None:
-        engine = open_engine(fresh_database.app_url, fresh_database.settings)
-        try:
-            results.append(await work(open_database(engine)))
-        finally:
-            await engine.dispose()
-
-    thread = Thread(target=lambda: asyncio.run(do()))
-    thread.start()
-    thread.join()
-    assert results, "the work in the thread failed; its traceback is above"
-    return results[0]
-
-
-async def _found_org(database: Database) -> OrgFacts:
+async def _found_org(database: Database, *, code: str) -> OrgFacts:
     async with database.begin() as session:
-        return await an_organisation(session, code="DXA2", is_live=False, now=read_clock())
+        return await an_organisation(session, code=code, is_live=False, now=read_clock())
