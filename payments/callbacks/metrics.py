@@ -1,0 +1,17 @@
+"""Counters of callbacks and of notices, for Prometheus."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from core.metrics import METRICS
+
+CALLBACKS: Final = Counter(
+    "phopay_callbacks",
+    "Callbacks by provider and by what became of them: stored, refused, unknown address",
+    ["provider", "result"],
+    registry=METRICS,
+)
+NOTICES_PROCESSED: Final = Counter(
+    "phopay_notices_processed", "Notices that this process has processed", registry=METRICS
+)
