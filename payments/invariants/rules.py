@@ -76,7 +76,7 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
     "I6": Invariant(
         says="a rejected operation leaves every row as it was",
         proof=Proof.TEST,
-        where="tests/payments/test_refused_requests.py",
+        where="tests/api/v1/test_refused_requests.py",
     ),
     "I7": Invariant(
         says="one transaction of a bank posts at most once",
