@@ -1,4 +1,4 @@
-"""How each check of the books went, and what the worker sees of callback endpoints for one of them.
+"""Runs of the checks of the books, and the columns of callback endpoints that one of them reads.
 
 Locks: callback_endpoints for an instant, to grant columns of it. Survives the release still
 running: it does not know the table, and nothing is taken from it.

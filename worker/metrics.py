@@ -1,4 +1,4 @@
-"""What the worker measures for Prometheus: what waits, and how the checks of the books went.
+"""Measures of the worker for Prometheus: what waits, and how the checks of the books went.
 
 It asks the database every 15 seconds, whoever reads the metrics and however often.
 """

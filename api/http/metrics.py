@@ -1,4 +1,4 @@
-"""How long requests take, by route: for Prometheus, with as many series as there are routes."""
+"""Durations of requests by route: for Prometheus, with as many series as there are routes."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How each check of the books went: no organisation's rows, and nothing of theirs in them."""
+"""Runs of the checks of the books: no organisation's rows, and nothing of theirs in them."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""How a check ends, which checks cover which invariant, and which break alarms about it. Pure."""
+"""Runs of checks, the twenty invariants that they hold, and the breaks that alarm. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
