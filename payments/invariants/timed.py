@@ -158,27 +158,36 @@ QUIET_HOURS: Final = 3
 WEEK: Final = 168  # hours
 
 
-def _had_one(ago: str, *, weeks: int = 0) -> str:
-    """Write whether an endpoint `e` received a callback in the hour that ended so long ago."""
-    until = f"{NOW} - ({ago} + {weeks * WEEK}) * interval '1 hour'"
-    since = f"{NOW} - ({ago} + {weeks * WEEK + 1}) * interval '1 hour'"
-    return f"""EXISTS (
-          SELECT FROM notices n WHERE n.org_id = e.org_id AND n.endpoint_id = e.id
-            AND n.id >= {id_at(since)} AND n.id < {id_at(until)} AND n.source = 'callback')"""
+def _had_one(*, weeks: int) -> str:
+    """Write whether an endpoint `q` received a callback in the hour `h` of so many weeks before.
+
+    Not as EXISTS, which a planner may turn into a join over all notices there are.
+    """
+    until = f"{NOW} - (h.ago + {weeks * WEEK}) * interval '1 hour'"
+    since = f"{NOW} - (h.ago + {weeks * WEEK + 1}) * interval '1 hour'"
+    return f"""(
+          SELECT n.id FROM notices n WHERE n.org_id = q.org_id AND n.endpoint_id = q.id
+            AND n.id >= {id_at(since)} AND n.id < {id_at(until)} AND n.source = 'callback'
+          ORDER BY n.id LIMIT 1) IS NOT NULL"""  # noqa: S608
 
 
 EARNING_ENDPOINTS_ARE_NOT_SILENT: Final = f"""
-    SELECT e.org_id, e.id AS subject_id, count(*) AS quiet_hours
-    FROM callback_endpoints e
-    CROSS JOIN LATERAL (
-        SELECT coalesce(min(g.ago), {WEEK}) AS hours FROM generate_series(0, {WEEK - 1}) AS g (ago)
-        WHERE {_had_one("g.ago")}) AS quiet
-    CROSS JOIN generate_series(0, {WEEK - 1}) AS h (ago)
-    WHERE e.revoked_at IS NULL AND quiet.hours >= {QUIET_HOURS} AND h.ago < quiet.hours
-      AND {_had_one("h.ago", weeks=1)}
-      AND {_had_one("h.ago", weeks=2)}
-      AND {_had_one("h.ago", weeks=3)}
-    GROUP BY e.org_id, e.id HAVING count(*) >= {QUIET_HOURS}
+    WITH q AS MATERIALIZED (
+        SELECT e.org_id, e.id, coalesce((
+                   SELECT n.id FROM notices n WHERE n.org_id = e.org_id AND n.endpoint_id = e.id
+                     AND n.id >= {id_at(f"{NOW} - interval '1 week'")} AND n.id < {id_at(NOW)}
+                     AND n.source = 'callback'
+                   ORDER BY n.id DESC LIMIT 1), {id_at(f"{NOW} - interval '1 week'")}) AS newest
+        FROM callback_endpoints e WHERE e.revoked_at IS NULL
+    )
+    SELECT q.org_id, q.id AS subject_id, count(*) AS quiet_hours
+    FROM q JOIN generate_series(0, {WEEK - 1}) AS h (ago)
+      ON {id_at(f"{NOW} - (h.ago + 1) * interval '1 hour'")} >= q.newest
+    WHERE q.newest < {id_at(f"{NOW} - {QUIET_HOURS} * interval '1 hour'")}
+      AND {_had_one(weeks=1)}
+      AND {_had_one(weeks=2)}
+      AND {_had_one(weeks=3)}
+    GROUP BY q.org_id, q.id HAVING count(*) >= {QUIET_HOURS}
 """  # noqa: S608
 
 TIMED_INVARIANTS: Final[dict[str, str]] = {
