@@ -34,6 +34,7 @@ from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
 from api.manage import callback_endpoints as manage_endpoints
+from api.manage import checks as manage_checks
 from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
@@ -184,6 +185,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     parking_ticket.router,
     pay_complaints.router,
     overview.router,
+    manage_checks.router,
     manage_payees.router,
     manage_accounts.router,
     manage_endpoint_new.router,

@@ -22,6 +22,7 @@ from api.live.broadcaster import Broadcaster
 from core.clock import read_clock
 from core.database_connections import answered_within
 from core.db import Database, close_engine, measure_shared_clock, open_database, open_engine
+from core.metrics import metrics_served
 from core.rate_limit import RateLimit
 from core.sealing import Sealer
 from core.settings import Settings
@@ -161,6 +162,8 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         )
         stack.push_async_callback(close_engine, gate_engine)
         gate_database = open_database(gate_engine)
+        engines = {"app": engine, "gate": gate_engine}
+        stack.enter_context(metrics_served(settings.metrics_host, settings.metrics_port, engines))
         await stack.enter_async_context(_reading_revocations(device_tokens, gate_database))
         passwords = Passwords(memory_kib=settings.password_memory_kib)
         sign_ins = SignIns(

@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     # Where toll requests of live organisations may go: no contract is known, so nowhere unless the
     # operator of the hub says so. Those of test organisations go to a sandbox.
     toll_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    # Where Prometheus reads this process's metrics: nowhere unless a port is named, and then on
+    # this machine only unless an address is. Each process has its own port: the worker this one,
+    # hubs the next ones (docs/production.md).
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    metrics_host: str = "127.0.0.1"
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)

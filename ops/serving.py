@@ -1,5 +1,6 @@
 """Runs the hub: a bound socket and the processes that serve it."""
 
+import os
 import socket
 import sys
 import time
@@ -21,6 +22,7 @@ BACKLOG = 2048
 # Streams say something every 15 s.
 UNCONFIRMED_MS = 40_000
 READY_TIMEOUT_S = 60.0
+METRICS_PORT = "PHOPAY_METRICS_PORT"
 
 
 def bind(host: str, port: int, *, used_for: str, option: str) -> socket.socket:
@@ -52,17 +54,20 @@ def start_hub(
     environment: Mapping[str, str],
     *,
     name: str = "hub",
+    number: int = 1,
     module: str = "ops.hub_process",
     tls: tuple[Path, Path] | None = None,
 ) -> Child:
     """Start one process of the hub on a bound socket.
 
     Args:
+        number: of the processes that this machine's hub has, from 1: its metrics have the port so
+            many after the one that is set.
         tls: files of its certificate and of the key, where it is to speak TLS by itself.
     """
     descriptor = listener.fileno()
     command = [sys.executable, "-m", module, str(descriptor), *map(str, tls or ())]
-    its_environment = {**environment, "PHOPAY_PROCESS_NAME": name}
+    its_environment = {**environment, "PHOPAY_PROCESS_NAME": name, **find_metrics_port(number)}
     return running.start(name, command, its_environment, pass_fds=[descriptor])
 
 
@@ -104,16 +109,23 @@ def serve(*, host: str, port: int, workers: int, data_dir: Path, postgres_port: 
         )
         running = stack.enter_context(family())
         for number in range(workers):
-            start_hub(running, listener, environment, name=f"hub-{number + 1}")
+            start_hub(running, listener, environment, name=f"hub-{number + 1}", number=number + 1)
         wait_until_ready(f"http://{_reachable(host)}:{port}/health/live", running)
         say(f"The hub listens on http://{host}:{port} ({workers} processes); Ctrl-C stops it")
         for line in word_invitation(environment):
             say(line)
 
         def replace(ended: Child) -> None:
-            start_hub(running, listener, environment, name=ended.name)
+            number = int(ended.name.rpartition("-")[2])
+            start_hub(running, listener, environment, name=ended.name, number=number)
 
         restart_ended(running, replace)
+
+
+def find_metrics_port(number: int) -> dict[str, str]:
+    """Return the port of a process's metrics, as its variable; {} where none is set."""
+    first = os.environ.get(METRICS_PORT, "")
+    return {METRICS_PORT: str(int(first) + number)} if first.isascii() and first.isdigit() else {}
 
 
 def _reachable(host: str) -> str:

@@ -17,6 +17,7 @@ from core.db import open_database, open_engine
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.jobs.runner import JobRunner
 from core.logging import set_up_logging
+from core.metrics import metrics_served
 from core.sealing import Sealer
 from core.settings import Settings, WrongSettings, read_settings
 from parking.photos.service import Photos
@@ -27,6 +28,7 @@ from payments.rails.service import RailService
 from payments.rails.toll.service import TollService
 from registry import REGISTRY, Registry
 from worker.jobs import list_jobs, set_clock
+from worker.metrics import JOB_RUN_AT
 
 log = structlog.get_logger()
 
@@ -69,23 +71,25 @@ async def run(
     handlers = {kind: make(app_database) for kind, make in registry.job_handlers.items()}
     name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker.started")
+    engines = {"app": app_engine, "worker": worker_engine}
     try:
-        async with asyncio.TaskGroup() as group:
-            photos = Photos.from_settings(settings, app_database)
-            jobs = list_jobs(
-                databases,
-                registry,
-                processor=processor,
-                rails=rails,
-                tolls=tolls,
-                photos=photos,
-                reader=reader,
-            )
-            for job in jobs:
-                group.create_task(_repeat(job, stop))
-            if handlers:
-                runner = JobRunner(worker_database, handlers, name=name)
-                group.create_task(runner.run(stop))
+        with metrics_served(settings.metrics_host, settings.metrics_port, engines):
+            async with asyncio.TaskGroup() as group:
+                photos = Photos.from_settings(settings, app_database)
+                jobs = list_jobs(
+                    databases,
+                    registry,
+                    processor=processor,
+                    rails=rails,
+                    tolls=tolls,
+                    photos=photos,
+                    reader=reader,
+                )
+                for job in jobs:
+                    group.create_task(_repeat(job, stop))
+                if handlers:
+                    runner = JobRunner(worker_database, handlers, name=name)
+                    group.create_task(runner.run(stop))
     finally:
         await processor.close()
         await client.aclose()
@@ -99,6 +103,7 @@ async def _repeat(job: PeriodicJob, stop: asyncio.Event) -> None:
         pause_s = job.every_s
         try:
             await job.run(now=read_clock())
+            JOB_RUN_AT.labels(job.name).set_to_current_time()
         except Exception as error:
             log.error("job.not_done", job=job.name, error=repr(error))
             pause_s = max(job.every_s, FAILED_PAUSE_S)

@@ -26,6 +26,7 @@ from payments.rails.service import RailService
 from payments.rails.toll import jobs as toll_jobs
 from payments.rails.toll.service import TollService
 from registry import Registry
+from worker.metrics import MEASURE_EVERY_S, measure
 from worker.queries import delete_before
 
 CLOCK_EVERY_S: Final = 5.0
@@ -40,6 +41,7 @@ RETENTION: Final = {
     "events": ("recorded_at", timedelta(days=30)),
     "rejections": ("received_at", timedelta(days=30)),
     "sign_ins": ("expires_at", timedelta(days=30)),
+    "invariant_runs": ("started_at", timedelta(days=14)),
     "jobs": ("finished_at", timedelta(days=90)),  # NULL while it waits or runs: never deleted
 }
 
@@ -72,6 +74,7 @@ def list_jobs(
         *invariant_jobs.list_jobs(databases),
         *exit_jobs.list_jobs(databases),
         *session_jobs.list_jobs(databases, photos, reader),
+        PeriodicJob("measure", MEASURE_EVERY_S, partial(measure, databases)),
         PeriodicJob("purge_expired", RETENTION_EVERY_S, partial(purge_expired, databases)),
     )
 

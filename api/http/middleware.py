@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import answer_problem, answer_unexpected
+from api.http.metrics import observe_request
 from api.http.templating import CONTENT_SECURITY_POLICY
 from core.errors import BodyTooLarge, InvalidRequest
 from core.ids import new_id
@@ -71,6 +72,7 @@ class RequestFrame:
                     await answer_problem(request, too_large)(scope, receive, send_framed)
                     is_replaced = True
                     return
+                observe_request(scope, status=status, took_s=time.perf_counter() - started)
                 has = {name.lower() for name, _ in headers}
                 headers.append((b"x-request-id", request_id.encode()))
                 headers.extend(header for header in self.headers if header[0] not in has)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from prometheus_client import Histogram
 
 from api.http.shutdown import closing_on_signals
 from api.live.feeds import Feed, Subscriber
@@ -21,7 +22,8 @@ from api.live.places import Places
 from core.batching import MicroBatcher
 from core.database_connections import WatchedConnection, network_arguments
 from core.db import Database
-from core.ids import first_id_at
+from core.ids import first_id_at, instant_of
+from core.metrics import METRICS
 from core.settings import Settings
 from core.shared_clock import READ_DATABASE_CLOCK, measure, read_shared_clock
 from core.tenancy import open_org_transaction
@@ -42,6 +44,13 @@ READS_AT_ONCE: Final = 4  # of the pool's connections
 LISTEN_CHECK_S: Final = 5.0  # of silence; then it is checked whether it is still there,
 LISTEN_ANSWER_S: Final = 3.0  # and has this long to say so
 LISTEN_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+EVENT_LAG: Final = Histogram(
+    "phopay_event_lag_seconds",
+    "Time from an event to the hub that hands it to screens",
+    buckets=(0.01, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0),
+    registry=METRICS,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +219,8 @@ class Broadcaster:
 
     def _wake(self, payload: str) -> None:
         org_id, events = read_wake_up(payload)
+        if events:  # their ids are in the database's time, and so is the shared clock
+            EVENT_LAG.observe((read_shared_clock() - instant_of(events[-1].id)).total_seconds())
         if found := self._feeds.get(org_id):
             if events:
                 found[0].send(events)

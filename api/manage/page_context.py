@@ -59,7 +59,9 @@ MENU: Final = (
     ("/keys", "keys", "key", Permission.KEYS_MANAGE),
     ("/audit", "audit", "list", Permission.AUDIT_READ),
     ("/organisations", "organisations", "share", Permission.ORGANISATIONS_MANAGE),
+    ("/checks", "checks", "check", Permission.ORGANISATIONS_MANAGE),
 )
+CITY_PAGES: Final = ("organisations", "checks")
 Errors = Mapping[str, str]  # field → what is wrong with it; "" is for the whole form
 
 
@@ -188,7 +190,7 @@ class ManagerContext:
             MenuItem(name=self.say(f"nav.{name}"), icon=icon, path=self.path(path), is_here=is_here)
             for path, name, icon, permission in MENU
             for is_here in [name == here]
-            if self.may(permission) and (name != "organisations" or self.is_city)
+            if self.may(permission) and (name not in CITY_PAGES or self.is_city)
         ]
 
     @property

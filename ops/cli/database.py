@@ -38,6 +38,14 @@ def add_database(commands: "Parsers") -> None:
     )
     add_data(maintain)
 
+    books = add_command(
+        commands, "check-books", _check_books, "check now whether the books agree; 1: they do not"
+    )
+    books.add_argument(
+        "--whole", action="store_true", help="all stays of all years: minutes where they are many"
+    )
+    add_data(books)
+
     _add_backups(commands)
     code = add_command(commands, "add-code", _add_code, "give an organisation one more code")
     code.add_argument("organisation", metavar="CODE", help="a code that it has")
@@ -123,6 +131,21 @@ def _maintain(options: "Options") -> int:
         keep_trying(lambda: run_maintenance(owner_url, now=read_clock()))
     say("Maintained")
     return 0
+
+
+def _check_books(options: "Options") -> int:
+    import asyncio
+
+    from ops.books import check_books
+    from ops.database import open_database
+
+    with open_database(
+        options.data, may_prepare=False, postgres_port=options.postgres_port
+    ) as environment:
+        settings = _read_settings(environment, "check-books")
+        wrong = asyncio.run(check_books(settings, is_whole=options.whole))
+    say("The books agree" if not wrong else f"{wrong} checks did not end well: see above")
+    return 1 if wrong else 0
 
 
 def _add_code(options: "Options") -> int:

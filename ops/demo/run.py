@@ -107,7 +107,9 @@ def _serving_phones(
     """Serve the local network by TLS, beside the hub of this machine; yield what to print."""
     tls = ensure_certificate(data_dir / "lan", lan.address, now=read_clock())
     with bind(lan.address, lan.port, used_for="phones", option="--lan-port") as listener:
-        start_hub(running, listener, environment, name="hub-lan", tls=(tls.certificate, tls.key))
+        start_hub(
+            running, listener, environment, name="hub-lan", number=2, tls=(tls.certificate, tls.key)
+        )
         page = serving_authority(tls, address=lan.address, port=lan.port + 1, url=lan.url)
         with page as phone_url:
             yield welcome(phone_url, lan.url)

@@ -26,6 +26,8 @@ class BreakKind(StrEnum):
     PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     KEYS_DOUBTED = "keys_doubted"  # an operator seems not to take ours; subject: the contract
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
+    WORK_OVERDUE = "work_overdue"  # something is past its deadline; subject: the check
+    ENDPOINT_SILENT = "endpoint_silent"  # a connection that usually reports; subject: the check
 
 
 # What is to be given back, or was: of one matter together no more than was paid for it.
@@ -63,3 +65,5 @@ class BreakReason(StrEnum):
     COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
     PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
+    WORK_OVERDUE = "work_overdue"  # the same
+    ENDPOINT_SILENT = "endpoint_silent"  # the same

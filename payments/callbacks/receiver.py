@@ -26,6 +26,7 @@ from core.tenancy import open_org_transaction
 from identity.organisations.queries import find_organisation
 from identity.organisations.rules import OrgFacts
 from payments.callbacks import queries as notice_queries
+from payments.callbacks.metrics import count_of
 from payments.callbacks.service import store_notices
 from payments.callbacks.types import NewNotice, NewRejection
 from payments.connections.queries import find_endpoint_at
@@ -130,10 +131,12 @@ class NoticeReceiver:
             return provider.refuse(Refusal.TOO_LARGE)
         endpoint = await self._find_endpoint(provider_name, address, now=now)
         if endpoint is None:
+            count_of(provider.name, "unknown").inc()
             return provider.refuse(Refusal.BAD_SIGNATURE)
         callback = RawCallback(headers=headers, body=body, subpath=subpath)
         verified = provider.verify(callback, endpoint.secrets, now=now)
         if not verified.is_valid:
+            count_of(provider.name, "refused").inc()
             await self._reject(endpoint, verified, body, now=now)
             return provider.refuse(verified.refusal or Refusal.BAD_SIGNATURE)
         if verified.used_previous_key:  # the new secret is not entered at the provider yet
@@ -157,6 +160,7 @@ class NoticeReceiver:
             received_at=now,
         )
         await self._notices.submit(notice, key=endpoint.org.id)
+        count_of(provider.name, "stored").inc()
         self._wake(endpoint.org, notice.id)
         if verified.reading is None:
             assert verified.unreadable is not None

@@ -26,6 +26,7 @@ from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.callbacks import queries as notice_queries
+from payments.callbacks.metrics import NOTICES_PROCESSED
 from payments.callbacks.rules import NoticeOutcome, Setback, is_newly_stuck, next_attempt
 from payments.callbacks.types import DueNotice, NoticeResult
 from payments.credits.processing import process_notices
@@ -151,6 +152,10 @@ class NoticeProcessor:
             await asyncio.wait(under_way, timeout=wait_s)
         return self._handled.total() - before
 
+    def _count(self, org: OrgFacts, handled: int) -> None:
+        self._handled[org.id] += handled
+        NOTICES_PROCESSED.inc(handled)
+
     def _plan_full_look(self, org: OrgFacts) -> None:
         self._full_looks.plan(org.id, partial(self.wake, org))
 
@@ -201,7 +206,7 @@ class NoticeProcessor:
                     if any(notice.attempts for notice in due):  # it may be locked still
                         await notice_queries.limit_lock_wait(session, LOCK_WAIT_MS)
                     handled = await process_notices(session, org, due, now=now)
-                self._handled[org.id] += handled
+                self._count(org, handled)
                 return len(due) == BATCH_MAX
             except Exception as error:
                 cause = error
@@ -239,7 +244,7 @@ class NoticeProcessor:
                     handled = 0
                     if due:
                         handled = await process_notices(session, org, due, now=now)
-                self._handled[org.id] += handled
+                self._count(org, handled)
             except Exception as error:
                 if is_database_away(error):
                     raise

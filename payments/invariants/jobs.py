@@ -1,6 +1,7 @@
 """The job that checks the invariants, and the alarm of each organisation whose books disagree."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -10,15 +11,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import hanoi_day
+from core.db import has_timed_out, is_database_away
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.reasons import Reason
 from core.tenancy import open_org_transaction
 from payments.breaks.queries import close_breaks, insert_breaks_once
-from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.invariants.parking import BY_DAY
 from payments.invariants.queries import (
-    INVARIANTS,
+    CHECKS,
     VIOLATIONS_MAX,
     Violation,
     find_alarms,
@@ -26,6 +27,8 @@ from payments.invariants.queries import (
     find_violations_of_days,
     list_alarmed_days,
 )
+from payments.invariants.queries_runs import insert_run
+from payments.invariants.rules import ALARMS, BOOKS_ALARM, CheckRun, CheckStatus
 
 log = structlog.get_logger()
 
@@ -43,24 +46,67 @@ def list_jobs(databases: JobDatabases) -> tuple[PeriodicJob, ...]:
 
 
 async def check_invariants(databases: JobDatabases, *, now: datetime) -> int:
-    """Check whether the books agree; return how many rows do not.
+    """Check whether the books agree; return how many rows do not."""
+    runs = [run async for run in run_checks(databases, now=now)]
+    return sum(run.violations or 0 for run in runs)
+
+
+async def run_checks(
+    databases: JobDatabases, *, is_whole: bool = False, now: datetime
+) -> AsyncIterator[CheckRun]:
+    """Run each check, and say how it went as soon as it is known.
 
     What does not hold is an error in the log and one alarm for each organisation and invariant; an
     alarm closes when its invariant holds again. What could not be checked changes nothing.
+
+    Args:
+        is_whole: check all stays, and not those of some days: minutes where there are millions.
     """
     async with databases.worker.begin() as session:
         alarms = await find_alarms(session)
-    count = 0
-    for name in INVARIANTS:
+    for name in CHECKS:
+        began = time.monotonic()
+        violations: list[Violation] | None = None
+        error = None
         try:
             async with databases.worker.begin() as session:
-                violations = await _check(session, name, now=now)
+                violations = await _check(session, name, is_whole=is_whole, now=now)
             await _alarm(databases, name, violations, alarms, now=now)
-        except Exception as error:  # the others are checked all the same
-            log.error("invariant.not_checked", invariant=name, error=repr(error))
-            continue
-        count += len(violations)
-    return count
+        except Exception as problem:  # the others are checked all the same
+            log.error("invariant.not_checked", invariant=name, error=repr(problem))
+            violations, error = None, describe_failure(problem)
+        run = CheckRun(
+            name=name,
+            started_at=now,
+            took_ms=round((time.monotonic() - began) * 1_000),
+            status=judge(violations),
+            violations=None if violations is None else len(violations),
+            error=error,
+        )
+        await _keep(databases, run)
+        yield run
+
+
+def judge(violations: Sequence[Violation] | None) -> CheckStatus:
+    """Say how a check ended that found these; None: it could not be run."""
+    if violations is None:
+        return CheckStatus.NOT_CHECKED
+    return CheckStatus.VIOLATED if violations else CheckStatus.OK
+
+
+def describe_failure(problem: Exception) -> str:
+    """Name why a check could not be run; the error's text, with values of rows, is in the log."""
+    if has_timed_out(problem):
+        return "took_too_long"
+    return "database_away" if is_database_away(problem) else type(problem).__name__[:100]
+
+
+async def _keep(databases: JobDatabases, run: CheckRun) -> None:
+    try:
+        async with databases.worker.begin() as session:
+            await insert_run(session, run)
+    except Exception as problem:  # the alarms stand; the next run is kept again
+        log.warning("invariant.run_not_kept", invariant=run.name, error=repr(problem))
 
 
 def days_to_check(now: datetime) -> set[date]:
@@ -74,9 +120,11 @@ def days_to_check(now: datetime) -> set[date]:
     return newest | {today - timedelta(days=NEWEST_DAYS + 1 + round_number % OLDER_DAYS)}
 
 
-async def _check(session: AsyncSession, name: str, *, now: datetime) -> list[Violation]:
-    if name not in BY_DAY:
-        return await find_violations(session, name)
+async def _check(
+    session: AsyncSession, name: str, *, is_whole: bool, now: datetime
+) -> list[Violation]:
+    if name not in BY_DAY or is_whole:
+        return await find_violations(session, name, now=now)
     days = days_to_check(now) | await list_alarmed_days(session, alarm_subject(name))
     return await find_violations_of_days(session, name, sorted(days, reverse=True))
 
@@ -89,11 +137,12 @@ async def open_alarm(
     Its people see it and call the operator, who sees it in the log as well.
     """
     name = violations[0].name
+    kind, reason = ALARMS.get(name, BOOKS_ALARM)
     alarm = NewBreak(
-        kind=BreakKind.BOOKS_DISAGREE,
+        kind=kind,
         subject_id=alarm_subject(name),
         reason=Reason(
-            BreakReason.INVARIANT_BROKEN,
+            reason,
             {
                 "invariant": name,
                 "evidence": {key: str(value) for key, value in violations[0].evidence.items()},
@@ -109,7 +158,7 @@ async def close_alarm(session: AsyncSession, org_id: UUID, name: str, *, now: da
         session,
         org_id,
         subject_id=alarm_subject(name),
-        kinds=[BreakKind.BOOKS_DISAGREE],
+        kinds=[ALARMS.get(name, BOOKS_ALARM)[0]],
         by=None,
         resolution="holds_again",
         now=now,

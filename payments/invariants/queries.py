@@ -10,7 +10,7 @@ with the rows and not with their square.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import product
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,8 @@ from core.database_connections import patient
 from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
+from payments.invariants.rules import ALARM_KINDS
+from payments.invariants.timed import TIMED_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
 # confirmed to be the same money as another credit posts nothing.
@@ -225,11 +227,26 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         FROM postings WHERE debit_code <> 'bank_clearing') AS both_sides
     GROUP BY org_id, code, subject_id HAVING sum(said_vnd) <> sum(posted_vnd)
 """
-# I20: whole đồng everywhere.
+# I4: what a payee took is never below zero.
+TAKINGS_ARE_NOT_NEGATIVE: Final = """
+    SELECT org_id, payee_id, sum(vnd) AS takings_vnd FROM (
+        SELECT org_id, credit_subject_id AS payee_id, amount_vnd AS vnd
+        FROM postings WHERE credit_code = 'takings'
+        UNION ALL
+        SELECT org_id, debit_subject_id, -amount_vnd
+        FROM postings WHERE debit_code = 'takings') AS both_sides
+    GROUP BY org_id, payee_id HAVING sum(vnd) < 0
+"""
+# I20: whole đồng everywhere, and no column of any table could hold a part of one.
 MONEY_IS_WHOLE: Final = """
-    SELECT CAST(NULL AS uuid) AS org_id, table_name, column_name, data_type
-    FROM information_schema.columns
-    WHERE table_schema = 'public' AND right(column_name, 4) = '_vnd' AND data_type <> 'bigint'
+    SELECT CAST(NULL AS uuid) AS org_id, c.relname AS table_name, a.attname AS column_name,
+           format_type(a.atttypid, a.atttypmod) AS data_type
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND a.attnum > 0 AND NOT a.attisdropped
+      AND ((right(a.attname, 4) = '_vnd' AND a.atttypid <> 'bigint'::regtype)
+        OR a.atttypid IN ('real'::regtype, 'double precision'::regtype, 'numeric'::regtype,
+                          'money'::regtype))
 """
 # Money that nobody can use yet, or that is too much, is on somebody's list with its amount, or a
 # person took it off that list since the match in force. What closes by itself explains nothing, and
@@ -332,6 +349,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "a_payment_posts_once": A_PAYMENT_POSTS_ONCE,
     "changes_are_counted": CHANGES_ARE_COUNTED,
     "balances_follow_from_explanations": BALANCES_FOLLOW_FROM_EXPLANATIONS,
+    "takings_are_not_negative": TAKINGS_ARE_NOT_NEGATIVE,
     "money_is_whole": MONEY_IS_WHOLE,
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
@@ -340,6 +358,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **PARKING_INVARIANTS,
 }
+# What the running hub checks: those, and what the time decides.
+CHECKS: Final[dict[str, str]] = {**INVARIANTS, **TIMED_INVARIANTS}
 
 # More rows than this say nothing new, and a hub that is wrong everywhere must not fill its log.
 VIOLATIONS_MAX: Final = 100
@@ -355,7 +375,8 @@ BOUNDS: Final = (
 )
 
 LIST_ALARMS = text("""
-    SELECT org_id, subject_id FROM breaks WHERE kind = :kind AND closed_at IS NULL
+    SELECT org_id, subject_id FROM breaks
+    WHERE kind = ANY(CAST(:kinds AS text[])) AND closed_at IS NULL
 """)
 LIST_ALARMED = text("""
     SELECT reason_facts->'evidence'->>'session_id' FROM breaks
@@ -377,16 +398,22 @@ class Violation:
         return f"{self.name}: org={self.org_id} {facts}"
 
 
-async def find_violations(session: AsyncSession, name: str) -> list[Violation]:
+async def find_violations(
+    session: AsyncSession, name: str, *, now: datetime | None = None
+) -> list[Violation]:
     """Check one invariant for all organisations; [] when it holds, at most VIOLATIONS_MAX rows.
 
     In a transaction of its own, of a role that sees them all: it can take up to a minute, and an
     old snapshot would keep PostgreSQL from vacuuming.
+
+    Args:
+        now: what an invariant that the time decides is judged by; others need none.
     """
     for bound in BOUNDS:
         await session.execute(text(bound))
     with patient(ANSWER_WITHIN_S):
-        rows = await session.execute(text(f"{INVARIANTS[name]} LIMIT {VIOLATIONS_MAX}"))
+        values = {"now": now} if name in TIMED_INVARIANTS else {}
+        rows = await session.execute(text(f"{CHECKS[name]} LIMIT {VIOLATIONS_MAX}"), values)
     return [
         Violation(name, row["org_id"], {key: row[key] for key in row if key != "org_id"})
         for row in rows.mappings()
@@ -425,5 +452,5 @@ async def list_alarmed_days(session: AsyncSession, subject_id: UUID) -> set[date
 
 async def find_alarms(session: AsyncSession) -> set[tuple[UUID, UUID]]:
     """Return (organisation, subject) of the alarms that are open."""
-    rows = await session.execute(LIST_ALARMS, {"kind": BreakKind.BOOKS_DISAGREE.value})
+    rows = await session.execute(LIST_ALARMS, {"kinds": [kind.value for kind in ALARM_KINDS]})
     return {(row[0], row[1]) for row in rows}

@@ -18,7 +18,7 @@ from payments.bills.references import make_reference
 from payments.breaks.service import close_break
 from payments.invariants.jobs import check_invariants
 from payments.invariants.parking import PARKING_INVARIANTS
-from payments.invariants.queries import INVARIANTS
+from payments.invariants.queries import CHECKS, INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
@@ -163,6 +163,20 @@ DAMAGES = {
     "a paid bill does not say when": (
         "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'",
         {"bills_agree_with_their_payments"},
+    ),
+    "a vendor's takings are below zero": (
+        (
+            "ALTER TABLE postings DROP CONSTRAINT fk_postings_credit,"
+            " DROP CONSTRAINT fk_postings_debit;"
+            " UPDATE postings SET debit_code = 'takings', debit_subject_id = credit_subject_id,"
+            " credit_code = 'bank_clearing', credit_subject_id = debit_subject_id"
+            " WHERE credit_code = 'takings'"
+        ),
+        {"takings_are_not_negative", "balances_follow_from_explanations"},
+    ),
+    "a column that is none of money holds fractions": (
+        "ALTER TABLE bills ADD COLUMN share double precision; UPDATE bills SET share = 0.5",
+        {"money_is_whole"},
     ),
     "a column of money holds fractions": (
         "ALTER TABLE bills ALTER COLUMN received_vnd TYPE numeric",
@@ -346,7 +360,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
     monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(INVARIANTS, "bank_clearing_equals_reported_credits", slow)
+    monkeypatch.setitem(CHECKS, "bank_clearing_equals_reported_credits", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(databases, now=NOON) == 1

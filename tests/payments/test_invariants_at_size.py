@@ -7,8 +7,9 @@ import pytest
 
 from core.db import Database
 from ops.postgres.supervisor import Cluster
-from payments.invariants.queries import INVARIANTS, VIOLATIONS_MAX, find_violations
+from payments.invariants.queries import CHECKS, VIOLATIONS_MAX, find_violations
 from tests.world.bills import a_bill
+from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.grown_books import grow_books
 from tests.world.notices import pay
@@ -33,10 +34,11 @@ async def test_all_invariants_answer_on_a_million_payments_within_a_minute(
 
     started = time.monotonic()
     took_s = {}
-    for name in INVARIANTS:
+    for name in CHECKS:
         began = time.monotonic()
         async with worker_database.begin() as session:
-            assert await find_violations(session, name) == []
+            # The past ends as NOON begins: a payment a second up to then, and no silence.
+            assert await find_violations(session, name, now=NOON) == []
         took_s[name] = round(time.monotonic() - began, 2)
     all_s = time.monotonic() - started
 

@@ -39,6 +39,9 @@ FILL = {
         INSERT INTO sign_ins (
             org_id, id, staff_id, token_hash, created_at, last_seen_at, expires_at, user_agent)
         SELECT %(org)s, id, id, uuid_send(id), at, at, at, '' {PAST}""",
+    "invariant_runs": f"""
+        INSERT INTO invariant_runs (name, started_at, took_ms, status, violations)
+        SELECT 'x', at, 1, 'ok', 0 {PAST}""",
     "jobs": f"""
         INSERT INTO jobs (
             org_id, id, kind, arguments, status, attempts, attempts_max, due_at, queued_at,

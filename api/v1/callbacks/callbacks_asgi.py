@@ -12,12 +12,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.direct import answer_error, read_body
+from api.http.metrics import ROUTE_KEY
 from api.services import services_of
 from core.clock import read_clock
 from core.errors import RouteNotFound
 from payments.providers.types import BODY_BYTES_MAX, Acknowledgement
 
 PREFIX: Final = "/v1/callbacks/"
+ROUTE: Final = "/v1/callbacks/{provider}/{address}"
 ADDRESS_CHARS_MAX: Final = 64
 SUBPATH_CHARS_MAX: Final = 64
 
@@ -38,6 +40,7 @@ class CallbacksASGI:
             await self.app(scope, receive, send)
             return
         provider, address, *subpath = parts
+        scope[ROUTE_KEY] = ROUTE
         try:
             answer = await take_callback(
                 scope, receive, provider=provider, address=address, subpath="".join(subpath)

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.direct import answer_error, read_body
+from api.http.metrics import ROUTE_KEY
 from api.v1.lots.entries import ENTRY_BYTES_MAX, take_entry
 from api.v1.parking_sessions.exits import EXIT_BYTES_MAX, take_exit
 
@@ -45,6 +46,7 @@ class EntriesASGI:
             await self.app(scope, receive, send)
             return
         take, bytes_max, called = served
+        scope[ROUTE_KEY] = f"{PREFIX}{{lot_id}}{path[_SUFFIX_AT:]}"
         lot = path[len(PREFIX) : _SUFFIX_AT]
         try:
             sent = await read_body(receive, bytes_max=bytes_max, of=called)

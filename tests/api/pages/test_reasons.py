@@ -106,6 +106,14 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
         {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
         ["postings_sum_to_zero", "sum_vnd 5"],
     ),
+    BreakReason.WORK_OVERDUE: (
+        {"invariant": "nothing_is_overdue", "evidence": {"what": "notice"}},
+        ["nothing_is_overdue", "what notice"],
+    ),
+    BreakReason.ENDPOINT_SILENT: (
+        {"invariant": "earning_endpoints_are_not_silent", "evidence": {"quiet_hours": "4"}},
+        ["earning_endpoints_are_not_silent", "quiet_hours 4"],
+    ),
 }
 CODES: Final[list[StrEnum]] = [*MatchReason, *BreakReason]
 
