@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
@@ -98,7 +98,7 @@ def _pages(rows: list[Cells], *, first: int) -> Iterator[list[Cells]]:
 
 
 def _draw_preamble(canvas: Any, statement: Statement) -> float:
-    y = TOP
+    y: float = TOP
     canvas.drawString(LEFT, y, wording.TITLE)
     for name, value in wording.preamble(statement):
         y -= LEADING
@@ -117,7 +117,7 @@ def _draw(canvas: Any, y: float, cells: Cells) -> None:
 
 
 def _width(text: str) -> float:
-    return cast(float, stringWidth(text, _font(), SIZE))
+    return float(stringWidth(text, _font(), SIZE))
 
 
 @cache
