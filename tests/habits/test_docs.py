@@ -194,7 +194,9 @@ def imported() -> set[str]:
                 if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     names = [node.module]
                 tops = {name.partition(".")[0] for name in names} - {*OURS}
-                found |= {re.sub(r"[._]", "-", known[top][0].lower()) for top in tops if top in known}
+                found |= {
+                    re.sub(r"[._]", "-", known[top][0].lower()) for top in tops if top in known
+                }
     return found
 
 

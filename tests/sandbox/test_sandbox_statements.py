@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 import mt940
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import BadRequest, NotFound
@@ -52,6 +52,7 @@ def test_a_day_opens_with_what_the_day_before_closed_with() -> None:
     assert statement.closing_vnd == 1_000_000 + statement.credit_vnd - statement.debit_vnd
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 200), st.booleans()), max_size=30),
     st.integers(0, 9),

@@ -49,7 +49,7 @@ def a_statement(lines: int = 6, *, days: int = 1) -> Statement:
     """Draw up a statement of so many lines a day, the third of each day money out."""
     bank = a_bank()
     for number in range(lines * days):
-        at = FRIDAY_NOON + timedelta(days=number // lines, minutes=number % lines)
+        at = FRIDAY_NOON + timedelta(days=number // lines, seconds=number % lines)
         direction = "out" if number % lines == 2 else "in"
         memo = MEMOS[number % len(MEMOS)]
         book(bank, 20_000 + 1_000 * number, memo, at=at, direction=direction)

@@ -120,6 +120,9 @@ class _Table:
         if not self.columns:
             yield from (Row(number, [one.text for one in row.words]) for number, row in rows)
             return
+        lefts = {column.left for column in self.columns}
+        for row in page.rows[last:]:  # columns may stand closer than a letter is wide
+            row.words = [part for words in row.words for part in words.part(lefts)]
         self._edges = [column.right for column in self.columns]
         for words in (one for row in page.rows[last:] for one in row.words):
             at = self._column_of(words)
@@ -184,12 +187,14 @@ class _Table:
             if not more[at]:
                 continue  # an earlier word of the same cell brought them all
             text = " ".join(more[at])
-            is_one = record.is_full[at] or self.columns[at].meaning in UNBROKEN
+            meaning = self.columns[at].meaning
+            is_one = record.is_full[at] or meaning in UNBROKEN
             space = " " if record.cells[at] and not is_one else ""
             record.cells[at] += space + text
             letter = max(1, (words.right - words.left) // len(words.text))
             has_room = self._edges[at] - words.right >= 2 * letter
-            record.is_full[at] = " " not in text and not has_room
+            is_word = " " not in text and meaning is ColumnMeaning.MEMO
+            record.is_full[at] = is_word and not has_room
             more[at] = []
 
     def _cells(self, row: TextRow) -> list[list[str]]:
@@ -251,13 +256,17 @@ def _find_heading(rows: list[TextRow]) -> tuple[int, int, list[Column]]:
             if has_digits or row.base - group[-1].base > 3 * HEADING_ROWS_MAX * row.height:
                 break
             columns = _columns(group)
-            known = sum(column.meaning is not None for column in columns)
+            known = _count_known(columns)
             # A row of the other language adds nothing and is a heading all the same.
-            if known and known >= sum(column.meaning is not None for column in best):
+            if known > _count_known(best) or _count_known(_columns(group[-1:])) > 1:
                 best, last = columns, end
         if is_table(column.meaning for column in best if column.meaning):
             return first, last, best
     return 0, 0, []
+
+
+def _count_known(columns: list[Column]) -> int:
+    return sum(column.meaning is not None for column in columns)
 
 
 def _columns(group: list[TextRow]) -> list[Column]:

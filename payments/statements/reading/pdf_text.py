@@ -7,7 +7,7 @@ cannot corrupt this process. What a stream or page may expand to is bounded here
 import logging
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final
 
 from pdfminer import pdftypes
@@ -24,8 +24,9 @@ from payments.statements.reading.types import StatementFormat
 
 PAGES_MAX: Final = 5_000
 PAGE_CHARS_MAX: Final = 50_000
-PAGE_PARTS_MAX: Final = 20_000  # lines, boxes and forms drawn on one page
+PAGE_PARTS_MAX: Final = 10_000  # lines, boxes and forms drawn on one page
 STREAM_BYTES_MAX: Final = 16 * 1024 * 1024  # a page has fifty thousand, a font a million
+DRAWN_BYTES_MAX: Final = 256 * 1024 * 1024  # of all pages: what is drawn costs time
 RULE_MIN: Final = 200  # a line under a cell of a table is longer
 
 logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes the files it reads
@@ -62,6 +63,19 @@ class Words:
     text: str
     left: int
     right: int
+    starts: list[
+        tuple[int, int, int]
+    ]  # of each word but the first: offset, its left, the end before
+
+    def part(self, edges: set[int]) -> list["Words"]:
+        """Part them where a word begins at one of these edges, or within two points of it."""
+        for offset, left, before in self.starts:
+            if any(abs(left - edge) <= 20 for edge in edges):
+                head = replace(self, text=self.text[: offset - 1], right=before, starts=[])
+                rest = [(at - offset, x, end) for at, x, end in self.starts if at > offset]
+                tail = replace(self, text=self.text[offset:], left=left, starts=rest)
+                return [head, *tail.part(edges)]
+        return [self]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -98,6 +112,7 @@ def read_pages(file: BinaryIO) -> Iterator[TextPage]:
         StatementError: ENCRYPTED, DAMAGED, EXPANDS_TOO_FAR, TOO_MANY_ROWS or NO_TEXT.
     """
     has_text = False
+    drawn_bytes = 0
     try:
         # Without the fallback: it makes up what a broken file lost, and half a statement is none.
         document = PDFDocument(PDFParser(file), fallback=False)
@@ -110,7 +125,10 @@ def read_pages(file: BinaryIO) -> Iterator[TextPage]:
             kept = _compressed(page)
             interpreter.process_page(page)
             for stream, data in kept:
+                drawn_bytes += len(stream.data or b"")
                 stream.rawdata, stream.data = data, None
+            if drawn_bytes > DRAWN_BYTES_MAX:
+                raise StatementError(Refusal.EXPANDS_TOO_FAR, bytes_max=DRAWN_BYTES_MAX)
             rows = _rows(device.letters)
             has_text = has_text or bool(rows)
             yield TextPage(number=number, rows=rows, rules=sorted(set(device.rules), reverse=True))
@@ -225,10 +243,14 @@ def _words(row: list[_Letter]) -> list[Words]:
             continue
         gap = letter.left - last.right if last is not None else 0
         if not words or gap > letter.height:
-            words.append(Words(text=letter.text, left=letter.left, right=letter.right))
+            new = Words(text=letter.text, left=letter.left, right=letter.right, starts=[])
+            words.append(new)
         else:
-            space = " " if 6 * gap > letter.height else ""
-            words[-1].text += space + letter.text
-            words[-1].right = letter.right
+            one = words[-1]
+            if 6 * gap > letter.height:
+                one.text += " "
+                one.starts.append((len(one.text), letter.left, one.right))
+            one.text += letter.text
+            one.right = letter.right
         last = letter
     return words

@@ -4,7 +4,7 @@ import io
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.providers.types import Direction
@@ -209,6 +209,7 @@ def test_what_is_no_camt053_is_refused() -> None:
     assert refusal_of("<Document>\u1ebd</Document>".encode("cp1258", "replace")) is not None
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 99))
 def test_no_beginning_of_a_statement_passes_for_the_whole(percent: int) -> None:
     whole = a_file(a_statement(4), "camt053").read()

@@ -5,7 +5,7 @@ from datetime import date
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.providers.types import Direction
@@ -156,6 +156,7 @@ def test_so_many_errors_that_it_is_no_statement_end_the_reading() -> None:
     assert refusal_of(b":20:X\n" + b":61:nonsense\n" * 1_001) is Refusal.TOO_MANY_ERRORS
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 100))
 def test_no_beginning_of_a_statement_passes_for_the_whole(percent: int) -> None:
     statement = a_statement(4)
