@@ -25,7 +25,7 @@ from tests.world.sandboxes import (
     subscribe,
     tell,
 )
-from tests.world.statements import (
+from tests.world.sandbox_statements import (
     ACCOUNT,
     FRIDAY,
     FRIDAY_NOON,

@@ -11,7 +11,7 @@ from payments.providers.types import Direction
 from payments.statements.reading.camt053 import read_camt053
 from payments.statements.reading.errors import Refusal, StatementError
 from payments.statements.reading.types import ProblemCode, RowFault
-from tests.world.statements import ACCOUNT, a_file, a_statement, read_all
+from tests.world.sandbox_statements import ACCOUNT, a_file, a_statement, read_all
 
 # By hand, after the message's definition; no bank's file.
 BALANCE = """<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy="VND">{amount}</Amt>

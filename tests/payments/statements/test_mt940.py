@@ -12,7 +12,7 @@ from payments.providers.types import Direction
 from payments.statements.reading.errors import Refusal, StatementError
 from payments.statements.reading.mt940 import read_mt940
 from payments.statements.reading.types import ProblemCode, RowFault, StatementLine
-from tests.world.statements import ACCOUNT, MONDAY, a_file, a_statement, read_all
+from tests.world.sandbox_statements import ACCOUNT, MONDAY, a_file, a_statement, read_all
 
 # By hand, after the field patterns of the standard; no bank's file.
 BY_HAND = dedent("""\

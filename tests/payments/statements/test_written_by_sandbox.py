@@ -12,7 +12,7 @@ from payments.statements.reading.types import Problem, ProblemCode, StatementSum
 from sandbox.statements.formats import FORMATS
 from sandbox.statements.statement import Statement
 from sandbox.statements.wording import without_marks
-from tests.world.statements import ACCOUNT, a_file, a_statement, read_all
+from tests.world.sandbox_statements import ACCOUNT, a_file, a_statement, read_all
 
 WRITTEN = [
     (name, encoding)
