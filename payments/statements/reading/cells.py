@@ -90,6 +90,8 @@ def unwrap_formula(text: str) -> str:
 
 
 def _write(number: Decimal) -> str:
-    if number == number.to_integral_value() and abs(number.adjusted()) < 30:
+    if not number.is_finite():
+        return str(number)
+    if abs(number.adjusted()) < 30 and number == number.to_integral_value():
         return str(int(number))
     return str(number)

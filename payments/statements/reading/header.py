@@ -1,5 +1,6 @@
 """The heading of a table, found row by row, and a mapping by hand in its place."""
 
+import re
 from typing import Final
 
 from payments.statements.reading.cells import Cell, Row, fold, name_column, quote, text_of
@@ -13,7 +14,7 @@ from payments.statements.reading.headings import (
     read_headings,
     settle,
 )
-from payments.statements.reading.layouts import LAYOUTS
+from payments.statements.reading.layouts import LAYOUTS, Layout, find_layout
 from payments.statements.reading.types import (
     COLUMNS_MAX,
     HEADER_ROWS_MAX,
@@ -22,6 +23,7 @@ from payments.statements.reading.types import (
     FoundColumn,
 )
 
+COLUMN_NUMBER: Final = re.compile(r"[(\[]?\d{1,2}[)\]]?\Z", re.ASCII)
 # The day of the books is the first of these that a table has; VALUE_ON where it has none.
 DAY_ORDER: Final = (
     ColumnMeaning.BOOKED_ON,
@@ -44,6 +46,8 @@ class Header:
         self.columns: dict[ColumnMeaning, int] = {}
         self.headings: list[Cell] = []
         self.width = 0
+        self.layout: Layout | None = None
+        self._sheet: str | None = None
         self._meanings: Meanings = {}
         self._candidate: Row | None = None
         self._rows = 0
@@ -79,8 +83,9 @@ class Header:
             assert joined
             self._find(before, {**self._meanings, **meanings})
             self.headings = _join(before.cells, row.cells)
-        elif before is not None and (positions := _known_positions(before, row)):
-            self._find(before, positions)
+        elif before is not None and (layout := _find_by_form(before, row)):
+            self._find(before, dict(layout.positions))
+            self.layout = layout
             return False
         else:
             self._candidate = row if {*meanings.values()} & DATES else None
@@ -107,16 +112,18 @@ class Header:
         return ColumnMeaning.VALUE_ON
 
     def _find(self, row: Row, meanings: Meanings) -> None:
-        self._meanings, self.headings = meanings, row.cells
+        self._meanings, self.headings, self._sheet = meanings, row.cells, row.sheet
         self._may_go_on = True
         self._settle()
 
     def _go_on(self, row: Row) -> bool:
-        """Take a second row of headings: Nợ and Có under one heading, or the other language."""
+        """Take what stands below the first row of headings: Nợ and Có, English, or (1) (2) (3)."""
         if not self._may_go_on:
             return False
+        texts = [text for cell in row.cells if (text := text_of(cell).strip())]
+        if len(texts) > 1 and all(COLUMN_NUMBER.match(text) for text in texts):
+            return True
         self._may_go_on = False
-        texts = [text_of(cell) for cell in row.cells]
         meanings = read_headings(row.cells)
         if len(meanings) < 2 or any(one.isdigit() for text in texts for one in text):
             return False
@@ -127,6 +134,7 @@ class Header:
         }
         self._meanings = {**self._meanings, **more}
         self.headings = _join(self.headings, row.cells)
+        self._may_go_on = True
         self._settle()
         return True
 
@@ -134,6 +142,7 @@ class Header:
         kept = settle(self._meanings)
         self._meanings = kept
         self.columns = {one: at for at, one in kept.items() if one is not ColumnMeaning.IGNORED}
+        self.layout = find_layout(map(text_of, self.headings), self._sheet)
         self.width = max([len(self.headings), *(index + 1 for index in kept)])
 
     def list_columns(self) -> tuple[FoundColumn, ...]:
@@ -178,19 +187,15 @@ def _join(upper: list[Cell], lower: list[Cell]) -> list[Cell]:
     return joined
 
 
-def _known_positions(heading: Row, row: Row) -> Meanings | None:
-    """Return a layout's columns where the headings say too little and the row has its form."""
+def _find_by_form(heading: Row, row: Row) -> Layout | None:
+    """Return a layout whose columns are known by place, if the first line has their form."""
     first = fold(text_of(heading.cells[0])) if heading.cells else ""
     for layout in LAYOUTS:
         if not layout.positions or first not in layout.headings:
             continue
-        places = {meaning: index for index, meaning in layout.positions.items()}
-        at = places[ColumnMeaning.DIRECTION]
-        has_form = (
-            len(row.cells) > max(layout.positions)
-            and isinstance(read_moment(row.cells[0]), Moment)
-            and text_of(row.cells[at]).strip() in ("+", "-")
-        )
-        if has_form:
-            return dict(layout.positions)
+        signs = [at for at, one in layout.positions.items() if one is ColumnMeaning.DIRECTION]
+        is_wide = len(row.cells) > max(layout.positions)
+        is_dated = is_wide and isinstance(read_moment(row.cells[0]), Moment)
+        if is_dated and all(text_of(row.cells[at]).strip() in ("+", "-") for at in signs):
+            return layout
     return None

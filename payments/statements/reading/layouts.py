@@ -83,7 +83,9 @@ LAYOUTS: Final = (
         evidence=Evidence.SECONDARY,
         source=GUIDE,
         formats=(StatementFormat.CSV, *EXCEL),
-        headings=frozenset({"ma gd", "loai gd", "so ct", "phat sinh no", "phat sinh co"}),
+        headings=frozenset(
+            {"ngay gd", "ma gd", "loai gd", "so ct", "mo ta", "phat sinh no", "phat sinh co"}
+        ),
     ),
     Layout(
         code="bidv_guide",

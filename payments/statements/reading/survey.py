@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from payments.statements.reading.amounts import find_thousands
-from payments.statements.reading.cells import Row, text_of
+from payments.statements.reading.cells import Row
 from payments.statements.reading.header import Header
 from payments.statements.reading.headings import AMOUNTS
 from payments.statements.reading.labels import Label, read_labels
-from payments.statements.reading.layouts import Layout, find_layout
 from payments.statements.reading.types import ColumnMeaning, ReadingOptions
 
 # Where numbers are numbers, text in a column of amounts is rare: no need to look through it all.
@@ -21,7 +20,7 @@ def survey(rows: Iterable[Row], options: ReadingOptions) -> str | None:
         return options.thousands_separator
     header, sheet = Header(options.mapping), None
     has_text, seen = False, 0
-    layout: Layout | None = None
+    thousands = None
     for row in rows:
         if row.sheet != sheet:
             header, sheet = Header(options.mapping), row.sheet
@@ -30,7 +29,8 @@ def survey(rows: Iterable[Row], options: ReadingOptions) -> str | None:
                 return found
         if header.is_given_up or header.takes(row):
             continue
-        layout = layout or find_layout(map(text_of, header.headings), sheet)
+        if thousands is None and header.layout is not None:
+            thousands = header.layout.thousands_separator
         for meaning in (*AMOUNTS, ColumnMeaning.BALANCE):
             cell = header.find_cell(row, meaning)
             if isinstance(cell, str):
@@ -40,4 +40,4 @@ def survey(rows: Iterable[Row], options: ReadingOptions) -> str | None:
         seen += 1
         if seen >= SURVEY_ROWS_MAX and not has_text:
             break
-    return layout.thousands_separator if layout else None
+    return thousands

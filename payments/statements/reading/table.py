@@ -58,7 +58,7 @@ class TableReader:
                 self._header = Header(self._options.mapping)
             if self._header.is_given_up or self._takes_header(row):
                 continue
-            reader = self._reader or self._open_table(row)
+            reader = self._reader or self._open_table()
             if not self._whole.is_stopped:
                 yield from self._read_row(reader, row)
         self._close_table()
@@ -76,9 +76,9 @@ class TableReader:
             self._whole.take_labels(row)
         return True
 
-    def _open_table(self, row: Row) -> RowReader:
+    def _open_table(self) -> RowReader:
         self._has_table = True
-        self._whole.take_header(self._header, row.sheet)
+        self._whole.take_header(self._header)
         self._reader = RowReader(self._source, self._header, self._thousands)
         return self._reader
 

@@ -67,4 +67,5 @@ def read_text_lines(file: BinaryIO, encoding: str) -> Iterator[str]:
     except UnicodeError:
         raise StatementError(Refusal.BAD_ENCODING, encoding=encoding) from None
     finally:
-        text.detach()
+        with suppress(ValueError):  # the file is closed already
+            text.detach()

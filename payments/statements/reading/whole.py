@@ -7,7 +7,7 @@ the row of sums.
 from datetime import date
 
 from payments.statements.reading.amounts import read_vnd
-from payments.statements.reading.cells import Row, text_of
+from payments.statements.reading.cells import Row
 from payments.statements.reading.header import Header
 from payments.statements.reading.headings import AMOUNTS, IN_BRACKETS
 from payments.statements.reading.labels import (
@@ -18,7 +18,6 @@ from payments.statements.reading.labels import (
     read_currency,
     read_labels,
 )
-from payments.statements.reading.layouts import find_layout
 from payments.statements.reading.rows import RowReader, Source
 from payments.statements.reading.totals import Tally
 from payments.statements.reading.types import (
@@ -79,14 +78,13 @@ class WholeStatement:
         self._period = (self._period[0] or first, self._period[1] or last)
         return has_label
 
-    def take_header(self, header: Header, sheet: str | None) -> None:
+    def take_header(self, header: Header) -> None:
         """Take the columns of a table, and the currency of a heading such as "Số tiền (USD)"."""
         has_one_amount = ColumnMeaning.AMOUNT in header.columns
         self._needs_signs |= has_one_amount and ColumnMeaning.DIRECTION not in header.columns
         if not self._columns:
             self._columns = header.list_columns()
-            layout = find_layout(map(text_of, header.headings), sheet)
-            self._layout = layout.code if layout else None
+            self._layout = header.layout.code if header.layout else None
         for meaning in (*AMOUNTS, ColumnMeaning.BALANCE):
             for note in IN_BRACKETS.findall(header.find_heading(meaning)):
                 code = read_currency(note[1:-1]) if len(note) <= 8 else None
