@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final
 
+from payments.statements.reading.camt053 import read_camt053
 from payments.statements.reading.delimited import read_csv, read_pasted
 from payments.statements.reading.errors import Refusal, StatementError
 from payments.statements.reading.header import check_mapping
 from payments.statements.reading.html_tables import read_html
+from payments.statements.reading.mt940 import read_mt940
+from payments.statements.reading.pdf import read_pdf
 from payments.statements.reading.text_files import detect_encoding, read_text_lines
 from payments.statements.reading.types import (
     FILE_BYTES_MAX,
@@ -29,6 +32,9 @@ READERS: Final[Mapping[StatementFormat, StatementReader]] = {
     StatementFormat.XLSX: read_xlsx,
     StatementFormat.XLS: read_xls,
     StatementFormat.HTML: read_html,
+    StatementFormat.PDF: read_pdf,
+    StatementFormat.MT940: read_mt940,
+    StatementFormat.CAMT053: read_camt053,
 }
 STREAMED: Final = (StatementFormat.CSV, StatementFormat.PASTED, StatementFormat.XLSX)
 SAMPLE_CHARS: Final = 64 * 1024
