@@ -187,7 +187,7 @@ async def _conclude(
     period = None
     summary = found.summary
     if found.refused is not None:
-        problems.append({"code": found.refused.reason, "facts": found.refused.facts})
+        problems.append({"code": found.refused.reason, "facts": found.refused.facts, "place": None})
     if summary is not None:
         if account_id is None:
             account_id, faults = await _find_account(session, org_id, summary.account_number)

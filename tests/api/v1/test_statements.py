@@ -269,7 +269,7 @@ async def test_an_account_that_is_not_the_organisations_is_refused(
         market,
         clerk,
         strange + b"\n",
-        receiving_account_id=str(market.stall.receiving_account_id),
+        receiving_account_id=str(market.stall.account_id),
     )
 
     assert [one["code"] for one in by_file["problems"]] == ["account_unknown"]
