@@ -105,6 +105,7 @@ from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.statements import routes as statements_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
 from api.v1.ticket_books import routes as ticket_books_routes
@@ -136,6 +137,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     complaints_routes.router,
     events_routes.router,
     jobs_routes.router,
+    statements_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,

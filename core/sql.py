@@ -8,7 +8,7 @@ One way to run SQL for each path: receiving and processing of notices, and openi
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -234,6 +234,7 @@ _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
     UUID: lambda one: one.hex,
     bytes: lambda one: rf'"\\x{one.hex()}"',
     datetime: datetime.isoformat,
+    date: date.isoformat,
     type(None): lambda _: "NULL",
 }
 

@@ -27,6 +27,8 @@ from parking.shifts.queries import find_shift_at
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
+from payments.statements import jobs as statement_jobs
+from payments.statements import rules as statement_rules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,5 +58,11 @@ REGISTRY: Final = Registry(
             posters.OWNER_KIND: handle_poster_change,
         }
     ),
-    job_handlers=MappingProxyType({}),
+    job_handlers=MappingProxyType(
+        {
+            statement_rules.READ: statement_jobs.make_reader,
+            statement_rules.WRITE: statement_jobs.make_writer,
+            statement_rules.TIDY: statement_jobs.make_tidier,
+        }
+    ),
 )

@@ -15,6 +15,7 @@ from sandbox.delivery import Delivery
 from sandbox.faults import FaultProfile
 from sandbox.ft_numbers import VIETNAM
 from sandbox.memos import Style
+from sandbox.statements.formats import FORMATS
 from sandbox.wire import world_of
 
 ROWS: Final = 50
@@ -42,6 +43,12 @@ API_FAULTS: Final = (
 OFFERED_FOR_ACCOUNTS: Final = (
     ("pay_twice_percent", "Trả hai lần (%)", "Pay twice (%)"),
     ("settle_after_s", "Tiền đến sau (giây)", "Booked after (s)"),
+)
+# What a downloaded statement may have wrong; its encoding and its end besides.
+OFFERED_FOR_STATEMENTS: Final = (
+    ("missing", "Thiếu n dòng", "Lines missing"),
+    ("extra", "Thừa n dòng", "Lines too many"),
+    ("wrong_total_vnd", "Sai số dư cuối kỳ (₫)", "Closing balance off by (₫)"),
 )
 
 
@@ -80,6 +87,8 @@ async def show(request: Request) -> Response:
         offered=OFFERED,
         api_faults=API_FAULTS,
         offered_for_accounts=OFFERED_FOR_ACCOUNTS,
+        offered_for_statements=OFFERED_FOR_STATEMENTS,
+        formats=[(name, *form.words) for name, form in FORMATS.items()],
         subscriptions=[
             {
                 "id": subscription.id,
@@ -97,6 +106,7 @@ async def show(request: Request) -> Response:
                 "number": account.number,
                 "bank": BANKS[account.bin].name,
                 "holder": account.holder,
+                "pays": bool(account.payer),
                 "balance": format_vnd(account.balance_vnd),
                 "faults": _set_faults(world.account_faults.get(account.key)),
             }

@@ -25,6 +25,7 @@ from sandbox.errors import SandboxError
 from sandbox.guard import Guard
 from sandbox.providers import payos_api, pull_apis
 from sandbox.settings import IMAGE_BYTES_MAX, Settings
+from sandbox.statements import routes as statements
 from sandbox.wire import answer_error
 from sandbox.world import World
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Starlette:
             *pull_apis.ROUTES,
             *toll_api.ROUTES,
             *lanes_control.ROUTES,
+            *statements.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard)],

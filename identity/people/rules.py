@@ -62,6 +62,8 @@ class Permission(StrEnum):
     BREAKS_READ = "breaks.read"
     BREAKS_RESOLVE = "breaks.resolve"
     LEDGER_READ = "ledger.read"
+    STATEMENTS_IMPORT = "statements.import"  # files of banks
+    STATEMENTS_ACCEPT = "statements.accept"  # they count from then on
     JOBS_READ = "jobs.read"  # how far imports, exports and other long work have come
     AUDIT_READ = "audit.read"
     STAFF_READ = "staff.read"
@@ -108,7 +110,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
     Role.FINANCE: _BOOKS
     | _COMPLAINTS
-    | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT},
+    | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT}
+    | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE},
@@ -131,7 +134,7 @@ ROLE_NAMES: Final = frozenset(role.value for role in Role)
 API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
-    | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE, P.LANES_SERVE}
+    | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE, P.LANES_SERVE, P.STATEMENTS_IMPORT}
 )
 # What people who are held to scopes may do: every route that asks for one of these narrows to
 # what is theirs (a test walks them). Anything else acts on the whole organisation.

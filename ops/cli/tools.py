@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ops.cli.options import add_command, add_group
 from ops.plate_tools import add_plate
+from ops.statement_tools import add_statement
 from ops.tariff_tools import add_tariff
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def add_tools(commands: "Parsers") -> None:
     add_command(memo, "find", _memo_find, "memos in, references out as JSON lines")
 
     add_tariff(commands)
+    add_statement(commands)
     plate = add_plate(commands)
     read = add_command(plate, "read", _plate_read, "photos in, plates they may show as JSON lines")
     read.add_argument("files", metavar="FILE", nargs="*", help="instead of lines of input")

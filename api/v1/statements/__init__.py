@@ -1,0 +1,1 @@
+"""Statements of banks: sent as files, looked at, and accepted."""

@@ -1,0 +1,212 @@
+"""Statements of banks: sent as files, looked at, and accepted for the days of an account."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.http.deps import Now, TheDatabase, Tx, requires
+from api.http.errors import may_answer
+from api.http.idempotency import REPLAYED, mark_replayed
+from api.http.paging import Cursor, Limit, next_cursor, read_cursor
+from api.v1.statements.schemas import (
+    StatementAccept,
+    StatementDiscard,
+    StatementLinePage,
+    StatementPage,
+    StatementRead,
+    write_lines,
+    write_statement,
+)
+from core.errors import Busy
+from core.paging import BadCursor
+from core.tenancy import open_org_transaction
+from core.text import check_lines
+from identity.people.callers import Caller
+from identity.people.rules import Permission
+from payments.statements import queries, queries_lines, service
+from payments.statements.errors import (
+    ReceivingAccountNotFound,
+    StatementDaysTaken,
+    StatementFileEmpty,
+    StatementFileTooLarge,
+    StatementIdTaken,
+    StatementNotAcceptable,
+    StatementNotDiscardable,
+    StatementNotFound,
+    StatementOverlaps,
+)
+from payments.statements.files import receive_file
+from payments.statements.reading.types import FILE_BYTES_MAX
+from payments.statements.rules import FILE_NAME_CHARS_MAX, StatementStatus
+
+router = APIRouter(prefix="/v1/statements", tags=["statements"])
+
+Reader = Annotated[Caller, requires(Permission.LEDGER_READ)]
+Importer = Annotated[Caller, requires(Permission.STATEMENTS_IMPORT)]
+Accepter = Annotated[Caller, requires(Permission.STATEMENTS_ACCEPT)]
+FileName = Annotated[
+    str,
+    Query(
+        max_length=FILE_NAME_CHARS_MAX,
+        description="For people; what the file is, its content says.",
+        examples=["sao-ke-2026-11-28.xlsx"],
+    ),
+]
+FILE: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        **may_answer(
+            ReceivingAccountNotFound,
+            StatementIdTaken,
+            StatementFileEmpty,
+            StatementFileTooLarge,
+            Busy,
+        ),
+        201: REPLAYED,
+    },
+    max_body_size=FILE_BYTES_MAX + 1,
+    openapi_extra=FILE,
+)
+async def add_statement(
+    request: Request,
+    response: Response,
+    caller: Importer,
+    database: TheDatabase,
+    now: Now,
+    statement_id: Annotated[
+        UUID, Query(alias="id", description="Made by the client: the same again changes nothing.")
+    ],
+    receiving_account_id: Annotated[
+        UUID | None, Query(description="Whose it is; without it the file must say it.")
+    ] = None,
+    file_name: FileName = "",
+    is_pasted: Annotated[
+        bool, Query(description="The body is text that was copied from a table.")
+    ] = False,
+) -> StatementRead:
+    """Keep a file (the body) and have it read by a job. The same file again is the same statement.
+
+    Read: CSV, XLSX, XLS, HTML saved as .xls, PDF with text, MT940, camt.053. A statement with
+    faults is `refused` and says each by row and column.
+    """
+    check_lines(file_name=file_name)
+    async with (
+        receive_file(request.stream()) as file,  # whole, before a connection is taken
+        open_org_transaction(database, caller.org_id) as session,
+    ):
+        statement, is_new = await service.add_statement(
+            session,
+            caller.org_id,
+            statement_id,
+            file,
+            receiving_account_id=receiving_account_id,
+            file_name=file_name,
+            is_pasted=is_pasted,
+            actor=caller.actor,
+            now=now,
+        )
+    if not is_new:
+        mark_replayed(response)
+    return write_statement(statement)
+
+
+@router.get("", responses=may_answer(BadCursor))
+async def list_statements(
+    caller: Reader,
+    tx: Tx,
+    receiving_account_id: UUID | None = None,
+    status: StatementStatus | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> StatementPage:
+    """List statements, newest first."""
+    found = await queries.list_statements(
+        tx,
+        caller.org_id,
+        account_id=receiving_account_id,
+        status=status,
+        before_id=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    return StatementPage(
+        statements=[write_statement(one) for one in found[:limit]],
+        next_cursor=next_cursor(found, limit),
+    )
+
+
+@router.get("/{statement_id}", responses=may_answer(StatementNotFound))
+async def read_statement(statement_id: UUID, caller: Reader, tx: Tx) -> StatementRead:
+    """Read one statement, while it is read and written, too."""
+    return write_statement(await queries.get_statement(tx, caller.org_id, statement_id))
+
+
+@router.get("/{statement_id}/lines", responses=may_answer(StatementNotFound))
+async def list_lines(
+    statement_id: UUID,
+    caller: Reader,
+    tx: Tx,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="Lines after this number.")] = 0,
+    limit: Limit = 50,
+) -> StatementLinePage:
+    """List lines in the order of the file: those that are staged, or that were written.
+
+    While an accepted statement is written, what is written so far.
+    """
+    statement = await queries.get_statement(tx, caller.org_id, statement_id)
+    found = await queries_lines.list_lines(
+        tx,
+        caller.org_id,
+        statement_id,
+        is_written=statement.status in {StatementStatus.ACCEPTED, StatementStatus.VISIBLE},
+        after_no=after,
+        limit=limit + 1,
+    )
+    return write_lines(found, limit)
+
+
+@router.post(
+    "/{statement_id}/accept",
+    responses=may_answer(
+        StatementNotFound, StatementNotAcceptable, StatementOverlaps, StatementDaysTaken, Busy
+    ),
+)
+async def accept_statement(
+    statement_id: UUID, body: StatementAccept, caller: Accepter, tx: Tx, now: Now
+) -> StatementRead:
+    """Make its days its own and have its lines written; the same again answers the same."""
+    statement = await service.accept_statement(
+        tx,
+        caller.org_id,
+        statement_id,
+        adds_lines=body.adds_lines,
+        reason=body.reason,
+        actor=caller.actor,
+        now=now,
+    )
+    return write_statement(statement)
+
+
+@router.post(
+    "/{statement_id}/discard",
+    responses=may_answer(StatementNotFound, StatementNotDiscardable, Busy),
+)
+async def discard_statement(
+    statement_id: UUID, body: StatementDiscard, caller: Accepter, tx: Tx, now: Now
+) -> StatementRead:
+    """Put it aside; its file stays as evidence and may be sent again."""
+    statement = await service.discard_statement(
+        tx, caller.org_id, statement_id, reason=body.reason, actor=caller.actor, now=now
+    )
+    return write_statement(statement)

@@ -1,0 +1,271 @@
+"""SQL of statements: their files, and how far each has come."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payments.statements.errors import StatementNotFound
+from payments.statements.rules import StatementFacts, StatementStatus
+
+COLUMNS: Final = ", ".join(field.name for field in fields(StatementFacts))
+
+INSERT_PART = text("""
+    INSERT INTO statement_file_parts (org_id, file_sha256, part_no, content)
+    VALUES (:org_id, :file_sha256, :part_no, :content)
+    ON CONFLICT DO NOTHING
+""")
+
+LIST_PARTS = text("""
+    SELECT part_no FROM statement_file_parts
+    WHERE org_id = :org_id AND file_sha256 = :file_sha256 ORDER BY part_no
+""")
+
+READ_PART = text("""
+    SELECT content FROM statement_file_parts
+    WHERE org_id = :org_id AND file_sha256 = :file_sha256 AND part_no = :part_no
+""")
+
+INSERT_STATEMENT = text("""
+    INSERT INTO statements (
+        org_id, id, receiving_account_id, file_sha256, file_name, file_bytes, is_pasted, mapping,
+        status, created_by, created_at)
+    VALUES (
+        :org_id, :id, :receiving_account_id, :file_sha256, :file_name, :file_bytes, :is_pasted,
+        CAST(:mapping AS jsonb), 'uploaded', :by, :now)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+
+FIND = text(f"SELECT {COLUMNS} FROM statements WHERE org_id = :org_id AND id = :id")  # noqa: S608
+
+LOCK = text(
+    f"SELECT {COLUMNS} FROM statements WHERE org_id = :org_id AND id = :id"  # noqa: S608
+    " FOR NO KEY UPDATE"
+)
+
+FIND_BY_FILE = text(f"""
+    SELECT {COLUMNS} FROM statements
+    WHERE org_id = :org_id AND file_sha256 = :file_sha256 AND status <> 'discarded'
+""")  # noqa: S608
+
+LIST = text(f"""
+    SELECT {COLUMNS} FROM statements
+    WHERE org_id = :org_id
+      AND (CAST(:account_id AS uuid) IS NULL OR receiving_account_id = CAST(:account_id AS uuid))
+      AND (CAST(:status AS text) IS NULL OR status = CAST(:status AS text))
+      AND id < coalesce(CAST(:before_id AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    ORDER BY id DESC LIMIT :limit
+""")  # noqa: S608
+
+SET_JOB = text("UPDATE statements SET job_id = :job_id WHERE org_id = :org_id AND id = :id")
+
+SET_READ = text("""
+    UPDATE statements SET
+        status = :status, receiving_account_id = :receiving_account_id, format = :format,
+        period_from = :period_from, period_to = :period_to, opening_vnd = :opening_vnd,
+        closing_vnd = :closing_vnd, in_vnd = :in_vnd, out_vnd = :out_vnd,
+        line_count = :line_count, error_count = :error_count,
+        summary = CAST(:summary AS jsonb), problems = CAST(:problems AS jsonb),
+        row_errors = CAST(:row_errors AS jsonb), read_at = :now
+    WHERE org_id = :org_id AND id = :id
+""")
+
+SET_STATUS = text("""
+    UPDATE statements SET status = :status, decided_by = :by, decided_at = :now
+    WHERE org_id = :org_id AND id = :id
+""")
+
+SET_VISIBLE = text("""
+    UPDATE statements SET status = 'visible', repeat_count = :repeat_count
+    WHERE org_id = :org_id AND id = :id
+""")
+
+FIND_NUMBER = text("""
+    SELECT account_number FROM receiving_accounts WHERE org_id = :org_id AND id = :id
+""")
+
+FIND_ACCOUNTS = text("""
+    SELECT id FROM receiving_accounts
+    WHERE org_id = :org_id AND upper(account_number) = upper(:number) LIMIT 2
+""")
+
+
+async def insert_part_once(
+    session: AsyncSession, org_id: UUID, file_sha256: bytes, part_no: int, content: bytes
+) -> None:
+    """Keep a part of a file; the same file's part is there already."""
+    values = {"file_sha256": file_sha256, "part_no": part_no, "content": content}
+    await session.execute(INSERT_PART, {"org_id": org_id, **values})
+
+
+async def list_parts(session: AsyncSession, org_id: UUID, file_sha256: bytes) -> list[int]:
+    """List the numbers of a file's parts, in order."""
+    rows = await session.execute(LIST_PARTS, {"org_id": org_id, "file_sha256": file_sha256})
+    return list(rows.scalars())
+
+
+async def read_part(session: AsyncSession, org_id: UUID, file_sha256: bytes, part_no: int) -> bytes:
+    """Return one part as it is kept, compressed."""
+    values = {"org_id": org_id, "file_sha256": file_sha256, "part_no": part_no}
+    return bytes((await session.execute(READ_PART, values)).scalar_one())
+
+
+async def insert_statement_once(
+    session: AsyncSession,
+    org_id: UUID,
+    statement_id: UUID,
+    *,
+    receiving_account_id: UUID | None,
+    file_sha256: bytes,
+    file_name: str,
+    file_bytes: int,
+    is_pasted: bool,
+    mapping: Mapping[str, Any] | None,
+    by: UUID | None,
+    now: datetime,
+) -> bool:
+    """Insert a statement that is to be read; False: its id or its file is there already."""
+    values = {
+        "org_id": org_id,
+        "id": statement_id,
+        "receiving_account_id": receiving_account_id,
+        "file_sha256": file_sha256,
+        "file_name": file_name,
+        "file_bytes": file_bytes,
+        "is_pasted": is_pasted,
+        "mapping": None if mapping is None else msgspec.json.encode(mapping).decode(),
+        "by": by,
+        "now": now,
+    }
+    return (await session.execute(INSERT_STATEMENT, values)).scalar() is not None
+
+
+async def find_statement(
+    session: AsyncSession, org_id: UUID, statement_id: UUID
+) -> StatementFacts | None:
+    """Find a statement."""
+    row = (await session.execute(FIND, {"org_id": org_id, "id": statement_id})).one_or_none()
+    return None if row is None else _to_facts(row)
+
+
+async def get_statement(session: AsyncSession, org_id: UUID, statement_id: UUID) -> StatementFacts:
+    """Return a statement.
+
+    Raises:
+        StatementNotFound
+    """
+    found = await find_statement(session, org_id, statement_id)
+    if found is None:
+        raise StatementNotFound(statement_id)
+    return found
+
+
+async def lock_statement(session: AsyncSession, org_id: UUID, statement_id: UUID) -> StatementFacts:
+    """Lock a statement until the transaction ends.
+
+    Raises:
+        StatementNotFound
+    """
+    row = (await session.execute(LOCK, {"org_id": org_id, "id": statement_id})).one_or_none()
+    if row is None:
+        raise StatementNotFound(statement_id)
+    return _to_facts(row)
+
+
+async def find_by_file(
+    session: AsyncSession, org_id: UUID, file_sha256: bytes
+) -> StatementFacts | None:
+    """Find the statement of a file, unless it was discarded."""
+    values = {"org_id": org_id, "file_sha256": file_sha256}
+    row = (await session.execute(FIND_BY_FILE, values)).one_or_none()
+    return None if row is None else _to_facts(row)
+
+
+async def list_statements(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    account_id: UUID | None,
+    status: StatementStatus | None,
+    before_id: UUID | None,
+    limit: int,
+) -> list[StatementFacts]:
+    """List statements, newest first."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "status": status,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    return [_to_facts(row) for row in await session.execute(LIST, values)]
+
+
+async def set_job(session: AsyncSession, org_id: UUID, statement_id: UUID, job_id: UUID) -> None:
+    """Name the job that works on a statement."""
+    await session.execute(SET_JOB, {"org_id": org_id, "id": statement_id, "job_id": job_id})
+
+
+async def set_read(
+    session: AsyncSession, org_id: UUID, statement_id: UUID, *, now: datetime, **read: Any
+) -> None:
+    """Write what a file says as a whole."""
+    written = {
+        name: None if read[name] is None else msgspec.json.encode(read[name]).decode()
+        for name in ("summary", "problems", "row_errors")
+    }
+    values = {"org_id": org_id, "id": statement_id, "now": now, **read, **written}
+    await session.execute(SET_READ, values)
+
+
+async def set_status(
+    session: AsyncSession,
+    org_id: UUID,
+    statement_id: UUID,
+    status: StatementStatus,
+    *,
+    by: UUID | None,
+    now: datetime,
+) -> None:
+    """Write a person's decision."""
+    values = {"org_id": org_id, "id": statement_id, "status": status, "by": by, "now": now}
+    await session.execute(SET_STATUS, values)
+
+
+async def set_visible(
+    session: AsyncSession, org_id: UUID, statement_id: UUID, *, repeat_count: int
+) -> None:
+    """Say that every line is written."""
+    values = {"org_id": org_id, "id": statement_id, "repeat_count": repeat_count}
+    await session.execute(SET_VISIBLE, values)
+
+
+async def find_account_number(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID
+) -> str | None:
+    """Find the number of an organisation's account."""
+    values = {"org_id": org_id, "id": receiving_account_id}
+    return (await session.execute(FIND_NUMBER, values)).scalar_one_or_none()
+
+
+async def find_accounts_by_number(session: AsyncSession, org_id: UUID, number: str) -> list[UUID]:
+    """Find an organisation's accounts of a number; two at most: several banks may have it."""
+    rows = await session.execute(FIND_ACCOUNTS, {"org_id": org_id, "number": number})
+    return list(rows.scalars())
+
+
+def _to_facts(row: Any) -> StatementFacts:
+    values = row._asdict()
+    return StatementFacts(
+        **{
+            **values,
+            "file_sha256": bytes(values["file_sha256"]),
+            "status": StatementStatus(values["status"]),
+        }
+    )

@@ -1,0 +1,255 @@
+"""SQL of lines: staged, compared with those of earlier files, and written."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from core.sql import InsertMany, insert_many
+from payments.statements.reading.types import StatementLine
+from payments.statements.rules import Overlap
+
+LINE_COLUMNS: Final = (
+    "line_no, booked_on, transacted_at, is_date_only, direction, amount_vnd, balance_after_vnd,"
+    " bank_reference, provider_line_id, memo, counterparty_account, counterparty_name,"
+    " counterparty_bank, is_reversal"
+)
+
+FIND_LAST_STAGED = text("""
+    SELECT coalesce(max(line_no), 0) FROM staged_lines
+    WHERE org_id = :org_id AND statement_id = :statement_id
+""")
+
+INSERT_STAGED = InsertMany(
+    "staged_lines",
+    {
+        "id": "uuid",
+        "line_no": "int",
+        "booked_on": "date",
+        "transacted_at": "timestamptz",
+        "is_date_only": "bool",
+        "direction": "text",
+        "amount_vnd": "bigint",
+        "balance_after_vnd": "bigint",
+        "bank_reference": "text",
+        "provider_line_id": "text",
+        "memo": "text",
+        "counterparty_account": "text",
+        "counterparty_name": "text",
+        "counterparty_bank": "text",
+        "is_reversal": "bool",
+    },
+    shared=("org_id", "statement_id"),
+)
+
+# Lines of both files are counted off against one another: first those that read the same, then
+# those of the same day, direction and amount, since the same line reads differently as CSV, PDF
+# and MT940. Two honest lines that read alike have two numbers.
+PAIRED = """
+    WITH ours AS (
+        SELECT id, booked_on, direction, amount_vnd, bank_reference, memo, row_number() OVER (
+                   PARTITION BY booked_on, direction, amount_vnd, bank_reference, memo
+                   ORDER BY line_no) AS n, line_no
+        FROM staged_lines
+        WHERE org_id = :org_id AND statement_id = :statement_id
+          AND booked_on = ANY(CAST(:days AS date[]))
+    ), theirs AS (
+        SELECT id, booked_on, direction, amount_vnd, bank_reference, memo, row_number() OVER (
+                   PARTITION BY booked_on, direction, amount_vnd, bank_reference, memo
+                   ORDER BY line_no) AS n, line_no
+        FROM statement_lines
+        WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id
+          AND booked_on = ANY(CAST(:days AS date[]))
+    ), alike AS (
+        SELECT o.id AS our_id, t.id AS their_id FROM ours o JOIN theirs t
+        USING (booked_on, direction, amount_vnd, bank_reference, memo, n)
+    ), ours_left AS (
+        SELECT id, booked_on, direction, amount_vnd, row_number() OVER (
+                   PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS n
+        FROM ours WHERE NOT EXISTS (SELECT FROM alike WHERE our_id = ours.id)
+    ), theirs_left AS (
+        SELECT id, booked_on, direction, amount_vnd, row_number() OVER (
+                   PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS n
+        FROM theirs WHERE NOT EXISTS (SELECT FROM alike WHERE their_id = theirs.id)
+    ), paired AS (
+        SELECT our_id FROM alike
+        UNION ALL
+        SELECT o.id FROM ours_left o JOIN theirs_left t
+        USING (booked_on, direction, amount_vnd, n)
+    )
+"""
+
+COUNT_OVERLAP = text(f"""{PAIRED}
+    SELECT (SELECT count(*) FROM paired), (SELECT count(*) FROM ours),
+           (SELECT count(*) FROM theirs)
+""")  # noqa: S608
+
+DELETE_REPEATS = text(f"""{PAIRED}
+    DELETE FROM staged_lines s USING paired p
+    WHERE s.org_id = :org_id AND s.id = p.our_id
+""")  # noqa: S608
+
+WRITE_LINES = text(f"""
+    WITH taken AS (
+        DELETE FROM staged_lines WHERE org_id = :org_id AND statement_id = :statement_id
+          AND line_no <= :until_no
+        RETURNING id, {LINE_COLUMNS})
+    INSERT INTO statement_lines (
+        org_id, statement_id, receiving_account_id, open_vnd, id, {LINE_COLUMNS})
+    SELECT :org_id, :statement_id, :receiving_account_id, amount_vnd, id, {LINE_COLUMNS}
+    FROM taken
+""")  # noqa: S608
+
+FIND_CHUNK_END = text("""
+    SELECT max(line_no), count(*) FROM (
+        SELECT line_no FROM staged_lines
+        WHERE org_id = :org_id AND statement_id = :statement_id
+        ORDER BY line_no LIMIT :limit) AS chunk
+""")
+
+DELETE_STAGED = text("""
+    DELETE FROM staged_lines WHERE org_id = :org_id AND statement_id = :statement_id
+      AND line_no <= :until_no
+""")
+
+LIST_LINES = """
+    SELECT id, {columns} FROM {table}
+    WHERE org_id = :org_id AND statement_id = :statement_id AND line_no > :after_no
+    ORDER BY line_no LIMIT :limit
+"""
+LIST_STAGED = text(LIST_LINES.format(columns=LINE_COLUMNS, table="staged_lines"))
+LIST_WRITTEN = text(LIST_LINES.format(columns=LINE_COLUMNS, table="statement_lines"))
+
+
+async def find_last_staged(session: AsyncSession, org_id: UUID, statement_id: UUID) -> int:
+    """Return how many lines an attempt has staged before: the number of the last."""
+    values = {"org_id": org_id, "statement_id": statement_id}
+    return int((await session.execute(FIND_LAST_STAGED, values)).scalar_one())
+
+
+async def insert_staged(
+    session: AsyncSession,
+    org_id: UUID,
+    statement_id: UUID,
+    lines: Sequence[StatementLine],
+    *,
+    first_no: int,
+) -> None:
+    """Stage lines under the numbers from `first_no` on."""
+    rows = [
+        (
+            new_id(),
+            number,
+            line.booked_on,
+            line.transacted_at,
+            line.is_date_only,
+            line.direction.value,
+            line.amount_vnd,
+            line.balance_after_vnd,
+            line.bank_reference or "",
+            line.line_id,
+            line.memo,
+            line.counterparty_account,
+            line.counterparty_name,
+            line.counterparty_bank,
+            line.is_reversal,
+        )
+        for number, line in enumerate(lines, first_no)
+    ]
+    await insert_many(session, INSERT_STAGED, rows, org_id=org_id, statement_id=statement_id)
+
+
+async def count_overlap(
+    session: AsyncSession,
+    org_id: UUID,
+    receiving_account_id: UUID,
+    statement_id: UUID,
+    days: Sequence[date],
+) -> Overlap:
+    """Compare the staged lines of days with those that are written, as multisets."""
+    values = {
+        "org_id": org_id,
+        "receiving_account_id": receiving_account_id,
+        "statement_id": statement_id,
+        "days": days,
+    }
+    paired, ours, theirs = (await session.execute(COUNT_OVERLAP, values)).one()
+    return Overlap(
+        days=len(days), repeats=int(paired), extra=int(ours - paired), missing=int(theirs - paired)
+    )
+
+
+async def delete_repeats(
+    session: AsyncSession,
+    org_id: UUID,
+    receiving_account_id: UUID,
+    statement_id: UUID,
+    days: Sequence[date],
+) -> None:
+    """Let go of the staged lines that are written already."""
+    values = {
+        "org_id": org_id,
+        "receiving_account_id": receiving_account_id,
+        "statement_id": statement_id,
+        "days": days,
+    }
+    await session.execute(DELETE_REPEATS, values)
+
+
+async def find_chunk_end(
+    session: AsyncSession, org_id: UUID, statement_id: UUID, *, limit: int
+) -> tuple[int, int] | None:
+    """Return (number of the last, how many) of the next staged lines; None: none are left."""
+    values = {"org_id": org_id, "statement_id": statement_id, "limit": limit}
+    last_no, count = (await session.execute(FIND_CHUNK_END, values)).one()
+    return None if last_no is None else (int(last_no), int(count))
+
+
+async def write_lines(
+    session: AsyncSession,
+    org_id: UUID,
+    receiving_account_id: UUID,
+    statement_id: UUID,
+    *,
+    until_no: int,
+) -> None:
+    """Turn staged lines into lines of the account."""
+    values = {
+        "org_id": org_id,
+        "receiving_account_id": receiving_account_id,
+        "statement_id": statement_id,
+        "until_no": until_no,
+    }
+    await session.execute(WRITE_LINES, values)
+
+
+async def delete_staged(
+    session: AsyncSession, org_id: UUID, statement_id: UUID, *, until_no: int
+) -> None:
+    """Let go of staged lines that will not be written."""
+    values = {"org_id": org_id, "statement_id": statement_id, "until_no": until_no}
+    await session.execute(DELETE_STAGED, values)
+
+
+async def list_lines(
+    session: AsyncSession,
+    org_id: UUID,
+    statement_id: UUID,
+    *,
+    is_written: bool,
+    after_no: int,
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """List a statement's lines in the order of the file, staged or written."""
+    values = {
+        "org_id": org_id,
+        "statement_id": statement_id,
+        "after_no": after_no,
+        "limit": limit,
+    }
+    rows = await session.execute(LIST_WRITTEN if is_written else LIST_STAGED, values)
+    return [dict(row) for row in rows.mappings()]

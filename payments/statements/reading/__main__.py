@@ -1,0 +1,49 @@
+"""The process that reads one file: `python -m payments.statements.reading FILE`.
+
+Files come from anywhere, so they are read by a process of their own, with limits of its own: one
+that takes all memory or time takes nobody else's. Options are JSON on standard input; items are
+JSON lines on standard output, `{"line": …}`, `{"error": …}`, at the end one `{"summary": …}`, or
+`{"refused": …}` where nothing of the file may be kept.
+"""
+
+import contextlib
+import resource
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from payments.statements.reading.errors import StatementError
+from payments.statements.reading.formats import read_statement
+from payments.statements.reading.types import ReadingOptions, RowError, StatementLine
+
+MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024  # of addresses; what is used is a third of it
+CPU_S_MAX: Final = 900
+
+
+def main() -> None:
+    """Read the file that is named, and write what it says."""
+    with contextlib.suppress(ValueError, OSError):  # a lower limit stands already
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
+    options = msgspec.json.decode(sys.stdin.buffer.read(), type=ReadingOptions)
+    encode, write = msgspec.json.Encoder().encode, sys.stdout.buffer.write
+    with Path(sys.argv[1]).open("rb") as file:
+        try:
+            for item in read_statement(file, options):
+                if isinstance(item, StatementLine):
+                    write(encode({"line": item}))
+                elif isinstance(item, RowError):
+                    write(encode({"error": item}))
+                else:
+                    write(encode({"summary": item}))
+                write(b"\n")
+        except StatementError as refused:
+            write(encode({"refused": {"reason": refused.reason, "facts": refused.facts}}))
+            write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
