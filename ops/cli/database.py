@@ -142,7 +142,7 @@ def _check_books(options: "Options") -> int:
     with open_database(
         options.data, may_prepare=False, postgres_port=options.postgres_port
     ) as environment:
-        settings = _read_settings(environment, "check-books")
+        settings = read_settings_as("check-books", environment)
         wrong = asyncio.run(check_books(settings, is_whole=options.whole))
     say("The books agree" if not wrong else f"{wrong} checks did not end well: see above")
     return 1 if wrong else 0
