@@ -7,8 +7,8 @@ running: it does not know the table, and nothing is taken from it.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "m0036"
-down_revision = "m0029"
+revision = "m0035"
+down_revision = "m0034"
 
 # Whether an endpoint is in force, and neither its address nor its secrets.
 WORKER_MAY_READ = "org_id, id, revoked_at"
