@@ -109,6 +109,7 @@ from api.v1.tariffs import routes as tariffs_routes
 from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
+from api.v1.webhook_endpoints import routes as webhook_endpoints_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -128,6 +129,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     devices_routes.pins,
     bills_routes.router,
     callback_endpoints_routes.router,
+    webhook_endpoints_routes.router,
     payees_routes.router,
     accounts_routes.router,
     credits_routes.router,

@@ -27,7 +27,7 @@ async def record_quietly(
 
 
 async def record_one(
-    session: AsyncSession, org_id: UUID, event: NewEvent, *, now: datetime
-) -> UUID:
-    """Write one event that wakes nobody; return its id."""
-    return await queries.insert_one(session, org_id, event, now=now)
+    session: AsyncSession, org_id: UUID, event_id: UUID, event: NewEvent, *, now: datetime
+) -> None:
+    """Write one event whose id the caller has made, and that wakes nobody."""
+    await queries.insert_one(session, org_id, event_id, event, now=now)

@@ -229,16 +229,25 @@ async def rotate_secret(
 
 
 async def send_test(
-    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, actor: Actor, now: datetime
-) -> UUID:
-    """Make a test event due at one endpoint; return the event's id.
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    event_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Make a test event due at one endpoint.
+
+    Args:
+        event_id: of `new_event_id`.
 
     Raises:
         WebhookEndpointNotFound, WebhookEndpointDisabled
     """
     await _get_enabled(session, org_id, endpoint_id)
     event = NewEvent(kind=EventKind.WEBHOOK_TEST, data={"message": TEST_MESSAGE})
-    event_id = await outbox.record_one(session, org_id, event, now=now)
+    await outbox.record_one(session, org_id, event_id, event, now=now)
     await queries.insert_delivery(session, org_id, endpoint_id, event_id, kind=event.kind.value)
     record_change(
         session,
@@ -249,7 +258,6 @@ async def send_test(
         object_id=endpoint_id,
         now=now,
     )
-    return event_id
 
 
 async def replay_delivery(
