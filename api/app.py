@@ -43,6 +43,8 @@ from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
+from api.manage import webhook as manage_webhook
+from api.manage import webhooks as manage_webhooks
 from api.manage.parking import lot_control as manage_lot_control
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_poster as manage_lot_poster
@@ -194,6 +196,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_notices.router,
     manage_staff.router,
     manage_toll_contracts.router,
+    manage_webhooks.router,
+    manage_webhook.router,
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
