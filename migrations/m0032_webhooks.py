@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("url", sa.String(length=500), nullable=False),
         sa.Column("description", sa.String(length=120), nullable=False),
-        sa.Column("events", postgresql.ARRAY(sa.String()), nullable=False),
+        sa.Column("events", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("stop_reason", sa.String(), nullable=True),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),

@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
+    Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -37,7 +38,7 @@ class WebhookEndpoint(OrgRow):
 
     url: Mapped[str] = mapped_column(String(500))
     description: Mapped[str] = mapped_column(String(120))
-    events: Mapped[list[str]] = mapped_column(ARRAY(String))  # types and groups, "bill.*"
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text))  # types and groups, "bill.*"
     status: Mapped[str]
     stop_reason: Mapped[str | None]
     stopped_at: Mapped[datetime | None]
