@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.webhooks.errors import DeliveryNotFound, WebhookEndpointNotFound
@@ -125,6 +125,14 @@ async def list_deliveries(
     limit: int,
 ) -> Sequence[WebhookDelivery]:
     """List an endpoint's deliveries, the newest event first."""
+    query = select_deliveries(org_id, endpoint_id, status=status, before_id=before_id)
+    return (await session.scalars(query.limit(limit))).all()
+
+
+def select_deliveries(
+    org_id: UUID, endpoint_id: UUID, *, status: DeliveryStatus | None, before_id: UUID | None
+) -> Select[tuple[WebhookDelivery]]:
+    """Write the statement of a list of deliveries."""
     query = select(WebhookDelivery).where(
         WebhookDelivery.org_id == org_id, WebhookDelivery.endpoint_id == endpoint_id
     )
@@ -132,8 +140,7 @@ async def list_deliveries(
         query = query.where(WebhookDelivery.status == status.value)
     if before_id is not None:
         query = query.where(WebhookDelivery.event_id < before_id)
-    query = query.order_by(WebhookDelivery.event_id.desc()).limit(limit)
-    return (await session.scalars(query)).all()
+    return query.order_by(WebhookDelivery.event_id.desc())
 
 
 async def get_delivery(
