@@ -19,7 +19,17 @@ from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints/new", "/staff", "/keys", "/audit")
+PAGES = (
+    "",
+    "/breaks",
+    "/payees",
+    "/accounts",
+    "/endpoints/new",
+    "/webhooks",
+    "/staff",
+    "/keys",
+    "/audit",
+)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ class MadeEndpoint:
     org_id: UUID
     id: UUID
     secret: str
+    made_at: datetime
 
 
 async def a_webhook_endpoint(
@@ -42,7 +43,7 @@ async def a_webhook_endpoint(
     events: Sequence[str] = ("bill.*", "payment.*", "parking_session.*"),
 ) -> MadeEndpoint:
     """Make an endpoint at any address: of loopback too, as an operator allows it."""
-    endpoint_id = new_id()
+    endpoint_id, now = new_id(), read_clock()
     origin = "/".join(url.split("/")[:3])
     async with open_org_transaction(database, org_id) as session:
         _, secret = await service.create_endpoint(
@@ -53,9 +54,9 @@ async def a_webhook_endpoint(
             sealer=sealer,
             actor=MANAGER,
             id_=endpoint_id,
-            now=read_clock(),
+            now=now,
         )
-    return MadeEndpoint(org_id=org_id, id=endpoint_id, secret=secret)
+    return MadeEndpoint(org_id=org_id, id=endpoint_id, secret=secret, made_at=now)
 
 
 def an_event(kind: EventKind = EventKind.BILL_PAID, **data: Any) -> NewEvent:
