@@ -1,4 +1,4 @@
-"""What we send is verified by the libraries of Standard Webhooks: PyPI's and npm's."""
+"""Our deliveries, verified by the libraries of Standard Webhooks: PyPI's and npm's."""
 
 import json
 import subprocess
