@@ -14,8 +14,10 @@ from core.db import Database
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from payments.webhooks import service
+from payments.webhooks.queries_sending import take_due
 from payments.webhooks.rules import EndpointStatus
 from payments.webhooks.sender import SenderLimits
+from payments.webhooks.types import DueEndpoint
 from tests.world.constants import MANAGER
 from tests.world.receivers import Receiver, a_receiver
 from tests.world.servers import a_server, answering
@@ -213,6 +215,25 @@ async def test_two_workers_at_once_send_each_delivery_once(
     assert all(sent)
     assert len({got.headers["webhook-id"] for got in receiver.received}) == 60
     assert len(receiver.received) == 60
+
+
+async def test_what_one_worker_is_taking_is_left_to_it_by_another(
+    app_database: Database, worker_database: Database, stall: PayableStall, sealer: Sealer
+) -> None:
+    url = "http://127.0.0.1:9/hook"
+    endpoint = await a_webhook_endpoint(app_database, stall.org.id, url, sealer)
+    await events_happen(app_database, stall.org.id, 30)
+    async with one_worker(worker_database, app_database, sealer, url) as worker:
+        await worker.relay.run_once()
+    due = DueEndpoint(org_id=stall.org.id, endpoint_id=endpoint.id, is_failing=False)
+    lease_for = SenderLimits().lease_for
+
+    async with worker_database.begin() as one, worker_database.begin() as two:
+        first = await take_due(one, [(due, 20)], token=UUID(int=1), lease_for=lease_for)
+        second = await take_due(two, [(due, 20)], token=UUID(int=2), lease_for=lease_for)
+
+    assert (len(first), len(second)) == (20, 10)
+    assert {one.event_id for one in first}.isdisjoint({one.event_id for one in second})
 
 
 async def test_what_a_dead_worker_had_taken_is_sent_by_another_after_its_lease(
