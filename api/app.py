@@ -44,6 +44,8 @@ from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
+from api.manage import webhook as manage_webhook
+from api.manage import webhooks as manage_webhooks
 from api.manage.parking import lot_control as manage_lot_control
 from api.manage.parking import lot_dashboard as manage_lot_dashboard
 from api.manage.parking import lot_poster as manage_lot_poster
@@ -111,6 +113,7 @@ from api.v1.tariffs import routes as tariffs_routes
 from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
+from api.v1.webhook_endpoints import routes as webhook_endpoints_routes
 from core.settings import Settings, read_settings
 from registry import REGISTRY, Registry
 
@@ -130,6 +133,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     devices_routes.pins,
     bills_routes.router,
     callback_endpoints_routes.router,
+    webhook_endpoints_routes.router,
     payees_routes.router,
     accounts_routes.router,
     credits_routes.router,
@@ -196,6 +200,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_notices.router,
     manage_staff.router,
     manage_toll_contracts.router,
+    manage_webhooks.router,
+    manage_webhook.router,
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,

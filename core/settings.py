@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     # hubs the next ones (docs/production.md).
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     metrics_host: str = "127.0.0.1"
+    # Where webhooks may go besides public hosts by https on port 443: "http://10.0.0.5:8080", a
+    # machine of the operator's own. Any tenant's address elsewhere must be public.
+    webhook_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
@@ -153,7 +156,9 @@ class Settings(BaseSettings):
     # Within so many working days a complaint is to be answered; its page promises the day.
     complaint_working_days: int = Field(default=3, ge=1, le=30)
 
-    @field_validator("trusted_proxies", "sandbox_origins", "toll_origins", mode="before")
+    @field_validator(
+        "trusted_proxies", "sandbox_origins", "toll_origins", "webhook_origins", mode="before"
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read "10.0.0.1,10.0.0.2" as two addresses."""
@@ -161,7 +166,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("sandbox_origins", "toll_origins")
+    @field_validator("sandbox_origins", "toll_origins", "webhook_origins")
     @classmethod
     def refuse_paths(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse to start on what is not scheme, host and perhaps port, in lower case."""

@@ -10,7 +10,11 @@ from ops.console import say
 from ops.errors import CannotStart
 
 # Name → module with `measure(quick, history=N) -> list[Figure]`.
-BENCHES: Final = {"entries": "loadtests.entries", "payments": "loadtests.payments"}
+BENCHES: Final = {
+    "entries": "loadtests.entries",
+    "payments": "loadtests.payments",
+    "webhooks": "loadtests.webhooks",
+}
 
 
 def main(name: str, quick: bool, json_path: Path | None, *, history: int = 0) -> int:

@@ -26,6 +26,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
 from payments.rails.service import RailService
 from payments.rails.toll.service import TollService
+from payments.webhooks.dispatcher import WebhookDispatcher
 from registry import REGISTRY, Registry
 from worker.jobs import list_jobs, set_clock
 from worker.metrics import JOB_RUN_AT
@@ -68,6 +69,7 @@ async def run(
     )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
         await set_clock(databases, now=read_clock())
+    webhooks = WebhookDispatcher(settings, app_database, sealer, read_clock=read_clock)
     handlers = {kind: make(app_database) for kind, make in registry.job_handlers.items()}
     name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker.started")
@@ -87,6 +89,7 @@ async def run(
                 )
                 for job in jobs:
                     group.create_task(_repeat(job, stop))
+                group.create_task(webhooks.run(stop))
                 if handlers:
                     runner = JobRunner(worker_database, handlers, name=name)
                     group.create_task(runner.run(stop))

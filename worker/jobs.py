@@ -25,6 +25,7 @@ from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
 from payments.rails.toll import jobs as toll_jobs
 from payments.rails.toll.service import TollService
+from payments.webhooks.rules import KEPT_DAYS
 from registry import Registry
 from worker.metrics import MEASURE_EVERY_S, measure
 from worker.queries import delete_before
@@ -42,6 +43,8 @@ RETENTION: Final = {
     "rejections": ("received_at", timedelta(days=30)),
     "sign_ins": ("expires_at", timedelta(days=30)),
     "invariant_runs": ("started_at", timedelta(days=14)),
+    "webhook_attempts": ("started_at", timedelta(days=KEPT_DAYS)),
+    "webhook_deliveries": ("created_at", timedelta(days=KEPT_DAYS)),
     "jobs": ("finished_at", timedelta(days=90)),  # NULL while it waits or runs: never deleted
 }
 

@@ -62,6 +62,7 @@ OBJECT_KINDS: Final = (
     "recount",
     "toll_charge",
     "toll_contract",
+    "webhook_endpoint",
     "watched_plate",
 )
 

@@ -54,6 +54,7 @@ MENU: Final = (
     ("/accounts", "accounts", "bank", Permission.ACCOUNTS_READ),
     ("/endpoints", "endpoints", "phone", Permission.CALLBACK_ENDPOINTS_READ),
     ("/toll-contracts", "toll_contracts", "car", Permission.CALLBACK_ENDPOINTS_READ),
+    ("/webhooks", "webhooks", "share", Permission.WEBHOOK_ENDPOINTS_READ),
     ("/staff", "staff", "people", Permission.STAFF_READ),
     ("/devices", "devices", "qr", Permission.DEVICES_MANAGE),
     ("/keys", "keys", "key", Permission.KEYS_MANAGE),

@@ -59,6 +59,8 @@ class Permission(StrEnum):
     ACCOUNTS_ACKNOWLEDGE = "accounts.acknowledge"  # the holder saw that the account changed
     CALLBACK_ENDPOINTS_READ = "callback_endpoints.read"  # addresses and the notice log
     CALLBACK_ENDPOINTS_MANAGE = "callback_endpoints.manage"
+    WEBHOOK_ENDPOINTS_READ = "webhook_endpoints.read"  # addresses and the log of deliveries
+    WEBHOOK_ENDPOINTS_MANAGE = "webhook_endpoints.manage"  # also test events and replays
     BREAKS_READ = "breaks.read"
     BREAKS_RESOLVE = "breaks.resolve"
     LEDGER_READ = "ledger.read"
@@ -98,6 +100,7 @@ _BOOKS: Final = frozenset(
         P.PAYEES_READ,
         P.ACCOUNTS_READ,
         P.CALLBACK_ENDPOINTS_READ,
+        P.WEBHOOK_ENDPOINTS_READ,
     }
     | {P.BREAKS_READ, P.LEDGER_READ, P.JOBS_READ, P.AUDIT_READ}
 )
@@ -119,6 +122,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
+    | {P.WEBHOOK_ENDPOINTS_MANAGE}
     | _GATE
     | _COMPLAINTS
     | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.PARKING_INSPECT, P.DEVICES_MANAGE, P.LANES_SERVE},
@@ -135,6 +139,7 @@ API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
     | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE, P.LANES_SERVE, P.STATEMENTS_IMPORT}
+    | {P.WEBHOOK_ENDPOINTS_READ}
 )
 # What people who are held to scopes may do: every route that asks for one of these narrows to
 # what is theirs (a test walks them). Anything else acts on the whole organisation.

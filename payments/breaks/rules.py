@@ -25,6 +25,7 @@ class BreakKind(StrEnum):
     STUCK = "stuck"
     PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     KEYS_DOUBTED = "keys_doubted"  # an operator seems not to take ours; subject: the contract
+    WEBHOOK_STOPPED = "webhook_stopped"  # subject: the endpoint, which nothing is sent to now
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
     WORK_OVERDUE = "work_overdue"  # something is past its deadline; subject: the check
     ENDPOINT_SILENT = "endpoint_silent"  # a connection that usually reports; subject: the check
@@ -64,6 +65,8 @@ class BreakReason(StrEnum):
     MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
     COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
     PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
+    WEBHOOK_GONE = "webhook_gone"  # host
+    WEBHOOK_FAILING = "webhook_failing"  # host
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
     WORK_OVERDUE = "work_overdue"  # the same
     ENDPOINT_SILENT = "endpoint_silent"  # the same

@@ -100,3 +100,12 @@ async def insert_quietly(
         for event in events
     ]
     await insert_many(session, INSERT_QUIETLY, rows, org_id=org_id, recorded_at=now)
+
+
+async def insert_one(
+    session: AsyncSession, org_id: UUID, event_id: UUID, event: NewEvent, *, now: datetime
+) -> None:
+    """Write one event that wakes nobody, under an id of `new_event_id`."""
+    data = msgspec.json.encode(event.data).decode()
+    row = (event_id, event.kind.value, event.payee_id, data)
+    await insert_many(session, INSERT_QUIETLY, [row], org_id=org_id, recorded_at=now)

@@ -34,6 +34,7 @@ class EventKind(StrEnum):
     PARKING_PASS_ENDING = "parking.pass_ending"  # noqa: S105 (no password); within a week
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
+    WEBHOOK_TEST = "webhook.test"  # somebody tries an endpoint out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

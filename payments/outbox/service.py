@@ -24,3 +24,10 @@ async def record_quietly(
     """Write events that wake nobody by themselves; see payments/outbox/waker.py."""
     if events:
         await queries.insert_quietly(session, org_id, events, now=now)
+
+
+async def record_one(
+    session: AsyncSession, org_id: UUID, event_id: UUID, event: NewEvent, *, now: datetime
+) -> None:
+    """Write one event whose id the caller has made, and that wakes nobody."""
+    await queries.insert_one(session, org_id, event_id, event, now=now)

@@ -17,7 +17,17 @@ from tests.world.running_city import RunningCity
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "/breaks", "/payees", "/accounts", "/endpoints/new", "/staff", "/keys", "/audit")
+PAGES = (
+    "",
+    "/breaks",
+    "/payees",
+    "/accounts",
+    "/endpoints/new",
+    "/webhooks",
+    "/staff",
+    "/keys",
+    "/audit",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -50,5 +50,6 @@ def test_no_key_manages_people_keys_or_where_money_goes() -> None:
             Permission.ACCOUNTS_PROPOSE,
             Permission.ACCOUNTS_APPROVE,
             Permission.CALLBACK_ENDPOINTS_MANAGE,
+            Permission.WEBHOOK_ENDPOINTS_MANAGE,
             Permission.ORGANISATIONS_MANAGE,
         }

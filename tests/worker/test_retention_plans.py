@@ -42,6 +42,15 @@ FILL = {
     "invariant_runs": f"""
         INSERT INTO invariant_runs (name, started_at, took_ms, status, violations)
         SELECT 'x', at, 1, 'ok', 0 {PAST}""",
+    "webhook_attempts": f"""
+        INSERT INTO webhook_attempts (
+            org_id, id, endpoint_id, event_id, number, started_at, took_ms, answer)
+        SELECT %(org)s, id, id, id, 1, at, 1, '' {PAST}""",
+    "webhook_deliveries": f"""
+        INSERT INTO webhook_deliveries (
+            org_id, endpoint_id, event_id, event_kind, status, attempts, failures, due_at,
+            created_at)
+        SELECT %(org)s, id, id, 'bill.paid', 'delivered', 1, 0, at, at {PAST}""",
     "jobs": f"""
         INSERT INTO jobs (
             org_id, id, kind, arguments, status, attempts, attempts_max, due_at, queued_at,

@@ -102,6 +102,8 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.TOLL_CHARGED_TOO: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_UNANSWERED: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_KEYS_NOT_TAKEN: ({"name": "VETC"}, "VETC"),
+    BreakReason.WEBHOOK_GONE: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
+    BreakReason.WEBHOOK_FAILING: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
     BreakReason.INVARIANT_BROKEN: (
         {"invariant": "postings_sum_to_zero", "evidence": {"sum_vnd": "5"}},
         ["postings_sum_to_zero", "sum_vnd 5"],

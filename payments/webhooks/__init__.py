@@ -1,0 +1,1 @@
+"""Outgoing webhooks: events of an organisation, posted to the addresses it names."""

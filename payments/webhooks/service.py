@@ -1,0 +1,446 @@
+"""Webhook endpoints: making, changing, rotating, stopping them; test events and replays."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.audit import SYSTEM, Actor, record_change
+from core.errors import InvalidRequest, Violation
+from core.ids import first_id_at
+from core.reasons import Reason
+from core.sealing import Sealer
+from core.shared_clock import read_shared_clock
+from core.text import check_lines
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
+from payments.outbox import service as outbox
+from payments.outbox.rules import EventKind, NewEvent
+from payments.webhooks import queries
+from payments.webhooks.addresses import read_destination
+from payments.webhooks.errors import (
+    ReplayTooLarge,
+    WebhookEndpointDisabled,
+    WebhookEndpointsFull,
+)
+from payments.webhooks.models import WebhookDelivery, WebhookEndpoint
+from payments.webhooks.rules import (
+    CHOICES,
+    CHOICES_MAX,
+    ENDPOINTS_MAX,
+    KEPT_DAYS,
+    OLD_SECRET_FOR,
+    REPLAY_DAYS_MAX,
+    REPLAYS_MAX,
+    EndpointStatus,
+    StopReason,
+    list_kinds,
+)
+from payments.webhooks.signing import make_secret
+from payments.webhooks.types import EndpointRequest
+
+TEST_MESSAGE: Final = "PhoPay"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointChanges:
+    """What is changed of an endpoint; None leaves a field as it is."""
+
+    url: str | None = None
+    events: tuple[str, ...] | None = None
+    description: str | None = None
+    is_enabled: bool | None = None
+
+
+async def create_endpoint(
+    session: AsyncSession,
+    org_id: UUID,
+    request: EndpointRequest,
+    *,
+    allowed_origins: Collection[str],
+    sealer: Sealer,
+    actor: Actor,
+    id_: UUID,
+    now: datetime,
+) -> tuple[WebhookEndpoint, str]:
+    """Make an endpoint; it is sent what happens from now on.
+
+    Args:
+        allowed_origins: where else than to public hosts may be sent (core.settings).
+
+    Returns:
+        The endpoint, and its secret in clear: the only time that it is shown.
+
+    Raises:
+        BadWebhookUrl, InvalidRequest
+        WebhookEndpointsFull: the organisation has as many as it may have.
+    """
+    check_lines(description=request.description)
+    read_destination(request.url, allowed_origins)
+    events = _check_events(request.events)
+    await queries.lock_new_endpoints(session, org_id)
+    if await queries.count_endpoints(session, org_id) >= ENDPOINTS_MAX:
+        raise WebhookEndpointsFull
+    secret = make_secret()
+    endpoint = WebhookEndpoint(
+        org_id=org_id,
+        id=id_,
+        url=request.url,
+        description=request.description,
+        events=events,
+        status=EndpointStatus.ENABLED.value,
+        sealed_secrets=_seal(sealer, org_id, id_, [secret]),
+        relayed_to=first_id_at(read_shared_clock()),
+        failures=0,
+        created_at=now,
+    )
+    session.add(endpoint)
+    await session.flush()
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="webhook_endpoint.created",
+        object_kind="webhook_endpoint",
+        object_id=id_,
+        after={"url": request.url, "events": events},
+        now=now,
+    )
+    return endpoint, secret
+
+
+async def change_endpoint(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    changes: EndpointChanges,
+    *,
+    allowed_origins: Collection[str],
+    actor: Actor,
+    now: datetime,
+) -> WebhookEndpoint:
+    """Change an endpoint. Idempotent; enabled again, it is sent what happens from then on.
+
+    Raises:
+        WebhookEndpointNotFound, BadWebhookUrl, InvalidRequest
+    """
+    check_lines(description=changes.description)
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    before = {"url": endpoint.url, "events": endpoint.events, "status": endpoint.status}
+    if changes.url is not None:
+        read_destination(changes.url, allowed_origins)
+        endpoint.url = changes.url
+    if changes.events is not None:
+        endpoint.events = _check_events(changes.events)
+    if changes.description is not None:
+        endpoint.description = changes.description
+    if changes.is_enabled is True and endpoint.status != EndpointStatus.ENABLED:
+        read_destination(endpoint.url, allowed_origins)
+        endpoint.status = EndpointStatus.ENABLED.value
+        endpoint.stop_reason = endpoint.stopped_at = None
+        endpoint.failing_since = endpoint.paused_until = None
+        endpoint.failures = 0
+        endpoint.relayed_to = first_id_at(read_shared_clock())
+    if changes.is_enabled is False and endpoint.status == EndpointStatus.ENABLED:
+        _stop(endpoint, EndpointStatus.DISABLED, StopReason.BY_PERSON, now)
+    after = {"url": endpoint.url, "events": endpoint.events, "status": endpoint.status}
+    await session.flush()
+    if before != after:
+        record_change(
+            session,
+            org_id=org_id,
+            actor=actor,
+            action="webhook_endpoint.changed",
+            object_kind="webhook_endpoint",
+            object_id=endpoint_id,
+            before=before,
+            after=after,
+            now=now,
+        )
+    return endpoint
+
+
+async def delete_endpoint(
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, actor: Actor, now: datetime
+) -> None:
+    """Delete an endpoint: nothing is sent there any more; its log ends with its retention.
+
+    Raises:
+        WebhookEndpointNotFound
+    """
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    if endpoint.status == EndpointStatus.ENABLED:
+        _stop(endpoint, EndpointStatus.DISABLED, StopReason.BY_PERSON, now)
+    endpoint.deleted_at = now
+    await session.flush()
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="webhook_endpoint.deleted",
+        object_kind="webhook_endpoint",
+        object_id=endpoint_id,
+        before={"url": endpoint.url},
+        now=now,
+    )
+
+
+async def rotate_secret(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    *,
+    sealer: Sealer,
+    actor: Actor,
+    now: datetime,
+) -> str:
+    """Give an endpoint a new secret; for 24 hours the one before signs as well.
+
+    Returns the secret in clear: the only time that it is shown.
+
+    Raises:
+        WebhookEndpointNotFound, SecretNotReadable
+    """
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    old = open_secrets(
+        sealer, org_id, endpoint_id, endpoint.sealed_secrets, old_secret_until=None, now=now
+    )
+    secret = make_secret()
+    endpoint.sealed_secrets = _seal(sealer, org_id, endpoint_id, [secret, old[0]])
+    endpoint.old_secret_until = now + OLD_SECRET_FOR
+    await session.flush()
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="webhook_endpoint.secret_rotated",
+        object_kind="webhook_endpoint",
+        object_id=endpoint_id,
+        after={"old_secret_until": endpoint.old_secret_until.isoformat()},
+        now=now,
+    )
+    return secret
+
+
+async def send_test(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    event_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Make a test event due at one endpoint.
+
+    Args:
+        event_id: of `new_event_id`.
+
+    Raises:
+        WebhookEndpointNotFound, WebhookEndpointDisabled
+    """
+    await _get_enabled(session, org_id, endpoint_id)
+    event = NewEvent(kind=EventKind.WEBHOOK_TEST, data={"message": TEST_MESSAGE})
+    await outbox.record_one(session, org_id, event_id, event, now=now)
+    await queries.insert_delivery(session, org_id, endpoint_id, event_id, kind=event.kind.value)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="webhook_endpoint.tested",
+        object_kind="webhook_endpoint",
+        object_id=endpoint_id,
+        now=now,
+    )
+
+
+async def replay_delivery(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    event_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> WebhookDelivery:
+    """Send a delivery again, with the same id; one that is under way at this moment is left.
+
+    Raises:
+        WebhookEndpointNotFound, WebhookEndpointDisabled, DeliveryNotFound
+    """
+    await _get_enabled(session, org_id, endpoint_id)
+    await queries.get_delivery(session, org_id, endpoint_id, event_id)
+    if await queries.replay_one(session, org_id, endpoint_id, event_id):
+        record_change(
+            session,
+            org_id=org_id,
+            actor=actor,
+            action="webhook_endpoint.replayed",
+            object_kind="webhook_endpoint",
+            object_id=endpoint_id,
+            after={"event_id": str(event_id), "count": 1},
+            now=now,
+        )
+    session.expire_all()
+    return await queries.get_delivery(session, org_id, endpoint_id, event_id)
+
+
+async def replay_range(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    *,
+    since: datetime,
+    until: datetime,
+    only_failed: bool,
+    actor: Actor,
+    now: datetime,
+) -> int:
+    """Send the events of a time again, also those of while the endpoint was disabled.
+
+    Args:
+        only_failed: leave out what was delivered, and what is still being tried.
+
+    Returns how many are due now.
+
+    Raises:
+        WebhookEndpointNotFound, WebhookEndpointDisabled, ReplayTooLarge
+        InvalidRequest: the time is too long, too long ago, or ends before it begins.
+    """
+    endpoint = await _get_enabled(session, org_id, endpoint_id)
+    _check_range(since, until, now)
+    range_ = queries.EventRange(
+        floor=first_id_at(since), ceiling=first_id_at(until), kinds=list_kinds(endpoint.events)
+    )
+    found = await queries.count_to_replay(session, org_id, range_, limit=REPLAYS_MAX + 1)
+    if found > REPLAYS_MAX:
+        raise ReplayTooLarge
+    count = await queries.replay_range(
+        session, org_id, endpoint_id, range_, only_failed=only_failed
+    )
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="webhook_endpoint.replayed",
+        object_kind="webhook_endpoint",
+        object_id=endpoint_id,
+        after={
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+            "only_failed": only_failed,
+            "count": count,
+        },
+        now=now,
+    )
+    return count
+
+
+async def stop_endpoint(
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    *,
+    reason: StopReason,
+    now: datetime,
+) -> None:
+    """Stop an endpoint that is gone or has failed for days, and let its people know. Idempotent.
+
+    Raises:
+        WebhookEndpointNotFound: it was deleted meanwhile.
+    """
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    if endpoint.status != EndpointStatus.ENABLED:
+        return
+    is_gone = reason is StopReason.GONE
+    _stop(endpoint, EndpointStatus.GONE if is_gone else EndpointStatus.DISABLED, reason, now)
+    await session.flush()
+    code = BreakReason.WEBHOOK_GONE if is_gone else BreakReason.WEBHOOK_FAILING
+    stopped = NewBreak(
+        kind=BreakKind.WEBHOOK_STOPPED,
+        subject_id=endpoint_id,
+        reason=Reason(code, {"host": urlsplit(endpoint.url).hostname or ""}),
+    )
+    await insert_breaks_once(session, org_id, [stopped], now=now)
+    record_change(
+        session,
+        org_id=org_id,
+        actor=SYSTEM,
+        action="webhook_endpoint.stopped",
+        object_kind="webhook_endpoint",
+        object_id=endpoint_id,
+        after={"status": endpoint.status, "stop_reason": reason.value},
+        now=now,
+    )
+
+
+def open_secrets(
+    sealer: Sealer,
+    org_id: UUID,
+    endpoint_id: UUID,
+    sealed: bytes,
+    *,
+    old_secret_until: datetime | None,
+    now: datetime,
+) -> list[str]:
+    """Return the secrets that sign now, the newest first.
+
+    Raises:
+        SecretNotReadable
+    """
+    known: list[str] = json.loads(sealer.unseal(sealed, org_id=org_id, object_id=endpoint_id))[
+        "secrets"
+    ]
+    both_sign = old_secret_until is not None and now < old_secret_until
+    return known if both_sign else known[:1]
+
+
+async def _get_enabled(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> WebhookEndpoint:
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    if endpoint.status != EndpointStatus.ENABLED:
+        raise WebhookEndpointDisabled
+    return endpoint
+
+
+def _stop(
+    endpoint: WebhookEndpoint, status: EndpointStatus, reason: StopReason, now: datetime
+) -> None:
+    endpoint.status, endpoint.stop_reason, endpoint.stopped_at = status.value, reason.value, now
+
+
+def _check_events(chosen: Collection[str]) -> list[str]:
+    """Return what was chosen, each once.
+
+    Raises:
+        InvalidRequest: nothing, too much, or an event that does not exist.
+    """
+    events = list(dict.fromkeys(chosen))
+    unknown = [one for one in events if one not in CHOICES]
+    if not events or len(events) > CHOICES_MAX or unknown:
+        named = ", ".join(unknown) or "none"
+        raise InvalidRequest(
+            f"Choose events of these: {', '.join(CHOICES)}.",
+            violations=[Violation(field="events", code="unknown_event", detail=f"Not: {named}.")],
+        )
+    return events
+
+
+def _check_range(since: datetime, until: datetime, now: datetime) -> None:
+    is_long = until - since > timedelta(days=REPLAY_DAYS_MAX)
+    is_old = since < now - timedelta(days=KEPT_DAYS)
+    if since >= until or is_long or is_old:
+        raise InvalidRequest(
+            f"A replay covers at most {REPLAY_DAYS_MAX} days, of the last {KEPT_DAYS}; it begins"
+            " before it ends."
+        )
+
+
+def _seal(sealer: Sealer, org_id: UUID, endpoint_id: UUID, secrets: list[str]) -> bytes:
+    plain = json.dumps({"secrets": secrets}).encode()
+    return sealer.seal(plain, org_id=org_id, object_id=endpoint_id)
