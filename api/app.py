@@ -38,6 +38,7 @@ from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
+from api.manage import outages as manage_outages
 from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
@@ -90,6 +91,7 @@ from api.v1.lots import recounts as recounts_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
+from api.v1.outages import routes as outages_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import lost_tickets as parking_lost_tickets
@@ -128,6 +130,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     devices_routes.pins,
     bills_routes.router,
     callback_endpoints_routes.router,
+    outages_routes.router,
     payees_routes.router,
     accounts_routes.router,
     credits_routes.router,
@@ -190,6 +193,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoints.router,
     manage_endpoint.router,
     manage_notices.router,
+    manage_outages.router,
     manage_staff.router,
     manage_toll_contracts.router,
     manage_devices.router,

@@ -28,7 +28,7 @@ class OpenAccount:
     id: UUID
     bin: str
     number: str  # its last four characters
-    problem: str | None  # code of the last failure, where it was polled in vain
+    problem: str | None  # code of the last failure, where a poll failed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -114,7 +114,9 @@ IS_CONNECTED = text("""
 SET_INTERVAL = text("""
     UPDATE poll_windows
     SET every_s = CAST(:every_s AS int), next_attempt_at = least(next_attempt_at, now())
-    WHERE org_id = :org_id AND receiving_account_id = :account_id AND outage_id IS NULL
+    WHERE org_id = :org_id AND endpoint_id = :endpoint_id
+      AND receiving_account_id = :account_id AND outage_id IS NULL
+    RETURNING id
 """)
 
 
@@ -351,10 +353,13 @@ async def is_connected(
 
 
 async def set_interval(
-    session: AsyncSession, org_id: UUID, account_id: UUID, every_s: int | None
-) -> int:
-    """Set an account's regular interval (0: never, None: the installation's); return how many."""
-    values = {"org_id": org_id, "account_id": account_id, "every_s": every_s}
-    done = await session.execute(SET_INTERVAL, values)
-    count: int = done.rowcount  # type: ignore[attr-defined]
-    return count
+    session: AsyncSession, org_id: UUID, endpoint_id: UUID, account_id: UUID, every_s: int | None
+) -> bool:
+    """Set an account's regular interval (0: never, None: the installation's); False without one."""
+    values = {
+        "org_id": org_id,
+        "endpoint_id": endpoint_id,
+        "account_id": account_id,
+        "every_s": every_s,
+    }
+    return (await session.execute(SET_INTERVAL, values)).scalar() is not None

@@ -1,7 +1,6 @@
 """Pace of polls by the clock: intervals, slices, waits after failures. Pure.
 
-Where a draw is taken, it is a random number from 0 up to 1, so that what failed together is not
-repeated together.
+A draw is a random whole number from 0 to 99, so that what failed together is not repeated together.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ RETRY_MAX: Final = timedelta(hours=1)
 RETRY_AFTER_MAX: Final = timedelta(hours=6)  # a provider may name a longer wait; it is mistaken
 
 
-def wait_after(failures: int, *, draw: float, retry_after_s: int | None = None) -> timedelta:
+def wait_after(failures: int, *, draw: int, retry_after_s: int | None = None) -> timedelta:
     """Return how long to wait after so many failures in a row: doubled each time, and shaken.
 
     Args:
@@ -27,7 +26,8 @@ def wait_after(failures: int, *, draw: float, retry_after_s: int | None = None) 
         retry_after_s: what the provider asked for; never less than that is waited.
     """
     assert failures >= 1
-    wait = min(RETRY_FIRST * (1 << min(failures - 1, 10)), RETRY_MAX) * (0.75 + draw / 2)
+    doubled = min(RETRY_FIRST * (1 << min(failures - 1, 10)), RETRY_MAX)
+    wait = doubled * (75 + draw // 2) // 100
     if retry_after_s is None:
         return wait
     return max(wait, min(timedelta(seconds=retry_after_s), RETRY_AFTER_MAX))
@@ -35,7 +35,7 @@ def wait_after(failures: int, *, draw: float, retry_after_s: int | None = None) 
 
 def pause_after(requests: int, *, per_minute: int) -> timedelta:
     """Return how long a connection rests after so many requests, to stay within its budget."""
-    return timedelta(minutes=1) / per_minute * requests
+    return timedelta(minutes=1) // per_minute * requests
 
 
 def next_slice_end(from_at: datetime, *, now: datetime) -> datetime:
@@ -43,8 +43,8 @@ def next_slice_end(from_at: datetime, *, now: datetime) -> datetime:
     return min(now, from_at + SLICE_MAX)
 
 
-def next_turn(until_at: datetime, *, every: timedelta, draw: float, now: datetime) -> datetime:
+def next_turn(until_at: datetime, *, every: timedelta, draw: int, now: datetime) -> datetime:
     """Return when the next slice is due: at once while there is something to catch up with."""
     if now - until_at > every:
         return now
-    return now + every * (0.9 + draw / 5)
+    return now + every * (90 + draw // 5) // 100

@@ -156,7 +156,7 @@ def an_outage_worker(
     client: httpx.AsyncClient,
     *,
     every_s: int = 0,
-    draw: Callable[[], float] = lambda: 0.5,
+    draw: Callable[[], int] = lambda: 50,
 ) -> OutageWorker:
     poller = ScheduledPoller(
         database=app,

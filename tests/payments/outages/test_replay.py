@@ -71,7 +71,7 @@ async def worker(
     await made.poller.processor.close()
 
 
-async def pay_unheard(
+async def pay_unnoticed(
     database: Database, sandbox: TimedSandbox, stall: PayableStall, *, count: int
 ) -> list[tuple[BillFacts, dict[str, object]]]:
     """Pay bills one after the other until a minute ago, which nobody calls back about."""
@@ -109,7 +109,7 @@ async def test_all_of_forty_five_minutes_is_there_after_one_replay(
     stall = replace(stall, provider=provider)
     sandbox.introduce(stall)
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)
-    paid = await pay_unheard(app_database, sandbox, stall, count=64)
+    paid = await pay_unnoticed(app_database, sandbox, stall, count=64)
     await an_outage(app_database, owner_database)
 
     pages = await worker.catch_up()
@@ -135,7 +135,7 @@ async def test_a_callback_that_comes_after_all_doubles_nothing(
 ) -> None:
     sandbox.introduce(stall)
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)
-    paid = await pay_unheard(app_database, sandbox, stall, count=4)
+    paid = await pay_unnoticed(app_database, sandbox, stall, count=4)
     await an_outage(app_database, owner_database)
 
     async def call_back(bill: BillFacts, line: dict[str, object]) -> None:
@@ -173,7 +173,7 @@ async def test_a_worker_that_died_after_a_page_goes_on_with_the_next_one(
 ) -> None:
     sandbox.introduce(stall)
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)
-    paid = await pay_unheard(app_database, sandbox, stall, count=60)
+    paid = await pay_unnoticed(app_database, sandbox, stall, count=60)
     await an_outage(app_database, owner_database)
     await worker.plan()
     await worker.let_time_pass()
@@ -206,7 +206,7 @@ async def test_who_lost_its_turn_while_it_waited_for_the_provider_stores_nothing
 ) -> None:
     sandbox.introduce(stall)
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)
-    await pay_unheard(app_database, sandbox, stall, count=2)
+    await pay_unnoticed(app_database, sandbox, stall, count=2)
     await an_outage(app_database, owner_database)
     await worker.plan()
     await worker.let_time_pass()
@@ -236,7 +236,7 @@ async def test_two_workers_never_poll_one_connection_at_once(
 ) -> None:
     sandbox.introduce(stall)
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)
-    paid = await pay_unheard(app_database, sandbox, stall, count=60)
+    paid = await pay_unnoticed(app_database, sandbox, stall, count=60)
     await an_outage(app_database, owner_database)
     under_way, most = 0, 0
 
@@ -293,7 +293,7 @@ async def test_a_token_that_is_entered_later_serves_for_the_outage_still(
 ) -> None:
     paid_later = stall
     sandbox.introduce(paid_later)
-    paid = await pay_unheard(app_database, sandbox, stall, count=2)
+    paid = await pay_unnoticed(app_database, sandbox, stall, count=2)
     await an_outage(app_database, owner_database)
     await worker.catch_up()
     stall = await a_polled_endpoint(app_database, sealer, stall, sandbox.url)

@@ -114,13 +114,13 @@ async def place(
 
 
 def test_waits_double_up_to_an_hour_and_are_shaken() -> None:
-    assert wait_after(1, draw=0.5) == RETRY_FIRST
-    assert wait_after(3, draw=0.5) == 4 * RETRY_FIRST
-    assert wait_after(3, draw=0.0) == 3 * RETRY_FIRST
-    assert wait_after(100, draw=0.5) == RETRY_MAX
-    assert wait_after(1, draw=0.5, retry_after_s=90) == timedelta(seconds=90)
-    assert wait_after(3, draw=0.5, retry_after_s=1) == 4 * RETRY_FIRST
-    assert wait_after(1, draw=0.5, retry_after_s=10**9) == RETRY_AFTER_MAX
+    assert wait_after(1, draw=50) == RETRY_FIRST
+    assert wait_after(3, draw=50) == 4 * RETRY_FIRST
+    assert wait_after(3, draw=0) == 3 * RETRY_FIRST
+    assert wait_after(100, draw=50) == RETRY_MAX
+    assert wait_after(1, draw=50, retry_after_s=90) == timedelta(seconds=90)
+    assert wait_after(3, draw=50, retry_after_s=1) == 4 * RETRY_FIRST
+    assert wait_after(1, draw=50, retry_after_s=10**9) == RETRY_AFTER_MAX
 
 
 def test_a_budget_is_a_pause_for_each_request() -> None:
@@ -134,12 +134,12 @@ def test_what_was_missed_for_long_is_caught_up_slice_by_slice_without_a_gap() ->
         end = next_slice_end(start, now=NOON)
         slices += 1
         assert end - start <= SLICE_MAX
-        if next_turn(end, every=EVERY, draw=0.5, now=NOON) > NOON:
+        if next_turn(end, every=EVERY, draw=50, now=NOON) > NOON:
             break
         start = end - OVERLAP
     assert end == NOON
     assert slices == 5
-    assert next_turn(NOON, every=EVERY, draw=0.5, now=NOON) == NOON + EVERY
+    assert next_turn(NOON, every=EVERY, draw=50, now=NOON) == NOON + EVERY
 
 
 async def test_an_account_is_polled_at_its_interval_from_where_the_last_poll_ended(
@@ -212,12 +212,17 @@ async def count_windows(place: Place) -> int:
 @pytest.mark.parametrize(
     ("faults", "least"),
     [
-        ({"pull_fault": "error"}, timedelta(seconds=20)),
-        ({"pull_fault": "too_many"}, timedelta(seconds=20)),
-        ({"pull_fault": "too_many", "pull_retry_after_s": 600}, timedelta(seconds=590)),
-        ({"pull_slow_ms": 6_000}, timedelta(seconds=20)),
+        pytest.param({"pull_fault": "error"}, timedelta(seconds=20), id="500"),
+        pytest.param({"pull_fault": "too_many"}, timedelta(seconds=20), id="429"),
+        pytest.param(
+            {"pull_fault": "too_many", "pull_retry_after_s": 600},
+            timedelta(seconds=590),
+            id="429 with a wait",
+        ),
+        pytest.param(
+            {"pull_slow_ms": 6_000}, timedelta(seconds=20), marks=pytest.mark.drill, id="slow"
+        ),
     ],
-    ids=["500", "429", "429 with a wait", "slow"],
 )
 async def test_a_provider_that_fails_is_left_alone_for_longer_each_time(
     app_database: Database, place: Place, faults: dict[str, object], least: timedelta
