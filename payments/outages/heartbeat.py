@@ -69,12 +69,11 @@ class Heartbeat:
 async def beating(database: Database) -> AsyncIterator[None]:
     """Beat while a hub runs, and say goodbye at its end; a beat that fails is logged."""
     heartbeat = Heartbeat(database)
-    await _try(heartbeat)
 
     async def keep_beating() -> None:
-        while True:
-            await asyncio.sleep(BEAT_EVERY_S)
+        while True:  # at once, and beside the start: it waits for no database
             await _try(heartbeat)
+            await asyncio.sleep(BEAT_EVERY_S)
 
     task = asyncio.create_task(keep_beating(), name="heartbeat")
     try:
