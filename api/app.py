@@ -39,6 +39,7 @@ from api.manage import complaints as manage_complaints
 from api.manage import devices as manage_devices
 from api.manage import history as manage_history
 from api.manage import notices as manage_notices
+from api.manage import outages as manage_outages
 from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import spread as manage_spread
@@ -93,6 +94,7 @@ from api.v1.lots import recounts as recounts_routes
 from api.v1.lots import routes as lots_routes
 from api.v1.lots.entries_asgi import EntriesASGI
 from api.v1.organisations import routes as organisations_routes
+from api.v1.outages import routes as outages_routes
 from api.v1.parking_operators import routes as parking_operators_routes
 from api.v1.parking_sessions import exits as parking_exits
 from api.v1.parking_sessions import lost_tickets as parking_lost_tickets
@@ -134,6 +136,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     bills_routes.router,
     callback_endpoints_routes.router,
     webhook_endpoints_routes.router,
+    outages_routes.router,
     payees_routes.router,
     accounts_routes.router,
     credits_routes.router,
@@ -198,6 +201,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_endpoints.router,
     manage_endpoint.router,
     manage_notices.router,
+    manage_outages.router,
     manage_staff.router,
     manage_toll_contracts.router,
     manage_webhooks.router,

@@ -47,6 +47,7 @@ from payments.bills.writer import BillWriter
 from payments.callbacks.receiver import NoticeReceiver
 from payments.credits.awaiting import match_named
 from payments.credits.processor import NoticeProcessor
+from payments.outages.heartbeat import beating
 from payments.outbox.waker import Waker
 from payments.polling.client import open_client
 from payments.polling.service import ProviderPoller
@@ -213,6 +214,7 @@ async def open_services(settings: Settings, registry: Registry) -> AsyncIterator
         device_tokens.revocations.on_device_ended.append(lanes.end_device)
         await stack.enter_async_context(lanes.running())
         stack.enter_context(closing_on_signals(lanes.close))  # who holds a request is let go
+        await stack.enter_async_context(beating(database))  # the last to begin, the first to end
         readiness = Readiness()
         yield Services(
             settings=settings,

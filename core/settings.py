@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
+    # Each account of a provider with a pull API is polled so often for what its callbacks lost;
+    # 0: never, and outages are caught up with all the same.
+    poll_every_s: int = Field(default=900, ge=0, le=86_400)
     data_dir: Path = Path(".phopay")
     # Photos of vehicles; hub and worker share the folder. In data_dir unless said.
     photo_dir: Path | None = None

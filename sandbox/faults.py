@@ -43,6 +43,11 @@ class FaultProfile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     api_slow_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0  # by the wall clock
     api_on: Literal["create", "show", "cancel"] = "create"
     api_calls_left: Annotated[int, msgspec.Meta(ge=0)] | None = None  # None: until it is changed
+    # What the lists that subscribers poll do (SePay's and Casso's).
+    pull_fault: Literal["", "too_many", "error"] = ""  # 429 with a wait, or 500
+    pull_retry_after_s: Seconds = 0  # the wait that a 429 asks for; 0: it names none
+    pull_slow_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0  # by the wall clock
+    pull_calls_left: Annotated[int, msgspec.Meta(ge=0)] | None = None  # None: until it is changed
     # How many lines the profile lasts for; None: until it is changed.
     lines_left: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

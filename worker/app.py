@@ -24,6 +24,7 @@ from parking.photos.service import Photos
 from parking.plate_reading.reader import PlateReader
 from payments.credits.processor import NoticeProcessor
 from payments.polling.client import open_client
+from payments.polling.scheduled import ScheduledPoller
 from payments.rails.service import RailService
 from payments.rails.toll.service import TollService
 from payments.webhooks.dispatcher import WebhookDispatcher
@@ -67,6 +68,14 @@ async def run(
         public_url=settings.public_url,
         read_clock=read_clock,
     )
+    poller = ScheduledPoller(
+        database=app_database,
+        processor=processor,
+        sealer=sealer,
+        client=client,
+        read_clock=read_clock,
+        every_s=settings.poll_every_s,
+    )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
         await set_clock(databases, now=read_clock())
     webhooks = WebhookDispatcher(settings, app_database, sealer, read_clock=read_clock)
@@ -84,6 +93,7 @@ async def run(
                     processor=processor,
                     rails=rails,
                     tolls=tolls,
+                    poller=poller,
                     photos=photos,
                     reader=reader,
                 )

@@ -21,6 +21,9 @@ from payments.bills import jobs as bill_jobs
 from payments.credits import jobs as credit_jobs
 from payments.credits.processor import NoticeProcessor
 from payments.invariants import jobs as invariant_jobs
+from payments.outages import jobs as outage_jobs
+from payments.polling import jobs as polling_jobs
+from payments.polling.scheduled import ScheduledPoller
 from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
 from payments.rails.toll import jobs as toll_jobs
@@ -56,6 +59,7 @@ def list_jobs(
     processor: NoticeProcessor,
     rails: RailService,
     tolls: TollService,
+    poller: ScheduledPoller,
     photos: Photos,
     reader: PlateReader | None = None,
 ) -> tuple[PeriodicJob, ...]:
@@ -70,6 +74,8 @@ def list_jobs(
         *bill_jobs.list_jobs(databases, registry.bill_owners),
         *rail_jobs.list_jobs(databases, rails),
         *toll_jobs.list_jobs(databases, tolls),
+        *polling_jobs.list_jobs(databases, poller),
+        *outage_jobs.list_jobs(databases, poll_every_s=poller.every_s),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
         *complaint_jobs.list_jobs(databases),

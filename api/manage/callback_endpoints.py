@@ -44,6 +44,7 @@ class EndpointsPage:
     older: str  # the address of the next page, "" on the last
     can_manage: bool
     new_path: str
+    outages_path: str
 
 
 @router.get("", dependencies=[requires(Permission.CALLBACK_ENDPOINTS_READ)])
@@ -60,6 +61,7 @@ async def show_endpoints(manager: TheManager, before: Before = None) -> Response
         older=manager.path("/endpoints", before=cursor) if cursor else "",
         can_manage=manager.may(Permission.CALLBACK_ENDPOINTS_MANAGE),
         new_path=manager.path("/endpoints/new"),
+        outages_path=manager.path("/outages"),
     )
     return manager.render("manage_endpoints.html", page, here="endpoints")
 

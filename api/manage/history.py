@@ -49,6 +49,7 @@ OBJECT_KINDS: Final = (
     "lot",
     "movement",
     "organisation",
+    "outage",
     "parking_access",
     "parking_operator",
     "parking_session",

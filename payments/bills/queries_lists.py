@@ -54,6 +54,14 @@ LIST_ORDER_IDS = text("""
       AND CASE WHEN CAST(:bill_id AS uuid) IS NULL THEN b.id >= :first_id ELSE b.id = :bill_id END
     ORDER BY b.status NOT IN ('open', 'part_paid', 'expired'), b.id DESC LIMIT :limit
 """)
+# Ids are of when a bill was made: one that could be paid in the window is not older than these.
+LIST_ORDERS_BETWEEN = text("""
+    SELECT b.id, b.provider_order_id FROM bills b
+    WHERE b.org_id = :org_id AND b.receiving_account_id = :account_id AND b.rail = :rail
+      AND b.provider_order_id IS NOT NULL AND b.id > :after_id AND b.created_at < :until_at
+      AND b.monitor_until >= :from_at AND b.status <> 'paid'
+    ORDER BY b.id LIMIT :limit
+""")
 
 
 async def list_bills(
@@ -142,6 +150,37 @@ async def list_order_ids(
         },
     )
     return [row[0] for row in rows]
+
+
+async def list_orders_between(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    *,
+    rail: str,
+    from_at: datetime,
+    until_at: datetime,
+    after_id: UUID | None,
+    limit: int,
+) -> list[tuple[UUID, str]]:
+    """List (bill, its order at a provider) of bills that may have been paid in a window.
+
+    Args:
+        after_id: the bill that the last page ended with; None: the first page.
+    """
+    rows = await session.execute(
+        LIST_ORDERS_BETWEEN,
+        {
+            "org_id": org_id,
+            "account_id": account_id,
+            "rail": rail,
+            "from_at": from_at,
+            "until_at": until_at,
+            "after_id": after_id or first_id_at(from_at - UNPAID_LISTED_FOR),
+            "limit": limit,
+        },
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 @lru_cache(maxsize=256)

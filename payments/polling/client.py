@@ -60,6 +60,8 @@ class PullResult:
     pages: int = 0  # responses that could be read
     unreadable: int = 0  # rows that the provider's own contract does not know
     problems: list[PollFailed] = field(default_factory=list)
+    requests: int = 0  # sent
+    next_cursor: str | None = None  # of a window's next page; None: it is read
 
     @property
     def is_answered(self) -> bool:
@@ -104,6 +106,7 @@ async def _request_all(
     sent = 0
     while waiting:
         sent += len(waiting)
+        result.requests = sent
         pages = await asyncio.gather(
             *(_request_once(client, target, request, deadline_s) for request in waiting)
         )
@@ -114,6 +117,7 @@ async def _request_all(
                 continue
             result.pages += 1
             result.unreadable += page.unreadable
+            result.next_cursor = page.next_cursor
             _read_rows(target, page.bodies, result)
             if page.next_request is not None and sent + len(waiting) < REQUESTS_MAX:
                 waiting.append(page.next_request)
@@ -167,7 +171,8 @@ async def _read_response(client: httpx.AsyncClient, url: str, request: PullReque
             body += part
             if len(body) > RESPONSE_BYTES_MAX:
                 raise ProviderResponseUnreadable("The provider's answer is too large.")
-    return PullResponse(status=response.status_code, body=bytes(body))
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return PullResponse(status=response.status_code, body=bytes(body), headers=headers)
 
 
 def _read_rows(target: PollTarget, bodies: Sequence[bytes], result: PullResult) -> None:

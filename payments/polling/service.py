@@ -156,19 +156,20 @@ async def _keep(
 ) -> None:
     """Store what is new, commit, then process it."""
     async with open_org_transaction(database, org.id) as session:
-        new, untried = await _pick_new(session, org.id, account_id, answered, now=now)
+        new, untried = await pick_new(session, org.id, account_id, answered, now=now)
         if new:
             await store_notices(session, org.id, new)
     if notice_ids := [*untried, *(notice.id for notice in new)]:
         await _process(database, processor, org, notice_ids, now=now)
 
 
-async def _pick_new(
+async def pick_new(
     session: AsyncSession,
     org_id: UUID,
     account_id: UUID,
     answered: Sequence[tuple[PollTarget, PullResult]],
     *,
+    rows_max: int = NEW_ROWS_MAX,
     now: datetime,
 ) -> tuple[list[NewNotice], list[UUID]]:
     """Leave out what is known with the same amount, and rows that an earlier poll stored.
@@ -214,7 +215,7 @@ async def _pick_new(
                 skew_s=None,
                 received_at=now,
             )
-            for body in fresh[:NEW_ROWS_MAX]
+            for body in fresh[:rows_max]
         ]
     return new, untried
 

@@ -61,7 +61,7 @@ async def list_targets(
     skipped: list[SkippedEndpoint] = []
     for endpoint, number in await list_pullable_endpoints(session, org_id, account_id):
         try:
-            credentials, secrets = _open_seals(endpoint, sealer, now=now)
+            credentials, secrets = open_seals(endpoint, sealer, now=now)
         except PollFailed as problem:
             skipped.append(
                 SkippedEndpoint(
@@ -69,12 +69,8 @@ async def list_targets(
                 )
             )
             continue
-        provider = PROVIDERS[endpoint.provider]
-        pull, capabilities = provider.pull, provider.capabilities
-        assert pull is not None
-        assert capabilities.pull_url is not None
         order_ids: Sequence[str] = ()
-        if capabilities.pulled_by is PulledBy.ORDER:
+        if PROVIDERS[endpoint.provider].capabilities.pulled_by is PulledBy.ORDER:
             order_ids = await list_order_ids(
                 session,
                 org_id,
@@ -92,19 +88,26 @@ async def list_targets(
             credentials=credentials,
             secrets=secrets,
         )
-        targets.append(
-            PollTarget(
-                endpoint_id=endpoint.id,
-                provider=endpoint.provider,
-                pull=pull,
-                url=endpoint.pull_url or capabilities.pull_url,
-                query=query,
-            )
-        )
+        targets.append(make_target(endpoint, query))
     return targets, skipped
 
 
-def _open_seals(
+def make_target(endpoint: CallbackEndpoint, query: PullQuery) -> PollTarget:
+    """Make the poll target of an endpoint whose provider has a pull API."""
+    provider = PROVIDERS[endpoint.provider]
+    url = endpoint.pull_url or provider.capabilities.pull_url
+    assert provider.pull is not None
+    assert url is not None
+    return PollTarget(
+        endpoint_id=endpoint.id,
+        provider=endpoint.provider,
+        pull=provider.pull,
+        url=url,
+        query=query,
+    )
+
+
+def open_seals(
     endpoint: CallbackEndpoint, sealer: Sealer, *, now: datetime
 ) -> tuple[PullCredentials, EndpointSecrets]:
     """Open what polling an endpoint takes.

@@ -24,6 +24,8 @@ from payments.providers.types import EndpointSecrets
 
 # What every provider answers a wrong, expired or withdrawn token with.
 REFUSED: Final = frozenset({401, 403})
+# Seconds to wait, in HTTP's own word (RFC 9110 §10.2.3) and in SePay's.
+RETRY_AFTER: Final = ("retry-after", "x-sepay-userapi-retry-after")
 ROWS_MAX: Final = 100  # in one response; the most that Casso gives
 
 _KEY: Final = re.compile(r"[!-~]{1,500}", re.ASCII)  # it travels in a header
@@ -48,6 +50,9 @@ class PullQuery:
     account_number: str
     order_ids: tuple[str, ...]  # what the bills in question are called at this provider
     since: datetime
+    # A window that is read to its end, page by page; None: only what came last.
+    until: datetime | None = None
+    cursor: str | None = None  # of the page in question, as the adapter wrote it; None: the first
     credentials: PullCredentials
     secrets: EndpointSecrets  # of the endpoint: payOS signs its responses with them too
 
@@ -68,6 +73,7 @@ class PullResponse:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +83,7 @@ class PullPage:
     bodies: tuple[bytes, ...] = ()  # as callbacks about the same transactions
     unreadable: int = 0  # rows that break the provider's own contract
     next_request: PullRequest | None = None
+    next_cursor: str | None = None  # of a window's next page; None: this was its last one
 
 
 def is_usable_key(text: str) -> bool:
@@ -92,20 +99,36 @@ def open_response(response: PullResponse) -> dict[str, Any]:
     if response.status in REFUSED:
         raise ProviderRefusedToken
     if response.status == 429:
-        raise ProviderDidNotRespond(
+        problem = ProviderDidNotRespond(
             "The provider limits how often it can be checked. Try again in a minute."
         )
+        problem.retry_after_s = _read_retry_after(response)
+        raise problem
     if response.status >= 500:
-        raise ProviderDidNotRespond(
+        problem = ProviderDidNotRespond(
             "The provider is out of order. Try again, or look into the bank's app."
         )
+        problem.retry_after_s = _read_retry_after(response)
+        raise problem
     if not 200 <= response.status < 300:
         raise UnreadableNotice(Fault.STATUS, f"HTTP {response.status}")
     return parse_object(response.body)
 
 
+def _read_retry_after(response: PullResponse) -> int | None:
+    """Read how long a provider wants to be left alone; a date, which HTTP allows, says nothing."""
+    for name in RETRY_AFTER:
+        text = response.headers.get(name, "")
+        if text.isascii() and text.isdigit() and len(text) <= 9:
+            return int(text)
+    return None
+
+
 def rewrite_rows(
-    rows: object, rewrite: Callable[[dict[str, Any]], bytes | None]
+    rows: object,
+    rewrite: Callable[[dict[str, Any]], bytes | None],
+    *,
+    rows_max: int = ROWS_MAX,
 ) -> tuple[tuple[bytes, ...], int]:
     """Write rows as callbacks; return them, and how many rows are in no known form.
 
@@ -118,7 +141,7 @@ def rewrite_rows(
     if type(rows) is not list:
         raise UnreadableNotice(Fault.BODY, "no list of transactions")
     written, unreadable = [], 0  # one odd row, whatever is odd about it, hides no other
-    for row in rows[:ROWS_MAX]:
+    for row in rows[:rows_max]:
         try:
             if type(row) is not dict:
                 raise UnreadableNotice(Fault.BODY, "a transaction is not an object")

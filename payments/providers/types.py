@@ -79,6 +79,8 @@ class Capabilities:
     pull_url: str | None = None
     pulled_by: PulledBy = PulledBy.ACCOUNT
     pull_needs_client_id: bool = False  # beside the token
+    # Requests by the clock of one connection; what people ask for comes on top.
+    pull_per_minute: int = 30
 
     @property
     def can_be_pulled(self) -> bool:

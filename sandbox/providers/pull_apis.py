@@ -4,8 +4,9 @@ A token speaks for the accounts of the subscriptions that carry it as `api_key`.
 Sources: developer.sepay.vn (rows, filters; decimals are strings), Casso's API v2.
 """
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +22,7 @@ from sandbox.providers.sepay import pull_row as sepay_row
 from sandbox.wire import answer_json, read_whole, world_of
 
 ROWS_MAX: Final = 5_000
+Serve = Callable[[Request], Awaitable[Response]]
 AMOUNT: Final = re.compile(r"([0-9]{1,15})(?:\.00?)?")
 
 
@@ -146,9 +148,37 @@ def _amount(text: str) -> int | None:
     return int(found[1])
 
 
+def _with_faults(serve: Serve) -> Serve:
+    """Let a list go wrong as the profile of its token's subscription says."""
+
+    async def serve_with_faults(request: Request) -> Response:
+        world = world_of(request)
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        profiles = [
+            world.subscription_faults[one.id]
+            for one in world.subscriptions.values()
+            if one.api_key == token and one.id in world.subscription_faults
+        ]
+        if not profiles or profiles[0].pull_calls_left == 0:
+            return await serve(request)
+        profile = profiles[0]
+        if profile.pull_calls_left is not None:
+            profile.pull_calls_left -= 1
+        await asyncio.sleep(profile.pull_slow_ms / 1_000)
+        if profile.pull_fault == "error":
+            return Response(status_code=500)
+        if profile.pull_fault == "too_many":
+            seconds = profile.pull_retry_after_s
+            headers = {"x-sepay-userapi-retry-after": str(seconds)} if seconds else {}
+            return Response(status_code=429, headers=headers)
+        return await serve(request)
+
+    return serve_with_faults
+
+
 ROUTES: Final = [
-    Route("/userapi/transactions/list", sepay_list),
+    Route("/userapi/transactions/list", _with_faults(sepay_list)),
     Route("/userapi/transactions/count", sepay_count),
     Route("/userapi/transactions/details/{id:int}", sepay_details),
-    Route("/v2/transactions", casso_list),
+    Route("/v2/transactions", _with_faults(casso_list)),
 ]

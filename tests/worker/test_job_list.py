@@ -28,7 +28,9 @@ OFFERED = sorted(
 
 
 class NotAsked:
-    """Rails, toll operators and a reader of plates, of which nothing is asked."""
+    """Rails, toll operators, a poller and a reader of plates, of which nothing is asked."""
+
+    every_s = 900
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ async def test_every_job_that_a_package_offers_is_run_by_the_worker(
         processor=processor,
         rails=cast("Any", NotAsked()),
         tolls=cast("Any", NotAsked()),
+        poller=cast("Any", NotAsked()),
         photos=photos,
         reader=cast("Any", NotAsked()),
     )

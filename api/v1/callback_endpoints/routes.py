@@ -18,6 +18,7 @@ from api.v1.callback_endpoints.schemas import (
     CallbackEndpointCreate,
     CallbackEndpointDetail,
     CallbackEndpointMade,
+    CallbackEndpointPolling,
     CallbackEndpointPull,
     CallbackEndpointRead,
     CallbackEndpointRotate,
@@ -53,6 +54,8 @@ from payments.connections.pull_setup import set_pull_credentials
 from payments.connections.vouching import vouch_of
 from payments.onboarding import service as onboarding
 from payments.payees.errors import BadAccount
+from payments.polling.intervals import set_interval
+from payments.providers.errors import ProviderCannotBePolled
 
 router = APIRouter(prefix="/v1/callback-endpoints", tags=["callbacks"])
 
@@ -257,6 +260,31 @@ async def set_pull(
     )
     listed = await queries.list_callback_endpoint_accounts(tx, caller.org_id, [endpoint_id])
     return CallbackEndpointRead(**_describe(endpoint, listed, settings))
+
+
+@router.put(
+    "/{endpoint_id}/accounts/{account_id}/polling",
+    status_code=204,
+    responses=may_answer(CallbackEndpointNotFound, ProviderCannotBePolled),
+)
+async def set_polling(
+    endpoint_id: UUID,
+    account_id: UUID,
+    body: CallbackEndpointPolling,
+    caller: Manager,
+    tx: Tx,
+    now: Now,
+) -> None:
+    """Set how often the hub asks for what the callbacks of an account lost."""
+    await set_interval(
+        tx,
+        caller.org_id,
+        endpoint_id,
+        account_id,
+        every_s=body.every_s,
+        actor=caller.actor,
+        now=now,
+    )
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import Field, SecretStr
@@ -69,6 +69,14 @@ class CallbackEndpointPull(Body):
 
     pull_token: PullKey | None
     pull_client_id: PullKey | None = None
+
+
+class CallbackEndpointPolling(Body):
+    """How often an account is polled by the clock."""
+
+    every_s: Annotated[int, Field(strict=True, ge=60, le=86_400)] | Literal[0] | None = Field(
+        description="0: never, until it is set again; null: as often as the installation polls."
+    )
 
 
 class CallbackEndpointRotate(Body):

@@ -7,6 +7,7 @@ Some banks give a day and no time: `when` is then a date, or its midnight.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from payments.providers.errors import Fault, ProviderRefusedToken, UnreadableNotice
@@ -33,20 +34,25 @@ class CassoPull:
     """Requests for all accounts of a key; the client keeps the rows of the one in question."""
 
     def list_requests(self, query: PullQuery) -> Sequence[PullRequest]:
-        """Request the first page. Only whole days can be named, so older rows may come too."""
-        since = query.since.astimezone(HANOI_OFFSET)
-        return [
-            PullRequest(
-                path="/v2/transactions",
-                params={
-                    "fromDate": f"{since:%Y-%m-%d}",
-                    "sort": "DESC",
-                    "pageSize": ROWS_MAX,
-                    "page": 1,
-                },
-                headers={"Authorization": f"Apikey {query.credentials.token}"},
-            )
-        ]
+        """Request the first page. Only whole days can be named, so older rows may come too.
+
+        A window is read from its oldest row on: what comes meanwhile moves no page. A cursor is
+        the number of a page.
+        """
+        params: dict[str, str | int] = {
+            "fromDate": _write_day(query.since),
+            "sort": "DESC",
+            "pageSize": ROWS_MAX,
+            "page": 1,
+        }
+        if query.until is not None:
+            params |= {
+                "toDate": _write_day(query.until),
+                "sort": "ASC",
+                "page": 1 if query.cursor is None else int(query.cursor),
+            }
+        headers = {"Authorization": f"Apikey {query.credentials.token}"}
+        return [PullRequest(path="/v2/transactions", params=params, headers=headers)]
 
     def read(self, response: PullResponse, request: PullRequest, query: PullQuery) -> PullPage:
         """Read a page, and request the next while pages are full."""
@@ -60,10 +66,21 @@ class CassoPull:
         bodies, unreadable = rewrite_rows(records, _to_webhook)
         page = int(request.params["page"])
         is_full = type(records) is list and len(records) >= ROWS_MAX
-        next_request = None
-        if is_full and page < PAGES_MAX:
+        next_request = next_cursor = None
+        if is_full and query.until is not None:
+            next_cursor = str(page + 1)
+        elif is_full and page < PAGES_MAX:
             next_request = replace(request, params={**request.params, "page": page + 1})
-        return PullPage(bodies=bodies, unreadable=unreadable, next_request=next_request)
+        return PullPage(
+            bodies=bodies,
+            unreadable=unreadable,
+            next_request=next_request,
+            next_cursor=next_cursor,
+        )
+
+
+def _write_day(instant: datetime) -> str:
+    return f"{instant.astimezone(HANOI_OFFSET):%Y-%m-%d}"
 
 
 def _to_webhook(row: dict[str, Any]) -> bytes:
