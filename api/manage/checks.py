@@ -79,10 +79,14 @@ def _present(
         icon=icon,
         rows=tuple(
             _present_run(manager, check.name, check.last, ", ".join(check.holds))
-            for check in checks
+            for check in sorted(checks, key=_is_good)  # what needs somebody first
         ),
         failed=tuple(_present_run(manager, run.name, run) for run in failed),
     )
+
+
+def _is_good(check: CheckView) -> bool:
+    return check.last is None or check.last.status is CheckStatus.OK
 
 
 def _present_run(
@@ -93,6 +97,9 @@ def _present_run(
         f"checks.status.{'never' if run is None else run.status.value}",
         count=(run and run.violations) or 0,
     )
+    took_ms = "" if run is None else f"{run.took_ms:,}"
+    if manager.lang == "vi":
+        took_ms = took_ms.replace(",", ".")
     return RunRow(
         word=manager.word("checks.name", name),
         name=name,
@@ -101,5 +108,5 @@ def _present_run(
         icon=icon,
         status=status,
         when="" if run is None else manager.present_instant(run.started_at),
-        took="" if run is None else manager.say("checks.took", ms=f"{run.took_ms:,}"),
+        took="" if run is None else manager.say("checks.took", ms=took_ms),
     )
