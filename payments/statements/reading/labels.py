@@ -48,10 +48,10 @@ WORDS: Final = {
     "|so giao dich phat sinh",
 }
 LABELS: Final = {word: label for label, said in WORDS.items() for word in said.split("|")}
-# The row of a table's sums: its first cell.
+# The row of a table's sums: its first words. Companies are called "Tổng công ty …", too.
 SUM: Final = re.compile(
-    r"(?:tong|tong so|tong cong|cong|total|totals|sum|tong phat sinh|cong phat sinh|grand total"
-    r"|tong so total|tong cong total|tong total|cong total)\Z"
+    r"(?:(?:tong|cong)(?: so| cong)?(?: tien)?(?: phat sinh| giao dich)?(?: trong ky)?|sum)"
+    r"(?: total\w*)?\Z|(?:grand )?totals?(?: amount)?\Z"
 )
 ACCOUNT: Final = re.compile(r"[0-9A-Za-z]{3,}(?:[ .-]?\d{2,})*", re.ASCII)
 CODE: Final = re.compile(r"\b[A-Z]{3}\b", re.ASCII)
@@ -62,7 +62,7 @@ TO: Final = re.compile(rf"\b(?:den ngay|to date|to|den)\b[^\d]{{0,30}}{DAY}")
 
 
 def read_labels(cells: Sequence[Cell]) -> Iterator[tuple[Label, Cell]]:
-    """Yield the labels of a row with their values."""
+    """Yield the labels of a row with their values; None where a label stands alone."""
     for index, cell in enumerate(cells):
         if not isinstance(cell, str) or not cell or len(cell) > LABEL_CHARS_MAX:
             continue
@@ -72,8 +72,7 @@ def read_labels(cells: Sequence[Cell]) -> Iterator[tuple[Label, Cell]]:
             if label is None:
                 continue
             value: Cell = tail.strip() if mark and tail.strip() else _next_value(cells, index)
-            if value is not None:
-                yield label, value
+            yield label, value
 
 
 def is_sum_row(cells: Sequence[Cell]) -> bool:

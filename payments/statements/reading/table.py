@@ -83,8 +83,9 @@ class TableReader:
         return self._reader
 
     def _close_table(self) -> None:
-        if self._reader is not None:
-            self._has_signs |= self._reader.has_signs
+        if self._header.is_found:  # a heading with nothing below it is a table, too
+            reader = self._reader or self._open_table()
+            self._has_signs |= reader.has_signs
             self._reader = None
 
     def _read_row(self, reader: RowReader, row: Row) -> Iterator[StatementLine | RowError]:
@@ -109,7 +110,7 @@ class TableReader:
         has_fault = any(isinstance(one, CellFault) for one in row.cells)
         if not has_fault and not any(text_of(one).strip() for one in row.cells):
             return True
-        if is_heading(row) or self._whole.take_labels(row):
+        if is_heading(row) or self._whole.take_labels(row, self._header):
             return True
         if is_sum_row(row.cells):
             self._whole.take_sums(reader, row)

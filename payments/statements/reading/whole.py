@@ -52,11 +52,16 @@ class WholeStatement:
         self._columns: tuple[FoundColumn, ...] = ()
         self._needs_signs = False
 
-    def take_labels(self, row: Row) -> bool:
-        """Take what a row's labels say; True where it had any."""
+    def take_labels(self, row: Row, header: Header | None = None) -> bool:
+        """Take what a row's labels say; True where it had any.
+
+        In a table (header), a balance stands in the column of balances.
+        """
         has_label = False
         for label, value in read_labels(row.cells):
             code = None
+            if header is not None and label in (Label.OPENING, Label.CLOSING):
+                value = header.find_cell(row, ColumnMeaning.BALANCE) or value
             if label is Label.ACCOUNT:
                 number = read_account(value)
                 has_label |= number is not None

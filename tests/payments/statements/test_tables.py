@@ -315,6 +315,61 @@ def test_the_memo_is_kept_as_it_stands() -> None:
     assert line.memo == memo
 
 
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_balances_in_rows_of_the_table_open_and_close_it(at: int) -> None:
+    def label(text: str, day: str, balance: str) -> list[str | None]:
+        row: list[str | None] = [day, None, "0", "0", balance, None]
+        row[at] = text
+        return row
+
+    rows = [
+        TWO,
+        label("Số dư đầu kỳ", "01/11/2026", "5,000,000"),
+        ["02/11/2026", "FT", None, "20,000", None, "x"],
+        label("Số dư cuối kỳ", "30/11/2026", "5,020,000"),
+    ]
+
+    lines, errors, summary = read(as_csv(rows))
+
+    assert (len(lines), errors) == (1, [])
+    assert (summary.opening_vnd, summary.closing_vnd) == (5_000_000, 5_020_000)
+    assert summary.is_opening_stated
+    assert summary.is_acceptable
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Tổng", "Tổng số/Total", "TỔNG CỘNG", "Cộng phát sinh", "Tổng phát sinh trong kỳ", "Total"],
+)
+def test_the_row_of_sums_is_no_line_and_its_sums_are_compared(words: str) -> None:
+    rows = [TWO, GOOD, [words, None, "0", "1,020,001"]]
+
+    assert problems_of(rows) == {
+        "total_in_differs": {"expected_vnd": 1_020_000, "found_vnd": 1_020_001}
+    }
+
+
+def test_a_payer_s_words_are_neither_sums_nor_balances_nor_another_account() -> None:
+    memos = ["Tổng số/Total", "Số dư đầu kỳ: 9", "Số tài khoản: 999988887777", "Tổng công ty X"]
+    rows = [TWO, *([*GOOD[:5], memo] for memo in memos)]
+
+    lines, errors, summary = read(as_csv(rows))
+
+    assert [one.memo for one in lines] == memos
+    assert (errors, summary.account_number, summary.opening_vnd) == ([], None, None)
+    assert faults_of([*rows, [None, None, None, "5,000,000", None, "Tổng công ty X"]]) == [
+        (6, "A", RowFault.DATE_MISSING)
+    ]
+
+
+def test_a_statement_without_a_line_is_a_statement() -> None:
+    lines, errors, summary = read(as_csv(PLAIN[:7]))
+
+    assert (lines, errors) == ([], [])
+    assert summary.opening_vnd == 3_359_662_231
+    assert [one.meaning for one in summary.columns][1] is Means.TRANSACTED_AT
+
+
 def test_two_lines_alike_are_two_lines() -> None:
     lines, _, _ = read(as_html([TWO, GOOD, GOOD]))
 
