@@ -17,14 +17,6 @@ from sandbox.statements.faults import StatementFaults, spoil
 from sandbox.statements.formats import FORMATS
 from sandbox.statements.statement import Statement, draw_up
 from sandbox.statements.wording import encode
-from tests.world.sandboxes import (
-    SANDBOX_ACCOUNT,
-    SANDBOX_ACCOUNT_KEY,
-    a_sandbox,
-    book_transfer,
-    subscribe,
-    tell,
-)
 from tests.world.sandbox_statements import (
     ACCOUNT,
     FRIDAY,
@@ -37,6 +29,14 @@ from tests.world.sandbox_statements import (
     a_file,
     a_statement,
     book,
+)
+from tests.world.sandboxes import (
+    SANDBOX_ACCOUNT,
+    SANDBOX_ACCOUNT_KEY,
+    a_sandbox,
+    book_transfer,
+    subscribe,
+    tell,
 )
 
 TEXTS = [name for name, form in FORMATS.items() if form.encodings]
