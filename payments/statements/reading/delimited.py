@@ -16,14 +16,14 @@ from payments.statements.reading.survey import survey
 from payments.statements.reading.table import TableReader
 from payments.statements.reading.text_files import detect_encoding, read_text_lines
 from payments.statements.reading.types import (
-    HEADER_ROWS_MAX,
     Item,
     ReadingOptions,
     StatementFormat,
 )
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-SAMPLE_ROWS: Final = HEADER_ROWS_MAX + 2
+SAMPLE_LINES: Final = 1_000  # a record may have several
+SAMPLE_CHARS: Final = 1024 * 1024
 
 
 def read_csv(file: BinaryIO, options: ReadingOptions) -> Iterator[Item]:
@@ -70,16 +70,18 @@ def _parse(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
 
 
 def _find_delimiter(file: BinaryIO, encoding: str, options: ReadingOptions) -> str:
-    sample = []
+    sample: list[str] = []
+    chars = 0
     for line in read_text_lines(file, encoding):
         sample.append(line)
-        if len(sample) >= SAMPLE_ROWS:
+        chars += len(line)
+        if len(sample) >= SAMPLE_LINES or chars >= SAMPLE_CHARS:
             break
     return max(DELIMITERS, key=lambda one: _score(sample, one, options))
 
 
 def _score(sample: list[str], delimiter: str, options: ReadingOptions) -> tuple[int, int]:
-    """Return how many columns a heading has under this mark, and how many rows have as many."""
+    """Return how many columns are known under this mark, and how many rows are alike in width."""
     header, widths = Header(options.mapping), []
     try:
         for row in _parse(sample, delimiter):
@@ -89,8 +91,7 @@ def _score(sample: list[str], delimiter: str, options: ReadingOptions) -> tuple[
         pass
     wide = [width for width in widths if width > 1]
     usual = max(wide, key=wide.count, default=0)
-    known = 0 if options.mapping else len(header.columns)
+    known = len(header.columns)
     if options.mapping:
-        needed = max(options.mapping.columns)
-        return sum(width > needed for width in wide), wide.count(usual)
+        known = sum(width > max(options.mapping.columns) for width in wide)
     return known, wide.count(usual)

@@ -77,10 +77,7 @@ class Header:
         before = self._candidate
         if is_table(meanings.values()):
             self._find(row, meanings)
-        elif before is not None and is_table(
-            joined := [*self._meanings.values(), *meanings.values()]
-        ):
-            assert joined
+        elif before is not None and is_table({**self._meanings, **meanings}.values()):
             self._find(before, {**self._meanings, **meanings})
             self.headings = _join(before.cells, row.cells)
         elif before is not None and (layout := _find_by_form(before, row)):

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 ROOT = Path(__file__).parents[3]
 LINES = 1_000_000
+LINES_OF_EXCEL = 200_000  # to write a million takes minutes
 PEAK_MIB_MAX = 512
 
 # In a process of its own, by the high-water mark of its own memory: what getrusage says of a child
@@ -88,20 +90,16 @@ def test_a_million_lines_of_csv_are_read_within_half_a_gibibyte(tmp_path: Path) 
 
 @pytest.mark.drill
 @pytest.mark.timeout(600)
-def test_a_sheet_of_excel_with_a_million_lines_is_read_within_half_a_gibibyte(
-    tmp_path: Path,
-) -> None:
-    import xlsxwriter
-
-    file = tmp_path / "million.xlsx"
-    book = xlsxwriter.Workbook(file, {"constant_memory": True})
+def test_a_long_sheet_of_excel_takes_the_memory_of_its_texts(tmp_path: Path) -> None:
+    file = tmp_path / "long.xlsx"
+    book = xlsxwriter.Workbook(file)  # every text is one of the shared ones
     sheet = book.add_worksheet()
     sheet.write_row(0, 0, ["Ngày giao dịch", "Số CT", "Có", "Số dư", "Mô tả"])
-    for number, row in enumerate(list_rows(LINES), start=1):
+    for number, row in enumerate(list_rows(LINES_OF_EXCEL), start=1):
         sheet.write_row(number, 0, row)
     book.close()
 
     found = read_in_a_process(file)
 
-    assert (found["lines"], found["errors"], found["is_acceptable"]) == (LINES, 0, True)
-    assert found["peak_mib"] <= PEAK_MIB_MAX
+    assert (found["lines"], found["errors"], found["is_acceptable"]) == (LINES_OF_EXCEL, 0, True)
+    assert found["peak_mib"] <= 160

@@ -67,6 +67,18 @@ def test_headings_over_two_rows_are_one(heading: Rows) -> None:
     ]
 
 
+def test_of_two_rows_of_headings_the_upper_one_says_what_a_column_means() -> None:
+    rows = [
+        ["Ngày hạch toán", "Số CT", "Nợ", "Có", "Diễn giải"],
+        ["Date", "Doc No", "Debit", "Credit", "Details"],
+        LINE,
+    ]
+
+    (line,), _, _ = read(as_csv(rows))
+
+    assert (str(line.booked_on), line.transacted_at) == ("2026-11-02", None)
+
+
 def test_cells_of_html_that_reach_over_rows_and_columns_keep_their_places() -> None:
     page = """<table>
     <tr><td colspan="5">SAO KÊ</td></tr>

@@ -45,7 +45,7 @@ def read_whatever(content: bytes, *, is_pasted: bool = False) -> None:
             pass
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.data())
 def test_a_file_with_bytes_changed_is_read_or_refused(content: bytes, data: st.DataObject) -> None:
     broken = bytearray(content)
@@ -56,13 +56,13 @@ def test_a_file_with_bytes_changed_is_read_or_refused(content: bytes, data: st.D
     read_whatever(bytes(broken))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.integers(1, 100_000))
 def test_a_file_that_breaks_off_is_read_or_refused(content: bytes, length: int) -> None:
     read_whatever(content[: length % len(content)])
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.binary(max_size=400), st.booleans())
 def test_any_bytes_are_read_or_refused(content: bytes, is_pasted: bool) -> None:
     read_whatever(content, is_pasted=is_pasted)
@@ -76,7 +76,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.lists(CELLS, min_size=1, max_size=6), min_size=1, max_size=12))
 def test_any_rows_under_a_heading_are_read_or_refused(rows: list[list[str | None]]) -> None:
     heading = ["Ngày", "Số CT", "Nợ", "Có", "Số dư", "Diễn giải"]
@@ -84,7 +84,7 @@ def test_any_rows_under_a_heading_are_read_or_refused(rows: list[list[str | None
     read_whatever(as_html([[one and one.replace("\ud800", "") for one in row] for row in rows]))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="<>/&;\"'=x1 ", max_size=60))
 def test_any_xml_in_a_sheet_is_read_or_refused(text: str) -> None:
     read_whatever(change_part(as_xlsx(PLAIN[6:8]), SHEET, {"<sheetData>": f"<sheetData>{text}"}))
