@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from payments.statements.reading.cells import Row
 from payments.statements.reading.chained import check_size
 from payments.statements.reading.days import Moment, looks_like_day, read_moment
+from payments.statements.reading.errors import Refusal, StatementError
 from payments.statements.reading.headings import AMOUNTS, DATES, is_table, read_headings
 from payments.statements.reading.pdf_text import TextPage, TextRow, Words, read_pages
 from payments.statements.reading.rows import Source
@@ -145,6 +146,10 @@ class _Table:
         goes_on = is_first and not (self._is_spaced and Kind.DATED in kinds)
         for (number, row), kind in zip(block, kinds, strict=True):
             if kind is Kind.DATED:
+                if above and kinds.count(Kind.DATED) > 1:
+                    # Days at the middle of their rows, and nothing says where a row ends: a memo
+                    # beside the wrong amount would be worse than none.
+                    raise StatementError(Refusal.UNKNOWN_FORMAT)
                 yield from self.finish()
                 width = len(self.columns)
                 self._record = Record(number=number, cells=[""] * width, is_full=[False] * width)

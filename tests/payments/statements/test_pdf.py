@@ -98,6 +98,15 @@ def test_memos_around_the_middle_of_their_line_stay_with_it_where_lines_stand_ap
     assert memos_of(a_pdf(page)) == ["one two", "three four"]
 
 
+def test_a_table_that_does_not_show_whose_memo_is_whose_is_refused() -> None:
+    page = [
+        (800, HEADING),
+        more(788, "one"), dated(778), more(768, "two"),
+        more(758, "three"), dated(748), more(738, "four"),
+    ]  # fmt: skip
+    assert refusal_of(a_pdf(page).getvalue()) is Refusal.UNKNOWN_FORMAT
+
+
 def test_a_footer_below_the_column_of_memos_is_no_memo() -> None:
     page = [(800, HEADING), dated(788, "one"), more(778, "two"), more(30, "Page 1 of 1")]
     assert memos_of(a_pdf(page)) == ["one two"]
@@ -194,6 +203,11 @@ def test_a_page_of_countless_letters_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"%PDF-1.7\n", b"%PDF-1.7\n%%EOF", b"\x00" * 100])
 def test_what_is_no_pdf_inside_is_refused(content: bytes) -> None:
     assert refusal_of(content) is Refusal.DAMAGED
+
+
+def test_a_file_that_lost_its_table_of_objects_is_not_guessed_at() -> None:
+    whole = a_file(a_statement(4), "pdf").getvalue()
+    assert refusal_of(whole[: whole.rindex(b"startxref")]) is Refusal.DAMAGED
 
 
 @settings(max_examples=25)
