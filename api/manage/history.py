@@ -46,6 +46,7 @@ OBJECT_KINDS: Final = (
     "device",
     "device_enrolment",
     "ledger_day",
+    "statement",
     "lot",
     "movement",
     "organisation",

@@ -92,7 +92,7 @@ async def add_statement(
     await keep_file(session, org_id, file)
     job_id = await queue_job(session, org_id, READ, {"statement_id": str(statement_id)})
     await queries.set_job(session, org_id, statement_id, job_id)
-    after = {"file": file.sha256.hex(), "bytes": file.bytes}
+    after = {"sha256": file.sha256.hex(), "file_bytes": file.bytes}
     _record(session, org_id, statement_id, "statement.uploaded", after, actor, now)
     return await queries.get_statement(session, org_id, statement_id), True
 
@@ -168,8 +168,8 @@ async def accept_statement(
     await queries.set_job(session, org_id, statement_id, job_id)
     after = {
         "account_id": str(account_id),
-        "from": first.isoformat(),
-        "to": last.isoformat(),
+        "period_from": first.isoformat(),
+        "period_to": last.isoformat(),
         "lines": statement.line_count,
         "repeats": overlap.repeats,
         "adds_lines": adds_lines and not overlap.is_plain,
