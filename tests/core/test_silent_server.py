@@ -199,12 +199,15 @@ def test_two_migrations_at_once_are_one_after_the_other(fresh_database: FreshDat
     with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
         owner.execute("SELECT pg_advisory_lock(%s)", [0x7068_6D69])
         one = subprocess.Popen([sys.executable, "-c", command, fresh_database.owner_url])
-        # It asks again and again, and waits inside no statement: see migrations/environment/env.py.
-        waits = (
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
+        # It asks, commits and asks again, since a wait inside a statement would hold up an index
+        # that is made CONCURRENTLY (migrations/environment/env.py).
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND (query = 'COMMIT' OR query LIKE 'SELECT pg_try_advisory_lock%')"
         )
         end = time.monotonic() + 30
-        while owner.execute(waits, ["%pg_try_advisory_lock%"]).fetchone() != (1,):
+        while owner.execute(asked).fetchone() != (1,):
             assert one.poll() is None, "it did not wait"
             assert time.monotonic() < end
             time.sleep(0.05)
