@@ -131,7 +131,7 @@ async def list_deliveries(
 
 def select_deliveries(
     org_id: UUID, endpoint_id: UUID, *, status: DeliveryStatus | None, before_id: UUID | None
-) -> Select[tuple[WebhookDelivery]]:
+) -> Select[WebhookDelivery]:
     """Write the statement of a list of deliveries."""
     query = select(WebhookDelivery).where(
         WebhookDelivery.org_id == org_id, WebhookDelivery.endpoint_id == endpoint_id
