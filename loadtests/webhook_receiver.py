@@ -1,7 +1,7 @@
 """Receivers of webhooks for the bench: one answers at once, one never does; both keep a log.
 
 Run as `python -m loadtests.webhook_receiver`; it prints its port. What is posted below /hang gets
-no answer. GET /received returns what came to the others since it was last asked for, as JSON:
+no answer, what is posted below /other is answered and not kept. GET /received returns what came to the others since it was last asked for, as JSON:
 [[webhook-id, Unix time], …].
 """
 
@@ -53,6 +53,9 @@ class Receiver(asyncio.Protocol):
             received.clear()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             self._transport.write(head + body)
+            return
+        if self._url.startswith(b"/other"):
+            self._transport.write(ANSWER)
             return
         received.append((self._event_id, time.time()))
         self._transport.write(ANSWER)

@@ -51,6 +51,7 @@ TAGS: Final = [
         "name": "callbacks",
         "description": "Where banks report money, and what they sent.",
     },
+    {"name": "webhooks", "description": "Where events are sent to, and what answered them."},
     {"name": "parking", "description": "Lots, vehicles in and out, and what they pay."},
     {"name": "toll", "description": "Contracts with toll operators, and refunds of charges."},
     {"name": "complaints", "description": "What citizens complain of, and the answers."},

@@ -8,6 +8,7 @@ next; once every transaction below that number has ended, all events of before t
 """
 
 from collections import deque
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -27,6 +28,10 @@ TARGETS_A_TIME: Final = 200
 MARKS_MAX: Final = 600
 # An id is made a moment before its transaction has a number, by a clock that is measured.
 MARGIN: Final = timedelta(seconds=10)
+# Most events are committed within a moment: between two looks from the floors the relay reads only
+# these last ones, so that a round costs little however often it is woken.
+FULL_EVERY: Final = timedelta(seconds=2)
+NEAR: Final = timedelta(seconds=1)
 
 
 class Relay:
@@ -35,11 +40,16 @@ class Relay:
     Args:
         database: of the worker's role, which sees the events of all organisations.
         margin: how long before its transaction's number an event's id may have been made.
+        full_every: how often it looks from the floors; zero: each time.
     """
 
-    def __init__(self, database: Database, *, margin: timedelta = MARGIN) -> None:
+    def __init__(
+        self, database: Database, *, margin: timedelta = MARGIN, full_every: timedelta = FULL_EVERY
+    ) -> None:
         self._database = database
         self._margin = margin
+        self._full_every = full_every
+        self._full_at: datetime | None = None  # None: there was more than one look could take
         self._marks: deque[tuple[datetime, int]] = deque(maxlen=MARKS_MAX)
         self._safe_to: datetime | None = None
 
@@ -53,9 +63,19 @@ class Relay:
                 for one in await queries.list_targets(session)
                 if (kinds := list_kinds(one.events))
             ]
+        is_full = self._full_at is None or at - self._full_at >= self._full_every
+        if is_full:
+            self._full_at = at
+        else:
+            near = first_id_at(at - NEAR)
+            targets = [
+                (replace(one, relayed_to=max(one.relayed_to, near)), kinds)
+                for one, kinds in targets
+            ]
         made = 0
         for start in range(0, len(targets), TARGETS_A_TIME):
-            made += await self._relay(targets[start : start + TARGETS_A_TIME])
+            some = targets[start : start + TARGETS_A_TIME]
+            made += await self._relay(some, is_full=is_full)
         return made
 
     def _note(self, at: datetime, oldest: int, following: int) -> None:
@@ -65,16 +85,18 @@ class Relay:
         if len(self._marks) < MARKS_MAX:
             self._marks.append((at, following))
 
-    async def _relay(self, targets: list[tuple[RelayTarget, list[str]]]) -> int:
+    async def _relay(self, targets: list[tuple[RelayTarget, list[str]]], *, is_full: bool) -> int:
         async with self._database.begin() as session:
             if not await queries.try_relay_lock(session):
                 return 0
             # A statement of its own: it sees all that was committed when the marks were read.
             made = await queries.relay(session, targets, limit=EVENTS_MAX)
+            if any(count >= EVENTS_MAX for count, _ in made.values()):
+                self._full_at = None
             floors = [
                 (one, floor)
                 for one, _ in targets
-                if (floor := self._find_floor(one, made)) > one.relayed_to
+                if is_full and (floor := self._find_floor(one, made)) > one.relayed_to
             ]
             if floors:
                 await queries.advance(session, floors)

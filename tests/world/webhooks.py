@@ -104,7 +104,10 @@ async def one_worker(
         worker_database, app_database, client, sealer, read_clock=read_clock, limits=limits
     )
     try:
-        yield OneWorker(relay=Relay(worker_database, margin=timedelta(0)), sender=sender)
+        yield OneWorker(
+            relay=Relay(worker_database, margin=timedelta(0), full_every=timedelta(0)),
+            sender=sender,
+        )
     finally:
         await sender.finish()
         client.close()

@@ -60,7 +60,9 @@ REPLAY: Final = "POST /v1/webhook-endpoints/{endpoint_id}/replays"
     "",
     status_code=201,
     responses={
-        **may_answer(BadWebhookUrl, WebhookEndpointsFull, IdempotencyKeyReused),
+        **may_answer(
+            BadWebhookUrl, WebhookEndpointNotFound, WebhookEndpointsFull, IdempotencyKeyReused
+        ),
         201: REPLAYED,
     },
 )

@@ -21,7 +21,7 @@ URL = "http://127.0.0.1:9/hook"
 
 
 def a_relay(database: Database) -> Relay:
-    return Relay(database, margin=timedelta(0))
+    return Relay(database, margin=timedelta(0), full_every=timedelta(0))
 
 
 async def test_each_event_has_one_delivery_at_each_endpoint_that_chose_it(
