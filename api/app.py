@@ -100,6 +100,7 @@ from api.v1.passes import phones as passes_phones
 from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
+from api.v1.refunds import routes as refunds_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -133,6 +134,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     credits_routes.router,
     breaks_routes.router,
     complaints_routes.router,
+    refunds_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,

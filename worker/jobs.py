@@ -25,6 +25,7 @@ from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
 from payments.rails.toll import jobs as toll_jobs
 from payments.rails.toll.service import TollService
+from payments.refunds import jobs as refund_jobs
 from registry import Registry
 from worker.queries import delete_before
 
@@ -65,6 +66,7 @@ def list_jobs(
         *bill_jobs.list_jobs(databases, registry.bill_owners),
         *rail_jobs.list_jobs(databases, rails),
         *toll_jobs.list_jobs(databases, tolls),
+        *refund_jobs.list_jobs(databases),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
         *complaint_jobs.list_jobs(databases),

@@ -53,6 +53,7 @@ OBJECT_KINDS: Final = (
     "parking_session",
     "pass",
     "payee",
+    "refund",
     "shift",
     "sign_in",
     "staff",

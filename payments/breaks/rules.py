@@ -62,4 +62,5 @@ class BreakReason(StrEnum):
     MOVEMENT_TO_CHECK = "movement_to_check"  # it counts: why; lot
     COMPLAINT_UPHELD = "complaint_upheld"  # words: the answer to the complainant
     PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
+    REFUND_UNANSWERED = "refund_unanswered"  # amount_vnd: instructed, and nobody knows the end
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}

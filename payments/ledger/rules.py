@@ -20,6 +20,9 @@ class AccountCode(StrEnum):
     ATTENDANT_FLOAT = "attendant_float"  # per person: paid on behalf of a driver from the float
     TOLL_RECEIVABLE = "toll_receivable"  # per contract with a toll operator: charged, not paid out
     CARD_BALANCE = "card_balance"  # per contract with a card provider: charged, not paid out
+    REFUNDS_IN_TRANSIT = (
+        "refunds_in_transit"  # per receiving account: given back, not on a statement yet
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,3 +79,8 @@ def cash_variance(payee_id: UUID) -> AccountKey:
 def toll_receivable(contract_id: UUID) -> AccountKey:
     """Money that a toll operator has charged and not paid out."""
     return AccountKey(code=AccountCode.TOLL_RECEIVABLE, subject_id=contract_id)
+
+
+def refunds_in_transit(receiving_account_id: UUID) -> AccountKey:
+    """Money that is on its way back from an account, and that no statement has shown yet."""
+    return AccountKey(code=AccountCode.REFUNDS_IN_TRANSIT, subject_id=receiving_account_id)
