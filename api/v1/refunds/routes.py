@@ -59,7 +59,14 @@ Reader = Annotated[Caller, requires(Permission.BILLS_READ)]
 Requester = Annotated[Caller, requires(Permission.REFUNDS_REQUEST)]
 Approver = Annotated[Caller, requires(Permission.REFUNDS_APPROVE)]
 Instructor = Annotated[Caller, requires(Permission.REFUNDS_INSTRUCT)]
-MAY_FAIL: Final = (RefundNotFound, RefundNotYours, RefundStepNotPossible)
+MAY_FAIL: Final = (
+    RefundNotFound,
+    RefundNotYours,
+    RefundStepNotPossible,
+    RefundNeedsAnother,
+    RefundHasNoDestination,
+    RefundReferenceNeeded,
+)
 
 
 @router.get("/bills/{bill_id}/payments", responses=may_answer(BillNotFound))
@@ -82,6 +89,7 @@ async def list_payments(bill_id: UUID, caller: Reader, tx: Tx) -> PaymentList:
         RefundNotPossible,
         RefundTooHigh,
         RefundProposalNotFitting,
+        RefundNotFound,
     ),
 )
 async def create_refund(body: RefundCreate, caller: Requester, tx: Tx, now: Now) -> RefundRead:
@@ -164,9 +172,7 @@ async def set_destination(
 
 @router.post(
     "/refunds/{refund_id}/approve",
-    responses=may_answer(
-        *MAY_FAIL, RefundNeedsAnother, RefundHasNoDestination, WrongPassword, StaffNotFound
-    ),
+    responses=may_answer(*MAY_FAIL, WrongPassword, StaffNotFound),
 )
 async def approve_refund(
     refund_id: UUID,
@@ -214,9 +220,7 @@ async def instruct_refund(refund_id: UUID, caller: Instructor, tx: Tx, now: Now)
     return await _take(tx, caller, refund_id, taken, now)
 
 
-@router.post(
-    "/refunds/{refund_id}/returned", responses=may_answer(*MAY_FAIL, RefundReferenceNeeded)
-)
+@router.post("/refunds/{refund_id}/returned", responses=may_answer(*MAY_FAIL))
 async def confirm_refund(
     refund_id: UUID, body: RefundReturned, caller: Instructor, tx: Tx, now: Now
 ) -> RefundRead:
