@@ -40,6 +40,8 @@ from api.manage import history as manage_history
 from api.manage import notices as manage_notices
 from api.manage import overview
 from api.manage import payees as manage_payees
+from api.manage import refund_request as manage_refund_request
+from api.manage import refunds as manage_refunds
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
@@ -100,6 +102,7 @@ from api.v1.passes import phones as passes_phones
 from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
+from api.v1.refunds import files as refund_files_routes
 from api.v1.refunds import routes as refunds_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
@@ -135,6 +138,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     breaks_routes.router,
     complaints_routes.router,
     refunds_routes.router,
+    refund_files_routes.router,
     events_routes.router,
     jobs_routes.router,
     parking_exits.router,
@@ -198,6 +202,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_keys.router,
     manage_breaks.router,
     manage_complaints.router,
+    manage_refund_request.router,
+    manage_refunds.router,
     manage_spread.router,
     manage_history.router,
     manage_lots.router,

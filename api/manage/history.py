@@ -54,6 +54,7 @@ OBJECT_KINDS: Final = (
     "pass",
     "payee",
     "refund",
+    "refund_file",
     "shift",
     "sign_in",
     "staff",

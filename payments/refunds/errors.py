@@ -131,3 +131,39 @@ class RefundReferenceNeeded(HubError):
 
     def __init__(self) -> None:
         super().__init__("Enter the bank's reference of the transfer back.")
+
+
+class RefundFileNotFound(HubError):
+    """No such payment file in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "refund_file_not_found", "Payment file not found"
+
+    def __init__(self, file_id: UUID) -> None:
+        super().__init__(f"This organisation has no payment file {file_id}.")
+
+
+class RefundFileIdTaken(HubError):
+    """The id came with another payment file before."""
+
+    kind, code, title = Kind.CONFLICT, "refund_file_id_taken", "Id in use"
+
+    def __init__(self, file_id: UUID) -> None:
+        super().__init__(f"The id {file_id} names another payment file. Make a new one.")
+
+
+class RefundFileEmpty(HubError):
+    """No approved refund of this account waits to be instructed."""
+
+    kind, code, title = Kind.CONFLICT, "refund_file_empty", "Nothing to instruct"
+
+    def __init__(self) -> None:
+        super().__init__("No approved refund of this account waits to be instructed.")
+
+
+class RefundLayoutUnknown(HubError):
+    """No layout of payment files has this name."""
+
+    kind, code, title = Kind.INVALID, "refund_layout_unknown", "Unknown layout"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no layout {name!r}. Read GET /v1/refund-files.")

@@ -1,6 +1,6 @@
 """SQL of refunds: what they are against, their rows, their lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -8,13 +8,21 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from payments.breaks.models import Break
 from payments.breaks.rules import REFUNDS, BreakKind
-from payments.refunds.errors import PaymentNotFound, RefundNotFound
-from payments.refunds.models import Refund
+from payments.refunds.errors import PaymentNotFound, RefundFileNotFound, RefundNotFound
+from payments.refunds.models import Refund, RefundFile
 from payments.refunds.rules import LIVE, RefundStatus
-from payments.refunds.types import AccountHolder, Destination, PaymentFacts, PaymentLeft, RefundView
+from payments.refunds.types import (
+    AccountHolder,
+    Destination,
+    PaymentFacts,
+    PaymentLeft,
+    RefundView,
+    WaitingAccount,
+)
 
 GET_PAYMENT = text("""
     SELECT p.id, p.bill_id, p.rail, p.source_kind, p.source_id, b.payee_id, b.receiving_account_id,
@@ -78,6 +86,20 @@ REOPEN_BREAK = text("""
       AND NOT EXISTS (
           SELECT FROM breaks o WHERE o.org_id = k.org_id AND o.kind = k.kind
             AND o.subject_id = k.subject_id AND o.closed_at IS NULL)
+""")
+FIND_APPROVED = text("""
+    SELECT id, bill_id FROM refunds
+    WHERE org_id = :org_id AND status = 'approved' AND receiving_account_id = :account_id
+      AND way = 'transfer' AND held_by = 'organisation'
+    ORDER BY id LIMIT :limit
+""")
+LIST_TO_INSTRUCT = text("""
+    SELECT a.id, a.bin, a.account_number, count(*), sum(r.amount_vnd)::bigint
+    FROM refunds r
+    JOIN receiving_accounts a ON a.org_id = r.org_id AND a.id = r.receiving_account_id
+    WHERE r.org_id = :org_id AND r.status = 'approved' AND r.way = 'transfer'
+      AND r.held_by = 'organisation'
+    GROUP BY a.id, a.bin, a.account_number ORDER BY a.id LIMIT 50
 """)
 FIND_UNANSWERED = text("""
     SELECT org_id, id FROM refunds WHERE status = 'instructed' AND instructed_at < :before
@@ -212,6 +234,66 @@ async def lock_refund(session: AsyncSession, org_id: UUID, refund_id: UUID) -> R
     if found is None:
         raise RefundNotFound(refund_id)
     return found
+
+
+async def find_approved(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, limit: int
+) -> list[tuple[UUID, UUID | None]]:
+    """Find (refund, bill) of what is approved of an account and goes back by transfer."""
+    values = {"org_id": org_id, "account_id": account_id, "limit": limit}
+    return [(row[0], row[1]) for row in await session.execute(FIND_APPROVED, values)]
+
+
+async def list_to_instruct(session: AsyncSession, org_id: UUID) -> list[WaitingAccount]:
+    """List the accounts with approved refunds that wait for a payment file (at most 50)."""
+    rows = await session.execute(LIST_TO_INSTRUCT, {"org_id": org_id})
+    return [WaitingAccount(*row) for row in rows]
+
+
+async def lock_approved(
+    session: AsyncSession, org_id: UUID, refund_ids: Collection[UUID]
+) -> Sequence[Refund]:
+    """Lock those of these refunds that are approved yet, in the order of their ids."""
+    query = (
+        select(Refund)
+        .where(
+            Refund.org_id == org_id,
+            Refund.id.in_(refund_ids),
+            Refund.status == RefundStatus.APPROVED,
+        )
+        .order_by(Refund.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def find_file(session: AsyncSession, org_id: UUID, file_id: UUID) -> RefundFile | None:
+    """Find a payment file."""
+    query = select(RefundFile).filter_by(org_id=org_id, id=file_id)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def get_file(session: AsyncSession, org_id: UUID, file_id: UUID) -> RefundFile:
+    """Return a payment file.
+
+    Raises:
+        RefundFileNotFound
+    """
+    found = await find_file(session, org_id, file_id)
+    if found is None:
+        raise RefundFileNotFound(file_id)
+    return found
+
+
+async def list_files(
+    session: AsyncSession, org_id: UUID, *, before_id: UUID | None, limit: int
+) -> Sequence[RefundFile]:
+    """List payment files without their bytes, newest first."""
+    query = select(RefundFile).options(defer(RefundFile.content)).filter_by(org_id=org_id)
+    if before_id is not None:
+        query = query.where(RefundFile.id < before_id)
+    return (await session.scalars(query.order_by(RefundFile.id.desc()).limit(limit))).all()
 
 
 async def lock_proposal(

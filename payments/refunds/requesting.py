@@ -259,11 +259,11 @@ async def _lock_proposal(
         if new.break_id is not None:
             raise RefundProposalNotFitting
         return None
-    if new.credit_id is not None:
-        is_about_it = found.credit_id == new.credit_id
+    if found.kind == BreakKind.REFUND_DUE:  # what a toll charge has left is its operator's
+        is_about_it = found.subject_id == subject_id
     else:
         matters = {against.bill_id, against.owner_id} - {None}
-        is_about_it = found.credit_id is None and bool(matters & {found.bill_id, found.matter_id})
+        is_about_it = new.credit_id is None and bool(matters & {found.bill_id, found.matter_id})
     under_way_vnd = await queries.sum_of_proposal(session, found, statuses=LIVE)
     if not is_about_it or new.amount_vnd + under_way_vnd > (found.amount_vnd or 0):
         raise RefundProposalNotFitting

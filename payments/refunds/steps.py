@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.reasons import Reason
 from core.text import check_lines
+from identity.people.callers import Caller
+from identity.people.rules import Role
 from payments.bills import queries_payments, settling
 from payments.bills.rules import BillState
 from payments.breaks.queries import close_breaks, hold_break, insert_breaks_once
@@ -70,6 +72,7 @@ class StepTaken:
     words: str | None = None
     bank_reference: str | None = None
     is_alone: bool = False  # the only person of an organisation, who gave the password again
+    file_id: UUID | None = None  # the payment file that instructs it
     acts_for: HeldBy | None = None  # whose people they are; None: an administrator, or the hub
 
 
@@ -165,6 +168,13 @@ async def review_alone(
     return refund
 
 
+def acts_for(caller: Caller) -> HeldBy | None:
+    """Return whose people a caller is among; None: an administrator acts for both."""
+    if caller.is_scoped:
+        return HeldBy.PAYEE
+    return None if Role.ADMIN in caller.roles else HeldBy.ORGANISATION
+
+
 def _check_holder(refund: Refund, taken: StepTaken, actor: Actor) -> None:
     """Let the holder of the account take a step, and who requested a refund take it back."""
     is_holder = taken.acts_for in (None, refund.held_by)
@@ -209,6 +219,7 @@ def _write(
         refund.decided_words = taken.words
     elif taken.step is Step.INSTRUCT:
         refund.instructed_by, refund.instructed_at = actor.id, now
+        refund.file_id = taken.file_id
     elif taken.step is Step.DOUBT:
         refund.doubted_by, refund.doubted_at = actor.id, now
     else:

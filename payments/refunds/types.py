@@ -57,6 +57,16 @@ class PaymentLeft(NamedTuple):
     occurred_at: datetime
 
 
+class WaitingAccount(NamedTuple):
+    """An account with approved refunds that wait to be instructed."""
+
+    account_id: UUID
+    bin: str
+    account_number: str
+    refunds: int
+    amount_vnd: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountHolder:
     """Who holds a receiving account, and who proposed it or said so."""

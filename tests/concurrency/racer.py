@@ -35,6 +35,7 @@ from payments.credits.processor import NoticeProcessor
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
 from payments.payees.service import add_payee
+from payments.refunds.files import make_file
 from payments.refunds.requesting import request_refund
 from payments.refunds.rules import Step
 from payments.refunds.steps import StepTaken, take_step
@@ -186,6 +187,22 @@ async def step(call: Call) -> str:
     return done.status
 
 
+async def pay_file(call: Call) -> str:
+    """Instruct what is approved of an account by one payment file."""
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        made = await make_file(
+            session,
+            call.org.id,
+            call.id("id"),
+            account_id=call.id("account_id"),
+            layout="plain",
+            actor=call.actor,
+            now=call.now,
+        )
+    return str(made.refunds)
+
+
 async def same_money(call: Call) -> str:
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
@@ -285,7 +302,7 @@ CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     for one in (
         settle_one, settle_these, settle_all, judge, assign, confirm, take_out, put_back, cancel,
         approve, open_bill, take_references, rotate, propose, add_one_payee, refund, step,
-        same_money,
+        same_money, pay_file,
     )
 }  # fmt: skip
 

@@ -18,10 +18,12 @@ from tests.world.reads import count_rows, read_ledger, read_status
 from tests.world.refunds import (
     a_refund,
     an_instructed_refund,
+    enter_account,
     find_payments,
     hold_by,
     read_in_transit,
     read_refundable,
+    take,
 )
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
@@ -127,4 +129,26 @@ async def test_what_the_payee_confirms_ten_times_at_once_posts_once(
 
     assert (await read_status(app_database, stall, bill))[0] == "part_refunded"
     assert await read_in_transit(app_database, stall) == 5_000
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_of_ten_payment_files_at_once_each_refund_is_in_one(
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
+) -> None:
+    await hold_by(app_database, stall, "organisation")
+    for _ in range(2):
+        payment_id = await a_payment(app_database, stall)
+        facts = {"payment_id": payment_id, "amount_vnd": 5_000}
+        refund = await a_refund(app_database, stall, **facts)
+        await enter_account(app_database, stall, refund)
+        await take(app_database, stall, refund, "approve")
+    ids = [str(new_id()) for _ in range(5)]
+    calls = [{"what": "pay_file", "id": one, "account_id": stall.account_id} for one in ids * 2]
+
+    answers = races.run(stall.org, calls)
+
+    # The id that was first comes twice: it answers the same both times.
+    assert sorted(answers) == ["2"] * 2 + ["RefundFileEmpty"] * 8
+    assert await count_rows(app_database, stall, "refund_files") == 1
+    assert await read_in_transit(app_database, stall) == 10_000
     assert find_violations(fresh_database.owner_url) == []

@@ -24,7 +24,7 @@ from core.errors import InvalidRequest, Violation
 from core.paging import BadCursor
 from identity.people.callers import Caller
 from identity.people.errors import ScopeNeeded, StaffNotFound, WrongPassword
-from identity.people.rules import Permission, Role, ScopeKind
+from identity.people.rules import Permission, ScopeKind
 from identity.people.service import confirm_alone
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
@@ -50,7 +50,7 @@ from payments.refunds.errors import (
 )
 from payments.refunds.requesting import enter_destination, request_refund
 from payments.refunds.rules import RefundStatus, Step
-from payments.refunds.steps import StepTaken, review_alone, take_step
+from payments.refunds.steps import StepTaken, acts_for, review_alone, take_step
 from payments.refunds.types import NewRefund, RefundView
 
 router = APIRouter(prefix="/v1", tags=["refunds"])
@@ -257,13 +257,6 @@ async def review_refund(refund_id: UUID, caller: Approver, tx: Tx, now: Now) -> 
     """Write that you looked at a refund that one person decided alone."""
     await review_alone(tx, caller.org_id, refund_id, actor=caller.actor, now=now)
     return await _read(tx, caller, refund_id)
-
-
-def acts_for(caller: Caller) -> HeldBy | None:
-    """Return whose people a caller is among; None: an administrator acts for both."""
-    if caller.is_scoped:
-        return HeldBy.PAYEE
-    return None if Role.ADMIN in caller.roles else HeldBy.ORGANISATION
 
 
 def _sees_whole(caller: Caller) -> bool:

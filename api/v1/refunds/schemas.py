@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 from api.http.fields import AmountVnd, Body, Line, NameText, Read, ReasonText
 from core.masking import mask_tail
 from payments.payees.rules import HOLDER_CHARS_MAX, HeldBy
+from payments.refunds.models import RefundFile
 from payments.refunds.rules import REFERENCE_CHARS_MAX, DestinationKind, RefundStatus, Way
 from payments.refunds.types import RefundView
 
@@ -157,3 +158,46 @@ class PaymentList(Read):
     """The payments of a bill that count, the oldest first (at most 50)."""
 
     payments: list[PaymentRead]
+
+
+class RefundFileCreate(Body):
+    """A payment file of what is approved of one account."""
+
+    id: UUID = Field(description="Made by you, a UUIDv7: the same again answers the first.")
+    receiving_account_id: UUID
+    layout: Annotated[str, Field(max_length=40, examples=["plain"])] = "plain"
+
+
+class RefundFileRead(Read):
+    """A payment file, without its bytes."""
+
+    id: UUID
+    layout: str
+    receiving_account_id: UUID
+    refunds: int
+    amount_vnd: int
+    sha256: str = Field(description="Of the file, in hexadecimal digits.")
+    created_by: UUID
+    created_at: datetime
+
+    @classmethod
+    def of(cls, made: RefundFile) -> "RefundFileRead":
+        """Make the answer."""
+        return cls(
+            id=made.id,
+            layout=made.layout,
+            receiving_account_id=made.receiving_account_id,
+            refunds=made.refunds,
+            amount_vnd=made.amount_vnd,
+            sha256=made.content_hash.hex(),
+            created_by=made.created_by,
+            created_at=made.created_at,
+        )
+
+
+class RefundFilePage(Read):
+    """A page of payment files, newest first, and the layouts that there are."""
+
+    files: list[RefundFileRead]
+    layouts: list[str]
+    next_cursor: str | None

@@ -174,6 +174,8 @@ async def _furnish(market: Market) -> dict[str, str]:
         "link_id": links[0]["id"],
         "staff_id": lan.json()["id"],
         "refund_id": str(refund.id),
+        "file_id": str(new_id()),
+        "account_id": str(stall.account_id),
         "payment_id": str(payment_id),
         # Of lots, where a vendor's people have no permission at all.
         **{name: str(new_id()) for name in ("lot_id", "session_id", "collection_id", "shift_id")},
@@ -226,6 +228,7 @@ def _body_of(path: str, theirs: dict[str, str]) -> dict[str, Any]:
     bill = {"payee_id": theirs["payee_id"], "amount_vnd": 1_000}
     return {
         "/v1/bills": bill,
+        "/v1/refund-files": {"id": str(new_id()), "receiving_account_id": theirs["account_id"]},
         "/v1/refunds": {
             "id": str(new_id()),
             "payment_id": theirs["payment_id"],
