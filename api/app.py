@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api.counter import bills as counter_bills
 from api.counter import create as counter_create
 from api.counter import printed_code
+from api.counter import refunds as counter_refunds
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import drawn_codes as gate_drawn_codes
@@ -178,6 +179,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_routes.router,
     counter_create.router,
     counter_bills.router,
+    counter_refunds.router,
     counter_sales.router,
     printed_code.router,
     gate_enrolment.router,

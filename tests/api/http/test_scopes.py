@@ -56,6 +56,13 @@ FORMS: dict[str, dict[str, str]] = {
     "/counter/bills": {"amount": "20", "bill_id": str(new_id())},
     "/counter/bills/{bill_id}/renew": {"renewed_id": str(new_id())},
     "/counter/bills/{bill_id}/cash": {"cash_id": str(new_id()), "amount_vnd": "5000"},
+    "/counter/bills/{bill_id}/refunds": {
+        "refund_id": str(new_id()),
+        "payment_id": str(new_id()),
+        "amount": "1000",
+        "reason": "x",
+    },
+    "/counter/bills/{bill_id}/refunds/{refund_id}/returned": {"bank_reference": "FT1"},
     "/counter/bills/{bill_id}/cash-back": {"payment_id": str(new_id())},
 }
 
