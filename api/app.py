@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api.counter import bills as counter_bills
 from api.counter import create as counter_create
 from api.counter import printed_code
+from api.counter import refunds as counter_refunds
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.gate import drawn_codes as gate_drawn_codes
@@ -42,6 +43,8 @@ from api.manage import notices as manage_notices
 from api.manage import outages as manage_outages
 from api.manage import overview
 from api.manage import payees as manage_payees
+from api.manage import refund_request as manage_refund_request
+from api.manage import refunds as manage_refunds
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
@@ -105,6 +108,8 @@ from api.v1.passes import phones as passes_phones
 from api.v1.passes import routes as passes_routes
 from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
+from api.v1.refunds import files as refund_files_routes
+from api.v1.refunds import routes as refunds_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -142,6 +147,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     credits_routes.router,
     breaks_routes.router,
     complaints_routes.router,
+    refunds_routes.router,
+    refund_files_routes.router,
     events_routes.router,
     jobs_routes.router,
     statements_routes.router,
@@ -182,6 +189,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     counter_routes.router,
     counter_create.router,
     counter_bills.router,
+    counter_refunds.router,
     counter_sales.router,
     printed_code.router,
     gate_enrolment.router,
@@ -210,6 +218,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_keys.router,
     manage_breaks.router,
     manage_complaints.router,
+    manage_refund_request.router,
+    manage_refunds.router,
     manage_spread.router,
     manage_history.router,
     manage_lots.router,

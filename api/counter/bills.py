@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api.counter.credits import PresentedCredit, facts_of_cash, facts_of_sale, present_credit
 from api.counter.page_context import CounterPayee, ThePayee, go, read_context, render
 from api.counter.polling import PollProblem, poll_for_payee
+from api.counter.refunds import RefundsOfBill, read_refunds
 from api.http.codes import render_inline
 from api.http.deps import (
     Now,
@@ -101,6 +102,7 @@ class BillPage:
     renewed_id: UUID  # of the bill that renewing will open: pressed twice, it opens one
     verdict: PresentedCredit | None  # what the last payment for it was
     checked: Checked  # what polling the bank found
+    refunds: RefundsOfBill  # what is given back of it
 
 
 @router.get("/{bill_id}", dependencies=[requires(Permission.BILLS_READ)])
@@ -169,6 +171,7 @@ async def show_bill(
         renewed_id=new_id(),
         verdict=verdict,
         checked=checked,
+        refunds=await read_refunds(request, tx, payee, bill),
     )
     return render(request, "counter_bill.html", context, page)
 

@@ -54,6 +54,7 @@ TAGS: Final = [
     {"name": "webhooks", "description": "Where events are sent to, and what answered them."},
     {"name": "parking", "description": "Lots, vehicles in and out, and what they pay."},
     {"name": "toll", "description": "Contracts with toll operators, and refunds of charges."},
+    {"name": "refunds", "description": "Money that goes back to payers, and who decides it."},
     {"name": "complaints", "description": "What citizens complain of, and the answers."},
     {"name": "apds", "description": "Parking in the words of APDS 4.0, and open data."},
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},

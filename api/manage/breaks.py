@@ -53,6 +53,7 @@ class BreakRow:
     same_path: str
     assign_path: str  # "" where the money has its explanation, or there is none
     spread_path: str  # the same for several bills
+    refund_path: str  # where it is requested, "" unless it is a proposal of one
     payees: tuple[tuple[str, str], ...]  # who may have it: (id, name and place)
 
 
@@ -230,6 +231,10 @@ def _present_row(
 ) -> BreakRow:
     may_be_twice = one.kind in admissions.MAYBE_TWICE
     is_assignable = one.kind in admissions.ASSIGNABLE and one.credit_id is not None
+    # What a toll charge has left goes back by its operator (payments/rails/toll/).
+    is_proposal = one.kind == BreakKind.REFUND_AGREED or (
+        one.kind == BreakKind.REFUND_DUE and one.subject_id in (one.bill_id, one.credit_id)
+    )
     listed = payees.get(one.credit_id, ()) if one.credit_id is not None else ()
     return BreakRow(
         id=one.id,
@@ -249,6 +254,9 @@ def _present_row(
         same_path=manager.path(f"/breaks/{one.id}/same-money") if may_be_twice else "",
         assign_path=manager.path(f"/breaks/{one.id}/assign") if is_assignable else "",
         spread_path=manager.path(f"/breaks/{one.id}/spread") if is_assignable else "",
+        refund_path=manager.path("/refunds/new", **{"break": one.id})
+        if is_proposal and manager.may(Permission.REFUNDS_REQUEST)
+        else "",
         payees=tuple(
             (str(id_), f"{name} · {place}" if place else name) for id_, name, place in listed
         ),

@@ -56,6 +56,8 @@ OBJECT_KINDS: Final = (
     "parking_session",
     "pass",
     "payee",
+    "refund",
+    "refund_file",
     "shift",
     "sign_in",
     "staff",

@@ -255,6 +255,16 @@ async def find_names(
     return {row[0]: row[1] for row in await session.execute(wanted)}
 
 
+async def count_active(session: AsyncSession, org_id: UUID) -> int:
+    """Count the people of an organisation who can sign in."""
+    wanted = (
+        select(func.count())
+        .select_from(Staff)
+        .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
+    )
+    return int((await session.execute(wanted)).scalar_one())
+
+
 async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:
     """Return the active administrators, locked: of two who leave at once, one stays."""
     wanted = (

@@ -63,6 +63,9 @@ class Permission(StrEnum):
     WEBHOOK_ENDPOINTS_MANAGE = "webhook_endpoints.manage"  # also test events and replays
     BREAKS_READ = "breaks.read"
     BREAKS_RESOLVE = "breaks.resolve"
+    REFUNDS_REQUEST = "refunds.request"  # and the account that the payer named
+    REFUNDS_APPROVE = "refunds.approve"  # the second person
+    REFUNDS_INSTRUCT = "refunds.instruct"  # and what became of it; of a payee's account its owner
     LEDGER_READ = "ledger.read"
     STATEMENTS_IMPORT = "statements.import"  # files of banks
     STATEMENTS_ACCEPT = "statements.accept"  # they count from then on
@@ -88,7 +91,7 @@ class Permission(StrEnum):
 P = Permission
 _COUNTER: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.SALES_SORT, P.EVENTS_READ}
-    | {P.PAYEES_READ, P.BILLS_TAKE_CASH}
+    | {P.PAYEES_READ, P.BILLS_TAKE_CASH, P.REFUNDS_REQUEST}
 )
 _GATE: Final = frozenset({P.PARKING_READ, P.PARKING_GATE})
 _COMPLAINTS: Final = frozenset({P.COMPLAINTS_READ, P.COMPLAINTS_RESOLVE})
@@ -108,16 +111,17 @@ _BOOKS: Final = frozenset(
 # administrator can make an approver, since nobody grants what they lack.
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.VENDOR_OWNER: _COUNTER
-    | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE},
+    | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE, P.REFUNDS_INSTRUCT},
     Role.CASHIER: _COUNTER,
     Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
     Role.FINANCE: _BOOKS
     | _COMPLAINTS
     | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT}
-    | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT},
+    | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT, P.REFUNDS_REQUEST, P.REFUNDS_INSTRUCT},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
-    | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE},
+    | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE}
+    | {P.REFUNDS_APPROVE},
     Role.MANAGER: _COUNTER
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
@@ -139,7 +143,7 @@ API_SCOPES: Final = frozenset(
     {P.BILLS_OPEN, P.BILLS_READ, P.BILLS_CANCEL, P.SALES_READ, P.EVENTS_READ, P.PAYEES_READ}
     | {P.PAYEES_MANAGE, P.ACCOUNTS_READ, P.CALLBACK_ENDPOINTS_READ, P.BREAKS_READ, P.LEDGER_READ}
     | {P.JOBS_READ, P.PARKING_READ, P.PARKING_GATE, P.LANES_SERVE, P.STATEMENTS_IMPORT}
-    | {P.WEBHOOK_ENDPOINTS_READ}
+    | {P.WEBHOOK_ENDPOINTS_READ, P.REFUNDS_REQUEST}
 )
 # What people who are held to scopes may do: every route that asks for one of these narrows to
 # what is theirs (a test walks them). Anything else acts on the whole organisation.
@@ -152,6 +156,7 @@ NARROWED: Final = (
         P.STAFF_READ,
         P.STAFF_MANAGE,
         P.LANES_SERVE,
+        P.REFUNDS_INSTRUCT,
     }
 )
 # These people see their payees, at least one, and nothing of the neighbours.

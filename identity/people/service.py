@@ -291,6 +291,24 @@ async def change_own_password(
     _record(session, staff, Granter.of(caller), "staff.password_changed", now=now)
 
 
+async def confirm_alone(
+    session: AsyncSession, caller: Caller, *, passwords: Passwords, present: str
+) -> bool:
+    """Whether a person is the only one of the organisation, and gives the password again.
+
+    Raises:
+        WrongPassword: the password is not right.
+        StaffNotFound: the caller is a machine.
+    """
+    if caller.kind != "staff":
+        raise StaffNotFound
+    staff = await queries.get_staff(session, caller.home.id, caller.id)
+    if not await passwords.verify(present, staff.password_hash):
+        raise WrongPassword
+    is_at_home = caller.home.id == caller.org_id
+    return is_at_home and await queries.count_active(session, caller.org_id) == 1
+
+
 def _check_grant(granter: Granter, roles: Collection[Role], scopes: Collection[Scope]) -> None:
     if not roles or not may_grant(granter.permissions, roles):
         raise RoleNotGrantable

@@ -35,6 +35,18 @@ REVERSE_PAYMENTS = text("""
     WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND reversed_at IS NULL
 """)
 
+# The bill's lock is held. No more than what is left, and nothing of what was taken back.
+TAKE_REFUNDABLE = text("""
+    UPDATE payments SET refundable_vnd = refundable_vnd - :amount_vnd
+    WHERE org_id = :org_id AND id = :id AND reversed_at IS NULL AND refundable_vnd >= :amount_vnd
+    RETURNING refundable_vnd
+""")
+FREE_REFUNDABLE = text("""
+    UPDATE payments SET refundable_vnd = refundable_vnd + :amount_vnd
+    WHERE org_id = :org_id AND id = :id
+""")
+READ_REFUNDABLE = text("SELECT refundable_vnd FROM payments WHERE org_id = :org_id AND id = :id")
+
 # After REVERSE_PAYMENTS: whether what is left came late. A day without a time stands at its first
 # instant, and so is late only on a later day than the expiry's.
 SET_LATENESS = text("""
@@ -136,6 +148,28 @@ async def reverse_payments(
 ) -> None:
     """Take payments out of force; the caller has locked their bills and posts the reversal."""
     await send(session, REVERSE_PAYMENTS, {"org_id": org_id, "ids": list(payment_ids), "now": now})
+
+
+async def take_refundable(
+    session: AsyncSession, org_id: UUID, payment_id: UUID, amount_vnd: int
+) -> bool:
+    """Take from what of a payment may be refunded; False: less is left, and nothing was taken."""
+    values = {"org_id": org_id, "id": payment_id, "amount_vnd": amount_vnd}
+    return (await session.execute(TAKE_REFUNDABLE, values)).one_or_none() is not None
+
+
+async def free_refundable(
+    session: AsyncSession, org_id: UUID, payment_id: UUID, amount_vnd: int
+) -> None:
+    """Give back what a refund had taken, as it will not be made."""
+    values = {"org_id": org_id, "id": payment_id, "amount_vnd": amount_vnd}
+    await session.execute(FREE_REFUNDABLE, values)
+
+
+async def read_refundable(session: AsyncSession, org_id: UUID, payment_id: UUID) -> int:
+    """Return how many đồng of a payment may be refunded."""
+    values = {"org_id": org_id, "id": payment_id}
+    return int((await session.execute(READ_REFUNDABLE, values)).scalar_one())
 
 
 async def set_lateness(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -54,6 +55,21 @@ UPDATE_BILLS = text("""
         AS t (id, paid_vnd, received_vnd, status, is_late, paid_at)
     WHERE b.org_id = :org_id AND b.id = t.id
 """)
+
+
+# What was given back changes no payment: only what the bill says of itself, and since when.
+MARK_REFUNDED = text("""
+    UPDATE bills SET status = :status, refunded_at = coalesce(refunded_at, :now)
+    WHERE org_id = :org_id AND id = :id
+""")
+
+
+async def mark_refunded(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, status: str, now: datetime
+) -> None:
+    """Write the status of a locked bill after some of it was given back."""
+    values = {"org_id": org_id, "id": bill_id, "status": status, "now": now}
+    await session.execute(MARK_REFUNDED, values)
 
 
 async def lock_named_bills(

@@ -79,6 +79,7 @@ class BillState:
 
 UNPAID: Final = frozenset({BillStatus.OPEN, BillStatus.PART_PAID, BillStatus.EXPIRED})
 CANCELLABLE: Final = UNPAID
+GIVEN_BACK: Final = frozenset({BillStatus.PART_REFUNDED, BillStatus.REFUNDED})
 # Ids that clients make are UUIDv7 of about now: lists are in the order of ids.
 ID_AGE_MAX: Final = timedelta(days=35)
 ID_AHEAD_MAX: Final = timedelta(minutes=10)

@@ -77,6 +77,16 @@ async def write(
     await notify_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
 
 
+async def write_refunded(
+    session: AsyncSession, org_id: UUID, bill: BillState, *, now: datetime
+) -> None:
+    """Write the status of a locked bill after a refund of it; its owner is notified."""
+    if bill.status == bill.status_locked:
+        return
+    await queries_settling.mark_refunded(session, org_id, bill.id, status=bill.status, now=now)
+    await notify_owners(session, org_id, [bill], now=now)
+
+
 async def notify_rails(session: AsyncSession, org_id: UUID, bills: Iterable[BillState]) -> None:
     """Wake the requests at rails of locked bills that are owed no longer, or again."""
     of_rails = [bill for bill in bills if bill.provider_order_id is not None]

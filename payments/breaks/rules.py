@@ -67,6 +67,7 @@ class BreakReason(StrEnum):
     PAID_TOO_LATE = "paid_too_late"  # reference; the pass it is for was over, or revoked
     WEBHOOK_GONE = "webhook_gone"  # host
     WEBHOOK_FAILING = "webhook_failing"  # host
+    REFUND_UNANSWERED = "refund_unanswered"  # amount_vnd: instructed, and nobody knows the end
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
     WORK_OVERDUE = "work_overdue"  # the same
     ENDPOINT_SILENT = "endpoint_silent"  # the same

@@ -20,11 +20,11 @@ from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
 from payments.bills.queries_payments import list_of_source, list_paid_by_source
-from payments.bills.rules import BillState
+from payments.bills.rules import GIVEN_BACK, BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.credits import queries_matches
-from payments.credits.effects import list_reversal, list_taken_back
+from payments.credits.effects import list_reversal, list_taken_back, open_vnd
 from payments.credits.errors import CreditNotCorrectable, CreditNotFound
 from payments.credits.matching import write_matches
 from payments.credits.reasons import MatchReason
@@ -84,11 +84,14 @@ async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> H
 
     Raises:
         CreditNotFound: there is none.
+        CreditNotCorrectable: some of what it brought too much is given back.
     """
     found = await queries_matches.lock_match(session, org_id, credit_id)
     if found is None:
         raise CreditNotFound(credit_id)
     match, credit = found
+    if credit.open_vnd != open_vnd(match, credit):
+        raise CreditNotCorrectable("Some of this payment was refunded.")
     return HeldCredit(match=match, credit=credit)
 
 
@@ -112,7 +115,9 @@ async def take_back(
     held.payments = await list_of_source(
         session, org_id, held.bills, kind=kind, source_id=source_id
     )
-    if any(payment.refundable_vnd != payment.amount_vnd for payment in held.payments):
+    if any(payment.refundable_vnd != payment.amount_vnd for payment in held.payments) or any(
+        held.bills[one].status in GIVEN_BACK for one in of_it
+    ):
         raise CreditNotCorrectable("Some of this payment was refunded.")
     for bill_id in of_it:
         paid = [payment for payment in held.payments if payment.bill_id == bill_id]

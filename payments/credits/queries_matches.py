@@ -86,7 +86,8 @@ LOCK_CREDIT = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:credit_i
 LOCK_MATCH = text("""
     SELECT m.id, m.bill_id, m.payee_id, m.rule, m.verdict, m.named, m.reason, m.reason_facts,
            m.applied_vnd, m.is_late, c.receiving_account_id, c.virtual_account, c.provider,
-           c.provider_order_id, c.memo, c.amount_vnd, c.occurred_at, c.is_date_only, c.payer_name
+           c.provider_order_id, c.memo, c.amount_vnd, c.occurred_at, c.is_date_only, c.payer_name,
+           c.open_vnd
     FROM matches m
     JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
     WHERE m.org_id = :org_id AND m.credit_id = :credit_id AND m.reversed_at IS NULL
@@ -264,6 +265,7 @@ async def lock_match(
         occurred_at=row["occurred_at"],
         is_date_only=row["is_date_only"],
         payer_name=row["payer_name"],
+        open_vnd=row["open_vnd"],
     )
     decision = Decision(
         verdict=Verdict(row["verdict"]),

@@ -78,6 +78,7 @@ class CreditFacts:
     is_date_only: bool
     payer_name: str | None = None
     is_doubtful: bool = False  # another provider reported this amount: perhaps the same money
+    open_vnd: int | None = None  # as it is stored; None: it is being matched
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

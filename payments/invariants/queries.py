@@ -113,7 +113,7 @@ BILLS_AGREE_WITH_THEIR_PAYMENTS: Final = """
         SELECT b.org_id, b.id, b.reference, b.status, b.amount_vnd, b.paid_vnd, b.received_vnd,
                b.paid_at, coalesce(got.paid_vnd, 0) AS said_vnd,
                coalesce(got.paid_vnd + got.rest_vnd, 0) AS brought_vnd,
-               b.status IN ('paid', 'over_paid') AS is_paid
+               b.status IN ('paid', 'over_paid', 'part_refunded', 'refunded') AS is_paid
         FROM bills b LEFT JOIN got ON (got.org_id, got.bill_id) = (b.org_id, b.id)
     )
     SELECT org_id, reference, status, amount_vnd, paid_vnd, received_vnd, said_vnd, brought_vnd
@@ -139,7 +139,7 @@ LEGS_AGREE_WITH_PAYMENTS: Final = """
         WHERE l.reversed_at IS NULL) AS both_sides
     GROUP BY org_id, credit_id, bill_id HAVING sum(paid_vnd) <> sum(leg_vnd)
 """
-# What of a credit is open is what no leg and no sale has taken; of money out, nothing is.
+# What of a credit is open is what no leg, sale or refund has taken; of money out, nothing is.
 WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
     SELECT org_id, credit_id, sum(vnd) AS wrong_by_vnd FROM (
         SELECT org_id, id AS credit_id,
@@ -152,6 +152,9 @@ WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
                CASE m.verdict WHEN 'same_money' THEN c.amount_vnd ELSE m.applied_vnd END
         FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict IN ('counter_sale', 'not_takings', 'same_money')
+        UNION ALL
+        SELECT org_id, credit_id, amount_vnd FROM refunds
+        WHERE credit_id IS NOT NULL AND status NOT IN ('not_done', 'rejected', 'cancelled')
     ) AS all_of_it
     GROUP BY org_id, credit_id HAVING sum(vnd) <> 0
 """
@@ -219,6 +222,18 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         CROSS JOIN LATERAL (VALUES
             ('takings', c.amount_vnd), ('cash_variance', -c.amount_vnd)) AS said (code, vnd)
         WHERE c.rail = 'cash' AND c.reversed_at IS NULL
+        UNION ALL
+        SELECT r.org_id, said.code, said.subject_id, said.vnd, 0
+        FROM refunds r
+        CROSS JOIN LATERAL (VALUES
+            (CASE WHEN r.payment_id IS NULL THEN 'unapplied_cash' ELSE 'takings' END,
+             CASE WHEN r.payment_id IS NULL THEN r.receiving_account_id ELSE r.payee_id END,
+             -r.amount_vnd),
+            (CASE r.way WHEN 'cash' THEN 'cash_in_drawer' ELSE 'refunds_in_transit' END,
+             CASE r.way WHEN 'cash' THEN r.payee_id ELSE r.receiving_account_id END,
+             r.amount_vnd)
+        ) AS said (code, subject_id, vnd)
+        WHERE r.status IN ('instructed', 'unknown', 'returned')
         UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
@@ -324,6 +339,12 @@ REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
         WHERE k.matter_id IS NOT NULL AND k.resolution IS DISTINCT FROM 'taken_back'
           AND (k.kind = 'refund_agreed' OR (k.kind = 'refund_due' AND k.closed_at IS NULL))
         UNION ALL
+        SELECT r.org_id, CASE WHEN b.owner_kind = 'parking_session' THEN b.owner_id
+                              ELSE r.bill_id END, r.amount_vnd, 0
+        FROM refunds r JOIN bills b ON (b.org_id, b.id) = (r.org_id, r.bill_id)
+        WHERE r.break_id IS NULL AND r.payment_id IS NOT NULL
+          AND r.status NOT IN ('not_done', 'rejected', 'cancelled')
+        UNION ALL
         SELECT org_id, CASE WHEN owner_kind = 'parking_session' THEN owner_id ELSE id END, 0,
                paid_vnd
         FROM bills WHERE paid_vnd <> 0
@@ -335,6 +356,34 @@ REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
      AND j.kind = 'joined'
     GROUP BY one.org_id, coalesce(j.kept_id, one.matter_id)
     HAVING sum(one.given_vnd) > sum(one.paid_vnd)
+"""
+# I9: what of a payment can still be refunded is what no refund has taken of it, and a payment that
+# was taken back has none. A bill says that much was given back as its refunds do.
+REFUNDS_ARE_WITHIN_THEIR_PAYMENTS: Final = """
+    SELECT p.org_id, p.id AS payment_id, p.amount_vnd, p.refundable_vnd,
+           coalesce(r.taken_vnd, 0) AS taken_vnd
+    FROM payments p
+    LEFT JOIN (
+        SELECT org_id, payment_id, sum(amount_vnd) AS taken_vnd FROM refunds
+        WHERE payment_id IS NOT NULL AND status NOT IN ('not_done', 'rejected', 'cancelled')
+        GROUP BY org_id, payment_id) AS r ON (r.org_id, r.payment_id) = (p.org_id, p.id)
+    WHERE coalesce(r.taken_vnd, 0)
+          <> CASE WHEN p.reversed_at IS NULL THEN p.amount_vnd - p.refundable_vnd ELSE 0 END
+"""
+BILLS_AGREE_WITH_THEIR_REFUNDS: Final = """
+    SELECT b.org_id, b.reference, b.status, b.paid_vnd, coalesce(r.returned_vnd, 0) AS returned_vnd
+    FROM bills b
+    LEFT JOIN (
+        SELECT org_id, bill_id, sum(amount_vnd) AS returned_vnd FROM refunds
+        WHERE payment_id IS NOT NULL AND status = 'returned'
+        GROUP BY org_id, bill_id) AS r ON (r.org_id, r.bill_id) = (b.org_id, b.id)
+    WHERE (b.refunded_at IS NOT NULL OR r.returned_vnd IS NOT NULL)
+      AND (coalesce(r.returned_vnd, 0) > b.paid_vnd
+           OR (b.status = 'refunded') <> (b.status <> 'cancelled' AND b.paid_vnd = r.returned_vnd
+                                          AND r.returned_vnd IS NOT NULL)
+           OR (b.status = 'part_refunded') <> (b.status <> 'cancelled'
+                                               AND b.paid_vnd > coalesce(r.returned_vnd, 0)
+                                               AND r.returned_vnd IS NOT NULL))
 """
 
 INVARIANTS: Final[dict[str, str]] = {
@@ -354,6 +403,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "what_is_unapplied_is_on_a_list": WHAT_IS_UNAPPLIED_IS_ON_A_LIST,
     "refunds_due_agree": REFUNDS_DUE_AGREE,
     "refunds_are_no_more_than_paid": REFUNDS_ARE_NO_MORE_THAN_PAID,
+    "refunds_are_within_their_payments": REFUNDS_ARE_WITHIN_THEIR_PAYMENTS,
+    "bills_agree_with_their_refunds": BILLS_AGREE_WITH_THEIR_REFUNDS,
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **PARKING_INVARIANTS,

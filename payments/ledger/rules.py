@@ -91,6 +91,11 @@ def toll_receivable(contract_id: UUID) -> AccountKey:
     return AccountKey(code=AccountCode.TOLL_RECEIVABLE, subject_id=contract_id)
 
 
+def refunds_in_transit(receiving_account_id: UUID) -> AccountKey:
+    """Money that is on its way back from an account, and that no statement has shown yet."""
+    return AccountKey(code=AccountCode.REFUNDS_IN_TRANSIT, subject_id=receiving_account_id)
+
+
 def subject_of_day(day: date) -> UUID:
     """Return the id under which the log of changes has the close of a day."""
     return uuid5(NAMESPACE_OID, f"phopay:ledger_day:{day.isoformat()}")

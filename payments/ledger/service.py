@@ -15,6 +15,7 @@ from payments.ledger.rules import (
     cash_in_drawer,
     cash_variance,
     not_takings,
+    refunds_in_transit,
     takings,
     toll_receivable,
     unapplied,
@@ -50,6 +51,14 @@ async def open_toll_accounts(
 ) -> None:
     """Open what the charges of a new contract with a toll operator post to. Safe to repeat."""
     keys = [toll_receivable(contract_id), unapplied(contract_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_refund_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what refunds from a receiving account post to. Safe to repeat."""
+    keys = [refunds_in_transit(receiving_account_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 

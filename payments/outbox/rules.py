@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     BILL_CASH_TAKEN_BACK = "bill.cash_taken_back"  # recorded by mistake: it is owed again
     BILL_PAYMENT_TAKEN_BACK = "bill.payment_taken_back"  # corrected: it is owed again
     BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be reached
+    REFUND_CHANGED = "refund.changed"  # requested, or taken a step further
     COUNTER_SALE = "counter_sale.received"
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.audit import Actor
+from core.audit import Actor, record_change
 from core.ids import new_id
 from core.text import check_lines
 from payments.ledger import service as ledger
@@ -28,7 +28,7 @@ from payments.payees.errors import (
 )
 from payments.payees.link_audit import NEWS_READ, record_link
 from payments.payees.models import PayeeAccount, ReceivingAccount
-from payments.payees.rules import AccountStatus, LinkStatus, check_account
+from payments.payees.rules import AccountStatus, HeldBy, LinkStatus, check_account
 
 
 async def propose_account(
@@ -163,6 +163,40 @@ async def confirm_seen(
         link.holder_confirmed_at, link.holder_confirmed_by = now, actor.id
         await session.flush()
         record_link(session, link, account, actor, "account.change_seen", now, before=link.status)
+
+
+async def set_holder(
+    session: AsyncSession,
+    org_id: UUID,
+    link_id: UUID,
+    *,
+    held_by: HeldBy,
+    actor: Actor,
+    now: datetime,
+) -> PayeeAccount:
+    """Write who can send money from the account of a link, and so gives it back. Idempotent.
+
+    Refunds that were requested before go on as they began.
+
+    Raises:
+        AccountLinkNotFound
+    """
+    link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if (before := account.held_by) != held_by:
+        account.held_by, account.holder_set_by = held_by.value, actor.id
+        await session.flush()
+        record_change(
+            session,
+            org_id=org_id,
+            actor=actor,
+            action="account.holder_set",
+            object_kind="account_link",
+            object_id=link.id,
+            before={"held_by": before},
+            after={"held_by": held_by.value},
+            now=now,
+        )
+    return link
 
 
 async def note_read(

@@ -70,6 +70,7 @@ class ReceivingAccount(OrgRow):
             "status <> 'active' OR NOT (proposed_by = ANY (test_vouched_by))",
             name="tested_by_others",
         ),
+        CheckConstraint("held_by IN ('organisation', 'payee')", name="holder_known"),
     )
 
     bin: Mapped[str] = mapped_column(String(6))
@@ -86,6 +87,8 @@ class ReceivingAccount(OrgRow):
     test_vouched_by: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
+    held_by: Mapped[str] = mapped_column(server_default=text("'payee'"))  # HeldBy
+    holder_set_by: Mapped[UUID | None]  # who said so; None: nobody, it is the payee's
 
 
 class PayeeAccount(OrgRow):

@@ -22,6 +22,13 @@ class AccountStatus(StrEnum):
     RETIRED = "retired"
 
 
+class HeldBy(StrEnum):
+    """Who can send money from a receiving account, and so gives it back."""
+
+    ORGANISATION = "organisation"
+    PAYEE = "payee"
+
+
 class LinkStatus(StrEnum):
     """Whether a payee's codes name this account."""
 

@@ -1,4 +1,4 @@
-"""Refunds. The hub only proposes them: the account's holder makes the transfer."""
+"""Proposals of refunds: what is due, or was agreed, until a person requests it."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -15,6 +15,7 @@ from payments.breaks.queries import insert_breaks_once, sum_refunds
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.refunds.errors import RefundTooHigh
+from payments.refunds.queries import sum_without_proposal
 
 
 async def cancel_bill_and_propose_refund(
@@ -78,7 +79,9 @@ async def propose_refund(
         RefundTooHigh: with what is to be given back already it is more than was paid.
     """
     matter_id, *_ = matter_ids
-    left_vnd = paid_vnd - await sum_refunds(session, org_id, matter_ids)
+    given_vnd = await sum_refunds(session, org_id, matter_ids)
+    given_vnd += await sum_without_proposal(session, org_id, matter_ids)
+    left_vnd = paid_vnd - given_vnd
     if amount_vnd > left_vnd:
         raise RefundTooHigh(max(0, left_vnd))
     agreed = NewBreak(

@@ -35,6 +35,11 @@ from payments.credits.processor import NoticeProcessor
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
 from payments.payees.service import add_payee
+from payments.refunds.files import make_file
+from payments.refunds.requesting import request_refund
+from payments.refunds.rules import Step
+from payments.refunds.steps import StepTaken, take_step
+from payments.refunds.types import NewRefund
 
 CONNECTIONS = 12
 
@@ -157,6 +162,56 @@ async def cancel(call: Call) -> str:
     return bill.status
 
 
+async def refund(call: Call) -> str:
+    new = NewRefund(
+        id=call.id("id"),
+        payment_id=UUID(call.said["payment_id"]) if "payment_id" in call.said else None,
+        credit_id=UUID(call.said["credit_id"]) if "credit_id" in call.said else None,
+        amount_vnd=call.said["amount_vnd"],
+        reason="race",
+    )
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        await request_refund(session, call.org.id, new, actor=call.actor, now=call.now)
+    return "requested"
+
+
+async def step(call: Call) -> str:
+    """Take a refund a step further."""
+    taken = StepTaken(step=Step(call.said["step"]), bank_reference=call.said.get("bank_reference"))
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        done = await take_step(
+            session, call.org.id, call.id("refund_id"), taken, actor=call.actor, now=call.now
+        )
+    return done.status
+
+
+async def pay_file(call: Call) -> str:
+    """Instruct what is approved of an account by one payment file."""
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        made = await make_file(
+            session,
+            call.org.id,
+            call.id("id"),
+            account_id=call.id("account_id"),
+            layout="plain",
+            actor=call.actor,
+            now=call.now,
+        )
+    return str(made.refunds)
+
+
+async def same_money(call: Call) -> str:
+    async with open_org_transaction(call.database, call.org.id) as session:
+        await call.go()
+        await corrections.mark_same_money(
+            session, call.org.id, call.id("credit_id"), actor=call.actor, now=call.now
+        )
+    return "same_money"
+
+
 async def approve(call: Call) -> str:
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
@@ -246,7 +301,8 @@ CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     one.__name__: one
     for one in (
         settle_one, settle_these, settle_all, judge, assign, confirm, take_out, put_back, cancel,
-        approve, open_bill, take_references, rotate, propose, add_one_payee,
+        approve, open_bill, take_references, rotate, propose, add_one_payee, refund, step,
+        same_money, pay_file,
     )
 }  # fmt: skip
 

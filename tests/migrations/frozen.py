@@ -12,7 +12,7 @@ from ops import migrate
 WITHOUT_ROWS: Final[dict[str, str]] = {}
 # Column → why no frozen row has a value in it.
 WITHOUT_VALUES: Final[dict[str, str]] = {
-    "bills.refunded_at": "refunds are proposed, and nothing gives money back yet",
+    "bills.refunded_at": "no release before refunds gave money back",
     "breaks.owner_id": "no screen lets a person take a break over yet",
     "movements.request": "an entry has it only while it waits for an exit that is not applied",
     "movements.try_at": "nothing had to give way to another transaction",

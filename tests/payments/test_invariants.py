@@ -213,6 +213,14 @@ DAMAGES = {
         ),
         {"refunds_are_no_more_than_paid", "refunds_due_agree"},
     ),
+    "what no refund has taken of a payment cannot be refunded": (
+        "UPDATE payments SET refundable_vnd = refundable_vnd - 1 WHERE reversed_at IS NULL",
+        {"refunds_are_within_their_payments"},
+    ),
+    "a bill says that it was given back, and no refund was made": (
+        "UPDATE bills SET status = 'refunded', refunded_at = now() WHERE status = 'paid'",
+        {"bills_agree_with_their_refunds"},
+    ),
     "nobody looks after money without a bill any more": (
         "UPDATE breaks SET closed_at = now(), resolution = 'x' WHERE kind = 'unknown_reference'",
         {"what_is_unapplied_is_on_a_list"},

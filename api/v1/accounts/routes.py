@@ -21,6 +21,7 @@ from api.http.idempotency import (
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.accounts.schemas import (
     AccountEnd,
+    AccountHolder,
     AccountPage,
     AccountPropose,
     AccountRead,
@@ -190,6 +191,17 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
     Whoever proposed or approved it cannot say so, nor can a login made or reset since."""
     link, *_ = await _find_own(tx, caller, link_id)
     await confirm_by_holder(tx, caller, link, now=now)
+    return await _show(tx, caller, link_id)
+
+
+@router.post("/accounts/{link_id}/holder", responses=may_answer(AccountLinkNotFound))
+async def set_holder(
+    link_id: UUID, body: AccountHolder, caller: Proposer, tx: Tx, now: Now
+) -> AccountRead:
+    """Say who holds the account: its payee, or the organisation. Who holds it gives money back."""
+    await accounts.set_holder(
+        tx, caller.org_id, link_id, held_by=body.held_by, actor=caller.actor, now=now
+    )
     return await _show(tx, caller, link_id)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.http.fields import Body, NameText, Read, ReasonText
 from core.masking import mask_tail
 from payments.payees.queries import AccountLink
-from payments.payees.rules import HOLDER_CHARS_MAX, AccountStatus, LinkStatus, awaits_test
+from payments.payees.rules import HOLDER_CHARS_MAX, AccountStatus, HeldBy, LinkStatus, awaits_test
 from payments.vietqr.banks import find_bank
 
 Bin = Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["970436"])]
@@ -49,6 +49,12 @@ class AccountEnd(Body):
     reason: ReasonText
 
 
+class AccountHolder(Body):
+    """Who can send money from an account."""
+
+    held_by: HeldBy
+
+
 class AccountRead(Read):
     """A payee's account link and the account behind it."""
 
@@ -77,6 +83,7 @@ class AccountRead(Read):
     proposed_at: datetime
     approved_by: UUID | None
     approved_at: datetime | None
+    held_by: HeldBy = Field(description="Who can send money from it, and so gives it back.")
     activated_at: datetime | None
     ended_at: datetime | None
     holder_confirmed_at: datetime | None = Field(
@@ -107,6 +114,7 @@ class AccountRead(Read):
             proposed_at=link.proposed_at,
             approved_by=link.approved_by,
             approved_at=link.approved_at,
+            held_by=HeldBy(account.held_by),
             activated_at=link.activated_at,
             ended_at=link.ended_at,
             holder_confirmed_at=link.holder_confirmed_at,

@@ -26,6 +26,7 @@ from tests.world.markets import CODE, Market, set_up_market
 from tests.world.notices import pay, process_waiting, store_notices
 from tests.world.notices import sepay_body as a_notice
 from tests.world.payees import a_payee, an_account
+from tests.world.refunds import a_refund, find_payments
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -40,11 +41,28 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/accounts/{link_id}/seen"): {},
     ("POST", "/v1/credits/{credit_id}/not-takings"): {"reason": "x"},
     ("POST", "/v1/credits/{credit_id}/takings"): {},
+    ("POST", "/v1/refunds/{refund_id}/destination"): {
+        "bin": "970422",
+        "account_number": "0123456789",
+        "name": "KE GIAN",
+        "name_again": "KE GIAN",
+    },
+    ("POST", "/v1/refunds/{refund_id}/cancel"): {"reason": "x"},
+    ("POST", "/v1/refunds/{refund_id}/returned"): {"bank_reference": "FT1"},
+    ("POST", "/v1/refunds/{refund_id}/not-done"): {"reason": "x"},
+    ("POST", "/v1/refunds/{refund_id}/unknown"): {"reason": "x"},
 }
 FORMS: dict[str, dict[str, str]] = {
     "/counter/bills": {"amount": "20", "bill_id": str(new_id())},
     "/counter/bills/{bill_id}/renew": {"renewed_id": str(new_id())},
     "/counter/bills/{bill_id}/cash": {"cash_id": str(new_id()), "amount_vnd": "5000"},
+    "/counter/bills/{bill_id}/refunds": {
+        "refund_id": str(new_id()),
+        "payment_id": str(new_id()),
+        "amount": "1000",
+        "reason": "x",
+    },
+    "/counter/bills/{bill_id}/refunds/{refund_id}/returned": {"bank_reference": "FT1"},
     "/counter/bills/{bill_id}/cash-back": {"payment_id": str(new_id())},
 }
 
@@ -151,6 +169,10 @@ async def _furnish(market: Market) -> dict[str, str]:
     await process_waiting(database, stall, now=now)
     money = (await market.till.get("/v1/credits")).json()["credits"]
     links = (await market.till.get("/v1/accounts")).json()["accounts"]
+    paid = await a_bill(database, stall, now=now)
+    await pay(database, stall, paid, now=now)
+    (payment_id,) = await find_payments(database, stall, paid)
+    refund = await a_refund(database, stall, payment_id=payment_id, amount_vnd=1_000, now=now)
     lan = await employ(market.admin, "lan", "cashier", org=CODE, payee_id=stall.payee_id)
     return {
         "payee_id": str(stall.payee_id),
@@ -158,6 +180,10 @@ async def _furnish(market: Market) -> dict[str, str]:
         "credit_id": next(one["id"] for one in money if one["payee_id"]),
         "link_id": links[0]["id"],
         "staff_id": lan.json()["id"],
+        "refund_id": str(refund.id),
+        "file_id": str(new_id()),
+        "account_id": str(stall.account_id),
+        "payment_id": str(payment_id),
         # Of lots, where a vendor's people have no permission at all.
         **{name: str(new_id()) for name in ("lot_id", "session_id", "collection_id", "shift_id")},
     }
@@ -181,7 +207,13 @@ async def _try(owner: httpx.AsyncClient, method: str, path: str, theirs: dict[st
             asked["params"] = {"payee": theirs["payee_id"]}
         if method == "POST":
             asked["data"] = FORMS.get(path, {"bill_id": theirs["bill_id"]})
-    elif method == "GET" and path in ("/v1/bills", "/v1/credits", "/v1/accounts", "/v1/events"):
+    elif method == "GET" and path in (
+        "/v1/bills",
+        "/v1/credits",
+        "/v1/accounts",
+        "/v1/events",
+        "/v1/refunds",
+    ):
         asked["params"] = {"payee_id": theirs["payee_id"]}
     elif path == "/v1/totals":
         asked["params"] = {"payee_id": theirs["payee_id"], "on": "2026-11-28"}
@@ -203,6 +235,13 @@ def _body_of(path: str, theirs: dict[str, str]) -> dict[str, Any]:
     bill = {"payee_id": theirs["payee_id"], "amount_vnd": 1_000}
     return {
         "/v1/bills": bill,
+        "/v1/refund-files": {"id": str(new_id()), "receiving_account_id": theirs["account_id"]},
+        "/v1/refunds": {
+            "id": str(new_id()),
+            "payment_id": theirs["payment_id"],
+            "amount_vnd": 1_000,
+            "reason": "x",
+        },
         "/v1/bills/batch": {"bills": [bill]},
         "/v1/staff": {
             "login": "spy",

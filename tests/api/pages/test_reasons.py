@@ -68,6 +68,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.TWIN_NAMED_LATER: ({}, []),
     BreakReason.NO_BILL_FITS: ({}, []),
     BreakReason.MATCHING_FAILED: ({"error": "ValueError"}, ["ValueError"]),
+    BreakReason.REFUND_UNANSWERED: ({"amount_vnd": 20_000}, ["20.000\u00a0₫"]),
     BreakReason.COMPLAINT_UPHELD: ({"words": "Đã thu thừa"}, ["“Đã thu thừa”"]),
     BreakReason.OWNER_FAILED: (
         {"owner_kind": "parking", "to_status": "paid", "error": "TimeoutError"},

@@ -1,0 +1,55 @@
+"""Giving money back at the counter: the cashier requests it, the owner says that it is done."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.world.markets import Market
+from tests.world.pages import let_in, submit, text_of
+from tests.world.reads import read_status
+from tests.world.refunds import hold_by
+
+pytestmark = pytest.mark.anyio
+
+
+def fields(answer: httpx.Response) -> dict[str, str]:
+    """Return the hidden fields of the request on a bill's page."""
+    return dict(re.findall(r'name="(refund_id|payment_id)" value="([^"]*)"', answer.text))
+
+
+async def test_a_cashier_requests_and_the_owner_says_that_it_is_given_back(
+    market: Market,
+) -> None:
+    bill = await market.add_bill()
+    await market.pay(bill)
+    cashier, owner = [await let_in(market, role) for role in ("cashier", "vendor_owner")]
+    page = f"/counter/bills/{bill.id}"
+    form = {**fields(await cashier.get(page)), "amount": "5.000", "reason": "trả thừa"}
+    for _ in range(2):  # pressed twice, it is one
+        _, shown = await submit(cashier, f"{page}/refunds", form)
+    assert text_of(shown).count("Chủ gian hàng chuyển trả khách") == 1
+    path = f"{page}/refunds/{form['refund_id']}/returned"
+    assert path not in shown.text  # the owner decides
+    assert path in (await owner.get(page)).text
+
+    _, done = await submit(owner, path, {"bank_reference": "FT26330000123"})
+
+    assert "Đã trả lại khách." in text_of(done)
+    assert (await read_status(market.database, market.stall, bill))[0] == "part_refunded"
+
+
+async def test_what_the_organisation_holds_waits_for_it_at_the_counter(market: Market) -> None:
+    await hold_by(market.database, market.stall, "organisation")
+    bill = await market.add_bill()
+    await market.pay(bill)
+    owner = await let_in(market, "vendor_owner")
+    page = f"/counter/bills/{bill.id}"
+    form = {**fields(await owner.get(page)), "amount": "5000", "reason": "trả thừa"}
+
+    _, shown = await submit(owner, f"{page}/refunds", form)
+
+    assert "Chờ ban quản lý duyệt" in text_of(shown)
+    assert f"{page}/refunds/{form['refund_id']}/returned" not in shown.text
+    _, shown = await submit(owner, f"{page}/refunds/{form['refund_id']}/cancel")
+    assert "Đã bỏ yêu cầu" in text_of(shown)
