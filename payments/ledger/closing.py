@@ -6,7 +6,7 @@ way (docs/adr/0015).
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -17,17 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.clock import hanoi_day
+from core.database_connections import patient
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.ledger import queries_days as queries
-from payments.ledger.errors import BooksBusy, DayAhead, DayClosed, DayNotNext
-from payments.ledger.hashing import DayHash
+from payments.ledger.errors import BooksBusy, DayAhead, DayClosed, DayNotNext, EarlierReleasePosts
+from payments.ledger.hashing import POSTING_FIELDS, DayHash
 from payments.ledger.rules import subject_of_day
 from payments.ledger.types import Checkpoint, ClosedDay, DayCount
 
 TRIES_MAX: Final = 400  # for the lock, within two seconds or a little more
 PAUSE_S: Final = 0.005
-ROUNDS_MAX: Final = 3  # of reading; in the last one what came meanwhile is read under the lock
+ROUNDS_MAX: Final = 3  # of reading; in the last one a small day is read under the lock
+READ_UNDER_LOCK_MAX: Final = 2_000  # postings, while all payments wait
+# Whoever runs a release without books takes no lock; so long after its last posting it is stopped.
+QUIET_FOR: Final = timedelta(hours=6)
+
+_POSTED_AT: Final = POSTING_FIELDS.index("posted_at")
 
 log = structlog.get_logger()
 
@@ -58,7 +64,9 @@ async def close_day(
 
     Raises:
         BooksNotFound, DayClosed, DayNotNext, DayAhead
-        BooksBusy: somebody posted at any instant of two seconds; try again.
+        EarlierReleasePosts: a first close, while a hub without books may still run.
+        BooksBusy: somebody posted at any instant of two seconds, or the day grew in each round and
+            is too large to be read while payments wait; try again.
     """
     for rounds_left in reversed(range(ROUNDS_MAX)):
         async with open_org_transaction(database, org_id) as session:
@@ -68,7 +76,8 @@ async def close_day(
             if day > today:
                 raise DayAhead(today)
             check_order(await queries.read_closed_through(session, org_id), day)
-            reading = await _read(session, org_id, day)
+            with patient(queries.ANSWER_WITHIN_S):
+                reading = await _read(session, org_id, day, now=now)
         closed = await _close_as_read(
             database, org_id, day, reading, is_last=not rounds_left, actor=actor, now=now
         )
@@ -98,6 +107,19 @@ def check_order(closed_through: date | None, day: date) -> None:
         raise DayNotNext(next_day)
 
 
+def check_quiet(last_posted_at: datetime | None, now: datetime) -> None:
+    """Refuse a first close while a hub may run that posts without a day.
+
+    Args:
+        last_posted_at: of what is before the books.
+
+    Raises:
+        EarlierReleasePosts
+    """
+    if last_posted_at is not None and now < (until := last_posted_at + QUIET_FOR):
+        raise EarlierReleasePosts(last_posted_at, until=until)
+
+
 async def _close_as_read(
     database: Database,
     org_id: UUID,
@@ -108,10 +130,11 @@ async def _close_as_read(
     actor: Actor,
     now: datetime,
 ) -> ClosedDay | None:
-    """Write a day under the lock; None: another posting fell in it since it was read.
+    """Write a day under the lock; None: what was read is not all of it any more.
 
     Postings are only ever added, so that as many are the same.
     """
+    postings = reading.count.postings
     for _ in range(TRIES_MAX):
         with _unless_held():
             async with open_org_transaction(database, org_id) as session:
@@ -119,23 +142,33 @@ async def _close_as_read(
                 if not is_held:
                     raise _NotHeld
                 check_order(closed_through, day)
-                count = await queries.count_day(session, org_id, day, after=_day_of(reading))
-                if count != reading.count:
-                    if not is_last:
-                        return None
-                    await queries.allow_time(session)
-                    reading = await _read(session, org_id, day)
+                async with queries.while_payments_wait(session):
+                    found = await queries.count_day(
+                        session,
+                        org_id,
+                        day,
+                        after=closed_through,
+                        most=max(postings, READ_UNDER_LOCK_MAX) + 1,
+                    )
+                    # The day before may be closed by now, as the first one.
+                    if (found, closed_through) != (postings, _day_of(reading)):
+                        if not is_last:
+                            return None
+                        if found + reading.before.postings > READ_UNDER_LOCK_MAX:
+                            raise BooksBusy
+                        reading = await _read(session, org_id, day, now=now)
                 return await _write(session, org_id, day, reading, actor=actor, now=now)
         await asyncio.sleep(PAUSE_S)
     raise BooksBusy
 
 
-async def _read(session: AsyncSession, org_id: UUID, day: date) -> _Reading:
+async def _read(session: AsyncSession, org_id: UUID, day: date, *, now: datetime) -> _Reading:
     previous = await queries.find_day(session, org_id, day - timedelta(days=1))
     after = None if previous is None else previous.day
     before = DayCount(0, None)
     if previous is None:
         before = await queries.count_before_books(session, org_id)
+        check_quiet(before.last_posted_at, now)
     day_hash = DayHash(
         org_id,
         day,
@@ -143,12 +176,15 @@ async def _read(session: AsyncSession, org_id: UUID, day: date) -> _Reading:
         previous_hash=None if previous is None else previous.hash,
         postings_before=before.postings,
     )
-    async for rows in queries.stream_postings(session, org_id, day, after=after):
-        day_hash.add_postings(rows)
+    count = DayCount(0, None)
+    async with aclosing(queries.stream_postings(session, org_id, day, after=after)) as parts:
+        async for rows in parts:
+            day_hash.add_postings(rows)
+            count = count.add(len(rows), max(row[_POSTED_AT] for row in rows))
     return _Reading(
         previous=previous,
         before=before,
-        count=await queries.count_day(session, org_id, day, after=after),
+        count=count,
         checkpoints=await queries.sum_day(session, org_id, day, after=after),
         hash=day_hash,
     )

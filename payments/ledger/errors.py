@@ -1,8 +1,9 @@
 """Errors of the books' days."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
+from core.clock import HANOI
 from core.errors import HubError, Kind
 
 
@@ -43,10 +44,23 @@ class DayAhead(HubError):
         super().__init__(f"Today is {today:%d/%m/%Y}; later days cannot be closed.")
 
 
+class EarlierReleasePosts(HubError):
+    """A hub of a release without books posted lately: what it posts next would be in no day."""
+
+    kind, code, title = Kind.CONFLICT, "earlier_release_posts", "An earlier release still posts"
+
+    def __init__(self, posted_at: datetime, *, until: datetime) -> None:
+        super().__init__(
+            f"A hub of an earlier release posted at {posted_at.astimezone(HANOI):%H:%M %d/%m/%Y}."
+            " Stop all hubs of that release, and close the first day after"
+            f" {until.astimezone(HANOI):%H:%M %d/%m/%Y}."
+        )
+
+
 class BooksBusy(HubError):
-    """Postings came without a pause, or somebody else closed a day, while the close waited."""
+    """The close gave way to payments: they came without a pause, or it would have held them up."""
 
     kind, code, title = Kind.UNAVAILABLE, "books_busy", "The books are busy"
 
-    def __init__(self) -> None:
-        super().__init__("Payments are being posted without a pause. Try again in a moment.")
+    def __init__(self, why: str = "Payments are being posted without a pause.") -> None:
+        super().__init__(f"{why} Try again in a moment.")

@@ -62,7 +62,7 @@ class DayHash:
         self._feed((postings_before, "postings"))
 
     def add_postings(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Feed postings, each as POSTING_FIELDS, by their ids."""
+        """Feed postings, each as POSTING_FIELDS, by day and id."""
         for row in rows:
             self._feed(row)
             self._count += 1

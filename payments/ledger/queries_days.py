@@ -1,6 +1,7 @@
 """SQL of the books' days: closing them, balances from their checkpoints, and reading them again."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -9,15 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.database_connections import patient
 from core.db import has_timed_out
-from payments.ledger.errors import BooksNotFound
+from payments.ledger.errors import BooksBusy, BooksNotFound
 from payments.ledger.hashing import CHECKPOINT_FIELDS, POSTING_FIELDS
 from payments.ledger.rules import AccountKey
 from payments.ledger.types import Checkpoint, ClosedDay, DayCount
 
-# A minute for each statement, and for what a cursor fetches at once.
+# A minute for each statement, and for what a cursor fetches at once; a second where payments wait.
 STATEMENT_TIMEOUT_MS: Final = 60_000
+LOCKED_TIMEOUT_MS: Final = 1_000
 ANSWER_WITHIN_S: Final = 65.0
 ROWS_AT_ONCE: Final = 2_000
 BEFORE_ALL: Final = "-infinity"  # as PostgreSQL writes it: the day of what is before the books
@@ -39,9 +40,11 @@ FIND_DAY = text("""
     FROM ledger_days WHERE org_id = :org_id AND day = :day
 """)
 # All that a day holds lies after the day before it; the first day holds all from the books' start.
+# Asked while payments wait: the index ix_postings_day has the answer.
 COUNT_DAY = text("""
-    SELECT count(*), max(posted_at) FROM postings
-    WHERE org_id = :org_id AND day > CAST(:after AS date) AND day <= :day
+    SELECT count(*) FROM (
+        SELECT FROM postings
+        WHERE org_id = :org_id AND day > CAST(:after AS date) AND day <= :day LIMIT :most) AS found
 """)
 COUNT_BEFORE_BOOKS = text("""
     SELECT count(*), max(posted_at) FROM postings
@@ -49,24 +52,24 @@ COUNT_BEFORE_BOOKS = text("""
 """)
 READ_POSTINGS = text(f"""
     SELECT {", ".join(POSTING_FIELDS)} FROM postings
-    WHERE org_id = :org_id AND day > CAST(:after AS date) AND day <= :day ORDER BY id
+    WHERE org_id = :org_id AND day > CAST(:after AS date) AND day <= :day ORDER BY day, id
 """)  # noqa: S608 (our names)
+# Both legs of each posting, which is read once.
+_SUMS: Final = """
+    SELECT leg.code, leg.subject_id, CAST(sum(leg.vnd) AS bigint) AS vnd, count(*) AS postings
+    FROM postings AS p CROSS JOIN LATERAL (
+        VALUES (p.credit_code, p.credit_subject_id, p.amount_vnd),
+               (p.debit_code, p.debit_subject_id, -p.amount_vnd)) AS leg (code, subject_id, vnd)
+    WHERE p.org_id = :org_id AND p.day >= CAST(:first AS date) AND p.day <= CAST(:day AS date)
+    GROUP BY leg.code, leg.subject_id
+"""
 # What moved in a day, with the balance before it. The first day begins with what is before the
 # books.
-_LEGS: Final = """
-    SELECT credit_code AS code, credit_subject_id AS subject_id, amount_vnd AS vnd FROM postings
-    WHERE org_id = :org_id AND day >= CAST(:first AS date) AND day <= CAST(:day AS date)
-    UNION ALL
-    SELECT debit_code, debit_subject_id, -amount_vnd FROM postings
-    WHERE org_id = :org_id AND day >= CAST(:first AS date) AND day <= CAST(:day AS date)
-"""
 SUM_DAY = text(f"""
     SELECT moved.code, moved.subject_id,
            CAST(moved.vnd + coalesce(c.balance_vnd, 0) AS bigint),
            moved.postings + coalesce(c.postings, 0)
-    FROM (
-        SELECT code, subject_id, sum(vnd) AS vnd, count(*) AS postings
-        FROM ({_LEGS}) AS legs GROUP BY code, subject_id) AS moved
+    FROM ({_SUMS}) AS moved
     LEFT JOIN LATERAL (
         SELECT balance_vnd, postings FROM ledger_checkpoints
         WHERE org_id = :org_id AND code = moved.code AND subject_id = moved.subject_id
@@ -74,15 +77,7 @@ SUM_DAY = text(f"""
         ORDER BY day DESC LIMIT 1) AS c ON true
     ORDER BY moved.code COLLATE "C", moved.subject_id
 """)  # noqa: S608 (our words)
-SUM_BEFORE_BOOKS = text("""
-    SELECT code, subject_id, CAST(sum(vnd) AS bigint), count(*) FROM (
-        SELECT credit_code AS code, credit_subject_id AS subject_id, amount_vnd AS vnd
-        FROM postings WHERE org_id = :org_id AND day = CAST('-infinity' AS date)
-        UNION ALL
-        SELECT debit_code, debit_subject_id, -amount_vnd
-        FROM postings WHERE org_id = :org_id AND day = CAST('-infinity' AS date)) AS legs
-    GROUP BY code, subject_id
-""")
+SUM_BEFORE_BOOKS = text(_SUMS)
 READ_CHECKPOINTS = text(f"""
     SELECT {", ".join(CHECKPOINT_FIELDS)} FROM ledger_checkpoints
     WHERE org_id = :org_id AND day = :day ORDER BY code COLLATE "C", subject_id
@@ -140,8 +135,28 @@ async def read_only(session: AsyncSession) -> None:
 
 
 async def allow_time(session: AsyncSession) -> None:
-    """Let statements of the running transaction take a minute, as a day of a city may."""
+    """Let statements of the running transaction take a minute, as a day of a city may.
+
+    Whoever calls it waits as long for an answer, too (core.database_connections.patient).
+    """
     await session.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
+
+
+@asynccontextmanager
+async def while_payments_wait(session: AsyncSession) -> AsyncIterator[None]:
+    """Let each statement in this block take a second.
+
+    Raises:
+        BooksBusy: one would have taken longer. The transaction can only be rolled back.
+    """
+    await session.execute(text(f"SET LOCAL statement_timeout = {LOCKED_TIMEOUT_MS}"))
+    try:
+        yield
+    except DBAPIError as error:
+        if has_timed_out(error):
+            raise BooksBusy("The day's postings could not be counted in a second.") from error
+        raise
+    await session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
 
 
 async def list_books(session: AsyncSession) -> list[UUID]:
@@ -195,31 +210,34 @@ async def find_day(session: AsyncSession, org_id: UUID, day: date) -> ClosedDay 
 
 
 async def count_day(
-    session: AsyncSession, org_id: UUID, day: date, *, after: date | None
-) -> DayCount:
-    """Count the postings of a day; of the first (after no day), all from the books' start on."""
-    values = {"org_id": org_id, "day": day, "after": _bound(after)}
-    with patient(ANSWER_WITHIN_S):
-        return DayCount(*(await session.execute(COUNT_DAY, values)).one())
+    session: AsyncSession, org_id: UUID, day: date, *, after: date | None, most: int
+) -> int:
+    """Count the postings of a day, at most so many; of the first, all from the books' start on."""
+    values = {"org_id": org_id, "day": day, "after": _bound(after), "most": most}
+    return int((await session.execute(COUNT_DAY, values)).scalar_one())
 
 
 async def count_before_books(session: AsyncSession, org_id: UUID) -> DayCount:
     """Count what was posted before there were books."""
-    with patient(ANSWER_WITHIN_S):
-        return DayCount(*(await session.execute(COUNT_BEFORE_BOOKS, {"org_id": org_id})).one())
+    return DayCount(*(await session.execute(COUNT_BEFORE_BOOKS, {"org_id": org_id})).one())
 
 
 async def stream_postings(
     session: AsyncSession, org_id: UUID, day: date, *, after: date | None
-) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """Read the postings of a day as POSTING_FIELDS, by their ids, some thousands at once."""
+) -> AsyncGenerator[Sequence[Sequence[Any]]]:
+    """Read the postings of a day as POSTING_FIELDS, by day and id, some thousands at once.
+
+    To be closed (contextlib.aclosing): who leaves it in the middle leaves its cursor open.
+    """
     values = {"org_id": org_id, "day": day, "after": _bound(after)}
-    with patient(ANSWER_WITHIN_S):
-        rows = await session.stream(
-            READ_POSTINGS, values, execution_options={"yield_per": ROWS_AT_ONCE}
-        )
+    rows = await session.stream(
+        READ_POSTINGS, values, execution_options={"yield_per": ROWS_AT_ONCE}
+    )
+    try:
         async for part in rows.partitions():
             yield part
+    finally:
+        await rows.close()
 
 
 async def sum_day(
@@ -231,15 +249,13 @@ async def sum_day(
     """
     first = BEFORE_ALL if after is None else (after + timedelta(days=1)).isoformat()
     values = {"org_id": org_id, "day": day.isoformat(), "first": first}
-    with patient(ANSWER_WITHIN_S):
-        return [Checkpoint(*row) for row in await session.execute(SUM_DAY, values)]
+    return [Checkpoint(*row) for row in await session.execute(SUM_DAY, values)]
 
 
 async def sum_before_books(session: AsyncSession, org_id: UUID) -> list[Checkpoint]:
     """Return the balances of what was posted before there were books."""
-    with patient(ANSWER_WITHIN_S):
-        rows = await session.execute(SUM_BEFORE_BOOKS, {"org_id": org_id})
-        return [Checkpoint(*row) for row in rows]
+    values = {"org_id": org_id, "first": BEFORE_ALL, "day": BEFORE_ALL}
+    return [Checkpoint(*row) for row in await session.execute(SUM_BEFORE_BOOKS, values)]
 
 
 async def list_checkpoints(session: AsyncSession, org_id: UUID, day: date) -> list[Checkpoint]:

@@ -11,6 +11,12 @@ class DayCount(NamedTuple):
     postings: int
     last_posted_at: datetime | None
 
+    def add(self, postings: int, last_posted_at: datetime) -> "DayCount":
+        """Return the count with more postings."""
+        if self.last_posted_at is not None:
+            last_posted_at = max(last_posted_at, self.last_posted_at)
+        return DayCount(self.postings + postings, last_posted_at)
+
 
 class Checkpoint(NamedTuple):
     """An account's balance at the end of a day, in the order of hashing.CHECKPOINT_FIELDS."""

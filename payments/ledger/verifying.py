@@ -4,6 +4,7 @@ Read only, a transaction for each day: closed days never change, whatever is pos
 """
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
@@ -12,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import list_changes
+from core.database_connections import patient
 from core.db import Database
 from payments.ledger import queries_days as queries
 from payments.ledger.hashing import POSTING_FIELDS, DayHash
@@ -93,7 +95,8 @@ async def verify_books(database: Database, org_id: UUID) -> Verified:
             page = await queries.list_days(session, org_id, after=after, most=DAYS_AT_ONCE)
         for closed in page:
             async with database.begin() as session:
-                reasons = await _verify_day(session, org_id, closed, last, accounts)
+                with patient(queries.ANSWER_WITHIN_S):
+                    reasons = await _verify_day(session, org_id, closed, last, accounts)
             if reasons:
                 fault = Fault(day=closed.day, reasons=tuple(reasons))
                 return Verified(org_id=org_id, days=days, postings=postings, last=last, fault=fault)
@@ -138,10 +141,11 @@ async def _verify_day(
         postings_before=closed.postings_before,
     )
     found = 0
-    async for rows in queries.stream_postings(session, org_id, closed.day, after=after):
-        day_hash.add_postings(rows)
-        accounts.add_postings(rows)
-        found += len(rows)
+    async with aclosing(queries.stream_postings(session, org_id, closed.day, after=after)) as parts:
+        async for rows in parts:
+            day_hash.add_postings(rows)
+            accounts.add_postings(rows)
+            found += len(rows)
     if found != closed.postings:
         reasons.append(f"It was closed with {closed.postings} postings, and {found} are there.")
     stored = await queries.list_checkpoints(session, org_id, closed.day)
@@ -151,9 +155,11 @@ async def _verify_day(
         reasons.append(
             f"Its hash is {closed.hash.hex()}, and what stands in it gives {computed.hex()}."
         )
-    told = await _read_head(session, org_id, closed.day)
-    if told != closed.hash.hex():
-        reasons.append(f"Its hash is {closed.hash.hex()}, and the log of changes has {told}.")
+    logged_hash = await _read_head(session, org_id, closed.day)
+    if logged_hash != closed.hash.hex():
+        reasons.append(
+            f"Its hash is {closed.hash.hex()}, and the log of changes has {logged_hash}."
+        )
     return reasons
 
 
@@ -166,8 +172,8 @@ async def _verify_end(session: AsyncSession, org_id: UUID, last: ClosedDay | Non
         reasons.append(f"The books are closed through {closed_through}, and the last day is {day}.")
     if last is not None:
         next_day = last.day + timedelta(days=1)
-        if (told := await _read_head(session, org_id, next_day)) is not None:
-            reasons.append(f"By the log of changes {next_day} was closed, too, with {told}.")
+        if (logged_hash := await _read_head(session, org_id, next_day)) is not None:
+            reasons.append(f"By the log of changes {next_day} was closed, too, with {logged_hash}.")
     return Fault(day=day, reasons=tuple(reasons)) if reasons else None
 
 

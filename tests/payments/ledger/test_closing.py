@@ -1,7 +1,7 @@
 """Races of a close: with who posts, and with another close. Real connections, real locks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from uuid import UUID
@@ -36,6 +36,17 @@ async def held_back(fresh_database: FreshDatabase) -> AsyncIterator[None]:
     async with await psycopg.AsyncConnection.connect(fresh_database.owner_url) as owner:
         await owner.execute("LOCK TABLE ledger_days IN EXCLUSIVE MODE")
         yield
+
+
+def before_the_lock(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Awaitable[None]]) -> None:
+    """Have something done in each round, after the day was read."""
+    close_as_read = closing._close_as_read
+
+    async def do_first(*args: object, **facts: object) -> ClosedDay | None:
+        await do()
+        return await close_as_read(*args, **facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(closing, "_close_as_read", do_first)
 
 
 async def test_a_posting_during_a_close_falls_in_the_next_day(
@@ -105,19 +116,90 @@ async def test_what_is_posted_between_reading_and_the_lock_is_read_again(
 ) -> None:
     """Each round finds one more posting; the last one is read under the lock."""
     rounds = 0
-    write_as_read = closing._close_as_read
 
-    async def post_first(*args: object, **facts: object) -> ClosedDay | None:
+    async def post_one() -> None:
         nonlocal rounds
         rounds += 1
         await post(app_database, stall, a_posting(stall, rounds))
-        return await write_as_read(*args, **facts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(closing, "_close_as_read", post_first)
+    before_the_lock(monkeypatch, post_one)
 
     closed = await close(app_database, stall)
 
     assert closed.postings == rounds == closing.ROUNDS_MAX
+    assert (await verify_books(worker_database, stall.org.id)).fault is None
+
+
+async def test_a_large_day_is_never_read_while_payments_wait(
+    app_database: Database, stall: PayableStall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "READ_UNDER_LOCK_MAX", closing.ROUNDS_MAX)
+    await post(app_database, stall, a_posting(stall))
+
+    async def post_one() -> None:
+        await post(app_database, stall, a_posting(stall))
+
+    with monkeypatch.context() as busy:
+        before_the_lock(busy, post_one)
+        with pytest.raises(BooksBusy):
+            await close(app_database, stall)
+
+    assert (await close(app_database, stall)).postings == 1 + closing.ROUNDS_MAX
+
+
+async def test_a_large_day_that_nothing_came_to_is_closed(
+    app_database: Database, stall: PayableStall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "READ_UNDER_LOCK_MAX", 1)
+    await post(app_database, stall, *(a_posting(stall) for _ in range(5)))
+
+    assert (await close(app_database, stall)).postings == 5
+
+
+async def test_a_close_that_cannot_count_at_once_gives_way(
+    app_database: Database,
+    fresh_database: FreshDatabase,
+    stall: PayableStall,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever keeps it from the postings while it holds up payments."""
+    monkeypatch.setattr(closing.queries, "LOCKED_TIMEOUT_MS", 100)
+    await post(app_database, stall, a_posting(stall))
+    async with await psycopg.AsyncConnection.connect(fresh_database.owner_url) as owner:
+
+        async def hold_postings() -> None:
+            await owner.execute("LOCK TABLE postings")
+
+        with monkeypatch.context() as held:
+            before_the_lock(held, hold_postings)
+            with pytest.raises(BooksBusy, match="in a second"):
+                await close(app_database, stall)
+
+    assert (await close(app_database, stall)).postings == 1
+
+
+async def test_the_day_before_may_be_closed_first_while_a_day_is_read(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Either of them would have been the first day of the books."""
+    await post(app_database, stall, a_posting(stall, at=NOON - ONE_DAY), a_posting(stall))
+    first: ClosedDay | None = None
+
+    async def close_the_day_before() -> None:
+        nonlocal first
+        close_first.undo()
+        first = await close(app_database, stall, DAY - ONE_DAY, now=NOON)
+
+    with monkeypatch.context() as close_first:
+        before_the_lock(close_first, close_the_day_before)
+        second = await close(app_database, stall)
+
+    assert first is not None
+    assert (second.previous_day, second.previous_hash) == (first.day, first.hash)
+    assert (first.postings, second.postings) == (1, 1)
     assert (await verify_books(worker_database, stall.org.id)).fault is None
 
 

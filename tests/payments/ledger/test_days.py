@@ -12,8 +12,14 @@ from core.clock import hanoi_day, read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from payments.ledger.closing import close_day
-from payments.ledger.errors import BooksNotFound, DayAhead, DayClosed, DayNotNext
+from payments.ledger.closing import QUIET_FOR, close_day
+from payments.ledger.errors import (
+    BooksNotFound,
+    DayAhead,
+    DayClosed,
+    DayNotNext,
+    EarlierReleasePosts,
+)
 from payments.ledger.hashing import POSTING_FIELDS
 from payments.ledger.models import Posting
 from payments.ledger.queries_days import list_checkpoints
@@ -190,6 +196,20 @@ async def test_the_first_close_takes_in_all_that_lies_before_it(
     async with open_org_transaction(app_database, stall.org.id) as session:
         (clearing, taken) = await list_checkpoints(session, stall.org.id, DAY)
     assert (clearing.balance_vnd, taken.balance_vnd) == (-7, 7)
+
+
+async def test_no_first_close_while_an_earlier_release_may_still_post(
+    app_database: Database, fresh_database: FreshDatabase, stall: PayableStall
+) -> None:
+    """What it posts has no day, and a close would never have it."""
+    await post(app_database, stall, a_posting(stall))
+    with psycopg.connect(fresh_database.owner_url) as owner:  # as before the books
+        owner.execute("UPDATE postings SET day = '-infinity', item_id = NULL")
+
+    with pytest.raises(EarlierReleasePosts, match="after 18:00 20/11/2026"):
+        await close(app_database, stall, now=NOON + QUIET_FOR - timedelta(seconds=1))
+
+    assert (await close(app_database, stall, now=NOON + QUIET_FOR)).postings_before == 1
 
 
 async def test_a_closed_head_goes_to_the_log_of_changes_and_to_the_log(

@@ -62,7 +62,7 @@ class History:
     random: Random
     now: datetime = NOON
     bills: list[ModelBill] = field(default_factory=list)
-    told: list[tuple[int, int, str, datetime]] = field(default_factory=list)  # id, amount, memo
+    reported: list[tuple[int, int, str, datetime]] = field(default_factory=list)  # id, amount, memo
     sales_vnd: int = 0
     contradicted: set[int] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
@@ -86,21 +86,21 @@ class History:
     async def sell(self) -> None:
         """Money without a word: a counter sale."""
         amount_vnd = self.random.randint(1, 90_000)
-        number = len(self.told) + 1
-        self.told.append((number, amount_vnd, "chuyen tien", self.now))
+        number = len(self.reported) + 1
+        self.reported.append((number, amount_vnd, "chuyen tien", self.now))
         self.sales_vnd += amount_vnd
         self.done.append(f"sell {amount_vnd}")
-        await self._deliver(self._body(*self.told[-1]))
+        await self._deliver(self._body(*self.reported[-1]))
 
     async def repeat(self) -> None:
-        if self.told:
-            again = self.random.choices(self.told, k=self.random.choice([1, 3]))
+        if self.reported:
+            again = self.random.choices(self.reported, k=self.random.choice([1, 3]))
             self.done.append(f"repeat {[number for number, *_ in again]}")
             await self._deliver(*(self._body(*one) for one in again))
 
     async def contradict(self) -> None:
-        if self.told:
-            number, amount_vnd, memo, at = self.random.choice(self.told)
+        if self.reported:
+            number, amount_vnd, memo, at = self.random.choice(self.reported)
             self.contradicted.add(number)
             self.done.append(f"contradict {number}")
             await self._deliver(self._body(number, amount_vnd + 5, memo, at))
@@ -131,12 +131,12 @@ class History:
         self.done.append(f"now {self.now:%H:%M}")
 
     def _tell(self, amount_vnd: int, bill: ModelBill) -> bytes:
-        number = len(self.told) + 1
+        number = len(self.reported) + 1
         memo = self.random.choice(["{}", "MBVCB.1.{}.CT tu 1", "tra {} nhe"])
-        self.told.append((number, amount_vnd, memo.format(bill.facts.reference), self.now))
+        self.reported.append((number, amount_vnd, memo.format(bill.facts.reference), self.now))
         bill.credit(amount_vnd, self.now)
         self.done.append(f"pay {bill.facts.reference} {amount_vnd}")
-        return self._body(*self.told[-1])
+        return self._body(*self.reported[-1])
 
     def _body(self, number: int, amount_vnd: int, memo: str, at: datetime) -> bytes:
         return sepay_body(
@@ -181,14 +181,14 @@ async def _compare(history: History, where: str) -> None:
         status = await read_status(database, stall, bill.facts)
         assert status == (bill.status, bill.paid_vnd, bill.received_vnd), where
     applied_vnd = sum(bill.paid_vnd for bill in history.bills)
-    reported_vnd = sum(amount_vnd for _, amount_vnd, *_ in history.told)
+    reported_vnd = sum(amount_vnd for _, amount_vnd, *_ in history.reported)
     assert await read_ledger(database, stall) == {
         "clearing": -reported_vnd,
         "takings": applied_vnd + history.sales_vnd,
         "unapplied": reported_vnd - applied_vnd - history.sales_vnd,
         "not_takings": 0,
     }, where
-    assert await count_rows(database, stall, "bank_transactions") == len(history.told), where
+    assert await count_rows(database, stall, "bank_transactions") == len(history.reported), where
     late = sum(bill.is_late for bill in history.bills)
     assert await count_rows(database, stall, "bills", "is_late") == late, where
     contradictions = "kind = 'contradiction' AND closed_at IS NULL"
