@@ -1,6 +1,8 @@
 """The books: a day and an item for each posting, closed days, and checkpoints of balances.
 
-Locks: postings for an instant, for two columns and a check that rewrite and read nothing.
+Locks: postings for an instant, for two columns and a check that rewrite and read nothing; as
+briefly, against writing, organisations (a trigger, and foreign keys to it) and ledger_accounts (a
+foreign key to it).
 Survives the release still running: what it posts has the day "before the books" ('-infinity'), and
 whatever organisation it makes has its books by a trigger.
 """
