@@ -9,9 +9,13 @@ import httpx
 from core.clock import read_clock
 from core.ids import new_id
 from tests.migrations import release_background as background
+from tests.migrations.release_connections import outages, webhooks
+from tests.migrations.release_finance import decided_alone, refunds, statements
 from tests.migrations.release_parking import parking
 from tests.migrations.release_people import (
     NEXT_SECRET,
+    PAYOS_CLIENT,
+    PAYOS_TOKEN,
     VCB,
     City,
     Office,
@@ -48,13 +52,20 @@ async def build_city(hub: Hub, database: FreshDatabase, sandbox: httpx.Client) -
     await accounts_of_every_state(city, pho)
     await people_and_keys(city, pho)
     await callbacks_that_fail(city, pho)
-    await payos(city, await city.stall(trial, "Chè bốn mùa"), sandbox)
+    tea = await city.stall(trial, "Chè bốn mùa")
+    await payos(city, tea, sandbox)
+    await outages(city, tea, sandbox)
     car_park = await city.stall(trial, "Bãi xe Trần Quang Khải")
     await city.connect(car_park, "sepay")
     await city.activate(car_park)
     await parking(city, car_park, sandbox)
     await background.past_bills(city, pho)
+    await background.checks_given_up(city)
     await background.owned_bills(city, pho)
+    await refunds(city, pho, casso)
+    await decided_alone(city)
+    await statements(city, pho)
+    await webhooks(city, pho)
     await background.jobs(city, pho)
     await background.closed_days(city, pho)
 
@@ -252,7 +263,6 @@ async def callbacks_that_fail(city: City, place: Place) -> None:
 async def payos(city: City, place: Place, sandbox: httpx.Client) -> None:
     """Bills on the payOS rail: paid, cancelled, without a result; a payment found by polling."""
     office = place.office
-    keys = {"token": "made-up-api-key", "client": "made-up-client-id"}
     secret = "made-up-checksum-key"
     await city.connect(place, "sepay")
     await city.activate(place)
@@ -261,8 +271,8 @@ async def payos(city: City, place: Place, sandbox: httpx.Client) -> None:
         "payos",
         is_sandbox=True,
         secret=secret,
-        pull_token=keys["token"],
-        pull_client_id=keys["client"],
+        pull_token=PAYOS_TOKEN,
+        pull_client_id=PAYOS_CLIENT,
         pull_url=str(sandbox.base_url).rstrip("/"),
     )
     account = {"bin": VCB, "number": place.number}
@@ -271,8 +281,8 @@ async def payos(city: City, place: Place, sandbox: httpx.Client) -> None:
         "provider": "payos",
         "url": f"{city.hub.url}{httpx.URL(made['url']).path}",
         "secret": secret,
-        "api_key": keys["token"],
-        "client_id": keys["client"],
+        "api_key": PAYOS_TOKEN,
+        "client_id": PAYOS_CLIENT,
         "accounts": [account],
     }
     known = tell(sandbox, "subscriptions", subscription)
@@ -288,7 +298,7 @@ async def payos(city: City, place: Place, sandbox: httpx.Client) -> None:
     await city.open_bill(place, till, rail="payos")
     await city.settle()
     path = f"/v1/callback-endpoints/{made['id']}/pull-credentials"
-    wrong = {"pull_token": "not-the-key", "pull_client_id": keys["client"]}
+    wrong = {"pull_token": "not-the-key", "pull_client_id": PAYOS_CLIENT}
     await city.ask(office.approver, "PUT", path, wrong)
     await city.open_bill(place, till, rail="payos")  # refused there: it falls back to VietQR
 

@@ -24,6 +24,8 @@ from tests.world.hubs import Hub
 READY_WITHIN_S: Final = 15.0
 NEXT_SECRET: Final = "made-up-next-secret"  # of the first stall's endpoint, at the end
 USERNAME: Final = "phopay-hub"
+PAYOS_TOKEN: Final = "made-up-api-key"
+PAYOS_CLIENT: Final = "made-up-client-id"
 SCOPES: Final = ("bills.open", "bills.read", "bills.cancel", "sales.read", "events.read")
 PATHS: Final = {"vietqrvn": "/bank/api/transaction-sync"}
 

@@ -15,13 +15,13 @@ from ops import migrate
 from ops.postgres.supervisor import Cluster
 from tests.migrations.frozen import (
     WITHOUT_ROWS,
-    WITHOUT_VALUES,
     compare_stock,
     dump_rows,
     find_empty,
     list_columns,
     load_rows,
     take_stock,
+    without_values,
 )
 from tests.migrations.release_people import NEXT_SECRET, City, Office, Place
 from tests.migrations.releases import NEWEST_RELEASE, RELEASES, find_changed, frozen_file
@@ -61,21 +61,28 @@ def loaded(cluster: Cluster, release: str) -> Iterator[FreshDatabase]:
 
 
 @pytest.fixture(params=list(RELEASES))
-def frozen(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[FreshDatabase]:
+def release(request: pytest.FixtureRequest) -> str:
+    """Each release."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def frozen(release: str, cluster: Cluster) -> Iterator[FreshDatabase]:
     """The database of each release."""
-    with loaded(cluster, request.param) as database:
+    with loaded(cluster, release) as database:
         yield database
 
 
 def test_a_release_is_frozen_with_a_row_in_every_table_and_a_value_in_every_column(
-    frozen: FreshDatabase,
+    release: str, frozen: FreshDatabase
 ) -> None:
     with psycopg.connect(frozen.owner_url) as owner:
         known = {
             f"{table}.{name}" for table, names in list_columns(owner).items() for name in names
         }
     # What the list names besides came after this release.
-    assert find_empty(frozen.owner_url) == (set(WITHOUT_ROWS), set(WITHOUT_VALUES) & known)
+    assert find_empty(frozen.owner_url) == (set(WITHOUT_ROWS), without_values(release) & known)
     assert find_violations(frozen.owner_url, is_earlier_release=True) == []
 
 
@@ -193,6 +200,7 @@ def test_what_is_frozen_is_loaded_as_it_was(cluster: Cluster) -> None:
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(300)  # a minute on a quiet machine, two on a busy one
 def test_the_next_release_can_be_frozen() -> None:
     """Whatever tables were added since: the city that is frozen has rows in them."""
     done = subprocess.run(
@@ -200,7 +208,7 @@ def test_the_next_release_can_be_frozen() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 
@@ -231,7 +239,9 @@ def test_a_released_migration_that_is_changed_gone_or_put_between_is_found(
     assert found == ["m0001_organisations.py", "m0002_people.py", "m0003_between.py"]
 
 
-def test_a_table_that_was_added_before_the_freeze_is_not_missed(frozen: FreshDatabase) -> None:
+def test_a_table_that_was_added_before_the_freeze_is_not_missed(
+    release: str, frozen: FreshDatabase
+) -> None:
     with psycopg.connect(frozen.owner_url) as owner:
         owner.execute("CREATE TABLE stalls (org_id uuid, name text)")
         owner.execute("ALTER TABLE bills ADD COLUMN note text")
@@ -239,4 +249,4 @@ def test_a_table_that_was_added_before_the_freeze_is_not_missed(frozen: FreshDat
     tables, columns = find_empty(frozen.owner_url)
 
     assert tables - set(WITHOUT_ROWS) == {"stalls"}
-    assert columns - set(WITHOUT_VALUES) == {"bills.note"}
+    assert columns - without_values(release) == {"bills.note"}

@@ -38,6 +38,7 @@ class Receiver:
     received: list[ReceivedCallback] = field(default_factory=list)
     statuses: list[int] = field(default_factory=lambda: [200])
     answer: Any = field(default_factory=lambda: {"success": True})
+    headers: dict[str, str] = field(default_factory=dict)  # of each answer
     token: str = "t0ken"
 
     async def receive(self, request: Request) -> Response:
@@ -48,7 +49,7 @@ class Receiver:
         if request.url.path.endswith("/api/token_generate"):
             return JSONResponse({"access_token": self.token, "token_type": "Bearer"})
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        return JSONResponse(self.answer, status)
+        return JSONResponse(self.answer, status, self.headers)
 
     def wait_for(self, count: int) -> list[ReceivedCallback]:
         wait_until(lambda: len(self.received) >= count)
