@@ -62,7 +62,7 @@ REGISTRY: Final = Registry(
         {
             statement_rules.READ: statement_jobs.make_reader,
             statement_rules.WRITE: statement_jobs.make_writer,
-            statement_rules.TIDY: statement_jobs.make_tidier,
+            statement_rules.PURGE: statement_jobs.make_purger,
         }
     ),
 )

@@ -1,5 +1,6 @@
 """Errors of statements."""
 
+from datetime import date
 from uuid import UUID
 
 from core.errors import HubError, Kind
@@ -60,7 +61,7 @@ class StatementNotAcceptable(HubError):
     def __init__(self, status: str) -> None:
         super().__init__(
             f"The statement is {status}; one that is staged can be accepted. What is wrong with a"
-            " refused one is in its problems and row errors: mend the file or its mapping."
+            " refused one is in its problems and row errors: mend the file and send it again."
         )
 
 
@@ -81,18 +82,58 @@ class StatementOverlaps(HubError):
     def __init__(self, *, days: int, repeats: int, extra: int, missing: int) -> None:
         super().__init__(
             f"Of {days} days another statement was accepted before. {repeats} lines are the same,"
-            f" {extra} are only in this file, {missing} only in the earlier one. Where the bank"
-            " has added lines since, accept it with `adds_lines`."
+            f" {extra} are only in this file, {missing} only in the earlier one. Look at both; a"
+            " file of the days that no statement has yet can be accepted."
         )
         self.days, self.repeats, self.extra, self.missing = days, repeats, extra, missing
 
 
-class StatementDaysTaken(HubError):
-    """Days of it were taken by another statement since it was looked at."""
+class StatementsTooLong(HubError):
+    """Too many lines stand in both files to be compared while somebody waits."""
 
-    kind, code, title = Kind.CONFLICT, "statement_days_taken", "Another was accepted meanwhile"
+    kind, code, title = Kind.CONFLICT, "statements_too_long", "Too many lines to compare"
+
+    def __init__(self, lines: int, lines_max: int) -> None:
+        super().__init__(
+            f"{lines:,} lines are of days that another statement has; {lines_max:,} can be"
+            " compared. Send a file of the days that no statement has yet."
+        )
+
+
+class StatementNotChained(HubError):
+    """Its balances do not go on where the days beside it end or begin."""
+
+    kind, code, title = Kind.CONFLICT, "statement_not_chained", "The balances do not chain"
+
+    def __init__(self, own: tuple[date, int], other: tuple[date, int]) -> None:
+        (day, vnd), (other_day, other_vnd) = own, other
+        super().__init__(
+            f"The statement has {vnd:,} đồng at {day:%d/%m/%Y}, and what was accepted for"
+            f" {other_day:%d/%m/%Y} has {other_vnd:,}. A file of the days between is missing, or"
+            " one of the two was changed."
+        )
+        self.own, self.other = own, other
+
+
+class StatementBeingWritten(HubError):
+    """Another statement of the account is accepted, and its lines are not all written yet."""
+
+    kind, code, title = Kind.CONFLICT, "statement_being_written", "Another is being written"
 
     def __init__(self) -> None:
         super().__init__(
-            "Another statement of these days was accepted at this moment. Look at both again."
+            "Another statement of this account is being written. Try again once its job is done;"
+            " where it failed, accept that statement again."
+        )
+
+
+class StatementFileKnown(HubError):
+    """The file is a statement already, with other facts."""
+
+    kind, code, title = Kind.CONFLICT, "statement_file_known", "The file is known"
+
+    def __init__(self, statement_id: UUID) -> None:
+        super().__init__(
+            f"This file is the statement {statement_id}, of another account or read in another"
+            " way. Discard that one first."
         )

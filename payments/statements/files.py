@@ -1,5 +1,6 @@
 """Files of statements: received with limits, kept in parts, and put on the disk to be read."""
 
+import asyncio
 import tempfile
 import zlib
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from payments.statements import queries
 from payments.statements.errors import StatementFileEmpty, StatementFileTooLarge
 from payments.statements.reading.types import FILE_BYTES_MAX
 
+PACKED_AT: Final = 1  # the quickest level: a tenth is left of a CSV all the same
 PART_BYTES: Final = 1024 * 1024  # unpacked; what a process holds of a file at once
 IN_MEMORY_BYTES: Final = 1024 * 1024  # a day of most accounts; more goes to the disk
 
@@ -58,7 +60,7 @@ async def keep_file(session: AsyncSession, org_id: UUID, file: ReceivedFile) -> 
     file.content.seek(0)
     part_no = 0
     while piece := file.content.read(PART_BYTES):
-        packed = zlib.compress(piece)
+        packed = await asyncio.to_thread(zlib.compress, piece, PACKED_AT)  # not beside callbacks
         await queries.insert_part_once(session, org_id, file.sha256, part_no, packed)
         part_no += 1
 
@@ -71,9 +73,11 @@ async def open_copy(database: Database, org_id: UUID, file_sha256: bytes) -> Asy
         async with open_org_transaction(database, org_id) as session:
             for part_no in await queries.list_parts(session, org_id, file_sha256):
                 packed = await queries.read_part(session, org_id, file_sha256, part_no)
-                piece = zlib.decompress(packed)
+                piece = await asyncio.to_thread(zlib.decompress, packed)
                 digest.update(piece)
                 copy.write(piece)
         copy.flush()
-        assert digest.digest() == file_sha256, "a kept file is not what its name says"
+        if digest.digest() != file_sha256:
+            msg = f"the kept file {file_sha256.hex()} is not what its name says"
+            raise RuntimeError(msg)
         yield Path(copy.name)

@@ -5,7 +5,7 @@ order each time, and a chunk's lines leave the staged ones in the transaction th
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +18,7 @@ from core.db import Database
 from core.jobs.attempts import Handler, JobAttempt
 from core.jobs.service import queue_job
 from core.tenancy import open_org_transaction
-from payments.statements import queries, queries_days, queries_lines
+from payments.statements import queries, queries_lines
 from payments.statements.files import open_copy
 from payments.statements.reading.types import (
     Problem,
@@ -27,15 +27,16 @@ from payments.statements.reading.types import (
     StatementLine,
     StatementSummary,
 )
-from payments.statements.reading_process import Refused, read_in_process
+from payments.statements.reading_process import READER_DIED, Refused, read_in_process
 from payments.statements.rules import (
     ERRORS_KEPT,
-    TIDY,
+    PURGE,
+    SUM_VND_MAX,
     ImportProblem,
     StatementFacts,
     StatementStatus,
+    find_faults,
     find_period,
-    judge,
 )
 
 CHUNK_LINES: Final = 5_000  # of one transaction
@@ -49,13 +50,18 @@ def make_reader(database: Database) -> Handler:
         if statement is None or statement.status is not StatementStatus.UPLOADED:
             return
         found = await _stage(database, attempt, statement)
+        is_last = attempt.number == attempt.lease.attempts_max
+        if found is not None and found.is_worth_repeating and not is_last:
+            msg = "the process that reads the file was ended from outside"
+            raise RuntimeError(msg)
         async with _held(database, attempt) as session:
             locked = await queries.lock_statement(session, attempt.org_id, statement.id)
-            if locked.status is not StatementStatus.UPLOADED:  # discarded meanwhile
-                return
-            if not await _conclude(session, locked, found, org_id=attempt.org_id):
+            is_good = False
+            if found is not None and locked.status is StatementStatus.UPLOADED:
+                is_good = await _conclude(session, locked, found, org_id=attempt.org_id)
+            if not is_good:  # refused, or discarded meanwhile
                 arguments = {"statement_id": str(statement.id)}
-                await queue_job(session, attempt.org_id, TIDY, arguments)
+                await queue_job(session, attempt.org_id, PURGE, arguments)
             await attempt.complete(session)
 
     return read
@@ -70,48 +76,51 @@ def make_writer(database: Database) -> Handler:
             return
         account_id = statement.receiving_account_id
         assert account_id is not None
-        org_id, done = attempt.org_id, 0
+        org_id, written_no = attempt.org_id, 0
         while True:
             async with _held(database, attempt) as session:
-                chunk = await queries_lines.find_chunk_end(
-                    session, org_id, statement.id, limit=CHUNK_LINES
+                until_no = await queries_lines.find_chunk_end(
+                    session, org_id, statement.id, after_no=written_no, limit=CHUNK_LINES
                 )
-                if chunk is None:
-                    repeats = int(attempt.arguments["repeats"])
-                    await queries.set_visible(session, org_id, statement.id, repeat_count=repeats)
+                if until_no is None:
+                    written = await queries_lines.count_written(session, org_id, statement.id)
+                    expected = statement.line_count - statement.repeat_count
+                    assert written == expected, f"{written} lines are written, not {expected}"
+                    await queries.set_visible(session, org_id, statement.id)
                     await attempt.complete(session)
                     return
-                until_no, count = chunk
                 await queries_lines.write_lines(
                     session, org_id, account_id, statement.id, until_no=until_no
                 )
-            done += count
-            await attempt.report_progress(until_no, statement.line_count)
+            written_no = until_no
+            await attempt.report_progress(written_no, statement.line_count)
 
     return write
 
 
-def make_tidier(database: Database) -> Handler:
-    """Make the handler of `statements.tidy`: lets go of staged lines that nobody will write."""
+def make_purger(database: Database) -> Handler:
+    """Make the handler of `statements.purge`: lets go of staged lines that nobody will write."""
 
-    async def tidy(attempt: JobAttempt) -> None:
+    async def purge(attempt: JobAttempt) -> None:
         statement = await _find(database, attempt)
         gone = {StatementStatus.REFUSED, StatementStatus.DISCARDED}
         if statement is None or statement.status not in gone:
             return
+        purged_no = 0
         while True:
             async with _held(database, attempt) as session:
-                chunk = await queries_lines.find_chunk_end(
-                    session, attempt.org_id, statement.id, limit=CHUNK_LINES
+                until_no = await queries_lines.find_chunk_end(
+                    session, attempt.org_id, statement.id, after_no=purged_no, limit=CHUNK_LINES
                 )
-                if chunk is None:
+                if until_no is None:
                     await attempt.complete(session)
                     return
                 await queries_lines.delete_staged(
-                    session, attempt.org_id, statement.id, until_no=chunk[0]
+                    session, attempt.org_id, statement.id, until_no=until_no
                 )
+            purged_no = until_no
 
-    return tidy
+    return purge
 
 
 class _Found:
@@ -125,6 +134,18 @@ class _Found:
         self.first_day: date | None = None
         self.last_day: date | None = None
 
+    @property
+    def is_worth_repeating(self) -> bool:
+        """Whether the reading ended by what may not happen again."""
+        return self.refused is not None and self.refused.reason == READER_DIED
+
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """The first and last booking day of its lines."""
+        if self.first_day is None or self.last_day is None:
+            return None
+        return self.first_day, self.last_day
+
     def note(self, lines: Sequence[StatementLine], errors: Sequence[RowError]) -> None:
         """Count what a batch has."""
         self.error_count += len(errors)
@@ -136,8 +157,10 @@ class _Found:
                 self.last_day = day
 
 
-async def _stage(database: Database, attempt: JobAttempt, statement: StatementFacts) -> _Found:
-    """Read the file, and stage the lines that no attempt before has."""
+async def _stage(
+    database: Database, attempt: JobAttempt, statement: StatementFacts
+) -> _Found | None:
+    """Read the file, and stage the lines that no attempt before has; None: it was discarded."""
     org_id, found = attempt.org_id, _Found()
     async with open_org_transaction(database, org_id) as session:
         staged = await queries_lines.find_last_staged(session, org_id, statement.id)
@@ -156,13 +179,19 @@ async def _stage(database: Database, attempt: JobAttempt, statement: StatementFa
         strict=False,
     )
     read = 0
-    async with open_copy(database, org_id, statement.file_sha256) as copy:
-        async for batch in read_in_process(copy, options):
+    async with (
+        open_copy(database, org_id, statement.file_sha256) as copy,
+        aclosing(read_in_process(copy, options)) as batches,
+    ):
+        async for batch in batches:
             found.note(batch.lines, batch.errors)
             first_no = read + 1
             read += len(batch.lines)
             if fresh := batch.lines[max(0, staged - first_no + 1) :]:
                 async with _held(database, attempt) as session:
+                    status = await queries.share_status(session, org_id, statement.id)
+                    if status is not StatementStatus.UPLOADED:
+                        return None
                     await queries_lines.insert_staged(
                         session,
                         org_id,
@@ -192,12 +221,10 @@ async def _conclude(
         if account_id is None:
             account_id, faults = await _find_account(session, org_id, summary.account_number)
             problems += faults
-        period = find_period(summary, found.first_day, found.last_day)
-        before = None
-        if account_id is not None and period is not None:
-            before = await queries_days.find_day_before(session, org_id, account_id, period[0])
-        judged = judge(summary, period, before, today=hanoi_day(now))
-        problems += [_write_problem(one) for one in judged]
+        today = hanoi_day(now)
+        period = find_period(summary, found.days, today=today)
+        faults_found = find_faults(summary, found.days, period, today=today)
+        problems += [_write_problem(one) for one in faults_found]
     is_good = summary is not None and not problems and not found.error_count
     await queries.set_read(
         session,
@@ -210,8 +237,8 @@ async def _conclude(
         period_to=period[1] if period else None,
         opening_vnd=None if summary is None else summary.opening_vnd,
         closing_vnd=None if summary is None else summary.closing_vnd,
-        in_vnd=0 if summary is None else summary.in_vnd,
-        out_vnd=0 if summary is None else summary.out_vnd,
+        in_vnd=0 if summary is None else min(summary.in_vnd, SUM_VND_MAX),
+        out_vnd=0 if summary is None else min(summary.out_vnd, SUM_VND_MAX),
         line_count=0 if summary is None else summary.lines,
         error_count=found.error_count,
         summary=summary,

@@ -59,8 +59,10 @@ LIST = text(f"""
     WHERE org_id = :org_id
       AND (CAST(:account_id AS uuid) IS NULL OR receiving_account_id = CAST(:account_id AS uuid))
       AND (CAST(:status AS text) IS NULL OR status = CAST(:status AS text))
-      AND id < coalesce(CAST(:before_id AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    ORDER BY id DESC LIMIT :limit
+      AND (CAST(:before_id AS uuid) IS NULL OR (created_at, id) < (
+          SELECT created_at, id FROM statements
+          WHERE org_id = :org_id AND id = CAST(:before_id AS uuid)))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
 """)  # noqa: S608
 
 SET_JOB = text("UPDATE statements SET job_id = :job_id WHERE org_id = :org_id AND id = :id")
@@ -81,9 +83,31 @@ SET_STATUS = text("""
     WHERE org_id = :org_id AND id = :id
 """)
 
-SET_VISIBLE = text("""
-    UPDATE statements SET status = 'visible', repeat_count = :repeat_count
+SET_ACCEPTED = text("""
+    UPDATE statements SET status = 'accepted', repeat_count = :repeat_count, decided_by = :by,
+           decided_at = :now
     WHERE org_id = :org_id AND id = :id
+""")
+
+SET_VISIBLE = text("""
+    UPDATE statements SET status = 'visible' WHERE org_id = :org_id AND id = :id
+""")
+
+# Read and held by who adds lines to it: a decision waits for them, and they for it.
+SHARE_STATUS = text("""
+    SELECT status FROM statements WHERE org_id = :org_id AND id = :id FOR SHARE
+""")
+
+# Statements of one account are accepted one after the other: each is compared with all before it.
+LOCK_ACCOUNT = text("""
+    SELECT id FROM receiving_accounts WHERE org_id = :org_id AND id = :id FOR NO KEY UPDATE
+""")
+
+IS_BEING_WRITTEN = text("""
+    SELECT EXISTS (
+        SELECT FROM statements
+        WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id
+          AND status = 'accepted')
 """)
 
 FIND_NUMBER = text("""
@@ -92,7 +116,8 @@ FIND_NUMBER = text("""
 
 FIND_ACCOUNTS = text("""
     SELECT id FROM receiving_accounts
-    WHERE org_id = :org_id AND upper(account_number) = upper(:number) LIMIT 2
+    WHERE org_id = :org_id
+      AND ltrim(upper(account_number), '0') = ltrim(upper(:number), '0') LIMIT 2
 """)
 
 
@@ -238,12 +263,46 @@ async def set_status(
     await session.execute(SET_STATUS, values)
 
 
-async def set_visible(
-    session: AsyncSession, org_id: UUID, statement_id: UUID, *, repeat_count: int
+async def set_accepted(
+    session: AsyncSession,
+    org_id: UUID,
+    statement_id: UUID,
+    *,
+    repeat_count: int,
+    by: UUID | None,
+    now: datetime,
 ) -> None:
+    """Write that a person accepted it, and how many lines earlier statements have."""
+    values = {
+        "org_id": org_id,
+        "id": statement_id,
+        "repeat_count": repeat_count,
+        "by": by,
+        "now": now,
+    }
+    await session.execute(SET_ACCEPTED, values)
+
+
+async def set_visible(session: AsyncSession, org_id: UUID, statement_id: UUID) -> None:
     """Say that every line is written."""
-    values = {"org_id": org_id, "id": statement_id, "repeat_count": repeat_count}
-    await session.execute(SET_VISIBLE, values)
+    await session.execute(SET_VISIBLE, {"org_id": org_id, "id": statement_id})
+
+
+async def share_status(session: AsyncSession, org_id: UUID, statement_id: UUID) -> StatementStatus:
+    """Return how far a statement has come; it stays so until the transaction ends."""
+    values = {"org_id": org_id, "id": statement_id}
+    return StatementStatus((await session.execute(SHARE_STATUS, values)).scalar_one())
+
+
+async def lock_account(session: AsyncSession, org_id: UUID, receiving_account_id: UUID) -> None:
+    """Let nobody else accept a statement of an account until the transaction ends."""
+    await session.execute(LOCK_ACCOUNT, {"org_id": org_id, "id": receiving_account_id})
+
+
+async def is_being_written(session: AsyncSession, org_id: UUID, receiving_account_id: UUID) -> bool:
+    """Whether an accepted statement of the account lacks lines still."""
+    values = {"org_id": org_id, "receiving_account_id": receiving_account_id}
+    return bool((await session.execute(IS_BEING_WRITTEN, values)).scalar_one())
 
 
 async def find_account_number(

@@ -1,13 +1,13 @@
 """SQL of the days of accounts: what each sums up to, and which statement owns it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.sql import InsertMany, run
+from core.sql import InsertMany, insert_many
 from payments.statements.rules import DayBalance
 
 SUM_STAGED_BY_DAY = text("""
@@ -18,18 +18,16 @@ SUM_STAGED_BY_DAY = text("""
     GROUP BY booked_on
 """)
 
-FIND_DAY_BEFORE = text("""
-    SELECT day, closing_vnd FROM statement_days
-    WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id AND day < :day
-    ORDER BY day DESC LIMIT 1
-""")
-
 LIST_OWNED_DAYS = text("""
-    SELECT day, closing_vnd FROM statement_days
+    SELECT day, closing_vnd - in_vnd + out_vnd AS opening_vnd, closing_vnd FROM statement_days
     WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id
       AND day BETWEEN :first AND :last
     ORDER BY day
-    FOR NO KEY UPDATE
+""")
+
+FIND_NEWEST_DAY = text("""
+    SELECT max(day) FROM statement_days
+    WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id
 """)
 
 INSERT_DAYS = InsertMany(
@@ -42,22 +40,13 @@ INSERT_DAYS = InsertMany(
         "closing_vnd": "bigint",
     },
     shared=("org_id", "receiving_account_id", "statement_id"),
-    ending="ON CONFLICT DO NOTHING RETURNING day",
 )
 
-ADD_TO_DAY = text("""
-    UPDATE statement_days d SET
-        line_count = d.line_count + s.line_count, in_vnd = d.in_vnd + s.in_vnd,
-        out_vnd = d.out_vnd + s.out_vnd,
-        closing_vnd = d.closing_vnd + s.in_vnd - s.out_vnd
-    FROM (
-        SELECT booked_on, count(*)::int AS line_count,
-               coalesce(sum(amount_vnd) FILTER (WHERE direction = 'in'), 0)::bigint AS in_vnd,
-               coalesce(sum(amount_vnd) FILTER (WHERE direction = 'out'), 0)::bigint AS out_vnd
-        FROM staged_lines WHERE org_id = :org_id AND statement_id = :statement_id
-        GROUP BY booked_on) AS s
-    WHERE d.org_id = :org_id AND d.receiving_account_id = :receiving_account_id
-      AND d.day = s.booked_on AND d.day = ANY(CAST(:days AS date[]))
+CONTINUE_DAY = text("""
+    UPDATE statement_days SET
+        line_count = line_count + :line_count, in_vnd = in_vnd + :in_vnd,
+        out_vnd = out_vnd + :out_vnd, closing_vnd = closing_vnd + :in_vnd - :out_vnd
+    WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id AND day = :day
 """)
 
 
@@ -70,19 +59,10 @@ async def sum_staged_by_day(
     return {day: (int(count), int(in_vnd), int(out_vnd)) for day, count, in_vnd, out_vnd in rows}
 
 
-async def find_day_before(
-    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, day: date
-) -> DayBalance | None:
-    """Find an account's newest owned day before another."""
-    values = {"org_id": org_id, "receiving_account_id": receiving_account_id, "day": day}
-    row = (await session.execute(FIND_DAY_BEFORE, values)).one_or_none()
-    return None if row is None else DayBalance(day=row.day, closing_vnd=row.closing_vnd)
-
-
-async def lock_owned_days(
+async def list_owned_days(
     session: AsyncSession, org_id: UUID, receiving_account_id: UUID, first: date, last: date
 ) -> list[DayBalance]:
-    """Lock an account's owned days between two days, in order."""
+    """List an account's owned days between two days, in order."""
     values = {
         "org_id": org_id,
         "receiving_account_id": receiving_account_id,
@@ -90,44 +70,58 @@ async def lock_owned_days(
         "last": last,
     }
     rows = await session.execute(LIST_OWNED_DAYS, values)
-    return [DayBalance(day=row.day, closing_vnd=row.closing_vnd) for row in rows]
+    return [
+        DayBalance(day=row.day, opening_vnd=row.opening_vnd, closing_vnd=row.closing_vnd)
+        for row in rows
+    ]
 
 
-async def take_days(
+async def find_newest_day(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID
+) -> date | None:
+    """Find an account's last owned day."""
+    values = {"org_id": org_id, "receiving_account_id": receiving_account_id}
+    newest: date | None = (await session.execute(FIND_NEWEST_DAY, values)).scalar_one()
+    return newest
+
+
+async def insert_days(
     session: AsyncSession,
     org_id: UUID,
     receiving_account_id: UUID,
     statement_id: UUID,
     rows: Iterable[tuple[date, int, int, int, int | None]],
-) -> set[date]:
-    """Make days a statement's own; return those that it got.
+) -> None:
+    """Make days a statement's own; at least one. The account's lock is held.
 
     Args:
-        rows: (day, lines, in_vnd, out_vnd, closing_vnd), at least one.
+        rows: (day, lines, in_vnd, out_vnd, closing_vnd).
     """
-    values = INSERT_DAYS.write(
+    await insert_many(
+        session,
+        INSERT_DAYS,
         rows,
-        {
-            "org_id": org_id,
-            "receiving_account_id": receiving_account_id,
-            "statement_id": statement_id,
-        },
+        org_id=org_id,
+        receiving_account_id=receiving_account_id,
+        statement_id=statement_id,
     )
-    return {row[0] for row in await run(session, INSERT_DAYS.statement, values)}
 
 
-async def add_to_days(
+async def continue_day(
     session: AsyncSession,
     org_id: UUID,
     receiving_account_id: UUID,
-    statement_id: UUID,
-    days: Sequence[date],
+    day: date,
+    moved: tuple[int, int, int],
 ) -> None:
-    """Add what is staged still to the sums of days that another statement owns."""
+    """Add (lines, in_vnd, out_vnd) to a day: the rest of it came in another file."""
+    line_count, in_vnd, out_vnd = moved
     values = {
         "org_id": org_id,
         "receiving_account_id": receiving_account_id,
-        "statement_id": statement_id,
-        "days": days,
+        "day": day,
+        "line_count": line_count,
+        "in_vnd": in_vnd,
+        "out_vnd": out_vnd,
     }
-    await session.execute(ADD_TO_DAY, values)
+    await session.execute(CONTINUE_DAY, values)

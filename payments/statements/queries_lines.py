@@ -47,39 +47,55 @@ INSERT_STAGED = InsertMany(
 )
 
 # Lines of both files are counted off against one another: first those that read the same, then
-# those of the same day, direction and amount, since the same line reads differently as CSV, PDF
-# and MT940. Two honest lines that read alike have two numbers.
+# those with the same balance after them, then those of the same day, direction and amount: the same
+# line reads differently as CSV, PDF and MT940. Two honest lines that read alike have two numbers.
 PAIRED = """
     WITH ours AS (
-        SELECT id, booked_on, direction, amount_vnd, bank_reference, memo, row_number() OVER (
+        SELECT id, line_no, booked_on, direction, amount_vnd, balance_after_vnd, bank_reference,
+               memo, row_number() OVER (
                    PARTITION BY booked_on, direction, amount_vnd, bank_reference, memo
-                   ORDER BY line_no) AS n, line_no
+                   ORDER BY line_no) AS n
         FROM staged_lines
         WHERE org_id = :org_id AND statement_id = :statement_id
           AND booked_on = ANY(CAST(:days AS date[]))
     ), theirs AS (
-        SELECT id, booked_on, direction, amount_vnd, bank_reference, memo, row_number() OVER (
+        SELECT id, line_no, booked_on, direction, amount_vnd, balance_after_vnd, bank_reference,
+               memo, row_number() OVER (
                    PARTITION BY booked_on, direction, amount_vnd, bank_reference, memo
-                   ORDER BY line_no) AS n, line_no
+                   ORDER BY line_no) AS n
         FROM statement_lines
         WHERE org_id = :org_id AND receiving_account_id = :receiving_account_id
           AND booked_on = ANY(CAST(:days AS date[]))
     ), alike AS (
         SELECT o.id AS our_id, t.id AS their_id FROM ours o JOIN theirs t
         USING (booked_on, direction, amount_vnd, bank_reference, memo, n)
-    ), ours_left AS (
-        SELECT id, booked_on, direction, amount_vnd, row_number() OVER (
-                   PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS n
+    ), ours_2 AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY booked_on, direction, amount_vnd, balance_after_vnd
+            ORDER BY line_no) AS m
         FROM ours WHERE NOT EXISTS (SELECT FROM alike WHERE our_id = ours.id)
-    ), theirs_left AS (
-        SELECT id, booked_on, direction, amount_vnd, row_number() OVER (
-                   PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS n
+    ), theirs_2 AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY booked_on, direction, amount_vnd, balance_after_vnd
+            ORDER BY line_no) AS m
         FROM theirs WHERE NOT EXISTS (SELECT FROM alike WHERE their_id = theirs.id)
+    ), balanced AS (
+        SELECT o.id AS our_id, t.id AS their_id FROM ours_2 o JOIN theirs_2 t
+        USING (booked_on, direction, amount_vnd, balance_after_vnd, m)
+    ), ours_3 AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS k
+        FROM ours_2 WHERE NOT EXISTS (SELECT FROM balanced WHERE our_id = ours_2.id)
+    ), theirs_3 AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY booked_on, direction, amount_vnd ORDER BY line_no) AS k
+        FROM theirs_2 WHERE NOT EXISTS (SELECT FROM balanced WHERE their_id = theirs_2.id)
     ), paired AS (
         SELECT our_id FROM alike
         UNION ALL
-        SELECT o.id FROM ours_left o JOIN theirs_left t
-        USING (booked_on, direction, amount_vnd, n)
+        SELECT our_id FROM balanced
+        UNION ALL
+        SELECT o.id FROM ours_3 o JOIN theirs_3 t USING (booked_on, direction, amount_vnd, k)
     )
 """
 
@@ -105,10 +121,14 @@ WRITE_LINES = text(f"""
 """)  # noqa: S608
 
 FIND_CHUNK_END = text("""
-    SELECT max(line_no), count(*) FROM (
+    SELECT max(line_no) FROM (
         SELECT line_no FROM staged_lines
-        WHERE org_id = :org_id AND statement_id = :statement_id
+        WHERE org_id = :org_id AND statement_id = :statement_id AND line_no > :after_no
         ORDER BY line_no LIMIT :limit) AS chunk
+""")
+
+COUNT_WRITTEN = text("""
+    SELECT count(*) FROM statement_lines WHERE org_id = :org_id AND statement_id = :statement_id
 """)
 
 DELETE_STAGED = text("""
@@ -201,12 +221,27 @@ async def delete_repeats(
 
 
 async def find_chunk_end(
-    session: AsyncSession, org_id: UUID, statement_id: UUID, *, limit: int
-) -> tuple[int, int] | None:
-    """Return (number of the last, how many) of the next staged lines; None: none are left."""
-    values = {"org_id": org_id, "statement_id": statement_id, "limit": limit}
-    last_no, count = (await session.execute(FIND_CHUNK_END, values)).one()
-    return None if last_no is None else (int(last_no), int(count))
+    session: AsyncSession, org_id: UUID, statement_id: UUID, *, after_no: int, limit: int
+) -> int | None:
+    """Return the number of the last of the next staged lines; None: none are left.
+
+    Args:
+        after_no: up to where all are gone: what was deleted is not looked through again.
+    """
+    values = {
+        "org_id": org_id,
+        "statement_id": statement_id,
+        "after_no": after_no,
+        "limit": limit,
+    }
+    found: int | None = (await session.execute(FIND_CHUNK_END, values)).scalar_one()
+    return found
+
+
+async def count_written(session: AsyncSession, org_id: UUID, statement_id: UUID) -> int:
+    """Return how many lines of a statement are written."""
+    values = {"org_id": org_id, "statement_id": statement_id}
+    return int((await session.execute(COUNT_WRITTEN, values)).scalar_one())
 
 
 async def write_lines(

@@ -1,8 +1,10 @@
 """Reading of a file by a process of its own, with a limit on its time; items come in batches."""
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from payments.statements.reading.types import (
 log = structlog.get_logger()
 
 READ_WITHIN_S: Final = 1_200.0
+READER_DIED: Final = "reader_died"
 BATCH_LINES: Final = 2_000
 RECORD_BYTES_MAX: Final = 1024 * 1024  # a line has a few cells of 4,000 characters
 
@@ -51,8 +54,15 @@ class Batch(msgspec.Struct, frozen=True):
 
 async def read_in_process(
     file: Path, options: ReadingOptions, *, within_s: float = READ_WITHIN_S
-) -> AsyncIterator[Batch]:
-    """Read a file; yield what it says, batch by batch. The process ends with the iteration."""
+) -> AsyncGenerator[Batch, None]:
+    """Read a file; yield what it says, batch by batch. The process ends with the iteration.
+
+    It knows nothing of the worker: no secret is in its environment, and what it says when it dies
+    is said to nobody, since it may quote the file.
+
+    Args:
+        within_s: how long it may be waited for, whatever the caller does with a batch.
+    """
     decode = msgspec.json.Decoder(Record).decode
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -61,40 +71,53 @@ async def read_in_process(
         str(file),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(sys.path)},
         limit=RECORD_BYTES_MAX,
         start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
+    left_s = within_s
     batch = Batch(lines=[], errors=[])
     try:
-        async with asyncio.timeout(within_s):
-            process.stdin.write(msgspec.json.encode(options))
-            process.stdin.close()
-            while written := await process.stdout.readline():
-                record = decode(written)
-                if record.line is not None:
-                    batch.lines.append(record.line)
-                elif record.error is not None:
-                    batch.errors.append(record.error)
-                else:
-                    yield Batch(
-                        lines=batch.lines,
-                        errors=batch.errors,
-                        summary=record.summary,
-                        refused=record.refused,
-                    )
-                    return
-                if len(batch.lines) == BATCH_LINES:
-                    yield batch
-                    batch = Batch(lines=[], errors=[])
-            code = await process.wait()
-        log.error("statement.reader_died", code=code)
-        yield Batch(lines=[], errors=[], refused=Refused("reader_died"))
-    except TimeoutError:
-        yield Batch(lines=[], errors=[], refused=Refused("too_slow", {"within_s": int(within_s)}))
+        process.stdin.write(msgspec.json.encode(options))
+        process.stdin.close()
+        while True:
+            began_s = time.monotonic()
+            try:
+                async with asyncio.timeout(left_s):
+                    written = await process.stdout.readline()
+            except TimeoutError:
+                yield _refuse("too_slow", within_s=int(within_s))
+                return
+            left_s -= time.monotonic() - began_s
+            if not written.endswith(b"\n"):  # it ended in the middle, or before its summary
+                log.error("statement.reader_died", code=await process.wait())
+                yield _refuse(READER_DIED)
+                return
+            record = decode(written)
+            if record.line is not None:
+                batch.lines.append(record.line)
+            elif record.error is not None:
+                batch.errors.append(record.error)
+            else:
+                yield Batch(
+                    lines=batch.lines,
+                    errors=batch.errors,
+                    summary=record.summary,
+                    refused=record.refused,
+                )
+                return
+            if len(batch.lines) == BATCH_LINES:
+                yield batch
+                batch = Batch(lines=[], errors=[])
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _refuse(reason: str, **facts: str | int) -> Batch:
+    return Batch(lines=[], errors=[], refused=Refused(reason, facts))

@@ -1,6 +1,6 @@
 """States of statements and their lines, and whose a day of an account is. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -10,12 +10,14 @@ from uuid import UUID
 from payments.statements.reading.types import Problem, StatementSummary
 
 FILE_NAME_CHARS_MAX: Final = 200
+COMPARED_LINES_MAX: Final = 50_000  # of days that two files have; more takes too long to wait for
+SUM_VND_MAX: Final = 2**62  # of all lines; the database counts to twice that
 ERRORS_KEPT: Final = 200  # row errors that are shown; their count is whole
 DAYS_MAX: Final = 800  # of one statement: two years and a little
 # Kinds of jobs.
 READ: Final = "statements.read"
 WRITE: Final = "statements.write"
-TIDY: Final = "statements.tidy"
+PURGE: Final = "statements.purge"
 
 
 class StatementStatus(StrEnum):
@@ -38,7 +40,9 @@ class ImportProblem(StrEnum):
     NO_LINES = "no_lines"  # and no period: it says nothing
     TOO_MANY_DAYS = "too_many_days"  # days, days_max
     DATE_IN_FUTURE = "date_in_future"  # booked_on
-    OPENING_NOT_CHAINED = "opening_not_chained"  # day, expected_vnd, found_vnd
+    LINES_OUTSIDE_PERIOD = "lines_outside_period"  # first, last: of the lines
+    PERIOD_REVERSED = "period_reversed"  # first, last, as the file states them
+    SUM_TOO_LARGE = "sum_too_large"  # vnd_max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +80,10 @@ class StatementFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DayBalance:
-    """What an account's newest day before another one ended with."""
+    """What an account's day began and ended with, by the statement that owns it."""
 
     day: date
+    opening_vnd: int | None
     closing_vnd: int | None
 
 
@@ -103,55 +108,109 @@ def list_days(first: date, last: date) -> list[date]:
 
 
 def find_period(
-    summary: StatementSummary, first_line: date | None, last_line: date | None
+    summary: StatementSummary, lines: tuple[date, date] | None, *, today: date
 ) -> tuple[date, date] | None:
     """Return the first and last day that a statement speaks of; None: it says nothing.
 
-    What it states counts, widened by its lines where it states one end only.
+    What it states counts, and its lines where it states nothing. A month that is not over is stated
+    whole by some banks: such a statement speaks of the days up to its last line.
     """
-    known = [day for day in (summary.period_from, summary.period_to, first_line, last_line) if day]
+    stated_to = summary.period_to
+    if stated_to is not None and stated_to > today:
+        stated_to = lines[1] if lines else summary.period_from
+    known = [day for day in (summary.period_from, stated_to, *(lines or ())) if day]
     if not known:
         return None
-    first = summary.period_from or min(known)
-    last = summary.period_to or max(known)
-    return (first, last) if first <= last else None
+    return summary.period_from or min(known), stated_to or max(known)
 
 
-def judge(
+def find_faults(
     summary: StatementSummary,
+    lines: tuple[date, date] | None,
     period: tuple[date, date] | None,
-    before: DayBalance | None,
     *,
     today: date,
 ) -> list[Problem | tuple[ImportProblem, dict[str, str | int]]]:
     """List what keeps a statement from being accepted, the reader's own problems first.
 
     Args:
-        before: the account's newest owned day before the period.
+        lines: the first and last booking day of its lines; None: it has none.
     """
     found: list[Problem | tuple[ImportProblem, dict[str, str | int]]] = [*summary.problems]
     if period is None:
         return [*found, (ImportProblem.NO_LINES, {})]
     first, last = period
+    if first > last:
+        return [*found, (ImportProblem.PERIOD_REVERSED, _name_days(first, last))]
+    if lines is not None and not first <= lines[0] <= lines[1] <= last:
+        found.append((ImportProblem.LINES_OUTSIDE_PERIOD, _name_days(*lines)))
+    if max(summary.in_vnd, summary.out_vnd) > SUM_VND_MAX:
+        found.append((ImportProblem.SUM_TOO_LARGE, {"vnd_max": SUM_VND_MAX}))
     days = (last - first).days + 1
     if days > DAYS_MAX:
         found.append((ImportProblem.TOO_MANY_DAYS, {"days": days, "days_max": DAYS_MAX}))
     if last > today:
         found.append((ImportProblem.DATE_IN_FUTURE, {"booked_on": last.isoformat()}))
-    if (
-        before is not None
-        and before.day == first - timedelta(days=1)
-        and before.closing_vnd is not None
-        and summary.opening_vnd is not None
-        and before.closing_vnd != summary.opening_vnd
-    ):
-        facts: dict[str, str | int] = {
-            "day": before.day.isoformat(),
-            "expected_vnd": before.closing_vnd,
-            "found_vnd": summary.opening_vnd,
-        }
-        found.append((ImportProblem.OPENING_NOT_CHAINED, facts))
     return found
+
+
+def goes_on(
+    owned: Sequence[DayBalance], *, newest: date | None, first: date, opening_vnd: int | None
+) -> bool:
+    """Whether a statement goes on, on the account's newest day, where the one before ended.
+
+    Where nothing is left over at the end of that day, the opening says nothing: two files of the
+    whole day begin alike, too.
+    """
+    if [one.day for one in owned] != [first] or newest != first or opening_vnd is None:
+        return False
+    return owned[0].closing_vnd == opening_vnd != owned[0].opening_vnd
+
+
+def balances_of(
+    rows: Iterable[tuple[date, int, int, int, int | None]],
+) -> dict[date, DayBalance]:
+    """Return what each day of `close_days` begins and ends with."""
+    return {
+        day: DayBalance(
+            day=day,
+            opening_vnd=None if closing_vnd is None else closing_vnd - in_vnd + out_vnd,
+            closing_vnd=closing_vnd,
+        )
+        for day, _, in_vnd, out_vnd, closing_vnd in rows
+    }
+
+
+def find_break(
+    days: Mapping[date, DayBalance], neighbours: Iterable[DayBalance]
+) -> tuple[tuple[date, int], tuple[date, int]] | None:
+    """Find where days do not go on as the days beside them ended, or end as these begin.
+
+    Args:
+        days: of one statement, all of them.
+        neighbours: days of the account that others own: the ones just before and just after, and
+            those that both have.
+
+    Returns:
+        (day, đồng) of the statement and of the other, the first that disagree; None: all is well,
+        or no balance is known.
+    """
+    for other in neighbours:
+        before, same, after = (days.get(other.day + timedelta(days=n)) for n in (-1, 0, 1))
+        pairs = (
+            (same, None if same is None else same.closing_vnd, other.closing_vnd),
+            (after, None if after is None else after.opening_vnd, other.closing_vnd),
+            (before, None if before is None else before.closing_vnd, other.opening_vnd),
+        )
+        for own, own_vnd, other_vnd in pairs:
+            if own is None or own_vnd is None or other_vnd is None or own_vnd == other_vnd:
+                continue
+            return (own.day, own_vnd), (other.day, other_vnd)
+    return None
+
+
+def _name_days(first: date, last: date) -> dict[str, str | int]:
+    return {"first": first.isoformat(), "last": last.isoformat()}
 
 
 def close_days(

@@ -7,7 +7,7 @@
 A file is kept first, whatever is wrong with it: a wrong total is evidence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,27 +15,37 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.errors import Busy
+from core.jobs.errors import JobNotFound
 from core.jobs.service import queue_job
+from core.jobs.views import get_job
 from core.text import check_lines
 from payments.statements import queries, queries_days, queries_lines
 from payments.statements.errors import (
     ReceivingAccountNotFound,
-    StatementDaysTaken,
+    StatementBeingWritten,
+    StatementFileKnown,
     StatementIdTaken,
     StatementNotAcceptable,
+    StatementNotChained,
     StatementNotDiscardable,
     StatementOverlaps,
+    StatementsTooLong,
 )
 from payments.statements.files import ReceivedFile, keep_file
 from payments.statements.rules import (
+    COMPARED_LINES_MAX,
     FILE_NAME_CHARS_MAX,
+    PURGE,
     READ,
-    TIDY,
     WRITE,
-    Overlap,
+    DayBalance,
     StatementFacts,
     StatementStatus,
+    balances_of,
     close_days,
+    find_break,
+    goes_on,
     list_days,
 )
 
@@ -55,7 +65,8 @@ async def add_statement(
 ) -> tuple[StatementFacts, bool]:
     """Keep a file and have it read; return its statement and whether it is a new one.
 
-    The same id again, or the same file, is the same statement.
+    The same id again, or the same file, is the same statement; where its reading failed it is
+    queued again.
 
     Args:
         statement_id: made by the client.
@@ -64,6 +75,7 @@ async def add_statement(
 
     Raises:
         ReceivingAccountNotFound, StatementIdTaken
+        StatementFileKnown: the file is a statement of another account, or was read otherwise.
     """
     if receiving_account_id is not None:
         number = await queries.find_account_number(session, org_id, receiving_account_id)
@@ -87,11 +99,16 @@ async def add_statement(
         if by_id is not None and by_id.file_sha256 != file.sha256:
             raise StatementIdTaken(statement_id)
         known = by_id or await queries.find_by_file(session, org_id, file.sha256)
-        assert known is not None, "neither the id nor the file, and yet a conflict"
-        return known, False
+        if known is None:  # discarded at this moment
+            raise Busy("The statement of this file was just discarded; send it again.")
+        asked = (receiving_account_id or known.receiving_account_id, is_pasted, mapping)
+        if asked != (known.receiving_account_id, known.is_pasted, known.mapping):
+            raise StatementFileKnown(known.id)
+        if known.status is StatementStatus.UPLOADED and await _is_job_over(session, org_id, known):
+            await _queue(session, org_id, known.id, READ)
+        return await queries.get_statement(session, org_id, known.id), False
     await keep_file(session, org_id, file)
-    job_id = await queue_job(session, org_id, READ, {"statement_id": str(statement_id)})
-    await queries.set_job(session, org_id, statement_id, job_id)
+    await _queue(session, org_id, statement_id, READ)
     after = {"sha256": file.sha256.hex(), "file_bytes": file.bytes}
     _record(session, org_id, statement_id, "statement.uploaded", after, actor, now)
     return await queries.get_statement(session, org_id, statement_id), True
@@ -102,79 +119,65 @@ async def accept_statement(
     org_id: UUID,
     statement_id: UUID,
     *,
-    adds_lines: bool,
-    reason: str | None,
     actor: Actor,
     now: datetime,
 ) -> StatementFacts:
     """Make a statement's days its own, and have its lines written. Idempotent.
 
-    Of days that another statement owns, what both say counts once.
-
-    Args:
-        adds_lines: lines that only this file has are added to days of another one; what the
-            earlier one has alone stays.
+    Of days that another statement owns both must say the same, and it counts once; or the file
+    goes on, on the account's newest day, where the other one ended. A write that failed is queued
+    again.
 
     Raises:
-        StatementNotFound, StatementNotAcceptable
-        StatementOverlaps: without `adds_lines`.
-        StatementDaysTaken: by another one at this moment.
+        StatementNotFound, StatementNotAcceptable, StatementBeingWritten
+        StatementOverlaps, StatementsTooLong: days that are owned say something else, or too much.
+        StatementNotChained: with the days beside it.
     """
-    if reason is not None:
-        check_lines(reason=reason)
     statement = await queries.lock_statement(session, org_id, statement_id)
-    if statement.status in {StatementStatus.ACCEPTED, StatementStatus.VISIBLE}:
+    if statement.status is StatementStatus.ACCEPTED:
+        if await _is_job_over(session, org_id, statement):
+            await _queue(session, org_id, statement_id, WRITE)
+        return await queries.get_statement(session, org_id, statement_id)
+    if statement.status is StatementStatus.VISIBLE:
         return statement
     if statement.status is not StatementStatus.STAGED:
         raise StatementNotAcceptable(statement.status)
     account_id, first, last = _bounds(statement)
-    owned = await queries_days.lock_owned_days(session, org_id, account_id, first, last)
+    await queries.lock_account(session, org_id, account_id)
+    if await queries.is_being_written(session, org_id, account_id):
+        raise StatementBeingWritten
     moved_vnd = await queries_days.sum_staged_by_day(session, org_id, statement_id)
-    overlap = Overlap()
-    if owned:
-        days = [one.day for one in owned]
-        continues = (
-            len(owned) == 1
-            and owned[0].day == first
-            and statement.opening_vnd is not None
-            and owned[0].closing_vnd == statement.opening_vnd
-            and not await _starts_day(session, org_id, statement, first)
-        )
-        if not continues:
-            overlap = await queries_lines.count_overlap(
-                session, org_id, account_id, statement_id, days
-            )
-            if not (overlap.is_plain or adds_lines):
-                raise StatementOverlaps(
-                    days=overlap.days,
-                    repeats=overlap.repeats,
-                    extra=overlap.extra,
-                    missing=overlap.missing,
-                )
-            await queries_lines.delete_repeats(session, org_id, account_id, statement_id, days)
-        await queries_days.add_to_days(session, org_id, account_id, statement_id, days)
-    taken = {one.day for one in owned}
-    closed = close_days(list_days(first, last), moved_vnd, statement.opening_vnd)
-    rows = [row for row in closed if row[0] not in taken]
-    if rows:
-        got = await queries_days.take_days(session, org_id, account_id, statement_id, rows)
-        if len(got) < len(rows):
-            raise StatementDaysTaken
-    await queries.set_status(
-        session, org_id, statement_id, StatementStatus.ACCEPTED, by=actor.id, now=now
+    rows = close_days(list_days(first, last), moved_vnd, statement.opening_vnd)
+    near = await queries_days.list_owned_days(
+        session, org_id, account_id, first - timedelta(days=1), last + timedelta(days=1)
     )
-    arguments = {"statement_id": str(statement_id), "repeats": overlap.repeats}
-    job_id = await queue_job(session, org_id, WRITE, arguments)
-    await queries.set_job(session, org_id, statement_id, job_id)
+    owned = [one for one in near if first <= one.day <= last]
+    newest = await queries_days.find_newest_day(session, org_id, account_id)
+    repeats = 0
+    if goes_on(owned, newest=newest, first=first, opening_vnd=statement.opening_vnd):
+        near = []  # the day begins and ends in two files
+        moved = moved_vnd.get(first, (0, 0, 0))
+        await queries_days.continue_day(session, org_id, account_id, first, moved)
+    elif owned:
+        repeats = await _drop_repeats(session, org_id, statement, owned, moved_vnd)
+    if found := find_break(balances_of(rows), near):
+        own, other = found
+        raise StatementNotChained(own, other)
+    taken = {one.day for one in owned}
+    if fresh := [row for row in rows if row[0] not in taken]:
+        await queries_days.insert_days(session, org_id, account_id, statement_id, fresh)
+    await queries.set_accepted(
+        session, org_id, statement_id, repeat_count=repeats, by=actor.id, now=now
+    )
+    await _queue(session, org_id, statement_id, WRITE)
     after = {
         "account_id": str(account_id),
         "period_from": first.isoformat(),
         "period_to": last.isoformat(),
         "lines": statement.line_count,
-        "repeats": overlap.repeats,
-        "adds_lines": adds_lines and not overlap.is_plain,
+        "repeats": repeats,
     }
-    _record(session, org_id, statement_id, "statement.accepted", after, actor, now, reason=reason)
+    _record(session, org_id, statement_id, "statement.accepted", after, actor, now)
     return await queries.get_statement(session, org_id, statement_id)
 
 
@@ -202,22 +205,52 @@ async def discard_statement(
     await queries.set_status(
         session, org_id, statement_id, StatementStatus.DISCARDED, by=actor.id, now=now
     )
-    await queue_job(session, org_id, TIDY, {"statement_id": str(statement_id)})
+    await queue_job(session, org_id, PURGE, {"statement_id": str(statement_id)})
     _record(session, org_id, statement_id, "statement.discarded", {}, actor, now, reason=reason)
     return await queries.get_statement(session, org_id, statement_id)
 
 
-async def _starts_day(
-    session: AsyncSession, org_id: UUID, statement: StatementFacts, day: date
-) -> bool:
-    """Whether a statement's opening is what the day before ended with: it has the whole day."""
+async def _drop_repeats(
+    session: AsyncSession,
+    org_id: UUID,
+    statement: StatementFacts,
+    owned: Sequence[DayBalance],
+    moved_vnd: Mapping[date, tuple[int, int, int]],
+) -> int:
+    """Let go of lines that are written already; return how many they are.
+
+    Raises:
+        StatementOverlaps, StatementsTooLong
+    """
     account_id, _, _ = _bounds(statement)
-    before = await queries_days.find_day_before(session, org_id, account_id, day)
-    return (
-        before is not None
-        and before.day == day - timedelta(days=1)
-        and before.closing_vnd == statement.opening_vnd
-    )
+    days = [one.day for one in owned]
+    lines = sum(moved_vnd.get(day, (0, 0, 0))[0] for day in days)
+    if lines > COMPARED_LINES_MAX:
+        raise StatementsTooLong(lines, COMPARED_LINES_MAX)
+    overlap = await queries_lines.count_overlap(session, org_id, account_id, statement.id, days)
+    if not overlap.is_plain:
+        raise StatementOverlaps(
+            days=overlap.days,
+            repeats=overlap.repeats,
+            extra=overlap.extra,
+            missing=overlap.missing,
+        )
+    await queries_lines.delete_repeats(session, org_id, account_id, statement.id, days)
+    return overlap.repeats
+
+
+async def _is_job_over(session: AsyncSession, org_id: UUID, statement: StatementFacts) -> bool:
+    """Whether the job that works on a statement has ended without its end, or was purged."""
+    assert statement.job_id is not None
+    try:
+        return (await get_job(session, org_id, statement.job_id)).finished_at is not None
+    except JobNotFound:
+        return True
+
+
+async def _queue(session: AsyncSession, org_id: UUID, statement_id: UUID, kind: str) -> None:
+    job_id = await queue_job(session, org_id, kind, {"statement_id": str(statement_id)})
+    await queries.set_job(session, org_id, statement_id, job_id)
 
 
 def _bounds(statement: StatementFacts) -> tuple[UUID, date, date]:

@@ -10,13 +10,12 @@ from api.http.errors import may_answer
 from api.http.idempotency import REPLAYED, mark_replayed
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.statements.schemas import (
-    StatementAccept,
     StatementDiscard,
     StatementLinePage,
     StatementPage,
     StatementRead,
-    write_lines,
-    write_statement,
+    present_lines,
+    present_statement,
 )
 from core.errors import Busy
 from core.paging import BadCursor
@@ -27,14 +26,17 @@ from identity.people.rules import Permission
 from payments.statements import queries, queries_lines, service
 from payments.statements.errors import (
     ReceivingAccountNotFound,
-    StatementDaysTaken,
+    StatementBeingWritten,
     StatementFileEmpty,
+    StatementFileKnown,
     StatementFileTooLarge,
     StatementIdTaken,
     StatementNotAcceptable,
+    StatementNotChained,
     StatementNotDiscardable,
     StatementNotFound,
     StatementOverlaps,
+    StatementsTooLong,
 )
 from payments.statements.files import receive_file
 from payments.statements.reading.types import FILE_BYTES_MAX
@@ -70,6 +72,7 @@ FILE: Final = {
         **may_answer(
             ReceivingAccountNotFound,
             StatementIdTaken,
+            StatementFileKnown,
             StatementFileEmpty,
             StatementFileTooLarge,
             Busy,
@@ -119,7 +122,7 @@ async def add_statement(
         )
     if not is_new:
         mark_replayed(response)
-    return write_statement(statement)
+    return present_statement(statement)
 
 
 @router.get("", responses=may_answer(BadCursor))
@@ -141,7 +144,7 @@ async def list_statements(
         limit=limit + 1,
     )
     return StatementPage(
-        statements=[write_statement(one) for one in found[:limit]],
+        statements=[present_statement(one) for one in found[:limit]],
         next_cursor=next_cursor(found, limit),
     )
 
@@ -149,7 +152,7 @@ async def list_statements(
 @router.get("/{statement_id}", responses=may_answer(StatementNotFound))
 async def read_statement(statement_id: UUID, caller: Reader, tx: Tx) -> StatementRead:
     """Read one statement, while it is read and written, too."""
-    return write_statement(await queries.get_statement(tx, caller.org_id, statement_id))
+    return present_statement(await queries.get_statement(tx, caller.org_id, statement_id))
 
 
 @router.get("/{statement_id}/lines", responses=may_answer(StatementNotFound))
@@ -173,29 +176,30 @@ async def list_lines(
         after_no=after,
         limit=limit + 1,
     )
-    return write_lines(found, limit)
+    return present_lines(found, limit)
 
 
 @router.post(
     "/{statement_id}/accept",
     responses=may_answer(
-        StatementNotFound, StatementNotAcceptable, StatementOverlaps, StatementDaysTaken, Busy
+        StatementNotFound,
+        StatementNotAcceptable,
+        StatementBeingWritten,
+        StatementOverlaps,
+        StatementsTooLong,
+        StatementNotChained,
+        Busy,
     ),
 )
-async def accept_statement(
-    statement_id: UUID, body: StatementAccept, caller: Accepter, tx: Tx, now: Now
-) -> StatementRead:
-    """Make its days its own and have its lines written; the same again answers the same."""
+async def accept_statement(statement_id: UUID, caller: Accepter, tx: Tx, now: Now) -> StatementRead:
+    """Make its days its own and have its lines written; the same again answers the same.
+
+    Of days that an earlier statement has, both must say the same; it counts once.
+    """
     statement = await service.accept_statement(
-        tx,
-        caller.org_id,
-        statement_id,
-        adds_lines=body.adds_lines,
-        reason=body.reason,
-        actor=caller.actor,
-        now=now,
+        tx, caller.org_id, statement_id, actor=caller.actor, now=now
     )
-    return write_statement(statement)
+    return present_statement(statement)
 
 
 @router.post(
@@ -209,4 +213,4 @@ async def discard_statement(
     statement = await service.discard_statement(
         tx, caller.org_id, statement_id, reason=body.reason, actor=caller.actor, now=now
     )
-    return write_statement(statement)
+    return present_statement(statement)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field, JsonValue
@@ -98,23 +98,13 @@ class StatementLinePage(Read):
     next_line_no: int | None = Field(description="Give it as `after` for the next page.")
 
 
-class StatementAccept(Body):
-    """A person's word that the statement is right."""
-
-    adds_lines: Annotated[bool, Field(strict=True)] = Field(
-        default=False,
-        description="Lines that an earlier statement of the same days lacks are added.",
-    )
-    reason: ReasonText | None = None
-
-
 class StatementDiscard(Body):
     """Why a statement is not used."""
 
     reason: ReasonText
 
 
-def write_statement(found: StatementFacts) -> StatementRead:
+def present_statement(found: StatementFacts) -> StatementRead:
     """Make the answer."""
     return StatementRead(
         id=found.id,
@@ -142,7 +132,7 @@ def write_statement(found: StatementFacts) -> StatementRead:
     )
 
 
-def write_lines(found: Sequence[Mapping[str, Any]], limit: int) -> StatementLinePage:
+def present_lines(found: Sequence[Mapping[str, Any]], limit: int) -> StatementLinePage:
     """Make a page of at most `limit` of the lines that were found."""
     shown = [StatementLineRead.model_validate(dict(one)) for one in found[:limit]]
     more = len(found) > limit

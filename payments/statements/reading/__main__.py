@@ -6,7 +6,6 @@ JSON lines on standard output, `{"line": …}`, `{"error": …}`, at the end one
 `{"refused": …}` where nothing of the file may be kept.
 """
 
-import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -20,13 +19,21 @@ from payments.statements.reading.types import ReadingOptions, RowError, Statemen
 
 MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024  # of addresses; what is used is a third of it
 CPU_S_MAX: Final = 900
+LIMITS: Final = {
+    resource.RLIMIT_AS: MEMORY_BYTES_MAX,
+    resource.RLIMIT_CPU: CPU_S_MAX,
+    resource.RLIMIT_FSIZE: 0,  # it writes to its pipe only
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_NOFILE: 64,
+}
 
 
 def main() -> None:
     """Read the file that is named, and write what it says."""
-    with contextlib.suppress(ValueError, OSError):  # a lower limit stands already
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
+    for limit, most in LIMITS.items():
+        _, hard = resource.getrlimit(limit)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (most, most))
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=ReadingOptions)
     encode, write = msgspec.json.Encoder().encode, sys.stdout.buffer.write
     with Path(sys.argv[1]).open("rb") as file:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +15,8 @@ from core.clock import hanoi_day, read_clock
 from core.db import Database
 from core.ids import new_id
 from payments.statements import jobs
+from payments.statements.reading.types import ReadingOptions
+from payments.statements.reading_process import read_in_process
 from registry import REGISTRY
 from tests.core.jobs.steps import ended, running
 from tests.world.cities import add_market
@@ -52,11 +55,24 @@ async def send(
     )
 
 
-async def wait_for_job(market: Market, clerk: httpx.AsyncClient, statement: Any) -> Any:
-    """Wait until the job that works on a statement has ended; return the statement."""
-    job = await ended(
+async def job_of(market: Market, statement: Any) -> Any:
+    """Wait until the job that works on a statement has ended, well or not."""
+    return await ended(
         market.hub.services.database, UUID(statement["job_id"]), org_id=market.stall.org.id
     )
+
+
+async def wait_until_empty(database: Database) -> None:
+    """Wait until no line is staged any more."""
+    end = asyncio.get_running_loop().time() + 30
+    while (await rows(database, "SELECT count(*) FROM staged_lines")) != [(0,)]:
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.05)
+
+
+async def wait_for_job(market: Market, clerk: httpx.AsyncClient, statement: Any) -> Any:
+    """Wait until the job that works on a statement has ended; return the statement."""
+    job = await job_of(market, statement)
     assert job.status == "done", job
     return (await clerk.get(f"/v1/statements/{statement['id']}")).json()
 
@@ -68,8 +84,8 @@ async def read(market: Market, clerk: httpx.AsyncClient, content: bytes, **facts
     return await wait_for_job(market, clerk, answer.json())
 
 
-async def accept(market: Market, clerk: httpx.AsyncClient, statement: Any, **facts: Any) -> Any:
-    answer = await clerk.post(f"/v1/statements/{statement['id']}/accept", json=facts)
+async def accept(market: Market, clerk: httpx.AsyncClient, statement: Any) -> Any:
+    answer = await clerk.post(f"/v1/statements/{statement['id']}/accept")
     assert answer.status_code == 200, answer.text
     return await wait_for_job(market, clerk, answer.json())
 
@@ -155,7 +171,7 @@ async def test_a_wrong_total_is_refused_kept_as_evidence_and_never_counted(
     assert statement["status"] == "refused"
     [problem] = [one for one in statement["problems"] if one["code"] == "closing_differs"]
     assert problem["facts"] == {"expected_vnd": 1_020_000, "found_vnd": 1_030_000}
-    refused = await clerk.post(f"/v1/statements/{statement['id']}/accept", json={})
+    refused = await clerk.post(f"/v1/statements/{statement['id']}/accept")
     assert (refused.status_code, refused.json()["code"]) == (409, "statement_not_acceptable")
     gone = await clerk.post(
         f"/v1/statements/{statement['id']}/discard", json={"reason": "Tệp bị sửa"}
@@ -212,21 +228,50 @@ async def test_a_line_that_reads_differently_in_another_file_is_the_same_line_st
     assert len(await rows(owner_database, LINES)) == 1
 
 
-async def test_a_later_file_that_says_more_of_a_day_is_taken_only_at_a_persons_word(
+async def test_a_later_file_that_says_something_else_of_a_day_is_refused(
     market: Market, clerk: httpx.AsyncClient, worker: None, owner_database: Database
 ) -> None:
     short = file_of(market, (D1, 20_000), (D1, 9_000))
     await accept(market, clerk, await read(market, clerk, short))
     more = await read(market, clerk, file_of(market, (D1, 20_000), (D1, 4_000), (D1, 4_000)))
 
-    refused = await clerk.post(f"/v1/statements/{more['id']}/accept", json={})
+    refused = await clerk.post(f"/v1/statements/{more['id']}/accept")
+
     assert (refused.status_code, refused.json()["code"]) == (409, "statement_overlaps")
     assert "1 lines are the same, 2 are only in this file, 1 only" in refused.json()["detail"]
-    assert len(await rows(owner_database, LINES)) == 2
-    await accept(market, clerk, more, adds_lines=True, reason="Ngân hàng bổ sung")
+    assert [row[2] for row in await rows(owner_database, LINES)] == [20_000, 9_000]
+    assert await rows(owner_database, DAYS) == [(D1, 2, 29_000, 0, 1_029_000)]
 
-    assert [row[2] for row in await rows(owner_database, LINES)] == [20_000, 9_000, 4_000, 4_000]
-    assert await rows(owner_database, DAYS) == [(D1, 4, 37_000, 0, 1_037_000)]
+
+async def test_a_day_whose_money_came_and_went_again_is_compared_and_not_gone_on_with(
+    market: Market, clerk: httpx.AsyncClient, worker: None, owner_database: Database
+) -> None:
+    day = [(D1, 20_000), (D1, -20_000)]
+    await accept(market, clerk, await read(market, clerk, file_of(market, *day)))
+
+    again = await accept(market, clerk, await read(market, clerk, file_of(market, *day) + b"\n"))
+
+    assert again["repeat_count"] == 2
+    assert len(await rows(owner_database, LINES)) == 2
+
+
+async def test_equal_amounts_are_paired_by_their_balances_before_their_order(
+    market: Market, clerk: httpx.AsyncClient, worker: None, owner_database: Database
+) -> None:
+    """The same day as another format has it: references are lost, the newest line is first."""
+    first = FileLine(day=D1, amount_vnd=20_000, memo="PPHKXM1", reference="FT1")
+    second = FileLine(day=D1, amount_vnd=20_000, memo="PPHKXM2", reference="FT2")
+    await accept(market, clerk, await read(market, clerk, file_of(market, first)))
+    both = [
+        FileLine(day=D1, amount_vnd=20_000, memo="pphkxm1"),
+        second,
+    ]
+    longer = await read(market, clerk, file_of(market, *both))
+
+    refused = await clerk.post(f"/v1/statements/{longer['id']}/accept")
+
+    assert refused.json()["code"] == "statement_overlaps"
+    assert "1 lines are the same, 1 are only in this file, 0 only" in refused.json()["detail"]
 
 
 async def test_the_second_half_of_a_day_goes_on_where_the_first_half_ended(
@@ -241,21 +286,50 @@ async def test_the_second_half_of_a_day_goes_on_where_the_first_half_ended(
     assert await rows(owner_database, DAYS) == [(D1, 2, 40_000, 0, 1_040_000)]
 
 
-async def test_an_opening_that_is_not_what_the_day_before_ended_with_is_refused(
+async def test_balances_chain_to_the_days_before_and_after_whatever_comes_first(
     market: Market, clerk: httpx.AsyncClient, worker: None
 ) -> None:
     await accept(market, clerk, await read(market, clerk, file_of(market, (D1, 20_000))))
-
     broken = await read(market, clerk, file_of(market, (D2, 5_000), opening_vnd=1_020_001))
+    later = await read(market, clerk, file_of(market, (D3, 1_000), opening_vnd=1_025_000))
+
+    refused = await clerk.post(f"/v1/statements/{broken['id']}/accept")
+    await accept(market, clerk, later)
+    gap = await read(market, clerk, file_of(market, (D2, 4_000), opening_vnd=1_020_000))
+    before = await clerk.post(f"/v1/statements/{gap['id']}/accept")
     whole = await read(market, clerk, file_of(market, (D2, 5_000), opening_vnd=1_020_000))
 
-    assert broken["status"] == "refused"
-    [problem] = broken["problems"]
-    assert (problem["code"], problem["facts"]) == (
-        "opening_not_chained",
-        {"day": str(D1), "expected_vnd": 1_020_000, "found_vnd": 1_020_001},
+    assert (refused.status_code, refused.json()["code"]) == (409, "statement_not_chained")
+    assert "1,020,001" in refused.json()["detail"]
+    assert "1,020,000" in refused.json()["detail"]
+    assert (before.status_code, before.json()["code"]) == (409, "statement_not_chained")
+    assert (await accept(market, clerk, whole))["status"] == "visible"
+
+
+async def test_lines_outside_the_period_that_the_file_states_are_refused(
+    market: Market, clerk: httpx.AsyncClient, worker: None
+) -> None:
+    footer = f"Sao kê in từ ngày {D2:%d/%m/%Y}"
+
+    statement = await read(market, clerk, file_of(market, (D1, 20_000), (D2, 1), footer=footer))
+
+    assert statement["status"] == "refused"
+    assert {"lines_outside_period", "date_outside_period"} & {
+        one["code"] for one in statement["problems"]
+    }
+
+
+async def test_a_month_that_is_not_over_is_known_up_to_its_last_line(
+    market: Market, clerk: httpx.AsyncClient, worker: None
+) -> None:
+    later = TODAY + timedelta(days=20)
+    content = file_of(market, (D1, 20_000)).replace(
+        b"Lo", f"Từ ngày {D1:%d/%m/%Y} đến ngày {later:%d/%m/%Y}\nLo".encode(), 1
     )
-    assert whole["status"] == "staged"
+
+    statement = await read(market, clerk, content)
+
+    assert (statement["status"], statement["period_to"]) == ("staged", str(D1))
 
 
 async def test_an_account_that_is_not_the_organisations_is_refused(
@@ -342,21 +416,109 @@ async def test_of_two_who_accept_at_once_and_of_two_files_of_one_day_each_counts
 ) -> None:
     one = await read(market, clerk, file_of(market, (D1, 20_000)))
     other = await read(market, clerk, file_of(market, (D1, 20_000), (D2, 1_000)))
-
     paths = [f"/v1/statements/{found['id']}/accept" for found in (one, one, other)]
-    answers = await asyncio.gather(*[clerk.post(path, json={}) for path in paths])
 
-    codes = [answer.status_code for answer in answers]
-    assert codes[:2] == [200, 200] or codes[2] == 200
-    for answer in answers:
+    answers = await asyncio.gather(*[clerk.post(path) for path in paths])
+
+    for answer in answers:  # whoever came first, the other waits until its lines are written
         if answer.status_code == 200:
             await wait_for_job(market, clerk, answer.json())
         else:
-            assert answer.json()["code"] in {"statement_days_taken", "busy"}
-    again = [await clerk.post(path, json={}) for path in paths]
-    for answer in again:
-        await wait_for_job(market, clerk, answer.json())
+            assert answer.json()["code"] == "statement_being_written", answer.text
+    for path in paths:
+        again = await clerk.post(path)
+        assert again.status_code == 200, again.text
+        await wait_for_job(market, clerk, again.json())
     assert sorted(row[2] for row in await rows(owner_database, LINES)) == [1_000, 20_000]
+
+
+async def test_a_job_that_failed_for_good_is_queued_again_by_who_asks_again(
+    market: Market,
+    clerk: httpx.AsyncClient,
+    worker_database: Database,
+    owner_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.jobs.service.ATTEMPTS_MAX", 1)
+    database, content = market.hub.services.database, file_of(market, (D1, 20_000))
+    handlers = {kind: make(database) for kind, make in REGISTRY.job_handlers.items()}
+    fails = {"statements.read", "statements.write"}
+
+    async def let_fail_once(attempt: Any) -> None:
+        if attempt.lease.kind in fails:
+            fails.remove(attempt.lease.kind)
+            msg = "the database is away"
+            raise ConnectionError(msg)
+        await handlers[attempt.lease.kind](attempt)
+
+    async with running(worker_database, dict.fromkeys(handlers, let_fail_once)):
+        sent = (await send(clerk, content)).json()
+        await job_of(market, sent)
+        assert (await send(clerk, content)).json()["job_id"] != sent["job_id"]
+        again = (await send(clerk, content)).json()
+        statement = await wait_for_job(market, clerk, again)
+        taken = (await clerk.post(f"/v1/statements/{statement['id']}/accept")).json()
+        assert (await job_of(market, taken)).status == "failed"
+        accepted = await accept(market, clerk, statement)
+
+    assert accepted["status"] == "visible"
+    assert len(await rows(owner_database, LINES)) == 1
+
+
+async def test_the_same_file_for_another_account_is_told_of_the_first(
+    market: Market, clerk: httpx.AsyncClient, worker: None
+) -> None:
+    strange = write_csv("9988776655", [FileLine(day=D1, amount_vnd=1_000)])
+    await read(market, clerk, strange)
+
+    again = await send(clerk, strange, receiving_account_id=str(market.stall.account_id))
+
+    assert (again.status_code, again.json()["code"]) == (409, "statement_file_known")
+
+
+async def test_a_statement_that_is_discarded_while_it_is_read_leaves_no_line_behind(
+    market: Market,
+    clerk: httpx.AsyncClient,
+    worker_database: Database,
+    owner_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("payments.statements.reading_process.BATCH_LINES", 1)
+    database = market.hub.services.database
+    handlers = {kind: make(database) for kind, make in REGISTRY.job_handlers.items()}
+    real, seen = jobs.queries_lines.insert_staged, asyncio.Event()
+
+    async def insert_and_tell(*args: Any, **facts: Any) -> None:
+        await real(*args, **facts)
+        seen.set()
+
+    monkeypatch.setattr(jobs.queries_lines, "insert_staged", insert_and_tell)
+    sent = (await send(clerk, file_of(market, *[(D1, 1_000 + n) for n in range(200)]))).json()
+    async with running(worker_database, handlers):
+        await seen.wait()
+        gone = await clerk.post(
+            f"/v1/statements/{sent['id']}/discard", json={"reason": "Gửi nhầm tệp"}
+        )
+        await job_of(market, sent)
+        await wait_until_empty(owner_database)
+
+    assert gone.status_code == 200, gone.text
+    assert (await clerk.get(f"/v1/statements/{sent['id']}")).json()["status"] == "discarded"
+
+
+async def test_a_reader_that_takes_too_long_or_dies_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sao-ke.csv"
+    file.write_bytes(write_csv("1", [FileLine(day=D1, amount_vnd=1)]))
+
+    slow = [one async for one in read_in_process(file, ReadingOptions(), within_s=0.001)]
+    whole = [one async for one in read_in_process(file, ReadingOptions())]
+    died = [one async for one in read_in_process(tmp_path / "is-not-there", ReadingOptions())]
+
+    assert [one.refused and one.refused.reason for one in slow] == ["too_slow"]
+    assert [one.summary is not None for one in whole] == [True]
+    assert [one.refused and one.refused.reason for one in died] == ["reader_died"]
 
 
 async def test_nobody_sees_or_accepts_another_organisations_statement(
@@ -367,7 +529,7 @@ async def test_nobody_sees_or_accepts_another_organisations_statement(
     path = f"/v1/statements/{statement['id']}"
 
     seen = await market.admin.get(path, params={"org": "DXA2"})
-    taken = await market.admin.post(f"{path}/accept", params={"org": "DXA2"}, json={})
+    taken = await market.admin.post(f"{path}/accept", params={"org": "DXA2"})
 
     assert (seen.status_code, taken.status_code) == (404, 404)
     assert (await market.admin.get("/v1/statements", params={"org": "DXA2"})).json() == {
