@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,8 @@ from sqlalchemy import text
 from core.clock import hanoi_day, read_clock
 from core.db import Database
 from core.ids import new_id
-from payments.statements import jobs
+from core.jobs.service import queue_job
+from payments.statements import jobs, service
 from payments.statements.reading.types import ReadingOptions
 from payments.statements.reading_process import read_in_process
 from registry import REGISTRY
@@ -439,7 +441,7 @@ async def test_a_job_that_failed_for_good_is_queued_again_by_who_asks_again(
     owner_database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.jobs.service.ATTEMPTS_MAX", 1)
+    monkeypatch.setattr(service, "queue_job", partial(queue_job, attempts_max=1))
     database, content = market.hub.services.database, file_of(market, (D1, 20_000))
     handlers = {kind: make(database) for kind, make in REGISTRY.job_handlers.items()}
     fails = {"statements.read", "statements.write"}
@@ -453,9 +455,9 @@ async def test_a_job_that_failed_for_good_is_queued_again_by_who_asks_again(
 
     async with running(worker_database, dict.fromkeys(handlers, let_fail_once)):
         sent = (await send(clerk, content)).json()
-        await job_of(market, sent)
-        assert (await send(clerk, content)).json()["job_id"] != sent["job_id"]
+        assert (await job_of(market, sent)).status == "failed"
         again = (await send(clerk, content)).json()
+        assert again["job_id"] != sent["job_id"]
         statement = await wait_for_job(market, clerk, again)
         taken = (await clerk.post(f"/v1/statements/{statement['id']}/accept")).json()
         assert (await job_of(market, taken)).status == "failed"
