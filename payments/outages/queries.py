@@ -85,8 +85,9 @@ LIST_ACCOUNTS = text("""
     SELECT a.id, a.bin, a.account_number,
            count(w.id) > 0 AS is_polled,
            count(w.id) FILTER (WHERE w.finished_at IS NULL) AS unfinished,
-           coalesce(max(w.problem) FILTER (WHERE w.finished_at IS NULL),
-                    max(p.problem) FILTER (WHERE w.finished_at IS NULL)) AS problem
+           count(w.id) FILTER (WHERE w.finished_at IS NOT NULL AND w.problem IS NULL) > 0
+               AS is_read,
+           coalesce(max(w.problem), max(p.problem) FILTER (WHERE w.finished_at IS NULL)) AS problem
     FROM receiving_accounts a
     LEFT JOIN poll_windows w ON w.org_id = a.org_id AND w.receiving_account_id = a.id
                             AND w.outage_id = :outage_id
@@ -135,6 +136,7 @@ class AccountRow(NamedTuple):
     account_number: str
     is_polled: bool
     unfinished: int
+    is_read: bool  # to the end and wholly, at one connection
     problem: str | None
 
 

@@ -86,23 +86,30 @@ GIVE_TURN_BACK = text("""
     WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND lease_token = :token
     RETURNING endpoint_id
 """)
-ADVANCE = text("""
+# A page that was read says nothing about an earlier one that was not, wholly.
+IS_KEPT = """
+    CASE WHEN outage_id IS NOT NULL AND problem IN ('unreadable_rows', 'answer_passed')
+         THEN problem END
+"""
+ADVANCE = text(f"""
     UPDATE poll_windows
     SET cursor = :cursor, from_at = :from_at, until_at = CAST(:until_at AS timestamptz),
-        rows_read = rows_read + :rows, failures = 0, problem = :problem,
+        rows_read = rows_read + :rows, failures = 0,
+        problem = coalesce(CAST(:problem AS text), {IS_KEPT}),
         next_attempt_at = CAST(:next_attempt_at AS timestamptz),
         finished_at = CASE WHEN CAST(:is_finished AS boolean) THEN now() END
     WHERE org_id = :org_id AND id = :id
-""")
-PUT_OFF = text("""
+""")  # noqa: S608 (our own words)
+PUT_OFF = text(f"""
     UPDATE poll_windows
-    SET failures = failures + 1, problem = :problem,
+    SET failures = failures + CAST(CAST(:is_counted AS boolean) AS int),
+        problem = coalesce({IS_KEPT}, :problem),
         next_attempt_at = now() + CAST(:wait AS interval)
     WHERE org_id = :org_id AND id = :id
-""")
+""")  # noqa: S608
 FINISH = text("""
     UPDATE poll_windows SET finished_at = now(), problem = :problem
-    WHERE org_id = :org_id AND id = :id AND outage_id IS NOT NULL
+    WHERE org_id = :org_id AND id = :id
 """)
 IS_CONNECTED = text("""
     SELECT EXISTS (
@@ -331,15 +338,31 @@ async def advance(
 
 
 async def put_off(
-    session: AsyncSession, org_id: UUID, window_id: UUID, *, problem: str, wait: timedelta
+    session: AsyncSession,
+    org_id: UUID,
+    window_id: UUID,
+    *,
+    problem: str,
+    wait: timedelta,
+    is_counted: bool,
 ) -> None:
-    """Count a failure of this window, and try it again later."""
-    values = {"org_id": org_id, "id": window_id, "problem": problem, "wait": wait}
+    """Try a window again later.
+
+    Args:
+        is_counted: it is a failure of this window.
+    """
+    values = {
+        "org_id": org_id,
+        "id": window_id,
+        "problem": problem,
+        "wait": wait,
+        "is_counted": is_counted,
+    }
     await session.execute(PUT_OFF, values)
 
 
 async def finish(session: AsyncSession, org_id: UUID, window_id: UUID, *, problem: str) -> None:
-    """End an outage's window that cannot be read any more."""
+    """End a window that cannot be read any more."""
     await session.execute(FINISH, {"org_id": org_id, "id": window_id, "problem": problem})
 
 

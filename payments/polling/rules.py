@@ -16,6 +16,12 @@ LEASE: Final = timedelta(seconds=60)
 RETRY_FIRST: Final = timedelta(seconds=30)
 RETRY_MAX: Final = timedelta(hours=1)
 RETRY_AFTER_MAX: Final = timedelta(hours=6)  # a provider may name a longer wait; it is mistaken
+# A page is passed over that could not be read so many times, in a quarter of an hour; or of which a
+# part was not answered so many times, in six hours: a provider that is away comes back.
+PASSED_AFTER: Final = 6
+UNANSWERED_AFTER: Final = 12
+# A token that is entered so much later serves for an outage still; then its statement must do.
+REPLAYED_FOR: Final = timedelta(days=7)
 
 
 def wait_after(failures: int, *, draw: int, retry_after_s: int | None = None) -> timedelta:
