@@ -6,8 +6,6 @@ A draw is a random whole number from 0 to 99, so that what failed together is no
 from datetime import datetime, timedelta
 from typing import Final
 
-POLL_EVERY_S_MIN: Final = 60
-POLL_EVERY_S_MAX: Final = 86_400
 # A slice begins before the last one's end: banks book late, and clocks differ.
 OVERLAP: Final = timedelta(minutes=10)
 SLICE_MAX: Final = timedelta(hours=6)  # after a day without polls, so much at a time
