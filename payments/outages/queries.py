@@ -209,7 +209,7 @@ async def find_caught_up(session: AsyncSession) -> list[tuple[UUID, UUID]]:
 
 
 async def close_outages(session: AsyncSession, *, replayed_for: timedelta) -> None:
-    """Close outages that are polled about no more, and which all have reported."""
+    """Close outages that are no longer polled about, and which all have reported."""
     await session.execute(CLOSE_OUTAGES, {"replayed_for": replayed_for})
 
 

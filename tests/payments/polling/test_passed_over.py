@@ -1,4 +1,4 @@
-"""What is odd in one answer hides nothing else, is passed over in the end, and is said."""
+"""Odd answers of providers: they hide nothing else, are passed over in the end, and are said."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
