@@ -24,6 +24,7 @@ TCP_USER_TIMEOUT_MS: Final = 8_000
 # One write for many callers; above it each gets Busy and comes back (database_write_timeout_s).
 WRITE_TIMEOUT_S: Final = 6.0
 ENV_PREFIX: Final = "PHOPAY_"
+POLL_EVERY_S_MIN: Final = 60  # as of an account that has its own interval (poll_windows)
 SECRET_KEY_CHARS_MIN: Final = 43  # 32 bytes in base64, without its padding
 # OWASP Password Storage Cheat Sheet, argon2id with t = 2 and p = 1. About 25 ms a hash.
 PASSWORD_MEMORY_KIB: Final = 19_456
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
     # Credits are still watched for after expiry this long before the sweep expires the bill.
     bill_monitored_for_s: int = Field(default=86_400, ge=0, le=30 * 86_400)
     # Each account of a provider with a pull API is polled so often for what its callbacks lost;
-    # 0: never, and outages are caught up with all the same.
+    # 0: never, and outages are caught up with all the same; not more often than every minute.
     poll_every_s: int = Field(default=900, ge=0, le=86_400)
     data_dir: Path = Path(".phopay")
     # Photos of vehicles; hub and worker share the folder. In data_dir unless said.
@@ -192,6 +193,15 @@ class Settings(BaseSettings):
             msg = "PHOPAY_DATABASE_WRITE_TIMEOUT_S must be longer than PHOPAY_LOCK_TIMEOUT_MS"
             raise ValueError(msg)
         return self
+
+    @field_validator("poll_every_s")
+    @classmethod
+    def refuse_hurry(cls, value: int) -> int:
+        """Refuse to start where providers would be asked more than once a minute."""
+        if 0 < value < POLL_EVERY_S_MIN:
+            msg = f"PHOPAY_POLL_EVERY_S must be 0 (never), or {POLL_EVERY_S_MIN} or more"
+            raise ValueError(msg)
+        return value
 
     @field_validator("secret_key")
     @classmethod

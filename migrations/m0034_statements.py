@@ -1,6 +1,8 @@
 """Statements: their files, the days of accounts that they own, and their lines.
 
-Locks: none, the tables are new. Survives the release still running: it does not know them.
+Locks: the tables are new; their foreign keys take SHARE ROW EXCLUSIVE on receiving_accounts and
+organisations until the migration commits, and who writes there waits. Survives the release still
+running: it does not know them.
 """
 
 import sqlalchemy as sa

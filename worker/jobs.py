@@ -49,6 +49,9 @@ RETENTION: Final = {
     "invariant_runs": ("started_at", timedelta(days=14)),
     "webhook_attempts": ("started_at", timedelta(days=KEPT_DAYS)),
     "webhook_deliveries": ("created_at", timedelta(days=KEPT_DAYS)),
+    "outages": ("until_at", timedelta(days=90)),
+    "poll_windows": ("finished_at", timedelta(days=90)),  # NULL while it is read
+    "outage_reports": ("recorded_at", timedelta(days=90)),
     "jobs": ("finished_at", timedelta(days=90)),  # NULL while it waits or runs: never deleted
 }
 

@@ -220,7 +220,8 @@ class Broadcaster:
     def _wake(self, payload: str) -> None:
         org_id, events = read_wake_up(payload)
         if events:  # their ids are in the database's time, and so is the shared clock
-            EVENT_LAG.observe((read_shared_clock() - instant_of(events[-1].id)).total_seconds())
+            lag = read_shared_clock() - instant_of(events[-1].id)
+            EVENT_LAG.observe(max(0.0, lag.total_seconds()))  # the clocks agree within milliseconds
         if found := self._feeds.get(org_id):
             if events:
                 found[0].send(events)

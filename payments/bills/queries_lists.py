@@ -54,12 +54,17 @@ LIST_ORDER_IDS = text("""
       AND CASE WHEN CAST(:bill_id AS uuid) IS NULL THEN b.id >= :first_id ELSE b.id = :bill_id END
     ORDER BY b.status NOT IN ('open', 'part_paid', 'expired'), b.id DESC LIMIT :limit
 """)
-# Ids are of when a bill was made: one that could be paid in the window is not older than these.
+# Ids are of when a bill was made: one that could be paid in the window is not older than these. A
+# bill that was paid otherwise meanwhile, in cash, may have been paid at the provider as well.
 LIST_ORDERS_BETWEEN = text("""
     SELECT b.id, b.provider_order_id FROM bills b
     WHERE b.org_id = :org_id AND b.receiving_account_id = :account_id AND b.rail = :rail
       AND b.provider_order_id IS NOT NULL AND b.id > :after_id AND b.created_at < :until_at
-      AND b.monitor_until >= :from_at AND b.status <> 'paid'
+      AND b.monitor_until >= :from_at
+      AND (b.status <> 'paid' OR NOT EXISTS (
+          SELECT FROM payments p
+          WHERE p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
+            AND (p.rail = b.rail OR p.recorded_at < :from_at)))
     ORDER BY b.id LIMIT :limit
 """)
 

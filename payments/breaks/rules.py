@@ -22,6 +22,7 @@ class BreakKind(StrEnum):
     NOTHING_GIVEN = "nothing_given"  # a paid bill for what could not be given any more: a pass
     SIMULATED_IN_LIVE = "simulated_in_live"
     UNREADABLE = "unreadable"
+    POLL_INCOMPLETE = "poll_incomplete"  # subject: the window of which a poll did not read all
     STUCK = "stuck"
     PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     KEYS_DOUBTED = "keys_doubted"  # an operator seems not to take ours; subject: the contract
@@ -40,6 +41,8 @@ class BreakReason(StrEnum):
 
     NOTICE_UNREADABLE = "notice_unreadable"  # fault: which part of it
     NOTICE_FAILED = "notice_failed"  # error: its name
+    POLL_ROWS_UNREADABLE = "poll_rows_unreadable"  # account: its last characters; rows
+    POLL_ANSWER_PASSED = "poll_answer_passed"  # account: its last characters
     SIMULATED_MONEY = "simulated_money"  # amount_vnd
     ACCOUNT_NOT_LISTED = "account_not_listed"  # account: its last characters
     ACCOUNT_IN_USE = "account_in_use"

@@ -6,10 +6,11 @@ from typing import Final
 from prometheus_client import Counter
 
 from core.metrics import METRICS
+from payments.providers import find_provider
 
 CALLBACKS: Final = Counter(
     "phopay_callbacks",
-    "Callbacks by provider and by what became of them: stored, refused, unknown address",
+    "Callbacks by provider and what became of them: stored, refused, unknown, too_large, busy",
     ["provider", "result"],
     registry=METRICS,
 )
@@ -22,3 +23,9 @@ NOTICES_PROCESSED: Final = Counter(
 def count_of(provider: str, result: str) -> Counter:
     """Return the counter of one provider's callbacks with one result; both are names of ours."""
     return CALLBACKS.labels(provider, result)
+
+
+def count_too_large(provider_name: str) -> None:
+    """Count a callback that was not even read to its end; what is no provider's has no counter."""
+    if (provider := find_provider(provider_name)) is not None:
+        count_of(provider.name, "too_large").inc()

@@ -127,9 +127,28 @@ class NoticeReceiver:
         provider = find_provider(provider_name)
         if provider is None:
             return None
+        try:
+            return await self._receive(
+                provider, address, subpath, headers=headers, body=body, now=now
+            )
+        except Busy:
+            count_of(provider.name, "busy").inc()
+            raise
+
+    async def _receive(
+        self,
+        provider: Webhook,
+        address: str,
+        subpath: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+    ) -> Acknowledgement:
         if len(body) > provider.body_bytes_max:
+            count_of(provider.name, "too_large").inc()
             return provider.refuse(Refusal.TOO_LARGE)
-        endpoint = await self._find_endpoint(provider_name, address, now=now)
+        endpoint = await self._find_endpoint(provider.name, address, now=now)
         if endpoint is None:
             count_of(provider.name, "unknown").inc()
             return provider.refuse(Refusal.BAD_SIGNATURE)

@@ -1,7 +1,7 @@
 """The job that checks the invariants, and the alarm of each organisation whose books disagree."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -57,7 +57,8 @@ async def run_checks(
     """Run each check, and say how it went as soon as it is known.
 
     What does not hold is an error in the log and one alarm for each organisation and invariant; an
-    alarm closes when its invariant holds again. What could not be checked changes nothing.
+    alarm closes when its invariant holds again. What could not be checked changes nothing. An alarm
+    that fails hides no violation and no other alarm: the next run tries it again.
 
     Args:
         is_whole: check all stays, and not those of some days: minutes where there are millions.
@@ -71,10 +72,11 @@ async def run_checks(
         try:
             async with databases.worker.begin() as session:
                 violations = await _check(session, name, is_whole=is_whole, now=now)
-            await _alarm(databases, name, violations, alarms, now=now)
         except Exception as problem:  # the others are checked all the same
             log.error("invariant.not_checked", invariant=name, error=repr(problem))
-            violations, error = None, describe_failure(problem)
+            error = describe_failure(problem)
+        else:
+            await _alarm(databases, name, violations, alarms, now=now)
         run = CheckRun(
             name=name,
             started_at=now,
@@ -184,11 +186,23 @@ async def _alarm(
     for org_id, found in by_org.items():
         log.error("invariant.violated", invariant=name, rows=len(found), first=str(found[0]))
         if org_id is not None:
-            async with open_org_transaction(databases.app, org_id) as session:
-                await open_alarm(session, org_id, found, now=now)
+            await _alarm_one(databases, org_id, name, partial(open_alarm, violations=found), now)
     if len(violations) == VIOLATIONS_MAX:
         return  # more organisations may be behind the last row
     for org_id, subject_id in alarms:
         if subject_id == alarm_subject(name) and org_id not in by_org:
-            async with open_org_transaction(databases.app, org_id) as session:
-                await close_alarm(session, org_id, name, now=now)
+            await _alarm_one(databases, org_id, name, partial(close_alarm, name=name), now)
+
+
+async def _alarm_one(
+    databases: JobDatabases,
+    org_id: UUID,
+    name: str,
+    change: Callable[..., Awaitable[None]],
+    now: datetime,
+) -> None:
+    try:
+        async with open_org_transaction(databases.app, org_id) as session:
+            await change(session, org_id, now=now)
+    except Exception as problem:  # the others are alarmed all the same
+        log.error("invariant.not_alarmed", invariant=name, org_id=str(org_id), error=repr(problem))

@@ -34,6 +34,7 @@ class Proof(StrEnum):
     LIVE = "live"  # by checks of the running hub
     TEST = "test"
     DRILL = "drill"
+    COMMAND = "command"  # by one that the operator runs
     COMING = "coming"  # with what it is about
 
 
@@ -44,7 +45,7 @@ class Invariant:
     says: str
     proof: Proof
     checks: tuple[str, ...] = ()  # names of checks, of one that is live
-    where: str = ""  # the tests or the drill; of one that is coming, with what
+    where: str = ""  # the tests, the drill or the command; of one that is coming, with what
 
 
 INVARIANTS_HELD: Final[dict[str, Invariant]] = {
@@ -99,6 +100,8 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
         checks=(
             "refunds_are_no_more_than_paid",
             "refunds_due_agree",
+            "refunds_are_within_their_payments",
+            "bills_agree_with_their_refunds",
             "toll_charges_are_kept_or_go_back",
         ),
     ),
@@ -134,8 +137,8 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
     ),
     "I14": Invariant(
         says="the chain of the days' hashes is whole from the first day on",
-        proof=Proof.COMING,
-        where="the days of the books",
+        proof=Proof.COMMAND,
+        where="./phopay ledger verify",
     ),
     "I15": Invariant(
         says="nothing is stuck past its deadline",

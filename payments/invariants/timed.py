@@ -48,10 +48,15 @@ NOTHING_OUTLIVES_ITS_END: Final = f"""
     UNION ALL
     SELECT s.org_id, 'device_token', s.id, d.revoked_at
     FROM devices d
-    JOIN parking_sessions s ON s.org_id = d.org_id AND s.id >= {id_at(f"{NOW} - {LOOKED_BACK}")}
-    WHERE d.revoked_at IS NOT NULL
-      AND ((s.entry_device_id = d.id AND s.entered_at > d.revoked_at + {REVOKED_WITHIN})
-        OR (s.exit_device_id = d.id AND s.left_at > d.revoked_at + {REVOKED_WITHIN}))
+    JOIN parking_sessions s ON (s.org_id, s.entry_device_id) = (d.org_id, d.id)
+    WHERE d.revoked_at IS NOT NULL AND s.entered_at > d.revoked_at + {REVOKED_WITHIN}
+      AND s.id >= {id_at(f"{NOW} - {LOOKED_BACK}")}
+    UNION ALL
+    SELECT s.org_id, 'device_token', s.id, d.revoked_at
+    FROM devices d
+    JOIN parking_sessions s ON (s.org_id, s.exit_device_id) = (d.org_id, d.id)
+    WHERE d.revoked_at IS NOT NULL AND s.left_at > d.revoked_at + {REVOKED_WITHIN}
+      AND s.id >= {id_at(f"{NOW} - {LOOKED_BACK}")}
     UNION ALL
     SELECT org_id, 'enrolment_code', id, expires_at
     FROM device_enrolments WHERE used_at > expires_at + {OVERDUE_AFTER}

@@ -38,13 +38,17 @@ class Outage(Base):
     until_at: Mapped[datetime]
     reason: Mapped[str]
     planned_at: Mapped[datetime | None]  # every organisation's polls about it are written down
+    closed_at: Mapped[datetime | None]  # all have reported, and nothing more is polled about it
 
 
 class OutageReport(Base):
     """One organisation's outage was caught up with, and its audit log says so."""
 
     __tablename__ = "outage_reports"
-    __table_args__ = (ForeignKeyConstraint(["org_id"], ["organisations.id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id"], ["organisations.id"]),
+        Index("ix_outage_reports_recorded", "recorded_at"),  # retention goes by it
+    )
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     outage_id: Mapped[UUID] = mapped_column(primary_key=True)

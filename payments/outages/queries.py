@@ -31,10 +31,12 @@ LIST_RECENT = text("""
 """)
 MARK_PLANNED = text("UPDATE outages SET planned_at = now() WHERE id = :id AND planned_at IS NULL")
 LIST_ORG_IDS = text("SELECT id FROM organisations ORDER BY id")
-# Everything was read, and everything that was read is processed.
+# Everything was read, and everything that was read is processed. Of outages that are not closed:
+# what was ever written is not gone through each time.
 FIND_CAUGHT_UP = text("""
-    SELECT w.org_id, w.outage_id FROM poll_windows w
-    WHERE w.outage_id IS NOT NULL
+    SELECT w.org_id, w.outage_id
+    FROM outages o JOIN poll_windows w ON w.outage_id = o.id
+    WHERE o.closed_at IS NULL
       AND NOT EXISTS (SELECT FROM outage_reports r
                       WHERE r.org_id = w.org_id AND r.outage_id = w.outage_id)
     GROUP BY w.org_id, w.outage_id
@@ -43,6 +45,17 @@ FIND_CAUGHT_UP = text("""
                        WHERE n.org_id = w.org_id AND n.handled_at IS NULL AND n.attempts = 0
                          AND n.source = 'pulled')
     LIMIT 200
+""")
+# A day more than it is polled for: by then nobody is about to write a window any more.
+CLOSE_OUTAGES = text("""
+    UPDATE outages o SET closed_at = now()
+    WHERE o.closed_at IS NULL AND o.planned_at IS NOT NULL
+      AND o.until_at < now() - CAST(:replayed_for AS interval) - interval '1 day'
+      AND NOT EXISTS (
+          SELECT FROM poll_windows w
+          WHERE w.outage_id = o.id
+            AND NOT EXISTS (SELECT FROM outage_reports r
+                            WHERE r.org_id = w.org_id AND r.outage_id = w.outage_id))
 """)
 INSERT_REPORT = text("""
     INSERT INTO outage_reports (org_id, outage_id, recorded_at) VALUES (:org_id, :outage_id, now())
@@ -85,8 +98,9 @@ LIST_ACCOUNTS = text("""
     SELECT a.id, a.bin, a.account_number,
            count(w.id) > 0 AS is_polled,
            count(w.id) FILTER (WHERE w.finished_at IS NULL) AS unfinished,
-           coalesce(max(w.problem) FILTER (WHERE w.finished_at IS NULL),
-                    max(p.problem) FILTER (WHERE w.finished_at IS NULL)) AS problem
+           count(w.id) FILTER (WHERE w.finished_at IS NOT NULL AND w.problem IS NULL) > 0
+               AS is_read,
+           coalesce(max(w.problem), max(p.problem) FILTER (WHERE w.finished_at IS NULL)) AS problem
     FROM receiving_accounts a
     LEFT JOIN poll_windows w ON w.org_id = a.org_id AND w.receiving_account_id = a.id
                             AND w.outage_id = :outage_id
@@ -135,6 +149,7 @@ class AccountRow(NamedTuple):
     account_number: str
     is_polled: bool
     unfinished: int
+    is_read: bool  # to the end and wholly, at one connection
     problem: str | None
 
 
@@ -191,6 +206,11 @@ async def list_org_ids(session: AsyncSession) -> Sequence[UUID]:
 async def find_caught_up(session: AsyncSession) -> list[tuple[UUID, UUID]]:
     """Find (organisation, outage) whose polls have all been read, and which nobody reported."""
     return [(row.org_id, row.outage_id) for row in await session.execute(FIND_CAUGHT_UP)]
+
+
+async def close_outages(session: AsyncSession, *, replayed_for: timedelta) -> None:
+    """Close outages that are no longer polled about, and which all have reported."""
+    await session.execute(CLOSE_OUTAGES, {"replayed_for": replayed_for})
 
 
 async def insert_report_once(session: AsyncSession, org_id: UUID, outage_id: UUID) -> bool:

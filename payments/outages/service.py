@@ -14,6 +14,7 @@ from payments.outages.queries import OutageSpan
 from payments.outages.rules import MARGIN_AFTER, MARGIN_BEFORE
 from payments.outages.views import read_outage
 from payments.polling.queries import insert_regular_windows, insert_turns, insert_windows
+from payments.polling.rules import REPLAYED_FOR
 from payments.providers import PROVIDERS, list_pullable
 from payments.providers.types import PulledBy
 
@@ -64,6 +65,7 @@ async def plan_regular(session: AsyncSession, org_id: UUID, *, every_s: int) -> 
         org_id,
         providers=providers,
         first_back=FIRST_BACK,
+        back_max=REPLAYED_FOR,
         spread=timedelta(seconds=every_s),
     )
 

@@ -17,7 +17,7 @@ class OutageState(StrEnum):
     """How far an organisation's outage is caught up with."""
 
     POLLING = "polling"  # windows are read, or what was read is processed
-    WAITING_FOR_STATEMENT = "waiting_for_statement"  # some account cannot be polled
+    WAITING_FOR_STATEMENT = "waiting_for_statement"  # some account could not be polled, or not all
     CAUGHT_UP = "caught_up"
 
 
@@ -100,7 +100,9 @@ async def _read(session: AsyncSession, org_id: UUID, outage: OutageRow) -> Outag
         oldest_age_s=None if oldest is None else max(0, round(oldest.total_seconds())),
         accounts_polled=sum(one.is_polled for one in accounts),
         being_polled=[_open(one) for one in accounts if one.unfinished],
-        waiting_for_statement=[_open(one) for one in accounts if not one.is_polled],
+        waiting_for_statement=[
+            _open(one) for one in accounts if not (one.unfinished or one.is_read)
+        ],
         reported_at=outage.reported_at,
     )
 

@@ -118,6 +118,8 @@ async def _request_all(
             result.pages += 1
             result.unreadable += page.unreadable
             result.next_cursor = page.next_cursor
+            if page.stuck_at is not None:
+                result.problems.append(_wrap_unreadable(page.stuck_at))
             _read_rows(target, page.bodies, result)
             if page.next_request is not None and sent + len(waiting) < REQUESTS_MAX:
                 waiting.append(page.next_request)
@@ -134,13 +136,17 @@ async def _request_once(
     except PollFailed as problem:
         return problem
     except UnreadableNotice as problem:
-        return ProviderResponseUnreadable(f"The provider's answer cannot be read: {problem}.")
+        return _wrap_unreadable(problem)
     except (httpx.HTTPError, TimeoutError):
         return ProviderDidNotRespond(
             "The provider did not answer within 5 seconds. Try again, or look into the bank's app."
         )
     except Exception as error:  # the other requests are read all the same
         return _name_surprise(error)
+
+
+def _wrap_unreadable(problem: UnreadableNotice) -> ProviderResponseUnreadable:
+    return ProviderResponseUnreadable(f"The provider's answer cannot be read: {problem}.")
 
 
 def _name_surprise(error: Exception) -> ProviderResponseUnreadable:

@@ -38,8 +38,8 @@ class PollWindow(OrgRow):
     """A span of time of one account at one connection, and how far it has been read.
 
     One of an outage ends. The regular one (no outage) has one slice after the other: `from_at` is
-    where the next one begins, `until_at` the end of the one under way. All instants are the
-    database's.
+    where the next one begins, `until_at` the end of the one under way; it is finished while its
+    account is not connected, or has no token. All instants are the database's.
     """
 
     __tablename__ = "poll_windows"
@@ -60,14 +60,14 @@ class PollWindow(OrgRow):
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("outage_id IS NULL OR until_at IS NOT NULL", name="outage_ends"),
-        CheckConstraint("outage_id IS NOT NULL OR finished_at IS NULL", name="regular_goes_on"),
         CheckConstraint("every_s = 0 OR every_s BETWEEN 60 AND 86400", name="interval_in_range"),
         Index(
             "ix_poll_windows_due",
             "next_attempt_at",
             postgresql_where=text("finished_at IS NULL"),
         ),
-        Index("ix_poll_windows_outage", "org_id", "outage_id"),
+        Index("ix_poll_windows_outage", "outage_id", "org_id"),
+        Index("ix_poll_windows_finished", "finished_at"),  # retention goes by it
     )
 
     endpoint_id: Mapped[UUID]

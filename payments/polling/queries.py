@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from payments.connections.models import CallbackEndpoint, CallbackEndpointAccount
 from payments.providers import list_pullable
 
-# What is written down for each account of each connection that can be polled, unless it is.
+# What is written down for each account of each connection that can be polled, unless it is. Money
+# from before an account was approved is not this organisation's to explain.
 PULLABLE = """
     FROM callback_endpoints e
     JOIN callback_endpoint_accounts a ON a.org_id = e.org_id AND a.endpoint_id = e.id
+    JOIN receiving_accounts r ON r.org_id = a.org_id AND r.id = a.receiving_account_id
     WHERE e.org_id = :org_id AND e.revoked_at IS NULL AND e.sealed_pull_token IS NOT NULL
       AND e.provider = ANY(CAST(:providers AS text[]))
 """
@@ -28,10 +30,12 @@ INSERT_WINDOWS = text(f"""
         org_id, id, endpoint_id, receiving_account_id, outage_id, from_at, until_at,
         next_attempt_at)
     SELECT e.org_id, gen_random_uuid(), e.id, a.receiving_account_id, CAST(:outage_id AS uuid),
-           coalesce(CAST(:from_at AS timestamptz), now() - CAST(:first_back AS interval)),
+           greatest(coalesce(CAST(:from_at AS timestamptz),
+                             now() - CAST(:first_back AS interval)), r.approved_at),
            CAST(:until_at AS timestamptz),
            now() + random() * CAST(:spread AS interval)
     {PULLABLE}
+      AND r.approved_at < coalesce(CAST(:until_at AS timestamptz), now())
       AND NOT EXISTS (
           SELECT FROM poll_windows w
           WHERE w.org_id = e.org_id AND w.endpoint_id = e.id
@@ -39,6 +43,15 @@ INSERT_WINDOWS = text(f"""
             AND w.outage_id IS NOT DISTINCT FROM CAST(:outage_id AS uuid))
     ON CONFLICT DO NOTHING
 """)  # noqa: S608 (our own words)
+# The regular window of an account that is connected, or has a token, again.
+REOPEN_WINDOWS = text(f"""
+    UPDATE poll_windows w
+    SET finished_at = NULL, problem = NULL, failures = 0, cursor = NULL, until_at = NULL,
+        from_at = greatest(w.from_at, now() - CAST(:back_max AS interval)), next_attempt_at = now()
+    WHERE w.org_id = :org_id AND w.outage_id IS NULL AND w.finished_at IS NOT NULL
+      AND (w.endpoint_id, w.receiving_account_id) IN (
+          SELECT e.id, a.receiving_account_id {PULLABLE})
+""")  # noqa: S608
 # As many of each provider as its row allows: a limit may hold for our address, not for a token.
 LIST_DUE = text("""
     SELECT org_id, endpoint_id, provider FROM (
@@ -86,23 +99,30 @@ GIVE_TURN_BACK = text("""
     WHERE org_id = :org_id AND endpoint_id = :endpoint_id AND lease_token = :token
     RETURNING endpoint_id
 """)
-ADVANCE = text("""
+# A page that was read says nothing about an earlier one that was not, wholly.
+IS_KEPT = """
+    CASE WHEN outage_id IS NOT NULL AND problem IN ('unreadable_rows', 'answer_passed')
+         THEN problem END
+"""
+ADVANCE = text(f"""
     UPDATE poll_windows
     SET cursor = :cursor, from_at = :from_at, until_at = CAST(:until_at AS timestamptz),
-        rows_read = rows_read + :rows, failures = 0, problem = :problem,
+        rows_read = rows_read + :rows, failures = 0,
+        problem = coalesce(CAST(:problem AS text), {IS_KEPT}),
         next_attempt_at = CAST(:next_attempt_at AS timestamptz),
         finished_at = CASE WHEN CAST(:is_finished AS boolean) THEN now() END
     WHERE org_id = :org_id AND id = :id
-""")
-PUT_OFF = text("""
+""")  # noqa: S608 (our own words)
+PUT_OFF = text(f"""
     UPDATE poll_windows
-    SET failures = failures + 1, problem = :problem,
+    SET failures = failures + CAST(CAST(:is_counted AS boolean) AS int),
+        problem = coalesce({IS_KEPT}, :problem),
         next_attempt_at = now() + CAST(:wait AS interval)
     WHERE org_id = :org_id AND id = :id
-""")
+""")  # noqa: S608
 FINISH = text("""
     UPDATE poll_windows SET finished_at = now(), problem = :problem
-    WHERE org_id = :org_id AND id = :id AND outage_id IS NOT NULL
+    WHERE org_id = :org_id AND id = :id
 """)
 IS_CONNECTED = text("""
     SELECT EXISTS (
@@ -210,14 +230,20 @@ async def insert_regular_windows(
     *,
     providers: Collection[str],
     first_back: timedelta,
+    back_max: timedelta,
     spread: timedelta,
 ) -> int:
     """Write down the regular window of each account that can be polled; return how many are new.
 
+    One that ended while its account was not connected, or had no token, goes on.
+
     Args:
         first_back: the first one begins so long ago.
+        back_max: one that goes on begins no longer ago.
         spread: the first polls are this far apart, drawn by lot.
     """
+    goes_on = {"org_id": org_id, "providers": list(providers), "back_max": back_max}
+    reopened = await session.execute(REOPEN_WINDOWS, goes_on)
     values = {
         "org_id": org_id,
         "outage_id": None,
@@ -228,7 +254,7 @@ async def insert_regular_windows(
         "spread": spread,
     }
     done = await session.execute(INSERT_WINDOWS, values)
-    count: int = done.rowcount  # type: ignore[attr-defined]
+    count: int = done.rowcount + reopened.rowcount  # type: ignore[attr-defined]
     return count
 
 
@@ -331,15 +357,31 @@ async def advance(
 
 
 async def put_off(
-    session: AsyncSession, org_id: UUID, window_id: UUID, *, problem: str, wait: timedelta
+    session: AsyncSession,
+    org_id: UUID,
+    window_id: UUID,
+    *,
+    problem: str,
+    wait: timedelta,
+    is_counted: bool,
 ) -> None:
-    """Count a failure of this window, and try it again later."""
-    values = {"org_id": org_id, "id": window_id, "problem": problem, "wait": wait}
+    """Try a window again later.
+
+    Args:
+        is_counted: it is a failure of this window.
+    """
+    values = {
+        "org_id": org_id,
+        "id": window_id,
+        "problem": problem,
+        "wait": wait,
+        "is_counted": is_counted,
+    }
     await session.execute(PUT_OFF, values)
 
 
 async def finish(session: AsyncSession, org_id: UUID, window_id: UUID, *, problem: str) -> None:
-    """End an outage's window that cannot be read any more."""
+    """End a window that cannot be read any more."""
     await session.execute(FINISH, {"org_id": org_id, "id": window_id, "problem": problem})
 
 

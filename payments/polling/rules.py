@@ -6,8 +6,6 @@ A draw is a random whole number from 0 to 99, so that what failed together is no
 from datetime import datetime, timedelta
 from typing import Final
 
-POLL_EVERY_S_MIN: Final = 60
-POLL_EVERY_S_MAX: Final = 86_400
 # A slice begins before the last one's end: banks book late, and clocks differ.
 OVERLAP: Final = timedelta(minutes=10)
 SLICE_MAX: Final = timedelta(hours=6)  # after a day without polls, so much at a time
@@ -16,6 +14,12 @@ LEASE: Final = timedelta(seconds=60)
 RETRY_FIRST: Final = timedelta(seconds=30)
 RETRY_MAX: Final = timedelta(hours=1)
 RETRY_AFTER_MAX: Final = timedelta(hours=6)  # a provider may name a longer wait; it is mistaken
+# A page is passed over that could not be read so many times, in a quarter of an hour; or of which a
+# part was not answered so many times, in six hours: a provider that is away comes back.
+PASSED_AFTER: Final = 6
+UNANSWERED_AFTER: Final = 12
+# A token that is entered so much later serves for an outage still; then its statement must do.
+REPLAYED_FOR: Final = timedelta(days=7)
 
 
 def wait_after(failures: int, *, draw: int, retry_after_s: int | None = None) -> timedelta:

@@ -20,10 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.ids import new_id
+from core.masking import mask_tail
+from core.reasons import Reason
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts
 from payments.bills.queries_lists import list_orders_between
+from payments.breaks.queries import insert_breaks_once
+from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.types import NewBreak
 from payments.callbacks.service import store_notices
 from payments.callbacks.types import NewNotice
 from payments.connections.models import CallbackEndpoint
@@ -34,6 +39,9 @@ from payments.polling.queries import DueEndpoint, DueWindow
 from payments.polling.rules import (
     LEASE,
     OVERLAP,
+    PASSED_AFTER,
+    REPLAYED_FOR,
+    UNANSWERED_AFTER,
     next_slice_end,
     next_turn,
     pause_after,
@@ -42,7 +50,12 @@ from payments.polling.rules import (
 from payments.polling.service import pick_new
 from payments.polling.targets import make_target, open_seals
 from payments.providers import PROVIDERS
-from payments.providers.errors import PollFailed, ProviderResponseUnreadable
+from payments.providers.errors import (
+    NoOrderToPoll,
+    PollFailed,
+    ProviderDidNotRespond,
+    ProviderResponseUnreadable,
+)
 from payments.providers.pulling import PullQuery
 from payments.providers.types import PulledBy
 
@@ -52,6 +65,8 @@ ROWS_MAX: Final = 2_000  # more than any page has: what was read is stored befor
 NO_TOKEN: Final = "no_token"  # noqa: S105 (a reason, not a secret)
 NOT_CONNECTED: Final = "not_connected"
 UNREADABLE_ROWS: Final = "unreadable_rows"
+ANSWER_PASSED: Final = "answer_passed"  # of a page that could not be read at last
+ODD: Final = (ProviderResponseUnreadable, NoOrderToPoll)
 NO_TOKEN_WAIT: Final = timedelta(minutes=10)
 
 log = structlog.get_logger()
@@ -70,6 +85,29 @@ class _Turn:
     until_at: datetime
     target: PollTarget | None  # None: there is nothing to request
     last_order: UUID | None  # the bill that a page of orders ends with
+
+
+def _is_of_page(result: PullResult, window: DueWindow) -> bool:
+    """Decide whether the connection answers, and only something on this page is odd."""
+    is_answering = result.pages > 0 or window.failures > 0
+    return all(
+        isinstance(one, ODD)
+        or (isinstance(one, ProviderDidNotRespond) and is_answering and one.retry_after_s is None)
+        for one in result.problems
+    )
+
+
+def _is_passed(result: PullResult, window: DueWindow) -> bool:
+    """Decide whether a page was odd so often that the window goes on without it."""
+    is_odd = all(isinstance(one, ODD) for one in result.problems)
+    failures_max = PASSED_AFTER if is_odd else UNANSWERED_AFTER
+    return _is_of_page(result, window) and window.failures + 1 >= failures_max
+
+
+def _pause(provider: str, result: PullResult) -> timedelta:
+    """Return how long a connection rests after what was requested, to stay within its budget."""
+    per_minute = PROVIDERS[provider].capabilities.pull_per_minute
+    return pause_after(max(1, result.requests), per_minute=per_minute)
 
 
 def _draw() -> int:
@@ -97,11 +135,7 @@ class ScheduledPoller:
             await self._store(turn, PullResult())
             return 0
         deadline_s = asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_S
-        result = await poll_target(self.client, turn.target, deadline_s)
-        if result.problems:
-            await self._note_failure(turn, result)
-            return 0
-        return await self._store(turn, result)
+        return await self._store(turn, await poll_target(self.client, turn.target, deadline_s))
 
     async def _take(self, org: OrgFacts, due: DueEndpoint) -> _Turn | None:
         """Take the turn and prepare its request; None where there is nothing to be done."""
@@ -191,16 +225,29 @@ class ScheduledPoller:
         return make_target(endpoint, query), last_order
 
     async def _store(self, turn: _Turn, result: PullResult) -> int:
-        """Store what is new and how far the window is read, in one transaction; then process it."""
+        """Store what is new and how far the window is read, in one transaction; then process it.
+
+        Where something of the page failed, what could be read of it is stored all the same, and the
+        page is read again; where only its answer is odd, and always is, it is passed over.
+        """
         now = self.read_clock()
+        is_passed = _is_passed(result, turn.window)
+        is_put_off = bool(result.problems) and not is_passed
         async with open_org_transaction(self.database, turn.org.id) as session:
-            pause = pause_after(
-                max(1, result.requests),
-                per_minute=PROVIDERS[turn.provider].capabilities.pull_per_minute,
-            )
-            if not await self._give_back(
-                session, turn.org.id, turn.endpoint_id, turn.token, pause=pause
-            ):
+            if is_put_off:
+                due = DueEndpoint(turn.org.id, turn.endpoint_id, turn.provider)
+                is_kept = await self._put_off(
+                    session, turn.org, due, turn.token, turn.failures, turn.window, result
+                )
+            else:
+                is_kept = await self._give_back(
+                    session,
+                    turn.org.id,
+                    turn.endpoint_id,
+                    turn.token,
+                    pause=_pause(turn.provider, result),
+                )
+            if not is_kept:
                 log.warning("polling.turn_lost", org=turn.org.code, endpoint=str(turn.endpoint_id))
                 return 0
             new: list[NewNotice] = []
@@ -212,13 +259,17 @@ class ScheduledPoller:
                 )
                 if new:
                     await store_notices(session, turn.org.id, new)
-            await self._advance(session, turn, result)
+            if not is_put_off:
+                await self._advance(session, turn, result, now=now)
         if new:
             self.processor.wake(turn.org, min(notice.id for notice in new))
         return len(new)
 
-    async def _advance(self, session: AsyncSession, turn: _Turn, result: PullResult) -> None:
+    async def _advance(
+        self, session: AsyncSession, turn: _Turn, result: PullResult, *, now: datetime
+    ) -> None:
         window = turn.window
+        problem = await self._report_unread(session, turn, result, now=now)
         cursor = result.next_cursor if turn.last_order is None else str(turn.last_order)
         is_read = cursor is None
         from_at, until_at, next_at = window.from_at, turn.until_at, window.now
@@ -237,24 +288,35 @@ class ScheduledPoller:
             from_at=from_at,
             until_at=kept_until,
             rows=len(result.rows),
-            problem=UNREADABLE_ROWS if result.unreadable else None,
+            problem=problem,
             next_attempt_at=next_at.astimezone(UTC),
             is_finished=is_read and window.outage_id is not None,
         )
-        if result.unreadable:
-            log.warning(
-                "polling.unreadable_rows",
-                org=turn.org.code,
-                endpoint=str(turn.endpoint_id),
-                rows=result.unreadable,
-            )
 
-    async def _note_failure(self, turn: _Turn, result: PullResult) -> None:
-        due = DueEndpoint(turn.org.id, turn.endpoint_id, turn.provider)
-        async with open_org_transaction(self.database, turn.org.id) as session:
-            await self._put_off(
-                session, turn.org, due, turn.token, turn.failures, turn.window, result
-            )
+    async def _report_unread(
+        self, session: AsyncSession, turn: _Turn, result: PullResult, *, now: datetime
+    ) -> str | None:
+        """Open a break for what of a page is not known; return the problem to keep, if any."""
+        if turn.target is None or not (result.problems or result.unreadable):
+            return None
+        facts: dict[str, str | int] = {"account": mask_tail(turn.target.query.account_number)}
+        if result.problems:
+            problem, reason = ANSWER_PASSED, BreakReason.POLL_ANSWER_PASSED
+        else:
+            problem, reason = UNREADABLE_ROWS, BreakReason.POLL_ROWS_UNREADABLE
+            facts["rows"] = result.unreadable
+        found = NewBreak(
+            kind=BreakKind.POLL_INCOMPLETE, subject_id=turn.window.id, reason=Reason(reason, facts)
+        )
+        await insert_breaks_once(session, turn.org.id, [found], now=now)
+        log.warning(
+            f"polling.{problem}",
+            org=turn.org.code,
+            endpoint=str(turn.endpoint_id),
+            rows=result.unreadable,
+            problems=sorted({one.code for one in result.problems}),
+        )
+        return problem
 
     async def _put_off(
         self,
@@ -265,27 +327,26 @@ class ScheduledPoller:
         failures: int,
         window: DueWindow,
         result: PullResult,
-    ) -> None:
-        """Count a failure: of the window where its answer is odd, else of the whole connection."""
-        problem = result.problems[0]
+    ) -> bool:
+        """Count a failure: of the window where its answer is odd, else of the whole connection.
+
+        Returns:
+            False if the turn was lost meanwhile.
+        """
+        is_of_page = _is_of_page(result, window)
+        problem = next(
+            (one for one in result.problems if not isinstance(one, ODD)),
+            result.problems[0],
+        )
         retry_after_s = max((one.retry_after_s or 0 for one in result.problems), default=0) or None
-        if isinstance(problem, ProviderResponseUnreadable):
-            kept = await self._give_back(
-                session,
-                org.id,
-                due.endpoint_id,
-                token,
-                pause=pause_after(
-                    max(1, result.requests),
-                    per_minute=PROVIDERS[due.provider].capabilities.pull_per_minute,
-                ),
+        if is_of_page:
+            wait = wait_after(window.failures + 1, draw=self.draw())
+            is_kept = await self._give_back(
+                session, org.id, due.endpoint_id, token, pause=_pause(due.provider, result)
             )
-            wait = wait_after(window.failures + 1, draw=self.draw(), retry_after_s=retry_after_s)
-            if kept:
-                await queries.put_off(session, org.id, window.id, problem=problem.code, wait=wait)
         else:
             wait = wait_after(failures + 1, draw=self.draw(), retry_after_s=retry_after_s)
-            await queries.give_turn_back(
+            is_kept = await queries.give_turn_back(
                 session,
                 org.id,
                 due.endpoint_id,
@@ -293,6 +354,15 @@ class ScheduledPoller:
                 turn="failed",
                 wait=wait,
                 problem=problem.code,
+            )
+        if is_kept:  # behind the connection's other windows, where it is left alone itself
+            await self._put_window_off(
+                session,
+                org.id,
+                window,
+                problem.code,
+                wait=wait if is_of_page else timedelta(0),
+                is_counted=is_of_page,
             )
         log.warning(
             "polling.put_off",
@@ -303,6 +373,26 @@ class ScheduledPoller:
             cause=type(problem.__cause__).__name__ if problem.__cause__ else None,
             wait_s=round(wait.total_seconds()),
         )
+        return is_kept
+
+    async def _put_window_off(
+        self,
+        session: AsyncSession,
+        org_id: UUID,
+        window: DueWindow,
+        problem: str,
+        *,
+        wait: timedelta,
+        is_counted: bool,
+    ) -> None:
+        """Try a window again later; one of an outage that is too long ago ends with its problem."""
+        until_at = window.until_at
+        if window.outage_id and until_at is not None and window.now - until_at > REPLAYED_FOR:
+            await queries.finish(session, org_id, window.id, problem=problem)
+        else:
+            await queries.put_off(
+                session, org_id, window.id, problem=problem, wait=wait, is_counted=is_counted
+            )
 
     async def _leave(
         self,
@@ -312,13 +402,18 @@ class ScheduledPoller:
         window: DueWindow,
         token: UUID,
     ) -> None:
-        """Leave a window that cannot be polled, for good where the account was disconnected."""
+        """Leave a window that cannot be polled, for good where the account was disconnected.
+
+        A regular one goes on where the account is connected, or has a token, again (plan_polls).
+        """
         is_connected = await queries.is_connected(
             session, org_id, endpoint_id, window.receiving_account_id
         )
         problem = NO_TOKEN if is_connected else NOT_CONNECTED
-        if is_connected or window.outage_id is None:
-            await queries.put_off(session, org_id, window.id, problem=problem, wait=NO_TOKEN_WAIT)
+        if is_connected and window.outage_id is not None:
+            await self._put_window_off(
+                session, org_id, window, problem, wait=NO_TOKEN_WAIT, is_counted=False
+            )
         else:
             await queries.finish(session, org_id, window.id, problem=problem)
         await self._give_back(session, org_id, endpoint_id, token)

@@ -26,6 +26,7 @@ from payments.providers.types import EndpointSecrets
 REFUSED: Final = frozenset({401, 403})
 # Seconds to wait, in HTTP's own word (RFC 9110 §10.2.3) and in SePay's.
 RETRY_AFTER: Final = ("retry-after", "x-sepay-userapi-retry-after")
+TOO_MANY_WAIT_S: Final = 60  # after a 429 that names no wait
 ROWS_MAX: Final = 100  # in one response; the most that Casso gives
 
 _KEY: Final = re.compile(r"[!-~]{1,500}", re.ASCII)  # it travels in a header
@@ -84,6 +85,7 @@ class PullPage:
     unreadable: int = 0  # rows that break the provider's own contract
     next_request: PullRequest | None = None
     next_cursor: str | None = None  # of a window's next page; None: this was its last one
+    stuck_at: UnreadableNotice | None = None  # there is a next page, and nothing says where
 
 
 def is_usable_key(text: str) -> bool:
@@ -102,7 +104,7 @@ def open_response(response: PullResponse) -> dict[str, Any]:
         problem = ProviderDidNotRespond(
             "The provider limits how often it can be checked. Try again in a minute."
         )
-        problem.retry_after_s = _read_retry_after(response)
+        problem.retry_after_s = _read_retry_after(response) or TOO_MANY_WAIT_S
         raise problem
     if response.status >= 500:
         problem = ProviderDidNotRespond(

@@ -42,6 +42,14 @@ def test_cheap_password_hashes_are_refused_wherever_others_reach_the_hub(
     assert read(**where).password_memory_kib == PASSWORD_MEMORY_KIB
 
 
+def test_providers_are_polled_never_or_at_most_once_a_minute() -> None:
+    for every_s in (0, 60, 86_400):
+        assert read(poll_every_s=every_s).poll_every_s == every_s
+    for every_s in (1, 59, 86_401):
+        with pytest.raises(ValidationError):
+            read(poll_every_s=every_s)
+
+
 @pytest.mark.parametrize("public_url", [HERE, "http://localhost:8000", "http://[::1]:8000"])
 def test_tests_on_this_machine_may_hash_cheaply(public_url: str) -> None:
     assert read(password_memory_kib=64, public_url=public_url).password_memory_kib == 64

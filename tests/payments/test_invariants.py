@@ -167,7 +167,7 @@ DAMAGES = {
     "a vendor's takings are below zero": (
         (
             "ALTER TABLE postings DROP CONSTRAINT fk_postings_credit,"
-            " DROP CONSTRAINT fk_postings_debit;"
+            " DROP CONSTRAINT fk_postings_debit, DROP CONSTRAINT ck_postings_clearing_has_its_item;"
             " UPDATE postings SET debit_code = 'takings', debit_subject_id = credit_subject_id,"
             " credit_code = 'bank_clearing', credit_subject_id = debit_subject_id"
             " WHERE credit_code = 'takings'"
@@ -316,6 +316,32 @@ async def test_the_worker_opens_one_alarm_for_an_invariant_and_closes_it_when_it
     assert "books_disagree" not in await list_breaks(databases.app, stall)
 
 
+async def test_an_alarm_that_cannot_be_opened_hides_neither_the_violation_nor_other_alarms(
+    fresh_database: FreshDatabase,
+    stall: PayableStall,
+    databases: JobDatabases,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    neighbour = await a_payable_stall(databases.app, code="HKXN")
+    await pay(databases.app, neighbour, await a_bill(databases.app, neighbour))
+    damage(fresh_database, "UPDATE bills SET received_vnd = received_vnd + 1")
+    damage(fresh_database, REFUSE_BREAKS.format(stall.org.id))
+
+    assert await check_invariants(databases, now=NOON) == 6
+
+    assert "books_disagree" in await list_breaks(databases.app, neighbour)
+    assert "books_disagree" not in await list_breaks(databases.app, stall)
+    assert "invariant.not_alarmed" in capsys.readouterr().out
+    damage(fresh_database, "DROP TRIGGER refuse ON breaks")
+    assert await check_invariants(databases, now=NOON + timedelta(minutes=15)) == 6
+    assert "books_disagree" in await list_breaks(databases.app, stall)
+
+
+REFUSE_BREAKS = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.org_id = '{}' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON breaks FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
 LOST = "WHERE kind IN ('unknown_reference', 'refund_due') AND credit_id IS NOT NULL"
 
 

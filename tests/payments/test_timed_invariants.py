@@ -78,6 +78,14 @@ FAULTS = {
         ),
         ("nothing_outlives_its_end", "device_token"),
     ),
+    "a phone that lets somebody out after it was revoked": (
+        (
+            "UPDATE devices SET revoked_at = CAST(:now AS timestamptz) - interval '3 hours';"
+            " UPDATE parking_sessions SET exit_device_id = (SELECT id FROM devices LIMIT 1),"
+            " left_at = :now, status = 'left'"
+        ),
+        ("nothing_outlives_its_end", "device_token"),
+    ),
     "a code that enrolled a phone after its time": (
         (
             "INSERT INTO device_enrolments (org_id, id, code_hash, name, scope_kind, scope_id,"

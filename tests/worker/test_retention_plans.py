@@ -51,6 +51,17 @@ FILL = {
             org_id, endpoint_id, event_id, event_kind, status, attempts, failures, due_at,
             created_at)
         SELECT %(org)s, id, id, 'bill.paid', 'delivered', 1, 0, at, at {PAST}""",
+    "outages": f"""
+        INSERT INTO outages (id, from_at, until_at, reason)
+        SELECT id, at - interval '1 minute', at, 'unknown' {PAST}""",
+    "poll_windows": f"""
+        INSERT INTO poll_windows (
+            org_id, id, endpoint_id, receiving_account_id, outage_id, from_at, until_at,
+            next_attempt_at, finished_at)
+        SELECT %(org)s, id, id, id, id, at, at, at, at {PAST}""",
+    "outage_reports": f"""
+        INSERT INTO outage_reports (org_id, outage_id, recorded_at)
+        SELECT %(org)s, id, at {PAST}""",
     "jobs": f"""
         INSERT INTO jobs (
             org_id, id, kind, arguments, status, attempts, attempts_max, due_at, queued_at,

@@ -15,7 +15,8 @@ from api.http.direct import answer_error, read_body
 from api.http.metrics import ROUTE_KEY
 from api.services import services_of
 from core.clock import read_clock
-from core.errors import RouteNotFound
+from core.errors import BodyTooLarge, RouteNotFound
+from payments.callbacks.metrics import count_too_large
 from payments.providers.types import BODY_BYTES_MAX, Acknowledgement
 
 PREFIX: Final = "/v1/callbacks/"
@@ -70,7 +71,11 @@ async def take_callback(
         Busy: too many wait to be stored.
         ClientDisconnect: the sender went away.
     """
-    body = await read_body(receive, bytes_max=BODY_BYTES_MAX, of="A callback")
+    try:
+        body = await read_body(receive, bytes_max=BODY_BYTES_MAX, of="A callback")
+    except BodyTooLarge:
+        count_too_large(provider)
+        raise
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     answer = await services_of(scope).receiver.receive(
         provider,

@@ -41,7 +41,7 @@ class OutageRead(Read):
     accounts_polled: int
     being_polled: list[OpenAccountRead]
     waiting_for_statement: list[OpenAccountRead] = Field(
-        description="Accounts that no provider can be polled for."
+        description="Accounts that no provider could be polled for, or not wholly."
     )
     reported_at: datetime | None = Field(description="When everything polled was booked.")
 

@@ -57,10 +57,15 @@ class SePayPull:
         rows = open_response(response).get("transactions")
         limit = int(request.params["limit"])
         bodies, unreadable = rewrite_rows(rows, _to_webhook, rows_max=limit)
-        next_cursor = None
+        next_cursor, stuck_at = None, None
         if query.until is not None and type(rows) is list and len(rows) >= limit:
-            next_cursor = _find_next(rows, request)
-        return PullPage(bodies=bodies, unreadable=unreadable, next_cursor=next_cursor)
+            try:
+                next_cursor = _find_next(rows, request)
+            except UnreadableNotice as problem:  # this page's rows count all the same
+                stuck_at = problem
+        return PullPage(
+            bodies=bodies, unreadable=unreadable, next_cursor=next_cursor, stuck_at=stuck_at
+        )
 
 
 def _write_second(instant: datetime) -> str:

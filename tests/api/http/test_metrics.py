@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import payments.callbacks.receiver
 from core.clock import read_clock
 from core.db import Database
 from core.jobs.periodic import JobDatabases
@@ -16,7 +17,7 @@ from ops.serving import METRICS_PORT, find_metrics_port
 from payments.invariants.jobs import run_checks
 from payments.invariants.queries import CHECKS
 from payments.providers import PROVIDERS
-from payments.providers.types import RawCallback
+from payments.providers.types import BODY_BYTES_MAX, RawCallback
 from tests.world.callbacks import SEPAY_NOTICE, sepay_callback
 from tests.world.hubs import TLS, Hub, running_hub
 from tests.world.markets import ENDPOINT_SECRET, Market
@@ -130,6 +131,30 @@ async def test_requests_are_counted_by_the_template_of_their_route(market: Marke
     assert {provider for provider, _ in results} <= set(PROVIDERS)
     used = {labels["role"]: value for labels, value in samples["phopay_db_connections_max"]}
     assert set(used) == {"app", "gate"}
+
+
+async def test_callbacks_that_were_too_large_or_came_too_many_at_once_are_counted(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def post(size: int) -> int:
+        address = "/v1/callbacks/casso/HKXM-guess"
+        return (await market.hub.client.post(address, content=b"x" * size)).status_code
+
+    async def count(result: str) -> float:
+        samples = await read_samples(market.hub.services.settings.metrics_port)
+        return sum(
+            value
+            for labels, value in samples["phopay_callbacks_total"]
+            if labels == {"provider": "casso", "result": result}
+        )
+
+    before = await count("too_large"), await count("busy")
+    for size in (PROVIDERS["casso"].body_bytes_max + 1, BODY_BYTES_MAX + 1):
+        assert await post(size) == 413
+    monkeypatch.setattr(payments.callbacks.receiver, "STRANGERS_WAITING_MAX", 0)
+    assert await post(2) == 503
+
+    assert (await count("too_large"), await count("busy")) == (before[0] + 2, before[1] + 1)
 
 
 async def test_the_worker_shows_what_waits_and_how_the_checks_went(

@@ -103,6 +103,8 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.TOLL_CHARGED_TOO: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_UNANSWERED: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.TOLL_KEYS_NOT_TAKEN: ({"name": "VETC"}, "VETC"),
+    BreakReason.POLL_ROWS_UNREADABLE: ({"account": "…0011", "rows": 3}, ["…0011", "3"]),
+    BreakReason.POLL_ANSWER_PASSED: ({"account": "…0011"}, ["…0011"]),
     BreakReason.WEBHOOK_GONE: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
     BreakReason.WEBHOOK_FAILING: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
     BreakReason.INVARIANT_BROKEN: (
