@@ -1,8 +1,8 @@
 """Receivers of webhooks for the bench: one answers at once, one never does; both keep a log.
 
 Run as `python -m loadtests.webhook_receiver`; it prints its port. What is posted below /hang gets
-no answer, what is posted below /other is answered and not kept. GET /received returns what came to the others since it was last asked for, as JSON:
-[[webhook-id, Unix time], …].
+no answer, what is posted below /other is answered and not kept. GET /received returns what came to
+the others since it was last asked for, as JSON: [[webhook-id, Unix time], …].
 """
 
 import asyncio

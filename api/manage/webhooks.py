@@ -128,7 +128,7 @@ def list_boxes(manager: ManagerContext, chosen: tuple[str, ...]) -> Boxes:
 
 def present_choice(manager: ManagerContext, choice: str) -> str:
     """Say a group; single types are technical names and stay what they are."""
-    if not choice.endswith(".*"):
+    if choice not in GROUPS:
         return choice
     return translate(manager.lang, f"webhooks.group.{choice.removesuffix('.*')}")
 

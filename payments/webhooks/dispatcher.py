@@ -5,9 +5,7 @@ second. New deliveries wake the sender of the same process; others find them at 
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -17,6 +15,7 @@ from core.database_connections import WatchedConnection, network_arguments
 from core.db import Database, close_engine, open_database, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
+from core.shared_clock import read_shared_clock
 from payments.outbox.wake_ups import CHANNEL
 from payments.webhooks.client import WebhookClient
 from payments.webhooks.relay import Relay
@@ -40,8 +39,6 @@ class WebhookDispatcher:
         settings: Settings,
         app_database: Database,
         sealer: Sealer,
-        *,
-        read_clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._url = settings.worker_database_url.get_secret_value()
@@ -50,7 +47,7 @@ class WebhookDispatcher:
         self._client = WebhookClient(settings.webhook_origins)
         self._relay = Relay(database)
         self._sender = WebhookSender(
-            database, app_database, self._client, sealer, read_clock=read_clock
+            database, app_database, self._client, sealer, read_clock=read_shared_clock
         )
         self._is_woken = asyncio.Event()
 

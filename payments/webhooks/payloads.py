@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from core.masking import mask_plates
-from payments.webhooks.rules import type_of
+from payments.webhooks.rules import find_type
 from payments.webhooks.types import SentEvent
 
 _BILL: Final = (
@@ -25,9 +25,11 @@ _SESSION: Final = (
     *("session_id", "lot_id", "vehicle_class", "plate", "pass_id", "inside_count", "reason"),
     *("amount_vnd", "due_vnd", "paid_until"),
 )
+_REFUND: Final = ("refund_id", "payment_id", "credit_id", "status", "amount_vnd")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "bill": _BILL,
     "payment": _PAYMENT,
+    "refund": _REFUND,
     "parking_session": _SESSION,
     "webhook": ("message",),
 }
@@ -36,8 +38,14 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def write_body(event: SentEvent) -> bytes:
-    """Write the body: the same bytes at each attempt and each replay of an event."""
-    name = type_of(event.kind)
+    """Write the body: the same bytes at each attempt and each replay of an event.
+
+    Raises:
+        LookupError: this release does not send such events.
+    """
+    name = find_type(event.kind)
+    if name is None:
+        raise LookupError(event.kind)
     stored: dict[str, Any] = msgspec.json.decode(event.data)
     data: dict[str, Any] = {"bill_id": event.bill_id, "payee_id": event.payee_id}
     data |= {field: stored[field] for field in FIELDS[name.partition(".")[0]] if field in stored}

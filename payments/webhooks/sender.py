@@ -67,6 +67,7 @@ class WebhookSender:
     Args:
         database: of the worker's role.
         app_database: of the hub's role: endpoints are stopped as a person would stop them.
+        read_clock: the shared clock: attempts are compared with what the database wrote.
     """
 
     def __init__(
@@ -175,7 +176,12 @@ class WebhookSender:
 
     async def _send(self, one: TakenDelivery) -> None:
         started_at = self._read_clock()
-        answer = await self._post(one, started_at)
+        try:
+            answer = await self._post(one, started_at)
+        except Exception as error:
+            # Recorded as any other: else its lease would end, and it would be tried for ever.
+            log.error("webhook.not_sent", error=repr(error), event_id=str(one.event_id))
+            answer = Answer(failure=Failure.INTERNAL)
         now = self._read_clock()
         pause = None
         if answer.is_good:
@@ -218,24 +224,24 @@ class WebhookSender:
             failing = await queries.record_attempts(session, ended)
         now = self._read_clock()
         gone = {
-            (one.delivery.org_id, one.delivery.endpoint_id)
+            (one.delivery.org_id, one.delivery.endpoint_id, one.delivery.url)
             for one in ended
             if one.answer.status == GONE
         }
         stops = dict.fromkeys(gone, StopReason.GONE)
         for bad in failing:
             if must_stop(bad.failing_since, bad.failures, now=now):
-                stops.setdefault((bad.org_id, bad.endpoint_id), StopReason.FAILING)
-        for (org_id, endpoint_id), reason in stops.items():
-            await self._stop(org_id, endpoint_id, reason, now)
+                stops.setdefault((bad.org_id, bad.endpoint_id, bad.url), StopReason.FAILING)
+        for (org_id, endpoint_id, url), reason in stops.items():
+            await self._stop(org_id, endpoint_id, url, reason, now)
         return [None] * len(ended)
 
     async def _stop(
-        self, org_id: UUID, endpoint_id: UUID, reason: StopReason, now: datetime
+        self, org_id: UUID, endpoint_id: UUID, url: str, reason: StopReason, now: datetime
     ) -> None:
         """Stop an endpoint; where that fails, its next failure does it."""
         try:
             async with open_org_transaction(self._app_database, org_id) as session:
-                await stop_endpoint(session, org_id, endpoint_id, reason=reason, now=now)
+                await stop_endpoint(session, org_id, endpoint_id, url=url, reason=reason, now=now)
         except Exception as error:  # what was sent is recorded all the same
             log.error("webhook_endpoint.not_stopped", error=repr(error))

@@ -81,5 +81,6 @@ class FailingEndpoint:
 
     org_id: UUID
     endpoint_id: UUID
+    url: str
     failing_since: datetime
     failures: int

@@ -29,7 +29,6 @@ from api.v1.webhook_endpoints.schemas import (
 from core.idempotency import IdempotencyKeyReused
 from core.ids import new_id
 from core.paging import BadCursor
-from core.sealing import SecretNotReadable
 from core.shared_clock import new_event_id
 from identity.people.callers import Caller
 from identity.people.rules import Permission
@@ -161,7 +160,7 @@ async def delete_endpoint(endpoint_id: UUID, caller: Manager, tx: Tx, now: Now) 
     "/{endpoint_id}/rotate",
     status_code=201,
     responses={
-        **may_answer(WebhookEndpointNotFound, SecretNotReadable, IdempotencyKeyReused),
+        **may_answer(WebhookEndpointNotFound, IdempotencyKeyReused),
         201: REPLAYED,
     },
 )
@@ -174,7 +173,7 @@ async def rotate_secret(
     now: Now,
     idempotency_key: IdempotencyKey = None,
 ) -> WebhookSecretRead:
-    """Give an endpoint a new secret; for 24 hours the one before signs as well."""
+    """Give an endpoint a new secret; for 24 hours those that sign now go on signing."""
     no_store(response)
     asked = (caller.org_id, ROTATE, idempotency_key, sha256(endpoint_id.bytes).digest())
     if await take_key(tx, *asked, makes=endpoint_id, now=now) is not None:

@@ -37,7 +37,7 @@ Events = Annotated[
         min_length=1,
         max_length=CHOICES_MAX,
         examples=[["bill.*", "parking_session.left"]],
-        description="Event types and groups; `refund.*` and `day.*` have no events yet.",
+        description="Event types and groups; `day.*` has no events yet.",
     ),
 ]
 Description = Annotated[Line, Field(max_length=120)]
