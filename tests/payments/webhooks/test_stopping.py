@@ -1,4 +1,4 @@
-"""What stops an endpoint and what does not; secrets that are changed, and those that are lost."""
+"""Endpoints that are stopped or go on, and secrets that are changed or lost."""
 
 import asyncio
 from typing import Any
