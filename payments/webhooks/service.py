@@ -336,7 +336,9 @@ async def replay_range(
     range_ = queries.EventRange(
         floor=first_id_at(since), ceiling=first_id_at(until), kinds=list_kinds(endpoint.events)
     )
-    found = await queries.count_to_replay(session, org_id, range_, limit=REPLAYS_MAX + 1)
+    found = await queries.count_to_replay(
+        session, org_id, endpoint_id, range_, only_failed=only_failed, limit=REPLAYS_MAX + 1
+    )
     if found > REPLAYS_MAX:
         raise ReplayTooLarge
     count = await queries.replay_range(
@@ -424,7 +426,7 @@ def open_secrets(
 
 
 async def _get_enabled(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> WebhookEndpoint:
-    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_stay=True)
     if endpoint.status != EndpointStatus.ENABLED:
         raise WebhookEndpointDisabled
     return endpoint
