@@ -2,15 +2,19 @@
 
 import asyncio
 import ssl
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from payments.webhooks.addresses import Address
-from payments.webhooks.client import WebhookClient
+from payments.webhooks.client import Resolver, WebhookClient
 from payments.webhooks.rules import ANSWER_BYTES_MAX, BODY_BYTES_MAX, Answer, Failure
 from tests.world.certificates import Certificate, a_certificate
 from tests.world.servers import a_server, answering, drip
@@ -25,7 +29,7 @@ class Names:
         self.answers = list(answers)
         self.asked = 0
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+    async def __call__(self, host: str, port: int, org_id: UUID | None) -> Sequence[Address]:
         self.asked += 1
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return [ip_address(one) for one in found]
@@ -166,10 +170,10 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Cer
 
 async def test_a_name_server_that_hangs_holds_up_its_own_name_only(tmp_path: Path) -> None:
     class Hanging(Names):
-        async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        async def __call__(self, host: str, port: int, org_id: UUID | None) -> Sequence[Address]:
             if host.startswith("slow"):
                 await asyncio.Event().wait()
-            return await super().__call__(host, port)
+            return await super().__call__(host, port, org_id)
 
     async with a_server(answering("200 OK")) as (url, _):
         port = url.rpartition(":")[2]
@@ -181,3 +185,52 @@ async def test_a_name_server_that_hangs_holds_up_its_own_name_only(tmp_path: Pat
     assert [one.failure for one in answers] == [Failure.TIMED_OUT] * 9 + [None]
     assert answers[-1].took_ms < answers[0].took_ms
     assert time.monotonic() - started_s < 60
+
+
+async def test_where_the_first_address_does_not_answer_the_next_one_is_tried() -> None:
+    async with a_server(answering("200 OK")) as (url, lines):
+        origin = f"http://hooks.example:{url.rpartition(':')[2]}"
+        names = Names(["127.0.0.2", "127.0.0.1"])  # nobody listens at the first
+        answer = await WebhookClient([origin], resolve=names).post(f"{origin}/in", b"{}", {})
+
+    assert (answer.status, len(lines)) == (200, 1)
+
+
+async def test_names_that_hang_hold_up_only_the_organisation_that_named_them() -> None:
+    is_over = threading.Event()
+
+    def look_up(host: str, port: int) -> Sequence[Address]:
+        if host.startswith("slow"):
+            is_over.wait()
+        return [ip_address("127.0.0.1")]
+
+    resolver = Resolver(threads=5, of_org_max=4, look_up=look_up)
+    slow = [asyncio.create_task(resolver(f"slow{n}", 443, UUID(int=1))) for n in range(20)]
+    await asyncio.sleep(0)
+
+    assert await resolver("quick", 443, UUID(int=2)) == [ip_address("127.0.0.1")]
+
+    is_over.set()
+    assert await asyncio.gather(*slow) == [[ip_address("127.0.0.1")]] * 20
+
+
+def test_a_name_server_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    program = """
+import asyncio, time
+from payments.webhooks.client import Resolver
+
+async def main():
+    resolver = Resolver(look_up=lambda host, port: time.sleep(600))
+    try:
+        async with asyncio.timeout(0.1):
+            await resolver("slow.example", 443, None)
+    except TimeoutError:
+        resolver.close()
+        print("over")
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "over\n"
