@@ -1,7 +1,7 @@
 """Bodies of outgoing webhooks: what of an event is shown to programs outside. Pure.
 
 Named fields only: what a screen needs tomorrow does not leave by itself. A plate is masked where
-the event was written; in words of a payer it is masked here.
+the event was written; in words of a payer it is masked here, and so are numbers of accounts.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.masking import mask_plates
+from core.masking import mask_accounts, mask_plates
 from payments.webhooks.rules import find_type
 from payments.webhooks.types import SentEvent
 
@@ -34,6 +34,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "webhook": ("message",),
 }
 _WORDS: Final = ("memo", "payer_name", "purpose")  # that people wrote
+_WORDS_OF_PAYERS: Final = ("memo", "payer_name")
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -52,6 +53,9 @@ def write_body(event: SentEvent) -> bytes:
     for field in _WORDS:
         if isinstance(data.get(field), str):
             data[field] = mask_plates(data[field])
+    for field in _WORDS_OF_PAYERS:
+        if isinstance(data.get(field), str):
+            data[field] = mask_accounts(data[field])
     return _encoder.encode(
         {"id": event.id, "type": name, "timestamp": event.recorded_at, "data": data}
     )

@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 FAILED_PAUSE_S: Final = 5.0
 RECORDED_A_TIME: Final = 200
+RECORDING_GRACE_S: Final = 2.0  # for the last results, after the attempts' own grace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,12 +137,17 @@ class WebhookSender:
 
     async def finish(self, *, within_s: float | None = None) -> None:
         """Wait for what is under way; what takes longer is cancelled, and is due again later."""
+        ends_s = None if within_s is None else asyncio.get_running_loop().time() + within_s
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=within_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._recording.drain()
+        try:
+            async with asyncio.timeout_at(None if ends_s is None else ends_s + RECORDING_GRACE_S):
+                await self._recording.drain()
+        except TimeoutError:  # the database is away: their leases end
+            log.warning("webhooks.not_drained")
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -102,7 +102,7 @@ def test_an_endpoint_is_stopped_after_five_days_of_nothing_but_failures() -> Non
 def test_a_body_holds_named_fields_only_and_no_whole_plate() -> None:
     data = {
         "reference": "PPHKXM12345678",
-        "memo": "xe 29D1-876.54 gui",
+        "memo": "xe 29D1-876.54 gui tu 19031234567890",
         "amount_vnd": 20_000,
         "secret_of_tomorrow": "x",
     }
@@ -126,7 +126,7 @@ def test_a_body_holds_named_fields_only_and_no_whole_plate() -> None:
             "payee_id": None,
             "reference": "PPHKXM12345678",
             "amount_vnd": 20_000,
-            "memo": "xe 29D***54 gui",
+            "memo": "xe 29D***54 gui tu …7890",
         },
     }
     assert write_body(event) == body
