@@ -15,13 +15,18 @@ from ipaddress import ip_address
 from socket import AF_UNSPEC, SOCK_STREAM, getaddrinfo
 from threading import Thread
 from typing import Final
-from uuid import UUID
 from weakref import WeakValueDictionary
 
 import httptools
 import httpx
 
-from payments.webhooks.addresses import Address, Destination, is_public, read_destination
+from payments.webhooks.addresses import (
+    Address,
+    Destination,
+    is_public,
+    list_origins,
+    read_destination,
+)
 from payments.webhooks.errors import BadWebhookUrl
 from payments.webhooks.rules import ANSWER_BYTES_MAX, BODY_BYTES_MAX, Answer, Failure, classify
 
@@ -37,7 +42,7 @@ ADDRESSES_MAX: Final = 3  # of one name that are tried, each with its share of t
 RESOLVING_THREADS: Final = 64
 RESOLVING_OF_ORG_MAX: Final = 4
 
-Resolve = Callable[[str, int, UUID | None], Awaitable[Sequence[Address]]]
+Resolve = Callable[[str, int, str], Awaitable[Sequence[Address]]]
 
 
 def look_up(host: str, port: int) -> Sequence[Address]:
@@ -63,22 +68,22 @@ class Resolver:
     ) -> None:
         self._places = asyncio.Semaphore(threads)
         self._of_org_max = of_org_max
-        self._of_org: WeakValueDictionary[UUID | None, asyncio.Semaphore] = WeakValueDictionary()
+        self._of_org: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._look_up = look_up
         self._under_way: dict[tuple[str, int], asyncio.Task[Sequence[Address]]] = {}
 
-    async def __call__(self, host: str, port: int, org_id: UUID | None) -> Sequence[Address]:
+    async def __call__(self, host: str, port: int, org_code: str) -> Sequence[Address]:
         """Return all addresses of a name.
 
         Args:
-            org_id: who named it.
+            org_code: who named it.
 
         Raises:
             OSError: it has none, or nobody answers.
         """
         key = (host, port)
         if key not in self._under_way:
-            task = asyncio.create_task(self._resolve(host, port, org_id))
+            task = asyncio.create_task(self._resolve(host, port, org_code))
             self._under_way[key] = task
             task.add_done_callback(lambda ended: self._forget(key, ended))
         # Who has waited long enough goes; the look-up goes on for the others.
@@ -94,10 +99,10 @@ class Resolver:
         if not ended.cancelled():
             ended.exception()  # nobody may be waiting for it any more
 
-    async def _resolve(self, host: str, port: int, org_id: UUID | None) -> Sequence[Address]:
-        of_org = self._of_org.get(org_id)
+    async def _resolve(self, host: str, port: int, org_code: str) -> Sequence[Address]:
+        of_org = self._of_org.get(org_code)
         if of_org is None:
-            of_org = self._of_org[org_id] = asyncio.Semaphore(self._of_org_max)
+            of_org = self._of_org[org_code] = asyncio.Semaphore(self._of_org_max)
         async with of_org, self._places:
             return await _run_in_daemon(lambda: self._look_up(host, port))
 
@@ -106,20 +111,20 @@ class WebhookClient:
     """Posts bodies to addresses that organisations typed.
 
     Args:
-        allowed_origins: where else than to public hosts by https on port 443 may be sent.
+        webhook_origins: PHOPAY_WEBHOOK_ORIGINS, each `CODE=origin`.
         resolve: returns the addresses of a name.
         tls: whose certificates are accepted.
     """
 
     def __init__(
         self,
-        allowed_origins: Collection[str] = (),
+        webhook_origins: Collection[str] = (),
         *,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._allowed_origins = frozenset(allowed_origins)
+        self._webhook_origins = frozenset(webhook_origins)
         self._own_resolver = Resolver() if resolve is None else None
         self._resolve: Resolve = resolve or self._own_resolver  # type: ignore[assignment]
         self._tls = tls or _read_authorities()
@@ -131,12 +136,12 @@ class WebhookClient:
             self._own_resolver.close()
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, org_id: UUID | None = None
+        self, url: str, body: bytes, headers: Mapping[str, str], *, org_code: str = ""
     ) -> Answer:
         """Post a body once; return what answered, in at most TIMEOUT_S.
 
         Args:
-            org_id: whose address it is.
+            org_code: whose address it is.
         """
         started_s = time.monotonic()
         status, retry_after, got = None, None, b""
@@ -145,7 +150,7 @@ class WebhookClient:
             return Answer(failure=Failure.BODY_TOO_LARGE)
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._exchange(url, body, headers, org_id)
+                response = await self._exchange(url, body, headers, org_code)
             status, retry_after, got = response.status, response.retry_after, bytes(response.body)
             failure = classify(status)
         except BadWebhookUrl:
@@ -166,12 +171,12 @@ class WebhookClient:
         )
 
     async def _exchange(
-        self, url: str, body: bytes, headers: Mapping[str, str], org_id: UUID | None
+        self, url: str, body: bytes, headers: Mapping[str, str], org_code: str
     ) -> "_Response":
-        to = read_destination(url, self._allowed_origins)
+        to = read_destination(url, list_origins(self._webhook_origins, org_code))
         ends_s = time.monotonic() + CONNECT_TIMEOUT_S
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            addresses = await self._find_addresses(to, org_id)
+            addresses = await self._find_addresses(to, org_code)
             reader, writer = await self._connect(to, addresses, ends_s)
         try:
             writer.write(_write_request(to, body, headers))
@@ -205,7 +210,7 @@ class WebhookClient:
                     raise
         raise _Failed(Failure.NOT_CONNECTED)
 
-    async def _find_addresses(self, to: Destination, org_id: UUID | None) -> Sequence[Address]:
+    async def _find_addresses(self, to: Destination, org_code: str) -> Sequence[Address]:
         """Return the addresses to connect to, the first of each family first.
 
         Raises:
@@ -215,7 +220,7 @@ class WebhookClient:
             found: Sequence[Address] = [ip_address(to.host)]
         except ValueError:
             try:
-                found = await self._resolve(to.host, to.port, org_id)
+                found = await self._resolve(to.host, to.port, org_code)
             except (OSError, UnicodeError):
                 raise _Failed(Failure.NAME_NOT_FOUND) from None
         if not found:

@@ -104,9 +104,10 @@ TAKE_DUE = text("""
           AND d.event_id = next.event_id
         RETURNING d.org_id, d.endpoint_id, d.event_id, d.attempts, d.failures)
     SELECT t.org_id, t.endpoint_id, t.event_id, t.attempts, t.failures, w.url, w.sealed_secrets,
-           w.old_secret_until, e.kind, e.bill_id, e.payee_id, e.data::text, e.recorded_at
+           w.old_secret_until, e.kind, e.bill_id, e.payee_id, e.data::text, e.recorded_at, o.code
     FROM taken t
     JOIN webhook_endpoints w ON w.org_id = t.org_id AND w.id = t.endpoint_id
+    JOIN organisations o ON o.id = t.org_id
     LEFT JOIN events e ON e.org_id = t.org_id AND e.id = t.event_id
 """)
 
@@ -344,6 +345,7 @@ def _read_taken(row: tuple[Any, ...], token: UUID) -> TakenDelivery:
         )
     return TakenDelivery(
         org_id=row[0],
+        org_code=row[13],
         endpoint_id=row[1],
         event_id=row[2],
         token=token,

@@ -223,7 +223,7 @@ class WebhookSender:
             return Answer(failure=Failure.SECRET_NOT_READABLE)
         body = write_body(one.event)
         headers = sign_headers(body, event_id=str(one.event_id), signing_secrets=signing, at=at)
-        return await self._client.post(one.url, body, headers, org_id=one.org_id)
+        return await self._client.post(one.url, body, headers, org_code=one.org_code)
 
     async def _record(self, key: None, ended: Sequence[EndedAttempt]) -> list[Exception | None]:
         async with self._database.begin() as session:

@@ -52,6 +52,7 @@ class TakenDelivery:
     """A delivery under lease, with what one attempt needs."""
 
     org_id: UUID
+    org_code: str
     endpoint_id: UUID
     event_id: UUID
     token: UUID

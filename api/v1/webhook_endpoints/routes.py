@@ -33,6 +33,7 @@ from core.shared_clock import new_event_id
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.webhooks import queries, service
+from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import (
     BadWebhookUrl,
     DeliveryNotFound,
@@ -92,7 +93,7 @@ async def create_endpoint(
             events=tuple(one.value for one in body.events),
             description=body.description,
         ),
-        allowed_origins=settings.webhook_origins,
+        allowed_origins=list_origins(settings.webhook_origins, caller.org_code),
         sealer=sealer,
         actor=caller.actor,
         id_=endpoint_id,
@@ -143,7 +144,7 @@ async def change_endpoint(
             description=body.description,
             is_enabled=body.is_enabled,
         ),
-        allowed_origins=settings.webhook_origins,
+        allowed_origins=list_origins(settings.webhook_origins, caller.org_code),
         actor=caller.actor,
         now=now,
     )

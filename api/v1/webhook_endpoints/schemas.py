@@ -76,7 +76,7 @@ class WebhookEndpointRead(Read):
     stop_reason: StopReason | None
     stopped_at: datetime | None
     failing_since: datetime | None = Field(description="Nothing has succeeded since then.")
-    old_secret_until: datetime | None = Field(description="Until then two secrets sign.")
+    old_secret_until: datetime | None = Field(description="Until then older secrets sign as well.")
     created_at: datetime
 
 
